@@ -1,0 +1,54 @@
+"""What an engine is: it turns a prompt into a stream of text. `open_engine` imports one lazily.
+
+Knows nothing of stories, words or files; each engine module knows its own library and no other.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from polaris_cli.events import RawEvent
+from polaris_cli.request import Sampling
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of the conversation: `role` is "system", "user" or "assistant"."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """Which model wrote, as it really ran: what the report and the records say of it."""
+
+    name: str
+    id: str
+    revision: str | None = None
+    engine: str = "local"
+    quantization: str = "none"
+    dtype: str = ""
+    device: str = ""
+
+
+class Engine(Protocol):
+    """A loaded model, or a connection to one.
+
+    `stream` yields pieces of text as they come and ends with one `Finish`; closing the generator
+    stops the work at once. `opens_thinking` says whether the text begins inside the thinking
+    when thinking is on (the template has already opened the tag). `max_new_tokens` limits
+    thinking and story together.
+    """
+
+    info: ModelInfo
+    context: int
+    load_seconds: float
+
+    def stream(
+        self, messages: tuple[Message, ...], sampling: Sampling, max_new_tokens: int
+    ) -> Iterator[RawEvent]: ...
+
+    def opens_thinking(self, sampling: Sampling) -> bool: ...
+
+    def count_tokens(self, messages: tuple[Message, ...], sampling: Sampling) -> int: ...

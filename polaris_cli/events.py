@@ -1,0 +1,56 @@
+"""The events that flow from an engine to the terminal, the library and the caller.
+
+Engines yield `Piece`s, `split_thinking` labels them and yields `Chunk`s, and every stream ends
+with exactly one `Finish`. This module knows nothing of models, files or terminals.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from polaris_cli.errors import PolarisError
+
+Kind = Literal["thinking", "story"]
+Reason = Literal["stop", "length", "loop", "interrupted", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Text just decoded by an engine, not yet known to be thinking or story.
+
+    `tokens` is how many model tokens it took (0 when the engine cannot tell), `ids` those tokens
+    where the engine has them. `kind` is set only by engines that deliver thinking in a field of
+    its own (some servers); elsewhere the tags in the text decide.
+    """
+
+    text: str
+    tokens: int = 1
+    kind: Kind | None = None
+    ids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A bit of thinking or of story, with the tokens it took. `text` may be empty."""
+
+    kind: Kind
+    text: str
+    tokens: int = 0
+    ids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The end of a stream.
+
+    stop: the model ended by itself; length: a token limit was reached; loop: degenerate
+    repetition; interrupted: the user or a signal stopped it; error: `error` says what happened.
+    `prompt_tokens` is the length of the prompt in tokens (0 when unknown).
+    """
+
+    reason: Reason
+    prompt_tokens: int = 0
+    error: PolarisError | None = None
+
+
+RawEvent = Piece | Finish
+Event = Chunk | Finish

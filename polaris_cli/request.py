@@ -1,0 +1,132 @@
+"""What a user asks for, checked once and frozen: `StoryRequest` with its `Sampling`.
+
+Knows the allowed values and nothing else: not where they came from (`config`), not how a prompt
+is worded (`prompts`), not what a model needs (`budget`).
+"""
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from polaris_cli.errors import UsageError
+
+Form = Literal["story", "flash", "scene", "essay", "review", "podcast"]
+Quantize = Literal["auto", "none", "8bit", "4bit"]
+EngineName = Literal["local", "gguf", "endpoint", "vllm"]
+
+FORMS: tuple[str, ...] = get_args(Form)
+QUANTIZE: tuple[str, ...] = get_args(Quantize)
+ENGINES: tuple[str, ...] = get_args(EngineName)
+
+MAX_WORDS = 200_000  # beyond the context of every known model
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How tokens are chosen.
+
+    `temperature` 0 means greedy. `top_p` and `min_p` are probabilities, `top_k` 0 means no
+    limit. `repetition_penalty` counts prompt and output, `presence_penalty` the output only.
+    `thinking_budget` is in tokens: after so many the thinking is closed; -1 for no limit, 0 for
+    none. `max_new_tokens` None lets the budget follow the words.
+    """
+
+    temperature: float = 0.6
+    top_p: float = 0.95
+    top_k: int = 20
+    min_p: float = 0.0
+    repetition_penalty: float = 1.1
+    presence_penalty: float = 0.0
+    seed: int = 0
+    max_new_tokens: int | None = None
+    thinking: bool = True
+    thinking_budget: int = 4096
+
+    def __post_init__(self) -> None:
+        """Raise UsageError for a value outside its range."""
+        _in_range("temperature", self.temperature, 0.0, 5.0)
+        _in_range("top-p", self.top_p, 0.0, 1.0, above=True)
+        _in_range("min-p", self.min_p, 0.0, 1.0)
+        _in_range("top-k", self.top_k, 0, 1_000_000)
+        _in_range("repetition-penalty", self.repetition_penalty, 0.0, 10.0, above=True)
+        _in_range("presence-penalty", self.presence_penalty, -2.0, 2.0)
+        _in_range("seed", self.seed, 0, 2**63 - 1)
+        _in_range("thinking-budget", self.thinking_budget, -1, 1_000_000)
+        if self.max_new_tokens is not None:
+            _in_range("max-new-tokens", self.max_new_tokens, 1, 1_000_000)
+        if self.repetition_penalty != 1.0 and self.presence_penalty != 0.0:
+            raise UsageError(
+                "repetition-penalty and presence-penalty are both set; the model card asks for "
+                "one of them at most.",
+                hint="Add --repetition-penalty 1.0 to use the presence penalty alone.",
+            )
+
+    @property
+    def thinks(self) -> bool:
+        """Whether the model is asked to think before the story."""
+        return self.thinking and self.thinking_budget != 0
+
+
+@dataclass(frozen=True, slots=True)
+class StoryRequest:
+    """Everything asked for: what about, how long (in `wc -w` words), by which model and how.
+
+    `template` is the prompt wording of the preset, with {premise}, {words} and {form} as fields.
+    `band` holds the ratios (written / asked) that count as on target.
+    """
+
+    premise: str
+    words: int
+    form: Form = "story"
+    model: str = "auto"
+    revision: str | None = None
+    preset: str = "default"
+    template: str = "Write a {words}-word {form} about {premise}."
+    sampling: Sampling = field(default_factory=Sampling)
+    quantize: Quantize = "auto"
+    device: str = "auto"
+    engine: EngineName = "local"
+    base_url: str | None = None
+    band: tuple[float, float] = (0.90, 1.10)
+
+    def __post_init__(self) -> None:
+        """Raise UsageError for anything that cannot be right whatever the model."""
+        if not self.premise.strip():
+            raise UsageError(
+                "The premise is empty.",
+                hint='Say what the story is about: polaris write "a lighthouse keeper" --words 800',
+            )
+        _in_range("words", self.words, 1, MAX_WORDS)
+        _one_of("form", self.form, FORMS)
+        _one_of("quantize", self.quantize, QUANTIZE)
+        _one_of("engine", self.engine, ENGINES)
+        low, high = self.band
+        if not 0 < low <= 1 <= high or not math.isfinite(high):
+            raise UsageError(
+                f"The band {low:g}-{high:g} does not hold the ratio 1.",
+                hint="Give it as LOW-HIGH around 1, for instance --band 0.9-1.1",
+            )
+        if self.base_url and self.engine != "endpoint":
+            raise UsageError(
+                "--base-url needs the engine that talks to a server.",
+                hint=f"Add --engine endpoint, or leave --base-url {self.base_url} away.",
+            )
+
+
+def _in_range(name: str, value: float, low: float, high: float, *, above: bool = False) -> None:
+    inside = math.isfinite(value) and low <= value <= high and not (above and value == low)
+    if not inside:
+        least = f"above {low:g}" if above else f"from {low:g}"
+        raise UsageError(
+            f"{name} is {value:g}; it must be {least} to {high:g}.",
+            hint=f"Give another value: --{name} NUMBER",
+        )
+
+
+def _one_of(name: str, value: str, allowed: Collection[str]) -> None:
+    if value not in allowed:
+        raise UsageError(
+            f"{name} is {value!r}, which is not known.",
+            hint=f"Choose one of: {', '.join(allowed)}",
+        )

@@ -1,0 +1,261 @@
+"""A story and how it comes to be: `write_story` streams it, `collect` turns the stream into it.
+
+Knows the order of the steps and what a finished story records; not how a model runs (engines),
+how it is shown (terminal) or kept (library).
+"""
+
+import secrets
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Self
+
+from polaris_cli import __version__
+from polaris_cli.engines import Engine, Message, ModelInfo
+from polaris_cli.events import Chunk, Event, Finish, Reason
+from polaris_cli.loops import guard
+from polaris_cli.request import Sampling, StoryRequest
+from polaris_cli.thinking import split_thinking
+from polaris_cli.words import count_words, length_score, paper_words, ratio
+
+SCHEMA = "polaris.story/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Model tokens: of the prompt, of the thinking, of the story."""
+
+    prompt: int = 0
+    thinking: int = 0
+    story: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds: to load the model, then from asking to the first token, first story text, end.
+
+    `tokens_per_s` counts the tokens after the first one over the time after it.
+    """
+
+    load_s: float = 0.0
+    first_token_s: float | None = None
+    first_story_s: float | None = None
+    total_s: float = 0.0
+    tokens_per_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """One story with everything that is recorded of it; the text is empty until it is written.
+
+    `requested` is the words asked for as `wc -w` counts them, `created` an ISO 8601 time in UTC,
+    `prompt` the user's turn as the model saw it.
+    """
+
+    id: str
+    created: str
+    premise: str
+    form: str
+    requested: int
+    model: ModelInfo
+    sampling: Sampling
+    preset: str
+    prompt: str
+    text: str = ""
+    thinking: str = ""
+    finish: Reason = "interrupted"
+    tokens: Tokens = field(default_factory=Tokens)
+    timing: Timing = field(default_factory=Timing)
+    versions: dict[str, str] = field(default_factory=lambda: dict(_versions()))
+
+    @property
+    def written(self) -> int:
+        """Words of the story as `wc -w` counts them; each CJK character is a word."""
+        return count_words(self.text)
+
+    @property
+    def ratio(self) -> float:
+        """Words written / words asked."""
+        return ratio(self.written, self.requested)
+
+    @property
+    def title(self) -> str:
+        """The story's own title where its first line is one, else the premise, shortened."""
+        return _own_title(self.text) or _shortened(self.premise)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The record as JSON types, in the schema `polaris.story/1`."""
+        sampling = asdict(self.sampling)
+        return {
+            "schema": SCHEMA,
+            "id": self.id,
+            "created": self.created,
+            "title": self.title,
+            "premise": self.premise,
+            "form": self.form,
+            "story": self.text,
+            "thinking": self.thinking,
+            "words": self._words(),
+            "finish": self.finish,
+            "model": asdict(self.model),
+            "sampling": sampling,
+            "preset": self.preset,
+            "prompt": self.prompt,
+            "tokens": asdict(self.tokens),
+            "timing": asdict(self.timing),
+            "versions": self.versions,
+        }
+
+    @classmethod
+    def from_dict(cls, record: dict[str, Any]) -> Self:
+        """The story of a record made by `as_dict`. Raises KeyError or TypeError for another."""
+        return cls(
+            id=record["id"],
+            created=record["created"],
+            premise=record["premise"],
+            form=record["form"],
+            requested=record["words"]["requested"],
+            model=ModelInfo(**record["model"]),
+            sampling=Sampling(**record["sampling"]),
+            preset=record["preset"],
+            prompt=record["prompt"],
+            text=record["story"],
+            thinking=record["thinking"],
+            finish=record["finish"],
+            tokens=Tokens(**record["tokens"]),
+            timing=Timing(**record["timing"]),
+            versions=record["versions"],
+        )
+
+    def _words(self) -> dict[str, Any]:
+        paper = paper_words(self.text)
+        return {
+            "requested": self.requested,
+            "written": self.written,
+            "ratio": round(self.ratio, 4),
+            "paper_written": paper,
+            "paper_ratio": round(ratio(paper, self.requested), 4),
+            "length_score": round(length_score(paper, self.requested), 4),
+        }
+
+
+def begin(request: StoryRequest, model: ModelInfo, messages: tuple[Message, ...]) -> Story:
+    """The record of a story that is about to be written, with a new id."""
+    return Story(
+        id=secrets.token_hex(4),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        premise=request.premise,
+        form=request.form,
+        requested=request.words,
+        model=model,
+        sampling=request.sampling,
+        preset=request.preset,
+        prompt=messages[-1].content,
+    )
+
+
+def write_story(
+    engine: Engine, messages: tuple[Message, ...], sampling: Sampling, max_new_tokens: int
+) -> Iterator[Event]:
+    """Stream one story: thinking and story text as they come, then one `Finish`.
+
+    `max_new_tokens` limits thinking and story together. Closing the generator stops the engine.
+    """
+    raw = engine.stream(messages, sampling, max_new_tokens)
+    yield from guard(split_thinking(raw, opened=engine.opens_thinking(sampling)))
+
+
+def collect(events: Iterator[Event], begun: Story, *, load_s: float = 0.0) -> Story:
+    """Read the stream to its end and return the finished story.
+
+    A stream that ends without a `Finish` counts as interrupted. White space at the end of the
+    story is dropped, so that a printed story ends with exactly one line break.
+    """
+    return collect_with_finish(events, begun, load_s=load_s)[0]
+
+
+def collect_with_finish(
+    events: Iterator[Event], begun: Story, *, load_s: float = 0.0
+) -> tuple[Story, Finish]:
+    """As `collect`, with the `Finish` too, whose error tells why a story broke off."""
+    tally = _Tally()
+    finish = Finish("interrupted")
+    for event in events:
+        if isinstance(event, Finish):
+            finish = event
+        else:
+            tally.add(event)
+    story = replace(
+        begun,
+        text="".join(tally.texts["story"]).rstrip(),
+        thinking="".join(tally.texts["thinking"]).strip(),
+        finish=finish.reason,
+        tokens=Tokens(finish.prompt_tokens, tally.tokens["thinking"], tally.tokens["story"]),
+        timing=tally.timing(load_s),
+    )
+    return story, finish
+
+
+class _Tally:
+    """What a stream has brought so far: text and tokens by kind, and when the firsts came."""
+
+    def __init__(self) -> None:
+        self.texts: dict[str, list[str]] = {"thinking": [], "story": []}
+        self.tokens = {"thinking": 0, "story": 0}
+        self._start = time.perf_counter()
+        self._first_token: float | None = None
+        self._first_story: float | None = None
+
+    def add(self, chunk: Chunk) -> None:
+        now = time.perf_counter() - self._start
+        if self._first_token is None:
+            self._first_token = now
+        if self._first_story is None and chunk.kind == "story" and chunk.text:
+            self._first_story = now
+        self.texts[chunk.kind].append(chunk.text)
+        self.tokens[chunk.kind] += chunk.tokens
+
+    def timing(self, load_s: float) -> Timing:
+        total = time.perf_counter() - self._start
+        after_first = sum(self.tokens.values()) - 1
+        span = total - (self._first_token or 0.0)
+        speed = after_first / span if after_first > 0 and span > 0 else None
+        return Timing(
+            load_s=round(load_s, 3),
+            first_token_s=_rounded(self._first_token),
+            first_story_s=_rounded(self._first_story),
+            total_s=round(total, 3),
+            tokens_per_s=_rounded(speed, 1),
+        )
+
+
+def _rounded(seconds: float | None, digits: int = 3) -> float | None:
+    return None if seconds is None else round(seconds, digits)
+
+
+def _own_title(text: str) -> str:
+    """A Markdown heading, or a short bold line, at the very start."""
+    first = text.lstrip().split("\n", 1)[0].strip()
+    if first.startswith("#"):
+        return first.lstrip("#").strip().strip("*_").strip()
+    bold = first.startswith("**") and first.endswith("**") and len(first) < 100
+    return first.strip("*").strip() if bold else ""
+
+
+def _shortened(premise: str, limit: int = 60) -> str:
+    line = " ".join(premise.split())
+    if len(line) > limit:
+        line = line[:limit].rsplit(" ", 1)[0] + "…"
+    return line[:1].upper() + line[1:]
+
+
+def _versions() -> Iterator[tuple[str, str]]:
+    """Versions as installed, read without importing the packages."""
+    yield "polaris", __version__
+    for package in ("transformers", "torch"):
+        try:
+            yield package, version(package)
+        except PackageNotFoundError:
+            continue

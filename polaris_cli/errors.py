@@ -5,6 +5,8 @@ Knows nothing of the terminal: the command line words an error once, in `__main_
 
 from typing import ClassVar
 
+DEBUG_HINT = "Set POLARIS_DEBUG=1 and try again to see where it happened."
+
 
 class PolarisError(Exception):
     """Anything that polaris can explain.

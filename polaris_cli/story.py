@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from polaris_cli import __version__
 from polaris_cli.engines import Engine, Message, ModelInfo
+from polaris_cli.errors import DEBUG_HINT, PolarisError
 from polaris_cli.events import Chunk, Event, Finish, Reason
 from polaris_cli.loops import guard
 from polaris_cli.request import Sampling, StoryRequest
@@ -141,7 +142,9 @@ class Story:
         }
 
 
-def begin(request: StoryRequest, model: ModelInfo, messages: tuple[Message, ...]) -> Story:
+def begin(
+    request: StoryRequest, model: ModelInfo, messages: tuple[Message, ...], prompt_tokens: int = 0
+) -> Story:
     """The record of a story that is about to be written, with a new id."""
     return Story(
         id=secrets.token_hex(4),
@@ -153,6 +156,7 @@ def begin(request: StoryRequest, model: ModelInfo, messages: tuple[Message, ...]
         sampling=request.sampling,
         preset=request.preset,
         prompt=messages[-1].content,
+        tokens=Tokens(prompt=prompt_tokens),
     )
 
 
@@ -162,9 +166,17 @@ def write_story(
     """Stream one story: thinking and story text as they come, then one `Finish`.
 
     `max_new_tokens` limits thinking and story together. Closing the generator stops the engine.
+    An engine that fails in the middle ends the stream with its error, so that the text is kept.
     """
     raw = engine.stream(messages, sampling, max_new_tokens)
-    yield from guard(split_thinking(raw, opened=engine.opens_thinking(sampling)))
+    try:
+        yield from guard(split_thinking(raw, opened=engine.opens_thinking(sampling)))
+    except PolarisError as error:
+        yield Finish("error", error=error)
+    except Exception as error:
+        failed = PolarisError(f"The engine failed: {error}", hint=DEBUG_HINT)
+        failed.__cause__ = error
+        yield Finish("error", error=failed)
 
 
 def collect(events: Iterator[Event], begun: Story, *, load_s: float = 0.0) -> Story:
@@ -192,7 +204,11 @@ def collect_with_finish(
         text="".join(tally.texts["story"]).rstrip(),
         thinking="".join(tally.texts["thinking"]).strip(),
         finish=finish.reason,
-        tokens=Tokens(finish.prompt_tokens, tally.tokens["thinking"], tally.tokens["story"]),
+        tokens=Tokens(
+            prompt=finish.prompt_tokens or begun.tokens.prompt,
+            thinking=tally.tokens["thinking"],
+            story=tally.tokens["story"],
+        ),
         timing=tally.timing(load_s),
     )
     return story, finish

@@ -1,0 +1,60 @@
+"""What a user should know before a story is begun: notes that help to ask for the right thing.
+
+Knows the request, the budget and the card's figures; prints nothing and refuses nothing.
+"""
+
+from collections.abc import Iterator
+
+from polaris_cli.budget import Budget
+from polaris_cli.catalogue import CatalogueEntry, recommended
+from polaris_cli.prompts import length_in
+from polaris_cli.request import StoryRequest
+
+CARD_TEMPERATURES = (0.4, 1.0)
+SHORTFALL = 0.9  # expected ratios below this deserve a note
+
+
+def advice(request: StoryRequest, entry: CatalogueEntry | None, budget: Budget) -> Iterator[str]:
+    """One sentence for each thing worth knowing; `entry` is None for a model not in the catalogue."""
+    yield from _on_words(request)
+    yield from _on_sampling(request)
+    yield from _on_budget(request, budget)
+    if entry:
+        yield from _on_model(request, entry)
+
+
+def _on_words(request: StoryRequest) -> Iterator[str]:
+    stated = length_in(request.premise)
+    if stated and stated != request.words:
+        yield f"The premise itself speaks of {stated} words; {request.words} are asked for."
+
+
+def _on_sampling(request: StoryRequest) -> Iterator[str]:
+    low, high = CARD_TEMPERATURES
+    temperature = request.sampling.temperature
+    if not low <= temperature <= high:
+        yield f"Temperature {temperature:g} lies outside the model card's {low:g}-{high:g}."
+
+
+def _on_budget(request: StoryRequest, budget: Budget) -> Iterator[str]:
+    if request.sampling.max_new_tokens and not budget.holds_the_words:
+        needed = budget.story + budget.thinking
+        yield (
+            f"{budget.max_new_tokens:,} new tokens may not hold {request.words:,} words; "
+            f"about {needed:,} would (--max-new-tokens {needed})."
+        )
+
+
+def _on_model(request: StoryRequest, entry: CatalogueEntry) -> Iterator[str]:
+    better, reason = recommended(request.words)
+    if entry.name == "no-hri" and better != entry.name:
+        yield f"{reason}: --model {better}"
+    expected = entry.length_ratio.at(request.words)
+    if expected and expected < SHORTFALL:
+        yield (
+            f"{entry.name} delivers {expected:g} of the words asked for at this length on average "
+            f"(model card): expect about {round(request.words * expected, -1):,.0f} words."
+        )
+    most = entry.good_words[1]
+    if entry.name == "demo" and request.words > most:
+        yield f"The demo model is a toy trained to {most} words: it will end early."

@@ -1,0 +1,47 @@
+"""`polaris presets`: list the presets, show one, say where one's own belong."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from polaris_cli.presets import all_presets, load_preset, own_folder
+from polaris_cli.terminal import print_table
+
+app = typer.Typer(
+    help="Prompt wordings and sampling settings, ready made or your own.",
+    invoke_without_command=True,
+    rich_markup_mode=None,
+)
+
+
+@app.callback()
+def presets(ctx: typer.Context) -> None:
+    """List the presets, your own included."""
+    if ctx.invoked_subcommand is None:
+        rows = [
+            (
+                preset.name,
+                str(preset.values.get("words", "")),
+                f"{preset.values.get('temperature', 0.6):g}",
+                "yes" if preset.values.get("think", True) else "no",
+                preset.description + (" (your own)" if preset.own else ""),
+            )
+            for preset in all_presets()
+        ]
+        print_table(("preset", "words", "temperature", "thinks", "for"), rows, sys.stdout)
+
+
+@app.command()
+def show(name: Annotated[str, typer.Argument(help="A preset's name or file.")]) -> None:
+    """Print a preset's file, comments and all: a start for one of your own.
+
+    Example:  polaris presets show default > mine.toml
+    """
+    print(load_preset(name).path.read_text("utf-8"), end="")
+
+
+@app.command()
+def path() -> None:
+    """Print the folder where your own presets belong, one TOML file each."""
+    print(own_folder())

@@ -1,0 +1,230 @@
+"""The settings a story can be given, how each is read, and which source of them wins.
+
+A setting comes from an option, the environment (`POLARIS_TOP_K`), `config.toml` or a preset, in
+that order of strength; all are read by the same parsers here. Knows files and names, not what
+the values do: `StoryRequest` checks their ranges.
+"""
+
+import os
+import re
+import secrets
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from polaris_cli.errors import UsageError
+from polaris_cli.request import ENGINES, FORMS, QUANTIZE, Sampling, StoryRequest
+
+TRUE, FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A value and where it came from, in words: "option", "preset default", ..."""
+
+    value: Any
+    source: str
+
+
+def parse_words(value: object) -> int:
+    """A number of words from 3000, "3000", "3,000", "3k" or "2.5k". Raises ValueError."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    match = re.fullmatch(
+        r"(-?\d{1,3}(?:,\d{3})+|-?\d+|-?\d*\.\d+)\s*(k?)", str(value).strip().lower()
+    )
+    if not match:
+        raise ValueError(value)
+    number = float(match[1].replace(",", "")) * (1000 if match[2] else 1)
+    if not number.is_integer():
+        raise ValueError(value)
+    return int(number)
+
+
+def parse_band(value: object) -> tuple[float, float]:
+    """A band from "0.9-1.1". Raises ValueError."""
+    low, dash, high = str(value).strip().partition("-")
+    if not dash:
+        raise ValueError(value)
+    return float(low), float(high)
+
+
+def _flag(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    word = str(value).strip().lower()
+    if word not in TRUE | FALSE:
+        raise ValueError(value)
+    return word in TRUE
+
+
+def _integer(value: object) -> int:
+    if isinstance(value, bool | float):
+        raise ValueError(value)
+    return int(str(value).strip())
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool):
+        raise ValueError(value)
+    return float(str(value).strip())
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(value)
+    return value.strip()
+
+
+def _template(value: object) -> str:
+    """A prompt wording that states premise and words and names no other field."""
+    text = _text(value)
+    named = set(re.findall(r"\{([^{}]*)\}", text))
+    if not {"premise", "words"} <= named <= {"premise", "words", "form"}:
+        raise ValueError(value)
+    return text
+
+
+def _choice(allowed: tuple[str, ...]) -> Callable[[object], str]:
+    def parse(value: object) -> str:
+        if value not in allowed:
+            raise ValueError(value)
+        return str(value)
+
+    return parse
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How one setting is read, and the sentence that says what it may be."""
+
+    parse: Callable[[object], Any]
+    allowed: str
+
+
+SETTINGS: dict[str, Kind] = {
+    "words": Kind(parse_words, "a number such as 3000, 3k or 2.5k"),
+    "form": Kind(_choice(FORMS), f"one of {', '.join(FORMS)}"),
+    "template": Kind(_template, "text with {premise} and {words}, and {form} if you like"),
+    "temperature": Kind(_number, "a number from 0 to 5"),
+    "top_p": Kind(_number, "a number above 0, to 1"),
+    "top_k": Kind(_integer, "a whole number, 0 for no limit"),
+    "min_p": Kind(_number, "a number from 0 to 1"),
+    "repetition_penalty": Kind(_number, "a number above 0; 1.0 means none"),
+    "presence_penalty": Kind(_number, "a number from -2 to 2; 0 means none"),
+    "seed": Kind(_integer, "a whole number"),
+    "max_new_tokens": Kind(_integer, "a whole number of tokens"),
+    "think": Kind(_flag, "true or false"),
+    "thinking_budget": Kind(_integer, "a number of tokens, -1 for no limit, 0 for no thinking"),
+    "model": Kind(_text, "a model's name, a folder or a hub id"),
+    "revision": Kind(_text, "a branch, tag or commit of the model's repository"),
+    "quantize": Kind(_choice(QUANTIZE), f"one of {', '.join(QUANTIZE)}"),
+    "device": Kind(_text, "auto, cuda, cuda:N, mps or cpu"),
+    "engine": Kind(_choice(ENGINES), f"one of {', '.join(ENGINES)}"),
+    "base_url": Kind(_text, "the address of a server"),
+    "band": Kind(parse_band, "two ratios such as 0.9-1.1"),
+    "preset": Kind(_text, "a preset's name or file"),
+}
+
+# A preset says how to write; which model runs where is the user's own affair.
+PRESET_KEYS = ("description", *list(SETTINGS)[: list(SETTINGS).index("model")])
+
+
+def config_folder() -> Path:
+    """Where the user's `config.toml` and own presets are."""
+    return platformdirs.user_config_path("polaris")
+
+
+def read_toml(path: Path, allowed: tuple[str, ...]) -> dict[str, Any]:
+    """The settings of a TOML file, parsed. Raises UsageError naming file, key, allowed values."""
+    try:
+        raw = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(
+            f"{path} is not valid TOML: {error}.", hint="Mend the file, then try again."
+        ) from error
+    unknown = sorted(set(raw) - set(allowed))
+    if unknown:
+        raise UsageError(
+            f"{path}: the key {unknown[0]!r} is not known.",
+            hint=f"Allowed keys: {', '.join(allowed)}",
+        )
+    return {name: _parsed(name, value, f"{path}: {name}") for name, value in raw.items()}
+
+
+def from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    """The settings given as POLARIS_* variables; an empty variable counts as unset."""
+    named = {f"POLARIS_{name.upper()}": name for name in SETTINGS}
+    return {
+        name: _parsed(name, environ[variable], variable)
+        for variable, name in named.items()
+        if environ.get(variable)
+    }
+
+
+def from_options(options: Mapping[str, object]) -> dict[str, Any]:
+    """The settings given on the command line; None means not given."""
+    return {
+        name: _parsed(name, value, f"--{name.replace('_', '-')}")
+        for name, value in options.items()
+        if value is not None
+    }
+
+
+def from_config() -> dict[str, Any]:
+    """The settings of the user's `config.toml`, {} where there is none."""
+    path = config_folder() / "config.toml"
+    return read_toml(path, tuple(SETTINGS)) if path.is_file() else {}
+
+
+def gather(options: Mapping[str, object]) -> list[tuple[str, dict[str, Any]]]:
+    """Options, environment and config, strongest first, each with the name of its source."""
+    return [
+        ("option", from_options(options)),
+        ("environment", from_environment(os.environ)),
+        ("config.toml", from_config()),
+    ]
+
+
+def merge(sources: list[tuple[str, dict[str, Any]]]) -> dict[str, Setting]:
+    """Every setting with the value of its strongest source, and that source's name."""
+    merged: dict[str, Setting] = {}
+    for source, values in reversed(sources):
+        merged |= {name: Setting(value, source) for name, value in values.items()}
+    return merged
+
+
+def build_request(premise: str, settings: Mapping[str, Setting]) -> StoryRequest:
+    """The request of merged settings; a seed is drawn here when none is given.
+
+    Raises UsageError for values that cannot be right.
+    """
+    values = {name: setting.value for name, setting in settings.items()}
+    values.setdefault("seed", secrets.randbelow(2**32))
+    if "think" in values:
+        values["thinking"] = values["think"]
+    sampling = Sampling(**dict(_chosen(values, Sampling)))
+    return StoryRequest(premise=premise, sampling=sampling, **dict(_chosen(values, StoryRequest)))
+
+
+def _chosen(values: Mapping[str, Any], target: type) -> Iterator[tuple[str, Any]]:
+    names = {item.name for item in fields(target)}
+    return ((name, value) for name, value in values.items() if name in names)
+
+
+def _parsed(name: str, value: object, where: str) -> Any:
+    if name == "description":
+        return _text(value)
+    kind = SETTINGS[name]
+    try:
+        return kind.parse(value)
+    except (ValueError, OverflowError) as error:
+        raise UsageError(
+            f"{where} is {value!r}, which cannot be read.", hint=f"Give {kind.allowed}."
+        ) from error

@@ -17,9 +17,6 @@ Access = Literal["public", "gated", "built in"]
 LONG_STORY_WORDS = 6_000
 """Above so many words asked for, the model card recommends POLARIS-9B."""
 
-CARD_RANGE = (1_001, 12_000)
-"""The words asked for that the card's tables cover; outside, the nearest stage is taken."""
-
 
 @dataclass(frozen=True, slots=True)
 class ByStage:
@@ -32,14 +29,8 @@ class ByStage:
 
     def at(self, words: int) -> float | None:
         """The figure for a request of `words`; None where the card gives none."""
-        low, high = CARD_RANGE
-        match stage_of(min(max(words, low), high)):
-            case "ID":
-                return self.id
-            case "Near":
-                return self.near
-            case _:
-                return self.far
+        figures = {"ID": self.id, "Near": self.near, "Far": self.far}
+        return figures[stage_of(words)]
 
 
 @dataclass(frozen=True, slots=True)

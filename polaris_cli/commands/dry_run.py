@@ -1,0 +1,96 @@
+"""`polaris write --dry-run`: what would be asked of which model, and what it would take.
+
+Shows a prepared request; loads neither model nor torch.
+"""
+
+import json
+from typing import Any
+
+from polaris_cli.devices import GB, Device, list_devices, pick
+from polaris_cli.memory import fits, memory_needed, size_of_entry
+from polaris_cli.prepare import Prepared
+
+FORMATS = (("none", "bf16"), ("8bit", "8-bit"), ("4bit", "4-bit"))
+
+
+def print_dry_run(prepared: Prepared, *, as_json: bool) -> None:
+    """Print the plan to stdout, as text or as one JSON object."""
+    shown = _facts(prepared)
+    if as_json:
+        print(json.dumps(shown, ensure_ascii=False, indent=2))
+        return
+    print("Prompt")
+    for line in shown["prompt"].splitlines():
+        print(f"  {line}")
+    for heading in ("settings", "tokens", "expected", "memory", "notes"):
+        print(f"\n{heading.capitalize()}")
+        for line in _lines(heading, shown[heading]):
+            print(f"  {line}")
+
+
+def _facts(prepared: Prepared) -> dict[str, Any]:
+    return {
+        "prompt": prepared.messages[-1].content,
+        "settings": {
+            name: {"value": setting.value, "source": setting.source}
+            for name, setting in sorted(prepared.settings.items())
+        },
+        "tokens": {
+            "story": prepared.budget.story,
+            "thinking": prepared.budget.thinking,
+            "max_new_tokens": prepared.budget.max_new_tokens,
+        },
+        "expected": _expected(prepared),
+        "memory": _memory(prepared),
+        "notes": list(prepared.notes),
+    }
+
+
+def _expected(prepared: Prepared) -> dict[str, Any]:
+    words, entry = prepared.request.words, prepared.entry
+    ratio = entry.length_ratio.at(words) if entry else None
+    if ratio is None:
+        return {"model": prepared.request.model, "ratio": None, "words": None}
+    return {"model": prepared.request.model, "ratio": ratio, "words": round(words * ratio)}
+
+
+def _memory(prepared: Prepared) -> list[dict[str, Any]]:
+    if prepared.entry is None:
+        return []
+    device = pick(prepared.request.device, list_devices())
+    return [_need(prepared, device, *names) for names in FORMATS]
+
+
+def _need(prepared: Prepared, device: Device, quantize: Any, name: str) -> dict[str, Any]:
+    assert prepared.entry is not None
+    size, tokens = size_of_entry(prepared.entry), prepared.budget.max_new_tokens
+    return {
+        "format": name,
+        "gigabytes": round(memory_needed(size, quantize, tokens, device.kind).total / GB, 1),
+        "device": str(device),
+        "fits": fits(size, quantize, tokens, device),
+    }
+
+
+def _lines(heading: str, value: Any) -> list[str]:
+    match heading:
+        case "settings":
+            return [f"{name:<20} {s['value']!s:<24} {s['source']}" for name, s in value.items()]
+        case "tokens":
+            return [f"{name:<20} {number:,}" for name, number in value.items()]
+        case "expected" if value["ratio"]:
+            return [
+                f"about {value['words']:,} words: {value['model']} writes {value['ratio']:.2f} "
+                "of the words asked for at this length on average (model card)"
+            ]
+        case "expected":
+            return [f"no figures are known for {value['model']}"]
+        case "memory":
+            return [_memory_line(need) for need in value] or ["known once the model is loaded"]
+        case _:
+            return value or ["none"]
+
+
+def _memory_line(need: dict[str, Any]) -> str:
+    verdict = "fits" if need["fits"] else "does not fit"
+    return f"{need['format']:<6} {need['gigabytes']:>6.1f} GB  {verdict} {need['device']}"

@@ -1,0 +1,171 @@
+"""The pipeline behind the commands that write: a prepared request becomes a story and exit code.
+
+Puts engine, stream, library, terminal and files together; each of them does its own part.
+"""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from polaris_cli import terminal
+from polaris_cli.engines import Engine, open_engine
+from polaris_cli.errors import LibraryError, NoStory, OffTarget
+from polaris_cli.events import Finish
+from polaris_cli.export import check_output, render, save, write_atomic
+from polaris_cli.interrupt import EXIT_INTERRUPTED, Interrupts
+from polaris_cli.library import open_library, record
+from polaris_cli.prepare import Prepared, budget_for
+from polaris_cli.request import StoryRequest
+from polaris_cli.story import Story, begin, collect_with_finish, write_story
+from polaris_cli.terminal import print_report, show
+from polaris_cli.words import in_band
+
+RETRY = "Try another --seed, or leave --strict away."
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """Where a story goes besides stdout, and how much is said about it."""
+
+    story: Path | None = None
+    thinking: Path | None = None
+    force: bool = False
+    as_json: bool = False
+    quiet: bool = False
+    show_thinking: bool = False
+    save: bool = True
+    strict: bool = False
+
+    def check(self) -> None:
+        """Raise UsageError for files that cannot be written, before anything is loaded."""
+        if self.story:
+            check_output(self.story, force=self.force)
+        if self.thinking:
+            check_output(self.thinking, force=self.force, any_suffix=True)
+
+
+Say = Callable[[str], None]
+
+
+def run(prepared: Prepared, outputs: Outputs) -> int:
+    """Write the story with the model asked for; the exit code.
+
+    Raises PolarisError when the model cannot be loaded or its story cannot be delivered.
+    """
+    say = _speaker(outputs)
+    for text in prepared.notes:
+        say(text)
+    with Interrupts(partial(terminal.restore, sys.stderr)).listen() as interrupts:
+        with interrupts.breakable():
+            engine = _open(prepared, outputs)
+        story, finish = _write(prepared, outputs, engine, interrupts, say)
+        kept = outputs.save and _keep(story, say)
+        _deliver(story, outputs)
+        if not outputs.quiet:
+            print_report(story, err=sys.stderr, saved=kept)
+    return _exit_code(story, finish, prepared.request, outputs)
+
+
+def _speaker(outputs: Outputs) -> Say:
+    if outputs.quiet:
+        return lambda text: None
+    return lambda text: terminal.note(text, sys.stderr)
+
+
+def _open(prepared: Prepared, outputs: Outputs) -> Engine:
+    if outputs.quiet:
+        return open_engine(prepared.request, prepared.budget, lambda fraction: None)
+    with terminal.loading(f"Loading {prepared.request.model}", sys.stderr) as progress:
+        return open_engine(prepared.request, prepared.budget, progress.update)
+
+
+def _write(
+    prepared: Prepared, outputs: Outputs, engine: Engine, interrupts: Interrupts, say: Say
+) -> tuple[Story, Finish]:
+    """Stream the story through library and terminal; the finished record is kept too."""
+    request, messages = prepared.request, prepared.messages
+    prompt_tokens = engine.count_tokens(messages, request.sampling)
+    budget = budget_for(
+        request, messages, prepared.entry, context=engine.context, prompt_tokens=prompt_tokens
+    )
+    begun = begin(request, engine.info, messages, prompt_tokens)
+    events = write_story(engine, messages, request.sampling, budget.max_new_tokens)
+    events = interrupts.watch(events)
+    if outputs.save:
+        events = record(events, open_library(), begun, say)
+    events = show(
+        events,
+        requested=request.words,
+        out=sys.stdout,
+        err=sys.stderr,
+        quiet=outputs.quiet,
+        show_thinking=outputs.show_thinking,
+        print_story=not outputs.as_json,
+    )
+    return collect_with_finish(events, begun, load_s=engine.load_seconds)
+
+
+def _keep(story: Story, say: Say) -> bool:
+    """Complete the story's row in the library; whether that worked."""
+    if not story.text and not story.thinking:
+        return False
+    try:
+        open_library().finish(story)
+    except LibraryError as error:
+        say(f"The story is not in the library: {error.message}")
+        return False
+    return True
+
+
+def _deliver(story: Story, outputs: Outputs) -> None:
+    """Print the record and write the files asked for, as far as there is something to write."""
+    if outputs.as_json:
+        sys.stdout.write(render(story, "json").decode())
+    if outputs.story and story.text:
+        save(story, outputs.story, force=outputs.force)
+    if outputs.thinking and story.thinking:
+        write_atomic(outputs.thinking, f"{story.thinking}\n".encode(), force=outputs.force)
+
+
+def _exit_code(story: Story, finish: Finish, request: StoryRequest, outputs: Outputs) -> int:
+    """0, or what `--help` promises; the sentences of errors are worded at the top."""
+    if finish.error:
+        raise finish.error
+    if finish.reason == "interrupted":
+        return EXIT_INTERRUPTED
+    if not story.text:
+        raise _no_story(story)
+    if outputs.strict:
+        _check_target(story, request.band)
+    return 0
+
+
+def _no_story(story: Story) -> NoStory:
+    if story.finish == "length":
+        return NoStory(
+            f"The model spent all of its {story.tokens.thinking:,} tokens thinking.",
+            hint="Limit the thinking (--thinking-budget 1000), or leave it out: --no-think",
+        )
+    if story.finish == "loop":
+        return NoStory(
+            "The model repeated itself while thinking and was stopped.",
+            hint="Try another --seed, or leave the thinking out: --no-think",
+        )
+    return NoStory(
+        "The model ended without writing a story.", hint="Try another --seed, or --no-think"
+    )
+
+
+def _check_target(story: Story, band: tuple[float, float]) -> None:
+    """Raise OffTarget for a story that was cut off, loops, or lies outside the band."""
+    if story.finish != "stop":
+        raise OffTarget(f"The story did not end by itself ({story.finish}).", hint=RETRY)
+    if not in_band(story.written, story.requested, band):
+        low, high = band
+        raise OffTarget(
+            f"The story has {story.written:,} of {story.requested:,} words (ratio "
+            f"{story.ratio:.2f}), outside the band {low:g}-{high:g}.",
+            hint=RETRY,
+        )

@@ -1,0 +1,83 @@
+"""Everything that is settled about a story before a model is loaded: `prepare`.
+
+Puts settings, preset, prompt, model reference, budget and advice together, so that a bad request
+is refused at once and `--dry-run` can show all of it. Loads no model and no tokenizer.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from polaris_cli.advice import advice
+from polaris_cli.budget import DEFAULT_TOKENS_PER_WORD, Budget, token_budget
+from polaris_cli.catalogue import CatalogueEntry, find
+from polaris_cli.engines import Message
+from polaris_cli.presets import load_preset
+from polaris_cli.prompts import length_in, messages_for
+from polaris_cli.request import StoryRequest
+from polaris_cli.settings import Setting, build_request, gather, merge
+
+UNKNOWN_CONTEXT = 262_144  # until the model is loaded and tells its own
+BYTES_PER_TOKEN = 5  # of English; the exact count comes with the tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A request that can go to a model, and what is known of it beforehand.
+
+    `settings` holds each value with its source, `entry` is None for a model that the catalogue
+    does not know, `budget` uses an estimate of the prompt's length.
+    """
+
+    request: StoryRequest
+    settings: dict[str, Setting]
+    messages: tuple[Message, ...]
+    entry: CatalogueEntry | None
+    budget: Budget
+    notes: tuple[str, ...]
+
+
+def prepare(premise: str, options: Mapping[str, object]) -> Prepared:
+    """Settle a request from a premise and the command's options (None: not given).
+
+    Raises UsageError for anything that cannot be right.
+    """
+    settings = settings_for(premise, options)
+    request = build_request(premise, settings)
+    messages = messages_for(request)
+    entry = find(request.model)
+    budget = budget_for(request, messages, entry)
+    notes = tuple(advice(request, entry, budget))
+    return Prepared(request, settings, messages, entry, budget, notes)
+
+
+def settings_for(premise: str, options: Mapping[str, object]) -> dict[str, Setting]:
+    """Every setting with its source: the premise's own length stands between config and preset."""
+    sources = gather(options)
+    named = merge(sources).get("preset", Setting("default", "built in"))
+    preset = load_preset(named.value)
+    stated = length_in(premise)
+    if stated:
+        sources.append(("the premise", {"words": stated}))
+    values = {key: value for key, value in preset.values.items() if key != "description"}
+    sources += [(f"preset {preset.name}", values), ("built in", {"preset": "default"})]
+    return merge(sources)
+
+
+def budget_for(
+    request: StoryRequest,
+    messages: tuple[Message, ...],
+    entry: CatalogueEntry | None,
+    *,
+    context: int | None = None,
+    prompt_tokens: int | None = None,
+) -> Budget:
+    """The request's token budget, with the loaded model's figures where they are given."""
+    if prompt_tokens is None:
+        prompt_tokens = sum(len(message.content.encode()) for message in messages) // BYTES_PER_TOKEN
+    return token_budget(
+        request.words,
+        request.sampling,
+        context=context or (entry.context if entry else UNKNOWN_CONTEXT),
+        prompt_tokens=prompt_tokens,
+        tokens_per_word=entry.tokens_per_word if entry else DEFAULT_TOKENS_PER_WORD,
+    )

@@ -1,0 +1,76 @@
+"""Imports go one way, and light commands stay light."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import polaris_cli
+
+PACKAGE = Path(polaris_cli.__file__).parent
+
+# Each layer may import itself (where marked), and the layers above it in this list.
+LAYERS = [
+    {"errors", "words", "polaris_cli"},
+    {"events"},
+    {"request", "catalogue", "engines", "settings"},
+    {"thinking", "loops", "prompts", "presets", "budget", "devices", "hub", "advice", "demo"},
+    {"engines.*"},
+    {"story", "export", "library", "interrupt", "prepare"},
+    {"terminal", "live"},
+    {"commands"},
+    {"__main__"},
+]
+
+
+def layer_of(module: str) -> int:
+    top = module.split(".")[0]
+    key = "engines.*" if module.startswith("engines.") else top
+    return next(number for number, layer in enumerate(LAYERS) if key in layer)
+
+
+def imports_of(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("polaris_cli"):
+            inner = (node.module or "").removeprefix("polaris_cli").lstrip(".")
+            names = [inner] if inner else [alias.name for alias in node.names]
+            found |= {name for name in names if not name.startswith("__")}
+    return found
+
+
+MODULES = sorted(
+    path.relative_to(PACKAGE).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__")
+    for path in PACKAGE.rglob("*.py")
+    if path != PACKAGE / "__init__.py"
+)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_go_one_way(module: str) -> None:
+    path = PACKAGE / (module.replace(".", "/") + ".py")
+    path = path if path.exists() else path.with_suffix("") / "__init__.py"
+    upward = [name for name in imports_of(path) if layer_of(name) > layer_of(module)]
+    assert not upward, f"{module} imports {upward}"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["write", "--help"], ["presets"], ["library", "path"], ["models"]],
+)
+def test_light_commands_load_no_model_library(arguments: list[str], tmp_path: Path) -> None:
+    program = f"""
+import os, sys
+os.environ["POLARIS_LIBRARY"] = {str(tmp_path / "library.db")!r}
+sys.argv = ["polaris", *{arguments!r}]
+from polaris_cli.__main__ import main
+try:
+    main()
+except SystemExit as ended:
+    assert not ended.code, ended.code
+heavy = {{"torch", "transformers", "numpy"}} & set(sys.modules)
+assert not heavy, heavy
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, timeout=60)

@@ -1,3 +1,47 @@
-"""polaris: stories of the length that was asked for, from a model on your own machine."""
+"""polaris: stories of the length that was asked for, from a model on your own machine.
+
+The public names are imported when they are first used, so that the command line starts at once.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from polaris_cli.api import stream, write
+    from polaris_cli.engines import open_engine
+    from polaris_cli.errors import PolarisError
+    from polaris_cli.events import Chunk, Finish
+    from polaris_cli.request import Sampling, StoryRequest
+    from polaris_cli.story import Story
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "stream": "api",
+    "write": "api",
+    "open_engine": "engines",
+    "PolarisError": "errors",
+    "Chunk": "events",
+    "Finish": "events",
+    "Sampling": "request",
+    "StoryRequest": "request",
+    "Story": "story",
+}
+
+__all__ = [
+    "Chunk",
+    "Finish",
+    "PolarisError",
+    "Sampling",
+    "Story",
+    "StoryRequest",
+    "open_engine",
+    "stream",
+    "write",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(f"polaris_cli.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'polaris_cli' has no attribute {name!r}")

@@ -6,7 +6,7 @@ Knows the request, the budget and the card's figures; prints nothing and refuses
 from collections.abc import Iterator
 
 from polaris_cli.budget import Budget
-from polaris_cli.catalogue import CatalogueEntry, recommended
+from polaris_cli.catalogue import LONG_STORY_WORDS, CatalogueEntry
 from polaris_cli.prompts import length_in
 from polaris_cli.request import StoryRequest
 
@@ -46,9 +46,11 @@ def _on_budget(request: StoryRequest, budget: Budget) -> Iterator[str]:
 
 
 def _on_model(request: StoryRequest, entry: CatalogueEntry) -> Iterator[str]:
-    better, reason = recommended(request.words)
-    if entry.name == "no-hri" and better != entry.name:
-        yield f"{reason}: --model {better}"
+    if entry.name == "no-hri" and request.words > LONG_STORY_WORDS:
+        yield (
+            f"Above {LONG_STORY_WORDS:,} words the model card recommends polaris over no-hri: "
+            "--model polaris"
+        )
     expected = entry.length_ratio.at(request.words)
     if expected and expected < SHORTFALL:
         yield (

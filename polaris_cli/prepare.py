@@ -35,6 +35,11 @@ class Prepared:
     budget: Budget
     notes: tuple[str, ...]
 
+    @property
+    def tokens(self) -> int:
+        """The longest sequence that may come of it, prompt and output, in tokens (an estimate)."""
+        return _prompt_estimate(self.messages) + self.budget.max_new_tokens
+
 
 def prepare(premise: str, options: Mapping[str, object]) -> Prepared:
     """Settle a request from a premise and the command's options (None: not given).
@@ -73,7 +78,7 @@ def budget_for(
 ) -> Budget:
     """The request's token budget, with the loaded model's figures where they are given."""
     if prompt_tokens is None:
-        prompt_tokens = sum(len(message.content.encode()) for message in messages) // BYTES_PER_TOKEN
+        prompt_tokens = _prompt_estimate(messages)
     return token_budget(
         request.words,
         request.sampling,
@@ -81,3 +86,7 @@ def budget_for(
         prompt_tokens=prompt_tokens,
         tokens_per_word=entry.tokens_per_word if entry else DEFAULT_TOKENS_PER_WORD,
     )
+
+
+def _prompt_estimate(messages: tuple[Message, ...]) -> int:
+    return sum(len(message.content.encode()) for message in messages) // BYTES_PER_TOKEN

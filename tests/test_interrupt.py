@@ -58,5 +58,7 @@ with Interrupts(last_words=lambda: print("bye", flush=True)).listen():
     os.kill(os.getpid(), signal.SIGINT)
     time.sleep(30)
 """
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20)
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=20
+    )
     assert (ended.returncode, ended.stdout, ended.stderr) == (130, "bye\n", "")

@@ -10,15 +10,16 @@ from functools import partial
 from pathlib import Path
 
 from polaris_cli import terminal
+from polaris_cli.api import start
 from polaris_cli.engines import Engine, open_engine
 from polaris_cli.errors import LibraryError, NoStory, OffTarget
 from polaris_cli.events import Finish
 from polaris_cli.export import check_output, render, save, write_atomic
 from polaris_cli.interrupt import EXIT_INTERRUPTED, Interrupts
 from polaris_cli.library import open_library, record
-from polaris_cli.prepare import Prepared, budget_for
+from polaris_cli.prepare import Prepared
 from polaris_cli.request import StoryRequest
-from polaris_cli.story import Story, begin, collect_with_finish, write_story
+from polaris_cli.story import Story, collect_with_finish
 from polaris_cli.terminal import print_report, show
 from polaris_cli.words import in_band
 
@@ -76,28 +77,22 @@ def _speaker(outputs: Outputs) -> Say:
 
 def _open(prepared: Prepared, outputs: Outputs) -> Engine:
     if outputs.quiet:
-        return open_engine(prepared.request, prepared.budget, lambda fraction: None)
+        return open_engine(prepared.request, prepared.tokens, lambda fraction: None)
     with terminal.loading(f"Loading {prepared.request.model}", sys.stderr) as progress:
-        return open_engine(prepared.request, prepared.budget, progress.update)
+        return open_engine(prepared.request, prepared.tokens, progress.update)
 
 
 def _write(
     prepared: Prepared, outputs: Outputs, engine: Engine, interrupts: Interrupts, say: Say
 ) -> tuple[Story, Finish]:
-    """Stream the story through library and terminal; the finished record is kept too."""
-    request, messages = prepared.request, prepared.messages
-    prompt_tokens = engine.count_tokens(messages, request.sampling)
-    budget = budget_for(
-        request, messages, prepared.entry, context=engine.context, prompt_tokens=prompt_tokens
-    )
-    begun = begin(request, engine.info, messages, prompt_tokens)
-    events = write_story(engine, messages, request.sampling, budget.max_new_tokens)
+    """Stream the story through library and terminal."""
+    begun, events = start(prepared, engine)
     events = interrupts.watch(events)
     if outputs.save:
         events = record(events, open_library(), begun, say)
     events = show(
         events,
-        requested=request.words,
+        requested=begun.requested,
         out=sys.stdout,
         err=sys.stderr,
         quiet=outputs.quiet,

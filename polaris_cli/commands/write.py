@@ -28,8 +28,6 @@ Exit codes: 0 done, 2 usage, 3 model unavailable, 4 out of memory, 5 no story,
 EXAMPLE = 'polaris write "a lighthouse keeper who finds a letter" --words 800'
 
 
-
-
 def write(
     premise: Annotated[
         str | None,
@@ -39,7 +37,12 @@ def write(
         str | None, Option("--words", "-w", metavar="N", help="Length: 3000, 3k or 2.5k words.")
     ] = None,
     model: Annotated[
-        str | None, Option("--model", "-m", help="auto, polaris, no-hri, base, base-27b, demo, a folder or a hub id.")
+        str | None,
+        Option(
+            "--model",
+            "-m",
+            help="auto, polaris, no-hri, base, base-27b, demo, a folder or a hub id.",
+        ),
     ] = None,
     revision: Annotated[
         str | None, Option("--revision", help="Branch, tag or commit of the model's repository.")
@@ -50,13 +53,23 @@ def write(
     form: Annotated[
         str | None, Option("--form", help="story, flash, scene, essay, review or podcast.")
     ] = None,
-    temperature: Annotated[float | None, Option(help="Higher is wilder; the card: 0.4-1.0.")] = None,
+    temperature: Annotated[
+        float | None, Option(help="Higher is wilder; the card: 0.4-1.0.")
+    ] = None,
     top_p: Annotated[float | None, Option(help="Share of probability to sample from.")] = None,
-    top_k: Annotated[int | None, Option(help="Number of tokens to sample from; 0: no limit.")] = None,
-    repetition_penalty: Annotated[float | None, Option(help="1.0 is none; the card: to 1.1.")] = None,
-    presence_penalty: Annotated[float | None, Option(help="0 is none; instead of the other.")] = None,
+    top_k: Annotated[
+        int | None, Option(help="Number of tokens to sample from; 0: no limit.")
+    ] = None,
+    repetition_penalty: Annotated[
+        float | None, Option(help="1.0 is none; the card: to 1.1.")
+    ] = None,
+    presence_penalty: Annotated[
+        float | None, Option(help="0 is none; instead of the other.")
+    ] = None,
     seed: Annotated[int | None, Option(help="The same seed gives the same story.")] = None,
-    max_new_tokens: Annotated[int | None, Option(help="Token limit; default: follows the words.")] = None,
+    max_new_tokens: Annotated[
+        int | None, Option(help="Token limit; default: follows the words.")
+    ] = None,
     think: Annotated[bool | None, Option("--think/--no-think", help="Plan before writing.")] = None,
     show_thinking: Annotated[bool, Option(help="Print the thinking too, on stderr.")] = False,
     thinking_output: Annotated[
@@ -70,16 +83,24 @@ def write(
     band: Annotated[
         str | None, Option(metavar="LO-HI", help="Ratios that count as on target: 0.9-1.1.")
     ] = None,
-    strict: Annotated[bool, Option("--strict", help="Exit 6 when cut off or outside the band.")] = False,
+    strict: Annotated[
+        bool, Option("--strict", help="Exit 6 when cut off or outside the band.")
+    ] = False,
     output: Annotated[
         Path | None,
         Option("--output", "-o", metavar="FILE", help="Save as txt, md, html, epub, docx or json."),
     ] = None,
     force: Annotated[bool, Option("--force", help="Overwrite existing files.")] = False,
-    as_json: Annotated[bool, Option("--json", help="Print the full record instead of the story.")] = False,
-    quiet: Annotated[bool, Option("--quiet", "-q", help="The story alone: no progress, no report.")] = False,
+    as_json: Annotated[
+        bool, Option("--json", help="Print the full record instead of the story.")
+    ] = False,
+    quiet: Annotated[
+        bool, Option("--quiet", "-q", help="The story alone: no progress, no report.")
+    ] = False,
     no_save: Annotated[bool, Option("--no-save", help="Keep nothing in the library.")] = False,
-    dry_run: Annotated[bool, Option("--dry-run", help="Show prompt, settings and needs; load nothing.")] = False,
+    dry_run: Annotated[
+        bool, Option("--dry-run", help="Show prompt, settings and needs; load nothing.")
+    ] = False,
     engine: Annotated[str | None, Option(help="What runs the model: local.")] = None,
     base_url: Annotated[str | None, Option(hidden=True)] = None,
 ) -> None:

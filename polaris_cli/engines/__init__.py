@@ -3,12 +3,12 @@
 Knows nothing of stories, words or files; each engine module knows its own library and no other.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
 from polaris_cli.events import RawEvent
-from polaris_cli.request import Sampling
+from polaris_cli.request import Sampling, StoryRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +52,23 @@ class Engine(Protocol):
     def opens_thinking(self, sampling: Sampling) -> bool: ...
 
     def count_tokens(self, messages: tuple[Message, ...], sampling: Sampling) -> int: ...
+
+
+def open_engine(
+    request: StoryRequest, tokens: int, on_progress: Callable[[float], None] | None = None
+) -> Engine:
+    """Load the model that a request names, with room for a sequence of `tokens`.
+
+    `on_progress` is told the share of the weights loaded, 0 to 1. Raises ModelUnavailable or
+    OutOfMemory before anything large is loaded, where that can be known.
+    """
+    from polaris_cli.engines.local import load
+
+    return load(
+        request.model,
+        revision=request.revision,
+        quantize=request.quantize,
+        device=request.device,
+        context_tokens=tokens,
+        on_progress=on_progress,
+    )

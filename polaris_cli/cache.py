@@ -1,0 +1,130 @@
+"""Models on this machine: what a `ModelRef` is, and its files in a folder or the hub's cache.
+
+Looks at the disk only, by the documented layout of the cache (models--OWNER--NAME holds
+refs/BRANCH, a commit, and snapshots/COMMIT/FILES), so that `polaris models` answers at once.
+"""
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from polaris_cli.catalogue import CatalogueEntry
+from polaris_cli.demo import MODEL_DIR
+from polaris_cli.errors import ModelUnavailable
+
+_TOKENIZERS = ("tokenizer.json", "vocab.json", "vocab.txt", "tekken.json")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRef:
+    """A model that can be loaded or fetched.
+
+    `name` is what to call it, `id` its hub id or folder. `folder` is set for models that need no
+    hub. `note` says what `auto` chose and why, else it is empty.
+    """
+
+    name: str
+    id: str
+    revision: str | None = None
+    entry: CatalogueEntry | None = None
+    folder: Path | None = None
+    note: str = ""
+
+    @property
+    def page(self) -> str:
+        """The model's page on the hub."""
+        return f"https://huggingface.co/{self.id}"
+
+
+def of_entry(entry: CatalogueEntry, revision: str | None = None) -> ModelRef:
+    """The reference to a model of the catalogue."""
+    if entry.hub_id:
+        return ModelRef(entry.name, entry.hub_id, revision, entry)
+    return ModelRef(entry.name, "built in", None, entry, MODEL_DIR)
+
+
+def cache_folder() -> Path:
+    """Where huggingface_hub keeps what it has downloaded."""
+    environ = os.environ
+    direct = environ.get("HF_HUB_CACHE") or environ.get("HUGGINGFACE_HUB_CACHE")
+    if direct:
+        return Path(os.path.expandvars(direct)).expanduser()
+    caches = environ.get("XDG_CACHE_HOME") or "~/.cache"
+    home = environ.get("HF_HOME") or f"{caches}/huggingface"
+    return Path(os.path.expandvars(home)).expanduser() / "hub"
+
+
+def repository_folder(reference: ModelRef) -> Path:
+    """The model's folder in the cache, whether it exists or not."""
+    return cache_folder() / f"models--{reference.id.replace('/', '--')}"
+
+
+def cached(reference: ModelRef) -> Path | None:
+    """The folder with all the model's files, if they are on this machine; asks no network."""
+    if reference.folder:
+        return reference.folder if is_complete(reference.folder) else None
+    folder = repository_folder(reference)
+    revision = reference.revision or "main"
+    branch = folder / "refs" / revision
+    commit = branch.read_text().strip() if branch.is_file() else revision
+    snapshot = folder / "snapshots" / commit
+    return snapshot if is_complete(snapshot) else None
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether configuration, tokenizer and every weight file are there."""
+    weights = weight_files(folder)
+    tokenizers = [*folder.glob("*.model"), *(folder / name for name in _TOKENIZERS)]
+    return (
+        (folder / "config.json").is_file()
+        and any(path.is_file() for path in tokenizers)
+        and bool(weights)
+        and all(path.is_file() for path in weights)
+    )
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The weight files that belong to the model in `folder`: those of its index, or all."""
+    for index in ("model.safetensors.index.json", "pytorch_model.bin.index.json"):
+        try:
+            names = set(json.loads((folder / index).read_text())["weight_map"].values())
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            continue
+        return [folder / name for name in sorted(names)]
+    return sorted(folder.glob("*.safetensors")) or sorted(folder.glob("pytorch_model*.bin"))
+
+
+def stored_bytes(reference: ModelRef) -> int:
+    """Bytes that the model takes on the disk, unfinished downloads included."""
+    folder = reference.folder or repository_folder(reference)
+    files = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    return sum(path.stat().st_size for path in files)
+
+
+def remove(reference: ModelRef) -> int:
+    """Delete every downloaded revision of the model; returns the bytes that became free.
+
+    Raises ModelUnavailable when there is nothing to delete or the model is no download.
+    """
+    if reference.folder:
+        raise ModelUnavailable(
+            f"{reference.name} was not downloaded by polaris, so it is not removed.",
+            hint=f"Its files are in {reference.folder}",
+        )
+    size = stored_bytes(reference)
+    folder = repository_folder(reference)
+    if not folder.exists():
+        raise ModelUnavailable(
+            f"{reference.name} is not on this machine.", hint="See what is: polaris models"
+        )
+    shutil.rmtree(folder)
+    shutil.rmtree(folder.parent / ".locks" / folder.name, ignore_errors=True)
+    return size
+
+
+def offline() -> bool:
+    """Whether HF_HUB_OFFLINE (or TRANSFORMERS_OFFLINE) forbids the network."""
+    values = (os.environ.get(name, "") for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"))
+    return any(value.upper() in ("1", "ON", "YES", "TRUE") for value in values)

@@ -1,0 +1,284 @@
+"""Models that are asked for by name: `resolve` says which is meant, `ensure` gets its files.
+
+Knows the hub: who may have what, which files of a repository are needed, whether they fit the
+disk. Knows nothing of loading. huggingface_hub is imported only when it is used.
+"""
+
+import json
+import os
+import re
+import shutil
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from polaris_cli import catalogue
+from polaris_cli.cache import (
+    ModelRef,
+    cache_folder,
+    cached,
+    of_entry,
+    offline,
+    repository_folder,
+)
+from polaris_cli.devices import GB
+from polaris_cli.errors import ModelUnavailable
+from polaris_cli.hub_errors import corrupt, hub_errors, not_for_text, unknown
+
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+TIMEOUT = 2.0
+"""Seconds that the hub has for its first answer, unless HF_HUB_ETAG_TIMEOUT gives it more."""
+
+SPARE_BYTES = 500_000_000
+"""What a download leaves free on the disk."""
+
+OnProgress = Callable[[int, int], None]
+"""Told how many bytes of how many are here."""
+
+_WANTED = re.compile(r"[^/]+\.(safetensors|json|jinja|txt|model)")
+_UNWANTED = re.compile(r"consolidated.*\.safetensors|README.*|.*\.bin\.index\.json")
+_OLD_WEIGHTS = re.compile(r"pytorch_model[^/]*\.bin(\.index\.json)?")
+
+
+def resolve(model: str, revision: str | None = None) -> ModelRef:
+    """The model meant by `auto`, a name of the catalogue, a folder or a hub id.
+
+    Looks at the disk, and for `auto` asks the hub, 2 s at most. Raises ModelUnavailable for a
+    name that is none of these.
+    """
+    if model == "auto":
+        return _auto(revision)
+    entry = catalogue.find(model)
+    if entry:
+        return of_entry(entry, revision)
+    path = Path(model).expanduser()
+    if path.exists() or _looks_like_path(model):
+        return _of_path(path)
+    if HUB_ID.fullmatch(model):
+        return ModelRef(model, model, revision)
+    raise unknown(model)
+
+
+def _auto(revision: str | None) -> ModelRef:
+    """POLARIS-9B if it can be had, else the open variant; never the toy."""
+    best, other = catalogue.POLARIS, catalogue.NO_HRI
+    reference = of_entry(best, revision)
+    if cached(reference):
+        return _noted(reference, "it is on this machine")
+    if offline():
+        return _noted(
+            of_entry(other, revision), f"{best.name} is not on this machine, and this is offline"
+        )
+    if not logged_in():
+        return _noted(of_entry(other, revision), f"{best.name} is gated and you are not logged in")
+    try:
+        check_access(reference)
+    except ModelUnavailable as error:
+        return _noted(of_entry(other, revision), error.message.rstrip("."))
+    return _noted(reference, "your account has access to it")
+
+
+def _noted(reference: ModelRef, reason: str) -> ModelRef:
+    return replace(reference, note=f"Model: {reference.name} ({reason}).")
+
+
+def _looks_like_path(model: str) -> bool:
+    return model.startswith((".", "/", "~")) or "\\" in model or model.count("/") > 1
+
+
+def _of_path(path: Path) -> ModelRef:
+    if (path / "config.json").is_file():
+        return ModelRef(path.resolve().name, str(path.resolve()), folder=path.resolve())
+    if path.suffix == ".gguf" and path.is_file():
+        raise ModelUnavailable(
+            f"{path} is a GGUF file, which the local engine cannot load.",
+            hint="Give the folder of a transformers model, or a name that polaris models lists.",
+        )
+    missing = "has no config.json: it is no model" if path.exists() else "does not exist"
+    raise ModelUnavailable(
+        f"{path} {missing}.",
+        hint="Give a folder with config.json, tokenizer and weights, or see: polaris models",
+    )
+
+
+def logged_in() -> bool:
+    """Whether there is a token for the hub on this machine."""
+    from huggingface_hub import get_token
+
+    return bool(get_token())
+
+
+def check_access(reference: ModelRef) -> None:
+    """Ask the hub whether the model's files may be had. Raises ModelUnavailable if not."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+
+    with hub_errors(reference):
+        url = hf_hub_url(reference.id, "config.json", revision=reference.revision)
+        _in_time(lambda: get_hf_file_metadata(url, token=None, timeout=_timeout()))
+
+
+def _timeout() -> float:
+    return float(os.environ.get("HF_HUB_ETAG_TIMEOUT") or TIMEOUT)
+
+
+def _in_time(call: Callable[[], Any]) -> None:
+    """Run `call`, but wait for it no longer than the timeout.
+
+    The client's own timeout does not cover looking up the hub's address, which can take far
+    longer without a network.
+    """
+    problems: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            call()
+        except BaseException as error:
+            problems.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(_timeout())
+    if thread.is_alive():
+        raise TimeoutError(f"no answer within {_timeout():g} s")
+    if problems:
+        raise problems[0]
+
+
+def ensure(reference: ModelRef, on_progress: OnProgress | None = None) -> Path:
+    """The folder with the model's files, downloaded first if they are not here.
+
+    Raises ModelUnavailable with the reason and the next step.
+    """
+    folder = cached(reference)
+    if folder:
+        return folder
+    if reference.folder:
+        raise corrupt(reference)
+    return fetch(reference, on_progress)
+
+
+def fetch(reference: ModelRef, on_progress: OnProgress | None = None) -> Path:
+    """Download the model's text weights, tokenizer and configuration, or what is missing of them.
+
+    Goes on where an earlier download stopped. Raises ModelUnavailable when the hub refuses, when
+    it is no model for text, or when the disk is too small.
+    """
+    if reference.folder:
+        return ensure(reference)
+    from huggingface_hub import hf_hub_download, snapshot_download
+
+    check_access(reference)
+    with hub_errors(reference):
+        files = repository_files(reference)
+        check_names(reference, files)
+        config = hf_hub_download(reference.id, "config.json", revision=reference.revision)
+        check_config(reference, json.loads(Path(config).read_text()))
+        total = sum(files.values())
+        here = _present(Path(config).parent, files)
+        _check_disk(reference, total - here - _unfinished(reference))
+        with _counting(here, total, on_progress) as bar:
+            folder = snapshot_download(
+                reference.id,
+                revision=reference.revision,
+                allow_patterns=list(files),
+                tqdm_class=bar,
+            )
+    return Path(folder)
+
+
+def repository_files(reference: ModelRef) -> dict[str, int]:
+    """The files of the model that polaris needs, with their sizes in bytes; asks the hub."""
+    from huggingface_hub import HfApi
+
+    info = HfApi().model_info(reference.id, revision=reference.revision, files_metadata=True)
+    sizes = {file.rfilename: file.size or 0 for file in info.siblings or ()}
+    return wanted_files(sizes)
+
+
+def wanted_files(sizes: Mapping[str, int]) -> dict[str, int]:
+    """Of a repository's files those that a text model loads: no other formats, no sub-folders."""
+    wanted = {
+        name: size
+        for name, size in sizes.items()
+        if _WANTED.fullmatch(name) and not _UNWANTED.fullmatch(name)
+    }
+    if any(name.endswith(".safetensors") for name in wanted):
+        return wanted
+    return wanted | {name: s for name, s in sizes.items() if _OLD_WEIGHTS.fullmatch(name)}
+
+
+def check_names(reference: ModelRef, files: Mapping[str, int]) -> None:
+    """Raise ModelUnavailable if these files cannot be a model for text."""
+    weights = any(name.endswith((".safetensors", ".bin")) for name in files)
+    if not weights or "config.json" not in files:
+        raise not_for_text(reference, "it has no config.json or no weights for transformers")
+
+
+def check_config(reference: ModelRef, config: Mapping[str, Any]) -> None:
+    """Raise ModelUnavailable if the configuration is that of a model for something else."""
+    named = config.get("architectures") or []
+    writes = re.compile("CausalLM|LMHead|ConditionalGeneration")
+    if named and not any(writes.search(str(name)) for name in named):
+        raise not_for_text(reference, f"it is a {named[0]}")
+
+
+def _present(folder: Path, files: Mapping[str, int]) -> int:
+    return sum(size for name, size in files.items() if (folder / name).is_file())
+
+
+def _unfinished(reference: ModelRef) -> int:
+    parts = (repository_folder(reference) / "blobs").glob("*.incomplete")
+    return sum(path.stat().st_size for path in parts)
+
+
+def _check_disk(reference: ModelRef, missing: int) -> None:
+    folder = cache_folder()
+    existing = next(place for place in (folder, *folder.parents) if place.exists())
+    free = shutil.disk_usage(existing).free
+    if missing > 0 and missing + SPARE_BYTES > free:
+        raise ModelUnavailable(
+            f"{reference.name} needs {missing / GB:.1f} GB more on the disk of {folder}, where "
+            f"{free / GB:.1f} GB are free.",
+            hint="Free some space, or name another folder: HF_HOME=/path polaris models fetch "
+            f"{reference.name}",
+        )
+
+
+@contextmanager
+def _counting(here: int, total: int, on_progress: OnProgress | None) -> Iterator[type]:
+    """A silent progress bar class for huggingface_hub, which tells `on_progress` the bytes."""
+    from tqdm.auto import tqdm
+
+    # The hub's client makes one bar for bytes, or one for the network and one for the disk.
+    counts: dict[int, float] = {}
+
+    class Bar(tqdm):  # type: ignore[misc]
+        def __init__(self, *args: Any, **options: Any) -> None:
+            options.pop("name", None)
+            super().__init__(*args, **{**options, "file": _Nowhere(), "mininterval": 0})
+
+        def display(self, *args: Any, **options: Any) -> None:
+            """Show nothing here: `on_progress` does."""
+
+        def update(self, n: float | None = 1) -> None:
+            super().update(n)
+            if self.unit == "B" and on_progress:
+                counts[id(self)] = self.n
+                on_progress(min(total, here + int(max(counts.values()))), total)
+
+    yield Bar
+    if on_progress:
+        on_progress(total, total)
+
+
+class _Nowhere:
+    """A file that takes anything."""
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+    def flush(self) -> None:
+        return None

@@ -4,6 +4,8 @@ Engines yield `Piece`s, `split_thinking` labels them and yields `Chunk`s, and ev
 with exactly one `Finish`. This module knows nothing of models, files or terminals.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -54,3 +56,13 @@ class Finish:
 
 RawEvent = Piece | Finish
 Event = Chunk | Finish
+
+
+@contextmanager
+def closing(events: Iterator[RawEvent] | Iterator[Event]) -> Iterator[None]:
+    """Close `events` on the way out where it can be closed: a generator, and so the engine."""
+    try:
+        yield
+    finally:
+        if close := getattr(events, "close", None):
+            close()

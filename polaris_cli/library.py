@@ -1,0 +1,390 @@
+"""The library: one SQLite file that keeps every story while it is being written.
+
+Knows rows, the parts of a running story and word search; not how a story comes to be, how it is
+shown or how it is exported.
+"""
+
+import os
+import platform
+import sqlite3
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from itertools import chain, groupby
+from json import JSONDecodeError, dumps, loads
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from polaris_cli.database import atomic, connect, empty, worded
+from polaris_cli.errors import LibraryError, UsageError
+from polaris_cli.events import Chunk, Event, Finish
+from polaris_cli.story import Story, collect
+from polaris_cli.words import ratio
+
+WRITING = "writing"  # the state of a story whose writer is at work
+KILLED = "killed"  # the state of a story whose writer ended without a word
+
+SAVE_EVERY = 1.0  # seconds; a killed process loses no more text than this, and the time of a save
+STALE_AFTER = 10.0  # seconds without a sign of life, after which a writer counts as killed
+
+_ENTRY = "id, created, title, premise, model, requested, written, state"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One story in a listing. `state` is a finish reason, "writing" or "killed"."""
+
+    id: str
+    created: str
+    title: str
+    premise: str
+    model: str
+    requested: int
+    written: int
+    state: str
+
+    @property
+    def ratio(self) -> float:
+        """Words written / words asked."""
+        return ratio(self.written, self.requested)
+
+
+def library_path() -> Path:
+    """Where the library is: POLARIS_LIBRARY if set, else in the user's data folder."""
+    if chosen := os.environ.get("POLARIS_LIBRARY"):
+        return Path(chosen).expanduser()
+    return platformdirs.user_data_path("polaris", appauthor=False) / "library.db"
+
+
+def open_library(path: Path | None = None) -> "Library":
+    """The library at `path`, or the user's own. Touches nothing before it is used."""
+    return Library(path or library_path())
+
+
+class Library:
+    """The stories in one file. Threads and processes may share it.
+
+    The file is made by the first story. Every method raises LibraryError when the file cannot
+    be read or written; those that take a `ref` (an id, the beginning of one, or "last") raise
+    UsageError when it does not name exactly one story.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.RLock()
+        self._connection: sqlite3.Connection | None = None
+
+    def start(self, begun: Story) -> None:
+        """Add a story that is about to be written, or take one up again."""
+        with self._transaction() as db:
+            _put(db, begun, WRITING)
+            _sign(db, begun.id)
+
+    def append(self, id: str, chunks: Iterable[Chunk]) -> None:
+        """Add to the text of a story that was started; no chunks is a mere sign of life."""
+        with self._transaction() as db:
+            db.executemany(
+                "INSERT INTO part (story, kind, text, tokens, ids) VALUES (?, ?, ?, ?, ?)",
+                [(id, *_packed(chunk)) for chunk in _merged(chunks)],
+            )
+            _sign(db, id)
+
+    def conclude(self, begun: Story, finish: Finish) -> None:
+        """Close a story that was started with the text that was appended to it."""
+        with self._transaction() as db:
+            _put(db, _gathered(db, begun, finish), finish.reason)
+
+    def finish(self, story: Story) -> None:
+        """Keep the whole record of a story, whether or not it was ever started."""
+        with self._transaction() as db:
+            _put(db, story, story.finish)
+
+    def entries(self, limit: int | None = None) -> list[Entry]:
+        """The stories, newest first; at most `limit` of them."""
+        with self._reading() as db:
+            rows = db.execute(f"SELECT {_ENTRY} FROM story ORDER BY n DESC LIMIT ?", [limit or -1])
+            return [Entry(*row) for row in rows]
+
+    def search(self, words: Sequence[str], limit: int | None = None) -> list[Entry]:
+        """The stories with all of these words in title, premise or text, best match first."""
+        with self._reading() as db:
+            rows = db.execute(
+                f"SELECT {_ENTRY} FROM story JOIN (SELECT rowid AS n, rank FROM found "
+                "WHERE found MATCH ?) USING (n) ORDER BY rank, n DESC LIMIT ?",
+                [_query(words), limit or -1],
+            )
+            return [Entry(*row) for row in rows]
+
+    def entry(self, ref: str) -> Entry:
+        """The listing of one story."""
+        with self._reading() as db:
+            return _find(db, ref)
+
+    def get(self, ref: str) -> Story:
+        """One story; the finish of one that is being written or was killed is "interrupted"."""
+        with self._reading() as db:
+            return _load(db, _find(db, ref).id)
+
+    def chunks(self, ref: str) -> list[Chunk]:
+        """What a story's stream brought, in order, with the token ids it came with."""
+        with self._reading() as db:
+            return list(_chunks(db, _find(db, ref).id))
+
+    def remove(self, ref: str) -> None:
+        """Remove a story. Raises UsageError while it is being written."""
+        entry = self.entry(ref)
+        if entry.state == WRITING:
+            raise UsageError(
+                f"Story {entry.id} is being written at this moment.",
+                hint="Stop its writer with Ctrl-C first.",
+            )
+        with self._transaction() as db:
+            db.execute("DELETE FROM story WHERE id = ?", [entry.id])
+
+    def close(self) -> None:
+        """Let go of the file; the next use opens it again."""
+        with self._lock:
+            if self._connection:
+                self._connection.close()
+            self._connection = None
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """One change, whole or not at all."""
+        with self._lock, worded(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with atomic(self._open(self.path)) as db:
+                yield db
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """The stories as they stand now; looking at a library that is not there makes no file."""
+        with self._lock, worded(self.path):
+            if not self.path.exists():
+                with empty() as db:
+                    yield db
+                return
+            db = self._open(self.path)
+            # Neither a full disk nor one odd record may hide the stories.
+            with suppress(sqlite3.OperationalError, LibraryError):
+                _settle(db)
+            yield db
+
+    def _open(self, path: Path) -> sqlite3.Connection:
+        if self._connection is None:
+            self._connection = connect(path)
+        return self._connection
+
+
+def record(
+    events: Iterator[Event], library: Library, begun: Story, warn: Callable[[str], None]
+) -> Iterator[Event]:
+    """Pass the events on and keep the story in the library from its first chunk.
+
+    A stream that is closed or raises is kept as interrupted. Trouble with the library never stops
+    a story: `warn` is told once, in one sentence, and saving is tried again as the text grows.
+    """
+    saver: _Saver | None = None
+    finish = Finish("interrupted")
+    try:
+        for event in events:
+            if isinstance(event, Finish):
+                finish = event
+            else:
+                saver = saver or _Saver(library, begun, warn)
+                saver.add(event)
+            yield event
+    finally:
+        if saver:
+            saver.close(finish)
+
+
+class _Saver:
+    """Saves what it is given from a thread of its own.
+
+    The thread keeps the promise about lost text while no event comes, shows that the writer is
+    alive, and is never broken off half-way by Ctrl-C, which only the main thread receives.
+    """
+
+    def __init__(self, library: Library, begun: Story, warn: Callable[[str], None]) -> None:
+        self._library = library
+        self._begun = begun
+        self._warn = warn
+        self._pending: list[Chunk] = []
+        self._started = False
+        self._finish: Finish | None = None
+        self._wake = threading.Event()
+        self._trouble: str | None = None
+        self._told = False
+        self._thread = threading.Thread(target=self._run, name="library", daemon=True)
+
+    def add(self, chunk: Chunk) -> None:
+        """Take a chunk; a line break has everything saved at once, else it happens in time."""
+        self._pending.append(chunk)
+        if not self._thread.ident:
+            self._thread.start()
+        if "\n" in chunk.text:
+            self._wake.set()
+        self._tell()
+
+    def close(self, finish: Finish) -> None:
+        """Save the rest and the end of the story, and wait until that is done."""
+        self._finish = finish
+        self._wake.set()
+        self._thread.join()
+        self._tell()
+
+    def _tell(self) -> None:
+        """Warn from the caller's thread, which owns the terminal."""
+        if self._trouble and not self._told:
+            self._told = True
+            self._warn(f"The story is not being saved: {self._trouble}")
+
+    def _run(self) -> None:
+        finish: Finish | None = None
+        while finish is None:
+            self._wake.clear()
+            finish = self._finish  # looked at before saving, so that the last chunks are in
+            try:
+                self._save(finish)
+            except LibraryError as error:
+                self._trouble = error.message
+            if finish is None:
+                self._wake.wait(SAVE_EVERY)
+
+    def _save(self, finish: Finish | None) -> None:
+        if not self._started:
+            self._library.start(self._begun)
+            self._started = True
+        chunks = self._pending[:]
+        self._library.append(self._begun.id, chunks)
+        del self._pending[: len(chunks)]
+        if finish:
+            self._library.conclude(self._begun, finish)
+
+
+def _put(db: sqlite3.Connection, story: Story, state: str) -> None:
+    """Write all that a row says of its story; who writes it is left as it is."""
+    kept = story.as_dict()
+    del kept["story"]  # has a column of its own, for the search
+    columns = "id, created, title, premise, model, requested, written, state, record, text"
+    values = (story.id, story.created, story.title, story.premise, story.model.name)
+    counts = (story.requested, story.written)
+    db.execute(
+        f"INSERT INTO story ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+        "ON CONFLICT (id) DO UPDATE SET title = excluded.title, requested = excluded.requested, "
+        "written = excluded.written, state = excluded.state, record = excluded.record, "
+        "text = excluded.text",
+        (*map(_storable, values), *counts, state, dumps(kept), _storable(story.text)),
+    )
+
+
+def _sign(db: sqlite3.Connection, id: str) -> None:
+    """Note that this process writes the story, and lives."""
+    db.execute(
+        "UPDATE story SET state = ?, host = ?, pid = ?, seen = ? WHERE id = ?",
+        [WRITING, platform.node(), os.getpid(), time.time(), id],
+    )
+
+
+def _settle(db: sqlite3.Connection) -> None:
+    """Gather the text of stories that are being written, and find those whose writer is gone."""
+    running = "SELECT id, host, pid, seen FROM story WHERE state = ?"
+    if not db.execute(running, [WRITING]).fetchone():
+        return
+    with atomic(db):
+        for id, host, pid, seen in db.execute(running, [WRITING]).fetchall():
+            story = _gathered(db, _load(db, id), Finish("interrupted"))
+            _put(db, story, WRITING if _alive(host, pid, seen) else KILLED)
+
+
+def _alive(host: str, pid: int, seen: float) -> bool:
+    if time.time() - seen > STALE_AFTER:
+        return False
+    if host != platform.node() or os.name == "nt":  # signal 0 asks on POSIX only
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _find(db: sqlite3.Connection, ref: str) -> Entry:
+    wanted = _storable(ref.strip().lower())
+    if wanted == "last":
+        rows = db.execute(f"SELECT {_ENTRY} FROM story ORDER BY n DESC LIMIT 1")
+    else:
+        rows = db.execute(
+            f"SELECT {_ENTRY} FROM story WHERE ?1 <> '' AND substr(id, 1, length(?1)) = ?1 "
+            "ORDER BY id LIMIT 5",
+            [wanted],
+        )
+    entries = [Entry(*row) for row in rows]
+    if not entries:
+        raise UsageError(
+            f"No story in the library has the id {ref!r}.", hint="polaris library lists them."
+        )
+    if len(entries) > 1 and entries[0].id != wanted:
+        some = ", ".join(entry.id for entry in entries)
+        raise UsageError(f"Several stories begin with {ref!r}.", hint=f"Give more of one: {some}")
+    return entries[0]
+
+
+def _load(db: sqlite3.Connection, id: str) -> Story:
+    kept, text = db.execute("SELECT record, text FROM story WHERE id = ?", [id]).fetchone()
+    try:
+        return Story.from_dict({**loads(kept), "story": text})
+    except (JSONDecodeError, KeyError, TypeError, UsageError) as error:
+        raise LibraryError(
+            f"The record of story {id} cannot be read.",
+            hint=f"Another version of polaris may have written it; polaris library rm {id}",
+        ) from error
+
+
+def _gathered(db: sqlite3.Connection, begun: Story, finish: Finish) -> Story:
+    """The story of the parts; the times of the writing are not known here."""
+    events: Iterator[Event] = chain(_chunks(db, begun.id), [finish])
+    return replace(collect(events, begun), timing=begun.timing)
+
+
+def _chunks(db: sqlite3.Connection, id: str) -> Iterator[Chunk]:
+    rows = db.execute(
+        "SELECT kind, text, tokens, ids FROM part WHERE story = ? ORDER BY n", [id]
+    ).fetchall()
+    for kind, text, tokens, ids in rows:
+        yield Chunk(kind, text, tokens, struct.unpack(f"<{len(ids) // 4}I", ids))
+
+
+def _merged(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+    """Neighbours of the same kind in one chunk."""
+    for kind, group in groupby(chunks, key=lambda chunk: chunk.kind):
+        run = list(group)
+        text = "".join(chunk.text for chunk in run)
+        ids = tuple(chain.from_iterable(chunk.ids for chunk in run))
+        yield Chunk(kind, text, sum(chunk.tokens for chunk in run), ids)
+
+
+def _packed(chunk: Chunk) -> tuple[Any, ...]:
+    """A chunk as columns, the ids as little-endian numbers of four bytes."""
+    ids = struct.pack(f"<{len(chunk.ids)}I", *chunk.ids)
+    return chunk.kind, _storable(chunk.text), chunk.tokens, ids
+
+
+def _query(words: Sequence[str]) -> str:
+    """All of the words, each as a quoted string in which FTS5 knows no operators."""
+    terms = " ".join(words).replace("\0", " ").split()
+    quoted = (_storable(term).replace('"', '""') for term in terms)
+    return " ".join(f'"{term}"' for term in quoted) or '""'
+
+
+def _storable(text: str) -> str:
+    """Half characters, which some servers send and UTF-8 cannot hold, become question marks."""
+    return text.encode("utf-8", "replace").decode("utf-8")

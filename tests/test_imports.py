@@ -13,13 +13,13 @@ PACKAGE = Path(polaris_cli.__file__).parent
 
 # Each layer may import itself (where marked), and the layers above it in this list.
 LAYERS = [
-    {"errors", "words", "demo", "database"},
+    {"errors", "words", "demo", "database", "files"},
     {"events"},
     {"request", "catalogue", "engines", "settings"},
     {"thinking", "loops", "prompts", "presets", "budget", "devices", "memory", "hub", "advice"},
     {"engines.*"},
     {"story", "interrupt", "prepare"},
-    {"api", "export", "library", "terminal", "live"},
+    {"api", "export", "library", "terminal", "live", "markup", "pages", "docx"},
     {"commands"},
     {"__main__"},
 ]

@@ -14,7 +14,8 @@ from polaris_cli.api import start
 from polaris_cli.engines import Engine, open_engine
 from polaris_cli.errors import LibraryError, NoStory, OffTarget
 from polaris_cli.events import Finish
-from polaris_cli.export import check_output, render, save, write_atomic
+from polaris_cli.export import check_output, render, save
+from polaris_cli.files import check_place, write_atomic
 from polaris_cli.interrupt import EXIT_INTERRUPTED, Interrupts
 from polaris_cli.library import open_library, record
 from polaris_cli.prepare import Prepared
@@ -44,7 +45,7 @@ class Outputs:
         if self.story:
             check_output(self.story, force=self.force)
         if self.thinking:
-            check_output(self.thinking, force=self.force, any_suffix=True)
+            check_place(self.thinking, force=self.force)
 
 
 Say = Callable[[str], None]

@@ -1,0 +1,111 @@
+"""Files that are written whole or not at all, and the check that a place can be written to.
+
+Knows paths and bytes; not what is in them.
+"""
+
+import io
+import os
+import secrets
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from stat import S_ISDIR, S_ISREG
+
+from polaris_cli.errors import PolarisError, UsageError
+
+
+def check_place(path: Path, *, force: bool) -> None:
+    """Raise UsageError if a file cannot be written at `path`, or is there already.
+
+    `force` allows a file that is there. The folder is tried with a temporary file.
+    """
+    _check_file(path, force=force)
+    folder = _target(path).parent
+    try:
+        with tempfile.TemporaryFile(dir=folder, prefix=".polaris-"):
+            pass
+    except (FileNotFoundError, NotADirectoryError):
+        raise UsageError(
+            f"The folder {folder} does not exist.",
+            hint="Make it first, or name a file in another folder.",
+        ) from None
+    except OSError as error:
+        raise UsageError(
+            f"No file can be written in the folder {folder}: {error.strerror}.",
+            hint="Name a file in another folder.",
+        ) from None
+
+
+def write_atomic(path: Path, data: bytes, *, force: bool) -> None:
+    """Write a file whole or not at all: to a temporary file beside it, then renamed.
+
+    A link is followed, a file that is replaced keeps its permissions. Raises UsageError for a
+    file that is there already without `force`, PolarisError when writing fails.
+    """
+    _check_file(path, force=force)
+    target = _target(path)
+    temporary = target.with_name(f".polaris-{secrets.token_hex(8)}.tmp")
+    try:
+        try:
+            _write(temporary, data)
+            if target.exists():
+                shutil.copymode(target, temporary)
+            temporary.replace(target)
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink()
+            raise
+    except OSError as error:
+        raise PolarisError(
+            f"{path} could not be written: {error.strerror or error}.",
+            hint="Make room or name another place.",
+        ) from error
+
+
+def zipped(members: Iterable[tuple[str, str]]) -> bytes:
+    """A zip archive of these names and texts, the same bytes each time.
+
+    The first member is stored as it is, which EPUB asks for; the rest are compressed.
+    """
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for number, (name, text) in enumerate(members):
+            member = zipfile.ZipInfo(name)  # dated 1980-01-01
+            member.create_system = 3  # as on Unix, on every system
+            member.external_attr = 0o644 << 16
+            member.compress_type = zipfile.ZIP_DEFLATED if number else zipfile.ZIP_STORED
+            archive.writestr(member, text.encode())
+    return buffer.getvalue()
+
+
+def _check_file(path: Path, *, force: bool) -> None:
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(
+            f"{path} cannot be written: {reason}.", hint="Name another file."
+        ) from None
+    if S_ISDIR(mode):
+        raise UsageError(f"{path} is a folder.", hint=f"Name a file in it: {path / 'story.md'}")
+    if not S_ISREG(mode):
+        raise UsageError(f"{path} is no ordinary file.", hint="Name another file.")
+    if not force:
+        raise UsageError(f"{path} exists already.", hint="Add --force to replace it.")
+
+
+def _target(path: Path) -> Path:
+    """The file itself where `path` is a link to it."""
+    return Path(os.path.realpath(path))
+
+
+def _write(path: Path, data: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())

@@ -217,6 +217,18 @@ def test_a_label_ends_thinking_that_no_tag_closed() -> None:
     assert labelled((None, "Once </th"), ("story", "e end"), opened=None) == ("", "Once </the end")
 
 
+def test_a_label_settles_what_was_unknown() -> None:
+    stream = split_thinking(iter([Piece("Once", kind="story"), STOP]), opened=None)
+    assert next(stream) == Chunk("story", "Once", 1)
+    stream = split_thinking(
+        iter([Piece("plan", kind="thinking"), Piece("Once"), STOP]), opened=None
+    )
+    assert [next(stream) for _ in range(2)] == [
+        Chunk("thinking", "plan", 1),
+        Chunk("story", "Once", 1),
+    ]
+
+
 def test_the_story_streams_at_once_where_nothing_is_unknown() -> None:
     pieces = [Piece("Once"), Piece(" upon"), Piece(" a < b")]
     assert run(pieces, opened=False) == [

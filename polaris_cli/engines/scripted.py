@@ -1,0 +1,95 @@
+"""An engine that replays given text: for tests, examples and documentation.
+
+    engine = ScriptedEngine(["a plan", "</think>", "Once", " upon a time."])
+
+Knows no model and loads nothing.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from polaris_cli.engines import Message, ModelInfo
+from polaris_cli.errors import PolarisError
+from polaris_cli.events import Finish, Piece, RawEvent, Reason
+from polaris_cli.request import Sampling
+
+SCRIPTED = ModelInfo(name="scripted", id="scripted", engine="scripted")
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """What one call answers: its pieces, then `error` raised if there is one, else `finish`."""
+
+    pieces: Sequence[str | Piece]
+    finish: Reason = "stop"
+    error: Exception | None = None
+
+
+class ScriptedEngine:
+    """Replays `scripts`, one a call, the last one again and again.
+
+    `opened` says whether thinking is open from the start when it is on, `finish` how pieces given
+    bare end, `delay` the seconds before each piece, `tokens_per_piece` what a piece given as a string counts, `context` the
+    tokens it claims to hold. `asked` keeps the messages of every call, `limits` their
+    `max_new_tokens`; `running` is the number of streams neither ended nor closed.
+    """
+
+    def __init__(
+        self,
+        *scripts: Script | Sequence[str | Piece],
+        opened: bool = True,
+        finish: Reason = "stop",
+        delay: float = 0.0,
+        tokens_per_piece: int = 1,
+        context: int = 262_144,
+        info: ModelInfo = SCRIPTED,
+    ) -> None:
+        self.info = info
+        self.context = context
+        self.load_seconds = 0.0
+        self.asked: list[tuple[Message, ...]] = []
+        self.limits: list[int] = []
+        self.running = 0
+        self._scripts = [
+            s if isinstance(s, Script) else Script(s, finish) for s in scripts or ((),)
+        ]
+        self._opened = opened
+        self._delay = delay
+        self._tokens_per_piece = tokens_per_piece
+
+    def stream(
+        self, messages: tuple[Message, ...], sampling: Sampling, max_new_tokens: int
+    ) -> Iterator[RawEvent]:
+        """Replay the next script up to `max_new_tokens`. Raises the error of the script."""
+        script = self._scripts[min(len(self.asked), len(self._scripts) - 1)]
+        self.asked.append(messages)
+        self.limits.append(max_new_tokens)
+        end = Finish(script.finish, self.count_tokens(messages, sampling))
+        return self._replay(script, max_new_tokens, end)
+
+    def _replay(self, script: Script, left: int, end: Finish) -> Iterator[RawEvent]:
+        self.running += 1
+        try:
+            for given in script.pieces:
+                piece = given if isinstance(given, Piece) else Piece(given, self._tokens_per_piece)
+                left -= piece.tokens
+                if left < 0:
+                    yield replace(end, reason="length")
+                    return
+                time.sleep(self._delay)
+                yield piece
+            if script.error:
+                raise script.error
+            error = PolarisError("The script ends in an error.") if end.reason == "error" else None
+            yield replace(end, error=error)
+        finally:
+            self.running -= 1
+
+    def opens_thinking(self, sampling: Sampling) -> bool:
+        """Whether the script is taken to begin inside the thinking."""
+        return self._opened and sampling.thinks
+
+    def count_tokens(self, messages: tuple[Message, ...], sampling: Sampling) -> int:
+        """The prompt's length, a word a token."""
+        return sum(len(message.content.split()) for message in messages)

@@ -51,7 +51,7 @@ def split_thinking(events: Iterator[RawEvent], *, opened: bool | None) -> Iterat
     error of the source goes on. Tokens and ids keep their sums and order. Closing the generator
     closes `events`, and so does its end.
     """
-    splitter = _Splitter(opened)
+    splitter = Splitter(opened)
     finish: Finish | None = None
     with closing(events):
         try:
@@ -68,7 +68,9 @@ def split_thinking(events: Iterator[RawEvent], *, opened: bool | None) -> Iterat
         yield finish
 
 
-class _Splitter:
+class Splitter:
+    """The rule at work, piece by piece; `split_thinking` is the whole of it."""
+
     def __init__(self, opened: bool | None) -> None:
         self._state: _State = "opening" if opened else "start"
         self._sure = opened is not None
@@ -79,6 +81,11 @@ class _Splitter:
         self._block = _Blocks()
         self._tokens = 0
         self._ids: list[int] = []
+
+    @property
+    def inside(self) -> bool:
+        """Whether text that comes next would be thinking, as far as is known."""
+        return self._state in ("opening", "thinking", "field")
 
     def feed(self, piece: Piece) -> Iterator[Chunk]:
         """The chunks that are certain after `piece`."""

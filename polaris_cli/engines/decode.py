@@ -1,0 +1,226 @@
+"""The decoding loop: a loaded transformers model and the ids of a prompt become text, as it comes.
+
+Knows how to step a model, when to stop and when to close the thinking; knows neither how models
+are loaded (`local`) nor stories. Choosing tokens is `sampling`'s matter, wording them `text`'s.
+"""
+
+import inspect
+import math
+import re
+import sys
+from collections import deque
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+import torch
+import transformers
+
+from polaris_cli.engines.sampling import Sampler
+from polaris_cli.engines.text import TextDecoder
+from polaris_cli.errors import ModelUnavailable, OutOfMemory, PolarisError
+from polaris_cli.events import Finish, Piece, Reason
+from polaris_cli.request import Sampling
+from polaris_cli.thinking import Splitter
+
+PREFILL_CHUNK = 2048  # prompt tokens a forward pass: bounds the memory of long prompts
+STORY_SHARE = 1 / 16  # of all new tokens, what thinking leaves at the least
+END_TOKENS = ("<|im_end|>", "<|endoftext|>")
+CLOSING = "\n</think>\n\n"
+NO_MEMORY = re.compile("can't allocate memory|not enough memory|out of memory|ALLOC_FAILED")
+WANTED = re.compile(r"allocate ([\d.]+ \w+)")
+
+
+def decode(
+    model: Any,
+    tokenizer: Any,
+    prompt_ids: Sequence[int],
+    sampling: Sampling,
+    *,
+    max_new_tokens: int,
+    stop_ids: frozenset[int],
+    inside_thinking: bool,
+) -> Iterator[Piece | Finish]:
+    """Yield the text that `model` writes after `prompt_ids`, then one `Finish`.
+
+    At most `max_new_tokens`, and no more than the context holds, thinking and story together.
+    `inside_thinking` says whether the prompt has already opened the thinking; it is closed after
+    `sampling.thinking_budget` tokens. Out of memory and damaged weights end the stream with an
+    error, so that the text so far is kept. Closing the generator frees the cache.
+    """
+    room = max(min(max_new_tokens, context_length(model) - len(prompt_ids)), 0)
+    thinking = _thinking_budget(tokenizer, sampling, room, inside=inside_thinking)
+    text = TextDecoder(tokenizer)
+    reason: Reason = "length"
+    error: PolarisError | None = None
+    try:
+        for token in islice(_tokens(model, prompt_ids, sampling, thinking), room):
+            if token in stop_ids:
+                reason = "stop"
+                break
+            piece = text.add(token)
+            thinking.count(piece)
+            if piece:
+                yield piece
+    except ModelUnavailable as problem:
+        reason, error = "error", problem
+    except RuntimeError as problem:
+        if not _lacks_memory(problem):
+            raise
+        reason, error = "error", _memory_error(problem, model, len(prompt_ids) + text.count)
+    if rest := text.rest():
+        yield rest
+    yield Finish(reason, prompt_tokens=len(prompt_ids), error=error)
+
+
+def stop_ids(model: Any, tokenizer: Any) -> frozenset[int]:
+    """Return every token id that ends a text: the tokenizer's and those of the model's settings.
+
+    Neither is enough: a model's folder may lack the generation settings, and a config may name
+    only one of two end tokens.
+    """
+    configs = (model.config, model.config.get_text_config(), model.generation_config)
+    found = [getattr(config, "eos_token_id", None) for config in configs]
+    known = tokenizer.get_vocab()
+    found += [tokenizer.eos_token_id, [known[token] for token in END_TOKENS if token in known]]
+    lists = (ids if isinstance(ids, list) else [ids] for ids in found if ids is not None)
+    return frozenset(id_ for ids in lists for id_ in ids)
+
+
+def context_length(model: Any) -> int:
+    """Return how many tokens, prompt and output together, the model was made for."""
+    limit = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    return limit or sys.maxsize
+
+
+def _tokens(
+    model: Any, prompt_ids: Sequence[int], sampling: Sampling, thinking: "ThinkingBudget"
+) -> Iterator[int]:
+    """Yield token after token without end; the next one is computed when it is asked for."""
+    forward = Forward(model)
+    logits = forward.prefill(prompt_ids)
+    _check(logits)
+    sampler = Sampler(sampling, prompt_ids, logits)
+    while True:
+        forced = thinking.due()
+        token = sampler.choose(logits) if forced is None else _token(forced, logits)
+        sampler.note(token)
+        yield int(token)
+        logits = forward.step(token)
+
+
+def _token(token: int, logits: torch.Tensor) -> torch.Tensor:
+    return torch.tensor([token], device=logits.device)
+
+
+def _check(logits: torch.Tensor) -> None:
+    """Raise ModelUnavailable if the model computes no numbers."""
+    if logits.isnan().any():
+        raise ModelUnavailable(
+            "The model's output is not a number: its weights are damaged, or do not suit the "
+            "number format that they were loaded in.",
+            hint="Fetch it again (polaris models fetch NAME), or add --quantize none",
+        )
+
+
+class Forward:
+    """A model's forward pass with the cache of one sequence, which goes when this object goes.
+
+    Takes tokens, returns the logits of what follows them, one row in float32. The mode without
+    gradients is entered for each pass: around a generator's `yield` it would leak to the caller.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._cache: Any = None  # the model makes the kind that it needs
+        self._device = model.get_input_embeddings().weight.device
+        keeps = "logits_to_keep" in inspect.signature(model.forward).parameters
+        self._options = {"logits_to_keep": 1} if keeps else {}
+
+    def prefill(self, ids: Sequence[int]) -> torch.Tensor:
+        """Take the prompt, at least one token, in chunks where the model allows it."""
+        row = torch.tensor([ids], device=self._device)
+        size = PREFILL_CHUNK if _continues(self._model) else len(ids)
+        for start in range(0, len(ids), size):
+            logits = self._advance(row[:, start : start + size])
+        return logits
+
+    def step(self, token: torch.Tensor) -> torch.Tensor:
+        """Take one token more."""
+        return self._advance(token.view(1, 1))
+
+    @torch.inference_mode()
+    def _advance(self, ids: torch.Tensor) -> torch.Tensor:
+        output = self._model(
+            input_ids=ids.to(self._device),
+            past_key_values=self._cache,
+            use_cache=True,
+            return_dict=True,
+            **self._options,
+        )
+        self._cache = output.past_key_values
+        logits: torch.Tensor = output.logits[0, -1].float()
+        return logits
+
+
+def _continues(model: Any) -> bool:
+    """Whether several tokens at once may follow a cache that is not empty.
+
+    Before transformers 5.8 the linear attention layers silently forgot the state then.
+    """
+    release = tuple(int(part) for part in re.findall(r"\d+", transformers.__version__)[:2])
+    return release >= (5, 8) or not getattr(model, "_is_stateful", False)
+
+
+class ThinkingBudget:
+    """Counts the tokens of the thinking and hands out those that close it when it is used up.
+
+    `closing` are the ids of the closing text, `limit` how many tokens all the thinking may take
+    (infinity for no limit), `inside` whether it is already open.
+    """
+
+    def __init__(self, closing: Sequence[int], limit: float, *, inside: bool) -> None:
+        self._closing, self._left = closing, limit
+        self._splitter = Splitter(inside)
+        self._due: deque[int] = deque()
+
+    def due(self) -> int | None:
+        """Return the token to go on with, None where the model is free to choose."""
+        if not self._due and self._left <= 0 and self._splitter.inside:
+            self._due.extend(self._closing)
+        return self._due.popleft() if self._due else None
+
+    def count(self, piece: Piece | None) -> None:
+        """Take note of one more token, with the text that it completed."""
+        self._left -= self._splitter.inside
+        if piece:
+            deque(self._splitter.feed(piece), maxlen=0)  # read for its state alone
+
+
+def _thinking_budget(
+    tokenizer: Any, sampling: Sampling, room: int, *, inside: bool
+) -> ThinkingBudget:
+    """Return the budget for `room` new tokens; unless it has no limit, some stay for the story."""
+    closing = tokenizer.encode(CLOSING, add_special_tokens=False)
+    budget = sampling.thinking_budget if sampling.thinking else 0
+    story = max(len(closing) + 1, int(room * STORY_SHARE))
+    limit = math.inf if budget < 0 else min(budget, room - story)
+    return ThinkingBudget(closing, limit, inside=inside)
+
+
+def _lacks_memory(problem: RuntimeError) -> bool:
+    """Whether PyTorch ran out of memory; only CUDA has an error class of its own for that."""
+    return isinstance(problem, torch.OutOfMemoryError) or bool(NO_MEMORY.search(str(problem)))
+
+
+def _memory_error(problem: RuntimeError, model: Any, tokens: int) -> OutOfMemory:
+    device = model.device
+    figures = [f"{size} more were needed" for size in WANTED.findall(str(problem))[:1]]
+    if device.type == "cuda":
+        free, total = (size / 2**30 for size in torch.cuda.mem_get_info(device))
+        figures.append(f"{free:.1f} of {total:.1f} GiB are free")
+    return OutOfMemory(
+        f"The memory of {device} ran out at {tokens} tokens"
+        + (f" ({', '.join(figures)})." if figures else "."),
+        hint="Add --quantize 4bit, or ask for fewer --words",
+    )

@@ -1,0 +1,86 @@
+"""Text from tokens: whole characters, nothing lost, equal to the tokenizer's own."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tokenizers import Tokenizer, decoders, models
+from transformers import PreTrainedTokenizerFast
+
+from polaris_cli.engines.text import TextDecoder
+from polaris_cli.events import Piece
+from tests.tiny import byte_tokenizer
+
+BYTES = byte_tokenizer(special_tags=True)
+TEXT = "Élodie met 日本の灯台 🎉👩‍🚀 in the fog…\n</think>\n\n“Oh�!”"
+
+
+class Plain:
+    """The same tokenizer, as one without a Rust backend offers it."""
+
+    def decode(self, ids: list[int], **options: Any) -> str:
+        text: str = BYTES.decode(ids, **options)
+        return text
+
+
+def sentencepiece_like() -> Any:
+    """Words with a space mark, bytes for everything else, a leading space dropped (as Llama 2)."""
+    vocab = {"<unk>": 0, **{f"<0x{byte:02X}>": byte + 1 for byte in range(256)}}
+    for word in ("▁", "▁the", "▁fog", "a", "."):
+        vocab[word] = len(vocab)
+    bpe = models.BPE(vocab=vocab, merges=[], unk_token="<unk>", byte_fallback=True)
+    tokenizer = Tokenizer(bpe)
+    steps = [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
+    tokenizer.decoder = decoders.Sequence([*steps, decoders.Strip(" ", 1, 0)])
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer)
+
+
+def pieces(tokenizer: Any, ids: list[int]) -> list[Piece]:
+    decoder = TextDecoder(tokenizer)
+    found = [decoder.add(token) for token in ids] + [decoder.rest()]
+    assert decoder.count == len(ids)
+    return [piece for piece in found if piece]
+
+
+def whole(tokenizer: Any, ids: list[int]) -> str:
+    text: str = tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+    return text
+
+
+@pytest.mark.parametrize("tokenizer", [BYTES, Plain()], ids=["backend", "plain"])
+@given(ids=st.lists(st.integers(0, 259), max_size=40))
+def test_any_tokens_give_the_tokenizers_text(tokenizer: Any, ids: list[int]) -> None:
+    found = pieces(tokenizer, ids)
+    assert "".join(piece.text for piece in found) == whole(BYTES, ids)
+    assert [token for piece in found for token in piece.ids] == ids
+    assert all(piece.tokens == len(piece.ids) > 0 for piece in found)
+
+
+@pytest.mark.parametrize("tokenizer", [BYTES, Plain()], ids=["backend", "plain"])
+def test_no_piece_breaks_a_character(tokenizer: Any) -> None:
+    ids = BYTES.encode(TEXT, add_special_tokens=False)
+    found = [piece.text for piece in pieces(tokenizer, ids)]
+    assert "".join(found) == TEXT
+    assert [text for text in found if "�" in text] == ["�!"]
+    assert "</think>" in found  # special here, yet in the text
+    assert "🎉" in found
+
+
+def test_an_unfinished_character_at_the_end_is_not_swallowed() -> None:
+    ids = BYTES.encode("fog 🎉", add_special_tokens=False)[:-1]
+    found = pieces(BYTES, ids)
+    assert [piece.text for piece in found] == ["f", "o", "g", " ", "�"]
+    assert found[-1].tokens == 3
+
+
+def test_spaces_survive_tokenizers_that_drop_a_leading_one() -> None:
+    tokenizer = sentencepiece_like()
+    ids = tokenizer.convert_tokens_to_ids(["▁the", "▁fog", ".", "▁the", "<0xC3>", "<0xA9>", "a"])
+    assert "".join(piece.text for piece in pieces(tokenizer, ids)) == "the fog. theéa"
+
+
+@given(ids=st.lists(st.integers(0, 261), max_size=30))
+def test_broken_bytes_never_stop_the_text(ids: list[int]) -> None:
+    found = pieces(sentencepiece_like(), ids)
+    assert [token for piece in found for token in piece.ids] == ids

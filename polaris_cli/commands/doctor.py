@@ -1,0 +1,68 @@
+"""`polaris doctor`: what this machine can run, and the fix for what stands in the way."""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from polaris_cli import terminal
+from polaris_cli.catalogue import CATALOGUE
+from polaris_cli.devices import GB
+from polaris_cli.doctor import Diagnosis, diagnose
+
+
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Look at devices, memory, hub access, disk and packages; name each problem with its fix.
+
+    Example:  polaris doctor
+    """
+    with terminal.loading("Looking at this machine", sys.stderr, quiet=as_json):
+        found = diagnose()
+    if as_json:
+        print(json.dumps(as_data(found), indent=2))
+    else:
+        _print(found)
+
+
+def as_data(found: Diagnosis) -> dict[str, Any]:
+    """The diagnosis as plain data."""
+    data = asdict(found)
+    for device, plain in zip(found.devices, data["devices"], strict=True):
+        plain["id"] = device.id
+    return data
+
+
+def _print(found: Diagnosis) -> None:
+    _table(("device", "free memory"), [(d.id, str(d)) for d in found.devices])
+    _table(("model", "bf16", "8-bit", "4-bit"), _fits(found))
+    _table(("hub", "status"), list(found.hub.items()))
+    _table(("disk", "what"), _disk(found.cache))
+    _table(("optional", "release"), list(found.kernels.items()))
+    _table(("package", "release"), list(found.versions.items()))
+    if not found.problems:
+        print("No problems.")
+    for problem in found.problems:
+        print(f"Problem: {problem.what}\n    Fix: {problem.fix}")
+
+
+def _fits(found: Diagnosis) -> list[tuple[str, ...]]:
+    verdicts = (found.fits[entry.name].values() for entry in CATALOGUE)
+    words = (["fits" if fits else "too large" for fits in row] for row in verdicts)
+    return [(entry.name, *row) for entry, row in zip(CATALOGUE, words, strict=True)]
+
+
+def _disk(cache: dict[str, Any]) -> list[tuple[str, str]]:
+    models = [(name, f"{size / GB:.1f} GB") for name, size in cache["models"].items()]
+    return [
+        ("models are in", cache["folder"]),
+        ("free", f"{cache['free_bytes'] / GB:.1f} GB"),
+        *models,
+    ]
+
+
+def _table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    terminal.print_table(headers, rows, sys.stdout)
+    print(flush=True)

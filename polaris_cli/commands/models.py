@@ -1,0 +1,294 @@
+"""`polaris models`: the known models, which to choose, and getting or removing their files."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from polaris_cli import hub
+from polaris_cli.cache import ModelRef, cached, of_entry, remove, stored_bytes
+from polaris_cli.catalogue import CATALOGUE, ByStage, CatalogueEntry, expected_ratio, recommended
+from polaris_cli.commands.fetching import fetch_shown
+from polaris_cli.devices import GB
+from polaris_cli.errors import ModelUnavailable, UsageError
+from polaris_cli.memory import ModelSize, memory_needed, size_of_entry, size_of_folder
+from polaris_cli.settings import parse_words
+from polaris_cli.terminal import note, print_table
+
+PRECISIONS = (("none", "bf16"), ("8bit", "8-bit"), ("4bit", "4-bit"))
+TYPICAL_TOKENS = 8_192
+"""Tokens of a 3,000-word story with its thinking: what the memory figures are given for."""
+
+app = typer.Typer(
+    help="The known models: what they need, how good they are, which to choose.",
+    invoke_without_command=True,
+    rich_markup_mode=None,
+)
+
+Name = Annotated[str, typer.Argument(help="A model's name, a folder or a hub id (owner/name).")]
+Revision = Annotated[
+    str | None, typer.Option(help="A branch, tag or commit of the model's repository.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.callback()
+def models(
+    ctx: typer.Context,
+    words: Annotated[
+        str | None, typer.Option("--words", "-w", help="Judge them at this length: 3000, 3k.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the known models; with --words, which of them to choose for that length.
+
+    Quality and length are the figures of the POLARIS model cards: points of a judge, and words
+    written / words asked for, at 1-4k, 4-8k and 8-12k words.
+
+    Example:  polaris models --words 9000
+    """
+    if ctx.invoked_subcommand is not None:
+        return
+    length = _length(words)
+    if as_json:
+        listed: dict[str, Any] = {"models": [entry_facts(entry, length) for entry in CATALOGUE]}
+        if length:
+            listed |= {"words": length, "recommended": recommended(length)[0]}
+        print(json.dumps(listed, indent=2))
+    elif length:
+        _print_choice(length)
+    else:
+        _print_all()
+
+
+def _length(words: str | None) -> int | None:
+    if words is None:
+        return None
+    try:
+        length = parse_words(words)
+    except ValueError:
+        length = 0
+    if length < 1:
+        raise UsageError(
+            f"--words is {words!r}, which is no number of words.", hint="Give one: --words 3000"
+        )
+    return length
+
+
+def _print_all() -> None:
+    headers = ("model", "access", "here", "download", "bf16", "4-bit", "quality", "length", "what")
+    rows = [
+        (
+            entry.name,
+            entry.access,
+            _here(entry),
+            _gigabytes(entry.download_bytes),
+            _gigabytes(_need(size_of_entry(entry), "none")),
+            _gigabytes(_need(size_of_entry(entry), "4bit")),
+            _stages(entry.quality, "{:.0f}"),
+            _stages(entry.length_ratio, "{:.2f}"),
+            entry.about,
+        )
+        for entry in CATALOGUE
+    ]
+    print_table(headers, rows, sys.stdout)
+
+
+def _print_choice(words: int) -> None:
+    headers = ("model", "access", "here", "quality", "expected words", "4-bit", "bf16")
+    rows = [
+        (
+            entry.name,
+            entry.access,
+            _here(entry),
+            _figure(entry.quality.at(words)),
+            _expected(entry, words),
+            _gigabytes(_need(size_of_entry(entry), "4bit")),
+            _gigabytes(_need(size_of_entry(entry), "none")),
+        )
+        for entry in CATALOGUE
+    ]
+    print_table(headers, rows, sys.stdout)
+    name, reason = recommended(words)
+    print(f"\nFor {words:,} words: {name} ({reason}).")
+
+
+def _here(entry: CatalogueEntry) -> str:
+    return "yes" if cached(of_entry(entry)) else "no"
+
+
+def _need(size: ModelSize, quantize: Any) -> int:
+    return memory_needed(size, quantize, TYPICAL_TOKENS).total
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / GB:.1f} GB" if size else "-"
+
+
+def _figure(figure: float | None) -> str:
+    return "-" if figure is None else f"{figure:g}"
+
+
+def _stages(figures: ByStage, form: str) -> str:
+    stages = (figures.id, figures.near, figures.far)
+    if not any(stages):
+        return "-"
+    return " / ".join("-" if figure is None else form.format(figure) for figure in stages)
+
+
+def _expected(entry: CatalogueEntry, words: int) -> str:
+    ratio = expected_ratio(entry, words)
+    return "-" if ratio is None else f"about {words * ratio:,.0f} ({ratio:.2f})"
+
+
+@app.command()
+def show(name: Name, revision: Revision = None, as_json: AsJson = False) -> None:
+    """Say all that is known of a model: access, size, memory, the card's figures.
+
+    Example:  polaris models show polaris
+    """
+    facts = reference_facts(hub.resolve(name, revision))
+    if as_json:
+        print(json.dumps(facts, indent=2))
+        return
+    rows = [(key.replace("_", " "), text) for key, text in _flat(facts)]
+    print_table(("about", facts["name"]), rows, sys.stdout)
+
+
+@app.command()
+def fetch(name: Name, revision: Revision = None) -> None:
+    """Download a model; an interrupted download goes on where it stopped.
+
+    Example:  polaris models fetch no-hri
+    """
+    reference = hub.resolve(name, revision)
+    if reference.note:
+        note(reference.note, sys.stderr)
+    print(fetch_shown(reference, anew=True))
+
+
+@app.command()
+def rm(
+    name: Name, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False
+) -> None:
+    """Delete a model's downloaded files, all revisions and unfinished downloads.
+
+    Example:  polaris models rm base-27b --yes
+    """
+    reference = hub.resolve(name)
+    size = stored_bytes(reference)
+    if size and not reference.folder and not yes:
+        _confirm(f"Delete {reference.name} ({_gigabytes(size)})?", reference)
+    print(f"{_gigabytes(remove(reference))} freed.")
+
+
+def _confirm(question: str, reference: ModelRef) -> None:
+    if not sys.stdin.isatty():
+        raise UsageError(
+            f"Nobody can be asked whether {reference.name} may be deleted.",
+            hint=f"polaris models rm {reference.name} --yes",
+        )
+    typer.confirm(question, abort=True, err=True)
+
+
+def reference_facts(reference: ModelRef) -> dict[str, Any]:
+    """What is known of a model, whether the catalogue knows it or not."""
+    if reference.entry:
+        return entry_facts(reference.entry, None, reference.revision)
+    folder = cached(reference)
+    if folder is None:
+        raise ModelUnavailable(
+            f"{reference.name} is neither in the catalogue nor on this machine.",
+            hint=f"Download it: polaris models fetch {reference.name}, or see {reference.page}",
+        )
+    size, context = _read_size(folder)
+    return {
+        "name": reference.name,
+        "id": reference.id,
+        "on_this_machine": str(folder),
+        "parameters": size.parameters,
+        "context": context,
+        "memory": _memory(size),
+    }
+
+
+def _read_size(folder: Path) -> tuple[ModelSize, int | None]:
+    try:
+        config = json.loads((folder / "config.json").read_text("utf-8"))
+        text = config.get("text_config") or config
+        return size_of_folder(folder, config), text.get("max_position_embeddings")
+    except (OSError, ValueError, AttributeError) as error:
+        raise ModelUnavailable(
+            f"The files in {folder} cannot be read as a model.",
+            hint="Choose another: polaris models",
+        ) from error
+
+
+def entry_facts(
+    entry: CatalogueEntry, words: int | None, revision: str | None = None
+) -> dict[str, Any]:
+    """What the catalogue says of a model, as plain data; at `words` where that is given."""
+    folder = cached(of_entry(entry, revision))
+    facts: dict[str, Any] = {
+        "name": entry.name,
+        "id": entry.hub_id or "built in",
+        "about": entry.about,
+        "access": entry.access,
+        "page": entry.page,
+        "licence": entry.licence,
+        "on_this_machine": str(folder) if folder else None,
+        "download_bytes": entry.download_bytes,
+        "parameters": entry.parameters,
+        "context": entry.context,
+        "good_words": list(entry.good_words),
+        "tokens_per_word": entry.tokens_per_word,
+        "memory": _memory(size_of_entry(entry)),
+        "quality": _by_stage(entry.quality) | {"slope": entry.slope},
+        "length_ratio": _by_stage(entry.length_ratio),
+        "eqbench_longform": _by_stage(entry.eqbench),
+        "writingbench_d4": entry.writingbench,
+        "longbench_write": entry.longbench_write,
+        "eqbench_creative": entry.eqbench_creative,
+    }
+    if words:
+        ratio = expected_ratio(entry, words)
+        expected = None if ratio is None else round(words * ratio)
+        facts |= {"quality_at_words": entry.quality.at(words), "expected_words": expected}
+    return facts
+
+
+def _by_stage(figures: ByStage) -> dict[str, float | None]:
+    return {"ID": figures.id, "Near": figures.near, "Far": figures.far, "all": figures.all}
+
+
+def _memory(size: ModelSize) -> dict[str, int]:
+    """Bytes needed for a story of usual length, by precision."""
+    return {label: _need(size, quantize) for quantize, label in PRECISIONS}
+
+
+def _flat(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    """Facts for reading: one line each, those that are not known left out."""
+    lines = ((key, _worded(key, value)) for key, value in facts.items() if key != "name")
+    return [(key, text) for key, text in lines if text]
+
+
+def _worded(key: str, value: Any) -> str:
+    match value:
+        case dict() if key == "memory":
+            return ", ".join(f"{label} {_gigabytes(need)}" for label, need in value.items())
+        case dict():
+            return ", ".join(f"{k} {v:g}" for k, v in value.items() if v is not None)
+        case [low, high]:
+            return f"{low:,} to {high:,}"
+        case None if key == "on_this_machine":
+            return "no"
+        case None | "" | 0:
+            return ""
+        case int() if key.endswith("_bytes"):
+            return _gigabytes(value)
+        case int():
+            return f"{value:,}"
+        case _:
+            return str(value)

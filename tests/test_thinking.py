@@ -319,6 +319,6 @@ def _collecting(events: Iterator[Event], seen: list[Event]) -> Iterator[Event]:
 @pytest.mark.parametrize("opened", [True, False, None])
 @pytest.mark.parametrize("bit", ["word ", "\n", "<", "</think", "x</think><think>"])
 def test_time_grows_with_the_text_alone(bit: str, opened: bool | None) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     run([*(Piece(bit) for _ in range(20_000)), STOP], opened)
-    assert time.perf_counter() - start < 1.5
+    assert time.process_time() - start < 1.5

@@ -30,9 +30,10 @@ class ScriptedEngine:
     """Replays `scripts`, one a call, the last one again and again.
 
     `opened` says whether thinking is open from the start when it is on, `finish` how pieces given
-    bare end, `delay` the seconds before each piece, `tokens_per_piece` what a piece given as a string counts, `context` the
-    tokens it claims to hold. `asked` keeps the messages of every call, `limits` their
-    `max_new_tokens`; `running` is the number of streams neither ended nor closed.
+    bare end, `delay` the seconds before each piece, `tokens_per_piece` what a piece given as a
+    string counts, `context` the tokens it claims to hold. `asked` keeps the messages of every
+    call, `limits` their `max_new_tokens`; `running` is the number of streams neither ended nor
+    closed.
     """
 
     def __init__(

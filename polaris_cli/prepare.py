@@ -5,12 +5,14 @@ is refused at once and `--dry-run` can show all of it. Loads no model and no tok
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from polaris_cli.advice import advice
 from polaris_cli.budget import DEFAULT_TOKENS_PER_WORD, Budget, token_budget
-from polaris_cli.catalogue import CatalogueEntry, find
+from polaris_cli.cache import ModelRef
+from polaris_cli.catalogue import CatalogueEntry
 from polaris_cli.engines import Message
+from polaris_cli.hub import resolve
 from polaris_cli.presets import load_preset
 from polaris_cli.prompts import length_in, messages_for
 from polaris_cli.request import StoryRequest
@@ -24,16 +26,20 @@ BYTES_PER_TOKEN = 5  # of English; the exact count comes with the tokenizer
 class Prepared:
     """A request that can go to a model, and what is known of it beforehand.
 
-    `settings` holds each value with its source, `entry` is None for a model that the catalogue
-    does not know, `budget` uses an estimate of the prompt's length.
+    `settings` holds each value with its source, `budget` uses an estimate of the prompt's length.
     """
 
     request: StoryRequest
     settings: dict[str, Setting]
     messages: tuple[Message, ...]
-    entry: CatalogueEntry | None
+    reference: ModelRef
     budget: Budget
     notes: tuple[str, ...]
+
+    @property
+    def entry(self) -> CatalogueEntry | None:
+        """What the catalogue knows of the model, None where it does not."""
+        return self.reference.entry
 
     @property
     def tokens(self) -> int:
@@ -44,15 +50,17 @@ class Prepared:
 def prepare(premise: str, options: Mapping[str, object]) -> Prepared:
     """Settle a request from a premise and the command's options (None: not given).
 
-    Raises UsageError for anything that cannot be right.
+    `auto` is settled here: the request then names the model that it stands for. Raises UsageError
+    for anything that cannot be right, ModelUnavailable for a model that nobody knows.
     """
     settings = settings_for(premise, options)
-    request = build_request(premise, settings)
+    asked = build_request(premise, settings)
+    reference = resolve(asked.model, asked.revision)
+    request = replace(asked, model=reference.name if asked.model == "auto" else asked.model)
     messages = messages_for(request)
-    entry = find(request.model)
-    budget = budget_for(request, messages, entry)
-    notes = tuple(advice(request, entry, budget))
-    return Prepared(request, settings, messages, entry, budget, notes)
+    budget = budget_for(request, messages, reference.entry)
+    notes = (*filter(None, [reference.note]), *advice(request, reference.entry, budget))
+    return Prepared(request, settings, messages, reference, budget, notes)
 
 
 def settings_for(premise: str, options: Mapping[str, object]) -> dict[str, Setting]:

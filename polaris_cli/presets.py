@@ -51,7 +51,7 @@ def preset_paths() -> dict[str, Path]:
 
 
 def load_preset(name: str) -> Preset:
-    """The preset of a name or of a TOML file. Raises UsageError where there is none or it is bad."""
+    """The preset of a name or of a TOML file. Raises UsageError for none or a bad one."""
     path = preset_paths().get(name) or _as_file(name)
     values = read_toml(path, PRESET_KEYS)
     if "template" not in values:
@@ -73,7 +73,7 @@ def _as_file(name: str) -> Path:
         return path
     known = preset_paths()
     near = difflib.get_close_matches(name, known, n=1)
+    guess = f"Did you mean {near[0]}? " if near else ""
     raise UsageError(
-        f"There is no preset {name!r}.",
-        hint=f"Did you mean {near[0]}? " * bool(near) + f"Known presets: {', '.join(known)}",
+        f"There is no preset {name!r}.", hint=f"{guess}Known presets: {', '.join(known)}"
     )

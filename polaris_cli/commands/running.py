@@ -6,7 +6,6 @@ Puts engine, stream, library, terminal and files together; each of them does its
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from polaris_cli import terminal
@@ -17,6 +16,7 @@ from polaris_cli.events import Finish
 from polaris_cli.export import check_output, render, save
 from polaris_cli.files import check_place, write_atomic
 from polaris_cli.interrupt import EXIT_INTERRUPTED, Interrupts
+from polaris_cli.live import restore_terminal
 from polaris_cli.library import open_library, record
 from polaris_cli.prepare import Prepared
 from polaris_cli.request import StoryRequest
@@ -59,14 +59,14 @@ def run(prepared: Prepared, outputs: Outputs) -> int:
     say = _speaker(outputs)
     for text in prepared.notes:
         say(text)
-    with Interrupts(partial(terminal.restore, sys.stderr)).listen() as interrupts:
+    with Interrupts(restore_terminal).listen() as interrupts:
         with interrupts.breakable():
             engine = _open(prepared, outputs)
         story, finish = _write(prepared, outputs, engine, interrupts, say)
         kept = outputs.save and _keep(story, say)
         _deliver(story, outputs)
         if not outputs.quiet:
-            print_report(story, err=sys.stderr, saved=kept)
+            print_report(story, err=sys.stderr, saved=kept, band=prepared.request.band)
     return _exit_code(story, finish, prepared.request, outputs)
 
 
@@ -77,9 +77,8 @@ def _speaker(outputs: Outputs) -> Say:
 
 
 def _open(prepared: Prepared, outputs: Outputs) -> Engine:
-    if outputs.quiet:
-        return open_engine(prepared.request, prepared.tokens, lambda fraction: None)
-    with terminal.loading(f"Loading {prepared.request.model}", sys.stderr) as progress:
+    message = f"Loading {prepared.reference.name}"
+    with terminal.loading(message, sys.stderr, quiet=outputs.quiet) as progress:
         return open_engine(prepared.request, prepared.tokens, progress.update)
 
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Exit, Option
 
 from polaris_cli.commands.dry_run import print_dry_run
 from polaris_cli.commands.running import Outputs, run
@@ -31,7 +31,7 @@ EXAMPLE = 'polaris write "a lighthouse keeper who finds a letter" --words 800'
 def write(
     premise: Annotated[
         str | None,
-        typer.Argument(help="What the story is about; - or nothing reads it from a pipe."),
+        Argument(help="What the story is about; - or nothing reads it from a pipe."),
     ] = None,
     words: Annotated[
         str | None, Option("--words", "-w", metavar="N", help="Length: 3000, 3k or 2.5k words.")
@@ -71,7 +71,9 @@ def write(
         int | None, Option(help="Token limit; default: follows the words.")
     ] = None,
     think: Annotated[bool | None, Option("--think/--no-think", help="Plan before writing.")] = None,
-    show_thinking: Annotated[bool, Option(help="Print the thinking too, on stderr.")] = False,
+    show_thinking: Annotated[
+        bool, Option("--show-thinking", help="Print the thinking too, on stderr.")
+    ] = False,
     thinking_output: Annotated[
         Path | None, Option(metavar="FILE", help="Save the thinking to a file.")
     ] = None,
@@ -141,7 +143,7 @@ def write(
     if dry_run:
         print_dry_run(prepared, as_json=as_json)
     else:
-        raise typer.Exit(run(prepared, outputs))
+        raise Exit(run(prepared, outputs))
 
 
 def read_premise(given: str | None) -> str:

@@ -1,0 +1,69 @@
+"""Runs the command line as a user does, in a process of its own.
+
+`polaris` runs the real command; `scripted` runs it with a scripted engine in place of a model:
+`python -m tests.cli JSON write ...`, where JSON holds the arguments of `ScriptedEngine`.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+PLAN = ["a plan", "\n</think>\n\n"]
+TALE = ["Once upon", " a time", " there was a fox.", "\n\n", "It slept", ".\n\n"]
+TALE_TEXT = "Once upon a time there was a fox.\n\nIt slept."
+TALE_WORDS = 10
+
+
+def environment(home: Path, **more: str) -> dict[str, str]:
+    """An environment in which nothing of the user's is read or written."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("POLARIS_")}
+    return kept | {
+        "POLARIS_LIBRARY": str(home / "library.db"),
+        "XDG_CONFIG_HOME": str(home / "config"),
+        "HF_HOME": str(home / "hub"),
+        "HF_HUB_OFFLINE": "1",
+        "PYTHONPATH": str(ROOT),
+        "TERM": "xterm-256color",
+        **more,
+    }
+
+
+def polaris_command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "polaris_cli", *arguments]
+
+
+def scripted_command(*arguments: str, **engine: Any) -> list[str]:
+    """The command line with an engine that replays `scripts` (default: a plan and a tale)."""
+    engine.setdefault("scripts", [PLAN + TALE])
+    return [sys.executable, "-m", "tests.cli", json.dumps(engine), *arguments]
+
+
+def run(
+    command: list[str], home: Path, *, stdin: bytes | None = None, **more: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command with pipes on all sides; its outputs decoded as UTF-8."""
+    ended = subprocess.run(
+        command, input=stdin or b"", capture_output=True, env=environment(home, **more), timeout=60
+    )
+    return subprocess.CompletedProcess(
+        command, ended.returncode, ended.stdout.decode(), ended.stderr.decode()
+    )
+
+
+def main() -> None:
+    from polaris_cli.__main__ import main as polaris
+    from polaris_cli.commands import running
+    from polaris_cli.engines.scripted import ScriptedEngine
+
+    options = json.loads(sys.argv.pop(1))
+    engine = ScriptedEngine(*options.pop("scripts"), **options)
+    running.open_engine = lambda *_, **__: engine  # type: ignore[assignment]
+    polaris()
+
+
+if __name__ == "__main__":
+    main()

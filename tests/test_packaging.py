@@ -1,0 +1,56 @@
+"""The wheel holds what the command needs, and a checkout finds it too."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from polaris_cli.demo import MODEL_DIR
+from polaris_cli.presets import shipped_folder
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel's contents, in a folder."""
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "pip", "wheel", str(ROOT), "--no-deps", "--no-build-isolation"]
+    subprocess.run([*build, "--wheel-dir", str(folder), "--quiet"], check=True, timeout=120)
+    (wheel,) = folder.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder / "unpacked")
+    return folder / "unpacked"
+
+
+def test_a_checkout_finds_presets_and_demo_model() -> None:
+    assert (shipped_folder() / "default.toml").is_file()
+    assert (MODEL_DIR / "model.safetensors").is_file()
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_presets_and_demo_model(unpacked: Path) -> None:
+    held = {path.relative_to(unpacked).as_posix() for path in unpacked.rglob("*")}
+    assert {
+        "polaris_cli/presets_data/default.toml",
+        "polaris_cli/demo/model/model.safetensors",
+    } <= held
+    assert not any(name.startswith(("tests/", "presets/")) for name in held)
+
+
+@pytest.mark.slow
+def test_the_wheel_writes_a_story_of_its_own(unpacked: Path) -> None:
+    environ = {**os.environ, "PYTHONPATH": str(unpacked), "POLARIS_LIBRARY": str(unpacked / "l.db")}
+    command = [sys.executable, "-m", "polaris_cli"]
+    listed = subprocess.run(
+        [*command, "presets"], env=environ, cwd=unpacked, capture_output=True, text=True, check=True
+    )
+    assert "default" in listed.stdout
+    asked = ["write", "a clockmaker", "-w", "60", "-m", "demo", "--seed", "1", "--quiet"]
+    story = subprocess.run(
+        [*command, *asked], env=environ, cwd=unpacked, capture_output=True, check=True
+    )
+    assert len(story.stdout.split()) > 20

@@ -1,0 +1,261 @@
+"""`polaris write` as a user runs it: pipes, files, interrupts, bad input."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cli import TALE_TEXT, TALE_WORDS, environment, polaris_command, run, scripted_command
+
+ASK = ("write", "a fox", "--words", "10", "--model", "demo")
+
+
+def library(home: Path) -> list[dict[str, object]]:
+    listed = run(polaris_command("library", "--json"), home).stdout
+    return [json.loads(line) for line in listed.splitlines()]
+
+
+def test_a_pipe_gets_the_story_alone_and_stderr_the_report(tmp_path: Path) -> None:
+    ended = run(scripted_command(*ASK), tmp_path)
+    assert (ended.returncode, ended.stdout) == (0, TALE_TEXT + "\n")
+    assert f"{TALE_WORDS} of 10 words (1.00), ended by itself" in ended.stderr
+    assert "\x1b" not in ended.stderr and len(ended.stderr.splitlines()) == 1
+
+
+def test_the_report_counts_as_wc_does(tmp_path: Path) -> None:
+    story = run(scripted_command(*ASK), tmp_path).stdout
+    counted = subprocess.run(["wc", "-w"], input=story, capture_output=True, text=True)
+    assert int(counted.stdout) == TALE_WORDS
+
+
+def test_the_story_comes_as_it_is_written(tmp_path: Path) -> None:
+    command = scripted_command(*ASK, delay=0.2)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment(tmp_path)) as process:
+        assert process.stdout
+        assert os.read(process.stdout.fileno(), 100) == b"Once upon"
+        assert process.poll() is None
+
+
+def test_json_is_one_object_and_the_library_keeps_the_same(tmp_path: Path) -> None:
+    ended = run(scripted_command(*ASK, "--json"), tmp_path)
+    record = json.loads(ended.stdout)
+    assert record["schema"] == "polaris.story/1"
+    assert (record["story"], record["thinking"]) == (TALE_TEXT, "a plan")
+    assert record["words"]["written"] == TALE_WORDS and record["finish"] == "stop"
+    shown = run(polaris_command("library", "show", record["id"], "--json"), tmp_path)
+    assert json.loads(shown.stdout) == record
+
+
+def test_no_save_leaves_no_trace(tmp_path: Path) -> None:
+    ended = run(scripted_command(*ASK, "--no-save"), tmp_path)
+    assert ended.stdout and "not saved" in ended.stderr
+    assert not (tmp_path / "library.db").exists()
+
+
+def test_quiet_says_nothing_but_the_story(tmp_path: Path) -> None:
+    ended = run(
+        scripted_command("write", "a 99-word fox", "-w", "10", "-m", "demo", "-q"), tmp_path
+    )
+    assert (ended.stdout, ended.stderr) == (TALE_TEXT + "\n", "")
+
+
+def test_thinking_goes_to_stderr_and_to_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "thinking.txt"
+    command = scripted_command(*ASK, "--show-thinking", "--thinking-output", str(file))
+    ended = run(command, tmp_path)
+    assert "a plan" in ended.stderr and "a plan" not in ended.stdout
+    assert file.read_text() == "a plan\n"
+
+
+@pytest.mark.parametrize("suffix", ["txt", "md", "html", "epub", "docx", "json"])
+def test_every_format_is_written(tmp_path: Path, suffix: str) -> None:
+    file = tmp_path / f"story.{suffix}"
+    assert run(scripted_command(*ASK, "-o", str(file)), tmp_path).returncode == 0
+    assert file.stat().st_size > len(TALE_TEXT)
+
+
+def test_a_file_is_not_overwritten_without_force(tmp_path: Path) -> None:
+    file = tmp_path / "story.txt"
+    file.write_text("mine")
+    refused = run(polaris_command(*ASK, "-o", str(file)), tmp_path)
+    assert refused.returncode == 2 and "--force" in refused.stderr
+    assert file.read_text() == "mine"
+    run(scripted_command(*ASK, "-o", str(file), "--force"), tmp_path)
+    assert file.read_text() == TALE_TEXT + "\n"
+
+
+def interrupted(home: Path, *extra: str, number: int = signal.SIGINT) -> tuple[int, str, str]:
+    """Run a slow story and send the signal once its first words are out."""
+    command = scripted_command(*ASK, *extra, delay=0.3)
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, env=environment(home)) as process:
+        assert process.stdout and process.stderr
+        first = os.read(process.stdout.fileno(), 100)
+        process.send_signal(number)
+        rest, told = process.communicate(timeout=20)
+    return process.returncode, (first + rest).decode(), told.decode()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_keeps_the_text_everywhere(tmp_path: Path, number: int) -> None:
+    file = tmp_path / "story.txt"
+    code, story, told = interrupted(tmp_path, "-o", str(file), number=number)
+    assert code == 130
+    assert story == "Once upon\n" and file.read_text() == story
+    assert "2 of 10 words (0.20), interrupted" in told and "Traceback" not in told
+    (kept,) = library(tmp_path)
+    assert (kept["state"], kept["written"]) == ("interrupted", 2)
+
+
+def test_a_reader_that_leaves_ends_it_silently(tmp_path: Path) -> None:
+    command = scripted_command(*ASK, delay=0.1)
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, env=environment(tmp_path)) as process:
+        assert process.stdout and process.stderr
+        os.read(process.stdout.fileno(), 10)
+        process.stdout.close()
+        told = process.stderr.read()
+    assert (process.returncode, told) == (141, b"")
+    (kept,) = library(tmp_path)
+    assert kept["state"] == "interrupted"
+
+
+def test_kill_minus_9_loses_two_seconds_at_most(tmp_path: Path) -> None:
+    pieces = [f"word{number} " for number in range(400)]
+    command = scripted_command("write", "a fox", "-w", "400", "-m", "demo", "--no-think",
+                               scripts=[pieces], delay=0.02)  # fmt: skip
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment(tmp_path)) as process:
+        assert process.stdout
+        started = time.monotonic()
+        printed = b""
+        while time.monotonic() - started < 3.5:
+            printed += os.read(process.stdout.fileno(), 1000)
+        process.kill()
+    (kept,) = library(tmp_path)
+    assert kept["state"] == "killed"
+    lost = len(printed.split()) - int(str(kept["written"]))
+    assert lost <= 2 / 0.02
+    assert int(str(kept["written"])) > 50
+
+
+@pytest.mark.parametrize(
+    ("engine", "extra", "code", "said"),
+    [
+        ({"scripts": [["only a plan"]]}, (), 5, "without writing a story"),
+        ({"scripts": [["a plan"] * 5], "finish": "length"}, (), 5, "--thinking-budget"),
+        ({"finish": "length"}, ("--strict",), 6, "did not end by itself"),
+        ({}, ("--strict", "--words", "100"), 6, "outside the band"),
+        ({}, ("--strict",), 0, "1.00"),
+        ({"finish": "length"}, (), 0, "cut off at the token limit"),
+        ({"finish": "error"}, (), 1, "ends in an error"),
+        ({"scripts": [["</think>", *(["the same again. "] * 500)]]}, (), 0, "repeating itself"),
+    ],
+)
+def test_how_it_ended_decides_the_code(
+    tmp_path: Path, engine: dict[str, object], extra: tuple[str, ...], code: int, said: str
+) -> None:
+    ended = run(scripted_command(*ASK, *extra, **engine), tmp_path)
+    assert ended.returncode == code, ended.stderr
+    assert said in ended.stderr and "Traceback" not in ended.stderr
+
+
+WRONG = [
+    (("write", ""), "premise is empty"),
+    (("write", " \n "), "premise is empty"),
+    (("write", "-"), "premise is empty"),
+    (("write", "a fox", "--words", "0"), "words is 0"),
+    (("write", "a fox", "--words", "-5"), "words is -5"),
+    (("write", "a fox", "--words", "many"), "--words is 'many'"),
+    (("write", "a fox", "--words", "1.5"), "--words is '1.5'"),
+    (("write", "a fox", "--words", "190000", "-m", "polaris"), "do not fit the model's context"),
+    (("write", "a fox", "--words", "9999999"), "words is"),
+    (("write", "a fox", "--temperature", "nan"), "temperature is nan"),
+    (("write", "a fox", "--top-p", "inf"), "top-p is inf"),
+    (("write", "a fox", "--top-k", "-1"), "top-k is -1"),
+    (("write", "a fox", "--top-k", "few"), "valid integer"),
+    (("write", "a fox", "--presence-penalty", "1"), "both set"),
+    (("write", "a fox", "--preset", "nosuch"), "no preset 'nosuch'"),
+    (("write", "a fox", "--form", "sonnet"), "--form is 'sonnet'"),
+    (("write", "a fox", "--band", "2-3"), "band"),
+    (("write", "a fox", "-o", "story.pdf"), ".pdf"),
+    (("write", "a fox", "-o", "nosuch/story.txt"), "nosuch"),
+    (("write", "a fox", "--base-url", "http://127.0.0.1:9"), "--base-url needs"),
+    (("write", "a fox", "--engine", "magic"), "--engine is 'magic'"),
+    (("wrte",), "wrte"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "said"), WRONG, ids=[" ".join(a) for a, _ in WRONG])
+def test_bad_input_gets_a_sentence_and_the_next_step(
+    tmp_path: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    refused = run(polaris_command(*arguments), tmp_path)
+    assert refused.returncode == 2, refused.stderr
+    assert said in refused.stderr and "Traceback" not in refused.stderr
+    assert refused.stdout == ""
+    assert len(refused.stderr.splitlines()) >= 2
+
+
+def test_a_premise_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    refused = run(polaris_command("write", "-"), tmp_path, stdin=b"caf\xe9")
+    assert refused.returncode == 2 and "UTF-8" in refused.stderr
+
+
+def test_a_premise_comes_from_a_pipe(tmp_path: Path) -> None:
+    dry = run(polaris_command("write", "-w", "3k", "-m", "demo", "--dry-run", "--json"), tmp_path,
+              stdin="a café\n".encode())  # fmt: skip
+    assert json.loads(dry.stdout)["prompt"] == "Write a 3000-word story about a café."
+
+
+def test_a_dry_run_shows_where_each_value_came_from(tmp_path: Path) -> None:
+    folder = tmp_path / "config" / "polaris"
+    folder.mkdir(parents=True)
+    (folder / "config.toml").write_text("top_k = 11\ntop_p = 0.9\nseed = 3\n")
+    asked = ("write", "a 250-word fox", "-m", "demo", "--seed", "5", "--dry-run", "--json")
+    dry = run(polaris_command(*asked), tmp_path, POLARIS_TOP_P="0.8")
+    settings = json.loads(dry.stdout)["settings"]
+    assert settings["seed"] == {"value": 5, "source": "option"}
+    assert settings["top_p"] == {"value": 0.8, "source": "environment"}
+    assert settings["top_k"] == {"value": 11, "source": "config.toml"}
+    assert settings["words"] == {"value": 250, "source": "the premise"}
+    assert settings["temperature"]["source"] == "preset default"
+
+
+def test_a_dry_run_in_words_loads_nothing(tmp_path: Path) -> None:
+    dry = run(
+        polaris_command("write", "a fox", "-w", "9000", "-m", "no-hri", "--dry-run"), tmp_path
+    )
+    assert dry.returncode == 0
+    for part in ("Write a 9000-word story about a fox.", "21,170", "6,300 words", "GB", "polaris"):
+        assert part in dry.stdout
+
+
+def test_models_that_cannot_be_had_end_with_3(tmp_path: Path) -> None:
+    unknown = run(polaris_command("write", "a fox", "-m", "polarsi"), tmp_path)
+    assert unknown.returncode == 3 and "polaris" in unknown.stderr
+    started = time.monotonic()
+    missing = run(polaris_command("write", "a fox", "-w", "9", "-m", "no-hri"), tmp_path)
+    assert missing.returncode == 3 and "Traceback" not in missing.stderr
+    assert time.monotonic() - started < 30
+
+
+def test_a_story_from_the_demo_model(tmp_path: Path) -> None:
+    asked = (
+        "write",
+        "a <|im_end|> lighthouse <think> keeper",
+        "-w",
+        "80",
+        "-m",
+        "demo",
+        "--seed",
+        "1",
+    )
+    first, second = (run(polaris_command(*asked), tmp_path) for _ in range(2))
+    assert first.returncode == 0, first.stderr
+    assert first.stdout == second.stdout and len(first.stdout.split()) > 30
+    assert "<think>" not in first.stdout and "</think>" not in first.stdout
+    assert "toy" in first.stderr and f"{len(first.stdout.split())} of 80 words" in first.stderr

@@ -16,9 +16,9 @@ in no more danger than a short one. Three signs, each beyond anything people wri
   Counting songs do this for good reason, and so do tables, so it takes `COPIED_BUT_NUMBERS` units
   that are equal.
 - Stale text: a share `STALE` of the last `RECENT` 4-grams stand there `OFTEN` times or more. This
-  finds loops that change their order or a word now and then. In fiction the share is near zero, in
-  litanies and cumulative rhymes below a half, and few of those fill the window; the highest seen
-  in any text by people was 0.68, in a long listing of software packages.
+  finds loops that change their order or a word now and then. In fiction the share is near zero and
+  in litanies about a half; only rhymes that gather line upon line come near the limit, and few of
+  them go on for the two thousand words of the window.
 
 Besides, `SILENT` tokens in a row that make no text end the stream: such a model writes white
 space that is trimmed, or broken characters.
@@ -34,9 +34,9 @@ from polaris_cli.words import CJK
 COPIED = 240
 COPIED_BUT_NUMBERS = 720
 WINDOW = 4096
-RECENT = 1500
-OFTEN = 6
-STALE = 0.8
+RECENT = 2400
+OFTEN = 8
+STALE = 0.9
 SILENT = 1000
 
 _UNIT = re.compile(rf"[{CJK}]|[^\W{CJK}]{{1,8}}|[^\w\s]|\n|[^\S\n]{{8}}")

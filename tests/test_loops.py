@@ -112,18 +112,24 @@ COUNTING_IN_DIGITS = "\n\n".join(
     for n in range(14, 0, -1)
 )
 
+LINKS = [
+    "gate",
+    "key",
+    "child",
+    "aunt",
+    "letter",
+    "clerk",
+    "king",
+    "crown",
+    "thief",
+    "moon",
+    "cloud",
+]
+LINKS += ["wind", "mill", "stream", "pike", "heron", "reed", "piper", "tune", "well"]
+VERBS = ["opened", "carried", "sent for", "paid", "weighed on", "lit", "hid", "feared"]
 TAILS = [
-    "the key that opened the gate",
-    "the child who carried the key",
-    "the aunt who sent the child",
-    "the letter that called the aunt",
-    "the clerk who wrote the letter",
-    "the king who paid the clerk",
-    "the crown that weighed on the king",
-    "the thief who wanted the crown",
-    "the moon that lit the thief",
-    "the cloud that hid the moon",
-    "the wind that drove the cloud",
+    f"the {b} that {verb} the {a}"
+    for (a, b), verb in zip(pairwise(LINKS), cycle(VERBS), strict=False)
 ]
 CUMULATIVE = "\n\n".join(
     "This is " + ",\nand this is ".join(reversed(TAILS[:n])) + "." for n in range(1, len(TAILS) + 1)
@@ -298,7 +304,7 @@ LOOPS: dict[str, tuple[str, int]] = {  # the text, and the characters by which i
     "Chinese without marks": ("他看着大海等待光的改变" * 100, 300),
     "Japanese": ("彼は海を見ていた。" * 100, 300),
     "Thai": ("เขามองทะเลและรอ" * 300, 2500),
-    "sentences in changing order": (MIXED, 12_000),
+    "sentences in changing order": (MIXED, 14_000),
     "capitals that change": ("the end. The End. THE END. the END. " * 100, 800),
 }
 

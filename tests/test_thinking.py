@@ -117,13 +117,13 @@ def by_the_rule(text: str, opened: bool | None) -> tuple[str, str]:
 
 
 @given(TAGGED, OPENED)
-@settings(max_examples=500)
+@settings(max_examples=200)
 def test_the_whole_text_follows_the_rule(text: str, opened: bool | None) -> None:
     assert whole(text, opened) == by_the_rule(text, opened)
 
 
 @given(st.data(), TAGGED, OPENED)
-@settings(max_examples=300)
+@settings(max_examples=150)
 def test_no_cut_makes_a_difference(data: st.DataObject, text: str, opened: bool | None) -> None:
     places = data.draw(st.lists(st.integers(0, len(text))))
     assert texts(run([*cut(text, places), STOP], opened)) == whole(text, opened)
@@ -142,7 +142,7 @@ LABELLED = st.lists(
 
 
 @given(LABELLED, OPENED, OPENED)
-@settings(max_examples=500)
+@settings(max_examples=200)
 def test_chunks_fed_again_stay_as_they_are(
     pieces: list[Piece], opened: bool | None, opened_again: bool | None
 ) -> None:
@@ -160,7 +160,7 @@ def runs(events: list[Event]) -> list[tuple[str, str]]:
 
 
 @given(LABELLED, OPENED)
-@settings(max_examples=300)
+@settings(max_examples=150)
 def test_tokens_and_ids_are_kept_and_one_finish_ends(
     pieces: list[Piece], opened: bool | None
 ) -> None:
@@ -174,7 +174,7 @@ def test_tokens_and_ids_are_kept_and_one_finish_ends(
 
 
 @given(st.data(), LABELLED, OPENED)
-@settings(max_examples=300)
+@settings(max_examples=150)
 def test_no_cut_of_a_labelled_piece_makes_a_difference(
     data: st.DataObject, pieces: list[Piece], opened: bool | None
 ) -> None:

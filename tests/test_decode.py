@@ -4,13 +4,21 @@ import gc
 import weakref
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import islice
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
-from transformers import GenerationConfig, GPT2Config, GPT2LMHeadModel
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    GenerationConfig,
+    GPT2Config,
+    GPT2LMHeadModel,
+)
 
+from polaris_cli.demo import MODEL_DIR
 from polaris_cli.engines import decode as module
 from polaris_cli.engines.decode import Forward, context_length, decode, stop_ids
 from polaris_cli.errors import ModelUnavailable, OutOfMemory
@@ -106,6 +114,17 @@ def test_greedy_tokens_are_those_of_generate(shape: str, penalty: float) -> None
     assert ids_of(pieces) == generate(model, PROMPT, 300, repetition_penalty=penalty)
     assert len(set(ids_of(pieces))) > 5  # else the comparison says little
     assert finish.reason == "length"
+
+
+def test_greedy_tokens_of_the_demo_model_are_those_of_generate() -> None:
+    model = AutoModelForCausalLM.from_pretrained(MODEL_DIR, dtype=torch.float32).eval()
+    tokenizer = AutoTokenizer.from_pretrained(MODEL_DIR)
+    message = {"role": "user", "content": "Write a 300-word story about a fox and a bell."}
+    prompt = tokenizer.apply_chat_template(
+        [message], add_generation_prompt=True, enable_thinking=True, return_dict=False
+    )
+    pieces, _ = run(model, tokenizer=tokenizer, prompt=prompt, ends=frozenset(), inside=True)
+    assert ids_of(pieces) == generate(model, prompt, 300, eos_token_id=-1)
 
 
 def test_any_causal_model_runs_to_the_end_of_its_context() -> None:
@@ -250,18 +269,21 @@ def test_an_end_inside_the_thinking_is_an_end() -> None:
     assert (text_of(pieces), finish.reason) == ("hm", "stop")
 
 
-def test_closing_frees_the_cache() -> None:
+@pytest.mark.parametrize("events", [5, 1000], ids=["closed early", "at its end"])
+def test_the_cache_goes_with_the_stream(events: int) -> None:
     model = qwen()
     caches: list[weakref.ref[Any]] = []
     model.register_forward_hook(
         lambda _module, _args, output: caches.append(weakref.ref(output.past_key_values))
     )
     stream = stream_of(model)
-    for _ in range(5):
-        next(stream)
     gc.disable()  # it must go by itself, not when the collector comes round
     try:
-        assert caches[-1]() is not None
+        for event in islice(stream, events):
+            if isinstance(event, Piece):
+                assert caches[-1]() is not None
+            else:
+                assert caches[-1]() is None
         stream.close()
         assert caches[-1]() is None
     finally:

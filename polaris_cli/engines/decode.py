@@ -9,7 +9,7 @@ import math
 import re
 import sys
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -51,23 +51,18 @@ def decode(
     room = max(min(max_new_tokens, context_length(model) - len(prompt_ids)), 0)
     thinking = _thinking_budget(tokenizer, sampling, room, inside=inside_thinking)
     text = TextDecoder(tokenizer)
-    reason: Reason = "length"
+    reason: Reason = "error"
     error: PolarisError | None = None
     try:
-        for token in islice(_tokens(model, prompt_ids, sampling, thinking), room):
-            if token in stop_ids:
-                reason = "stop"
-                break
-            piece = text.add(token)
-            thinking.count(piece)
-            if piece:
-                yield piece
-    except ModelUnavailable as problem:
-        reason, error = "error", problem
-    except RuntimeError as problem:
-        if not _lacks_memory(problem):
-            raise
-        reason, error = "error", _memory_error(problem, model, len(prompt_ids) + text.count)
+        reason = yield from _pieces(
+            # Held by no name here, so that the cache is gone when the last token has come.
+            islice(_tokens(model, prompt_ids, sampling, thinking), room),
+            text,
+            thinking,
+            stop_ids,
+        )
+    except (ModelUnavailable, RuntimeError) as problem:
+        error = _explained(problem, model, len(prompt_ids) + text.count)
     if rest := text.rest():
         yield rest
     yield Finish(reason, prompt_tokens=len(prompt_ids), error=error)
@@ -107,6 +102,20 @@ def _tokens(
         sampler.note(token)
         yield int(token)
         logits = forward.step(token)
+
+
+def _pieces(
+    tokens: Iterator[int], text: TextDecoder, thinking: "ThinkingBudget", stop_ids: frozenset[int]
+) -> Generator[Piece, None, Reason]:
+    """Yield the text of the tokens until one ends it or there are no more; return which."""
+    for token in tokens:
+        if token in stop_ids:
+            return "stop"
+        piece = text.add(token)
+        thinking.count(piece)
+        if piece:
+            yield piece
+    return "length"
 
 
 def _token(token: int, logits: torch.Tensor) -> torch.Tensor:
@@ -166,10 +175,10 @@ class Forward:
 def _continues(model: Any) -> bool:
     """Whether several tokens at once may follow a cache that is not empty.
 
-    Before transformers 5.8 the linear attention layers silently forgot the state then.
+    Before transformers 5.7 the linear attention layers silently forgot the state then.
     """
     release = tuple(int(part) for part in re.findall(r"\d+", transformers.__version__)[:2])
-    return release >= (5, 8) or not getattr(model, "_is_stateful", False)
+    return release >= (5, 7) or not getattr(model, "_is_stateful", False)
 
 
 class ThinkingBudget:
@@ -208,19 +217,22 @@ def _thinking_budget(
     return ThinkingBudget(closing, limit, inside=inside)
 
 
-def _lacks_memory(problem: RuntimeError) -> bool:
-    """Whether PyTorch ran out of memory; only CUDA has an error class of its own for that."""
-    return isinstance(problem, torch.OutOfMemoryError) or bool(NO_MEMORY.search(str(problem)))
-
-
-def _memory_error(problem: RuntimeError, model: Any, tokens: int) -> OutOfMemory:
-    device = model.device
-    figures = [f"{size} more were needed" for size in WANTED.findall(str(problem))[:1]]
-    if device.type == "cuda":
-        free, total = (size / 2**30 for size in torch.cuda.mem_get_info(device))
-        figures.append(f"{free:.1f} of {total:.1f} GiB are free")
+def _explained(problem: Exception, model: Any, tokens: int) -> PolarisError:
+    """Return the error to tell the user, or raise `problem` where it is a fault of the program."""
+    if isinstance(problem, PolarisError):
+        return problem
+    # Only CUDA has an error class of its own for this.
+    if not isinstance(problem, torch.OutOfMemoryError) and not NO_MEMORY.search(str(problem)):
+        raise problem
     return OutOfMemory(
-        f"The memory of {device} ran out at {tokens} tokens"
-        + (f" ({', '.join(figures)})." if figures else "."),
+        f"The memory of {model.device} ran out at {tokens} tokens{_figures(problem, model)}.",
         hint="Add --quantize 4bit, or ask for fewer --words",
     )
+
+
+def _figures(problem: Exception, model: Any) -> str:
+    figures = [f"{size} more were needed" for size in WANTED.findall(str(problem))[:1]]
+    if model.device.type == "cuda":
+        free, total = (size / 2**30 for size in torch.cuda.mem_get_info(model.device))
+        figures.append(f"{free:.1f} of {total:.1f} GiB are free")
+    return f" ({', '.join(figures)})" if figures else ""

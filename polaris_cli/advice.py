@@ -15,7 +15,7 @@ SHORTFALL = 0.9  # expected ratios below this deserve a note
 
 
 def advice(request: StoryRequest, entry: CatalogueEntry | None, budget: Budget) -> Iterator[str]:
-    """One sentence for each thing worth knowing; `entry` is None for a model not in the catalogue."""
+    """One sentence for each thing worth knowing; `entry` is None where the catalogue has none."""
     yield from _on_words(request)
     yield from _on_sampling(request)
     yield from _on_budget(request, budget)

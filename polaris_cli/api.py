@@ -18,7 +18,8 @@ from polaris_cli.story import Story, begin, collect, write_story
 def start(prepared: Prepared, engine: Engine) -> tuple[Story, Iterator[Event]]:
     """Set a prepared request going on a loaded engine, with the exact token budget.
 
-    Returns the record of the story as it is begun, and the events that will fill it. Raises UsageError when prompt and words do not fit the model's context after all.
+    Returns the record of the story as it is begun, and the events that will fill it. Raises
+    UsageError when prompt and words do not fit the model's context after all.
     """
     request, messages = prepared.request, prepared.messages
     prompt_tokens = engine.count_tokens(messages, request.sampling)

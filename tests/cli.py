@@ -61,7 +61,7 @@ def main() -> None:
 
     options = json.loads(sys.argv.pop(1))
     engine = ScriptedEngine(*options.pop("scripts"), **options)
-    running.open_engine = lambda *_, **__: engine  # type: ignore[assignment]
+    setattr(running, "open_engine", lambda *_, **__: engine)  # noqa: B010
     polaris()
 
 

@@ -14,9 +14,9 @@ CONTEXT = 262_144
 def budget(words: int, context: int = CONTEXT, prompt: int = 50, **sampling: int | bool) -> Budget:
     return token_budget(
         words,
-        Sampling(**sampling),
+        Sampling(**sampling),  # type: ignore[arg-type]
         context=context,
-        prompt_tokens=prompt,  # type: ignore[arg-type]
+        prompt_tokens=prompt,
     )
 
 

@@ -73,5 +73,5 @@ def test_an_unknown_preset_gets_a_near_match() -> None:
 )
 def test_a_preset_without_wording_or_with_a_foreign_key_is_refused(own: Path, text: str) -> None:
     (own / "bad.toml").write_text(text)
-    with pytest.raises(UsageError, match="bad.toml"):
+    with pytest.raises(UsageError, match=r"bad\.toml"):
         load_preset("bad")

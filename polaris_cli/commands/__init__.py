@@ -13,7 +13,11 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from polaris_cli import __version__
-from polaris_cli.commands import doctor, library, models, presets, write
+from polaris_cli.commands.doctor import doctor
+from polaris_cli.commands.library import app as library
+from polaris_cli.commands.models import app as models
+from polaris_cli.commands.presets import app as presets
+from polaris_cli.commands.write import EPILOG, write
 from polaris_cli.errors import DEBUG_HINT, PolarisError
 from polaris_cli.interrupt import EXIT_INTERRUPTED
 
@@ -83,12 +87,12 @@ def polaris(
 ) -> None:
     """Write long stories of the length you ask for, with a language model on your own machine.
 
-    Try it at once, without a download:  polaris write "a lighthouse keeper" --words 300 --model demo
+    Try it without a download:  polaris write "a lighthouse keeper" --words 300 --model demo
     """
 
 
-app.command("write", epilog=write.EPILOG)(write.write)
-app.add_typer(library.app, name="library")
-app.add_typer(models.app, name="models")
-app.add_typer(presets.app, name="presets")
-app.command("doctor")(doctor.doctor)
+app.command("write", epilog=EPILOG)(write)
+app.add_typer(library, name="library")
+app.add_typer(models, name="models")
+app.add_typer(presets, name="presets")
+app.command("doctor")(doctor)

@@ -16,8 +16,8 @@ from polaris_cli.events import Finish
 from polaris_cli.export import check_output, render, save
 from polaris_cli.files import check_place, write_atomic
 from polaris_cli.interrupt import EXIT_INTERRUPTED, Interrupts
-from polaris_cli.live import restore_terminal
 from polaris_cli.library import open_library, record
+from polaris_cli.live import restore_terminal
 from polaris_cli.prepare import Prepared
 from polaris_cli.request import StoryRequest
 from polaris_cli.story import Story, collect_with_finish

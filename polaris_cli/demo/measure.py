@@ -1,0 +1,161 @@
+"""Measure the demo model: `python -m polaris_cli.demo.measure`.
+
+Writes stories about the forty premises of `unseen.py` at four lengths, in batches, and prints a
+table and, if asked, JSON. This module knows nothing of how the model was trained.
+"""
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from rich.console import Console
+from rich.table import Table
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers import PreTrainedTokenizerBase as Tokens
+
+from polaris_cli.demo import MODEL_DIR
+from polaris_cli.demo.unseen import UNSEEN
+from polaris_cli.words import self_repetition
+
+LENGTHS = (100, 200, 300, 400)
+PROMPTS = {
+    "card": "Write a {n}-word story about {premise}.",
+    "training": "Write a story about {premise}. The story should be approximately {n} words long.",
+}
+THINK_END = "</think>"
+
+
+@dataclass(frozen=True)
+class Written:
+    """One story as the model wrote it; `ended` says whether it stopped by itself."""
+
+    asked: int
+    noun: str
+    premise: str
+    thinking: str
+    story: str
+    ended: bool
+
+    @property
+    def ratio(self) -> float:
+        """Words written (as `wc -w` counts) over words asked."""
+        return len(self.story.split()) / self.asked
+
+
+@dataclass(frozen=True)
+class Line:
+    """The figures for one length: means, and shares between 0 and 1."""
+
+    asked: int
+    stories: int
+    ratio: float
+    within_quarter: float
+    ended: float
+    noun: float
+    repetition: float
+
+
+def has_noun(noun: str, story: str) -> bool:
+    """Whether the story names the noun, in the singular or the plural, in any case."""
+    return noun.lower() in story.lower()
+
+
+def generate(
+    model: PreTrainedModel, tokenizer: Tokens, prompts: list[str], penalty: float, thinking: bool
+) -> Iterator[tuple[str, bool]]:
+    """Answers to a batch of prompts, with whether each ended by itself."""
+    texts = [
+        tokenizer.apply_chat_template(
+            [{"role": "user", "content": prompt}],
+            tokenize=False,
+            add_generation_prompt=True,
+            enable_thinking=thinking,
+        )
+        for prompt in prompts
+    ]
+    inputs = tokenizer(texts, return_tensors="pt", padding=True, padding_side="left")
+    with torch.inference_mode():
+        output = model.generate(
+            **inputs, max_new_tokens=1100, do_sample=True, temperature=0.6, top_p=0.95, top_k=20,
+            repetition_penalty=penalty,
+        )  # fmt: skip
+    end = tokenizer.eos_token_id
+    for ids in output[:, inputs["input_ids"].shape[1] :].tolist():
+        ended = end in ids
+        yield tokenizer.decode(ids[: ids.index(end)] if ended else ids), ended
+
+
+def write_all(
+    model: PreTrainedModel,
+    tokenizer: Tokens,
+    asked: int,
+    wording: str,
+    penalty: float,
+    thinking: bool,
+) -> list[Written]:
+    """A story of the length asked for about each unseen premise."""
+    prompts = [PROMPTS[wording].format(n=asked, premise=p.removesuffix(".")) for _, p in UNSEEN]
+    answers = generate(model, tokenizer, prompts, penalty, thinking)
+    result = []
+    for (noun, premise), (answer, ended) in zip(UNSEEN, answers, strict=True):
+        thought, _, story = answer.rpartition(THINK_END)
+        result.append(Written(asked, noun, premise, thought.strip(), story.strip(), ended))
+    return result
+
+
+def line_of(stories: list[Written]) -> Line:
+    """The figures for stories of one length."""
+    total = len(stories)
+    return Line(
+        asked=stories[0].asked,
+        stories=total,
+        ratio=sum(s.ratio for s in stories) / total,
+        within_quarter=sum(0.75 <= s.ratio <= 1.25 for s in stories) / total,
+        ended=sum(s.ended for s in stories) / total,
+        noun=sum(has_noun(s.noun, s.story) for s in stories) / total,
+        repetition=sum(self_repetition(s.story) for s in stories) / total,
+    )
+
+
+def table_of(lines: list[Line], title: str) -> Table:
+    """The figures as a table."""
+    table = Table(title=title)
+    for head in ("asked", "stories", "ratio", "0.75-1.25", "ended", "names noun", "repetition"):
+        table.add_column(head, justify="right")
+    for x in lines:
+        shares = [f"{share:.0%}" for share in (x.within_quarter, x.ended, x.noun)]
+        row = [str(x.asked), str(x.stories), f"{x.ratio:.2f}", *shares, f"{x.repetition:.3f}"]
+        table.add_row(*row)
+    return table
+
+
+def main(
+    folder: Annotated[Path, typer.Option(help="Model folder to measure.")] = MODEL_DIR,
+    wording: Annotated[str, typer.Option(help="Prompt wording: card or training.")] = "card",
+    penalty: Annotated[float, typer.Option(help="Repetition penalty.")] = 1.0,
+    thinking: Annotated[bool, typer.Option(help="Plan before writing.")] = True,
+    seed: Annotated[int, typer.Option(help="Sampling seed.")] = 0,
+    json_out: Annotated[Path | None, typer.Option(help="Write figures and stories here.")] = None,
+) -> None:
+    """Write stories about unseen premises and print how they came out."""
+    torch.manual_seed(seed)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    started = time.monotonic()
+    batches = [write_all(model, tokenizer, n, wording, penalty, thinking) for n in LENGTHS]
+    lines = [line_of(batch) for batch in batches]
+    title = f"{wording} wording, repetition penalty {penalty:g}, {time.monotonic() - started:.0f} s"
+    Console().print(table_of(lines, title))
+    if json_out is not None:
+        stories = [asdict(story) for batch in batches for story in batch]
+        figures = {"table": [asdict(line) for line in lines], "stories": stories}
+        json_out.write_text(json.dumps(figures, indent=1, ensure_ascii=False), "utf-8")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,241 @@
+"""Premises for training: what a story is about, in many shapes and with many invented words.
+
+A `Premise` carries the words that the user would write and what a story needs to know of them.
+This module knows nothing of prompts, plans or sentences.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from random import Random
+
+from polaris_cli.demo import words as w
+
+IRREGULAR = {"thief": "thieves", "child": "children", "woman": "women", "man": "men"}
+
+
+@dataclass(frozen=True)
+class Premise:
+    """What a story is about.
+
+    `role` is the hero's trade when the premise is about a person ("clockmaker"), `core` the way
+    the story speaks of its subject ("the clockmaker", "the broken violin"), `noun` the main noun,
+    `thing` a companion noun, `event` what happens (third person present, past) and `hero` a name
+    that the premise gives.
+    """
+
+    text: str
+    core: str
+    noun: str
+    role: str | None = None
+    thing: str | None = None
+    event: tuple[str, str] | None = None
+    hero: str | None = None
+    woman: bool | None = None
+
+
+def invented(rng: Random) -> str:
+    """A made-up word of two to four syllables, or a compound such as `salt-harp`."""
+    if rng.random() < 0.5:
+        return rng.choice(w.STEMS) + rng.choice(["", "", "-", " "]) + rng.choice(w.WARES)
+    return "".join(rng.choice(w.SYLLABLES) for _ in range(rng.randint(2, 4)))
+
+
+def thing_noun(rng: Random) -> str:
+    """A thing, as a bare noun: from the lists, or invented so that it can only be copied."""
+    roll = rng.random()
+    if roll < 0.35:
+        return rng.choice(w.THINGS)
+    if roll < 0.5:
+        return rng.choice(w.EXTRA_NOUNS)
+    return rng.choice(w.ODD_WORDS) if roll < 0.54 else invented(rng)
+
+
+def role_noun(rng: Random) -> str:
+    """A trade or kind of person, from the lists or invented."""
+    roll = rng.random()
+    if roll < 0.45:
+        return rng.choice(w.TRADES)
+    if roll < 0.75:
+        return rng.choice(w.STEMS) + rng.choice(["", "", "-", " "]) + rng.choice(w.MAKERS)
+    ending = rng.choice(["er", "or", "ist", "ian", "eer", "man", "ess", "oid", ""])
+    return invented(rng) + ending if roll < 0.95 else rng.choice(w.EXTRA_NOUNS)
+
+
+def article(noun: str) -> str:
+    """The noun phrase with `a` or `an` before it."""
+    silent = noun.lower().startswith(("hour", "honest", "heir", "x86", "x"))
+    consonant = noun.lower().startswith(("uni", "use", "eu", "one", "ufo"))
+    vowel = noun[:1].lower() in set("aeiouåöüōé") and not consonant
+    return f"{'an' if vowel or silent else 'a'} {noun}"
+
+
+def plural(noun: str) -> str:
+    """The plural of a noun, by the common rules."""
+    if noun in IRREGULAR:
+        return IRREGULAR[noun]
+    if noun.endswith(("man", "woman")):
+        return noun[:-3] + noun[-3:].replace("man", "men")
+    if noun.endswith(("s", "x", "ch", "sh")):
+        return noun + "es"
+    return noun[:-1] + "ies" if noun.endswith("y") and noun[-2:-1] not in "aeiou" else noun + "s"
+
+
+def name(rng: Random) -> tuple[str, bool]:
+    """A first name, at times with a surname or invented, and whether it is a woman's."""
+    woman = rng.random() < 0.5
+    first = rng.choice(w.WOMEN if woman else w.MEN)
+    if rng.random() < 0.2:
+        first = invented(rng).replace("-", "").replace(" ", "").capitalize()
+    return (f"{first} {rng.choice(w.SURNAMES)}" if rng.random() < 0.1 else first), woman
+
+
+def _where(rng: Random) -> str:
+    place = rng.choice(w.PLACES)
+    return rng.choice(
+        [f"in the {rng.choice(w.SKIES)}", f"at the {place}", f"near the {place}", f"in a {place}"]
+    )
+
+
+def _event(rng: Random) -> tuple[str, tuple[str, str], str]:
+    """What happens: its infinitive, its present and past, and the noun it turns on."""
+    present, past, infinitive = rng.choice(w.EVENTS)
+    noun, person = thing_noun(rng), role_noun(rng)
+    adjective = rng.choice(w.THING_ADJECTIVES) + " " if rng.random() < 0.3 else ""
+    thing = rng.choice([article(adjective + noun)] * 4 + [f"the {adjective}{noun}", plural(noun)])
+    slots = {"thing": thing, "person": article(person), "place": _where(rng)}
+    turned_on = noun if "{thing}" in present else person
+    return (
+        infinitive.format(**slots),
+        (present.format(**slots), past.format(**slots)),
+        turned_on,
+    )
+
+
+def _gender(role: str) -> bool | None:
+    last = role.split()[-1]
+    return True if last in w.WOMENS_ROLES else False if last in w.MENS_ROLES else None
+
+
+def _person(rng: Random) -> Premise:
+    role = role_noun(rng)
+    described = f"{rng.choice(w.ADJECTIVES)} {role}" if rng.random() < 0.35 else role
+    subject = rng.choice([article(described)] * 5 + [f"the {described}", f"the last {role}"])
+    return Premise(subject, f"the {role}", role, role=role, woman=_gender(role))
+
+
+def person_event(rng: Random) -> Premise:
+    """`a lighthouse keeper who finds a letter in the fog`, and close relatives of it."""
+    base = _person(rng)
+    infinitive, event, noun = _event(rng)
+    shape = rng.choice(["who", "who", "who", "bare", "to", "wants", "trying"])
+    tail = {
+        "who": f"who {event[0]}",
+        "bare": event[0],
+        "to": f"learning to {infinitive}",
+        "wants": f"who wants to {infinitive}",
+        "trying": f"trying to {infinitive}",
+    }[shape]
+    if shape == "to":
+        event = (f"learns to {infinitive}", f"began to learn to {infinitive}")
+    elif shape in ("wants", "trying"):
+        event = (f"tries to {infinitive}", f"first tried to {infinitive}")
+    return replace(base, text=f"{base.text} {tail}", event=event, thing=noun)
+
+
+def person_pair(rng: Random) -> Premise:
+    """`an old carpenter and a stolen bell`."""
+    base, noun = _person(rng), thing_noun(rng)
+    adjective = rng.choice(w.THING_ADJECTIVES) + " " if rng.random() < 0.4 else ""
+    joined = rng.choice(["and", "and", "with", "without"])
+    return replace(base, text=f"{base.text} {joined} {article(adjective + noun)}", thing=noun)
+
+
+def person_place(rng: Random) -> Premise:
+    """`a nurse in a town where nobody sleeps`, `the potter of Harrow`."""
+    base, place = _person(rng), rng.choice(w.PLACES)
+    where = rng.choice([f"in a {place}", f"in a {place} {rng.choice(w.PLACE_CLAUSES)}"])
+    return replace(base, text=f"{base.text} {rng.choice([where, f'of {rng.choice(w.TOWNS)}'])}")
+
+
+def person_sentence(rng: Random) -> Premise:
+    """A whole sentence: `In a village without a name, a baker finds a key.`"""
+    base, (_, event, noun) = _person(rng), _event(rng)
+    place = f"in a {rng.choice(w.PLACES)} {rng.choice(w.PLACE_CLAUSES)}"
+    text = rng.choice(
+        [
+            f"{place}, {base.text} {event[0]}.",
+            f"{base.text} {event[0]}.",
+            f"{base.text} {event[0]} {rng.choice(w.TAILS)}.",
+        ]
+    )
+    return replace(base, text=text[0].upper() + text[1:], event=event, thing=noun)
+
+
+def named(rng: Random) -> Premise:
+    """`Mara, a baker who loses a ring`, or `Mara and a letter`."""
+    hero, woman = name(rng)
+    if rng.random() < 0.6:
+        base = person_event(rng)
+        text = f"{hero}, {base.text}"
+        return replace(base, text=text, hero=hero.split()[0], woman=woman)
+    noun = thing_noun(rng)
+    text = rng.choice([f"{hero} and the {noun}", f"{hero} and {article(noun)}"])
+    return Premise(text, f"the {noun}", noun, hero=hero.split()[0], woman=woman)
+
+
+def thing(rng: Random) -> Premise:
+    """`a broken violin that nobody can open`, `the last train`."""
+    noun = thing_noun(rng)
+    adjective = rng.choice([*w.THING_ADJECTIVES, "last"]) + " " if rng.random() < 0.5 else ""
+    if rng.random() < 0.15:
+        adjective = "last "
+    definite = adjective == "last " or rng.random() < 0.3
+    text = f"the {adjective}{noun}" if definite else article(adjective + noun)
+    clause = rng.choice(["", rng.choice(w.THING_CLAUSES), _where(rng)])
+    return Premise(f"{text} {clause}".strip(), f"the {adjective}{noun}", noun)
+
+
+def pair(rng: Random) -> Premise:
+    """`two brothers and a stolen boat`."""
+    role, noun = role_noun(rng), thing_noun(rng)
+    count = rng.choice(["two", "three", "four", "seven"])
+    adjective = rng.choice(w.THING_ADJECTIVES) + " " if rng.random() < 0.5 else ""
+    text = f"{count} {plural(role)} and {article(adjective + noun)}"
+    return Premise(text, f"the {count} {plural(role)}", plural(role), thing=noun)
+
+
+def place(rng: Random) -> Premise:
+    """`a town where nobody sleeps`."""
+    noun = rng.choice([rng.choice(w.PLACES), invented(rng)])
+    text = f"{article(noun)} {rng.choice(w.PLACE_CLAUSES)}"
+    return Premise(text, f"the {noun}", noun)
+
+
+def bare(rng: Random) -> Premise:
+    """`lanterns`, `winter`, `the comet`."""
+    noun = thing_noun(rng)
+    text = rng.choice([noun, plural(noun), f"the {noun}", f"my {noun}", f"{noun} and {noun}s"])
+    core = plural(noun) if text == plural(noun) else f"the {noun}"
+    return Premise(text, core, noun)
+
+
+SHAPES: list[tuple[Callable[[Random], Premise], float]] = [
+    (person_event, 34),
+    (person_pair, 9),
+    (person_place, 5),
+    (person_sentence, 9),
+    (named, 10),
+    (thing, 16),
+    (pair, 6),
+    (place, 5),
+    (bare, 6),
+]
+
+
+def sample_premise(rng: Random) -> Premise:
+    """A premise in one of the shapes above, at times with a tail that makes it longer."""
+    makers = [maker for maker, _ in SHAPES]
+    premise = rng.choices(makers, [weight for _, weight in SHAPES])[0](rng)
+    if rng.random() < 0.12 and not premise.text.endswith("."):
+        return replace(premise, text=f"{premise.text} {rng.choice(w.TAILS)}")
+    return premise

@@ -1,0 +1,346 @@
+"""Remake the demo model: `python -m polaris_cli.demo.train --minutes 75`.
+
+Trains the tokenizer and a small Qwen3.5 network on examples that `tasks.py` makes up as training
+goes, and saves a folder that transformers loads. An interrupted run leaves a usable folder too.
+"""
+
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Annotated
+
+import torch
+import torch.distributed as dist
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from tokenizers import Tokenizer
+from torch.multiprocessing.spawn import start_processes
+from transformers import GenerationConfig, Qwen3_5ForCausalLM, Qwen3_5TextConfig
+
+from polaris_cli.demo import MODEL_DIR
+from polaris_cli.demo import tokenizer as tok
+from polaris_cli.demo.tasks import Example, sample
+
+VOCABULARY = 3072
+TOKENIZER_FILE = "tokenizer.json"
+LONGEST = 1100
+FARTHEST = 8000
+Z_WEIGHT = 0.02
+
+
+@dataclass(frozen=True)
+class Row:
+    """One example as token ids; `learn` marks the tokens that count in the loss."""
+
+    ids: list[int]
+    learn: list[bool]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to train: minutes, tokens in a step over all processes, peak learning rate."""
+
+    out: Path
+    start: Path | None
+    minutes: float
+    batch_tokens: int
+    rate: float
+    processes: int
+    seed: int
+
+
+def encode(example: Example, tokenizer: Tokenizer) -> Row:
+    """The conversation as the chat template renders it; only its last answer is learned."""
+    ids: list[int] = []
+    learn: list[bool] = []
+    for turn in example.turns:
+        last = turn is example.turns[-1]
+        head = f"{tok.START}{turn.role}\n" + (f"{tok.THINK}\n" if last else "")
+        body = f"{turn.content}{tok.END}"
+        if last and turn.thinking is None:
+            head += f"\n{tok.THINK_END}\n\n"
+        elif last:
+            body = f"{turn.thinking}\n{tok.THINK_END}\n\n{body}"
+        for text, learned in ((head, False), (body, last), ("\n", False)):
+            pieces = tokenizer.encode(text).ids
+            ids += pieces
+            learn += [learned] * len(pieces)
+    return Row(ids, learn)
+
+
+def rows(tokenizer: Tokenizer, rng: Random) -> Iterator[Row]:
+    """Endless examples, none longer than LONGEST tokens."""
+    while True:
+        row = encode(sample(rng), tokenizer)
+        if len(row.ids) <= LONGEST:
+            yield row
+
+
+def batches(source: Iterator[Row], tokens: int, rng: Random) -> Iterator[list[Row]]:
+    """Batches of rows of like length, each of about so many tokens with its padding."""
+    while True:
+        pool = sorted((next(source) for _ in range(384)), key=lambda row: len(row.ids))
+        groups: list[list[Row]] = [[]]
+        for row in pool:
+            if (len(groups[-1]) + 1) * len(row.ids) > tokens:
+                groups.append([])
+            groups[-1].append(row)
+        rng.shuffle(groups)
+        yield from groups
+
+
+def break_tokens(tokenizer: Tokenizer) -> set[int]:
+    """The tokens that begin a message or end a paragraph."""
+    return set(tokenizer.encode(f"{tok.START}\n\n").ids)
+
+
+def positions(row: Row, breaks: set[int], rng: Random) -> list[int]:
+    """Positions for the row's tokens: half of the time shifted, with gaps between paragraphs.
+
+    So the attention layers learn distances that only much longer texts have.
+    """
+    if rng.random() < 0.5:
+        return list(range(len(row.ids)))
+    at, result = rng.randint(0, FARTHEST // 2), []
+    for token in row.ids:
+        result.append(at)
+        at += 1
+        if token in breaks and rng.random() < 0.2 and at < FARTHEST:
+            at += rng.randint(1, 800)
+    return result
+
+
+def tensors(
+    batch: list[Row], breaks: set[int], rng: Random
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Ids padded on the right, labels with -100 where nothing is learned, and positions."""
+    width = max(len(row.ids) for row in batch)
+    ids = torch.zeros(len(batch), width, dtype=torch.long)
+    labels = torch.full((len(batch), width), -100)
+    places = torch.zeros(len(batch), width, dtype=torch.long)
+    for i, row in enumerate(batch):
+        length = len(row.ids)
+        ids[i, :length] = torch.tensor(row.ids)
+        labels[i, :length] = torch.where(torch.tensor(row.learn), ids[i, :length], -100)
+        places[i, :length] = torch.tensor(positions(row, breaks, rng))
+    return ids, labels, places
+
+
+def build_model(tokenizer: Tokenizer) -> Qwen3_5ForCausalLM:
+    """A fresh network: three pairs of a linear and a full attention layer, tied embeddings."""
+    config = Qwen3_5TextConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=192,
+        intermediate_size=512,
+        num_hidden_layers=6,
+        layer_types=["linear_attention", "full_attention"] * 3,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=48,
+        linear_num_key_heads=2,
+        linear_num_value_heads=4,
+        linear_key_head_dim=32,
+        linear_value_head_dim=32,
+        max_position_embeddings=32768,
+        tie_word_embeddings=True,
+        rope_parameters={
+            "rope_type": "default",
+            "rope_theta": 100_000.0,
+            "partial_rotary_factor": 0.5,
+        },
+        eos_token_id=tokenizer.token_to_id(tok.END),
+        pad_token_id=tokenizer.token_to_id(tok.END_OF_TEXT),
+    )
+    return Qwen3_5ForCausalLM(config)
+
+
+def loss_of(
+    model: Qwen3_5ForCausalLM, ids: torch.Tensor, labels: torch.Tensor, places: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cross-entropy, alone and with a term that keeps the logits normalised.
+
+    The term, the squared logarithm of the softmax's denominator, holds the likeliest logits near
+    zero, where a repetition penalty (which multiplies logits) does little harm.
+    """
+    with torch.autocast("cpu", torch.bfloat16):
+        # three rows of positions: with one, transformers would take a gap for a packed sequence
+        hidden = model.model(
+            input_ids=ids, position_ids=places.expand(3, -1, -1), use_cache=False
+        ).last_hidden_state
+        targets = labels[:, 1:]
+        chosen = targets != -100
+        logits = model.lm_head(hidden[:, :-1][chosen]).float()
+    normaliser = logits.logsumexp(-1)
+    right = logits.gather(-1, targets[chosen][:, None])[:, 0]
+    entropy = (normaliser - right).mean()
+    return entropy, entropy + Z_WEIGHT * normaliser.square().mean()
+
+
+def optimisers(model: Qwen3_5ForCausalLM, rate: float) -> list[torch.optim.Optimizer]:
+    """Muon for the layers' matrices, AdamW for embeddings, convolutions and vectors."""
+    matrices: list[torch.nn.Parameter] = []
+    others: list[torch.nn.Parameter] = []
+    for name, parameter in model.named_parameters():
+        wide = parameter.ndim == 2 and "embed" not in name
+        (matrices if wide else others).append(parameter)
+    return [
+        torch.optim.Muon(matrices, lr=rate, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(others, lr=rate, betas=(0.9, 0.95), weight_decay=0.0),
+    ]
+
+
+def rate_at(done: float) -> float:
+    """The share of the peak learning rate: up over the first 2%, then straight down to zero."""
+    return min(done / 0.02, (1 - done) / 0.98) if done < 1 else 0.0
+
+
+def save(model: Qwen3_5ForCausalLM, tokenizer: Tokenizer, folder: Path) -> None:
+    """Write the folder that transformers loads: bf16 weights, tokenizer, settings."""
+    end = tokenizer.token_to_id(tok.END)
+    stop = tokenizer.token_to_id(tok.END_OF_TEXT)
+    folder.mkdir(parents=True, exist_ok=True)
+    halved = Qwen3_5ForCausalLM(model.config)
+    halved.load_state_dict(model.state_dict())
+    halved.to(torch.bfloat16).save_pretrained(folder)
+    tok.as_pretrained(tokenizer).save_pretrained(folder)
+    GenerationConfig(
+        do_sample=True,
+        temperature=0.6,
+        top_p=0.95,
+        top_k=20,
+        eos_token_id=[end, stop],
+        pad_token_id=stop,
+    ).save_pretrained(folder)
+
+
+def train(rank: int, plan: Plan, port: int) -> None:
+    """One of the plan's processes: train for its minutes; the first saves, every five minutes.
+
+    Each process has one thread and its own examples, and they share their gradients: with two
+    threads in one process, every operation would wait for the slower one on a busy machine.
+    """
+    torch.set_num_threads(1)
+    torch.manual_seed(plan.seed)
+    address = f"tcp://127.0.0.1:{port}"
+    dist.init_process_group("gloo", address, rank=rank, world_size=plan.processes)
+    tokenizer, model = open_or_build(plan)
+    console = Console(quiet=rank != 0)
+    console.print(f"{sum(p.numel() for p in model.parameters()):,} parameters")
+    try:
+        steps(model, tokenizer, plan, rank, console)
+    except KeyboardInterrupt:
+        console.print("interrupted; saving what there is")
+    if rank == 0:
+        save(model, tokenizer, plan.out)
+    dist.destroy_process_group()
+
+
+def open_or_build(plan: Plan) -> tuple[Tokenizer, Qwen3_5ForCausalLM]:
+    """The tokenizer in the plan's folder, and a network, new or from the folder to start from."""
+    tokenizer = Tokenizer.from_file(str(plan.out / TOKENIZER_FILE))
+    if plan.start is None:
+        return tokenizer, build_model(tokenizer)
+    return tokenizer, Qwen3_5ForCausalLM.from_pretrained(plan.start, dtype=torch.float32)
+
+
+def prepare_tokenizer(plan: Plan) -> None:
+    """Put the tokenizer into the plan's folder before the processes begin."""
+    if plan.start is None:
+        tokenizer = tok.train_tokenizer(VOCABULARY, plan.seed, 8000)
+    else:
+        tokenizer = Tokenizer.from_file(str(plan.start / TOKENIZER_FILE))
+    plan.out.mkdir(parents=True, exist_ok=True)
+    tokenizer.save(str(plan.out / TOKENIZER_FILE))
+
+
+def steps(
+    model: Qwen3_5ForCausalLM, tokenizer: Tokenizer, plan: Plan, rank: int, console: Console
+) -> None:
+    """Take optimiser steps until the time is up."""
+    rng = Random(1000 * plan.seed + rank + 1)
+    breaks = break_tokens(tokenizer)
+    groups = [(o, o.param_groups[0]["lr"]) for o in optimisers(model, plan.rate)]
+    source = batches(rows(tokenizer, rng), plan.batch_tokens // plan.processes, rng)
+    started = saved = time.monotonic()
+    elapsed, seen, recent = 0.0, 0, list[float]()
+    with _bar(console) as bar:
+        task = bar.add_task("training", total=plan.minutes * 60, loss=float("nan"))
+        while elapsed < plan.minutes * 60:
+            ids, labels, places = tensors(next(source), breaks, rng)
+            entropy, loss = loss_of(model, ids, labels, places)
+            loss.backward()  # type: ignore[no-untyped-call]
+            figures = (entropy.item(), float(ids.numel()), time.monotonic() - started)
+            mean_entropy, tokens, elapsed = share_gradients(model, figures)
+            take_step(model, groups, rate_at(elapsed / (plan.minutes * 60)))
+            seen += round(tokens * plan.processes)
+            recent.append(mean_entropy)
+            bar.update(task, completed=elapsed, loss=sum(recent[-20:]) / len(recent[-20:]))
+            if len(recent) % 50 == 0:
+                mean = sum(recent[-50:]) / 50
+                console.print(f"{elapsed:6.0f} s  step {len(recent)}  {seen:,} tokens  {mean:.4f}")
+            if rank == 0 and time.monotonic() - saved > 300:
+                save(model, tokenizer, plan.out)
+                saved = time.monotonic()
+
+
+def share_gradients(model: Qwen3_5ForCausalLM, figures: tuple[float, ...]) -> list[float]:
+    """Replace gradients by their mean over the processes; returns the mean of the figures too."""
+    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    flat = torch.cat([*(g.reshape(-1) for g in gradients), torch.tensor(figures)])
+    dist.all_reduce(flat)
+    flat /= dist.get_world_size()
+    at = 0
+    for gradient in gradients:
+        gradient.copy_(flat[at : at + gradient.numel()].view_as(gradient))
+        at += gradient.numel()
+    return flat[at:].tolist()
+
+
+def _bar(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("loss {task.fields[loss]:.3f}"),
+        TimeRemainingColumn(),
+        console=console,
+    )
+
+
+def take_step(
+    model: Qwen3_5ForCausalLM, groups: list[tuple[torch.optim.Optimizer, float]], share: float
+) -> None:
+    """One step of the optimisers at this share of their peak rates."""
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    for optimiser, rate in groups:
+        for group in optimiser.param_groups:
+            group["lr"] = rate * share
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+
+
+def main(
+    out: Annotated[Path, typer.Option(help="Folder to write the model to.")] = MODEL_DIR,
+    minutes: Annotated[float, typer.Option(help="How long to train.")] = 75.0,
+    start: Annotated[Path | None, typer.Option(help="Go on from this model folder.")] = None,
+    batch_tokens: Annotated[int, typer.Option(help="Tokens in a step.")] = 8192,
+    rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 3e-3,
+    processes: Annotated[int, typer.Option(help="Processes, of one thread each.")] = 2,
+    seed: Annotated[int, typer.Option(help="Seed of weights and examples.")] = 0,
+) -> None:
+    """Remake the demo model's tokenizer and weights."""
+    plan = Plan(out, start, minutes, batch_tokens, rate, processes, seed)
+    prepare_tokenizer(plan)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    start_processes(  # type: ignore[no-untyped-call]
+        train, args=(plan, port), nprocs=processes
+    )
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,48 @@
+"""Forty premises that training never sees, for measuring the demo model.
+
+Each is a pair: the main noun that a story about it should name, and the premise. No main noun
+stands in the lists or sentences that training draws on; a test holds that.
+"""
+
+UNSEEN: list[tuple[str, str]] = [
+    ("astronaut", "an astronaut who discovers a harmonica in orbit"),
+    ("locksmith", "a locksmith who cannot open his own trapdoor"),
+    ("goldsmith", "an elderly goldsmith and a counterfeit chalice"),
+    ("dragonfly", "a dragonfly that lives for a century"),
+    ("submarine", "the last submarine"),
+    ("chambermaid", "a chambermaid who finds a pistol under the mattress"),
+    ("tapestry", "two cousins and a stolen tapestry"),
+    ("android", "an android learning to bake"),
+    ("olive grower", "an olive grower in a drought"),
+    ("accordion", "an accordion that plays by itself"),
+    ("falconer", "a falconer who loses his eyesight"),
+    ("elevator", "the elevator to the thirteenth floor"),
+    ("zookeeper", "a zookeeper who befriends a crocodile"),
+    ("snowman", "a snowman in July"),
+    ("sculptor", "a jealous sculptor and a block of granite"),
+    ("tattoo artist", "a tattoo artist who refuses to draw anchors"),
+    ("orchestra", "an orchestra without instruments"),
+    ("cyclist", "a cyclist who gets lost in the Alps"),
+    ("perfume", "a perfume that makes people confess"),
+    ("geologist", "a geologist who hears voices in a crater"),
+    ("chandelier", "a chandelier in an abandoned ballroom"),
+    ("stowaway", "a stowaway on a cargo airship"),
+    ("ventriloquist", "a ventriloquist whose dummy writes novels"),
+    ("wheelbarrow", "the wheelbarrow"),
+    ("paramedic", "In a town with no telephones, a paramedic answers a call."),
+    ("treehouse", "a treehouse that rearranges itself"),
+    ("auctioneer", "an auctioneer who sells the moon"),
+    ("dinosaur", "a dinosaur who wants to be a ballerina"),
+    ("gondolier", "a gondolier who carries a coffin through Venice"),
+    ("skeleton", "a skeleton in the laundry room"),
+    ("interpreter", "an interpreter who mistranslates a single word on purpose"),
+    ("backpack", "a backpack nobody claims at the airport"),
+    ("stonecutter", "a stonecutter who carves her own name"),
+    ("hummingbird", "the hummingbird and the bulldozer"),
+    ("vaccinator", "a vaccinator who discovers an underground ocean"),
+    ("trombone", "a trombone at the bottom of a reservoir"),
+    ("vampire", "a vampire who volunteers at a blood bank"),
+    ("meteorologist", "a meteorologist who is always wrong"),
+    ("pancake", "pancakes"),
+    ("kindergarten", "a kindergarten on the eve of an evacuation"),
+]

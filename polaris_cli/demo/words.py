@@ -1,0 +1,315 @@
+"""Word lists for the stories the demo model learns from.
+
+Plain lists of nouns, names and phrases. This module knows nothing of sentences, stories or
+training; nothing in it may occur in `unseen.py`, which is kept back for measuring.
+"""
+
+
+def _entries(text: str) -> list[str]:
+    return [" ".join(entry.split()) for entry in text.split(",")]
+
+
+WOMEN = _entries(
+    """Mara, Anna, Elin, Ruth, Nora, Ida, Clara, Hana, Leila, Sofia, Vera, Tess, Wren, Agnes,
+    Odile, Priya, Amara, Yuki, Rosa, Ingrid, Marta, Lena, Greta, Iris, Hazel, Sunniva, Zara,
+    Noor, Maeve, Bridie, Dalia, Esme, Faye, Gwen, Helga, Irena, Juno, Kaya, Lotte, Mina, Nell,
+    Orla, Petra, Rhea, Selma, Thea, Ulla, Viola, Willa, Ximena, Ysolde, Zelda, Abena, Beatriz,
+    Carmen, Dorothea, Edith, Fatima, Halima, Inez, Jadwiga, Katya, Lucia, Magda, Nadia, Olga,
+    Pilar, Ramona, Saskia, Tamsin"""
+)
+MEN = _entries(
+    """Tomas, Elias, Jonas, Karim, Viktor, Samuel, Henrik, Oskar, Luca, Mateo, Ravi, Kenji,
+    Anton, Bruno, Cyril, Dario, Emil, Felix, Goran, Hugo, Ivan, Jasper, Kofi, Leo, Marek,
+    Nils, Otto, Pavel, Quentin, Rafael, Stefan, Teodor, Umar, Vasco, Walter, Yusuf, Zoltan,
+    Abel, Boris, Caspar, Dov, Edmund, Farid, Gideon, Hamid, Isak, Jakob, Kaspar, Lars, Milo,
+    Noah, Orson, Piet, Rolf, Silas, Tariq, Ulrich, Vito, Wendell, Andrei, Benno, Cormac,
+    Dmitri, Ewan, Florian, Gustav, Idris, Joaquin"""
+)
+SURNAMES = _entries(
+    """Venn, Marlow, Okafor, Lindqvist, Hale, Moreau, Castell, Brandt, Novak, Rask, Teller,
+    Quill, Farrow, Odum, Sato, Varga, Pell, Ashby, Dunmore, Kessler, Holm, Ibarra, Thorne,
+    Wick, Zeller"""
+)
+TOWNS = _entries(
+    """Harrow, Saltmere, Ostrava Bay, Kelm, Dunwick, Pellan, Marrowby, Vestry Hill, Oldhaven,
+    Tarn, Greywater, Lindholm, Ashford Cross, Morrow, Castle Bray, Fenwick, Orrin, Stillwater,
+    Brackley, Nareth, Sandling, Three Pines, Hollow End, Elsinor, Wexcombe, Port Amal, Cold
+    Ferry, Isker, Thistledown, Varrick, Lower Mill, Quarry Bank, Sorrel, Upper Teign,
+    Winterbourne, Yarrow"""
+)
+TRADES = _entries(
+    """baker, clockmaker, carpenter, weaver, farmer, fisherman, nurse, teacher, miner, sailor,
+    doctor, librarian, gardener, painter, potter, shepherd, blacksmith, tailor, cook, driver,
+    pilot, clerk, soldier, judge, thief, singer, dancer, actor, poet, printer, beekeeper,
+    postman, hunter, trapper, ferryman, lamplighter, bookbinder, watchman, lighthouse keeper,
+    gravedigger, glassblower, cobbler, brewer, miller, mason, roofer, plumber, welder,
+    engineer, scientist, surgeon, dentist, pharmacist, midwife, widow, orphan, student, pupil,
+    apprentice, traveller, stranger, hermit, monk, nun, priest, king, queen, prince, princess,
+    knight, witch, wizard, ghost, robot, detective, spy, smuggler, pirate, captain,
+    cartographer, photographer, musician, violinist, drummer, composer, conductor, puppeteer,
+    juggler, magician, acrobat, gambler, banker, merchant, pedlar, butcher, florist, barber,
+    waiter, maid, butler, cleaner, janitor, mechanic, inventor, translator, editor,
+    journalist, lawyer, mayor, governor, refugee, prisoner, guard, nightwatch, firefighter,
+    diver, swimmer, climber, runner, boxer, chess player, archivist, historian, translator of
+    letters, bell ringer, bus driver, train driver, tram conductor, radio operator, census
+    taker, piano tuner, sign painter, map maker, toy maker, candle maker, rope maker, boat
+    builder, well digger, chimney sweep, street sweeper, night nurse, school teacher, village
+    doctor, grandmother, grandfather, mother, father, sister, brother, daughter, son, child,
+    girl, boy, woman, man, neighbour, twin, bride, groom, tenant, landlady, innkeeper,
+    housekeeper, forester, ranger"""
+)
+THINGS = _entries(
+    """letter, key, lantern, clock, map, book, coin, ring, box, door, mirror, knife, rope, boat,
+    bell, photograph, suitcase, umbrella, violin, piano, drum, flute, radio, telephone, lamp,
+    candle, match, chair, table, blanket, coat, glove, boot, hat, scarf, ribbon, button,
+    needle, thread, basket, bucket, kettle, cup, plate, spoon, bottle, jar, loaf, apple, pear,
+    onion, egg, seed, stone, shell, feather, bone, nail, hammer, saw, shovel, axe, wheel,
+    cart, bicycle, engine, compass, telescope, notebook, diary, envelope, stamp, ticket,
+    passport, newspaper, poster, painting, statue, toy, kite, doll, puppet, mask, crown,
+    sword, shield, flag, banner, net, hook, anchor, oar, sail, chest, trunk, cage, ladder,
+    broom, brush, pencil, pen, ink bottle, seal, locket, bracelet, necklace, watch, music box,
+    pocket watch, sewing machine, typewriter, camera, tape recorder, wardrobe, bench, curtain,
+    carpet, pillow, quilt, shawl, apron, whistle, medal, badge, bundle, parcel, wallet, purse,
+    hourglass, barometer, thermometer, weathervane, window, gate, fence, stove, oven, chimney,
+    signpost"""
+)
+PLACES = _entries(
+    """harbour, bridge, market, station, square, church, mill, forest, river, lake, beach, cliff,
+    hill, valley, orchard, garden, field, barn, stable, cellar, attic, kitchen, library,
+    school, hospital, tavern, inn, bakery, workshop, tower, castle, ruin, cemetery, chapel,
+    crossroads, railway, tunnel, mine, quarry, island, lighthouse, pier, shipyard, warehouse,
+    factory, theatre, museum, archive, courtroom, prison, post office, town hall, bus stop,
+    platform, courtyard, alley, staircase, rooftop, balcony, greenhouse, meadow, marsh, moor,
+    desert, canyon, cave, spring, well, fountain, canal, dam, ferry, road, path, village,
+    city, palace, temple, monastery, camp, border, customs house, boathouse, windmill,
+    vineyard, mountain, pass, glacier, shore, bay, lagoon, swamp, wood"""
+)
+EXTRA_NOUNS = _entries(
+    """acorn, almanac, amber, ballad, bandit, banjo, basin, beacon, beetle, blizzard, bramble,
+    canary, caravan, carousel, cello, cinder, circus, cloak, clover, cobweb, comet, coral,
+    cricket, crumb, dagger, dragon, eclipse, elephant, ember, falcon, feast, fiddle, flood,
+    fossil, fox, frost, garland, goblin, goose, harp, harvest, hedgehog, heron, horse, ice,
+    ivy, jewel, jigsaw, kingdom, lemon, lion, locomotive, magnet, mammoth, maze, meteor, moth,
+    mountain goat, mud, oak, ocean, octopus, opera, orchid, otter, owl, parrot, peacock,
+    pebble, pepper, planet, plum, pumpkin, puzzle, rabbit, raven, recipe, rocket, rose,
+    saddle, salmon, salt, scarecrow, secret, shadow, sheep, silence, silver, sleigh, snow,
+    song, sparrow, spider, squirrel, star, storm, sugar, tide, tiger, toad, tortoise,
+    treasure, treaty, tulip, turnip, valentine, volcano, waltz, wasp, whale, willow, wolf,
+    wreck, zebra, winter, summer, loneliness, hope, revenge, memory, debt, promise, war,
+    peace, luck, hunger, music"""
+)
+STEMS = _entries(
+    """salt, moth, wool, glass, copper, river, bone, star, paper, thorn, ash, honey, iron, frost,
+    wind, cloud, chalk, coal, silk, tin, moss, reed, feather, amber, shadow, storm, pepper,
+    marble, peat, wax, barley, apple, dream, ice, sand, pearl, lark, fog, ember, willow, snow,
+    drift, leather"""
+)
+MAKERS = _entries(
+    """keeper, maker, binder, seller, digger, catcher, carver, counter, reader, mender, thief,
+    warden, picker, singer, cutter, dealer, finder, grinder, smith, walker, watcher, spinner,
+    dyer, hauler"""
+)
+WARES = _entries(
+    """box, wheel, jar, bell, cage, door, book, harp, knife, mask, mill, boat, cup, lamp, bridge,
+    rope, hook, chair, drum, house, stone, needle, sack, clock, crown, whistle, basket,
+    engine, gate, net"""
+)
+NUMBERS = _entries(
+    "two, three, four, five, six, seven, eight, nine, ten, eleven, twelve, twenty, forty"
+)
+# roles that settle whether the hero is a woman or a man
+WOMENS_ROLES = _entries(
+    """grandmother, mother, sister, daughter, girl, woman, bride, nun, queen, princess, widow,
+    witch, maid, landlady, midwife"""
+)
+MENS_ROLES = _entries(
+    """grandfather, father, brother, son, boy, man, groom, monk, king, prince, wizard, butler,
+    postman, fisherman, ferryman, watchman"""
+)
+SYLLABLES = _entries(
+    """ba, be, bri, bo, cal, cor, cu, da, del, dri, du, el, en, fa, fen, fi, fo, gar, gel, gi,
+    gro, ha, hel, hi, ho, i, in, ja, jo, ka, kel, ki, kor, la, len, li, lo, lu, ma, mel, mi,
+    mor, mu, na, nel, ni, no, o, or, pa, pel, pi, pol, qua, ra, rel, ri, ros, ru, sa, sel,
+    shi, so, sta, ta, tel, ti, tor, tra, tu, u, ul, va, vel, vi, vo, wa, wel, wi, wo, ya, yel,
+    za, zel, zi, zo, ff, rk, nd, st, x"""
+)
+ODD_WORDS = _entries(
+    """crème, naïve, Zoë, Łukasz, Ōkami, señor, jalapeño, über, façade, piñata, Đorđe, Åse,
+    Çelik, žába, книга, море, 灯台, 手紙, βιβλίο, كتاب, ספר, 🐙, 🚀, ☂, ½, °C, №7, R2-D2, C++,
+    e-mail, x86, 3D printer, wi-fi, H₂O, rock'n'roll, jack-o'-lantern, mother-in-law, AI, UFO,
+    DNA, GPS"""
+)
+ADJECTIVES = _entries(
+    """old, young, tired, lonely, quiet, stubborn, clever, blind, proud, shy, brave, gentle,
+    bitter, cheerful, clumsy, curious, famous, forgotten, retired, grieving, honest, jealous,
+    kind, lazy, lost, nervous, patient, poor, rich, restless, sleepless, strange, homesick,
+    ambitious, careful"""
+)
+THING_ADJECTIVES = _entries(
+    """old, broken, stolen, lost, hidden, red, blue, green, golden, rusty, silent, heavy, tiny,
+    empty, locked, burning, frozen, haunted, invisible, ancient, forgotten, wooden, silver,
+    cracked, wet, unopened, unfinished, borrowed, faded, crooked, magic, painted, sealed,
+    second, missing, sunken"""
+)
+ADJ = _entries(
+    """small, narrow, grey, cold, dark, heavy, crooked, dusty, quiet, bright, empty, worn, damp,
+    plain, pale, wooden, green, rough, warm, yellow, thin, broken, faded, tall, bare, silver,
+    old, low"""
+)
+MOODS = _entries(
+    """calm, tired, uneasy, hopeful, ashamed, angry, relieved, proud, lonely, curious, afraid,
+    restless, grateful, foolish, certain, sad, impatient, brave, lost, awake"""
+)
+SMELLS = _entries(
+    """tar, smoke, bread, wet wool, salt, oil, apples, dust, pine, old paper, candle wax, soap,
+    coffee, iron, hay, fish, rain, oranges, varnish, burnt sugar, cold ash, turned earth,
+    mint, leather"""
+)
+SOUNDS = _entries(
+    """a dog, a door, a cart, a bell, a train, an engine, a child, a gull, a hammer, a radio, a
+    woman singing, a crow, someone coughing, a choir, a kettle, a loose shutter, a saw, a
+    horse"""
+)
+SKIES = _entries(
+    """rain, fog, snow, sleet, drizzle, wind, frost, mist, thunder, heat, dusk, moonlight, hail,
+    haze"""
+)
+TIMES = _entries(
+    """dawn, noon, dusk, midnight, daybreak, sunset, six o'clock, first light, the turn of the
+    tide, closing time, the end of the shift, supper, the third bell, the blue hour"""
+)
+DAYS = _entries(
+    """on a Monday, on a Tuesday, on a Thursday, on a Friday, on a Sunday, in March, in April, in
+    June, in September, in October, in November, in the first week of spring, at the end of
+    summer, in the coldest week of the year, after the harvest, before the festival, in the
+    year of the flood"""
+)
+SMALL = _entries(
+    """pebble, crumb, nail, thimble, biscuit, string, penny, button, leaf, acorn, pin, marble,
+    cork, raisin, bead, twig, splinter, hairpin, walnut, snail"""
+)
+ANIMALS = _entries(
+    """cat, dog, crow, horse, gull, goat, mouse, heron, fox, donkey, owl, rook, hen, goose, hare,
+    cow"""
+)
+COLOURS = _entries(
+    """red, blue, green, yellow, grey, white, black, brown, silver, orange, violet, golden"""
+)
+MATERIALS = _entries(
+    "oak, brass, iron, glass, clay, tin, stone, leather, wool, paper, copper, pine"
+)
+RELATIONS = _entries(
+    """brother, sister, neighbour, cousin, old friend, uncle, aunt, teacher, daughter, son,
+    rival, landlord, lodger, partner, godchild, nephew, niece"""
+)
+CROWD = _entries(
+    """postman, baker, tailor, sexton, porter, clerk, innkeeper, schoolmaster, fishwife, carter,
+    nurse, sergeant, priest, milkman, grocer, sweep, watchman, barber, cook, stationmaster"""
+)
+WISHES = _entries(
+    """see the sea once more, pay an old debt, find the truth, keep a promise, be forgiven, go
+    home, learn the old song, win back the house, hear one kind word, leave the town for good,
+    save the mill, sleep through one night, build something that would last, find a lost
+    friend, be needed again, finish what the dead had begun, open the last door, send word to
+    the north, see the winter out, be brave for one day, know who had called, make the old
+    thing work, bring the children back, stop the fire, cross the water, say goodbye properly,
+    hear the music again, prove everyone wrong, earn an honest living, mend a broken
+    friendship, find a place to rest, tell the truth at last"""
+)
+LINES = _entries(
+    """You came after all; I thought you had forgotten us; It is not as heavy as it looks; Nobody
+    has asked me that in years; You should sit down first; There is still time; I was told to
+    wait for you; My mother used to say the same; That is not how it happened; We do what we
+    can; I would not go there alone; It was never really mine; You can stay until morning; I
+    know what you are looking for; The road is closed after dark; You have your father's
+    hands; I only know half of it; Some things are better left shut; I have been a coward
+    about it; It will not be easy; They will not thank you for it; I kept it because I could
+    not burn it; Take it and ask me nothing; You are late by eleven years; I saw the light and
+    came; Let me help you; We are closed; You are not the first to ask; It was only a story; I
+    believe you; Then we will do it together; I have nothing left to lose; Mind the third
+    step; It still works; Promise me one thing; I was wrong about you; The others are afraid;
+    It always rains here""".replace(";", ",")
+)
+QUESTIONS = _entries(
+    """Who sent you; What do you want with it; Do you remember me; Is it true what they say; How
+    long have you known; Where did you find it; Are you not afraid; What will you do now; Did
+    you walk all the way; Why did you never tell me; Can it be mended; Who else knows; Will
+    you come back; What does it cost; Is anyone there; Do you hear it too; Have you eaten
+    today; What was it like""".replace(";", ",")
+)
+# third person present | past | infinitive, with {thing} for "a letter" and {place} for "in the fog"
+EVENTS = [
+    tuple(part.strip() for part in line.split("|"))
+    for line in """
+    finds {thing} {place} | found {thing} {place} | find {thing} {place}
+    finds {thing} | found {thing} | find {thing}
+    loses {thing} | lost {thing} | lose {thing}
+    loses {thing} {place} | lost {thing} {place} | lose {thing} {place}
+    steals {thing} | stole {thing} | steal {thing}
+    steals {thing} from {person} | stole {thing} from {person} | steal {thing} from {person}
+    buys {thing} | bought {thing} | buy {thing}
+    buys {thing} from {person} | bought {thing} from {person} | buy {thing} from {person}
+    inherits {thing} | inherited {thing} | inherit {thing}
+    discovers {thing} {place} | discovered {thing} {place} | discover {thing} {place}
+    receives {thing} | received {thing} | receive {thing}
+    repairs {thing} | repaired {thing} | repair {thing}
+    builds {thing} | built {thing} | build {thing}
+    breaks {thing} | broke {thing} | break {thing}
+    hides {thing} {place} | hid {thing} {place} | hide {thing} {place}
+    sells {thing} | sold {thing} | sell {thing}
+    opens {thing} | opened {thing} | open {thing}
+    paints {thing} | painted {thing} | paint {thing}
+    carries {thing} {place} | carried {thing} {place} | carry {thing} {place}
+    brings {thing} to {person} | brought {thing} to {person} | bring {thing} to {person}
+    follows {thing} {place} | followed {thing} {place} | follow {thing} {place}
+    hears {thing} {place} | heard {thing} {place} | hear {thing} {place}
+    sees {thing} {place} | saw {thing} {place} | see {thing} {place}
+    keeps {thing} | kept {thing} | keep {thing}
+    meets {person} | met {person} | meet {person}
+    meets {person} {place} | met {person} {place} | meet {person} {place}
+    helps {person} | helped {person} | help {person}
+    falls in love with {person} | fell in love with {person} | fall in love with {person}
+    dreams of {thing} | dreamed of {thing} | dream of {thing}
+    searches for {thing} {place} | searched for {thing} {place} | search for {thing} {place}
+    refuses to sell {thing} | refused to sell {thing} | refuse to sell {thing}
+    learns to use {thing} | learned to use {thing} | learn to use {thing}
+    talks to {thing} | talked to {thing} | talk to {thing}
+    writes about {thing} | wrote about {thing} | write about {thing}
+    digs up {thing} {place} | dug up {thing} {place} | dig up {thing} {place}
+    borrows {thing} | borrowed {thing} | borrow {thing}
+    catches {thing} | caught {thing} | catch {thing}
+    forgets {thing} {place} | forgot {thing} {place} | forget {thing} {place}
+    guards {thing} | guarded {thing} | guard {thing}
+    saves {person} | saved {person} | save {person}
+    saves {thing} from a fire | saved {thing} from a fire | save {thing} from a fire
+    remembers {thing} | remembered {thing} | remember {thing}
+    returns {thing} to {person} | returned {thing} to {person} | return {thing} to {person}
+    wins {thing} in a bet | won {thing} in a bet | win {thing} in a bet
+    is afraid of {thing} | was afraid of {thing} | be afraid of {thing}
+    must choose between {thing} and {person} | had to choose between {thing} and {person} | choose between {thing} and {person}
+    cannot stop thinking of {thing} | could not stop thinking of {thing} | stop thinking of {thing}
+    wakes up with {thing} | woke up with {thing} | wake up with {thing}
+    waits for {person} {place} | waited for {person} {place} | wait for {person} {place}
+    travels with {person} | travelled with {person} | travel with {person}
+    """.strip().splitlines()  # noqa: E501
+]
+THING_CLAUSES = _entries(
+    """that nobody can open, that never stops, that speaks at night, that belongs to no one, that
+    grows, that was never sent, that comes back every year, that remembers everything, that
+    cannot be sold, that only one person can see, that changes hands, that must not be broken,
+    that brings bad luck, that arrives too late, nobody wants, everyone fears, with no owner,
+    with a secret inside"""
+)
+PLACE_CLAUSES = _entries(
+    """where nobody sleeps, where it always rains, where time stands still, without a name, under
+    the sea, where the clocks run backwards, that appears on no map, where music is forbidden,
+    in the clouds, where everyone tells the truth, on the last day of the war, during a flood,
+    at the end of the world, where the dead come back once a year, that is slowly sinking,
+    after the rain"""
+)
+TAILS = _entries(
+    """and nothing is the same afterwards, but nobody believes it, and has one day to decide, and
+    learns what courage means, before the winter comes, on the night of the festival, while
+    the town sleeps, although everyone advises against it, and a secret comes to light, many
+    years after the war, in the middle of a storm, with the help of a stranger"""
+)

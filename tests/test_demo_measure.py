@@ -1,0 +1,27 @@
+"""The figures of the demo model's table."""
+
+import pytest
+
+from polaris_cli.demo.measure import Written, has_noun, line_of
+
+
+def story(words: int, asked: int, *, ended: bool = True, noun: str = "android") -> Written:
+    text = " ".join(f"w{i}" for i in range(words - 1)) + " android."
+    return Written(asked, noun, "an android", "", text, ended)
+
+
+def test_figures_of_a_line() -> None:
+    stories = [story(100, 100), story(80, 100), story(130, 100, ended=False)]
+    stories.append(story(90, 100, noun="submarine"))
+    line = line_of(stories)
+    assert (line.asked, line.stories) == (100, 4)
+    assert line.ratio == pytest.approx(1.0)
+    assert line.within_quarter == 0.75
+    assert line.ended == 0.75
+    assert line.noun == 0.75
+    assert line.repetition == 0.0
+
+
+def test_noun_is_found_in_any_case_and_number() -> None:
+    assert has_noun("submarine", "Submarines sank.")
+    assert not has_noun("submarine", "A sub sank.")

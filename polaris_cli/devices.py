@@ -20,6 +20,14 @@ CGROUP = Path("/sys/fs/cgroup")
 CPUINFO = Path("/proc/cpuinfo")
 
 
+def size_text(size: float) -> str:
+    """Bytes in the unit that suits: "19.3 GB", "24.6 MB", "3 KB"."""
+    for unit, name in ((GB, "GB"), (10**6, "MB")):
+        if size >= unit / 10:
+            return f"{size / unit:.1f} {name}"
+    return f"{size / 1000:.0f} KB"
+
+
 @dataclass(frozen=True, slots=True)
 class Device:
     """A place where a model can run; memory in bytes, as free as it is right now.
@@ -41,8 +49,8 @@ class Device:
         return f"cuda:{self.index}" if self.kind == "cuda" else self.kind
 
     def __str__(self) -> str:
-        free, total = self.free_bytes / GB, self.total_bytes / GB
-        return f"{self.id} ({self.name}, {free:.1f} of {total:.1f} GB free)"
+        free, total = size_text(self.free_bytes), size_text(self.total_bytes)
+        return f"{self.id} ({self.name}, {free} of {total} free)"
 
 
 def list_devices(*, with_torch: bool = False) -> tuple[Device, ...]:

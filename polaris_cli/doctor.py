@@ -13,7 +13,7 @@ from typing import Any
 from polaris_cli import __version__, hub, memory
 from polaris_cli.cache import cache_folder, cached, of_entry, offline, stored_bytes
 from polaris_cli.catalogue import CATALOGUE, POLARIS, CatalogueEntry
-from polaris_cli.devices import GB, Device, list_devices, pick
+from polaris_cli.devices import Device, list_devices, pick, size_text
 from polaris_cli.errors import ModelUnavailable
 from polaris_cli.memory import Precision
 
@@ -154,8 +154,8 @@ def memory_problems(fits: dict[str, dict[str, bool]], best: Device) -> list[Prob
     need = memory.memory_needed(memory.size_of_entry(POLARIS), "4bit", TYPICAL_TOKENS, best.kind)
     return [
         Problem(
-            f"{POLARIS.name} does not fit: in 4-bit it needs {need.total / GB:.1f} GB, "
-            f"{best.id} has {best.free_bytes / GB:.1f} GB free.",
+            f"{POLARIS.name} does not fit: in 4-bit it needs {size_text(need.total)}, "
+            f"{best.id} has {size_text(best.free_bytes)} free.",
             "Close what else uses the memory, use another machine, or try --model demo",
         )
     ]
@@ -187,5 +187,5 @@ def cache_status() -> tuple[dict[str, Any], list[Problem]]:
     missing = POLARIS.download_bytes - models[POLARIS.name]
     if cached(of_entry(POLARIS)) or free > missing + hub.SPARE_BYTES:
         return status, []
-    what = f"{POLARIS.name} needs {missing / GB:.1f} GB more, {free / GB:.1f} GB are free."
+    what = f"{POLARIS.name} needs {size_text(missing)} more, {size_text(free)} are free."
     return status, [Problem(what, "Free some space, or set HF_HOME to a folder on another disk.")]

@@ -9,8 +9,7 @@ import os
 import re
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,8 @@ from polaris_cli.cache import (
     offline,
     repository_folder,
 )
-from polaris_cli.devices import GB
+from polaris_cli.devices import size_text
+from polaris_cli.download import download
 from polaris_cli.errors import ModelUnavailable
 from polaris_cli.hub_errors import corrupt, hub_errors, not_for_text, unknown
 
@@ -169,33 +169,54 @@ def fetch(reference: ModelRef, on_progress: OnProgress | None = None) -> Path:
     if reference.folder:
         return ensure(reference)
     from huggingface_hub import hf_hub_download, snapshot_download
+    from huggingface_hub.utils import disable_progress_bars
 
+    disable_progress_bars()
     check_access(reference)
     with hub_errors(reference):
-        files = repository_files(reference)
+        commit, files = repository_files(reference)
         check_names(reference, files)
-        config = hf_hub_download(reference.id, "config.json", revision=reference.revision)
-        check_config(reference, json.loads(Path(config).read_text()))
-        total = sum(files.values())
-        here = _present(Path(config).parent, files)
-        _check_disk(reference, total - here - _unfinished(reference))
-        with _counting(here, total, on_progress) as bar:
-            folder = snapshot_download(
-                reference.id,
-                revision=reference.revision,
-                allow_patterns=list(files),
-                tqdm_class=bar,
-            )
+        config = Path(hf_hub_download(reference.id, "config.json", revision=reference.revision))
+        check_config(reference, json.loads(config.read_text("utf-8")))
+        count = _Count(_present(config.parent, files), sum(files.values()), on_progress)
+        check_disk(reference, count.missing - _unfinished(reference))
+        for name in filter(is_weights, files):
+            download(reference, name, commit, count.add)
+        folder = snapshot_download(
+            reference.id, revision=reference.revision, allow_patterns=list(files)
+        )
+        count.add(count.missing)
     return Path(folder)
 
 
-def repository_files(reference: ModelRef) -> dict[str, int]:
-    """The files of the model that polaris needs, with their sizes in bytes; asks the hub."""
+class _Count:
+    """Counts the bytes that are here, and tells them on."""
+
+    def __init__(self, here: int, total: int, on_progress: OnProgress | None) -> None:
+        self._here, self._total, self._tell = here, total, on_progress
+
+    @property
+    def missing(self) -> int:
+        return self._total - self._here
+
+    def add(self, more: int) -> None:
+        self._here = min(self._total, self._here + more)
+        if self._tell:
+            self._tell(self._here, self._total)
+
+
+def is_weights(name: str) -> bool:
+    """Whether a file of that name holds weights."""
+    return name.endswith((".safetensors", ".bin"))
+
+
+def repository_files(reference: ModelRef) -> tuple[str, dict[str, int]]:
+    """The commit meant, and the files of it that polaris needs with their bytes; asks the hub."""
     from huggingface_hub import HfApi
 
     info = HfApi().model_info(reference.id, revision=reference.revision, files_metadata=True)
     sizes = {file.rfilename: file.size or 0 for file in info.siblings or ()}
-    return wanted_files(sizes)
+    return str(info.sha), wanted_files(sizes)
 
 
 def wanted_files(sizes: Mapping[str, int]) -> dict[str, int]:
@@ -212,8 +233,7 @@ def wanted_files(sizes: Mapping[str, int]) -> dict[str, int]:
 
 def check_names(reference: ModelRef, files: Mapping[str, int]) -> None:
     """Raise ModelUnavailable if these files cannot be a model for text."""
-    weights = any(name.endswith((".safetensors", ".bin")) for name in files)
-    if not weights or "config.json" not in files:
+    if not any(map(is_weights, files)) or "config.json" not in files:
         raise not_for_text(reference, "it has no config.json or no weights for transformers")
 
 
@@ -234,51 +254,15 @@ def _unfinished(reference: ModelRef) -> int:
     return sum(path.stat().st_size for path in parts)
 
 
-def _check_disk(reference: ModelRef, missing: int) -> None:
+def check_disk(reference: ModelRef, missing: int) -> None:
+    """Raise ModelUnavailable if `missing` bytes do not fit the disk of the cache."""
     folder = cache_folder()
     existing = next(place for place in (folder, *folder.parents) if place.exists())
     free = shutil.disk_usage(existing).free
     if missing > 0 and missing + SPARE_BYTES > free:
         raise ModelUnavailable(
-            f"{reference.name} needs {missing / GB:.1f} GB more on the disk of {folder}, where "
-            f"{free / GB:.1f} GB are free.",
+            f"{reference.name} needs {size_text(missing)} more on the disk of {folder}, where "
+            f"{size_text(free)} are free.",
             hint="Free some space, or name another folder: HF_HOME=/path polaris models fetch "
             f"{reference.name}",
         )
-
-
-@contextmanager
-def _counting(here: int, total: int, on_progress: OnProgress | None) -> Iterator[type]:
-    """A silent progress bar class for huggingface_hub, which tells `on_progress` the bytes."""
-    from tqdm.auto import tqdm
-
-    # The hub's client makes one bar for bytes, or one for the network and one for the disk.
-    counts: dict[int, float] = {}
-
-    class Bar(tqdm):  # type: ignore[misc]
-        def __init__(self, *args: Any, **options: Any) -> None:
-            options.pop("name", None)
-            super().__init__(*args, **{**options, "file": _Nowhere(), "mininterval": 0})
-
-        def display(self, *args: Any, **options: Any) -> None:
-            """Show nothing here: `on_progress` does."""
-
-        def update(self, n: float | None = 1) -> None:
-            super().update(n)
-            if self.unit == "B" and on_progress:
-                counts[id(self)] = self.n
-                on_progress(min(total, here + int(max(counts.values()))), total)
-
-    yield Bar
-    if on_progress:
-        on_progress(total, total)
-
-
-class _Nowhere:
-    """A file that takes anything."""
-
-    def write(self, text: str) -> int:
-        return len(text)
-
-    def flush(self) -> None:
-        return None

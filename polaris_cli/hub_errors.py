@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from polaris_cli import catalogue
-from polaris_cli.cache import ModelRef, offline
+from polaris_cli.cache import ModelRef, cached, offline
 from polaris_cli.errors import ModelUnavailable, PolarisError
 
 
@@ -75,15 +75,15 @@ def _explain_one(
                 f"The disk became full while {reference.name} was downloaded.",
                 hint=f"Free some space, then go on: polaris models fetch {reference.name}",
             )
-        case _ if _is_network_error(error):
+        case _ if is_network_error(error):
             return unreachable(reference)
     return None
 
 
-def _is_network_error(error: BaseException) -> bool:
-    """Whether the connection failed; by the module's name, as releases differ in their client."""
-    client = type(error).__module__.partition(".")[0] in ("httpx", "httpx2", "httpcore", "requests")
-    return client or isinstance(error, TimeoutError | ConnectionError)
+def is_network_error(error: BaseException) -> bool:
+    """Whether the connection failed. By name, as the hub's client changed its HTTP library."""
+    names = {base.__name__ for base in type(error).__mro__}
+    return "TransportError" in names or isinstance(error, TimeoutError | ConnectionError)
 
 
 def gated_without_login(reference: ModelRef) -> ModelUnavailable:
@@ -118,8 +118,9 @@ def unreachable(reference: ModelRef) -> ModelUnavailable:
     """The model is not here, and the hub does not answer."""
     why = "HF_HUB_OFFLINE forbids the network" if offline() else "the hub cannot be reached"
     first = "Unset HF_HUB_OFFLINE" if offline() else "Connect to the internet"
+    what = "cannot be updated:" if cached(reference) else "is not on this machine, and"
     return ModelUnavailable(
-        f"{reference.name} is not on this machine, and {why}.",
+        f"{reference.name} {what} {why}.",
         hint=f"{first}, then type: polaris models fetch {reference.name}; offline there is "
         f"--model {catalogue.DEMO.name}",
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from polaris_cli.catalogue import CatalogueEntry
-from polaris_cli.devices import GB, Device
+from polaris_cli.devices import Device, size_text
 from polaris_cli.errors import OutOfMemory, UsageError
 from polaris_cli.request import Quantize
 
@@ -133,9 +133,9 @@ def _refuse(
 ) -> None:
     form = {"none": "bf16", "8bit": "8-bit", "4bit": "4-bit"}[quantize]
     raise OutOfMemory(
-        f"{device.id} has {device.free_bytes / GB:.1f} GB free, but in {form} the model needs "
-        f"{memory.total / GB:.1f} GB: weights {memory.weights / GB:.1f}, cache for {tokens:,} "
-        f"tokens {memory.cache / GB:.1f}, working memory {memory.overhead / GB:.1f}.",
+        f"{device.id} has {size_text(device.free_bytes)} free, but in {form} the model needs "
+        f"{size_text(memory.total)}: weights {size_text(memory.weights)}, cache for {tokens:,} "
+        f"tokens {size_text(memory.cache)}, working memory {size_text(memory.overhead)}.",
         hint=_way_out(size, device, quantize, tokens),
     )
 

@@ -10,7 +10,7 @@ import typer
 
 from polaris_cli import terminal
 from polaris_cli.catalogue import CATALOGUE
-from polaris_cli.devices import GB
+from polaris_cli.devices import Device, size_text
 from polaris_cli.doctor import Diagnosis, diagnose
 
 
@@ -36,7 +36,7 @@ def as_data(found: Diagnosis) -> dict[str, Any]:
 
 
 def _print(found: Diagnosis) -> None:
-    _table(("device", "free memory"), [(d.id, str(d)) for d in found.devices])
+    _table(("device", "name", "free", "memory"), [_device(device) for device in found.devices])
     _table(("model", "bf16", "8-bit", "4-bit"), _fits(found))
     _table(("hub", "status"), list(found.hub.items()))
     _table(("disk", "what"), _disk(found.cache))
@@ -48,6 +48,11 @@ def _print(found: Diagnosis) -> None:
         print(f"Problem: {problem.what}\n    Fix: {problem.fix}")
 
 
+def _device(device: Device) -> tuple[str, ...]:
+    free, total = (f"{size_text(size)}" for size in (device.free_bytes, device.total_bytes))
+    return device.id, device.name, free, total
+
+
 def _fits(found: Diagnosis) -> list[tuple[str, ...]]:
     verdicts = (found.fits[entry.name].values() for entry in CATALOGUE)
     words = (["fits" if fits else "too large" for fits in row] for row in verdicts)
@@ -55,10 +60,10 @@ def _fits(found: Diagnosis) -> list[tuple[str, ...]]:
 
 
 def _disk(cache: dict[str, Any]) -> list[tuple[str, str]]:
-    models = [(name, f"{size / GB:.1f} GB") for name, size in cache["models"].items()]
+    models = [(name, f"{size_text(size)}") for name, size in cache["models"].items()]
     return [
         ("models are in", cache["folder"]),
-        ("free", f"{cache['free_bytes'] / GB:.1f} GB"),
+        ("free", f"{size_text(cache['free_bytes'])}"),
         *models,
     ]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from polaris_cli import hub, terminal
 from polaris_cli.cache import ModelRef, cache_folder, cached
-from polaris_cli.devices import GB
+from polaris_cli.devices import size_text
 
 
 def fetch_shown(reference: ModelRef, *, quiet: bool = False, anew: bool = False) -> Path:
@@ -21,12 +21,12 @@ def fetch_shown(reference: ModelRef, *, quiet: bool = False, anew: bool = False)
 
         def update(done: int, total: int) -> None:
             nonlocal said
-            view.message = f"Downloading {name}: {done / GB:.1f} of {total / GB:.1f} GB"
+            view.message = f"Downloading {name}: {size_text(done)} of {size_text(total)}"
             view.update(done / total)
             if not said and not quiet and done < total:
                 said = True
-                size = f"{(total - done) / GB:.1f} GB"
-                terminal.note(f"downloading {name}, {size}, to {cache_folder()}", sys.stderr)
+                size = size_text(total - done)
+                terminal.note(f"Downloading {name}, {size}, to {cache_folder()}.", sys.stderr)
 
         get = hub.fetch if anew else hub.ensure
         return get(reference, update)

@@ -11,9 +11,9 @@ from polaris_cli import hub
 from polaris_cli.cache import ModelRef, cached, of_entry, remove, stored_bytes
 from polaris_cli.catalogue import CATALOGUE, ByStage, CatalogueEntry, expected_ratio, recommended
 from polaris_cli.commands.fetching import fetch_shown
-from polaris_cli.devices import GB
+from polaris_cli.devices import size_text
 from polaris_cli.errors import ModelUnavailable, UsageError
-from polaris_cli.memory import ModelSize, memory_needed, size_of_entry, size_of_folder
+from polaris_cli.memory import LARGE, ModelSize, memory_needed, size_of_entry, size_of_folder
 from polaris_cli.settings import parse_words
 from polaris_cli.terminal import note, print_table
 
@@ -84,9 +84,9 @@ def _print_all() -> None:
             entry.name,
             entry.access,
             _here(entry),
-            _gigabytes(entry.download_bytes),
-            _gigabytes(_need(size_of_entry(entry), "none")),
-            _gigabytes(_need(size_of_entry(entry), "4bit")),
+            size_text(entry.download_bytes) if entry.download_bytes else "-",
+            size_text(_need(size_of_entry(entry), "none")),
+            size_text(_need(size_of_entry(entry), "4bit")),
             _stages(entry.quality, "{:.0f}"),
             _stages(entry.length_ratio, "{:.2f}"),
             entry.about,
@@ -105,14 +105,14 @@ def _print_choice(words: int) -> None:
             _here(entry),
             _figure(entry.quality.at(words)),
             _expected(entry, words),
-            _gigabytes(_need(size_of_entry(entry), "4bit")),
-            _gigabytes(_need(size_of_entry(entry), "none")),
+            size_text(_need(size_of_entry(entry), "4bit")),
+            size_text(_need(size_of_entry(entry), "none")),
         )
         for entry in CATALOGUE
     ]
     print_table(headers, rows, sys.stdout)
     name, reason = recommended(words)
-    print(f"\nFor {words:,} words: {name} ({reason}).")
+    print(f"\nFor {words:,} words choose {name}: {reason}.")
 
 
 def _here(entry: CatalogueEntry) -> str:
@@ -120,11 +120,9 @@ def _here(entry: CatalogueEntry) -> str:
 
 
 def _need(size: ModelSize, quantize: Any) -> int:
-    return memory_needed(size, quantize, TYPICAL_TOKENS).total
-
-
-def _gigabytes(size: int) -> str:
-    return f"{size / GB:.1f} GB" if size else "-"
+    """Bytes on a graphics card; for a model that is no load for a processor, there."""
+    kind = "cuda" if size.parameters >= LARGE else "cpu"
+    return memory_needed(size, quantize, TYPICAL_TOKENS, kind).total
 
 
 def _figure(figure: float | None) -> str:
@@ -154,7 +152,7 @@ def show(name: Name, revision: Revision = None, as_json: AsJson = False) -> None
         print(json.dumps(facts, indent=2))
         return
     rows = [(key.replace("_", " "), text) for key, text in _flat(facts)]
-    print_table(("about", facts["name"]), rows, sys.stdout)
+    print_table(("model", facts["name"]), rows, sys.stdout)
 
 
 @app.command()
@@ -180,8 +178,8 @@ def rm(
     reference = hub.resolve(name)
     size = stored_bytes(reference)
     if size and not reference.folder and not yes:
-        _confirm(f"Delete {reference.name} ({_gigabytes(size)})?", reference)
-    print(f"{_gigabytes(remove(reference))} freed.")
+        _confirm(f"Delete {reference.name} ({size_text(size)})?", reference)
+    print(f"{size_text(remove(reference))} freed.")
 
 
 def _confirm(question: str, reference: ModelRef) -> None:
@@ -277,7 +275,7 @@ def _flat(facts: dict[str, Any]) -> list[tuple[str, str]]:
 def _worded(key: str, value: Any) -> str:
     match value:
         case dict() if key == "memory":
-            return ", ".join(f"{label} {_gigabytes(need)}" for label, need in value.items())
+            return ", ".join(f"{label} {size_text(need)}" for label, need in value.items())
         case dict():
             return ", ".join(f"{k} {v:g}" for k, v in value.items() if v is not None)
         case [low, high]:
@@ -287,7 +285,7 @@ def _worded(key: str, value: Any) -> str:
         case None | "" | 0:
             return ""
         case int() if key.endswith("_bytes"):
-            return _gigabytes(value)
+            return size_text(value)
         case int():
             return f"{value:,}"
         case _:

@@ -21,7 +21,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAn
 
 from polaris_cli import devices, hub, memory
 from polaris_cli.cache import ModelRef
-from polaris_cli.devices import GB, Device
+from polaris_cli.devices import Device, size_text
 from polaris_cli.engines import Message, ModelInfo
 from polaris_cli.engines.chat import Chat
 from polaris_cli.engines.decode import context_length, decode, stop_ids
@@ -284,7 +284,7 @@ def _out_of_memory(reference: ModelRef, plan: Plan) -> OutOfMemory:
     smaller = "--quantize 4bit" if plan.quantize == "none" else "a smaller --model, or --device cpu"
     return OutOfMemory(
         f"{plan.device.id} ran out of memory while {reference.name} was loaded: it needs about "
-        f"{plan.memory.total / GB:.1f} GB, {plan.device.free_bytes / GB:.1f} GB were free.",
+        f"{size_text(plan.memory.total)}, {size_text(plan.device.free_bytes)} were free.",
         hint=f"Close what else uses the memory, or try {smaller}",
     )
 

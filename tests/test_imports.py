@@ -20,7 +20,7 @@ LAYERS = [
     {"demo", "memory", "advice"},
     {"cache"},
     {"hub_errors"},
-    {"hub"},
+    {"hub", "download"},
     {"engines.*"},
     {"story", "interrupt", "prepare", "doctor"},
     {"api", "markup", "docx", "pages", "library", "live", "progress"},

@@ -185,9 +185,12 @@ def tensor_shapes(path: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
         if not 0 < length <= path.stat().st_size - 8:
             raise ValueError(f"{path} is not a safetensors file")
         header = json.loads(file.read(length))
-    for name, tensor in header.items():
-        if name != "__metadata__":
-            yield name, tuple(tensor["shape"])
+    try:
+        for name, tensor in header.items():
+            if name != "__metadata__":
+                yield name, tuple(tensor["shape"])
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is not a safetensors file") from error
 
 
 def count_parameters(shapes: Iterable[tuple[str, tuple[int, ...]]]) -> tuple[int, int]:

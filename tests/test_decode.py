@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
@@ -19,6 +21,7 @@ from transformers import (
 )
 
 from polaris_cli.demo import MODEL_DIR
+from polaris_cli.engines import MayEnd, always
 from polaris_cli.engines import decode as module
 from polaris_cli.engines.decode import Forward, context_length, decode, stop_ids
 from polaris_cli.errors import ModelUnavailable, OutOfMemory
@@ -63,6 +66,8 @@ def run(
     n: int = 300,
     ends: frozenset[int] = ENDS,
     inside: bool = False,
+    after: Sequence[int] = (),
+    may_end: MayEnd = always,
 ) -> tuple[list[Piece], Finish]:
     """Decode to the end; check what holds of every stream."""
     *pieces, finish = decode(
@@ -73,6 +78,8 @@ def run(
         max_new_tokens=n,
         stop_ids=ends,
         inside_thinking=inside,
+        after=after,
+        may_end=may_end,
     )
     assert isinstance(finish, Finish)
     assert finish.prompt_tokens == len(prompt)
@@ -355,3 +362,37 @@ def test_ctrl_c_goes_through() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         run(Interrupted([], len(PROMPT)))
+
+
+@pytest.mark.parametrize("sampling", [GREEDY, Sampling(seed=5, temperature=1.0)])
+@pytest.mark.parametrize("done", [1, 2, 17, 99])
+def test_an_answer_taken_up_again_goes_on_as_it_would_have(sampling: Sampling, done: int) -> None:
+    model = qwen(3)
+    whole, _ = run(model, sampling, n=100, ends=frozenset())
+    ids = ids_of(whole)
+    again, _ = run(model, sampling, n=100 - done, ends=frozenset(), after=ids[:done])
+    assert ids_of(again) == ids
+
+
+@given(st.integers(1, 39))
+@settings(max_examples=12, deadline=None)
+def test_thinking_that_is_being_closed_is_closed_once(done: int) -> None:
+    thinking = replace(GREEDY, thinking_budget=8)
+    text = "a plan " * 4 + "</think>\n\nOnce upon a time"
+    whole, _ = recite(text, thinking, inside=True, n=40)
+    ids = ids_of(whole)
+    again, _ = recite(text, thinking, inside=True, n=40 - done, after=ids[:done])
+    assert text_of(again) == text_of(whole)
+
+
+def test_the_end_is_held_back_until_it_may_come() -> None:
+    seen: list[int] = []
+
+    def may_end() -> bool:
+        seen.append(1)
+        return len(seen) > 12
+
+    model = Reciter([*TOKENIZER.encode("Once."), *[min(ENDS)] * 20], len(PROMPT))
+    pieces, finish = run(model, GREEDY, may_end=may_end)
+    assert text_of(pieces).startswith("Once.") and len(ids_of(pieces)) == 12
+    assert finish.reason == "stop"

@@ -15,7 +15,16 @@ from transformers.generation.logits_process import (
     TopPLogitsWarper,
 )
 
-from polaris_cli.engines.sampling import Sampler, candidates, token_probabilities
+from polaris_cli.engines.sampling import (
+    DRAWS,
+    Draws,
+    Ends,
+    Penalties,
+    Sampler,
+    candidates,
+    drawn,
+    token_probabilities,
+)
 from polaris_cli.request import Sampling
 
 PROMPT, OUTPUT = [1, 2, 3, 5, 8, 1], [8, 9, 30, 9]
@@ -126,10 +135,11 @@ def test_top_p_after_top_k_sees_few_candidates() -> None:
 @pytest.mark.parametrize("sampling", [Sampling(), replace(PLAIN, min_p=0.05), PLAIN])
 def test_tokens_come_as_often_as_they_are_probable(sampling: Sampling) -> None:
     logits, draws = random_logits(4, 40), 6000
-    sampler = Sampler(sampling, PROMPT, logits)
     counts = torch.zeros(40)
-    for _ in range(draws):
-        counts[sampler.choose(logits)] += 1
+    weights, ids = candidates(Penalties(sampling, PROMPT, logits).apply(logits), sampling)
+    numbers = Draws(sampling.seed, logits.device)
+    for place in range(draws):
+        counts[ids[drawn(weights, numbers.at(place))]] += 1
     expected = token_probabilities(logits, sampling, PROMPT)
     assert counts[expected == 0].sum() == 0
     assert (counts / draws - expected).abs().max() < 0.02
@@ -151,12 +161,49 @@ def test_noted_tokens_count_as_output() -> None:
 def draw(seed: int, n: int = 60) -> list[int]:
     logits = random_logits(6)
     sampler = Sampler(replace(PLAIN, seed=seed), PROMPT, logits)
-    return [int(sampler.choose(logits)) for _ in range(n)]
+    return [_next(sampler, logits) for _ in range(n)]
+
+
+def _next(sampler: Sampler, logits: torch.Tensor) -> int:
+    token = sampler.choose(logits)
+    sampler.note(token)
+    return int(token)
 
 
 def test_a_seed_repeats_its_choices() -> None:
     assert draw(7) == draw(7)
     assert draw(7) != draw(8)
+
+
+@pytest.mark.parametrize("done", [0, 1, 30, 59])
+def test_a_run_taken_up_again_goes_on_as_it_would_have(done: int) -> None:
+    whole, logits = draw(7), random_logits(6)
+    sampler = Sampler(replace(PLAIN, seed=7), PROMPT, logits, after=whole[:done])
+    assert [_next(sampler, logits) for _ in range(done, 60)] == whole[done:]
+
+
+def test_blocks_of_draws_differ_and_repeat() -> None:
+    first, second = (Draws(1, torch.device("cpu")) for _ in range(2))
+    places = [0, DRAWS - 1, DRAWS, 2 * DRAWS + 5]
+    numbers = [float(first.at(place)) for place in places]
+    assert numbers == [float(second.at(place)) for place in reversed(places)][::-1]
+    assert len(set(numbers)) == len(numbers)
+
+
+@pytest.mark.parametrize("number", [0.0, 0.5, 1.0 - 2**-24, 1.0])
+def test_a_draw_never_falls_on_a_weight_of_zero(number: float) -> None:
+    weights = torch.tensor([0.0, 0.3, 0.7, 0.0])
+    assert weights[drawn(weights, torch.tensor([number]))] > 0
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_an_end_that_is_held_back_is_not_chosen(temperature: float) -> None:
+    logits = torch.tensor([0.0, 9.0, 1.0, 8.0])
+    sampling = Sampling(temperature=temperature, repetition_penalty=1.0)
+    held = Sampler(sampling, [], logits, ends=Ends(frozenset({1, 3}), lambda: False))
+    free = Sampler(sampling, [], logits, ends=Ends(frozenset({1, 3}), lambda: True))
+    assert {_next(held, logits) for _ in range(50)} <= {0, 2}
+    assert _next(free, logits) in {1, 3}
 
 
 def test_temperature_zero_takes_the_best_after_the_penalty() -> None:

@@ -18,21 +18,31 @@ def stream(engine: Engine, limit: int = 100) -> Iterator[RawEvent]:
     return engine.stream(ASK, Sampling(), limit)
 
 
+def replayed(text: str, tokens: int = 1) -> Piece:
+    return Piece(text, tokens, ids=tuple(map(ord, text)))
+
+
 def test_it_replays_strings_and_pieces_and_ends() -> None:
     labelled = Piece("plan", 3, "thinking", (1, 2, 3))
     engine = ScriptedEngine([labelled, "Once", ""], tokens_per_piece=2)
     assert list(stream(engine)) == [
         labelled,
-        Piece("Once", 2),
-        Piece("", 2),
+        replayed("Once", 2),
+        replayed("", 2),
         Finish("stop", prompt_tokens=7),
     ]
+
+
+def test_tokens_of_an_earlier_run_come_first() -> None:
+    engine = ScriptedEngine([" more"])
+    pieces = list(engine.stream(ASK, Sampling(), 9, after=engine.encode("Once")))
+    assert "".join(piece.text for piece in pieces if isinstance(piece, Piece)) == "Once more"
 
 
 def test_it_takes_a_script_a_call_and_repeats_the_last() -> None:
     engine = ScriptedEngine(["one"], Script(["two"], finish="length"))
     texts = [list(stream(engine, n)) for n in (5, 6, 7)]
-    assert [events[0] for events in texts] == [Piece("one"), Piece("two"), Piece("two")]
+    assert [events[0] for events in texts] == [replayed(text) for text in ("one", "two", "two")]
     assert texts[1][-1] == Finish("length", prompt_tokens=7)
     assert engine.asked == [ASK, ASK, ASK]
     assert engine.limits == [5, 6, 7]
@@ -40,7 +50,7 @@ def test_it_takes_a_script_a_call_and_repeats_the_last() -> None:
 
 def test_it_stops_at_the_token_limit() -> None:
     engine = ScriptedEngine(["a"] * 5)
-    assert list(stream(engine, 3)) == [*[Piece("a")] * 3, Finish("length", prompt_tokens=7)]
+    assert list(stream(engine, 3)) == [*[replayed("a")] * 3, Finish("length", prompt_tokens=7)]
     assert list(stream(engine, 5))[-1] == Finish("stop", prompt_tokens=7)
     assert list(stream(ScriptedEngine(["a b"], tokens_per_piece=2), 1)) == [
         Finish("length", prompt_tokens=7)
@@ -49,7 +59,7 @@ def test_it_stops_at_the_token_limit() -> None:
 
 def test_it_fails_when_told_to() -> None:
     events = stream(ScriptedEngine(Script(["a"], error=PolarisError("gone"))))
-    assert next(events) == Piece("a")
+    assert next(events) == replayed("a")
     with pytest.raises(PolarisError, match="gone"):
         next(events)
     *_, last = stream(ScriptedEngine(Script(["a"], finish="error")))

@@ -3,12 +3,20 @@
 Knows nothing of stories, words or files; each engine module knows its own library and no other.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from polaris_cli.events import RawEvent
 from polaris_cli.request import Sampling, StoryRequest
+
+
+MayEnd = Callable[[], bool]
+
+
+def always() -> bool:
+    """The model may end its answer whenever it wants to."""
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +46,11 @@ class Engine(Protocol):
     `stream` yields pieces of text as they come and ends with one `Finish`; closing the generator
     stops the work at once. `opens_thinking` says whether the text begins inside the thinking
     when thinking is on (the template has already opened the tag). `max_new_tokens` limits
-    thinking and story together.
+    thinking and story together, not counting `after`.
+
+    `after` are the tokens of an answer begun earlier: the stream gives them out first, as one run
+    with what follows. While `may_end` says no, the model may not end its answer. `encode` words
+    text as the tokens of an answer.
     """
 
     info: ModelInfo
@@ -46,10 +58,18 @@ class Engine(Protocol):
     load_seconds: float
 
     def stream(
-        self, messages: tuple[Message, ...], sampling: Sampling, max_new_tokens: int
+        self,
+        messages: tuple[Message, ...],
+        sampling: Sampling,
+        max_new_tokens: int,
+        *,
+        after: Sequence[int] = (),
+        may_end: MayEnd = always,
     ) -> Iterator[RawEvent]: ...
 
     def opens_thinking(self, sampling: Sampling) -> bool: ...
+
+    def encode(self, text: str) -> tuple[int, ...]: ...
 
     def count_tokens(self, messages: tuple[Message, ...], sampling: Sampling) -> int: ...
 

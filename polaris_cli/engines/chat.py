@@ -48,6 +48,17 @@ class Chat:
             hint="Leave special characters out of the premise.",
         )
 
+    def text_ids(self, text: str) -> tuple[int, ...]:
+        """The ids of a text within an answer, in which no control token is read as one."""
+        for cut in (self._before_controls, _everywhere):
+            ids = self._encode(_pieces(_PLACE.format(0), [text], cut))
+            if not self._count_controls(ids):
+                return tuple(ids)
+        raise UsageError(
+            "The text holds a character that this model reads as a control token.",
+            hint="Leave special characters out of the text.",
+        )
+
     def opens_thinking(self, *, thinking: bool) -> bool:
         """Whether the prompt ends inside the thinking, so that the answer begins there."""
         rendered = self._rendered((Message("user", "."),), thinking=thinking)

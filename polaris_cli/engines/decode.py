@@ -16,7 +16,8 @@ from typing import Any
 import torch
 import transformers
 
-from polaris_cli.engines.sampling import Sampler
+from polaris_cli.engines import MayEnd, always
+from polaris_cli.engines.sampling import Ends, Sampler
 from polaris_cli.engines.text import TextDecoder
 from polaris_cli.errors import ModelUnavailable, OutOfMemory, PolarisError
 from polaris_cli.events import Finish, Piece, Reason
@@ -40,23 +41,29 @@ def decode(
     max_new_tokens: int,
     stop_ids: frozenset[int],
     inside_thinking: bool,
+    after: Sequence[int] = (),
+    may_end: MayEnd = always,
 ) -> Iterator[Piece | Finish]:
     """Yield the text that `model` writes after `prompt_ids`, then one `Finish`.
 
     At most `max_new_tokens`, and no more than the context holds, thinking and story together.
     `inside_thinking` says whether the prompt has already opened the thinking; it is closed after
-    `sampling.thinking_budget` tokens. Out of memory and damaged weights end the stream with an
+    `sampling.thinking_budget` tokens. `after` are tokens of the answer from an earlier run: they
+    are given out first, then the same tokens follow as would have followed then. While `may_end`
+    says no, the tokens that end a text are not chosen. Out of memory and damaged weights end the stream with an
     error, so that the text so far is kept. Closing the generator frees the cache.
     """
-    room = max(min(max_new_tokens, context_length(model) - len(prompt_ids)), 0)
+    start = len(prompt_ids) + len(after)
+    room = len(after) + max(min(max_new_tokens, context_length(model) - start), 0)
     thinking = _thinking_budget(tokenizer, sampling, room, inside=inside_thinking)
+    ends = Ends(stop_ids, may_end)
     text = TextDecoder(tokenizer)
     reason: Reason = "error"
     error: PolarisError | None = None
     try:
         reason = yield from _pieces(
             # Held by no name here, so that the cache is gone when the last token has come.
-            islice(_tokens(model, prompt_ids, sampling, thinking), room),
+            islice(_tokens(model, prompt_ids, after, sampling, thinking, ends), room),
             text,
             thinking,
             stop_ids,
@@ -89,13 +96,21 @@ def context_length(model: Any) -> int:
 
 
 def _tokens(
-    model: Any, prompt_ids: Sequence[int], sampling: Sampling, thinking: "ThinkingBudget"
+    model: Any,
+    prompt_ids: Sequence[int],
+    after: Sequence[int],
+    sampling: Sampling,
+    thinking: "ThinkingBudget",
+    ends: Ends,
 ) -> Iterator[int]:
-    """Yield token after token without end; the next one is computed when it is asked for."""
+    """Yield `after`, then token after token; each is computed when it is asked for."""
+    for token in after:
+        thinking.due()
+        yield token
     forward = Forward(model)
-    logits = forward.prefill(prompt_ids)
+    logits = forward.prefill([*prompt_ids, *after])
     _check(logits)
-    sampler = Sampler(sampling, prompt_ids, logits)
+    sampler = Sampler(sampling, prompt_ids, logits, after, ends)
     while True:
         forced = thinking.due()
         token = sampler.choose(logits) if forced is None else _token(forced, logits)

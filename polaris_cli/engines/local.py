@@ -9,7 +9,7 @@ import json
 import logging
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAn
 from polaris_cli import devices, hub, memory
 from polaris_cli.cache import ModelRef
 from polaris_cli.devices import Device, size_text
-from polaris_cli.engines import Message, ModelInfo
+from polaris_cli.engines import MayEnd, Message, ModelInfo, always
 from polaris_cli.engines.chat import Chat
 from polaris_cli.engines.decode import context_length, decode, stop_ids
 from polaris_cli.errors import ModelUnavailable, OutOfMemory, PolarisError
@@ -47,7 +47,13 @@ class LocalEngine:
         self._stop_ids = stop_ids(model, tokenizer)
 
     def stream(
-        self, messages: tuple[Message, ...], sampling: Sampling, max_new_tokens: int
+        self,
+        messages: tuple[Message, ...],
+        sampling: Sampling,
+        max_new_tokens: int,
+        *,
+        after: Sequence[int] = (),
+        may_end: MayEnd = always,
     ) -> Iterator[RawEvent]:
         """Yield the model's answer to the messages as it comes, then one Finish."""
         return decode(
@@ -58,11 +64,17 @@ class LocalEngine:
             max_new_tokens=max_new_tokens,
             stop_ids=self._stop_ids,
             inside_thinking=self.opens_thinking(sampling),
+            after=after,
+            may_end=may_end,
         )
 
     def opens_thinking(self, sampling: Sampling) -> bool:
         """Whether the answer begins inside the thinking."""
         return self._chat.opens_thinking(thinking=sampling.thinks)
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        """The tokens of a text within an answer."""
+        return self._chat.text_ids(text)
 
     def count_tokens(self, messages: tuple[Message, ...], sampling: Sampling) -> int:
         """How many tokens the prompt of these messages has."""

@@ -5,11 +5,14 @@ stays on the logits' device, so that choosing costs no round trip to the host.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 
+from polaris_cli.engines import MayEnd, always
 from polaris_cli.request import Sampling
 
+DRAWS = 4096  # random numbers made at once
 TIES = 32  # tokens looked at beyond top-k, so that those tied with the last one are not dropped
 
 
@@ -45,26 +48,85 @@ class Penalties:
         return scores if self._discount is None else scores - self._discount
 
 
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """The tokens that end a text, and who says whether one may be chosen now."""
+
+    ids: frozenset[int] = frozenset()
+    allowed: MayEnd = always
+
+
+class Draws:
+    """Random numbers from 0 to 1, one for each place in the output: number n depends on the seed
+    and n alone, so that a run that is taken up again goes on as it would have."""
+
+    def __init__(self, seed: int, device: torch.device) -> None:
+        self._seed, self._device = seed, device
+        self._block, self._numbers = -1, torch.empty(0)
+
+    def at(self, place: int) -> torch.Tensor:
+        """Return the number of one place, as a tensor of one element."""
+        block, offset = divmod(place, DRAWS)
+        if block != self._block:
+            # Seeds of neighbouring runs must not share blocks, so the block is mixed in.
+            mixed = (self._seed + block * 0x9E3779B97F4A7C15) % 2**63
+            generator = torch.Generator().manual_seed(mixed)
+            self._block = block
+            self._numbers = torch.rand(DRAWS, generator=generator).to(self._device)
+        return self._numbers[offset : offset + 1]
+
+
 class Sampler:
     """Chooses one token after another by the rules of `sampling`, reproducibly from its seed.
 
-    Every token of the output must be given to `note`, chosen here or not.
+    Every token of the output must be given to `note`, chosen here or not; `after` are those
+    of an earlier run that is taken up again.
     """
 
-    def __init__(self, sampling: Sampling, prompt_ids: Sequence[int], logits: torch.Tensor) -> None:
+    def __init__(
+        self,
+        sampling: Sampling,
+        prompt_ids: Sequence[int],
+        logits: torch.Tensor,
+        after: Sequence[int] = (),
+        ends: Ends = Ends(),  # noqa: B008  (frozen)
+    ) -> None:
         self._sampling = sampling
         self._penalties = Penalties(sampling, prompt_ids, logits)
-        self._generator = torch.Generator(logits.device).manual_seed(sampling.seed)
-        self.note = torch.inference_mode()(self._penalties.note)
+        self._draws = Draws(sampling.seed, logits.device)
+        self._place = len(after)
+        self._may_end = ends.allowed
+        self._ends = torch.tensor(sorted(ends.ids), dtype=torch.long, device=logits.device)
+        if after:
+            self._penalties.note(torch.tensor(after, device=logits.device))
+
+    @torch.inference_mode()
+    def note(self, token: torch.Tensor) -> None:
+        """Count one token of the output."""
+        self._place += 1
+        self._penalties.note(token)
 
     @torch.inference_mode()
     def choose(self, logits: torch.Tensor) -> torch.Tensor:
         """Return the next token for one row of float32 logits, as a tensor of one element."""
         scores = self._penalties.apply(logits)
+        if not self._may_end():
+            scores = scores.index_fill(0, self._ends, -torch.inf)
         if self._sampling.temperature == 0:
             return scores.argmax(-1, keepdim=True)
-        probabilities, ids = candidates(scores, self._sampling)
-        return ids[torch.multinomial(probabilities, 1, generator=self._generator)]
+        weights, ids = candidates(scores, self._sampling)
+        return ids[drawn(weights, self._draws.at(self._place))]
+
+
+def drawn(weights: torch.Tensor, number: torch.Tensor) -> torch.Tensor:
+    """Return the index that a number from 0 to 1 falls on, as a tensor of one element.
+
+    Each index takes its weight's share of the stretch from 0 to 1, in order.
+    """
+    ladder = weights.cumsum(-1)
+    # The number may round up to the whole sum: the last index with a weight is then meant.
+    last = ladder.argmax(-1)
+    return torch.searchsorted(ladder, number * ladder[-1], right=True).minimum(last)
 
 
 def candidates(scores: torch.Tensor, sampling: Sampling) -> tuple[torch.Tensor, torch.Tensor]:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from polaris_cli.engines import Message, ModelInfo
+from polaris_cli.engines import MayEnd, Message, ModelInfo, always
 from polaris_cli.errors import PolarisError
 from polaris_cli.events import Finish, Piece, RawEvent, Reason
 from polaris_cli.request import Sampling
@@ -60,20 +60,35 @@ class ScriptedEngine:
         self._tokens_per_piece = tokens_per_piece
 
     def stream(
-        self, messages: tuple[Message, ...], sampling: Sampling, max_new_tokens: int
+        self,
+        messages: tuple[Message, ...],
+        sampling: Sampling,
+        max_new_tokens: int,
+        *,
+        after: Sequence[int] = (),
+        may_end: MayEnd = always,
     ) -> Iterator[RawEvent]:
-        """Replay the next script up to `max_new_tokens`. Raises the error of the script."""
+        """Replay the next script up to `max_new_tokens`. Raises the error of the script.
+
+        `after` is worded back first, a piece a token. A script cannot be kept from ending.
+        """
         script = self._scripts[min(len(self.asked), len(self._scripts) - 1)]
         self.asked.append(messages)
         self.limits.append(max_new_tokens)
         end = Finish(script.finish, self.count_tokens(messages, sampling))
-        return self._replay(script, max_new_tokens, end)
+        return self._replay(script, after, max_new_tokens, end)
 
-    def _replay(self, script: Script, left: int, end: Finish) -> Iterator[RawEvent]:
+    def _piece(self, text: str) -> Piece:
+        return Piece(text, self._tokens_per_piece, ids=self.encode(text))
+
+    def _replay(
+        self, script: Script, after: Sequence[int], left: int, end: Finish
+    ) -> Iterator[RawEvent]:
         self.running += 1
         try:
+            yield from (Piece(chr(id_), 1, ids=(id_,)) for id_ in after)
             for given in script.pieces:
-                piece = given if isinstance(given, Piece) else Piece(given, self._tokens_per_piece)
+                piece = given if isinstance(given, Piece) else self._piece(given)
                 left -= piece.tokens
                 if left < 0:
                     yield replace(end, reason="length")
@@ -90,6 +105,10 @@ class ScriptedEngine:
     def opens_thinking(self, sampling: Sampling) -> bool:
         """Whether the script is taken to begin inside the thinking."""
         return self._opened and sampling.thinks
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        """The characters' numbers serve as tokens here."""
+        return tuple(map(ord, text))
 
     def count_tokens(self, messages: tuple[Message, ...], sampling: Sampling) -> int:
         """The prompt's length, a word a token."""

@@ -185,99 +185,66 @@ def test_progress_counts_the_bytes(env: dict[str, str]) -> None:
     assert len(set(counts)) >= 4
 
 
-# Refusals: all in one process for each token, as each process takes half a second to start.
+# What the hub grants and refuses: one process for all of it, as each takes half a second to start.
 
-REFUSALS = """
-import json, sys
+TALK = """
+import json, os, sys
 from polaris_cli import hub
 from polaris_cli.errors import PolarisError
-told = {}
-for name in sys.argv[1:]:
+for token, name in json.loads(sys.argv[1]):
+    os.environ["HF_TOKEN"] = token
     model, _, revision = name.partition("@")
     try:
-        told[name] = str(hub.fetch(hub.resolve(model, revision or None)))
+        reference = hub.resolve(model, revision or None)
+        if model != "auto":
+            hub.fetch(reference)
+        told = [0, reference.name, reference.note]
     except PolarisError as error:
-        told[name] = [error.exit_code, error.message, error.hint]
-print(json.dumps(told))
+        told = [error.exit_code, error.message, error.hint]
+    print(json.dumps(told))
 """
 
+ASKED = [
+    ("", "polaris", "is gated, and you are not logged in", "hf auth login"),
+    ("", "owner/pictures", "it is a ViTForImageClassification", "polaris models"),
+    ("", "owner/gguf", "has no config.json", "polaris models"),
+    ("", "owner/none", "no model owner/none", "hf auth login"),
+    ("", "owner/tiny@v2", "no revision 'v2'", "owner/tiny/tree/main"),
+    ("", "owner/broken", "error 500: Internal trouble", "Try again later"),
+    ("hf_stranger", "polaris", "your account has no access", POLARIS.page),
+    ("hf_stranger", "owner/none", "no model owner/none", "polaris models"),
+    ("hf_wrong", "polaris", "Invalid credentials", "hf auth login"),
+    ("", "auto", "no-hri", "polaris is gated and you are not logged in"),
+    ("hf_stranger", "auto", "no-hri", "your account has no access to it yet"),
+    ("hf_member", "auto", "polaris", "your account has access to it"),
+    ("hf_member", "polaris", "polaris", ""),
+    ("", "auto", "polaris", "it is on this machine"),
+]
 
-def refusals(env: dict[str, str], *names: str) -> dict[str, tuple[int, str, str]]:
+
+def talk(env: dict[str, str], *asked: tuple[str, str]) -> list[tuple[int, str, str]]:
     done = subprocess.run(
-        [sys.executable, "-c", REFUSALS, *names],
+        [sys.executable, "-c", TALK, json.dumps(asked)],
         env=env,
         capture_output=True,
         text=True,
         check=True,
     )
     assert not done.stderr
-    told: dict[str, tuple[int, str, str]] = json.loads(done.stdout)
-    return told
+    return [tuple(json.loads(line)) for line in done.stdout.splitlines()]
 
 
-def test_refusals_without_a_login(env: dict[str, str]) -> None:
-    names = (
-        "polaris",
-        "owner/pictures",
-        "owner/gguf",
-        "owner/none",
-        "owner/tiny@v2",
-        "owner/broken",
-    )
-    told = refusals(env, *names)
-    assert {code for code, _, _ in told.values()} == {3}
-    gated, pictures, gguf, none, revision, broken = (message for _, message, _ in told.values())
-    assert "is gated, and you are not logged in" in gated
-    assert "hf auth login" in told["polaris"][2]
-    assert "ViTForImageClassification" in pictures
-    assert "has no config.json" in gguf
-    assert "no model owner/none" in none
-    assert "no revision 'v2'" in revision
-    assert "error 500: Internal trouble" in broken
+def test_what_the_hub_grants_and_refuses(env: dict[str, str]) -> None:
+    answers = talk(env, *((token, name) for token, name, _, _ in ASKED))
+    for (token, name, says, more), (code, first, second) in zip(ASKED, answers, strict=True):
+        assert says in first and more in second, (token, name, first, second)
+        assert code == (0 if first in ("polaris", "no-hri") else 3)
 
 
-def test_refusals_with_a_login(server: FakeHub, tmp_path: Path) -> None:
-    told = refusals(environment(tmp_path, server.address, "hf_stranger"), "polaris", "owner/none")
-    assert "your account has no access" in told["polaris"][1]
-    assert POLARIS.page in told["polaris"][2]
-    assert "no model owner/none" in told["owner/none"][1]
-    told = refusals(environment(tmp_path, server.address, "hf_wrong"), "polaris")
-    assert "Invalid credentials" in told["polaris"][1]
-    assert "hf auth login" in told["polaris"][2]
-
-
-RESOLVE = """
-from polaris_cli import hub
-reference = hub.resolve("auto")
-print(reference.name, "|", reference.note)
-"""
-
-
-@pytest.mark.parametrize(
-    ("token", "more", "expected"),
-    [
-        ("hf_member", {}, "polaris | Model: polaris (your account has access to it)."),
-        ("hf_stranger", {}, "no-hri | Model: no-hri (rishanthrajendhran/POLARIS-9B is gated"),
-        ("", {}, "no-hri | Model: no-hri (polaris is gated and you are not logged in)."),
-        ("hf_member", {"HF_HUB_OFFLINE": "1"}, "no-hri | Model: no-hri (polaris is not on this"),
-    ],
-)
-def test_auto(
-    token: str, more: dict[str, str], expected: str, server: FakeHub, tmp_path: Path
-) -> None:
-    env = environment(tmp_path, server.address, token, **more)
-    done = subprocess.run(
-        [sys.executable, "-c", RESOLVE], env=env, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.startswith(expected)
-
-
-def test_auto_takes_polaris_where_it_is_cached(server: FakeHub, tmp_path: Path) -> None:
-    env = environment(tmp_path, server.address, "hf_member")
-    assert polaris("models", "fetch", "polaris", env=env).returncode == 0
-    env["HF_HUB_OFFLINE"] = "1"
-    done = subprocess.run([sys.executable, "-c", RESOLVE], env=env, capture_output=True, text=True)
-    assert done.stdout == "polaris | Model: polaris (it is on this machine).\n"
+def test_auto_never_asks_when_offline(tmp_path: Path) -> None:
+    env = environment(tmp_path, "http://127.0.0.1:9", HF_HUB_OFFLINE="1")
+    ((code, name, note),) = talk(env, ("hf_member", "auto"))
+    assert (code, name) == (0, "no-hri") and "this is offline" in note
 
 
 # No network.
@@ -286,7 +253,7 @@ def test_auto_takes_polaris_where_it_is_cached(server: FakeHub, tmp_path: Path) 
 def test_offline_and_not_cached_answers_at_once(tmp_path: Path) -> None:
     env = environment(tmp_path, "http://127.0.0.1:9")  # nobody listens there
     start = time.monotonic()
-    told = refusals(env, "no-hri")["no-hri"]
+    told = talk(env, ("", "no-hri"))[0]
     assert told[0] == 3 and "not on this machine, and the hub cannot be reached" in told[1]
     assert "polaris models fetch no-hri" in told[2]
     assert time.monotonic() - start < 4  # the answer itself, and starting Python
@@ -298,6 +265,6 @@ def test_a_hub_that_does_not_answer_is_not_waited_for(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         env = environment(tmp_path, f"http://127.0.0.1:{silent.getsockname()[1]}")
         start = time.monotonic()
-        told = refusals(env, "no-hri")["no-hri"]
+        told = talk(env, ("", "no-hri"))[0]
         assert "cannot be reached" in told[1]
         assert time.monotonic() - start < 5

@@ -21,11 +21,7 @@ PRECISIONS = (("none", "bf16"), ("8bit", "8-bit"), ("4bit", "4-bit"))
 TYPICAL_TOKENS = 8_192
 """Tokens of a 3,000-word story with its thinking: what the memory figures are given for."""
 
-app = typer.Typer(
-    help="The known models: what they need, how good they are, which to choose.",
-    invoke_without_command=True,
-    rich_markup_mode=None,
-)
+app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 
 Name = Annotated[str, typer.Argument(help="A model's name, a folder or a hub id (owner/name).")]
 Revision = Annotated[
@@ -42,7 +38,7 @@ def models(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the known models; with --words, which of them to choose for that length.
+    """The known models: what they need, how good they are, which to choose.
 
     Quality and length are the figures of the POLARIS model cards: points of a judge, and words
     written / words asked for, at 1-4k, 4-8k and 8-12k words.

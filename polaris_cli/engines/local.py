@@ -266,7 +266,7 @@ def explain(error: BaseException, reference: ModelRef, plan: Plan) -> PolarisErr
             return _out_of_memory(reference, plan)
         case RuntimeError() if "allocate" in text or "out of memory" in text:
             return _out_of_memory(reference, plan)
-        case RuntimeError() if "size mismatch" in text or "shape" in text:
+        case RuntimeError() if "mismatch" in text or "conversion of the weights" in text:
             return corrupt(reference, "the weights do not match config.json")
         case ImportError() if "bitsandbytes" in text:
             return no_bitsandbytes(plan.quantize)

@@ -1,0 +1,254 @@
+"""The local engine: loading in every precision, streaming, and what can be wrong with files."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors import SafetensorError
+
+from polaris_cli.cache import ModelRef
+from polaris_cli.demo import MODEL_DIR
+from polaris_cli.devices import Device
+from polaris_cli.engines import Message
+from polaris_cli.engines.local import LocalEngine, explain, kept_whole, load
+from polaris_cli.errors import ModelUnavailable, OutOfMemory, UsageError
+from polaris_cli.events import Finish, Piece
+from polaris_cli.memory import Memory, Plan
+from polaris_cli.request import Sampling
+from tests.tiny import byte_tokenizer, qwen
+
+PREMISE = (Message("user", "Write a 100-word story about a lighthouse keeper."),)
+GREEDY = Sampling(temperature=0, repetition_penalty=1.0, thinking_budget=20)
+
+
+@pytest.fixture(scope="module")
+def demo() -> LocalEngine:
+    return load("demo", context_tokens=1000)
+
+
+def copied(folder: Path) -> Path:
+    return Path(shutil.copytree(MODEL_DIR, folder / "copy"))
+
+
+def change_config(folder: Path, **changes: Any) -> None:
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def texts(engine: LocalEngine, sampling: Sampling = GREEDY, limit: int = 40) -> str:
+    *pieces, finish = engine.stream(PREMISE, sampling, limit)
+    assert isinstance(finish, Finish)
+    return "".join(piece.text for piece in pieces if isinstance(piece, Piece))
+
+
+def test_what_the_engine_says_of_itself(demo: LocalEngine) -> None:
+    info = demo.info
+    assert (info.name, info.id, info.engine) == ("demo", "built in", "local")
+    assert (info.quantization, info.dtype) == ("none", "bfloat16")
+    assert (
+        demo.context
+        == json.loads((MODEL_DIR / "config.json").read_text())["max_position_embeddings"]
+    )
+    assert demo.load_seconds > 0
+
+
+def test_it_streams_and_ends_with_one_finish(demo: LocalEngine) -> None:
+    events = list(demo.stream(PREMISE, GREEDY, 40))
+    finish = events[-1]
+    assert isinstance(finish, Finish) and finish.reason in ("stop", "length")
+    assert finish.prompt_tokens == demo.count_tokens(PREMISE, GREEDY)
+    pieces = [event for event in events if isinstance(event, Piece)]
+    assert len(pieces) == len(events) - 1 > 0
+    assert sum(piece.tokens for piece in pieces) <= 40
+
+
+def test_thinking_can_be_switched(demo: LocalEngine) -> None:
+    off = Sampling(thinking=False)
+    assert demo.opens_thinking(GREEDY) and not demo.opens_thinking(off)
+    assert demo.count_tokens(PREMISE, off) > demo.count_tokens(PREMISE, GREEDY)
+
+
+def test_a_folder_loads_like_a_name(demo: LocalEngine, tmp_path: Path) -> None:
+    engine = load(str(copied(tmp_path)), context_tokens=1000)
+    assert engine.info.name == "copy"
+    assert texts(engine) == texts(demo)
+
+
+def test_progress_is_told(tmp_path: Path) -> None:
+    steps: list[float] = []
+    load("demo", context_tokens=1000, on_progress=steps.append)
+    assert steps[0] == 0 and steps[-1] == 1 and steps == sorted(steps) and len(steps) > 5
+
+
+def test_a_vision_language_checkpoint_gives_its_text_model(tmp_path: Path) -> None:
+    from transformers import Qwen3_5Config, Qwen3_5ForConditionalGeneration
+
+    text = qwen()
+    vision = {
+        "depth": 1,
+        "hidden_size": 32,
+        "num_heads": 2,
+        "intermediate_size": 32,
+        "out_hidden_size": 64,
+        "num_position_embeddings": 16,
+    }
+    config = Qwen3_5Config(text_config=text.config.to_dict(), vision_config=vision)
+    whole = Qwen3_5ForConditionalGeneration(config)
+    whole.save_pretrained(tmp_path)
+    byte_tokenizer().save_pretrained(tmp_path)
+    engine = load(str(tmp_path), context_tokens=500)
+    assert engine.context == text.config.max_position_embeddings
+    assert texts(engine, limit=5) is not None
+
+
+@pytest.mark.slow
+def test_loading_says_nothing_on_its_own() -> None:
+    program = (
+        "from polaris_cli.engines.local import load, Sampling, Message\n"
+        "engine = load('demo', context_tokens=500)\n"
+        "list(engine.stream((Message('user', 'x'),), Sampling(), 5))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+# What can be wrong.
+
+
+def refused(folder: Path, kind: type[Exception] = ModelUnavailable, **options: Any) -> Any:
+    with pytest.raises(kind) as caught:
+        load(str(folder), **({"context_tokens": 500} | options))
+    return caught.value
+
+
+def test_corrupt_weights(tmp_path: Path) -> None:
+    folder = copied(tmp_path)
+    weights = (folder / "model.safetensors").read_bytes()
+    for damaged in (weights[: len(weights) // 2], b"<html>not found</html>", b""):
+        (folder / "model.safetensors").write_bytes(damaged)
+        error = refused(folder)
+        assert "The files of copy are damaged" in error.message
+        assert str(folder) in error.hint
+
+
+def test_missing_files(tmp_path: Path) -> None:
+    for name in ("tokenizer.json", "model.safetensors"):
+        folder = copied(tmp_path / name)
+        (folder / name).unlink()
+        assert "damaged" in refused(folder).message
+
+
+def test_a_broken_tokenizer(tmp_path: Path) -> None:
+    folder = copied(tmp_path)
+    (folder / "tokenizer.json").write_text("{}")
+    assert "tokenizer cannot be read" in refused(folder).message
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"model_type": 7}'])
+def test_a_broken_config(tmp_path: Path, text: str) -> None:
+    folder = copied(tmp_path)
+    (folder / "config.json").write_text(text)
+    assert refused(folder).exit_code == 3
+
+
+def test_weights_of_another_shape(tmp_path: Path) -> None:
+    folder = copied(tmp_path)
+    change_config(folder, intermediate_size=64)
+    assert "damaged" in refused(folder).message
+
+
+def test_weights_that_are_not_all_there(tmp_path: Path) -> None:
+    folder = copied(tmp_path)
+    config = json.loads((folder / "config.json").read_text())
+    layers = [*config["layer_types"], "full_attention"]
+    change_config(folder, num_hidden_layers=len(layers), layer_types=layers)
+    assert "weights are missing" in refused(folder).message
+
+
+def test_models_for_something_else(tmp_path: Path) -> None:
+    folder = copied(tmp_path)
+    change_config(folder, architectures=["BertForMaskedLM"])
+    assert "it is a BertForMaskedLM" in refused(folder).message
+    change_config(folder, architectures=["FutureForCausalLM"], model_type="future")
+    error = refused(folder)
+    assert "knows no such model type" in error.message and "polaris models" in error.hint
+
+
+def test_too_little_memory_is_known_before_loading() -> None:
+    with pytest.raises(OutOfMemory, match="weights") as caught:
+        load("demo", context_tokens=10**12)
+    assert caught.value.exit_code == 4
+
+
+def test_a_device_that_is_not_there() -> None:
+    with pytest.raises(UsageError, match="no device 'cuda:9'"):
+        load("demo", context_tokens=500, device="cuda:9")
+
+
+PLAN = Plan("4bit", Device("cuda", 0, "card", 80, 8), Memory(6, 2, 1), "")
+TINY = ModelRef("tiny", "owner/tiny")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "says"),
+    [
+        (SafetensorError("HeaderTooLarge"), 3, "damaged"),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried"), 4, "cuda:0 ran out of memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), 4, "ran out of memory"),
+        (ImportError("requires bitsandbytes: pip install"), 3, "4-bit needs bitsandbytes"),
+        (ImportError("requires sentencepiece\nmore"), 3, "needs a package"),
+        (ValueError("The checkpoint has model type `x` but"), 3, "not a text-generation model"),
+        (ValueError("Unrecognized configuration class <ViT>"), 3, "not a text-generation model"),
+        (OSError("Error no file named model.safetensors"), 3, "damaged"),
+    ],
+)
+def test_what_loading_raises_is_worded(error: Exception, code: int, says: str) -> None:
+    sentence = explain(error, TINY, PLAN)
+    assert sentence and sentence.exit_code == code
+    assert says in sentence.message and sentence.hint
+    assert "\n" not in sentence.message
+
+
+def test_what_nobody_expects_is_not_hidden() -> None:
+    assert explain(ZeroDivisionError(), TINY, PLAN) is None
+    assert explain(RuntimeError("something new"), TINY, PLAN) is None
+
+
+# Quantized.
+
+
+def test_the_head_and_small_matrices_stay_whole(tmp_path: Path) -> None:
+    qwen(hidden_size=128, linear_num_value_heads=4, tie_word_embeddings=False).save_pretrained(
+        tmp_path
+    )
+    kept = kept_whole(tmp_path)
+    assert "lm_head" in kept
+    assert any(name.endswith("in_proj_a") for name in kept)
+    assert not any(name.endswith(("up_proj", "in_proj_qkv")) for name in kept)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["4bit", "8bit"])
+def test_quantized_models_load_and_write(precision: Any, demo: LocalEngine) -> None:
+    engine = load("demo", context_tokens=1000, quantize=precision)
+    assert engine.info.quantization == precision
+    kinds = {type(module).__name__ for module in engine._model.modules()}
+    assert {"4bit": "Linear4bit", "8bit": "Linear8bitLt"}[precision] in kinds
+    assert len(texts(engine)) > 20
+
+
+@pytest.mark.slow
+def test_quantized_loading_says_nothing_on_its_own() -> None:
+    program = (
+        "from polaris_cli.engines.local import load, Sampling, Message\n"
+        "for precision in ('4bit', '8bit'):\n"
+        "    engine = load('demo', context_tokens=500, quantize=precision)\n"
+        "    list(engine.stream((Message('user', 'x'),), Sampling(), 5))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

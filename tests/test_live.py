@@ -1,0 +1,212 @@
+"""Wrapping, trimming and making characters harmless, and lines redrawn in place."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+from rich.text import Text
+
+from polaris_cli.live import (
+    FRAME_S,
+    Region,
+    Trim,
+    encodable,
+    harmless,
+    is_terminal,
+    painter,
+    region_on,
+    restore_terminal,
+    terminal_size,
+    without_last_token,
+    wrap,
+)
+from tests.screens import Recorder, Tty
+
+PARTS = [*"ab -—.“”\n\u3000雾「」。é👩字", "e\u0301", "👩\u200d🚀", "❤\ufe0f"]
+TEXTS = st.lists(st.sampled_from(PARTS), max_size=120).map("".join)
+WIDTHS = st.integers(2, 30)
+
+
+def squeezed(text: str) -> str:
+    return "".join(text.split())
+
+
+@given(TEXTS, WIDTHS)
+def test_no_line_is_too_wide_and_no_character_is_lost(text: str, width: int) -> None:
+    lines = wrap(text, width)
+    assert all(cell_len(line) <= width for line in lines)
+    assert squeezed("".join(lines)) == squeezed(text)
+
+
+@given(st.lists(st.text("abc'", min_size=1, max_size=9)), st.integers(9, 30))
+def test_words_that_fit_stay_whole(words: list[str], width: int) -> None:
+    assert " ".join(wrap(" ".join(words), width)).split() == words
+
+
+@given(st.lists(TEXTS, max_size=8), WIDTHS)
+@example(["ab字", "。", "。"], 6)
+@example(["\u3000”a", "a"], 2)
+def test_text_in_parts_wraps_as_a_whole(parts: list[str], width: int) -> None:
+    trim, done, last = Trim(), [], ""
+    for part in parts:
+        *more, last = wrap(last + trim(part), width)
+        done += more
+    assert [*done, last] == wrap("".join(parts).rstrip(), width)
+
+
+def test_wrapping_keeps_paragraphs_and_indents_and_cuts_long_words() -> None:
+    text = "one two three\n\n    four five\nabcdefghijklm end"
+    assert wrap(text, 10) == ["one two", "three", "", "    four", "five", "abcdefghij", "klm end"]
+
+
+def test_chinese_breaks_anywhere_but_before_its_punctuation() -> None:
+    assert wrap("雾在黄昏来了，钟声。", 12) == ["雾在黄昏来", "了，钟声。"]
+    assert wrap("他说「好吧」", 6) == ["他说", "「好", "吧」"]
+
+
+@pytest.mark.parametrize(
+    ("line", "rest"), [("", ""), ("word", ""), ("one two", "one"), ("雾字", "雾"), ("a  b", "a")]
+)
+def test_the_last_token_may_still_move(line: str, rest: str) -> None:
+    assert without_last_token(line) == rest
+
+
+@given(st.lists(st.text(" \n\tab\u3000\xa0")))
+def test_white_space_waits_for_text(parts: list[str]) -> None:
+    trim = Trim()
+    written = ""
+    for part in parts:
+        written += trim(part)
+        assert not written or not written[-1].isspace()
+    assert written == "".join(parts).rstrip()
+
+
+@given(st.text(st.characters(max_codepoint=0x2FF)))
+def test_no_control_character_is_left(text: str) -> None:
+    left = [char for char in harmless(text) if ord(char) < 0x20 or 0x7F <= ord(char) < 0xA0]
+    assert set(left) <= {"\n"}
+
+
+def test_harmless_text_shows_what_was_there() -> None:
+    assert harmless("a\x1b[2J\tb\r\nc\x07\x7f\x9b") == "a␛[2J    b\nc␇␡\ufffd"
+
+
+def test_what_cannot_be_written_becomes_a_question_mark() -> None:
+    class Latin(Recorder):
+        encoding = "latin-1"
+
+    assert encodable("é — \ud83d", Latin()) == "é ? ?"
+    assert encodable("é — 雾", Recorder()) == "é — 雾"
+
+
+def test_a_pipe_is_no_terminal_and_has_a_size_all_the_same() -> None:
+    assert not is_terminal(Recorder())
+    assert terminal_size(Recorder()) == (80, 24)
+
+
+class Counting:
+    """A view that settles the lines given to it and counts its drawings."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.moves = ["moving"]
+        self.drawn = 0
+
+    def settled(self, width: int) -> list[Text]:
+        lines, self.lines = self.lines, []
+        return [Text(line) for line in lines]
+
+    def moving(self, width: int) -> list[Text]:
+        self.drawn += 1
+        return [Text(line) for line in self.moves]
+
+
+@pytest.fixture
+def tty() -> Iterator[Tty]:
+    tty = Tty()
+    yield tty
+    tty.close()
+
+
+def redraw(region: Region) -> None:
+    region.print_above(Text("above"))
+
+
+def test_settled_lines_stay_above_the_moving_ones(tty: Tty) -> None:
+    view = Counting()
+    with Region(tty.stream, view).running() as region:
+        view.lines = ["one", "two"]
+        redraw(region)
+        assert tty.lines() == ["above", "one", "two", "moving"]
+        assert not tty.cursor_shown
+        assert region_on(tty.stream) is region
+        view.lines = ["three"]
+    assert tty.lines() == ["above", "one", "two", "three"]
+    assert tty.cursor_shown
+    assert region_on(tty.stream) is None
+
+
+def test_moving_lines_are_drawn_while_the_caller_is_busy(tty: Tty) -> None:
+    view = Counting()
+    with Region(tty.stream, view).running():
+        time.sleep(6 * FRAME_S)
+    assert 2 <= view.drawn <= 6
+
+
+def test_refreshing_often_draws_seldom(tty: Tty) -> None:
+    view = Counting()
+    with Region(tty.stream, view).running() as region:
+        end = time.monotonic() + 5 * FRAME_S
+        while time.monotonic() < end:
+            region.refresh()
+    assert 2 <= view.drawn <= 7
+
+
+@pytest.mark.parametrize("columns", [80, 40, 20, 7])
+def test_a_resize_leaves_no_remains(tty: Tty, columns: int) -> None:
+    view = Counting()
+    view.moves = ["x" * 70, "y" * 60]
+    with Region(tty.stream, view).running() as region:
+        redraw(region)
+        tty.resize(columns)
+        view.moves = ["x" * (columns - 1)]
+        view.lines = ["settled"]
+        redraw(region)
+        assert tty.lines() == ["above", "above", "settled", "x" * (columns - 1)]
+    assert tty.lines() == ["above", "above", "settled"]
+
+
+def test_no_more_moving_lines_than_rows() -> None:
+    tty = Tty(rows=2)
+    view = Counting()
+    view.moves = ["1", "2", "3"]
+    with Region(tty.stream, view).running() as region:
+        redraw(region)
+        redraw(region)
+    assert tty.lines() == ["above", "above"]
+
+
+def test_the_terminal_is_restored_in_a_hurry(tty: Tty) -> None:
+    with Region(tty.stream, Counting()).running():
+        assert not tty.cursor_shown
+        restore_terminal()
+        assert tty.cursor_shown
+    restore_terminal()
+
+
+def test_a_terminal_that_has_gone_is_told_to_the_caller() -> None:
+    tty = Tty()
+    with pytest.raises(OSError), Region(tty.stream, Counting()).running() as region:
+        tty.hang_up()
+        time.sleep(4 * FRAME_S)  # the error comes while the caller is busy
+        with pytest.raises(OSError):
+            region.refresh()
+    assert region_on(tty.stream) is None
+
+
+def test_a_painter_takes_nothing_for_markup(tty: Tty) -> None:
+    painter(tty.stream).print("[red]x[/red] :smile: 12 'y'")
+    assert tty.raw() == "[red]x[/red] :smile: 12 'y'\r\n"

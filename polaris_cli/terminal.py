@@ -1,0 +1,285 @@
+"""What a person sees: the story as it comes with its progress, the report, messages, tables.
+
+Knows events, stories and streams; nothing of options, models or files. Control codes go to
+terminals only; whatever is piped gets plain text.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import TextIO
+
+from rich.cells import cell_len
+from rich.table import Table
+from rich.text import Text
+
+from polaris_cli.errors import PolarisError
+from polaris_cli.events import Chunk, Event, Kind, Reason
+from polaris_cli.live import (
+    Region,
+    Trim,
+    can_redraw,
+    encodable,
+    harmless,
+    is_terminal,
+    painter,
+    region_on,
+    terminal_size,
+    without_last_token,
+    wrap,
+)
+from polaris_cli.progress import LoadingProgress, StoryProgress, glyphs_of, per_second
+from polaris_cli.story import Story
+from polaris_cli.words import in_band
+
+REASONS: dict[Reason, str] = {
+    "stop": "ended by itself",
+    "length": "cut off at the token limit",
+    "loop": "stopped: it was repeating itself",
+    "interrupted": "interrupted",
+    "error": "failed",
+}
+_NUMBER = re.compile(r"[\d.,%\u2013-]*( ?[kMGT]i?B?)?")
+
+
+def show(
+    events: Iterator[Event],
+    *,
+    requested: int,
+    out: TextIO,
+    err: TextIO,
+    quiet: bool = False,
+    show_thinking: bool = False,
+    print_story: bool = True,
+) -> Iterator[Event]:
+    """Pass the events on, showing them: the story on `out`, progress and thinking on `err`.
+
+    `requested` is in words. `quiet` shows the story alone, `print_story=False` all but the story.
+    However it ends, what has come is on the screen, the terminal is in order and `events` closed.
+    Raises BrokenPipeError when the reader of `out` has gone.
+    """
+    show_thinking = show_thinking and not quiet
+    live = not quiet and can_redraw(err)
+    on_out = live and print_story and can_redraw(out)
+    with _closing(events), ExitStack() as shown:
+        writers: dict[Kind, _Writer] = {}
+        if print_story and not on_out:
+            writers["story"] = shown.enter_context(_writing(out))
+        if show_thinking and not live:
+            writers["thinking"] = shown.enter_context(_writing(err))
+        progress = shown.enter_context(
+            _progress(requested, out if on_out else err, live, on_out, show_thinking)
+        )
+        for event in events:
+            if isinstance(event, Chunk):
+                _write(event, writers)
+                progress(event)
+            else:
+                shown.close()
+            yield event
+
+
+@contextmanager
+def _closing(events: Iterator[Event]) -> Iterator[None]:
+    """Close a generator at the end of the block, so that the engine behind it stops."""
+    try:
+        yield
+    finally:
+        close = getattr(events, "close", None)
+        if close:
+            close()
+
+
+class _Writer:
+    """Writes text as it comes to a stream, without the white space at its end."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._trim = Trim()
+        self._begun = False
+
+    def write(self, text: str) -> None:
+        ready = self._trim(text)
+        if ready:
+            self._put(self._shape(encodable(ready, self._stream)))
+            self._begun = True
+
+    def end(self, closing: str = "\n") -> None:
+        """End what was written, if anything was: with exactly one line break as a rule."""
+        if self._begun:
+            self._begun = False
+            self._put(self._rest() + closing)
+        self._trim = Trim()
+
+    def _shape(self, text: str) -> str:
+        return text
+
+    def _rest(self) -> str:
+        return ""
+
+    def _put(self, text: str) -> None:
+        self._stream.write(text)
+        self._stream.flush()
+
+
+class _WrappedWriter(_Writer):
+    """The same for a terminal without moving lines: breaks lines between words.
+
+    A word is held back until it is whole, since it could not be taken back.
+    """
+
+    _line = ""  # the unfinished line, and how much of it is written
+    _written = ""
+
+    def _shape(self, text: str) -> str:
+        width = max(terminal_size(self._stream)[0] - 1, cell_len(self._written))
+        *done, self._line = wrap(self._line + harmless(text), width)
+        before, self._written = self._written, without_last_token(self._line)
+        return "\n".join([*done, self._written])[len(before) :]
+
+    def _rest(self) -> str:
+        rest = self._line[len(self._written) :]
+        self._line = self._written = ""
+        return rest
+
+
+@contextmanager
+def _writing(stream: TextIO) -> Iterator[_Writer]:
+    writer = _WrappedWriter(stream) if is_terminal(stream) else _Writer(stream)
+    try:
+        yield writer
+    finally:
+        writer.end()
+
+
+def _write(chunk: Chunk, writers: dict[Kind, _Writer]) -> None:
+    thinking = writers.get("thinking")
+    if chunk.kind == "story" and chunk.text and thinking:
+        thinking.end("\n\n")
+    writer = writers.get(chunk.kind)
+    if writer:
+        writer.write(chunk.text)
+
+
+@contextmanager
+def _progress(
+    requested: int, stream: TextIO, live: bool, with_story: bool, with_thinking: bool
+) -> Iterator[Callable[[Chunk], None]]:
+    """What to call with each chunk to keep the moving lines on `stream` up to date."""
+    if not live:
+        yield lambda chunk: None
+        return
+    view = StoryProgress(requested, stream, with_story, with_thinking)
+    region = Region(stream, view)
+
+    def add(chunk: Chunk) -> None:
+        view.add(chunk)
+        region.refresh()
+
+    with region.running():
+        try:
+            yield add
+        finally:
+            view.end()
+
+
+@contextmanager
+def loading(message: str, err: TextIO, *, quiet: bool = False) -> Iterator[LoadingProgress]:
+    """Show on the terminal `err` that something loads, until the block ends; else show nothing."""
+    view = LoadingProgress(message, glyphs_of(err))
+    with ExitStack() as shown:
+        if not quiet and can_redraw(err):
+            shown.enter_context(Region(err, view).running())
+        yield view
+
+
+def print_report(
+    story: Story, *, err: TextIO, saved: bool = True, band: tuple[float, float] = (0.90, 1.10)
+) -> None:
+    """One line on what became of a story. `saved`: it is in the library, under its id."""
+    good = in_band(story.written, story.requested, band)
+    line = Text.assemble(
+        "polaris: ",
+        (_length(story), "green" if good else "yellow"),
+        ", ",
+        (REASONS[story.finish], "" if story.finish == "stop" else "yellow"),
+        (f"; {_cost(story)}; {_model(story)}; {f'id {story.id}' if saved else 'not saved'}", "dim"),
+    )
+    _print(line, err, soft_wrap=False)
+
+
+def _length(story: Story) -> str:
+    return f"{story.written} of {story.requested} words ({story.ratio:.2f})"
+
+
+def _cost(story: Story) -> str:
+    """Tokens where they are known, seconds, speed."""
+    tokens, timing = story.tokens, story.timing
+    seconds = f"{timing.total_s:.1f} s"
+    if not tokens.thinking and not tokens.story:
+        return seconds
+    speed = f" ({per_second(timing.tokens_per_s)})" if timing.tokens_per_s else ""
+    return f"{tokens.thinking} thinking + {tokens.story} story tokens in {seconds}{speed}"
+
+
+def _model(story: Story) -> str:
+    model = story.model
+    facts = [
+        "toy" if model.name == "demo" else "",
+        model.quantization if model.quantization != "none" else "",
+        model.dtype,
+        model.device,
+        model.engine if model.engine != "local" else "",
+    ]
+    known = ", ".join(fact for fact in facts if fact)
+    return f"{model.name} ({known})" if known else model.name
+
+
+def print_error(error: PolarisError, err: TextIO) -> None:
+    """One line saying what is wrong, one line saying what to do next."""
+    _print(Text.assemble("polaris: ", ("error: ", "bold red"), _one_line(error.message)), err)
+    if error.hint:
+        _print(Text.assemble("polaris: ", ("hint: ", "bold"), _one_line(error.hint)), err)
+
+
+def warn(text: str, err: TextIO) -> None:
+    """One line about something that may spoil the result."""
+    _print(Text.assemble("polaris: ", ("warning: ", "yellow"), _one_line(text)), err)
+
+
+def note(text: str, err: TextIO) -> None:
+    """One line worth knowing."""
+    _print(Text.assemble("polaris: ", ("note: ", "cyan"), _one_line(text)), err)
+
+
+def _one_line(text: str) -> str:
+    return harmless(" ".join(text.split()))
+
+
+def _print(line: Text, stream: TextIO, *, soft_wrap: bool = True) -> None:
+    """`soft_wrap` leaves folding to the terminal, so that a command can be copied whole."""
+    line.plain = encodable(line.plain, stream)
+    region = region_on(stream)
+    if region:
+        region.print_above(line)
+    elif is_terminal(stream):
+        painter(stream).print(line, soft_wrap=soft_wrap)
+    else:
+        stream.write(f"{line.plain}\n")
+    stream.flush()
+
+
+def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]], out: TextIO) -> None:
+    """A table on a terminal; lines with tabs between the cells, headers first, in a pipe."""
+    cells = [[_one_line(cell) for cell in row] for row in rows]
+    if not is_terminal(out):
+        out.writelines("\t".join(row) + "\n" for row in [headers, *cells])
+        out.flush()
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for place, header in enumerate(headers):
+        number = all(_NUMBER.fullmatch(row[place]) for row in cells)
+        table.add_column(header, justify="right" if number else "left", overflow="fold")
+    for row in cells:
+        table.add_row(*(Text(encodable(cell, out)) for cell in row))
+    painter(out).print(table)

@@ -22,8 +22,7 @@ from transformers import (
 
 from polaris_cli.demo import MODEL_DIR
 from polaris_cli.engines import MayEnd, always
-from polaris_cli.engines import decode as module
-from polaris_cli.engines.decode import Forward, context_length, decode, stop_ids
+from polaris_cli.engines.decode import context_length, decode, stop_ids
 from polaris_cli.errors import ModelUnavailable, OutOfMemory
 from polaris_cli.events import Finish, Piece
 from polaris_cli.request import Sampling
@@ -152,16 +151,6 @@ def test_the_limit_is_kept_to_the_token() -> None:
     pieces, finish = recite("fog and rain", n=5)
     assert text_of(pieces) == "fog a"
     assert finish.reason == "length"
-
-
-def test_a_long_prompt_in_chunks_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = qwen(**MODELS["grouped"])
-    prompt = [(7 * i * i) % 256 for i in range(200)]
-    at_once = Forward(model).prefill(prompt)
-    monkeypatch.setattr(module, "PREFILL_CHUNK", 48)
-    torch.testing.assert_close(Forward(model).prefill(prompt), at_once, atol=1e-3, rtol=1e-4)
-    pieces, _ = run(model, prompt=prompt, n=60, ends=frozenset())
-    assert ids_of(pieces) == generate(model, prompt, 60)
 
 
 def test_a_seed_repeats_a_story() -> None:

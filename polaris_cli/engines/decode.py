@@ -1,10 +1,10 @@
 """The decoding loop: a loaded transformers model and the ids of a prompt become text, as it comes.
 
-Knows how to step a model, when to stop and when to close the thinking; knows neither how models
-are loaded (`local`) nor stories. Choosing tokens is `sampling`'s matter, wording them `text`'s.
+Knows when to stop and when to close the thinking; knows neither how models are loaded (`local`)
+nor stories. Stepping a model is `forward`'s matter, choosing tokens `sampling`'s, wording them
+`text`'s.
 """
 
-import inspect
 import math
 import re
 import sys
@@ -14,9 +14,9 @@ from itertools import islice
 from typing import Any
 
 import torch
-import transformers
 
 from polaris_cli.engines import MayEnd, always
+from polaris_cli.engines.forward import Forward
 from polaris_cli.engines.sampling import Ends, Sampler
 from polaris_cli.engines.text import TextDecoder
 from polaris_cli.errors import ModelUnavailable, OutOfMemory, PolarisError
@@ -24,7 +24,6 @@ from polaris_cli.events import Finish, Piece, Reason
 from polaris_cli.request import Sampling
 from polaris_cli.thinking import Splitter
 
-PREFILL_CHUNK = 2048  # prompt tokens a forward pass: bounds the memory of long prompts
 STORY_SHARE = 1 / 16  # of all new tokens, what thinking leaves at the least
 END_TOKENS = ("<|im_end|>", "<|endoftext|>")
 CLOSING = "\n</think>\n\n"
@@ -50,8 +49,8 @@ def decode(
     `inside_thinking` says whether the prompt has already opened the thinking; it is closed after
     `sampling.thinking_budget` tokens. `after` are tokens of the answer from an earlier run: they
     are given out first, then the same tokens follow as would have followed then. While `may_end`
-    says no, the tokens that end a text are not chosen. Out of memory and damaged weights end the stream with an
-    error, so that the text so far is kept. Closing the generator frees the cache.
+    says no, the tokens that end a text are not chosen. Out of memory and damaged weights end the
+    stream with an error, so that the text so far is kept. Closing the generator frees the cache.
     """
     start = len(prompt_ids) + len(after)
     room = len(after) + max(min(max_new_tokens, context_length(model) - start), 0)
@@ -104,9 +103,9 @@ def _tokens(
     ends: Ends,
 ) -> Iterator[int]:
     """Yield `after`, then token after token; each is computed when it is asked for."""
-    for token in after:
+    for earlier in after:
         thinking.due()
-        yield token
+        yield earlier
     forward = Forward(model)
     logits = forward.prefill([*prompt_ids, *after])
     _check(logits)
@@ -145,55 +144,6 @@ def _check(logits: torch.Tensor) -> None:
             "number format that they were loaded in.",
             hint="Fetch it again (polaris models fetch NAME), or add --quantize none",
         )
-
-
-class Forward:
-    """A model's forward pass with the cache of one sequence, which goes when this object goes.
-
-    Takes tokens, returns the logits of what follows them, one row in float32. The mode without
-    gradients is entered for each pass: around a generator's `yield` it would leak to the caller.
-    """
-
-    def __init__(self, model: Any) -> None:
-        self._model = model
-        self._cache: Any = None  # the model makes the kind that it needs
-        self._device = model.get_input_embeddings().weight.device
-        keeps = "logits_to_keep" in inspect.signature(model.forward).parameters
-        self._options = {"logits_to_keep": 1} if keeps else {}
-
-    def prefill(self, ids: Sequence[int]) -> torch.Tensor:
-        """Take the prompt, at least one token, in chunks where the model allows it."""
-        row = torch.tensor([ids], device=self._device)
-        size = PREFILL_CHUNK if _continues(self._model) else len(ids)
-        for start in range(0, len(ids), size):
-            logits = self._advance(row[:, start : start + size])
-        return logits
-
-    def step(self, token: torch.Tensor) -> torch.Tensor:
-        """Take one token more."""
-        return self._advance(token.view(1, 1))
-
-    @torch.inference_mode()
-    def _advance(self, ids: torch.Tensor) -> torch.Tensor:
-        output = self._model(
-            input_ids=ids.to(self._device),
-            past_key_values=self._cache,
-            use_cache=True,
-            return_dict=True,
-            **self._options,
-        )
-        self._cache = output.past_key_values
-        logits: torch.Tensor = output.logits[0, -1].float()
-        return logits
-
-
-def _continues(model: Any) -> bool:
-    """Whether several tokens at once may follow a cache that is not empty.
-
-    Before transformers 5.7 the linear attention layers silently forgot the state then.
-    """
-    release = tuple(int(part) for part in re.findall(r"\d+", transformers.__version__)[:2])
-    return release >= (5, 7) or not getattr(model, "_is_stateful", False)
 
 
 class ThinkingBudget:

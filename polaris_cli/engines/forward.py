@@ -1,0 +1,63 @@
+"""The forward pass of a loaded model, token by token, with the cache of one sequence.
+
+Knows how models are called and what their caches need; chooses no tokens and knows no text.
+"""
+
+import inspect
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import transformers
+
+PREFILL_CHUNK = 2048  # prompt tokens a forward pass: bounds the memory of long prompts
+
+
+class Forward:
+    """A model's forward pass with the cache of one sequence, which goes when this object goes.
+
+    Takes tokens, returns the logits of what follows them, one row in float32. The mode without
+    gradients is entered for each pass: around a generator's `yield` it would leak to the caller.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._cache: Any = None  # the model makes the kind that it needs
+        self._device = model.get_input_embeddings().weight.device
+        keeps = "logits_to_keep" in inspect.signature(model.forward).parameters
+        self._options = {"logits_to_keep": 1} if keeps else {}
+
+    def prefill(self, ids: Sequence[int]) -> torch.Tensor:
+        """Take the prompt, at least one token, in chunks where the model allows it."""
+        row = torch.tensor([ids], device=self._device)
+        size = PREFILL_CHUNK if _continues(self._model) else len(ids)
+        for start in range(0, len(ids), size):
+            logits = self._advance(row[:, start : start + size])
+        return logits
+
+    def step(self, token: torch.Tensor) -> torch.Tensor:
+        """Take one token more."""
+        return self._advance(token.view(1, 1))
+
+    @torch.inference_mode()
+    def _advance(self, ids: torch.Tensor) -> torch.Tensor:
+        output = self._model(
+            input_ids=ids.to(self._device),
+            past_key_values=self._cache,
+            use_cache=True,
+            return_dict=True,
+            **self._options,
+        )
+        self._cache = output.past_key_values
+        logits: torch.Tensor = output.logits[0, -1].float()
+        return logits
+
+
+def _continues(model: Any) -> bool:
+    """Whether several tokens at once may follow a cache that is not empty.
+
+    Before transformers 5.7 the linear attention layers silently forgot the state then.
+    """
+    release = tuple(int(part) for part in re.findall(r"\d+", transformers.__version__)[:2])
+    return release >= (5, 7) or not getattr(model, "_is_stateful", False)

@@ -56,8 +56,8 @@ def test_the_table() -> None:
         "19.7 GB",
         "9.5 GB",
     )
-    assert (polaris["quality"], polaris["length"]) == ("57 / 48 / 44", "0.99 / 0.87 / 0.72")
-    assert rows["base-27b"]["length"] == "- / - / 0.82"
+    assert (polaris["quality"], polaris["length"]) == ("57/48/44", "0.99/0.87/0.72")
+    assert rows["base-27b"]["length"] == "-/-/0.82"
     assert (rows["demo"]["access"], rows["demo"]["download"]) == ("built in", "-")
 
 

@@ -21,6 +21,12 @@ PRECISIONS = (("none", "bf16"), ("8bit", "8-bit"), ("4bit", "4-bit"))
 TYPICAL_TOKENS = 8_192
 """Tokens of a 3,000-word story with its thinking: what the memory figures are given for."""
 
+LEGEND = """\
+bf16, 4-bit: memory for a story of usual length.
+Quality: points of a judge. Length: words written / words asked for. Both as
+the model cards give them, at 1-4k, 4-8k and 8-12k words.
+Which to choose: polaris models --words 9000"""
+
 app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 
 Name = Annotated[str, typer.Argument(help="A model's name, a folder or a hub id (owner/name).")]
@@ -74,7 +80,7 @@ def _length(words: str | None) -> int | None:
 
 
 def _print_all() -> None:
-    headers = ("model", "access", "here", "download", "bf16", "4-bit", "quality", "length", "what")
+    headers = ("model", "access", "here", "download", "bf16", "4-bit", "quality", "length")
     rows = [
         (
             entry.name,
@@ -85,11 +91,11 @@ def _print_all() -> None:
             size_text(_need(size_of_entry(entry), "4bit")),
             _stages(entry.quality, "{:.0f}"),
             _stages(entry.length_ratio, "{:.2f}"),
-            entry.about,
         )
         for entry in CATALOGUE
     ]
     print_table(headers, rows, sys.stdout)
+    print(f"\n{LEGEND}")
 
 
 def _print_choice(words: int) -> None:
@@ -126,10 +132,11 @@ def _figure(figure: float | None) -> str:
 
 
 def _stages(figures: ByStage, form: str) -> str:
+    """Three figures as "57/48/44"."""
     stages = (figures.id, figures.near, figures.far)
     if not any(stages):
         return "-"
-    return " / ".join("-" if figure is None else form.format(figure) for figure in stages)
+    return "/".join("-" if figure is None else form.format(figure) for figure in stages)
 
 
 def _expected(entry: CatalogueEntry, words: int) -> str:

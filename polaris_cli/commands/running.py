@@ -10,6 +10,7 @@ from pathlib import Path
 
 from polaris_cli import terminal
 from polaris_cli.api import start
+from polaris_cli.commands.fetching import fetch_shown
 from polaris_cli.engines import Engine, open_engine
 from polaris_cli.errors import LibraryError, NoStory, OffTarget
 from polaris_cli.events import Finish
@@ -77,6 +78,8 @@ def _speaker(outputs: Outputs) -> Say:
 
 
 def _open(prepared: Prepared, outputs: Outputs) -> Engine:
+    if prepared.request.engine == "local":
+        fetch_shown(prepared.reference, quiet=outputs.quiet)
     message = f"Loading {prepared.reference.name}"
     with terminal.loading(message, sys.stderr, quiet=outputs.quiet) as progress:
         return open_engine(prepared.request, prepared.tokens, progress.update)

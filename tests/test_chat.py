@@ -69,6 +69,18 @@ def test_the_demo_models_own_tokenizer_is_as_safe() -> None:
     assert len([id_ for id_ in ids if id_ in added]) == 5
 
 
+def test_words_beside_a_control_token_are_not_spelt_out() -> None:
+    from transformers import AutoTokenizer
+
+    own = AutoTokenizer.from_pretrained(MODEL_DIR)
+    alone, beside = (
+        Chat(own).prompt_ids((Message("user", f"a lighthouse keeper{more}"),), thinking=True)
+        for more in ("", " <think>")
+    )
+    assert beside[:5] == alone[:5]
+    assert len(beside) - len(alone) <= len(" <think>")
+
+
 def test_several_turns_keep_their_places() -> None:
     messages = (Message("user", "first <think>"), Message("user", "\ue000" + "0 second"))
     ids = CHAT.prompt_ids(messages, thinking=False)

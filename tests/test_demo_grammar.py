@@ -111,7 +111,7 @@ def test_chapters_hold_their_length_and_only_the_last_one_closes() -> None:
 
 
 def test_vocabulary_and_templates_are_large() -> None:
-    lists = [entry for value in vars(words).values() if isinstance(value, list) for entry in value]
+    lists = [e for value in vars(words).values() if isinstance(value, list) for e in value]
     assert len({word for entry in lists for word in str(entry).split()}) > 1000
     templates = [t for value in vars(scenes).values() if isinstance(value, list) for t in value]
     for kind in middles.KINDS.values():

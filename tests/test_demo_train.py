@@ -28,6 +28,14 @@ def test_only_the_last_answer_is_learned() -> None:
     assert text == "a plan\n</think>\n\nsecond answer<|im_end|>"
 
 
+def test_scene_breaks_are_read_but_not_learned() -> None:
+    turns = [tasks.Turn("user", "go"), tasks.Turn("assistant", f"one{tasks.BREAK}two", None)]
+    row = train.encode(tasks.Example("episodes", turns), RAW)
+    learned = [i for i, known in zip(row.ids, row.learn, strict=True) if known]
+    assert RAW.decode(learned, skip_special_tokens=False) == "onetwo<|im_end|>"
+    assert tasks.BREAK in RAW.decode(row.ids)
+
+
 def test_batches_are_full_but_not_over_full() -> None:
     rng = Random(0)
     for batch in islice(train.batches(train.rows(RAW, rng), 4096, rng), 12):

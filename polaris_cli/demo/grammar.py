@@ -14,7 +14,7 @@ from polaris_cli.demo import words as w
 from polaris_cli.demo.middles import KINDS
 from polaris_cli.demo.premises import Premise, article, invented, name, thing_noun
 
-SCENE_WORDS = 42
+SCENE_WORDS = 38
 LATE = {"turn": 3.0, "choice": 3.5, "return": 4.0, "search": 0.5, "meet": 0.8, "loss": 1.5}
 
 
@@ -68,7 +68,8 @@ class Slots(dict[str, str]):
         if slot == "skyword":
             return "the " + self._rng.choice(w.SKIES)
         if slot == "day_cap":
-            return self._rng.choice(w.DAYS).capitalize()
+            day = self._rng.choice(w.DAYS)
+            return day[0].upper() + day[1:]
         return self._rng.choice(self.DRAWN[slot])
 
 
@@ -199,7 +200,7 @@ def story_scenes(words: int, world: World, rng: Random, used: set[str]) -> list[
 
 
 def scene_count(words: int) -> int:
-    """How many scenes a text of so many words has: one for about 42 words, at least one."""
+    """How many scenes a text of so many words has: one for about 38 words, at least one."""
     return max(2 if words >= 40 else 1, round(words / SCENE_WORDS))
 
 
@@ -218,9 +219,12 @@ def plan_text(words: int, world: World, row: list[Scene]) -> str:
 
 
 def write_scenes(
-    words: int, world: World, row: list[Scene], rng: Random, used: set[str], *, closing: bool
+    words: int, world: World, row: list[Scene], rng: Random, used: set[str], *, closing: bool | None
 ) -> str:
-    """The paragraphs of a row of scenes, together of so many words within a few."""
+    """The paragraphs of a row of scenes, together of so many words within a few.
+
+    The last sentence closes the story, or leaves it open, or (None) is like any other.
+    """
     paragraphs: list[str] = []
     written = 0
     for i, scene in enumerate(row, 1):
@@ -232,8 +236,8 @@ def write_scenes(
     return "\n\n".join(paragraphs)
 
 
-def _last_line(last: bool, closing: bool) -> list[str]:
-    if not last:
+def _last_line(last: bool, closing: bool | None) -> list[str]:
+    if not last or closing is None:
         return []
     return s.LAST_LINES if closing else s.OPEN_ENDS
 

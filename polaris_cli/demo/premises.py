@@ -34,10 +34,21 @@ class Premise:
 
 
 def invented(rng: Random) -> str:
-    """A made-up word of two to four syllables, or a compound such as `salt-harp`."""
-    if rng.random() < 0.5:
+    """A word that no list has: a compound such as `salt-harp`, a splice, or strange letters."""
+    roll = rng.random()
+    if roll < 0.35:
         return rng.choice(w.STEMS) + rng.choice(["", "", "-", " "]) + rng.choice(w.WARES)
-    return "".join(rng.choice(w.SYLLABLES) for _ in range(rng.randint(2, 4)))
+    if roll < 0.7:
+        return _splice(rng)
+    if roll < 0.85:
+        return "".join(rng.choice(w.SYLLABLES) for _ in range(rng.randint(2, 4)))
+    return "".join(rng.choice(w.LETTERS) for _ in range(rng.randint(3, 11)))
+
+
+def _splice(rng: Random) -> str:
+    """The head of one word on the tail of another, as `lantist` of lantern and artist."""
+    first, second = (rng.choice(rng.choice(w.NOUNS)).split()[0] for _ in range(2))
+    return first[: rng.randint(2, 5)] + second[-rng.randint(2, 6) :]
 
 
 def thing_noun(rng: Random) -> str:

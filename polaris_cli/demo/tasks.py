@@ -13,6 +13,8 @@ from polaris_cli.demo import grammar as g
 from polaris_cli.demo.premises import Premise, article, sample_premise
 
 MOST_WORDS = 400
+# what a tool puts between a story and the episode it asks for: given, so never learned
+BREAK = "\n\n* * *\n\n"
 SYSTEM = [
     "You are a writer of stories.",
     "You write fiction of the length that is asked for.",
@@ -129,7 +131,7 @@ def episodes_task(rng: Random) -> Example:
     broken = rng.random() < 0.6 and len(row) > 1
     told = row[:-1] if broken else row
     share = round(asked * len(told) / len(row))
-    parts = [g.write_scenes(share, world, told, rng, used, closing=not broken)]
+    parts = [g.write_scenes(share, world, told, rng, used, closing=None if broken else True)]
     count = rng.randint(1, 3)
     for i in range(1, count + 1):
         if broken:
@@ -138,7 +140,7 @@ def episodes_task(rng: Random) -> Example:
             parts.append(g.write_episode(world, rng.randint(60, 150), rng, used))
     thinking = g.plan_text(asked, world, row) if rng.random() < 0.7 else None
     user = Turn("user", story_prompt(premise, asked, rng))
-    text = ("\n\n* * *\n\n" if broken else "\n\n").join(parts)
+    text = (BREAK if broken else "\n\n").join(parts)
     return Example("episodes", [user, Turn("assistant", text, thinking)], asked)
 
 
@@ -149,7 +151,7 @@ def _broken_episode(world: g.World, rng: Random, used: set[str], *, closing: boo
     if closing:
         row.append(g.ending_scene(world, rng, used))
     words = g.SCENE_WORDS * len(row)
-    return f"{opener}\n\n{g.write_scenes(words, world, row, rng, used, closing=closing)}"
+    return f"{opener}\n\n{g.write_scenes(words, world, row, rng, used, closing=closing or None)}"
 
 
 def plan_prompt(premise: str, words: int, chapters: int) -> str:

@@ -4,6 +4,7 @@ Trains the tokenizer and a small Qwen3.5 network on examples that `tasks.py` mak
 goes, and saves a folder that transformers loads. An interrupted run leaves a usable folder too.
 """
 
+import os
 import socket
 import time
 from collections.abc import Iterator
@@ -23,13 +24,15 @@ from transformers import GenerationConfig, Qwen3_5ForCausalLM, Qwen3_5TextConfig
 
 from polaris_cli.demo import MODEL_DIR
 from polaris_cli.demo import tokenizer as tok
-from polaris_cli.demo.tasks import Example, sample
+from polaris_cli.demo.tasks import BREAK, Example, sample
 
 VOCABULARY = 3072
 TOKENIZER_FILE = "tokenizer.json"
 LONGEST = 1100
 FARTHEST = 8000
 Z_WEIGHT = 0.02
+# glibc hands large blocks back after every step, and getting them anew can cost more than the step
+KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": "100000000000", "MALLOC_MMAP_THRESHOLD_": "100000000000"}
 
 
 @dataclass(frozen=True)
@@ -65,11 +68,20 @@ def encode(example: Example, tokenizer: Tokenizer) -> Row:
             head += f"\n{tok.THINK_END}\n\n"
         elif last:
             body = f"{turn.thinking}\n{tok.THINK_END}\n\n{body}"
-        for text, learned in ((head, False), (body, last), ("\n", False)):
+        told = [(text, last and text != BREAK) for text in _told(body)]
+        for text, learned in ((head, False), *told, ("\n", False)):
             pieces = tokenizer.encode(text).ids
             ids += pieces
             learn += [learned] * len(pieces)
     return Row(ids, learn)
+
+
+def _told(body: str) -> Iterator[str]:
+    """Parts of an answer, a scene break after each but the last."""
+    first, *others = body.split(BREAK)
+    yield first
+    for part in others:
+        yield from (BREAK, part)
 
 
 def rows(tokenizer: Tokenizer, rng: Random) -> Iterator[Row]:
@@ -337,6 +349,7 @@ def main(
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    os.environ.update(KEEP_MEMORY)
     start_processes(  # type: ignore[no-untyped-call]
         train, args=(plan, port), nprocs=processes
     )

@@ -98,6 +98,8 @@ EXTRA_NOUNS = _entries(
     wreck, zebra, winter, summer, loneliness, hope, revenge, memory, debt, promise, war,
     peace, luck, hunger, music"""
 )
+NOUNS = [TRADES, THINGS, PLACES, EXTRA_NOUNS]
+LETTERS = "aaabcdeeeefghiiijklmnnooooppqrrsssttuuvwxyz"
 STEMS = _entries(
     """salt, moth, wool, glass, copper, river, bone, star, paper, thorn, ash, honey, iron, frost,
     wind, cloud, chalk, coal, silk, tin, moss, reed, feather, amber, shadow, storm, pepper,

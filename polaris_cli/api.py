@@ -11,23 +11,35 @@ from collections.abc import Iterator
 
 from polaris_cli.engines import Engine, open_engine
 from polaris_cli.events import Event
-from polaris_cli.prepare import Prepared, budget_for, prepare
+from polaris_cli.longform import chapter_count, extended, in_chapters, outline_ask
+from polaris_cli.outline import Outline
+from polaris_cli.prepare import Prepared, budget_for, habits_of, prepare
 from polaris_cli.story import Story, begin, collect, write_story
 
 
-def start(prepared: Prepared, engine: Engine) -> tuple[Story, Iterator[Event]]:
+def start(
+    prepared: Prepared, engine: Engine, outline: Outline | None = None
+) -> tuple[Story, Iterator[Event]]:
     """Set a prepared request going on a loaded engine, with the exact token budget.
 
-    Returns the record of the story as it is begun, and the events that will fill it. Raises
+    `outline` is one made before, for a story in chapters. Returns the record of the story as it is begun, and the events that will fill it. Raises
     UsageError when prompt and words do not fit the model's context after all.
     """
-    request, messages = prepared.request, prepared.messages
+    request, messages, habits = prepared.request, prepared.messages, habits_of(prepared.entry)
+    if request.length == "chapters":
+        count = request.chapters or chapter_count(request.words, habits)
+        ask = (outline_ask(request, count),)
+        events = in_chapters(engine, request, count, habits=habits, outline=outline)
+        return begin(request, engine.info, ask), events
     prompt_tokens = engine.count_tokens(messages, request.sampling)
     budget = budget_for(
         request, messages, prepared.entry, context=engine.context, prompt_tokens=prompt_tokens
     )
-    events = write_story(engine, messages, request.sampling, budget.max_new_tokens)
-    return begin(request, engine.info, messages, prompt_tokens), events
+    begun = begin(request, engine.info, messages, prompt_tokens)
+    limits = (request.sampling, budget.max_new_tokens)
+    if request.length == "extend":
+        return begun, extended(engine, messages, *limits, words=request.words)
+    return begun, write_story(engine, messages, *limits)
 
 
 def stream(premise: str, *, engine: Engine | None = None, **settings: object) -> Iterator[Event]:

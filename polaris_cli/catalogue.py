@@ -42,7 +42,8 @@ class CatalogueEntry:
     shrinks (embeddings, lm_head and norms stay in bf16). `cache_bytes_per_token` is what the
     full-attention layers keep of every token in bf16, `state_bytes` what the linear-attention
     layers keep whatever the length. `context` is in tokens. `good_words` is the range of lengths
-    that the model writes well in one go. `quality` and `eqbench` are points of a judge,
+    that the model writes well in one go, `recall` how many earlier chapters it is given whole when
+    it writes in chapters (the others in a line each). `quality` and `eqbench` are points of a judge,
     `length_ratio` is words written / words asked, `slope` is quality points per length bucket.
     """
 
@@ -59,6 +60,7 @@ class CatalogueEntry:
     context: int
     tokens_per_word: float
     good_words: tuple[int, int]
+    recall: int = 1_000
     quality: ByStage = ByStage()
     eqbench: ByStage = ByStage()
     length_ratio: ByStage = ByStage()
@@ -192,6 +194,7 @@ DEMO = CatalogueEntry(
     context=32_768,
     tokens_per_word=1.35,
     good_words=(100, 400),
+    recall=0,
 )
 
 CATALOGUE: tuple[CatalogueEntry, ...] = (POLARIS, NO_HRI, BASE, BASE_27B, DEMO)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from polaris_cli.errors import PolarisError
+from polaris_cli.outline import Outline
 
 Kind = Literal["thinking", "story"]
 Reason = Literal["stop", "length", "loop", "interrupted", "error"]
@@ -46,16 +47,27 @@ class Finish:
 
     stop: the model ended by itself; length: a token limit was reached; loop: degenerate
     repetition; interrupted: the user or a signal stopped it; error: `error` says what happened.
-    `prompt_tokens` is the length of the prompt in tokens (0 when unknown).
+    `prompt_tokens` is the length of the prompt in tokens (0 when unknown), `extended` how often
+    the story was made to go on after an early end.
     """
 
     reason: Reason
     prompt_tokens: int = 0
     error: PolarisError | None = None
+    extended: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Outlined:
+    """The outline that the chapters to come follow; `note` says where it is not the model's."""
+
+    outline: Outline
+    note: str = ""
 
 
 RawEvent = Piece | Finish
-Event = Chunk | Finish
+AnswerEvent = Chunk | Finish
+Event = AnswerEvent | Outlined
 
 
 @contextmanager

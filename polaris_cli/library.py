@@ -22,7 +22,7 @@ import platformdirs
 
 from polaris_cli.database import atomic, connect, empty, worded
 from polaris_cli.errors import LibraryError, UsageError
-from polaris_cli.events import Chunk, Event, Finish
+from polaris_cli.events import Chunk, Event, Finish, Outlined
 from polaris_cli.story import Story, collect
 from polaris_cli.words import ratio
 
@@ -170,8 +170,7 @@ class Library:
                     yield db
                 return
             db = self._open(self.path)
-            # Neither a full disk nor one odd record may hide the stories.
-            with suppress(sqlite3.OperationalError, LibraryError):
+            with suppress(sqlite3.OperationalError):  # a full disk must not hide the stories
                 _settle(db)
             yield db
 
@@ -197,7 +196,7 @@ def record(
                 finish = event
             else:
                 saver = saver or _Saver(library, begun, warn)
-                saver.add(event)
+                saver.take(event)
             yield event
     finally:
         if saver:
@@ -222,6 +221,14 @@ class _Saver:
         self._trouble: str | None = None
         self._told = False
         self._thread = threading.Thread(target=self._run, name="library", daemon=True)
+
+    def take(self, event: Chunk | Outlined) -> None:
+        """Take what the stream brought."""
+        if isinstance(event, Outlined):
+            self._begun = replace(self._begun, outline=event.outline)
+            self._started = False  # so that the row is written anew
+        else:
+            self.add(event)
 
     def add(self, chunk: Chunk) -> None:
         """Take a chunk; a line break has everything saved at once, else it happens in time."""
@@ -299,8 +306,9 @@ def _settle(db: sqlite3.Connection) -> None:
         return
     with atomic(db):
         for id, host, pid, seen in db.execute(running, [WRITING]).fetchall():
-            story = _gathered(db, _load(db, id), Finish("interrupted"))
-            _put(db, story, WRITING if _alive(host, pid, seen) else KILLED)
+            with suppress(LibraryError):  # nor may one odd record
+                story = _gathered(db, _load(db, id), Finish("interrupted"))
+                _put(db, story, WRITING if _alive(host, pid, seen) else KILLED)
 
 
 def _alive(host: str, pid: int, seen: float) -> bool:
@@ -364,8 +372,9 @@ def _chunks(db: sqlite3.Connection, id: str) -> Iterator[Chunk]:
 
 
 def _merged(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
-    """Neighbours of the same kind in one chunk."""
-    for kind, group in groupby(chunks, key=lambda chunk: chunk.kind):
+    """Neighbours of the same kind in one chunk, but text that no model wrote (headings, scene
+    breaks) apart: there a story is taken up again."""
+    for (kind, _), group in groupby(chunks, key=lambda chunk: (chunk.kind, bool(chunk.ids))):
         run = list(group)
         text = "".join(chunk.text for chunk in run)
         ids = tuple(chain.from_iterable(chunk.ids for chunk in run))

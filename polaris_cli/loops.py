@@ -28,7 +28,7 @@ import re
 from collections import Counter, deque
 from collections.abc import Iterator
 
-from polaris_cli.events import Chunk, Event, Finish, Kind, closing
+from polaris_cli.events import AnswerEvent, Chunk, Finish, Kind, closing
 from polaris_cli.words import CJK
 
 COPIED = 240
@@ -44,7 +44,7 @@ _DIGITS = re.compile(r"\d+")
 _Gram = tuple[str, ...]
 
 
-def guard(events: Iterator[Event]) -> Iterator[Event]:
+def guard(events: Iterator[AnswerEvent]) -> Iterator[AnswerEvent]:
     """Pass `events` on until thinking or story degenerates, then end with `Finish("loop")`.
 
     All text up to there is passed on, the repeated part included. Closing the generator closes

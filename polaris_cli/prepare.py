@@ -13,9 +13,10 @@ from polaris_cli.cache import ModelRef
 from polaris_cli.catalogue import CatalogueEntry
 from polaris_cli.engines import Message
 from polaris_cli.hub import resolve
+from polaris_cli.longform import Habits
 from polaris_cli.presets import load_preset
 from polaris_cli.prompts import length_in, messages_for
-from polaris_cli.request import StoryRequest
+from polaris_cli.request import Length, StoryRequest
 from polaris_cli.settings import Setting, build_request, gather, merge
 
 UNKNOWN_CONTEXT = 262_144  # until the model is loaded and tells its own
@@ -50,17 +51,35 @@ class Prepared:
 def prepare(premise: str, options: Mapping[str, object]) -> Prepared:
     """Settle a request from a premise and the command's options (None: not given).
 
-    `auto` is settled here: the request then names the model that it stands for. Raises UsageError
+    `auto` is settled here: the request then names the model and the way that it stands for. Raises UsageError
     for anything that cannot be right, ModelUnavailable for a model that nobody knows.
     """
     settings = settings_for(premise, options)
     asked = build_request(premise, settings)
     reference = resolve(asked.model, asked.revision)
-    request = replace(asked, model=reference.name if asked.model == "auto" else asked.model)
+    request = replace(
+        asked,
+        model=reference.name if asked.model == "auto" else asked.model,
+        length=_settled(asked, habits_of(reference.entry)),
+    )
     messages = messages_for(request)
     budget = budget_for(request, messages, reference.entry)
     notes = (*filter(None, [reference.note]), *advice(request, reference.entry, budget))
     return Prepared(request, settings, messages, reference, budget, notes)
+
+
+def habits_of(entry: CatalogueEntry | None) -> Habits:
+    """A model's way with length, as far as the catalogue knows it."""
+    if entry is None:
+        return Habits()
+    return Habits(entry.good_words[1], entry.tokens_per_word, entry.recall)
+
+
+def _settled(request: StoryRequest, habits: Habits) -> Length:
+    """`auto` means a single pass inside the range that the model writes well, else chapters."""
+    if request.length != "auto":
+        return request.length
+    return "single" if request.words <= habits.most_words else "chapters"
 
 
 def settings_for(premise: str, options: Mapping[str, object]) -> dict[str, Setting]:

@@ -49,6 +49,28 @@ def messages_for(request: StoryRequest) -> tuple[Message, ...]:
     return (Message("user", _worded(request, premise.rstrip(". "))),)
 
 
+def outline_prompt(premise: str, words: int, chapters: int) -> str:
+    """The request for the outline of a story in chapters.
+
+    The demo model was trained on exactly these lines; larger models follow them as they stand.
+    """
+    return (
+        f"Plan a {words}-word story about {premise.strip().rstrip('. ')} in {chapters} chapters.\n\n"
+        "Answer with these lines and nothing else:\n"
+        "Title: the title of the story\n"
+        "Cast: the people in it\n"
+        f"1. Title of the chapter | {round(words / chapters)} words | what happens in it"
+    )
+
+
+def chapter_prompt(number: int, count: int, title: str, words: int, summary: str) -> str:
+    """The request for chapter `number` of `count`."""
+    return (
+        f'Write chapter {number} of {count}, "{title}", as part of the story. '
+        f"It should be approximately {words} words long.\n\nIn this chapter: {summary}"
+    )
+
+
 def _worded(request: StoryRequest, premise: str) -> str:
     form = FORM_NAMES[request.form]
     text = request.template.format(premise=premise, words=request.words, form=form)

@@ -13,11 +13,13 @@ from polaris_cli.errors import UsageError
 
 Form = Literal["story", "flash", "scene", "essay", "review", "podcast"]
 Quantize = Literal["auto", "none", "8bit", "4bit"]
-EngineName = Literal["local", "gguf", "endpoint", "vllm"]
+EngineName = Literal["local"]
+Length = Literal["auto", "single", "extend", "chapters"]
 
 FORMS: tuple[str, ...] = get_args(Form)
 QUANTIZE: tuple[str, ...] = get_args(Quantize)
 ENGINES: tuple[str, ...] = get_args(EngineName)
+LENGTHS: tuple[str, ...] = get_args(Length)
 
 MAX_WORDS = 200_000  # beyond the context of every known model
 
@@ -73,7 +75,9 @@ class StoryRequest:
     """Everything asked for: what about, how long (in `wc -w` words), by which model and how.
 
     `template` is the prompt wording of the preset, with {premise}, {words} and {form} as fields.
-    `band` holds the ratios (written / asked) that count as on target.
+    `length` says how the words are reached: in a single pass, by going on after an early end
+    (extend), in chapters, or by whichever suits the length (auto); `chapters` is their number,
+    None for one that suits, and `headings` whether they are named in the text. `band` holds the ratios (written / asked) that count as on target.
     """
 
     premise: str
@@ -88,6 +92,9 @@ class StoryRequest:
     device: str = "auto"
     engine: EngineName = "local"
     base_url: str | None = None
+    length: Length = "single"
+    chapters: int | None = None
+    headings: bool = True
     band: tuple[float, float] = (0.90, 1.10)
 
     def __post_init__(self) -> None:
@@ -101,16 +108,19 @@ class StoryRequest:
         _one_of("form", self.form, FORMS)
         _one_of("quantize", self.quantize, QUANTIZE)
         _one_of("engine", self.engine, ENGINES)
+        _one_of("length", self.length, LENGTHS)
+        if self.chapters is not None:
+            _in_range("chapters", self.chapters, 2, 200)
         low, high = self.band
         if not 0 < low <= 1 <= high or not math.isfinite(high):
             raise UsageError(
                 f"The band {low:g}-{high:g} does not hold the ratio 1.",
                 hint="Give it as LOW-HIGH around 1, for instance --band 0.9-1.1",
             )
-        if self.base_url and self.engine != "endpoint":
+        if self.base_url:
             raise UsageError(
-                "--base-url needs the engine that talks to a server.",
-                hint=f"Add --engine endpoint, or leave --base-url {self.base_url} away.",
+                "--base-url needs an engine that talks to a server; the local engine does not.",
+                hint=f"Leave --base-url {self.base_url} away.",
             )
 
 

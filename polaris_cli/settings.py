@@ -17,7 +17,7 @@ from typing import Any
 import platformdirs
 
 from polaris_cli.errors import UsageError
-from polaris_cli.request import ENGINES, FORMS, QUANTIZE, Sampling, StoryRequest
+from polaris_cli.request import ENGINES, FORMS, LENGTHS, QUANTIZE, Sampling, StoryRequest
 
 TRUE, FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 
@@ -68,6 +68,11 @@ def _integer(value: object) -> int:
     return int(str(value).strip())
 
 
+def _chapters(value: object) -> int | None:
+    """A number of chapters; "auto" leaves it to the length."""
+    return None if value == "auto" else _integer(value)
+
+
 def _number(value: object) -> float:
     if isinstance(value, bool):
         raise ValueError(value)
@@ -110,6 +115,9 @@ SETTINGS: dict[str, Kind] = {
     "words": Kind(parse_words, "a number such as 3000, 3k or 2.5k"),
     "form": Kind(_choice(FORMS), f"one of {', '.join(FORMS)}"),
     "template": Kind(_template, "text with {premise} and {words}, and {form} if you like"),
+    "length": Kind(_choice(LENGTHS), f"one of {', '.join(LENGTHS)}"),
+    "chapters": Kind(_chapters, "a number of chapters, or auto"),
+    "headings": Kind(_flag, "true or false"),
     "temperature": Kind(_number, "a number from 0 to 5"),
     "top_p": Kind(_number, "a number above 0, to 1"),
     "top_k": Kind(_integer, "a whole number, 0 for no limit"),
@@ -207,6 +215,8 @@ def build_request(premise: str, settings: Mapping[str, Setting]) -> StoryRequest
     """
     values = {name: setting.value for name, setting in settings.items()}
     values.setdefault("seed", secrets.randbelow(2**32))
+    if "chapters" in values:  # to speak of chapters is to ask for them
+        values["length"] = "chapters"
     if "think" in values:
         values["thinking"] = values["think"]
     sampling = Sampling(**dict(_chosen(values, Sampling)))

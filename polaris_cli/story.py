@@ -6,17 +6,18 @@ how it is shown (terminal) or kept (library).
 
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Self
 
 from polaris_cli import __version__
-from polaris_cli.engines import Engine, Message, ModelInfo
+from polaris_cli.engines import Engine, MayEnd, Message, ModelInfo, always
 from polaris_cli.errors import DEBUG_HINT, PolarisError
-from polaris_cli.events import Chunk, Event, Finish, Reason
+from polaris_cli.events import Chunk, Event, Finish, Outlined, Reason
 from polaris_cli.loops import guard
+from polaris_cli.outline import Outline
 from polaris_cli.request import Sampling, StoryRequest
 from polaris_cli.thinking import split_thinking
 from polaris_cli.words import count_words, length_score, paper_words, ratio
@@ -52,7 +53,8 @@ class Story:
     """One story with everything that is recorded of it; the text is empty until it is written.
 
     `requested` is the words asked for as `wc -w` counts them, `created` an ISO 8601 time in UTC,
-    `prompt` the user's turn as the model saw it.
+    `prompt` the user's turn as the model saw it. `length`, `headings` and `outline` say how the
+    length was reached (see `StoryRequest`), `extended` how often the story was made to go on.
     """
 
     id: str
@@ -67,6 +69,10 @@ class Story:
     text: str = ""
     thinking: str = ""
     finish: Reason = "interrupted"
+    length: str = "single"
+    headings: bool = True
+    extended: int = 0
+    outline: Outline | None = None
     tokens: Tokens = field(default_factory=Tokens)
     timing: Timing = field(default_factory=Timing)
     versions: dict[str, str] = field(default_factory=lambda: dict(_versions()))
@@ -83,8 +89,9 @@ class Story:
 
     @property
     def title(self) -> str:
-        """The story's own title where its first line is one, else the premise, shortened."""
-        return _own_title(self.text) or _shortened(self.premise)
+        """The title of the outline or of the story's first line, else the premise, shortened."""
+        planned = self.outline.title if self.outline else _own_title(self.text)
+        return planned or _shortened(self.premise)
 
     def as_dict(self) -> dict[str, Any]:
         """The record as JSON types, in the schema `polaris.story/1`."""
@@ -100,6 +107,12 @@ class Story:
             "thinking": self.thinking,
             "words": self._words(),
             "finish": self.finish,
+            "length": {
+                "mode": self.length,
+                "headings": self.headings,
+                "extended": self.extended,
+            },
+            "outline": self.outline and self.outline.as_dict(),
             "model": asdict(self.model),
             "sampling": sampling,
             "preset": self.preset,
@@ -125,6 +138,10 @@ class Story:
             text=record["story"],
             thinking=record["thinking"],
             finish=record["finish"],
+            length=record["length"]["mode"],
+            headings=record["length"]["headings"],
+            extended=record["length"]["extended"],
+            outline=record["outline"] and Outline.from_dict(record["outline"]),
             tokens=Tokens(**record["tokens"]),
             timing=Timing(**record["timing"]),
             versions=record["versions"],
@@ -156,19 +173,29 @@ def begin(
         sampling=request.sampling,
         preset=request.preset,
         prompt=messages[-1].content,
+        length=request.length,
+        headings=request.headings,
         tokens=Tokens(prompt=prompt_tokens),
     )
 
 
 def write_story(
-    engine: Engine, messages: tuple[Message, ...], sampling: Sampling, max_new_tokens: int
+    engine: Engine,
+    messages: tuple[Message, ...],
+    sampling: Sampling,
+    max_new_tokens: int,
+    *,
+    after: Sequence[int] = (),
+    may_end: MayEnd = always,
 ) -> Iterator[Event]:
-    """Stream one story: thinking and story text as they come, then one `Finish`.
+    """Stream one answer: thinking and story text as they come, then one `Finish`.
 
-    `max_new_tokens` limits thinking and story together. Closing the generator stops the engine.
-    An engine that fails in the middle ends the stream with its error, so that the text is kept.
+    `max_new_tokens` limits thinking and story together. `after` are the tokens of an earlier run,
+    whose text comes first; while `may_end` says no, the answer goes on. Closing the generator
+    stops the engine. An engine that fails in the middle ends the stream with its error, so that
+    the text is kept.
     """
-    raw = engine.stream(messages, sampling, max_new_tokens)
+    raw = engine.stream(messages, sampling, max_new_tokens, after=after, may_end=may_end)
     try:
         yield from guard(split_thinking(raw, opened=engine.opens_thinking(sampling)))
     except PolarisError as error:
@@ -195,15 +222,19 @@ def collect_with_finish(
     tally = _Tally()
     finish = Finish("interrupted")
     for event in events:
-        if isinstance(event, Finish):
-            finish = event
-        else:
-            tally.add(event)
+        match event:
+            case Finish():
+                finish = event
+            case Outlined():
+                begun = replace(begun, outline=event.outline)
+            case Chunk():
+                tally.add(event)
     story = replace(
         begun,
         text="".join(tally.texts["story"]).rstrip(),
         thinking="".join(tally.texts["thinking"]).strip(),
         finish=finish.reason,
+        extended=finish.extended,
         tokens=Tokens(
             prompt=finish.prompt_tokens or begun.tokens.prompt,
             thinking=tally.tokens["thinking"],

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from polaris_cli.errors import PolarisError
-from polaris_cli.events import Chunk, Event, Kind, Reason
+from polaris_cli.events import Chunk, Event, Kind, Outlined, Reason
 from polaris_cli.live import (
     Region,
     Trim,
@@ -74,6 +74,9 @@ def show(
             if isinstance(event, Chunk):
                 _write(event, writers)
                 progress(event)
+            elif isinstance(event, Outlined):
+                if not quiet:
+                    _print_outline(event, err)
             else:
                 shown.close()
             yield event
@@ -250,6 +253,13 @@ def warn(text: str, err: TextIO) -> None:
 def note(text: str, err: TextIO) -> None:
     """One line worth knowing."""
     _print(Text.assemble("polaris: ", ("note: ", "cyan"), _one_line(text)), err)
+
+
+def _print_outline(outlined: Outlined, err: TextIO) -> None:
+    if outlined.note:
+        note(outlined.note, err)
+    for line in outlined.outline.as_lines().splitlines():
+        _print(Text(_one_line(line), "dim"), err)
 
 
 def _one_line(text: str) -> str:

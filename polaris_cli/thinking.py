@@ -26,7 +26,7 @@ from collections.abc import Generator, Iterator
 from itertools import chain
 from typing import Literal
 
-from polaris_cli.events import Chunk, Event, Finish, Kind, Piece, RawEvent, closing
+from polaris_cli.events import AnswerEvent, Chunk, Finish, Kind, Piece, RawEvent, closing
 
 OPEN, CLOSE = "<think>", "</think>"
 
@@ -43,7 +43,7 @@ _State = Literal[
 _Said = Iterator[tuple[Kind, str]]
 
 
-def split_thinking(events: Iterator[RawEvent], *, opened: bool | None) -> Iterator[Event]:
+def split_thinking(events: Iterator[RawEvent], *, opened: bool | None) -> Iterator[AnswerEvent]:
     """Label the text of `events` as thinking or story, and pass the `Finish` on as the last event.
 
     `opened` says whether the prompt has opened the thinking; None (unknown) holds unlabelled text

@@ -14,6 +14,7 @@ PACKAGE = Path(polaris_cli.__file__).parent
 # A module may import those of its own layer and of the layers above it in this list.
 LAYERS = [
     {"errors", "words"},
+    {"outline"},
     {"events", "database", "files"},
     {"request", "catalogue", "engines", "settings"},
     {"thinking", "loops", "prompts", "presets", "budget", "devices"},
@@ -22,7 +23,9 @@ LAYERS = [
     {"hub_errors"},
     {"hub", "download"},
     {"engines.*"},
-    {"story", "interrupt", "prepare", "doctor"},
+    {"story", "interrupt", "doctor"},
+    {"longform"},
+    {"prepare"},
     {"api", "markup", "docx", "pages", "library", "live", "progress"},
     {"export", "terminal"},
     {"commands"},

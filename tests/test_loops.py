@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polaris_cli import loops
-from polaris_cli.events import Chunk, Event, Finish, Kind
+from polaris_cli.events import Chunk, Finish, Kind
 from polaris_cli.loops import guard
 from polaris_cli.words import count_words
 
 STOP = Finish("stop", prompt_tokens=3)
 
 
-def chunks(text: str, kind: Kind = "story", size: int = 5) -> Iterator[Event]:
+def chunks(text: str, kind: Kind = "story", size: int = 5) -> Iterator[Chunk | Finish]:
     for start in range(0, len(text), size):
         yield Chunk(kind, text[start : start + size], 1)
     yield STOP
@@ -334,7 +334,7 @@ def test_two_rounds_of_a_passage_are_no_loop_yet() -> None:
 
 def test_thinking_and_story_do_not_add_up() -> None:
     half = "the " * 150
-    events: list[Event] = [Chunk("thinking", half, 150), Chunk("story", half, 150), STOP]
+    events: list[Chunk | Finish] = [Chunk("thinking", half, 150), Chunk("story", half, 150), STOP]
     assert list(guard(iter(events))) == events
 
 
@@ -347,7 +347,7 @@ def test_a_story_may_copy_its_draft() -> None:
 
 @pytest.mark.parametrize("tokens", [0, 1, 50])
 def test_tokens_that_make_no_text_end_it(tokens: int) -> None:
-    empty: Iterator[Event] = iter([Chunk("thinking", "", tokens)] * 2000)
+    empty: Iterator[Chunk | Finish] = iter([Chunk("thinking", "", tokens)] * 2000)
     *passed, finish = guard(empty)
     assert finish == Finish("loop")
     assert len(passed) == loops.SILENT // max(1, tokens)
@@ -355,7 +355,7 @@ def test_tokens_that_make_no_text_end_it(tokens: int) -> None:
 
 def test_text_between_resets_the_count_of_silent_tokens() -> None:
     events = [Chunk("story", text, 1) for text in long_story(5).split()]
-    spaced: list[Event] = [e for c in events for e in (c, *[Chunk("story", "", 1)] * 900)]
+    spaced: list[Chunk | Finish] = [e for c in events for e in (c, *[Chunk("story", "", 1)] * 900)]
     assert list(guard(iter([*spaced, STOP])))[-1] is STOP
 
 
@@ -375,7 +375,11 @@ def test_the_place_where_it_ends_does_not_depend_on_the_cut(data: st.DataObject,
 
 def test_events_pass_through_as_they_are_and_the_finish_comes_last() -> None:
     error = Finish("error")
-    events: list[Event] = [Chunk("thinking", "a", 1, (1,)), Chunk("story", "b", 2, (2, 3)), error]
+    events: list[Chunk | Finish] = [
+        Chunk("thinking", "a", 1, (1,)),
+        Chunk("story", "b", 2, (2, 3)),
+        error,
+    ]
     assert list(guard(iter([*events, Chunk("story", "never")]))) == events
     assert list(guard(iter(events[:2]))) == events[:2]
 
@@ -383,7 +387,7 @@ def test_events_pass_through_as_they_are_and_the_finish_comes_last() -> None:
 def test_the_source_is_closed_when_it_loops_and_when_the_guard_is_closed() -> None:
     closed: list[str] = []
 
-    def source(name: str) -> Iterator[Event]:
+    def source(name: str) -> Iterator[Chunk | Finish]:
         try:
             while True:
                 yield Chunk("story", "the ", 1)

@@ -1,0 +1,163 @@
+"""The outline of a story in chapters: reading it from a model's answer or a file, and its shares.
+
+An outline is a title, the cast, and for each chapter a title, a share of the words and what
+happens in it. Knows text and TOML; asking a model for an outline is `longform`'s matter.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+from polaris_cli.errors import UsageError
+
+_CHAPTER = re.compile(r"^\W*(?:chapter\s+)?(\d{1,3})\s*[.):]\s*(.+)$", re.I)
+_FIELD = re.compile(r"^\W*(title|cast|characters)\W*:\s*\**\s*(.+)$", re.I)
+_WORDS = re.compile(r"^~?\(?\s*(?:about\s+|approximately\s+)?(\d[\d,]*)\s*(?:words?)?\s*\)?$", re.I)
+_BARS = re.compile(r"\s*(?:\||\s[–—-]\s)\s*")  # noqa: RUF001
+
+
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """One chapter: its title, the words it is to have, and what happens in it."""
+
+    title: str
+    words: int
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """The plan of a story in chapters."""
+
+    title: str
+    cast: str
+    chapters: tuple[Chapter, ...]
+
+    def shared(self, words: int) -> Self:
+        """The same outline with its shares scaled so that together they are `words`."""
+        total = sum(chapter.words for chapter in self.chapters)
+        scaled = [max(1, round(words * chapter.words / total)) for chapter in self.chapters]
+        scaled[-1] = max(1, scaled[-1] + words - sum(scaled))
+        pairs = zip(self.chapters, scaled, strict=True)
+        return replace(self, chapters=tuple(replace(ch, words=n) for ch, n in pairs))
+
+    def as_lines(self) -> str:
+        """The outline in the lines that models are asked for."""
+        lines = [f"Title: {self.title}", f"Cast: {self.cast}"]
+        lines += [
+            f"{number}. {chapter.title} | {chapter.words} words | {chapter.summary}"
+            for number, chapter in enumerate(self.chapters, 1)
+        ]
+        return "\n".join(lines)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The outline as JSON types."""
+        return {**asdict(self), "chapters": [asdict(chapter) for chapter in self.chapters]}
+
+    @classmethod
+    def from_dict(cls, record: dict[str, Any]) -> Self:
+        """The outline of `as_dict`. Raises KeyError or TypeError for anything else."""
+        chapters = tuple(Chapter(**chapter) for chapter in record["chapters"])
+        return cls(record["title"], record["cast"], chapters)
+
+    def as_toml(self) -> str:
+        """The outline as a file that a person can edit and `--plan` reads."""
+        return "\n".join([*_toml_lines(self), ""])
+
+
+def parse_outline(answer: str, words: int) -> Outline | None:
+    """The outline in a model's answer, its shares scaled to `words`; None if it holds none.
+
+    Mends what can be mended: bullets and bold type, missing shares, missing cast, any dash for
+    the bar. At least two chapters make an outline.
+    """
+    fields: dict[str, str] = {}
+    chapters: list[Chapter] = []
+    for line in answer.splitlines():
+        if match := _FIELD.match(line):
+            fields.setdefault(match[1].lower(), _clean(match[2]))
+        elif (match := _CHAPTER.match(line)) and (chapter := _chapter(match[2])):
+            chapters.append(chapter)
+    if len(chapters) < 2:
+        return None
+    cast = fields.get("cast") or fields.get("characters") or ""
+    title = fields.get("title") or chapters[0].title
+    return Outline(title, cast, tuple(_with_shares(chapters))).shared(words)
+
+
+def even_outline(premise: str, words: int, count: int) -> Outline:
+    """A plain outline of `count` equal chapters, for models that cannot make one."""
+    parts = [
+        Chapter(f"Chapter {number}", words // count, _part(number, count))
+        for number in range(1, count + 1)
+    ]
+    return Outline(premise[:1].upper() + premise[1:], "", tuple(parts)).shared(words)
+
+
+def read_outline(path: Path, words: int) -> Outline:
+    """The outline of a TOML file, its shares scaled to `words`. Raises UsageError for a bad one."""
+    try:
+        raw = tomllib.loads(path.read_text("utf-8"))
+        chapters = tuple(
+            Chapter(str(row["title"]), int(row.get("words", 1)), str(row.get("summary", "")))
+            for row in raw["chapter"]
+        )
+        if not chapters or min(chapter.words for chapter in chapters) < 1:
+            raise ValueError("every chapter needs a positive number of words")
+        return Outline(str(raw.get("title", "")), str(raw.get("cast", "")), chapters).shared(words)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise UsageError(
+            f"{path} is no plan of chapters: {error}.",
+            hint="See one: polaris write PREMISE --chapters 4 --plan-only -o plan.toml",
+        ) from error
+
+
+def _chapter(text: str) -> Chapter | None:
+    """A chapter from "Title | 300 words | what happens", with any column but the first missing."""
+    columns = [_clean(column) for column in _BARS.split(text) if column.strip()]
+    if not columns or not columns[0]:
+        return None
+    words = next((_WORDS.match(column) for column in columns[1:] if _WORDS.match(column)), None)
+    rest = [column for column in columns[1:] if not _WORDS.match(column)]
+    number = int(words[1].replace(",", "")) if words else 0
+    return Chapter(columns[0], number, " - ".join(rest) or columns[0])
+
+
+def _with_shares(chapters: list[Chapter]) -> Iterator[Chapter]:
+    """Chapters without a share get the mean of the others'."""
+    known = [chapter.words for chapter in chapters if chapter.words]
+    mean = round(sum(known) / len(known)) if known else 1
+    return (replace(chapter, words=chapter.words or mean) for chapter in chapters)
+
+
+def _clean(text: str) -> str:
+    return text.strip().strip('*_"“”').strip()
+
+
+def _part(number: int, count: int) -> str:
+    if number == 1:
+        return "the story begins"
+    return "the story comes to its end" if number == count else "the story goes on"
+
+
+def _toml_lines(outline: Outline) -> Iterator[str]:
+    yield "# The plan of a story: edit it, then write it with  polaris write PREMISE --plan FILE"
+    yield f"title = {_quoted(outline.title)}"
+    yield f"cast = {_quoted(outline.cast)}"
+    for chapter in outline.chapters:
+        yield "\n[[chapter]]"
+        yield f"title = {_quoted(chapter.title)}"
+        yield f"words = {chapter.words}"
+        yield f"summary = {_quoted(chapter.summary)}"
+
+
+def _quoted(text: str) -> str:
+    """A TOML basic string: quotes, backslashes and control characters escaped."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    safe = (c if c >= " " and c != "\x7f" else f"\\u{ord(c):04x}" for c in escaped)
+    return f'"{"".join(safe)}"'

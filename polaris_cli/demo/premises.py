@@ -36,11 +36,13 @@ class Premise:
 def invented(rng: Random) -> str:
     """A word that no list has: a compound such as `salt-harp`, a splice, or strange letters."""
     roll = rng.random()
-    if roll < 0.35:
+    if roll < 0.3:
         return rng.choice(w.STEMS) + rng.choice(["", "", "-", " "]) + rng.choice(w.WARES)
-    if roll < 0.7:
+    if roll < 0.6:
         return _splice(rng)
-    if roll < 0.85:
+    if roll < 0.8:
+        return "".join(rng.choice(w.GROUPS) for _ in range(rng.randint(1, 3)))
+    if roll < 0.9:
         return "".join(rng.choice(w.SYLLABLES) for _ in range(rng.randint(2, 4)))
     return "".join(rng.choice(w.LETTERS) for _ in range(rng.randint(3, 11)))
 
@@ -54,19 +56,19 @@ def _splice(rng: Random) -> str:
 def thing_noun(rng: Random) -> str:
     """A thing, as a bare noun: from the lists, or invented so that it can only be copied."""
     roll = rng.random()
-    if roll < 0.35:
+    if roll < 0.3:
         return rng.choice(w.THINGS)
-    if roll < 0.5:
-        return rng.choice(w.EXTRA_NOUNS)
-    return rng.choice(w.ODD_WORDS) if roll < 0.54 else invented(rng)
+    if roll < 0.62:
+        return rng.choice(w.EXTRA_NOUNS if roll < 0.4 else w.RARE_NOUNS)
+    return rng.choice(w.ODD_WORDS) if roll < 0.65 else invented(rng)
 
 
 def role_noun(rng: Random) -> str:
     """A trade or kind of person, from the lists or invented."""
     roll = rng.random()
-    if roll < 0.45:
-        return rng.choice(w.TRADES)
-    if roll < 0.75:
+    if roll < 0.55:
+        return rng.choice(w.TRADES if roll < 0.3 else w.RARE_NOUNS)
+    if roll < 0.7:
         return rng.choice(w.STEMS) + rng.choice(["", "", "-", " "]) + rng.choice(w.MAKERS)
     ending = rng.choice(["er", "or", "ist", "ian", "eer", "man", "ess", "oid", ""])
     return invented(rng) + ending if roll < 0.95 else rng.choice(w.EXTRA_NOUNS)

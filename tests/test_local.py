@@ -49,7 +49,7 @@ def texts(engine: LocalEngine, sampling: Sampling = GREEDY, limit: int = 40) -> 
 def test_what_the_engine_says_of_itself(demo: LocalEngine) -> None:
     info = demo.info
     assert (info.name, info.id, info.engine) == ("demo", "built in", "local")
-    assert (info.quantization, info.dtype) == ("none", "bfloat16")
+    assert (info.quantization, info.dtype) == ("none", "float32")
     assert (
         demo.context
         == json.loads((MODEL_DIR / "config.json").read_text())["max_position_embeddings"]

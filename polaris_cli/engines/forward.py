@@ -12,19 +12,22 @@ import torch
 import transformers
 
 PREFILL_CHUNK = 2048  # prompt tokens a forward pass: bounds the memory of long prompts
+ALONE = 64_000_000  # bytes of weights below which a second thread costs more than it does
 
 
 class Forward:
     """A model's forward pass with the cache of one sequence, which goes when this object goes.
 
     Takes tokens, returns the logits of what follows them, one row in float32. The mode without
-    gradients is entered for each pass: around a generator's `yield` it would leak to the caller.
+    gradients and the number of threads are set for each pass: around a generator's `yield` they
+    would leak to the caller.
     """
 
     def __init__(self, model: Any) -> None:
         self._model = model
         self._cache: Any = None  # the model makes the kind that it needs
         self._device = model.get_input_embeddings().weight.device
+        self._threads = _threads(model, self._device)
         keeps = "logits_to_keep" in inspect.signature(model.forward).parameters
         self._options = {"logits_to_keep": 1} if keeps else {}
 
@@ -40,8 +43,16 @@ class Forward:
         """Take one token more."""
         return self._advance(token.view(1, 1))
 
-    @torch.inference_mode()
     def _advance(self, ids: torch.Tensor) -> torch.Tensor:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(self._threads)
+        try:
+            return self._computed(ids)
+        finally:
+            torch.set_num_threads(threads)
+
+    @torch.inference_mode()
+    def _computed(self, ids: torch.Tensor) -> torch.Tensor:
         output = self._model(
             input_ids=ids.to(self._device),
             past_key_values=self._cache,
@@ -52,6 +63,12 @@ class Forward:
         self._cache = output.past_key_values
         logits: torch.Tensor = output.logits[0, -1].float()
         return logits
+
+
+def _threads(model: Any, device: torch.device) -> int:
+    """How many threads compute a step: a small one is over before all of them have met."""
+    small = sum(weight.nbytes for weight in model.parameters()) < ALONE
+    return 1 if small and device.type == "cpu" else torch.get_num_threads()
 
 
 def _continues(model: Any) -> bool:

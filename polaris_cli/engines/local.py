@@ -25,6 +25,7 @@ from polaris_cli.devices import Device, size_text
 from polaris_cli.engines import MayEnd, Message, ModelInfo, always
 from polaris_cli.engines.chat import Chat
 from polaris_cli.engines.decode import context_length, decode, stop_ids
+from polaris_cli.engines.fast_cpu import quicken
 from polaris_cli.errors import ModelUnavailable, OutOfMemory, PolarisError
 from polaris_cli.events import RawEvent
 from polaris_cli.hub_errors import corrupt, not_for_text
@@ -32,6 +33,7 @@ from polaris_cli.memory import Plan, Precision
 from polaris_cli.request import Quantize, Sampling
 
 DTYPE = torch.bfloat16
+TINY = 100_000_000  # bytes of weights below which a processor computes faster in float32
 SMALL = 64  # rows or columns below which a matrix is not quantized
 
 
@@ -104,6 +106,8 @@ def load(
     plan = _plan(reference, folder, config, chosen, quantize, context_tokens)
     tokenizer = load_tokenizer(reference, folder)
     weights = load_weights(reference, folder, plan, on_progress)
+    if chosen.kind == "cpu":
+        quicken(weights)
     info = model_info(reference, folder, config, plan)
     return LocalEngine(weights, tokenizer, info, time.monotonic() - start)
 
@@ -158,7 +162,7 @@ def load_weights(
         with _quiet(on_progress):
             model, found = AutoModelForCausalLM.from_pretrained(
                 folder,
-                dtype=DTYPE,
+                dtype=number_format(plan),
                 device_map={"": plan.device.id},
                 quantization_config=quantization(plan.quantize, folder),
                 local_files_only=True,
@@ -173,6 +177,16 @@ def load_weights(
         # transformers would fill them with random numbers, and the text would be noise.
         raise corrupt(reference, f"{len(found['missing_keys'])} weights are missing")
     return model.eval()
+
+
+def number_format(plan: Plan) -> torch.dtype:
+    """What the model computes in: bf16, but float32 for a tiny model on a processor.
+
+    There the format costs no time, and rounding can turn no token into another when a story is
+    taken up again.
+    """
+    tiny = plan.device.kind == "cpu" and plan.memory.weights < TINY and plan.quantize == "none"
+    return torch.float32 if tiny else DTYPE
 
 
 def quantization(precision: Precision, folder: Path) -> BitsAndBytesConfig | None:
@@ -222,7 +236,7 @@ def model_info(
         revision=folder.name if folder.parent.name == "snapshots" else reference.revision,
         engine="local",
         quantization=str(stored or plan.quantize),
-        dtype=str(DTYPE).removeprefix("torch."),
+        dtype=str(number_format(plan)).removeprefix("torch."),
         device=plan.device.id,
     )
 

@@ -1,0 +1,136 @@
+"""A model made faster on a processor gives the same tokens, and gets back what it had."""
+
+import gc
+import weakref
+from typing import Any
+
+import pytest
+import torch
+from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
+
+from polaris_cli.engines import fast_cpu, folded_attention
+from polaris_cli.engines.fast_cpu import ONE_TOKEN, quicken
+from polaris_cli.engines.forward import Forward
+from polaris_cli.engines.growing_cache import ROOM, growing_cache
+from tests.test_forward import PROMPT, generated, greedy
+from tests.tiny import qwen
+
+SHAPES: dict[str, dict[str, Any]] = {
+    "equal heads": {},
+    "grouped heads": {
+        "num_key_value_heads": 1,
+        "head_dim": 32,
+        "linear_key_head_dim": 8,
+        "linear_value_head_dim": 24,
+        "linear_num_key_heads": 2,
+        "tie_word_embeddings": False,
+        "layer_types": ["full_attention", "linear_attention", "linear_attention", "full_attention"],
+    },
+}
+
+
+def logits(model: Any, steps: int = 40) -> torch.Tensor:
+    """What the model says along a fixed sequence, a row a step."""
+    forward = Forward(model)
+    rows = [forward.prefill(PROMPT)]
+    rows += [forward.step(torch.tensor([(31 * i) % 256])) for i in range(steps)]
+    return torch.stack(rows)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_logits_stay_the_same(shape: str) -> None:
+    model = qwen(**SHAPES[shape])
+    before = logits(model)
+    quicken(model)
+    replaced = {type(m) for m in model.modules() if "forward" in vars(m)}
+    assert replaced >= set(ONE_TOKEN)
+    torch.testing.assert_close(logits(model), before, atol=2e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_tokens_are_those_of_generate(shape: str) -> None:
+    model = qwen(**SHAPES[shape])
+    expected = generated(model, PROMPT, 300)
+    quicken(model)
+    assert greedy(Forward(model), PROMPT, 300) == expected
+    assert len(set(expected)) > 5
+
+
+def test_bf16_is_as_close_to_float32_as_before() -> None:
+    before, after = 0.0, 0.0
+    for seed in range(4):
+        exact = logits(qwen(seed, **SHAPES["grouped heads"]))
+        model = qwen(seed, **SHAPES["grouped heads"]).bfloat16()
+        before += float((logits(model) - exact).abs().mean())
+        quicken(model)
+        after += float((logits(model) - exact).abs().mean())
+    assert after < 1.1 * before
+
+
+def test_everything_can_be_put_back() -> None:
+    model = qwen().bfloat16()
+    own = model.model.layers[0].mlp.forward = lambda x: x  # as a hook of another library would
+    undo = quicken(model)
+    assert model.config._attn_implementation == folded_attention.NAME
+    undo()
+    assert [m for m in model.modules() if "forward" in vars(m)] == [model.model.layers[0].mlp]
+    assert model.model.layers[0].mlp.forward is own
+    assert model.config._attn_implementation == "sdpa"
+
+
+def test_modules_that_answer_otherwise_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    for wrong in (lambda module: lambda x: x, lambda module: module.a_name_of_another_release):
+        changed = {kind: wrong if "Norm" in kind.__name__ else m for kind, m in ONE_TOKEN.items()}
+        monkeypatch.setattr(fast_cpu, "ONE_TOKEN", changed)
+        model = qwen()
+        quicken(model)
+        assert not [m for m in model.modules() if "forward" in vars(m)]
+
+
+def test_other_architectures_run_too() -> None:
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=260,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        initializer_range=0.5,
+        eos_token_id=None,
+    )
+    model = LlamaForCausalLM(config).eval()
+    expected = generated(model, PROMPT, 60)
+    quicken(model)
+    assert greedy(Forward(model), PROMPT, 60) == expected
+
+
+def test_several_rows_are_computed_as_before() -> None:
+    model = qwen(**SHAPES["grouped heads"])
+    ids = torch.tensor([PROMPT[:9], PROMPT[9:18]])
+    mask = torch.tensor([[0, 0, 1, 1, 1, 1, 1, 1, 1], [1] * 9])
+    options = {"max_new_tokens": 12, "do_sample": False}
+    expected = model.generate(ids, attention_mask=mask, **options)
+    quicken(model)
+    assert torch.equal(model.generate(ids, attention_mask=mask, **options), expected)
+
+
+def test_a_grown_cache_holds_what_a_stock_one_holds() -> None:
+    config = qwen().config
+    stock, grown = DynamicCache(config=config), growing_cache(config)
+    layer = config.layer_types.index("full_attention")
+    for size in (3, 1, ROOM, 1, 1, 5 * ROOM, 1):
+        keys, values = torch.randn(2, 1, 4, size, 16)
+        expected = stock.update(keys, values, layer)
+        found = grown.update(keys, values, layer)
+        assert all(map(torch.equal, found, expected))
+        assert grown.get_seq_length() == stock.get_seq_length()
+
+
+def test_a_model_is_freed_with_its_replacements() -> None:
+    model = qwen()
+    quicken(model)
+    gone = weakref.ref(model)
+    del model
+    gc.collect()
+    assert gone() is None

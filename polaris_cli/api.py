@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from polaris_cli.engines import Engine, open_engine
 from polaris_cli.events import Event
-from polaris_cli.longform import chapter_count, extended, in_chapters, outline_ask
+from polaris_cli.longform import chapter_count, extended, in_chapters, outline_ask, outlined
 from polaris_cli.outline import Outline
 from polaris_cli.prepare import Prepared, budget_for, habits_of, prepare
 from polaris_cli.story import Story, begin, collect, write_story
@@ -22,15 +22,15 @@ def start(
 ) -> tuple[Story, Iterator[Event]]:
     """Set a prepared request going on a loaded engine, with the exact token budget.
 
-    `outline` is one made before, for a story in chapters. Returns the record of the story as it is begun, and the events that will fill it. Raises
-    UsageError when prompt and words do not fit the model's context after all.
+    `outline` is one made before, for a story in chapters. Returns the record of the story as it
+    is begun, and the events that will fill it. Raises UsageError when prompt and words do not fit
+    the model's context after all.
     """
     request, messages, habits = prepared.request, prepared.messages, habits_of(prepared.entry)
     if request.length == "chapters":
-        count = request.chapters or chapter_count(request.words, habits)
-        ask = (outline_ask(request, count),)
-        events = in_chapters(engine, request, count, habits=habits, outline=outline)
-        return begin(request, engine.info, ask), events
+        count = len(outline.chapters) if outline else _count(prepared)
+        begun = begin(request, engine.info, (outline_ask(request, count),))
+        return begun, in_chapters(engine, request, count, habits=habits, outline=outline)
     prompt_tokens = engine.count_tokens(messages, request.sampling)
     budget = budget_for(
         request, messages, prepared.entry, context=engine.context, prompt_tokens=prompt_tokens
@@ -40,6 +40,32 @@ def start(
     if request.length == "extend":
         return begun, extended(engine, messages, *limits, words=request.words)
     return begun, write_story(engine, messages, *limits)
+
+
+def start_after(prepared: Prepared, text: str, engine: Engine) -> tuple[Story, Iterator[Event]]:
+    """As `start`, for a story that begins with a text of the user's own."""
+    request, messages = prepared.request, prepared.messages
+    after = engine.encode(text)
+    prompt_tokens = engine.count_tokens(messages, request.sampling)
+    budget = budget_for(
+        request, messages, prepared.entry, context=engine.context, prompt_tokens=prompt_tokens
+    )
+    begun = begin(request, engine.info, messages, prompt_tokens)
+    limits = (request.sampling, budget.max_new_tokens)
+    return begun, extended(engine, messages, *limits, words=request.words, after=after)
+
+
+def start_outline(prepared: Prepared, engine: Engine) -> tuple[Story, Iterator[Event]]:
+    """As `start`, for the outline of a story in chapters alone."""
+    request = prepared.request
+    count = _count(prepared)
+    ask = (outline_ask(request, count),)
+    return begin(request, engine.info, ask), outlined(engine, request, count)
+
+
+def _count(prepared: Prepared) -> int:
+    words = prepared.request.words
+    return prepared.request.chapters or chapter_count(words, habits_of(prepared.entry))
 
 
 def stream(premise: str, *, engine: Engine | None = None, **settings: object) -> Iterator[Event]:

@@ -7,7 +7,7 @@ events it waits for the next step, so that no half-done write is torn.
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import TypeVar
@@ -27,6 +27,7 @@ class Interrupts:
     def __init__(self, last_words: Callable[[], None] = lambda: None) -> None:
         self.seen = False
         self._breakable = False
+        self._told = False  # whether the work has had its KeyboardInterrupt
         self._last_words = last_words
 
     @contextmanager
@@ -52,17 +53,32 @@ class Interrupts:
             self._breakable = False
 
     def watch(self, source: Iterator[T]) -> Iterator[T | Finish]:
-        """Pass the events on; after a signal end them with `Finish("interrupted")`."""
+        """Pass the events on; after a signal end them with `Finish("interrupted")`.
+
+        Text that the source still holds, and gives out before it lets the interrupt through, is
+        passed on too.
+        """
         while True:
             try:
-                with self.breakable():
-                    event = next(source)
+                event = self._next(source)
             except StopIteration:
                 return
             except KeyboardInterrupt:
                 yield Finish("interrupted")
                 return
             yield event
+
+    def _next(self, source: Iterator[T]) -> T:
+        if not self.seen:
+            with self.breakable():
+                return next(source)
+        if self._told:
+            return next(source)
+        self._told = True
+        if isinstance(source, Generator):
+            event: T = source.throw(KeyboardInterrupt())
+            return event
+        raise KeyboardInterrupt
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.seen:
@@ -72,4 +88,5 @@ class Interrupts:
         self.seen = True
         if self._breakable:
             self._breakable = False
+            self._told = True
             raise KeyboardInterrupt

@@ -6,7 +6,8 @@ together; not how a model runs (engines), nor how an outline is read (`outline`)
 
 import re
 import sys
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from polaris_cli.budget import DEFAULT_TOKENS_PER_WORD, token_budget
@@ -58,10 +59,15 @@ def extended(
     in the middle and the text falls into loops; dropping the ending without a scene break makes
     the model write an ending again at once. `after` are the tokens of an earlier run.
     """
-    draft = _Draft(words, list(after))
+    draft = _Draft(words)
     for number in range(MOST_ROUNDS):
-        room = max_new_tokens - draft.fresh
-        finish = yield from _round(engine, messages, sampling, room, draft)
+        room = max_new_tokens + len(after) - draft.made
+        run = _round(engine, messages, sampling, room, draft, after if number == 0 else ())
+        try:
+            finish = yield from run
+        except KeyboardInterrupt:
+            yield from draft.release()
+            raise
         finish = replace(finish, extended=number)
         if finish.reason != "stop":
             yield from draft.release()
@@ -80,13 +86,13 @@ def _round(
     sampling: Sampling,
     room: int,
     draft: "_Draft",
+    after: Sequence[int],
 ) -> Generator[Event, None, Finish]:
     """Let the model write until it ends or the draft is full; return how it ended."""
     draft.begin_round()
     known = len(draft.ids)
-    run = write_story(
-        engine, messages, sampling, room, after=tuple(draft.ids), may_end=draft.may_end
-    )
+    so_far = (*draft.ids, *after)
+    run = write_story(engine, messages, sampling, room, after=so_far, may_end=draft.may_end)
     with closing(run):
         for event in run:
             if isinstance(event, Finish):
@@ -103,13 +109,14 @@ def _round(
 class _Draft:
     """The story so far: tokens, words, the paragraph that is still held, the ending set aside."""
 
-    def __init__(self, words: int, ids: list[int]) -> None:
-        self.ids = ids
-        self.fresh = 0  # tokens made in this run
+    def __init__(self, words: int) -> None:
+        self.ids: list[int] = []
+        self.made = 0  # tokens, those of endings that were dropped included
         self.closed = False
         self._words = words
         self._given = WordCounter()
         self._held: list[Chunk] = []
+        self._ready: deque[Chunk] = deque()
         self._ending = ""
         self._rounds = 0
         self._at_start = 0  # words when the round began
@@ -139,33 +146,43 @@ class _Draft:
             yield event
             return
         self.ids += event.ids
-        self.fresh += len(event.ids)
+        self.made += len(event.ids)
         if event.kind == "thinking":
             yield event
             return
         if event.text.strip() and _BREAK.search(self._held_text()):
-            yield from self.release()
+            self._pass_held()
             self.closed = self._fits_now()
-            if self.closed:  # what was just begun is left away
-                del self.ids[len(self.ids) - len(event.ids) :]
-                return
-        self._held.append(event)
-        self.closed = self._total() >= EDGE * self._words and self._ends_a_sentence()
+        if self.closed:  # what was just begun is left away
+            del self.ids[len(self.ids) - len(event.ids) :]
+        else:
+            self._held.append(event)
+            self.closed = self._is_past() and self._ends_a_sentence()
+        yield from self._give_out()
 
     def release(self) -> Iterator[Chunk]:
-        """Give out the held paragraph."""
+        """Give out the held paragraph, and what an interrupt has kept from being given out."""
+        self._pass_held()
+        yield from self._give_out()
+
+    def _pass_held(self) -> None:
         for chunk in self._held:
             self._given.add(chunk.text)
-            yield chunk
         self._paragraphs += bool(self._held)
+        self._ready += self._held
         self._held = []
 
+    def _give_out(self) -> Iterator[Chunk]:
+        while self._ready:
+            yield self._ready.popleft()
+
     def closing_text(self) -> Iterator[Chunk]:
-        """The end of the story: the held paragraph, or the ending set aside where it fits."""
-        if self._held:
-            yield from self.release()
-        elif self._ending:
-            yield Chunk("story", self._ending)
+        """The end of the story: what is held, and after a closed story the ending set aside."""
+        gap = "\n\n" if self._held else ""
+        own_ending = bool(self._held) and not self.closed
+        yield from self.release()
+        if self._ending and not own_ending:
+            yield Chunk("story", gap + self._ending)
 
     def go_on(self, encode: Callable[[str], tuple[int, ...]]) -> Iterator[Chunk]:
         """Set the ending aside and begin a new scene in its place."""
@@ -182,6 +199,12 @@ class _Draft:
         self.ids += scene
         self._given.add(lead + SCENE_BREAK)
         yield Chunk("story", lead + SCENE_BREAK, ids=scene)
+
+    def _is_past(self) -> bool:
+        """Whether the story has to close within this paragraph."""
+        if self._ending:
+            return self._total() + count_words(self._ending) >= PAST * self._words
+        return self._total() >= EDGE * self._words
 
     def _fits_now(self) -> bool:
         """Whether closing here is nearer to the target than another paragraph would be."""
@@ -219,21 +242,42 @@ class Habits:
 
 @dataclass(slots=True)
 class Told:
-    """A chapter that has been written, or is being written: its text and its tokens so far."""
+    """A chapter that has been written, or is being written: what its stream brought so far."""
 
-    text: str = ""
-    ids: list[int] = field(default_factory=list)
+    chunks: list[Chunk] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        """The chapter's text, without its heading."""
+        return "".join(chunk.text for chunk in self.chunks if chunk.kind == "story")
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """The tokens of the turn, thinking included."""
+        return tuple(id_ for chunk in self.chunks for id_ in chunk.ids)
 
     @property
     def words(self) -> int:
         """Words of the text."""
         return count_words(self.text)
 
-    def add(self, chunk: Chunk) -> None:
-        """Take one more chunk of the chapter."""
-        self.ids += chunk.ids
-        if chunk.kind == "story":
-            self.text += chunk.text
+
+def told_in(chunks: Iterable[Chunk]) -> list[Told]:
+    """The chapters in the chunks of an earlier run, as `in_chapters` gave them out.
+
+    A chapter begins with its thinking, or with its heading, which has no tokens; thinking
+    without tokens belongs to the outline.
+    """
+    told: list[Told] = []
+    for chunk in chunks:
+        if chunk.kind == "thinking" and not chunk.ids:
+            continue
+        opens = chunk.kind == "thinking" or not chunk.ids
+        if opens and (not told or told[-1].text):
+            told.append(Told())
+        if chunk.ids:
+            told[-1].chunks.append(chunk)
+    return told
 
 
 def chapter_count(words: int, habits: Habits) -> int:
@@ -259,13 +303,13 @@ def in_chapters(
     if outline:
         yield Outlined(outline)
     else:
-        outline = yield from _outlined(engine, request, count)
+        outline = yield from outlined(engine, request, count)
     if outline:
         book = _Book(engine, request, habits, outline)
-        yield from book.write([replace(chapter, ids=list(chapter.ids)) for chapter in told])
+        yield from book.write(list(told))
 
 
-def _outlined(
+def outlined(
     engine: Engine, request: StoryRequest, count: int
 ) -> Generator[Event, None, Outline | None]:
     """Ask for an outline until it can be read, then give it out; None when the run broke off.
@@ -317,40 +361,43 @@ class _Book:
 
     def write(self, told: list[Told]) -> Iterator[Event]:
         """Write what is not told yet, chapter by chapter, then give out one `Finish`."""
-        self._done = told
         chapters = self._outline.chapters
         pace = _Pace(self._request.words, self._habits.most_words)
         finish = Finish("stop")
         for number, chapter in enumerate(chapters, 1):
-            if number >= len(told):  # the last one told may be unfinished
-                ask = pace.ask(chapters[number - 1 :])
-                finish = yield from self._chapter(number, ask)
-                if finish.reason != "stop":
-                    break
-                pace.correct(ask, told[number - 1].words)
-            pace.count(told[number - 1].words, heading(chapter, number, self._request))
+            ask = pace.ask(chapters[number - 1 :])
+            if number < len(told):  # the last one told may be unfinished
+                yield from self._tell(number, iter(told[number - 1].chunks))
+            else:
+                after = told[number - 1].ids if number == len(told) else ()
+                finish = yield from self._tell(number, self._stream(number, ask, after))
+            if finish.reason != "stop":
+                break
+            words = self._done[-1].words
+            pace.take(ask, words, heading(chapter, number, self._request))
         yield finish
 
-    def _chapter(self, number: int, ask: int) -> Generator[Event, None, Finish]:
-        """Write one chapter, or the rest of it; return how it ended."""
-        if len(self._done) < number:
-            self._done.append(Told())
-        chapter = self._done[number - 1]
-        after, chapter.text, chapter.ids = tuple(chapter.ids), "", []
+    def _stream(self, number: int, ask: int, after: tuple[int, ...]) -> Iterator[Event]:
         messages, limit = self._call(number, ask)
         sampling = replace(self._request.sampling, seed=_seed(self._request.sampling, number))
-        run = write_story(self._engine, messages, sampling, limit, after=after)
+        return write_story(self._engine, messages, sampling, limit, after=after)
+
+    def _tell(self, number: int, run: Iterator[Event]) -> Generator[Event, None, Finish]:
+        """Give out one chapter with its heading; return how it ended."""
+        chapter, named = Told(), self._outline.chapters[number - 1]
+        self._done.append(chapter)
+        begun = False
         with closing(run):
             for event in run:
                 if isinstance(event, Finish):
                     return _judged(event, chapter)
                 if isinstance(event, Chunk):
-                    if event.kind == "story" and event.text and not chapter.text:
-                        named = self._outline.chapters[number - 1]
+                    if event.kind == "story" and event.text and not begun:
+                        begun = True
                         yield Chunk("story", heading(named, number, self._request))
-                    chapter.add(event)
+                    chapter.chunks.append(event)
                 yield event
-        return Finish("interrupted")
+        return Finish("stop")
 
     def _call(self, number: int, ask: int) -> tuple[tuple[Message, ...], int]:
         """The conversation that asks for a chapter, and its token limit.
@@ -375,7 +422,7 @@ class _Book:
     def _conversation(self, number: int, ask: int, whole: int) -> Iterator[Message]:
         yield outline_ask(self._request, len(self._outline.chapters))
         yield Message("assistant", self._outline.as_lines())
-        for earlier, told in enumerate(self._done[: number - 1], 1):
+        for earlier, told in enumerate(self._done, 1):
             yield self._ask(earlier, told.words)
             summary = f"{self._outline.chapters[earlier - 1].summary}."
             yield Message("assistant", told.text.strip() if earlier >= number - whole else summary)
@@ -425,11 +472,8 @@ class _Pace:
         rate = min(max(rate, 1 / MOST_CORRECTION), MOST_CORRECTION)
         return max(min(round(share / rate), self._most), LEAST_EPISODE)
 
-    def correct(self, asked: int, delivered: int) -> None:
-        """Learn from one chapter of this run."""
+    def take(self, asked: int, delivered: int, heading: str) -> None:
+        """Take a chapter and its heading off what is left, and learn from it."""
+        self._left -= delivered + count_words(heading)
         self._asked += asked
         self._delivered += delivered
-
-    def count(self, words: int, heading: str) -> None:
-        """Take a chapter and its heading off what is left."""
-        self._left -= words + count_words(heading)

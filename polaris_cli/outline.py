@@ -8,6 +8,7 @@ import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any, Self
 
@@ -36,11 +37,16 @@ class Outline:
     cast: str
     chapters: tuple[Chapter, ...]
 
+    @property
+    def words(self) -> int:
+        """The words of all chapters together."""
+        return sum(chapter.words for chapter in self.chapters)
+
     def shared(self, words: int) -> Self:
         """The same outline with its shares scaled so that together they are `words`."""
-        total = sum(chapter.words for chapter in self.chapters)
-        scaled = [max(1, round(words * chapter.words / total)) for chapter in self.chapters]
-        scaled[-1] = max(1, scaled[-1] + words - sum(scaled))
+        sums = accumulate((chapter.words for chapter in self.chapters), initial=0)
+        bounds = pairwise(round(words * part / self.words) for part in sums)
+        scaled = (max(1, end - start) for start, end in bounds)
         pairs = zip(self.chapters, scaled, strict=True)
         return replace(self, chapters=tuple(replace(ch, words=n) for ch, n in pairs))
 
@@ -97,8 +103,8 @@ def even_outline(premise: str, words: int, count: int) -> Outline:
     return Outline(premise[:1].upper() + premise[1:], "", tuple(parts)).shared(words)
 
 
-def read_outline(path: Path, words: int) -> Outline:
-    """The outline of a TOML file, its shares scaled to `words`. Raises UsageError for a bad one."""
+def read_outline(path: Path) -> Outline:
+    """The outline of a TOML file, its shares as they stand. Raises UsageError for a bad one."""
     try:
         raw = tomllib.loads(path.read_text("utf-8"))
         chapters = tuple(
@@ -107,7 +113,7 @@ def read_outline(path: Path, words: int) -> Outline:
         )
         if not chapters or min(chapter.words for chapter in chapters) < 1:
             raise ValueError("every chapter needs a positive number of words")
-        return Outline(str(raw.get("title", "")), str(raw.get("cast", "")), chapters).shared(words)
+        return Outline(str(raw.get("title", "")), str(raw.get("cast", "")), chapters)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
     except (KeyError, TypeError, ValueError) as error:

@@ -7,6 +7,7 @@ how it is shown (terminal) or kept (library).
 import secrets
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -75,7 +76,7 @@ class Story:
     outline: Outline | None = None
     tokens: Tokens = field(default_factory=Tokens)
     timing: Timing = field(default_factory=Timing)
-    versions: dict[str, str] = field(default_factory=lambda: dict(_versions()))
+    versions: dict[str, str] = field(default_factory=lambda: versions())
 
     @property
     def written(self) -> int:
@@ -298,11 +299,10 @@ def _shortened(premise: str, limit: int = 60) -> str:
     return line[:1].upper() + line[1:]
 
 
-def _versions() -> Iterator[tuple[str, str]]:
-    """Versions as installed, read without importing the packages."""
-    yield "polaris", __version__
+def versions() -> dict[str, str]:
+    """The versions that decide what a model writes, read without importing the packages."""
+    found = {"polaris": __version__}
     for package in ("transformers", "torch"):
-        try:
-            yield package, version(package)
-        except PackageNotFoundError:
-            continue
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found

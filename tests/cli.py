@@ -57,10 +57,12 @@ def run(
 def main() -> None:
     from polaris_cli.__main__ import main as polaris
     from polaris_cli.commands import running
+    from polaris_cli.engines import ModelInfo
     from polaris_cli.engines.scripted import ScriptedEngine
 
     options = json.loads(sys.argv.pop(1))
-    engine = ScriptedEngine(*options.pop("scripts"), **options)
+    info = ModelInfo("demo", "built in", engine="scripted")
+    engine = ScriptedEngine(*options.pop("scripts"), info=info, **options)
     setattr(running, "open_engine", lambda *_, **__: engine)  # noqa: B010
     polaris()
 

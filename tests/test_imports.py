@@ -26,6 +26,7 @@ LAYERS = [
     {"story", "interrupt", "doctor"},
     {"longform"},
     {"prepare"},
+    {"resume"},
     {"api", "markup", "docx", "pages", "library", "live", "progress"},
     {"export", "terminal"},
     {"commands"},

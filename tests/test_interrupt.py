@@ -41,6 +41,30 @@ def test_a_signal_between_events_lets_the_consumer_finish_its_step() -> None:
     assert steps == [Chunk("story", "Once"), Finish("interrupted")]
 
 
+@pytest.mark.parametrize("within", [True, False])
+def test_text_that_is_held_is_given_out_before_the_end(within: bool) -> None:
+    def source() -> Iterator[Event]:
+        try:
+            yield Chunk("story", "Once")
+            if within:
+                signal_self()
+            yield Chunk("story", " upon")
+        except KeyboardInterrupt:
+            yield Chunk("story", " held")
+            yield Chunk("story", " back")
+            raise
+
+    events: list[object] = []
+    with Interrupts().listen() as interrupts:
+        for event in interrupts.watch(source()):
+            if not events and not within:
+                signal_self()
+            events.append(event)
+    texts = [event.text for event in events if isinstance(event, Chunk)]
+    assert "".join(texts) == "Once held back"
+    assert events[-1] == Finish("interrupted")
+
+
 def test_without_a_signal_all_events_pass_and_the_handlers_come_back() -> None:
     before = signal.getsignal(signal.SIGTERM)
     with Interrupts().listen() as interrupts:

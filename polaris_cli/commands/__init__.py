@@ -17,6 +17,7 @@ from polaris_cli.commands.doctor import doctor
 from polaris_cli.commands.library import app as library
 from polaris_cli.commands.models import app as models
 from polaris_cli.commands.presets import app as presets
+from polaris_cli.commands.resume import rerun, resume
 from polaris_cli.commands.write import EPILOG, write
 from polaris_cli.errors import DEBUG_HINT, PolarisError
 from polaris_cli.interrupt import EXIT_INTERRUPTED
@@ -92,6 +93,8 @@ def polaris(
 
 
 app.command("write", epilog=EPILOG)(write)
+app.command("resume")(resume)
+app.command("rerun")(rerun)
 app.add_typer(library, name="library")
 app.add_typer(models, name="models")
 app.add_typer(presets, name="presets")

@@ -4,18 +4,19 @@ Puts engine, stream, library, terminal and files together; each of them does its
 """
 
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 
 from polaris_cli import terminal
-from polaris_cli.api import start
+from polaris_cli.api import start_outline
 from polaris_cli.commands.fetching import fetch_shown
+from polaris_cli.commands.options import Outputs
 from polaris_cli.engines import Engine, open_engine
 from polaris_cli.errors import LibraryError, NoStory, OffTarget
-from polaris_cli.events import Finish
-from polaris_cli.export import check_output, render, save
-from polaris_cli.files import check_place, write_atomic
+from polaris_cli.events import Event, Finish
+from polaris_cli.export import render, save
+from polaris_cli.files import write_atomic
 from polaris_cli.interrupt import EXIT_INTERRUPTED, Interrupts
 from polaris_cli.library import open_library, record
 from polaris_cli.live import restore_terminal
@@ -28,32 +29,12 @@ from polaris_cli.words import in_band
 RETRY = "Try another --seed, or leave --strict away."
 
 
-@dataclass(frozen=True, slots=True)
-class Outputs:
-    """Where a story goes besides stdout, and how much is said about it."""
-
-    story: Path | None = None
-    thinking: Path | None = None
-    force: bool = False
-    as_json: bool = False
-    quiet: bool = False
-    show_thinking: bool = False
-    save: bool = True
-    strict: bool = False
-
-    def check(self) -> None:
-        """Raise UsageError for files that cannot be written, before anything is loaded."""
-        if self.story:
-            check_output(self.story, force=self.force)
-        if self.thinking:
-            check_place(self.thinking, force=self.force)
-
-
 Say = Callable[[str], None]
+Begin = Callable[[Engine], tuple[Story, Iterator[Event]]]
 
 
-def run(prepared: Prepared, outputs: Outputs) -> int:
-    """Write the story with the model asked for; the exit code.
+def run(prepared: Prepared, outputs: Outputs, begin: Begin) -> int:
+    """Load the model asked for and write the story that `begin` sets going; the exit code.
 
     Raises PolarisError when the model cannot be loaded or its story cannot be delivered.
     """
@@ -63,7 +44,7 @@ def run(prepared: Prepared, outputs: Outputs) -> int:
     with Interrupts(restore_terminal).listen() as interrupts:
         with interrupts.breakable():
             engine = _open(prepared, outputs)
-        story, finish = _write(prepared, outputs, engine, interrupts, say)
+        story, finish = _write(engine, begin, outputs, interrupts, say)
         kept = outputs.save and _keep(story, say)
         _deliver(story, outputs)
         if not outputs.quiet:
@@ -85,11 +66,32 @@ def _open(prepared: Prepared, outputs: Outputs) -> Engine:
         return open_engine(prepared.request, prepared.tokens, progress.update)
 
 
+def run_outline(prepared: Prepared, outputs: Outputs) -> int:
+    """Let the model make the outline alone and write it, as TOML, to a file or stdout."""
+    say = _speaker(outputs)
+    with Interrupts(restore_terminal).listen() as interrupts:
+        with interrupts.breakable():
+            engine = _open(prepared, outputs)
+        nothing_kept = replace(outputs, save=False, as_json=True)
+        story, finish = _write(
+            engine, partial(start_outline, prepared), nothing_kept, interrupts, say
+        )
+    if finish.error:
+        raise finish.error
+    if story.outline is None:
+        return EXIT_INTERRUPTED
+    if outputs.story:
+        write_atomic(outputs.story, story.outline.as_toml().encode(), force=outputs.force)
+    else:
+        print(story.outline.as_toml(), end="")
+    return 0
+
+
 def _write(
-    prepared: Prepared, outputs: Outputs, engine: Engine, interrupts: Interrupts, say: Say
+    engine: Engine, begin: Begin, outputs: Outputs, interrupts: Interrupts, say: Say
 ) -> tuple[Story, Finish]:
     """Stream the story through library and terminal."""
-    begun, events = start(prepared, engine)
+    begun, events = begin(engine)
     events = interrupts.watch(events)
     if outputs.save:
         events = record(events, open_library(), begun, say)

@@ -4,15 +4,20 @@ Turns options into one request and hands it to the pipeline; the work itself is 
 """
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-from typer import Argument, Exit, Option
+from typer import Argument, Exit
 
+from polaris_cli.api import start, start_after
+from polaris_cli.commands import options as o
 from polaris_cli.commands.dry_run import print_dry_run
-from polaris_cli.commands.running import Outputs, run
+from polaris_cli.commands.running import run, run_outline
 from polaris_cli.errors import UsageError
+from polaris_cli.outline import read_outline
 from polaris_cli.prepare import prepare
+from polaris_cli.settings import SETTINGS
 
 EPILOG = """Examples:
 
@@ -20,11 +25,16 @@ EPILOG = """Examples:
   polaris write "a lighthouse keeper who finds a letter in the fog" --words 3000
   polaris write "two sisters, one violin" -w 1500 --quantize 4bit -o story.epub
   polaris write --words 2k < premise.txt > story.md
+  polaris write "the last train" --words 12000 --length auto -o train.epub
+  polaris write "the last train" -w 9k --plan-only -o plan.toml
+  polaris write "the last train" --plan plan.toml > train.md
+  polaris write --continue draft.txt --words 2500 > whole.txt
 
 Exit codes: 0 done, 2 usage, 3 model unavailable, 4 out of memory, 5 no story,
 6 with --strict: off target, 130 interrupted (the text is kept), 141 the reader closed the pipe.
 """
 
+UTF8_HINT = "Save it as UTF-8, for instance: iconv -f LATIN1 -t UTF-8 premise.txt"
 EXAMPLE = 'polaris write "a lighthouse keeper who finds a letter" --words 800'
 
 
@@ -33,117 +43,84 @@ def write(
         str | None,
         Argument(help="What the story is about; - or nothing reads it from a pipe."),
     ] = None,
-    words: Annotated[
-        str | None, Option("--words", "-w", metavar="N", help="Length: 3000, 3k or 2.5k words.")
-    ] = None,
-    model: Annotated[
-        str | None,
-        Option(
-            "--model",
-            "-m",
-            help="auto, polaris, no-hri, base, base-27b, demo, a folder or a hub id.",
-        ),
-    ] = None,
-    revision: Annotated[
-        str | None, Option("--revision", help="Branch, tag or commit of the model's repository.")
-    ] = None,
-    preset: Annotated[
-        str | None, Option("--preset", "-p", help="A preset's name or file (see: polaris presets).")
-    ] = None,
-    form: Annotated[
-        str | None, Option("--form", help="story, flash, scene, essay, review or podcast.")
-    ] = None,
-    temperature: Annotated[
-        float | None, Option(help="Higher is wilder; the card: 0.4-1.0.")
-    ] = None,
-    top_p: Annotated[float | None, Option(help="Share of probability to sample from.")] = None,
-    top_k: Annotated[
-        int | None, Option(help="Number of tokens to sample from; 0: no limit.")
-    ] = None,
-    repetition_penalty: Annotated[
-        float | None, Option(help="1.0 is none; the card: to 1.1.")
-    ] = None,
-    presence_penalty: Annotated[
-        float | None, Option(help="0 is none; instead of the other.")
-    ] = None,
-    seed: Annotated[int | None, Option(help="The same seed gives the same story.")] = None,
-    max_new_tokens: Annotated[
-        int | None, Option(help="Token limit; default: follows the words.")
-    ] = None,
-    think: Annotated[bool | None, Option("--think/--no-think", help="Plan before writing.")] = None,
-    show_thinking: Annotated[
-        bool, Option("--show-thinking", help="Print the thinking too, on stderr.")
-    ] = False,
-    thinking_output: Annotated[
-        Path | None, Option(metavar="FILE", help="Save the thinking to a file.")
-    ] = None,
-    thinking_budget: Annotated[
-        int | None, Option(help="Tokens of thinking before the story must begin; -1: no limit.")
-    ] = None,
-    quantize: Annotated[str | None, Option(help="auto, none, 8bit or 4bit.")] = None,
-    device: Annotated[str | None, Option(help="auto, cuda, cuda:N, mps or cpu.")] = None,
-    band: Annotated[
-        str | None, Option(metavar="LO-HI", help="Ratios that count as on target: 0.9-1.1.")
-    ] = None,
-    strict: Annotated[
-        bool, Option("--strict", help="Exit 6 when cut off or outside the band.")
-    ] = False,
-    output: Annotated[
-        Path | None,
-        Option("--output", "-o", metavar="FILE", help="Save as txt, md, html, epub, docx or json."),
-    ] = None,
-    force: Annotated[bool, Option("--force", help="Overwrite existing files.")] = False,
-    as_json: Annotated[
-        bool, Option("--json", help="Print the full record instead of the story.")
-    ] = False,
-    quiet: Annotated[
-        bool, Option("--quiet", "-q", help="The story alone: no progress, no report.")
-    ] = False,
-    no_save: Annotated[bool, Option("--no-save", help="Keep nothing in the library.")] = False,
-    dry_run: Annotated[
-        bool, Option("--dry-run", help="Show prompt, settings and needs; load nothing.")
-    ] = False,
-    engine: Annotated[str | None, Option(help="What runs the model: local.")] = None,
-    base_url: Annotated[str | None, Option(hidden=True)] = None,
+    words: o.Words = None,
+    model: o.Model = None,
+    revision: o.Revision = None,
+    preset: o.PresetName = None,
+    form: o.Form = None,
+    length: o.Length = None,
+    chapters: o.Chapters = None,
+    headings: o.Headings = None,
+    plan: o.PlanFile = None,
+    plan_only: o.PlanOnly = False,
+    continued: o.Continued = None,
+    temperature: o.Temperature = None,
+    top_p: o.TopP = None,
+    top_k: o.TopK = None,
+    repetition_penalty: o.RepetitionPenalty = None,
+    presence_penalty: o.PresencePenalty = None,
+    seed: o.Seed = None,
+    max_new_tokens: o.MaxNewTokens = None,
+    think: o.Think = None,
+    show_thinking: o.ShowThinking = False,
+    thinking_output: o.ThinkingFile = None,
+    thinking_budget: o.ThinkingBudget = None,
+    quantize: o.Quantize = None,
+    device: o.DeviceName = None,
+    band: o.Band = None,
+    strict: o.Strict = False,
+    output: o.StoryFile = None,
+    force: o.Force = False,
+    as_json: o.AsJson = False,
+    quiet: o.Quiet = False,
+    no_save: o.NoSave = False,
+    dry_run: o.DryRun = False,
+    engine: o.EngineChoice = None,
+    base_url: o.BaseUrl = None,
 ) -> None:
     """Write a story of the length asked for and say how long it became."""
-    options: dict[str, object] = {
-        "words": words,
-        "model": model,
-        "revision": revision,
-        "preset": preset,
-        "form": form,
-        "temperature": temperature,
-        "top_p": top_p,
-        "top_k": top_k,
-        "repetition_penalty": repetition_penalty,
-        "presence_penalty": presence_penalty,
-        "seed": seed,
-        "max_new_tokens": max_new_tokens,
-        "think": think,
-        "thinking_budget": thinking_budget,
-        "quantize": quantize,
-        "device": device,
-        "band": band,
-        "engine": engine,
-        "base_url": base_url,
-    }
-    outputs = Outputs(
-        story=output,
-        thinking=thinking_output,
-        force=force,
-        as_json=as_json,
-        quiet=quiet,
-        show_thinking=show_thinking,
-        save=not no_save,
-        strict=strict,
+    options = {name: value for name, value in locals().items() if name in SETTINGS}
+    outputs = o.Outputs(
+        output, thinking_output, force, as_json, quiet, show_thinking, not no_save, strict
     )
-    outputs.check()
+    outputs.check(outline=plan_only)
+    if continued:
+        text = read_text(continued)
+        prepared = prepare(
+            premise or opening(text), {**options, "length": "extend", "think": False}
+        )
+        raise Exit(run(prepared, outputs, partial(start_after, prepared, text)))
+    outline = read_outline(plan) if plan else None
+    if outline:
+        options |= {"words": words or outline.words, "chapters": len(outline.chapters)}
+    if plan_only:
+        options["chapters"] = chapters or "auto"
     prepared = prepare(read_premise(premise), options)
     if dry_run:
         print_dry_run(prepared, as_json=as_json)
+    elif plan_only:
+        raise Exit(run_outline(prepared, outputs))
     else:
-        raise Exit(run(prepared, outputs))
+        outline = outline and outline.shared(prepared.request.words)
+        raise Exit(run(prepared, outputs, partial(start, prepared, outline=outline)))
+
+
+def read_text(path: Path) -> str:
+    """A text to go on with. Raises UsageError for a file that cannot be read or holds none."""
+    try:
+        text = path.read_text("utf-8-sig").strip()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
+    except UnicodeError as error:
+        raise UsageError(f"{path} is not UTF-8 text.", hint=UTF8_HINT) from error
+    if not text:
+        raise UsageError(f"{path} holds no text.", hint=f"Begin a new story: {EXAMPLE}")
+    return text
+
+
+def opening(text: str, words: int = 40) -> str:
+    """The beginning of a text, which says what it is about where no premise does."""
+    return " ".join(text.split()[:words])
 
 
 def read_premise(given: str | None) -> str:
@@ -160,6 +137,6 @@ def read_premise(given: str | None) -> str:
     except UnicodeError as error:
         raise UsageError(
             "The premise is not UTF-8 text.",
-            hint="Save it as UTF-8, for instance: iconv -f LATIN1 -t UTF-8 premise.txt",
+            hint=UTF8_HINT,
         ) from error
     return given

@@ -1,0 +1,99 @@
+"""`polaris resume` and `polaris rerun`: go on with a story of the library, or write it again."""
+
+import sys
+from collections.abc import Iterator
+from typing import Annotated
+
+from typer import Argument, Exit, Option
+
+from polaris_cli.api import start
+from polaris_cli.commands.options import (
+    AsJson,
+    Force,
+    NoSave,
+    Outputs,
+    Quiet,
+    ShowThinking,
+    StoryFile,
+    Strict,
+    ThinkingFile,
+)
+from polaris_cli.commands.running import Begin, run
+from polaris_cli.engines import Engine
+from polaris_cli.events import Event
+from polaris_cli.library import open_library
+from polaris_cli.resume import check_unfinished, differences, go_on, prepare_again
+from polaris_cli.settings import from_options
+from polaris_cli.story import Story
+from polaris_cli.terminal import note
+
+Ref = Annotated[str, Argument(metavar="[ID]", help="A story's id, or the beginning of one.")]
+
+
+def resume(
+    ref: Ref = "last",
+    words: Annotated[
+        str | None, Option("--words", "-w", metavar="N", help="A new length for the whole story.")
+    ] = None,
+    output: StoryFile = None,
+    thinking_output: ThinkingFile = None,
+    force: Force = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    show_thinking: ShowThinking = False,
+    no_save: NoSave = False,
+    strict: Strict = False,
+) -> None:
+    """Go on with a story that was interrupted, killed, cut off or became too short.
+
+    The whole story is printed, the earlier text first; it gets an id of its own. Without ID the
+    newest story is meant.
+    """
+    outputs = Outputs(
+        output, thinking_output, force, as_json, quiet, show_thinking, not no_save, strict
+    )
+    outputs.check()
+    library = open_library()
+    story, chunks = library.get(ref), library.chunks(ref)
+    wanted: int | None = from_options({"words": words}).get("words")
+    check_unfinished(story, wanted)
+    prepared = prepare_again(story, wanted)
+    begin = _telling(story, outputs, lambda engine: go_on(prepared, engine, story, chunks))
+    raise Exit(run(prepared, outputs, begin))
+
+
+def rerun(
+    ref: Ref = "last",
+    output: StoryFile = None,
+    thinking_output: ThinkingFile = None,
+    force: Force = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    show_thinking: ShowThinking = False,
+    no_save: NoSave = False,
+    strict: Strict = False,
+) -> None:
+    """Write a story of the library again, from its recorded settings and seed.
+
+    On the same machine with the same versions it becomes the same text; what differs is said.
+    """
+    outputs = Outputs(
+        output, thinking_output, force, as_json, quiet, show_thinking, not no_save, strict
+    )
+    outputs.check()
+    story = open_library().get(ref)
+    prepared = prepare_again(story)
+    begin = _telling(story, outputs, lambda engine: start(prepared, engine))
+    raise Exit(run(prepared, outputs, begin))
+
+
+def _telling(story: Story, outputs: Outputs, begin: Begin) -> Begin:
+    """Say what is not as it was, once the model is loaded."""
+
+    def begun(engine: Engine) -> tuple[Story, Iterator[Event]]:
+        if not outputs.quiet:
+            for text in differences(story, engine.info):
+                note(f"The text may differ: {text}.", sys.stderr)
+        return begin(engine)
+
+    return begun

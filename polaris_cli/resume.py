@@ -1,0 +1,175 @@
+"""Taking a story up again: from its record and its tokens to the run that goes on with it.
+
+Knows records and the ways to write; not the library's file, nor how a model runs.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from polaris_cli import catalogue
+from polaris_cli.engines import Engine, Message, ModelInfo
+from polaris_cli.errors import UsageError
+from polaris_cli.events import Chunk, Event, Piece
+from polaris_cli.hub import resolve
+from polaris_cli.longform import NEAR, extended, in_chapters, told_in
+from polaris_cli.prepare import Prepared, budget_for, habits_of
+from polaris_cli.request import QUANTIZE, StoryRequest
+from polaris_cli.story import Story, begin, versions, write_story
+
+COPY = 60  # words: a copy of so many at the end of a text shows what a loop repeats
+KEPT = 0.6  # of a text that goes round without copying: what is kept of it
+
+
+def prepare_again(story: Story, words: int | None = None) -> Prepared:
+    """The request that a record tells of, to be written again or gone on with.
+
+    `words` replaces the length asked for. Raises ModelUnavailable when the model is not known
+    any more, UsageError when the words do not fit its context.
+    """
+    model = story.model
+    name = model.name if catalogue.find(model.name) else model.id
+    kept = model.quantization if model.quantization in QUANTIZE else "auto"
+    request = StoryRequest(
+        premise=story.premise,
+        words=words or story.requested,
+        form=story.form,  # type: ignore[arg-type]
+        model=name,
+        revision=model.revision,
+        preset=story.preset,
+        sampling=story.sampling,
+        quantize=kept,  # type: ignore[arg-type]
+        length=story.length,  # type: ignore[arg-type]
+        chapters=len(story.outline.chapters) if story.outline else None,
+        headings=story.headings,
+    )
+    reference = resolve(name, model.revision)
+    messages = (Message("user", story.prompt),)
+    budget = budget_for(request, messages, reference.entry)
+    return Prepared(request, {}, messages, reference, budget, ())
+
+
+def check_unfinished(story: Story, words: int | None) -> None:
+    """Raise UsageError for a story that has ended by itself at the length asked for."""
+    requested = words or story.requested
+    if story.finish == "stop" and story.written >= NEAR * requested:
+        more = max(story.written * 2, requested + 500)
+        raise UsageError(
+            f"Story {story.id} is finished: {story.written:,} of {requested:,} words.",
+            hint=f"Ask for more: polaris resume {story.id} --words {more}",
+        )
+
+
+def go_on(
+    prepared: Prepared, engine: Engine, story: Story, chunks: Sequence[Chunk]
+) -> tuple[Story, Iterator[Event]]:
+    """Go on with a story from the chunks that its stream brought.
+
+    Returns a new record, and the events that fill it, the earlier text first. Raises UsageError
+    for a story whose tokens are not known.
+    """
+    if story.text and not any(chunk.ids for chunk in chunks):
+        raise UsageError(
+            f"Story {story.id} was written by an engine that keeps no tokens.",
+            hint=f"Write it again: polaris rerun {story.id}",
+        )
+    request = _reseeded(prepared.request) if story.finish == "loop" else prepared.request
+    begun = begin(request, engine.info, prepared.messages)
+    if request.length == "chapters":
+        return begun, _chapters_on(prepared, request, engine, story, chunks)
+    return begun, _text_on(prepared, request, engine, story, chunks)
+
+
+def differences(story: Story, model: ModelInfo) -> Iterator[str]:
+    """What is not as it was when the story was written, and may change the text; one by one."""
+    now = versions()
+    for package in ("polaris", "transformers", "torch"):
+        before = story.versions.get(package)
+        if before != now.get(package):
+            yield f"{package} was {before} then and is {now.get(package)} now"
+    for field in ("revision", "quantization", "dtype", "device"):
+        before, after = getattr(story.model, field), getattr(model, field)
+        if before != after:
+            yield f"the {field} was {before} then and is {after} now"
+
+
+def _reseeded(request: StoryRequest) -> StoryRequest:
+    """Other draws: the same ones would lead into the same loop."""
+    seed = (request.sampling.seed + 1) % 2**63
+    return replace(request, sampling=replace(request.sampling, seed=seed))
+
+
+def _chapters_on(
+    prepared: Prepared,
+    request: StoryRequest,
+    engine: Engine,
+    story: Story,
+    chunks: Sequence[Chunk],
+) -> Iterator[Event]:
+    """Without an outline the story begins anew; a chapter that looped is written anew."""
+    told = told_in(chunks) if story.outline else []
+    if story.finish == "loop":
+        told = told[:-1]
+    habits = habits_of(prepared.entry)
+    count = request.chapters or max(2, round(request.words / habits.most_words))
+    return in_chapters(engine, request, count, habits=habits, outline=story.outline, told=told)
+
+
+def _text_on(
+    prepared: Prepared,
+    request: StoryRequest,
+    engine: Engine,
+    story: Story,
+    chunks: Sequence[Chunk],
+) -> Iterator[Event]:
+    messages, sampling = prepared.messages, request.sampling
+    after = tuple(id_ for chunk in chunks for id_ in chunk.ids)
+    if story.finish == "loop":
+        after = _before_loop(engine, messages, request, after)
+    room = prepared.budget.max_new_tokens
+    if story.finish != "length":  # the same limit as if it had never been interrupted
+        room -= len(after)
+    longer = story.finish == "stop" or request.words > story.requested
+    if longer or request.length == "extend":
+        return extended(engine, messages, sampling, room, words=request.words, after=after)
+    return write_story(engine, messages, sampling, room, after=after)
+
+
+def _before_loop(
+    engine: Engine, messages: tuple[Message, ...], request: StoryRequest, ids: tuple[int, ...]
+) -> tuple[int, ...]:
+    """The tokens up to where the text began to repeat itself."""
+    replay = engine.stream(messages, request.sampling, 0, after=ids)
+    pieces = [piece for piece in replay if isinstance(piece, Piece)]
+    left = good_length("".join(piece.text for piece in pieces))
+    kept: list[int] = []
+    for piece in pieces:
+        left -= len(piece.text)
+        if left < 0:
+            break
+        kept += piece.ids
+    return tuple(kept)
+
+
+def good_length(text: str) -> int:
+    """How many characters of a text come before it repeats itself to its end.
+
+    One round of what is repeated is kept; of a text without an exact copy, a part.
+    """
+    found = list(re.finditer(r"\S+", text))
+    words = [match[0] for match in found]
+    for period in range(1, len(words) // 2 + 1):
+        copied = _copied(words, period)
+        if copied >= max(COPY, period):
+            return found[len(words) - copied].start()
+    return found[int(len(found) * KEPT)].start() if found else 0
+
+
+def _copied(words: Sequence[str], period: int) -> int:
+    """How many words at the end equal those `period` words before them."""
+    copied = 0
+    for here, before in zip(reversed(words), reversed(words[:-period]), strict=False):
+        if here != before:
+            break
+        copied += 1
+    return copied

@@ -51,12 +51,21 @@ def _on_model(request: StoryRequest, entry: CatalogueEntry) -> Iterator[str]:
             f"Above {LONG_STORY_WORDS:,} words the model card recommends polaris over no-hri: "
             "--model polaris"
         )
+    if request.length == "single":
+        yield from _on_shortfall(request, entry)
+
+
+def _on_shortfall(request: StoryRequest, entry: CatalogueEntry) -> Iterator[str]:
     expected = entry.length_ratio.at(request.words)
     if expected and expected < SHORTFALL:
         yield (
             f"{entry.name} delivers {expected:g} of the words asked for at this length on average "
-            f"(model card): expect about {round(request.words * expected, -1):,.0f} words."
+            f"(model card): expect about {round(request.words * expected, -1):,.0f} words. "
+            "To reach the length: --length auto"
         )
     most = entry.good_words[1]
     if entry.name == "demo" and request.words > most:
-        yield f"The demo model is a toy trained to {most} words: it will end early."
+        yield (
+            f"The demo model is a toy trained to {most} words: it will end early. "
+            "To reach the length: --length auto"
+        )

@@ -373,8 +373,7 @@ class _Book:
                 finish = yield from self._tell(number, self._stream(number, ask, after))
             if finish.reason != "stop":
                 break
-            words = self._done[-1].words
-            pace.take(ask, words, heading(chapter, number, self._request))
+            pace.take(ask, self._done[-1].words + count_words(self._heading(chapter, "")))
         yield finish
 
     def _stream(self, number: int, ask: int, after: tuple[int, ...]) -> Iterator[Event]:
@@ -384,9 +383,10 @@ class _Book:
 
     def _tell(self, number: int, run: Iterator[Event]) -> Generator[Event, None, Finish]:
         """Give out one chapter with its heading; return how it ended."""
-        chapter, named = Told(), self._outline.chapters[number - 1]
+        before = self._done[-1].text if self._done else ""
+        opening = self._heading(self._outline.chapters[number - 1], before)
+        chapter, begun = Told(), False
         self._done.append(chapter)
-        begun = False
         with closing(run):
             for event in run:
                 if isinstance(event, Finish):
@@ -394,10 +394,16 @@ class _Book:
                 if isinstance(event, Chunk):
                     if event.kind == "story" and event.text and not begun:
                         begun = True
-                        yield Chunk("story", heading(named, number, self._request))
+                        yield Chunk("story", opening)
                     chapter.chunks.append(event)
                 yield event
         return Finish("stop")
+
+    def _heading(self, chapter: Chapter, before: str) -> str:
+        """What stands between the text before, if there is any, and a chapter's own."""
+        breaks = len(before) - len(before.rstrip("\n"))
+        gap = "\n" * max(0, 2 - breaks) if before else ""
+        return f"{gap}## {chapter.title}\n\n" if self._request.headings else gap
 
     def _call(self, number: int, ask: int) -> tuple[tuple[Message, ...], int]:
         """The conversation that asks for a chapter, and its token limit.
@@ -447,12 +453,6 @@ def _judged(finish: Finish, chapter: Told) -> Finish:
     return finish if written or finish.reason != "stop" else replace(finish, reason="length")
 
 
-def heading(chapter: Chapter, number: int, request: StoryRequest) -> str:
-    """What stands before a chapter's text."""
-    gap = "" if number == 1 else "\n\n"
-    return f"{gap}## {chapter.title}\n\n" if request.headings else gap
-
-
 class _Pace:
     """How many words to ask for, so that the whole comes out right.
 
@@ -472,8 +472,8 @@ class _Pace:
         rate = min(max(rate, 1 / MOST_CORRECTION), MOST_CORRECTION)
         return max(min(round(share / rate), self._most), LEAST_EPISODE)
 
-    def take(self, asked: int, delivered: int, heading: str) -> None:
-        """Take a chapter and its heading off what is left, and learn from it."""
-        self._left -= delivered + count_words(heading)
+    def take(self, asked: int, delivered: int) -> None:
+        """Take a chapter with its heading off what is left, and learn from it."""
+        self._left -= delivered
         self._asked += asked
         self._delivered += delivered

@@ -206,9 +206,15 @@ def print_report(
         (_length(story), "green" if good else "yellow"),
         ", ",
         (REASONS[story.finish], "" if story.finish == "stop" else "yellow"),
+        _extended(story),
         (f"; {_cost(story)}; {_model(story)}; {f'id {story.id}' if saved else 'not saved'}", "dim"),
     )
     _print(line, err, soft_wrap=False)
+
+
+def _extended(story: Story) -> str:
+    times = {0: "", 1: ", extended once"}
+    return times.get(story.extended, f", extended {story.extended} times")
 
 
 def _length(story: Story) -> str:

@@ -13,7 +13,7 @@ from polaris_cli.engines import Engine, ModelInfo
 from polaris_cli.engines.local import load
 from polaris_cli.engines.scripted import ScriptedEngine
 from polaris_cli.errors import UsageError
-from polaris_cli.events import Chunk, Event, Finish, Outlined
+from polaris_cli.events import Chunk, Event, Finish, Outlined, Reason
 from polaris_cli.outline import Chapter, Outline
 from polaris_cli.prepare import Prepared, prepare
 from polaris_cli.resume import check_unfinished, differences, go_on, good_length, prepare_again
@@ -109,7 +109,7 @@ def test_what_has_changed_is_said(demo: Engine) -> None:
 # --- with a script
 
 
-def scripted(text: str, finish: str = "interrupted", **more: object) -> tuple[Story, list[Chunk]]:
+def scripted(text: str, finish: Reason = "interrupted", **more: object) -> tuple[Story, list[Chunk]]:
     begun, _ = start(prepared(**more), ScriptedEngine(info=DEMO))
     chunks = [Chunk("story", text, 1, tuple(map(ord, text)))]
     return replace(collect(iter(chunks), begun), finish=finish), chunks

@@ -1,0 +1,96 @@
+"""How well the ways to reach a length do it: single pass, extending, chapters, side by side.
+
+Writes the same premises in every way at every length and sums up; shows nothing itself.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from polaris_cli.api import start
+from polaris_cli.engines import Engine
+from polaris_cli.prepare import prepare
+from polaris_cli.story import Story, collect
+from polaris_cli.words import in_band, self_repetition
+
+WAYS = ("single", "extend", "chapters")
+BAND = (0.90, 1.10)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One story of the benchmark."""
+
+    way: str
+    words: int
+    story: Story
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The stories of one way at one length.
+
+    Ratios are words written / words asked; `worst_ratio` is the one farthest from 1, `in_band`
+    the share within 0.90-1.10, `repetition` the mean self-repetition score (see `words`),
+    `repeated_paragraphs` the share of paragraphs that stand in the same story twice, `seconds`
+    the mean for a story.
+    """
+
+    way: str
+    words: int
+    stories: int
+    mean_ratio: float
+    worst_ratio: float
+    in_band: float
+    repetition: float
+    repeated_paragraphs: float
+    seconds: float
+
+
+def write_all(
+    engine: Engine, premises: Sequence[str], lengths: Sequence[int], options: dict[str, object]
+) -> Iterator[Written]:
+    """Write every premise at every length in every way; each story as soon as it is there."""
+    for words in lengths:
+        for way in WAYS:
+            for seed, premise in enumerate(premises):
+                yield _write(engine, premise, {**options, "words": words, "length": way}, seed)
+
+
+def _write(engine: Engine, premise: str, options: dict[str, object], seed: int) -> Written:
+    prepared = prepare(premise, {"seed": seed, **options})
+    began = time.perf_counter()
+    begun, events = start(prepared, engine)
+    story = collect(events, begun)
+    seconds = time.perf_counter() - began
+    return Written(str(options["length"]), prepared.request.words, story, seconds)
+
+
+def summed_up(written: Sequence[Written]) -> Iterator[Row]:
+    """A row for each length and way, in the order of writing."""
+    for words, way in dict.fromkeys((one.words, one.way) for one in written):
+        yield _row(way, words, [one for one in written if (one.words, one.way) == (words, way)])
+
+
+def _row(way: str, words: int, written: Sequence[Written]) -> Row:
+    stories = [one.story for one in written]
+    ratios = [story.ratio for story in stories]
+    return Row(
+        way=way,
+        words=words,
+        stories=len(stories),
+        mean_ratio=fmean(ratios),
+        worst_ratio=max(ratios, key=lambda ratio: abs(ratio - 1)),
+        in_band=fmean(in_band(story.written, words, BAND) for story in stories),
+        repetition=fmean(self_repetition(story.text) for story in stories),
+        repeated_paragraphs=fmean(repeated_paragraphs(story.text) for story in stories),
+        seconds=fmean(one.seconds for one in written),
+    )
+
+
+def repeated_paragraphs(text: str) -> float:
+    """The share of paragraphs of at least ten words that have stood in the text before."""
+    long = [part.strip() for part in text.split("\n\n") if len(part.split()) >= 10]
+    return 1 - len(set(long)) / len(long) if long else 0.0

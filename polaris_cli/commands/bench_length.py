@@ -1,0 +1,70 @@
+"""`polaris bench length`: how well a model reaches a length, in each of the ways there are."""
+
+import json
+import sys
+from dataclasses import asdict
+from typing import Annotated
+
+from typer import Option
+
+from polaris_cli.bench_length import WAYS, Row, summed_up, write_all
+from polaris_cli.commands import options as o
+from polaris_cli.commands.fetching import fetch_shown
+from polaris_cli.demo.unseen import UNSEEN
+from polaris_cli.engines import open_engine
+from polaris_cli.prepare import prepare
+from polaris_cli.settings import parse_words
+from polaris_cli.terminal import loading, print_table
+
+LENGTHS = "400,1200,2400,4000"  # 1, 3, 6 and 10 times what the demo model was trained to
+HEADERS = (
+    "words", "way", "stories", "mean ratio", "worst", "in band", "repetition",
+    "paragraphs repeated", "seconds",
+)  # fmt: skip
+
+
+def length(
+    model: o.Model = "demo",
+    words: Annotated[str, Option(help="The lengths to ask for, with commas between.")] = LENGTHS,
+    stories: Annotated[int, Option(min=1, max=40, help="Premises at each length.")] = 10,
+    quantize: o.Quantize = None,
+    device: o.DeviceName = None,
+    as_json: Annotated[bool, Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Ask for several lengths in a single pass, by extending and in chapters; compare.
+
+    Ratio is words written / words asked; in band means 0.90-1.10. The defaults, for the demo
+    model, take about an hour on two cores; for POLARIS-9B ask for --words 3000,6000,10000.
+    """
+    lengths = [parse_words(part) for part in words.split(",")]
+    options: dict[str, object] = {"model": model, "quantize": quantize, "device": device}
+    prepared = prepare(UNSEEN[0][1], {**options, "words": max(lengths)})
+    fetch_shown(prepared.reference, quiet=False)
+    with loading(f"Loading {prepared.reference.name}", sys.stderr) as progress:
+        engine = open_engine(prepared.request, prepared.tokens, progress.update)
+    premises = [premise for _, premise in UNSEEN[:stories]]
+    total = len(lengths) * len(WAYS) * stories
+    written = []
+    with loading("Writing", sys.stderr) as progress:
+        for one in write_all(engine, premises, lengths, options):
+            written.append(one)
+            progress.update(len(written) / total)
+    rows = list(summed_up(written))
+    if as_json:
+        print(json.dumps([asdict(row) for row in rows]))
+    else:
+        print_table(HEADERS, [_cells(row) for row in rows], sys.stdout)
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    return (
+        f"{row.words:,}",
+        row.way,
+        str(row.stories),
+        f"{row.mean_ratio:.2f}",
+        f"{row.worst_ratio:.2f}",
+        f"{row.in_band:.0%}",
+        f"{row.repetition:.3f}",
+        f"{row.repeated_paragraphs:.1%}",
+        f"{row.seconds:.1f}",
+    )

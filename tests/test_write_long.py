@@ -1,0 +1,153 @@
+"""Long stories on the command line: chapters, plans, going on, resuming, writing again."""
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.cli import environment, polaris_command, run, scripted_command
+
+OUTLINE = [
+    "Title: The Fox\nCast: a fox\n1. Den | 5 words | it wakes\n",
+    "2. Hill | 5 words | it runs",
+]
+CHAPTERS = [OUTLINE, ["A fox woke up early.\n\n"], ["It ran up the hill."]]
+BOOK = "## Den\n\nA fox woke up early.\n\n## Hill\n\nIt ran up the hill.\n"
+ASK = ("write", "a fox", "--words", "14", "--model", "demo", "--no-think")
+IN_CHAPTERS = (*ASK, "--chapters", "2")
+
+
+def library(home: Path) -> list[dict[str, object]]:
+    listed = run(polaris_command("library", "--json"), home).stdout
+    return [json.loads(line) for line in listed.splitlines()]
+
+
+def test_chapters_go_to_stdout_and_the_plan_to_stderr(tmp_path: Path) -> None:
+    ended = run(scripted_command(*IN_CHAPTERS, scripts=CHAPTERS), tmp_path)
+    assert (ended.returncode, ended.stdout) == (0, BOOK)
+    assert "1. Den | 7 words | it wakes" in ended.stderr
+    record = json.loads(run(polaris_command("library", "show", "last", "--json"), tmp_path).stdout)
+    assert record["title"] == "The Fox" and record["length"]["mode"] == "chapters"
+    assert [chapter["title"] for chapter in record["outline"]["chapters"]] == ["Den", "Hill"]
+
+
+def test_a_plan_is_made_edited_and_followed(tmp_path: Path) -> None:
+    plan = tmp_path / "plan.toml"
+    made = run(
+        scripted_command(*IN_CHAPTERS, "--plan-only", "-o", str(plan), scripts=CHAPTERS), tmp_path
+    )
+    assert (made.returncode, made.stdout) == (0, ""), made.stderr
+    plan.write_text(plan.read_text().replace("Hill", "Mountain"))
+    command = scripted_command(*ASK[:2], "-m", "demo", "--no-think", "--plan", str(plan),
+                               scripts=CHAPTERS[1:])  # fmt: skip
+    ended = run(command, tmp_path)
+    assert ended.stdout == BOOK.replace("Hill", "Mountain")
+    assert "of 14 words" in ended.stderr  # the plan's own words
+
+
+def test_a_plan_goes_to_stdout_without_a_file(tmp_path: Path) -> None:
+    made = run(scripted_command(*IN_CHAPTERS, "--plan-only", scripts=CHAPTERS), tmp_path)
+    assert made.stdout.startswith("# The plan") and "[[chapter]]" in made.stdout
+    assert library(tmp_path) == []
+
+
+def test_auto_takes_chapters_above_what_the_model_writes_well(tmp_path: Path) -> None:
+    for words, mode in (("400", "single"), ("401", "chapters")):
+        asked = ("write", "a fox", "-w", words, "-m", "demo", "--length", "auto", "--no-think")
+        command = scripted_command(*asked, "--json", scripts=CHAPTERS)
+        assert json.loads(run(command, tmp_path).stdout)["length"]["mode"] == mode
+
+
+def test_extending_is_told_in_the_report_and_the_record(tmp_path: Path) -> None:
+    scripts = [["One two three.", "\n\n", "The end."], ["Four five six seven eight nine ten."]]
+    ended = run(scripted_command(*ASK, "--length", "extend", scripts=scripts), tmp_path)
+    assert ended.stdout.startswith("One two three.\n\n* * *\n\nFour")
+    assert "extended once" in ended.stderr
+    record = json.loads(run(polaris_command("library", "show", "last", "--json"), tmp_path).stdout)
+    assert record["length"] == {"mode": "extend", "headings": True, "extended": 1}
+
+
+def test_a_text_of_the_users_goes_on(tmp_path: Path) -> None:
+    draft = tmp_path / "draft.txt"
+    draft.write_text("It was night.\n")
+    asked = ("write", "--continue", str(draft), "-w", "8", "-m", "demo")
+    ended = run(scripted_command(*asked, scripts=[[" Then it was day again."]]), tmp_path)
+    assert ended.stdout == "It was night. Then it was day again.\n"
+    assert "8 of 8 words" in ended.stderr
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\xff\xfe\xfa"])
+def test_a_text_that_cannot_be_read_is_refused(tmp_path: Path, content: bytes | None) -> None:
+    draft = tmp_path / "draft.txt"
+    if content is not None:
+        draft.write_bytes(content)
+    refused = run(polaris_command("write", "--continue", str(draft), "-w", "8"), tmp_path)
+    assert refused.returncode == 2 and "draft.txt" in refused.stderr
+
+
+def stopped(home: Path, command: list[str], after: bytes, number: int) -> None:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment(home)
+    ) as process:
+        assert process.stdout
+        printed = b""
+        while after not in printed:
+            printed += os.read(process.stdout.fileno(), 1000)
+        process.send_signal(number)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_story_in_chapters_is_resumed_where_it_broke_off(tmp_path: Path, number: int) -> None:
+    scripts = [*CHAPTERS[:2], ["It ran", " up", " the", " hill", "."]]
+    stopped(tmp_path, scripted_command(*IN_CHAPTERS, scripts=scripts, delay=0.6), b"ran", number)
+    (kept,) = library(tmp_path)
+    assert kept["state"] in ("interrupted", "killed")
+    ended = run(scripted_command("resume", scripts=[[" over the hills."]]), tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.startswith("## Den\n\nA fox woke up early.\n\n## Hill\n\n")
+    assert ended.stdout.endswith(" over the hills.\n")
+    if number == signal.SIGINT:  # a killed process loses what came within the last second
+        assert "## Hill\n\nIt ran" in ended.stdout
+    assert len(library(tmp_path)) == 2  # the interrupted one is kept
+
+
+def test_a_single_story_is_resumed_and_a_finished_one_is_not(tmp_path: Path) -> None:
+    command = scripted_command(*ASK, scripts=[["A fox", " woke", " up."]], delay=0.6)
+    stopped(tmp_path, command, b"fox", signal.SIGINT)
+    rest = [[" slept and dreamt of eleven fat geese on a very green hill."]]
+    ended = run(scripted_command("resume", scripts=rest), tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.startswith("A fox") and ended.stdout.endswith("very green hill.\n")
+    refused = run(scripted_command("resume"), tmp_path)
+    assert refused.returncode == 2 and "is finished" in refused.stderr
+    assert "--words" in refused.stderr
+
+
+def test_rerun_uses_the_recorded_settings(tmp_path: Path) -> None:
+    run(scripted_command(*ASK, "--seed", "7"), tmp_path)
+    again = run(scripted_command("rerun", "last", "--json"), tmp_path)
+    record = json.loads(again.stdout)
+    assert record["sampling"]["seed"] == 7 and record["words"]["requested"] == 14
+
+
+@pytest.mark.parametrize("command", ["resume", "rerun"])
+def test_an_unknown_id_is_refused(tmp_path: Path, command: str) -> None:
+    refused = run(polaris_command(command, "nosuch"), tmp_path)
+    assert refused.returncode == 2 and "polaris library" in refused.stderr
+
+
+def test_ctrl_c_in_the_plan_keeps_it_as_thinking_and_resume_begins_anew(tmp_path: Path) -> None:
+    command = scripted_command(*IN_CHAPTERS, "--show-thinking", scripts=CHAPTERS, delay=0.8)
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, env=environment(tmp_path)) as process:
+        assert process.stderr
+        while b"Title" not in os.read(process.stderr.fileno(), 1000):
+            pass
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=20)
+    assert process.returncode == 130, told
+    ended = run(scripted_command("resume", scripts=CHAPTERS), tmp_path)
+    assert ended.stdout == BOOK, ended.stderr

@@ -12,7 +12,7 @@ from typing import ClassVar
 from polaris_cli.demo import scenes as s
 from polaris_cli.demo import words as w
 from polaris_cli.demo.middles import KINDS
-from polaris_cli.demo.premises import Premise, article, invented, name, thing_noun
+from polaris_cli.demo.premises import Premise, article
 
 SCENE_WORDS = 38
 LATE = {"turn": 3.0, "choice": 3.5, "return": 4.0, "search": 0.5, "meet": 0.8, "loss": 1.5}
@@ -75,23 +75,19 @@ class Slots(dict[str, str]):
 
 def build_world(premise: Premise, rng: Random) -> World:
     """People, town and wish for a premise; a name that the premise gives is kept."""
-    hero, woman = name(rng)
-    if premise.hero is not None:
-        hero = premise.hero
-    if premise.woman is not None:
-        woman = premise.woman
-        hero = premise.hero or rng.choice(w.WOMEN if woman else w.MEN)
+    woman = rng.random() < 0.5 if premise.woman is None else premise.woman
+    hero = premise.hero or rng.choice(w.WOMEN if woman else w.MEN)
     friend_woman = rng.random() < 0.5
-    names = [n for n in (w.WOMEN if friend_woman else w.MEN) if n != hero.split()[0]]
+    names = [n for n in (w.WOMEN if friend_woman else w.MEN) if n != hero]
     return World(
         premise=premise,
-        hero=hero.split()[0],
+        hero=hero,
         woman=woman,
         friend=rng.choice(names),
         friend_woman=friend_woman,
         relation=_relation(friend_woman, rng),
         town=rng.choice(w.TOWNS),
-        thing=premise.thing or thing_noun(rng),
+        thing=premise.thing or rng.choice(w.THINGS),
         wish=rng.choice(w.WISHES),
     )
 
@@ -113,6 +109,7 @@ def _fixed(world: World, key: str) -> dict[str, str]:
         "rel": world.relation,
         "town": world.town,
         "core": premise.core,
+        "matter": f"the {world.thing}" if premise.role else premise.core,
         "a_role": article(premise.role or ""),
         "thing": f"the {world.thing}",
         "event": premise.event[1] if premise.event else "",
@@ -138,7 +135,7 @@ def _key(uses: str, world: World, rng: Random, used: set[str]) -> str:
         return world.thing
     key = rng.choice(w.PLACES if uses == "place" else w.THINGS)
     if rng.random() < 0.12:
-        key = f"{rng.choice(w.STEMS)} {key}" if uses == "place" else invented(rng)
+        key = f"{rng.choice(w.STEMS)} {key}"
     return key if key not in used else _key(uses, world, rng, used)
 
 
@@ -165,10 +162,11 @@ def opening_scene(world: World, rng: Random, used: set[str]) -> Scene:
 def event_scene(world: World, rng: Random, used: set[str]) -> Scene:
     """The scene in which the premise happens."""
     premise = world.premise
-    if premise.event is None:
+    if premise.event is None and premise.role is None:
         return Scene("event", premise.noun, f"comes upon {premise.core}")
     used.add(world.thing)
-    return Scene("event", world.thing, premise.event[0])
+    happens = premise.event[0] if premise.event else f"comes upon the {world.thing}"
+    return Scene("event", world.thing, happens)
 
 
 def ending_scene(world: World, rng: Random, used: set[str]) -> Scene:

@@ -22,10 +22,14 @@ class SceneKind:
 KINDS: dict[str, SceneKind] = {
     "search": SceneKind(
         "place",
-        ["searches the {key}", "looks for answers at the {key}", "asks about {core} at the {key}"],
+        [
+            "searches the {key}",
+            "looks for answers at the {key}",
+            "asks about {matter} at the {key}",
+        ],
         lines("""
 {hero} searched the {key} from one end to the other.
-At the {key} {hero} began to ask about {core}.
+At the {key} {hero} began to ask about {matter}.
 The {key} was the first place where {he} looked.
 There was no one at the {key} when {hero} got there, only {sound} far away.
 {he} spent the whole day at the {key}, looking under everything.
@@ -66,7 +70,7 @@ When {hero} reached the {key}, {friend} was already there.
 "I need your help," said {hero}, and that was hard to say.
 They had not spoken for {num} years, and it took a while.
 "{ask}?" {hero} asked, but {friend} only looked at the ground.
-{friend} knew more about {core} than anyone had guessed.
+{friend} knew more about {matter} than anyone had guessed.
 They shared a {adj} loaf and made a plan.
 "{say}," said {friend}. "{say2}."
 {friend} drew a line in the dust with a {small}.
@@ -90,7 +94,7 @@ They talked about the {key} until the lamp went out.
 "{say}," {friend} whispered. "{say2}."
 {friend} turned away so that {he} could not see {fhis} face.
 It was not much of an answer, but it was an honest one.
-"And {core}?" {hero} asked.
+"And {matter}?" {hero} asked.
 "{ask}?" said {friend}, and there was no good answer to that.
 Neither of them touched the bread.
 {friend} told {him} how it had all begun, {num} years before.
@@ -120,7 +124,7 @@ A {crowd} on a bicycle wished {him} luck.
 Once {he} lost the path and found it again by the smell of {smell}.
 The hills were {colour} and went on for ever.
 A {animal} kept {him} company for a mile or two.
-{he} thought of {core} and walked faster.
+{he} thought of {matter} and walked faster.
 By {time} {his} boots were full of water.
 {he} sang to {himself} so as not to turn round.
 """),
@@ -147,7 +151,7 @@ Somewhere in the noise {he} heard {sound}.
 {he} prayed, which {he} had not done for {num} years.
 Everything smelled of {smell}.
 When it was over, the ground was covered with leaves.
-It was then, wet to the skin, that {he} thought of {core}.
+It was then, wet to the skin, that {he} thought of {matter}.
 """),
     ),
     "loss": SceneKind(
@@ -197,7 +201,7 @@ It was older than the town itself.
 It smelled of {smell} and did not weigh much.
 A {small} was stuck to the bottom of it.
 Nobody must know, {he} decided.
-It had to do with {core}, there was no doubt.
+It had to do with {matter}, there was no doubt.
 {he} wrapped it in {his} scarf and hurried home.
 Now {he} felt {mood} and wide awake.
 """),
@@ -217,7 +221,7 @@ Perhaps it was all a mistake.
 {he} had never been brave, and {he} knew it.
 "{ask}?" {he} asked the empty room.
 {his} mother would have known what to do.
-{he} tried to pray and thought of {core} instead.
+{he} tried to pray and thought of {matter} instead.
 Other people would simply have gone to bed.
 The candle burned down to a {small} of light.
 {he} felt {mood}, and then {mood2}.
@@ -249,7 +253,7 @@ Then came the bad years, and nobody sang.
 "Never sell it," {his} grandmother had said.
 How long ago that was, and how near.
 {he} had promised something then, and {he} had not kept it.
-Even {core} had a place in that memory.
+Even {matter} had a place in that memory.
 """),
     ),
     "gift": SceneKind(
@@ -273,7 +277,7 @@ There was a small crack in it, mended with {material}.
 Nobody had given {him} anything for {num} years.
 They stood in the doorway and listened to {sound}.
 {he} held it with both hands.
-"You will need it for {core}," {friend} said.
+"You will need it for {matter}," {friend} said.
 It was worth more than {he} could ever pay.
 """),
     ),
@@ -285,7 +289,7 @@ At the {key} they would not let {hero} in.
 The {key} was closed, and a {crowd} stood in front of it.
 "Not today," said the {crowd} at the {key}.
 {hero} was sent away from the {key} three times.
-Nobody at the {key} wanted to hear about {core}.
+Nobody at the {key} wanted to hear about {matter}.
 """),
         lines("""
 "{say}," said the {crowd}, and shut the window.
@@ -323,7 +327,7 @@ It was not beautiful, but it worked.
 Everything smelled of {smell}.
 {he} hummed an old song, over and over.
 "There," {he} said at last.
-{he} did it for {core}, and for nobody else.
+{he} did it for {matter}, and for nobody else.
 When it was done, {he} felt {mood} and very hungry.
 """),
     ),
@@ -345,7 +349,7 @@ Somebody was coming, slowly, with a {material} stick.
 The moon was thin and {colour}.
 {he} breathed into {his} hands to warm them.
 At {time} a figure came out of the dark and went in again.
-{he} thought of warm soup and of {core}.
+{he} thought of warm soup and of {matter}.
 Twice {he} nearly fell asleep.
 "Who is there?" a voice called, and {he} kept still.
 It grew so cold that the puddles froze.
@@ -363,7 +367,7 @@ It was the {key} that gave everything away.
 Inside the {key} there was a folded note.
 """),
         lines("""
-{core} had never been the danger.
+{matter} had never been the danger.
 {friend} had known, and had said nothing, out of love.
 All those years everyone had believed the wrong story.
 {he} had to sit down.
@@ -398,7 +402,7 @@ It was the right thing, and it was {adj} all the same.
 For once {he} was not {mood}.
 {he} gave away the only thing that was worth anything.
 "I was wrong," {he} said, loud enough for everyone.
-What {he} did next was for {core}.
+What {he} did next was for {matter}.
 One by one, people stepped to {his} side.
 """),
     ),
@@ -424,7 +428,7 @@ Somewhere {sound} was to be heard, as always.
 {he} still had {thing} with {him}.
 There was a note under the door, in a {adj} hand.
 {he} walked slowly, to make it last.
-What {he} would say about {core}, {he} did not know yet.
+What {he} would say about {matter}, {he} did not know yet.
 """),
     ),
 }

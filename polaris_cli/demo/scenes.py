@@ -1,7 +1,8 @@
 """Sentences of the demo stories that frame them: openings, the event, endings, later episodes.
 
 Slots in braces are filled by `grammar.py`: `{key}` is the scene's bare keyword, `{core}` what the
-premise is about. This module knows neither premises nor lengths.
+premise is about, `{matter}` what the hero is concerned with. This module knows neither premises
+nor lengths.
 """
 
 
@@ -55,12 +56,12 @@ Nobody saw it happen when {hero} {event}.
 {he} had not planned anything, and yet {he} {event}.
 """)
 EVENT_OBJECT = lines("""
-It began {day}, when {core} changed everything.
-Then, {day}, {hero} came upon {core}.
-At {time} on a {adj} morning, {hero} saw {core} with {his} own eyes.
-Nobody else was there when {hero} first stood before {core}.
-It was {core}, and nothing else, that kept {hero} awake.
-{he} had not asked for {core}, and yet there it was.
+It began {day}, when {matter} changed everything.
+Then, {day}, {hero} came upon {matter}.
+At {time} on a {adj} morning, {hero} saw {matter} with {his} own eyes.
+Nobody else was there when {hero} first stood before {matter}.
+It was {matter}, and nothing else, that kept {hero} awake.
+{he} had not asked for {matter}, and yet there it was.
 """)
 EVENT_FOLLOW = lines("""
 For a while {he} did nothing at all.
@@ -76,11 +77,11 @@ A {animal} watched {him} from the wall as if it understood.
 It was not what {he} had hoped for, but it was something.
 {he} went home by the long way and locked the door twice.
 {he} wrote the hour on a scrap of paper so as not to forget it.
-After that, {he} could think of little else than {core}.
+After that, {he} could think of little else than {matter}.
 """)
 
 ENDING = lines("""
-In the end {hero} came back to the {key}, and {core} was no longer a riddle.
+In the end {hero} came back to the {key}, and nobody wondered about {core} any more.
 Years later, people at the {key} still told how {hero} and {core} belonged together.
 When it was over, {hero} sat down by the {key} and thought of {core} without fear.
 So it ended, at the {key}, with {hero} and the truth about {core}.
@@ -166,9 +167,9 @@ On the ground lay a {colour} leaf and a {small}.
 {he} did not sleep much in those days.
 It would have been easy to turn round, and {he} did not.
 At {time} the bells rang, first one and then all of them.
-There was always {core} to think of.
-The whole matter of {core} would not leave {him} alone.
-{he} had told no one about {core}, and perhaps that was wrong.
+There was always {matter} to think of.
+The whole matter of {matter} would not leave {him} alone.
+{he} had told no one about {matter}, and perhaps that was wrong.
 """)
 EPISODES = lines("""
 The next spring {hero} heard a new rumour about the {key}.
@@ -183,7 +184,7 @@ Then the {key} burned, and {hero} was needed once more.
 EPISODE_FOLLOW = lines("""
 {he} had hoped for quiet years, and now {he} packed {his} bag.
 This time {he} wanted to {wish2}.
-The old trouble about {core} was forgotten, and the new one was worse.
+The old trouble about {matter} was forgotten, and the new one was worse.
 "{ask}?" asked {friend}.
 {friend} was against it and came along all the same.
 On the third day everything went wrong.

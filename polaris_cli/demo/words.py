@@ -257,7 +257,10 @@ ADJECTIVES = _entries(
     """old, young, tired, lonely, quiet, stubborn, clever, blind, proud, shy, brave, gentle,
     bitter, cheerful, clumsy, curious, famous, forgotten, retired, grieving, honest, jealous,
     kind, lazy, lost, nervous, patient, poor, rich, restless, sleepless, strange, homesick,
-    ambitious, careful"""
+    ambitious, careful,
+    aged, weary, fearless, greedy, silent, wounded, penniless, barefoot, one-eyed, cruel, humble,
+    foreign, former, first, female, dying, drunken, dishonest, absent-minded, middle-aged, wealthy,
+    superstitious, ordinary, exhausted, cowardly, pregnant, orphaned, bankrupt, wise, awkward"""
 )
 THING_ADJECTIVES = _entries(
     """old, broken, stolen, lost, hidden, red, blue, green, golden, rusty, silent, heavy, tiny,

@@ -32,7 +32,7 @@ KILLED = "killed"  # the state of a story whose writer ended without a word
 SAVE_EVERY = 1.0  # seconds; a killed process loses no more text than this, and the time of a save
 STALE_AFTER = 10.0  # seconds without a sign of life, after which a writer counts as killed
 
-_ENTRY = "id, created, title, premise, model, requested, written, state"
+_ENTRY = "id, created, title, premise, model, requested, written, state, host, pid, seen"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,17 +108,19 @@ class Library:
         """The stories, newest first; at most `limit` of them."""
         with self._reading() as db:
             rows = db.execute(f"SELECT {_ENTRY} FROM story ORDER BY n DESC LIMIT ?", [limit or -1])
-            return [Entry(*row) for row in rows]
+            return [_listed(db, row) for row in rows.fetchall()]
 
     def search(self, words: Sequence[str], limit: int | None = None) -> list[Entry]:
         """The stories with all of these words in title, premise or text, best match first."""
         with self._reading() as db:
+            with suppress(sqlite3.OperationalError):  # a full disk must not hide the stories
+                _catch_up(db)
             rows = db.execute(
                 f"SELECT {_ENTRY} FROM story JOIN (SELECT rowid AS n, rank FROM found "
                 "WHERE found MATCH ?) USING (n) ORDER BY rank, n DESC LIMIT ?",
                 [_query(words), limit or -1],
             )
-            return [Entry(*row) for row in rows]
+            return [_listed(db, row) for row in rows.fetchall()]
 
     def entry(self, ref: str) -> Entry:
         """The listing of one story."""
@@ -169,10 +171,7 @@ class Library:
                 with empty() as db:
                     yield db
                 return
-            db = self._open(self.path)
-            with suppress(sqlite3.OperationalError):  # a full disk must not hide the stories
-                _settle(db)
-            yield db
+            yield self._open(self.path)
 
     def _open(self, path: Path) -> sqlite3.Connection:
         if self._connection is None:
@@ -215,7 +214,7 @@ class _Saver:
         self._begun = begun
         self._warn = warn
         self._pending: list[Chunk] = []
-        self._started = False
+        self._kept: Story | None = None  # what the row was last started with
         self._finish: Finish | None = None
         self._wake = threading.Event()
         self._trouble: str | None = None
@@ -223,19 +222,14 @@ class _Saver:
         self._thread = threading.Thread(target=self._run, name="library", daemon=True)
 
     def take(self, event: Chunk | Outlined) -> None:
-        """Take what the stream brought."""
+        """Take what came; a line break or outline has all saved at once, else it is in time."""
         if isinstance(event, Outlined):
             self._begun = replace(self._begun, outline=event.outline)
-            self._started = False  # so that the row is written anew
         else:
-            self.add(event)
-
-    def add(self, chunk: Chunk) -> None:
-        """Take a chunk; a line break has everything saved at once, else it happens in time."""
-        self._pending.append(chunk)
+            self._pending.append(event)
         if not self._thread.ident:
             self._thread.start()
-        if "\n" in chunk.text:
+        if isinstance(event, Outlined) or "\n" in event.text:
             self._wake.set()
         self._tell()
 
@@ -265,9 +259,10 @@ class _Saver:
                 self._wake.wait(SAVE_EVERY)
 
     def _save(self, finish: Finish | None) -> None:
-        if not self._started:
-            self._library.start(self._begun)
-            self._started = True
+        begun = self._begun
+        if self._kept is not begun:
+            self._library.start(begun)
+            self._kept = begun
         chunks = self._pending[:]
         self._library.append(self._begun.id, chunks)
         del self._pending[: len(chunks)]
@@ -299,16 +294,29 @@ def _sign(db: sqlite3.Connection, id: str) -> None:
     )
 
 
-def _settle(db: sqlite3.Connection) -> None:
-    """Gather the text of stories that are being written, and find those whose writer is gone."""
-    running = "SELECT id, host, pid, seen FROM story WHERE state = ?"
+def _listed(db: sqlite3.Connection, row: tuple[Any, ...]) -> Entry:
+    """The entry of a row of `_ENTRY`; for a story still being written, or killed, as it is now."""
+    *columns, host, pid, seen = row
+    entry = Entry(*columns)
+    if entry.state != WRITING:
+        return entry
+    state = WRITING if _alive(host, pid, seen) else KILLED
+    with suppress(LibraryError):  # one odd record must not hide the others
+        story = _load(db, entry.id)
+        entry = replace(entry, title=story.title, written=story.written)
+    return replace(entry, state=state)
+
+
+def _catch_up(db: sqlite3.Connection) -> None:
+    """Bring the rows of stories without an end up to date, so that a search sees their text."""
+    running = f"SELECT {_ENTRY} FROM story WHERE state = ?"
     if not db.execute(running, [WRITING]).fetchone():
         return
     with atomic(db):
-        for id, host, pid, seen in db.execute(running, [WRITING]).fetchall():
-            with suppress(LibraryError):  # nor may one odd record
-                story = _gathered(db, _load(db, id), Finish("interrupted"))
-                _put(db, story, WRITING if _alive(host, pid, seen) else KILLED)
+        for row in db.execute(running, [WRITING]).fetchall():
+            entry = _listed(db, row)
+            with suppress(LibraryError):
+                _put(db, _load(db, entry.id), entry.state)
 
 
 def _alive(host: str, pid: int, seen: float) -> bool:
@@ -335,7 +343,7 @@ def _find(db: sqlite3.Connection, ref: str) -> Entry:
             "ORDER BY id LIMIT 5",
             [wanted],
         )
-    entries = [Entry(*row) for row in rows]
+    entries = [_listed(db, row) for row in rows.fetchall()]
     if not entries:
         raise UsageError(
             f"No story in the library has the id {ref!r}.", hint="polaris library lists them."
@@ -347,14 +355,17 @@ def _find(db: sqlite3.Connection, ref: str) -> Entry:
 
 
 def _load(db: sqlite3.Connection, id: str) -> Story:
-    kept, text = db.execute("SELECT record, text FROM story WHERE id = ?", [id]).fetchone()
+    """A story as its row has it or, while there is no end, as its parts have it."""
+    columns = "SELECT record, text, state FROM story WHERE id = ?"
+    kept, text, state = db.execute(columns, [id]).fetchone()
     try:
-        return Story.from_dict({**loads(kept), "story": text})
+        story = Story.from_dict({**loads(kept), "story": text})
     except (JSONDecodeError, KeyError, TypeError, UsageError) as error:
         raise LibraryError(
             f"The record of story {id} cannot be read.",
             hint=f"Another version of polaris may have written it; polaris library rm {id}",
         ) from error
+    return _gathered(db, story, Finish("interrupted")) if state == WRITING else story
 
 
 def _gathered(db: sqlite3.Connection, begun: Story, finish: Finish) -> Story:

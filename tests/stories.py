@@ -1,0 +1,35 @@
+"""Stories and streams for the tests of the library and of export."""
+
+from collections.abc import Iterator
+
+from polaris_cli.engines import ModelInfo
+from polaris_cli.events import Chunk, Event, Finish, Reason
+from polaris_cli.request import Sampling
+from polaris_cli.story import Story
+
+
+def a_story(
+    id: str = "abcd1234", text: str = "", *, premise: str = "a lighthouse keeper", **more: object
+) -> Story:
+    fields: dict[str, object] = {
+        "id": id,
+        "created": "2026-01-31T12:00:00+00:00",
+        "premise": premise,
+        "form": "story",
+        "requested": 8,
+        "model": ModelInfo("demo", "polaris/demo"),
+        "sampling": Sampling(),
+        "preset": "default",
+        "prompt": f"Write a 8-word story about {premise}.",
+        "text": text,
+        "versions": {"polaris": "0.1"},
+    }
+    return Story(**(fields | more))  # type: ignore[arg-type]
+
+
+def a_stream(*texts: str, reason: Reason = "stop") -> Iterator[Event]:
+    """A thinking chunk, these story chunks with made-up token ids, and a finish."""
+    yield Chunk("thinking", "Plan.", 2, (7, 248069))
+    for number, text in enumerate(texts):
+        yield Chunk("story", text, 1, (number,))
+    yield Finish(reason, prompt_tokens=5)

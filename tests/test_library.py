@@ -1,0 +1,466 @@
+"""The library: nothing that was written is lost, whoever ends the writing and however."""
+
+import json
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from polaris_cli import library as module
+from polaris_cli.database import connect
+from polaris_cli.errors import LibraryError, UsageError
+from polaris_cli.events import Chunk, Event, Finish, Outlined
+from polaris_cli.library import Library, library_path, open_library, record
+from polaris_cli.outline import Chapter, Outline
+from polaris_cli.story import Story, collect
+from tests.stories import a_story, a_stream
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Iterator[Library]:
+    with closing(Library(tmp_path / "deep" / "library.db")) as opened:
+        yield opened
+
+
+def no_warning(text: str) -> None:
+    raise AssertionError(text)
+
+
+def until(true: Callable[[], object], seconds: float = 5.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.01)
+
+
+def sql(path: Path, statement: str) -> None:
+    with closing(sqlite3.connect(path)) as db:
+        db.execute(statement)
+        db.commit()
+
+
+# --- Where it is ---
+
+
+def test_the_path_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("POLARIS_LIBRARY", str(tmp_path / "mine.db"))
+    assert library_path() == tmp_path / "mine.db"
+    monkeypatch.setenv("POLARIS_LIBRARY", "~/mine.db")
+    assert library_path() == Path.home() / "mine.db"
+    monkeypatch.setenv("POLARIS_LIBRARY", "")
+    assert library_path().name == "library.db"
+
+
+def test_looking_makes_no_file(library: Library) -> None:
+    assert library.entries() == library.search(["fog"]) == []
+    with pytest.raises(UsageError):
+        library.get("last")
+    assert not library.path.parent.exists()
+
+
+# --- A story that is written to its end ---
+
+
+def test_the_stage_passes_everything_on_and_keeps_it(library: Library) -> None:
+    events = list(a_stream("The fog", " came.\n"))
+    begun = a_story()
+    assert list(record(iter(events), library, begun, no_warning)) == events
+    kept = library.get(begun.id)
+    assert kept == replace(collect(iter(events), begun), timing=begun.timing)
+    assert (kept.text, kept.thinking, kept.finish) == ("The fog came.", "Plan.", "stop")
+    assert library.entry("last").state == "stop"
+
+
+def test_an_outline_is_kept_as_soon_as_it_is_known(library: Library) -> None:
+    outline = Outline(
+        "The Fog", "", (Chapter("One", 4, "Fog comes."), Chapter("Two", 4, "It goes."))
+    )
+
+    def events() -> Iterator[Event]:
+        yield Chunk("thinking", "Plan.")
+        yield Outlined(outline)
+        yield Chunk("story", "## One\n\nFog.")
+
+    stream = record(events(), library, a_story(), no_warning)
+    next(stream)
+    until(library.entries)
+    next(stream)
+    until(lambda: library.get("last").outline)
+    assert library.get("last").outline == outline
+    assert library.entry("last").title == "The Fog"
+    list(stream)
+    assert library.get("last").outline == outline
+
+
+def test_a_row_is_there_while_the_story_grows(library: Library) -> None:
+    stream = record(a_stream("The fog\n", "came."), library, a_story(), no_warning)
+    next(stream)
+    until(lambda: [entry.state for entry in library.entries()] == ["writing"])
+    next(stream)
+    until(lambda: library.get("last").text == "The fog")  # a line break saves at once
+    assert library.entry("last").written == 2
+    assert [entry.id for entry in library.search(["fog"])] == ["abcd1234"]
+    with pytest.raises(UsageError, match="being written"):
+        library.remove("last")
+    assert [type(event) for event in stream] == [Chunk, Finish]
+    assert library.get("last").text == "The fog\ncame."
+
+
+def test_text_is_saved_in_time_while_no_event_comes(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SAVE_EVERY", 0.2)
+    stream = record(a_stream("no line break"), library, a_story(), no_warning)
+    next(stream)
+    until(lambda: library.entries())
+    next(stream)
+    until(lambda: library.get("last").text, 1.0)
+    stream.close()  # type: ignore[attr-defined]
+
+
+def test_finish_keeps_the_whole_record(library: Library) -> None:
+    begun = a_story()
+    story = replace(collect(record(a_stream("One two."), library, begun, no_warning), begun))
+    library.finish(story)
+    assert library.get("last") == story
+    assert library.get("last").timing.total_s > 0
+    library.finish(a_story("beef0000", "Never started."))  # the library was away until the end
+    assert library.get("last").text == "Never started."
+    assert len(library.entries()) == 2
+
+
+def test_ids_come_back_in_order_with_their_kind(library: Library) -> None:
+    list(record(a_stream("a", "b", "c\n", "d"), library, a_story(), no_warning))
+    chunks = library.chunks("last")
+    assert [chunk.kind for chunk in chunks][:1] == ["thinking"]
+    assert {chunk.kind for chunk in chunks[1:]} == {"story"}
+    assert [id for chunk in chunks for id in chunk.ids] == [7, 248069, 0, 1, 2, 3]
+    assert "".join(chunk.text for chunk in chunks) == "Plan.abc\nd"
+    assert sum(chunk.tokens for chunk in chunks) == 6
+
+
+IDS = st.lists(st.integers(0, 2**32 - 1), max_size=4).map(tuple)
+CHUNKS = st.lists(
+    st.builds(
+        Chunk,
+        st.sampled_from(["thinking", "story"]),
+        st.text(st.characters(exclude_categories=["Cs"]), max_size=6),
+        st.integers(0, 3),
+        IDS,
+    ),
+    max_size=12,
+)
+
+
+def told(chunks: list[Chunk]) -> list[tuple[str, str | int]]:
+    """Characters and ids, each with its kind, in the order they came."""
+    texts = [(chunk.kind, letter) for chunk in chunks for letter in chunk.text]
+    return texts + [(chunk.kind, id) for chunk in chunks for id in chunk.ids]
+
+
+@settings(max_examples=50)
+@given(chunks=CHUNKS, cut=st.integers(0, 12))
+def test_however_they_are_saved_chunks_come_back_as_they_came(
+    chunks: list[Chunk], cut: int
+) -> None:
+    library = Library(Path("/"))  # it exists, so it is read, through the connection given here
+    library._connection = connect(Path(":memory:"))
+    library.start(a_story())
+    for part in (chunks[:cut], chunks[cut:]):
+        library.append("abcd1234", part)
+    assert told(library.chunks("last")) == told(chunks)
+    library.close()
+
+
+def test_a_story_that_is_taken_up_again_goes_on_in_its_row(library: Library) -> None:
+    begun = a_story()
+    list(record(a_stream("One", reason="interrupted"), library, begun, no_warning))
+    list(record(iter([Chunk("story", " two."), Finish("stop")]), library, begun, no_warning))
+    assert [entry.id for entry in library.entries()] == [begun.id]
+    assert (library.get("last").text, library.get("last").finish) == ("One two.", "stop")
+
+
+def test_half_characters_do_not_stop_a_story(library: Library) -> None:
+    list(record(a_stream("a\ud800b\0c"), library, a_story(premise="\udfff"), no_warning))
+    assert library.get("last").text == "a?b\0c"
+    assert library.search(["\ud800", '"', "\0"]) == []
+
+
+# --- A story that breaks off ---
+
+
+def test_closing_the_stage_keeps_what_there_is(library: Library) -> None:
+    stream = record(a_stream("The fog", " came."), library, a_story(), no_warning)
+    next(stream), next(stream)
+    stream.close()  # type: ignore[attr-defined]
+    assert (library.get("last").text, library.entry("last").state) == ("The fog", "interrupted")
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, BrokenPipeError, RuntimeError])
+def test_an_exception_passes_and_the_text_is_kept(
+    library: Library, error: type[BaseException]
+) -> None:
+    def breaking() -> Iterator[Event]:
+        yield Chunk("story", "The fog")
+        raise error
+
+    with pytest.raises(error):
+        list(record(breaking(), library, a_story(), no_warning))
+    assert (library.get("last").text, library.entry("last").state) == ("The fog", "interrupted")
+
+
+def test_a_stream_without_text_leaves_no_row(library: Library) -> None:
+    list(record(iter([Finish("stop")]), library, a_story(), no_warning))
+    assert library.entries() == []
+
+
+WRITER = """
+import sys, time
+from pathlib import Path
+from polaris_cli.events import Chunk, Finish
+from polaris_cli.library import Library, record
+from tests.stories import a_story
+
+def slow(count, pause):
+    for number in range(count):
+        yield Chunk("story", f"w{number} ", 1, (number,))
+        time.sleep(pause)
+    yield Finish("stop")
+
+path, id, count, pause, stall = sys.argv[1:]
+for event in record(slow(int(count), float(pause)), Library(Path(path)), a_story(id), sys.exit):
+    if isinstance(event, Chunk):
+        print(event.text, flush=True)
+        if event.text == f"w{stall} ":
+            time.sleep(60)
+"""
+
+
+Writer = subprocess.Popen[str]
+
+
+def start_writer(path: Path, id: str, count: int, pause: float, stall: int = -1) -> Writer:
+    arguments = [str(path), id, str(count), str(pause), str(stall)]
+    return subprocess.Popen(
+        [sys.executable, "-c", WRITER, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parent.parent,
+    )
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGKILL is of POSIX")
+def test_a_killed_process_loses_less_than_two_seconds(library: Library) -> None:
+    promised = module.SAVE_EVERY + 0.5
+    assert promised < 2
+    came: list[tuple[float, str]] = []
+    with start_writer(library.path, "dead0000", 100_000, 0.01) as writer:
+        assert writer.stdout
+        while not came or came[-1][0] - came[0][0] < promised + 0.3:
+            word = writer.stdout.readline().strip()
+            came.append((time.monotonic(), word))
+        writer.send_signal(signal.SIGKILL)
+        writer.wait()
+    old = [word for moment, word in came if moment < came[-1][0] - promised]
+    kept = library.get("dead")
+    assert old and kept.text.split()[: len(old)] == old
+    assert (library.entry("dead").state, kept.finish) == ("killed", "interrupted")
+    ids = [id for chunk in library.chunks("dead") for id in chunk.ids]
+    assert ids == list(range(len(kept.text.split())))
+    assert [entry.id for entry in library.search(["w9"])] == ["dead0000"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGKILL is of POSIX")
+def test_a_process_killed_in_a_stall_loses_nothing_old(library: Library) -> None:
+    with start_writer(library.path, "dead0000", 50, 0.001, stall=30) as writer:
+        assert writer.stdout
+        while writer.stdout.readline() != "w30 \n":
+            pass
+        time.sleep(module.SAVE_EVERY + 0.5)
+        assert library.entry("dead").state == "writing"
+        writer.kill()
+        writer.wait()
+    assert library.get("dead").text.split()[-1] == "w30"
+    assert library.entry("dead").state == "killed"
+
+
+def test_two_processes_write_at_once(library: Library) -> None:
+    writers = [start_writer(library.path, f"{n}000", 300, 0.001) for n in range(3)]
+    for writer in writers:
+        out, err = writer.communicate(timeout=30)
+        assert (writer.returncode, err, len(out.split())) == (0, "", 300)
+    assert sorted(entry.id for entry in library.entries()) == ["0000", "1000", "2000"]
+    whole = [f"w{number}" for number in range(300)]
+    assert all(library.get(entry.id).text.split() == whole for entry in library.entries())
+
+
+def test_a_writer_without_a_sign_of_life_counts_as_killed(library: Library) -> None:
+    library.start(a_story())
+    assert library.entry("last").state == "writing"
+    sql(library.path, f"UPDATE story SET seen = {time.time() - module.STALE_AFTER - 1}")
+    assert library.entry("last").state == "killed"
+    library.append("abcd1234", [])  # it was only suspended
+    assert library.entry("last").state == "writing"
+
+
+def test_a_writer_on_another_machine_is_not_looked_for_here(library: Library) -> None:
+    library.start(a_story())
+    sql(library.path, "UPDATE story SET host = 'elsewhere', pid = 999999999")
+    assert library.entry("last").state == "writing"
+
+
+# --- Finding ---
+
+
+def test_one_odd_record_does_not_hide_the_others(library: Library) -> None:
+    library.start(a_story("0dd00000"))
+    library.finish(a_story(text="Fine."))
+    sql(library.path, "UPDATE story SET record = '{}' WHERE id = '0dd00000'")
+    assert len(library.entries()) == 2
+    assert library.get("abcd").text == "Fine."
+    with pytest.raises(LibraryError, match="cannot be read"):
+        library.get("0dd")
+
+
+@pytest.fixture
+def three(library: Library) -> Library:
+    texts = ["Lighthouses stand in the fog.", "A café by the sea.", "Fog, fog, FOG and a letter."]
+    for number, text in enumerate(texts):
+        library.finish(a_story(f"aa{number}0", text, premise=f"premise {number}"))
+    return library
+
+
+def test_the_newest_come_first(three: Library) -> None:
+    assert [entry.id for entry in three.entries()] == ["aa20", "aa10", "aa00"]
+    assert [entry.id for entry in three.entries(2)] == ["aa20", "aa10"]
+    assert three.entry("aa1").ratio == 5 / 8
+
+
+@pytest.mark.parametrize("ref", ["aa1", "AA10", " aa10 "])
+def test_a_story_is_found_by_the_beginning_of_its_id(three: Library, ref: str) -> None:
+    assert three.get(ref).text == "A café by the sea."
+
+
+@pytest.mark.parametrize("ref", ["x", "", "%", "_", "a%", "aa10x", "\ud800", "aa\0"])
+def test_an_unknown_id_is_told(three: Library, ref: str) -> None:
+    with pytest.raises(UsageError, match="No story in the library has the id") as caught:
+        three.get(ref)
+    assert caught.value.hint == "polaris library lists them."
+
+
+def test_a_beginning_of_several_ids_is_told(three: Library) -> None:
+    with pytest.raises(UsageError, match="Several") as caught:
+        three.get("aa")
+    assert "aa00, aa10, aa20" in caught.value.hint
+    three.finish(a_story("aa2000", "Longer."))
+    assert three.get("aa20").id == "aa20"  # a whole id names its story
+
+
+@pytest.mark.parametrize(
+    ("words", "ids"),
+    [
+        (["fog"], ["aa20", "aa00"]),
+        (["fog", "letter"], ["aa20"]),
+        (["fog letter"], ["aa20"]),
+        (["lighthouse"], ["aa00"]),
+        (["CAFE"], ["aa10"]),
+        (["premise", "1"], ["aa10"]),
+        (["absent"], []),
+        ([], []),
+    ],
+)
+def test_search_finds_stories_with_all_the_words(
+    three: Library, words: list[str], ids: list[str]
+) -> None:
+    assert [entry.id for entry in three.search(words)] == ids
+
+
+@pytest.mark.parametrize(
+    "words",
+    ['fog"', '"fog', "fog*", "title:fog", "text : fog", "NEAR(fog sea)", "(fog)", "^fog", "-fog"],
+)
+def test_search_takes_signs_for_no_operators(three: Library, words: str) -> None:
+    names = {"title", "text", "NEAR", "sea"} & set(re.findall(r"\w+", words))
+    assert bool(three.search([words])) is not bool(names)
+
+
+@pytest.mark.parametrize("words", ["fog OR sea", "fog AND cafe", "fog NOT sea", "fo*", "fo"])
+def test_search_takes_operators_for_words(three: Library, words: str) -> None:
+    assert three.search([words]) == []
+
+
+@given(st.text(max_size=20))
+def test_no_search_breaks(words: str) -> None:
+    with closing(connect(Path(":memory:"))) as db:
+        db.execute("SELECT 1 FROM found WHERE found MATCH ?", [module._query([words])]).fetchall()
+
+
+def test_what_is_removed_is_gone_everywhere(three: Library) -> None:
+    three.start(a_story("bb00", premise="gone"))
+    three.append("bb00", [Chunk("story", "gone")])
+    three.conclude(a_story("bb00", premise="gone"), Finish("stop"))
+    assert three.search(["gone"])
+    three.remove("bb")
+    assert not three.search(["gone"])
+    assert len(three.entries()) == 3
+    with closing(sqlite3.connect(three.path)) as db:
+        assert db.execute("SELECT count(*) FROM part").fetchone() == (0,)
+        db.execute("INSERT INTO found (found) VALUES ('integrity-check')")
+
+
+def test_the_index_follows_a_text_that_changes(three: Library) -> None:
+    story: Story = three.get("aa0")
+    three.finish(replace(story, text="Only sun."))
+    assert not three.search(["lighthouse"])
+    assert [entry.id for entry in three.search(["sun"])] == ["aa00"]
+
+
+def test_open_library_takes_the_users_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("POLARIS_LIBRARY", str(tmp_path / "own.db"))
+    open_library().finish(a_story(text="Mine."))
+    assert Library(tmp_path / "own.db").get("last").text == "Mine."
+    assert json.loads(json.dumps(open_library().get("last").as_dict()))["story"] == "Mine."
+
+
+@pytest.mark.bench
+def test_saving_costs_less_than_a_hundredth(library: Library) -> None:
+    """At 200 tokens a second, as processor time of the whole process."""
+
+    def paced() -> Iterator[Event]:
+        for number in range(1000):
+            time.sleep(0.005)
+            yield Chunk("story", "word " if number % 60 else "end.\n\n", 1, (number,))
+        yield Finish("stop")
+
+    def cost(events: Iterator[Event]) -> float:
+        start = time.process_time()
+        collect(events, a_story())
+        return time.process_time() - start
+
+    bare = cost(paced())
+    assert cost(record(paced(), library, a_story(), no_warning)) - bare < 0.05
+
+
+@pytest.mark.bench
+def test_saving_is_linear(library: Library) -> None:
+    def cost(id: str, count: int) -> float:
+        start = time.perf_counter()
+        library.start(a_story(id))
+        for number in range(count):
+            library.append(id, [Chunk("story", "word " * 100, 100, (number,) * 100)])
+        return time.perf_counter() - start
+
+    cost("warm", 10)
+    assert cost("long", 2000) < 20 * cost("short", 200)

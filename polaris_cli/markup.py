@@ -49,8 +49,8 @@ def body(story: Story) -> list[Block]:
 
 
 def title(story: Story) -> str:
-    """The title of a story without marks of emphasis."""
-    return plain(printable(story.title))
+    """The title of a story, as XML may hold it."""
+    return printable(story.title)
 
 
 def blocks(text: str) -> Iterator[Block]:
@@ -65,15 +65,8 @@ def blocks(text: str) -> Iterator[Block]:
 
 def spans(text: str) -> Iterator[Span]:
     """The styles in a text: *italic*, **bold** and ***both***; a lone asterisk stays one."""
-    pieces = re.split(r"(\*+)", text)  # text, asterisks, text, asterisks, …, text
-    marks = _marks(pieces)
-    bold = italic = False
-    for position, piece in enumerate(pieces):
-        if position in marks:
-            bold ^= len(piece) >= 2
-            italic ^= len(piece) != 2
-        elif piece:
-            yield Span(piece, bold, italic)
+    for (bold, italic), group in groupby(_styled(text), key=lambda span: (span.bold, span.italic)):
+        yield Span("".join(span.text for span in group), bold, italic)
 
 
 def plain(text: str) -> str:
@@ -95,6 +88,19 @@ def _line(line: str) -> Block | None:
     if heading := _HEADING.fullmatch(line):
         return Block("heading", heading[2].strip(), len(heading[1]))
     return Block("paragraph", line.rstrip())
+
+
+def _styled(text: str) -> Iterator[Span]:
+    """The styles, with each literal asterisk still by itself."""
+    pieces = re.split(r"(\*+)", text)  # text, asterisks, text, asterisks, …, text
+    marks = _marks(pieces)
+    bold = italic = False
+    for position, piece in enumerate(pieces):
+        if position in marks:
+            bold ^= len(piece) >= 2
+            italic ^= len(piece) != 2
+        elif piece:
+            yield Span(piece, bold, italic)
 
 
 def _marks(pieces: list[str]) -> set[int]:
@@ -127,6 +133,10 @@ def _without_title(found: list[Block], title: str) -> list[Block]:
         return found
     line, _, rest = found[0].text.partition("\n")
     marked = found[0].kind == "heading" or line.lstrip().startswith("**")
-    if not marked or line.strip("*_ ") != printable(title).strip("*_ "):
+    if not marked or _bare(line) != _bare(printable(title)):
         return found
     return [Block("paragraph", rest), *found[1:]] if rest else found[1:]
+
+
+def _bare(line: str) -> str:
+    return line.replace("*", "").strip("_ ")

@@ -111,8 +111,8 @@ def _inline(text: str) -> Iterator[str]:
 
 def _about(story: Story) -> Iterator[str]:
     yield f'<p class="about">Premise: {escape(story.premise)}</p>'
-    words = f"{story.written:,} words of {story.requested:,} asked"
-    yield f'<p class="about">Written by {escape(story.model.name)}: {words}, {moment(story)}</p>'
+    length = f"{story.written:,} words of {story.requested:,} asked, {moment(story)[:10]}"
+    yield f'<p class="about">Written by {escape(story.model.name)}: {length}</p>'
 
 
 def _chapters(story: Story) -> Iterator[tuple[str, list[Block]]]:

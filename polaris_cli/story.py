@@ -287,9 +287,9 @@ def _own_title(text: str) -> str:
     """A Markdown heading, or a short bold line, at the very start."""
     first = text.lstrip().split("\n", 1)[0].strip()
     if first.startswith("#"):
-        return first.lstrip("#").strip().strip("*_").strip()
+        return first.lstrip("#").replace("*", "").strip(" _")
     bold = first.startswith("**") and first.endswith("**") and len(first) < 100
-    return first.strip("*").strip() if bold else ""
+    return first.replace("*", "").strip() if bold else ""
 
 
 def _shortened(premise: str, limit: int = 60) -> str:

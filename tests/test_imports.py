@@ -28,7 +28,7 @@ LAYERS = [
     {"prepare"},
     {"resume"},
     {"api", "markup", "docx", "pages", "library", "live", "progress"},
-    {"export", "terminal"},
+    {"export", "terminal", "bench_length"},
     {"commands"},
     {"__main__"},
 ]

@@ -107,7 +107,7 @@ def test_a_story_in_chapters_is_resumed_where_it_broke_off(tmp_path: Path, numbe
     assert kept["state"] in ("interrupted", "killed")
     ended = run(scripted_command("resume", scripts=[[" over the hills."]]), tmp_path)
     assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.startswith("## Den\n\nA fox woke up early.\n\n## Hill\n\n")
+    assert ended.stdout.startswith("## Den\n\nA fox woke up early.\n\n")
     assert ended.stdout.endswith(" over the hills.\n")
     if number == signal.SIGINT:  # a killed process loses what came within the last second
         assert "## Hill\n\nIt ran" in ended.stdout

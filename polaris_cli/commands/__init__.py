@@ -13,12 +13,14 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from polaris_cli import __version__
-from polaris_cli.commands.doctor import doctor
-from polaris_cli.commands.library import app as library
-from polaris_cli.commands.models import app as models
-from polaris_cli.commands.presets import app as presets
-from polaris_cli.commands.resume import rerun, resume
-from polaris_cli.commands.write import EPILOG, write
+from polaris_cli.commands.doctor import doctor as doctor_command
+from polaris_cli.commands.library import app as library_app
+from polaris_cli.commands.models import app as models_app
+from polaris_cli.commands.presets import app as presets_app
+from polaris_cli.commands.resume import rerun
+from polaris_cli.commands.resume import resume as resume_command
+from polaris_cli.commands.write import EPILOG
+from polaris_cli.commands.write import write as write_command
 from polaris_cli.errors import DEBUG_HINT, PolarisError
 from polaris_cli.interrupt import EXIT_INTERRUPTED
 
@@ -92,10 +94,10 @@ def polaris(
     """
 
 
-app.command("write", epilog=EPILOG)(write)
-app.command("resume")(resume)
+app.command("write", epilog=EPILOG)(write_command)
+app.command("resume")(resume_command)
 app.command("rerun")(rerun)
-app.add_typer(library, name="library")
-app.add_typer(models, name="models")
-app.add_typer(presets, name="presets")
-app.command("doctor")(doctor)
+app.add_typer(library_app, name="library")
+app.add_typer(models_app, name="models")
+app.add_typer(presets_app, name="presets")
+app.command("doctor")(doctor_command)

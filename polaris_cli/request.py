@@ -77,7 +77,9 @@ class StoryRequest:
     `template` is the prompt wording of the preset, with {premise}, {words} and {form} as fields.
     `length` says how the words are reached: in a single pass, by going on after an early end
     (extend), in chapters, or by whichever suits the length (auto); `chapters` is their number,
-    None for one that suits, and `headings` whether they are named in the text. `band` holds the ratios (written / asked) that count as on target.
+    None for one that suits, and `headings` whether they are named in the text. `compile` allows
+    a graphics card to record its steps and replay them. `band` holds the ratios (written / asked)
+    that count as on target.
     """
 
     premise: str
@@ -90,6 +92,7 @@ class StoryRequest:
     sampling: Sampling = field(default_factory=Sampling)
     quantize: Quantize = "auto"
     device: str = "auto"
+    compile: bool = True
     engine: EngineName = "local"
     base_url: str | None = None
     length: Length = "single"

@@ -132,6 +132,7 @@ SETTINGS: dict[str, Kind] = {
     "revision": Kind(_text, "a branch, tag or commit of the model's repository"),
     "quantize": Kind(_choice(QUANTIZE), f"one of {', '.join(QUANTIZE)}"),
     "device": Kind(_text, "auto, cuda, cuda:N, mps or cpu"),
+    "compile": Kind(_flag, "true or false"),
     "engine": Kind(_choice(ENGINES), f"one of {', '.join(ENGINES)}"),
     "base_url": Kind(_text, "the address of a server"),
     "band": Kind(parse_band, "two ratios such as 0.9-1.1"),

@@ -62,6 +62,10 @@ ThinkingBudget = Annotated[
 ]
 Quantize = Annotated[str | None, Option(help="auto, none, 8bit or 4bit.")]
 DeviceName = Annotated[str | None, Option("--device", help="auto, cuda, cuda:N, mps or cpu.")]
+Compile = Annotated[
+    bool | None,
+    Option("--compile/--no-compile", help="Record the steps on a graphics card, and replay them."),
+]
 Band = Annotated[
     str | None, Option(metavar="LO-HI", help="Ratios that count as on target: 0.9-1.1.")
 ]

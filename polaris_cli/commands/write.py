@@ -67,6 +67,7 @@ def write(
     thinking_budget: o.ThinkingBudget = None,
     quantize: o.Quantize = None,
     device: o.DeviceName = None,
+    compile: o.Compile = None,
     band: o.Band = None,
     strict: o.Strict = False,
     output: o.StoryFile = None,

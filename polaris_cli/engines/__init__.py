@@ -10,7 +10,6 @@ from typing import Protocol
 from polaris_cli.events import RawEvent
 from polaris_cli.request import Sampling, StoryRequest
 
-
 MayEnd = Callable[[], bool]
 
 
@@ -89,6 +88,7 @@ def open_engine(
         revision=request.revision,
         quantize=request.quantize,
         device=request.device,
+        compile=request.compile,
         context_tokens=tokens,
         on_progress=on_progress,
     )

@@ -9,7 +9,8 @@ import math
 import re
 import sys
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -18,6 +19,7 @@ import torch
 from polaris_cli.engines import MayEnd, always
 from polaris_cli.engines.forward import Forward
 from polaris_cli.engines.sampling import Ends, Sampler
+from polaris_cli.engines.static import StaticForward
 from polaris_cli.engines.text import TextDecoder
 from polaris_cli.errors import ModelUnavailable, OutOfMemory, PolarisError
 from polaris_cli.events import Finish, Piece, Reason
@@ -42,6 +44,7 @@ def decode(
     inside_thinking: bool,
     after: Sequence[int] = (),
     may_end: MayEnd = always,
+    static: bool = False,
 ) -> Iterator[Piece | Finish]:
     """Yield the text that `model` writes after `prompt_ids`, then one `Finish`.
 
@@ -49,7 +52,8 @@ def decode(
     `inside_thinking` says whether the prompt has already opened the thinking; it is closed after
     `sampling.thinking_budget` tokens. `after` are tokens of the answer from an earlier run: they
     are given out first, then the same tokens follow as would have followed then. While `may_end`
-    says no, the tokens that end a text are not chosen. Out of memory and damaged weights end the
+    says no, the tokens that end a text are not chosen. `static` runs all steps in the same memory,
+    recorded once on a CUDA device. Out of memory and damaged weights end the
     stream with an error, so that the text so far is kept. Closing the generator frees the cache.
     """
     start = len(prompt_ids) + len(after)
@@ -57,12 +61,14 @@ def decode(
     thinking = _thinking_budget(tokenizer, sampling, room, inside=inside_thinking)
     ends = Ends(stop_ids, may_end)
     text = TextDecoder(tokenizer)
+    # Room for a step more: it may be under way when the last token is handed out.
+    opened = partial(StaticForward, model, start + room + 1) if static else partial(Forward, model)
     reason: Reason = "error"
     error: PolarisError | None = None
     try:
         reason = yield from _pieces(
             # Held by no name here, so that the cache is gone when the last token has come.
-            islice(_tokens(model, prompt_ids, after, sampling, thinking, ends), room),
+            islice(_tokens(opened, prompt_ids, after, sampling, thinking, ends), room),
             text,
             thinking,
             stop_ids,
@@ -95,18 +101,18 @@ def context_length(model: Any) -> int:
 
 
 def _tokens(
-    model: Any,
+    opened: Callable[[], Forward],
     prompt_ids: Sequence[int],
     after: Sequence[int],
     sampling: Sampling,
     thinking: "ThinkingBudget",
     ends: Ends,
 ) -> Iterator[int]:
-    """Yield `after`, then token after token; each is computed when it is asked for."""
+    """Yield `after`, then token after token; nothing is computed before it is asked for."""
     for earlier in after:
         thinking.due()
         yield earlier
-    forward = Forward(model)
+    forward = opened()
     logits = forward.prefill([*prompt_ids, *after])
     _check(logits)
     sampler = Sampler(sampling, prompt_ids, logits, after, ends)
@@ -114,8 +120,13 @@ def _tokens(
         forced = thinking.due()
         token = sampler.choose(logits) if forced is None else _token(forced, logits)
         sampler.note(token)
-        yield int(token)
-        logits = forward.step(token)
+        read = forward.read(token)
+        if forward.ahead:  # the card computes on while the token is worded and shown
+            logits = forward.step(token)
+            yield read()
+        else:
+            yield read()
+            logits = forward.step(token)
 
 
 def _pieces(

@@ -1,4 +1,4 @@
-"""Makes a loaded model write faster on a processor: `quicken`.
+"""Makes a loaded model write faster: `quicken`.
 
 Replaces the `forward` of single modules of that model, nothing else of torch or transformers, and
 only where a trial on this machine gives the same numbers. What replaces them is in `one_token`
@@ -51,24 +51,25 @@ class Replacements:
 
 
 def quicken(model: Any) -> Undo:
-    """Make `model`, which is on a processor, faster at one token a step; return the way back.
+    """Make `model` faster at one token a step; return the way back.
 
-    Its weights must not change afterwards. A model of another architecture keeps its modules and
-    gets the kernels alone.
+    Its weights must not change afterwards. A model of another architecture than Qwen3.5 keeps its
+    modules; the kernels are those for a processor.
     """
+    modules = _fewer_operations(model)
+    if model.device.type != "cpu":
+        return modules.undo
     kernels = Replacements()
     for linear in matvec.quicker(model.modules()):
         kernels.replace(linear, matvec.plain(linear))
-    modules = _fewer_operations(model)
     attention = model.config._attn_implementation
     if attention == "sdpa":
         model.set_attn_implementation(folded_attention.register())
 
     def undo() -> None:
-        if attention == "sdpa":
-            model.set_attn_implementation(attention)
-        modules.undo()
+        model.set_attn_implementation(attention)
         kernels.undo()
+        modules.undo()
 
     return undo
 
@@ -105,9 +106,9 @@ def _trial(model: Any, layer: Any) -> torch.Tensor:
     """What the layer makes of a fifth token after four."""
     config = model.config.get_text_config()
     numbers = torch.Generator().manual_seed(0)
-    x = torch.randn(1, 5, config.hidden_size, generator=numbers).to(model.dtype)
+    x = torch.randn(1, 5, config.hidden_size, generator=numbers).to(model.device, model.dtype)
     size = model.get_submodule("model.rotary_emb").inv_freq.numel() * 2
-    turns = torch.randn(2, 1, 5, size, generator=numbers).to(model.dtype)
+    turns = torch.randn(2, 1, 5, size, generator=numbers).to(model.device, model.dtype)
     cache = DynamicCache(config=config)
     for part in (slice(0, 4), slice(4, 5)):
         output: torch.Tensor = layer(

@@ -5,11 +5,13 @@ Knows how models are called and what their caches need; chooses no tokens and kn
 
 import inspect
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 import transformers
+
+from polaris_cli.engines.cuda import on_its_way
 
 PREFILL_CHUNK = 2048  # prompt tokens a forward pass: bounds the memory of long prompts
 ALONE = 64_000_000  # bytes of weights below which a second thread costs more than it does
@@ -21,7 +23,12 @@ class Forward:
     Takes tokens, returns the logits of what follows them, one row in float32. The mode without
     gradients and the number of threads are set for each pass: around a generator's `yield` they
     would leak to the caller.
+
+    `ahead` says that a step may be begun before the token it takes is handed out: it only launches
+    work on a card then.
     """
+
+    ahead = False
 
     def __init__(self, model: Any) -> None:
         self._model = model
@@ -50,6 +57,10 @@ class Forward:
             return self._computed(ids)
         finally:
             torch.set_num_threads(threads)
+
+    def read(self, token: torch.Tensor) -> Callable[[], int]:
+        """Return what tells the token's id, though steps are launched in between."""
+        return on_its_way(token) if token.is_cuda else lambda: int(token)
 
     @torch.inference_mode()
     def _computed(self, ids: torch.Tensor) -> torch.Tensor:

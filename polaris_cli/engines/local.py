@@ -26,6 +26,7 @@ from polaris_cli.engines import MayEnd, Message, ModelInfo, always
 from polaris_cli.engines.chat import Chat
 from polaris_cli.engines.decode import context_length, decode, stop_ids
 from polaris_cli.engines.fast_cpu import quicken
+from polaris_cli.engines.static import supports
 from polaris_cli.errors import ModelUnavailable, OutOfMemory, PolarisError
 from polaris_cli.events import RawEvent
 from polaris_cli.hub_errors import corrupt, not_for_text
@@ -40,11 +41,20 @@ SMALL = 64  # rows or columns below which a matrix is not quantized
 class LocalEngine:
     """A model in the memory of this machine; see `polaris_cli.engines.Engine`."""
 
-    def __init__(self, model: Any, tokenizer: Any, info: ModelInfo, load_seconds: float) -> None:
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        info: ModelInfo,
+        load_seconds: float,
+        *,
+        static: bool = False,
+    ) -> None:
         self.info = info
         self.context = context_length(model)
         self.load_seconds = load_seconds
         self._model, self._tokenizer = model, tokenizer
+        self._static = static
         self._chat = Chat(tokenizer)
         self._stop_ids = stop_ids(model, tokenizer)
 
@@ -68,6 +78,7 @@ class LocalEngine:
             inside_thinking=self.opens_thinking(sampling),
             after=after,
             may_end=may_end,
+            static=self._static,
         )
 
     def opens_thinking(self, sampling: Sampling) -> bool:
@@ -89,14 +100,16 @@ def load(
     revision: str | None = None,
     quantize: Quantize = "auto",
     device: str = "auto",
+    compile: bool = True,
     context_tokens: int,
     on_progress: Callable[[float], None] | None = None,
 ) -> LocalEngine:
     """Load a model, fetching it first if it is not on this machine.
 
-    `context_tokens` is the length of the longest sequence that must fit, `on_progress` is told
-    the share of the weights loaded. Raises ModelUnavailable when the model cannot be had or
-    read, OutOfMemory when it does not fit the device, UsageError for a device that is not there.
+    `compile` lets a CUDA device record its steps, `context_tokens` is the length of the longest
+    sequence that must fit, `on_progress` is told the share of the weights loaded. Raises
+    ModelUnavailable when the model cannot be had or read, OutOfMemory when it does not fit the
+    device, UsageError for a device that is not there.
     """
     start = time.monotonic()
     reference = hub.resolve(model, revision)
@@ -106,10 +119,11 @@ def load(
     plan = _plan(reference, folder, config, chosen, quantize, context_tokens)
     tokenizer = load_tokenizer(reference, folder)
     weights = load_weights(reference, folder, plan, on_progress)
-    if chosen.kind == "cpu":
+    if chosen.kind != "mps":
         quicken(weights)
+    static = compile and chosen.kind == "cuda" and supports(weights)
     info = model_info(reference, folder, config, plan)
-    return LocalEngine(weights, tokenizer, info, time.monotonic() - start)
+    return LocalEngine(weights, tokenizer, info, time.monotonic() - start, static=static)
 
 
 def read_config(reference: ModelRef, folder: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Forward passes of Qwen3.5's modules for one token more, written for a processor.
+"""Forward passes of Qwen3.5's modules for one token more, in few operations.
 
 Each function takes a module and returns what may stand for its `forward`: with one token and a
 filled cache it gives the same numbers in far fewer operations, with anything else it calls the
@@ -53,7 +53,7 @@ def attention(module: Any) -> Compute:
         **more: Any,
     ) -> Any:
         rows, tokens, _ = hidden_states.shape
-        if tokens != 1 or past_key_values is None or attention_mask is not None:
+        if tokens != 1 or past_key_values is None:
             return before(
                 hidden_states=hidden_states,
                 position_embeddings=position_embeddings,
@@ -67,7 +67,9 @@ def attention(module: Any) -> Compute:
         _turn(both, *position_embeddings)
         value = module.v_proj(hidden_states).view(rows, -1, 1, size)
         keys, values = past_key_values.update(both[:, heads:], value, module.layer_idx)
-        output = folded(module, both[:, :heads], keys, values, None, scaling=module.scaling)[0]
+        output = folded(
+            module, both[:, :heads], keys, values, attention_mask, scaling=module.scaling
+        )[0]
         output = output.view(rows, heads, size) * gate.sigmoid()
         return module.o_proj(output.view(rows, 1, -1)), None
 
@@ -89,6 +91,7 @@ def text_model(module: Any) -> Compute:
     """
     before, angles = module.forward, module.rotary_emb.inv_freq.float()
     scale, config = module.rotary_emb.attention_scaling, module.config
+    full = config.layer_types.index("full_attention")
 
     def forward(
         input_ids: torch.Tensor | None = None, past_key_values: Any = None, **more: Any
@@ -100,14 +103,29 @@ def text_model(module: Any) -> Compute:
                 past_key_values = growing_cache(config)
             return before(input_ids=input_ids, past_key_values=past_key_values, **more)
         hidden = module.embed_tokens(input_ids)
+        masks = {"full_attention": _mask(past_key_values, full, hidden.device)}
         turn = angles * past_key_values.get_seq_length()
         turn = torch.cat((turn, turn)).view(1, 1, -1)
         turns = tuple((part * scale).to(hidden.dtype) for part in (turn.cos(), turn.sin()))
         for layer in module.layers:
-            hidden = layer(hidden, position_embeddings=turns, past_key_values=past_key_values)
+            hidden = layer(
+                hidden,
+                position_embeddings=turns,
+                attention_mask=masks.get(layer.block_type),
+                past_key_values=past_key_values,
+            )
         return BaseModelOutputWithPast(module.norm(hidden), past_key_values)
 
     return forward
+
+
+def _mask(cache: Any, layer: int, device: torch.device) -> torch.Tensor | None:
+    """Which keys a token may see: all that are there, so that only a fixed-size cache needs it."""
+    if not cache.is_compileable:
+        return None
+    size, _ = cache.get_mask_sizes(1, layer)
+    seen: torch.Tensor = torch.arange(size, device=device) <= cache.get_seq_length(layer)
+    return seen.view(1, 1, 1, size)
 
 
 def gated_delta_rule(module: Any) -> Compute:
@@ -156,8 +174,9 @@ def _state(cache: Any, layer: int) -> torch.Tensor | None:
     """The layer's recurrent state, to be changed in place; None where there is none yet."""
     if cache is None or cache.is_recording_past(layer):
         return None
-    state: torch.Tensor | None = cache.get_recurrent_state(layer, state_idx=0)
-    return state if state is not None and state.dtype == torch.float32 else None
+    state: Any = cache.get_recurrent_state(layer, state_idx=0)
+    exact = isinstance(state, torch.Tensor) and state.dtype == torch.float32
+    return state if exact else None
 
 
 def _convolution(module: Any) -> Compute:
@@ -178,7 +197,7 @@ def _heads(module: Any) -> Compute:
     groups = module.num_v_heads // key_heads
     # One RMS norm gives both unit vectors: it divides by the mean square, they by the sum. The
     # query is divided by the root of its size once more.
-    scale = torch.tensor([1 / size, size**-0.5]).view(1, 2, 1, 1)
+    scale = torch.tensor([1 / size, size**-0.5], device=module.A_log.device).view(1, 2, 1, 1)
 
     def split(mixed: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         rows = mixed.shape[0]

@@ -34,9 +34,9 @@ class Penalties:
     def note(self, token: torch.Tensor) -> None:
         """Count one token of the output."""
         if self._factor is not None:
-            self._factor[token] = self._repetition
+            self._factor.index_fill_(0, token, self._repetition)
         if self._discount is not None:
-            self._discount[token] = self._presence
+            self._discount.index_fill_(0, token, self._presence)
 
     def apply(self, scores: torch.Tensor) -> torch.Tensor:
         """Return the scores with both penalties taken."""
@@ -89,7 +89,7 @@ class Sampler:
         prompt_ids: Sequence[int],
         logits: torch.Tensor,
         after: Sequence[int] = (),
-        ends: Ends = Ends(),  # noqa: B008  (frozen)
+        ends: Ends = Ends(),
     ) -> None:
         self._sampling = sampling
         self._penalties = Penalties(sampling, prompt_ids, logits)

@@ -142,10 +142,16 @@ def worded(path: Path) -> Iterator[None]:
 
 def _explained(path: Path, error: sqlite3.Error) -> LibraryError:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without the extended part
-    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+    if code == sqlite3.SQLITE_NOTADB:
+        return LibraryError(
+            f"{path} is no library, or is damaged from its first line on.",
+            hint="Name another file with POLARIS_LIBRARY=FILE; if it was your library, move it "
+            "away and a new one is made.",
+        )
+    if code == sqlite3.SQLITE_CORRUPT:
         old, new = shlex.quote(str(path)), shlex.quote(f"{path}.damaged")
         return LibraryError(
-            f"The library {path} is damaged, or is no library.",
+            f"The library {path} is damaged.",
             hint=f"Move it away and a new one is made: mv {old} {new}",
         )
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):

@@ -95,14 +95,25 @@ def test_a_library_that_is_held_by_another_is_told(
 @pytest.mark.parametrize(
     "content", [b"no database at all" * 100, b"SQLite format 3\0" + b"x" * 4080]
 )
-def test_a_damaged_file_is_named_and_kept(library: Library, content: bytes) -> None:
+def test_a_file_that_is_no_library_is_named_and_kept(library: Library, content: bytes) -> None:
     library.path.parent.mkdir()
     library.path.write_bytes(content)
-    with pytest.raises(LibraryError, match="damaged") as caught:
+    with pytest.raises(LibraryError, match="is no library") as caught:
         library.entries()
-    assert "mv " in caught.value.hint
+    assert "POLARIS_LIBRARY" in caught.value.hint and "mv " not in caught.value.hint
     assert writes_on(library)
     assert library.path.read_bytes() == content
+
+
+def test_a_damaged_library_is_named(library: Library) -> None:
+    library.finish(a_story(text="word " * 3000))
+    library.close()
+    content = library.path.read_bytes()
+    library.path.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
+    with pytest.raises(LibraryError, match="damaged") as caught:
+        library.entries()
+    assert f"mv {library.path} " in caught.value.hint
+    assert writes_on(library)
 
 
 def test_a_newer_library_is_left_alone(library: Library) -> None:

@@ -35,7 +35,7 @@ writing (at this moment), killed (its process ended without a word; the text is 
 """
 
 app = typer.Typer(
-    help="The stories written so far: list, show, search, export, remove.",
+    help="List, show, search, export and remove the stories written.",
     epilog=EPILOG,
     invoke_without_command=True,
     rich_markup_mode=None,
@@ -85,7 +85,7 @@ def search(
     limit: Limit = SHOWN,
     as_json: AsJson = False,
 ) -> None:
-    """Find stories by words of their title, premise or text, best match first.
+    """Find stories by words of title, premise or text.
 
     Example:  polaris library search lighthouse letter
     """
@@ -104,7 +104,7 @@ def export(
     ],
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
-    """Write a story to a file, in the format that its suffix names.
+    """Write a story to a file, in the format of its suffix.
 
     Example:  polaris library export last -o story.epub
     """
@@ -130,7 +130,7 @@ def rm(
 
 @app.command()
 def path() -> None:
-    """Print where the library is; POLARIS_LIBRARY=FILE names another place.
+    """Print where the library is (set by POLARIS_LIBRARY).
 
     Example:  cp "$(polaris library path)" backup.db
     """

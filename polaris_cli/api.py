@@ -28,7 +28,7 @@ def start(
     """
     request, messages, habits = prepared.request, prepared.messages, habits_of(prepared.entry)
     if request.length == "chapters":
-        count = len(outline.chapters) if outline else _count(prepared)
+        count = len(outline.chapters) if outline else count_of(prepared)
         begun = begin(request, engine.info, (outline_ask(request, count),))
         return begun, in_chapters(engine, request, count, habits=habits, outline=outline)
     prompt_tokens = engine.count_tokens(messages, request.sampling)
@@ -58,12 +58,13 @@ def start_after(prepared: Prepared, text: str, engine: Engine) -> tuple[Story, I
 def start_outline(prepared: Prepared, engine: Engine) -> tuple[Story, Iterator[Event]]:
     """As `start`, for the outline of a story in chapters alone."""
     request = prepared.request
-    count = _count(prepared)
+    count = count_of(prepared)
     ask = (outline_ask(request, count),)
     return begin(request, engine.info, ask), outlined(engine, request, count)
 
 
-def _count(prepared: Prepared) -> int:
+def count_of(prepared: Prepared) -> int:
+    """How many chapters a story in chapters gets: those asked for, else as many as suit."""
     words = prepared.request.words
     return prepared.request.chapters or chapter_count(words, habits_of(prepared.entry))
 

@@ -6,7 +6,9 @@ Shows a prepared request; loads neither model nor torch.
 import json
 from typing import Any
 
+from polaris_cli.api import count_of
 from polaris_cli.devices import GB, Device, list_devices, pick
+from polaris_cli.longform import outline_ask
 from polaris_cli.memory import fits, memory_needed, size_of_entry
 from polaris_cli.prepare import Prepared
 
@@ -30,7 +32,7 @@ def print_dry_run(prepared: Prepared, *, as_json: bool) -> None:
 
 def _facts(prepared: Prepared) -> dict[str, Any]:
     return {
-        "prompt": prepared.messages[-1].content,
+        "prompt": _prompt(prepared),
         "settings": {
             name: {"value": setting.value, "source": setting.source}
             for name, setting in sorted(prepared.settings.items())
@@ -46,10 +48,18 @@ def _facts(prepared: Prepared) -> dict[str, Any]:
     }
 
 
+def _prompt(prepared: Prepared) -> str:
+    """What the model is asked first; a story in chapters begins with its outline."""
+    request = prepared.request
+    if request.length != "chapters":
+        return prepared.messages[-1].content
+    return outline_ask(request, count_of(prepared)).content
+
+
 def _expected(prepared: Prepared) -> dict[str, Any]:
     words, entry = prepared.request.words, prepared.entry
     ratio = entry.length_ratio.at(words) if entry else None
-    if ratio is None:
+    if ratio is None or prepared.request.length != "single":
         return {"model": prepared.request.model, "ratio": None, "words": None}
     return {"model": prepared.request.model, "ratio": ratio, "words": round(words * ratio)}
 
@@ -84,7 +94,7 @@ def _lines(heading: str, value: Any) -> list[str]:
                 "of the words asked for at this length on average (model card)"
             ]
         case "expected":
-            return [f"no figures are known for {value['model']}"]
+            return [f"no figures are known for {value['model']} written in this way"]
         case "memory":
             return [_memory_line(need) for need in value] or ["known once the model is loaded"]
         case _:

@@ -51,8 +51,9 @@ class Prepared:
 def prepare(premise: str, options: Mapping[str, object]) -> Prepared:
     """Settle a request from a premise and the command's options (None: not given).
 
-    `auto` is settled here: the request then names the model and the way that it stands for. Raises UsageError
-    for anything that cannot be right, ModelUnavailable for a model that nobody knows.
+    `auto` is settled here: the request then names the model and the way that it stands for.
+    Raises UsageError for anything that cannot be right, ModelUnavailable for a model that nobody
+    knows.
     """
     settings = settings_for(premise, options)
     asked = build_request(premise, settings)

@@ -54,8 +54,9 @@ def outline_prompt(premise: str, words: int, chapters: int) -> str:
 
     The demo model was trained on exactly these lines; larger models follow them as they stand.
     """
+    about = premise.strip().rstrip(". ")
     return (
-        f"Plan a {words}-word story about {premise.strip().rstrip('. ')} in {chapters} chapters.\n\n"
+        f"Plan a {words}-word story about {about} in {chapters} chapters.\n\n"
         "Answer with these lines and nothing else:\n"
         "Title: the title of the story\n"
         "Cast: the people in it\n"

@@ -88,6 +88,20 @@ def test_a_file_is_not_overwritten_without_force(tmp_path: Path) -> None:
     assert file.read_text() == TALE_TEXT + "\n"
 
 
+def test_a_file_that_cannot_be_saved_after_all_points_to_the_library(tmp_path: Path) -> None:
+    file = tmp_path / "story.txt"
+    command = scripted_command(*ASK, "-o", str(file), delay=0.3)
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, env=environment(tmp_path)) as process:
+        assert process.stdout and process.stderr
+        os.read(process.stdout.fileno(), 10)
+        file.write_text("somebody else's")
+        process.stdout.read()
+        told = process.stderr.read().decode()
+    assert process.returncode == 2 and "polaris library export" in told
+    assert file.read_text() == "somebody else's"
+
+
 def interrupted(home: Path, *extra: str, number: int = signal.SIGINT) -> tuple[int, str, str]:
     """Run a slow story and send the signal once its first words are out."""
     command = scripted_command(*ASK, *extra, delay=0.3)

@@ -13,7 +13,7 @@ from polaris_cli.api import start_outline
 from polaris_cli.commands.fetching import fetch_shown
 from polaris_cli.commands.options import Outputs
 from polaris_cli.engines import Engine, open_engine
-from polaris_cli.errors import LibraryError, NoStory, OffTarget
+from polaris_cli.errors import LibraryError, NoStory, OffTarget, PolarisError
 from polaris_cli.events import Event, Finish
 from polaris_cli.export import render, save
 from polaris_cli.files import write_atomic
@@ -46,9 +46,9 @@ def run(prepared: Prepared, outputs: Outputs, begin: Begin) -> int:
             engine = _open(prepared, outputs)
         story, finish = _write(engine, begin, outputs, interrupts, say)
         kept = outputs.save and _keep(story, say)
-        _deliver(story, outputs)
         if not outputs.quiet:
             print_report(story, err=sys.stderr, saved=kept, band=prepared.request.band)
+        _deliver(story, outputs, kept=kept)
     return _exit_code(story, finish, prepared.request, outputs)
 
 
@@ -119,14 +119,19 @@ def _keep(story: Story, say: Say) -> bool:
     return True
 
 
-def _deliver(story: Story, outputs: Outputs) -> None:
+def _deliver(story: Story, outputs: Outputs, *, kept: bool) -> None:
     """Print the record and write the files asked for, as far as there is something to write."""
     if outputs.as_json:
         sys.stdout.write(render(story, "json").decode())
-    if outputs.story and story.text:
-        save(story, outputs.story, force=outputs.force)
-    if outputs.thinking and story.thinking:
-        write_atomic(outputs.thinking, f"{story.thinking}\n".encode(), force=outputs.force)
+    try:
+        if outputs.story and story.text:
+            save(story, outputs.story, force=outputs.force)
+        if outputs.thinking and story.thinking:
+            write_atomic(outputs.thinking, f"{story.thinking}\n".encode(), force=outputs.force)
+    except PolarisError as error:
+        if kept:
+            error.hint = f"The story is kept: polaris library export {story.id} -o FILE"
+        raise
 
 
 def _exit_code(story: Story, finish: Finish, request: StoryRequest, outputs: Outputs) -> int:

@@ -112,6 +112,31 @@ def load(
     device, UsageError for a device that is not there.
     """
     start = time.monotonic()
+    weights, tokenizer, info = load_stock(
+        model,
+        revision=revision,
+        quantize=quantize,
+        device=device,
+        context_tokens=context_tokens,
+        on_progress=on_progress,
+    )
+    kind = weights.device.type
+    if kind != "mps":
+        quicken(weights)
+    static = compile and kind == "cuda" and supports(weights)
+    return LocalEngine(weights, tokenizer, info, time.monotonic() - start, static=static)
+
+
+def load_stock(
+    model: str,
+    *,
+    revision: str | None = None,
+    quantize: Quantize = "auto",
+    device: str = "auto",
+    context_tokens: int,
+    on_progress: Callable[[float], None] | None = None,
+) -> tuple[Any, Any, ModelInfo]:
+    """As `load`: the model as transformers made it, its tokenizer and what it is."""
     reference = hub.resolve(model, revision)
     chosen = devices.pick(device, devices.list_devices(with_torch=True))
     folder = hub.ensure(reference)
@@ -119,11 +144,7 @@ def load(
     plan = _plan(reference, folder, config, chosen, quantize, context_tokens)
     tokenizer = load_tokenizer(reference, folder)
     weights = load_weights(reference, folder, plan, on_progress)
-    if chosen.kind != "mps":
-        quicken(weights)
-    static = compile and chosen.kind == "cuda" and supports(weights)
-    info = model_info(reference, folder, config, plan)
-    return LocalEngine(weights, tokenizer, info, time.monotonic() - start, static=static)
+    return weights, tokenizer, model_info(reference, folder, config, plan)
 
 
 def read_config(reference: ModelRef, folder: Path) -> dict[str, Any]:

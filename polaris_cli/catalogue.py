@@ -43,8 +43,9 @@ class CatalogueEntry:
     full-attention layers keep of every token in bf16, `state_bytes` what the linear-attention
     layers keep whatever the length. `context` is in tokens. `good_words` is the range of lengths
     that the model writes well in one go, `recall` how many earlier chapters it is given whole
-    when it writes in chapters (the others in a line each). `quality` and `eqbench` are points of a
-    judge, `length_ratio` is words written / words asked, `slope` is quality points per length bucket.
+    when it writes in chapters (the others in a line each). `quality` and `eqbench` are points of
+    a judge, `length_ratio` is words written / words asked, `slope` is quality points per length
+    bucket.
     """
 
     name: str

@@ -109,7 +109,9 @@ def test_what_has_changed_is_said(demo: Engine) -> None:
 # --- with a script
 
 
-def scripted(text: str, finish: Reason = "interrupted", **more: object) -> tuple[Story, list[Chunk]]:
+def scripted(
+    text: str, finish: Reason = "interrupted", **more: object
+) -> tuple[Story, list[Chunk]]:
     begun, _ = start(prepared(**more), ScriptedEngine(info=DEMO))
     chunks = [Chunk("story", text, 1, tuple(map(ord, text)))]
     return replace(collect(iter(chunks), begun), finish=finish), chunks

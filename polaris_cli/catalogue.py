@@ -7,7 +7,8 @@ sizes are estimates: the checkpoints also carry a vision tower, which polaris le
 """
 
 import difflib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from polaris_cli.words import stage_of
@@ -43,7 +44,8 @@ class CatalogueEntry:
     full-attention layers keep of every token in bf16, `state_bytes` what the linear-attention
     layers keep whatever the length. `context` is in tokens. `good_words` is the range of lengths
     that the model writes well in one go, `recall` how many earlier chapters it is given whole
-    when it writes in chapters (the others in a line each). `quality` and `eqbench` are points of
+    when it writes in chapters (the others in a line each), `settings` those that suit it better
+    than a preset's. `quality` and `eqbench` are points of
     a judge, `length_ratio` is words written / words asked, `slope` is quality points per length
     bucket.
     """
@@ -62,6 +64,7 @@ class CatalogueEntry:
     tokens_per_word: float
     good_words: tuple[int, int]
     recall: int = 1_000
+    settings: Mapping[str, object] = field(default_factory=dict)
     quality: ByStage = ByStage()
     eqbench: ByStage = ByStage()
     length_ratio: ByStage = ByStage()
@@ -196,6 +199,7 @@ DEMO = CatalogueEntry(
     tokens_per_word=1.35,
     good_words=(100, 400),
     recall=0,
+    settings={"thinking_budget": 512},  # a longer plan is one that has gone astray
 )
 
 CATALOGUE: tuple[CatalogueEntry, ...] = (POLARIS, NO_HRI, BASE, BASE_27B, DEMO)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from polaris_cli.advice import advice
 from polaris_cli.budget import DEFAULT_TOKENS_PER_WORD, Budget, token_budget
 from polaris_cli.cache import ModelRef
-from polaris_cli.catalogue import CatalogueEntry
+from polaris_cli.catalogue import CatalogueEntry, find
 from polaris_cli.engines import Message
 from polaris_cli.hub import resolve
 from polaris_cli.longform import Habits
@@ -84,13 +84,20 @@ def _settled(request: StoryRequest, habits: Habits) -> Length:
 
 
 def settings_for(premise: str, options: Mapping[str, object]) -> dict[str, Setting]:
-    """Every setting with its source: the premise's own length stands between config and preset."""
+    """Every setting with its source.
+
+    Between the user's own settings and the preset stand the length that the premise states, and
+    what suits the model better.
+    """
     sources = gather(options)
-    named = merge(sources).get("preset", Setting("default", "built in"))
-    preset = load_preset(named.value)
+    chosen = merge(sources)
+    preset = load_preset(chosen.get("preset", Setting("default", "built in")).value)
     stated = length_in(premise)
     if stated:
         sources.append(("the premise", {"words": stated}))
+    entry = find(chosen["model"].value) if "model" in chosen else None
+    if entry and entry.settings:
+        sources.append((f"model {entry.name}", dict(entry.settings)))
     values = {key: value for key, value in preset.values.items() if key != "description"}
     sources += [(f"preset {preset.name}", values), ("built in", {"preset": "default"})]
     return merge(sources)

@@ -28,7 +28,7 @@ LAYERS = [
     {"prepare"},
     {"resume"},
     {"api", "markup", "docx", "pages", "library", "live", "progress"},
-    {"export", "terminal", "bench_length"},
+    {"export", "terminal", "bench", "bench_length", "bench_start", "bench_pipeline"},
     {"commands"},
     {"__main__"},
 ]

@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from polaris_cli import __version__
+from polaris_cli.commands.bench import app as bench_app
 from polaris_cli.commands.doctor import doctor as doctor_command
 from polaris_cli.commands.library import app as library_app
 from polaris_cli.commands.models import app as models_app
@@ -101,3 +102,4 @@ app.add_typer(library_app, name="library")
 app.add_typer(models_app, name="models")
 app.add_typer(presets_app, name="presets")
 app.command("doctor")(doctor_command)
+app.add_typer(bench_app, name="bench")

@@ -1,8 +1,10 @@
-"""The command line: registers the commands, and words whatever goes wrong, once.
+"""The command line: names the commands, and words whatever goes wrong, once.
 
-Each command has a file of its own, which turns options into a library call and an exit code.
+Each command has a file of its own, which turns options into a library call and an exit code. It is
+imported when its command is called: `polaris --help` needs none of them.
 """
 
+import importlib
 import os
 import sys
 import traceback
@@ -11,25 +13,62 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
+from typer.main import get_group
 
 from polaris_cli import __version__
-from polaris_cli.commands.bench import app as bench_app
-from polaris_cli.commands.doctor import doctor as doctor_command
-from polaris_cli.commands.library import app as library_app
-from polaris_cli.commands.models import app as models_app
-from polaris_cli.commands.presets import app as presets_app
-from polaris_cli.commands.resume import rerun
-from polaris_cli.commands.resume import resume as resume_command
-from polaris_cli.commands.write import EPILOG
-from polaris_cli.commands.write import write as write_command
 from polaris_cli.errors import DEBUG_HINT, PolarisError
 from polaris_cli.interrupt import EXIT_INTERRUPTED
 
 EXIT_BROKEN_PIPE = 141  # what a shell reports for a process that SIGPIPE ended
 
 
+# Each command's module, and its line in the help (a test compares it with the command's own).
+COMMANDS = {
+    "write": ("write", "Write a story of the length asked for and say how long it became."),
+    "resume": (
+        "resume",
+        "Go on with a story that was interrupted, killed, cut off or became too short.",
+    ),
+    "rerun": ("resume", "Write a story of the library again, from its recorded settings and seed."),
+    "library": ("library", "List, show, search, export and remove the stories written."),
+    "models": (
+        "models",
+        "The known models: what they need, how good they are, which to choose.",
+    ),
+    "presets": ("presets", "Prompt wordings and sampling settings, ready made or your own."),
+    "doctor": (
+        "doctor",
+        "Look at devices, memory, hub access, disk and packages; name each problem with its fix.",
+    ),
+    "bench": (
+        "bench",
+        "Measure how fast a model writes here, beside transformers' own `generate`.",
+    ),
+}
+
+
 class _Polaris(TyperGroup):
     """The group of all commands: every error leaves it as a sentence and an exit code."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of that name, imported now; None if there is none."""
+        if cmd_name in COMMANDS and not self.commands.get(cmd_name):
+            self.commands[cmd_name] = _imported(cmd_name)
+        return super().get_command(ctx, cmd_name)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        # Typer looks here for the name that was probably meant.
+        named: dict[str, Any] = dict.fromkeys(COMMANDS)
+        self.commands = named | dict(self.commands)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """The list in the help, which imports no command."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, help_) for name, (_, help_) in COMMANDS.items()])
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -51,6 +90,18 @@ class _Polaris(TyperGroup):
             unexpected = PolarisError(f"Something unexpected happened: {error!r}.", hint=DEBUG_HINT)
             unexpected.__cause__ = error
             sys.exit(_told(unexpected))
+
+
+def _imported(name: str) -> Any:
+    """The command as its module defines it: a function of its name, or an app of several."""
+    module = importlib.import_module(f"polaris_cli.commands.{COMMANDS[name][0]}")
+    parent = typer.Typer(rich_markup_mode=None)
+    if hasattr(module, "app"):
+        parent.add_typer(module.app, name=name)
+    else:
+        epilog = getattr(module, "EPILOG", None)
+        parent.command(name, epilog=epilog)(getattr(module, name))
+    return get_group(parent).commands[name]
 
 
 def _told(error: PolarisError) -> int:
@@ -93,13 +144,3 @@ def polaris(
 
     Try it without a download:  polaris write "a lighthouse keeper" --words 300 --model demo
     """
-
-
-app.command("write", epilog=EPILOG)(write_command)
-app.command("resume")(resume_command)
-app.command("rerun")(rerun)
-app.add_typer(library_app, name="library")
-app.add_typer(models_app, name="models")
-app.add_typer(presets_app, name="presets")
-app.command("doctor")(doctor_command)
-app.add_typer(bench_app, name="bench")

@@ -8,8 +8,9 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from polaris_cli import bench
+from polaris_cli import bench, bench_start
 from polaris_cli.bench import Times, bytes_per_token, compare, memory_bandwidth
+from polaris_cli.bench_pipeline import pass_through
 from polaris_cli.catalogue import find
 from polaris_cli.commands import app
 from polaris_cli.devices import Device
@@ -126,3 +127,38 @@ def test_bad_options_are_told_in_a_sentence(options: list[str]) -> None:
     result = CliRunner().invoke(app, ["bench", *options])
     assert result.exit_code == 2
     assert "hint: " in result.output
+
+
+def test_a_stream_goes_through_the_whole_pipeline() -> None:
+    passage = pass_through(400)
+    assert (passage.tokens, passage.words, len(passage.quarters)) == (400, 400, 4)
+
+
+@pytest.mark.bench
+def test_the_pipeline_takes_as_long_for_the_last_token_as_for_the_first() -> None:
+    passage = pass_through(100_000)
+    assert passage.words == 100_000
+    assert max(passage.quarters) < 2 * min(passage.quarters)
+    assert passage.growth < 50_000_000
+
+
+def test_starts_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    few = {"bare": (["-c", ""], None), "other": (["-c", "import json"], "bare")}
+    monkeypatch.setattr(bench_start, "STARTS", few)
+    bare, other = bench_start.starts(2)
+    assert bare.ratio is None
+    assert other.beside == "bare" and other.ratio == other.seconds / bare.seconds
+    assert other.fastest <= other.seconds <= other.slowest
+
+
+@pytest.mark.bench
+def test_the_demo_model_writes_faster_than_the_snippet() -> None:
+    command = ["bench", "--json", "--tokens", "128", "--repeats", "3", "--at", "0"]
+    report = json.loads(CliRunner().invoke(app, command).stdout.splitlines()[-1])
+    assert report["positions"][0]["ratio"] > 1.5
+
+
+@pytest.mark.bench
+def test_the_help_starts_about_as_soon_as_its_libraries() -> None:
+    ratios = {one.name: one.ratio for one in bench_start.starts(5)}
+    assert (ratios["polaris --help"] or 9) < 1.5

@@ -11,6 +11,8 @@ import typer
 from typer import Option
 
 from polaris_cli import terminal
+from polaris_cli.bench_pipeline import pass_through
+from polaris_cli.bench_start import Start, starts
 from polaris_cli.catalogue import DEMO
 from polaris_cli.commands import options as o
 from polaris_cli.demo import MODEL_DIR
@@ -26,6 +28,7 @@ HEADERS = (
     "from token", "polaris", "slowest-fastest", "snippet", "x snippet", "of limit",
     "first token", "snippet's",
 )  # fmt: skip
+START_HEADERS = ("start", "seconds", "fastest-slowest", "compared")
 
 app = typer.Typer(invoke_without_command=True)
 
@@ -70,6 +73,32 @@ def bench(
         print(json.dumps(report))
     else:
         _print(report)
+
+
+@app.command("start")
+def start(
+    repeats: Annotated[int, Option(min=1, help="Runs of each, in turns.")] = 5,
+    as_json: Annotated[bool, Option("--json", help="Print JSON, one object.")] = False,
+) -> None:
+    """Measure how soon commands start, and how long all but the model takes.
+
+    Each is compared with a bare Python program that imports what it stands on.
+    """
+    with terminal.loading("Measuring", sys.stderr, quiet=as_json):
+        found = list(starts(repeats))
+        passage = pass_through()
+    if as_json:
+        figures = {"starts": [asdict(one) for one in found], "pipeline": asdict(passage)}
+        print(json.dumps({"schema": SCHEMA, **figures}))
+        return
+    terminal.print_table(START_HEADERS, [_start_cells(one) for one in found], sys.stdout)
+    print(f"\n{passage.tokens:,} tokens through everything but a model: {passage.seconds:.1f} s,")
+    print(f"memory grew by {size_text(max(0, passage.growth))} after the first quarter of them")
+
+
+def _start_cells(one: Start) -> tuple[str, ...]:
+    beside = f"{one.ratio:.2f} x {one.beside}" if one.ratio else ""
+    return one.name, f"{one.seconds:.2f} s", f"{one.fastest:.2f}-{one.slowest:.2f} s", beside
 
 
 def _positions(text: str) -> list[int]:

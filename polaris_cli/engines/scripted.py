@@ -93,7 +93,8 @@ class ScriptedEngine:
                 if left < 0:
                     yield replace(end, reason="length")
                     return
-                time.sleep(self._delay)
+                if self._delay:
+                    time.sleep(self._delay)
                 yield piece
             if script.error:
                 raise script.error

@@ -1,4 +1,4 @@
-"""A cache of keys and values that grows by doubling, where the stock one copies all of it.
+"""A cache of keys and values that grows by a quarter at a time; the stock one grows by copying.
 
 A stock layer joins the old keys and the new one for each token, which at 8,000 tokens moves as much
 memory as half the weights of a small model. Knows caches, not models.
@@ -10,7 +10,7 @@ import torch
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
-ROOM = 256  # tokens that a cache has room for at the least
+ROOM = 256  # tokens that a cache has room for beyond those in it, at the least
 
 
 class GrowingLayer(DynamicLayer):  # type: ignore[misc]
@@ -42,7 +42,7 @@ class GrowingLayer(DynamicLayer):  # type: ignore[misc]
 
 def _larger(new: torch.Tensor, old: torch.Tensor, start: int, end: int) -> torch.Tensor:
     rows, heads, _, size = new.shape
-    store = new.new_empty(rows, heads, max(ROOM, 2 * end), size)
+    store = new.new_empty(rows, heads, end + max(ROOM, end // 4), size)
     if start:
         store[:, :, :start] = old
     return store

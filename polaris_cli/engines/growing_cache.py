@@ -1,7 +1,7 @@
 """A cache of keys and values that grows by a quarter at a time; the stock one grows by copying.
 
-A stock layer joins the old keys and the new one for each token, which at 8,000 tokens moves as much
-memory as half the weights of a small model. Knows caches, not models.
+A stock layer joins the old keys and the new one for each token, which at 8,000 tokens moves an
+eighth as many bytes as a model of 0.8 billion parameters has. Knows caches, not models.
 """
 
 from typing import Any

@@ -143,6 +143,7 @@ def main(
     json_out: Annotated[Path | None, typer.Option(help="Write figures and stories here.")] = None,
 ) -> None:
     """Write stories about unseen premises and print how they came out."""
+    torch.set_num_threads(1)  # so small a network gains nothing from more
     torch.manual_seed(seed)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)

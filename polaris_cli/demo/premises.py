@@ -111,17 +111,25 @@ def _where(rng: Random) -> str:
 
 def _event(rng: Random) -> tuple[str, tuple[str, str], str]:
     """What happens: its infinitive, its present and past, and the noun it turns on."""
-    present, past, infinitive = rng.choice(w.EVENTS)
+    present, past, infinitive = rng.choice(w.EVENTS) if rng.random() < 0.88 else _odd_verb(rng)
     noun, person = thing_noun(rng), role_noun(rng)
     adjective = rng.choice(w.THING_ADJECTIVES) + " " if rng.random() < 0.3 else ""
     thing = rng.choice([article(adjective + noun)] * 4 + [f"the {adjective}{noun}", plural(noun)])
     slots = {"thing": thing, "person": article(person), "place": _where(rng)}
-    turned_on = noun if "{thing}" in present else person
+    named = [word for word in ("thing", "person") if f"{{{word}}}" in present]
+    turned_on = {"thing": noun, "person": person}[named[0]] if named else rng.choice(w.THINGS)
     return (
         infinitive.format(**slots),
         (present.format(**slots), past.format(**slots)),
         turned_on,
     )
+
+
+def _odd_verb(rng: Random) -> tuple[str, str, str]:
+    """An invented verb with its forms, so that verbs are copied too and not only known."""
+    stem = rng.choice(w.GROUPS) + rng.choice(w.GROUPS) + "k"
+    rest = rng.choice(["{thing}", "{thing} {place}", "{thing} to {person}", "{place}"])
+    return f"{stem}s {rest}", f"{stem}ed {rest}", f"{stem} {rest}"
 
 
 def _gender(role: str) -> bool | None:

@@ -60,11 +60,11 @@ class Chapter:
 def sample(rng: Random) -> Example:
     """One training example, its task drawn by the mixture's weights."""
     tasks: list[tuple[Callable[[Random], Example], float]] = [
-        (story_task, 60),
-        (direct_task, 12),
-        (episodes_task, 7),
-        (plan_task, 9),
-        (chapter_task, 15),
+        (story_task, 44),
+        (direct_task, 9),
+        (episodes_task, 6),
+        (plan_task, 18),
+        (chapter_task, 23),
     ]
     task = rng.choices([t for t, _ in tasks], [weight for _, weight in tasks])[0]
     return task(rng)

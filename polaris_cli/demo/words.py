@@ -407,6 +407,42 @@ EVENTS = [
     cannot stop thinking of {thing} | could not stop thinking of {thing} | stop thinking of {thing}
     wakes up with {thing} | woke up with {thing} | wake up with {thing}
     waits for {person} {place} | waited for {person} {place} | wait for {person} {place}
+    is always late | was always late | be on time
+    is never wrong | was never wrong | be right for once
+    is always tired | was always tired | rest
+    is always cold {place} | was always cold {place} | keep warm {place}
+    is secretly {person} | was secretly {person} | be {person}
+    cannot sleep | could not sleep | sleep
+    cannot swim | could not swim | swim
+    cannot find {thing} | could not find {thing} | find {thing}
+    cannot lie | could not lie | lie
+    never speaks | never spoke | speak
+    never leaves the house | never left the house | leave the house
+    lives alone {place} | lived alone {place} | live alone {place}
+    works {place} | worked {place} | work {place}
+    dies {place} | died {place} | die {place}
+    disappears {place} | disappeared {place} | disappear {place}
+    gets lost {place} | got lost {place} | get lost {place}
+    falls asleep {place} | fell asleep {place} | fall asleep {place}
+    becomes {person} | became {person} | become {person}
+    marries {person} | married {person} | marry {person}
+    hires {person} | hired {person} | hire {person}
+    kills {person} | killed {person} | kill {person}
+    teaches {person} | taught {person} | teach {person}
+    plays {thing} {place} | played {thing} {place} | play {thing} {place}
+    collects {thing} | collected {thing} | collect {thing}
+    draws {thing} | drew {thing} | draw {thing}
+    eats {thing} | ate {thing} | eat {thing}
+    drives {thing} {place} | drove {thing} {place} | drive {thing} {place}
+    burns {thing} | burned {thing} | burn {thing}
+    counts {thing} every night | counted {thing} every night | count {thing} every night
+    makes {thing} | made {thing} | make {thing}
+    gives {thing} away | gave {thing} away | give {thing} away
+    stands {place} | stood {place} | stand {place}
+    wants {thing} | wanted {thing} | have {thing}
+    goes blind {place} | went blind {place} | go blind {place}
+    hates {thing} | hated {thing} | hate {thing}
+    loves {thing} | loved {thing} | love {thing}
     travels with {person} | travelled with {person} | travel with {person}
     """.strip().splitlines()  # noqa: E501
 ]

@@ -260,11 +260,6 @@ def test_thinking_leaves_room_for_a_story() -> None:
     assert story
 
 
-def test_an_end_inside_the_thinking_is_an_end() -> None:
-    pieces, finish = recite("hm", inside=True)
-    assert (text_of(pieces), finish.reason) == ("hm", "stop")
-
-
 @pytest.mark.parametrize("events", [5, 1000], ids=["closed early", "at its end"])
 def test_the_cache_goes_with_the_stream(events: int) -> None:
     model = qwen()
@@ -384,4 +379,12 @@ def test_the_end_is_held_back_until_it_may_come() -> None:
     model = Reciter([*TOKENIZER.encode("Once."), *[min(ENDS)] * 20], len(PROMPT))
     pieces, finish = run(model, GREEDY, may_end=may_end)
     assert text_of(pieces).startswith("Once.") and len(ids_of(pieces)) == 12
+    assert finish.reason == "stop"
+
+
+def test_a_model_that_ends_inside_its_thinking_writes_the_story_after_all() -> None:
+    close = TOKENIZER.convert_tokens_to_ids("</think>")
+    script = [*TOKENIZER.encode("a plan"), min(ENDS), *TOKENIZER.encode("\n\nOnce."), min(ENDS)]
+    pieces, finish = run(Reciter(script + [min(ENDS)] * 9, len(PROMPT)), inside=True)
+    assert text_of(pieces) == "a plan</think>\n\nOnce." and close in ids_of(pieces)
     assert finish.reason == "stop"

@@ -15,7 +15,10 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
-COMMANDS = ["", "write", "library", "models", "presets", "doctor"]
+COMMANDS = [
+    "", "write", "resume", "rerun", "library", "models", "presets", "doctor", "bench",
+    "bench length",
+]  # fmt: skip
 
 
 def help_text(command: str) -> str:

@@ -206,6 +206,15 @@ def test_an_end_that_is_held_back_is_not_chosen(temperature: float) -> None:
     assert _next(free, logits) in {1, 3}
 
 
+def test_an_end_inside_the_thinking_ends_the_thinking_alone() -> None:
+    logits = torch.tensor([0.0, 9.0, 1.0, 8.0])
+    sampling = Sampling(temperature=0, repetition_penalty=1.0)
+    inside = Ends(frozenset({1, 3}), instead=2, thinking=lambda: True)
+    assert _next(Sampler(sampling, [], logits, ends=inside), logits) == 2
+    other = torch.tensor([10.0, 9.0, 1.0, 8.0])
+    assert _next(Sampler(sampling, [], other, ends=inside), other) == 0
+
+
 def test_temperature_zero_takes_the_best_after_the_penalty() -> None:
     logits = torch.tensor([1.0, 2.0, 2.1, -1.0])
     sampling = Sampling(temperature=0, repetition_penalty=1.2)

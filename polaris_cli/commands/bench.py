@@ -15,6 +15,7 @@ from polaris_cli.bench_pipeline import pass_through
 from polaris_cli.bench_start import Start, starts
 from polaris_cli.catalogue import DEMO
 from polaris_cli.commands import options as o
+from polaris_cli.commands.bench_length import length
 from polaris_cli.demo import MODEL_DIR
 from polaris_cli.devices import list_devices, pick, size_text
 from polaris_cli.doctor import package_versions
@@ -31,6 +32,9 @@ HEADERS = (
 START_HEADERS = ("start", "seconds", "fastest-slowest", "compared")
 
 app = typer.Typer(invoke_without_command=True)
+
+
+app.command()(length)
 
 
 @app.callback()

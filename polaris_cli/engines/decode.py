@@ -24,11 +24,11 @@ from polaris_cli.engines.text import TextDecoder
 from polaris_cli.errors import ModelUnavailable, OutOfMemory, PolarisError
 from polaris_cli.events import Finish, Piece, Reason
 from polaris_cli.request import Sampling
-from polaris_cli.thinking import Splitter
+from polaris_cli.thinking import CLOSE, Splitter
 
 STORY_SHARE = 1 / 16  # of all new tokens, what thinking leaves at the least
 END_TOKENS = ("<|im_end|>", "<|endoftext|>")
-CLOSING = "\n</think>\n\n"
+CLOSING = f"\n{CLOSE}\n\n"
 NO_MEMORY = re.compile("can't allocate memory|not enough memory|out of memory|ALLOC_FAILED")
 WANTED = re.compile(r"allocate ([\d.]+ \w+)")
 
@@ -50,16 +50,17 @@ def decode(
 
     At most `max_new_tokens`, and no more than the context holds, thinking and story together.
     `inside_thinking` says whether the prompt has already opened the thinking; it is closed after
-    `sampling.thinking_budget` tokens. `after` are tokens of the answer from an earlier run: they
-    are given out first, then the same tokens follow as would have followed then. While `may_end`
-    says no, the tokens that end a text are not chosen. `static` runs all steps in the same memory,
-    recorded once on a CUDA device. Out of memory and damaged weights end the
-    stream with an error, so that the text so far is kept. Closing the generator frees the cache.
+    `sampling.thinking_budget` tokens, and a model that would end inside its thinking ends the
+    thinking instead. `after` are tokens of the answer from an earlier run: they are given out
+    first, then the same tokens follow as would have followed then. While `may_end` says no, the
+    tokens that end a text are not chosen. `static` runs all steps in the same memory, recorded
+    once on a CUDA device. Out of memory and damaged weights end the stream with an error, so that
+    the text so far is kept. Closing the generator frees the cache.
     """
     start = len(prompt_ids) + len(after)
     room = len(after) + max(min(max_new_tokens, context_length(model) - start), 0)
     thinking = _thinking_budget(tokenizer, sampling, room, inside=inside_thinking)
-    ends = Ends(stop_ids, may_end)
+    ends = Ends(stop_ids, may_end, tokenizer.get_vocab().get(CLOSE), thinking.inside)
     text = TextDecoder(tokenizer)
     # Room for a step more: it may be under way when the last token is handed out.
     opened = partial(StaticForward, model, start + room + 1) if static else partial(Forward, model)
@@ -168,6 +169,10 @@ class ThinkingBudget:
         self._closing, self._left = closing, limit
         self._splitter = Splitter(inside)
         self._due: deque[int] = deque()
+
+    def inside(self) -> bool:
+        """Whether the text so far ends inside the thinking."""
+        return self._splitter.inside
 
     def due(self) -> int | None:
         """Return the token to go on with, None where the model is free to choose."""

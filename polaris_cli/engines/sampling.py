@@ -4,7 +4,7 @@ Knows no model, no text and no loop: a row of logits goes in, one token comes ou
 stays on the logits' device, so that choosing costs no round trip to the host.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -48,12 +48,23 @@ class Penalties:
         return scores if self._discount is None else scores - self._discount
 
 
+def never() -> bool:
+    """No thinking is open."""
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Ends:
-    """The tokens that end a text, and who says whether one may be chosen now."""
+    """The tokens that end a text, and who says whether one may be chosen now.
+
+    While `thinking` says yes, a model that wants to end gets the token `instead`, which ends the
+    thinking alone: a text that ended there would hold no story.
+    """
 
     ids: frozenset[int] = frozenset()
     allowed: MayEnd = always
+    instead: int | None = None
+    thinking: Callable[[], bool] = never
 
 
 class Draws:
@@ -95,8 +106,8 @@ class Sampler:
         self._penalties = Penalties(sampling, prompt_ids, logits)
         self._draws = Draws(sampling.seed, logits.device)
         self._place = len(after)
-        self._may_end = ends.allowed
-        self._ends = torch.tensor(sorted(ends.ids), dtype=torch.long, device=logits.device)
+        self._ends = ends
+        self._end_ids = torch.tensor(sorted(ends.ids), dtype=torch.long, device=logits.device)
         if after:
             self._penalties.note(torch.tensor(after, device=logits.device))
 
@@ -110,12 +121,21 @@ class Sampler:
     def choose(self, logits: torch.Tensor) -> torch.Tensor:
         """Return the next token for one row of float32 logits, as a tensor of one element."""
         scores = self._penalties.apply(logits)
-        if not self._may_end():
-            scores = scores.index_fill(0, self._ends, -torch.inf)
+        if self._ends.thinking() and self._ends.instead is not None:
+            scores = self._ending_the_thinking(scores, self._ends.instead)
+        elif not self._ends.allowed():
+            scores = scores.index_fill(0, self._end_ids, -torch.inf)
         if self._sampling.temperature == 0:
             return scores.argmax(-1, keepdim=True)
         weights, ids = candidates(scores, self._sampling)
         return ids[drawn(weights, self._draws.at(self._place))]
+
+    def _ending_the_thinking(self, scores: torch.Tensor, instead: int) -> torch.Tensor:
+        """Give what the ends would have to the token that ends the thinking."""
+        best = scores[self._end_ids].max() if len(self._end_ids) else scores[instead]
+        scores = scores.index_fill(0, self._end_ids, -torch.inf)
+        scores[instead] = torch.maximum(scores[instead], best)
+        return scores
 
 
 def drawn(weights: torch.Tensor, number: torch.Tensor) -> torch.Tensor:

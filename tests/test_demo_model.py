@@ -44,9 +44,9 @@ def test_story_names_its_subject_and_ends_by_itself() -> None:
     tokenizer = AutoTokenizer.from_pretrained(MODEL_DIR)
     model = AutoModelForCausalLM.from_pretrained(MODEL_DIR, dtype=torch.float32)
     torch.manual_seed(1)
-    prompts = ["Write a 100-word story about a trapeze artist who finds a letter."] * 2
+    prompts = ["Write a 100-word story about a zookeeper who befriends a crocodile."] * 2
     answers = list(generate(model, tokenizer, prompts, 1.0, True))
     assert all(ended for _, ended in answers)
     stories = [answer.rpartition("</think>")[2] for answer, _ in answers]
-    assert any(has_noun("trapeze artist", story) for story in stories)
+    assert any(has_noun("zookeeper", story) for story in stories)
     assert all(60 <= len(story.split()) <= 140 for story in stories)

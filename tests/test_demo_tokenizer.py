@@ -110,3 +110,12 @@ def test_special_tokens_in_the_config_are_the_tokenizers() -> None:
     config = json.loads((MODEL_DIR / "config.json").read_text("utf-8"))
     assert config["eos_token_id"] == RAW.token_to_id(tok.END)
     assert config["pad_token_id"] == RAW.token_to_id(tok.END_OF_TEXT)
+
+
+def test_a_fresh_tokenizer_is_lossless_and_the_same_for_the_same_seed() -> None:
+    fresh = tok.train_tokenizer(500, seed=3, examples=20)
+    assert fresh.to_str() == tok.train_tokenizer(500, seed=3, examples=20).to_str()
+    assert fresh.get_vocab_size() <= 500
+    text = 'The 12 keys,\n\n"灯台" 🐙  said Łukasz.'
+    assert fresh.decode(fresh.encode(text).ids) == text
+    assert all(len(fresh.encode(tag).ids) == 1 for tag in TAGS)

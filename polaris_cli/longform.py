@@ -45,6 +45,7 @@ def extended(
     max_new_tokens: int,
     *,
     words: int,
+    least: int | None = None,
     after: Sequence[int] = (),
 ) -> Iterator[Event]:
     """Stream one story that goes on until it has about `words` words.
@@ -57,9 +58,10 @@ def extended(
 
     Measured on the demo model (1,200 words asked): holding the end token back leaves the ending
     in the middle and the text falls into loops; dropping the ending without a scene break makes
-    the model write an ending again at once. `after` are the tokens of an earlier run.
+    the model write an ending again at once. `least` are the words from which an end is taken
+    (`NEAR` of those asked for, if not given), `after` are the tokens of an earlier run.
     """
-    draft = _Draft(words)
+    draft = _Draft(words, NEAR * words if least is None else least)
     for number in range(MOST_ROUNDS):
         room = max_new_tokens + len(after) - draft.made
         run = _round(engine, messages, sampling, room, draft, after if number == 0 else ())
@@ -109,23 +111,23 @@ def _round(
 class _Draft:
     """The story so far: tokens, words, the paragraph that is still held, the ending set aside."""
 
-    def __init__(self, words: int) -> None:
+    def __init__(self, words: int, least: float) -> None:
         self.ids: list[int] = []
         self.made = 0  # tokens, those of endings that were dropped included
         self.closed = False
-        self._words = words
+        self._words, self._least = words, least
         self._given = WordCounter()
         self._held: list[Chunk] = []
         self._ready: deque[Chunk] = deque()
         self._ending = ""
         self._rounds = 0
         self._at_start = 0  # words when the round began
-        self._paragraphs = 0
+        self._paragraphs = self._paragraphs_before = 0
 
     @property
     def is_long_enough(self) -> bool:
         """Whether the story with its held paragraph is near enough to the target to end."""
-        return self._total() >= NEAR * self._words
+        return self._total() >= self._least
 
     @property
     def grew(self) -> bool:
@@ -134,6 +136,7 @@ class _Draft:
 
     def begin_round(self) -> None:
         self._rounds += 1
+        self._paragraphs_before = self._paragraphs
         self._at_start = self._total()
 
     def may_end(self) -> bool:
@@ -187,12 +190,12 @@ class _Draft:
     def go_on(self, encode: Callable[[str], tuple[int, ...]]) -> Iterator[Chunk]:
         """Set the ending aside and begin a new scene in its place."""
         lead = ""
-        if self._paragraphs:
+        if self._paragraphs > self._paragraphs_before:
             self._ending = self._held_text().strip()
             dropped = sum(len(chunk.ids) for chunk in self._held)
             del self.ids[len(self.ids) - dropped :]
             self._held = []
-        else:  # a single paragraph is the story itself
+        else:  # a single paragraph is the story, or the episode, itself
             yield from self.release()
             lead = "\n\n"
         scene = encode(lead + SCENE_BREAK)
@@ -362,7 +365,7 @@ class _Book:
     def write(self, told: list[Told]) -> Iterator[Event]:
         """Write what is not told yet, chapter by chapter, then give out one `Finish`."""
         chapters = self._outline.chapters
-        pace = _Pace(self._request.words, self._habits.most_words)
+        pace = _Pace(self._request.words, len(chapters), self._habits.most_words)
         finish = Finish("stop")
         for number, chapter in enumerate(chapters, 1):
             ask = pace.ask(chapters[number - 1 :])
@@ -370,16 +373,25 @@ class _Book:
                 yield from self._tell(number, iter(told[number - 1].chunks))
             else:
                 after = told[number - 1].ids if number == len(told) else ()
-                finish = yield from self._tell(number, self._stream(number, ask, after))
+                title = count_words(self._heading(chapter, ""))
+                left = pace.left - title if number == len(chapters) else None
+                finish = yield from self._tell(number, self._stream(number, ask, left, after))
             if finish.reason != "stop":
                 break
             pace.take(ask, self._done[-1].words + count_words(self._heading(chapter, "")))
         yield finish
 
-    def _stream(self, number: int, ask: int, after: tuple[int, ...]) -> Iterator[Event]:
+    def _stream(
+        self, number: int, ask: int, left: int | None, after: tuple[int, ...]
+    ) -> Iterator[Event]:
+        """One chapter; the last has no other to make up for it, and is held to what is `left`."""
         messages, limit = self._call(number, ask)
         sampling = replace(self._request.sampling, seed=_seed(self._request.sampling, number))
-        return write_story(self._engine, messages, sampling, limit, after=after)
+        if left is None:
+            return write_story(self._engine, messages, sampling, limit, after=after)
+        least = left - round((1 - NEAR) * self._request.words)
+        goal = {"words": max(left, 1), "least": least}
+        return extended(self._engine, messages, sampling, limit, after=after, **goal)
 
     def _tell(self, number: int, run: Iterator[Event]) -> Generator[Event, None, Finish]:
         """Give out one chapter with its heading; return how it ended."""
@@ -460,10 +472,16 @@ class _Pace:
     ask; it never leaves the range that the model writes well.
     """
 
-    def __init__(self, words: int, most: int) -> None:
+    def __init__(self, words: int, count: int, most: int) -> None:
         self._left = words
+        self._least = max(1, words // (2 * count))  # half an even share
         self._most = most
         self._asked = self._delivered = 0
+
+    @property
+    def left(self) -> int:
+        """The words still to be written, at least so many that a chapter can come to its end."""
+        return max(self._left, self._least)
 
     def ask(self, rest: Sequence[Chapter]) -> int:
         """The words to ask for in the first of the chapters that are left."""

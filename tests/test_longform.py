@@ -170,7 +170,7 @@ def test_a_story_in_chapters_has_outline_headings_and_text() -> None:
 
 def test_headings_can_be_left_out() -> None:
     engine = ScriptedEngine(outline_script(2), script("One."), script("Two."))
-    assert text_of(write(engine, 2, headings=False)) == "One.\n\nTwo."
+    assert text_of(write(engine, 2, words=2, headings=False)) == "One.\n\nTwo."
 
 
 @pytest.mark.parametrize("rate", [0.7, 0.9, 1.2])
@@ -189,6 +189,12 @@ def test_what_the_model_delivers_corrects_what_is_asked(rate: float) -> None:
     events = list(in_chapters(engine, request(800), 8, habits=habits, outline=outline))
     assert 0.95 <= count_words(text_of(events)) / 800 <= 1.05
     assert asked_words(engine)[0] == 100 and asked_words(engine)[1] != 100
+
+
+def test_the_last_chapter_is_held_to_what_is_left() -> None:
+    long = script(*(paragraph(name, 20) for name in LETTERS))
+    engine = ScriptedEngine(outline_script(2, 200), script(paragraph("first", 100)), long)
+    assert 0.95 <= count_words(text_of(write(engine, 2, words=200))) / 200 <= 1.1
 
 
 def test_earlier_chapters_stand_whole_or_as_a_line() -> None:

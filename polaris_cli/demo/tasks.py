@@ -11,6 +11,7 @@ from random import Random
 
 from polaris_cli.demo import grammar as g
 from polaris_cli.demo.premises import Premise, article, sample_premise
+from polaris_cli.prompts import chapter_prompt, outline_prompt
 
 MOST_WORDS = 400
 # what a tool puts between a story and the episode it asks for: given, so never learned
@@ -154,25 +155,6 @@ def _broken_episode(world: g.World, rng: Random, used: set[str], *, closing: boo
     return f"{opener}\n\n{g.write_scenes(words, world, row, rng, used, closing=closing or None)}"
 
 
-def plan_prompt(premise: str, words: int, chapters: int) -> str:
-    """The request for a plan in chapters, as the command for long stories words it."""
-    return (
-        f"Plan a {words}-word story about {premise} in {chapters} chapters.\n\n"
-        "Answer with these lines and nothing else:\n"
-        "Title: the title of the story\n"
-        "Cast: the people in it\n"
-        f"1. Title of the chapter | {round(words / chapters)} words | what happens in it"
-    )
-
-
-def chapter_prompt(number: int, chapters: int, title: str, words: int, summary: str) -> str:
-    """The request for one chapter of a plan."""
-    return (
-        f'Write chapter {number} of {chapters}, "{title}", as part of the story. '
-        f"It should be approximately {words} words long.\n\nIn this chapter: {summary}"
-    )
-
-
 def chapter_rows(count: int, world: g.World, rng: Random, used: set[str]) -> list[Chapter]:
     """The chapters of a plan: first the premise's event, last the ending, titles all different."""
     scenes = [g.event_scene(world, rng, used)]
@@ -224,7 +206,7 @@ def _planned(rng: Random, count: int) -> tuple[g.World, list[Chapter], list[Turn
     share = round(words / count)
     thinking = f"{words} words, {count} chapters, {share} each." if rng.random() < 0.9 else None
     answer = Turn("assistant", plan_answer(world, rows, words, rng), thinking)
-    return world, rows, [*_opened(rng), Turn("user", plan_prompt(about, words, count)), answer]
+    return world, rows, [*_opened(rng), Turn("user", outline_prompt(about, words, count)), answer]
 
 
 def chapter_task(rng: Random) -> Example:

@@ -64,7 +64,7 @@ class CatalogueEntry:
     tokens_per_word: float
     good_words: tuple[int, int]
     recall: int = 1_000
-    settings: Mapping[str, object] = field(default_factory=dict)
+    settings: Mapping[str, object] = field(default_factory=dict, hash=False)
     quality: ByStage = ByStage()
     eqbench: ByStage = ByStage()
     length_ratio: ByStage = ByStage()

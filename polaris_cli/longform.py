@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from polaris_cli.budget import DEFAULT_TOKENS_PER_WORD, token_budget
 from polaris_cli.engines import Engine, Message
 from polaris_cli.events import Chunk, Event, Finish, Outlined, closing
-from polaris_cli.outline import Chapter, Outline, even_outline, parse_outline
+from polaris_cli.outline import Chapter, Outline, even_outline, is_complete, parse_outline
 from polaris_cli.prompts import chapter_prompt, outline_prompt
 from polaris_cli.request import Sampling, StoryRequest
 from polaris_cli.story import write_story
@@ -323,23 +323,37 @@ def outlined(
     for attempt in range(TRIES):
         sampling = replace(request.sampling, seed=_seed(request.sampling, -attempt))
         limit = OUTLINE_TOKENS + max(sampling.thinking_budget, 0) * sampling.thinks
-        answer: list[str] = []
-        for event in write_story(engine, (ask,), sampling, limit):
-            if isinstance(event, Chunk):
-                answer.append(event.text if event.kind == "story" else "")
-                # Without its tokens: an outline is kept as such, and never taken up half-way.
-                yield replace(event, kind="thinking", ids=())
-            elif isinstance(event, Finish) and event.reason in ("interrupted", "error"):
-                yield event
-                return None
+        answer = yield from _answer(write_story(engine, (ask,), sampling, limit), count)
+        if answer is None:
+            return None
         yield Chunk("thinking", "\n\n")
-        outline = parse_outline("".join(answer), request.words)
+        outline = parse_outline(answer, request.words)
         if outline and abs(len(outline.chapters) - count) <= count // 4:
             yield Outlined(outline)
             return outline
     outline = even_outline(request.premise, request.words, count)
     yield Outlined(outline, note="The model made no plan that can be used; a plain one is taken.")
     return outline
+
+
+def _answer(run: Iterator[Event], count: int) -> Generator[Event, None, str | None]:
+    """Give out an answer as thinking and return its text; None when the run broke off.
+
+    Nothing is read after the line of the last chapter: small models go on with the story.
+    """
+    answer = ""
+    with closing(run):
+        for event in run:
+            if isinstance(event, Chunk):
+                # Without its tokens: an outline is kept as such, and never taken up half-way.
+                yield replace(event, kind="thinking", ids=())
+                answer += event.text if event.kind == "story" else ""
+                if "\n" in event.text and is_complete(answer, count):
+                    break
+            elif isinstance(event, Finish) and event.reason in ("interrupted", "error"):
+                yield event
+                return None
+    return answer
 
 
 def outline_ask(request: StoryRequest, count: int) -> Message:

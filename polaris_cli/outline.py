@@ -94,6 +94,12 @@ def parse_outline(answer: str, words: int) -> Outline | None:
     return Outline(title, cast, tuple(_with_shares(chapters))).shared(words)
 
 
+def is_complete(answer: str, count: int) -> bool:
+    """Whether an answer that is still being written holds the line of its last chapter whole."""
+    lines = answer.split("\n")[:-1]
+    return any((match := _CHAPTER.match(line)) and int(match[1]) == count for line in lines)
+
+
 def even_outline(premise: str, words: int, count: int) -> Outline:
     """A plain outline of `count` equal chapters, for models that cannot make one."""
     parts = [

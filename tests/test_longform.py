@@ -168,6 +168,13 @@ def test_a_story_in_chapters_has_outline_headings_and_text() -> None:
     )
 
 
+def test_a_model_that_goes_on_after_its_plan_is_stopped() -> None:
+    plan = [*outline_script(2), "\n", "Once upon", " a time"]
+    engine = ScriptedEngine(plan, script("One."), script("Two."))
+    thought = [e.text for e in write(engine, 2) if isinstance(e, Chunk) and e.kind == "thinking"]
+    assert "Once upon" not in thought and engine.running == 0
+
+
 def test_headings_can_be_left_out() -> None:
     engine = ScriptedEngine(outline_script(2), script("One."), script("Two."))
     assert text_of(write(engine, 2, words=2, headings=False)) == "One.\n\nTwo."

@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polaris_cli.errors import UsageError
-from polaris_cli.outline import Chapter, Outline, even_outline, parse_outline, read_outline
+from polaris_cli.outline import (
+    Chapter,
+    Outline,
+    even_outline,
+    is_complete,
+    parse_outline,
+    read_outline,
+)
 
 ANSWER = """Title: The Letter
 Cast: Mara, a keeper; Ivo, her brother
@@ -45,6 +52,13 @@ def test_plans_that_are_badly_written_are_mended(answer: str) -> None:
 )
 def test_what_is_no_plan_is_none(answer: str) -> None:
     assert parse_outline(answer, 100) is None
+
+
+def test_an_outline_is_complete_with_the_line_of_its_last_chapter() -> None:
+    assert not is_complete(ANSWER, 3)  # the line may still grow
+    assert is_complete(ANSWER + "\n", 3)
+    assert is_complete(ANSWER + "\nMara was a keeper.", 3)
+    assert not is_complete(ANSWER + "\n", 4)
 
 
 SHARES = st.lists(st.integers(1, 5000), min_size=1, max_size=20)

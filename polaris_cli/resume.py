@@ -68,7 +68,8 @@ def go_on(
     Returns a new record, and the events that fill it, the earlier text first. Raises UsageError
     for a story whose tokens are not known.
     """
-    if story.text and not any(chunk.ids for chunk in chunks):
+    # In a story in chapters the text may be a first heading alone, which no model wrote.
+    if story.text and not story.outline and not any(chunk.ids for chunk in chunks):
         raise UsageError(
             f"Story {story.id} was written by an engine that keeps no tokens.",
             hint=f"Write it again: polaris rerun {story.id}",

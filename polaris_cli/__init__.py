@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from polaris_cli.api import stream, write
     from polaris_cli.engines import open_engine
-    from polaris_cli.errors import PolarisError
+    from polaris_cli.errors import PolarisError, UsageError
     from polaris_cli.events import Chunk, Finish
     from polaris_cli.request import Sampling, StoryRequest
     from polaris_cli.story import Story
@@ -21,6 +21,7 @@ _HOMES = {
     "write": "api",
     "open_engine": "engines",
     "PolarisError": "errors",
+    "UsageError": "errors",
     "Chunk": "events",
     "Finish": "events",
     "Sampling": "request",
@@ -35,6 +36,7 @@ __all__ = [
     "Sampling",
     "Story",
     "StoryRequest",
+    "UsageError",
     "open_engine",
     "stream",
     "write",

@@ -26,11 +26,23 @@ def start(
     is begun, and the events that will fill it. Raises UsageError when prompt and words do not fit
     the model's context after all.
     """
-    request, messages, habits = prepared.request, prepared.messages, habits_of(prepared.entry)
+    request, habits = prepared.request, habits_of(prepared.entry)
     if request.length == "chapters":
         count = len(outline.chapters) if outline else count_of(prepared)
         begun = begin(request, engine.info, (outline_ask(request, count),))
         return begun, in_chapters(engine, request, count, habits=habits, outline=outline)
+    return _in_one_turn(prepared, engine)
+
+
+def start_after(prepared: Prepared, text: str, engine: Engine) -> tuple[Story, Iterator[Event]]:
+    """As `start`, for a story that begins with a text of the user's own, and is extended."""
+    return _in_one_turn(prepared, engine, engine.encode(text))
+
+
+def _in_one_turn(
+    prepared: Prepared, engine: Engine, after: tuple[int, ...] = ()
+) -> tuple[Story, Iterator[Event]]:
+    request, messages = prepared.request, prepared.messages
     prompt_tokens = engine.count_tokens(messages, request.sampling)
     budget = budget_for(
         request, messages, prepared.entry, context=engine.context, prompt_tokens=prompt_tokens
@@ -38,21 +50,8 @@ def start(
     begun = begin(request, engine.info, messages, prompt_tokens)
     limits = (request.sampling, budget.max_new_tokens)
     if request.length == "extend":
-        return begun, extended(engine, messages, *limits, words=request.words)
-    return begun, write_story(engine, messages, *limits)
-
-
-def start_after(prepared: Prepared, text: str, engine: Engine) -> tuple[Story, Iterator[Event]]:
-    """As `start`, for a story that begins with a text of the user's own."""
-    request, messages = prepared.request, prepared.messages
-    after = engine.encode(text)
-    prompt_tokens = engine.count_tokens(messages, request.sampling)
-    budget = budget_for(
-        request, messages, prepared.entry, context=engine.context, prompt_tokens=prompt_tokens
-    )
-    begun = begin(request, engine.info, messages, prompt_tokens)
-    limits = (request.sampling, budget.max_new_tokens)
-    return begun, extended(engine, messages, *limits, words=request.words, after=after)
+        return begun, extended(engine, messages, *limits, words=request.words, after=after)
+    return begun, write_story(engine, messages, *limits, after=after)
 
 
 def start_outline(prepared: Prepared, engine: Engine) -> tuple[Story, Iterator[Event]]:

@@ -12,7 +12,7 @@ from polaris_cli.engines import Engine, Message, ModelInfo
 from polaris_cli.errors import UsageError
 from polaris_cli.events import Chunk, Event, Piece
 from polaris_cli.hub import resolve
-from polaris_cli.longform import NEAR, extended, in_chapters, told_in
+from polaris_cli.longform import NEAR, chapter_count, extended, in_chapters, told_in
 from polaris_cli.prepare import Prepared, budget_for, habits_of
 from polaris_cli.request import QUANTIZE, StoryRequest
 from polaris_cli.story import Story, begin, versions, write_story
@@ -112,7 +112,7 @@ def _chapters_on(
     if story.finish == "loop":
         told = told[:-1]
     habits = habits_of(prepared.entry)
-    count = request.chapters or max(2, round(request.words / habits.most_words))
+    count = request.chapters or chapter_count(request.words, habits)
     return in_chapters(engine, request, count, habits=habits, outline=story.outline, told=told)
 
 

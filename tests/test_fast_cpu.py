@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
 
 from polaris_cli.engines import fast_cpu, folded_attention
@@ -45,6 +46,33 @@ def test_logits_stay_the_same(shape: str) -> None:
     replaced = {type(m) for m in model.modules() if "forward" in vars(m)}
     assert replaced >= set(ONE_TOKEN)
     torch.testing.assert_close(logits(model), before, atol=2e-4, rtol=1e-4)
+
+
+class Operations(TorchDispatchMode):
+    """Counts what torch computes."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += 1
+        return func(*args, **(kwargs or {}))
+
+
+def operations(model: Any) -> int:
+    """How many operations a step takes."""
+    forward = Forward(model)
+    forward.prefill(PROMPT)
+    with Operations() as counter:
+        forward.step(torch.tensor([3]))
+    return counter.count
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_step_takes_far_fewer_operations(shape: str) -> None:
+    model = qwen(**SHAPES[shape])
+    before = operations(model)
+    quicken(model)
+    assert operations(model) < 0.75 * before
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -14,6 +14,7 @@ from transformers import DynamicCache
 from transformers.models.qwen3_5 import modeling_qwen3_5 as qwen3_5
 
 from polaris_cli.engines import folded_attention, matvec, one_token
+from polaris_cli.engines.cache_names import cache_name
 
 Undo = Callable[[], None]
 
@@ -112,7 +113,9 @@ def _trial(model: Any, layer: Any) -> torch.Tensor:
     cache = DynamicCache(config=config)
     for part in (slice(0, 4), slice(4, 5)):
         output: torch.Tensor = layer(
-            x[:, part], position_embeddings=tuple(turns[:, :, part]), past_key_values=cache
+            x[:, part],
+            position_embeddings=tuple(turns[:, :, part]),
+            **{cache_name(type(layer).forward): cache},
         )
     return output
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 import transformers
 
+from polaris_cli.engines.cache_names import cache_name, cache_of
 from polaris_cli.engines.cuda import on_its_way
 
 PREFILL_CHUNK = 2048  # prompt tokens a forward pass: bounds the memory of long prompts
@@ -35,6 +36,7 @@ class Forward:
         self._cache: Any = None  # the model makes the kind that it needs
         self._device = model.get_input_embeddings().weight.device
         self._threads = _threads(model, self._device)
+        self._cache_key = cache_name(model.forward)
         keeps = "logits_to_keep" in inspect.signature(model.forward).parameters
         self._options = {"logits_to_keep": 1} if keeps else {}
 
@@ -66,12 +68,12 @@ class Forward:
     def _computed(self, ids: torch.Tensor) -> torch.Tensor:
         output = self._model(
             input_ids=ids.to(self._device),
-            past_key_values=self._cache,
+            **{self._cache_key: self._cache},
             use_cache=True,
             return_dict=True,
             **self._options,
         )
-        self._cache = output.past_key_values
+        self._cache = cache_of(output)
         logits: torch.Tensor = output.logits[0, -1].float()
         return logits
 

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
+from polaris_cli.engines.cache_names import cache_name
 from polaris_cli.engines.folded_attention import folded
 from polaris_cli.engines.growing_cache import growing_cache
 
@@ -44,21 +45,21 @@ def attention(module: Any) -> Compute:
     """A layer of full attention: query and key turned together, and in place."""
     before, size = module.forward, module.head_dim
     heads = module.config.num_attention_heads
+    cache_key = cache_name(before)
 
     def forward(
         hidden_states: torch.Tensor,
         position_embeddings: tuple[torch.Tensor, torch.Tensor],
         attention_mask: Any = None,
-        past_key_values: Any = None,
         **more: Any,
     ) -> Any:
         rows, tokens, _ = hidden_states.shape
-        if tokens != 1 or past_key_values is None:
+        cache = more.get(cache_key)
+        if tokens != 1 or cache is None:
             return before(
                 hidden_states=hidden_states,
                 position_embeddings=position_embeddings,
                 attention_mask=attention_mask,
-                past_key_values=past_key_values,
                 **more,
             )
         query, gate = module.q_proj(hidden_states).view(rows, heads, 2 * size).chunk(2, -1)
@@ -66,7 +67,7 @@ def attention(module: Any) -> Compute:
         both = torch.cat((module.q_norm(query), key), 1).unsqueeze(2)
         _turn(both, *position_embeddings)
         value = module.v_proj(hidden_states).view(rows, -1, 1, size)
-        keys, values = past_key_values.update(both[:, heads:], value, module.layer_idx)
+        keys, values = cache.update(both[:, heads:], value, module.layer_idx)
         output = folded(
             module, both[:, :heads], keys, values, attention_mask, scaling=module.scaling
         )[0]
@@ -92,19 +93,19 @@ def text_model(module: Any) -> Compute:
     before, angles = module.forward, module.rotary_emb.inv_freq.float()
     scale, config = module.rotary_emb.attention_scaling, module.config
     full = config.layer_types.index("full_attention")
+    cache_key, layer_key = cache_name(before), cache_name(module.layers[0].forward)
 
-    def forward(
-        input_ids: torch.Tensor | None = None, past_key_values: Any = None, **more: Any
-    ) -> Any:
-        wanted = [name for name, value in more.items() if value is not None]
-        simple = set(wanted) <= {"use_cache"} and past_key_values is not None
+    def forward(input_ids: torch.Tensor | None = None, **more: Any) -> Any:
+        wanted = {name for name, value in more.items() if value is not None}
+        cache = more.get(cache_key)
+        simple = wanted <= {"use_cache", cache_key} and cache is not None
         if not simple or input_ids is None or input_ids.shape != (1, 1):
-            if past_key_values is None and more.get("use_cache"):
-                past_key_values = growing_cache(config)
-            return before(input_ids=input_ids, past_key_values=past_key_values, **more)
+            if cache is None and more.get("use_cache"):
+                more[cache_key] = growing_cache(config)
+            return before(input_ids=input_ids, **more)
         hidden = module.embed_tokens(input_ids)
-        masks = {"full_attention": _mask(past_key_values, full, hidden.device)}
-        turn = angles * past_key_values.get_seq_length()
+        masks = {"full_attention": _mask(cache, full, hidden.device)}
+        turn = angles * cache.get_seq_length()
         turn = torch.cat((turn, turn)).view(1, 1, -1)
         turns = tuple((part * scale).to(hidden.dtype) for part in (turn.cos(), turn.sin()))
         for layer in module.layers:
@@ -112,9 +113,9 @@ def text_model(module: Any) -> Compute:
                 hidden,
                 position_embeddings=turns,
                 attention_mask=masks.get(layer.block_type),
-                past_key_values=past_key_values,
+                **{layer_key: cache},
             )
-        return BaseModelOutputWithPast(module.norm(hidden), past_key_values)
+        return BaseModelOutputWithPast(module.norm(hidden), cache)
 
     return forward
 
@@ -135,6 +136,7 @@ def gated_delta_rule(module: Any) -> Compute:
     a and write strength b: d = b (v - a k S), new state a S + k d, output a q S + (q k) d.
     """
     before = module.forward
+    cache_key = cache_name(before)
     convolve = _convolution(module)
     heads_of = _heads(module)
     rate = -module.A_log.detach().float().exp()
@@ -142,21 +144,14 @@ def gated_delta_rule(module: Any) -> Compute:
     value_heads, width = module.num_v_heads, module.head_v_dim
     norm_weight, eps = module.norm.weight.detach().float(), module.norm.variance_epsilon
 
-    def forward(
-        hidden_states: torch.Tensor,
-        cache_params: Any = None,
-        attention_mask: Any = None,
-        **more: Any,
-    ) -> Any:
+    def forward(hidden_states: torch.Tensor, attention_mask: Any = None, **more: Any) -> Any:
         rows, tokens, _ = hidden_states.shape
-        state = _state(cache_params, module.layer_idx) if tokens == 1 else None
+        cache = more.get(cache_key)
+        state = _state(cache, module.layer_idx) if tokens == 1 else None
         if state is None or attention_mask is not None:
-            return before(
-                hidden_states, cache_params=cache_params, attention_mask=attention_mask, **more
-            )
+            return before(hidden_states, attention_mask=attention_mask, **more)
         mixed = convolve(
-            module.in_proj_qkv(hidden_states),
-            cache_params.get_conv_state(module.layer_idx, state_idx=0),
+            module.in_proj_qkv(hidden_states), cache.get_conv_state(module.layer_idx, state_idx=0)
         )
         both, value = heads_of(mixed)
         strength = module.in_proj_b(hidden_states).float().sigmoid_().view(rows, value_heads, 1)

@@ -68,7 +68,7 @@ def test_a_few_steps_learn_one_batch() -> None:
     groups = [(optimiser, 3e-3) for optimiser in train.optimisers(model, 3e-3)]
     losses = []
     for _ in range(4):
-        entropy, loss = train.loss_of(model, *train.tensors(batch, BREAKS, Random(2)))
+        entropy, loss = train.loss_of(model, *train.tensors(batch, BREAKS, Random(2)), mixed=False)
         loss.backward()  # type: ignore[no-untyped-call]
         train.take_step(model, groups, 1.0)
         losses.append(entropy.item())

@@ -61,11 +61,11 @@ class Chapter:
 def sample(rng: Random) -> Example:
     """One training example, its task drawn by the mixture's weights."""
     tasks: list[tuple[Callable[[Random], Example], float]] = [
-        (story_task, 44),
-        (direct_task, 9),
-        (episodes_task, 6),
+        (story_task, 40),
+        (direct_task, 8),
+        (episodes_task, 10),
         (plan_task, 18),
-        (chapter_task, 23),
+        (chapter_task, 24),
     ]
     task = rng.choices([t for t, _ in tasks], [weight for _, weight in tasks])[0]
     return task(rng)

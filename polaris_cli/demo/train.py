@@ -171,14 +171,20 @@ def build_model(tokenizer: Tokenizer) -> Qwen3_5ForCausalLM:
 
 
 def loss_of(
-    model: Qwen3_5ForCausalLM, ids: torch.Tensor, labels: torch.Tensor, places: torch.Tensor
+    model: Qwen3_5ForCausalLM,
+    ids: torch.Tensor,
+    labels: torch.Tensor,
+    places: torch.Tensor,
+    *,
+    mixed: bool,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Cross-entropy, alone and with a term that keeps the logits normalised.
 
     The term, the squared logarithm of the softmax's denominator, holds the likeliest logits near
-    zero, where a repetition penalty (which multiplies logits) does little harm.
+    zero, where a repetition penalty (which multiplies logits) does little harm. `mixed` computes
+    the products in bf16.
     """
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
         # three rows of positions: with one, transformers would take a gap for a packed sequence
         hidden = model.model(
             input_ids=ids, position_ids=places.expand(3, -1, -1), use_cache=False
@@ -190,6 +196,20 @@ def loss_of(
     right = logits.gather(-1, targets[chosen][:, None])[:, 0]
     entropy = (normaliser - right).mean()
     return entropy, entropy + Z_WEIGHT * normaliser.square().mean()
+
+
+def bf16_pays() -> bool:
+    """Whether this processor multiplies in bf16 faster than in float32: some only emulate it."""
+
+    def seconds(dtype: torch.dtype) -> float:
+        x = torch.randn(512, 512, dtype=dtype)
+        x @ x
+        start = time.perf_counter()
+        for _ in range(5):
+            x @ x
+        return time.perf_counter() - start
+
+    return seconds(torch.bfloat16) < seconds(torch.float32)
 
 
 def optimisers(model: Qwen3_5ForCausalLM, rate: float) -> list[torch.optim.Optimizer]:
@@ -274,7 +294,7 @@ def steps(
 ) -> None:
     """Take optimiser steps until the time is up."""
     rng = Random(1000 * plan.seed + rank + 1)
-    breaks = break_tokens(tokenizer)
+    breaks, mixed = break_tokens(tokenizer), bf16_pays()
     groups = [(o, o.param_groups[0]["lr"]) for o in optimisers(model, plan.rate)]
     source = batches(rows(tokenizer, rng), plan.batch_tokens // plan.processes, rng)
     started = saved = time.monotonic()
@@ -283,7 +303,7 @@ def steps(
         task = bar.add_task("training", total=plan.minutes * 60, loss=float("nan"))
         while elapsed < plan.minutes * 60:
             ids, labels, places = tensors(next(source), breaks, rng)
-            entropy, loss = loss_of(model, ids, labels, places)
+            entropy, loss = loss_of(model, ids, labels, places, mixed=mixed)
             loss.backward()  # type: ignore[no-untyped-call]
             figures = (entropy.item(), float(ids.numel()), time.monotonic() - started)
             mean_entropy, tokens, elapsed = share_gradients(model, figures)

@@ -1,8 +1,11 @@
 """Word lists for the stories the demo model learns from.
 
-Plain lists of nouns, names and phrases. This module knows nothing of sentences, stories or
-training; nothing in it may occur in `unseen.py`, which is kept back for measuring.
+Plain lists of nouns, names and phrases; those that sentences draw on most stand in `phrases.txt`.
+This module knows nothing of sentences, stories or training; nothing in it may occur in
+`unseen.py`, which is kept back for measuring.
 """
+
+from polaris_cli.demo.lists import PHRASES
 
 
 def _entries(text: str) -> list[str]:
@@ -268,25 +271,10 @@ THING_ADJECTIVES = _entries(
     cracked, wet, unopened, unfinished, borrowed, faded, crooked, magic, painted, sealed,
     second, missing, sunken"""
 )
-ADJ = _entries(
-    """small, narrow, grey, cold, dark, heavy, crooked, dusty, quiet, bright, empty, worn, damp,
-    plain, pale, wooden, green, rough, warm, yellow, thin, broken, faded, tall, bare, silver,
-    old, low"""
-)
-MOODS = _entries(
-    """calm, tired, uneasy, hopeful, ashamed, angry, relieved, proud, lonely, curious, afraid,
-    restless, grateful, foolish, certain, sad, impatient, brave, lost, awake"""
-)
-SMELLS = _entries(
-    """tar, smoke, bread, wet wool, salt, oil, apples, dust, pine, old paper, candle wax, soap,
-    coffee, iron, hay, fish, rain, oranges, varnish, burnt sugar, cold ash, turned earth,
-    mint, leather"""
-)
-SOUNDS = _entries(
-    """a dog, a door, a cart, a bell, a train, an engine, a child, a gull, a hammer, a radio, a
-    woman singing, a crow, someone coughing, a choir, a kettle, a loose shutter, a saw, a
-    horse"""
-)
+ADJ = PHRASES["ADJ"]
+MOODS = PHRASES["MOODS"]
+SMELLS = PHRASES["SMELLS"]
+SOUNDS = PHRASES["SOUNDS"]
 SKIES = _entries(
     """rain, fog, snow, sleet, drizzle, wind, frost, mist, thunder, heat, dusk, moonlight, hail,
     haze"""
@@ -301,14 +289,8 @@ DAYS = _entries(
     summer, in the coldest week of the year, after the harvest, before the festival, in the
     year of the flood"""
 )
-SMALL = _entries(
-    """pebble, crumb, nail, thimble, biscuit, string, penny, button, leaf, acorn, pin, marble,
-    cork, raisin, bead, twig, splinter, hairpin, walnut, snail"""
-)
-ANIMALS = _entries(
-    """cat, dog, crow, horse, gull, goat, mouse, heron, fox, donkey, owl, rook, hen, goose, hare,
-    cow"""
-)
+SMALL = PHRASES["SMALL"]
+ANIMALS = PHRASES["ANIMALS"]
 COLOURS = _entries(
     """red, blue, green, yellow, grey, white, black, brown, silver, orange, violet, golden"""
 )
@@ -319,41 +301,10 @@ RELATIONS = _entries(
     """brother, sister, neighbour, cousin, old friend, uncle, aunt, teacher, daughter, son,
     rival, landlord, lodger, partner, godchild, nephew, niece"""
 )
-CROWD = _entries(
-    """postman, baker, tailor, sexton, porter, clerk, innkeeper, schoolmaster, fishwife, carter,
-    nurse, sergeant, priest, milkman, grocer, sweep, watchman, barber, cook, stationmaster"""
-)
-WISHES = _entries(
-    """see the sea once more, pay an old debt, find the truth, keep a promise, be forgiven, go
-    home, learn the old song, win back the house, hear one kind word, leave the town for good,
-    save the mill, sleep through one night, build something that would last, find a lost
-    friend, be needed again, finish what the dead had begun, open the last door, send word to
-    the north, see the winter out, be brave for one day, know who had called, make the old
-    thing work, bring the children back, stop the fire, cross the water, say goodbye properly,
-    hear the music again, prove everyone wrong, earn an honest living, mend a broken
-    friendship, find a place to rest, tell the truth at last"""
-)
-LINES = _entries(
-    """You came after all; I thought you had forgotten us; It is not as heavy as it looks; Nobody
-    has asked me that in years; You should sit down first; There is still time; I was told to
-    wait for you; My mother used to say the same; That is not how it happened; We do what we
-    can; I would not go there alone; It was never really mine; You can stay until morning; I
-    know what you are looking for; The road is closed after dark; You have your father's
-    hands; I only know half of it; Some things are better left shut; I have been a coward
-    about it; It will not be easy; They will not thank you for it; I kept it because I could
-    not burn it; Take it and ask me nothing; You are late by eleven years; I saw the light and
-    came; Let me help you; We are closed; You are not the first to ask; It was only a story; I
-    believe you; Then we will do it together; I have nothing left to lose; Mind the third
-    step; It still works; Promise me one thing; I was wrong about you; The others are afraid;
-    It always rains here""".replace(";", ",")
-)
-QUESTIONS = _entries(
-    """Who sent you; What do you want with it; Do you remember me; Is it true what they say; How
-    long have you known; Where did you find it; Are you not afraid; What will you do now; Did
-    you walk all the way; Why did you never tell me; Can it be mended; Who else knows; Will
-    you come back; What does it cost; Is anyone there; Do you hear it too; Have you eaten
-    today; What was it like""".replace(";", ",")
-)
+CROWD = PHRASES["CROWD"]
+WISHES = PHRASES["WISHES"]
+LINES = PHRASES["LINES"]
+QUESTIONS = PHRASES["QUESTIONS"]
 # third person present | past | infinitive, with {thing} for "a letter" and {place} for "in the fog"
 EVENTS = [
     tuple(part.strip() for part in line.split("|"))

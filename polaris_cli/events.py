@@ -58,6 +58,16 @@ class Finish:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """Story text that is written but may yet be set aside; replaces the one held before.
+
+    It is not part of the story as shown, and is kept in case the process ends here.
+    """
+
+    chunks: tuple[Chunk, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Outlined:
     """The outline that the chapters to come follow; `note` says where it is not the model's."""
 
@@ -67,7 +77,7 @@ class Outlined:
 
 RawEvent = Piece | Finish
 AnswerEvent = Chunk | Finish
-Event = AnswerEvent | Outlined
+Event = AnswerEvent | Outlined | Held
 
 
 @contextmanager

@@ -22,12 +22,13 @@ import platformdirs
 
 from polaris_cli.database import atomic, connect, empty, worded
 from polaris_cli.errors import LibraryError, UsageError
-from polaris_cli.events import Chunk, Event, Finish, Outlined
+from polaris_cli.events import Chunk, Event, Finish, Held, Kind, Outlined
 from polaris_cli.story import Story, collect
 from polaris_cli.words import ratio
 
 WRITING = "writing"  # the state of a story whose writer is at work
 KILLED = "killed"  # the state of a story whose writer ended without a word
+HELD = "held"  # the kind of a part that stands at the end as long as it may yet be set aside
 
 SAVE_EVERY = 1.0  # seconds; a killed process loses no more text than this, and the time of a save
 STALE_AFTER = 10.0  # seconds without a sign of life, after which a writer counts as killed
@@ -85,12 +86,19 @@ class Library:
             _put(db, begun, WRITING)
             _sign(db, begun.id)
 
-    def append(self, id: str, chunks: Iterable[Chunk]) -> None:
-        """Add to the text of a story that was started; no chunks is a mere sign of life."""
+    def append(self, id: str, chunks: Iterable[Chunk], held: Iterable[Chunk] = ()) -> None:
+        """Add to the text of a story that was started; no chunks is a mere sign of life.
+
+        `held` ends the text until the next call, which replaces it.
+        """
         with self._transaction() as db:
+            db.execute("DELETE FROM part WHERE story = ? AND kind = ?", [id, HELD])
             db.executemany(
                 "INSERT INTO part (story, kind, text, tokens, ids) VALUES (?, ?, ?, ?, ?)",
-                [(id, *_packed(chunk)) for chunk in _merged(chunks)],
+                [
+                    *((id, chunk.kind, *_packed(chunk)) for chunk in _merged(chunks)),
+                    *((id, HELD, *_packed(chunk)) for chunk in _merged(held)),
+                ],
             )
             _sign(db, id)
 
@@ -214,22 +222,28 @@ class _Saver:
         self._begun = begun
         self._warn = warn
         self._pending: list[Chunk] = []
+        self._held: tuple[Chunk, ...] = ()
         self._kept: Story | None = None  # what the row was last started with
         self._finish: Finish | None = None
+        self._lock = threading.Lock()
         self._wake = threading.Event()
         self._trouble: str | None = None
         self._told = False
         self._thread = threading.Thread(target=self._run, name="library", daemon=True)
 
-    def take(self, event: Chunk | Outlined) -> None:
+    def take(self, event: Chunk | Outlined | Held) -> None:
         """Take what came; a line break or outline has all saved at once, else it is in time."""
-        if isinstance(event, Outlined):
-            self._begun = replace(self._begun, outline=event.outline)
-        else:
-            self._pending.append(event)
+        with self._lock:
+            match event:
+                case Outlined():
+                    self._begun = replace(self._begun, outline=event.outline)
+                case Held():
+                    self._held = event.chunks
+                case Chunk():
+                    self._pending.append(event)
         if not self._thread.ident:
             self._thread.start()
-        if isinstance(event, Outlined) or "\n" in event.text:
+        if isinstance(event, Outlined) or (isinstance(event, Chunk) and "\n" in event.text):
             self._wake.set()
         self._tell()
 
@@ -263,8 +277,9 @@ class _Saver:
         if self._kept is not begun:
             self._library.start(begun)
             self._kept = begun
-        chunks = self._pending[:]
-        self._library.append(self._begun.id, chunks)
+        with self._lock:
+            chunks, held = self._pending[:], () if finish else self._held
+        self._library.append(self._begun.id, chunks, held)
         del self._pending[: len(chunks)]
         if finish:
             self._library.conclude(self._begun, finish)
@@ -379,7 +394,8 @@ def _chunks(db: sqlite3.Connection, id: str) -> Iterator[Chunk]:
         "SELECT kind, text, tokens, ids FROM part WHERE story = ? ORDER BY n", [id]
     ).fetchall()
     for kind, text, tokens, ids in rows:
-        yield Chunk(kind, text, tokens, struct.unpack(f"<{len(ids) // 4}I", ids))
+        known: Kind = "thinking" if kind == "thinking" else "story"
+        yield Chunk(known, text, tokens, struct.unpack(f"<{len(ids) // 4}I", ids))
 
 
 def _merged(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
@@ -393,9 +409,9 @@ def _merged(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
 
 
 def _packed(chunk: Chunk) -> tuple[Any, ...]:
-    """A chunk as columns, the ids as little-endian numbers of four bytes."""
+    """A chunk's columns after its kind, the ids as little-endian numbers of four bytes."""
     ids = struct.pack(f"<{len(chunk.ids)}I", *chunk.ids)
-    return chunk.kind, _storable(chunk.text), chunk.tokens, ids
+    return _storable(chunk.text), chunk.tokens, ids
 
 
 def _query(words: Sequence[str]) -> str:

@@ -1,7 +1,7 @@
 """The outline of a story in chapters: reading it from a model's answer or a file, and its shares.
 
 An outline is a title, the cast, and for each chapter a title, a share of the words and what
-happens in it. Knows text and TOML; asking a model for an outline is `longform`'s matter.
+happens in it. Knows text and TOML; asking a model for an outline is `chapters`' matter.
 """
 
 import re

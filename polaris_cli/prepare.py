@@ -11,9 +11,9 @@ from polaris_cli.advice import advice
 from polaris_cli.budget import DEFAULT_TOKENS_PER_WORD, Budget, token_budget
 from polaris_cli.cache import ModelRef
 from polaris_cli.catalogue import CatalogueEntry, find
+from polaris_cli.chapters import Habits
 from polaris_cli.engines import Message
 from polaris_cli.hub import resolve
-from polaris_cli.longform import Habits
 from polaris_cli.presets import load_preset
 from polaris_cli.prompts import length_in, messages_for
 from polaris_cli.request import Length, StoryRequest

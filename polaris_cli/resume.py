@@ -8,11 +8,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from polaris_cli import catalogue
+from polaris_cli.chapters import chapter_count, in_chapters, told_in
 from polaris_cli.engines import Engine, Message, ModelInfo
 from polaris_cli.errors import UsageError
 from polaris_cli.events import Chunk, Event, Piece
+from polaris_cli.extending import NEAR, extended
 from polaris_cli.hub import resolve
-from polaris_cli.longform import NEAR, chapter_count, extended, in_chapters, told_in
 from polaris_cli.prepare import Prepared, budget_for, habits_of
 from polaris_cli.request import QUANTIZE, StoryRequest
 from polaris_cli.story import Story, begin, versions, write_story

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from polaris_cli.errors import PolarisError
-from polaris_cli.events import Chunk, Event, Kind, Outlined, Reason
+from polaris_cli.events import Chunk, Event, Finish, Kind, Outlined, Reason
 from polaris_cli.live import (
     Region,
     Trim,
@@ -77,7 +77,7 @@ def show(
             elif isinstance(event, Outlined):
                 if not quiet:
                     _print_outline(event, err)
-            else:
+            elif isinstance(event, Finish):
                 shown.close()
             yield event
 

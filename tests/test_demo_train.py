@@ -60,15 +60,17 @@ def test_rate_rises_and_falls(done: float, share: float) -> None:
     assert train.rate_at(done) == pytest.approx(share)
 
 
-def test_a_few_steps_learn_one_batch() -> None:
+@pytest.mark.parametrize("mixed", [True, False])
+def test_a_few_steps_learn_one_batch(mixed: bool) -> None:
     torch.manual_seed(0)
     model = train.build_model(RAW)
     turns = [tasks.Turn("user", "Hello"), tasks.Turn("assistant", "The fog came down.", "A plan")]
     batch = [train.encode(tasks.Example("story", turns), RAW)]
-    groups = [(optimiser, 3e-3) for optimiser in train.optimisers(model, 3e-3)]
+    optimisers = train.optimisers(model, 3e-3, mixed=mixed)
+    groups = [(optimiser, 3e-3) for optimiser in optimisers]
     losses = []
     for _ in range(4):
-        entropy, loss = train.loss_of(model, *train.tensors(batch, BREAKS, Random(2)), mixed=False)
+        entropy, loss = train.loss_of(model, *train.tensors(batch, BREAKS, Random(2)), mixed=mixed)
         loss.backward()  # type: ignore[no-untyped-call]
         train.take_step(model, groups, 1.0)
         losses.append(entropy.item())

@@ -306,6 +306,16 @@ def test_two_processes_write_at_once(library: Library) -> None:
     assert all(library.get(entry.id).text.split() == whole for entry in library.entries())
 
 
+def test_text_that_is_held_is_kept_until_it_is_decided(library: Library) -> None:
+    library.start(a_story("abcd1234"))
+    held = [Chunk("story", "Or does it?", 3, (7, 8, 9))]
+    library.append("abcd1234", [Chunk("story", "It ends. ", 2, (1, 2))], held)
+    assert library.get("last").text == "It ends. Or does it?"
+    assert [chunk.ids for chunk in library.chunks("last")] == [(1, 2), (7, 8, 9)]
+    library.append("abcd1234", [Chunk("story", "It goes on.", 2, (3, 4))])
+    assert library.get("last").text == "It ends. It goes on."
+
+
 def test_a_writer_without_a_sign_of_life_counts_as_killed(library: Library) -> None:
     library.start(a_story())
     assert library.entry("last").state == "writing"

@@ -7,8 +7,8 @@ import json
 from typing import Any
 
 from polaris_cli.api import count_of
+from polaris_cli.chapters import outline_ask
 from polaris_cli.devices import GB, Device, list_devices, pick
-from polaris_cli.longform import outline_ask
 from polaris_cli.memory import fits, memory_needed, size_of_entry
 from polaris_cli.prepare import Prepared
 

@@ -198,31 +198,37 @@ def loss_of(
     return entropy, entropy + Z_WEIGHT * normaliser.square().mean()
 
 
-def bf16_pays() -> bool:
-    """Whether this processor multiplies in bf16 faster than in float32: some only emulate it."""
+def bf16_pays(model: Qwen3_5ForCausalLM, batch: tuple[torch.Tensor, ...]) -> bool:
+    """Whether this processor takes a step in bf16 faster than in float32: some only emulate it."""
 
-    def seconds(dtype: torch.dtype) -> float:
-        x = torch.randn(512, 512, dtype=dtype)
-        x @ x
+    def seconds(mixed: bool) -> float:
         start = time.perf_counter()
-        for _ in range(5):
-            x @ x
+        loss_of(model, *batch, mixed=mixed)[1].backward()  # type: ignore[no-untyped-call]
+        model.zero_grad(set_to_none=True)
         return time.perf_counter() - start
 
-    return seconds(torch.bfloat16) < seconds(torch.float32)
+    seconds(False)  # warms up
+    return seconds(True) < seconds(False)
 
 
-def optimisers(model: Qwen3_5ForCausalLM, rate: float) -> list[torch.optim.Optimizer]:
-    """Muon for the layers' matrices, AdamW for embeddings, convolutions and vectors."""
+def optimisers(
+    model: Qwen3_5ForCausalLM, rate: float, *, mixed: bool
+) -> list[torch.optim.Optimizer]:
+    """Muon for the layers' matrices, AdamW for embeddings, convolutions and vectors.
+
+    Muon computes in bf16, and where that is emulated it takes longer than the rest of the step:
+    without `mixed`, AdamW has the matrices too.
+    """
     matrices: list[torch.nn.Parameter] = []
     others: list[torch.nn.Parameter] = []
     for name, parameter in model.named_parameters():
-        wide = parameter.ndim == 2 and "embed" not in name
+        wide = mixed and parameter.ndim == 2 and "embed" not in name
         (matrices if wide else others).append(parameter)
-    return [
-        torch.optim.Muon(matrices, lr=rate, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
-        torch.optim.AdamW(others, lr=rate, betas=(0.9, 0.95), weight_decay=0.0),
-    ]
+    adamw = torch.optim.AdamW(others, lr=rate, betas=(0.9, 0.95), weight_decay=0.0)
+    if not matrices:
+        return [adamw]
+    muon = torch.optim.Muon(matrices, lr=rate, weight_decay=0.05, adjust_lr_fn="match_rms_adamw")
+    return [muon, adamw]
 
 
 def rate_at(done: float) -> float:
@@ -294,9 +300,10 @@ def steps(
 ) -> None:
     """Take optimiser steps until the time is up."""
     rng = Random(1000 * plan.seed + rank + 1)
-    breaks, mixed = break_tokens(tokenizer), bf16_pays()
-    groups = [(o, o.param_groups[0]["lr"]) for o in optimisers(model, plan.rate)]
+    breaks = break_tokens(tokenizer)
     source = batches(rows(tokenizer, rng), plan.batch_tokens // plan.processes, rng)
+    mixed = bf16_pays(model, tensors(next(source)[:1], breaks, rng))
+    groups = [(o, o.param_groups[0]["lr"]) for o in optimisers(model, plan.rate, mixed=mixed)]
     started = saved = time.monotonic()
     elapsed, seen, recent = 0.0, 0, list[float]()
     with _bar(console) as bar:

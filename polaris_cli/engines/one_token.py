@@ -97,7 +97,7 @@ def text_model(module: Any) -> Compute:
 
     def forward(input_ids: torch.Tensor | None = None, **more: Any) -> Any:
         wanted = {name for name, value in more.items() if value is not None}
-        cache = more.get(cache_key)
+        cache: Any = more.get(cache_key)
         simple = wanted <= {"use_cache", cache_key} and cache is not None
         if not simple or input_ids is None or input_ids.shape != (1, 1):
             if cache is None and more.get("use_cache"):
@@ -146,7 +146,7 @@ def gated_delta_rule(module: Any) -> Compute:
 
     def forward(hidden_states: torch.Tensor, attention_mask: Any = None, **more: Any) -> Any:
         rows, tokens, _ = hidden_states.shape
-        cache = more.get(cache_key)
+        cache: Any = more.get(cache_key)
         state = _state(cache, module.layer_idx) if tokens == 1 else None
         if state is None or attention_mask is not None:
             return before(hidden_states, attention_mask=attention_mask, **more)

@@ -1,233 +1,28 @@
-"""Stories that reach the length asked for: going on after an early end, and writing in chapters.
+"""Stories in chapters: an outline first, then chapter after chapter, each at a length that suits.
 
-Both drive an engine several times and give out one stream of events. Knows how a story is put
+Drives an engine several times and gives out one stream of events. Knows how a story is put
 together; not how a model runs (engines), nor how an outline is read (`outline`).
 """
 
-import re
 import sys
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from polaris_cli.budget import DEFAULT_TOKENS_PER_WORD, token_budget
 from polaris_cli.engines import Engine, Message
-from polaris_cli.events import Chunk, Event, Finish, Outlined, closing
+from polaris_cli.events import Chunk, Event, Finish, Held, Outlined, closing
+from polaris_cli.extending import LEAST_EPISODE, NEAR, extended
 from polaris_cli.outline import Chapter, Outline, even_outline, is_complete, parse_outline
 from polaris_cli.prompts import chapter_prompt, outline_prompt
 from polaris_cli.request import Sampling, StoryRequest
 from polaris_cli.story import write_story
 from polaris_cli.words import WordCounter, count_words
 
-SCENE_BREAK = "* * *\n\n"
-NEAR = 0.93  # of the words asked for: an end from here on is taken
-PAST = 1.05  # of the words asked for: from here on the story closes at the end of a paragraph
-EDGE = 1.12  # of the words asked for: from here on at the end of a sentence
-LEAST_EPISODE = 40  # words: no end is allowed earlier after a scene break
-MOST_ROUNDS = 200  # a bound that no honest run meets: each adds LEAST_EPISODE words
-
 COMFORT = 0.85  # of the most words a model writes well: what a chapter is planned to have
 TRIES = 3  # at an outline, before a plain one is taken
 OUTLINE_TOKENS = 2_000
 MOST_CORRECTION = 1.6  # of an ask, either way
-
-_BREAK = re.compile(r"\n[^\S\n]*\n\s*$")
-_SENTENCE = re.compile(r"[.!?…][\"'”’)\]]*\s*$")  # noqa: RUF001
-
-
-# --- Going on after an early end -------------------------------------------------------------
-
-
-def extended(
-    engine: Engine,
-    messages: tuple[Message, ...],
-    sampling: Sampling,
-    max_new_tokens: int,
-    *,
-    words: int,
-    least: int | None = None,
-    after: Sequence[int] = (),
-) -> Iterator[Event]:
-    """Stream one story that goes on until it has about `words` words.
-
-    Text comes a paragraph late: when the model ends too early, its last paragraph is an ending,
-    which must not stand in the middle. It is set aside, a scene break is put in its place, and the
-    same turn goes on from there. The last ending set aside closes the story once it fits; one
-    that the model writes near the target is taken as it is. A story that grows past the target
-    closes at the end of a paragraph, or of a sentence beyond `EDGE`.
-
-    Measured on the demo model (1,200 words asked): holding the end token back leaves the ending
-    in the middle and the text falls into loops; dropping the ending without a scene break makes
-    the model write an ending again at once. `least` are the words from which an end is taken
-    (`NEAR` of those asked for, if not given), `after` are the tokens of an earlier run.
-    """
-    draft = _Draft(words, NEAR * words if least is None else least)
-    for number in range(MOST_ROUNDS):
-        room = max_new_tokens + len(after) - draft.made
-        run = _round(engine, messages, sampling, room, draft, after if number == 0 else ())
-        try:
-            finish = yield from run
-        except KeyboardInterrupt:
-            yield from draft.release()
-            raise
-        finish = replace(finish, extended=number)
-        if finish.reason != "stop":
-            yield from draft.release()
-            yield finish
-            return
-        if draft.closed or draft.is_long_enough or not draft.grew:
-            yield from draft.closing_text()
-            yield finish
-            return
-        yield from draft.go_on(engine.encode)
-
-
-def _round(
-    engine: Engine,
-    messages: tuple[Message, ...],
-    sampling: Sampling,
-    room: int,
-    draft: "_Draft",
-    after: Sequence[int],
-) -> Generator[Event, None, Finish]:
-    """Let the model write until it ends or the draft is full; return how it ended."""
-    draft.begin_round()
-    known = len(draft.ids)
-    so_far = (*draft.ids, *after)
-    run = write_story(engine, messages, sampling, room, after=so_far, may_end=draft.may_end)
-    with closing(run):
-        for event in run:
-            if isinstance(event, Finish):
-                return event
-            if known > 0 and isinstance(event, Chunk):
-                known -= len(event.ids)  # given out already in an earlier round
-                continue
-            yield from draft.add(event)
-            if draft.closed:
-                return Finish("stop")
-    return Finish("interrupted")
-
-
-class _Draft:
-    """The story so far: tokens, words, the paragraph that is still held, the ending set aside."""
-
-    def __init__(self, words: int, least: float) -> None:
-        self.ids: list[int] = []
-        self.made = 0  # tokens, those of endings that were dropped included
-        self.closed = False
-        self._words, self._least = words, least
-        self._given = WordCounter()
-        self._held: list[Chunk] = []
-        self._ready: deque[Chunk] = deque()
-        self._ending = ""
-        self._rounds = 0
-        self._at_start = 0  # words when the round began
-        self._paragraphs = self._paragraphs_before = 0
-
-    @property
-    def is_long_enough(self) -> bool:
-        """Whether the story with its held paragraph is near enough to the target to end."""
-        return self._total() >= self._least
-
-    @property
-    def grew(self) -> bool:
-        """Whether this round has brought any words."""
-        return self._total() > self._at_start
-
-    def begin_round(self) -> None:
-        self._rounds += 1
-        self._paragraphs_before = self._paragraphs
-        self._at_start = self._total()
-
-    def may_end(self) -> bool:
-        """In the first round always; later not before an episode has been told."""
-        return self._rounds == 1 or self._total() - self._at_start >= LEAST_EPISODE
-
-    def add(self, event: Event) -> Iterator[Event]:
-        """Take what the model wrote; give out what can no longer be the ending."""
-        if not isinstance(event, Chunk):
-            yield event
-            return
-        self.ids += event.ids
-        self.made += len(event.ids)
-        if event.kind == "thinking":
-            yield event
-            return
-        if event.text.strip() and _BREAK.search(self._held_text()):
-            self._pass_held()
-            self.closed = self._fits_now()
-        if self.closed:  # what was just begun is left away
-            del self.ids[len(self.ids) - len(event.ids) :]
-        else:
-            self._held.append(event)
-            self.closed = self._is_past() and self._ends_a_sentence()
-        yield from self._give_out()
-
-    def release(self) -> Iterator[Chunk]:
-        """Give out the held paragraph, and what an interrupt has kept from being given out."""
-        self._pass_held()
-        yield from self._give_out()
-
-    def _pass_held(self) -> None:
-        for chunk in self._held:
-            self._given.add(chunk.text)
-        self._paragraphs += bool(self._held)
-        self._ready += self._held
-        self._held = []
-
-    def _give_out(self) -> Iterator[Chunk]:
-        while self._ready:
-            yield self._ready.popleft()
-
-    def closing_text(self) -> Iterator[Chunk]:
-        """The end of the story: what is held, and after a closed story the ending set aside."""
-        gap = "\n\n" if self._held else ""
-        own_ending = bool(self._held) and not self.closed
-        yield from self.release()
-        if self._ending and not own_ending:
-            yield Chunk("story", gap + self._ending)
-
-    def go_on(self, encode: Callable[[str], tuple[int, ...]]) -> Iterator[Chunk]:
-        """Set the ending aside and begin a new scene in its place."""
-        lead = ""
-        if self._paragraphs > self._paragraphs_before:
-            self._ending = self._held_text().strip()
-            dropped = sum(len(chunk.ids) for chunk in self._held)
-            del self.ids[len(self.ids) - dropped :]
-            self._held = []
-        else:  # a single paragraph is the story, or the episode, itself
-            yield from self.release()
-            lead = "\n\n"
-        scene = encode(lead + SCENE_BREAK)
-        self.ids += scene
-        self._given.add(lead + SCENE_BREAK)
-        yield Chunk("story", lead + SCENE_BREAK, ids=scene)
-
-    def _is_past(self) -> bool:
-        """Whether the story has to close within this paragraph."""
-        if self._ending:
-            return self._total() + count_words(self._ending) >= PAST * self._words
-        return self._total() >= EDGE * self._words
-
-    def _fits_now(self) -> bool:
-        """Whether closing here is nearer to the target than another paragraph would be."""
-        given = self._given.count
-        if not self._ending:
-            return given >= PAST * self._words
-        paragraph = given / self._paragraphs
-        return given + count_words(self._ending) + paragraph / 2 >= self._words
-
-    def _total(self) -> int:
-        return self._given.count + count_words(self._held_text())
-
-    def _held_text(self) -> str:
-        return "".join(chunk.text for chunk in self._held)
-
-    def _ends_a_sentence(self) -> bool:
-        return bool(self._held) and bool(_SENTENCE.search(self._held[-1].text))
-
-
-# --- Chapters -------------------------------------------------------------------------------
+MOST_SHARE = 1.25  # of a chapter's share of the words: from here on it closes after a paragraph
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,27 +177,30 @@ class _Book:
         pace = _Pace(self._request.words, len(chapters), self._habits.most_words)
         finish = Finish("stop")
         for number, chapter in enumerate(chapters, 1):
-            ask = pace.ask(chapters[number - 1 :])
+            share = pace.share(chapters[number - 1 :])
+            ask = pace.ask(share)
             if number < len(told):  # the last one told may be unfinished
                 yield from self._tell(number, iter(told[number - 1].chunks))
             else:
                 after = told[number - 1].ids if number == len(told) else ()
                 title = count_words(self._heading(chapter, ""))
                 left = pace.left - title if number == len(chapters) else None
-                finish = yield from self._tell(number, self._stream(number, ask, left, after))
+                run = self._stream(number, ask, share, left, after)
+                finish = yield from self._tell(number, run)
             if finish.reason != "stop":
                 break
             pace.take(ask, self._done[-1].words + count_words(self._heading(chapter, "")))
         yield finish
 
     def _stream(
-        self, number: int, ask: int, left: int | None, after: tuple[int, ...]
+        self, number: int, ask: int, share: int, left: int | None, after: tuple[int, ...]
     ) -> Iterator[Event]:
         """One chapter; the last has no other to make up for it, and is held to what is `left`."""
         messages, limit = self._call(number, ask)
         sampling = replace(self._request.sampling, seed=_seed(self._request.sampling, number))
         if left is None:
-            return write_story(self._engine, messages, sampling, limit, after=after)
+            run = write_story(self._engine, messages, sampling, limit, after=after)
+            return closed_after(run, round(MOST_SHARE * share))
         least = left - round((1 - NEAR) * self._request.words)
         goal = {"words": max(left, 1), "least": least}
         return extended(self._engine, messages, sampling, limit, after=after, **goal)
@@ -417,10 +215,10 @@ class _Book:
             for event in run:
                 if isinstance(event, Finish):
                     return _judged(event, chapter)
+                if not begun and _brings_story(event):
+                    begun = True
+                    yield Chunk("story", opening)
                 if isinstance(event, Chunk):
-                    if event.kind == "story" and event.text and not begun:
-                        begun = True
-                        yield Chunk("story", opening)
                     chapter.chunks.append(event)
                 yield event
         return Finish("stop")
@@ -467,6 +265,30 @@ class _Book:
         return Message("user", prompt)
 
 
+def closed_after(run: Iterator[Event], words: int) -> Iterator[Event]:
+    """Pass a chapter on and close it at the end of the first paragraph with so many words.
+
+    A model that does not heed a short ask would else take the words of the chapters to come.
+    """
+    counter, at_break = WordCounter(), False
+    with closing(run):
+        for event in run:
+            if isinstance(event, Chunk) and event.kind == "story" and event.text:
+                if at_break and event.text.strip() and counter.count >= words:
+                    yield Finish("stop")
+                    return
+                counter.add(event.text)
+                at_break = "\n" in event.text if event.text.isspace() else event.text.endswith("\n")
+            yield event
+
+
+def _brings_story(event: Event) -> bool:
+    """Whether the text of a chapter begins with this event."""
+    if isinstance(event, Held):
+        return bool(event.chunks)
+    return isinstance(event, Chunk) and event.kind == "story" and bool(event.text)
+
+
 def _judged(finish: Finish, chapter: Told) -> Finish:
     """How a chapter's end counts for the story.
 
@@ -497,9 +319,13 @@ class _Pace:
         """The words still to be written, at least so many that a chapter can come to its end."""
         return max(self._left, self._least)
 
-    def ask(self, rest: Sequence[Chapter]) -> int:
-        """The words to ask for in the first of the chapters that are left."""
+    def share(self, rest: Sequence[Chapter]) -> int:
+        """The words that the first of the chapters that are left should have."""
         share = max(self._left, 0) * rest[0].words / sum(chapter.words for chapter in rest)
+        return max(round(share), LEAST_EPISODE)
+
+    def ask(self, share: int) -> int:
+        """The words to ask for, so that a chapter of `share` words comes of it."""
         rate = self._delivered / self._asked if self._asked and self._delivered else 1.0
         rate = min(max(rate, 1 / MOST_CORRECTION), MOST_CORRECTION)
         return max(min(round(share / rate), self._most), LEAST_EPISODE)

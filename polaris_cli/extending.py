@@ -1,0 +1,223 @@
+"""Going on when a model ends too early: a story that reaches its length in one turn.
+
+Drives an engine several times and gives out one stream of events. Knows how a story is put
+together; not how a model runs (engines), nor chapters.
+"""
+
+import re
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import replace
+
+from polaris_cli.engines import Engine, Message
+from polaris_cli.events import Chunk, Event, Finish, Held, closing
+from polaris_cli.request import Sampling
+from polaris_cli.story import write_story
+from polaris_cli.words import WordCounter, count_words
+
+SCENE_BREAK = "* * *\n\n"
+NEAR = 0.93  # of the words asked for: an end from here on is taken
+PAST = 1.05  # of the words asked for: from here on the story closes at the end of a paragraph
+EDGE = 1.12  # of the words asked for: from here on at the end of a sentence
+LEAST_EPISODE = 40  # words: no end is allowed earlier after a scene break
+MOST_ROUNDS = 200  # a bound that no honest run meets: each adds LEAST_EPISODE words
+
+_BREAK = re.compile(r"\n[^\S\n]*\n\s*$")
+_SENTENCE = re.compile(r"[.!?…][\"'”’)\]]*\s*$")  # noqa: RUF001
+
+
+def extended(
+    engine: Engine,
+    messages: tuple[Message, ...],
+    sampling: Sampling,
+    max_new_tokens: int,
+    *,
+    words: int,
+    least: int | None = None,
+    after: Sequence[int] = (),
+) -> Iterator[Event]:
+    """Stream one story that goes on until it has about `words` words.
+
+    Text comes a paragraph late (until then as `Held`): when the model ends too early, its last
+    paragraph is an ending, which must not stand in the middle. It is set aside, a scene break is
+    put in its place, and the same turn goes on from there. The last ending set aside closes the
+    story once it fits; one that the model writes near the target is taken as it is. A story that
+    grows past the target closes at the end of a paragraph, or of a sentence beyond `EDGE`.
+
+    Measured on the demo model (1,200 words asked): holding the end token back leaves the ending
+    in the middle and the text falls into loops; dropping the ending without a scene break makes
+    the model write an ending again at once. `least` are the words from which an end is taken
+    (`NEAR` of those asked for, if not given), `after` are the tokens of an earlier run.
+    """
+    draft = _Draft(words, NEAR * words if least is None else least)
+    for number in range(MOST_ROUNDS):
+        room = max_new_tokens + len(after) - draft.made
+        run = _round(engine, messages, sampling, room, draft, after if number == 0 else ())
+        try:
+            finish = yield from run
+        except KeyboardInterrupt:
+            yield from draft.release()
+            raise
+        finish = replace(finish, extended=number)
+        if finish.reason != "stop":
+            yield from draft.release()
+            yield finish
+            return
+        if draft.closed or draft.is_long_enough or not draft.grew:
+            yield from draft.closing_text()
+            yield finish
+            return
+        yield from draft.go_on(engine.encode)
+
+
+def _round(
+    engine: Engine,
+    messages: tuple[Message, ...],
+    sampling: Sampling,
+    room: int,
+    draft: "_Draft",
+    after: Sequence[int],
+) -> Generator[Event, None, Finish]:
+    """Let the model write until it ends or the draft is full; return how it ended."""
+    draft.begin_round()
+    known = len(draft.ids)
+    so_far = (*draft.ids, *after)
+    run = write_story(engine, messages, sampling, room, after=so_far, may_end=draft.may_end)
+    with closing(run):
+        for event in run:
+            if isinstance(event, Finish):
+                return event
+            if known > 0 and isinstance(event, Chunk):
+                known -= len(event.ids)  # given out already in an earlier round
+                continue
+            yield from draft.add(event)
+            yield draft.held()
+            if draft.closed:
+                return Finish("stop")
+    return Finish("interrupted")
+
+
+class _Draft:
+    """The story so far: tokens, words, the paragraph that is still held, the ending set aside."""
+
+    def __init__(self, words: int, least: float) -> None:
+        self.ids: list[int] = []
+        self.made = 0  # tokens, those of endings that were dropped included
+        self.closed = False
+        self._words, self._least = words, least
+        self._given = WordCounter()
+        self._held: list[Chunk] = []
+        self._ready: deque[Chunk] = deque()
+        self._ending = ""
+        self._rounds = 0
+        self._at_start = 0  # words when the round began
+        self._paragraphs = self._paragraphs_before = 0
+
+    @property
+    def is_long_enough(self) -> bool:
+        """Whether the story with its held paragraph is near enough to the target to end."""
+        return self._total() >= self._least
+
+    @property
+    def grew(self) -> bool:
+        """Whether this round has brought any words."""
+        return self._total() > self._at_start
+
+    def begin_round(self) -> None:
+        self._rounds += 1
+        self._paragraphs_before = self._paragraphs
+        self._at_start = self._total()
+
+    def may_end(self) -> bool:
+        """In the first round always; later not before an episode has been told."""
+        return self._rounds == 1 or self._total() - self._at_start >= LEAST_EPISODE
+
+    def add(self, event: Event) -> Iterator[Event]:
+        """Take what the model wrote; give out what can no longer be the ending."""
+        if not isinstance(event, Chunk):
+            yield event
+            return
+        self.ids += event.ids
+        self.made += len(event.ids)
+        if event.kind == "thinking":
+            yield event
+            return
+        if event.text.strip() and _BREAK.search(self._held_text()):
+            self._pass_held()
+            self.closed = self._fits_now()
+        if self.closed:  # what was just begun is left away
+            del self.ids[len(self.ids) - len(event.ids) :]
+        else:
+            self._held.append(event)
+            self.closed = self._is_past() and self._ends_a_sentence()
+        yield from self._give_out()
+
+    def held(self) -> Held:
+        """The paragraph that is not given out yet."""
+        return Held(tuple(self._held))
+
+    def release(self) -> Iterator[Event]:
+        """Give out the held paragraph, and what an interrupt has kept from being given out."""
+        self._pass_held()
+        yield from self._give_out()
+
+    def _pass_held(self) -> None:
+        for chunk in self._held:
+            self._given.add(chunk.text)
+        self._paragraphs += bool(self._held)
+        self._ready += self._held
+        self._held = []
+
+    def _give_out(self) -> Iterator[Event]:
+        if self._ready:
+            yield Held()  # first, so that no text is ever there twice
+        while self._ready:
+            yield self._ready.popleft()
+
+    def closing_text(self) -> Iterator[Event]:
+        """The end of the story: what is held, and after a closed story the ending set aside."""
+        gap = "\n\n" if self._held else ""
+        own_ending = bool(self._held) and not self.closed
+        yield from self.release()
+        if self._ending and not own_ending:
+            yield Chunk("story", gap + self._ending)
+
+    def go_on(self, encode: Callable[[str], tuple[int, ...]]) -> Iterator[Event]:
+        """Set the ending aside and begin a new scene in its place."""
+        lead = ""
+        if self._paragraphs > self._paragraphs_before:
+            self._ending = self._held_text().strip()
+            dropped = sum(len(chunk.ids) for chunk in self._held)
+            del self.ids[len(self.ids) - dropped :]
+            self._held = []
+            yield Held()
+        else:  # a single paragraph is the story, or the episode, itself
+            yield from self.release()
+            lead = "\n\n"
+        scene = encode(lead + SCENE_BREAK)
+        self.ids += scene
+        self._given.add(lead + SCENE_BREAK)
+        yield Chunk("story", lead + SCENE_BREAK, ids=scene)
+
+    def _is_past(self) -> bool:
+        """Whether the story has to close within this paragraph."""
+        if self._ending:
+            return self._total() + count_words(self._ending) >= PAST * self._words
+        return self._total() >= EDGE * self._words
+
+    def _fits_now(self) -> bool:
+        """Whether closing here is nearer to the target than another paragraph would be."""
+        given = self._given.count
+        if not self._ending:
+            return given >= PAST * self._words
+        paragraph = given / self._paragraphs
+        return given + count_words(self._ending) + paragraph / 2 >= self._words
+
+    def _total(self) -> int:
+        return self._given.count + count_words(self._held_text())
+
+    def _held_text(self) -> str:
+        return "".join(chunk.text for chunk in self._held)
+
+    def _ends_a_sentence(self) -> bool:
+        return bool(self._held) and bool(_SENTENCE.search(self._held[-1].text))

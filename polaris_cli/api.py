@@ -44,15 +44,17 @@ def _in_one_turn(
     prepared: Prepared, engine: Engine, after: tuple[int, ...] = ()
 ) -> tuple[Story, Iterator[Event]]:
     request, messages = prepared.request, prepared.messages
-    prompt_tokens = engine.count_tokens(messages, request.sampling)
+    sampling = request.sampling
+    prompt_tokens = engine.count_tokens(messages, sampling)
     budget = budget_for(
         request, messages, prepared.entry, context=engine.context, prompt_tokens=prompt_tokens
     )
     begun = begin(request, engine.info, messages, prompt_tokens)
-    limits = (request.sampling, budget.max_new_tokens)
     if request.length == "extend":
-        return begun, extended(engine, messages, *limits, words=request.words, after=after)
-    return begun, write_story(engine, messages, *limits, after=after)
+        limit = budget.max_new_tokens + len(after)
+        run = extended(engine, messages, sampling, limit, words=request.words, after=[after])
+        return begun, run
+    return begun, write_story(engine, messages, sampling, budget.max_new_tokens, after=after)
 
 
 def start_outline(prepared: Prepared, engine: Engine) -> tuple[Story, Iterator[Event]]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from polaris_cli.budget import DEFAULT_TOKENS_PER_WORD, token_budget
 from polaris_cli.engines import Engine, Message
 from polaris_cli.events import Chunk, Event, Finish, Held, Outlined, closing
-from polaris_cli.extending import LEAST_EPISODE, NEAR, extended
+from polaris_cli.extending import LEAST_EPISODE, NEAR, extended, rounds_of
 from polaris_cli.outline import Chapter, Outline, even_outline, is_complete, parse_outline
 from polaris_cli.prompts import chapter_prompt, outline_prompt
 from polaris_cli.request import Sampling, StoryRequest
@@ -182,10 +182,10 @@ class _Book:
             if number < len(told):  # the last one told may be unfinished
                 yield from self._tell(number, iter(told[number - 1].chunks))
             else:
-                after = told[number - 1].ids if number == len(told) else ()
+                begun = told[number - 1] if number == len(told) else Told()
                 title = count_words(self._heading(chapter, ""))
                 left = pace.left - title if number == len(chapters) else None
-                run = self._stream(number, ask, share, left, after)
+                run = self._stream(number, ask, share, left, begun)
                 finish = yield from self._tell(number, run)
             if finish.reason != "stop":
                 break
@@ -193,17 +193,20 @@ class _Book:
         yield finish
 
     def _stream(
-        self, number: int, ask: int, share: int, left: int | None, after: tuple[int, ...]
+        self, number: int, ask: int, share: int, left: int | None, begun: Told
     ) -> Iterator[Event]:
-        """One chapter; the last has no other to make up for it, and is held to what is `left`."""
+        """One chapter, from what is `begun` of it; the last is held to the words that are `left`,
+        since no other can make up for it."""
         messages, limit = self._call(number, ask)
         sampling = replace(self._request.sampling, seed=_seed(self._request.sampling, number))
         if left is None:
-            run = write_story(self._engine, messages, sampling, limit, after=after)
+            run = write_story(self._engine, messages, sampling, limit, after=begun.ids)
             return closed_after(run, round(MOST_SHARE * share))
         least = left - round((1 - NEAR) * self._request.words)
         goal = {"words": max(left, 1), "least": least}
-        return extended(self._engine, messages, sampling, limit, after=after, **goal)
+        limit += len(begun.ids)
+        rounds = rounds_of(begun.chunks)
+        return extended(self._engine, messages, sampling, limit, after=rounds, **goal)
 
     def _tell(self, number: int, run: Iterator[Event]) -> Generator[Event, None, Finish]:
         """Give out one chapter with its heading; return how it ended."""

@@ -46,6 +46,8 @@ _MIGRATIONS: tuple[tuple[str, ...], ...] = (
             VALUES ('delete', old.n, old.title, old.premise, old.text);
             DELETE FROM part WHERE story = old.id; END""",
     ),
+    # So that the text held back is found without a look at all the text before it.
+    ("CREATE INDEX part_held ON part (story) WHERE kind = 'held'",),
 )
 
 

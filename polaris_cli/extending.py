@@ -6,7 +6,7 @@ together; not how a model runs (engines), nor chapters.
 
 import re
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from polaris_cli.engines import Engine, Message
@@ -34,7 +34,7 @@ def extended(
     *,
     words: int,
     least: int | None = None,
-    after: Sequence[int] = (),
+    after: Sequence[Sequence[int]] = (),
 ) -> Iterator[Event]:
     """Stream one story that goes on until it has about `words` words.
 
@@ -47,12 +47,16 @@ def extended(
     Measured on the demo model (1,200 words asked): holding the end token back leaves the ending
     in the middle and the text falls into loops; dropping the ending without a scene break makes
     the model write an ending again at once. `least` are the words from which an end is taken
-    (`NEAR` of those asked for, if not given), `after` are the tokens of an earlier run.
+    (`NEAR` of those asked for, if not given). `after` are the tokens of an earlier run, those
+    between two scene breaks together (see `rounds_of`): every round ends again as it did then, so
+    that the same ending is set aside. `max_new_tokens` limits all tokens, those of an earlier run
+    included.
     """
     draft = _Draft(words, NEAR * words if least is None else least)
     for number in range(MOST_ROUNDS):
-        room = max_new_tokens + len(after) - draft.made
-        run = _round(engine, messages, sampling, room, draft, after if number == 0 else ())
+        known = after[number] if number < len(after) else ()
+        room = max_new_tokens - len(known) - draft.made
+        run = _round(engine, messages, sampling, room, draft, known)
         try:
             finish = yield from run
         except KeyboardInterrupt:
@@ -95,6 +99,20 @@ def _round(
             if draft.closed:
                 return Finish("stop")
     return Finish("interrupted")
+
+
+def rounds_of(chunks: Iterable[Chunk]) -> list[tuple[int, ...]]:
+    """The tokens that the model wrote in each round of an earlier run, from its chunks.
+
+    A scene break that was put in has ids but no tokens: the model did not make it.
+    """
+    rounds: list[tuple[int, ...]] = [()]
+    for chunk in chunks:
+        if chunk.ids and not chunk.tokens:
+            rounds.append(())
+        else:
+            rounds[-1] += chunk.ids
+    return rounds
 
 
 class _Draft:

@@ -92,7 +92,7 @@ class Library:
         `held` ends the text until the next call, which replaces it.
         """
         with self._transaction() as db:
-            db.execute("DELETE FROM part WHERE story = ? AND kind = ?", [id, HELD])
+            db.execute(f"DELETE FROM part WHERE story = ? AND kind = '{HELD}'", [id])
             db.executemany(
                 "INSERT INTO part (story, kind, text, tokens, ids) VALUES (?, ?, ?, ?, ?)",
                 [
@@ -399,9 +399,13 @@ def _chunks(db: sqlite3.Connection, id: str) -> Iterator[Chunk]:
 
 
 def _merged(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
-    """Neighbours of the same kind in one chunk, but text that no model wrote (headings, scene
-    breaks) apart: there a story is taken up again."""
-    for (kind, _), group in groupby(chunks, key=lambda chunk: (chunk.kind, bool(chunk.ids))):
+    """Neighbours of the same kind in one chunk, but text that no model wrote apart: headings,
+    which have no ids, and scene breaks, which took no tokens. There a story is taken up again."""
+
+    def likeness(chunk: Chunk) -> tuple[Kind, bool, bool]:
+        return chunk.kind, bool(chunk.ids), bool(chunk.tokens)
+
+    for (kind, _, _), group in groupby(chunks, key=likeness):
         run = list(group)
         text = "".join(chunk.text for chunk in run)
         ids = tuple(chain.from_iterable(chunk.ids for chunk in run))

@@ -12,7 +12,7 @@ from polaris_cli.chapters import chapter_count, in_chapters, told_in
 from polaris_cli.engines import Engine, Message, ModelInfo
 from polaris_cli.errors import UsageError
 from polaris_cli.events import Chunk, Event, Piece
-from polaris_cli.extending import NEAR, extended
+from polaris_cli.extending import NEAR, extended, rounds_of
 from polaris_cli.hub import resolve
 from polaris_cli.prepare import Prepared, budget_for, habits_of
 from polaris_cli.request import QUANTIZE, StoryRequest
@@ -125,16 +125,18 @@ def _text_on(
     chunks: Sequence[Chunk],
 ) -> Iterator[Event]:
     messages, sampling = prepared.messages, request.sampling
+    rounds = rounds_of(chunks)
     after = tuple(id_ for chunk in chunks for id_ in chunk.ids)
     if story.finish == "loop":
         after = _before_loop(engine, messages, request, after)
-    room = prepared.budget.max_new_tokens
-    if story.finish != "length":  # the same limit as if it had never been interrupted
-        room -= len(after)
+        rounds = [after]
+    limit = prepared.budget.max_new_tokens
+    if story.finish == "length":  # else the limit is that of a story never interrupted
+        limit += len(after)
     longer = story.finish == "stop" or request.words > story.requested
     if longer or request.length == "extend":
-        return extended(engine, messages, sampling, room, words=request.words, after=after)
-    return write_story(engine, messages, sampling, room, after=after)
+        return extended(engine, messages, sampling, limit, words=request.words, after=rounds)
+    return write_story(engine, messages, sampling, limit - len(after), after=after)
 
 
 def _before_loop(

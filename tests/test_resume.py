@@ -14,6 +14,7 @@ from polaris_cli.engines.local import load
 from polaris_cli.engines.scripted import ScriptedEngine
 from polaris_cli.errors import UsageError
 from polaris_cli.events import Chunk, Event, Finish, Outlined, Reason
+from polaris_cli.library import _merged
 from polaris_cli.outline import Chapter, Outline
 from polaris_cli.prepare import Prepared, prepare
 from polaris_cli.resume import check_unfinished, differences, go_on, good_length, prepare_again
@@ -176,3 +177,16 @@ def test_an_outline_that_never_came_is_asked_for_again() -> None:
     _, events = go_on(prepare_again(story), engine, story, [Chunk("thinking", "Title: X", 3)])
     kinds = [type(event) for event in events]
     assert Outlined in kinds
+
+
+@pytest.mark.slow
+@given(share=st.floats(0, 1))
+@settings(max_examples=6, deadline=None)
+def test_a_story_that_is_extended_goes_on_to_the_same_text(demo: Engine, share: float) -> None:
+    """The ending that was set aside is found again, though no record holds it."""
+    request = prepared(words=500, length="extend", think=False)
+    events = list(start(request, demo)[1])
+    story, chunks = cut(request, demo, events, round(share * (len(events) - 1)))
+    _, again = go_on(prepare_again(story), demo, story, list(_merged(chunks)))
+    assert chunks_of(again) == chunks_of(events)
+    assert "* * *" in str(chunks_of(events))

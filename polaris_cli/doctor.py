@@ -37,6 +37,7 @@ KERNELS = {
     "flash_attn": "flash-attn",
     "triton": "triton",
     "bitsandbytes": "bitsandbytes",
+    "torchao": "torchao",
 }
 
 

@@ -14,8 +14,15 @@ from safetensors import SafetensorError
 from polaris_cli.cache import ModelRef
 from polaris_cli.demo import MODEL_DIR
 from polaris_cli.devices import Device
-from polaris_cli.engines import Message
-from polaris_cli.engines.local import LocalEngine, explain, kept_whole, load
+from polaris_cli.engines import Message, quantizers
+from polaris_cli.engines.local import (
+    LocalEngine,
+    explain,
+    kept_whole,
+    largest_part,
+    load,
+    quantization,
+)
 from polaris_cli.errors import ModelUnavailable, OutOfMemory, UsageError
 from polaris_cli.events import Finish, Piece
 from polaris_cli.memory import Memory, Plan
@@ -222,19 +229,36 @@ def test_what_nobody_expects_is_not_hidden() -> None:
 # Quantized.
 
 
-def test_the_head_and_small_matrices_stay_whole(tmp_path: Path) -> None:
-    qwen(hidden_size=128, linear_num_value_heads=4, tie_word_embeddings=False).save_pretrained(
-        tmp_path
-    )
-    kept = kept_whole(tmp_path)
+def test_the_head_and_small_matrices_stay_whole() -> None:
+    model = qwen(hidden_size=128, linear_num_value_heads=4, tie_word_embeddings=False)
+    kept = kept_whole(model)
     assert "lm_head" in kept
     assert any(name.endswith("in_proj_a") for name in kept)
     assert not any(name.endswith(("up_proj", "in_proj_qkv")) for name in kept)
 
 
+def test_the_matrices_that_are_the_largest_part() -> None:
+    model = qwen(hidden_size=128, intermediate_size=512)
+    assert largest_part(model, kept_whole(model)) == (512, 128)
+    nothing_left = [name for name, _ in model.named_modules()]
+    assert largest_part(model, nothing_left) is None
+
+
+@pytest.mark.parametrize(("free", "way"), [(100, "fastest"), (95, "nf4")])
+def test_nf4_is_taken_where_memory_is_short(
+    free: int, way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    qwen().save_pretrained(tmp_path)
+    monkeypatch.setattr(quantizers, "settings", lambda *_: "fastest")
+    monkeypatch.setattr(quantizers, "bitsandbytes", lambda *_: "nf4")
+    plan = Plan("4bit", Device("cuda", 0, "card", 100, free), Memory(60, 20, 10), "")
+    assert quantization(plan, tmp_path) == way
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["4bit", "8bit"])
-def test_quantized_models_load_and_write(precision: Any, demo: LocalEngine) -> None:
+def test_quantized_models_load_and_write(precision: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quantizers, "is_torchao_available", lambda: False)
     engine = load("demo", context_tokens=1000, quantize=precision)
     assert engine.info.quantization == precision
     kinds = {type(module).__name__ for module in engine._model.modules()}

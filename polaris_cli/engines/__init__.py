@@ -3,6 +3,7 @@
 Knows nothing of stories, words or files; each engine module knows its own library and no other.
 """
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -11,6 +12,11 @@ from polaris_cli.events import RawEvent
 from polaris_cli.request import Sampling, StoryRequest
 
 MayEnd = Callable[[], bool]
+
+# transformers imports torchao wherever it is installed, and torchao warns of the kernels that are
+# for other cards.
+for _name in ("torchao", "torch.utils._pytree"):
+    logging.getLogger(_name).setLevel(logging.ERROR)
 
 
 def always() -> bool:

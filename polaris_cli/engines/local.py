@@ -9,6 +9,7 @@ import json
 import logging
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,12 +18,12 @@ from typing import Any
 import torch
 import transformers
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from polaris_cli import devices, hub, memory
 from polaris_cli.cache import ModelRef
 from polaris_cli.devices import Device, size_text
-from polaris_cli.engines import MayEnd, Message, ModelInfo, always
+from polaris_cli.engines import MayEnd, Message, ModelInfo, always, quantizers
 from polaris_cli.engines.chat import Chat
 from polaris_cli.engines.decode import context_length, decode, stop_ids
 from polaris_cli.engines.fast_cpu import quicken
@@ -199,7 +200,7 @@ def load_weights(
                 folder,
                 dtype=number_format(plan),
                 device_map={"": plan.device.id},
-                quantization_config=quantization(plan.quantize, folder),
+                quantization_config=quantization(plan, folder),
                 local_files_only=True,
                 output_loading_info=True,
             )
@@ -224,40 +225,56 @@ def number_format(plan: Plan) -> torch.dtype:
     return torch.float32 if tiny else DTYPE
 
 
-def quantization(precision: Precision, folder: Path) -> BitsAndBytesConfig | None:
-    """The settings for bitsandbytes; None for weights as they are."""
-    match precision:
-        case "4bit":
-            return BitsAndBytesConfig(
-                load_in_4bit=True,
-                bnb_4bit_quant_type="nf4",
-                bnb_4bit_use_double_quant=True,
-                bnb_4bit_compute_dtype=DTYPE,
-                llm_int8_skip_modules=kept_whole(folder),
-            )
-        case "8bit":
-            return BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=kept_whole(folder))
-        case _:
-            return None
+def quantization(plan: Plan, folder: Path) -> Any:
+    """What transformers is told of the precision; None for weights as they are."""
+    if plan.quantize == "none":
+        return None
+    model = _shapes_alone(folder)
+    whole = kept_whole(model)
+    shape = largest_part(model, whole)
+    # The plan counts nf4; torchao's 4 bits take up to a tenth more.
+    room = plan.device.free_bytes - plan.memory.total >= plan.memory.weights // 10
+    if shape and room:
+        return quantizers.settings(plan.quantize, whole, shape, plan.device.id)
+    return quantizers.bitsandbytes(plan.quantize, whole)
 
 
-def kept_whole(folder: Path) -> list[str]:
+def _shapes_alone(folder: Path) -> Any:
+    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    with torch.device("meta"):  # takes no memory
+        return AutoModelForCausalLM.from_config(config)
+
+
+def kept_whole(model: Any) -> list[str]:
     """The matrices that stay in bf16: the lm_head, and those that are small or oddly shaped.
 
     Small ones, as the gates of Qwen3.5's linear attention, would save next to nothing and decide
     a lot; the 4-bit kernel for processors takes multiples of 32 rows only. The list replaces
     transformers' own, so the lm_head has to be in it.
     """
-    config = AutoConfig.from_pretrained(folder, local_files_only=True)
-    with torch.device("meta"):  # shapes alone, no memory
-        model = AutoModelForCausalLM.from_config(config)
     head = model.get_output_embeddings()
     return [
         name
-        for name, module in model.named_modules()
-        if isinstance(module, torch.nn.Linear)
-        and (module is head or min(module.weight.shape) < SMALL or module.out_features % 32)
+        for name, module in _linears(model)
+        if module is head or min(module.weight.shape) < SMALL or module.out_features % 32
     ]
+
+
+def largest_part(model: Any, whole: Sequence[str]) -> tuple[int, int] | None:
+    """The shape of the matrices that together are the largest part of what is quantized.
+
+    None for a model without linear layers, as GPT-2: only bitsandbytes quantizes others.
+    """
+    numbers: Counter[tuple[int, int]] = Counter()
+    for name, module in _linears(model):
+        if name not in whole:
+            numbers[module.out_features, module.in_features] += module.weight.numel()
+    return max(numbers, key=numbers.__getitem__, default=None)
+
+
+def _linears(model: Any) -> Iterator[tuple[str, torch.nn.Linear]]:
+    modules = model.named_modules()
+    return ((name, module) for name, module in modules if isinstance(module, torch.nn.Linear))
 
 
 def model_info(

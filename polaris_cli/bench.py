@@ -24,7 +24,8 @@ from polaris_cli.request import Sampling
 
 PROBE_BYTES = 1 << 29  # read at once by the bandwidth probe: beyond every cache
 PROBES = 5
-WARM_UP = 8  # tokens written by both before anything is timed
+WARM_UP = 8  # tokens written by all before anything is timed
+SHORTEST = 16  # tokens of the prompt at the start of a text
 
 Write = Callable[[list[int], int], "Times"]
 
@@ -54,10 +55,11 @@ class Speed:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Both ways of writing from one position of the text on, in tokens.
+    """All ways of writing from one position of the text on, in tokens.
 
-    `ratio` is the median of the ratios pair by pair, with the lowest and highest; `limit` the
-    tokens/s at which the memory would do nothing but read the weights and the cache.
+    `ratio`, to the snippet, is the median of the ratios turn by turn, with the lowest and
+    highest; `limit` the tokens/s at which the memory would do nothing but read the weights and
+    the cache. `peer` is another program, if there is one, `peer_ratio` the median ratio to it.
     """
 
     position: int
@@ -67,6 +69,8 @@ class Comparison:
     lowest_ratio: float
     highest_ratio: float
     limit: float
+    peer: Speed | None = None
+    peer_ratio: float | None = None
 
     @property
     def share_of_limit(self) -> float:
@@ -84,24 +88,52 @@ def compare(
     repeats: int,
     bandwidth: float,
     compile: bool = True,
+    peer: Write | None = None,
 ) -> Iterator[Comparison]:
     """Write `tokens` from each position on, `repeats` times each way in turns.
 
-    The model must be as transformers made it. `bandwidth` is in bytes/s.
+    The model must be as transformers made it. `bandwidth` is in bytes/s, `peer` a third way.
     """
     own = _own(model, tokenizer, sampling, static=compile and _records(model))
-    ways: tuple[Write, Write] = (_quickly(model, own), _snippet(model, sampling))
+    ways = [_quickly(model, own), _snippet(model, sampling), *([peer] if peer else [])]
     for way in ways:
-        way(_prompt(model, 16), WARM_UP)
+        way(_prompt(model, SHORTEST), WARM_UP)
     for position in positions:
-        prompt = _prompt(model, max(position, 16))
-        pairs = [[way(prompt, tokens) for way in ways] for _ in range(repeats)]
-        ratios = [polaris.tokens_per_s / snippet.tokens_per_s for polaris, snippet in pairs]
-        polaris, snippet = (_speed(runs) for runs in zip(*pairs, strict=True))
+        prompt = _prompt(model, max(position, SHORTEST))
+        turns = [[way(prompt, tokens) for way in ways] for _ in range(repeats)]
         limit = bandwidth / bytes_per_token(model, position + tokens // 2)
-        yield Comparison(
-            position, polaris, snippet, median(ratios), min(ratios), max(ratios), limit
-        )
+        yield _compared(position, limit, *zip(*turns, strict=True))
+
+
+def longest(positions: Sequence[int], tokens: int) -> int:
+    """The most tokens, prompt and all, that a way of writing must have room for."""
+    return max(*positions, SHORTEST) + max(tokens, WARM_UP) + 1
+
+
+def _compared(
+    position: int,
+    limit: float,
+    polaris: Sequence[Times],
+    snippet: Sequence[Times],
+    peer: Sequence[Times] = (),
+) -> Comparison:
+    ratios = _ratios(polaris, snippet)
+    return Comparison(
+        position,
+        _speed(polaris),
+        _speed(snippet),
+        median(ratios),
+        min(ratios),
+        max(ratios),
+        limit,
+        _speed(peer) if peer else None,
+        median(_ratios(polaris, peer)) if peer else None,
+    )
+
+
+def _ratios(runs: Sequence[Times], others: Sequence[Times]) -> list[float]:
+    turns = zip(runs, others, strict=True)
+    return [run.tokens_per_s / other.tokens_per_s for run, other in turns]
 
 
 def _speed(runs: Sequence[Times]) -> Speed:
@@ -143,7 +175,7 @@ def _own(model: Any, tokenizer: Any, sampling: Sampling, *, static: bool) -> Wri
         for event in events:
             if isinstance(event, Finish) and event.error:
                 raise event.error
-        return _times(moments)
+        return times(moments)
 
     return write
 
@@ -198,12 +230,13 @@ def _snippet(model: Any, sampling: Sampling) -> Write:
             streamer=clock,
             **options,
         )
-        return _times(clock.moments)
+        return times(clock.moments)
 
     return write
 
 
-def _times(moments: Sequence[float]) -> Times:
+def times(moments: Sequence[float]) -> Times:
+    """The times between the moments at which a run began and each of its tokens came."""
     first, *steps = (after - before for before, after in pairwise(moments))
     return Times(first, tuple(steps))
 

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 COMMANDS = [
     "", "write", "resume", "rerun", "library", "models", "presets", "doctor", "bench",
-    "bench length",
+    "bench length", "bench batch",
 ]  # fmt: skip
 
 

@@ -2,10 +2,9 @@
 
 import json
 import sys
-import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import Annotated, Any
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer import Option
@@ -13,38 +12,38 @@ from typer import Option
 from polaris_cli import terminal
 from polaris_cli.bench_pipeline import pass_through
 from polaris_cli.bench_start import Start, starts
-from polaris_cli.catalogue import DEMO
 from polaris_cli.commands import options as o
+from polaris_cli.commands.bench_batch import batch
 from polaris_cli.commands.bench_length import length
-from polaris_cli.demo import MODEL_DIR
-from polaris_cli.devices import list_devices, pick, size_text
+from polaris_cli.commands.bench_loading import Loaded, Shape, asked_for, load
+from polaris_cli.devices import size_text
 from polaris_cli.doctor import package_versions
-from polaris_cli.engines import ModelInfo
 from polaris_cli.errors import UsageError
-from polaris_cli.prepare import prepare
 from polaris_cli.request import StoryRequest
+
+if TYPE_CHECKING:
+    from polaris_cli.bench_peer import Peer
 
 SCHEMA = "polaris.bench/1"
 HEADERS = (
     "from token", "polaris", "slowest-fastest", "snippet", "x snippet", "of limit",
     "first token", "snippet's",
 )  # fmt: skip
+PEER_HEADERS = ("peer", "x peer")
 START_HEADERS = ("start", "seconds", "fastest-slowest", "compared")
 
 app = typer.Typer(invoke_without_command=True)
 
 
 app.command()(length)
+app.command("batch")(batch)
 
 
 @app.callback()
 def bench(
     ctx: typer.Context,
     model: o.Model = None,
-    shape: Annotated[
-        str | None,
-        Option(help="A random model of this shape: polaris, base-27b, qwen3.5-0.8b."),
-    ] = None,
+    shape: Shape = None,
     tokens: Annotated[int, Option(min=2, help="Tokens to write in each run.")] = 256,
     at: Annotated[
         str, Option(metavar="N,N", help="Positions in the text to write from, in tokens.")
@@ -53,6 +52,13 @@ def bench(
     quantize: o.Quantize = None,
     device: o.DeviceName = None,
     compile: o.Compile = None,
+    peer: Annotated[
+        str | None,
+        Option(
+            metavar="FILE.gguf|vllm",
+            help="In the same turns, run llama.cpp on that file, or vLLM on the model.",
+        ),
+    ] = None,
     as_json: Annotated[bool, Option("--json", help="Print JSON, one object.")] = False,
 ) -> None:
     """Measure how fast a model writes here, beside transformers' own `generate`.
@@ -64,15 +70,14 @@ def bench(
     """
     if ctx.invoked_subcommand:
         return
-    if model and shape:
-        raise UsageError("--model and --shape exclude each other.", hint="Leave one of them away.")
-    options = {"model": model or "demo", "quantize": quantize, "device": device, "compile": compile}
+    request = asked_for(model, shape, quantize=quantize, device=device, compile=compile)
     positions = _positions(at)
-    request = prepare("speed", {**options, "words": 1000}).request
+    _check_peer(peer, shape)
     with terminal.loading("Loading", sys.stderr, quiet=as_json) as progress:
-        loaded = _load(request, shape, max(positions) + tokens + 1, progress.update)
+        loaded = load(request, shape, max(positions) + tokens + 1, progress.update)
+        beside = _open_peer(peer, loaded, request, positions, tokens)
     with terminal.loading("Measuring", sys.stderr, quiet=as_json):
-        report = _measure(loaded, request, positions, tokens, repeats)
+        report = _measure(loaded, request, positions, tokens, repeats, beside)
     if as_json:
         print(json.dumps(report))
     else:
@@ -115,51 +120,34 @@ def _positions(text: str) -> list[int]:
     return positions
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """A model as transformers made it, what it is, and the seconds that took."""
+def _check_peer(peer: str | None, shape: str | None) -> None:
+    if peer is not None:
+        from polaris_cli.bench_peer import check_peer
 
-    model: Any
-    tokenizer: Any
-    info: ModelInfo
-    seconds: float
+        check_peer(peer, shape)
 
 
-def _load(
-    request: StoryRequest, shape: str | None, tokens: int, on_progress: Callable[[float], None]
-) -> Loaded:
-    from polaris_cli.engines.local import load_stock
+def _open_peer(
+    peer: str | None, loaded: Loaded, request: StoryRequest, positions: list[int], tokens: int
+) -> "Peer | None":
+    if peer is None:
+        return None
+    from polaris_cli import bench, bench_peer, hub
 
-    start = time.perf_counter()
-    if shape:
-        made = _random(shape, request.device, tokens)
-    else:
-        made = load_stock(
-            request.model,
-            revision=request.revision,
-            quantize=request.quantize,
-            device=request.device,
-            context_tokens=tokens,
-            on_progress=on_progress,
-        )
-    return Loaded(*made, time.perf_counter() - start)
-
-
-def _random(shape: str, device: str, tokens: int) -> tuple[Any, Any, ModelInfo]:
-    """A model of that shape; the demo's tokenizer stands in, its words do not matter."""
-    from polaris_cli.cache import of_entry
-    from polaris_cli.engines.local import load_tokenizer
-    from polaris_cli.engines.shapes import config_of, random_model
-
-    config = config_of(shape)
-    chosen = pick(device, list_devices(with_torch=True))
-    tokenizer = load_tokenizer(of_entry(DEMO), MODEL_DIR)
-    info = ModelInfo(f"{shape} (random weights)", shape, dtype="bfloat16", device=chosen.id)
-    return random_model(config, chosen, tokens), tokenizer, info
+    longest = bench.longest(positions, tokens)
+    if peer != bench_peer.VLLM:
+        return bench_peer.llama_cpp(Path(peer), loaded.model, request.sampling, longest)
+    folder = hub.ensure(hub.resolve(request.model, request.revision))
+    return bench_peer.vllm(folder, loaded.model, request.sampling, longest)
 
 
 def _measure(
-    loaded: Loaded, request: StoryRequest, positions: list[int], tokens: int, repeats: int
+    loaded: Loaded,
+    request: StoryRequest,
+    positions: list[int],
+    tokens: int,
+    repeats: int,
+    peer: "Peer | None",
 ) -> dict[str, Any]:
     """All figures as plain data."""
     import torch
@@ -177,11 +165,13 @@ def _measure(
         repeats=repeats,
         bandwidth=bandwidth,
         compile=request.compile,
+        peer=peer.write if peer else None,
     )
     compared = [{**asdict(one), "share_of_limit": one.share_of_limit} for one in found]
     return {
         "schema": SCHEMA,
         "model": asdict(loaded.info),
+        "peer": peer.name if peer else None,
         "load_s": loaded.seconds,
         "bandwidth_bytes_per_s": bandwidth,
         "bytes_per_token": bench.bytes_per_token(model, 0),
@@ -197,15 +187,19 @@ def _measure(
 def _print(report: dict[str, Any]) -> None:
     model = report["model"]
     print(f"{model['name']}, {model['dtype']}, {model['device']}")
+    if report["peer"]:
+        print(f"peer: {report['peer']}")
     print(f"loaded in {report['load_s']:.1f} s")
-    print(f"memory at its peak: {size_text(report['peak_memory_bytes'])}")
+    print(f"memory of this process at its peak: {size_text(report['peak_memory_bytes'])}")
     print(f"bandwidth: {size_text(report['bandwidth_bytes_per_s'])}/s")
     print(f"read for a token: {size_text(report['bytes_per_token'])} and the cache\n", flush=True)
-    terminal.print_table(HEADERS, [_cells(one) for one in report["positions"]], sys.stdout)
+    headers = HEADERS + PEER_HEADERS if report["peer"] else HEADERS
+    terminal.print_table(headers, [_cells(one) for one in report["positions"]], sys.stdout)
 
 
 def _cells(one: dict[str, Any]) -> tuple[str, ...]:
-    own, snippet = one["polaris"], one["snippet"]
+    own, snippet, peer = one["polaris"], one["snippet"], one["peer"]
+    beside = (f"{peer['tokens_per_s']:.1f}", f"{one['peer_ratio']:.2f}") if peer else ()
     return (
         f"{one['position']:,}",
         f"{own['tokens_per_s']:.1f}",
@@ -215,4 +209,5 @@ def _cells(one: dict[str, Any]) -> tuple[str, ...]:
         f"{one['share_of_limit']:.0%}",
         f"{own['first_token_s']:.2f} s",
         f"{snippet['first_token_s']:.2f} s",
+        *beside,
     )

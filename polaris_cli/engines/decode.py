@@ -1,34 +1,29 @@
 """The decoding loop: a loaded transformers model and the ids of a prompt become text, as it comes.
 
-Knows when to stop and when to close the thinking; knows neither how models are loaded (`local`)
-nor stories. Stepping a model is `forward`'s matter, choosing tokens `sampling`'s, wording them
-`text`'s.
+Knows which errors a run can end with; knows neither how models are loaded (`local`) nor stories.
+Stepping a model is `forward`'s matter, choosing tokens `sampling`'s, when to close the thinking and
+when to stop `answer`'s.
 """
 
-import math
 import re
 import sys
-from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from itertools import islice
 from typing import Any
 
 import torch
 
 from polaris_cli.engines import MayEnd, always
+from polaris_cli.engines.answer import Answer
 from polaris_cli.engines.forward import Forward
-from polaris_cli.engines.sampling import Ends, Sampler
+from polaris_cli.engines.sampling import Sampler
 from polaris_cli.engines.static import StaticForward
-from polaris_cli.engines.text import TextDecoder
 from polaris_cli.errors import ModelUnavailable, OutOfMemory, PolarisError
-from polaris_cli.events import Finish, Piece, Reason
+from polaris_cli.events import Finish, Piece
 from polaris_cli.request import Sampling
-from polaris_cli.thinking import CLOSE, Splitter
 
-STORY_SHARE = 1 / 16  # of all new tokens, what thinking leaves at the least
 END_TOKENS = ("<|im_end|>", "<|endoftext|>")
-CLOSING = f"\n{CLOSE}\n\n"
+SMALLER = "Add --quantize 4bit, or ask for fewer --words"
 NO_MEMORY = re.compile("can't allocate memory|not enough memory|out of memory|ALLOC_FAILED")
 WANTED = re.compile(r"allocate ([\d.]+ \w+)")
 
@@ -59,26 +54,24 @@ def decode(
     """
     start = len(prompt_ids) + len(after)
     room = len(after) + max(min(max_new_tokens, context_length(model) - start), 0)
-    thinking = _thinking_budget(tokenizer, sampling, room, inside=inside_thinking)
-    ends = Ends(stop_ids, may_end, tokenizer.get_vocab().get(CLOSE), thinking.inside)
-    text = TextDecoder(tokenizer)
+    answer = Answer(
+        tokenizer,
+        len(prompt_ids),
+        sampling,
+        room,
+        stop_ids,
+        inside_thinking=inside_thinking,
+        may_end=may_end,
+    )
     # Room for a step more: it may be under way when the last token is handed out.
     opened = partial(StaticForward, model, start + room + 1) if static else partial(Forward, model)
-    reason: Reason = "error"
     error: PolarisError | None = None
     try:
-        reason = yield from _pieces(
-            # Held by no name here, so that the cache is gone when the last token has come.
-            islice(_tokens(opened, prompt_ids, after, sampling, thinking, ends), room),
-            text,
-            thinking,
-            stop_ids,
-        )
+        # Held by no name here, so that the cache is gone when the last token has come.
+        yield from _pieces(_tokens(opened, prompt_ids, after, sampling, answer), answer)
     except (ModelUnavailable, RuntimeError) as problem:
-        error = _explained(problem, model, len(prompt_ids) + text.count)
-    if rest := text.rest():
-        yield rest
-    yield Finish(reason, prompt_tokens=len(prompt_ids), error=error)
+        error = explained(problem, model, answer.tokens)
+    yield from answer.end(error)
 
 
 def stop_ids(model: Any, tokenizer: Any) -> frozenset[int]:
@@ -106,21 +99,18 @@ def _tokens(
     prompt_ids: Sequence[int],
     after: Sequence[int],
     sampling: Sampling,
-    thinking: "ThinkingBudget",
-    ends: Ends,
+    answer: Answer,
 ) -> Iterator[int]:
     """Yield `after`, then token after token; nothing is computed before it is asked for."""
     for earlier in after:
-        thinking.due()
+        answer.thinking.due()
         yield earlier
     forward = opened()
     logits = forward.prefill([*prompt_ids, *after])
-    _check(logits)
-    sampler = Sampler(sampling, prompt_ids, logits, after, ends)
+    check(logits)
+    sampler = Sampler(sampling, prompt_ids, logits, after, answer.ends)
     while True:
-        forced = thinking.due()
-        token = sampler.choose(logits) if forced is None else _token(forced, logits)
-        sampler.note(token)
+        token = answer.choose(sampler, logits)
         read = forward.read(token)
         if forward.ahead:  # the card computes on while the token is worded and shown
             logits = forward.step(token)
@@ -130,25 +120,14 @@ def _tokens(
             logits = forward.step(token)
 
 
-def _pieces(
-    tokens: Iterator[int], text: TextDecoder, thinking: "ThinkingBudget", stop_ids: frozenset[int]
-) -> Generator[Piece, None, Reason]:
-    """Yield the text of the tokens until one ends it or there are no more; return which."""
-    for token in tokens:
-        if token in stop_ids:
-            return "stop"
-        piece = text.add(token)
-        thinking.count(piece)
-        if piece:
+def _pieces(tokens: Iterator[int], answer: Answer) -> Iterator[Piece]:
+    """Yield the text of the tokens until the answer ends."""
+    while not answer.reason:
+        if piece := answer.add(next(tokens)):
             yield piece
-    return "length"
 
 
-def _token(token: int, logits: torch.Tensor) -> torch.Tensor:
-    return torch.tensor([token], device=logits.device)
-
-
-def _check(logits: torch.Tensor) -> None:
+def check(logits: torch.Tensor) -> None:
     """Raise ModelUnavailable if the model computes no numbers."""
     if logits.isnan().any():
         raise ModelUnavailable(
@@ -158,48 +137,11 @@ def _check(logits: torch.Tensor) -> None:
         )
 
 
-class ThinkingBudget:
-    """Counts the tokens of the thinking and hands out those that close it when it is used up.
+def explained(problem: Exception, model: Any, tokens: int, smaller: str = SMALLER) -> PolarisError:
+    """Return the error to tell the user, or raise `problem` where it is a fault of the program.
 
-    `closing` are the ids of the closing text, `limit` how many tokens all the thinking may take
-    (infinity for no limit), `inside` whether it is already open.
+    `tokens` are those in memory, `smaller` is the hint on how to need less of it.
     """
-
-    def __init__(self, closing: Sequence[int], limit: float, *, inside: bool) -> None:
-        self._closing, self._left = closing, limit
-        self._splitter = Splitter(inside)
-        self._due: deque[int] = deque()
-
-    def inside(self) -> bool:
-        """Whether the text so far ends inside the thinking."""
-        return self._splitter.inside
-
-    def due(self) -> int | None:
-        """Return the token to go on with, None where the model is free to choose."""
-        if not self._due and self._left <= 0 and self._splitter.inside:
-            self._due.extend(self._closing)
-        return self._due.popleft() if self._due else None
-
-    def count(self, piece: Piece | None) -> None:
-        """Take note of one more token, with the text that it completed."""
-        self._left -= self._splitter.inside
-        if piece:
-            deque(self._splitter.feed(piece), maxlen=0)  # read for its state alone
-
-
-def _thinking_budget(
-    tokenizer: Any, sampling: Sampling, room: int, *, inside: bool
-) -> ThinkingBudget:
-    """Return the budget for `room` new tokens; unless it has no limit, some stay for the story."""
-    closing = tokenizer.encode(CLOSING, add_special_tokens=False)
-    budget = sampling.thinking_budget if sampling.thinking else 0
-    story = max(len(closing) + 1, int(room * STORY_SHARE))
-    limit = math.inf if budget < 0 else min(budget, room - story)
-    return ThinkingBudget(closing, limit, inside=inside)
-
-
-def _explained(problem: Exception, model: Any, tokens: int) -> PolarisError:
-    """Return the error to tell the user, or raise `problem` where it is a fault of the program."""
     if isinstance(problem, PolarisError):
         return problem
     # Only CUDA has an error class of its own for this.
@@ -207,7 +149,7 @@ def _explained(problem: Exception, model: Any, tokens: int) -> PolarisError:
         raise problem
     return OutOfMemory(
         f"The memory of {model.device} ran out at {tokens} tokens{_figures(problem, model)}.",
-        hint="Add --quantize 4bit, or ask for fewer --words",
+        hint=smaller,
     )
 
 

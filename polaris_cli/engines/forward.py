@@ -1,4 +1,4 @@
-"""The forward pass of a loaded model, token by token, with the cache of one sequence.
+"""The forward pass of a loaded model, token by token, with the cache of what it has read.
 
 Knows how models are called and what their caches need; chooses no tokens and knows no text.
 """
@@ -18,18 +18,13 @@ PREFILL_CHUNK = 2048  # prompt tokens a forward pass: bounds the memory of long 
 ALONE = 64_000_000  # bytes of weights below which a second thread costs more than it does
 
 
-class Forward:
-    """A model's forward pass with the cache of one sequence, which goes when this object goes.
+class Passes:
+    """A model's passes over one sequence or several, with their cache, which goes with this object.
 
-    Takes tokens, returns the logits of what follows them, one row in float32. The mode without
-    gradients and the number of threads are set for each pass: around a generator's `yield` they
-    would leak to the caller.
-
-    `ahead` says that a step may be begun before the token it takes is handed out: it only launches
-    work on a card then.
+    A pass takes tokens, a row for each sequence, and gives the logits of what follows the last of
+    them, a row for each in float32. The mode without gradients and the number of threads are set
+    for each pass: around a generator's `yield` they would leak to the caller.
     """
-
-    ahead = False
 
     def __init__(self, model: Any) -> None:
         self._model = model
@@ -40,17 +35,14 @@ class Forward:
         keeps = "logits_to_keep" in inspect.signature(model.forward).parameters
         self._options = {"logits_to_keep": 1} if keeps else {}
 
-    def prefill(self, ids: Sequence[int]) -> torch.Tensor:
-        """Take the prompt, at least one token, in chunks where the model allows it."""
-        row = torch.tensor([ids], device=self._device)
-        size = PREFILL_CHUNK if _continues(self._model) else len(ids)
-        for start in range(0, len(ids), size):
-            logits = self._advance(row[:, start : start + size])
+    def _read_in(self, ids: torch.Tensor) -> torch.Tensor:
+        """Take the prompts, in chunks where the model allows it."""
+        rows, length = ids.shape
+        # A single column is taken for a step, and its padding would not be masked.
+        size = max(PREFILL_CHUNK // rows, 2) if _continues(self._model) else length
+        for chunk in torch.split(ids, size, dim=1):
+            logits = self._advance(chunk)
         return logits
-
-    def step(self, token: torch.Tensor) -> torch.Tensor:
-        """Take one token more."""
-        return self._advance(token.view(1, 1))
 
     def _advance(self, ids: torch.Tensor) -> torch.Tensor:
         threads = torch.get_num_threads()
@@ -60,10 +52,6 @@ class Forward:
         finally:
             torch.set_num_threads(threads)
 
-    def read(self, token: torch.Tensor) -> Callable[[], int]:
-        """Return what tells the token's id, though steps are launched in between."""
-        return on_its_way(token) if token.is_cuda else lambda: int(token)
-
     @torch.inference_mode()
     def _computed(self, ids: torch.Tensor) -> torch.Tensor:
         output = self._model(
@@ -72,10 +60,81 @@ class Forward:
             use_cache=True,
             return_dict=True,
             **self._options,
+            **self._padding(ids.shape[1]),
         )
         self._cache = cache_of(output)
-        logits: torch.Tensor = output.logits[0, -1].float()
+        logits: torch.Tensor = output.logits[:, -1].float()
         return logits
+
+    def _padding(self, new: int) -> dict[str, torch.Tensor]:
+        """What tells the model, at `new` tokens more a row, which are padding: here none is."""
+        return {}
+
+
+class Forward(Passes):
+    """A model's passes over one sequence: its logits are a single row.
+
+    `ahead` says that a step may be begun before the token it takes is handed out: it only launches
+    work on a card then.
+    """
+
+    ahead = False
+
+    def prefill(self, ids: Sequence[int]) -> torch.Tensor:
+        """Take the prompt, at least one token."""
+        return self._read_in(torch.tensor([ids]))[0]
+
+    def step(self, token: torch.Tensor) -> torch.Tensor:
+        """Take one token more."""
+        return self._advance(token.view(1, 1))[0]
+
+    def read(self, token: torch.Tensor) -> Callable[[], int]:
+        """Return what tells the token's id, though steps are launched in between."""
+        return on_its_way(token) if token.is_cuda else lambda: int(token)
+
+
+class ForwardTogether(Passes):
+    """A model's passes over several sequences side by side, a row each.
+
+    Shorter prompts are padded on the left: on the right, the padding would stand between a prompt
+    and its answer, and a state that runs from left to right would have read it.
+    """
+
+    _pads: torch.Tensor | None = None  # how many a row has, where any has some
+    _length = 0  # tokens a row so far, padding among them
+
+    def prefill(self, prompts: Sequence[Sequence[int]]) -> torch.Tensor:
+        """Take the prompts, each of at least one token."""
+        longest = max(map(len, prompts))
+        pads = [longest - len(prompt) for prompt in prompts]
+        if any(pads):
+            self._pads = torch.tensor(pads, device=self._device).unsqueeze(1)
+        rows = zip(pads, prompts, strict=True)
+        return self._read_in(torch.tensor([[0] * pad + [*prompt] for pad, prompt in rows]))
+
+    def step(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Take one token more a row."""
+        return self._advance(tokens.view(-1, 1))
+
+    @torch.inference_mode()
+    def keep(self, rows: Sequence[int]) -> None:
+        """Go on with these rows alone, in this order."""
+        chosen = torch.tensor(rows, device=self._device)
+        # The linear attention layers have this method, but no `batch_select_indices`.
+        self._cache.reorder_cache(chosen)
+        if self._pads is not None:
+            self._pads = self._pads[chosen]
+
+    def _advance(self, ids: torch.Tensor) -> torch.Tensor:
+        self._length += ids.shape[1]
+        return super()._advance(ids)
+
+    def _padding(self, new: int) -> dict[str, torch.Tensor]:
+        if self._pads is None:
+            return {}
+        places = torch.arange(self._length, device=self._device) - self._pads
+        mask, positions = (places >= 0).long(), places[:, -new:].clamp(min=0)
+        return {"attention_mask": mask, "position_ids": positions}
 
 
 def _threads(model: Any, device: torch.device) -> int:

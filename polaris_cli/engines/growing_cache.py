@@ -39,6 +39,14 @@ class GrowingLayer(DynamicLayer):  # type: ignore[misc]
         self.keys, self.values = (store[:, :, :end] for store in stores)
         return self.keys, self.values
 
+    def reorder_cache(self, beam_idx: torch.Tensor) -> None:
+        """Keep these rows alone, in this order."""
+        if self._stores is not None:
+            end = self.get_seq_length()
+            keys, values = (store[beam_idx] for store in self._stores)
+            self._stores = keys, values
+            self.keys, self.values = keys[:, :, :end], values[:, :, :end]
+
 
 def _larger(new: torch.Tensor, old: torch.Tensor, start: int, end: int) -> torch.Tensor:
     rows, heads, _, size = new.shape

@@ -39,7 +39,7 @@ class StaticForward(Forward):
         return self._run()
 
     def _next(self) -> torch.Tensor:
-        return self._advance(self._token)
+        return self._advance(self._token)[0]
 
     def _record(self) -> None:
         """Record a step on the card, and empty the cache of what that has left."""

@@ -1,0 +1,85 @@
+"""`polaris bench batch`: how many tokens a second a model writes in several stories at once."""
+
+import json
+import sys
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from typer import Option
+
+from polaris_cli import terminal
+from polaris_cli.commands import options as o
+from polaris_cli.commands.bench_loading import Shape, asked_for, load
+from polaris_cli.doctor import package_versions
+from polaris_cli.errors import UsageError
+
+SCHEMA = "polaris.bench-batch/1"
+HEADERS = ("stories at once", "tokens/s", "slowest-fastest", "tokens/s a story")
+
+
+def batch(
+    model: o.Model = None,
+    shape: Shape = None,
+    sizes: Annotated[
+        str, Option(metavar="N,N", help="How many stories to write at once.")
+    ] = "1,8,32",
+    tokens: Annotated[int, Option(min=2, help="Tokens to write of each story.")] = 64,
+    quantize: o.Quantize = None,
+    device: o.DeviceName = None,
+    as_json: Annotated[bool, Option("--json", help="Print JSON, one object.")] = False,
+) -> None:
+    """Measure how fast a model writes several stories together, a token each in every step.
+
+    Speeds are in tokens/s, medians of runs in turns; with --shape nothing is fetched.
+
+    Example:  polaris bench batch --shape qwen3.5-0.8b --sizes 1,4,16
+    """
+    request = asked_for(model, shape, quantize=quantize, device=device)
+    numbers = _sizes(sizes)
+    with terminal.loading("Loading", sys.stderr, quiet=as_json) as progress:
+        from polaris_cli import bench_batch
+
+        loaded = load(request, shape, bench_batch.room(numbers, tokens), progress.update)
+    with terminal.loading("Measuring", sys.stderr, quiet=as_json):
+        found = bench_batch.throughputs(
+            loaded.model, loaded.tokenizer, request.sampling, sizes=numbers, tokens=tokens
+        )
+    report = {
+        "schema": SCHEMA,
+        "model": asdict(loaded.info),
+        "load_s": loaded.seconds,
+        "tokens": tokens,
+        "repeats": bench_batch.REPEATS,
+        "sizes": [{**asdict(one), "per_story": one.per_story} for one in found],
+        "versions": package_versions(),
+    }
+    if as_json:
+        print(json.dumps(report))
+    else:
+        _print(report)
+
+
+def _sizes(text: str) -> list[int]:
+    try:
+        sizes = [int(part) for part in text.split(",")]
+    except ValueError:
+        sizes = [0]
+    if min(sizes) < 1:
+        raise UsageError(f"--sizes is {text!r}.", hint="Give numbers of stories: --sizes 1,8,32")
+    return sizes
+
+
+def _print(report: dict[str, Any]) -> None:
+    model = report["model"]
+    print(f"{model['name']}, {model['dtype']}, {model['device']}")
+    print(f"{report['tokens']} tokens a story\n", flush=True)
+    terminal.print_table(HEADERS, [_cells(one) for one in report["sizes"]], sys.stdout)
+
+
+def _cells(one: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        str(one["size"]),
+        f"{one['tokens_per_s']:.1f}",
+        f"{one['slowest']:.1f}-{one['fastest']:.1f}",
+        f"{one['per_story']:.1f}",
+    )

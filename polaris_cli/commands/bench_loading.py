@@ -1,0 +1,71 @@
+"""Getting the model that is to be measured: one of the catalogue's, or a random one of a shape."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from typer import Option
+
+from polaris_cli.catalogue import DEMO
+from polaris_cli.demo import MODEL_DIR
+from polaris_cli.devices import list_devices, pick
+from polaris_cli.engines import ModelInfo
+from polaris_cli.errors import UsageError
+from polaris_cli.prepare import prepare
+from polaris_cli.request import StoryRequest
+
+Shape = Annotated[
+    str | None, Option(help="A random model of this shape: polaris, base-27b, qwen3.5-0.8b.")
+]
+
+
+def asked_for(model: str | None, shape: str | None, **options: object) -> StoryRequest:
+    """The settings of a benchmark. Raises UsageError where both a model and a shape are named."""
+    if model and shape:
+        raise UsageError("--model and --shape exclude each other.", hint="Leave one of them away.")
+    return prepare("speed", {"model": model or "demo", "words": 1000, **options}).request
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model as transformers made it, what it is, and the seconds that took."""
+
+    model: Any
+    tokenizer: Any
+    info: ModelInfo
+    seconds: float
+
+
+def load(
+    request: StoryRequest, shape: str | None, tokens: int, on_progress: Callable[[float], None]
+) -> Loaded:
+    """The model with room for `tokens`; `on_progress` is told the share of the weights loaded."""
+    from polaris_cli.engines.local import load_stock
+
+    start = time.perf_counter()
+    if shape:
+        made = _random(shape, request.device, tokens)
+    else:
+        made = load_stock(
+            request.model,
+            revision=request.revision,
+            quantize=request.quantize,
+            device=request.device,
+            context_tokens=tokens,
+            on_progress=on_progress,
+        )
+    return Loaded(*made, time.perf_counter() - start)
+
+
+def _random(shape: str, device: str, tokens: int) -> tuple[Any, Any, ModelInfo]:
+    """A model of that shape; the demo's tokenizer stands in, its words do not matter."""
+    from polaris_cli.cache import of_entry
+    from polaris_cli.engines.local import load_tokenizer
+    from polaris_cli.engines.shapes import config_of, random_model
+
+    config = config_of(shape)
+    chosen = pick(device, list_devices(with_torch=True))
+    tokenizer = load_tokenizer(of_entry(DEMO), MODEL_DIR)
+    info = ModelInfo(f"{shape} (random weights)", shape, dtype="bfloat16", device=chosen.id)
+    return random_model(config, chosen, tokens), tokenizer, info

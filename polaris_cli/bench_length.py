@@ -10,6 +10,7 @@ from statistics import fmean
 
 from polaris_cli.api import start
 from polaris_cli.engines import Engine
+from polaris_cli.extending import SCENE_BREAK
 from polaris_cli.prepare import prepare
 from polaris_cli.story import Story, collect
 from polaris_cli.words import in_band, self_repetition
@@ -33,9 +34,9 @@ class Row:
     """The stories of one way at one length.
 
     Ratios are words written / words asked; `worst_ratio` is the one farthest from 1, `in_band`
-    the share within 0.90-1.10, `repetition` the mean self-repetition score (see `words`),
-    `repeated_paragraphs` the share of paragraphs that stand in the same story twice, `seconds`
-    the mean for a story.
+    the share within 0.90-1.10, `repetition` the mean self-repetition score (see `words`) of the
+    text without its scene breaks, which would count as repeated lines, `repeated_paragraphs` the
+    share of paragraphs that stand in the same story twice, `seconds` the mean for a story.
     """
 
     way: str
@@ -84,10 +85,15 @@ def _row(way: str, words: int, written: Sequence[Written]) -> Row:
         mean_ratio=fmean(ratios),
         worst_ratio=max(ratios, key=lambda ratio: abs(ratio - 1)),
         in_band=fmean(in_band(story.written, words, BAND) for story in stories),
-        repetition=fmean(self_repetition(story.text) for story in stories),
+        repetition=fmean(self_repetition(without_breaks(story.text)) for story in stories),
         repeated_paragraphs=fmean(repeated_paragraphs(story.text) for story in stories),
         seconds=fmean(one.seconds for one in written),
     )
+
+
+def without_breaks(text: str) -> str:
+    """The text without the marks between its scenes."""
+    return text.replace(SCENE_BREAK, "")
 
 
 def repeated_paragraphs(text: str) -> float:

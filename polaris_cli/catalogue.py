@@ -199,7 +199,12 @@ DEMO = CatalogueEntry(
     tokens_per_word=1.45,
     good_words=(100, 400),
     recall=0,
-    settings={"thinking_budget": 512},  # a longer plan is one that has gone astray
+    settings={
+        "thinking_budget": 512,  # a longer plan is one that has gone astray
+        # Its sentences are drawn from a fixed stock: what is sure of itself comes again and again.
+        "temperature": 0.9,
+        "top_k": 60,
+    },
 )
 
 CATALOGUE: tuple[CatalogueEntry, ...] = (POLARIS, NO_HRI, BASE, BASE_27B, DEMO)

@@ -18,11 +18,15 @@ from rich.table import Table
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 from transformers import PreTrainedTokenizerBase as Tokens
 
+from polaris_cli.catalogue import DEMO
 from polaris_cli.demo import MODEL_DIR
 from polaris_cli.demo.unseen import UNSEEN
 from polaris_cli.words import self_repetition
 
 LENGTHS = (100, 200, 300, 400)
+SAMPLING = {
+    "temperature": DEMO.settings["temperature"], "top_k": DEMO.settings["top_k"], "top_p": 0.95,
+}  # fmt: skip
 PROMPTS = {
     "card": "Write a {n}-word story about {premise}.",
     "training": "Write a story about {premise}. The story should be approximately {n} words long.",
@@ -81,8 +85,7 @@ def generate(
     inputs = tokenizer(texts, return_tensors="pt", padding=True, padding_side="left")
     with torch.inference_mode():
         output = model.generate(
-            **inputs, max_new_tokens=1100, do_sample=True, temperature=0.6, top_p=0.95, top_k=20,
-            repetition_penalty=penalty,
+            **inputs, max_new_tokens=1100, do_sample=True, repetition_penalty=penalty, **SAMPLING
         )  # fmt: skip
     end = tokenizer.eos_token_id
     for ids in output[:, inputs["input_ids"].shape[1] :].tolist():

@@ -7,7 +7,7 @@ terminals only; whatever is piped gets plain text.
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from rich.cells import cell_len
 from rich.table import Table
@@ -29,8 +29,10 @@ from polaris_cli.live import (
     wrap,
 )
 from polaris_cli.progress import LoadingProgress, StoryProgress, glyphs_of, per_second
-from polaris_cli.story import Story
 from polaris_cli.words import in_band
+
+if TYPE_CHECKING:  # the lists and tables know no story, and need not wait for it
+    from polaris_cli.story import Story
 
 REASONS: dict[Reason, str] = {
     "stop": "ended by itself",
@@ -197,7 +199,7 @@ def loading(message: str, err: TextIO, *, quiet: bool = False) -> Iterator[Loadi
 
 
 def print_report(
-    story: Story, *, err: TextIO, saved: bool = True, band: tuple[float, float] = (0.90, 1.10)
+    story: "Story", *, err: TextIO, saved: bool = True, band: tuple[float, float] = (0.90, 1.10)
 ) -> None:
     """One line on what became of a story. `saved`: it is in the library, under its id."""
     good = in_band(story.written, story.requested, band)
@@ -212,16 +214,16 @@ def print_report(
     _print(line, err, soft_wrap=False)
 
 
-def _extended(story: Story) -> str:
+def _extended(story: "Story") -> str:
     times = {0: "", 1: ", extended once"}
     return times.get(story.extended, f", extended {story.extended} times")
 
 
-def _length(story: Story) -> str:
+def _length(story: "Story") -> str:
     return f"{story.written} of {story.requested} words ({story.ratio:.2f})"
 
 
-def _cost(story: Story) -> str:
+def _cost(story: "Story") -> str:
     """Tokens where they are known, seconds, speed."""
     tokens, timing = story.tokens, story.timing
     seconds = f"{timing.total_s:.1f} s"
@@ -231,7 +233,7 @@ def _cost(story: Story) -> str:
     return f"{tokens.thinking} thinking + {tokens.story} story tokens in {seconds}{speed}"
 
 
-def _model(story: Story) -> str:
+def _model(story: "Story") -> str:
     model = story.model
     facts = [
         "toy" if model.name == "demo" else "",

@@ -60,7 +60,7 @@ def test_rate_rises_and_falls(done: float, share: float) -> None:
     assert train.rate_at(done) == pytest.approx(share)
 
 
-@pytest.mark.parametrize("mixed", [True, False])
+@pytest.mark.parametrize("mixed", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_a_few_steps_learn_one_batch(mixed: bool) -> None:
     torch.manual_seed(0)
     model = train.build_model(RAW)

@@ -82,8 +82,9 @@ def test_the_probabilities_are_those_of_transformers(
     sampling = Sampling(temperature, top_p, top_k, min_p, *penalty)
     logits = random_logits(seed)
     ours = token_probabilities(logits, sampling, PROMPT, OUTPUT)
+    # Rounding may let in or keep out a token at the edge of top-p, up to 0.99999 here.
     torch.testing.assert_close(
-        ours, reference(logits, sampling, PROMPT, OUTPUT), atol=1e-6, rtol=1e-5
+        ours, reference(logits, sampling, PROMPT, OUTPUT), atol=2e-5, rtol=1e-5
     )
 
 

@@ -236,7 +236,8 @@ def test_a_dry_run_shows_where_each_value_came_from(tmp_path: Path) -> None:
     assert settings["top_p"] == {"value": 0.8, "source": "environment"}
     assert settings["top_k"] == {"value": 11, "source": "config.toml"}
     assert settings["words"] == {"value": 250, "source": "the premise"}
-    assert settings["temperature"]["source"] == "preset default"
+    assert settings["temperature"]["source"] == "model demo"
+    assert settings["repetition_penalty"]["source"] == "preset default"
 
 
 def test_a_dry_run_in_words_loads_nothing(tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ from typing import Annotated
 import typer
 
 from polaris_cli.errors import UsageError
-from polaris_cli.export import check_output, render, save
 from polaris_cli.library import Entry, library_path, open_library
 from polaris_cli.live import encodable, harmless, is_terminal
 from polaris_cli.terminal import note, print_table
@@ -74,6 +73,8 @@ def show(
         )
     story = open_library().get(id)
     if as_json:
+        from polaris_cli.export import render
+
         sys.stdout.write(render(story, "json").decode())
     else:
         _print_text(story.thinking if thinking else story.text)
@@ -108,6 +109,8 @@ def export(
 
     Example:  polaris library export last -o story.epub
     """
+    from polaris_cli.export import check_output, save  # a list needs no formats
+
     check_output(output, force=force)
     save(open_library().get(id), output, force=force)
 

@@ -11,9 +11,10 @@ from statistics import fmean
 from polaris_cli.api import start
 from polaris_cli.engines import Engine
 from polaris_cli.extending import SCENE_BREAK
+from polaris_cli.lengths import in_band
 from polaris_cli.prepare import prepare
 from polaris_cli.story import Story, collect
-from polaris_cli.words import in_band, self_repetition
+from polaris_cli.words import self_repetition
 
 WAYS = ("single", "extend", "chapters")
 BAND = (0.90, 1.10)

@@ -14,20 +14,11 @@ from pathlib import Path
 from statistics import median
 
 LIGHT = "import typer, rich"
-COMMAND = "a command of typer that does nothing"
 HEAVY = "import torch, transformers"
-_EMPTY_COMMAND = """
-import typer
-app = typer.Typer()
-@app.command()
-def nothing(asked: bool = False) -> None: ...
-app()
-"""
 
 # What is started, and what it is compared with.
 STARTS: dict[str, tuple[list[str], str | None]] = {
     LIGHT: (["-c", LIGHT], None),
-    COMMAND: (["-c", _EMPTY_COMMAND], LIGHT),
     "polaris --help": (["-m", "polaris_cli", "--help"], LIGHT),
     "polaris presets": (["-m", "polaris_cli", "presets"], LIGHT),
     "polaris models": (["-m", "polaris_cli", "models"], LIGHT),

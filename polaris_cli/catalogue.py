@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from polaris_cli.words import stage_of
+from polaris_cli.lengths import stage_of
 
 Access = Literal["public", "gated", "built in"]
 

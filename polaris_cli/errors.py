@@ -5,6 +5,8 @@ Knows nothing of the terminal: the command line words an error once, in `__main_
 
 from typing import ClassVar
 
+EXIT_INTERRUPTED = 130  # what a shell reports for a process that SIGINT ended
+EXIT_BROKEN_PIPE = 141  # the same for SIGPIPE
 DEBUG_HINT = "Set POLARIS_DEBUG=1 and try again to see where it happened."
 
 

@@ -5,7 +5,6 @@ Knows paths and bytes; not what is in them.
 
 import io
 import os
-import secrets
 import shutil
 import tempfile
 import zipfile
@@ -47,7 +46,7 @@ def write_atomic(path: Path, data: bytes, *, force: bool) -> None:
     """
     _check_file(path, force=force)
     target = _target(path)
-    temporary = target.with_name(f".polaris-{secrets.token_hex(8)}.tmp")
+    temporary = target.with_name(f".polaris-{os.urandom(8).hex()}.tmp")
     try:
         try:
             _write(temporary, data)

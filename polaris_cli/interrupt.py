@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TypeVar
 
+from polaris_cli.errors import EXIT_INTERRUPTED
 from polaris_cli.events import Finish
 
-EXIT_INTERRUPTED = 130
 T = TypeVar("T")
 
 

@@ -16,15 +16,17 @@ from dataclasses import dataclass, replace
 from itertools import chain, groupby
 from json import JSONDecodeError, dumps, loads
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import platformdirs
 
 from polaris_cli.database import atomic, connect, empty, worded
 from polaris_cli.errors import LibraryError, UsageError
 from polaris_cli.events import Chunk, Event, Finish, Held, Kind, Outlined
-from polaris_cli.story import Story, collect
-from polaris_cli.words import ratio
+from polaris_cli.lengths import ratio
+
+if TYPE_CHECKING:  # a list needs no whole story, and need not wait for it
+    from polaris_cli.story import Story
 
 WRITING = "writing"  # the state of a story whose writer is at work
 KILLED = "killed"  # the state of a story whose writer ended without a word
@@ -80,7 +82,7 @@ class Library:
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
 
-    def start(self, begun: Story) -> None:
+    def start(self, begun: "Story") -> None:
         """Add a story that is about to be written, or take one up again."""
         with self._transaction() as db:
             _put(db, begun, WRITING)
@@ -102,12 +104,12 @@ class Library:
             )
             _sign(db, id)
 
-    def conclude(self, begun: Story, finish: Finish) -> None:
+    def conclude(self, begun: "Story", finish: Finish) -> None:
         """Close a story that was started with the text that was appended to it."""
         with self._transaction() as db:
             _put(db, _gathered(db, begun, finish), finish.reason)
 
-    def finish(self, story: Story) -> None:
+    def finish(self, story: "Story") -> None:
         """Keep the whole record of a story, whether or not it was ever started."""
         with self._transaction() as db:
             _put(db, story, story.finish)
@@ -135,7 +137,7 @@ class Library:
         with self._reading() as db:
             return _find(db, ref)
 
-    def get(self, ref: str) -> Story:
+    def get(self, ref: str) -> "Story":
         """One story; the finish of one that is being written or was killed is "interrupted"."""
         with self._reading() as db:
             return _load(db, _find(db, ref).id)
@@ -188,7 +190,7 @@ class Library:
 
 
 def record(
-    events: Iterator[Event], library: Library, begun: Story, warn: Callable[[str], None]
+    events: Iterator[Event], library: Library, begun: "Story", warn: Callable[[str], None]
 ) -> Iterator[Event]:
     """Pass the events on and keep the story in the library from its first chunk.
 
@@ -217,7 +219,7 @@ class _Saver:
     alive, and is never broken off half-way by Ctrl-C, which only the main thread receives.
     """
 
-    def __init__(self, library: Library, begun: Story, warn: Callable[[str], None]) -> None:
+    def __init__(self, library: Library, begun: "Story", warn: Callable[[str], None]) -> None:
         self._library = library
         self._begun = begun
         self._warn = warn
@@ -285,7 +287,7 @@ class _Saver:
             self._library.conclude(self._begun, finish)
 
 
-def _put(db: sqlite3.Connection, story: Story, state: str) -> None:
+def _put(db: sqlite3.Connection, story: "Story", state: str) -> None:
     """Write all that a row says of its story; who writes it is left as it is."""
     kept = story.as_dict()
     del kept["story"]  # has a column of its own, for the search
@@ -369,8 +371,10 @@ def _find(db: sqlite3.Connection, ref: str) -> Entry:
     return entries[0]
 
 
-def _load(db: sqlite3.Connection, id: str) -> Story:
+def _load(db: sqlite3.Connection, id: str) -> "Story":
     """A story as its row has it or, while there is no end, as its parts have it."""
+    from polaris_cli.story import Story
+
     columns = "SELECT record, text, state FROM story WHERE id = ?"
     kept, text, state = db.execute(columns, [id]).fetchone()
     try:
@@ -383,8 +387,10 @@ def _load(db: sqlite3.Connection, id: str) -> Story:
     return _gathered(db, story, Finish("interrupted")) if state == WRITING else story
 
 
-def _gathered(db: sqlite3.Connection, begun: Story, finish: Finish) -> Story:
+def _gathered(db: sqlite3.Connection, begun: "Story", finish: Finish) -> "Story":
     """The story of the parts; the times of the writing are not known here."""
+    from polaris_cli.story import collect
+
     events: Iterator[Event] = chain(_chunks(db, begun.id), [finish])
     return replace(collect(events, begun), timing=begun.timing)
 

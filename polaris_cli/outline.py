@@ -5,7 +5,6 @@ happens in it. Knows text and TOML; asking a model for an outline is `chapters`'
 """
 
 import re
-import tomllib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from itertools import accumulate, pairwise
@@ -111,6 +110,8 @@ def even_outline(premise: str, words: int, count: int) -> Outline:
 
 def read_outline(path: Path) -> Outline:
     """The outline of a TOML file, its shares as they stand. Raises UsageError for a bad one."""
+    import tomllib  # every command that knows events imports this module
+
     try:
         raw = tomllib.loads(path.read_text("utf-8"))
         chapters = tuple(

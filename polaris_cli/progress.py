@@ -13,7 +13,8 @@ from typing import NamedTuple, TextIO
 from rich.text import Text
 
 from polaris_cli.events import Chunk, Kind
-from polaris_cli.live import Trim, encodable, harmless, wrap
+from polaris_cli.live import Trim, wrap
+from polaris_cli.streams import encodable, harmless
 from polaris_cli.words import WordCounter
 
 _BAR_CELLS = (8, 30)  # fewest and most

@@ -7,7 +7,6 @@ the values do: `StoryRequest` checks their ranges.
 
 import os
 import re
-import secrets
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
@@ -215,7 +214,7 @@ def build_request(premise: str, settings: Mapping[str, Setting]) -> StoryRequest
     Raises UsageError for values that cannot be right.
     """
     values = {name: setting.value for name, setting in settings.items()}
-    values.setdefault("seed", secrets.randbelow(2**32))
+    values.setdefault("seed", int.from_bytes(os.urandom(4), "big"))
     if "chapters" in values:  # to speak of chapters is to ask for them
         values["length"] = "chapters"
     if "think" in values:

@@ -4,24 +4,24 @@ Knows the order of the steps and what a finished story records; not how a model 
 how it is shown (terminal) or kept (library).
 """
 
-import secrets
+import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Self
 
 from polaris_cli import __version__
 from polaris_cli.engines import Engine, MayEnd, Message, ModelInfo, always
 from polaris_cli.errors import DEBUG_HINT, PolarisError
 from polaris_cli.events import Chunk, Event, Finish, Outlined, Reason
+from polaris_cli.lengths import length_score, ratio
 from polaris_cli.loops import guard
 from polaris_cli.outline import Outline
 from polaris_cli.request import Sampling, StoryRequest
 from polaris_cli.thinking import split_thinking
-from polaris_cli.words import count_words, length_score, paper_words, ratio
+from polaris_cli.words import count_words, paper_words
 
 SCHEMA = "polaris.story/1"
 
@@ -165,7 +165,7 @@ def begin(
 ) -> Story:
     """The record of a story that is about to be written, with a new id."""
     return Story(
-        id=secrets.token_hex(4),
+        id=os.urandom(4).hex(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         premise=request.premise,
         form=request.form,
@@ -301,6 +301,8 @@ def _shortened(premise: str, limit: int = 60) -> str:
 
 def versions() -> dict[str, str]:
     """The versions that decide what a model writes, read without importing the packages."""
+    from importlib.metadata import PackageNotFoundError, version
+
     found = {"polaris": __version__}
     for package in ("transformers", "torch"):
         with suppress(PackageNotFoundError):

@@ -1,38 +1,28 @@
-"""What a person sees: the story as it comes with its progress, the report, messages, tables.
+"""What a person sees of a story: its text as it comes, the progress, the report.
 
 Knows events, stories and streams; nothing of options, models or files. Control codes go to
 terminals only; whatever is piped gets plain text.
 """
 
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
 from rich.cells import cell_len
-from rich.table import Table
-from rich.text import Text
 
-from polaris_cli.errors import PolarisError
 from polaris_cli.events import Chunk, Event, Finish, Kind, Outlined, Reason
+from polaris_cli.lengths import in_band
 from polaris_cli.live import (
     Region,
     Trim,
     can_redraw,
-    encodable,
-    harmless,
-    is_terminal,
-    painter,
-    region_on,
-    terminal_size,
     without_last_token,
     wrap,
 )
+from polaris_cli.messages import Part, note, one_line, print_line
 from polaris_cli.progress import LoadingProgress, StoryProgress, glyphs_of, per_second
-from polaris_cli.words import in_band
-
-if TYPE_CHECKING:  # the lists and tables know no story, and need not wait for it
-    from polaris_cli.story import Story
+from polaris_cli.story import Story
+from polaris_cli.streams import encodable, harmless, is_terminal, terminal_size
 
 REASONS: dict[Reason, str] = {
     "stop": "ended by itself",
@@ -41,7 +31,6 @@ REASONS: dict[Reason, str] = {
     "interrupted": "interrupted",
     "error": "failed",
 }
-_NUMBER = re.compile(r"[\d.,%\u2013-]*( ?[kMGT]i?B?)?")
 
 
 def show(
@@ -199,31 +188,31 @@ def loading(message: str, err: TextIO, *, quiet: bool = False) -> Iterator[Loadi
 
 
 def print_report(
-    story: "Story", *, err: TextIO, saved: bool = True, band: tuple[float, float] = (0.90, 1.10)
+    story: Story, *, err: TextIO, saved: bool = True, band: tuple[float, float] = (0.90, 1.10)
 ) -> None:
     """One line on what became of a story. `saved`: it is in the library, under its id."""
     good = in_band(story.written, story.requested, band)
-    line = Text.assemble(
+    line: list[Part] = [
         "polaris: ",
         (_length(story), "green" if good else "yellow"),
         ", ",
         (REASONS[story.finish], "" if story.finish == "stop" else "yellow"),
         _extended(story),
         (f"; {_cost(story)}; {_model(story)}; {f'id {story.id}' if saved else 'not saved'}", "dim"),
-    )
-    _print(line, err, soft_wrap=False)
+    ]
+    print_line(line, err, soft_wrap=False)
 
 
-def _extended(story: "Story") -> str:
+def _extended(story: Story) -> str:
     times = {0: "", 1: ", extended once"}
     return times.get(story.extended, f", extended {story.extended} times")
 
 
-def _length(story: "Story") -> str:
+def _length(story: Story) -> str:
     return f"{story.written} of {story.requested} words ({story.ratio:.2f})"
 
 
-def _cost(story: "Story") -> str:
+def _cost(story: Story) -> str:
     """Tokens where they are known, seconds, speed."""
     tokens, timing = story.tokens, story.timing
     seconds = f"{timing.total_s:.1f} s"
@@ -233,7 +222,7 @@ def _cost(story: "Story") -> str:
     return f"{tokens.thinking} thinking + {tokens.story} story tokens in {seconds}{speed}"
 
 
-def _model(story: "Story") -> str:
+def _model(story: Story) -> str:
     model = story.model
     facts = [
         "toy" if model.name == "demo" else "",
@@ -246,58 +235,8 @@ def _model(story: "Story") -> str:
     return f"{model.name} ({known})" if known else model.name
 
 
-def print_error(error: PolarisError, err: TextIO) -> None:
-    """One line saying what is wrong, one line saying what to do next."""
-    _print(Text.assemble("polaris: ", ("error: ", "bold red"), _one_line(error.message)), err)
-    if error.hint:
-        _print(Text.assemble("polaris: ", ("hint: ", "bold"), _one_line(error.hint)), err)
-
-
-def warn(text: str, err: TextIO) -> None:
-    """One line about something that may spoil the result."""
-    _print(Text.assemble("polaris: ", ("warning: ", "yellow"), _one_line(text)), err)
-
-
-def note(text: str, err: TextIO) -> None:
-    """One line worth knowing."""
-    _print(Text.assemble("polaris: ", ("note: ", "cyan"), _one_line(text)), err)
-
-
 def _print_outline(outlined: Outlined, err: TextIO) -> None:
     if outlined.note:
         note(outlined.note, err)
     for line in outlined.outline.as_lines().splitlines():
-        _print(Text(_one_line(line), "dim"), err)
-
-
-def _one_line(text: str) -> str:
-    return harmless(" ".join(text.split()))
-
-
-def _print(line: Text, stream: TextIO, *, soft_wrap: bool = True) -> None:
-    """`soft_wrap` leaves folding to the terminal, so that a command can be copied whole."""
-    line.plain = encodable(line.plain, stream)
-    region = region_on(stream)
-    if region:
-        region.print_above(line)
-    elif is_terminal(stream):
-        painter(stream).print(line, soft_wrap=soft_wrap)
-    else:
-        stream.write(f"{line.plain}\n")
-    stream.flush()
-
-
-def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]], out: TextIO) -> None:
-    """A table on a terminal; lines with tabs between the cells, headers first, in a pipe."""
-    cells = [[_one_line(cell) for cell in row] for row in rows]
-    if not is_terminal(out):
-        out.writelines("\t".join(row) + "\n" for row in [headers, *cells])
-        out.flush()
-        return
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for place, header in enumerate(headers):
-        number = all(_NUMBER.fullmatch(row[place]) for row in cells)
-        table.add_column(header, justify="right" if number else "left", overflow="fold")
-    for row in cells:
-        table.add_row(*(Text(encodable(cell, out)) for cell in row))
-    painter(out).print(table)
+        print_line([(one_line(line), "dim")], err)

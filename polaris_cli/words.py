@@ -1,7 +1,8 @@
-"""Counting words, and judging how near a text came to the length asked for.
+"""Counting words, and how much a text repeats itself.
 
 Two counts live here. `count_words` is what users see: what `wc -w` and word processors say.
-`paper_words` is what the POLARIS evaluation counts. Knows nothing of models, streams or stories.
+`paper_words` is what the POLARIS evaluation counts. Knows nothing of models, streams or stories;
+how near a count came to the length asked for is judged in `lengths`.
 
 How exactly `count_words` agrees with `wc -w` (GNU coreutils, UTF-8 locale): the same white space
 separates, with the no-break spaces U+00A0, U+2007, U+202F and the word joiner U+2060, and without
@@ -13,9 +14,7 @@ and no-break spaces do not separate.
 
 import html
 import re
-from bisect import bisect_left
-from collections.abc import Hashable, Iterable, Sequence
-from itertools import pairwise
+from collections.abc import Hashable, Sequence
 
 # Han, Hiragana and Katakana as the inside of a regular expression's brackets. Hangul is left out:
 # Korean puts spaces between words. Voicing marks are left out: they belong to the letter before.
@@ -24,8 +23,6 @@ CJK = (
     "\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff"
     "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9d\U00020000-\U0003fffd"
 )
-BUCKETS = (1000, 2000, 3000, 4000, 6000, 8000, 12000)
-STAGES = ((4000, "ID"), (8000, "Near"))
 
 _CJK = re.compile(f"[{CJK}]")
 _INVISIBLE = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\u2028\u2029]")
@@ -98,31 +95,6 @@ def paper_words(text: str) -> int:
     return sum(1 for _ in _WORD.finditer(html.unescape(html.unescape(text))))
 
 
-def ratio(written: int, requested: int) -> float:
-    """Words written for each word asked: the length adherence of the model cards."""
-    return written / requested
-
-
-def in_band(written: int, requested: int, band: tuple[float, float]) -> bool:
-    """Whether the ratio lies within `band`, both ends included."""
-    low, high = band
-    return low <= ratio(written, requested) <= high
-
-
-def length_score(written: int, requested: int) -> float:
-    """How well a length was met, 0 to 1, from paper words (POLARIS evaluation).
-
-    1 within a tolerance of a tenth (at least 50 words), falling in proportion outside of it.
-    """
-    tolerance = max(50, int(0.1 * requested))
-    least, most = requested - tolerance, requested + tolerance
-    if written < least:
-        return written / least
-    if written > most:
-        return max(0.0, 2 - written / most)
-    return 1.0
-
-
 def self_repetition(text: str) -> float:
     """How much a text repeats itself, 0 (not at all) to about 1.16 (POLARIS training reward).
 
@@ -147,20 +119,3 @@ def _nearby(grams: list[tuple[str, str, str, str]]) -> float:
         near += place - last.get(gram, -_NEARBY - 1) <= _NEARBY
         last[gram] = place
     return near / len(grams) if grams else 0.0
-
-
-def bucket_of(words: int, edges: Iterable[int] = BUCKETS) -> tuple[int, int] | None:
-    """The length bucket (low, high) with low < words <= high; the lowest edge belongs too.
-
-    None outside of all buckets.
-    """
-    spans = list(pairwise(edges))
-    place = max(0, bisect_left([high for _, high in spans], words))
-    if place == len(spans) or words < spans[0][0]:
-        return None
-    return spans[place]
-
-
-def stage_of(words: int) -> str:
-    """The card's name for a length asked for: "ID" to 4,000 words, "Near" to 8,000, else "Far"."""
-    return next((name for high, name in STAGES if words <= high), "Far")

@@ -23,8 +23,8 @@ try:
     main()
 except SystemExit:
     pass
-found = sorted(name for name in sys.modules if name.startswith("polaris_cli.commands."))
-assert not found, found
+found = {name for name in sys.modules if name.startswith("polaris_cli.commands.")}
+assert found == {"polaris_cli.commands.quick"}, found
 """
     shown = subprocess.run(
         [sys.executable, "-c", program], check=True, capture_output=True, text=True
@@ -36,3 +36,16 @@ def test_an_unknown_command_is_told_with_the_known_one() -> None:
     result = CliRunner().invoke(app, ["writ"])
     assert result.exit_code == 2
     assert "No such command 'writ'" in result.output and "write" in result.output
+
+
+def test_options_that_are_given_are_checked_all_the_same() -> None:
+    result = CliRunner().invoke(app, ["library", "--limit", "0"])
+    assert result.exit_code == 2
+    assert "--limit" in result.output
+
+
+@pytest.mark.parametrize("command", ["presets", "models", "library"])
+def test_completion_of_commands(command: str) -> None:
+    asked = {"_POLARIS_COMPLETE": "complete_bash", "COMP_WORDS": f"polaris {command}"}
+    result = CliRunner().invoke(app, [], prog_name="polaris", env={**asked, "COMP_CWORD": "1"})
+    assert result.output.split() == [command]

@@ -1,4 +1,4 @@
-"""Wrapping, trimming and making characters harmless, and lines redrawn in place."""
+"""Wrapping, trimming, and lines redrawn in place."""
 
 import time
 from collections.abc import Iterator
@@ -13,17 +13,13 @@ from polaris_cli.live import (
     FRAME_S,
     Region,
     Trim,
-    encodable,
-    harmless,
-    is_terminal,
     painter,
     region_on,
     restore_terminal,
-    terminal_size,
     without_last_token,
     wrap,
 )
-from tests.screens import Recorder, Tty
+from tests.screens import Tty
 
 PARTS = [*"ab -—.“”\n\u3000雾「」。é👩字", "e\u0301", "👩\u200d🚀", "❤\ufe0f"]
 TEXTS = st.lists(st.sampled_from(PARTS), max_size=120).map("".join)
@@ -82,29 +78,6 @@ def test_white_space_waits_for_text(parts: list[str]) -> None:
         written += trim(part)
         assert not written or not written[-1].isspace()
     assert written == "".join(parts).rstrip()
-
-
-@given(st.text(st.characters(max_codepoint=0x2FF)))
-def test_no_control_character_is_left(text: str) -> None:
-    left = [char for char in harmless(text) if ord(char) < 0x20 or 0x7F <= ord(char) < 0xA0]
-    assert set(left) <= {"\n"}
-
-
-def test_harmless_text_shows_what_was_there() -> None:
-    assert harmless("a\x1b[2J\tb\r\nc\x07\x7f\x9b") == "a␛[2J    b\nc␇␡\ufffd"
-
-
-def test_what_cannot_be_written_becomes_a_question_mark() -> None:
-    class Latin(Recorder):
-        encoding = "latin-1"
-
-    assert encodable("é — \ud83d", Latin()) == "é ? ?"
-    assert encodable("é — 雾", Recorder()) == "é — 雾"
-
-
-def test_a_pipe_is_no_terminal_and_has_a_size_all_the_same() -> None:
-    assert not is_terminal(Recorder())
-    assert terminal_size(Recorder()) == (80, 24)
 
 
 class Counting:

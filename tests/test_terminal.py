@@ -12,18 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polaris_cli.engines import ModelInfo
-from polaris_cli.errors import UsageError
 from polaris_cli.events import Chunk, Event, Finish
 from polaris_cli.live import wrap
+from polaris_cli.messages import warn
 from polaris_cli.story import Timing, Tokens
 from polaris_cli.terminal import (
     loading,
-    note,
-    print_error,
     print_report,
-    print_table,
     show,
-    warn,
 )
 from tests.screens import Recorder, Tty
 from tests.stories import a_story
@@ -45,25 +41,15 @@ def stream(text: str = STORY, thinking: str = "A plan.\n", size: int = 3) -> Ite
     yield Finish("stop")
 
 
-def play(events: Iterator[Event], out: Any, err: Any, **options: Any) -> list[Event]:
-    return list(show(events, requested=30, out=out, err=err, **options))
-
-
-@pytest.fixture
-def tty(monkeypatch: pytest.MonkeyPatch) -> Iterator[Tty]:
-    for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("TERM", "xterm-256color")
-    tty = Tty()
-    yield tty
-    tty.close()
-
-
 def wrapped(text: str, columns: int = 80) -> list[str]:
     return wrap(text.rstrip(), columns - 1)
 
 
 # In a pipe
+
+
+def play(events: Iterator[Event], out: Any, err: Any, **options: Any) -> list[Event]:
+    return list(show(events, requested=30, out=out, err=err, **options))
 
 
 @given(st.lists(st.text("ab \n\t\r\x1b—雾")))
@@ -417,37 +403,6 @@ def test_the_report_is_coloured_by_the_band_and_wrapped_between_words(tty: Tty) 
     assert " ".join(tty.lines()) == report().strip()
     print_report(story, err=tty.stream, band=(0.5, 0.9))
     assert "\x1b[33m8 of 8 words (1.00)" in tty.raw()
-
-
-def test_an_error_is_one_line_and_its_hint_another(tty: Tty) -> None:
-    err = StringIO()
-    print_error(UsageError("Words is\n[red]0[/red]\x1b[2J.", hint="Type: polaris write"), err)
-    expected = ["polaris: error: Words is [red]0[/red]␛[2J.", "polaris: hint: Type: polaris write"]
-    assert err.getvalue().splitlines() == expected
-    print_error(UsageError("Words is [red]0[/red]\x1b[2J.", hint="Type: polaris write"), tty.stream)
-    assert tty.lines() == expected
-    err = StringIO()
-    print_error(UsageError("No hint."), err)
-    warn("Careful.", err)
-    note("By the way.", err)
-    assert err.getvalue().splitlines() == [
-        "polaris: error: No hint.",
-        "polaris: warning: Careful.",
-        "polaris: note: By the way.",
-    ]
-
-
-def test_a_table_is_aligned_on_a_terminal_and_has_tabs_in_a_pipe(tty: Tty) -> None:
-    rows = [("demo", "4", "a\ttoy [b]"), ("polaris", "19.3 GB", "real")]
-    out = StringIO()
-    print_table(("name", "size", "what"), rows, out)
-    assert out.getvalue() == "name\tsize\twhat\ndemo\t4\ta toy [b]\npolaris\t19.3 GB\treal\n"
-    print_table(("name", "size", "what"), rows, tty.stream)
-    assert tty.lines() == [
-        "name        size  what",
-        "demo           4  a toy [b]",
-        "polaris  19.3 GB  real",
-    ]
 
 
 # Speed

@@ -11,16 +11,12 @@ import traceback
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 from typer.exceptions import TyperException
 from typer.main import get_group
 
 from polaris_cli import __version__
-from polaris_cli.errors import DEBUG_HINT, PolarisError
-from polaris_cli.interrupt import EXIT_INTERRUPTED
-
-EXIT_BROKEN_PIPE = 141  # what a shell reports for a process that SIGPIPE ended
-
+from polaris_cli.commands.quick import QuickGroup
+from polaris_cli.errors import DEBUG_HINT, EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, PolarisError
 
 # Each command's module, and its line in the help (a test compares it with the command's own).
 COMMANDS = {
@@ -47,7 +43,7 @@ COMMANDS = {
 }
 
 
-class _Polaris(TyperGroup):
+class _Polaris(QuickGroup):
     """The group of all commands: every error leaves it as a sentence and an exit code."""
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -105,7 +101,7 @@ def _imported(name: str) -> Any:
 
 
 def _told(error: PolarisError) -> int:
-    from polaris_cli.terminal import print_error
+    from polaris_cli.messages import print_error
 
     if os.environ.get("POLARIS_DEBUG"):
         traceback.print_exception(error)

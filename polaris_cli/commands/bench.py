@@ -19,6 +19,7 @@ from polaris_cli.commands.bench_loading import Loaded, Shape, asked_for, load
 from polaris_cli.devices import size_text
 from polaris_cli.doctor import package_versions
 from polaris_cli.errors import UsageError
+from polaris_cli.messages import print_table
 from polaris_cli.request import StoryRequest
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def start(
         figures = {"starts": [asdict(one) for one in found], "pipeline": asdict(passage)}
         print(json.dumps({"schema": SCHEMA, **figures}))
         return
-    terminal.print_table(START_HEADERS, [_start_cells(one) for one in found], sys.stdout)
+    print_table(START_HEADERS, [_start_cells(one) for one in found], sys.stdout)
     print(f"\n{passage.tokens:,} tokens through everything but a model: {passage.seconds:.1f} s,")
     print(f"memory grew by {size_text(max(0, passage.growth))} after the first quarter of them")
 
@@ -194,7 +195,7 @@ def _print(report: dict[str, Any]) -> None:
     print(f"bandwidth: {size_text(report['bandwidth_bytes_per_s'])}/s")
     print(f"read for a token: {size_text(report['bytes_per_token'])} and the cache\n", flush=True)
     headers = HEADERS + PEER_HEADERS if report["peer"] else HEADERS
-    terminal.print_table(headers, [_cells(one) for one in report["positions"]], sys.stdout)
+    print_table(headers, [_cells(one) for one in report["positions"]], sys.stdout)
 
 
 def _cells(one: dict[str, Any]) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from polaris_cli.commands import options as o
 from polaris_cli.commands.bench_loading import Shape, asked_for, load
 from polaris_cli.doctor import package_versions
 from polaris_cli.errors import UsageError
+from polaris_cli.messages import print_table
 
 SCHEMA = "polaris.bench-batch/1"
 HEADERS = ("stories at once", "tokens/s", "slowest-fastest", "tokens/s a story")
@@ -73,7 +74,7 @@ def _print(report: dict[str, Any]) -> None:
     model = report["model"]
     print(f"{model['name']}, {model['dtype']}, {model['device']}")
     print(f"{report['tokens']} tokens a story\n", flush=True)
-    terminal.print_table(HEADERS, [_cells(one) for one in report["sizes"]], sys.stdout)
+    print_table(HEADERS, [_cells(one) for one in report["sizes"]], sys.stdout)
 
 
 def _cells(one: dict[str, Any]) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from polaris_cli import terminal
 from polaris_cli.catalogue import CATALOGUE
 from polaris_cli.devices import Device, size_text
 from polaris_cli.doctor import Diagnosis, diagnose
+from polaris_cli.messages import print_table
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
@@ -69,5 +70,5 @@ def _disk(cache: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    terminal.print_table(headers, rows, sys.stdout)
+    print_table(headers, rows, sys.stdout)
     print(flush=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 from polaris_cli import hub, terminal
 from polaris_cli.cache import ModelRef, cache_folder, cached
 from polaris_cli.devices import size_text
+from polaris_cli.messages import note
 
 
 def fetch_shown(reference: ModelRef, *, quiet: bool = False, anew: bool = False) -> Path:
@@ -26,7 +27,7 @@ def fetch_shown(reference: ModelRef, *, quiet: bool = False, anew: bool = False)
             if not said and not quiet and done < total:
                 said = True
                 size = size_text(total - done)
-                terminal.note(f"Downloading {name}, {size}, to {cache_folder()}.", sys.stderr)
+                note(f"Downloading {name}, {size}, to {cache_folder()}.", sys.stderr)
 
         get = hub.fetch if anew else hub.ensure
         return get(reference, update)

@@ -13,10 +13,11 @@ from typing import Annotated
 
 import typer
 
+from polaris_cli.commands.quick import QuickGroup
 from polaris_cli.errors import UsageError
 from polaris_cli.library import Entry, library_path, open_library
-from polaris_cli.live import encodable, harmless, is_terminal
-from polaris_cli.terminal import note, print_table
+from polaris_cli.messages import note, print_table
+from polaris_cli.streams import encodable, harmless, is_terminal
 
 HEADERS = ("id", "when", "title", "model", "words", "asked", "ratio", "state")
 SHOWN = 20  # stories in a list, unless asked otherwise
@@ -34,6 +35,7 @@ writing (at this moment), killed (its process ended without a word; the text is 
 """
 
 app = typer.Typer(
+    cls=QuickGroup,
     help="List, show, search, export and remove the stories written.",
     epilog=EPILOG,
     invoke_without_command=True,

@@ -7,15 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
-from polaris_cli import hub
 from polaris_cli.cache import ModelRef, cached, of_entry, remove, stored_bytes
 from polaris_cli.catalogue import CATALOGUE, ByStage, CatalogueEntry, expected_ratio, recommended
-from polaris_cli.commands.fetching import fetch_shown
+from polaris_cli.commands.quick import QuickGroup
 from polaris_cli.devices import size_text
 from polaris_cli.errors import ModelUnavailable, UsageError
 from polaris_cli.memory import LARGE, ModelSize, memory_needed, size_of_entry, size_of_folder
-from polaris_cli.settings import parse_words
-from polaris_cli.terminal import note, print_table
+from polaris_cli.messages import note, print_table
 
 PRECISIONS = (("none", "bf16"), ("8bit", "8-bit"), ("4bit", "4-bit"))
 TYPICAL_TOKENS = 8_192
@@ -27,7 +25,7 @@ Quality: points of a judge. Length: words written / words asked for. Both as
 the model cards give them, at 1-4k, 4-8k and 8-12k words.
 Which to choose: polaris models --words 9000"""
 
-app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
+app = typer.Typer(cls=QuickGroup, invoke_without_command=True, rich_markup_mode=None)
 
 Name = Annotated[str, typer.Argument(help="A model's name, a folder or a hub id (owner/name).")]
 Revision = Annotated[
@@ -68,6 +66,9 @@ def models(
 def _length(words: str | None) -> int | None:
     if words is None:
         return None
+
+    from polaris_cli.settings import parse_words
+
     try:
         length = parse_words(words)
     except ValueError:
@@ -150,7 +151,9 @@ def show(name: Name, revision: Revision = None, as_json: AsJson = False) -> None
 
     Example:  polaris models show polaris
     """
-    facts = reference_facts(hub.resolve(name, revision))
+    from polaris_cli.hub import resolve
+
+    facts = reference_facts(resolve(name, revision))
     if as_json:
         print(json.dumps(facts, indent=2))
         return
@@ -164,7 +167,10 @@ def fetch(name: Name, revision: Revision = None) -> None:
 
     Example:  polaris models fetch no-hri
     """
-    reference = hub.resolve(name, revision)
+    from polaris_cli.commands.fetching import fetch_shown
+    from polaris_cli.hub import resolve
+
+    reference = resolve(name, revision)
     if reference.note:
         note(reference.note, sys.stderr)
     print(fetch_shown(reference, anew=True))
@@ -178,7 +184,9 @@ def rm(
 
     Example:  polaris models rm base-27b --yes
     """
-    reference = hub.resolve(name)
+    from polaris_cli.hub import resolve
+
+    reference = resolve(name)
     size = stored_bytes(reference)
     if size and not reference.folder and not yes:
         _confirm(f"Delete {reference.name} ({size_text(size)})?", reference)

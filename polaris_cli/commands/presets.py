@@ -5,10 +5,12 @@ from typing import Annotated
 
 import typer
 
+from polaris_cli.commands.quick import QuickGroup
+from polaris_cli.messages import print_table
 from polaris_cli.presets import all_presets, load_preset, own_folder
-from polaris_cli.terminal import print_table
 
 app = typer.Typer(
+    cls=QuickGroup,
     help="Prompt wordings and sampling settings, ready made or your own.",
     invoke_without_command=True,
     rich_markup_mode=None,

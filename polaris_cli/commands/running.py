@@ -13,18 +13,19 @@ from polaris_cli.api import start_outline
 from polaris_cli.commands.fetching import fetch_shown
 from polaris_cli.commands.options import Outputs
 from polaris_cli.engines import Engine, open_engine
-from polaris_cli.errors import LibraryError, NoStory, OffTarget, PolarisError
+from polaris_cli.errors import EXIT_INTERRUPTED, LibraryError, NoStory, OffTarget, PolarisError
 from polaris_cli.events import Event, Finish
 from polaris_cli.export import render, save
 from polaris_cli.files import write_atomic
-from polaris_cli.interrupt import EXIT_INTERRUPTED, Interrupts
+from polaris_cli.interrupt import Interrupts
+from polaris_cli.lengths import in_band
 from polaris_cli.library import open_library, record
 from polaris_cli.live import restore_terminal
+from polaris_cli.messages import note
 from polaris_cli.prepare import Prepared
 from polaris_cli.request import StoryRequest
 from polaris_cli.story import Story, collect_with_finish
 from polaris_cli.terminal import print_report, show
-from polaris_cli.words import in_band
 
 RETRY = "Try another --seed, or leave --strict away."
 
@@ -55,7 +56,7 @@ def run(prepared: Prepared, outputs: Outputs, begin: Begin) -> int:
 def _speaker(outputs: Outputs) -> Say:
     if outputs.quiet:
         return lambda text: None
-    return lambda text: terminal.note(text, sys.stderr)
+    return lambda text: note(text, sys.stderr)
 
 
 def _open(prepared: Prepared, outputs: Outputs) -> Engine:

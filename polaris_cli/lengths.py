@@ -1,0 +1,53 @@
+"""Judging how near a number of words came to the number asked for.
+
+Knows numbers alone; how words are counted is in `words`.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable
+from itertools import pairwise
+
+BUCKETS = (1000, 2000, 3000, 4000, 6000, 8000, 12000)
+STAGES = ((4000, "ID"), (8000, "Near"))
+
+
+def ratio(written: int, requested: int) -> float:
+    """Words written for each word asked: the length adherence of the model cards."""
+    return written / requested
+
+
+def in_band(written: int, requested: int, band: tuple[float, float]) -> bool:
+    """Whether the ratio lies within `band`, both ends included."""
+    low, high = band
+    return low <= ratio(written, requested) <= high
+
+
+def length_score(written: int, requested: int) -> float:
+    """How well a length was met, 0 to 1, from paper words (POLARIS evaluation).
+
+    1 within a tolerance of a tenth (at least 50 words), falling in proportion outside of it.
+    """
+    tolerance = max(50, int(0.1 * requested))
+    least, most = requested - tolerance, requested + tolerance
+    if written < least:
+        return written / least
+    if written > most:
+        return max(0.0, 2 - written / most)
+    return 1.0
+
+
+def bucket_of(words: int, edges: Iterable[int] = BUCKETS) -> tuple[int, int] | None:
+    """The length bucket (low, high) with low < words <= high; the lowest edge belongs too.
+
+    None outside of all buckets.
+    """
+    spans = list(pairwise(edges))
+    place = max(0, bisect_left([high for _, high in spans], words))
+    if place == len(spans) or words < spans[0][0]:
+        return None
+    return spans[place]
+
+
+def stage_of(words: int) -> str:
+    """The card's name for a length asked for: "ID" to 4,000 words, "Near" to 8,000, else "Far"."""
+    return next((name for high, name in STAGES if words <= high), "Far")

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field, replace
 
 from polaris_cli.budget import DEFAULT_TOKENS_PER_WORD, token_budget
 from polaris_cli.engines import Engine, Message
-from polaris_cli.events import Chunk, Event, Finish, Held, Outlined, closing
+from polaris_cli.events import ANEW, Chunk, Event, Finish, Held, Outlined, closing
 from polaris_cli.extending import LEAST_EPISODE, NEAR, extended, rounds_of
 from polaris_cli.outline import Chapter, Outline, even_outline, is_complete, parse_outline
 from polaris_cli.prompts import chapter_prompt, outline_prompt
 from polaris_cli.request import Sampling, StoryRequest
-from polaris_cli.story import write_story
+from polaris_cli.story import turn_of, write_story
 from polaris_cli.words import WordCounter, count_words
 
 COMFORT = 0.85  # of the most words a model writes well: what a chapter is planned to have
@@ -52,7 +52,7 @@ class Told:
     @property
     def ids(self) -> tuple[int, ...]:
         """The tokens of the turn, thinking included."""
-        return tuple(id_ for chunk in self.chunks for id_ in chunk.ids)
+        return tuple(id_ for chunk in turn_of(self.chunks) for id_ in chunk.ids)
 
     @property
     def words(self) -> int:
@@ -64,11 +64,13 @@ def told_in(chunks: Iterable[Chunk]) -> list[Told]:
     """The chapters in the chunks of an earlier run, as `in_chapters` gave them out.
 
     A chapter begins with its thinking, or with its heading, which has no tokens; thinking
-    without tokens belongs to the outline.
+    without tokens belongs to the outline, or says that a chapter's was begun anew.
     """
     told: list[Told] = []
     for chunk in chunks:
         if chunk.kind == "thinking" and not chunk.ids:
+            if told and chunk == ANEW:
+                told[-1].chunks.append(chunk)
             continue
         opens = chunk.kind == "thinking" or not chunk.ids
         if opens and (not told or told[-1].text):
@@ -121,7 +123,7 @@ def outlined(
         answer = yield from _answer(write_story(engine, (ask,), sampling, limit), count)
         if answer is None:
             return None
-        yield Chunk("thinking", "\n\n")
+        yield ANEW
         outline = parse_outline(answer, request.words)
         if outline and abs(len(outline.chapters) - count) <= count // 4:
             yield Outlined(outline)
@@ -199,6 +201,7 @@ class _Book:
         since no other can make up for it."""
         messages, limit = self._call(number, ask)
         sampling = replace(self._request.sampling, seed=_seed(self._request.sampling, number))
+        sampling = sampling.redrawn(begun.chunks.count(ANEW))
         if left is None:
             run = write_story(self._engine, messages, sampling, limit, after=begun.ids)
             return closed_after(run, round(MOST_SHARE * share))

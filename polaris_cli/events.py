@@ -41,6 +41,10 @@ class Chunk:
     ids: tuple[int, ...] = ()
 
 
+ANEW = Chunk("thinking", "\n\n")
+"""Closes thinking that is done with: a turn begins, or the same one anew after a loop."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finish:
     """The end of a stream.

@@ -6,13 +6,14 @@ together; not how a model runs (engines), nor chapters.
 
 import re
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 
 from polaris_cli.engines import Engine, Message
-from polaris_cli.events import Chunk, Event, Finish, Held, closing
+from polaris_cli.events import ANEW, Chunk, Event, Finish, Held, closing
+from polaris_cli.loops import good_length
 from polaris_cli.request import Sampling
-from polaris_cli.story import write_story
+from polaris_cli.story import TRIES, turn_of, write_story
 from polaris_cli.words import WordCounter, count_words
 
 SCENE_BREAK = "* * *\n\n"
@@ -55,8 +56,7 @@ def extended(
     draft = _Draft(words, NEAR * words if least is None else least)
     for number in range(MOST_ROUNDS):
         known = after[number] if number < len(after) else ()
-        room = max_new_tokens - len(known) - draft.made
-        run = _round(engine, messages, sampling, room, draft, known)
+        run = _round(engine, messages, sampling, max_new_tokens, draft, known)
         try:
             finish = yield from run
         except KeyboardInterrupt:
@@ -78,13 +78,36 @@ def _round(
     engine: Engine,
     messages: tuple[Message, ...],
     sampling: Sampling,
-    room: int,
+    limit: int,
     draft: "_Draft",
     after: Sequence[int],
 ) -> Generator[Event, None, Finish]:
-    """Let the model write until it ends or the draft is full; return how it ended."""
+    """Let the model write until it ends or the draft is full; return how it ended.
+
+    A loop in the held paragraph is cut away, and what follows is drawn anew.
+    """
     draft.begin_round()
+    for attempt in range(TRIES):
+        drawn = sampling.redrawn(attempt)
+        finish = yield from _stretch(engine, messages, drawn, limit, draft, after)
+        if finish.reason != "loop" or attempt + 1 == TRIES or not draft.cut_back():
+            break
+        yield draft.held()
+        after = ()
+    return finish
+
+
+def _stretch(
+    engine: Engine,
+    messages: tuple[Message, ...],
+    sampling: Sampling,
+    limit: int,
+    draft: "_Draft",
+    after: Sequence[int],
+) -> Generator[Event, None, Finish]:
+    """Go on with the draft in one run of the model; return how that ended."""
     known = len(draft.ids)
+    room = limit - len(after) - draft.made
     so_far = (*draft.ids, *after)
     run = write_story(engine, messages, sampling, room, after=so_far, may_end=draft.may_end)
     with closing(run):
@@ -101,13 +124,14 @@ def _round(
     return Finish("interrupted")
 
 
-def rounds_of(chunks: Iterable[Chunk]) -> list[tuple[int, ...]]:
+def rounds_of(chunks: Sequence[Chunk]) -> list[tuple[int, ...]]:
     """The tokens that the model wrote in each round of an earlier run, from its chunks.
 
-    A scene break that was put in has ids but no tokens: the model did not make it.
+    A scene break that was put in has ids but no tokens: the model did not make it. Thinking that
+    was given up belongs to none.
     """
     rounds: list[tuple[int, ...]] = [()]
-    for chunk in chunks:
+    for chunk in turn_of(chunks):
         if chunk.ids and not chunk.tokens:
             rounds.append(())
         else:
@@ -155,6 +179,9 @@ class _Draft:
         if not isinstance(event, Chunk):
             yield event
             return
+        if event == ANEW:
+            self.made -= len(self.ids)
+            self.ids.clear()
         self.ids += event.ids
         self.made += len(event.ids)
         if event.kind == "thinking":
@@ -169,6 +196,18 @@ class _Draft:
             self._held.append(event)
             self.closed = self._is_past() and self._ends_a_sentence()
         yield from self._give_out()
+
+    def cut_back(self) -> bool:
+        """Drop the loop that the held paragraph ends in; False where none of it is held."""
+        text, kept = "", 0
+        left = good_length(self._held_text())
+        for chunk in self._held:
+            text += chunk.text
+            kept += len(text) <= left
+        dropped = self._held[kept:]
+        del self.ids[len(self.ids) - sum(len(chunk.ids) for chunk in dropped) :]
+        del self._held[kept:]
+        return bool(dropped)
 
     def held(self) -> Held:
         """The paragraph that is not given out yet."""

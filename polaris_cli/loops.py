@@ -1,4 +1,5 @@
-"""Stop a model that has got stuck: `guard` ends a stream that goes round in a loop.
+"""Stop a model that has got stuck: `guard` ends a stream that goes round in a loop, and
+`good_length` finds where the loop began.
 
 Knows text only, in any language; nothing of models or of what the story is about.
 
@@ -20,13 +21,14 @@ in no more danger than a short one. Three signs, each beyond anything people wri
   in litanies about a half; only rhymes that gather line upon line come near the limit, and few of
   them go on for the two thousand words of the window.
 
-Besides, `SILENT` tokens in a row that make no text end the stream: such a model writes white
-space that is trimmed, or broken characters.
+Besides, the same letter `SAME_LETTER` times on end is no word, and `SILENT` tokens in a row that
+make no text end the stream too: such a model writes white space that is trimmed, or broken
+characters.
 """
 
 import re
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from polaris_cli.events import AnswerEvent, Chunk, Finish, Kind, closing
 from polaris_cli.words import CJK
@@ -38,6 +40,10 @@ RECENT = 2400
 OFTEN = 8
 STALE = 0.9
 SILENT = 1000
+SAME_LETTER = 200
+
+COPY = 60  # words: a copy of so many at the end of a text shows what a loop repeats
+KEPT = 0.6  # of a text that goes round without copying: what is kept of it
 
 _UNIT = re.compile(rf"[{CJK}]|[^\W{CJK}]{{1,8}}|[^\w\s]|\n|[^\S\n]{{8}}")
 _DIGITS = re.compile(r"\d+")
@@ -74,6 +80,7 @@ class _Watch:
         self._stale = _Stale()
         self._last: deque[str] = deque(maxlen=4)
         self._last_numberless: deque[str] = deque(maxlen=4)
+        self._same_letter = 0
 
     def stuck_after(self, chunk: Chunk) -> bool:
         """Whether the text shows one of the signs with the units that `chunk` completes."""
@@ -90,10 +97,13 @@ class _Watch:
         self._open = text[end:]
 
     def _stuck_at(self, unit: str) -> bool:
+        held = unit.isalpha() and unit == unit[0] * 8 and [unit] == list(self._last)[-1:]
+        self._same_letter = self._same_letter + 8 if held else 0
         self._last.append(unit)
         self._last_numberless.append(_DIGITS.sub("0", unit))
         cycling = self._cycle.add(unit, tuple(self._last_numberless))
-        return self._stale.add(tuple(self._last)) or cycling
+        stale = self._stale.add(tuple(self._last))
+        return stale or cycling or self._same_letter >= SAME_LETTER
 
 
 class _Cycle:
@@ -157,3 +167,27 @@ class _Stale:
     def _weight(gram: _Gram, count: int) -> int:
         """By how much `_often` changes between `count` - 1 and `count`."""
         return OFTEN if count == OFTEN else count > OFTEN
+
+
+def good_length(text: str) -> int:
+    """How many characters of a text come before it repeats itself to its end.
+
+    One round of what is repeated is kept; of a text without an exact copy, a part.
+    """
+    found = list(re.finditer(r"\S+", text))
+    words = [match[0] for match in found]
+    for period in range(1, len(words) // 2 + 1):
+        copied = _copied(words, period)
+        if copied >= max(COPY, period):
+            return found[len(words) - copied].start()
+    return found[int(len(found) * KEPT)].start() if found else 0
+
+
+def _copied(words: Sequence[str], period: int) -> int:
+    """How many words at the end equal those `period` words before them."""
+    copied = 0
+    for here, before in zip(reversed(words), reversed(words[:-period]), strict=False):
+        if here != before:
+            break
+        copied += 1
+    return copied

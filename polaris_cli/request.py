@@ -6,7 +6,7 @@ is worded (`prompts`), not what a model needs (`budget`).
 
 import math
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from polaris_cli.errors import UsageError
@@ -68,6 +68,10 @@ class Sampling:
     def thinks(self) -> bool:
         """Whether the model is asked to think before the story."""
         return self.thinking and self.thinking_budget != 0
+
+    def redrawn(self, times: int = 1) -> "Sampling":
+        """The same with other draws, where the first ones led into a loop."""
+        return replace(self, seed=(self.seed + times * 7_368_787) % 2**63)
 
 
 @dataclass(frozen=True, slots=True)

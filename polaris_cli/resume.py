@@ -3,7 +3,6 @@
 Knows records and the ways to write; not the library's file, nor how a model runs.
 """
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -11,15 +10,13 @@ from polaris_cli import catalogue
 from polaris_cli.chapters import chapter_count, in_chapters, told_in
 from polaris_cli.engines import Engine, Message, ModelInfo
 from polaris_cli.errors import UsageError
-from polaris_cli.events import Chunk, Event, Piece
+from polaris_cli.events import ANEW, Chunk, Event, Piece
 from polaris_cli.extending import NEAR, extended, rounds_of
 from polaris_cli.hub import resolve
+from polaris_cli.loops import good_length
 from polaris_cli.prepare import Prepared, budget_for, habits_of
 from polaris_cli.request import QUANTIZE, StoryRequest
-from polaris_cli.story import Story, begin, versions, write_story
-
-COPY = 60  # words: a copy of so many at the end of a text shows what a loop repeats
-KEPT = 0.6  # of a text that goes round without copying: what is kept of it
+from polaris_cli.story import Story, begin, turn_of, versions, write_story
 
 
 def prepare_again(story: Story, words: int | None = None) -> Prepared:
@@ -97,8 +94,7 @@ def differences(story: Story, model: ModelInfo) -> Iterator[str]:
 
 def _reseeded(request: StoryRequest) -> StoryRequest:
     """Other draws: the same ones would lead into the same loop."""
-    seed = (request.sampling.seed + 1) % 2**63
-    return replace(request, sampling=replace(request.sampling, seed=seed))
+    return replace(request, sampling=request.sampling.redrawn())
 
 
 def _chapters_on(
@@ -124,9 +120,10 @@ def _text_on(
     story: Story,
     chunks: Sequence[Chunk],
 ) -> Iterator[Event]:
-    messages, sampling = prepared.messages, request.sampling
+    messages = prepared.messages
+    sampling = request.sampling.redrawn(chunks.count(ANEW))
     rounds = rounds_of(chunks)
-    after = tuple(id_ for chunk in chunks for id_ in chunk.ids)
+    after = tuple(id_ for chunk in turn_of(chunks) for id_ in chunk.ids)
     if story.finish == "loop":
         after = _before_loop(engine, messages, request, after)
         rounds = [after]
@@ -153,27 +150,3 @@ def _before_loop(
             break
         kept += piece.ids
     return tuple(kept)
-
-
-def good_length(text: str) -> int:
-    """How many characters of a text come before it repeats itself to its end.
-
-    One round of what is repeated is kept; of a text without an exact copy, a part.
-    """
-    found = list(re.finditer(r"\S+", text))
-    words = [match[0] for match in found]
-    for period in range(1, len(words) // 2 + 1):
-        copied = _copied(words, period)
-        if copied >= max(COPY, period):
-            return found[len(words) - copied].start()
-    return found[int(len(found) * KEPT)].start() if found else 0
-
-
-def _copied(words: Sequence[str], period: int) -> int:
-    """How many words at the end equal those `period` words before them."""
-    copied = 0
-    for here, before in zip(reversed(words), reversed(words[:-period]), strict=False):
-        if here != before:
-            break
-        copied += 1
-    return copied

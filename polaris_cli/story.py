@@ -6,7 +6,7 @@ how it is shown (terminal) or kept (library).
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ from typing import Any, Self
 from polaris_cli import __version__
 from polaris_cli.engines import Engine, MayEnd, Message, ModelInfo, always
 from polaris_cli.errors import DEBUG_HINT, PolarisError
-from polaris_cli.events import Chunk, Event, Finish, Outlined, Reason
+from polaris_cli.events import ANEW, AnswerEvent, Chunk, Event, Finish, Outlined, Reason, closing
 from polaris_cli.lengths import length_score, ratio
 from polaris_cli.loops import guard
 from polaris_cli.outline import Outline
@@ -24,6 +24,7 @@ from polaris_cli.thinking import split_thinking
 from polaris_cli.words import count_words, paper_words
 
 SCHEMA = "polaris.story/1"
+TRIES = 3  # at an answer that goes round in a loop
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,10 +193,50 @@ def write_story(
     """Stream one answer: thinking and story text as they come, then one `Finish`.
 
     `max_new_tokens` limits thinking and story together. `after` are the tokens of an earlier run,
-    whose text comes first; while `may_end` says no, the answer goes on. Closing the generator
-    stops the engine. An engine that fails in the middle ends the stream with its error, so that
-    the text is kept.
+    whose text comes first; while `may_end` says no, the answer goes on. Thinking that goes round
+    in a loop is given up and the turn begun `ANEW`, with other draws. Closing the generator stops
+    the engine. An engine that fails in the middle ends the stream with its error, so that the
+    text is kept.
     """
+    for attempt in range(TRIES):
+        drawn = sampling.redrawn(attempt)
+        run = _answer(engine, messages, drawn, max_new_tokens, after, may_end)
+        if not (yield from _given_up(run, last=attempt + 1 == TRIES)):
+            return
+        yield ANEW
+        max_new_tokens += len(after)
+        after = ()
+
+
+def _given_up(run: Iterator[AnswerEvent], *, last: bool) -> Generator[Event, None, bool]:
+    """Pass an answer on; but one that loops before its story begins has no end, and is given up
+    unless it is the last."""
+    begun = False
+    with closing(run):
+        for event in run:
+            if isinstance(event, Chunk):
+                begun = begun or (event.kind == "story" and bool(event.text.strip()))
+            elif event.reason == "loop" and not begun and not last:
+                return True
+            yield event
+    return False
+
+
+def turn_of(chunks: Sequence[Chunk]) -> list[Chunk]:
+    """The chunks of a turn as it stands: those that came since it was last begun anew."""
+    places = [place for place, chunk in enumerate(chunks, 1) if chunk == ANEW]
+    return list(chunks[max(places, default=0) :])
+
+
+def _answer(
+    engine: Engine,
+    messages: tuple[Message, ...],
+    sampling: Sampling,
+    max_new_tokens: int,
+    after: Sequence[int],
+    may_end: MayEnd,
+) -> Iterator[AnswerEvent]:
+    """One try at an answer, guarded; whatever the engine raises becomes its `Finish`."""
     raw = engine.stream(messages, sampling, max_new_tokens, after=after, may_end=may_end)
     try:
         yield from guard(split_thinking(raw, opened=engine.opens_thinking(sampling)))

@@ -19,7 +19,8 @@ HABITS = Habits(most_words=100, recall=1)
 
 
 def request(words: int = 300, **more: object) -> StoryRequest:
-    return StoryRequest("a fox", words, sampling=SAMPLING, length="chapters", **more)  # type: ignore[arg-type]
+    given = {"sampling": SAMPLING, **more}
+    return StoryRequest("a fox", words, length="chapters", **given)  # type: ignore[arg-type]
 
 
 def outline_script(count: int, words: int = 300) -> list[str]:
@@ -146,6 +147,17 @@ def test_chapters_are_found_again_in_what_was_recorded() -> None:
     assert ["".join(map(chr, told.ids)) for told in told_in(chunks)] == [
         paragraph(n, 100) for n in "abc"
     ]
+
+
+def test_a_chapter_whose_thinking_was_begun_anew_is_found_again() -> None:
+    loop, good = ["well, "] * 500, ["a plan</think>", *script(paragraph("b", 100))]
+    engine = ScriptedEngine(
+        ["</think>", *outline_script(3)], ["</think>", *script(paragraph("a", 100))], loop, good
+    )
+    chunks = [event for event in write(engine, sampling=Sampling()) if isinstance(event, Chunk)]
+    second = told_in(merged(chunks))[1]
+    assert second.text == paragraph("b", 100)
+    assert "".join(map(chr, second.ids)) == "".join(good)
 
 
 def merged(chunks: list[Chunk]) -> Iterator[Chunk]:

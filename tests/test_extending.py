@@ -5,8 +5,8 @@ import pytest
 from polaris_cli.engines import Message
 from polaris_cli.engines.scripted import Script, ScriptedEngine
 from polaris_cli.errors import PolarisError
-from polaris_cli.events import Event, Finish, Held
-from polaris_cli.extending import extended
+from polaris_cli.events import Chunk, Event, Finish, Held
+from polaris_cli.extending import extended, rounds_of
 from polaris_cli.request import Sampling
 from polaris_cli.words import count_words
 from tests.scripts import LETTERS, finish_of, paragraph, script, text_of
@@ -91,6 +91,30 @@ def test_a_loop_or_an_error_ends_it_with_the_text_kept() -> None:
     assert finish_of(events).reason == "error"
     stuck = ScriptedEngine(["the same again. "] * 2000)
     assert finish_of(go(stuck, 5000)).reason == "loop"
+
+
+def test_a_loop_in_the_held_paragraph_is_cut_away_and_drawn_anew() -> None:
+    stuck = script(paragraph("a", 30), "So it was, " + "and on and " * 200)
+    engine = ScriptedEngine(stuck, script(" so it ended. " + paragraph("b", 60)))
+    events = go(engine)
+    second = f"So it was, and on and so it ended. {paragraph('b', 60)}"
+    assert text_of(events) == f"{paragraph('a', 30)}\n\n{second}"
+    assert finish_of(events).reason == "stop" and finish_of(events).extended == 0
+
+
+def test_a_loop_that_comes_again_and_again_ends_it() -> None:
+    engine = ScriptedEngine(script("So it was, " + "and on and " * 200))
+    events = go(engine)
+    assert finish_of(events).reason == "loop"
+    assert len(engine.asked) == 3
+
+
+def test_thinking_that_was_given_up_is_no_part_of_the_turn() -> None:
+    loop, good = ["well, "] * 500, ["a plan</think>", *script(paragraph("a", 99))]
+    events = list(extended(ScriptedEngine(loop, good), ASK, Sampling(), 10_000, words=100))
+    assert text_of(events) == paragraph("a", 99)
+    chunks = [event for event in events if isinstance(event, Chunk)]
+    assert ["".join(map(chr, ids)) for ids in rounds_of(chunks)] == ["".join(good)]
 
 
 def test_an_interrupt_gives_out_the_paragraph_that_is_held() -> None:

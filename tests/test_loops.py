@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from polaris_cli import loops
 from polaris_cli.events import Chunk, Finish, Kind
-from polaris_cli.loops import guard
+from polaris_cli.loops import good_length, guard
 from polaris_cli.words import count_words
 
 STOP = Finish("stop", prompt_tokens=3)
@@ -289,7 +289,7 @@ LOOPS: dict[str, tuple[str, int]] = {  # the text, and the characters by which i
     "the the the": ("the " * 500, 1000),
     "ha ha ha": ("Ha " * 500, 1000),
     "hahaha": ("ha" * 3000, 2000),
-    "one letter": ("a" * 5000, 2000),
+    "one letter": ("a" * 5000, 300),
     "line breaks": ("\n" * 600, 300),
     "line breaks with blanks": (" \n\t\n" * 600, 600),
     "blanks": (" " * 5000, 2000),
@@ -422,3 +422,19 @@ def test_an_endless_word_is_not_kept() -> None:
     for letter in letters:
         state.stuck_after(Chunk("story", letter, 1))
         assert len(state._open) <= 8 + 7
+
+
+# --- where a loop began
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("one two three " + "la " * 90, "one two three la "),
+        ("start " + "a b c d e " * 40, "start a b c d e "),
+        (" ".join(f"w{n}" for n in range(100)), " ".join(f"w{n}" for n in range(60)) + " "),
+        ("", ""),
+    ],
+)
+def test_good_length(text: str, kept: str) -> None:
+    assert text[: good_length(text)] == kept

@@ -13,11 +13,11 @@ from polaris_cli.engines import Engine, ModelInfo
 from polaris_cli.engines.local import load
 from polaris_cli.engines.scripted import ScriptedEngine
 from polaris_cli.errors import UsageError
-from polaris_cli.events import Chunk, Event, Finish, Outlined, Reason
+from polaris_cli.events import ANEW, Chunk, Event, Finish, Outlined, Reason
 from polaris_cli.library import _merged
 from polaris_cli.outline import Chapter, Outline
 from polaris_cli.prepare import Prepared, prepare
-from polaris_cli.resume import check_unfinished, differences, go_on, good_length, prepare_again
+from polaris_cli.resume import check_unfinished, differences, go_on, prepare_again
 from polaris_cli.story import Story, collect
 
 GREEDY = {"words": 60, "model": "demo", "temperature": 0.0, "repetition_penalty": 1.0}
@@ -110,6 +110,27 @@ def test_what_has_changed_is_said(demo: Engine) -> None:
 # --- with a script
 
 
+def test_thinking_begun_anew_goes_on_with_its_own_draws() -> None:
+    seen: list[tuple[int, str]] = []
+
+    class Watching(ScriptedEngine):
+        def stream(self, messages, sampling, *args, **options):  # type: ignore[no-untyped-def]
+            seen.append((sampling.seed, "".join(map(chr, options["after"]))))
+            return super().stream(messages, sampling, *args, **options)
+
+    story, _ = scripted("Once")
+    ids = {text: tuple(map(ord, text)) for text in ("round and round", "a plan</think>", "Once")}
+    chunks = [
+        Chunk("thinking", "round and round", 3, ids["round and round"]),
+        ANEW,
+        Chunk("thinking", "a plan", 1, ids["a plan</think>"]),
+        Chunk("story", "Once", 1, ids["Once"]),
+    ]
+    _, events = go_on(prepare_again(story), Watching([" upon"], info=DEMO), story, chunks)
+    assert text_of(events) == "Once upon"
+    assert seen == [(story.sampling.redrawn().seed, "a plan</think>Once")]
+
+
 def scripted(
     text: str, finish: Reason = "interrupted", **more: object
 ) -> tuple[Story, list[Chunk]]:
@@ -155,19 +176,6 @@ def test_a_loop_is_cut_back_and_drawn_anew() -> None:
     begun, events = go_on(request, ScriptedEngine(["And so it ended."]), story, chunks)
     assert text_of(events).count("the same again.") == 1
     assert begun.sampling.seed != story.sampling.seed
-
-
-@pytest.mark.parametrize(
-    ("text", "kept"),
-    [
-        ("one two three " + "la " * 90, "one two three la "),
-        ("start " + "a b c d e " * 40, "start a b c d e "),
-        (" ".join(f"w{n}" for n in range(100)), " ".join(f"w{n}" for n in range(60)) + " "),
-        ("", ""),
-    ],
-)
-def test_good_length(text: str, kept: str) -> None:
-    assert text[: good_length(text)] == kept
 
 
 def test_an_outline_that_never_came_is_asked_for_again() -> None:

@@ -7,10 +7,10 @@ import pytest
 from polaris_cli.engines import Message, ModelInfo
 from polaris_cli.engines.scripted import Script, ScriptedEngine
 from polaris_cli.errors import PolarisError
-from polaris_cli.events import Chunk, Event, Finish, Outlined
+from polaris_cli.events import ANEW, Chunk, Event, Finish, Outlined
 from polaris_cli.outline import Chapter, Outline
 from polaris_cli.request import Sampling, StoryRequest
-from polaris_cli.story import Story, begin, collect, collect_with_finish, write_story
+from polaris_cli.story import Story, begin, collect, collect_with_finish, turn_of, write_story
 
 ASK = (Message("user", "Write a 5-word story about a fox."),)
 OUTLINE = Outline("The Fox", "a fox", (Chapter("Den", 3, "it wakes"), Chapter("Hill", 2, "up")))
@@ -66,3 +66,39 @@ def test_an_engine_that_fails_keeps_the_text_and_tells_why(error: Exception) -> 
     story, finish = collect_with_finish(write_story(engine, ASK, Sampling(), 100), begun())
     assert (story.text, story.finish) == ("Once", "error")
     assert finish.error and str(error) in finish.error.message
+
+
+GOES_ROUND = ["and so on, "] * 500
+
+
+def test_thinking_that_goes_round_is_begun_anew() -> None:
+    seeds: list[int] = []
+
+    class Watching(ScriptedEngine):
+        def stream(self, messages, sampling, *args, **options):  # type: ignore[no-untyped-def]
+            seeds.append(sampling.seed)
+            return super().stream(messages, sampling, *args, **options)
+
+    engine = Watching(["A fox: ", *GOES_ROUND], ["a plan</think>", "Once."])
+    events = list(write_story(engine, ASK, Sampling(seed=3), 2000))
+    story = collect(iter(events), begun())
+    assert (story.text, story.finish) == ("Once.", "stop")
+    assert story.thinking.endswith("and so on,\n\na plan")
+    assert seeds[0] == 3 and len(set(seeds)) == 2
+    chunks = [event for event in events if isinstance(event, Chunk)]
+    assert "".join(chunk.text for chunk in turn_of(chunks)) == "a planOnce."
+    assert ANEW in chunks and engine.running == 0
+
+
+def test_thinking_that_always_goes_round_ends_in_a_loop() -> None:
+    engine = ScriptedEngine(GOES_ROUND)
+    events = list(write_story(engine, ASK, Sampling(), 2000))
+    assert events[-1] == Finish("loop")
+    assert len(engine.asked) == 3 and events.count(ANEW) == 2
+
+
+def test_a_story_that_goes_round_is_not_begun_anew() -> None:
+    engine = ScriptedEngine(["</think>Once ", *GOES_ROUND])
+    events = list(write_story(engine, ASK, Sampling(), 2000))
+    assert events[-1] == Finish("loop")
+    assert len(engine.asked) == 1

@@ -18,11 +18,10 @@ from polaris_cli.engines import Message, quantizers
 from polaris_cli.engines.local import (
     LocalEngine,
     explain,
-    kept_whole,
-    largest_part,
     load,
     quantization,
 )
+from polaris_cli.engines.quantizers import Packed
 from polaris_cli.errors import ModelUnavailable, OutOfMemory, UsageError
 from polaris_cli.events import Finish, Piece
 from polaris_cli.memory import Memory, Plan
@@ -229,27 +228,12 @@ def test_what_nobody_expects_is_not_hidden() -> None:
 # Quantized.
 
 
-def test_the_head_and_small_matrices_stay_whole() -> None:
-    model = qwen(hidden_size=128, linear_num_value_heads=4, tie_word_embeddings=False)
-    kept = kept_whole(model)
-    assert "lm_head" in kept
-    assert any(name.endswith("in_proj_a") for name in kept)
-    assert not any(name.endswith(("up_proj", "in_proj_qkv")) for name in kept)
-
-
-def test_the_matrices_that_are_the_largest_part() -> None:
-    model = qwen(hidden_size=128, intermediate_size=512)
-    assert largest_part(model, kept_whole(model)) == (512, 128)
-    nothing_left = [name for name, _ in model.named_modules()]
-    assert largest_part(model, nothing_left) is None
-
-
 @pytest.mark.parametrize(("free", "way"), [(100, "fastest"), (95, "nf4")])
 def test_nf4_is_taken_where_memory_is_short(
     free: int, way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     qwen().save_pretrained(tmp_path)
-    monkeypatch.setattr(quantizers, "settings", lambda *_: "fastest")
+    monkeypatch.setattr(quantizers, "fastest_way", lambda *_: "fastest")
     monkeypatch.setattr(quantizers, "bitsandbytes", lambda *_: "nf4")
     plan = Plan("4bit", Device("cuda", 0, "card", 100, free), Memory(60, 20, 10), "")
     assert quantization(plan, tmp_path) == way
@@ -257,13 +241,28 @@ def test_nf4_is_taken_where_memory_is_short(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["4bit", "8bit"])
-def test_quantized_models_load_and_write(precision: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(quantizers, "is_torchao_available", lambda: False)
+def test_bitsandbytes_loads_and_writes(precision: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = quantizers.bitsandbytes
+    monkeypatch.setattr(quantizers, "fastest_way", lambda bits, whole, *_: usual(bits, whole))
     engine = load("demo", context_tokens=1000, quantize=precision)
     assert engine.info.quantization == precision
     kinds = {type(module).__name__ for module in engine._model.modules()}
     assert {"4bit": "Linear4bit", "8bit": "Linear8bitLt"}[precision] in kinds
     assert len(texts(engine)) > 20
+
+
+@pytest.mark.parametrize("precision", ["4bit", "8bit"])
+def test_a_processor_loads_packed_layers_and_writes(
+    precision: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quantizers, "fastest_way", lambda bits, *_: Packed(bits))
+    shares: list[float] = []
+    engine = load("demo", context_tokens=1000, quantize=precision, on_progress=shares.append)
+    assert engine.info.quantization == precision
+    kinds = {type(module).__name__ for module in engine._model.modules()}
+    assert {"4bit": "FourBits", "8bit": "EightBits"}[precision] in kinds
+    assert len(texts(engine)) > 20
+    assert shares == sorted(shares) and shares[-1] == 1
 
 
 @pytest.mark.slow

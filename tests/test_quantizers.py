@@ -9,12 +9,8 @@ import torch
 from transformers import BitsAndBytesConfig
 from transformers.utils import is_torchao_available
 
-from polaris_cli import memory
-from polaris_cli.engines import Message, quantizers
-from polaris_cli.engines.local import load
-from polaris_cli.engines.quantizers import Bits, Multiply, copies, fastest, layer, seconds
-from polaris_cli.events import Piece
-from polaris_cli.request import Sampling
+from polaris_cli.engines import quantizers
+from polaris_cli.engines.quantizers import Bits, Multiply, Packed, copies, fastest, layer, seconds
 
 WHOLE = ["lm_head"]
 SHAPE = (96, 256)
@@ -60,16 +56,26 @@ def test_a_wrong_product_is_never_fast_enough() -> None:
 
 
 @pytest.mark.parametrize("precision", ["4bit", "8bit"])
-def test_without_torchao_nothing_is_tried(precision: Bits, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_another_way_nothing_is_tried(
+    precision: Bits, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(quantizers, "is_torchao_available", lambda: False)
     monkeypatch.setattr(quantizers, "fastest", None)
-    settings = quantizers.settings(precision, WHOLE, SHAPE, "cpu")
+    settings = quantizers.fastest_way(precision, WHOLE, SHAPE, "cuda:0")
     assert isinstance(settings, BitsAndBytesConfig)
     assert settings.llm_int8_skip_modules == WHOLE
     assert (settings.load_in_4bit, settings.load_in_8bit) == (
         precision == "4bit",
         precision == "8bit",
     )
+
+
+@pytest.mark.parametrize("precision", ["4bit", "8bit"])
+def test_a_processor_has_a_way_of_its_own(precision: Bits) -> None:
+    assert quantizers.others_on("cpu", precision, WHOLE) == [Packed(precision)]
+    assert all_right(Packed(precision), precision)
+    way = quantizers.fastest_way(precision, WHOLE, SHAPE, "cpu")
+    assert isinstance(way, BitsAndBytesConfig | Packed)
 
 
 def all_right(way: Any, precision: Bits) -> bool:
@@ -90,55 +96,16 @@ def test_bitsandbytes_gives_the_product(precision: Bits) -> None:
 
 # With torchao.
 
-ON_A_PROCESSOR = {"4bit": "PrototypeInt4WeightOnlyConfig", "8bit": "Int8WeightOnlyConfig"}
 
-
-def way_of(precision: Bits) -> Any:
-    ways = quantizers.torchao(precision, WHOLE)
-    return next(w for w in ways if type(w.quant_type).__name__ == ON_A_PROCESSOR[precision])
+@with_torchao
+def test_torchao_gives_the_product() -> None:
+    int8, *_ = quantizers.torchao("8bit", WHOLE)
+    assert all_right(int8, "8bit")
 
 
 @with_torchao
-@pytest.mark.parametrize("precision", ["4bit", "8bit"])
-def test_torchao_gives_the_product(precision: Bits) -> None:
-    assert len(quantizers.torchao(precision, WHOLE)) == 2
-    assert all_right(way_of(precision), precision)
-
-
-@with_torchao
-def test_four_bits_take_a_tenth_more_than_nf4_at_most() -> None:
-    weight: Any = layer(way_of("4bit"), torch.ones(SHAPE, dtype=torch.bfloat16), "cpu").weight
-    parts = (weight.qdata, weight.scale_and_zero)
-    stored = sum(part.numel() * part.element_size() for part in parts)
-    assert stored / weight.numel() <= 1.1 * memory.BYTES_PER_LINEAR["4bit"]
-
-
-@with_torchao
-@pytest.mark.parametrize("precision", ["4bit", "8bit"])
-def test_a_way_that_runs_here_is_chosen(precision: Bits) -> None:
-    settings = quantizers.settings(precision, WHOLE, SHAPE, "cpu")
-    if not isinstance(settings, BitsAndBytesConfig):
-        assert type(settings.quant_type).__name__ == ON_A_PROCESSOR[precision]
-        assert settings.modules_to_not_convert == WHOLE
-
-
-@with_torchao
-@pytest.mark.parametrize(
-    ("precision", "weights"), [("4bit", "Int4OpaqueTensor"), ("8bit", "Int8Tensor")]
-)
-def test_a_model_loads_and_writes(
-    precision: Bits, weights: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    wanted = type(way_of(precision).quant_type)
-    monkeypatch.setattr(
-        quantizers,
-        "fastest",
-        lambda ways, _: next(w for w in ways if type(getattr(w, "quant_type", w)) is wanted),
-    )
-    engine = load("demo", context_tokens=1000, quantize=precision)
-    assert engine.info.quantization == precision
-    assert weights in {type(weight).__name__ for weight in engine._model.parameters()}
-    messages = (Message("user", "Write a 100-word story about a lighthouse keeper."),)
-    pieces = list(engine.stream(messages, Sampling(temperature=0, repetition_penalty=1.0), 60))
-    text = "".join(piece.text for piece in pieces if isinstance(piece, Piece))
-    assert "lighthouse" in text
+@pytest.mark.parametrize(("precision", "ways"), [("4bit", 1), ("8bit", 2)])
+def test_torchao_has_all_its_ways(precision: Bits, ways: int) -> None:
+    found = quantizers.torchao(precision, WHOLE)
+    assert len(found) == ways
+    assert all(way.modules_to_not_convert == WHOLE for way in found)

@@ -45,7 +45,7 @@ def load(
 
     start = time.perf_counter()
     if shape:
-        made = _random(shape, request.device, tokens)
+        made = _random(shape, request, tokens)
     else:
         made = load_stock(
             request.model,
@@ -58,14 +58,16 @@ def load(
     return Loaded(*made, time.perf_counter() - start)
 
 
-def _random(shape: str, device: str, tokens: int) -> tuple[Any, Any, ModelInfo]:
+def _random(shape: str, request: StoryRequest, tokens: int) -> tuple[Any, Any, ModelInfo]:
     """A model of that shape; the demo's tokenizer stands in, its words do not matter."""
     from polaris_cli.cache import of_entry
     from polaris_cli.engines.local import load_tokenizer
     from polaris_cli.engines.shapes import config_of, random_model
 
     config = config_of(shape)
-    chosen = pick(device, list_devices(with_torch=True))
+    chosen = pick(request.device, list_devices(with_torch=True))
     tokenizer = load_tokenizer(of_entry(DEMO), MODEL_DIR)
-    info = ModelInfo(f"{shape} (random weights)", shape, dtype="bfloat16", device=chosen.id)
-    return random_model(config, chosen, tokens), tokenizer, info
+    kept = "none" if request.quantize == "auto" else request.quantize
+    name = f"{shape} (random weights)"
+    info = ModelInfo(name, shape, quantization=kept, dtype="bfloat16", device=chosen.id)
+    return random_model(config, chosen, tokens, kept), tokenizer, info

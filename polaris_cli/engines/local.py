@@ -9,7 +9,6 @@ import json
 import logging
 import time
 import warnings
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,11 +22,13 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from polaris_cli import devices, hub, memory
 from polaris_cli.cache import ModelRef
 from polaris_cli.devices import Device, size_text
-from polaris_cli.engines import MayEnd, Message, ModelInfo, always, quantizers
+from polaris_cli.engines import MayEnd, Message, ModelInfo, always
 from polaris_cli.engines.chat import Chat
 from polaris_cli.engines.decode import context_length, decode, stop_ids
 from polaris_cli.engines.fast_cpu import quicken
+from polaris_cli.engines.quantizers import Packed
 from polaris_cli.engines.static import supports
+from polaris_cli.engines.storing import store, way_for
 from polaris_cli.errors import ModelUnavailable, OutOfMemory, PolarisError
 from polaris_cli.events import RawEvent
 from polaris_cli.hub_errors import corrupt, not_for_text
@@ -36,7 +37,6 @@ from polaris_cli.request import Quantize, Sampling
 
 DTYPE = torch.bfloat16
 TINY = 100_000_000  # bytes of weights below which a processor computes faster in float32
-SMALL = 64  # rows or columns below which a matrix is not quantized
 
 
 class LocalEngine:
@@ -194,16 +194,20 @@ def load_weights(
     on_progress: Callable[[float], None] | None = None,
 ) -> Any:
     """The model itself, on its device and ready to run. Raises what `explain` words."""
+    way = quantization(plan, folder)
+    later = way if isinstance(way, Packed) else None
     try:
-        with _quiet(on_progress):
+        with _quiet(None if later else on_progress):
             model, found = AutoModelForCausalLM.from_pretrained(
                 folder,
                 dtype=number_format(plan),
                 device_map={"": plan.device.id},
-                quantization_config=quantization(plan, folder),
+                quantization_config=None if later else way,
                 local_files_only=True,
                 output_loading_info=True,
             )
+            if later:
+                store(model, later, on_progress)
     except Exception as error:
         sentence = explain(error, reference, plan)
         if sentence is None:
@@ -226,55 +230,18 @@ def number_format(plan: Plan) -> torch.dtype:
 
 
 def quantization(plan: Plan, folder: Path) -> Any:
-    """What transformers is told of the precision; None for weights as they are."""
+    """How the matrices are stored; None for weights as they are."""
     if plan.quantize == "none":
         return None
-    model = _shapes_alone(folder)
-    whole = kept_whole(model)
-    shape = largest_part(model, whole)
-    # The plan counts nf4; torchao's 4 bits take up to a tenth more.
+    # The plan counts nf4; the other ways' 4 bits take up to a tenth more.
     room = plan.device.free_bytes - plan.memory.total >= plan.memory.weights // 10
-    if shape and room:
-        return quantizers.settings(plan.quantize, whole, shape, plan.device.id)
-    return quantizers.bitsandbytes(plan.quantize, whole)
+    return way_for(_shapes_alone(folder), plan.quantize, plan.device.id, room=room)
 
 
 def _shapes_alone(folder: Path) -> Any:
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
     with torch.device("meta"):  # takes no memory
         return AutoModelForCausalLM.from_config(config)
-
-
-def kept_whole(model: Any) -> list[str]:
-    """The matrices that stay in bf16: the lm_head, and those that are small or oddly shaped.
-
-    Small ones, as the gates of Qwen3.5's linear attention, would save next to nothing and decide
-    a lot; the 4-bit kernel for processors takes multiples of 32 rows only. The list replaces
-    transformers' own, so the lm_head has to be in it.
-    """
-    head = model.get_output_embeddings()
-    return [
-        name
-        for name, module in _linears(model)
-        if module is head or min(module.weight.shape) < SMALL or module.out_features % 32
-    ]
-
-
-def largest_part(model: Any, whole: Sequence[str]) -> tuple[int, int] | None:
-    """The shape of the matrices that together are the largest part of what is quantized.
-
-    None for a model without linear layers, as GPT-2: only bitsandbytes quantizes others.
-    """
-    numbers: Counter[tuple[int, int]] = Counter()
-    for name, module in _linears(model):
-        if name not in whole:
-            numbers[module.out_features, module.in_features] += module.weight.numel()
-    return max(numbers, key=numbers.__getitem__, default=None)
-
-
-def _linears(model: Any) -> Iterator[tuple[str, torch.nn.Linear]]:
-    modules = model.named_modules()
-    return ((name, module) for name, module in modules if isinstance(module, torch.nn.Linear))
 
 
 def model_info(

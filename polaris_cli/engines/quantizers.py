@@ -1,7 +1,7 @@
 """The ways to store a model's matrices in 4 or 8 bits, and which of them is fastest here.
 
-Knows bitsandbytes, torchao and a single matrix on its device; which matrices of a model are stored
-so is `local`'s matter. The kernels' speeds differ manyfold between cards and processors and none is
+Knows bitsandbytes, torchao, `packed` and a single matrix on its device; which matrices of a model
+are stored so is `storing`'s matter. The kernels' speeds differ manyfold between devices and none is
 the fastest on all, so each is tried on one matrix before a model is loaded.
 """
 
@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -17,12 +18,11 @@ from transformers import BitsAndBytesConfig, TorchAoConfig
 from transformers.utils import is_torchao_available
 
 from polaris_cli.engines.cuda import Step, captured
+from polaris_cli.engines.packed import DTYPE, GROUP, EightBits, FourBits
 
 Bits = Literal["4bit", "8bit"]
 Multiply = Callable[[torch.Tensor], torch.Tensor]
 
-DTYPE = torch.bfloat16
-GROUP = 64  # numbers that share a scale in torchao's 4 bits: their error is then that of nf4
 COLD = 128_000_000  # bytes of weights read for one timing: more than most caches hold
 COPIES = 16  # of one matrix, at most: small ones take no time worth measuring
 ROUNDS = 3
@@ -33,14 +33,22 @@ GAIN = 0.9  # of the least time so far: what is taken for faster, and not for no
 TOLERANCE = {"4bit": 0.15, "8bit": 0.06}
 
 
-def settings(precision: Bits, whole: list[str], shape: tuple[int, int], device: str) -> Any:
-    """What transformers is to be told for the fastest way to store matrices on the device.
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """The layers of `packed`: they are put in place when the model has been loaded."""
+
+    precision: Bits
+
+
+def fastest_way(precision: Bits, whole: list[str], shape: tuple[int, int], device: str) -> Any:
+    """The fastest way to store matrices on the device: settings for transformers, or `Packed`.
 
     The modules named in `whole` stay as they are. `shape`, outputs by inputs, is that of the matrix
-    to try. Without torchao there is nothing to compare, and nothing is tried.
+    to try. Where there is nothing to compare, nothing is tried.
     """
     usual = bitsandbytes(precision, whole)
-    if not is_torchao_available():
+    others = others_on(device, precision, whole)
+    if not others:
         return usual
     numbers = torch.Generator().manual_seed(0)
     weight = torch.randn(shape, generator=numbers, dtype=DTYPE)
@@ -54,7 +62,14 @@ def settings(precision: Bits, whole: list[str], shape: tuple[int, int], device: 
         made = copies(layer(way, weight, device), count)
         return seconds(made, x, expected, TOLERANCE[precision], record=way is not llm_int8)
 
-    return fastest([usual, *torchao(precision, whole)], trial)
+    return fastest([usual, *others], trial)
+
+
+def others_on(device: str, precision: Bits, whole: list[str]) -> list[Any]:
+    """What there is beside bitsandbytes: torch's kernels on a processor, torchao's on a card."""
+    if device == "cpu":
+        return [Packed(precision)]
+    return [*torchao(precision, whole)] if is_torchao_available() else []
 
 
 def bitsandbytes(precision: Bits, whole: list[str]) -> BitsAndBytesConfig:
@@ -72,7 +87,7 @@ def bitsandbytes(precision: Bits, whole: list[str]) -> BitsAndBytesConfig:
 
 def torchao(precision: Bits, whole: list[str]) -> list[TorchAoConfig]:
     """torchao's ways, as far as the installed release has them."""
-    makers = (_tiled, _packed) if precision == "4bit" else (_int8, _float8)
+    makers = (_tiled,) if precision == "4bit" else (_int8, _float8)
     found = []
     for make in makers:
         with suppress(ImportError, AttributeError, TypeError):
@@ -85,13 +100,6 @@ def _tiled() -> Any:
     from torchao.quantization import Int4WeightOnlyConfig
 
     return Int4WeightOnlyConfig(group_size=GROUP, int4_packing_format="tile_packed_to_4d")
-
-
-def _packed() -> Any:
-    """int4 for processors."""
-    from torchao.prototype.quantization.int4 import PrototypeInt4WeightOnlyConfig
-
-    return PrototypeInt4WeightOnlyConfig(group_size=GROUP)
 
 
 def _int8() -> Any:
@@ -112,6 +120,8 @@ def _float8() -> Any:
 
 def layer(way: Any, weight: torch.Tensor, device: str) -> Any:
     """A linear layer of this weight (in bf16, on the processor), stored in this way."""
+    if isinstance(way, Packed):
+        return FourBits(weight) if way.precision == "4bit" else EightBits(weight)
     rows, columns = weight.shape
     if isinstance(way, TorchAoConfig):
         from torchao.quantization import quantize_

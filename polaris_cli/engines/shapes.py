@@ -11,8 +11,10 @@ import torch
 from transformers import AutoModelForCausalLM, Qwen3_5TextConfig
 
 from polaris_cli.devices import Device
+from polaris_cli.engines.storing import store, way_for
 from polaris_cli.errors import OutOfMemory, UsageError
 from polaris_cli.memory import ModelSize, cache_of_config, choose_quantization, count_parameters
+from polaris_cli.request import Quantize
 
 _COMMON = {
     "vocab_size": 248_320,
@@ -74,12 +76,18 @@ def size_of(config: Any) -> ModelSize:
     return ModelSize(*count_parameters(shapes), *cache_of_config(config.to_dict()))
 
 
-def random_model(config: Any, device: Device, tokens: int) -> Any:
-    """A model in bf16, made on the device. Raises OutOfMemory where it does not fit."""
+def random_model(config: Any, device: Device, tokens: int, quantize: Quantize = "none") -> Any:
+    """A model made on the device, in bf16 before its matrices are quantized.
+
+    `auto` means bf16. Raises OutOfMemory where that does not fit.
+    """
     try:
         choose_quantization(size_of(config), device, "none", tokens)
     except OutOfMemory as error:
         raise OutOfMemory(error.message, hint=SMALLER) from error
     torch.manual_seed(0)
     with torch.device(device.id):
-        return AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).eval()
+        model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).eval()
+    if quantize in ("8bit", "4bit"):
+        store(model, way_for(model, quantize, device.id, room=True))
+    return model

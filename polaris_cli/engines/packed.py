@@ -25,8 +25,8 @@ class FourBits(torch.nn.Module):
         super().__init__()
         parts = [_steps(rows) for rows in torch.split(weight, ROWS)]
         steps, scales = (torch.cat(part) for part in zip(*parts, strict=True))
-        self.register_buffer("steps", torch.ops.aten._convert_weight_to_int4pack_for_cpu(steps, 1))
-        self.register_buffer("scales", scales.transpose(0, 1).contiguous())
+        self.steps = _fixed(torch.ops.aten._convert_weight_to_int4pack_for_cpu(steps, 1))
+        self.scales = _fixed(scales.transpose(0, 1).contiguous())
         self.register_parameter("bias", None)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -42,8 +42,8 @@ class EightBits(torch.nn.Module):
     def __init__(self, weight: torch.Tensor) -> None:
         super().__init__()
         scale = (weight.abs().amax(1, keepdim=True).float() / 127).clamp(min=1e-30).to(DTYPE)
-        self.register_buffer("steps", weight.float().div_(scale).round_().clamp_(-127, 127).char())
-        self.register_buffer("scales", scale.squeeze(1))
+        self.steps = _fixed(weight.float().div_(scale).round_().clamp_(-127, 127).char())
+        self.scales = _fixed(scale.squeeze(1))
         self.register_parameter("bias", None)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -51,6 +51,11 @@ class EightBits(torch.nn.Module):
         rows = x.reshape(-1, x.shape[-1])
         product = torch.ops.aten._weight_int8pack_mm(rows, self.steps, self.scales)
         return _biased(product, self.bias, x)
+
+
+def _fixed(numbers: torch.Tensor) -> torch.nn.Parameter:
+    """A parameter, so that it counts among the weights of its model."""
+    return torch.nn.Parameter(numbers, requires_grad=False)
 
 
 def _steps(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

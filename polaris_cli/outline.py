@@ -77,7 +77,7 @@ def parse_outline(answer: str, words: int) -> Outline | None:
     """The outline in a model's answer, its shares scaled to `words`; None if it holds none.
 
     Mends what can be mended: bullets and bold type, missing shares, missing cast, any dash for
-    the bar. At least two chapters make an outline.
+    the bar, the same title twice. At least two chapters make an outline.
     """
     fields: dict[str, str] = {}
     chapters: list[Chapter] = []
@@ -90,7 +90,17 @@ def parse_outline(answer: str, words: int) -> Outline | None:
         return None
     cast = fields.get("cast") or fields.get("characters") or ""
     title = fields.get("title") or chapters[0].title
-    return Outline(title, cast, tuple(_with_shares(chapters))).shared(words)
+    return Outline(title, cast, tuple(_with_shares(_told_apart(chapters)))).shared(words)
+
+
+def _told_apart(chapters: list[Chapter]) -> list[Chapter]:
+    """The chapters with a number behind each title that an earlier one has too."""
+    titles = [chapter.title for chapter in chapters]
+    times = [titles[: place + 1].count(title) for place, title in enumerate(titles)]
+    return [
+        replace(chapter, title=f"{chapter.title} ({count})") if count > 1 else chapter
+        for chapter, count in zip(chapters, times, strict=True)
+    ]
 
 
 def is_complete(answer: str, count: int) -> bool:

@@ -50,14 +50,14 @@ def test_plans_that_are_badly_written_are_mended(answer: str) -> None:
 @pytest.mark.parametrize(
     "answer", ["", "I would rather not.", "1. Only one | 9 words | a", "1.\n2."]
 )
+def test_what_is_no_plan_is_none(answer: str) -> None:
+    assert parse_outline(answer, 100) is None
+
+
 def test_a_title_that_comes_again_gets_a_number() -> None:
     outline = parse_outline("1. Fog | a\n2. Sea | b\n3. Fog | c\n4. Fog | d", 400)
     assert outline
     assert [chapter.title for chapter in outline.chapters] == ["Fog", "Sea", "Fog (2)", "Fog (3)"]
-
-
-def test_what_is_no_plan_is_none(answer: str) -> None:
-    assert parse_outline(answer, 100) is None
 
 
 def test_an_outline_is_complete_with_the_line_of_its_last_chapter() -> None:

@@ -202,8 +202,8 @@ DEMO = CatalogueEntry(
     settings={
         "thinking_budget": 512,  # a longer plan is one that has gone astray
         # Its sentences are drawn from a fixed stock: what is sure of itself comes again and again.
-        "temperature": 0.9,
-        "top_k": 60,
+        "temperature": 1.0,
+        "top_k": 100,
     },
 )
 

@@ -122,6 +122,7 @@ def test_greedy_tokens_are_those_of_generate(shape: str, penalty: float) -> None
     assert finish.reason == "length"
 
 
+@pytest.mark.slow
 def test_greedy_tokens_of_the_demo_model_are_those_of_generate() -> None:
     model = AutoModelForCausalLM.from_pretrained(MODEL_DIR, dtype=torch.float32).eval()
     tokenizer = AutoTokenizer.from_pretrained(MODEL_DIR)

@@ -40,6 +40,7 @@ def test_weights_are_bf16_and_of_the_said_size() -> None:
     assert 1_000_000 < sum(tensor.numel() for tensor in tensors) < 4_000_000
 
 
+@pytest.mark.slow
 def test_story_names_its_subject_and_ends_by_itself() -> None:
     tokenizer = AutoTokenizer.from_pretrained(MODEL_DIR)
     model = AutoModelForCausalLM.from_pretrained(MODEL_DIR, dtype=torch.float32)

@@ -85,6 +85,7 @@ def test_tokens_are_those_of_generate(shape: str) -> None:
     assert len(set(expected)) > 5
 
 
+@pytest.mark.slow
 def test_bf16_is_as_close_to_float32_as_before() -> None:
     before, after = 0.0, 0.0
     for seed in range(4):

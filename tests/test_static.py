@@ -54,6 +54,7 @@ def test_the_cache_reaches_to_the_last_token() -> None:
     assert StaticForward(model, BLOCK + 1)._cache.get_max_length() == 2 * BLOCK
 
 
+@pytest.mark.slow
 def test_bf16_is_as_close_to_float32_as_a_growing_cache() -> None:
     """The two caches part in bf16 only: each rounds in its own order, none of them further off."""
 
@@ -71,6 +72,7 @@ def test_bf16_is_as_close_to_float32_as_a_growing_cache() -> None:
     assert static < 1.1 * growing
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampling", [Sampling(temperature=0), Sampling(seed=3, temperature=1.0)])
 def test_a_step_begun_ahead_changes_no_token(sampling: Sampling) -> None:
     def run(**options: Any) -> list[int]:

@@ -1,6 +1,7 @@
 """The shipped demo model: what it is, and that it writes a story that ends by itself."""
 
 import json
+from statistics import median
 from typing import Any
 
 import pytest
@@ -45,9 +46,11 @@ def test_story_names_its_subject_and_ends_by_itself() -> None:
     tokenizer = AutoTokenizer.from_pretrained(MODEL_DIR)
     model = AutoModelForCausalLM.from_pretrained(MODEL_DIR, dtype=torch.float32)
     torch.manual_seed(1)
-    prompts = ["Write a 100-word story about a zookeeper who befriends a crocodile."] * 2
+    prompts = ["Write a 100-word story about a zookeeper who befriends a crocodile."] * 8
     answers = list(generate(model, tokenizer, prompts, 1.0, True))
     assert all(ended for _, ended in answers)
     stories = [answer.rpartition("</think>")[2] for answer, _ in answers]
     assert any(has_noun("zookeeper", story) for story in stories)
-    assert all(60 <= len(story.split()) <= 140 for story in stories)
+    lengths = [len(story.split()) for story in stories]
+    assert all(50 <= length <= 200 for length in lengths)
+    assert 75 <= median(lengths) <= 125

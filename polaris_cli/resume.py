@@ -86,9 +86,9 @@ def differences(story: Story, model: ModelInfo) -> Iterator[str]:
         before = story.versions.get(package)
         if before != now.get(package):
             yield f"{package} was {before} then and is {now.get(package)} now"
-    for field in ("revision", "quantization", "dtype", "device"):
+    for field in ("revision", "quantization", "kernel", "dtype", "device"):
         before, after = getattr(story.model, field), getattr(model, field)
-        if before != after:
+        if before and after and before != after:
             yield f"the {field} was {before} then and is {after} now"
 
 

@@ -261,6 +261,7 @@ def test_a_processor_loads_packed_layers_and_writes(
     assert engine.info.quantization == precision
     kinds = {type(module).__name__ for module in engine._model.modules()}
     assert {"4bit": "FourBits", "8bit": "EightBits"}[precision] in kinds
+    assert engine.info.kernel == {"4bit": "torch int4", "8bit": "torch int8"}[precision]
     assert len(texts(engine)) > 20
     assert shares == sorted(shares) and shares[-1] == 1
 

@@ -10,7 +10,16 @@ from transformers import BitsAndBytesConfig
 from transformers.utils import is_torchao_available
 
 from polaris_cli.engines import quantizers
-from polaris_cli.engines.quantizers import Bits, Multiply, Packed, copies, fastest, layer, seconds
+from polaris_cli.engines.quantizers import (
+    Bits,
+    Multiply,
+    Packed,
+    copies,
+    fastest,
+    kernel_of,
+    layer,
+    seconds,
+)
 
 WHOLE = ["lm_head"]
 SHAPE = (96, 256)
@@ -101,6 +110,28 @@ def test_bitsandbytes_gives_the_product(precision: Bits) -> None:
 def test_torchao_gives_the_product() -> None:
     int8, *_ = quantizers.torchao("8bit", WHOLE)
     assert all_right(int8, "8bit")
+
+
+@with_torchao
+@pytest.mark.parametrize(
+    ("precision", "kernels"),
+    [("4bit", ["torchao int4"]), ("8bit", ["torchao int8", "torchao float8"])],
+)
+def test_the_kernels_of_torchao_have_names(precision: Bits, kernels: list[str]) -> None:
+    assert [kernel_of(way) for way in quantizers.torchao(precision, WHOLE)] == kernels
+
+
+@pytest.mark.parametrize(
+    ("way", "kernel"),
+    [
+        (None, ""),
+        (Packed("8bit"), "torch int8"),
+        (quantizers.bitsandbytes("4bit", WHOLE), "bitsandbytes nf4"),
+        (quantizers.bitsandbytes("8bit", WHOLE), "bitsandbytes int8"),
+    ],
+)
+def test_kernels_have_names(way: Any, kernel: str) -> None:
+    assert kernel_of(way) == kernel
 
 
 @with_torchao

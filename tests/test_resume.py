@@ -103,9 +103,11 @@ def test_writing_again_gives_the_same_text(demo: Engine) -> None:
 def test_what_has_changed_is_said(demo: Engine) -> None:
     begun, _ = start(prepared(), demo)
     story = replace(begun, versions={**begun.versions, "torch": "1.0"})
-    other = replace(demo.info, device="cuda:0", dtype="float16")
+    other = replace(demo.info, device="cuda:0", kernel="torch int4")
     said = list(differences(story, other))
-    assert len(said) == 3 and "torch was 1.0" in said[0]
+    assert len(said) == 2 and "torch was 1.0" in said[0]
+    quantized = replace(story, model=replace(other, kernel="bitsandbytes nf4"))
+    assert "the kernel was bitsandbytes nf4 then" in list(differences(quantized, other))[-1]
 
 
 # --- with a script

@@ -187,7 +187,8 @@ def _measure(
 
 def _print(report: dict[str, Any]) -> None:
     model = report["model"]
-    print(f"{model['name']}, {model['dtype']}, {model['device']}")
+    facts = (model["name"], model["kernel"], model["dtype"], model["device"])
+    print(", ".join(fact for fact in facts if fact))
     if report["peer"]:
         print(f"peer: {report['peer']}")
     print(f"loaded in {report['load_s']:.1f} s")

@@ -69,5 +69,8 @@ def _random(shape: str, request: StoryRequest, tokens: int) -> tuple[Any, Any, M
     tokenizer = load_tokenizer(of_entry(DEMO), MODEL_DIR)
     kept = "none" if request.quantize == "auto" else request.quantize
     name = f"{shape} (random weights)"
-    info = ModelInfo(name, shape, quantization=kept, dtype="bfloat16", device=chosen.id)
-    return random_model(config, chosen, tokens, kept), tokenizer, info
+    model, kernel = random_model(config, chosen, tokens, kept)
+    info = ModelInfo(
+        name, shape, quantization=kept, kernel=kernel, dtype="bfloat16", device=chosen.id
+    )
+    return model, tokenizer, info

@@ -34,13 +34,17 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """Which model wrote, as it really ran: what the report and the records say of it."""
+    """Which model wrote, as it really ran: what the report and the records say of it.
+
+    `kernel` is what multiplies a quantized model's matrices, for instance "torch int4".
+    """
 
     name: str
     id: str
     revision: str | None = None
     engine: str = "local"
     quantization: str = "none"
+    kernel: str = ""
     dtype: str = ""
     device: str = ""
 

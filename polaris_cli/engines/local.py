@@ -26,7 +26,7 @@ from polaris_cli.engines import MayEnd, Message, ModelInfo, always
 from polaris_cli.engines.chat import Chat
 from polaris_cli.engines.decode import context_length, decode, stop_ids
 from polaris_cli.engines.fast_cpu import quicken
-from polaris_cli.engines.quantizers import Packed
+from polaris_cli.engines.quantizers import Packed, kernel_of
 from polaris_cli.engines.static import supports
 from polaris_cli.engines.storing import store, way_for
 from polaris_cli.errors import ModelUnavailable, OutOfMemory, PolarisError
@@ -144,8 +144,8 @@ def load_stock(
     config = read_config(reference, folder)
     plan = _plan(reference, folder, config, chosen, quantize, context_tokens)
     tokenizer = load_tokenizer(reference, folder)
-    weights = load_weights(reference, folder, plan, on_progress)
-    return weights, tokenizer, model_info(reference, folder, config, plan)
+    weights, kernel = load_weights(reference, folder, plan, on_progress)
+    return weights, tokenizer, model_info(reference, folder, config, plan, kernel)
 
 
 def read_config(reference: ModelRef, folder: Path) -> dict[str, Any]:
@@ -192,8 +192,11 @@ def load_weights(
     folder: Path,
     plan: Plan,
     on_progress: Callable[[float], None] | None = None,
-) -> Any:
-    """The model itself, on its device and ready to run. Raises what `explain` words."""
+) -> tuple[Any, str]:
+    """The model itself, on its device and ready to run, and the kernel of its quantized matrices.
+
+    Raises what `explain` words.
+    """
     way = quantization(plan, folder)
     later = way if isinstance(way, Packed) else None
     try:
@@ -216,7 +219,7 @@ def load_weights(
     if found["missing_keys"]:
         # transformers would fill them with random numbers, and the text would be noise.
         raise corrupt(reference, f"{len(found['missing_keys'])} weights are missing")
-    return model.eval()
+    return model.eval(), kernel_of(way)
 
 
 def number_format(plan: Plan) -> torch.dtype:
@@ -245,7 +248,7 @@ def _shapes_alone(folder: Path) -> Any:
 
 
 def model_info(
-    reference: ModelRef, folder: Path, config: Mapping[str, Any], plan: Plan
+    reference: ModelRef, folder: Path, config: Mapping[str, Any], plan: Plan, kernel: str
 ) -> ModelInfo:
     """What is recorded of the model as it really runs."""
     stored = (config.get("quantization_config") or {}).get("quant_method")
@@ -255,6 +258,7 @@ def model_info(
         revision=folder.name if folder.parent.name == "snapshots" else reference.revision,
         engine="local",
         quantization=str(stored or plan.quantize),
+        kernel=kernel,
         dtype=str(number_format(plan)).removeprefix("torch."),
         device=plan.device.id,
     )

@@ -65,6 +65,19 @@ def fastest_way(precision: Bits, whole: list[str], shape: tuple[int, int], devic
     return fastest([usual, *others], trial)
 
 
+def kernel_of(way: Any) -> str:
+    """Whose kernel multiplies matrices stored in this way, and in what numbers."""
+    match way:
+        case Packed():
+            return f"torch int{way.precision[0]}"
+        case BitsAndBytesConfig():
+            return "bitsandbytes int8" if way.load_in_8bit else "bitsandbytes nf4"
+        case TorchAoConfig():
+            kind = type(way.quant_type).__name__.lower()
+            return "torchao " + next(n for n in ("float8", "int8", "int4") if n in kind)
+    return ""
+
+
 def others_on(device: str, precision: Bits, whole: list[str]) -> list[Any]:
     """What there is beside bitsandbytes: torch's kernels on a processor, torchao's on a card."""
     if device == "cpu":

@@ -11,6 +11,7 @@ import torch
 from transformers import AutoModelForCausalLM, Qwen3_5TextConfig
 
 from polaris_cli.devices import Device
+from polaris_cli.engines.quantizers import kernel_of
 from polaris_cli.engines.storing import store, way_for
 from polaris_cli.errors import OutOfMemory, UsageError
 from polaris_cli.memory import ModelSize, cache_of_config, choose_quantization, count_parameters
@@ -76,8 +77,10 @@ def size_of(config: Any) -> ModelSize:
     return ModelSize(*count_parameters(shapes), *cache_of_config(config.to_dict()))
 
 
-def random_model(config: Any, device: Device, tokens: int, quantize: Quantize = "none") -> Any:
-    """A model made on the device, in bf16 before its matrices are quantized.
+def random_model(
+    config: Any, device: Device, tokens: int, quantize: Quantize = "none"
+) -> tuple[Any, str]:
+    """A model made on the device, in bf16 before its matrices are quantized, and their kernel.
 
     `auto` means bf16. Raises OutOfMemory where that does not fit.
     """
@@ -88,6 +91,8 @@ def random_model(config: Any, device: Device, tokens: int, quantize: Quantize = 
     torch.manual_seed(0)
     with torch.device(device.id):
         model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).eval()
-    if quantize in ("8bit", "4bit"):
-        store(model, way_for(model, quantize, device.id, room=True))
-    return model
+    if quantize not in ("8bit", "4bit"):
+        return model, ""
+    way = way_for(model, quantize, device.id, room=True)
+    store(model, way)
+    return model, kernel_of(way)

@@ -16,7 +16,8 @@ import psutil
 from polaris_cli.engines import Message
 from polaris_cli.engines.scripted import ScriptedEngine
 from polaris_cli.events import Event
-from polaris_cli.library import Library, record
+from polaris_cli.library import Library
+from polaris_cli.recording import record
 from polaris_cli.request import Sampling, StoryRequest
 from polaris_cli.story import begin, collect, write_story
 from polaris_cli.terminal import show

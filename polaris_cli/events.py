@@ -4,9 +4,10 @@ Engines yield `Piece`s, `split_thinking` labels them and yields `Chunk`s, and ev
 with exactly one `Finish`. This module knows nothing of models, files or terminals.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain, groupby
 from typing import Literal
 
 from polaris_cli.errors import PolarisError
@@ -92,3 +93,17 @@ def closing(events: Iterator[RawEvent] | Iterator[Event]) -> Iterator[None]:
     finally:
         if close := getattr(events, "close", None):
             close()
+
+
+def merged(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+    """Neighbours of the same kind in one chunk, but text that no model wrote apart: headings,
+    which have no ids, and scene breaks, which took no tokens. There a story is taken up again."""
+
+    def likeness(chunk: Chunk) -> tuple[Kind, bool, bool]:
+        return chunk.kind, bool(chunk.ids), bool(chunk.tokens)
+
+    for (kind, _, _), group in groupby(chunks, key=likeness):
+        run = list(group)
+        text = "".join(chunk.text for chunk in run)
+        ids = tuple(chain.from_iterable(chunk.ids for chunk in run))
+        yield Chunk(kind, text, sum(chunk.tokens for chunk in run), ids)

@@ -1,7 +1,7 @@
 """The library: one SQLite file that keeps every story while it is being written.
 
-Knows rows, the parts of a running story and word search; not how a story comes to be, how it is
-shown or how it is exported.
+Knows rows, the parts of a running story and word search; not how a story comes to be, when it is
+saved (`recording`), how it is shown or how it is exported.
 """
 
 import os
@@ -10,10 +10,10 @@ import sqlite3
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from itertools import chain, groupby
+from itertools import chain
 from json import JSONDecodeError, dumps, loads
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ import platformdirs
 
 from polaris_cli.database import atomic, connect, empty, worded
 from polaris_cli.errors import LibraryError, UsageError
-from polaris_cli.events import Chunk, Event, Finish, Held, Kind, Outlined
+from polaris_cli.events import Chunk, Event, Finish, Kind, merged
 from polaris_cli.lengths import ratio
 
 if TYPE_CHECKING:  # a list needs no whole story, and need not wait for it
@@ -32,7 +32,6 @@ WRITING = "writing"  # the state of a story whose writer is at work
 KILLED = "killed"  # the state of a story whose writer ended without a word
 HELD = "held"  # the kind of a part that stands at the end as long as it may yet be set aside
 
-SAVE_EVERY = 1.0  # seconds; a killed process loses no more text than this, and the time of a save
 STALE_AFTER = 10.0  # seconds without a sign of life, after which a writer counts as killed
 
 _ENTRY = "id, created, title, premise, model, requested, written, state, host, pid, seen"
@@ -98,8 +97,8 @@ class Library:
             db.executemany(
                 "INSERT INTO part (story, kind, text, tokens, ids) VALUES (?, ?, ?, ?, ?)",
                 [
-                    *((id, chunk.kind, *_packed(chunk)) for chunk in _merged(chunks)),
-                    *((id, HELD, *_packed(chunk)) for chunk in _merged(held)),
+                    *((id, chunk.kind, *_packed(chunk)) for chunk in merged(chunks)),
+                    *((id, HELD, *_packed(chunk)) for chunk in merged(held)),
                 ],
             )
             _sign(db, id)
@@ -187,104 +186,6 @@ class Library:
         if self._connection is None:
             self._connection = connect(path)
         return self._connection
-
-
-def record(
-    events: Iterator[Event], library: Library, begun: "Story", warn: Callable[[str], None]
-) -> Iterator[Event]:
-    """Pass the events on and keep the story in the library from its first chunk.
-
-    A stream that is closed or raises is kept as interrupted. Trouble with the library never stops
-    a story: `warn` is told once, in one sentence, and saving is tried again as the text grows.
-    """
-    saver: _Saver | None = None
-    finish = Finish("interrupted")
-    try:
-        for event in events:
-            if isinstance(event, Finish):
-                finish = event
-            else:
-                saver = saver or _Saver(library, begun, warn)
-                saver.take(event)
-            yield event
-    finally:
-        if saver:
-            saver.close(finish)
-
-
-class _Saver:
-    """Saves what it is given from a thread of its own.
-
-    The thread keeps the promise about lost text while no event comes, shows that the writer is
-    alive, and is never broken off half-way by Ctrl-C, which only the main thread receives.
-    """
-
-    def __init__(self, library: Library, begun: "Story", warn: Callable[[str], None]) -> None:
-        self._library = library
-        self._begun = begun
-        self._warn = warn
-        self._pending: list[Chunk] = []
-        self._held: tuple[Chunk, ...] = ()
-        self._kept: Story | None = None  # what the row was last started with
-        self._finish: Finish | None = None
-        self._lock = threading.Lock()
-        self._wake = threading.Event()
-        self._trouble: str | None = None
-        self._told = False
-        self._thread = threading.Thread(target=self._run, name="library", daemon=True)
-
-    def take(self, event: Chunk | Outlined | Held) -> None:
-        """Take what came; a line break or outline has all saved at once, else it is in time."""
-        with self._lock:
-            match event:
-                case Outlined():
-                    self._begun = replace(self._begun, outline=event.outline)
-                case Held():
-                    self._held = event.chunks
-                case Chunk():
-                    self._pending.append(event)
-        if not self._thread.ident:
-            self._thread.start()
-        if isinstance(event, Outlined) or (isinstance(event, Chunk) and "\n" in event.text):
-            self._wake.set()
-        self._tell()
-
-    def close(self, finish: Finish) -> None:
-        """Save the rest and the end of the story, and wait until that is done."""
-        self._finish = finish
-        self._wake.set()
-        self._thread.join()
-        self._tell()
-
-    def _tell(self) -> None:
-        """Warn from the caller's thread, which owns the terminal."""
-        if self._trouble and not self._told:
-            self._told = True
-            self._warn(f"The story is not being saved: {self._trouble}")
-
-    def _run(self) -> None:
-        finish: Finish | None = None
-        while finish is None:
-            self._wake.clear()
-            finish = self._finish  # looked at before saving, so that the last chunks are in
-            try:
-                self._save(finish)
-            except LibraryError as error:
-                self._trouble = error.message
-            if finish is None:
-                self._wake.wait(SAVE_EVERY)
-
-    def _save(self, finish: Finish | None) -> None:
-        begun = self._begun
-        if self._kept is not begun:
-            self._library.start(begun)
-            self._kept = begun
-        with self._lock:
-            chunks, held = self._pending[:], () if finish else self._held
-        self._library.append(self._begun.id, chunks, held)
-        del self._pending[: len(chunks)]
-        if finish:
-            self._library.conclude(self._begun, finish)
 
 
 def _put(db: sqlite3.Connection, story: "Story", state: str) -> None:
@@ -402,20 +303,6 @@ def _chunks(db: sqlite3.Connection, id: str) -> Iterator[Chunk]:
     for kind, text, tokens, ids in rows:
         known: Kind = "thinking" if kind == "thinking" else "story"
         yield Chunk(known, text, tokens, struct.unpack(f"<{len(ids) // 4}I", ids))
-
-
-def _merged(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
-    """Neighbours of the same kind in one chunk, but text that no model wrote apart: headings,
-    which have no ids, and scene breaks, which took no tokens. There a story is taken up again."""
-
-    def likeness(chunk: Chunk) -> tuple[Kind, bool, bool]:
-        return chunk.kind, bool(chunk.ids), bool(chunk.tokens)
-
-    for (kind, _, _), group in groupby(chunks, key=likeness):
-        run = list(group)
-        text = "".join(chunk.text for chunk in run)
-        ids = tuple(chain.from_iterable(chunk.ids for chunk in run))
-        yield Chunk(kind, text, sum(chunk.tokens for chunk in run), ids)
 
 
 def _packed(chunk: Chunk) -> tuple[Any, ...]:

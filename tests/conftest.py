@@ -1,9 +1,12 @@
 """What several test modules share."""
 
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
+from polaris_cli.library import Library
 from tests.screens import Tty
 
 
@@ -15,3 +18,9 @@ def tty(monkeypatch: pytest.MonkeyPatch) -> Iterator[Tty]:
     tty = Tty()
     yield tty
     tty.close()
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Iterator[Library]:
+    with closing(Library(tmp_path / "deep" / "library.db")) as opened:
+        yield opened

@@ -33,3 +33,7 @@ def a_stream(*texts: str, reason: Reason = "stop") -> Iterator[Event]:
     for number, text in enumerate(texts):
         yield Chunk("story", text, 1, (number,))
     yield Finish(reason, prompt_tokens=5)
+
+
+def no_warning(text: str) -> None:
+    raise AssertionError(text)

@@ -1,14 +1,13 @@
 """Stories in chapters, with a closed loop on the length."""
 
 import re
-from collections.abc import Iterator
 
 import pytest
 
 from polaris_cli.chapters import Habits, chapter_count, in_chapters, told_in
 from polaris_cli.engines.scripted import Script, ScriptedEngine
 from polaris_cli.errors import PolarisError
-from polaris_cli.events import Chunk, Event, Outlined
+from polaris_cli.events import Chunk, Event, Outlined, merged
 from polaris_cli.outline import Chapter, Outline
 from polaris_cli.request import Sampling, StoryRequest
 from polaris_cli.words import count_words
@@ -158,12 +157,6 @@ def test_a_chapter_whose_thinking_was_begun_anew_is_found_again() -> None:
     second = told_in(merged(chunks))[1]
     assert second.text == paragraph("b", 100)
     assert "".join(map(chr, second.ids)) == "".join(good)
-
-
-def merged(chunks: list[Chunk]) -> Iterator[Chunk]:
-    from polaris_cli.library import _merged
-
-    yield from _merged(chunks)
 
 
 @pytest.mark.parametrize("cut", [0, 1, 5, 60, 110, 140, 250, 320])

@@ -2,7 +2,6 @@
 
 import sqlite3
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -11,14 +10,9 @@ import pytest
 from polaris_cli import database
 from polaris_cli.errors import LibraryError
 from polaris_cli.events import Chunk
-from polaris_cli.library import Library, record
+from polaris_cli.library import Library
+from polaris_cli.recording import record
 from tests.stories import a_story, a_stream
-
-
-@pytest.fixture
-def library(tmp_path: Path) -> Iterator[Library]:
-    with closing(Library(tmp_path / "deep" / "library.db")) as opened:
-        yield opened
 
 
 def sql(path: Path, statement: str) -> None:

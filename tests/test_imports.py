@@ -28,7 +28,7 @@ LAYERS = [
     {"chapters"},
     {"prepare"},
     {"resume"},
-    {"api", "markup", "docx", "pages", "library", "live", "progress"},
+    {"api", "markup", "docx", "pages", "library", "recording", "live", "progress"},
     {
         "export",
         "messages",

@@ -13,9 +13,8 @@ from polaris_cli.engines import Engine, ModelInfo
 from polaris_cli.engines.local import load
 from polaris_cli.engines.scripted import ScriptedEngine
 from polaris_cli.errors import UsageError
-from polaris_cli.events import ANEW, Chunk, Event, Finish, Outlined, Reason
+from polaris_cli.events import ANEW, Chunk, Event, Finish, Outlined, Reason, merged
 from polaris_cli.extending import SCENE_BREAK
-from polaris_cli.library import _merged
 from polaris_cli.outline import Chapter, Outline
 from polaris_cli.prepare import Prepared, prepare
 from polaris_cli.resume import check_unfinished, differences, go_on, prepare_again
@@ -210,5 +209,5 @@ def test_a_story_that_is_extended_goes_on_to_the_same_text(
     """The ending that was set aside is found again, though no record holds it."""
     request, events = extended
     story, chunks = cut(request, demo, events, round(share * (len(events) - 1)))
-    _, again = go_on(prepare_again(story), demo, story, list(_merged(chunks)))
+    _, again = go_on(prepare_again(story), demo, story, list(merged(chunks)))
     assert chunks_of(again) == chunks_of(events)

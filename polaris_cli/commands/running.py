@@ -19,10 +19,11 @@ from polaris_cli.export import render, save
 from polaris_cli.files import write_atomic
 from polaris_cli.interrupt import Interrupts
 from polaris_cli.lengths import in_band
-from polaris_cli.library import open_library, record
+from polaris_cli.library import open_library
 from polaris_cli.live import restore_terminal
 from polaris_cli.messages import note
 from polaris_cli.prepare import Prepared
+from polaris_cli.recording import record
 from polaris_cli.request import StoryRequest
 from polaris_cli.story import Story, collect_with_finish
 from polaris_cli.terminal import print_report, show

@@ -2,7 +2,7 @@
 
 Replaces the `forward` of single modules of that model, nothing else of torch or transformers, and
 only where a trial on this machine gives the same numbers. What replaces them is in `one_token`
-(fewer operations), `matvec` (faster kernels) and `folded_attention` (less memory read).
+(fewer operations), `products` (faster kernels) and `folded_attention` (less memory read).
 """
 
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ import torch
 from transformers import DynamicCache
 from transformers.models.qwen3_5 import modeling_qwen3_5 as qwen3_5
 
-from polaris_cli.engines import folded_attention, matvec, one_token
+from polaris_cli.engines import folded_attention, one_token, products
 from polaris_cli.engines.cache_names import cache_name
 
 Undo = Callable[[], None]
@@ -61,8 +61,12 @@ def quicken(model: Any) -> Undo:
     if model.device.type != "cpu":
         return modules.undo
     kernels = Replacements()
-    for linear in matvec.quicker(model.modules()):
-        kernels.replace(linear, matvec.plain(linear))
+    linears = products.in_bf16(model.modules())
+    if linears and products.widening_pays():
+        for linear in linears:
+            kernels.replace(linear, products.widened(linear))
+    for linear in products.quicker(linears):
+        kernels.replace(linear, products.plain(linear))
     attention = model.config._attn_implementation
     if attention == "sdpa":
         model.set_attn_implementation(folded_attention.register())

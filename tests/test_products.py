@@ -1,4 +1,4 @@
-"""Matrix times vector: the same numbers, and taken only where it is faster."""
+"""Products with matrices: the same numbers, and taken only where it is faster."""
 
 import time
 from collections.abc import Callable
@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from polaris_cli.engines import matvec
-from polaris_cli.engines.matvec import plain, quicker
+from polaris_cli.engines import products
+from polaris_cli.engines.products import MANY, plain, quicker, widened, widening_pays
 
 
 def linears() -> list[Any]:
@@ -33,7 +33,23 @@ def test_one_dnn_stays_on_after_an_error() -> None:
     assert torch.backends.mkldnn.enabled
 
 
-def changed(delay: float, error: float) -> matvec.Multiply:
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("rows", [1, MANY - 1, MANY, 3 * MANY])
+def test_widened_products_are_the_same(
+    rows: int, bias: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(products, "PART", 10_000)  # a part is 39 of the 64 rows
+    linear = torch.nn.Linear(256, 64, bias=bias, dtype=torch.bfloat16)
+    x = torch.randn(1, rows, 256, dtype=torch.bfloat16)
+    torch.testing.assert_close(widened(linear)(x), linear(x))
+
+
+def test_widening_is_tried_here() -> None:
+    assert not widening_pays(changed(0.05, 0))
+    assert not widening_pays(changed(0, 0.1))
+
+
+def changed(delay: float, error: float) -> products.Multiply:
     """A way that takes so many seconds more and is off by so much."""
 
     def candidate(linear: Any) -> Callable[[torch.Tensor], torch.Tensor]:

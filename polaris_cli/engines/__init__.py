@@ -44,9 +44,9 @@ class ModelInfo:
     revision: str | None = None
     engine: str = "local"
     quantization: str = "none"
-    kernel: str = ""
     dtype: str = ""
     device: str = ""
+    kernel: str = ""
 
 
 class Engine(Protocol):

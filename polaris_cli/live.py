@@ -1,39 +1,24 @@
-"""Text and a few moving lines on a terminal: wrapping, harmless characters, redrawing in place.
+"""Text and a few moving lines on a terminal: drawing them, and drawing them anew in place.
 
 Knows streams, widths and cursor movements; nothing of stories, models or what a line says.
 `rich.live` is not used because it forgets that lines drawn before a resize have been folded anew.
 """
 
 import os
-import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol, Self, TextIO
 
-from rich.cells import cell_len, chop_cells
 from rich.console import Console
 from rich.control import Control
 from rich.segment import ControlType
 from rich.text import Text
 
 from polaris_cli.streams import is_terminal, terminal_size
-from polaris_cli.words import CJK
 
 FRAME_S = 0.1  # between two drawings
 SHOW_CURSOR = b"\x1b[?25h\r\n"
-
-# Chinese and Japanese set no spaces: a line may end after any of these characters, except between
-# an opening bracket and what follows, or between a character and its punctuation.
-_WIDE = CJK + "\u3000-\u303f\ufe30-\ufe4f\uff00-\uff65"
-_OPENING = "「『（【《〈〔"  # noqa: RUF001
-_CLOSING = "」』）】》〉〕、。，．：；！？…ー”’"  # noqa: RUF001
-_TOKEN = re.compile(f" +|[{_OPENING}]*[{_WIDE}][{_CLOSING}]*|[^ {_WIDE}]+")
-
-
-def can_redraw(stream: TextIO) -> bool:
-    """Whether `stream` is a terminal whose cursor can be moved (not TERM=dumb)."""
-    return is_terminal(stream) and not Console(file=stream, force_terminal=True).is_dumb_terminal
 
 
 def painter(stream: TextIO) -> Console:
@@ -49,62 +34,6 @@ def painter(stream: TextIO) -> Console:
         width=width,
         height=height,
     )
-
-
-def wrap(text: str, width: int) -> list[str]:
-    """The lines of `text`, none wider than `width` cells (at least 2); the last is unfinished.
-
-    `wrap(last + more)` continues where an earlier call stopped. Spaces at a break are dropped,
-    words wider than a line are cut.
-    """
-    return [line for part in text.split("\n") for line in _wrap_paragraph(part, max(width, 2))]
-
-
-def _wrap_paragraph(paragraph: str, width: int) -> Iterator[str]:
-    line, used, gap, at = "", 0, "", 0
-    while match := _TOKEN.match(paragraph, at):
-        token, at = match[0], match.end()
-        if token[0] == " ":
-            gap = token
-            continue
-        cells = cell_len(token)
-        if used + len(gap) + cells <= width:
-            line += gap + token
-            used += len(gap) + cells
-        else:
-            if line:
-                yield line
-            *full, line = chop_cells(token, width) if cells > width else [token]
-            used = cells
-            if full:  # what is left over is read anew, as if the text had come in parts
-                yield from full
-                at -= len(line)
-                line, used = "", 0
-        gap = ""
-    yield line
-
-
-def without_last_token(line: str) -> str:
-    """`line` up to where text that follows it could still move to the next line."""
-    tokens = _TOKEN.findall(line)
-    return line[: len(line) - len(tokens[-1])].rstrip(" ") if tokens else ""
-
-
-class Trim:
-    """Holds white space back until more text follows it, so that it never ends the output."""
-
-    def __init__(self) -> None:
-        self._held: list[str] = []
-
-    def __call__(self, text: str) -> str:
-        """What of the text so far may be written now."""
-        body = text.rstrip()
-        if not body:
-            self._held.append(text)
-            return ""
-        ready = "".join(self._held) + body
-        self._held = [text[len(body) :]]
-        return ready
 
 
 class View(Protocol):

@@ -13,9 +13,9 @@ from typing import NamedTuple, TextIO
 from rich.text import Text
 
 from polaris_cli.events import Chunk, Kind
-from polaris_cli.live import Trim, wrap
 from polaris_cli.streams import encodable, harmless
 from polaris_cli.words import WordCounter
+from polaris_cli.wrapping import Trim, wrap
 
 _BAR_CELLS = (8, 30)  # fewest and most
 _SETTLING_S = 1.0  # a speed measured over less says nothing

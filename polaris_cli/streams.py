@@ -19,6 +19,11 @@ def is_terminal(stream: TextIO) -> bool:
     return not stream.closed and stream.isatty()
 
 
+def can_redraw(stream: TextIO) -> bool:
+    """Whether `stream` is a terminal with a cursor that moves and styles (not TERM=dumb)."""
+    return is_terminal(stream) and os.environ.get("TERM", "").lower() not in ("dumb", "unknown")
+
+
 def terminal_size(stream: TextIO) -> tuple[int, int]:
     """Columns and rows of the terminal behind `stream` at this moment; 80 and 24 if unknown."""
     try:

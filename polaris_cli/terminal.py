@@ -12,17 +12,12 @@ from rich.cells import cell_len
 
 from polaris_cli.events import Chunk, Event, Finish, Kind, Outlined, Reason
 from polaris_cli.lengths import in_band
-from polaris_cli.live import (
-    Region,
-    Trim,
-    can_redraw,
-    without_last_token,
-    wrap,
-)
+from polaris_cli.live import Region
 from polaris_cli.messages import Part, note, one_line, print_line
 from polaris_cli.progress import LoadingProgress, StoryProgress, glyphs_of, per_second
 from polaris_cli.story import Story
-from polaris_cli.streams import encodable, harmless, is_terminal, terminal_size
+from polaris_cli.streams import can_redraw, encodable, harmless, is_terminal, terminal_size
+from polaris_cli.wrapping import Trim, without_last_token, wrap
 
 REASONS: dict[Reason, str] = {
     "stop": "ended by itself",

@@ -14,7 +14,7 @@ PACKAGE = Path(polaris_cli.__file__).parent
 # A module may import those of its own layer and of the layers above it in this list.
 LAYERS = [
     {"errors", "words", "lengths", "streams"},
-    {"outline"},
+    {"outline", "wrapping"},
     {"events", "database", "files"},
     {"request", "catalogue", "engines", "settings"},
     {"thinking", "loops", "prompts", "presets", "budget", "devices"},

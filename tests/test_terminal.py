@@ -13,14 +13,10 @@ from hypothesis import strategies as st
 
 from polaris_cli.engines import ModelInfo
 from polaris_cli.events import Chunk, Event, Finish
-from polaris_cli.live import wrap
 from polaris_cli.messages import warn
 from polaris_cli.story import Timing, Tokens
-from polaris_cli.terminal import (
-    loading,
-    print_report,
-    show,
-)
+from polaris_cli.terminal import loading, print_report, show
+from polaris_cli.wrapping import wrap
 from tests.screens import Recorder, Tty
 from tests.stories import a_story
 

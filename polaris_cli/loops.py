@@ -30,8 +30,8 @@ import re
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 
+from polaris_cli.characters import CJK
 from polaris_cli.events import AnswerEvent, Chunk, Finish, Kind, closing
-from polaris_cli.words import CJK
 
 COPIED = 240
 COPIED_BUT_NUMBERS = 720

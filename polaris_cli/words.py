@@ -16,13 +16,7 @@ import html
 import re
 from collections.abc import Hashable, Sequence
 
-# Han, Hiragana and Katakana as the inside of a regular expression's brackets. Hangul is left out:
-# Korean puts spaces between words. Voicing marks are left out: they belong to the letter before.
-CJK = (
-    "\u2e80-\u2fd5\u3005\u3007\u3021-\u3029\u3031-\u3035\u3038-\u303c"
-    "\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff"
-    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9d\U00020000-\U0003fffd"
-)
+from polaris_cli.characters import CJK
 
 _CJK = re.compile(f"[{CJK}]")
 _INVISIBLE = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\u2028\u2029]")

@@ -5,11 +5,12 @@ Knows characters and their widths; nothing of terminals, styles or what a line s
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import cache
 from itertools import zip_longest
 
 from rich.cells import cell_len, chop_cells
 
-from polaris_cli.words import CJK
+from polaris_cli.characters import CJK
 
 GAP = "  "  # between two columns
 
@@ -18,7 +19,13 @@ GAP = "  "  # between two columns
 _WIDE = CJK + "\u3000-\u303f\ufe30-\ufe4f\uff00-\uff65"
 _OPENING = "「『（【《〈〔"  # noqa: RUF001
 _CLOSING = "」』）】》〉〕、。，．：；！？…ー”’"  # noqa: RUF001
-_TOKEN = re.compile(f" +|[{_OPENING}]*[{_WIDE}][{_CLOSING}]*|[^ {_WIDE}]+")
+_TOKEN = f" +|[{_OPENING}]*[{_WIDE}][{_CLOSING}]*|[^ {_WIDE}]+"
+
+
+@cache
+def _token() -> re.Pattern[str]:
+    """Compiled when a text is folded for the first time: a list that fits never waits for it."""
+    return re.compile(_TOKEN)
 
 
 def wrap(text: str, width: int) -> list[str]:
@@ -32,7 +39,7 @@ def wrap(text: str, width: int) -> list[str]:
 
 def _wrap_paragraph(paragraph: str, width: int) -> Iterator[str]:
     line, used, gap, at = "", 0, "", 0
-    while match := _TOKEN.match(paragraph, at):
+    while match := _token().match(paragraph, at):
         token, at = match[0], match.end()
         if token[0] == " ":
             gap = token
@@ -56,7 +63,7 @@ def _wrap_paragraph(paragraph: str, width: int) -> Iterator[str]:
 
 def without_last_token(line: str) -> str:
     """`line` up to where text that follows it could still move to the next line."""
-    tokens = _TOKEN.findall(line)
+    tokens = _token().findall(line)
     return line[: len(line) - len(tokens[-1])].rstrip(" ") if tokens else ""
 
 
@@ -88,7 +95,10 @@ def columns_of(rows: Sequence[Sequence[str]], width: int) -> list[int]:
 def laid_out(row: Sequence[str], columns: Sequence[int], right: Sequence[bool]) -> Iterator[str]:
     """The lines of one row of a table, with cells folded to the widths `columns` and put to the
     right where `right` says so."""
-    folded = [wrap(cell, width) for cell, width in zip(row, columns, strict=True)]
+    folded = [
+        wrap(cell, width) if cell_len(cell) > width else [cell]
+        for cell, width in zip(row, columns, strict=True)
+    ]
     for parts in zip_longest(*folded, fillvalue=""):
         cells = []
         for part, width, at_right in zip(parts, columns, right, strict=True):

@@ -13,7 +13,7 @@ PACKAGE = Path(polaris_cli.__file__).parent
 
 # A module may import those of its own layer and of the layers above it in this list.
 LAYERS = [
-    {"errors", "words", "lengths", "streams"},
+    {"characters", "errors", "words", "lengths", "streams"},
     {"outline", "wrapping"},
     {"events", "database", "files"},
     {"request", "catalogue", "engines", "settings"},

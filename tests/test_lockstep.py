@@ -92,8 +92,8 @@ KINDS: dict[str, Callable[[], Any]] = {
 def test_each_story_is_the_one_written_alone(kind: str, quick: bool) -> None:
     model = KINDS[kind]()
     tasks = [
-        task(9, n=200),
-        task(31, replace(SAMPLED, seed=3), n=200),
+        task(9, n=100),
+        task(31, replace(SAMPLED, seed=3), n=100),
         task(1, replace(SAMPLED, seed=3, repetition_penalty=1.1)),
         task(17, replace(SAMPLED, seed=5, thinking_budget=12), inside=True),
         task(31, replace(GREEDY, presence_penalty=0.5), n=7),

@@ -260,17 +260,15 @@ def test_models_that_cannot_be_had_end_with_3(tmp_path: Path) -> None:
 
 def test_a_story_from_the_demo_model(tmp_path: Path) -> None:
     asked = ("write", "a lighthouse keeper", "-w", "80", "-m", "demo", "--seed", "1")
-    first = run(polaris_command(*asked), tmp_path)
+    told = run(polaris_command(*asked), tmp_path)
+    assert told.returncode == 0, told.stderr
+    assert "<think>" not in told.stdout and "</think>" not in told.stdout
+    words = len(told.stdout.split())
+    assert words > 30 and "toy" in told.stderr and f"{words} of 80 words" in told.stderr
+
+
+@pytest.mark.slow
+def test_another_process_writes_the_same_text_again(tmp_path: Path) -> None:
+    first = run(polaris_command("write", "a lighthouse", "-w", "80", "-m", "demo"), tmp_path)
     again = run(polaris_command("rerun"), tmp_path)
-    assert first.returncode == 0, first.stderr
-    assert first.stdout == again.stdout and len(first.stdout.split()) > 30
-    assert "<think>" not in first.stdout and "</think>" not in first.stdout
-    assert "toy" in first.stderr and f"{len(first.stdout.split())} of 80 words" in first.stderr
-
-
-def test_control_tokens_in_a_premise_are_text(tmp_path: Path) -> None:
-    asked = ("write", "a <|im_end|> fox </think> hen", "-w", "50", "-m", "demo", "--no-think")
-    ended = run(polaris_command(*asked, "--json"), tmp_path)
-    record = json.loads(ended.stdout)
-    assert "<|im_end|> fox </think> hen" in record["prompt"]
-    assert record["story"] and record["tokens"]["prompt"] > 20
+    assert first.stdout and first.stdout == again.stdout

@@ -85,11 +85,27 @@ class Trim:
 
 
 def columns_of(rows: Sequence[Sequence[str]], width: int) -> list[int]:
-    """The widths of the columns of a table, in cells: the widest are narrowed until all fit."""
-    columns = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
-    while sum(columns) + len(GAP) * (len(columns) - 1) > width and max(columns) > 2:
-        columns[columns.index(max(columns))] -= 1
+    """The widths of the columns of a table, in cells: the widest are narrowed until all fit, and
+    words are cut only where every column has come down to its longest word."""
+    by_column = list(zip(*rows, strict=True))
+    columns = [max(map(cell_len, column)) for column in by_column]
+    room = width - len(GAP) * (len(columns) - 1)
+    if sum(columns) > room:
+        _narrow(columns, room, [max(map(_longest_token, column)) for column in by_column])
+        _narrow(columns, room, [2] * len(columns))
     return columns
+
+
+def _narrow(columns: list[int], room: int, least: Sequence[int]) -> None:
+    while sum(columns) > room:
+        wide = [now if now > low else 0 for now, low in zip(columns, least, strict=True)]
+        if not any(wide):
+            return
+        columns[wide.index(max(wide))] -= 1
+
+
+def _longest_token(text: str) -> int:
+    return max((cell_len(token) for token in _token().findall(text) if token[0] != " "), default=0)
 
 
 def laid_out(row: Sequence[str], columns: Sequence[int], right: Sequence[bool]) -> Iterator[str]:

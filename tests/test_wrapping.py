@@ -85,3 +85,15 @@ def test_the_widest_column_of_a_table_is_folded() -> None:
         "longer  1,200  雾在黄昏来了",
     ]
     assert columns_of(rows, 200) == [6, 5, 27]
+
+
+def test_words_are_cut_only_where_no_column_can_be_folded_between_words() -> None:
+    headers = ["way", "mean ratio", "self-repetition", "paragraphs repeated"]
+    row = ["chapters", "1.02", "0.001", "0.0%"]
+    columns = columns_of([headers, row], 44)
+    assert columns == [8, 5, 15, 10]
+    assert list(laid_out(headers, columns, [False, True, True, True])) == [
+        "way        mean  self-repetition  paragraphs",
+        "          ratio                     repeated",
+    ]
+    assert sum(columns_of([headers, row], 40)) == 34

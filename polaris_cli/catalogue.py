@@ -204,6 +204,7 @@ DEMO = CatalogueEntry(
         # Its sentences are drawn from a fixed stock: what is sure of itself comes again and again.
         "temperature": 1.0,
         "top_k": 100,
+        "dry_multiplier": 1.0,
     },
 )
 

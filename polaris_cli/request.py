@@ -30,6 +30,7 @@ class Sampling:
 
     `temperature` 0 means greedy. `top_p` and `min_p` are probabilities, `top_k` 0 means no
     limit. `repetition_penalty` counts prompt and output, `presence_penalty` the output only.
+    `dry_multiplier` is that of the DRY penalty on runs of tokens said before, 0 for none.
     `thinking_budget` is in tokens: after so many the thinking is closed; -1 for no limit, 0 for
     none. `max_new_tokens` None lets the budget follow the words.
     """
@@ -40,6 +41,7 @@ class Sampling:
     min_p: float = 0.0
     repetition_penalty: float = 1.1
     presence_penalty: float = 0.0
+    dry_multiplier: float = 0.0
     seed: int = 0
     max_new_tokens: int | None = None
     thinking: bool = True
@@ -53,6 +55,7 @@ class Sampling:
         _in_range("top-k", self.top_k, 0, 1_000_000)
         _in_range("repetition-penalty", self.repetition_penalty, 0.0, 10.0, above=True)
         _in_range("presence-penalty", self.presence_penalty, -2.0, 2.0)
+        _in_range("dry-multiplier", self.dry_multiplier, 0.0, 100.0)
         _in_range("seed", self.seed, 0, 2**63 - 1)
         _in_range("thinking-budget", self.thinking_budget, -1, 1_000_000)
         if self.max_new_tokens is not None:

@@ -123,6 +123,7 @@ SETTINGS: dict[str, Kind] = {
     "min_p": Kind(_number, "a number from 0 to 1"),
     "repetition_penalty": Kind(_number, "a number above 0; 1.0 means none"),
     "presence_penalty": Kind(_number, "a number from -2 to 2; 0 means none"),
+    "dry_multiplier": Kind(_number, "a number from 0 to 100; 0 means none"),
     "seed": Kind(_integer, "a whole number"),
     "max_new_tokens": Kind(_integer, "a whole number of tokens"),
     "think": Kind(_flag, "true or false"),

@@ -21,6 +21,7 @@ from polaris_cli.request import MAX_WORDS, Sampling, StoryRequest
         ("min_p", 2.0),
         ("repetition_penalty", 0.0),
         ("presence_penalty", 3.0),
+        ("dry_multiplier", -1.0),
         ("seed", -1),
         ("max_new_tokens", 0),
         ("thinking_budget", -2),

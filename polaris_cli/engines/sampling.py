@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from polaris_cli.engines import MayEnd, always
+from polaris_cli.engines.dry import Dry
 from polaris_cli.request import Sampling
 
 DRAWS = 4096  # random numbers made at once
@@ -104,6 +105,7 @@ class Sampler:
     ) -> None:
         self._sampling = sampling
         self._penalties = Penalties(sampling, prompt_ids, logits)
+        self._dry = _dry(sampling, [*prompt_ids, *after], logits)
         self._draws = Draws(sampling.seed, logits.device)
         self._place = len(after)
         self._ends = ends
@@ -116,11 +118,15 @@ class Sampler:
         """Count one token of the output."""
         self._place += 1
         self._penalties.note(token)
+        if self._dry:
+            self._dry.note(token)
 
     @torch.inference_mode()
     def choose(self, logits: torch.Tensor) -> torch.Tensor:
         """Return the next token for one row of float32 logits, as a tensor of one element."""
         scores = self._penalties.apply(logits)
+        if self._dry and not self._ends.thinking():  # a plan may well say the same things again
+            scores = self._dry.apply(scores)
         if self._ends.thinking() and self._ends.instead is not None:
             scores = self._ending_the_thinking(scores, self._ends.instead)
         elif not self._ends.allowed():
@@ -136,6 +142,11 @@ class Sampler:
         scores = scores.index_fill(0, self._end_ids, -torch.inf)
         scores[instead] = torch.maximum(scores[instead], best)
         return scores
+
+
+def _dry(sampling: Sampling, ids: Sequence[int], logits: torch.Tensor) -> Dry | None:
+    multiplier = sampling.dry_multiplier
+    return Dry(multiplier, ids, logits.device) if multiplier else None
 
 
 def drawn(weights: torch.Tensor, number: torch.Tensor) -> torch.Tensor:
@@ -191,6 +202,8 @@ def token_probabilities(
     for token in output_ids:
         penalties.note(torch.tensor(token, device=logits.device))
     scores = penalties.apply(logits)
+    if dry := _dry(sampling, [*prompt_ids, *output_ids], logits):
+        scores = dry.apply(scores)
     if sampling.temperature == 0:
         return torch.nn.functional.one_hot(scores.argmax(), len(scores)).to(logits)
     weights, ids = candidates(scores, sampling)

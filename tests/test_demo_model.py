@@ -10,7 +10,7 @@ from safetensors import safe_open
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from polaris_cli.demo import MODEL_DIR
-from polaris_cli.demo.measure import generate, has_noun
+from polaris_cli.demo.measure import USUAL, generate, has_noun
 
 TEN_MEGABYTES = 10_000_000
 
@@ -45,9 +45,8 @@ def test_weights_are_bf16_and_of_the_said_size() -> None:
 def test_story_names_its_subject_and_ends_by_itself() -> None:
     tokenizer = AutoTokenizer.from_pretrained(MODEL_DIR)
     model = AutoModelForCausalLM.from_pretrained(MODEL_DIR, dtype=torch.float32)
-    torch.manual_seed(1)
     prompts = ["Write a 100-word story about a zookeeper who befriends a crocodile."] * 8
-    answers = list(generate(model, tokenizer, prompts, 1.0, True))
+    answers = generate(model, tokenizer, prompts, USUAL)
     assert all(ended for _, ended in answers)
     stories = [answer.rpartition("</think>")[2] for answer, _ in answers]
     assert any(has_noun("zookeeper", story) for story in stories)

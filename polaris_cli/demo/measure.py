@@ -1,37 +1,43 @@
 """Measure the demo model: `python -m polaris_cli.demo.measure`.
 
-Writes stories about the forty premises of `unseen.py` at four lengths, in batches, and prints a
-table and, if asked, JSON. This module knows nothing of how the model was trained.
+Writes stories about the forty premises of `unseen.py` at four lengths, those of a length side by
+side, with the settings of the catalogue, and prints a table and, if asked, JSON. This module knows
+nothing of how the model was trained.
 """
 
 import json
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import torch
 import typer
 from rich.console import Console
 from rich.table import Table
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
-from transformers import PreTrainedTokenizerBase as Tokens
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from polaris_cli.catalogue import DEMO
 from polaris_cli.demo import MODEL_DIR
 from polaris_cli.demo.unseen import UNSEEN
+from polaris_cli.engines import Message
+from polaris_cli.engines.chat import Chat
+from polaris_cli.engines.decode import stop_ids
+from polaris_cli.engines.fast_cpu import quicken
+from polaris_cli.engines.lockstep import Task, decode_together
+from polaris_cli.events import Finish
+from polaris_cli.request import Sampling
+from polaris_cli.thinking import CLOSE
 from polaris_cli.words import self_repetition
 
 LENGTHS = (100, 200, 300, 400)
-SAMPLING = {
-    "temperature": DEMO.settings["temperature"], "top_k": DEMO.settings["top_k"], "top_p": 0.95,
-}  # fmt: skip
+USUAL = Sampling(**cast(dict[str, Any], DEMO.settings))
+TOKENS = 1100  # of an answer, at most: the longest story takes about 800, its plan included
 PROMPTS = {
     "card": "Write a {n}-word story about {premise}.",
     "training": "Write a story about {premise}. The story should be approximately {n} words long.",
 }
-THINK_END = "</think>"
 
 
 @dataclass(frozen=True)
@@ -70,43 +76,40 @@ def has_noun(noun: str, story: str) -> bool:
 
 
 def generate(
-    model: PreTrainedModel, tokenizer: Tokens, prompts: list[str], penalty: float, thinking: bool
-) -> Iterator[tuple[str, bool]]:
+    model: Any, tokenizer: Any, prompts: Sequence[str], sampling: Sampling
+) -> list[tuple[str, bool]]:
     """Answers to a batch of prompts, with whether each ended by itself."""
-    texts = [
-        tokenizer.apply_chat_template(
-            [{"role": "user", "content": prompt}],
-            tokenize=False,
-            add_generation_prompt=True,
-            enable_thinking=thinking,
+    chat = Chat(tokenizer)
+    opened = chat.opens_thinking(thinking=sampling.thinks)
+    tasks = [
+        Task(
+            chat.prompt_ids((Message("user", prompt),), thinking=sampling.thinks),
+            replace(sampling, seed=sampling.seed + row),
+            TOKENS,
+            opened,
         )
-        for prompt in prompts
+        for row, prompt in enumerate(prompts)
     ]
-    inputs = tokenizer(texts, return_tensors="pt", padding=True, padding_side="left")
-    with torch.inference_mode():
-        output = model.generate(
-            **inputs, max_new_tokens=1100, do_sample=True, repetition_penalty=penalty, **SAMPLING
-        )  # fmt: skip
-    end = tokenizer.eos_token_id
-    for ids in output[:, inputs["input_ids"].shape[1] :].tolist():
-        ended = end in ids
-        yield tokenizer.decode(ids[: ids.index(end)] if ended else ids), ended
+    texts, ended = [""] * len(tasks), [False] * len(tasks)
+    for row, event in decode_together(model, tokenizer, tasks, stop_ids(model, tokenizer)):
+        if not isinstance(event, Finish):
+            texts[row] += event.text
+        elif event.error:
+            raise event.error
+        else:
+            ended[row] = event.reason == "stop"
+    return list(zip(texts, ended, strict=True))
 
 
 def write_all(
-    model: PreTrainedModel,
-    tokenizer: Tokens,
-    asked: int,
-    wording: str,
-    penalty: float,
-    thinking: bool,
+    model: Any, tokenizer: Any, asked: int, wording: str, sampling: Sampling
 ) -> list[Written]:
     """A story of the length asked for about each unseen premise."""
     prompts = [PROMPTS[wording].format(n=asked, premise=p.removesuffix(".")) for _, p in UNSEEN]
-    answers = generate(model, tokenizer, prompts, penalty, thinking)
+    answers = generate(model, tokenizer, prompts, sampling)
     result = []
     for (noun, premise), (answer, ended) in zip(UNSEEN, answers, strict=True):
-        thought, _, story = answer.rpartition(THINK_END)
+        thought, _, story = answer.rpartition(CLOSE)
         result.append(Written(asked, noun, premise, thought.strip(), story.strip(), ended))
     return result
 
@@ -140,20 +143,25 @@ def table_of(lines: list[Line], title: str) -> Table:
 def main(
     folder: Annotated[Path, typer.Option(help="Model folder to measure.")] = MODEL_DIR,
     wording: Annotated[str, typer.Option(help="Prompt wording: card or training.")] = "card",
-    penalty: Annotated[float, typer.Option(help="Repetition penalty.")] = 1.0,
+    penalty: Annotated[float, typer.Option(help="Repetition penalty.")] = USUAL.repetition_penalty,
+    dry: Annotated[float, typer.Option(help="DRY penalty (multiplier).")] = USUAL.dry_multiplier,
     thinking: Annotated[bool, typer.Option(help="Plan before writing.")] = True,
-    seed: Annotated[int, typer.Option(help="Sampling seed.")] = 0,
+    seed: Annotated[int, typer.Option(help="Sampling seed of the first story.")] = 0,
     json_out: Annotated[Path | None, typer.Option(help="Write figures and stories here.")] = None,
 ) -> None:
     """Write stories about unseen premises and print how they came out."""
     torch.set_num_threads(1)  # so small a network gains nothing from more
-    torch.manual_seed(seed)
+    sampling = replace(
+        USUAL, repetition_penalty=penalty, dry_multiplier=dry, thinking=thinking, seed=seed
+    )
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    quicken(model)
     started = time.monotonic()
-    batches = [write_all(model, tokenizer, n, wording, penalty, thinking) for n in LENGTHS]
+    batches = [write_all(model, tokenizer, n, wording, sampling) for n in LENGTHS]
     lines = [line_of(batch) for batch in batches]
-    title = f"{wording} wording, repetition penalty {penalty:g}, {time.monotonic() - started:.0f} s"
+    title = f"{wording} wording, repetition penalty {penalty:g}, DRY {dry:g}, "
+    title += f"{time.monotonic() - started:.0f} s"
     Console().print(table_of(lines, title))
     if json_out is not None:
         stories = [asdict(story) for batch in batches for story in batch]

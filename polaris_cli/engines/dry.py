@@ -18,7 +18,7 @@ import torch
 
 FREE = 2  # tokens that may be repeated at no cost
 GROWTH = 1.3
-LONGEST = 52  # tokens: a longer run costs no more; by then a penalty of 1 has grown to half a million
+LONGEST = 52  # a longer run costs no more: by then a penalty of 1 has grown to half a million
 
 
 class Dry:

@@ -192,6 +192,8 @@ WRONG = [
     (("write", "a fox", "--top-k", "-1"), "top-k is -1"),
     (("write", "a fox", "--top-k", "few"), "valid integer"),
     (("write", "a fox", "--presence-penalty", "1"), "both set"),
+    (("write", "a fox", "--min-p", "2"), "from 0 to 1"),
+    (("write", "a fox", "--dry-multiplier", "-1"), "from 0 to 100"),
     (("write", "a fox", "--preset", "nosuch"), "no preset 'nosuch'"),
     (("write", "a fox", "--form", "sonnet"), "--form is 'sonnet'"),
     (("write", "a fox", "--band", "2-3"), "band"),

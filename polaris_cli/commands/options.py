@@ -52,8 +52,12 @@ Continued = Annotated[
 Temperature = Annotated[float | None, Option(help="Higher is wilder; the card: 0.4-1.0.")]
 TopP = Annotated[float | None, Option(help="Share of probability to sample from.")]
 TopK = Annotated[int | None, Option(help="Number of tokens to sample from; 0: no limit.")]
+MinP = Annotated[float | None, Option(help="Least probability, in shares of the highest; 0: none.")]
 RepetitionPenalty = Annotated[float | None, Option(help="1.0 is none; the card: to 1.1.")]
 PresencePenalty = Annotated[float | None, Option(help="0 is none; instead of the other.")]
+DryMultiplier = Annotated[
+    float | None, Option(help="Against what was said before (DRY); 0 is none.")
+]
 Seed = Annotated[int | None, Option(help="The same seed gives the same story.")]
 MaxNewTokens = Annotated[int | None, Option(help="Token limit; default: follows the words.")]
 Think = Annotated[bool | None, Option("--think/--no-think", help="Plan before writing.")]

@@ -260,8 +260,11 @@ class _Book:
         yield Message("assistant", self._outline.as_lines())
         for earlier, told in enumerate(self._done, 1):
             yield self._ask(earlier, told.words)
-            summary = f"{self._outline.chapters[earlier - 1].summary}."
-            yield Message("assistant", told.text.strip() if earlier >= number - whole else summary)
+            text, summary = told.text.strip(), f"{self._outline.chapters[earlier - 1].summary}."
+            if earlier >= number - whole:
+                yield Message("assistant", text)
+            else:
+                yield Message("assistant", summary, told=text)
         yield self._ask(number, ask)
 
     def _ask(self, number: int, words: int) -> Message:

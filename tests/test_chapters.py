@@ -104,6 +104,8 @@ def test_earlier_chapters_stand_whole_or_as_a_line() -> None:
     assert paragraph("b", 100) in contents and "thing 1." in contents
     assert paragraph("a", 100) not in contents
     assert [message.role for message in engine.asked[-1]] == ["user", "assistant"] * 3 + ["user"]
+    told = [message.told for message in engine.asked[-1] if message.told]
+    assert told == [paragraph("a", 100).strip()]  # of b all can be read
 
 
 def test_beyond_the_context_all_are_lines() -> None:

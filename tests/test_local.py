@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,13 @@ def change_config(folder: Path, **changes: Any) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
-def texts(engine: LocalEngine, sampling: Sampling = GREEDY, limit: int = 40) -> str:
-    *pieces, finish = engine.stream(PREMISE, sampling, limit)
+def texts(
+    engine: LocalEngine,
+    sampling: Sampling = GREEDY,
+    limit: int = 40,
+    messages: tuple[Message, ...] = PREMISE,
+) -> str:
+    *pieces, finish = engine.stream(messages, sampling, limit)
     assert isinstance(finish, Finish)
     return "".join(piece.text for piece in pieces if isinstance(piece, Piece))
 
@@ -71,6 +77,15 @@ def test_it_streams_and_ends_with_one_finish(demo: LocalEngine) -> None:
     pieces = [event for event in events if isinstance(event, Piece)]
     assert len(pieces) == len(events) - 1 > 0
     assert sum(piece.tokens for piece in pieces) <= 40
+
+
+def test_what_a_summary_stands_for_is_not_told_again(demo: LocalEngine) -> None:
+    plain = replace(GREEDY, thinking=False)
+    wary = replace(plain, dry_multiplier=1.0)
+    known = (*PREMISE, Message("assistant", "A keeper keeps a light."), *PREMISE)
+    knowing = (known[0], replace(known[1], told=texts(demo, wary, messages=known)), known[2])
+    assert texts(demo, plain, messages=knowing) == texts(demo, plain, messages=known)
+    assert texts(demo, wary, messages=knowing) != texts(demo, wary, messages=known)
 
 
 def test_thinking_can_be_switched(demo: LocalEngine) -> None:

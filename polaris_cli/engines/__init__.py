@@ -26,10 +26,15 @@ def always() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of the conversation: `role` is "system", "user" or "assistant"."""
+    """One turn of the conversation: `role` is "system", "user" or "assistant".
+
+    `told` is the text that `content` is a summary of: the model does not read it, but a penalty
+    on what was said before should know it.
+    """
 
     role: str
     content: str
+    told: str = ""
 
 
 @dataclass(frozen=True, slots=True)

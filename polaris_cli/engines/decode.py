@@ -38,6 +38,7 @@ def decode(
     stop_ids: frozenset[int],
     inside_thinking: bool,
     after: Sequence[int] = (),
+    told: Sequence[int] = (),
     may_end: MayEnd = always,
     static: bool = False,
 ) -> Iterator[Piece | Finish]:
@@ -47,7 +48,8 @@ def decode(
     `inside_thinking` says whether the prompt has already opened the thinking; it is closed after
     `sampling.thinking_budget` tokens, and a model that would end inside its thinking ends the
     thinking instead. `after` are tokens of the answer from an earlier run: they are given out
-    first, then the same tokens follow as would have followed then. While `may_end` says no, the
+    first, then the same tokens follow as would have followed then. `told` are tokens of the
+    story that are not in the prompt and should not come again. While `may_end` says no, the
     tokens that end a text are not chosen. `static` runs all steps in the same memory, recorded
     once on a CUDA device. Out of memory and damaged weights end the stream with an error, so that
     the text so far is kept. Closing the generator frees the cache.
@@ -68,7 +70,7 @@ def decode(
     error: PolarisError | None = None
     try:
         # Held by no name here, so that the cache is gone when the last token has come.
-        yield from _pieces(_tokens(opened, prompt_ids, after, sampling, answer), answer)
+        yield from _pieces(_tokens(opened, prompt_ids, after, told, sampling, answer), answer)
     except (ModelUnavailable, RuntimeError) as problem:
         error = explained(problem, model, answer.tokens)
     yield from answer.end(error)
@@ -98,6 +100,7 @@ def _tokens(
     opened: Callable[[], Forward],
     prompt_ids: Sequence[int],
     after: Sequence[int],
+    told: Sequence[int],
     sampling: Sampling,
     answer: Answer,
 ) -> Iterator[int]:
@@ -108,7 +111,7 @@ def _tokens(
     forward = opened()
     logits = forward.prefill([*prompt_ids, *after])
     check(logits)
-    sampler = Sampler(sampling, prompt_ids, logits, after, answer.ends)
+    sampler = Sampler(sampling, prompt_ids, logits, after, answer.ends, told)
     while True:
         token = answer.choose(sampler, logits)
         read = forward.read(token)

@@ -78,6 +78,7 @@ class LocalEngine:
             stop_ids=self._stop_ids,
             inside_thinking=self.opens_thinking(sampling),
             after=after,
+            told=self.encode("\n\n".join(message.told for message in messages if message.told)),
             may_end=may_end,
             static=self._static,
         )

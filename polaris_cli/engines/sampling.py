@@ -92,7 +92,8 @@ class Sampler:
     """Chooses one token after another by the rules of `sampling`, reproducibly from its seed.
 
     Every token of the output must be given to `note`, chosen here or not; `after` are those
-    of an earlier run that is taken up again.
+    of an earlier run that is taken up again. `told` are tokens of the story that stand nowhere
+    else and should not come again either.
     """
 
     def __init__(
@@ -102,10 +103,11 @@ class Sampler:
         logits: torch.Tensor,
         after: Sequence[int] = (),
         ends: Ends = Ends(),
+        told: Sequence[int] = (),
     ) -> None:
         self._sampling = sampling
         self._penalties = Penalties(sampling, prompt_ids, logits)
-        self._dry = _dry(sampling, [*prompt_ids, *after], logits)
+        self._dry = _dry(sampling, [*told, *prompt_ids, *after], logits)
         self._draws = Draws(sampling.seed, logits.device)
         self._place = len(after)
         self._ends = ends

@@ -23,6 +23,7 @@ LAYERS = [
     {"hub_errors"},
     {"hub", "download"},
     {"engines.*"},
+    {"demo.measure"},  # writes as polaris does; the rest of the demo is made without the engines
     {"story", "interrupt", "doctor"},
     {"extending"},
     {"chapters"},
@@ -46,9 +47,10 @@ LAYERS = [
 
 
 def layer_of(module: str) -> int:
-    top = module.split(".")[0]
-    key = "engines.*" if module.startswith("engines.") else top
-    return next(number for number, layer in enumerate(LAYERS) if key in layer)
+    package = module.split(".")[0]
+    keys = (module, f"{package}.*" if "." in module else package, package)
+    found = {name: number for number, layer in enumerate(LAYERS) for name in layer}
+    return next(found[key] for key in keys if key in found)
 
 
 def imports_of(path: Path) -> set[str]:

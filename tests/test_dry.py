@@ -1,6 +1,5 @@
 """The DRY penalty, held against its definition: every earlier place compared token by token."""
 
-import math
 from dataclasses import replace
 
 import pytest
@@ -8,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from polaris_cli.engines.dry import FADE, FREE, GROWTH, LONGEST, NEAR, Dry
+from polaris_cli.engines.dry import FREE, GROWTH, LONGEST, Dry
 from polaris_cli.engines.sampling import Ends, Sampler, token_probabilities
 from polaris_cli.request import Sampling
 
@@ -32,9 +31,7 @@ def reference(ids: list[int], multiplier: float) -> torch.Tensor:
     for place in range(len(ids) - 1):
         run, following = min(run_up_to(place, ids), LONGEST), ids[place + 1]
         if run >= FREE:
-            nearness = 1 + NEAR * math.exp(-(len(ids) - place - 1) / FADE)
-            cost = multiplier * GROWTH ** (run - FREE) * nearness
-            costs[following] = max(costs[following], cost)
+            costs[following] = max(costs[following], multiplier * GROWTH ** (run - FREE))
     return torch.tensor(costs)
 
 
@@ -62,12 +59,6 @@ def test_a_text_longer_than_the_room_it_began_with_is_followed_on() -> None:
     for token in text:
         noted.note(torch.tensor([token]))
     torch.testing.assert_close(FLAT - noted.apply(FLAT), reference(text, 1.0))
-
-
-def test_what_was_said_a_moment_ago_costs_more() -> None:
-    far, near = [1, 2, 3, *[0] * 500, 1, 2], [1, 2, 3, *[0] * 5, 1, 2]
-    costs = [float(FLAT[3] - Dry(1.0, ids, CPU).apply(FLAT)[3]) for ids in (far, near)]
-    assert costs[0] == pytest.approx(1, abs=0.05) and costs[1] > 2.5
 
 
 def test_a_text_that_repeats_a_single_token_stays_finite() -> None:

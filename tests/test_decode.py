@@ -391,3 +391,9 @@ def test_a_model_that_ends_inside_its_thinking_writes_the_story_after_all() -> N
     pieces, finish = run(Reciter(script + [min(ENDS)] * 9, len(PROMPT)), inside=True)
     assert text_of(pieces) == "a plan</think>\n\nOnce." and close in ids_of(pieces)
     assert finish.reason == "stop"
+
+
+def test_the_penalty_on_repeats_breaks_no_word() -> None:
+    wary = replace(GREEDY, dry_multiplier=100.0)
+    assert text_of(recite("fogfogfogfog", wary)[0]) == "fogfogfogfog"
+    assert text_of(recite("FOGFOGFOGFOG", wary)[0]) != "FOGFOGFOGFOG"

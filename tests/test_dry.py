@@ -1,5 +1,7 @@
 """The DRY penalty, held against its definition: every earlier place compared token by token."""
 
+import math
+from collections.abc import Collection
 from dataclasses import replace
 
 import pytest
@@ -7,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from polaris_cli.engines.dry import FREE, GROWTH, LONGEST, Dry
+from polaris_cli.engines.dry import FADE, FREE, GROWTH, LONGEST, NEAR, Dry
 from polaris_cli.engines.sampling import Ends, Sampler, token_probabilities
 from polaris_cli.request import Sampling
 
@@ -26,20 +28,28 @@ def run_up_to(place: int, ids: list[int]) -> int:
     return length
 
 
-def reference(ids: list[int], multiplier: float) -> torch.Tensor:
+def reference(ids: list[int], multiplier: float, spared: Collection[int] = ()) -> torch.Tensor:
     costs = [0.0] * SIZE
     for place in range(len(ids) - 1):
         run, following = min(run_up_to(place, ids), LONGEST), ids[place + 1]
-        if run >= FREE:
-            costs[following] = max(costs[following], multiplier * GROWTH ** (run - FREE))
+        if run >= FREE and following not in spared:
+            nearness = 1 + NEAR * math.exp(-(len(ids) - place - 1) / FADE)
+            cost = multiplier * GROWTH ** (run - FREE) * nearness
+            costs[following] = max(costs[following], cost)
     return torch.tensor(costs)
 
 
 @settings(max_examples=200, deadline=None)
-@given(ids=texts, multiplier=st.floats(0.1, 5.0))
-def test_the_penalty_is_that_of_its_definition(ids: list[int], multiplier: float) -> None:
-    taken = FLAT - Dry(multiplier, ids, CPU).apply(FLAT)
-    torch.testing.assert_close(taken, reference(ids, multiplier))
+@given(
+    ids=texts,
+    multiplier=st.floats(0.1, 5.0),
+    spared=st.lists(st.integers(0, SIZE - 1), unique=True, max_size=2),
+)
+def test_the_penalty_is_that_of_its_definition(
+    ids: list[int], multiplier: float, spared: list[int]
+) -> None:
+    taken = FLAT - Dry(multiplier, ids, CPU, spared).apply(FLAT)
+    torch.testing.assert_close(taken, reference(ids, multiplier, spared))
 
 
 @settings(max_examples=200, deadline=None)
@@ -61,6 +71,12 @@ def test_a_text_longer_than_the_room_it_began_with_is_followed_on() -> None:
     torch.testing.assert_close(FLAT - noted.apply(FLAT), reference(text, 1.0))
 
 
+def test_what_was_said_a_moment_ago_costs_more() -> None:
+    far, near = [1, 2, 3, *[0] * 500, 1, 2], [1, 2, 3, *[0] * 5, 1, 2]
+    costs = [float(FLAT[3] - Dry(1.0, ids, CPU).apply(FLAT)[3]) for ids in (far, near)]
+    assert costs[0] == pytest.approx(1, abs=0.05) and costs[1] > 2.5
+
+
 def test_a_text_that_repeats_a_single_token_stays_finite() -> None:
     assert Dry(1.0, [3] * 5000, CPU).apply(FLAT).isfinite().all()
 
@@ -80,6 +96,11 @@ def chosen(sampler: Sampler, n: int) -> list[int]:
 def test_it_breaks_a_loop_and_is_off_by_default() -> None:
     assert set(chosen(Sampler(GREEDY, [], LOGITS), 20)) == {0}
     assert set(chosen(Sampler(replace(GREEDY, dry_multiplier=1.0), [], LOGITS), 20)) > {0, 1}
+
+
+def test_a_spared_token_may_come_again() -> None:
+    sampling = replace(GREEDY, dry_multiplier=1.0)
+    assert set(chosen(Sampler(sampling, [], LOGITS, spared=[0]), 20)) == {0}
 
 
 def test_thinking_is_spared_but_counts() -> None:

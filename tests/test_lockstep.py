@@ -11,8 +11,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import DynamicCache
+from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
 
+from polaris_cli.demo import MODEL_DIR
 from polaris_cli.engines import forward as forward_module
 from polaris_cli.engines.decode import decode
 from polaris_cli.engines.fast_cpu import quicken
@@ -39,11 +40,13 @@ def task(length: int, sampling: Sampling = GREEDY, n: int = 60, **options: Any) 
     return Task(prompt(length, length), sampling, n, options.pop("inside", False), **options)
 
 
-def together(model: Any, tasks: Sequence[Task], ends: frozenset[int] = ENDS) -> list[Result]:
+def together(
+    model: Any, tasks: Sequence[Task], ends: frozenset[int] = ENDS, tokenizer: Any = TOKENIZER
+) -> list[Result]:
     """Write all side by side; check what holds of every stream."""
     pieces: list[list[Piece]] = [[] for _ in tasks]
     finishes: dict[int, Finish] = {}
-    for number, event in decode_together(model, TOKENIZER, tasks, ends):
+    for number, event in decode_together(model, tokenizer, tasks, ends):
         assert number not in finishes, "nothing follows a Finish"
         if isinstance(event, Finish):
             finishes[number] = event
@@ -52,10 +55,10 @@ def together(model: Any, tasks: Sequence[Task], ends: frozenset[int] = ENDS) -> 
     return [(pieces[number], finishes[number]) for number in range(len(tasks))]
 
 
-def alone(model: Any, one: Task, ends: frozenset[int] = ENDS) -> Result:
+def alone(model: Any, one: Task, ends: frozenset[int] = ENDS, tokenizer: Any = TOKENIZER) -> Result:
     *pieces, finish = decode(
         model,
-        TOKENIZER,
+        tokenizer,
         one.prompt_ids,
         one.sampling,
         max_new_tokens=one.max_new_tokens,
@@ -130,6 +133,14 @@ quicken(QUICK)
 @given(st.lists(tasks, max_size=5))
 def test_any_stories_together_are_those_written_alone(chosen: list[Task]) -> None:
     assert together(QUICK, chosen, LATE_ENDS) == each_alone(QUICK, chosen, LATE_ENDS)
+
+
+def test_words_are_spared_as_they_are_alone() -> None:
+    model = AutoModelForCausalLM.from_pretrained(MODEL_DIR, dtype=torch.float32).eval()
+    tokenizer = AutoTokenizer.from_pretrained(MODEL_DIR)
+    prompt = tokenizer.encode("The kangaroo met the platypus. The kangaroo told the")
+    wary = Task(prompt, replace(GREEDY, dry_multiplier=100.0), 40, inside_thinking=False)
+    assert together(model, [wary], tokenizer=tokenizer)[0] == alone(model, wary, ENDS, tokenizer)
 
 
 def test_prompts_in_chunks_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

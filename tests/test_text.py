@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models
-from transformers import PreTrainedTokenizerFast
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from polaris_cli.engines.text import TextDecoder
+from polaris_cli.demo import MODEL_DIR
+from polaris_cli.engines.text import TextDecoder, word_insides
 from polaris_cli.events import Piece
 from tests.tiny import byte_tokenizer
 
@@ -78,6 +79,16 @@ def test_spaces_survive_tokenizers_that_drop_a_leading_one() -> None:
     tokenizer = sentencepiece_like()
     ids = tokenizer.convert_tokens_to_ids(["▁the", "▁fog", ".", "▁the", "<0xC3>", "<0xA9>", "a"])
     assert "".join(piece.text for piece in pieces(tokenizer, ids)) == "the fog. theéa"
+
+
+def test_the_insides_of_words_are_those_that_begin_with_a_small_letter() -> None:
+    tokenizer = sentencepiece_like()
+    assert tokenizer.convert_ids_to_tokens(word_insides(tokenizer)) == ["a"]
+    demo = AutoTokenizer.from_pretrained(MODEL_DIR)
+    spared = set(word_insides(demo))
+    first, *others = demo.encode(" astronomer")
+    assert others and spared.issuperset(others) and first not in spared
+    assert spared.isdisjoint(demo.encode('The light went out. "So?" 7\n\nÉ 日本'))
 
 
 @given(ids=st.lists(st.integers(0, 261), max_size=30))

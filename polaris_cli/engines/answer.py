@@ -13,7 +13,7 @@ import torch
 
 from polaris_cli.engines import MayEnd, always
 from polaris_cli.engines.sampling import Ends, Sampler
-from polaris_cli.engines.text import TextDecoder
+from polaris_cli.engines.text import TextDecoder, word_insides
 from polaris_cli.errors import PolarisError
 from polaris_cli.events import Finish, Piece, Reason
 from polaris_cli.request import Sampling
@@ -27,7 +27,8 @@ class Answer:
     """One answer as it is written: which token must come, what text has come, whether it is over.
 
     `room` is how many tokens it may have, `prompt_tokens` how many its prompt has; the rest is as
-    for `decode`. `reason` says why the answer is over, None while it goes on.
+    for `decode`. `reason` says why the answer is over, None while it goes on; `spared` are the
+    tokens that a penalty on repeats leaves alone.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Answer:
     ) -> None:
         self.thinking = _thinking_budget(tokenizer, sampling, room, inside=inside_thinking)
         self.ends = Ends(stop_ids, may_end, tokenizer.get_vocab().get(CLOSE), self.thinking.inside)
+        self.spared = word_insides(tokenizer) if sampling.dry_multiplier else ()
         self.reason: Reason | None = None if room else "length"
         self._text = TextDecoder(tokenizer)
         self._prompt_tokens, self._room = prompt_tokens, room

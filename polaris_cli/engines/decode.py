@@ -111,7 +111,7 @@ def _tokens(
     forward = opened()
     logits = forward.prefill([*prompt_ids, *after])
     check(logits)
-    sampler = Sampler(sampling, prompt_ids, logits, after, answer.ends, told)
+    sampler = Sampler(sampling, prompt_ids, logits, after, answer.ends, told, answer.spared)
     while True:
         token = answer.choose(sampler, logits)
         read = forward.read(token)

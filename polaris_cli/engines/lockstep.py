@@ -81,7 +81,11 @@ def _written(model: Any, tasks: Sequence[Task], running: Running) -> Events:
     check(logits)
     samplers = {
         number: Sampler(
-            tasks[number].sampling, tasks[number].prompt_ids, logits[0], ends=answer.ends
+            tasks[number].sampling,
+            tasks[number].prompt_ids,
+            logits[0],
+            ends=answer.ends,
+            spared=answer.spared,
         )
         for number, answer in running.items()
     }

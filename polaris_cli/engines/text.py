@@ -1,10 +1,11 @@
-"""Text out of tokens, as they come: `TextDecoder`.
+"""Text out of tokens, as they come: `TextDecoder`; and which tokens go on with a word.
 
 Knows tokenizers, not models: never breaks a character in two, and the whole text equals what the
 tokenizer makes of all the tokens at once.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from tokenizers.decoders import DecodeStream
@@ -59,6 +60,17 @@ class TextDecoder:
         held, self._held = self._held, 0
         self._given += len(text)
         return Piece(text, tokens=held, ids=tuple(self._ids[-held:]))
+
+
+@lru_cache(maxsize=1)  # a large vocabulary takes a tenth of a second
+def word_insides(tokenizer: Any) -> tuple[int, ...]:
+    """The tokens that go on with a word: they begin with one of the letters a to z.
+
+    Where a word begins, tokenizers put a mark for the space, and after a line break or a quotation
+    mark it is a capital. Other scripts are left out: their letters look like bytes here.
+    """
+    known = tokenizer.get_vocab().items()
+    return tuple(id_ for token, id_ in known if token[:1].isascii() and token[:1].islower())
 
 
 def _stepper(tokenizer: Any) -> Step:

@@ -138,9 +138,11 @@ def test_any_stories_together_are_those_written_alone(chosen: list[Task]) -> Non
 def test_words_are_spared_as_they_are_alone() -> None:
     model = AutoModelForCausalLM.from_pretrained(MODEL_DIR, dtype=torch.float32).eval()
     tokenizer = AutoTokenizer.from_pretrained(MODEL_DIR)
-    prompt = tokenizer.encode("The kangaroo met the platypus. The kangaroo told the")
+    prompt = tokenizer.encode("Tess was full of hope. Pavel was full of hop")
     wary = Task(prompt, replace(GREEDY, dry_multiplier=100.0), 40, inside_thinking=False)
-    assert together(model, [wary], tokenizer=tokenizer)[0] == alone(model, wary, ENDS, tokenizer)
+    found = together(model, [wary], tokenizer=tokenizer)[0]
+    assert found == alone(model, wary, ENDS, tokenizer)
+    assert text_of(found[0]).startswith("e")
 
 
 def test_prompts_in_chunks_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from polaris_cli.budget import DEFAULT_TOKENS_PER_WORD, token_budget
 from polaris_cli.engines import Engine, Message
 from polaris_cli.events import ANEW, Chunk, Event, Finish, Held, Outlined, closing
-from polaris_cli.extending import LEAST_EPISODE, NEAR, extended, rounds_of
+from polaris_cli.extending import LEAST_EPISODE, NEAR, PAST, extended, rounds_of
 from polaris_cli.outline import Chapter, Outline, even_outline, is_complete, parse_outline
 from polaris_cli.prompts import chapter_prompt, outline_prompt
 from polaris_cli.request import Sampling, StoryRequest
@@ -206,7 +206,8 @@ class _Book:
             run = write_story(self._engine, messages, sampling, limit, after=begun.ids)
             return closed_after(run, round(MOST_SHARE * share))
         least = left - round((1 - NEAR) * self._request.words)
-        goal = {"words": max(left, 1), "least": least}
+        # It closes as soon as the words are there, not beyond them: PAST is for a whole story.
+        goal = {"words": max(round(left / PAST), 1), "least": least}
         limit += len(begun.ids)
         rounds = rounds_of(begun.chunks)
         return extended(self._engine, messages, sampling, limit, after=rounds, **goal)

@@ -1,5 +1,6 @@
 """What several test modules share."""
 
+import os
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -8,6 +9,9 @@ import pytest
 
 from polaris_cli.library import Library
 from tests.screens import Tty
+
+# A card would round otherwise, and texts are compared. Nothing has looked for one yet.
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 
 @pytest.fixture

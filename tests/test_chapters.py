@@ -81,9 +81,11 @@ def test_what_the_model_delivers_corrects_what_is_asked(rate: float) -> None:
 
 
 def test_the_last_chapter_is_held_to_what_is_left() -> None:
-    long = script(*(paragraph(name, 20) for name in LETTERS))
-    engine = ScriptedEngine(outline_script(2, 200), script(paragraph("first", 100)), long)
-    assert 0.95 <= count_words(text_of(write(engine, 2, words=200))) / 200 <= 1.1
+    paragraphs = [paragraph(name, 20) for name in LETTERS]
+    sentences = [f"{one} met {other}. " for one in LETTERS for other in LETTERS]
+    for long in (script(*paragraphs), script("".join(sentences))):
+        engine = ScriptedEngine(outline_script(2, 200), script(paragraph("a", 100)), long)
+        assert 0.98 <= count_words(text_of(write(engine, 2, words=200))) / 200 <= 1.04
 
 
 def test_a_chapter_that_runs_away_is_closed_after_a_paragraph() -> None:

@@ -11,12 +11,12 @@ for runs of at least FREE tokens, `distance` being how many tokens ago the token
 The sampler is P. E. Weidmann's, known from llama.cpp and text-generation-webui. `GROWTH` there is
 1.75, which on the demo model grows so fast that a sentence, once begun, had to break off in an odd
 place; at 1.3 it takes another turn at its beginning. The gentle growth also spares what has to come
-again, names and quotation marks, so that no tokens need to be exempt, as there.
+again, names and quotation marks, which are exempt there.
 
 Two things are ours. `NEAR`: late in a long story most beginnings of a sentence have been used,
 which makes them equal again; what was said a moment ago must cost more. On the demo model this
-halves the self-repetition of 4,000 words, to that of 400. And a word that has begun is ended: the
-tokens inside words are spared, or a penalty would break "an astronomer" off after "astron".
+halves the self-repetition of 4,000 words. And no word is broken off: the tokens inside words are
+spared by those who use this, or the penalty would make "an astronomer" end after "astron".
 """
 
 from collections.abc import Sequence

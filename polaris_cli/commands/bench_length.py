@@ -65,7 +65,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         f"{row.mean_ratio:.2f}",
         f"{row.worst_ratio:.2f}",
         f"{row.in_band:.0%}",
-        f"{row.repetition:.3f}",
+        f"{row.repetition:.5f}",
         f"{row.repeated_paragraphs:.1%}",
         f"{row.seconds:.1f}",
     )

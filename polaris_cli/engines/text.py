@@ -1,4 +1,4 @@
-"""Text out of tokens, as they come: `TextDecoder`; and which tokens go on with a word.
+"""Text out of tokens, as they come: `TextDecoder`; which tokens go on with a word.
 
 Knows tokenizers, not models: never breaks a character in two, and the whole text equals what the
 tokenizer makes of all the tokens at once.

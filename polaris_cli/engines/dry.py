@@ -15,8 +15,8 @@ again, names and quotation marks, which are exempt there.
 
 Two things are ours. `NEAR`: late in a long story most beginnings of a sentence have been used,
 which makes them equal again; what was said a moment ago must cost more. On the demo model this
-halves the self-repetition of 4,000 words. And no word is broken off: the tokens inside words are
-spared by those who use this, or the penalty would make "an astronomer" end after "astron".
+halves the self-repetition of 4,000 words. And `spared`: no word is broken off, where these are the
+tokens inside words; else the penalty would make "an astronomer" end after "astron".
 """
 
 from collections.abc import Sequence

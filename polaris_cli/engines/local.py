@@ -5,7 +5,6 @@ tokens `decode`'s, where the files come from `hub`'s.
 """
 
 import importlib.util
-import json
 import logging
 import time
 import warnings
@@ -32,7 +31,8 @@ from polaris_cli.engines.storing import store, way_for
 from polaris_cli.errors import ModelUnavailable, OutOfMemory, PolarisError
 from polaris_cli.events import RawEvent
 from polaris_cli.hub_errors import corrupt, not_for_text
-from polaris_cli.memory import Plan, Precision
+from polaris_cli.memory import ModelSize, Plan, Precision
+from polaris_cli.model_files import measured, read_config
 from polaris_cli.request import Quantize, Sampling
 
 DTYPE = torch.bfloat16
@@ -143,36 +143,13 @@ def load_stock(
     chosen = devices.pick(device, devices.list_devices(with_torch=True))
     folder = hub.ensure(reference)
     config = read_config(reference, folder)
-    plan = _plan(reference, folder, config, chosen, quantize, context_tokens)
+    plan = _plan(measured(reference, folder, config), chosen, quantize, context_tokens)
     tokenizer = load_tokenizer(reference, folder)
     weights, kernel = load_weights(reference, folder, plan, on_progress)
     return weights, tokenizer, model_info(reference, folder, config, plan, kernel)
 
 
-def read_config(reference: ModelRef, folder: Path) -> dict[str, Any]:
-    """The model's `config.json`. Raises ModelUnavailable if it is damaged or not for text."""
-    try:
-        config = json.loads((folder / "config.json").read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise corrupt(reference, "config.json cannot be read") from error
-    if not isinstance(config, dict):
-        raise corrupt(reference, "config.json holds no settings")
-    hub.check_config(reference, config)
-    return config
-
-
-def _plan(
-    reference: ModelRef,
-    folder: Path,
-    config: Mapping[str, Any],
-    device: Device,
-    quantize: Quantize,
-    tokens: int,
-) -> Plan:
-    try:
-        size = memory.size_of_folder(folder, config)
-    except (OSError, ValueError) as error:
-        raise corrupt(reference, "a weight file cannot be read") from error
+def _plan(size: ModelSize, device: Device, quantize: Quantize, tokens: int) -> Plan:
     plan = memory.choose_quantization(size, device, quantize, tokens)
     if plan.quantize != "none" and not importlib.util.find_spec("bitsandbytes"):
         raise no_bitsandbytes(plan.quantize)

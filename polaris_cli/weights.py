@@ -15,6 +15,8 @@ CONFIG = "config.json"
 FORMATS = ("model.safetensors", "pytorch_model.bin")
 """The names of weights in one file, in the order in which transformers looks for them."""
 
+PICKLED = b"\x80"  # how the format before the archives begins
+
 _BITS = {"F64": 64, "I64": 64, "U64": 64, "F32": 32, "I32": 32, "U32": 32, "BF16": 16, "F16": 16}
 _TOKENIZERS = ("tokenizer.json", "vocab.json", "vocab.txt", "tekken.json")
 
@@ -127,4 +129,7 @@ def _tensors(path: Path) -> int:
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             return len(archive.namelist())
+    with path.open("rb") as file:
+        if file.read(1) != PICKLED:
+            raise Unreadable(f"{path.name} cannot be read")
     return min(path.stat().st_size // 1000, 10_000)

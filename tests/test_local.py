@@ -9,19 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from safetensors import SafetensorError
 
-from polaris_cli.cache import ModelRef
 from polaris_cli.demo import MODEL_DIR
 from polaris_cli.devices import Device
 from polaris_cli.engines import Message, quantizers
-from polaris_cli.engines.local import (
-    LocalEngine,
-    explain,
-    load,
-    quantization,
-)
+from polaris_cli.engines.loading import quantization
+from polaris_cli.engines.local import LocalEngine, load
 from polaris_cli.engines.quantizers import Packed
 from polaris_cli.errors import ModelUnavailable, OutOfMemory, UsageError
 from polaris_cli.events import Finish, Piece
@@ -211,47 +204,17 @@ def test_a_device_that_is_not_there() -> None:
         load("demo", context_tokens=500, device="cuda:9")
 
 
-PLAN = Plan("4bit", Device("cuda", 0, "card", 80, 8), Memory(6, 2, 1), "")
-TINY = ModelRef("tiny", "owner/tiny")
-
-
-@pytest.mark.parametrize(
-    ("error", "code", "says"),
-    [
-        (SafetensorError("HeaderTooLarge"), 3, "damaged"),
-        (torch.OutOfMemoryError("CUDA out of memory. Tried"), 4, "cuda:0 ran out of memory"),
-        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), 4, "ran out of memory"),
-        (ImportError("requires bitsandbytes: pip install"), 3, "4-bit needs bitsandbytes"),
-        (ImportError("requires sentencepiece\nmore"), 3, "needs a package"),
-        (ValueError("The checkpoint has model type `x` but"), 3, "not a text-generation model"),
-        (ValueError("Unrecognized configuration class <ViT>"), 3, "not a text-generation model"),
-        (OSError("Error no file named model.safetensors"), 3, "damaged"),
-    ],
-)
-def test_what_loading_raises_is_worded(error: Exception, code: int, says: str) -> None:
-    sentence = explain(error, TINY, PLAN)
-    assert sentence and sentence.exit_code == code
-    assert says in sentence.message and sentence.hint
-    assert "\n" not in sentence.message
-
-
-def test_what_nobody_expects_is_not_hidden() -> None:
-    assert explain(ZeroDivisionError(), TINY, PLAN) is None
-    assert explain(RuntimeError("something new"), TINY, PLAN) is None
-
-
 # Quantized.
 
 
 @pytest.mark.parametrize(("free", "way"), [(100, "fastest"), (95, "nf4")])
 def test_nf4_is_taken_where_memory_is_short(
-    free: int, way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    free: int, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    qwen().save_pretrained(tmp_path)
     monkeypatch.setattr(quantizers, "fastest_way", lambda *_: "fastest")
     monkeypatch.setattr(quantizers, "bitsandbytes", lambda *_: "nf4")
     plan = Plan("4bit", Device("cuda", 0, "card", 100, free), Memory(60, 20, 10), "")
-    assert quantization(plan, tmp_path) == way
+    assert quantization(plan, qwen()) == way
 
 
 @pytest.mark.slow

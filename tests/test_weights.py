@@ -82,8 +82,11 @@ def test_tensors_of_an_archive(tmp_path: Path) -> None:
         for name in "abc":
             archive.writestr(f"data/{name}", b"12")
     assert tensor_count([path]) == 3
-    path.write_bytes(bytes(7000))
+    path.write_bytes(b"\x80" + bytes(7000))
     assert tensor_count([path]) == 7
+    path.write_bytes(b"version https://git-lfs.github.com/spec/v1")
+    with pytest.raises(Unreadable, match="cannot be read"):
+        tensor_count([path])
 
 
 @pytest.mark.parametrize(

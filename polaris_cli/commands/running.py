@@ -46,6 +46,8 @@ def run(prepared: Prepared, outputs: Outputs, begin: Begin) -> int:
     with Interrupts(restore_terminal).listen() as interrupts:
         with interrupts.breakable():
             engine = _open(prepared, outputs)
+        for text in engine.notes:
+            say(text)
         story, finish = _write(engine, begin, outputs, interrupts, say)
         kept = outputs.save and _keep(story, say)
         if not outputs.quiet:
@@ -74,6 +76,8 @@ def run_outline(prepared: Prepared, outputs: Outputs) -> int:
     with Interrupts(restore_terminal).listen() as interrupts:
         with interrupts.breakable():
             engine = _open(prepared, outputs)
+        for text in engine.notes:
+            say(text)
         nothing_kept = replace(outputs, save=False, as_json=True)
         story, finish = _write(
             engine, partial(start_outline, prepared), nothing_kept, interrupts, say

@@ -64,12 +64,13 @@ class Engine(Protocol):
 
     `after` are the tokens of an answer begun earlier: the stream gives them out first, as one run
     with what follows. While `may_end` says no, the model may not end its answer. `encode` words
-    text as the tokens of an answer.
+    text as the tokens of an answer. `notes` are worth telling the user once it is loaded.
     """
 
     info: ModelInfo
     context: int
     load_seconds: float
+    notes: tuple[str, ...]
 
     def stream(
         self,

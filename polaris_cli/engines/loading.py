@@ -34,7 +34,7 @@ from polaris_cli.engines.quantizers import Packed, kernel_of
 from polaris_cli.engines.quiet import quiet
 from polaris_cli.engines.storing import store, unpack_odd_shapes, way_for
 from polaris_cli.hub_errors import corrupt
-from polaris_cli.memory import ModelSize, Plan
+from polaris_cli.memory import ModelSize, Plan, text_settings
 from polaris_cli.model_files import adapter_note, measured, read_config, stored_as
 from polaris_cli.request import Quantize
 from polaris_cli.weights import file_bytes
@@ -86,6 +86,7 @@ def shapes_alone(reference: ModelRef, folder: Path, config: Mapping[str, Any]) -
     Raises ModelUnavailable for one that is far larger than its files: loading would take memory
     for all that is missing.
     """
+    _check_implementations(reference, config)
     with quiet(), library_errors(Case(reference, SETTINGS)):
         settings = AutoConfig.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False
@@ -98,6 +99,17 @@ def shapes_alone(reference: ModelRef, folder: Path, config: Mapping[str, Any]) -
     if numbers > most:
         raise corrupt(reference, f"{SETTINGS} is that of a model of {numbers:,} numbers")
     return model
+
+
+def _check_implementations(reference: ModelRef, config: Mapping[str, Any]) -> None:
+    """Raise ModelUnavailable where the config names code on the hub, as in owner/kernel.
+
+    transformers would fetch and run it wherever the package for that is installed.
+    """
+    for settings in (config, text_settings(config)):
+        named = [settings[key] for key in settings if key.endswith("_implementation")]
+        if any("/" in str(name) for name in named):
+            raise code_of_its_own(reference)
 
 
 def _plan(size: ModelSize, device: Device, quantize: Quantize, tokens: int) -> Plan:

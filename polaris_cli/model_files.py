@@ -13,10 +13,17 @@ from typing import Any
 from polaris_cli.cache import ModelRef
 from polaris_cli.errors import ModelUnavailable
 from polaris_cli.hub_errors import corrupt, not_for_text
-from polaris_cli.memory import ModelSize, size_of_folder
+from polaris_cli.memory import ModelSize, first_count, size_of_folder, text_settings
 from polaris_cli.weights import CONFIG, Unreadable, tensor_count, weight_files
 
 ADAPTER = "adapter_config.json"
+OTHERS = (
+    "generation_config.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.jinja",
+)
 
 _LAYERS = re.compile(r"(num_)?(hidden_|encoder_|decoder_)?n?_?layers?")
 _PARTS = re.compile(r".*(experts|blocks|depth|depths)")
@@ -37,13 +44,28 @@ def read_config(reference: ModelRef, folder: Path) -> dict[str, Any]:
     return config
 
 
+def check_others(reference: ModelRef, folder: Path) -> None:
+    """Raise ModelUnavailable if a smaller file is damaged.
+
+    transformers passes over some of them in silence, and a story then ends where it should not.
+    """
+    for path in (folder / name for name in OTHERS):
+        try:
+            text = path.read_text("utf-8") if path.is_file() else "{}"
+            whole = path.suffix != ".json" or isinstance(json.loads(text), dict)
+        except (OSError, ValueError, RecursionError) as error:
+            raise corrupt(reference, f"{path.name} cannot be read") from error
+        if not whole:
+            raise corrupt(reference, f"{path.name} holds no settings")
+
+
 def check_config(reference: ModelRef, config: Mapping[str, Any]) -> None:
     """Raise ModelUnavailable if the configuration is that of a model for something else."""
     named = config.get("architectures") or []
-    if not isinstance(named, list):
-        raise corrupt(reference, f"architectures is no list in {CONFIG}")
+    if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
+        raise corrupt(reference, f"architectures is no list of names in {CONFIG}")
     writes = re.compile("CausalLM|LMHead|ConditionalGeneration")
-    if named and not any(writes.search(str(name)) for name in named):
+    if named and not any(map(writes.search, named)):
         raise not_for_text(reference, f"it is a {named[0]}")
 
 
@@ -51,6 +73,7 @@ def measured(reference: ModelRef, folder: Path, config: Mapping[str, Any]) -> Mo
     """The size of the model. Raises ModelUnavailable if its files cannot belong together."""
     try:
         _check_counts(config, tensor_count(weight_files(folder)))
+        first_count(text_settings(config), "max_position_embeddings")
         return size_of_folder(folder, config)
     except Unreadable as error:
         raise corrupt(reference, str(error)) from error

@@ -83,11 +83,13 @@ def stop_ids(model: Any, tokenizer: Any) -> frozenset[int]:
     only one of two end tokens.
     """
     configs = (model.config, model.config.get_text_config(), model.generation_config)
-    found = [getattr(config, "eos_token_id", None) for config in configs]
+    found: list[Any] = [getattr(config, "eos_token_id", None) for config in configs]
     known = tokenizer.get_vocab()
     found += [tokenizer.eos_token_id, [known[token] for token in END_TOKENS if token in known]]
-    lists = (ids if isinstance(ids, list) else [ids] for ids in found if ids is not None)
-    return frozenset(id_ for ids in lists for id_ in ids)
+    lists = (ids if isinstance(ids, list) else [ids] for ids in found)
+    # A damaged setting may hold anything; what is no token can never be chosen.
+    size = getattr(model.config.get_text_config(), "vocab_size", sys.maxsize)
+    return frozenset(int(id_) for ids in lists for id_ in ids if id_ in range(size))
 
 
 def context_length(model: Any) -> int:

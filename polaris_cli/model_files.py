@@ -7,6 +7,7 @@ a dry run can say what a folder needs. Knows neither torch nor transformers.
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,9 @@ OTHERS = (
 
 _LAYERS = re.compile(r"(num_)?(hidden_|encoder_|decoder_)?n?_?layers?")
 _PARTS = re.compile(r".*(experts|blocks|depth|depths)")
+WIDENED = {"fp8": 2, "mxfp4": 4}
+"""How much larger weights of these formats are in bf16."""
+
 FEW_LAYERS, FEW_PARTS = 64, 1024
 """What a config may speak of beyond the tensors that are there: of models stored in part, and of
 parts that are stored together."""
@@ -103,6 +107,18 @@ def stored_as(config: Mapping[str, Any]) -> str:
     """How the weights are quantized in their files, as in "bitsandbytes"; "" if they are not."""
     settings = config.get("quantization_config")
     return str(settings.get("quant_method", "")) if isinstance(settings, Mapping) else ""
+
+
+def as_computed(size: ModelSize, config: Mapping[str, Any], kind: str) -> ModelSize:
+    """The size that the model takes on a device of this kind.
+
+    Of some formats there are kernels for graphics cards alone: elsewhere transformers turns the
+    weights into bf16.
+    """
+    times = 1 if kind == "cuda" else WIDENED.get(stored_as(config), 1)
+    if size.stored_bytes is None or times == 1:
+        return size
+    return replace(size, stored_bytes=times * size.stored_bytes)
 
 
 def base_of_adapter(folder: Path) -> str | None:

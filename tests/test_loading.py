@@ -23,6 +23,7 @@ from polaris_cli.engines.local import LocalEngine, load
 from polaris_cli.errors import ModelUnavailable
 from polaris_cli.events import Finish
 from polaris_cli.request import Sampling
+from tests.cli import called, polaris_command, run
 from tests.tiny import byte_tokenizer, qwen
 
 ASKED = (Message("user", "A fox."),)
@@ -205,6 +206,15 @@ def test_code_beside_a_kind_that_is_known_is_left_alone(with_code: Path) -> None
     assert type(opened(with_code)._model).__module__.startswith("transformers.")
 
 
+def test_a_premise_from_a_pipe_is_no_answer(tmp_path: Path) -> None:
+    folder, mark = copied(tmp_path), tmp_path / "mark"
+    (folder / "own.py").write_text(CODE.format(mark=str(mark)))
+    change(folder / "config.json", model_type="own", auto_map=MODEL_MAP)
+    ended = run(polaris_command("write", "-m", str(folder)), tmp_path, stdin=b"y\n")
+    assert (ended.returncode, ended.stdout) == (3, "") and not mark.exists()
+    assert ended.stderr.startswith("polaris: error: copy needs Python code of its own")
+
+
 @pytest.mark.parametrize("inside", [False, True])
 def test_kernels_on_the_hub_are_code_too(tmp_path: Path, inside: bool) -> None:
     named = {"_attn_implementation": "owner/kernel"}
@@ -278,6 +288,18 @@ def test_a_config_far_larger_than_its_weights(tmp_path: Path) -> None:
 def test_a_model_without_a_chat_template(tmp_path: Path) -> None:
     assert load("demo", context_tokens=200).notes == ()
     assert opened(saved(tmp_path)).notes == (NO_TEMPLATE,)
+
+
+def test_what_there_is_to_say_is_said_before_the_story(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (copied(tmp_path) / "chat_template.jinja").unlink()
+    asked = ("write", "a fox", "-w", "20", "-m", str(tmp_path / "copy"), "--no-save", "--no-think")
+    for more in ((), ("--quiet",)):
+        assert called(*asked, *more) in (0, 5)
+        shown = capfd.readouterr()
+        assert (f"polaris: note: {NO_TEMPLATE}" in shown.err) is (not more)
+        assert "template" not in shown.out
 
 
 def test_an_adapter_beside_the_model_changes_nothing(tmp_path: Path) -> None:

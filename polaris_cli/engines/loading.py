@@ -35,7 +35,14 @@ from polaris_cli.engines.quiet import quiet
 from polaris_cli.engines.storing import store, unpack_odd_shapes, way_for
 from polaris_cli.hub_errors import corrupt
 from polaris_cli.memory import ModelSize, Plan, text_settings
-from polaris_cli.model_files import adapter_note, check_others, measured, read_config, stored_as
+from polaris_cli.model_files import (
+    adapter_note,
+    as_computed,
+    check_others,
+    measured,
+    read_config,
+    stored_as,
+)
 from polaris_cli.request import Quantize
 from polaris_cli.weights import file_bytes, listed
 
@@ -71,7 +78,7 @@ def load_stock(
     folder = hub.ensure(reference)
     config = read_config(reference, folder)
     check_others(reference, folder)
-    size = measured(reference, folder, config)
+    size = as_computed(measured(reference, folder, config), config, chosen.kind)
     shapes = shapes_alone(reference, folder, config)
     plan = _plan(size, chosen, quantize, context_tokens)
     tokenizer = load_tokenizer(reference, folder)

@@ -207,10 +207,11 @@ class _Book:
             return closed_after(run, round(MOST_SHARE * share))
         least = left - round((1 - NEAR) * self._request.words)
         # It closes as soon as the words are there, not beyond them: PAST is for a whole story.
-        goal = {"words": max(round(left / PAST), 1), "least": least}
+        words = max(round(left / PAST), 1)
         limit += len(begun.ids)
         rounds = rounds_of(begun.chunks)
-        return extended(self._engine, messages, sampling, limit, after=rounds, **goal)
+        call = (self._engine, messages, sampling, limit)
+        return extended(*call, words=words, least=least, after=rounds)
 
     def _tell(self, number: int, run: Iterator[Event]) -> Generator[Event, None, Finish]:
         """Give out one chapter with its heading; return how it ended."""

@@ -16,7 +16,7 @@ from typing import Any
 import platformdirs
 
 from polaris_cli.errors import UsageError
-from polaris_cli.request import ENGINES, FORMS, LENGTHS, QUANTIZE, Sampling, StoryRequest
+from polaris_cli.request import ENGINES, FORMS, LENGTHS, QUANTIZE, Draft, Sampling, StoryRequest
 
 TRUE, FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 
@@ -209,7 +209,9 @@ def merge(sources: list[tuple[str, dict[str, Any]]]) -> dict[str, Setting]:
     return merged
 
 
-def build_request(premise: str, settings: Mapping[str, Setting]) -> StoryRequest:
+def build_request(
+    premise: str, settings: Mapping[str, Setting], draft: Draft | None = None
+) -> StoryRequest:
     """The request of merged settings; a seed is drawn here when none is given.
 
     Raises UsageError for values that cannot be right.
@@ -221,7 +223,8 @@ def build_request(premise: str, settings: Mapping[str, Setting]) -> StoryRequest
     if "think" in values:
         values["thinking"] = values["think"]
     sampling = Sampling(**dict(_chosen(values, Sampling)))
-    return StoryRequest(premise=premise, sampling=sampling, **dict(_chosen(values, StoryRequest)))
+    chosen = dict(_chosen(values, StoryRequest))
+    return StoryRequest(premise=premise, sampling=sampling, draft=draft, **chosen)
 
 
 def _chosen(values: Mapping[str, Any], target: type) -> Iterator[tuple[str, Any]]:

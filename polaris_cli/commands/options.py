@@ -7,7 +7,8 @@ from typing import Annotated
 from typer import Option
 
 from polaris_cli.export import check_output
-from polaris_cli.files import check_place
+from polaris_cli.files import check_distinct, check_place
+from polaris_cli.library import library_path
 
 # What a story is to be.
 Words = Annotated[
@@ -46,8 +47,12 @@ PlanOnly = Annotated[
     bool, Option("--plan-only", help="Make the plan of chapters alone, for -o plan.toml.")
 ]
 Continued = Annotated[
-    Path | None,
-    Option("--continue", metavar="FILE", help="Go on with a text of yours, up to --words."),
+    str | None,
+    Option(
+        "--continue",
+        metavar="FILE",
+        help="Go on with a text of yours (txt, md, json; - reads a pipe), up to --words in all.",
+    ),
 ]
 Temperature = Annotated[float | None, Option(help="Higher is wilder; the card: 0.4-1.0.")]
 TopP = Annotated[float | None, Option(help="Share of probability to sample from.")]
@@ -119,3 +124,10 @@ class Outputs:
             check_output(self.story, force=self.force)
         if self.thinking:
             check_place(self.thinking, force=self.force)
+        check_distinct(
+            {
+                "--output": self.story,
+                "--thinking-output": self.thinking,
+                "the library": library_path() if self.save else None,
+            }
+        )

@@ -37,6 +37,7 @@ def decode(
     max_new_tokens: int,
     stop_ids: frozenset[int],
     inside_thinking: bool,
+    opening: Sequence[int] = (),
     after: Sequence[int] = (),
     told: Sequence[int] = (),
     may_end: MayEnd = always,
@@ -47,13 +48,15 @@ def decode(
     At most `max_new_tokens`, and no more than the context holds, thinking and story together.
     `inside_thinking` says whether the prompt has already opened the thinking; it is closed after
     `sampling.thinking_budget` tokens, and a model that would end inside its thinking ends the
-    thinking instead. `after` are tokens of the answer from an earlier run: they are given out
+    thinking instead. `opening` are tokens that the answer begins with and that are not given out,
+    `after` are tokens of the answer from an earlier run: they are given out
     first, then the same tokens follow as would have followed then. `told` are tokens of the
     story that are not in the prompt and should not come again. While `may_end` says no, the
     tokens that end a text are not chosen. `static` runs all steps in the same memory, recorded
     once on a CUDA device. Out of memory and damaged weights end the stream with an error, so that
     the text so far is kept. Closing the generator frees the cache.
     """
+    prompt_ids = [*prompt_ids, *opening]
     start = len(prompt_ids) + len(after)
     room = len(after) + max(min(max_new_tokens, context_length(model) - start), 0)
     answer = Answer(
@@ -64,6 +67,7 @@ def decode(
         stop_ids,
         inside_thinking=inside_thinking,
         may_end=may_end,
+        opening=opening,
     )
     # Room for a step more: it may be under way when the last token is handed out.
     opened = partial(StaticForward, model, start + room + 1) if static else partial(Forward, model)

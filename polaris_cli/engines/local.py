@@ -65,10 +65,14 @@ class LocalEngine:
         sampling: Sampling,
         max_new_tokens: int,
         *,
+        opening: Sequence[int] = (),
         after: Sequence[int] = (),
         may_end: MayEnd = always,
     ) -> Iterator[RawEvent]:
         """Yield the model's answer to the messages as it comes, then one Finish."""
+        inside = self.opens_thinking(sampling)
+        # Some templates open the thinking whatever is asked: an opening is the story's, not its.
+        closing = self._chat.closing_ids() if opening and inside else ()
         return decode(
             self._model,
             self._tokenizer,
@@ -76,7 +80,8 @@ class LocalEngine:
             sampling,
             max_new_tokens=max_new_tokens,
             stop_ids=self._stop_ids,
-            inside_thinking=self.opens_thinking(sampling),
+            inside_thinking=inside and not opening,
+            opening=(*closing, *opening),
             after=after,
             told=self.encode("\n\n".join(message.told for message in messages if message.told)),
             may_end=may_end,

@@ -4,7 +4,7 @@ Knows tokenizers, not models: never breaks a character in two, and the whole tex
 tokenizer makes of all the tokens at once.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -18,15 +18,18 @@ Step = Callable[[int], str | None]
 class TextDecoder:
     """Turns tokens into pieces of text, special tokens included.
 
-    A token that leaves a character unfinished is held back and joins the next piece.
+    A token that leaves a character unfinished is held back and joins the next piece. `opening` are
+    the tokens before the first, whose text is not given: behind them a space is not dropped.
     """
 
-    def __init__(self, tokenizer: Any) -> None:
+    def __init__(self, tokenizer: Any, opening: Sequence[int] = ()) -> None:
         self._tokenizer = tokenizer
         self._step = _stepper(tokenizer)
         self._ids: list[int] = []
         self._given = 0  # characters in the pieces so far
         self._held = 0  # tokens at the end of _ids that are in no piece yet
+        for token in opening:
+            self._next_text(token)
 
     @property
     def count(self) -> int:

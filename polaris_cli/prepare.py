@@ -107,12 +107,14 @@ def settings_for(
         sources.append(("the premise", {"words": stated}))
     if draft and draft.words:
         sources.append(("the draft", {"words": draft.words}))
+    values = {key: value for key, value in preset.values.items() if key != "description"}
+    below = [(f"preset {preset.name}", values)]
     entry = find(chosen["model"].value) if "model" in chosen else None
     if entry and entry.settings:
-        sources.append((f"model {entry.name}", dict(entry.settings)))
-    values = {key: value for key, value in preset.values.items() if key != "description"}
-    sources += [(f"preset {preset.name}", values), ("built in", {"preset": "default"})]
-    return merge(sources)
+        suited = (f"model {entry.name}", dict(entry.settings))
+        # What suits the model wins over the preset that is there anyway, not over a chosen one.
+        below = [*below, suited] if "preset" in chosen else [suited, *below]
+    return merge([*sources, *below, ("built in", {"preset": "default"})])
 
 
 def budget_for(

@@ -6,7 +6,8 @@ Knows the wording only; how a conversation becomes tokens is the engine's affair
 import re
 
 from polaris_cli.engines import Message
-from polaris_cli.request import StoryRequest
+from polaris_cli.premise_kinds import kind_of
+from polaris_cli.request import PLAIN_TEMPLATE, StoryRequest
 from polaris_cli.settings import parse_words
 
 FORM_NAMES = {
@@ -18,8 +19,9 @@ FORM_NAMES = {
     "podcast": "podcast script",
 }
 
+FOLLOWING = "the following premise"  # stands in a template for a premise that does not fit it
+
 _LENGTH = re.compile(r"(?<![\w.,])(\d{1,3}(?:,\d{3})+|\d+(?:\.\d+)?)\s*(k?)[\s-]*words?\b", re.I)
-_INSTRUCTION = re.compile(r"(?:please\s+)?(?:write|tell|compose|create|craft|give)\b", re.I)
 
 
 def length_in(premise: str) -> int | None:
@@ -34,29 +36,58 @@ def length_in(premise: str) -> int | None:
 
 
 def messages_for(request: StoryRequest) -> tuple[Message, ...]:
-    """The conversation that asks for the story: one user turn.
+    """The conversation that asks for the story: one user turn."""
+    return (Message("user", story_prompt(request)),)
 
-    A premise that is an instruction of its own ("Write a fable about...") is left as it is and
-    only given the length; one of several lines follows the wording instead of standing in it.
-    The length is always stated in digits without a comma, as in training.
+
+def story_prompt(request: StoryRequest) -> str:
+    """The wording that asks for the whole story.
+
+    A phrase stands in the preset's template. A sentence, a question or several of them follow it,
+    as they would not fit its grammar. A request of the user's own ("Write a fable about...") is
+    left as it is and only given the length. The length is always stated in digits without a comma,
+    as in training.
     """
     premise = request.premise.strip()
-    if _INSTRUCTION.match(premise):
-        return (Message("user", _with_length(premise, request)),)
-    if "\n" in premise:
-        asked = _worded(request, "the following premise")
-        return (Message("user", f"{asked}\n\n{premise}"),)
-    return (Message("user", _worded(request, premise.rstrip(". "))),)
+    match kind_of(premise):
+        case "request":
+            return _with_length(premise, request)
+        case "form":
+            return _with_length(f"Write {premise[0].lower()}{premise[1:]}", request)
+        case "phrase":
+            return _worded(request, premise.rstrip(". "))
+    return f"{_worded(request, FOLLOWING)}\n\n{premise}"
 
 
-def outline_prompt(premise: str, words: int, chapters: int) -> str:
-    """The request for the outline of a story in chapters.
+def plan_prompt(request: StoryRequest, chapters: int) -> str:
+    """The request for the plan of a story in chapters.
+
+    A template that says more than the plain one, or a premise that is a request, is given whole, so
+    that the chapters keep to it.
+    """
+    premise, words, form = request.premise.strip(), request.words, FORM_NAMES[request.form]
+    kind = kind_of(premise)
+    if request.template != PLAIN_TEMPLATE or kind in ("request", "form"):
+        ask = f"Plan a {words}-word {form} in {chapters} chapters. It follows this request:"
+        return f"{ask}\n\n{story_prompt(request)}\n\n{_plan_lines(words, chapters)}"
+    if kind == "phrase":
+        return outline_prompt(premise, words, chapters, form)
+    ask = f"Plan a {words}-word {form} about {FOLLOWING} in {chapters} chapters."
+    return f"{ask}\n\n{premise}\n\n{_plan_lines(words, chapters)}"
+
+
+def outline_prompt(premise: str, words: int, chapters: int, form: str = "story") -> str:
+    """The request for a plan where the premise is a phrase.
 
     The demo model was trained on exactly these lines; larger models follow them as they stand.
     """
     about = premise.strip().rstrip(". ")
+    ask = f"Plan a {words}-word {form} about {about} in {chapters} chapters."
+    return f"{ask}\n\n{_plan_lines(words, chapters)}"
+
+
+def _plan_lines(words: int, chapters: int) -> str:
     return (
-        f"Plan a {words}-word story about {about} in {chapters} chapters.\n\n"
         "Answer with these lines and nothing else:\n"
         "Title: the title of the story\n"
         "Cast: the people in it\n"
@@ -64,10 +95,12 @@ def outline_prompt(premise: str, words: int, chapters: int) -> str:
     )
 
 
-def chapter_prompt(number: int, count: int, title: str, words: int, summary: str) -> str:
-    """The request for chapter `number` of `count`."""
+def chapter_prompt(
+    number: int, count: int, title: str, words: int, summary: str, form: str = "story"
+) -> str:
+    """The request for chapter `number` of `count`; `form` is its name, as in `FORM_NAMES`."""
     return (
-        f'Write chapter {number} of {count}, "{title}", as part of the story. '
+        f'Write chapter {number} of {count}, "{title}", as part of the {form}. '
         f"It should be approximately {words} words long.\n\nIn this chapter: {summary}"
     )
 

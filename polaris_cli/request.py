@@ -21,6 +21,7 @@ QUANTIZE: tuple[str, ...] = get_args(Quantize)
 ENGINES: tuple[str, ...] = get_args(EngineName)
 LENGTHS: tuple[str, ...] = get_args(Length)
 
+PLAIN_TEMPLATE = "Write a {words}-word {form} about {premise}."
 MAX_WORDS = 200_000  # beyond the context of every known model
 
 
@@ -106,7 +107,7 @@ class StoryRequest:
     model: str = "auto"
     revision: str | None = None
     preset: str = "default"
-    template: str = "Write a {words}-word {form} about {premise}."
+    template: str = PLAIN_TEMPLATE
     sampling: Sampling = field(default_factory=Sampling)
     quantize: Quantize = "auto"
     device: str = "auto"

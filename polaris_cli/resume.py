@@ -35,6 +35,7 @@ def prepare_again(story: Story, words: int | None = None) -> Prepared:
         model=name,
         revision=model.revision,
         preset=story.preset,
+        template=story.template,
         sampling=story.sampling,
         quantize=kept,  # type: ignore[arg-type]
         length=story.length,  # type: ignore[arg-type]

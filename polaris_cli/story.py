@@ -18,8 +18,8 @@ from polaris_cli.errors import DEBUG_HINT, PolarisError
 from polaris_cli.events import ANEW, AnswerEvent, Chunk, Event, Finish, Outlined, Reason, closing
 from polaris_cli.lengths import length_score, ratio
 from polaris_cli.loops import guard
-from polaris_cli.outline import Outline
-from polaris_cli.request import Draft, Sampling, StoryRequest
+from polaris_cli.outline import Outline, shortened
+from polaris_cli.request import PLAIN_TEMPLATE, Draft, Sampling, StoryRequest
 from polaris_cli.thinking import split_thinking
 from polaris_cli.words import count_words, paper_words
 
@@ -57,7 +57,7 @@ class Story:
     `requested` is the words asked for as `wc -w` counts them, `created` an ISO 8601 time in UTC,
     `prompt` the user's turn as the model saw it. `length`, `headings` and `outline` say how the
     length was reached (see `StoryRequest`), `extended` how often the story was made to go on.
-    `draft` is the user's own text that it begins with.
+    `template` is the prompt wording of the preset, `draft` the user's own text that it begins with.
     """
 
     id: str
@@ -75,6 +75,7 @@ class Story:
     length: str = "single"
     headings: bool = True
     extended: int = 0
+    template: str = PLAIN_TEMPLATE
     outline: Outline | None = None
     draft: Draft | None = None
     tokens: Tokens = field(default_factory=Tokens)
@@ -95,7 +96,7 @@ class Story:
     def title(self) -> str:
         """The title of the outline or of the story's first line, else the premise, shortened."""
         planned = self.outline.title if self.outline else _own_title(self.text)
-        return planned or _shortened(self.premise)
+        return planned or shortened(self.premise)
 
     def as_dict(self) -> dict[str, Any]:
         """The record as JSON types, in the schema `polaris.story/1`."""
@@ -121,6 +122,7 @@ class Story:
             "model": asdict(self.model),
             "sampling": sampling,
             "preset": self.preset,
+            "template": self.template,
             "prompt": self.prompt,
             "tokens": asdict(self.tokens),
             "timing": asdict(self.timing),
@@ -146,6 +148,7 @@ class Story:
             length=record["length"]["mode"],
             headings=record["length"]["headings"],
             extended=record["length"]["extended"],
+            template=record.get("template", PLAIN_TEMPLATE),
             outline=record["outline"] and Outline.from_dict(record["outline"]),
             draft=Draft(**record["draft"]) if record.get("draft") else None,
             tokens=Tokens(**record["tokens"]),
@@ -181,6 +184,7 @@ def begin(
         prompt=messages[-1].content,
         length=request.length,
         headings=request.headings,
+        template=request.template,
         draft=request.draft,
         tokens=Tokens(prompt=prompt_tokens),
     )
@@ -352,13 +356,6 @@ def _own_title(text: str) -> str:
         return first.lstrip("#").replace("*", "").strip(" _")
     bold = first.startswith("**") and first.endswith("**") and len(first) < 100
     return first.replace("*", "").strip() if bold else ""
-
-
-def _shortened(premise: str, limit: int = 60) -> str:
-    line = " ".join(premise.split())
-    if len(line) > limit:
-        line = line[:limit].rsplit(" ", 1)[0] + "…"
-    return line[:1].upper() + line[1:]
 
 
 def versions() -> dict[str, str]:

@@ -16,11 +16,11 @@ LAYERS = [
     {"characters", "errors", "words", "lengths", "streams", "stdio"},
     {"outline", "wrapping"},
     {"events", "database", "files"},
-    {"request", "catalogue", "engines", "settings"},
+    {"request", "catalogue", "engines", "settings", "premise_kinds"},
     {"thinking", "loops", "prompts", "presets", "budget", "devices", "drafts", "premise"},
     {"demo", "memory", "advice"},
     {"cache"},
-    {"hub_errors"},
+    {"hub_errors", "plan_file"},
     {"hub", "download"},
     {"engines.*"},
     {"demo.measure"},  # writes as polaris does; the rest of the demo is made without the engines

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polaris_cli.prompts import length_in, messages_for
+from polaris_cli.prompts import chapter_prompt, length_in, messages_for, plan_prompt
 from polaris_cli.request import StoryRequest
 
 
@@ -62,6 +62,75 @@ def test_a_premise_of_several_lines_follows_the_wording() -> None:
 
 def test_the_form_has_its_name() -> None:
     assert "book review about" in asked("a fox", form="review")
+
+
+@pytest.mark.parametrize(
+    "premise",
+    [
+        "A retired cartographer returns to find that his last map is missing.",
+        "a fox steals the moon",
+        "What if the sea forgot its tides?",
+        "Two sisters inherit a violin. Only one can play it.",
+        "An island.\n\nA storm.",
+    ],
+)
+def test_what_is_no_phrase_follows_the_wording(premise: str) -> None:
+    asks = "Write an 800-word story about the following premise."
+    assert asked(premise) == f"{asks}\n\n{premise}"
+    assert planned(premise).startswith(
+        f"Plan a 800-word story about the following premise in 4 chapters.\n\n{premise}\n\nAnswer"
+    )
+
+
+def planned(premise: str, words: int = 800, chapters: int = 4, **more: str) -> str:
+    return plan_prompt(StoryRequest(premise, words, **more), chapters)  # type: ignore[arg-type]
+
+
+def test_the_demos_wording_of_plans_and_chapters() -> None:
+    """The demo was trained on these lines: not a letter may change."""
+    assert planned("two sisters, one violin") == (
+        "Plan a 800-word story about two sisters, one violin in 4 chapters.\n\n"
+        "Answer with these lines and nothing else:\n"
+        "Title: the title of the story\n"
+        "Cast: the people in it\n"
+        "1. Title of the chapter | 200 words | what happens in it"
+    )
+    assert chapter_prompt(2, 4, "Fog", 200, "the fog comes") == (
+        'Write chapter 2 of 4, "Fog", as part of the story. '
+        "It should be approximately 200 words long.\n\nIn this chapter: the fog comes"
+    )
+
+
+def test_a_request_is_planned_as_it_stands() -> None:
+    plan = planned("Write a fable about a fox. Make it sad.")
+    request = (
+        "Write a fable about a fox. Make it sad. The story should be approximately 800 words long."
+    )
+    assert plan.startswith(
+        f"Plan a 800-word story in 4 chapters. It follows this request:\n\n{request}\n"
+    )
+    assert "about Write" not in plan
+
+
+def test_a_form_without_a_verb_becomes_a_request() -> None:
+    assert asked("A fable about a fox") == (
+        "Write a fable about a fox. The story should be approximately 800 words long."
+    )
+    assert asked("an 800-word fable about a fox") == "Write an 800-word fable about a fox"
+
+
+def test_a_preset_and_a_form_reach_the_chapters() -> None:
+    template = "Write a {words}-word {form} about {premise}. Name the speaker at each line."
+    plan = planned("a fox", form="podcast", template=template)
+    assert "Plan a 800-word podcast script in 4 chapters." in plan
+    assert "Write an 800-word podcast script about a fox. Name the speaker at each line." in plan
+    assert "as part of the podcast script" in chapter_prompt(1, 2, "A", 9, "b", "podcast script")
+    assert "Plan a 800-word essay about a fox in" in planned("a fox", form="essay")
+
+
+def test_braces_of_a_template_are_text() -> None:
+    asks = asked("a {fox}", template="{{note}} {premise}, {words} words")
+    assert asks == "{note} a {fox}, 800 words"
 
 
 @given(st.text(min_size=1).filter(lambda text: text.strip()), st.integers(1, 200_000))

@@ -66,6 +66,19 @@ class _Polaris(QuickGroup):
         with formatter.section("Commands"):
             formatter.write_dl([(name, help_) for name, (_, help_) in COMMANDS.items()])
 
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run the command that the arguments name; ends the process."""
+        try:
+            code = super().main(*args, **{**options, "standalone_mode": False})
+        except TyperException as error:
+            from polaris_cli.commands.mistakes import explain
+
+            code = _told(explain(error))
+        except typer.Abort:
+            print("polaris: stopped, nothing was done.", file=sys.stderr)
+            code = 1
+        sys.exit(code if isinstance(code, int) else 0)
+
     def invoke(self, ctx: Any) -> Any:
         try:
             result = super().invoke(ctx)

@@ -54,20 +54,34 @@ Continued = Annotated[
         help="Go on with a text of yours (txt, md, json; - reads a pipe), up to --words in all.",
     ),
 ]
-Temperature = Annotated[float | None, Option(help="Higher is wilder; the card: 0.4-1.0.")]
-TopP = Annotated[float | None, Option(help="Share of probability to sample from.")]
-TopK = Annotated[int | None, Option(help="Number of tokens to sample from; 0: no limit.")]
-MinP = Annotated[float | None, Option(help="Least probability, in shares of the highest; 0: none.")]
-RepetitionPenalty = Annotated[float | None, Option(help="1.0 is none; the card: to 1.1.")]
-PresencePenalty = Annotated[float | None, Option(help="0 is none; instead of the other.")]
-DryMultiplier = Annotated[
-    float | None, Option(help="Against what was said before (DRY); 0 is none.")
+Temperature = Annotated[
+    str | None, Option(metavar="X", help="Higher is wilder; the card: 0.4-1.0.")
 ]
-Seed = Annotated[int | None, Option(help="The same seed gives the same story.")]
-MaxNewTokens = Annotated[int | None, Option(help="Token limit; default: follows the words.")]
+TopP = Annotated[str | None, Option(metavar="P", help="Share of probability to sample from.")]
+TopK = Annotated[
+    str | None, Option(metavar="N", help="Number of tokens to sample from; 0: no limit.")
+]
+MinP = Annotated[
+    str | None,
+    Option(metavar="P", help="Drop tokens below this fraction of the top probability; 0: none."),
+]
+RepetitionPenalty = Annotated[
+    str | None, Option(metavar="X", help="1.0 is none; the card: to 1.1.")
+]
+PresencePenalty = Annotated[
+    str | None, Option(metavar="X", help="0 is none; instead of the other.")
+]
+DryMultiplier = Annotated[
+    str | None, Option(metavar="X", help="Against what was said before (DRY); 0 is none.")
+]
+Seed = Annotated[str | None, Option(metavar="N", help="The same seed gives the same story.")]
+MaxNewTokens = Annotated[
+    str | None, Option(metavar="N", help="Token limit; default: follows the words.")
+]
 Think = Annotated[bool | None, Option("--think/--no-think", help="Plan before writing.")]
 ThinkingBudget = Annotated[
-    int | None, Option(help="Tokens of thinking before the story must begin; -1: no limit.")
+    str | None,
+    Option(metavar="N", help="Tokens of thinking before the story must begin; -1: no limit."),
 ]
 Quantize = Annotated[str | None, Option(help="auto, none, 8bit or 4bit.")]
 DeviceName = Annotated[str | None, Option("--device", help="auto, cuda, cuda:N, mps or cpu.")]

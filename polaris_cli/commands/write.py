@@ -17,7 +17,7 @@ from polaris_cli.commands.dry_run import print_dry_run
 from polaris_cli.commands.running import hand_back, is_long_enough, run, run_outline
 from polaris_cli.drafts import read_draft
 from polaris_cli.errors import UsageError
-from polaris_cli.outline import Outline, read_outline
+from polaris_cli.plan_file import Plan, read_plan
 from polaris_cli.prepare import prepare
 from polaris_cli.settings import SETTINGS
 
@@ -90,12 +90,12 @@ def write(
     )
     outputs.check(outline=plan_only)
     check_together(options, plan=plan, plan_only=plan_only, continued=continued, premise=premise)
-    outline = read_outline(plan) if plan else None
+    planned = read_plan(plan) if plan else None
     if continued:
         options |= {"length": length or "extend", "think": False}
         prepared = prepare(premise, options, read_draft(continued))
     else:
-        prepared = prepare(read_premise(premise), in_chapters(options, outline, plan_only))
+        prepared = prepare(read_premise(premise), in_chapters(options, planned, plan_only))
     if dry_run:
         print_dry_run(prepared, as_json=as_json)
     elif plan_only:
@@ -103,17 +103,17 @@ def write(
     elif continued and is_long_enough(prepared.request):
         raise Exit(hand_back(prepared, outputs))
     else:
-        outline = outline and outline.shared(prepared.request.words)
+        outline = planned.outline.shared(prepared.request.words) if planned else None
         raise Exit(run(prepared, outputs, partial(start, prepared, outline=outline)))
 
 
 def in_chapters(
-    options: dict[str, object], outline: Outline | None, plan_only: bool
+    options: dict[str, object], plan: Plan | None, plan_only: bool
 ) -> dict[str, object]:
     """The options with what a plan says of words and chapters, or with chapters for a plan."""
-    if outline:
-        words = options["words"] or outline.words
-        return options | {"words": words, "chapters": len(outline.chapters)}
+    if plan:
+        words = options["words"] or plan.words
+        return options | {"words": words, "chapters": len(plan.outline.chapters)}
     return options | {"chapters": options["chapters"] or "auto"} if plan_only else options
 
 

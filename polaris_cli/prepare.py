@@ -22,6 +22,7 @@ from polaris_cli.settings import Setting, build_request, gather, merge
 from polaris_cli.words import count_words
 
 UNKNOWN_CONTEXT = 262_144  # until the model is loaded and tells its own
+BUILT_IN = {"preset": "default", "words": 1_500}  # where no source says otherwise
 BYTES_PER_TOKEN = 5  # of English; the exact count comes with the tokenizer
 
 
@@ -114,7 +115,7 @@ def settings_for(
         suited = (f"model {entry.name}", dict(entry.settings))
         # What suits the model wins over the preset that is there anyway, not over a chosen one.
         below = [*below, suited] if "preset" in chosen else [suited, *below]
-    return merge([*sources, *below, ("built in", {"preset": "default"})])
+    return merge([*sources, *below, ("built in", BUILT_IN)])
 
 
 def budget_for(

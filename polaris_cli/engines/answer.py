@@ -13,7 +13,7 @@ import torch
 
 from polaris_cli.engines import MayEnd, always
 from polaris_cli.engines.sampling import Ends, Sampler
-from polaris_cli.engines.text import TextDecoder, word_insides
+from polaris_cli.engines.text import TextDecoder, token_id, word_insides
 from polaris_cli.errors import PolarisError
 from polaris_cli.events import Finish, Piece, Reason
 from polaris_cli.request import Sampling
@@ -44,7 +44,7 @@ class Answer:
         opening: Sequence[int] = (),
     ) -> None:
         self.thinking = _thinking_budget(tokenizer, sampling, room, inside=inside_thinking)
-        self.ends = Ends(stop_ids, may_end, tokenizer.get_vocab().get(CLOSE), self.thinking.inside)
+        self.ends = Ends(stop_ids, may_end, token_id(tokenizer, CLOSE), self.thinking.inside)
         self.spared = word_insides(tokenizer) if sampling.dry_multiplier else ()
         self.reason: Reason | None = None if room else "length"
         self._text = TextDecoder(tokenizer, opening)

@@ -18,11 +18,12 @@ from polaris_cli.engines.answer import Answer
 from polaris_cli.engines.forward import Forward
 from polaris_cli.engines.sampling import Sampler
 from polaris_cli.engines.static import StaticForward
+from polaris_cli.engines.text import token_id
 from polaris_cli.errors import ModelUnavailable, OutOfMemory, PolarisError
 from polaris_cli.events import Finish, Piece
 from polaris_cli.request import Sampling
 
-END_TOKENS = ("<|im_end|>", "<|endoftext|>")
+END_TOKENS = ("<|im_end|>", "<|endoftext|>", "<|im_start|>")
 SMALLER = "Add --quantize 4bit, or ask for fewer --words"
 NO_MEMORY = re.compile("can't allocate memory|not enough memory|out of memory|ALLOC_FAILED")
 WANTED = re.compile(r"allocate ([\d.]+ \w+)")
@@ -84,12 +85,11 @@ def stop_ids(model: Any, tokenizer: Any) -> frozenset[int]:
     """Return every token id that ends a text: the tokenizer's and those of the model's settings.
 
     Neither is enough: a model's folder may lack the generation settings, and a config may name
-    only one of two end tokens.
+    only one of two end tokens. A model that begins a turn has ended its own.
     """
     configs = (model.config, model.config.get_text_config(), model.generation_config)
     found = [getattr(config, "eos_token_id", None) for config in configs]
-    known = tokenizer.get_vocab()
-    found += [tokenizer.eos_token_id, [known[token] for token in END_TOKENS if token in known]]
+    found += [tokenizer.eos_token_id, *(token_id(tokenizer, token) for token in END_TOKENS)]
     lists = (ids if isinstance(ids, list) else [ids] for ids in found if ids is not None)
     return frozenset(id_ for ids in lists for id_ in ids)
 

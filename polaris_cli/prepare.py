@@ -7,7 +7,7 @@ is refused at once and `--dry-run` can show all of it. Loads no model and no tok
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from polaris_cli.advice import advice
+from polaris_cli.advice import advice, on_length
 from polaris_cli.budget import DEFAULT_TOKENS_PER_WORD, Budget, token_budget
 from polaris_cli.cache import ModelRef
 from polaris_cli.catalogue import CatalogueEntry, find
@@ -16,7 +16,8 @@ from polaris_cli.drafts import DraftFile
 from polaris_cli.engines import Message
 from polaris_cli.hub import resolve
 from polaris_cli.presets import load_preset
-from polaris_cli.prompts import length_in, messages_for
+from polaris_cli.premise import read_length
+from polaris_cli.prompts import messages_for
 from polaris_cli.request import Draft, Length, StoryRequest
 from polaris_cli.settings import Setting, build_request, gather, merge
 from polaris_cli.words import count_words
@@ -72,7 +73,11 @@ def prepare(
     )
     messages = messages_for(request)
     budget = budget_for(request, messages, reference.entry)
-    notes = (*filter(None, [reference.note]), *advice(request, reference.entry, budget))
+    notes = (
+        *filter(None, [reference.note]),
+        *on_length(read_length(premise or ""), settings["words"]),
+        *advice(request, reference.entry, budget),
+    )
     return Prepared(request, settings, messages, reference, budget, notes)
 
 
@@ -103,9 +108,10 @@ def settings_for(
     sources = gather(options)
     chosen = merge(sources)
     preset = load_preset(chosen.get("preset", Setting("default", "built in")).value)
-    stated = length_in(premise)
-    if stated:
-        sources.append(("the premise", {"words": stated}))
+    stated = read_length(premise).length
+    if stated and "words" not in chosen:  # with other words its band would mean nothing
+        band = {"band": stated.band} if stated.band else {}
+        sources.append(("the premise", {"words": stated.words, **band}))
     if draft and draft.words:
         sources.append(("the draft", {"words": draft.words}))
     values = {key: value for key, value in preset.values.items() if key != "description"}

@@ -1,4 +1,4 @@
-"""From a request to the messages that a model reads, and a length read out of a premise.
+"""From a request to the messages that a model reads.
 
 Knows the wording only; how a conversation becomes tokens is the engine's affair.
 """
@@ -6,9 +6,9 @@ Knows the wording only; how a conversation becomes tokens is the engine's affair
 import re
 
 from polaris_cli.engines import Message
+from polaris_cli.premise import read_length
 from polaris_cli.premise_kinds import kind_of
 from polaris_cli.request import PLAIN_TEMPLATE, StoryRequest
-from polaris_cli.settings import parse_words
 
 FORM_NAMES = {
     "story": "story",
@@ -20,19 +20,6 @@ FORM_NAMES = {
 }
 
 FOLLOWING = "the following premise"  # stands in a template for a premise that does not fit it
-
-_LENGTH = re.compile(r"(?<![\w.,])(\d{1,3}(?:,\d{3})+|\d+(?:\.\d+)?)\s*(k?)[\s-]*words?\b", re.I)
-
-
-def length_in(premise: str) -> int | None:
-    """The first length stated in a premise ("a 500-word tale", "3k words"), None without one."""
-    match = _LENGTH.search(premise)
-    if not match:
-        return None
-    try:
-        return parse_words(match[1] + match[2])
-    except ValueError:
-        return None
 
 
 def messages_for(request: StoryRequest) -> tuple[Message, ...]:
@@ -117,7 +104,8 @@ def _with_article(text: str) -> str:
 
 
 def _with_length(premise: str, request: StoryRequest) -> str:
-    if length_in(premise) == request.words:
+    stated = read_length(premise).length
+    if stated and stated.words == request.words and str(request.words) in stated.quote:
         return premise
     ending = "" if premise[-1] in ".!?" else "."
     form = FORM_NAMES[request.form]

@@ -4,28 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polaris_cli.prompts import chapter_prompt, length_in, messages_for, plan_prompt
+from polaris_cli.prompts import chapter_prompt, messages_for, plan_prompt
 from polaris_cli.request import StoryRequest
-
-
-@pytest.mark.parametrize(
-    ("premise", "words"),
-    [
-        ("a 500-word tale", 500),
-        ("3,000 words on rain", 3000),
-        ("a story of 2.5k words", 2500),
-        ("about 1200 words long", 1200),
-        ("write 1 word", 1),
-        ("the 100 words of the king: 50 words", 100),
-        ("a story", None),
-        ("the year 1999", None),
-        ("2.5 words", None),
-        ("v1.200 words", None),
-        ("a crossword of 12", None),
-    ],
-)
-def test_a_length_is_read_out_of_a_premise(premise: str, words: int | None) -> None:
-    assert length_in(premise) == words
 
 
 def asked(premise: str, words: int = 800, **more: str) -> str:

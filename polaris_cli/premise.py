@@ -32,6 +32,7 @@ from polaris_cli.premise_words import (
     LIMITS,
     LINKS,
     OWNERS,
+    PIECES,
     RELATIVES,
     REQUEST,
     SPEAKERS,
@@ -182,12 +183,17 @@ def _is_form(word: str) -> bool:
     return word in FORMS or word.endswith(FORM_ENDINGS)
 
 
+def _is_piece(word: str) -> bool:
+    return _is_form(word) or word in PIECES
+
+
 def _form_at(words: list[str], at: int) -> int | None:
     """Where the form stands that a number describes: "a 500-word [dark fantasy] story"."""
     for place in range(at, min(at + DESCRIBED, len(words))):
-        if _is_form(words[place]) and not _is_form(_word(words, place + 1)):
+        word = words[place]
+        if _is_piece(word) and not _is_piece(_word(words, place + 1)):
             return place
-        if words[place] in FUNCTION or not (words[place].isalpha() or words[place] == "-"):
+        if word in FUNCTION or not (word.isalpha() or word == "-") or (word == "的" and place > at):
             return None
     return None
 
@@ -230,7 +236,7 @@ def _asks_for_form(words: list[str], prefix: list[str], at: int) -> bool:
     goes_on = (
         following in ("end", "topic", "wider") or _word(words, form + 1) in CLAUSES | RELATIVES
     )
-    return goes_on and REQUEST.issuperset(prefix) and "the" not in prefix
+    return goes_on and _is_form(words[form]) and REQUEST.issuperset(prefix) and "the" not in prefix
 
 
 def _second_request(words: list[str], amount: Amount, sentence: int) -> int:

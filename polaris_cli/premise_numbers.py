@@ -139,7 +139,7 @@ def _labelled(words: list[str], place: int) -> Amount | None:
 
 def _is_label(words: list[str], place: int) -> bool:
     if words[place] in UNITS:
-        return words[place + 1] == ":"
+        return words[place + 1] in (":", "=", "—")
     if words[place] in COUNTS:  # of words, not of chapters
         return words[place - 1 : place] == ["word"]
     return words[place] in LABELS

@@ -47,17 +47,18 @@ BEFORE = _phrases(
         nearly | almost | exactly | just | ~ | ≈ | ± | etwa | ungefähr | rund | zirka | genau |
         knapp | environ | à peu près | autour de | exactement | unos | unas | aproximadamente |
         aprox | alrededor de | cerca de | 大约 | 大概 | 约 | 約""",
-    least="""at least | no less than | not less than | no fewer than | no shorter than |
+    least="""at least | ≥ | no less than | not less than | no fewer than | no shorter than |
         minimum | minimum of | a minimum of | min | minimum : | min : | minimum length : |
         minimum word count : | more than | over | mindestens | wenigstens | mind | mehr als |
         au moins | minimum de | plus de | al menos | por lo menos | mínimo | mínimo de |
         más de | como mínimo | 至少 | 不少于 | 不低于 | 最少 | 超过""",
     most="""at most | no more than | no longer than | not more than | up to | under | below |
-        less than | fewer than | not exceed | not to exceed | maximum | maximum of |
-        a maximum of | max | maximum : | max : | maximum length : | maximum word count : |
-        höchstens | maximal | nicht mehr als | weniger als | bis zu | unter | au plus |
-        au maximum | moins de | pas plus de | jusqu à | maximum de | como máximo | máximo |
-        máximo de | no más de | menos de | hasta | 不超过 | 最多 | 至多 | 少于""",
+        less than | fewer than | not exceed | t exceed | not go over | t go over | < | ≤ |
+        not to exceed | maximum | maximum of | a maximum of | max | maximum : | max : |
+        maximum length : | maximum word count : | höchstens | maximal | nicht mehr als |
+        weniger als | bis zu | unter | au plus | au maximum | moins de | pas plus de |
+        jusqu à | maximum de | como máximo | máximo | máximo de | no más de | menos de |
+        hasta | 不超过 | 最多 | 至多 | 少于""",
     between="between | zwischen | entre | from | von | de | desde | d | 在",
 )
 AFTER = _phrases(
@@ -86,10 +87,15 @@ FORMS = _words(
     """story tale fairytale fable essay fiction piece novella script review scene chapter
     legend myth narrative anecdote vignette prose passage draft episode article parable saga
     adventure romance thriller mystery fantasy comedy satire sketch text monologue dialogue
-    poem drabble fanfiction fanfic podcast screenplay geschichte märchen erzählung fabel text
-    aufsatz szene kapitel essay krimi gedicht novelle sage histoire conte nouvelle récit
-    texte essai scène fable poème cuento historia relato fábula ensayo texto escena
+    poem drabble retelling fanfiction fanfic podcast screenplay geschichte märchen erzählung
+    fabel text aufsatz szene kapitel essay krimi gedicht novelle sage histoire conte nouvelle
+    récit texte essai scène fable poème cuento historia relato fábula ensayo texto escena
     microrrelato poema 故事 小说 小說 童话 童話 短文 文章 作文 散文 寓言 短篇"""
+)
+PIECES = _words(  # what an imperative may ask for, and a plot may hold
+    """letter speech study diary entry journal account report memoir eulogy prologue epilogue
+    opening backstory biography interview sermon version introduction summary adaptation
+    conversation description parody message lettre discours carta discurso brief rede"""
 )
 FORM_ENDINGS = ("geschichte", "märchen", "erzählung")
 LIMITS = _words("limit maximum minimum max min target length count budget")
@@ -103,20 +109,20 @@ WITHIN = _words("in within using en")
 REQUEST = (
     IMPERATIVES | FORMS | LABELS | LIMITS | ARTICLES | LINKS | TO - {"—"} | frozenset(UNITS) | BOUND
 ) - {"c"} | _words(
-    """: the this it its i we you me us d ll m let lets please kindly so and then now ok okay
-    hi hello can could would will should must may to are needs wants like love looking for
-    keep aim ensure provide has have that which with by whole entire total overall final
+    """: = the this it its i we you me us d ll m let lets please kindly so and then now ok
+    okay hi hello can could would will should must may to are needs wants like love looking
+    for keep aim ensure provide has have that which with by whole entire total overall final
     target desired approx your answer output response task request prompt premise short long
     number genre new complete full funny flash bedtime fairy original single try stay stick
-    don t go not no u pls plz approximate somewhere anywhere remember reminder note j gern
-    gerne der die das dem den es er ich du mir uns bitte soll sollte sollen hat haben sein
-    wäre ist wird im insgesamt kurze kurzes kurzer lange langes gute zum eure anzahl gesamt
-    und dann also le la l les ce c qui que il elle je moi nous peux pourrais pouvez faire
-    fasse doit devra est soit pour avec s te vous plaît courte petite petit longue nombre
-    dans sur total puis el los las lo una puedes podrías quisiera que tenga debe tener ser
-    sea por favor para corto corta breve largo número y unos me con 请 請 帮 帮我 给 我 给我
-    一个 一篇 一段 一则 个 篇 段 的 短 要求 在 用 以 是 为 控制 关于 总 全文 需要 想 你 能
-    可以 不"""
+    don t go not no do come contain run cover there another go u pls plz approximate
+    somewhere anywhere remember reminder note j gern gerne der die das dem den es er ich du
+    mir uns bitte soll sollte sollen hat haben sein wäre ist wird im insgesamt kurze kurzes
+    kurzer lange langes gute zum eure anzahl gesamt und dann also le la l les ce c qui que il
+    elle je moi nous peux pourrais pouvez faire fasse doit devra est soit pour avec s te vous
+    plaît courte petite petit longue nombre dans sur total puis el los las lo una puedes
+    podrías quisiera que tenga debe tener ser sea por favor para corto corta breve largo
+    número y unos me con 请 請 帮 帮我 给 我 给我 一个 一篇 一段 一则 个 篇 段 的 短 要求 在
+    用 以 是 为 控制 关于 总 全文 需要 想 你 能 可以 不"""
 )
 CLOSERS = _words(
     """long length in total overall altogether only please thanks thank you max lang lange
@@ -126,9 +132,9 @@ CLOSERS = _words(
 )
 TOPICS = _words("about on regarding über zu sur sobre acerca 关于 關於 讲述 描写")
 WIDER = _words(
-    """of in with for describing featuring exploring set from to and including titled called
-    using where told based inspired without von mit für aus in wo und avec pour dans où de et
-    con para en donde de y"""
+    """of in with for describing featuring exploring set from between and including titled
+    called using where told based inspired without von mit für aus in wo und avec pour dans
+    où de et con para en donde de y"""
 )
 RELATIVES = _words("that which der die das qui que")
 # A length after a clause is one of the plot, and so is that of a thing ("a letter of 300 words").
@@ -160,8 +166,9 @@ FUNCTION = (
 )
 # Two words that end the language of requests: what follows is a topic, or somebody's duty.
 TELLS = _pairs(
-    """about a | about an | about the | about one | on a | on the | the will | i must | i have |
-    we must | we have | über ein | über eine | sur un | sur une | sobre un | sobre una"""
+    """about a | about an | about the | about one | on a | on the | the will | there are |
+    i must | i have | we must | we have | über ein | über eine | sur un | sur une | sobre un |
+    sobre una"""
 )
 OWNERS = _pairs("of a | with a | in the")  # before "a 500-word poem": one in the plot
 

@@ -13,11 +13,11 @@ PACKAGE = Path(polaris_cli.__file__).parent
 
 # A module may import those of its own layer and of the layers above it in this list.
 LAYERS = [
-    {"characters", "errors", "words", "lengths", "streams"},
+    {"characters", "errors", "words", "lengths", "streams", "premise_words", "premise_numbers"},
     {"outline", "wrapping"},
     {"events", "database", "files"},
     {"request", "catalogue", "engines", "settings"},
-    {"thinking", "loops", "prompts", "presets", "budget", "devices"},
+    {"thinking", "loops", "premise", "prompts", "presets", "budget", "devices"},
     {"demo", "memory", "advice"},
     {"cache"},
     {"hub_errors"},

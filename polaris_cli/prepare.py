@@ -15,8 +15,8 @@ from polaris_cli.chapters import Habits
 from polaris_cli.drafts import DraftFile
 from polaris_cli.engines import Message
 from polaris_cli.hub import resolve
-from polaris_cli.presets import load_preset
 from polaris_cli.premise import read_length
+from polaris_cli.presets import load_preset
 from polaris_cli.prompts import messages_for
 from polaris_cli.request import Draft, Length, StoryRequest
 from polaris_cli.settings import Setting, build_request, gather, merge

@@ -191,7 +191,13 @@ def test_a_real_model_never_changes_the_draft(
 ) -> None:
     path = tmp_path / "d.txt"
     path.write_text(text)
-    options = {"model": "demo", "words": 150, "length": mode, "think": False, "seed": 5}
+    options = {
+        "model": "demo",
+        "words": count_words(text) + 30,
+        "length": mode,
+        "think": False,
+        "seed": 5,
+    }
     prepared = prepare("a miller", options, read_draft(str(path)))
     story = collect(*reversed(start(prepared, demo)))  # type: ignore[arg-type]
     assert story.text.startswith(text.rstrip())

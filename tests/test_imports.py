@@ -13,10 +13,13 @@ PACKAGE = Path(polaris_cli.__file__).parent
 
 # A module may import those of its own layer and of the layers above it in this list.
 LAYERS = [
-    {"characters", "errors", "words", "lengths", "streams", "stdio"},
+    {
+        *("characters", "errors", "words", "lengths", "streams", "stdio"),
+        *("premise_kinds", "premise_words", "premise_numbers"),
+    },
     {"outline", "wrapping"},
     {"events", "database", "files"},
-    {"request", "catalogue", "engines", "settings", "premise_kinds"},
+    {"request", "catalogue", "engines", "settings"},
     {"thinking", "loops", "prompts", "presets", "budget", "devices", "drafts", "premise"},
     {"demo", "memory", "advice"},
     {"cache"},

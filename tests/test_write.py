@@ -231,7 +231,16 @@ def test_a_dry_run_shows_where_each_value_came_from(tmp_path: Path) -> None:
     folder = tmp_path / "config" / "polaris"
     folder.mkdir(parents=True)
     (folder / "config.toml").write_text("top_k = 11\ntop_p = 0.9\nseed = 3\n")
-    asked = ("write", "a 250-word fox", "-m", "demo", "--seed", "5", "--dry-run", "--json")
+    asked = (
+        "write",
+        "a 250-word tale",
+        "-m",
+        "demo",
+        "--seed",
+        "5",
+        "--dry-run",
+        "--json",
+    )
     dry = run(polaris_command(*asked), tmp_path, POLARIS_TOP_P="0.8")
     settings = json.loads(dry.stdout)["settings"]
     assert settings["seed"] == {"value": 5, "source": "option"}

@@ -115,7 +115,8 @@ REQUEST = (
     for keep aim ensure provide has have that which with by whole entire total overall final
     target desired approx your answer output response task request prompt premise short long
     number genre new complete full funny flash bedtime fairy original single try stay stick
-    don t go not no do come contain run cover there another go into micro 为题 u pls plz approximate
+    don t go not no do come contain run cover there another go into micro told
+    为题 为主题 u pls plz approximate
     somewhere anywhere remember reminder note j gern gerne der die das dem den es er ich du
     mir uns bitte soll sollte sollen hat haben sein wäre ist wird im insgesamt kurze kurzes
     kurzer lange langes gute zum eure anzahl gesamt und dann also le la l les ce c qui que il

@@ -185,6 +185,8 @@ ENGLISH_PLOT = r"""
 -? | Mia's essay, 800 words long, wins nothing.
 -? | Mia turned in 800 words, and the teacher cried
 -? | Mia has written 800 words. The teacher wants 900 words.
+-? | Write about an AI limited to 256 words per answer.
+-? | A man buys a door; the manual is 1,200 words of threats.
 """
 ENGLISH_ASKED = r"""
 500 | Write a 500-word story about a fox.
@@ -338,6 +340,7 @@ ENGLISH_ASKED = r"""
 100 | Make a 100 word story for instagram about my cat Milo
 5000 | Write a 5,000 word story. Title: The Last 40 Words.
 5000? | Write a story called "The Last 400 Words". 5000 words.
+1500 | The whole story should be told in about 1500 words.
 """
 GERMAN_PLOT = r"""
 -? | Der Brief, der 300 Wörter lang ist, verändert alles.
@@ -531,6 +534,7 @@ CHINESE_ASKED = r"""
 1000 | 以"雨夜"为题写一篇1000字的短篇小说
 800 | 写一个童话，主角是一只猫，字数800左右
 900 | 请给我的孩子写一个关于小熊的睡前故事，大约900字。
+600 | 请以“回家”为主题写一篇600字的作文
 """
 
 PLOT = ENGLISH_PLOT + GERMAN_PLOT + FRENCH_PLOT + SPANISH_PLOT + CHINESE_PLOT

@@ -23,6 +23,7 @@ from polaris_cli.premise_words import (
     BREAKS,
     CLAUSES,
     CLOSERS,
+    EACH,
     ENDERS,
     FORM_ENDINGS,
     FORMS,
@@ -31,6 +32,7 @@ from polaris_cli.premise_words import (
     KEEPERS,
     LIMITS,
     LINKS,
+    OF,
     OWNERS,
     PIECES,
     RELATIVES,
@@ -48,7 +50,7 @@ BANDS = {"least": (1.0, 1.2), "most": (0.8, 1.0)}
 DESCRIBED = 5  # words between a number and its form
 OPENING = 10  # tokens in which a request begins
 NEARBY = (REQUEST | {","}) - IMPERATIVES - FORMS
-STRETCHED = ("long", "lang")
+STRETCHED = ("long", "lang", "umfasst", "umfassen")
 NEAR = 60  # tokens looked back at: keeps the time linear, and no request is longer
 _QUOTED = re.compile(r'"[^"\n]*"|“[^“”\n]*”|„[^„“”\n]*[“”]|«[^«»\n]*»|»[^«»\n]*«|「[^「」\n]*」')
 
@@ -142,8 +144,6 @@ def _limits(length: StatedLength) -> tuple[float, float]:
 
 def _asked(words: list[str], amount: Amount, clause: int, sentence: int) -> bool:
     follows = _follows(words, amount.last)
-    if not follows:
-        return False
     beginnings = {clause, sentence, _second_request(words, amount, sentence)}
     return any(_is_request(words, amount, at, follows) for at in beginnings) or (
         _ends_request(words, amount, sentence, follows)
@@ -200,7 +200,7 @@ def _form_at(words: list[str], at: int) -> int | None:
 
 def _is_request(words: list[str], amount: Amount, at: int, follows: str) -> bool:
     """Whether nothing but the language of requests stands from `at` to the amount."""
-    if amount.first - at > NEAR:
+    if not follows or amount.first - at > NEAR:
         return False
     prefix = [word for word in words[at : amount.first] if word not in BREAKS and word != "-"]
     if TELLS & set(pairwise(prefix)):
@@ -209,9 +209,14 @@ def _is_request(words: list[str], amount: Amount, at: int, follows: str) -> bool
         return _asks_for_form(words, prefix, amount.last)
     if not REQUEST.issuperset(prefix) or prefix == ["the"]:
         return False
-    if words[at - 1 : at] == [","] and RELATIVES & set(prefix[:1]):
+    if words[at - 1 : at] == [","] and (RELATIVES & set(prefix[:1]) or _aside(words, amount)):
         return False
     return follows in ("end", "limit") or _may_go_on(words, amount, prefix, follows)
+
+
+def _aside(words: list[str], amount: Amount) -> bool:
+    """Whether it says how long a thing of the sentence is: "Her essay, 800 words long, won"."""
+    return _word(words, amount.last) in STRETCHED and _word(words, amount.last + 1) == ","
 
 
 def _may_go_on(words: list[str], amount: Amount, prefix: list[str], follows: str) -> bool:
@@ -243,23 +248,38 @@ def _second_request(words: list[str], amount: Amount, sentence: int) -> int:
     """Where a request joined to another begins: "Write about a fox and [keep it under ...]"."""
     for at in range(amount.first - 1, max(sentence, amount.first - 9), -1):
         if words[at - 1] in AND and words[at] in KEEPERS:
-            return at if _opens_request(words[sentence:at]) else sentence
+            first = words[max(sentence, at - NEAR) : at]
+            nested = not CLAUSES.isdisjoint(first) or "to" in first
+            return at if _opens_request(first) and not nested else sentence
     return sentence
 
 
 def _ends_request(words: list[str], amount: Amount, sentence: int, follows: str) -> bool:
     """Whether the amount ends a request: "Write a story about a fox [in 500 words]"."""
-    if follows not in ("end", "limit", "topic") or amount.first - sentence > NEAR:
+    if amount.first - sentence > NEAR:
         return False
     near = amount.first
     while near > sentence and words[near - 1] in NEARBY:
         near -= 1
-    topic, link = words[sentence:near], words[near : amount.first]
-    within = not WITHIN.isdisjoint(link[-1:]) or words[amount.first] == "under"
-    linked = within or follows == "limit" or amount.labelled or not LINKS.isdisjoint(link[-1:])
+    topic, link = words[sentence:near], "".join(words[near : amount.first][-1:])
+    if link in OF and _names_form(topic) and _word(words, amount.last) not in EACH:
+        return True
+    within = link in WITHIN or words[amount.first] == "under"
+    linked = within or link in LINKS or follows == "limit" or amount.labelled
     if not linked and _word(words, amount.last) not in STRETCHED:
         return False
-    return _opens_request(topic) and not _of_the_plot(topic, within)
+    ends = follows in ("end", "limit", "topic")
+    return ends and _opens_request(topic) and not _of_the_plot(topic, within)
+
+
+def _names_form(topic: list[str]) -> bool:
+    """Whether it is an order of a form and no more: "Write a horror story", "Écris un conte"."""
+    form = next((place for place, word in enumerate(topic) if _is_form(word)), len(topic))
+    described = [word for word in topic[form + 1 :] if not _is_form(word)]
+    ordered = not IMPERATIVES.isdisjoint(topic[:form]) and REQUEST.issuperset(topic[:1])
+    genre = described[1:] if OF.issuperset(described[:1]) else described
+    plain = FUNCTION.isdisjoint(genre)
+    return form < len(topic) and ordered and plain and len(described) < DESCRIBED
 
 
 def _of_the_plot(topic: list[str], within: bool) -> bool:
@@ -275,7 +295,8 @@ def _opens_request(sentence: list[str]) -> bool:
         if word in IMPERATIVES:
             return True
         if _is_form(word):
-            return _word(sentence, place + 1) in TOPICS | WIDER
+            owned = "s" in sentence[:place]  # "Mia's essay, 800 words long"
+            return not owned and _word(sentence, place + 1) in TOPICS | WIDER | {""}
         free += word not in REQUEST
         if free > 2 or (word not in REQUEST and word in FUNCTION):
             return False

@@ -34,7 +34,7 @@ WIDEST = 10  # a range whose ends lie further apart is no range
 SHORTHAND = 100  # below it, the low end of a range shares the multiplier: "2 to 3 thousand"
 LONGEST = 10  # tokens of a number in words
 DASHES = "\u2010\u2011\u2013\u2212"  # others than "-" between two numbers
-COUNTS = ("count", "limit")
+COUNTS = ("count", "limit", "target")
 FAR = 4  # tokens between a label and its number
 HUGE = 12  # digits that no length has
 
@@ -121,6 +121,8 @@ def _labelled(words: list[str], place: int) -> Amount | None:
     end = place + 1
     if end < len(words) and words[end] in MULTIPLIERS:
         end += 1
+    if end < len(words) and words[end] not in BREAKS and words[end] not in BOUND:
+        return None
     amount = _amount(words, end, "")
     if not amount or amount.high < DOUBTFUL:
         return None
@@ -214,7 +216,8 @@ def _spelled(words: list[str], end: int, language: str) -> _Number | None:
 
 @lru_cache(maxsize=1024)
 def _may_spell(word: str, language: str) -> bool:
-    return word in GLUE or _value([word], language) is not None
+    # The library's release 3.0 panics at white space, a line's end before a unit for one.
+    return word in GLUE or (word.isalpha() and _value([word], language) is not None)
 
 
 def _value(words: Sequence[str], language: str) -> float | None:

@@ -76,7 +76,8 @@ AND = _words("and but und et y e 和")  # join a range after "between" or a boun
 
 IMPERATIVES = _words(
     """write tell create generate make compose craft draft produce give describe retell
-    narrate summarize summarise explain continue pen rewrite spin develop want need schreib
+    narrate summarize summarise explain continue pen rewrite spin develop imagine use turn want need
+    schreib
     schreibe schreiben erzähl erzähle erzählen verfasse verfass erstelle erfinde gib möchte
     brauche hätte wünsche beschreibe écris écrivez écrire raconte racontez rédige rédigez
     invente crée donne voudrais aimerais veux décris escribe escribir escríbeme escriba
@@ -85,7 +86,7 @@ IMPERATIVES = _words(
 )
 FORMS = _words(
     """story tale fairytale fable essay fiction piece novella script review scene chapter
-    legend myth narrative anecdote vignette prose passage draft episode article parable saga
+    legend myth narrative anecdote vignette prose passage episode article parable saga
     adventure romance thriller mystery fantasy comedy satire sketch text monologue dialogue
     poem drabble retelling fanfiction fanfic podcast screenplay geschichte märchen erzählung
     fabel text aufsatz szene kapitel essay krimi gedicht novelle sage histoire conte nouvelle
@@ -93,17 +94,17 @@ FORMS = _words(
     microrrelato poema 故事 小说 小說 童话 童話 短文 文章 作文 散文 寓言 短篇"""
 )
 PIECES = _words(  # what an imperative may ask for, and a plot may hold
-    """letter speech study diary entry journal account report memoir eulogy prologue epilogue
+    """letter speech study draft diary entry journal account report memoir eulogy prologue epilogue
     opening backstory biography interview sermon version introduction summary adaptation
     conversation description parody message lettre discours carta discurso brief rede"""
 )
 FORM_ENDINGS = ("geschichte", "märchen", "erzählung")
 LIMITS = _words("limit maximum minimum max min target length count budget")
 LABELS = _words(
-    """count wordcount length limit wortzahl wortanzahl länge umfang wörterzahl longueur
+    """target count wordcount length limit wortzahl wortanzahl länge umfang wörterzahl longueur
     longitud extensión 字数 字數 篇幅 长度"""
 )
-ARTICLES = _words("a an one ein eine einen un une 一")
+ARTICLES = _words("a an one ein eine einen einem einer un une una 一")
 LINKS = _words("in within using en of under mit de d con is s be tenga")
 WITHIN = _words("in within using en")
 REQUEST = (
@@ -114,7 +115,8 @@ REQUEST = (
     for keep aim ensure provide has have that which with by whole entire total overall final
     target desired approx your answer output response task request prompt premise short long
     number genre new complete full funny flash bedtime fairy original single try stay stick
-    don t go not no do come contain run cover there another go u pls plz approximate
+    don t go not no do come contain run cover there another go into micro told
+    为题 为主题 u pls plz approximate
     somewhere anywhere remember reminder note j gern gerne der die das dem den es er ich du
     mir uns bitte soll sollte sollen hat haben sein wäre ist wird im insgesamt kurze kurzes
     kurzer lange langes gute zum eure anzahl gesamt und dann also le la l les ce c qui que il
@@ -143,6 +145,8 @@ CLAUSES = _words(
     she him they written spoken said welche welcher wenn weil dass qui que dont où quand si
     quien cuando donde"""
 )
+EACH = _words("per each every apiece a an par chacun cada pro je")  # no length of the whole
+OF = _words("of mit von de d con")
 THINGS = _words(
     """letter letters note message speech vocabulary dictionary diary journal manuscript
     sentence language lexicon stories chapters parts sections scenes paragraphs book contract
@@ -175,7 +179,7 @@ OWNERS = _pairs("of a | with a | in the")  # before "a 500-word poem": one in th
 GLUE = _words("and a half et y und -")  # inside numbers in words
 TO_LABEL = _words(": = of is should be de von ist es — -")
 KEEPERS = _words(
-    """make keep limit aim ensure it please mach mache halte es fais fassent haz hazlo que"""
+    """write make keep limit aim ensure it please mach mache halte es fais fassent haz hazlo que"""
 )
 SPEAKERS = _words("he she they said and but er sie il elle ils él ella")
 ENDERS = frozenset([*".!?。;\n", "..."])

@@ -19,7 +19,9 @@ FORM_NAMES = {
     "podcast": "podcast script",
 }
 
-FOLLOWING = "the following premise"  # stands in a template for a premise that does not fit it
+# Stands in a template for a premise that does not fit it. Of six such wordings the demo model, which
+# was trained on none, kept to this one best ("the following premise" became a person).
+FOLLOWING = "this premise"
 
 
 def messages_for(request: StoryRequest) -> tuple[Message, ...]:
@@ -36,14 +38,17 @@ def story_prompt(request: StoryRequest) -> str:
     as in training.
     """
     premise = request.premise.strip()
-    match kind_of(premise):
-        case "request":
-            return _with_length(premise, request)
-        case "form":
-            return _with_length(f"Write {premise[0].lower()}{premise[1:]}", request)
-        case "phrase":
-            return _worded(request, premise.rstrip(". "))
-    return f"{_worded(request, FOLLOWING)}\n\n{premise}"
+    kind = kind_of(premise)
+    if kind == "request":
+        return _with_length(premise, request)
+    if kind == "form":
+        return _with_length(f"Write {premise[0].lower()}{premise[1:]}", request)
+    if kind == "phrase":
+        return _worded(request, premise.rstrip(". "))
+    asked, gap = _worded(request, FOLLOWING), " " if kind == "sentence" else "\n\n"
+    if asked.endswith(f"{FOLLOWING}."):
+        return f"{asked[:-1]}:{gap}{premise}"
+    return f"{asked}\n\n{premise}"
 
 
 def plan_prompt(request: StoryRequest, chapters: int) -> str:
@@ -59,8 +64,9 @@ def plan_prompt(request: StoryRequest, chapters: int) -> str:
         return f"{ask}\n\n{story_prompt(request)}\n\n{_plan_lines(words, chapters)}"
     if kind == "phrase":
         return outline_prompt(premise, words, chapters, form)
-    ask = f"Plan a {words}-word {form} about {FOLLOWING} in {chapters} chapters."
-    return f"{ask}\n\n{premise}\n\n{_plan_lines(words, chapters)}"
+    ask = f"Plan a {words}-word {form} in {chapters} chapters. Its premise:"
+    gap = " " if kind == "sentence" else "\n\n"
+    return f"{ask}{gap}{premise}\n\n{_plan_lines(words, chapters)}"
 
 
 def outline_prompt(premise: str, words: int, chapters: int, form: str = "story") -> str:

@@ -36,7 +36,7 @@ def test_an_instruction_is_kept_and_given_the_length() -> None:
 
 def test_a_premise_of_several_lines_follows_the_wording() -> None:
     assert asked("A fox.\nA hen.") == (
-        "Write an 800-word story about the following premise.\n\nA fox.\nA hen."
+        "Write an 800-word story about this premise:\n\nA fox.\nA hen."
     )
 
 
@@ -45,21 +45,22 @@ def test_the_form_has_its_name() -> None:
 
 
 @pytest.mark.parametrize(
-    "premise",
+    ("premise", "gap"),
     [
-        "A retired cartographer returns to find that his last map is missing.",
-        "a fox steals the moon",
-        "What if the sea forgot its tides?",
-        "Two sisters inherit a violin. Only one can play it.",
-        "An island.\n\nA storm.",
+        ("A retired cartographer returns to find that his last map is missing.", " "),
+        ("a fox steals the moon", " "),
+        ("What if the sea forgot its tides?", " "),
+        ("Two sisters inherit a violin. Only one can play it.", "\n\n"),
+        ("An island.\n\nA storm.", "\n\n"),
     ],
 )
-def test_what_is_no_phrase_follows_the_wording(premise: str) -> None:
-    asks = "Write an 800-word story about the following premise."
-    assert asked(premise) == f"{asks}\n\n{premise}"
+def test_what_is_no_phrase_follows_the_wording(premise: str, gap: str) -> None:
+    assert asked(premise) == f"Write an 800-word story about this premise:{gap}{premise}"
     assert planned(premise).startswith(
-        f"Plan a 800-word story about the following premise in 4 chapters.\n\n{premise}\n\nAnswer"
+        f"Plan a 800-word story in 4 chapters. Its premise:{gap}{premise}\n\nAnswer"
     )
+    more = asked(premise, template="Write a {form} about {premise}. It has {words} words.")
+    assert more == f"Write a story about this premise. It has 800 words.\n\n{premise}"
 
 
 def planned(premise: str, words: int = 800, chapters: int = 4, **more: str) -> str:

@@ -19,7 +19,7 @@ FORM_NAMES = {
     "podcast": "podcast script",
 }
 
-# Stands in a template for a premise that does not fit it. Of six such wordings the demo model, which
+# Stands in a template for a premise that does not fit it. Of six wordings the demo model, which
 # was trained on none, kept to this one best ("the following premise" became a person).
 FOLLOWING = "this premise"
 

@@ -17,7 +17,12 @@ from typing import Any
 import torch
 import transformers
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+)
 
 from polaris_cli import devices, hub, memory
 from polaris_cli.cache import ModelRef
@@ -50,8 +55,10 @@ class LocalEngine:
         load_seconds: float,
         *,
         static: bool = False,
+        notes: tuple[str, ...] = (),
     ) -> None:
         self.info = info
+        self.notes = notes  # sentences for the user on what went otherwise than it should
         self.context = context_length(model)
         self.load_seconds = load_seconds
         self._model, self._tokenizer = model, tokenizer
@@ -123,10 +130,10 @@ def load(
         on_progress=on_progress,
     )
     kind = weights.device.type
-    if kind != "mps":
-        quicken(weights)
+    notes = quicken(weights).notes if kind != "mps" else ()
     static = compile and kind == "cuda" and supports(weights)
-    return LocalEngine(weights, tokenizer, info, time.monotonic() - start, static=static)
+    seconds = time.monotonic() - start
+    return LocalEngine(weights, tokenizer, info, seconds, static=static, notes=notes)
 
 
 def load_stock(
@@ -245,7 +252,14 @@ def quantization(plan: Plan, folder: Path) -> Any:
 def _shapes_alone(folder: Path) -> Any:
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
     with torch.device("meta"):  # takes no memory
-        return AutoModelForCausalLM.from_config(config)
+        return AutoModelForCausalLM.from_config(_text_part(config))
+
+
+def _text_part(config: Any) -> Any:
+    """What `from_pretrained` takes of a config; `from_config` took all of it in older releases."""
+    kind = MODEL_FOR_CAUSAL_LM_MAPPING.get(type(config), None)
+    text = config.get_text_config()
+    return text if getattr(kind, "config_class", None) is type(text) else config
 
 
 def model_info(

@@ -144,6 +144,13 @@ def test_a_forward_that_does_not_fit_leaves_the_stock_ones(
     assert greedy(Forward(model), PROMPT, 20) == expected
 
 
+def test_layers_that_answer_otherwise_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = qwen()
+    monkeypatch.setitem(one_token.FORWARDS, "Qwen3_5RMSNorm", lambda module: lambda x: x)
+    assert quicken(model).notes == (NOTE.format("forward pass"),)
+    assert not quickly(model)
+
+
 def test_layers_of_another_release_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     model = qwen()
     monkeypatch.setattr(fast_cpu, "kind_of", refuses)

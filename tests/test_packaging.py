@@ -3,15 +3,31 @@
 import os
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
 
 from polaris_cli.demo import MODEL_DIR
 from polaris_cli.presets import shipped_folder
 
 ROOT = Path(__file__).parent.parent
+
+
+def test_the_oldest_dependencies_are_those_of_the_project() -> None:
+    asked = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    script = [sys.executable, str(ROOT / ".ci" / "lowest.py")]
+    printed = subprocess.run(script, capture_output=True, text=True, check=True).stdout.split()
+    pins = {found.name: found.specifier for found in map(Requirement, printed)}
+    assert pins.keys() | {"torch"} == {Requirement(one).name for one in asked}
+    for wanted in map(Requirement, asked):
+        if wanted.name in pins:
+            (pin,) = pins[wanted.name]
+            (lowest,) = [limit for limit in wanted.specifier if limit.operator == ">="]
+            assert (pin.operator, Version(pin.version)) == ("==", Version(lowest.version))
 
 
 @pytest.fixture(scope="module")

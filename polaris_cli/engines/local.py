@@ -10,7 +10,7 @@ import logging
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from polaris_cli.engines import MayEnd, Message, ModelInfo, always
 from polaris_cli.engines.chat import Chat
 from polaris_cli.engines.decode import context_length, decode, stop_ids
 from polaris_cli.engines.fast_cpu import quicken
-from polaris_cli.engines.quantizers import Packed, kernel_of
+from polaris_cli.engines.quantizers import Packed, bitsandbytes, kernel_of
 from polaris_cli.engines.static import supports
 from polaris_cli.engines.storing import store, way_for
 from polaris_cli.errors import ModelUnavailable, OutOfMemory, PolarisError
@@ -246,7 +246,9 @@ def quantization(plan: Plan, folder: Path) -> Any:
         return None
     # The plan counts nf4; the other ways' 4 bits take up to a tenth more.
     room = plan.device.free_bytes - plan.memory.total >= plan.memory.weights // 10
-    return way_for(_shapes_alone(folder), plan.quantize, plan.device.id, room=room)
+    with suppress(Exception):  # a trial that fails must not stop what it only was to make faster
+        return way_for(_shapes_alone(folder), plan.quantize, plan.device.id, room=room)
+    return bitsandbytes(plan.quantize)
 
 
 def _shapes_alone(folder: Path) -> Any:

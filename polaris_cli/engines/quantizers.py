@@ -93,8 +93,8 @@ def others_on(device: str, precision: Bits, whole: list[str]) -> list[Any]:
     return [*torchao(precision, whole)] if is_torchao_available() else []
 
 
-def bitsandbytes(precision: Bits, whole: list[str]) -> BitsAndBytesConfig:
-    """nf4 with double quantization, or LLM.int8."""
+def bitsandbytes(precision: Bits, whole: list[str] | None = None) -> BitsAndBytesConfig:
+    """nf4 with double quantization, or LLM.int8; transformers chooses what stays whole if None."""
     if precision == "8bit":
         return BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=whole)
     return BitsAndBytesConfig(

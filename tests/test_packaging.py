@@ -30,6 +30,23 @@ def test_the_oldest_dependencies_are_those_of_the_project() -> None:
             assert (pin.operator, Version(pin.version)) == ("==", Version(lowest.version))
 
 
+@pytest.mark.parametrize(
+    ("polaris", "well"),
+    [("echo words", True), ("true", False), ("echo words; exit 1", False)],
+    ids=["prints", "prints nothing", "fails"],
+)
+@pytest.mark.parametrize("only", ["write", "bench", "--quantize"])
+def test_the_smoke_test_fails_with_any_of_its_commands(
+    polaris: str, well: bool, only: str, tmp_path: Path
+) -> None:
+    command = tmp_path / "polaris"
+    command.write_text(f'#!/bin/sh\ncase "$*" in *{only}*) {polaris};; *) echo words;; esac\n')
+    command.chmod(0o755)
+    environ = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run([ROOT / ".ci" / "smoke"], env=environ, capture_output=True)
+    assert (done.returncode == 0) == well
+
+
 @pytest.fixture(scope="module")
 def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel's contents, in a folder."""

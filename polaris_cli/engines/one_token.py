@@ -15,7 +15,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPast
 
 from polaris_cli.engines.folded_attention import folded
 from polaris_cli.engines.growing_cache import growing_cache
-from polaris_cli.engines.releases import cache_name, kind_of, states_of
+from polaris_cli.engines.releases import cache_among, cache_name, kind_of, states_of
 
 Compute = Callable[..., Any]
 
@@ -45,7 +45,6 @@ def attention(module: Any) -> Compute:
     """A layer of full attention: query and key turned together, and in place."""
     before, size = module.forward, module.head_dim
     heads = module.config.num_attention_heads
-    cache_key = cache_name(before)
 
     def forward(
         hidden_states: torch.Tensor,
@@ -54,7 +53,7 @@ def attention(module: Any) -> Compute:
         **more: Any,
     ) -> Any:
         rows, tokens, _ = hidden_states.shape
-        cache = more.get(cache_key)
+        cache = cache_among(more)
         if tokens != 1 or cache is None:
             return before(
                 hidden_states=hidden_states,
@@ -136,7 +135,6 @@ def gated_delta_rule(module: Any) -> Compute:
     a and write strength b: d = b (v - a k S), new state a S + k d, output a q S + (q k) d.
     """
     before = module.forward
-    cache_key = cache_name(before)
     convolve = _convolution(module)
     heads_of = _heads(module)
     rate = -module.A_log.detach().float().exp()
@@ -146,8 +144,7 @@ def gated_delta_rule(module: Any) -> Compute:
 
     def forward(hidden_states: torch.Tensor, attention_mask: Any = None, **more: Any) -> Any:
         rows, tokens, _ = hidden_states.shape
-        cache: Any = more.get(cache_key)
-        states = _states(cache, module.layer_idx) if tokens == 1 else None
+        states = _states(cache_among(more), module.layer_idx) if tokens == 1 else None
         if states is None or attention_mask is not None:
             return before(hidden_states, attention_mask=attention_mask, **more)
         kept, state = states

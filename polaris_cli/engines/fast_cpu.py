@@ -70,17 +70,30 @@ def _put_back(module: Any, forward: Any) -> None:
         module.forward = forward
 
 
+Way = Callable[[Any, Replacements], bool]  # puts a faster way in place; False if it does not fit
+Fits = Callable[[Replacements], bool]
+
+
 def quicken(model: Any) -> Quickened:
     """Make `model` faster at one token a step.
 
     Its weights must not change afterwards. A model of another architecture than Qwen3.5 keeps its
     modules; the kernels are those for a processor. Whatever fails is left out, and noted.
     """
-    paths = {"forward pass": _fewer_operations}
+    ways: dict[str, Way] = {"forward pass": _fewer_operations}
     if model.device.type == "cpu":
-        paths |= {"matrix product": _kernels, "attention": _folded}
-    replaced = {what: Replacements() for what in paths}
-    failed = [what for what, path in paths.items() if not _placed(path, model, replaced[what])]
+        ways |= {"matrix product": _kernels, "attention": _folded}
+    found = _along(ways, model, lambda replaced: True)
+    if not _writes(model):  # one of them is to blame: try each, which takes longer
+        found.undo()
+        found = _along(ways, model, lambda replaced: not replaced or _writes(model))
+    return found
+
+
+def _along(ways: dict[str, Way], model: Any, fits: Fits) -> Quickened:
+    """Go these ways one after the other, each as far as it fits."""
+    replaced = {what: Replacements() for what in ways}
+    failed = [what for what, way in ways.items() if not _placed(way, model, replaced[what], fits)]
 
     def undo() -> None:
         for replacements in reversed(replaced.values()):
@@ -89,20 +102,23 @@ def quicken(model: Any) -> Quickened:
     return Quickened(undo, tuple(UNSUITABLE.format(what) for what in failed))
 
 
-def _placed(path: Callable[[Any, Replacements], bool], model: Any, replaced: Replacements) -> bool:
-    """Put a faster way in place and see the model write with it; otherwise leave nothing of it."""
+def _placed(way: Way, model: Any, replaced: Replacements, fits: Fits) -> bool:
+    """Put a faster way in place, or leave nothing of it."""
     with suppress(Exception):  # another release, or another machine, may raise anything
-        if path(model, replaced) and (not replaced or _writes(model)):
+        if way(model, replaced) and fits(replaced):
             return True
     replaced.undo()
     return False
 
 
 def _writes(model: Any) -> bool:
-    """Whether the model takes a prompt and a token more; what does not fit raises."""
-    forward = Forward(model)
-    prompt = forward.prefill([0, 0])
-    return prompt.shape == forward.step(torch.tensor(0)).shape
+    """Whether the model takes a prompt and a token more."""
+    with suppress(Exception):
+        forward = Forward(model)
+        forward.prefill([0, 0])
+        forward.step(torch.tensor(0))
+        return True
+    return False
 
 
 def _fewer_operations(model: Any, replaced: Replacements) -> bool:

@@ -17,7 +17,7 @@ from polaris_cli.engines import MayEnd, always
 from polaris_cli.engines.answer import Answer
 from polaris_cli.engines.forward import Forward
 from polaris_cli.engines.sampling import Sampler
-from polaris_cli.engines.static import StaticForward
+from polaris_cli.engines.static import fixed
 from polaris_cli.engines.text import token_id
 from polaris_cli.errors import ModelUnavailable, OutOfMemory, PolarisError
 from polaris_cli.events import Finish, Piece
@@ -71,7 +71,7 @@ def decode(
         opening=opening,
     )
     # Room for a step more: it may be under way when the last token is handed out.
-    opened = partial(StaticForward, model, start + room + 1) if static else partial(Forward, model)
+    opened = partial(fixed, model, start + room + 1) if static else partial(Forward, model)
     error: PolarisError | None = None
     try:
         # Held by no name here, so that the cache is gone when the last token has come.

@@ -10,14 +10,19 @@ import logging
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+)
 
 from polaris_cli import devices, hub, memory
 from polaris_cli.cache import ModelRef
@@ -26,7 +31,7 @@ from polaris_cli.engines import MayEnd, Message, ModelInfo, always
 from polaris_cli.engines.chat import Chat
 from polaris_cli.engines.decode import context_length, decode, stop_ids
 from polaris_cli.engines.fast_cpu import quicken
-from polaris_cli.engines.quantizers import Packed, kernel_of
+from polaris_cli.engines.quantizers import Packed, bitsandbytes, kernel_of
 from polaris_cli.engines.static import supports
 from polaris_cli.engines.storing import store, way_for
 from polaris_cli.errors import ModelUnavailable, OutOfMemory, PolarisError
@@ -50,8 +55,10 @@ class LocalEngine:
         load_seconds: float,
         *,
         static: bool = False,
+        notes: tuple[str, ...] = (),
     ) -> None:
         self.info = info
+        self.notes = notes  # sentences for the user on what went otherwise than it should
         self.context = context_length(model)
         self.load_seconds = load_seconds
         self._model, self._tokenizer = model, tokenizer
@@ -128,10 +135,10 @@ def load(
         on_progress=on_progress,
     )
     kind = weights.device.type
-    if kind != "mps":
-        quicken(weights)
+    notes = quicken(weights).notes if kind != "mps" else ()
     static = compile and kind == "cuda" and supports(weights)
-    return LocalEngine(weights, tokenizer, info, time.monotonic() - start, static=static)
+    seconds = time.monotonic() - start
+    return LocalEngine(weights, tokenizer, info, seconds, static=static, notes=notes)
 
 
 def load_stock(
@@ -244,13 +251,22 @@ def quantization(plan: Plan, folder: Path) -> Any:
         return None
     # The plan counts nf4; the other ways' 4 bits take up to a tenth more.
     room = plan.device.free_bytes - plan.memory.total >= plan.memory.weights // 10
-    return way_for(_shapes_alone(folder), plan.quantize, plan.device.id, room=room)
+    with suppress(Exception):  # a trial that fails must not stop what it only was to make faster
+        return way_for(_shapes_alone(folder), plan.quantize, plan.device.id, room=room)
+    return bitsandbytes(plan.quantize)
 
 
 def _shapes_alone(folder: Path) -> Any:
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
     with torch.device("meta"):  # takes no memory
-        return AutoModelForCausalLM.from_config(config)
+        return AutoModelForCausalLM.from_config(_text_part(config))
+
+
+def _text_part(config: Any) -> Any:
+    """What `from_pretrained` takes of a config; `from_config` took all of it in older releases."""
+    kind = MODEL_FOR_CAUSAL_LM_MAPPING.get(type(config), None)
+    text = config.get_text_config()
+    return text if getattr(kind, "config_class", None) is type(text) else config
 
 
 def model_info(

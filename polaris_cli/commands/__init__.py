@@ -71,9 +71,7 @@ class _Polaris(QuickGroup):
         try:
             code = super().main(*args, **{**options, "standalone_mode": False})
         except TyperException as error:
-            from polaris_cli.commands.mistakes import explain
-
-            code = _told(explain(error))
+            code = _mistaken(error)
         except typer.Abort:
             print("polaris: stopped, nothing was done.", file=sys.stderr)
             code = 1
@@ -111,6 +109,17 @@ def _imported(name: str) -> Any:
         epilog = getattr(module, "EPILOG", None)
         parent.command(name, epilog=epilog)(getattr(module, name))
     return get_group(parent).commands[name]
+
+
+def _mistaken(error: TyperException) -> int:
+    """Word a command line that cannot be read; one that says nothing at all gets the help."""
+    from polaris_cli.commands.mistakes import explain
+
+    ctx = getattr(error, "ctx", None)
+    if ctx and error.format_message() == ctx.get_help():
+        print(ctx.get_help(), file=sys.stderr)
+        return error.exit_code
+    return _told(explain(error))
 
 
 def _told(error: PolarisError) -> int:

@@ -4,7 +4,6 @@ Looks at the disk only, by the documented layout of the cache (models--OWNER--NA
 refs/BRANCH, a commit, and snapshots/COMMIT/FILES), so that `polaris models` answers at once.
 """
 
-import json
 import os
 import shutil
 from dataclasses import dataclass
@@ -13,8 +12,7 @@ from pathlib import Path
 from polaris_cli.catalogue import CatalogueEntry
 from polaris_cli.demo import MODEL_DIR
 from polaris_cli.errors import ModelUnavailable
-
-_TOKENIZERS = ("tokenizer.json", "vocab.json", "vocab.txt", "tekken.json")
+from polaris_cli.weights import lacking
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,37 +61,17 @@ def repository_folder(reference: ModelRef) -> Path:
 
 def cached(reference: ModelRef) -> Path | None:
     """The folder with all the model's files, if they are on this machine; asks no network."""
-    if reference.folder:
-        return reference.folder if is_complete(reference.folder) else None
+    folder = reference.folder or snapshot(reference)
+    return None if lacking(folder) else folder
+
+
+def snapshot(reference: ModelRef) -> Path:
+    """Where the model's files of its revision are kept in the cache, if they are there."""
     folder = repository_folder(reference)
     revision = reference.revision or "main"
     branch = folder / "refs" / revision
     commit = branch.read_text().strip() if branch.is_file() else revision
-    snapshot = folder / "snapshots" / commit
-    return snapshot if is_complete(snapshot) else None
-
-
-def is_complete(folder: Path) -> bool:
-    """Whether configuration, tokenizer and every weight file are there."""
-    weights = weight_files(folder)
-    tokenizers = [*folder.glob("*.model"), *(folder / name for name in _TOKENIZERS)]
-    return (
-        (folder / "config.json").is_file()
-        and any(path.is_file() for path in tokenizers)
-        and bool(weights)
-        and all(path.is_file() for path in weights)
-    )
-
-
-def weight_files(folder: Path) -> list[Path]:
-    """The weight files that belong to the model in `folder`: those of its index, or all."""
-    for index in ("model.safetensors.index.json", "pytorch_model.bin.index.json"):
-        try:
-            names = set(json.loads((folder / index).read_text())["weight_map"].values())
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            continue
-        return [folder / name for name in sorted(names)]
-    return sorted(folder.glob("*.safetensors")) or sorted(folder.glob("pytorch_model*.bin"))
+    return folder / "snapshots" / commit
 
 
 def stored_bytes(reference: ModelRef) -> int:

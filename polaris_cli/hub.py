@@ -27,6 +27,8 @@ from polaris_cli.devices import size_text
 from polaris_cli.download import download
 from polaris_cli.errors import ModelUnavailable
 from polaris_cli.hub_errors import corrupt, hub_errors, not_for_text, unknown
+from polaris_cli.model_files import adapter_alone, base_of_adapter, check_config
+from polaris_cli.weights import lacking
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 TIMEOUT = 2.0
@@ -97,6 +99,9 @@ def _of_path(path: Path) -> ModelRef:
             f"{path} is a GGUF file, which the local engine cannot load.",
             hint="Give the folder of a transformers model, or a name that polaris models lists.",
         )
+    base = base_of_adapter(path)
+    if base is not None:
+        raise adapter_alone(str(path), base)
     missing = "has no config.json: it is no model" if path.exists() else "does not exist"
     raise ModelUnavailable(
         f"{path} {missing}.",
@@ -156,7 +161,7 @@ def ensure(reference: ModelRef, on_progress: OnProgress | None = None) -> Path:
     if folder:
         return folder
     if reference.folder:
-        raise corrupt(reference)
+        raise corrupt(reference, lacking(reference.folder))
     return fetch(reference, on_progress)
 
 
@@ -235,14 +240,6 @@ def check_names(reference: ModelRef, files: Mapping[str, int]) -> None:
     """Raise ModelUnavailable if these files cannot be a model for text."""
     if not any(map(is_weights, files)) or "config.json" not in files:
         raise not_for_text(reference, "it has no config.json or no weights for transformers")
-
-
-def check_config(reference: ModelRef, config: Mapping[str, Any]) -> None:
-    """Raise ModelUnavailable if the configuration is that of a model for something else."""
-    named = config.get("architectures") or []
-    writes = re.compile("CausalLM|LMHead|ConditionalGeneration")
-    if named and not any(writes.search(str(name)) for name in named):
-        raise not_for_text(reference, f"it is a {named[0]}")
 
 
 def _present(folder: Path, files: Mapping[str, int]) -> int:

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from polaris_cli import catalogue
-from polaris_cli.cache import ModelRef, cached, offline
+from polaris_cli.cache import ModelRef, cached, offline, repository_folder, snapshot
 from polaris_cli.errors import ModelUnavailable, PolarisError
+from polaris_cli.weights import lacking
 
 
 @contextmanager
@@ -73,7 +74,7 @@ def _explain_one(
         case OSError(errno=28):
             return ModelUnavailable(
                 f"The disk became full while {reference.name} was downloaded.",
-                hint=f"Free some space, then go on: polaris models fetch {reference.name}",
+                hint=f"Free some space, then go on: {_fetch_command(reference)}",
             )
         case _ if is_network_error(error):
             return unreachable(reference)
@@ -118,12 +119,27 @@ def unreachable(reference: ModelRef) -> ModelUnavailable:
     """The model is not here, and the hub does not answer."""
     why = "HF_HUB_OFFLINE forbids the network" if offline() else "the hub cannot be reached"
     first = "Unset HF_HUB_OFFLINE" if offline() else "Connect to the internet"
-    what = "cannot be updated:" if cached(reference) else "is not on this machine, and"
     return ModelUnavailable(
-        f"{reference.name} {what} {why}.",
-        hint=f"{first}, then type: polaris models fetch {reference.name}; offline there is "
+        f"{_what_is_here(reference)} {why}.",
+        hint=f"{first}, then type: {_fetch_command(reference)}; offline there is "
         f"--model {catalogue.DEMO.name}",
     )
+
+
+def _what_is_here(reference: ModelRef) -> str:
+    """What of the model is on this machine: the beginning of a sentence on why that is all."""
+    if cached(reference):
+        return f"{reference.name} cannot be updated:"
+    if snapshot(reference).is_dir():
+        return f"{reference.name} is not whole ({lacking(snapshot(reference))}), and"
+    if reference.revision and repository_folder(reference).is_dir():
+        return f"Revision {reference.revision!r} of {reference.name} is not on this machine, and"
+    return f"{reference.name} is not on this machine, and"
+
+
+def _fetch_command(reference: ModelRef) -> str:
+    revision = f" --revision {reference.revision}" if reference.revision else ""
+    return f"polaris models fetch {reference.name}{revision}"
 
 
 def _refused(reference: ModelRef, status: int, message: str) -> ModelUnavailable:
@@ -134,9 +150,9 @@ def _refused(reference: ModelRef, status: int, message: str) -> ModelUnavailable
         case 403:
             hint = f"See whether your token may read gated models: {reference.page}"
         case 429:
-            hint = f"Wait a few minutes, then type: polaris models fetch {reference.name}"
+            hint = f"Wait a few minutes, then type: {_fetch_command(reference)}"
         case _:
-            hint = f"Try again later: polaris models fetch {reference.name}"
+            hint = f"Try again later: {_fetch_command(reference)}"
     return ModelUnavailable(f"The hub refused {reference.id} (error {status}{said}).", hint=hint)
 
 

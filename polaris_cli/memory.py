@@ -4,9 +4,9 @@ Arithmetic over figures of the catalogue or of a model's own files; knows neithe
 transformers, so that a dry run can use it.
 """
 
-import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+import reprlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +15,7 @@ from polaris_cli.catalogue import CatalogueEntry
 from polaris_cli.devices import Device, size_text
 from polaris_cli.errors import OutOfMemory, UsageError
 from polaris_cli.request import Quantize
+from polaris_cli.weights import Unreadable, file_bytes, tensor_shapes, weight_files
 
 Precision = Literal["none", "8bit", "4bit"]
 
@@ -161,36 +162,16 @@ def size_of_entry(entry: CatalogueEntry) -> ModelSize:
 def size_of_folder(folder: Path, config: Mapping[str, Any]) -> ModelSize:
     """The size of a model on disk, from its `config.json` and the headers of its weight files.
 
-    Raises ValueError or OSError when a header cannot be read.
+    Raises Unreadable or OSError when one of them cannot be read.
     """
-    files = sorted(folder.glob("*.safetensors"))
-    stored = None if not config.get("quantization_config") else _file_bytes(folder)
-    if not files:  # an older format: all that is known is how long the files are
-        numbers = _file_bytes(folder) // 2
+    files = weight_files(folder)
+    stored = None if not config.get("quantization_config") else file_bytes(folder)
+    if any(path.suffix != ".safetensors" for path in files):  # known is how long the files are
+        numbers = file_bytes(folder) // 2
         return ModelSize(numbers, numbers, *cache_of_config(config), stored_bytes=stored)
     shapes = [shape for path in files for shape in tensor_shapes(path)]
     parameters, linear = count_parameters(shapes)
     return ModelSize(parameters, linear, *cache_of_config(config), stored_bytes=stored)
-
-
-def _file_bytes(folder: Path) -> int:
-    files = [*folder.glob("*.safetensors")] or [*folder.glob("*.bin")]
-    return sum(path.stat().st_size for path in files)
-
-
-def tensor_shapes(path: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Names and shapes in a safetensors file: a length in 8 bytes, a JSON header, the numbers."""
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        if not 0 < length <= path.stat().st_size - 8:
-            raise ValueError(f"{path} is not a safetensors file")
-        header = json.loads(file.read(length))
-    try:
-        for name, tensor in header.items():
-            if name != "__metadata__":
-                yield name, tuple(tensor["shape"])
-    except (AttributeError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is not a safetensors file") from error
 
 
 def count_parameters(shapes: Iterable[tuple[str, tuple[int, ...]]]) -> tuple[int, int]:
@@ -212,17 +193,35 @@ def cache_of_config(config: Mapping[str, Any]) -> tuple[int, int]:
     Full-attention layers keep a key and a value in bf16 for each of their heads; linear-attention
     layers keep one matrix in float32 for each head. (0, 0) where the config does not say.
     """
-    text = config.get("text_config") or config
+    text = text_settings(config)
     layers = _first(text, "num_hidden_layers", "n_layer")
     heads = _first(text, "num_attention_heads", "n_head")
     width = _first(text, "head_dim") or _first(text, "hidden_size", "n_embd") // max(heads, 1)
-    kinds = text.get("layer_types") or ["full_attention"] * layers
+    kinds = text.get("layer_types") or []
+    if not isinstance(kinds, list):
+        raise Unreadable(f"layer_types is {reprlib.repr(kinds)} in config.json")
     linear = sum(kind == "linear_attention" for kind in kinds)
     key_value_heads = _first(text, "num_key_value_heads") or heads
     state = _first(text, "linear_key_head_dim") * _first(text, "linear_value_head_dim")
-    per_token = (len(kinds) - linear) * 2 * key_value_heads * width * 2
+    per_token = ((len(kinds) or layers) - linear) * 2 * key_value_heads * width * 2
     return per_token, linear * _first(text, "linear_num_value_heads") * state * 4
 
 
+def text_settings(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The settings of the text model, where the config is that of several models in one."""
+    text = config.get("text_config") or config
+    if not isinstance(text, Mapping):
+        raise Unreadable("text_config holds no settings in config.json")
+    return text
+
+
 def _first(config: Mapping[str, Any], *names: str) -> int:
-    return next((int(config[name]) for name in names if config.get(name)), 0)
+    """The first setting that is there, 0 where none is; of a number for each layer the largest."""
+    name = next((name for name in names if config.get(name)), None)
+    if name is None:
+        return 0
+    value = config[name]
+    counts = value if isinstance(value, list) else [value]
+    if not all(isinstance(count, int) and count >= 0 for count in counts):
+        raise Unreadable(f"{name} is {reprlib.repr(value)} in config.json")
+    return int(max(counts))

@@ -1,6 +1,6 @@
-"""Runs the command line as a user does, in a process of its own.
+"""Runs the command line as a user does, in a process of its own or, with `called`, in this one.
 
-`polaris` runs the real command; `scripted` runs it with a scripted engine in place of a model:
+`polaris_command` is the real command; `scripted_command` has a scripted engine in place of a model:
 `python -m tests.cli JSON write ...`, where JSON holds the arguments of `ScriptedEngine`.
 """
 
@@ -52,6 +52,17 @@ def run(
     return subprocess.CompletedProcess(
         command, ended.returncode, ended.stdout.decode(), ended.stderr.decode()
     )
+
+
+def called(*arguments: str) -> int:
+    """The exit code of a command that runs in this process, on whatever stdin and stdout are."""
+    from polaris_cli.commands import app
+
+    try:
+        app(args=list(arguments), prog_name="polaris")
+    except SystemExit as ended:
+        return int(ended.code or 0)
+    return 0
 
 
 def main() -> None:

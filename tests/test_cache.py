@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from polaris_cli import cache
+from polaris_cli import cache, weights
 from polaris_cli.cache import ModelRef
 from polaris_cli.catalogue import DEMO, POLARIS
 from polaris_cli.errors import ModelUnavailable
@@ -90,7 +90,7 @@ def test_every_part_of_the_index_must_be_there(home: Path) -> None:
 def test_a_broken_index_counts_as_none(home: Path) -> None:
     snapshot = put(home, *WHOLE)
     (snapshot / "model.safetensors.index.json").write_text("[]")
-    assert cache.weight_files(snapshot) == [snapshot / "model.safetensors"]
+    assert weights.weight_files(snapshot) == [snapshot / "model.safetensors"]
 
 
 def test_sizes_count_each_file_once(home: Path) -> None:

@@ -13,6 +13,7 @@ from polaris_cli import hub
 from polaris_cli.cache import ModelRef
 from polaris_cli.catalogue import BASE, DEMO, POLARIS
 from polaris_cli.errors import ModelUnavailable
+from polaris_cli.model_files import check_config
 from tests.fake_hub import TINY, FakeHub, environment, fake_hub, polaris
 
 
@@ -116,14 +117,14 @@ def test_older_weights_are_wanted_where_there_are_no_others() -> None:
     ["Qwen3_5ForCausalLM", "Qwen3_5ForConditionalGeneration", "GPT2LMHeadModel"],
 )
 def test_models_that_write(architecture: str) -> None:
-    hub.check_config(ModelRef("m", "m"), {"architectures": [architecture]})
-    hub.check_config(ModelRef("m", "m"), {})
+    check_config(ModelRef("m", "m"), {"architectures": [architecture]})
+    check_config(ModelRef("m", "m"), {})
 
 
 @pytest.mark.parametrize("architecture", ["BertForMaskedLM", "ViTForImageClassification"])
 def test_models_that_do_not(architecture: str) -> None:
     with pytest.raises(ModelUnavailable, match=architecture):
-        hub.check_config(ModelRef("m", "m"), {"architectures": [architecture]})
+        check_config(ModelRef("m", "m"), {"architectures": [architecture]})
 
 
 def test_a_disk_that_is_too_small() -> None:

@@ -21,9 +21,11 @@ LAYERS = [
     {"events", "database", "files"},
     {"request", "catalogue", "engines", "settings"},
     {"thinking", "loops", "prompts", "presets", "budget", "devices", "drafts", "premise"},
+    {"weights"},
     {"demo", "memory", "advice"},
     {"cache"},
     {"hub_errors", "plan_file"},
+    {"model_files"},
     {"hub", "download"},
     {"engines.*"},
     {"demo.measure"},  # writes as polaris does; the rest of the demo is made without the engines

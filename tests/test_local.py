@@ -9,25 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from safetensors import SafetensorError
 
-from polaris_cli.cache import ModelRef
+from polaris_cli import hub
 from polaris_cli.demo import MODEL_DIR
 from polaris_cli.devices import Device
-from polaris_cli.engines import Message, local, products, quantizers
-from polaris_cli.engines.local import (
-    LocalEngine,
-    _shapes_alone,
-    _text_part,
-    explain,
-    load,
-    quantization,
-)
+from polaris_cli.engines import Message, loading, products, quantizers
+from polaris_cli.engines.loading import quantization, shapes_alone, text_part
+from polaris_cli.engines.local import LocalEngine, load
 from polaris_cli.engines.quantizers import Packed, kernel_of
 from polaris_cli.errors import ModelUnavailable, OutOfMemory, UsageError
 from polaris_cli.events import Finish, Piece
 from polaris_cli.memory import Memory, Plan
+from polaris_cli.model_files import read_config
 from polaris_cli.request import Sampling
 from tests.test_fast_cpu import NOTE, refuses
 from tests.tiny import byte_tokenizer, qwen
@@ -128,7 +121,9 @@ def test_a_vision_language_checkpoint_gives_its_text_model(tmp_path: Path) -> No
     engine = load(str(tmp_path), context_tokens=500)
     assert engine.context == text.config.max_position_embeddings
     assert texts(engine, limit=5) is not None
-    shapes = {name: weight.shape for name, weight in _shapes_alone(tmp_path).named_parameters()}
+    reference = hub.resolve(str(tmp_path))
+    alone = shapes_alone(reference, tmp_path, read_config(reference, tmp_path))
+    shapes = {name: weight.shape for name, weight in alone.named_parameters()}
     assert shapes == {name: weight.shape for name, weight in text.named_parameters()}
 
 
@@ -136,10 +131,10 @@ def test_a_config_older_releases_would_take_whole(monkeypatch: pytest.MonkeyPatc
     from transformers import Gemma3Config, Qwen3_5Config
 
     whole = Qwen3_5Config()
-    assert _text_part(whole) is whole.get_text_config()
-    assert _text_part(text := whole.get_text_config()) is text
+    assert text_part(whole) is whole.get_text_config()
+    assert text_part(text := whole.get_text_config()) is text
     # It is loaded with its vision, so that its modules have other names than in the text alone.
-    assert _text_part(other := Gemma3Config()) is other
+    assert text_part(other := Gemma3Config()) is other
 
 
 def test_a_faster_way_that_fails_is_told_of(
@@ -236,57 +231,25 @@ def test_a_device_that_is_not_there() -> None:
         load("demo", context_tokens=500, device="cuda:9")
 
 
-PLAN = Plan("4bit", Device("cuda", 0, "card", 80, 8), Memory(6, 2, 1), "")
-TINY = ModelRef("tiny", "owner/tiny")
-
-
-@pytest.mark.parametrize(
-    ("error", "code", "says"),
-    [
-        (SafetensorError("HeaderTooLarge"), 3, "damaged"),
-        (torch.OutOfMemoryError("CUDA out of memory. Tried"), 4, "cuda:0 ran out of memory"),
-        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), 4, "ran out of memory"),
-        (ImportError("requires bitsandbytes: pip install"), 3, "4-bit needs bitsandbytes"),
-        (ImportError("requires sentencepiece\nmore"), 3, "needs a package"),
-        (ValueError("The checkpoint has model type `x` but"), 3, "not a text-generation model"),
-        (ValueError("Unrecognized configuration class <ViT>"), 3, "not a text-generation model"),
-        (OSError("Error no file named model.safetensors"), 3, "damaged"),
-    ],
-)
-def test_what_loading_raises_is_worded(error: Exception, code: int, says: str) -> None:
-    sentence = explain(error, TINY, PLAN)
-    assert sentence and sentence.exit_code == code
-    assert says in sentence.message and sentence.hint
-    assert "\n" not in sentence.message
-
-
-def test_what_nobody_expects_is_not_hidden() -> None:
-    assert explain(ZeroDivisionError(), TINY, PLAN) is None
-    assert explain(RuntimeError("something new"), TINY, PLAN) is None
-
-
 # Quantized.
 
 
 @pytest.mark.parametrize(("free", "way"), [(100, "fastest"), (95, "nf4")])
 def test_nf4_is_taken_where_memory_is_short(
-    free: int, way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    free: int, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    qwen().save_pretrained(tmp_path)
     monkeypatch.setattr(quantizers, "fastest_way", lambda *_: "fastest")
     monkeypatch.setattr(quantizers, "bitsandbytes", lambda *_: "nf4")
     plan = Plan("4bit", Device("cuda", 0, "card", 100, free), Memory(60, 20, 10), "")
-    assert quantization(plan, tmp_path) == way
+    assert quantization(plan, qwen()) == way
 
 
-@pytest.mark.parametrize("broken", ["_text_part", "way_for"])
 def test_what_cannot_be_compared_is_stored_in_the_usual_way(
-    broken: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    qwen().save_pretrained(tmp_path)
-    monkeypatch.setattr(local, broken, refuses)
+    monkeypatch.setattr(loading, "way_for", refuses)
     plan = Plan("4bit", Device("cpu", 0, "processor", 100, 100), Memory(60, 20, 10), "")
-    assert kernel_of(quantization(plan, tmp_path)) == "bitsandbytes nf4"
+    assert kernel_of(quantization(plan, qwen())) == "bitsandbytes nf4"
 
 
 @pytest.mark.slow

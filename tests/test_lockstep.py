@@ -252,12 +252,14 @@ def test_out_of_memory_ends_all_that_still_run() -> None:
         assert "fewer stories" in finish.error.hint
 
 
-def test_other_faults_go_through() -> None:
+def test_other_faults_are_those_of_the_model() -> None:
     def fault() -> None:
         raise RuntimeError("shapes do not match")
 
-    with pytest.raises(RuntimeError, match="shapes"):
-        together(failing_after(2, fault), [task(9), task(4)])
+    for pieces, finish in together(failing_after(2, fault), [task(9), task(4)]):
+        assert len(ids_of(pieces)) == 2
+        assert isinstance(finish.error, ModelUnavailable)
+        assert "shapes do not match" in finish.error.message
 
 
 def test_weights_that_are_no_numbers_are_said_to_be_damaged() -> None:

@@ -41,27 +41,26 @@ def load(
     request: StoryRequest, shape: str | None, tokens: int, on_progress: Callable[[float], None]
 ) -> Loaded:
     """The model with room for `tokens`; `on_progress` is told the share of the weights loaded."""
-    from polaris_cli.engines.local import load_stock
+    from polaris_cli.engines.loading import load_stock
 
     start = time.perf_counter()
     if shape:
-        made = _random(shape, request, tokens)
-    else:
-        made = load_stock(
-            request.model,
-            revision=request.revision,
-            quantize=request.quantize,
-            device=request.device,
-            context_tokens=tokens,
-            on_progress=on_progress,
-        )
-    return Loaded(*made, time.perf_counter() - start)
+        return Loaded(*_random(shape, request, tokens), time.perf_counter() - start)
+    made = load_stock(
+        request.model,
+        revision=request.revision,
+        quantize=request.quantize,
+        device=request.device,
+        context_tokens=tokens,
+        on_progress=on_progress,
+    )
+    return Loaded(made.model, made.tokenizer, made.info, time.perf_counter() - start)
 
 
 def _random(shape: str, request: StoryRequest, tokens: int) -> tuple[Any, Any, ModelInfo]:
     """A model of that shape; the demo's tokenizer stands in, its words do not matter."""
     from polaris_cli.cache import of_entry
-    from polaris_cli.engines.local import load_tokenizer
+    from polaris_cli.engines.loading import load_tokenizer
     from polaris_cli.engines.shapes import config_of, random_model
 
     config = config_of(shape)

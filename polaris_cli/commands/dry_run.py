@@ -1,15 +1,18 @@
 """`polaris write --dry-run`: what would be asked of which model, and what it would take.
 
-Shows a prepared request; loads neither model nor torch.
+Shows a prepared request and reads the files of a model that is here; loads neither model nor torch.
 """
 
 import json
 from typing import Any
 
 from polaris_cli.api import count_of
+from polaris_cli.cache import cached
 from polaris_cli.chapters import outline_ask
 from polaris_cli.devices import GB, Device, list_devices, pick
-from polaris_cli.memory import fits, memory_needed, size_of_entry
+from polaris_cli.hub import ensure
+from polaris_cli.memory import ModelSize, fits, memory_needed, size_of_entry
+from polaris_cli.model_files import measured, read_config, stored_as
 from polaris_cli.prepare import Prepared
 
 FORMATS = (("none", "bf16"), ("8bit", "8-bit"), ("4bit", "4-bit"))
@@ -65,15 +68,28 @@ def _expected(prepared: Prepared) -> dict[str, Any]:
 
 
 def _memory(prepared: Prepared) -> list[dict[str, Any]]:
-    if prepared.entry is None:
+    found = _size(prepared)
+    if found is None:
         return []
+    size, stored = found
     device = pick(prepared.request.device, list_devices())
-    return [_need(prepared, device, *names) for names in FORMATS]
+    formats = FORMATS if size.stored_bytes is None else (("none", stored),)
+    return [_need(size, prepared.budget.max_new_tokens, device, *names) for names in formats]
 
 
-def _need(prepared: Prepared, device: Device, quantize: Any, name: str) -> dict[str, Any]:
-    assert prepared.entry is not None
-    size, tokens = size_of_entry(prepared.entry), prepared.budget.max_new_tokens
+def _size(prepared: Prepared) -> tuple[ModelSize, str] | None:
+    """The model's size and how its files are quantized; None while that is not known here."""
+    if prepared.entry:
+        return size_of_entry(prepared.entry), ""
+    reference = prepared.reference
+    if not reference.folder and not cached(reference):
+        return None
+    folder = ensure(reference)  # downloads nothing: it is here
+    config = read_config(reference, folder)
+    return measured(reference, folder, config), stored_as(config)
+
+
+def _need(size: ModelSize, tokens: int, device: Device, quantize: Any, name: str) -> dict[str, Any]:
     return {
         "format": name,
         "gigabytes": round(memory_needed(size, quantize, tokens, device.kind).total / GB, 1),
@@ -96,7 +112,9 @@ def _lines(heading: str, value: Any) -> list[str]:
         case "expected":
             return [f"no figures are known for {value['model']} written in this way"]
         case "memory":
-            return [_memory_line(need) for need in value] or ["known once the model is loaded"]
+            return [_memory_line(need) for need in value] or [
+                "known once the model is on this machine"
+            ]
         case _:
             return value or ["none"]
 

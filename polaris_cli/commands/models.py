@@ -2,7 +2,6 @@
 
 import json
 import sys
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -12,8 +11,11 @@ from polaris_cli.catalogue import CATALOGUE, ByStage, CatalogueEntry, expected_r
 from polaris_cli.commands.quick import QuickGroup
 from polaris_cli.devices import size_text
 from polaris_cli.errors import ModelUnavailable, UsageError
-from polaris_cli.memory import LARGE, ModelSize, memory_needed, size_of_entry, size_of_folder
+from polaris_cli.hub_errors import corrupt
+from polaris_cli.memory import LARGE, ModelSize, memory_needed, size_of_entry, text_settings
 from polaris_cli.messages import note, print_table
+from polaris_cli.model_files import measured, read_config
+from polaris_cli.weights import lacking
 
 PRECISIONS = (("none", "bf16"), ("8bit", "8-bit"), ("4bit", "4-bit"))
 TYPICAL_TOKENS = 8_192
@@ -207,32 +209,23 @@ def reference_facts(reference: ModelRef) -> dict[str, Any]:
     if reference.entry:
         return entry_facts(reference.entry, None, reference.revision)
     folder = cached(reference)
+    if folder is None and reference.folder:
+        raise corrupt(reference, lacking(reference.folder))
     if folder is None:
         raise ModelUnavailable(
             f"{reference.name} is neither in the catalogue nor on this machine.",
             hint=f"Download it: polaris models fetch {reference.name}, or see {reference.page}",
         )
-    size, context = _read_size(folder)
+    config = read_config(reference, folder)
+    size = measured(reference, folder, config)
     return {
         "name": reference.name,
         "id": reference.id,
         "on_this_machine": str(folder),
         "parameters": size.parameters,
-        "context": context,
+        "context": text_settings(config).get("max_position_embeddings"),
         "memory": _memory(size),
     }
-
-
-def _read_size(folder: Path) -> tuple[ModelSize, int | None]:
-    try:
-        config = json.loads((folder / "config.json").read_text("utf-8"))
-        text = config.get("text_config") or config
-        return size_of_folder(folder, config), text.get("max_position_embeddings")
-    except (OSError, ValueError, AttributeError) as error:
-        raise ModelUnavailable(
-            f"The files in {folder} cannot be read as a model.",
-            hint="Choose another: polaris models",
-        ) from error
 
 
 def entry_facts(

@@ -50,6 +50,8 @@ def run(prepared: Prepared, outputs: Outputs, begin: Begin) -> int:
     with Interrupts(restore_terminal).listen() as interrupts, reserved_stdio() as out:
         with interrupts.breakable():
             engine = _open(prepared, outputs)
+        for text in engine.notes:
+            say(text)
         story, finish = _write(engine, begin, outputs, out, interrupts, say)
         kept = outputs.save and _keep(story, say)
         if not outputs.quiet:
@@ -101,6 +103,8 @@ def run_outline(prepared: Prepared, outputs: Outputs) -> int:
     with Interrupts(restore_terminal).listen() as interrupts, reserved_stdio() as out:
         with interrupts.breakable():
             engine = _open(prepared, outputs)
+        for text in engine.notes:
+            say(text)
         nothing_kept = replace(outputs, save=False, as_json=True)
         begin = partial(start_outline, prepared)
         story, finish = _write(engine, begin, nothing_kept, out, interrupts, say)

@@ -154,8 +154,10 @@ def main(
     sampling = replace(
         USUAL, repetition_penalty=penalty, dry_multiplier=dry, thinking=thinking, seed=seed
     )
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    model = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=torch.float32, trust_remote_code=False
+    )
     quicken(model)
     started = time.monotonic()
     batches = [write_all(model, tokenizer, n, wording, sampling) for n in LENGTHS]

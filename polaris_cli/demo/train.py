@@ -282,7 +282,10 @@ def open_or_build(plan: Plan) -> tuple[Tokenizer, Qwen3_5ForCausalLM]:
     tokenizer = Tokenizer.from_file(str(plan.out / TOKENIZER_FILE))
     if plan.start is None:
         return tokenizer, build_model(tokenizer)
-    return tokenizer, Qwen3_5ForCausalLM.from_pretrained(plan.start, dtype=torch.float32)
+    network = Qwen3_5ForCausalLM.from_pretrained(
+        plan.start, dtype=torch.float32, trust_remote_code=False
+    )
+    return tokenizer, network
 
 
 def prepare_tokenizer(plan: Plan) -> None:

@@ -65,12 +65,14 @@ class Engine(Protocol):
     `opening` are tokens that the answer begins with, read as a part of the prompt: the story's text
     goes on behind them, and they are not given out. `after` are the tokens of an answer begun
     earlier: the stream gives them out first, as one run with what follows. While `may_end` says no,
-    the model may not end its answer. `encode` words text as the tokens of an answer.
+    the model may not end its answer. `encode` words text as the tokens of an answer. `notes` are
+    worth telling the user once it is loaded.
     """
 
     info: ModelInfo
     context: int
     load_seconds: float
+    notes: tuple[str, ...]
 
     def stream(
         self,

@@ -12,6 +12,7 @@ import torch
 import transformers
 
 from polaris_cli.engines.cuda import on_its_way
+from polaris_cli.engines.loading_errors import run_errors
 from polaris_cli.engines.releases import cache_name, cache_of
 
 PREFILL_CHUNK = 2048  # prompt tokens a forward pass: bounds the memory of long prompts
@@ -82,11 +83,13 @@ class Forward(Passes):
 
     def prefill(self, ids: Sequence[int]) -> torch.Tensor:
         """Take the prompt, at least one token."""
-        return self._read_in(torch.tensor([ids]))[0]
+        with run_errors():
+            return self._read_in(torch.tensor([ids]))[0]
 
     def step(self, token: torch.Tensor) -> torch.Tensor:
         """Take one token more."""
-        return self._advance(token.view(1, 1))[0]
+        with run_errors():
+            return self._advance(token.view(1, 1))[0]
 
     def read(self, token: torch.Tensor) -> Callable[[], int]:
         """Return what tells the token's id, though steps are launched in between."""
@@ -111,11 +114,13 @@ class ForwardTogether(Passes):
             self._pads = torch.tensor(pads, device=self._device).unsqueeze(1)
         rows = zip(pads, prompts, strict=True)
         ids = torch.tensor([[0] * pad + [*prompt] for pad, prompt in rows])
-        return self._read_in(ids, padded=any(pads))
+        with run_errors():
+            return self._read_in(ids, padded=any(pads))
 
     def step(self, tokens: torch.Tensor) -> torch.Tensor:
         """Take one token more a row."""
-        return self._advance(tokens.view(-1, 1))
+        with run_errors():
+            return self._advance(tokens.view(-1, 1))
 
     @torch.inference_mode()
     def keep(self, rows: Sequence[int]) -> None:

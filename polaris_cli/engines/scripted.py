@@ -31,10 +31,9 @@ class ScriptedEngine:
 
     `opened` says whether thinking is open from the start when it is on, `finish` how pieces given
     bare end, `delay` the seconds before each piece, `tokens_per_piece` what a piece given as a
-    string counts, `context` the tokens it claims to hold. `asked` keeps the messages of every
-    call, `limits` their `max_new_tokens`, `openings` the text that their `opening` stands for;
-    `running` is the number of streams neither ended nor
-    closed.
+    string counts, `context` the tokens it claims to hold, `notes` what it has to say. `asked`
+    keeps the messages of every call, `limits` their `max_new_tokens`, `openings` the text that
+    their `opening` stands for; `running` is the number of streams neither ended nor closed.
     """
 
     def __init__(
@@ -46,10 +45,12 @@ class ScriptedEngine:
         tokens_per_piece: int = 1,
         context: int = 262_144,
         info: ModelInfo = SCRIPTED,
+        notes: tuple[str, ...] = (),
     ) -> None:
         self.info = info
         self.context = context
         self.load_seconds = 0.0
+        self.notes = notes
         self.asked: list[tuple[Message, ...]] = []
         self.limits: list[int] = []
         self.openings: list[str] = []

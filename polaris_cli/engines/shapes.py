@@ -72,7 +72,7 @@ def config_of(shape: str) -> Any:
 def size_of(config: Any) -> ModelSize:
     """The size of a model of this config; takes no memory."""
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config)
+        model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
     shapes = ((name, tuple(weight.shape)) for name, weight in model.named_parameters())
     return ModelSize(*count_parameters(shapes), *cache_of_config(config.to_dict()))
 
@@ -90,7 +90,9 @@ def random_model(
         raise OutOfMemory(error.message, hint=SMALLER) from error
     torch.manual_seed(0)
     with torch.device(device.id):
-        model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).eval()
+        model = AutoModelForCausalLM.from_config(
+            config, dtype=torch.bfloat16, trust_remote_code=False
+        ).eval()
     if quantize not in ("8bit", "4bit"):
         return model, ""
     way = way_for(model, quantize, device.id, room=True)

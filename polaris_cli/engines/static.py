@@ -12,6 +12,7 @@ from transformers import StaticCache
 
 from polaris_cli.engines.cuda import Step, captured
 from polaris_cli.engines.forward import Forward
+from polaris_cli.engines.loading_errors import run_errors
 
 BLOCK = 1024  # tokens: cache lengths are multiples of it
 
@@ -36,7 +37,8 @@ class StaticForward(Forward):
     def step(self, token: torch.Tensor) -> torch.Tensor:
         """Take one token more. The logits are overwritten by the next step."""
         self._token.copy_(token.view(1, 1))
-        return self._run()
+        with run_errors():
+            return self._run()
 
     def _next(self) -> torch.Tensor:
         return self._advance(self._token)[0]

@@ -13,6 +13,7 @@ from polaris_cli.engines import quantizers
 from polaris_cli.engines.packed import GROUP, EightBits
 from polaris_cli.engines.quantizers import Bits, Packed, layer
 
+PACKS = "support_avx512bf16_for_cpu"  # an attribute of bitsandbytes' layers
 SMALL = 64  # rows below which a matrix is not quantized
 
 
@@ -50,6 +51,17 @@ def store(
         model.set_submodule(name, stored)
         if on_progress:
             on_progress(done / len(names))
+
+
+def unpack_odd_shapes(model: Any) -> None:
+    """Let bitsandbytes compute with matrices whose shape its kernel for processors does not take.
+
+    It packs each 4-bit matrix at its first product, wherever the processor has the instructions,
+    and fails on one with rows not a multiple of 32 or columns not one of 64.
+    """
+    for module in model.modules():
+        if getattr(module, PACKS, False) and (module.out_features % 32 or module.in_features % 64):
+            setattr(module, PACKS, False)
 
 
 def _own_head(model: Any) -> str | None:

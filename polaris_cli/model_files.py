@@ -1,0 +1,113 @@
+"""What a model's folder says of itself before anything is loaded, and whether that can be true.
+
+Reads settings and headers, so that a damaged folder is refused before it costs memory or time, and
+a dry run can say what a folder needs. Knows neither torch nor transformers.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from polaris_cli.cache import ModelRef
+from polaris_cli.errors import ModelUnavailable
+from polaris_cli.hub_errors import corrupt, not_for_text
+from polaris_cli.memory import ModelSize, size_of_folder
+from polaris_cli.weights import CONFIG, Unreadable, tensor_count, weight_files
+
+ADAPTER = "adapter_config.json"
+
+_LAYERS = re.compile(r"(num_)?(hidden_|encoder_|decoder_)?n?_?layers?")
+_PARTS = re.compile(r".*(experts|blocks|depth|depths)")
+FEW_LAYERS, FEW_PARTS = 64, 1024
+"""What a config may speak of beyond the tensors that are there: of models stored in part, and of
+parts that are stored together."""
+
+
+def read_config(reference: ModelRef, folder: Path) -> dict[str, Any]:
+    """The model's `config.json`. Raises ModelUnavailable if it is damaged or not for text."""
+    try:
+        config = json.loads((folder / CONFIG).read_text("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise corrupt(reference, f"{CONFIG} cannot be read") from error
+    if not isinstance(config, dict):
+        raise corrupt(reference, f"{CONFIG} holds no settings")
+    check_config(reference, config)
+    return config
+
+
+def check_config(reference: ModelRef, config: Mapping[str, Any]) -> None:
+    """Raise ModelUnavailable if the configuration is that of a model for something else."""
+    named = config.get("architectures") or []
+    if not isinstance(named, list):
+        raise corrupt(reference, f"architectures is no list in {CONFIG}")
+    writes = re.compile("CausalLM|LMHead|ConditionalGeneration")
+    if named and not any(writes.search(str(name)) for name in named):
+        raise not_for_text(reference, f"it is a {named[0]}")
+
+
+def measured(reference: ModelRef, folder: Path, config: Mapping[str, Any]) -> ModelSize:
+    """The size of the model. Raises ModelUnavailable if its files cannot belong together."""
+    try:
+        _check_counts(config, tensor_count(weight_files(folder)))
+        return size_of_folder(folder, config)
+    except Unreadable as error:
+        raise corrupt(reference, str(error)) from error
+    except OSError as error:
+        raise corrupt(reference, "a weight file cannot be read") from error
+
+
+def _check_counts(config: Mapping[str, Any], tensors: int) -> None:
+    """Raise Unreadable for more layers than tensors: to build them could take for ever."""
+    for name, count in _counts(config):
+        most = max(tensors, FEW_LAYERS if _LAYERS.fullmatch(name) else FEW_PARTS)
+        if count > most:
+            raise Unreadable(f"{name} is {count:,} in {CONFIG}, the weights have {tensors} tensors")
+
+
+def _counts(config: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    """Each setting, at any depth, that says how many parts of a kind there are."""
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            yield from _counts(value)
+        elif _LAYERS.fullmatch(name) or _PARTS.fullmatch(name):
+            numbers = value if isinstance(value, list) else [value]
+            yield from ((name, number) for number in numbers if isinstance(number, int))
+
+
+def stored_as(config: Mapping[str, Any]) -> str:
+    """How the weights are quantized in their files, as in "bitsandbytes"; "" if they are not."""
+    settings = config.get("quantization_config")
+    return str(settings.get("quant_method", "")) if isinstance(settings, Mapping) else ""
+
+
+def base_of_adapter(folder: Path) -> str | None:
+    """The model that an adapter in the folder changes ("" if it does not say); None without one."""
+    try:
+        settings = json.loads((folder / ADAPTER).read_text("utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError):
+        return ""
+    base = settings.get("base_model_name_or_path") if isinstance(settings, dict) else ""
+    return str(base or "")
+
+
+def adapter_alone(place: str, base: str) -> ModelUnavailable:
+    """What is asked for is an adapter and no model."""
+    of = f"an adapter of {base}" if base else "an adapter"
+    return ModelUnavailable(
+        f"{place} holds {of}, not a whole model.",
+        hint="Merge it into its base model first (merge_and_unload of the package peft), save "
+        "that with its tokenizer, and give the folder.",
+    )
+
+
+def adapter_note(folder: Path) -> str:
+    """What to say of an adapter that lies beside a whole model, "" where there is none."""
+    if base_of_adapter(folder) is None:
+        return ""
+    return (
+        f"The adapter in {folder} is not loaded, the model beside it is: polaris loads no adapters."
+    )

@@ -1,0 +1,135 @@
+"""The weight files of a model's folder: which of them are loaded, and what their headers say.
+
+Knows the formats by their documented headers and reads no numbers; knows neither torch nor what a
+model's settings mean.
+"""
+
+import json
+import math
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+CONFIG = "config.json"
+FORMATS = ("model.safetensors", "pytorch_model.bin")
+"""The names of weights in one file, in the order in which transformers looks for them."""
+
+PICKLED = b"\x80"  # how the format before the archives begins
+
+_BITS = {"F64": 64, "I64": 64, "U64": 64, "F32": 32, "I32": 32, "U32": 32, "BF16": 16, "F16": 16}
+_TOKENIZERS = ("tokenizer.json", "vocab.json", "vocab.txt", "tekken.json")
+
+
+class Unreadable(ValueError):
+    """A file of a model cannot be read, or two of them contradict each other; in words."""
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The files that transformers loads: the whole one, else the parts that an index names."""
+    for name in FORMATS:
+        if (folder / name).is_file():
+            return [folder / name]
+        index = folder / f"{name}.index.json"
+        if index.is_file():
+            return [folder / part for part in _parts(index)]
+    return []
+
+
+def _parts(index: Path) -> list[str]:
+    """The names in an index; none where it cannot be read."""
+    try:
+        names = set(json.loads(index.read_text("utf-8"))["weight_map"].values())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return []
+    return sorted(map(str, names))
+
+
+def lacking(folder: Path) -> str:
+    """What of a model's files is not there, in words; "" if all are.
+
+    A model is its configuration, a tokenizer and every part of the weights.
+    """
+    tokenizers = [*folder.glob("*.model"), *(folder / name for name in _TOKENIZERS)]
+    if not (folder / CONFIG).is_file():
+        return f"{CONFIG} is missing"
+    if not any(path.is_file() for path in tokenizers):
+        return f"the tokenizer is missing: {_TOKENIZERS[0]}"
+    weights = weight_files(folder)
+    if not weights:
+        return _without_weights(folder)
+    gone = [path.name for path in weights if not path.is_file()]
+    return f"{_listed(gone)} missing" if gone else ""
+
+
+def _without_weights(folder: Path) -> str:
+    for index in (f"{name}.index.json" for name in FORMATS):
+        if (folder / index).is_file():
+            return f"{index} cannot be read"
+        if any(folder.glob(f"*-of-*{Path(index.removesuffix('.index.json')).suffix}")):
+            return f"{index} is missing"
+    return f"the weights are missing: {FORMATS[0]}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The first of the names, how many more there are, and the verb."""
+    if len(names) == 1:
+        return f"{names[0]} is"
+    return f"{names[0]} and {len(names) - 1} more files are"
+
+
+def file_bytes(folder: Path) -> int:
+    """Bytes of the weights on the disk."""
+    return sum(path.stat().st_size for path in weight_files(folder))
+
+
+def tensor_shapes(path: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Names and shapes in a safetensors file: a length in 8 bytes, a JSON header, the numbers.
+
+    Raises Unreadable where the header is none, or speaks of numbers that the file does not hold.
+    """
+    try:
+        header, room = _header(path)
+        for name, tensor in header.items():
+            if name != "__metadata__":
+                yield name, _shape(tensor, room)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Unreadable(f"{path.name} cannot be read") from error
+
+
+def _header(path: Path) -> tuple[dict[str, Any], int]:
+    """The header and the bytes that the file has after it."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        room = path.stat().st_size - 8 - length
+        if length <= 0 or room < 0:
+            raise ValueError("no header")
+        return json.loads(file.read(length)), room
+
+
+def _shape(tensor: Mapping[str, Any], room: int) -> tuple[int, ...]:
+    """The shape of a tensor whose numbers lie within the `room` bytes of its file."""
+    shape, (start, end) = tuple(tensor["shape"]), tensor["data_offsets"]
+    bits = _BITS.get(tensor["dtype"])
+    if not 0 <= start <= end <= room or min(shape, default=0) < 0:
+        raise ValueError("outside the file")
+    if bits and math.prod(shape) * bits != (end - start) * 8:
+        raise ValueError("another number of bytes")
+    return shape
+
+
+def tensor_count(files: Sequence[Path]) -> int:
+    """How many tensors the files hold; for an old archive a limit to it. Raises Unreadable."""
+    return sum(map(_tensors, files))
+
+
+def _tensors(path: Path) -> int:
+    if path.suffix == ".safetensors":
+        return sum(1 for _ in tensor_shapes(path))
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            return len(archive.namelist())
+    with path.open("rb") as file:
+        if file.read(1) != PICKLED:
+            raise Unreadable(f"{path.name} cannot be read")
+    return min(path.stat().st_size // 1000, 10_000)

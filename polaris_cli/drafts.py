@@ -7,7 +7,6 @@ itself is never changed but for its line ends. Knows nothing of how a story goes
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,25 +17,10 @@ from polaris_cli.request import Draft
 
 UTF8_HINT = "Save it as UTF-8, for instance: iconv -f LATIN1 -t UTF-8 draft.txt"
 OTHER_FORMATS = {".html", ".htm", ".epub", ".docx", ".doc", ".odt", ".rtf", ".pdf"}
-OPENING_WORDS = 40  # of a text that says itself what it is about
 FENCE, FENCES = "---", ("---", "...")
 
 
-@dataclass(frozen=True, slots=True)
-class DraftFile:
-    """A draft, and what its file says of it: the premise ("" for none) and the words asked for."""
-
-    draft: Draft
-    premise: str = ""
-    words: int | None = None
-
-    @property
-    def about(self) -> str:
-        """What the draft is about: its premise, else its first words."""
-        return self.premise or " ".join(self.draft.text.split()[:OPENING_WORDS])
-
-
-def read_draft(name: str) -> DraftFile:
+def read_draft(name: str) -> Draft:
     """The draft of a file, or of stdin for "-".
 
     Raises UsageError for what cannot be read, is not UTF-8, holds no text or is in a format that
@@ -51,7 +35,7 @@ def read_draft(name: str) -> DraftFile:
         )
     text = _text_of(name, what)
     found = _of_json(text, what) if suffix == ".json" else _of_text(text, markdown=suffix != ".txt")
-    if not found.draft.text.strip():
+    if not found.text.strip():
         raise UsageError(
             f"{what} holds no text.",
             hint='Begin a new story: polaris write "a lighthouse keeper" --words 800',
@@ -70,18 +54,19 @@ def _text_of(name: str, what: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _of_text(text: str, *, markdown: bool) -> DraftFile:
+def _of_text(text: str, *, markdown: bool) -> Draft:
     """A plain text is all story; Markdown may have front matter above it."""
     matter, values, body = _front_matter(text) if markdown else ("", {}, text)
     premise, words = values.get("premise"), values.get("words_requested")
-    return DraftFile(
-        Draft(_ended(body), matter),
+    return Draft(
+        _ended(body),
+        matter,
         premise if isinstance(premise, str) else "",
         words if isinstance(words, int) and words > 0 else None,
     )
 
 
-def _of_json(text: str, what: str) -> DraftFile:
+def _of_json(text: str, what: str) -> Draft:
     try:
         record = json.loads(text)
         story, premise = record["story"], record["premise"]
@@ -93,7 +78,7 @@ def _of_json(text: str, what: str) -> DraftFile:
             f"{what} is not a story that polaris exported.",
             hint="Give a text (txt, md), or a file of: polaris library export ID -o story.json",
         ) from error
-    return DraftFile(Draft(_ended(story)), premise, words)
+    return Draft(_ended(story), premise=premise, words=words)
 
 
 def _front_matter(text: str) -> tuple[str, Mapping[str, Any], str]:

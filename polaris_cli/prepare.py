@@ -12,7 +12,6 @@ from polaris_cli.budget import DEFAULT_TOKENS_PER_WORD, Budget, token_budget
 from polaris_cli.cache import ModelRef
 from polaris_cli.catalogue import CatalogueEntry, find
 from polaris_cli.chapters import Habits
-from polaris_cli.drafts import DraftFile
 from polaris_cli.engines import Message
 from polaris_cli.hub import resolve
 from polaris_cli.premise import read_length
@@ -53,7 +52,7 @@ class Prepared:
 
 
 def prepare(
-    premise: str | None, options: Mapping[str, object], draft: DraftFile | None = None
+    premise: str | None, options: Mapping[str, object], draft: Draft | None = None
 ) -> Prepared:
     """Settle a request from a premise and the command's options (None: not given).
 
@@ -64,7 +63,7 @@ def prepare(
     """
     settings = settings_for(premise or "", options, draft)
     about = premise or (draft.about if draft else "")
-    asked = build_request(about, settings, draft.draft if draft else None)
+    asked = build_request(about, settings, draft)
     reference = resolve(asked.model, asked.revision)
     request = replace(
         asked,
@@ -98,7 +97,7 @@ def _settled(request: StoryRequest, habits: Habits) -> Length:
 
 
 def settings_for(
-    premise: str, options: Mapping[str, object], draft: DraftFile | None = None
+    premise: str, options: Mapping[str, object], draft: Draft | None = None
 ) -> dict[str, Setting]:
     """Every setting with its source.
 

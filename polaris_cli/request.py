@@ -22,6 +22,7 @@ ENGINES: tuple[str, ...] = get_args(EngineName)
 LENGTHS: tuple[str, ...] = get_args(Length)
 
 PLAIN_TEMPLATE = "Write a {words}-word {form} about {premise}."
+OPENING_WORDS = 40  # of a draft without a premise: they say what it is about
 MAX_WORDS = 200_000  # beyond the context of every known model
 
 
@@ -83,10 +84,18 @@ class Draft:
     """A text of the user's own that the story begins with, word for word.
 
     `front_matter` is the YAML block above it in its file: it is kept, and no part of the story.
+    `premise` and `words` are what the file says of itself, "" and None where it does not.
     """
 
     text: str
     front_matter: str = ""
+    premise: str = ""
+    words: int | None = None
+
+    @property
+    def about(self) -> str:
+        """What the draft is about: its premise, else its first words."""
+        return self.premise or " ".join(self.text.split()[:OPENING_WORDS])
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ def test_the_draft_stands_unchanged_before_what_is_new(
     assert (ended.returncode, ended.stdout) == (0, f"{DRAFT} Then it rang again and fell silent.\n")
     assert f"{WORDS + 7} of {words} words" in ended.stderr
     kept = record(tmp_path)
-    assert kept["draft"] == {"text": DRAFT, "front_matter": ""}
+    assert kept["draft"] == {"text": DRAFT, "front_matter": "", "premise": "", "words": None}
     assert kept["tokens"]["story"] == 2  # type: ignore[index]
 
 

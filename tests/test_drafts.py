@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polaris_cli.drafts import DraftFile, read_draft
+from polaris_cli.drafts import read_draft
 from polaris_cli.errors import UsageError
 from polaris_cli.export import render
 from polaris_cli.request import Draft
@@ -16,7 +16,7 @@ from tests.stories import a_story
 TEXT = "# The Fox\n\n    Indented, it *ran*.\n\n---\n\nSee: <think> isn't a tag.\u2028  End"
 
 
-def read(tmp_path: Path, content: str | bytes, name: str = "draft.txt") -> DraftFile:
+def read(tmp_path: Path, content: str | bytes, name: str = "draft.txt") -> Draft:
     path = tmp_path / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return read_draft(str(path))
@@ -36,7 +36,7 @@ def read(tmp_path: Path, content: str | bytes, name: str = "draft.txt") -> Draft
     ],
 )
 def test_only_line_ends_are_changed(tmp_path: Path, content: bytes, text: str) -> None:
-    assert read(tmp_path, content).draft == Draft(text)
+    assert read(tmp_path, content) == Draft(text)
 
 
 @pytest.mark.parametrize("format", ["txt", "md", "json"])
@@ -48,7 +48,7 @@ def test_an_export_is_read_back_to_what_it_was(tmp_path: Path, format: str, text
         text=text, premise="a fox: \"quoted\" #1 — 'so'", finish="length", requested=900
     )
     found = read(tmp_path, render(story, format), f"story.{format}")
-    assert found.draft.text == text
+    assert found.text == text
     if format != "txt":
         assert (found.premise, found.words) == (story.premise, 900)
         assert found.about == story.premise
@@ -62,14 +62,14 @@ def test_any_story_survives_the_way_through_markdown(premise: str, text: str) ->
         text.encode("utf-8", "replace").decode().replace("\r\n", "\n").replace("\r", "\n").rstrip()
     )
     exported = render(a_story(text=text, premise=premise), "md").decode()
-    assert _of_text(exported, markdown=True).draft.text == text
+    assert _of_text(exported, markdown=True).text == text
 
 
 def test_front_matter_of_other_programs_goes_to_the_record(tmp_path: Path) -> None:
     matter = "title: The Fox\ntags: [a, b]\ndate: 2026-01-02"
     found = read(tmp_path, f"---\n{matter}\n---\n\nIt ran.\n", "draft.md")
-    assert found.draft == Draft("It ran.", matter)
-    assert yaml.safe_load(found.draft.front_matter)["title"] == "The Fox"
+    assert found == Draft("It ran.", matter)
+    assert yaml.safe_load(found.front_matter)["title"] == "The Fox"
     assert (found.premise, found.words) == ("", None)
 
 
@@ -86,12 +86,12 @@ def test_front_matter_of_other_programs_goes_to_the_record(tmp_path: Path) -> No
     ],
 )
 def test_a_scene_break_is_no_front_matter(tmp_path: Path, text: str) -> None:
-    assert read(tmp_path, text, "draft.md").draft == Draft(text)
+    assert read(tmp_path, text, "draft.md") == Draft(text)
 
 
 def test_a_text_file_has_no_front_matter(tmp_path: Path) -> None:
     text = "---\ntitle: It\n---\nIt ran."
-    assert read(tmp_path, text, "draft.txt").draft == Draft(text)
+    assert read(tmp_path, text, "draft.txt") == Draft(text)
 
 
 def test_without_a_premise_the_first_words_say_what_it_is_about(tmp_path: Path) -> None:

@@ -15,8 +15,7 @@ import torch
 from transformers import DynamicCache
 
 from polaris_cli.engines import products
-from polaris_cli.engines.forward import Forward
-from polaris_cli.engines.releases import cache_name, kind_of
+from polaris_cli.engines.releases import cache_name, cache_of, kind_of
 
 Undo = Callable[[], None]
 
@@ -113,10 +112,13 @@ def _placed(way: Way, model: Any, replaced: Replacements, fits: Fits) -> bool:
 
 def _writes(model: Any) -> bool:
     """Whether the model takes a prompt and a token more."""
-    with suppress(Exception):
-        forward = Forward(model)
-        forward.prefill([0, 0])
-        forward.step(torch.tensor(0))
+    tokens = torch.zeros(
+        (1, 2), dtype=torch.long, device=model.get_input_embeddings().weight.device
+    )
+    options = {"use_cache": True, "return_dict": True}
+    with suppress(Exception), torch.inference_mode():
+        cache = cache_of(model(input_ids=tokens, **options))
+        model(input_ids=tokens[:, :1], **{cache_name(model.forward): cache}, **options)
         return True
     return False
 

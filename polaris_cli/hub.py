@@ -10,6 +10,7 @@ import re
 import shutil
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from polaris_cli.devices import size_text
 from polaris_cli.download import download
 from polaris_cli.errors import ModelUnavailable
 from polaris_cli.hub_errors import corrupt, hub_errors, not_for_text, unknown
-from polaris_cli.model_files import adapter_alone, base_of_adapter, check_config
+from polaris_cli.model_files import ADAPTER, adapter_alone, base_of_adapter, check_config
 from polaris_cli.weights import lacking
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -119,10 +120,25 @@ def logged_in() -> bool:
 def check_access(reference: ModelRef) -> None:
     """Ask the hub whether the model's files may be had. Raises ModelUnavailable if not."""
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
+    from huggingface_hub.errors import EntryNotFoundError
 
     with hub_errors(reference):
         url = hf_hub_url(reference.id, "config.json", revision=reference.revision)
-        _in_time(lambda: get_hf_file_metadata(url, token=None, timeout=_timeout()))
+        try:
+            _in_time(lambda: get_hf_file_metadata(url, token=None, timeout=_timeout()))
+        except EntryNotFoundError:
+            _refuse_adapter(reference)
+            raise
+
+
+def _refuse_adapter(reference: ModelRef) -> None:
+    """Raise ModelUnavailable if the repository holds an adapter."""
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError
+
+    with suppress(EntryNotFoundError):
+        path = Path(hf_hub_download(reference.id, ADAPTER, revision=reference.revision))
+        raise adapter_alone(reference.id, base_of_adapter(path.parent) or "")
 
 
 def _timeout() -> float:

@@ -194,17 +194,19 @@ def cache_of_config(config: Mapping[str, Any]) -> tuple[int, int]:
     layers keep one matrix in float32 for each head. (0, 0) where the config does not say.
     """
     text = text_settings(config)
-    layers = _first(text, "num_hidden_layers", "n_layer")
-    heads = _first(text, "num_attention_heads", "n_head")
-    width = _first(text, "head_dim") or _first(text, "hidden_size", "n_embd") // max(heads, 1)
+    layers = first_count(text, "num_hidden_layers", "n_layer")
+    heads = first_count(text, "num_attention_heads", "n_head")
+    width = first_count(text, "head_dim") or first_count(text, "hidden_size", "n_embd") // max(
+        heads, 1
+    )
     kinds = text.get("layer_types") or []
     if not isinstance(kinds, list):
         raise Unreadable(f"layer_types is {reprlib.repr(kinds)} in config.json")
     linear = sum(kind == "linear_attention" for kind in kinds)
-    key_value_heads = _first(text, "num_key_value_heads") or heads
-    state = _first(text, "linear_key_head_dim") * _first(text, "linear_value_head_dim")
+    key_value_heads = first_count(text, "num_key_value_heads") or heads
+    state = first_count(text, "linear_key_head_dim") * first_count(text, "linear_value_head_dim")
     per_token = ((len(kinds) or layers) - linear) * 2 * key_value_heads * width * 2
-    return per_token, linear * _first(text, "linear_num_value_heads") * state * 4
+    return per_token, linear * first_count(text, "linear_num_value_heads") * state * 4
 
 
 def text_settings(config: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -215,7 +217,7 @@ def text_settings(config: Mapping[str, Any]) -> Mapping[str, Any]:
     return text
 
 
-def _first(config: Mapping[str, Any], *names: str) -> int:
+def first_count(config: Mapping[str, Any], *names: str) -> int:
     """The first setting that is there, 0 where none is; of a number for each layer the largest."""
     name = next((name for name in names if config.get(name)), None)
     if name is None:

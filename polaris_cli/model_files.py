@@ -7,19 +7,30 @@ a dry run can say what a folder needs. Knows neither torch nor transformers.
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from polaris_cli.cache import ModelRef
 from polaris_cli.errors import ModelUnavailable
 from polaris_cli.hub_errors import corrupt, not_for_text
-from polaris_cli.memory import ModelSize, size_of_folder
+from polaris_cli.memory import ModelSize, first_count, size_of_folder, text_settings
 from polaris_cli.weights import CONFIG, Unreadable, tensor_count, weight_files
 
 ADAPTER = "adapter_config.json"
+OTHERS = (
+    "generation_config.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.jinja",
+)
 
 _LAYERS = re.compile(r"(num_)?(hidden_|encoder_|decoder_)?n?_?layers?")
 _PARTS = re.compile(r".*(experts|blocks|depth|depths)")
+WIDENED = {"fp8": 2, "mxfp4": 4}
+"""How much larger weights of these formats are in bf16."""
+
 FEW_LAYERS, FEW_PARTS = 64, 1024
 """What a config may speak of beyond the tensors that are there: of models stored in part, and of
 parts that are stored together."""
@@ -37,13 +48,28 @@ def read_config(reference: ModelRef, folder: Path) -> dict[str, Any]:
     return config
 
 
+def check_others(reference: ModelRef, folder: Path) -> None:
+    """Raise ModelUnavailable if a smaller file is damaged.
+
+    transformers passes over some of them in silence, and a story then ends where it should not.
+    """
+    for path in (folder / name for name in OTHERS):
+        try:
+            text = path.read_text("utf-8") if path.is_file() else "{}"
+            whole = path.suffix != ".json" or isinstance(json.loads(text), dict)
+        except (OSError, ValueError, RecursionError) as error:
+            raise corrupt(reference, f"{path.name} cannot be read") from error
+        if not whole:
+            raise corrupt(reference, f"{path.name} holds no settings")
+
+
 def check_config(reference: ModelRef, config: Mapping[str, Any]) -> None:
     """Raise ModelUnavailable if the configuration is that of a model for something else."""
     named = config.get("architectures") or []
-    if not isinstance(named, list):
-        raise corrupt(reference, f"architectures is no list in {CONFIG}")
+    if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
+        raise corrupt(reference, f"architectures is no list of names in {CONFIG}")
     writes = re.compile("CausalLM|LMHead|ConditionalGeneration")
-    if named and not any(writes.search(str(name)) for name in named):
+    if named and not any(map(writes.search, named)):
         raise not_for_text(reference, f"it is a {named[0]}")
 
 
@@ -51,6 +77,7 @@ def measured(reference: ModelRef, folder: Path, config: Mapping[str, Any]) -> Mo
     """The size of the model. Raises ModelUnavailable if its files cannot belong together."""
     try:
         _check_counts(config, tensor_count(weight_files(folder)))
+        first_count(text_settings(config), "max_position_embeddings")
         return size_of_folder(folder, config)
     except Unreadable as error:
         raise corrupt(reference, str(error)) from error
@@ -80,6 +107,18 @@ def stored_as(config: Mapping[str, Any]) -> str:
     """How the weights are quantized in their files, as in "bitsandbytes"; "" if they are not."""
     settings = config.get("quantization_config")
     return str(settings.get("quant_method", "")) if isinstance(settings, Mapping) else ""
+
+
+def as_computed(size: ModelSize, config: Mapping[str, Any], kind: str) -> ModelSize:
+    """The size that the model takes on a device of this kind.
+
+    Of some formats there are kernels for graphics cards alone: elsewhere transformers turns the
+    weights into bf16.
+    """
+    times = 1 if kind == "cuda" else WIDENED.get(stored_as(config), 1)
+    if size.stored_bytes is None or times == 1:
+        return size
+    return replace(size, stored_bytes=times * size.stored_bytes)
 
 
 def base_of_adapter(folder: Path) -> str | None:

@@ -59,7 +59,7 @@ def lacking(folder: Path) -> str:
     if not weights:
         return _without_weights(folder)
     gone = [path.name for path in weights if not path.is_file()]
-    return f"{_listed(gone)} missing" if gone else ""
+    return f"{listed(gone)} missing" if gone else ""
 
 
 def _without_weights(folder: Path) -> str:
@@ -71,11 +71,10 @@ def _without_weights(folder: Path) -> str:
     return f"the weights are missing: {FORMATS[0]}"
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
     """The first of the names, how many more there are, and the verb."""
-    if len(names) == 1:
-        return f"{names[0]} is"
-    return f"{names[0]} and {len(names) - 1} more files are"
+    more = len(names) - 1
+    return f"{names[0]} and {more} more are" if more else f"{names[0]} is"
 
 
 def file_bytes(folder: Path) -> int:

@@ -60,6 +60,10 @@ REPOSITORIES: dict[str, dict[str, bytes]] = {
     "owner/tiny": TINY,
     "owner/pictures": TINY | {"config.json": b'{"architectures": ["ViTForImageClassification"]}'},
     "owner/gguf": {"model.gguf": b"GGUF", "README.md": b"a quantized model"},
+    "owner/adapter": {
+        "adapter_config.json": b'{"base_model_name_or_path": "owner/tiny"}',
+        "adapter_model.safetensors": safetensors({"lora_A": (8, 64)}),
+    },
     "owner/large": TINY | {"model.safetensors": safetensors({"model.layers.0.w": (6000, 2048)})},
     "owner/secret": TINY,
     "rishanthrajendhran/POLARIS-9B": TINY,

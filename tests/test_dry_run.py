@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from polaris_cli.cache import ModelRef
 from polaris_cli.commands.dry_run import print_dry_run
 from polaris_cli.errors import ModelUnavailable
+from polaris_cli.model_files import as_computed, measured
 from polaris_cli.prepare import prepare
 from tests.fake_hub import CONFIG, safetensors
 
@@ -39,6 +41,16 @@ def test_quantized_weights_stay_as_they_are(
 ) -> None:
     folder = folder_of(tmp_path, quantization_config={"quant_method": "awq"})
     assert [need["format"] for need in memory_of(str(folder), capsys)] == ["awq"]
+
+
+@pytest.mark.parametrize(("method", "times"), [("fp8", 2), ("mxfp4", 4)])
+def test_formats_that_a_processor_turns_into_bf16(tmp_path: Path, method: str, times: int) -> None:
+    settings = {"quantization_config": {"quant_method": method}}
+    size = measured(ModelRef("m", "m"), folder_of(tmp_path, **settings), {**CONFIG, **settings})
+    wide = as_computed(size, settings, "cpu")
+    assert size.stored_bytes and wide.stored_bytes == times * size.stored_bytes
+    assert as_computed(size, settings, "cuda") == size
+    assert as_computed(wide, {}, "cpu") == wide
 
 
 def test_a_model_of_the_hub_that_is_here(

@@ -209,6 +209,7 @@ ASKED = [
     ("", "polaris", "is gated, and you are not logged in", "hf auth login"),
     ("", "owner/pictures", "it is a ViTForImageClassification", "polaris models"),
     ("", "owner/gguf", "has no config.json", "polaris models"),
+    ("", "owner/adapter", "owner/adapter holds an adapter of owner/tiny", "merge_and_unload"),
     ("", "owner/none", "no model owner/none", "hf auth login"),
     ("", "owner/tiny@v2", "no revision 'v2'", "owner/tiny/tree/main"),
     ("", "owner/broken", "error 500: Internal trouble", "Try again later"),
@@ -258,6 +259,17 @@ def test_offline_and_not_cached_answers_at_once(tmp_path: Path) -> None:
     assert told[0] == 3 and "not on this machine, and the hub cannot be reached" in told[1]
     assert "polaris models fetch no-hri" in told[2]
     assert time.monotonic() - start < 4  # the answer itself, and starting Python
+
+
+def test_what_is_missing_offline_is_named(env: dict[str, str]) -> None:
+    here = polaris("models", "fetch", "owner/tiny", env=env)
+    offline = env | {"HF_HUB_OFFLINE": "1"}
+    ((code, says, hint),) = talk(offline, ("", "owner/tiny@v9"))
+    assert code == 3 and "Revision 'v9' of owner/tiny is not on this machine, and HF_HUB" in says
+    assert "polaris models fetch owner/tiny --revision v9" in hint
+    (Path(here.stdout.strip()) / "model.safetensors").unlink()
+    ((code, says, _),) = talk(offline, ("", "owner/tiny"))
+    assert code == 3 and "owner/tiny is not whole (the weights are missing: model.saf" in says
 
 
 def test_a_hub_that_does_not_answer_is_not_waited_for(tmp_path: Path) -> None:

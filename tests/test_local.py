@@ -208,7 +208,7 @@ def test_weights_that_are_not_all_there(tmp_path: Path) -> None:
     config = json.loads((folder / "config.json").read_text())
     layers = [*config["layer_types"], "full_attention"]
     change_config(folder, num_hidden_layers=len(layers), layer_types=layers)
-    assert "weights are missing" in refused(folder).message
+    assert "more are missing in the weights" in refused(folder).message
 
 
 def test_models_for_something_else(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from polaris_cli.cache import ModelRef
 from polaris_cli.errors import ModelUnavailable
 from polaris_cli.hub import resolve
-from polaris_cli.model_files import adapter_note, measured, read_config, stored_as
+from polaris_cli.model_files import adapter_note, check_others, measured, read_config, stored_as
 from tests.fake_hub import CONFIG, WEIGHTS, safetensors
 
 MINE = ModelRef("mine", "mine", folder=Path("mine"))
@@ -46,7 +46,9 @@ def test_the_size_of_what_is_there(tmp_path: Path) -> None:
         ({"hidden_size": -64, "head_dim": None}, "hidden_size is -64"),
         ({"head_dim": [[16]]}, "head_dim is [[16]]"),
         ({"text_config": "none"}, "text_config holds no settings"),
-        ({"architectures": 8}, "architectures is no list"),
+        ({"max_position_embeddings": -4096}, "max_position_embeddings is -4096"),
+        ({"architectures": [["LM"]]}, "architectures is no list of names"),
+        ({"architectures": 8}, "architectures is no list of names"),
     ],
 )
 def test_settings_that_cannot_be_true(tmp_path: Path, changes: Any, named: str) -> None:
@@ -74,6 +76,22 @@ def test_settings_that_can_be_true(tmp_path: Path, changes: Any) -> None:
 def test_settings_that_cannot_be_read(tmp_path: Path, text: str) -> None:
     (tmp_path / "config.json").write_bytes(text.encode("utf-8", "surrogatepass"))
     assert "config.json" in refused(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "says"),
+    [
+        ("generation_config.json", b'{"eos_token_id": ', "cannot be read"),
+        ("tokenizer_config.json", b"[]", "holds no settings"),
+        ("special_tokens_map.json", b"\xff\xfe", "cannot be read"),
+        ("chat_template.jinja", b"{{ \xff }}", "cannot be read"),
+    ],
+)
+def test_smaller_files_that_are_damaged(tmp_path: Path, name: str, data: bytes, says: str) -> None:
+    check_others(MINE, folder_of(tmp_path))
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(ModelUnavailable, match=f"{name} {says}"):
+        check_others(MINE, tmp_path)
 
 
 def test_how_weights_are_stored() -> None:

@@ -50,7 +50,7 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     put(tmp_path, "tokenizer.json")
     assert lacking(tmp_path) == "the weights are missing: model.safetensors"
     put_index(tmp_path, "model.safetensors", *(f"m-{n}-of-3.safetensors" for n in (1, 2, 3)))
-    assert lacking(tmp_path) == "m-1-of-3.safetensors and 2 more files are missing"
+    assert lacking(tmp_path) == "m-1-of-3.safetensors and 2 more are missing"
     put(tmp_path, "m-1-of-3.safetensors", "m-3-of-3.safetensors")
     assert lacking(tmp_path) == "m-2-of-3.safetensors is missing"
     put(tmp_path, "m-2-of-3.safetensors")

@@ -12,7 +12,7 @@ from polaris_cli.chapters import outline_ask
 from polaris_cli.devices import GB, Device, list_devices, pick
 from polaris_cli.hub import ensure
 from polaris_cli.memory import ModelSize, fits, memory_needed, size_of_entry
-from polaris_cli.model_files import measured, read_config, stored_as
+from polaris_cli.model_files import as_computed, measured, read_config, stored_as
 from polaris_cli.prepare import Prepared
 
 FORMATS = (("none", "bf16"), ("8bit", "8-bit"), ("4bit", "4-bit"))
@@ -68,25 +68,23 @@ def _expected(prepared: Prepared) -> dict[str, Any]:
 
 
 def _memory(prepared: Prepared) -> list[dict[str, Any]]:
-    found = _size(prepared)
-    if found is None:
+    reference, tokens = prepared.reference, prepared.budget.max_new_tokens
+    if not (prepared.entry or reference.folder or cached(reference)):
         return []
-    size, stored = found
     device = pick(prepared.request.device, list_devices())
+    size, stored = _size(prepared, device)
     formats = FORMATS if size.stored_bytes is None else (("none", stored),)
-    return [_need(size, prepared.budget.max_new_tokens, device, *names) for names in formats]
+    return [_need(size, tokens, device, *names) for names in formats]
 
 
-def _size(prepared: Prepared) -> tuple[ModelSize, str] | None:
-    """The model's size and how its files are quantized; None while that is not known here."""
+def _size(prepared: Prepared, device: Device) -> tuple[ModelSize, str]:
+    """The model's size on the device, and how its files are quantized."""
     if prepared.entry:
         return size_of_entry(prepared.entry), ""
-    reference = prepared.reference
-    if not reference.folder and not cached(reference):
-        return None
-    folder = ensure(reference)  # downloads nothing: it is here
-    config = read_config(reference, folder)
-    return measured(reference, folder, config), stored_as(config)
+    folder = ensure(prepared.reference)  # downloads nothing: it is here
+    config = read_config(prepared.reference, folder)
+    size = measured(prepared.reference, folder, config)
+    return as_computed(size, config, device.kind), stored_as(config)
 
 
 def _need(size: ModelSize, tokens: int, device: Device, quantize: Any, name: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from polaris_cli.engines import Message
+from polaris_cli.engines.loading_errors import run_errors
 from polaris_cli.errors import ModelUnavailable, UsageError
 from polaris_cli.thinking import CLOSE, CLOSING, OPEN
 
@@ -95,12 +96,11 @@ class Chat:
         return str(self._tokenizer.bos_token) if start is not None and first == [start] else ""
 
     def _encode(self, pieces: Iterable[str]) -> list[int]:
-        return [
-            id_
-            for piece in pieces
-            if piece
-            for id_ in self._tokenizer.encode(piece, add_special_tokens=False)
-        ]
+        ids: list[int] = []
+        for piece in filter(None, pieces):
+            with run_errors():
+                ids += self._tokenizer.encode(piece, add_special_tokens=False)
+        return ids
 
     def _count_controls(self, ids: Sequence[int]) -> list[int]:
         known = set(self._controls.values())

@@ -88,10 +88,12 @@ def stop_ids(model: Any, tokenizer: Any) -> frozenset[int]:
     only one of two end tokens. A model that begins a turn has ended its own.
     """
     configs = (model.config, model.config.get_text_config(), model.generation_config)
-    found = [getattr(config, "eos_token_id", None) for config in configs]
+    found: list[Any] = [getattr(config, "eos_token_id", None) for config in configs]
     found += [tokenizer.eos_token_id, *(token_id(tokenizer, token) for token in END_TOKENS)]
-    lists = (ids if isinstance(ids, list) else [ids] for ids in found if ids is not None)
-    return frozenset(id_ for ids in lists for id_ in ids)
+    lists = (ids if isinstance(ids, list) else [ids] for ids in found)
+    # A damaged setting may hold anything; what is no token can never be chosen.
+    size = getattr(model.config.get_text_config(), "vocab_size", sys.maxsize)
+    return frozenset(int(id_) for ids in lists for id_ in ids if id_ in range(size))
 
 
 def context_length(model: Any) -> int:

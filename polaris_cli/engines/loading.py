@@ -41,9 +41,16 @@ from polaris_cli.engines.quiet import quiet
 from polaris_cli.engines.storing import store, unpack_odd_shapes, way_for
 from polaris_cli.hub_errors import corrupt
 from polaris_cli.memory import ModelSize, Plan, text_settings
-from polaris_cli.model_files import adapter_note, measured, read_config, stored_as
+from polaris_cli.model_files import (
+    adapter_note,
+    as_computed,
+    check_others,
+    measured,
+    read_config,
+    stored_as,
+)
 from polaris_cli.request import Quantize
-from polaris_cli.weights import file_bytes
+from polaris_cli.weights import file_bytes, listed
 
 DTYPE = torch.bfloat16
 TINY = 100_000_000  # bytes of weights below which a processor computes faster in float32
@@ -76,7 +83,8 @@ def load_stock(
     chosen = devices.pick(device, devices.list_devices(with_torch=True))
     folder = hub.ensure(reference)
     config = read_config(reference, folder)
-    size = measured(reference, folder, config)
+    check_others(reference, folder)
+    size = as_computed(measured(reference, folder, config), config, chosen.kind)
     shapes = shapes_alone(reference, folder, config)
     plan = _plan(size, chosen, quantize, context_tokens)
     tokenizer = load_tokenizer(reference, folder)
@@ -190,7 +198,7 @@ def check_whole(reference: ModelRef, model: Any, missing: Any) -> None:
     transformers would fill in random ones, and the text would be noise.
     """
     if missing:
-        raise corrupt(reference, f"{len(missing)} weights are missing")
+        raise corrupt(reference, f"{listed(sorted(missing))} missing in the weights")
     for name, weight in model.named_parameters():
         # One pass without a copy. float8, which has no minimum, has no infinity in most forms.
         if weight.is_floating_point() and weight.itemsize > 1 and weight.numel():

@@ -26,6 +26,7 @@ from polaris_cli.memory import Plan, Precision
 SETTINGS, TOKENIZER, WEIGHTS = "config.json", "the tokenizer", "the weights"
 PANIC = "PanicException"  # what a fault in Rust becomes: a BaseException that cannot be imported
 NO_MEMORY = r"allocate|out of memory|not enough memory|ALLOC_FAILED"
+LONG = 200  # characters of what a library says
 OTHER = "Choose another model: polaris models"
 
 
@@ -98,8 +99,9 @@ def run_errors() -> Iterator[None]:
     """Turn what a model raises when it is run into ModelUnavailable; being out of memory stays."""
     try:
         yield
-    except Exception as error:
-        if isinstance(error, PolarisError | MemoryError) or re.search(NO_MEMORY, str(error)):
+    except BaseException as error:
+        ours = isinstance(error, PolarisError | MemoryError) or not is_library_error(error)
+        if ours or re.search(NO_MEMORY, str(error)):
             raise
         raise ModelUnavailable(
             f"The model cannot be run, its files do not fit each other: {_named(error)}.",
@@ -189,7 +191,7 @@ def unreadable(error: BaseException, case: Case) -> ModelUnavailable:
 
 def wrong_setting(error: BaseException, case: Case) -> ModelUnavailable:
     """A setting has a value that it cannot have."""
-    return corrupt(case.reference, f"{case.part}: {' '.join(str(error).split())[:120]}")
+    return corrupt(case.reference, f"{case.part}: {_cut(' '.join(str(error).split()))}")
 
 
 def missing_file(error: BaseException, case: Case) -> ModelUnavailable:
@@ -212,8 +214,11 @@ def no_bitsandbytes(precision: Precision) -> ModelUnavailable:
 
 
 def _first_line(error: BaseException) -> str:
-    line = str(error).strip().partition("\n")[0].rstrip(".: ")
-    return line if len(line) <= 160 else f"{line[:160]}…"
+    return _cut(str(error).strip().partition("\n")[0])
+
+
+def _cut(text: str) -> str:
+    return f"{text[:LONG]}…" if len(text) > LONG else text.rstrip(".: ")
 
 
 def _named(error: BaseException) -> str:

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 from polaris_cli.budget import Budget
 from polaris_cli.catalogue import LONG_STORY_WORDS, CatalogueEntry
-from polaris_cli.prompts import length_in
+from polaris_cli.premise import Reading
 from polaris_cli.request import StoryRequest
+from polaris_cli.settings import Setting
 
 CARD_TEMPERATURES = (0.4, 1.0)
 SHORTFALL = 0.9  # expected ratios below this deserve a note
@@ -16,17 +17,25 @@ SHORTFALL = 0.9  # expected ratios below this deserve a note
 
 def advice(request: StoryRequest, entry: CatalogueEntry | None, budget: Budget) -> Iterator[str]:
     """One sentence for each thing worth knowing; `entry` is None where the catalogue has none."""
-    yield from _on_words(request)
     yield from _on_sampling(request)
     yield from _on_budget(request, budget)
     if entry:
         yield from _on_model(request, entry)
 
 
-def _on_words(request: StoryRequest) -> Iterator[str]:
-    stated = length_in(request.premise)
-    if stated and stated != request.words:
-        yield f"The premise itself speaks of {stated} words; {request.words} are asked for."
+def on_length(reading: Reading, words: Setting) -> Iterator[str]:
+    """What was read out of the premise as its length, and what was not; `words` is the setting."""
+    stated = reading.length
+    if stated and words.source == "the premise":
+        yield f'Length: {stated.words:,} words, as the premise says ("{stated.quote}").'
+    elif stated and stated.words != words.value:
+        yield (
+            f"The premise says {stated.words:,} words, but {words.value:,} are asked for "
+            f"({words.source})."
+        )
+    elif not stated and words.source.startswith(("preset", "built in")):
+        for quote in reading.doubtful:
+            yield f'"{quote}" in the premise is not read as its length; give a length with --words.'
 
 
 def _on_sampling(request: StoryRequest) -> Iterator[str]:

@@ -15,7 +15,7 @@ from polaris_cli.events import Event
 from polaris_cli.extending import extended
 from polaris_cli.outline import Outline
 from polaris_cli.prepare import Prepared, budget_for, habits_of, prepare
-from polaris_cli.story import Story, begin, collect, write_story
+from polaris_cli.story import Story, begin, behind, collect, write_story
 
 
 def start(
@@ -35,26 +35,20 @@ def start(
     return _in_one_turn(prepared, engine)
 
 
-def start_after(prepared: Prepared, text: str, engine: Engine) -> tuple[Story, Iterator[Event]]:
-    """As `start`, for a story that begins with a text of the user's own, and is extended."""
-    return _in_one_turn(prepared, engine, engine.encode(text))
-
-
-def _in_one_turn(
-    prepared: Prepared, engine: Engine, after: tuple[int, ...] = ()
-) -> tuple[Story, Iterator[Event]]:
-    request, messages = prepared.request, prepared.messages
-    sampling = request.sampling
-    prompt_tokens = engine.count_tokens(messages, sampling)
-    budget = budget_for(
+def _in_one_turn(prepared: Prepared, engine: Engine) -> tuple[Story, Iterator[Event]]:
+    request, messages, draft = prepared.request, prepared.messages, prepared.request.draft
+    opening = engine.encode(draft.text) if draft else ()
+    prompt_tokens = engine.count_tokens(messages, request.sampling) + len(opening)
+    limit = budget_for(
         request, messages, prepared.entry, context=engine.context, prompt_tokens=prompt_tokens
-    )
+    ).max_new_tokens
     begun = begin(request, engine.info, messages, prompt_tokens)
+    ask = (engine, messages, request.sampling, limit)
     if request.length == "extend":
-        limit = budget.max_new_tokens + len(after)
-        run = extended(engine, messages, sampling, limit, words=request.words, after=[after])
-        return begun, run
-    return begun, write_story(engine, messages, sampling, budget.max_new_tokens, after=after)
+        run = extended(*ask, words=request.words, draft=draft.text if draft else "")
+    else:
+        run = write_story(*ask, opening=opening)
+    return begun, behind(draft, run)
 
 
 def start_outline(prepared: Prepared, engine: Engine) -> tuple[Story, Iterator[Event]]:

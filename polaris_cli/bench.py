@@ -188,7 +188,7 @@ def _quickly(model: Any, write: Write) -> Write:
     def quick(prompt: list[int], tokens: int) -> Times:
         if model.device.type == "mps":
             return write(prompt, tokens)
-        undo = quicken(model)
+        undo = quicken(model).undo
         try:
             return write(prompt, tokens)
         finally:

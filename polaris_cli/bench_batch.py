@@ -46,7 +46,7 @@ def throughputs(
     The model must be as transformers made it; it is put back afterwards. Raises OutOfMemory where
     it has no room for so many stories.
     """
-    undo = quicken(model) if model.device.type != "mps" else None
+    undo = quicken(model).undo if model.device.type != "mps" else None
     try:
         for size in sizes:
             _speed(model, tokenizer, sampling, size, WARM_UP)

@@ -13,7 +13,7 @@ from polaris_cli.engines import Engine, Message
 from polaris_cli.events import ANEW, Chunk, Event, Finish, Held, Outlined, closing
 from polaris_cli.extending import LEAST_EPISODE, NEAR, PAST, extended, rounds_of
 from polaris_cli.outline import Chapter, Outline, even_outline, is_complete, parse_outline
-from polaris_cli.prompts import chapter_prompt, outline_prompt
+from polaris_cli.prompts import FORM_NAMES, chapter_prompt, plan_prompt
 from polaris_cli.request import Sampling, StoryRequest
 from polaris_cli.story import turn_of, write_story
 from polaris_cli.words import WordCounter, count_words
@@ -155,7 +155,7 @@ def _answer(run: Iterator[Event], count: int) -> Generator[Event, None, str | No
 
 def outline_ask(request: StoryRequest, count: int) -> Message:
     """The user's turn that asks for the outline."""
-    return Message("user", outline_prompt(request.premise, request.words, count))
+    return Message("user", plan_prompt(request, count))
 
 
 def _seed(sampling: Sampling, number: int) -> int:
@@ -207,10 +207,11 @@ class _Book:
             return closed_after(run, round(MOST_SHARE * share))
         least = left - round((1 - NEAR) * self._request.words)
         # It closes as soon as the words are there, not beyond them: PAST is for a whole story.
-        goal = {"words": max(round(left / PAST), 1), "least": least}
+        words = max(round(left / PAST), 1)
         limit += len(begun.ids)
         rounds = rounds_of(begun.chunks)
-        return extended(self._engine, messages, sampling, limit, after=rounds, **goal)
+        call = (self._engine, messages, sampling, limit)
+        return extended(*call, words=words, least=least, after=rounds)
 
     def _tell(self, number: int, run: Iterator[Event]) -> Generator[Event, None, Finish]:
         """Give out one chapter with its heading; return how it ended."""
@@ -271,7 +272,8 @@ class _Book:
     def _ask(self, number: int, words: int) -> Message:
         chapters = self._outline.chapters
         named = chapters[number - 1]
-        prompt = chapter_prompt(number, len(chapters), named.title, words, named.summary)
+        form = FORM_NAMES[self._request.form]
+        prompt = chapter_prompt(number, len(chapters), named.title, words, named.summary, form)
         return Message("user", prompt)
 
 

@@ -3,11 +3,12 @@
 Knows the tables; not what a story is or when one is saved.
 """
 
+import os
 import shlex
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
 
@@ -53,7 +54,7 @@ _MIGRATIONS: tuple[tuple[str, ...], ...] = (
 
 def connect(path: Path) -> sqlite3.Connection:
     """Open the file, make or update its tables, and prefer many readers with one writer (WAL)."""
-    db = sqlite3.connect(path, timeout=BUSY_FOR, isolation_level=None, check_same_thread=False)
+    db = _opened(path)
     try:
         _check_kind(db, path)
         _use_wal(db)
@@ -64,6 +65,48 @@ def connect(path: Path) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def connect_for_reading(path: Path) -> sqlite3.Connection:
+    """As `connect`, also where nothing can be written.
+
+    SQLite reads a library in WAL mode only with two files beside it, which it makes if it can.
+    Where it cannot, it has to be told that no other process changes the library.
+    """
+    try:
+        return connect(path)
+    except sqlite3.OperationalError:
+        if os.access(path.parent, os.W_OK) and os.access(path, os.W_OK):
+            raise
+    with suppress(sqlite3.OperationalError):
+        return _read_only(path, "mode=ro")
+    return _read_only(path, "mode=ro&immutable=1")
+
+
+def _read_only(path: Path, how: str) -> sqlite3.Connection:
+    db = _opened(f"{path.absolute().as_uri()}?{how}", uri=True)
+    try:
+        _check_kind(db, path)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def back_up(db: sqlite3.Connection, target: Path) -> None:
+    """Copy all that is in `db`, what only its WAL file holds too, into one file without a WAL."""
+    copy = _opened(target)
+    try:
+        db.backup(copy)
+        copy.execute("PRAGMA journal_mode = DELETE")
+    finally:
+        copy.close()
+
+
+def _opened(path: Path | str, *, uri: bool = False) -> sqlite3.Connection:
+    return sqlite3.connect(
+        path, timeout=BUSY_FOR, isolation_level=None, check_same_thread=False, uri=uri
+    )
 
 
 def _check_kind(db: sqlite3.Connection, path: Path) -> None:

@@ -24,6 +24,8 @@ LEAST_EPISODE = 40  # words: no end is allowed earlier after a scene break
 MOST_ROUNDS = 200  # a bound that no honest run meets: each adds LEAST_EPISODE words
 
 _BREAK = re.compile(r"\n[^\S\n]*\n\s*$")
+_LEADING_BREAK = re.compile(r"[^\S\n]*\n[^\S\n]*\n\s*\S")
+_BREAKS = re.compile(r"\n[^\S\n]*\n\s*(?=\S)")
 _SENTENCE = re.compile(r"[.!?…][\"'”’)\]]*\s*$")  # noqa: RUF001
 
 
@@ -35,6 +37,7 @@ def extended(
     *,
     words: int,
     least: int | None = None,
+    draft: str = "",
     after: Sequence[Sequence[int]] = (),
 ) -> Iterator[Event]:
     """Stream one story that goes on until it has about `words` words.
@@ -45,33 +48,35 @@ def extended(
     story once it fits; one that the model writes near the target is taken as it is. A story that
     grows past the target closes at the end of a paragraph, or of a sentence beyond `EDGE`.
 
-    Measured on the demo model (1,200 words asked): holding the end token back leaves the ending
-    in the middle and the text falls into loops; dropping the ending without a scene break makes
-    the model write an ending again at once. `least` are the words from which an end is taken
-    (`NEAR` of those asked for, if not given). `after` are the tokens of an earlier run, those
-    between two scene breaks together (see `rounds_of`): every round ends again as it did then, so
-    that the same ending is set aside. `max_new_tokens` limits all tokens, those of an earlier run
-    included.
+    Measured on the demo model (1,200 words asked): holding the end token back leaves the ending in
+    the middle and the text falls into loops; dropping the ending without a scene break makes the
+    model write an ending again at once. `least` are the words from which an end is taken (`NEAR` of
+    those asked for, if not given). `draft` is a text of the user's own that the story goes on from:
+    its words count, and no part of it is ever set aside. `after` are the tokens of an earlier run,
+    those between two scene breaks together (see `rounds_of`): every round ends again as it did
+    then, so that the same ending is set aside. `max_new_tokens` limits all tokens, those of an
+    earlier run included.
     """
-    draft = _Draft(words, NEAR * words if least is None else least)
+    text = _Text(words, NEAR * words if least is None else least, draft)
+    opening = engine.encode(draft) if draft else ()
     for number in range(MOST_ROUNDS):
         known = after[number] if number < len(after) else ()
-        run = _round(engine, messages, sampling, max_new_tokens, draft, known)
+        run = _round(engine, messages, sampling, max_new_tokens, text, opening, known)
         try:
             finish = yield from run
         except KeyboardInterrupt:
-            yield from draft.release()
+            yield from text.release()
             raise
         finish = replace(finish, extended=number)
         if finish.reason != "stop":
-            yield from draft.release()
+            yield from text.release()
             yield finish
             return
-        if draft.closed or draft.is_long_enough or not draft.grew:
-            yield from draft.closing_text()
+        if text.closed or text.is_long_enough or not text.grew:
+            yield from text.closing_text()
             yield finish
             return
-        yield from draft.go_on(engine.encode)
+        yield from text.go_on(engine.encode)
 
 
 def _round(
@@ -79,20 +84,21 @@ def _round(
     messages: tuple[Message, ...],
     sampling: Sampling,
     limit: int,
-    draft: "_Draft",
+    text: "_Text",
+    opening: Sequence[int],
     after: Sequence[int],
 ) -> Generator[Event, None, Finish]:
-    """Let the model write until it ends or the draft is full; return how it ended.
+    """Let the model write until it ends or the text is full; return how it ended.
 
     A loop in the held paragraph is cut away, and what follows is drawn anew.
     """
-    draft.begin_round()
+    text.begin_round()
     for attempt in range(TRIES):
         drawn = sampling.redrawn(attempt)
-        finish = yield from _stretch(engine, messages, drawn, limit, draft, after)
-        if finish.reason != "loop" or attempt + 1 == TRIES or not draft.cut_back():
+        finish = yield from _stretch(engine, messages, drawn, limit, text, opening, after)
+        if finish.reason != "loop" or attempt + 1 == TRIES or not text.cut_back():
             break
-        yield draft.held()
+        yield text.held()
         after = ()
     return finish
 
@@ -102,14 +108,22 @@ def _stretch(
     messages: tuple[Message, ...],
     sampling: Sampling,
     limit: int,
-    draft: "_Draft",
+    text: "_Text",
+    opening: Sequence[int],
     after: Sequence[int],
 ) -> Generator[Event, None, Finish]:
-    """Go on with the draft in one run of the model; return how that ended."""
-    known = len(draft.ids)
-    room = limit - len(after) - draft.made
-    so_far = (*draft.ids, *after)
-    run = write_story(engine, messages, sampling, room, after=so_far, may_end=draft.may_end)
+    """Go on with the text in one run of the model; return how that ended."""
+    known = len(text.ids)
+    room = limit - len(after) - text.made
+    run = write_story(
+        engine,
+        messages,
+        sampling,
+        room,
+        opening=opening,
+        after=(*text.ids, *after),
+        may_end=text.may_end,
+    )
     with closing(run):
         for event in run:
             if isinstance(event, Finish):
@@ -117,9 +131,9 @@ def _stretch(
             if known > 0 and isinstance(event, Chunk):
                 known -= len(event.ids)  # given out already in an earlier round
                 continue
-            yield from draft.add(event)
-            yield draft.held()
-            if draft.closed:
+            yield from text.add(event)
+            yield text.held()
+            if text.closed:
                 return Finish("stop")
     return Finish("interrupted")
 
@@ -139,10 +153,13 @@ def rounds_of(chunks: Sequence[Chunk]) -> list[tuple[int, ...]]:
     return rounds
 
 
-class _Draft:
-    """The story so far: tokens, words, the paragraph that is still held, the ending set aside."""
+class _Text:
+    """The story so far: tokens, words, the paragraph that is still held, the ending set aside.
 
-    def __init__(self, words: int, least: float) -> None:
+    `draft` is what stands before it. It counts as written, and none of its tokens are in `ids`.
+    """
+
+    def __init__(self, words: int, least: float, draft: str) -> None:
         self.ids: list[int] = []
         self.made = 0  # tokens, those of endings that were dropped included
         self.closed = False
@@ -153,7 +170,8 @@ class _Draft:
         self._ending = ""
         self._rounds = 0
         self._at_start = 0  # words when the round began
-        self._paragraphs = self._paragraphs_before = 0
+        self._given.add(draft)
+        self._paragraphs = self._paragraphs_before = len(_BREAKS.split(draft)) if draft else 0
 
     @property
     def is_long_enough(self) -> bool:
@@ -162,13 +180,13 @@ class _Draft:
 
     @property
     def grew(self) -> bool:
-        """Whether this round has brought any words."""
+        """Whether this round has brought any words; in the first one a draft counts."""
         return self._total() > self._at_start
 
     def begin_round(self) -> None:
         self._rounds += 1
         self._paragraphs_before = self._paragraphs
-        self._at_start = self._total()
+        self._at_start = self._total() if self._rounds > 1 else 0
 
     def may_end(self) -> bool:
         """In the first round always; later not before an episode has been told."""
@@ -241,8 +259,10 @@ class _Draft:
 
     def go_on(self, encode: Callable[[str], tuple[int, ...]]) -> Iterator[Event]:
         """Set the ending aside and begin a new scene in its place."""
-        lead = ""
-        if self._paragraphs > self._paragraphs_before:
+        # Behind a draft the break of the first paragraph comes together with its text.
+        behind = self._rounds == 1 and self._given.count and _LEADING_BREAK.match(self._held_text())
+        lead = "\n\n" if behind else ""
+        if self._paragraphs > self._paragraphs_before or behind:
             self._ending = self._held_text().strip()
             dropped = sum(len(chunk.ids) for chunk in self._held)
             del self.ids[len(self.ids) - dropped :]

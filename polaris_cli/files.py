@@ -6,10 +6,12 @@ Knows paths and bytes; not what is in them.
 import io
 import os
 import shutil
+import sys
 import tempfile
 import zipfile
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from itertools import combinations
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 
@@ -38,18 +40,59 @@ def check_place(path: Path, *, force: bool) -> None:
         ) from None
 
 
+def check_distinct(outputs: Mapping[str, Path | None]) -> None:
+    """Raise UsageError if two of these named places, or one and standard output, are one file."""
+    given = [(name, path) for name, path in outputs.items() if path]
+    for (name, path), (other, same) in combinations(given, 2):
+        if _is_one_file(path, same):
+            raise UsageError(
+                f"{name} and {other} are the same file: {path}.",
+                hint=f"Name another file for {name}.",
+            )
+    for name, path in given:
+        if _is_stdout(path):
+            raise UsageError(
+                f"{name} is the file that standard output goes to: {path}.",
+                hint=f"Leave out {name}, or the redirection.",
+            )
+
+
+def _is_one_file(path: Path, other: Path) -> bool:
+    """Whether both name one file, through links and in whatever spelling; it need not exist."""
+    with suppress(OSError, ValueError):
+        return path.samefile(other)
+    one, two = (os.path.normcase(_target(place.expanduser())) for place in (path, other))
+    return one == two
+
+
+def _is_stdout(path: Path) -> bool:
+    with suppress(OSError, ValueError):
+        return os.path.samestat(path.stat(), os.fstat(sys.stdout.fileno()))
+    return False
+
+
 def write_atomic(path: Path, data: bytes, *, force: bool) -> None:
     """Write a file whole or not at all: to a temporary file beside it, then renamed.
 
     A link is followed, a file that is replaced keeps its permissions. Raises UsageError for a
     file that is there already without `force`, PolarisError when writing fails.
     """
+    with whole_file(path, force=force) as temporary:
+        _write(temporary, data)
+
+
+@contextmanager
+def whole_file(path: Path, *, force: bool) -> Iterator[Path]:
+    """Give the name of a temporary file to write, which becomes the file when the block ends.
+
+    If the block raises, nothing is left of it. Follows links and raises as `write_atomic` does.
+    """
     _check_file(path, force=force)
     target = _target(path)
     temporary = target.with_name(f".polaris-{os.urandom(8).hex()}.tmp")
     try:
         try:
-            _write(temporary, data)
+            yield temporary
             if target.exists():
                 shutil.copymode(target, temporary)
             temporary.replace(target)

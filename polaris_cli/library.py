@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import platformdirs
 
-from polaris_cli.database import atomic, connect, empty, worded
+from polaris_cli.database import atomic, back_up, connect, connect_for_reading, empty, worded
 from polaris_cli.errors import LibraryError, UsageError
 from polaris_cli.events import Chunk, Event, Finish, Kind, merged
 from polaris_cli.lengths import ratio
@@ -157,6 +157,11 @@ class Library:
         with self._transaction() as db:
             db.execute("DELETE FROM story WHERE id = ?", [entry.id])
 
+    def back_up(self, target: Path) -> None:
+        """Copy the library to a new file, with all stories as they stand now, running ones too."""
+        with self._reading() as db:
+            back_up(db, target)
+
     def close(self) -> None:
         """Let go of the file; the next use opens it again."""
         with self._lock:
@@ -169,7 +174,9 @@ class Library:
         """One change, whole or not at all."""
         with self._lock, worded(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with atomic(self._open(self.path)) as db:
+            if self._connection is None:
+                self._connection = connect(self.path)
+            with atomic(self._connection) as db:
                 yield db
 
     @contextmanager
@@ -180,12 +187,9 @@ class Library:
                 with empty() as db:
                     yield db
                 return
-            yield self._open(self.path)
-
-    def _open(self, path: Path) -> sqlite3.Connection:
-        if self._connection is None:
-            self._connection = connect(path)
-        return self._connection
+            if self._connection is None:
+                self._connection = connect_for_reading(self.path)
+            yield self._connection
 
 
 def _put(db: sqlite3.Connection, story: "Story", state: str) -> None:

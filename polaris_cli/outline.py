@@ -1,17 +1,14 @@
-"""The outline of a story in chapters: reading it from a model's answer or a file, and its shares.
+"""The outline of a story in chapters: reading it from a model's answer, and its shares.
 
 An outline is a title, the cast, and for each chapter a title, a share of the words and what
-happens in it. Knows text and TOML; asking a model for an outline is `chapters`' matter.
+happens in it. Asking a model for an outline is `chapters`' matter, reading a file `plan_file`'s.
 """
 
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from itertools import accumulate, pairwise
-from pathlib import Path
 from typing import Any, Self
-
-from polaris_cli.errors import UsageError
 
 _CHAPTER = re.compile(r"^\W*(?:chapter\s+)?(\d{1,3})\s*[.):]\s*(.+)$", re.I)
 _FIELD = re.compile(r"^\W*(title|cast|characters)\W*:\s*\**\s*(.+)$", re.I)
@@ -90,7 +87,7 @@ def parse_outline(answer: str, words: int) -> Outline | None:
         return None
     cast = fields.get("cast") or fields.get("characters") or ""
     title = fields.get("title") or chapters[0].title
-    return Outline(title, cast, tuple(_with_shares(_told_apart(chapters)))).shared(words)
+    return Outline(title, cast, tuple(with_shares(_told_apart(chapters)))).shared(words)
 
 
 def _told_apart(chapters: list[Chapter]) -> list[Chapter]:
@@ -115,29 +112,15 @@ def even_outline(premise: str, words: int, count: int) -> Outline:
         Chapter(f"Chapter {number}", words // count, _part(number, count))
         for number in range(1, count + 1)
     ]
-    return Outline(premise[:1].upper() + premise[1:], "", tuple(parts)).shared(words)
+    return Outline(shortened(premise), "", tuple(parts)).shared(words)
 
 
-def read_outline(path: Path) -> Outline:
-    """The outline of a TOML file, its shares as they stand. Raises UsageError for a bad one."""
-    import tomllib  # every command that knows events imports this module
-
-    try:
-        raw = tomllib.loads(path.read_text("utf-8"))
-        chapters = tuple(
-            Chapter(str(row["title"]), int(row.get("words", 1)), str(row.get("summary", "")))
-            for row in raw["chapter"]
-        )
-        if not chapters or min(chapter.words for chapter in chapters) < 1:
-            raise ValueError("every chapter needs a positive number of words")
-        return Outline(str(raw.get("title", "")), str(raw.get("cast", "")), chapters)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
-    except (KeyError, TypeError, ValueError) as error:
-        raise UsageError(
-            f"{path} is no plan of chapters: {error}.",
-            hint="See one: polaris write PREMISE --chapters 4 --plan-only -o plan.toml",
-        ) from error
+def shortened(premise: str, limit: int = 60) -> str:
+    """A premise as a title: one line of at most `limit` characters, with a capital."""
+    line = " ".join(premise.split())
+    if len(line) > limit:
+        line = line[:limit].rsplit(" ", 1)[0] + "…"
+    return line[:1].upper() + line[1:]
 
 
 def _chapter(text: str) -> Chapter | None:
@@ -151,8 +134,8 @@ def _chapter(text: str) -> Chapter | None:
     return Chapter(columns[0], number, " - ".join(rest) or columns[0])
 
 
-def _with_shares(chapters: list[Chapter]) -> Iterator[Chapter]:
-    """Chapters without a share get the mean of the others'."""
+def with_shares(chapters: list[Chapter]) -> Iterator[Chapter]:
+    """Chapters without a share (0) get the mean of the others', or 1 where none has one."""
     known = [chapter.words for chapter in chapters if chapter.words]
     mean = round(sum(known) / len(known)) if known else 1
     return (replace(chapter, words=chapter.words or mean) for chapter in chapters)

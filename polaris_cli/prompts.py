@@ -1,4 +1,4 @@
-"""From a request to the messages that a model reads, and a length read out of a premise.
+"""From a request to the messages that a model reads.
 
 Knows the wording only; how a conversation becomes tokens is the engine's affair.
 """
@@ -6,8 +6,9 @@ Knows the wording only; how a conversation becomes tokens is the engine's affair
 import re
 
 from polaris_cli.engines import Message
-from polaris_cli.request import StoryRequest
-from polaris_cli.settings import parse_words
+from polaris_cli.premise import read_length
+from polaris_cli.premise_kinds import kind_of
+from polaris_cli.request import PLAIN_TEMPLATE, StoryRequest
 
 FORM_NAMES = {
     "story": "story",
@@ -18,45 +19,68 @@ FORM_NAMES = {
     "podcast": "podcast script",
 }
 
-_LENGTH = re.compile(r"(?<![\w.,])(\d{1,3}(?:,\d{3})+|\d+(?:\.\d+)?)\s*(k?)[\s-]*words?\b", re.I)
-_INSTRUCTION = re.compile(r"(?:please\s+)?(?:write|tell|compose|create|craft|give)\b", re.I)
-
-
-def length_in(premise: str) -> int | None:
-    """The first length stated in a premise ("a 500-word tale", "3k words"), None without one."""
-    match = _LENGTH.search(premise)
-    if not match:
-        return None
-    try:
-        return parse_words(match[1] + match[2])
-    except ValueError:
-        return None
+# Stands in a template for a premise that does not fit it. Of six wordings the demo model, which
+# was trained on none, kept to this one best ("the following premise" became a person).
+FOLLOWING = "this premise"
 
 
 def messages_for(request: StoryRequest) -> tuple[Message, ...]:
-    """The conversation that asks for the story: one user turn.
+    """The conversation that asks for the story: one user turn."""
+    return (Message("user", story_prompt(request)),)
 
-    A premise that is an instruction of its own ("Write a fable about...") is left as it is and
-    only given the length; one of several lines follows the wording instead of standing in it.
-    The length is always stated in digits without a comma, as in training.
+
+def story_prompt(request: StoryRequest) -> str:
+    """The wording that asks for the whole story.
+
+    A phrase stands in the preset's template. A sentence, a question or several of them follow it,
+    as they would not fit its grammar. A request of the user's own ("Write a fable about...") is
+    left as it is and only given the length. The length is always stated in digits without a comma,
+    as in training.
     """
     premise = request.premise.strip()
-    if _INSTRUCTION.match(premise):
-        return (Message("user", _with_length(premise, request)),)
-    if "\n" in premise:
-        asked = _worded(request, "the following premise")
-        return (Message("user", f"{asked}\n\n{premise}"),)
-    return (Message("user", _worded(request, premise.rstrip(". "))),)
+    kind = kind_of(premise)
+    if kind == "request":
+        return _with_length(premise, request)
+    if kind == "form":
+        return _with_length(f"Write {premise[0].lower()}{premise[1:]}", request)
+    if kind == "phrase":
+        return _worded(request, premise.rstrip(". "))
+    asked, gap = _worded(request, FOLLOWING), " " if kind == "sentence" else "\n\n"
+    if asked.endswith(f"{FOLLOWING}."):
+        return f"{asked[:-1]}:{gap}{premise}"
+    return f"{asked}\n\n{premise}"
 
 
-def outline_prompt(premise: str, words: int, chapters: int) -> str:
-    """The request for the outline of a story in chapters.
+def plan_prompt(request: StoryRequest, chapters: int) -> str:
+    """The request for the plan of a story in chapters.
+
+    A template that says more than the plain one, or a premise that is a request, is given whole, so
+    that the chapters keep to it.
+    """
+    premise, words, form = request.premise.strip(), request.words, FORM_NAMES[request.form]
+    kind = kind_of(premise)
+    if request.template != PLAIN_TEMPLATE or kind in ("request", "form"):
+        ask = f"Plan a {words}-word {form} in {chapters} chapters. It follows this request:"
+        return f"{ask}\n\n{story_prompt(request)}\n\n{_plan_lines(words, chapters)}"
+    if kind == "phrase":
+        return outline_prompt(premise, words, chapters, form)
+    ask = f"Plan a {words}-word {form} in {chapters} chapters. Its premise:"
+    gap = " " if kind == "sentence" else "\n\n"
+    return f"{ask}{gap}{premise}\n\n{_plan_lines(words, chapters)}"
+
+
+def outline_prompt(premise: str, words: int, chapters: int, form: str = "story") -> str:
+    """The request for a plan where the premise is a phrase.
 
     The demo model was trained on exactly these lines; larger models follow them as they stand.
     """
     about = premise.strip().rstrip(". ")
+    ask = f"Plan a {words}-word {form} about {about} in {chapters} chapters."
+    return f"{ask}\n\n{_plan_lines(words, chapters)}"
+
+
+def _plan_lines(words: int, chapters: int) -> str:
     return (
-        f"Plan a {words}-word story about {about} in {chapters} chapters.\n\n"
         "Answer with these lines and nothing else:\n"
         "Title: the title of the story\n"
         "Cast: the people in it\n"
@@ -64,10 +88,12 @@ def outline_prompt(premise: str, words: int, chapters: int) -> str:
     )
 
 
-def chapter_prompt(number: int, count: int, title: str, words: int, summary: str) -> str:
-    """The request for chapter `number` of `count`."""
+def chapter_prompt(
+    number: int, count: int, title: str, words: int, summary: str, form: str = "story"
+) -> str:
+    """The request for chapter `number` of `count`; `form` is its name, as in `FORM_NAMES`."""
     return (
-        f'Write chapter {number} of {count}, "{title}", as part of the story. '
+        f'Write chapter {number} of {count}, "{title}", as part of the {form}. '
         f"It should be approximately {words} words long.\n\nIn this chapter: {summary}"
     )
 
@@ -84,7 +110,8 @@ def _with_article(text: str) -> str:
 
 
 def _with_length(premise: str, request: StoryRequest) -> str:
-    if length_in(premise) == request.words:
+    stated = read_length(premise).length
+    if stated and stated.words == request.words and str(request.words) in stated.quote:
         return premise
     ending = "" if premise[-1] in ".!?" else "."
     form = FORM_NAMES[request.form]

@@ -21,6 +21,8 @@ QUANTIZE: tuple[str, ...] = get_args(Quantize)
 ENGINES: tuple[str, ...] = get_args(EngineName)
 LENGTHS: tuple[str, ...] = get_args(Length)
 
+PLAIN_TEMPLATE = "Write a {words}-word {form} about {premise}."
+OPENING_WORDS = 40  # of a draft without a premise: they say what it is about
 MAX_WORDS = 200_000  # beyond the context of every known model
 
 
@@ -78,6 +80,25 @@ class Sampling:
 
 
 @dataclass(frozen=True, slots=True)
+class Draft:
+    """A text of the user's own that the story begins with, word for word.
+
+    `front_matter` is the YAML block above it in its file: it is kept, and no part of the story.
+    `premise` and `words` are what the file says of itself, "" and None where it does not.
+    """
+
+    text: str
+    front_matter: str = ""
+    premise: str = ""
+    words: int | None = None
+
+    @property
+    def about(self) -> str:
+        """What the draft is about: its premise, else its first words."""
+        return self.premise or " ".join(self.text.split()[:OPENING_WORDS])
+
+
+@dataclass(frozen=True, slots=True)
 class StoryRequest:
     """Everything asked for: what about, how long (in `wc -w` words), by which model and how.
 
@@ -86,7 +107,7 @@ class StoryRequest:
     (extend), in chapters, or by whichever suits the length (auto); `chapters` is their number,
     None for one that suits, and `headings` whether they are named in the text. `compile` allows
     a graphics card to record its steps and replay them. `band` holds the ratios (written / asked)
-    that count as on target.
+    that count as on target. `draft` is a text to go on with; its words count.
     """
 
     premise: str
@@ -95,7 +116,7 @@ class StoryRequest:
     model: str = "auto"
     revision: str | None = None
     preset: str = "default"
-    template: str = "Write a {words}-word {form} about {premise}."
+    template: str = PLAIN_TEMPLATE
     sampling: Sampling = field(default_factory=Sampling)
     quantize: Quantize = "auto"
     device: str = "auto"
@@ -106,6 +127,7 @@ class StoryRequest:
     chapters: int | None = None
     headings: bool = True
     band: tuple[float, float] = (0.90, 1.10)
+    draft: Draft | None = None
 
     def __post_init__(self) -> None:
         """Raise UsageError for anything that cannot be right whatever the model."""
@@ -121,6 +143,11 @@ class StoryRequest:
         _one_of("length", self.length, LENGTHS)
         if self.chapters is not None:
             _in_range("chapters", self.chapters, 2, 200)
+        if self.draft and (self.length == "chapters" or self.sampling.thinks):
+            raise UsageError(
+                "A draft is continued in one piece and without thinking.",
+                hint="Leave out --chapters, --length chapters and --think.",
+            )
         low, high = self.band
         if not 0 < low <= 1 <= high or not math.isfinite(high):
             raise UsageError(

@@ -16,7 +16,7 @@ from polaris_cli.hub import resolve
 from polaris_cli.loops import good_length
 from polaris_cli.prepare import Prepared, budget_for, habits_of
 from polaris_cli.request import QUANTIZE, StoryRequest
-from polaris_cli.story import Story, begin, turn_of, versions, write_story
+from polaris_cli.story import Story, begin, behind, turn_of, versions, write_story
 
 
 def prepare_again(story: Story, words: int | None = None) -> Prepared:
@@ -35,11 +35,13 @@ def prepare_again(story: Story, words: int | None = None) -> Prepared:
         model=name,
         revision=model.revision,
         preset=story.preset,
+        template=story.template,
         sampling=story.sampling,
         quantize=kept,  # type: ignore[arg-type]
         length=story.length,  # type: ignore[arg-type]
         chapters=len(story.outline.chapters) if story.outline else None,
         headings=story.headings,
+        draft=story.draft,
     )
     reference = resolve(name, model.revision)
     messages = (Message("user", story.prompt),)
@@ -67,7 +69,9 @@ def go_on(
     for a story whose tokens are not known.
     """
     # In a story in chapters the text may be a first heading alone, which no model wrote.
-    if story.text and not story.outline and not any(chunk.ids for chunk in chunks):
+    draft = story.draft.text if story.draft else ""
+    written = story.text.removeprefix(draft.rstrip())
+    if written and not story.outline and not any(chunk.ids for chunk in chunks):
         raise UsageError(
             f"Story {story.id} was written by an engine that keeps no tokens.",
             hint=f"Write it again: polaris rerun {story.id}",
@@ -122,25 +126,36 @@ def _text_on(
 ) -> Iterator[Event]:
     messages = prepared.messages
     sampling = request.sampling.redrawn(chunks.count(ANEW))
+    draft = request.draft
+    opening = engine.encode(draft.text) if draft else ()
     rounds = rounds_of(chunks)
     after = tuple(id_ for chunk in turn_of(chunks) for id_ in chunk.ids)
     if story.finish == "loop":
-        after = _before_loop(engine, messages, request, after)
+        after = _before_loop(engine, messages, request, opening, after)
         rounds = [after]
     limit = prepared.budget.max_new_tokens
     if story.finish == "length":  # else the limit is that of a story never interrupted
         limit += len(after)
     longer = story.finish == "stop" or request.words > story.requested
     if longer or request.length == "extend":
-        return extended(engine, messages, sampling, limit, words=request.words, after=rounds)
-    return write_story(engine, messages, sampling, limit - len(after), after=after)
+        ask = (engine, messages, sampling, limit)
+        text = draft.text if draft else ""
+        run = extended(*ask, words=request.words, draft=text, after=rounds)
+    else:
+        left = limit - len(after)
+        run = write_story(engine, messages, sampling, left, opening=opening, after=after)
+    return behind(draft, run)
 
 
 def _before_loop(
-    engine: Engine, messages: tuple[Message, ...], request: StoryRequest, ids: tuple[int, ...]
+    engine: Engine,
+    messages: tuple[Message, ...],
+    request: StoryRequest,
+    opening: tuple[int, ...],
+    ids: tuple[int, ...],
 ) -> tuple[int, ...]:
     """The tokens up to where the text began to repeat itself."""
-    replay = engine.stream(messages, request.sampling, 0, after=ids)
+    replay = engine.stream(messages, request.sampling, 0, opening=opening, after=ids)
     pieces = [piece for piece in replay if isinstance(piece, Piece)]
     left = good_length("".join(piece.text for piece in pieces))
     kept: list[int] = []

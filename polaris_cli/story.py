@@ -18,8 +18,8 @@ from polaris_cli.errors import DEBUG_HINT, PolarisError
 from polaris_cli.events import ANEW, AnswerEvent, Chunk, Event, Finish, Outlined, Reason, closing
 from polaris_cli.lengths import length_score, ratio
 from polaris_cli.loops import guard
-from polaris_cli.outline import Outline
-from polaris_cli.request import Sampling, StoryRequest
+from polaris_cli.outline import Outline, shortened
+from polaris_cli.request import PLAIN_TEMPLATE, Draft, Sampling, StoryRequest
 from polaris_cli.thinking import split_thinking
 from polaris_cli.words import count_words, paper_words
 
@@ -57,6 +57,7 @@ class Story:
     `requested` is the words asked for as `wc -w` counts them, `created` an ISO 8601 time in UTC,
     `prompt` the user's turn as the model saw it. `length`, `headings` and `outline` say how the
     length was reached (see `StoryRequest`), `extended` how often the story was made to go on.
+    `template` is the prompt wording of the preset, `draft` the user's own text that it begins with.
     """
 
     id: str
@@ -74,7 +75,9 @@ class Story:
     length: str = "single"
     headings: bool = True
     extended: int = 0
+    template: str = PLAIN_TEMPLATE
     outline: Outline | None = None
+    draft: Draft | None = None
     tokens: Tokens = field(default_factory=Tokens)
     timing: Timing = field(default_factory=Timing)
     versions: dict[str, str] = field(default_factory=lambda: versions())
@@ -93,7 +96,7 @@ class Story:
     def title(self) -> str:
         """The title of the outline or of the story's first line, else the premise, shortened."""
         planned = self.outline.title if self.outline else _own_title(self.text)
-        return planned or _shortened(self.premise)
+        return planned or shortened(self.premise)
 
     def as_dict(self) -> dict[str, Any]:
         """The record as JSON types, in the schema `polaris.story/1`."""
@@ -115,9 +118,11 @@ class Story:
                 "extended": self.extended,
             },
             "outline": self.outline and self.outline.as_dict(),
+            "draft": self.draft and asdict(self.draft),
             "model": asdict(self.model),
             "sampling": sampling,
             "preset": self.preset,
+            "template": self.template,
             "prompt": self.prompt,
             "tokens": asdict(self.tokens),
             "timing": asdict(self.timing),
@@ -143,7 +148,9 @@ class Story:
             length=record["length"]["mode"],
             headings=record["length"]["headings"],
             extended=record["length"]["extended"],
+            template=record.get("template", PLAIN_TEMPLATE),
             outline=record["outline"] and Outline.from_dict(record["outline"]),
+            draft=Draft(**record["draft"]) if record.get("draft") else None,
             tokens=Tokens(**record["tokens"]),
             timing=Timing(**record["timing"]),
             versions=record["versions"],
@@ -177,6 +184,8 @@ def begin(
         prompt=messages[-1].content,
         length=request.length,
         headings=request.headings,
+        template=request.template,
+        draft=request.draft,
         tokens=Tokens(prompt=prompt_tokens),
     )
 
@@ -187,25 +196,37 @@ def write_story(
     sampling: Sampling,
     max_new_tokens: int,
     *,
+    opening: Sequence[int] = (),
     after: Sequence[int] = (),
     may_end: MayEnd = always,
 ) -> Iterator[Event]:
     """Stream one answer: thinking and story text as they come, then one `Finish`.
 
-    `max_new_tokens` limits thinking and story together. `after` are the tokens of an earlier run,
-    whose text comes first; while `may_end` says no, the answer goes on. Thinking that goes round
-    in a loop is given up and the turn begun `ANEW`, with other draws. Closing the generator stops
-    the engine. An engine that fails in the middle ends the stream with its error, so that the
-    text is kept.
+    `max_new_tokens` limits thinking and story together. `opening` are the tokens of a text that the
+    answer goes on from, `after` those of an earlier run, whose text comes first; while `may_end`
+    says no, the answer goes on. Thinking that goes round in a loop is given up and the turn begun
+    `ANEW`, with other draws. Closing the generator stops the engine. An engine that fails in the
+    middle ends the stream with its error, so that the text is kept.
     """
     for attempt in range(TRIES):
         drawn = sampling.redrawn(attempt)
-        run = _answer(engine, messages, drawn, max_new_tokens, after, may_end)
+        run = _answer(engine, messages, drawn, max_new_tokens, opening, after, may_end)
         if not (yield from _given_up(run, last=attempt + 1 == TRIES)):
             return
         yield ANEW
         max_new_tokens += len(after)
         after = ()
+
+
+def behind(draft: Draft | None, run: Iterator[Event]) -> Iterator[Event]:
+    """Stream the draft, if there is one, and then the run that goes on from it.
+
+    The text comes from the user and not from the tokens, which some tokenizers word otherwise.
+    """
+    with closing(run):
+        if draft:
+            yield Chunk("story", draft.text)
+        yield from run
 
 
 def _given_up(run: Iterator[AnswerEvent], *, last: bool) -> Generator[Event, None, bool]:
@@ -233,13 +254,17 @@ def _answer(
     messages: tuple[Message, ...],
     sampling: Sampling,
     max_new_tokens: int,
+    opening: Sequence[int],
     after: Sequence[int],
     may_end: MayEnd,
 ) -> Iterator[AnswerEvent]:
     """One try at an answer, guarded; whatever the engine raises becomes its `Finish`."""
-    raw = engine.stream(messages, sampling, max_new_tokens, after=after, may_end=may_end)
+    raw = engine.stream(
+        messages, sampling, max_new_tokens, opening=opening, after=after, may_end=may_end
+    )
+    opened = engine.opens_thinking(sampling) and not opening
     try:
-        yield from guard(split_thinking(raw, opened=engine.opens_thinking(sampling)))
+        yield from guard(split_thinking(raw, opened=opened))
     except PolarisError as error:
         yield Finish("error", error=error)
     except Exception as error:
@@ -299,10 +324,10 @@ class _Tally:
 
     def add(self, chunk: Chunk) -> None:
         now = time.perf_counter() - self._start
-        if self._first_token is None:
-            self._first_token = now
-        if self._first_story is None and chunk.kind == "story" and chunk.text:
-            self._first_story = now
+        if chunk.tokens:  # a draft and a heading are no model's
+            self._first_token = self._first_token or now
+            if chunk.kind == "story" and chunk.text:
+                self._first_story = self._first_story or now
         self.texts[chunk.kind].append(chunk.text)
         self.tokens[chunk.kind] += chunk.tokens
 
@@ -331,13 +356,6 @@ def _own_title(text: str) -> str:
         return first.lstrip("#").replace("*", "").strip(" _")
     bold = first.startswith("**") and first.endswith("**") and len(first) < 100
     return first.replace("*", "").strip() if bold else ""
-
-
-def _shortened(premise: str, limit: int = 60) -> str:
-    line = " ".join(premise.split())
-    if len(line) > limit:
-        line = line[:limit].rsplit(" ", 1)[0] + "…"
-    return line[:1].upper() + line[1:]
 
 
 def versions() -> dict[str, str]:

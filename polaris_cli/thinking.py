@@ -29,6 +29,7 @@ from typing import Literal
 from polaris_cli.events import AnswerEvent, Chunk, Finish, Kind, Piece, RawEvent, closing
 
 OPEN, CLOSE = "<think>", "</think>"
+CLOSING = f"\n{CLOSE}\n\n"  # what ends the thinking as chat templates write it
 
 _SPACE = " \t\r\n"
 _State = Literal[

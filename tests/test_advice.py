@@ -2,10 +2,12 @@
 
 import pytest
 
-from polaris_cli.advice import advice
+from polaris_cli.advice import advice, on_length
 from polaris_cli.budget import token_budget
 from polaris_cli.catalogue import find
+from polaris_cli.premise import read_length
 from polaris_cli.request import Sampling, StoryRequest
+from polaris_cli.settings import Setting
 
 
 def notes(premise: str, words: int, model: str, **sampling: float) -> str:
@@ -42,9 +44,30 @@ def test_a_token_limit_that_cannot_hold_the_words() -> None:
     assert notes("a fox", 3000, "polaris", max_new_tokens=20_000) == ""
 
 
+def said(premise: str, words: int, source: str) -> str:
+    return " ".join(on_length(read_length(premise), Setting(words, source)))
+
+
+def test_a_length_that_was_read_is_said() -> None:
+    assert said("a 1500-2000 word tale", 1750, "the premise") == (
+        'Length: 1,750 words, as the premise says ("1500-2000 word").'
+    )
+
+
 def test_a_premise_with_another_length() -> None:
-    assert "500" in notes("a 500-word tale", 800, "polaris")
-    assert notes("a 500-word tale", 500, "polaris") == ""
+    assert said("a 500-word tale", 800, "option") == (
+        "The premise says 500 words, but 800 are asked for (option)."
+    )
+    assert said("a 500-word tale", 500, "option") == ""
+    assert said("a fox", 1500, "preset default") == ""
+
+
+def test_what_may_be_a_length_is_said_where_nobody_gave_one() -> None:
+    premise = "a clerk who has to learn 3,000 words by dawn"
+    assert "3,000 words" in said(premise, 1500, "preset default")
+    assert "--words" in said(premise, 1500, "preset default")
+    assert said(premise, 800, "option") == ""
+    assert said("a parrot who knows 12 words of French", 1500, "preset default") == ""
 
 
 def test_the_demo_beyond_its_range_is_called_a_toy() -> None:

@@ -23,6 +23,7 @@ from transformers import (
 from polaris_cli.demo import MODEL_DIR
 from polaris_cli.engines import MayEnd, always
 from polaris_cli.engines.decode import context_length, decode, stop_ids
+from polaris_cli.engines.text import control_ids
 from polaris_cli.errors import ModelUnavailable, OutOfMemory
 from polaris_cli.events import Finish, Piece
 from polaris_cli.request import Sampling
@@ -85,7 +86,8 @@ def run(
     found = [piece for piece in pieces if isinstance(piece, Piece)]
     assert len(found) == len(pieces)
     assert all(piece.tokens == len(piece.ids) for piece in found)
-    assert text_of(found) == tokenizer.decode(ids_of(found))
+    shown = [id_ for id_ in ids_of(found) if id_ not in control_ids(tokenizer)]
+    assert text_of(found) == tokenizer.decode(shown)
     return found, finish
 
 
@@ -167,6 +169,13 @@ def test_a_stop_token_ends_the_story_and_stays_out_of_the_text() -> None:
     pieces, finish = recite("The fog lifted.")
     assert text_of(pieces) == "The fog lifted."
     assert finish == Finish("stop", prompt_tokens=len(PROMPT))
+
+
+def test_a_model_that_begins_another_turn_has_ended_its_own() -> None:
+    tokenizer = byte_tokenizer()
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<|im_start|>"]})
+    (start,) = tokenizer.encode("<|im_start|>", add_special_tokens=False)
+    assert start in stop_ids(qwen(vocab_size=264), tokenizer)
 
 
 def test_stop_ids_come_from_tokenizer_generation_settings_and_config() -> None:

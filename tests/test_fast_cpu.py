@@ -1,6 +1,7 @@
 """A model made faster on a processor gives the same tokens, and gets back what it had."""
 
 import gc
+import sys
 import weakref
 from typing import Any
 
@@ -9,8 +10,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
 
-from polaris_cli.engines import fast_cpu, folded_attention
-from polaris_cli.engines.fast_cpu import ONE_TOKEN, quicken
+from polaris_cli.engines import fast_cpu, folded_attention, one_token, products
+from polaris_cli.engines.fast_cpu import quicken
 from polaris_cli.engines.forward import Forward
 from polaris_cli.engines.growing_cache import ROOM, growing_cache
 from tests.test_forward import PROMPT, generated, greedy
@@ -42,9 +43,9 @@ def logits(model: Any, steps: int = 40) -> torch.Tensor:
 def test_logits_stay_the_same(shape: str) -> None:
     model = qwen(**SHAPES[shape])
     before = logits(model)
-    quicken(model)
-    replaced = {type(m) for m in model.modules() if "forward" in vars(m)}
-    assert replaced >= set(ONE_TOKEN)
+    assert quicken(model).notes == ()
+    replaced = {type(m).__name__ for m in model.modules() if "forward" in vars(m)}
+    assert replaced >= set(one_token.FORWARDS)
     torch.testing.assert_close(logits(model), before, atol=2e-4, rtol=1e-4)
 
 
@@ -100,7 +101,7 @@ def test_bf16_is_as_close_to_float32_as_before() -> None:
 def test_everything_can_be_put_back() -> None:
     model = qwen().bfloat16()
     own = model.model.layers[0].mlp.forward = lambda x: x  # as a hook of another library would
-    undo = quicken(model)
+    undo = quicken(model).undo
     assert model.config._attn_implementation == folded_attention.NAME
     undo()
     assert [m for m in model.modules() if "forward" in vars(m)] == [model.model.layers[0].mlp]
@@ -108,13 +109,97 @@ def test_everything_can_be_put_back() -> None:
     assert model.config._attn_implementation == "sdpa"
 
 
-def test_modules_that_answer_otherwise_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    for wrong in (lambda module: lambda x: x, lambda module: module.a_name_of_another_release):
-        changed = {kind: wrong if "Norm" in kind.__name__ else m for kind, m in ONE_TOKEN.items()}
-        monkeypatch.setattr(fast_cpu, "ONE_TOKEN", changed)
-        model = qwen()
-        quicken(model)
-        assert not [m for m in model.modules() if "forward" in vars(m)]
+NOTE = "The faster {} does not suit this release of transformers; the stock one is used."
+
+
+def refuses(*_: Any, **__: Any) -> Any:
+    """Stands for a part that another release lacks; no error that anybody would expect."""
+    raise ArithmeticError
+
+
+def quickly(model: Any) -> set[str]:
+    """The kinds of modules whose forward is not the stock one."""
+    return {type(m).__name__ for m in model.modules() if "forward" in vars(m)}
+
+
+@pytest.mark.parametrize("kind", one_token.FORWARDS)
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        refuses,
+        lambda module: module.a_name_of_another_release,
+        lambda module: refuses,
+        lambda module: lambda *_, **__: torch.zeros(3),
+    ],
+    ids=["cannot be made", "lacks a name", "cannot be called", "gives something else"],
+)
+def test_a_forward_that_does_not_fit_leaves_the_stock_ones(
+    monkeypatch: pytest.MonkeyPatch, kind: str, wrong: Any
+) -> None:
+    model = qwen()
+    expected = generated(model, PROMPT, 20)
+    monkeypatch.setitem(one_token.FORWARDS, kind, wrong)
+    assert quicken(model).notes == (NOTE.format("forward pass"),)
+    assert not quickly(model)
+    assert greedy(Forward(model), PROMPT, 20) == expected
+
+
+def test_layers_that_answer_otherwise_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = qwen()
+    monkeypatch.setitem(one_token.FORWARDS, "Qwen3_5RMSNorm", lambda module: lambda x: x)
+    assert quicken(model).notes == (NOTE.format("forward pass"),)
+    assert not quickly(model)
+
+
+def test_layers_of_another_release_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = qwen()
+    monkeypatch.setattr(fast_cpu, "kind_of", refuses)
+    assert quicken(model).notes == (NOTE.format("forward pass"),)
+    assert not quickly(model)
+
+
+def test_a_module_that_cannot_be_imported_is_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("one_token", "folded_attention"):
+        monkeypatch.setitem(sys.modules, f"polaris_cli.engines.{name}", None)
+        monkeypatch.delattr(f"polaris_cli.engines.{name}")
+    model = qwen()
+    expected = generated(model, PROMPT, 20)
+    assert quicken(model).notes == (NOTE.format("forward pass"), NOTE.format("attention"))
+    assert greedy(Forward(model), PROMPT, 20) == expected
+
+
+@pytest.mark.parametrize("broken", ["in_bf16", "widening_pays", "widened", "quicker", "plain"])
+def test_products_that_fail_leave_the_stock_ones(
+    monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    monkeypatch.setattr(products, "widening_pays", lambda: True)
+    monkeypatch.setattr(products, "quicker", lambda linears: linears)
+    monkeypatch.setattr(products, broken, refuses)
+    model = qwen().bfloat16()
+    assert quicken(model).notes == (NOTE.format("matrix product"),)
+    assert "Linear" not in quickly(model)
+    assert quickly(model) == set(one_token.FORWARDS)  # the rest is in place
+
+
+@pytest.mark.parametrize("broken", ["folded", "register", "sdpa_mask"])
+def test_attention_that_fails_leaves_the_stock_one(
+    monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    monkeypatch.setattr(folded_attention, broken, refuses)
+    model = qwen(num_key_value_heads=1)
+    expected = generated(model, PROMPT, 20)
+    assert quicken(model).notes == (NOTE.format("attention"),)
+    assert model.config._attn_implementation == "sdpa"
+    assert greedy(Forward(model), PROMPT, 20) == expected
+
+
+def test_a_model_that_takes_no_other_attention_keeps_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = qwen()
+    monkeypatch.setattr(model, "set_attn_implementation", refuses)
+    assert quicken(model).notes == (NOTE.format("attention"),)
+    assert model.config._attn_implementation == "sdpa"
 
 
 def test_other_architectures_run_too() -> None:

@@ -13,15 +13,18 @@ PACKAGE = Path(polaris_cli.__file__).parent
 
 # A module may import those of its own layer and of the layers above it in this list.
 LAYERS = [
-    {"characters", "errors", "words", "lengths", "streams"},
+    {
+        *("characters", "errors", "words", "lengths", "streams", "stdio"),
+        *("premise_kinds", "premise_words", "premise_numbers"),
+    },
     {"outline", "wrapping"},
     {"events", "database", "files"},
     {"request", "catalogue", "engines", "settings"},
-    {"thinking", "loops", "prompts", "presets", "budget", "devices"},
+    {"thinking", "loops", "prompts", "presets", "budget", "devices", "drafts", "premise"},
     {"weights"},
     {"demo", "memory", "advice"},
     {"cache"},
-    {"hub_errors"},
+    {"hub_errors", "plan_file"},
     {"model_files"},
     {"hub", "download"},
     {"engines.*"},

@@ -10,16 +10,19 @@ from typing import Any
 
 import pytest
 
+from polaris_cli import hub
 from polaris_cli.demo import MODEL_DIR
 from polaris_cli.devices import Device
-from polaris_cli.engines import Message, quantizers
-from polaris_cli.engines.loading import quantization
+from polaris_cli.engines import Message, loading, products, quantizers
+from polaris_cli.engines.loading import quantization, shapes_alone, text_part
 from polaris_cli.engines.local import LocalEngine, load
-from polaris_cli.engines.quantizers import Packed
+from polaris_cli.engines.quantizers import Packed, kernel_of
 from polaris_cli.errors import ModelUnavailable, OutOfMemory, UsageError
 from polaris_cli.events import Finish, Piece
 from polaris_cli.memory import Memory, Plan
+from polaris_cli.model_files import read_config
 from polaris_cli.request import Sampling
+from tests.test_fast_cpu import NOTE, refuses
 from tests.tiny import byte_tokenizer, qwen
 
 PREMISE = (Message("user", "Write a 100-word story about a lighthouse keeper."),)
@@ -118,6 +121,30 @@ def test_a_vision_language_checkpoint_gives_its_text_model(tmp_path: Path) -> No
     engine = load(str(tmp_path), context_tokens=500)
     assert engine.context == text.config.max_position_embeddings
     assert texts(engine, limit=5) is not None
+    reference = hub.resolve(str(tmp_path))
+    alone = shapes_alone(reference, tmp_path, read_config(reference, tmp_path))
+    shapes = {name: weight.shape for name, weight in alone.named_parameters()}
+    assert shapes == {name: weight.shape for name, weight in text.named_parameters()}
+
+
+def test_a_config_older_releases_would_take_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    from transformers import Gemma3Config, Qwen3_5Config
+
+    whole = Qwen3_5Config()
+    assert text_part(whole) is whole.get_text_config()
+    assert text_part(text := whole.get_text_config()) is text
+    # It is loaded with its vision, so that its modules have other names than in the text alone.
+    assert text_part(other := Gemma3Config()) is other
+
+
+def test_a_faster_way_that_fails_is_told_of(
+    demo: LocalEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert demo.notes == ()
+    monkeypatch.setattr(products, "in_bf16", refuses)
+    engine = load("demo", context_tokens=1000)
+    assert engine.notes == (NOTE.format("matrix product"),)
+    assert texts(engine) == texts(demo)
 
 
 @pytest.mark.slow
@@ -215,6 +242,14 @@ def test_nf4_is_taken_where_memory_is_short(
     monkeypatch.setattr(quantizers, "bitsandbytes", lambda *_: "nf4")
     plan = Plan("4bit", Device("cuda", 0, "card", 100, free), Memory(60, 20, 10), "")
     assert quantization(plan, qwen()) == way
+
+
+def test_what_cannot_be_compared_is_stored_in_the_usual_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(loading, "way_for", refuses)
+    plan = Plan("4bit", Device("cpu", 0, "processor", 100, 100), Memory(60, 20, 10), "")
+    assert kernel_of(quantization(plan, qwen())) == "bitsandbytes nf4"
 
 
 @pytest.mark.slow

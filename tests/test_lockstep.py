@@ -153,6 +153,25 @@ def test_prompts_in_chunks_give_the_same(monkeypatch: pytest.MonkeyPatch) -> Non
         assert together(QUICK, chosen) == expected
 
 
+@pytest.mark.parametrize(("release", "wide"), [("5.14.1", 9), ("5.15.0", 3)])
+def test_padding_is_in_one_chunk_where_releases_would_read_it(
+    monkeypatch: pytest.MonkeyPatch, release: str, wide: int
+) -> None:
+    monkeypatch.setattr(forward_module, "PREFILL_CHUNK", 6)
+    monkeypatch.setattr("polaris_cli.engines.forward.transformers.__version__", release)
+    model = qwen()
+    sizes: list[int] = []
+    model.register_forward_pre_hook(
+        lambda _module, _args, options: sizes.append(options["input_ids"].shape[1]),
+        with_kwargs=True,
+    )
+    together(model, [task(9, n=2), task(3, n=2)])
+    assert max(sizes) == wide
+    sizes.clear()
+    together(model, [task(9, n=2), task(9, n=2)])  # without padding
+    assert max(sizes) == 3
+
+
 def test_a_story_that_is_over_costs_nothing_more() -> None:
     model = qwen()
     rows: list[int] = []

@@ -1,19 +1,15 @@
 """Outlines are read leniently, scaled exactly, and survive the way through a file."""
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polaris_cli.errors import UsageError
 from polaris_cli.outline import (
     Chapter,
     Outline,
     even_outline,
     is_complete,
     parse_outline,
-    read_outline,
 )
 
 ANSWER = """Title: The Letter
@@ -86,30 +82,3 @@ def test_an_even_outline_is_even(count: int, words: int) -> None:
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
-
-
-@given(TEXT, TEXT, st.lists(st.tuples(TEXT, st.integers(1, 9999), TEXT), min_size=1, max_size=5))
-def test_any_outline_survives_its_file(
-    title: str, cast: str, rows: list[tuple[str, int, str]]
-) -> None:
-    outline = Outline(title, cast, tuple(Chapter(*row) for row in rows))
-    path = Path("outline.toml")
-    import tempfile
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "plan.toml"
-        path.write_text(outline.as_toml(), "utf-8", newline="")
-        assert read_outline(path) == outline
-    assert Outline.from_dict(outline.as_dict()) == outline
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["", "chapter = 3", "[[chapter]]\nwords = 3", "[[chapter]]\ntitle = 'a'\nwords = 0", "["],
-)
-def test_a_file_that_is_no_plan_is_refused(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "plan.toml"
-    path.write_text(text)
-    with pytest.raises(UsageError, match="is no plan") as refused:
-        read_outline(path)
-    assert refused.value.hint

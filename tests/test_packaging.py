@@ -3,15 +3,48 @@
 import os
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
 
 from polaris_cli.demo import MODEL_DIR
 from polaris_cli.presets import shipped_folder
 
 ROOT = Path(__file__).parent.parent
+
+
+def test_the_oldest_dependencies_are_those_of_the_project() -> None:
+    asked = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    script = [sys.executable, str(ROOT / ".ci" / "lowest.py")]
+    printed = subprocess.run(script, capture_output=True, text=True, check=True).stdout.split()
+    pins = {found.name: found.specifier for found in map(Requirement, printed)}
+    assert pins.keys() | {"torch"} == {Requirement(one).name for one in asked}
+    for wanted in map(Requirement, asked):
+        if wanted.name in pins:
+            (pin,) = pins[wanted.name]
+            (lowest,) = [limit for limit in wanted.specifier if limit.operator == ">="]
+            assert (pin.operator, Version(pin.version)) == ("==", Version(lowest.version))
+
+
+@pytest.mark.parametrize(
+    ("polaris", "well"),
+    [("echo words", True), ("true", False), ("echo words; exit 1", False)],
+    ids=["prints", "prints nothing", "fails"],
+)
+@pytest.mark.parametrize("only", ["write", "bench", "--quantize"])
+def test_the_smoke_test_fails_with_any_of_its_commands(
+    polaris: str, well: bool, only: str, tmp_path: Path
+) -> None:
+    command = tmp_path / "polaris"
+    command.write_text(f'#!/bin/sh\ncase "$*" in *{only}*) {polaris};; *) echo words;; esac\n')
+    command.chmod(0o755)
+    environ = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run([ROOT / ".ci" / "smoke"], env=environ, capture_output=True)
+    assert (done.returncode == 0) == well
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,7 @@ from polaris_cli.engines.quantizers import (
     layer,
     seconds,
 )
+from tests.test_fast_cpu import refuses
 
 WHOLE = ["lm_head"]
 SHAPE = (96, 256)
@@ -69,7 +70,7 @@ def test_without_another_way_nothing_is_tried(
     precision: Bits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(quantizers, "is_torchao_available", lambda: False)
-    monkeypatch.setattr(quantizers, "fastest", None)
+    monkeypatch.setattr(quantizers, "fastest", lambda *_: None)
     settings = quantizers.fastest_way(precision, WHOLE, SHAPE, "cuda:0")
     assert isinstance(settings, BitsAndBytesConfig)
     assert settings.llm_int8_skip_modules == WHOLE
@@ -77,6 +78,15 @@ def test_without_another_way_nothing_is_tried(
         precision == "4bit",
         precision == "8bit",
     )
+
+
+@pytest.mark.parametrize("broken", ["others_on", "_trial", "fastest"])
+def test_a_trial_that_fails_leaves_the_usual_way(
+    broken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quantizers, broken, refuses)
+    way = quantizers.fastest_way("4bit", WHOLE, SHAPE, "cpu")
+    assert kernel_of(way) == "bitsandbytes nf4"
 
 
 @pytest.mark.parametrize("precision", ["4bit", "8bit"])

@@ -22,7 +22,8 @@ from polaris_cli.settings import (
 @pytest.mark.parametrize(
     ("given_as", "words"),
     [("3000", 3000), ("3,000", 3000), ("3k", 3000), ("2.5k", 2500), ("2.5K ", 2500), (750, 750),
-     ("-5", -5), ("0", 0), ("12,500", 12500), (".5k", 500)],
+     ("-5", -5), ("0", 0), ("12,500", 12500), (".5k", 500),
+     ("3.000", 3000), ("3 000", 3000), ("1.234.567", 1234567), ("3'000", 3000), ("2,5k", 2500)],
 )  # fmt: skip
 def test_words_in_all_spellings(given_as: object, words: int) -> None:
     assert parse_words(given_as) == words
@@ -92,6 +93,14 @@ def test_options_not_given_are_left_out() -> None:
         ("think = 'perhaps'", "think"),
         ("template = 'no fields'", "template"),
         ("template = '{premise} {words} {other}'", "template"),
+        ("template = 'A } brace: {premise} {words}'", "template"),
+        ("template = '{premise} {words'", "template"),
+        ("template = '{{premise}} {words}'", "template"),
+        ("template = '{premise!r} {words}'", "template"),
+        ("template = '{premise} {words:,}'", "template"),
+        ("template = '{premise.x} {words}'", "template"),
+        ("template = '{} {premise} {words}'", "template"),
+        ("length = 'single'\nchapters = 4", "contradict"),
         ("form = 'sonnet'", "form"),
         ("words = [", "TOML"),
     ],
@@ -105,10 +114,34 @@ def test_a_bad_file_is_named_with_its_key(tmp_path: Path, text: str, named: str)
     assert refused.value.hint
 
 
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "p.toml"
+    path.write_bytes("\ufefftemplate = '{premise}: {{name}}, {words}'\r\n".encode())
+    assert read_toml(path, tuple(SETTINGS)) == {"template": "{premise}: {{name}}, {words}"}
+
+
+def test_a_choice_is_named_with_what_it_may_have_meant() -> None:
+    with pytest.raises(UsageError, match="'novel' is not one of story, flash") as refused:
+        from_options({"form": "novel"})
+    assert "Give one" in refused.value.hint
+    with pytest.raises(UsageError, match="not one of") as refused:
+        from_options({"length": "chapter"})
+    assert refused.value.hint == "Did you mean chapters?"
+
+
+def test_the_stronger_source_says_whether_there_are_chapters() -> None:
+    merged = merge([("option", {"length": "single"}), ("config.toml", {"chapters": 4})])
+    assert merged["length"].value == "single" and "chapters" not in merged
+    merged = merge([("option", {"chapters": 4}), ("config.toml", {"length": "single"})])
+    assert (merged["length"].value, merged["chapters"].value) == ("chapters", 4)
+    merged = merge([("config.toml", {"chapters": 4}), ("preset p", {"length": "extend"})])
+    assert merged["length"].source == "config.toml"
+
+
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UsageError, match="valid TOML"):
+    with pytest.raises(UsageError, match="not UTF-8"):
         read_toml(path, tuple(SETTINGS))
 
 

@@ -6,13 +6,14 @@ import pytest
 import torch
 
 from polaris_cli.engines import forward as forward_module
+from polaris_cli.engines import static
 from polaris_cli.engines.decode import decode
 from polaris_cli.engines.fast_cpu import quicken
 from polaris_cli.engines.forward import Forward
-from polaris_cli.engines.static import BLOCK, StaticForward, supports
+from polaris_cli.engines.static import BLOCK, StaticForward, fixed, supports
 from polaris_cli.events import Piece
 from polaris_cli.request import Sampling
-from tests.test_fast_cpu import SHAPES
+from tests.test_fast_cpu import SHAPES, refuses
 from tests.test_forward import PROMPT, generated, greedy
 from tests.tiny import byte_tokenizer, qwen
 
@@ -52,6 +53,18 @@ def test_the_cache_reaches_to_the_last_token() -> None:
     forward = StaticForward(model, BLOCK)
     assert len(greedy(forward, PROMPT, BLOCK - len(PROMPT))) == BLOCK - len(PROMPT)
     assert StaticForward(model, BLOCK + 1)._cache.get_max_length() == 2 * BLOCK
+
+
+@pytest.mark.parametrize("broken", ["StaticCache", "StaticForward"])
+def test_without_such_steps_the_usual_ones_are_taken(
+    monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    model = qwen()
+    assert type(fixed(model, BLOCK)) is StaticForward
+    monkeypatch.setattr(static, broken, refuses)
+    forward = fixed(model, BLOCK)
+    assert greedy(forward, PROMPT, 20) == generated(model, PROMPT, 20)
+    assert type(forward) is Forward
 
 
 @pytest.mark.slow

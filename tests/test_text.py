@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tokenizers import Tokenizer, decoders, models
+from tokenizers import AddedToken, Tokenizer, decoders, models
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from polaris_cli.demo import MODEL_DIR
-from polaris_cli.engines.text import TextDecoder, word_insides
+from polaris_cli.engines.text import TextDecoder, control_ids, token_id, word_insides
 from polaris_cli.events import Piece
 from tests.tiny import byte_tokenizer
 
@@ -19,6 +19,8 @@ TEXT = "Élodie met 日本の灯台 🎉👩‍🚀 in the fog…\n</think>\n\n�
 
 class Plain:
     """The same tokenizer, as one without a Rust backend offers it."""
+
+    added_tokens_decoder = BYTES.added_tokens_decoder
 
     def decode(self, ids: list[int], **options: Any) -> str:
         text: str = BYTES.decode(ids, **options)
@@ -45,7 +47,10 @@ def pieces(tokenizer: Any, ids: list[int]) -> list[Piece]:
 
 
 def whole(tokenizer: Any, ids: list[int]) -> str:
-    text: str = tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+    kept = [id_ for id_ in ids if id_ not in control_ids(tokenizer)]
+    text: str = tokenizer.decode(
+        kept, skip_special_tokens=False, clean_up_tokenization_spaces=False
+    )
     return text
 
 
@@ -79,6 +84,48 @@ def test_spaces_survive_tokenizers_that_drop_a_leading_one() -> None:
     tokenizer = sentencepiece_like()
     ids = tokenizer.convert_tokens_to_ids(["▁the", "▁fog", ".", "▁the", "<0xC3>", "<0xA9>", "a"])
     assert "".join(piece.text for piece in pieces(tokenizer, ids)) == "the fog. theéa"
+
+
+def with_added(*texts: str, special: bool) -> Any:
+    tokenizer = byte_tokenizer()
+    tokenizer.add_tokens([AddedToken(text, special=special) for text in texts])
+    return tokenizer
+
+
+@pytest.mark.parametrize("special", [True, False])
+def test_control_tokens_are_no_text_and_are_counted(special: bool) -> None:
+    names = ["<|video_pad|>", "</tool_response>", "<tts_pad>", "[/INST]", "<|box_end|>"]
+    tokenizer = with_added(*names, special=special)
+    ids = tokenizer.encode("A fox" + "".join(names) + " ran<|video_pad|>.")
+    assert len(set(ids) & control_ids(tokenizer)) == len(names)
+    found = pieces(tokenizer, ids)
+    assert "".join(piece.text for piece in found) == "A fox ran."
+    assert [token for piece in found for token in piece.ids] == ids
+
+
+def test_added_words_and_think_tags_are_text() -> None:
+    tokenizer = with_added("Polaris", "    ", "<3", "a<b>c", special=False)
+    text = "<think>x</think>Polaris    <3 a<b>c"
+    ids = tokenizer.encode(text)
+    assert "".join(piece.text for piece in pieces(tokenizer, ids)) == text
+    assert control_ids(byte_tokenizer(special_tags=True)).isdisjoint(
+        byte_tokenizer(special_tags=True).encode("<think></think>")
+    )
+
+
+def test_the_id_of_a_token_is_found_alone() -> None:
+    tokenizer = byte_tokenizer()
+    assert token_id(tokenizer, "</think>") == tokenizer.get_vocab()["</think>"]
+    assert token_id(tokenizer, "<|nothing|>") is None
+    assert token_id(sentencepiece_like(), "<|nothing|>") is None  # has an unknown token
+
+
+def test_the_text_goes_on_behind_an_opening() -> None:
+    tokenizer = sentencepiece_like()
+    opening, token = tokenizer.convert_tokens_to_ids(["▁the", "▁fog"])
+    decoder = TextDecoder(tokenizer, [opening])
+    piece = decoder.add(token)
+    assert piece == Piece(" fog", tokens=1, ids=(token,)) and decoder.count == 1
 
 
 def test_the_insides_of_words_are_those_that_begin_with_a_small_letter() -> None:

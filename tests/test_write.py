@@ -183,24 +183,24 @@ WRONG = [
     (("write", "-"), "premise is empty"),
     (("write", "a fox", "--words", "0"), "words is 0"),
     (("write", "a fox", "--words", "-5"), "words is -5"),
-    (("write", "a fox", "--words", "many"), "--words is 'many'"),
-    (("write", "a fox", "--words", "1.5"), "--words is '1.5'"),
+    (("write", "a fox", "--words", "many"), "--words: 'many'"),
+    (("write", "a fox", "--words", "1.5"), "--words: '1.5'"),
     (("write", "a fox", "--words", "190000", "-m", "polaris"), "do not fit the model's context"),
     (("write", "a fox", "--words", "9999999"), "words is"),
     (("write", "a fox", "--temperature", "nan"), "temperature is nan"),
     (("write", "a fox", "--top-p", "inf"), "top-p is inf"),
     (("write", "a fox", "--top-k", "-1"), "top-k is -1"),
-    (("write", "a fox", "--top-k", "few"), "valid integer"),
+    (("write", "a fox", "--top-k", "few"), "--top-k: 'few'"),
     (("write", "a fox", "--presence-penalty", "1"), "both set"),
     (("write", "a fox", "--min-p", "2"), "from 0 to 1"),
     (("write", "a fox", "--dry-multiplier", "-1"), "from 0 to 100"),
     (("write", "a fox", "--preset", "nosuch"), "no preset 'nosuch'"),
-    (("write", "a fox", "--form", "sonnet"), "--form is 'sonnet'"),
+    (("write", "a fox", "--form", "sonnet"), "'sonnet' is not one of"),
     (("write", "a fox", "--band", "2-3"), "band"),
     (("write", "a fox", "-o", "story.pdf"), ".pdf"),
     (("write", "a fox", "-o", "nosuch/story.txt"), "nosuch"),
     (("write", "a fox", "--base-url", "http://127.0.0.1:9"), "--base-url needs"),
-    (("write", "a fox", "--engine", "magic"), "--engine is 'magic'"),
+    (("write", "a fox", "--engine", "magic"), "'magic' is not one of"),
     (("wrte",), "wrte"),
 ]
 
@@ -231,7 +231,16 @@ def test_a_dry_run_shows_where_each_value_came_from(tmp_path: Path) -> None:
     folder = tmp_path / "config" / "polaris"
     folder.mkdir(parents=True)
     (folder / "config.toml").write_text("top_k = 11\ntop_p = 0.9\nseed = 3\n")
-    asked = ("write", "a 250-word fox", "-m", "demo", "--seed", "5", "--dry-run", "--json")
+    asked = (
+        "write",
+        "a 250-word tale",
+        "-m",
+        "demo",
+        "--seed",
+        "5",
+        "--dry-run",
+        "--json",
+    )
     dry = run(polaris_command(*asked), tmp_path, POLARIS_TOP_P="0.8")
     settings = json.loads(dry.stdout)["settings"]
     assert settings["seed"] == {"value": 5, "source": "option"}

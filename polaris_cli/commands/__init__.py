@@ -66,6 +66,17 @@ class _Polaris(QuickGroup):
         with formatter.section("Commands"):
             formatter.write_dl([(name, help_) for name, (_, help_) in COMMANDS.items()])
 
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run the command that the arguments name; ends the process."""
+        try:
+            code = super().main(*args, **{**options, "standalone_mode": False})
+        except TyperException as error:
+            code = _mistaken(error)
+        except typer.Abort:
+            print("polaris: stopped, nothing was done.", file=sys.stderr)
+            code = 1
+        sys.exit(code if isinstance(code, int) else 0)
+
     def invoke(self, ctx: Any) -> Any:
         try:
             result = super().invoke(ctx)
@@ -98,6 +109,17 @@ def _imported(name: str) -> Any:
         epilog = getattr(module, "EPILOG", None)
         parent.command(name, epilog=epilog)(getattr(module, name))
     return get_group(parent).commands[name]
+
+
+def _mistaken(error: TyperException) -> int:
+    """Word a command line that cannot be read; one that says nothing at all gets the help."""
+    from polaris_cli.commands.mistakes import explain
+
+    ctx = getattr(error, "ctx", None)
+    if ctx and error.format_message() == ctx.get_help():
+        print(ctx.get_help(), file=sys.stderr)
+        return error.exit_code
+    return _told(explain(error))
 
 
 def _told(error: PolarisError) -> int:

@@ -29,6 +29,7 @@ EPILOG = """Examples:
   polaris library show last                the story written last
   polaris library search fog letter        stories with both words
   polaris library export 3f9c -o tale.epub
+  polaris library backup stories.db        a copy of all stories
 
 ID is a story's id, its beginning, or the word last. A state other than those of a report:
 writing (at this moment), killed (its process ended without a word; the text is kept).
@@ -112,8 +113,10 @@ def export(
     Example:  polaris library export last -o story.epub
     """
     from polaris_cli.export import check_output, save  # a list needs no formats
+    from polaris_cli.files import check_distinct
 
     check_output(output, force=force)
+    check_distinct({"--output": output, "the library": library_path()})
     save(open_library().get(id), output, force=force)
 
 
@@ -134,10 +137,30 @@ def rm(
 
 
 @app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where the copy is written.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+) -> None:
+    """Copy the whole library to a file, also while stories are being written.
+
+    The copy is a library: read it with  POLARIS_LIBRARY=FILE polaris library
+
+    Example:  polaris library backup stories.db
+    """
+    from polaris_cli.files import check_distinct, check_place, whole_file
+
+    source = library_path()
+    check_distinct({"FILE": file, "the library": source})
+    check_place(file, force=force)
+    with whole_file(file, force=force) as temporary:
+        open_library().back_up(temporary)
+
+
+@app.command()
 def path() -> None:
     """Print where the library is (set by POLARIS_LIBRARY).
 
-    Example:  cp "$(polaris library path)" backup.db
+    Example:  ls -l "$(polaris library path)"
     """
     print(library_path())
 

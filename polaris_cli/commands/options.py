@@ -7,7 +7,8 @@ from typing import Annotated
 from typer import Option
 
 from polaris_cli.export import check_output
-from polaris_cli.files import check_place
+from polaris_cli.files import check_distinct, check_place
+from polaris_cli.library import library_path
 
 # What a story is to be.
 Words = Annotated[
@@ -46,23 +47,41 @@ PlanOnly = Annotated[
     bool, Option("--plan-only", help="Make the plan of chapters alone, for -o plan.toml.")
 ]
 Continued = Annotated[
-    Path | None,
-    Option("--continue", metavar="FILE", help="Go on with a text of yours, up to --words."),
+    str | None,
+    Option(
+        "--continue",
+        metavar="FILE",
+        help="Go on with a text of yours (txt, md, json; - reads a pipe), up to --words in all.",
+    ),
 ]
-Temperature = Annotated[float | None, Option(help="Higher is wilder; the card: 0.4-1.0.")]
-TopP = Annotated[float | None, Option(help="Share of probability to sample from.")]
-TopK = Annotated[int | None, Option(help="Number of tokens to sample from; 0: no limit.")]
-MinP = Annotated[float | None, Option(help="Least probability, in shares of the highest; 0: none.")]
-RepetitionPenalty = Annotated[float | None, Option(help="1.0 is none; the card: to 1.1.")]
-PresencePenalty = Annotated[float | None, Option(help="0 is none; instead of the other.")]
+Temperature = Annotated[
+    str | None, Option(metavar="X", help="Higher is wilder; the card: 0.4-1.0.")
+]
+TopP = Annotated[str | None, Option(metavar="P", help="Share of probability to sample from.")]
+TopK = Annotated[
+    str | None, Option(metavar="N", help="Number of tokens to sample from; 0: no limit.")
+]
+MinP = Annotated[
+    str | None,
+    Option(metavar="P", help="Drop tokens below this fraction of the top probability; 0: none."),
+]
+RepetitionPenalty = Annotated[
+    str | None, Option(metavar="X", help="1.0 is none; the card: to 1.1.")
+]
+PresencePenalty = Annotated[
+    str | None, Option(metavar="X", help="0 is none; instead of the other.")
+]
 DryMultiplier = Annotated[
-    float | None, Option(help="Against what was said before (DRY); 0 is none.")
+    str | None, Option(metavar="X", help="Against what was said before (DRY); 0 is none.")
 ]
-Seed = Annotated[int | None, Option(help="The same seed gives the same story.")]
-MaxNewTokens = Annotated[int | None, Option(help="Token limit; default: follows the words.")]
+Seed = Annotated[str | None, Option(metavar="N", help="The same seed gives the same story.")]
+MaxNewTokens = Annotated[
+    str | None, Option(metavar="N", help="Token limit; default: follows the words.")
+]
 Think = Annotated[bool | None, Option("--think/--no-think", help="Plan before writing.")]
 ThinkingBudget = Annotated[
-    int | None, Option(help="Tokens of thinking before the story must begin; -1: no limit.")
+    str | None,
+    Option(metavar="N", help="Tokens of thinking before the story must begin; -1: no limit."),
 ]
 Quantize = Annotated[str | None, Option(help="auto, none, 8bit or 4bit.")]
 DeviceName = Annotated[str | None, Option("--device", help="auto, cuda, cuda:N, mps or cpu.")]
@@ -119,3 +138,10 @@ class Outputs:
             check_output(self.story, force=self.force)
         if self.thinking:
             check_place(self.thinking, force=self.force)
+        check_distinct(
+            {
+                "--output": self.story,
+                "--thinking-output": self.thinking,
+                "the library": library_path() if self.save else None,
+            }
+        )

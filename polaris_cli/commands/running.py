@@ -7,14 +7,15 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
+from typing import TextIO
 
 from polaris_cli import terminal
 from polaris_cli.api import start_outline
 from polaris_cli.commands.fetching import fetch_shown
 from polaris_cli.commands.options import Outputs
-from polaris_cli.engines import Engine, open_engine
+from polaris_cli.engines import Engine, ModelInfo, open_engine
 from polaris_cli.errors import EXIT_INTERRUPTED, LibraryError, NoStory, OffTarget, PolarisError
-from polaris_cli.events import Event, Finish
+from polaris_cli.events import Chunk, Event, Finish
 from polaris_cli.export import render, save
 from polaris_cli.files import write_atomic
 from polaris_cli.interrupt import Interrupts
@@ -25,10 +26,13 @@ from polaris_cli.messages import note
 from polaris_cli.prepare import Prepared
 from polaris_cli.recording import record
 from polaris_cli.request import StoryRequest
-from polaris_cli.story import Story, collect_with_finish
+from polaris_cli.stdio import reserved_stdio
+from polaris_cli.story import Story, begin, collect_with_finish
 from polaris_cli.terminal import print_report, show
+from polaris_cli.words import count_words
 
-RETRY = "Try another --seed, or leave --strict away."
+RETRY = "Try another --seed, or leave out --strict."
+MORE_WORDS = 500  # beyond those of a draft, as an example
 
 
 Say = Callable[[str], None]
@@ -43,17 +47,40 @@ def run(prepared: Prepared, outputs: Outputs, begin: Begin) -> int:
     say = _speaker(outputs)
     for text in prepared.notes:
         say(text)
-    with Interrupts(restore_terminal).listen() as interrupts:
+    with Interrupts(restore_terminal).listen() as interrupts, reserved_stdio() as out:
         with interrupts.breakable():
             engine = _open(prepared, outputs)
         for text in engine.notes:
             say(text)
-        story, finish = _write(engine, begin, outputs, interrupts, say)
+        story, finish = _write(engine, begin, outputs, out, interrupts, say)
         kept = outputs.save and _keep(story, say)
         if not outputs.quiet:
             print_report(story, err=sys.stderr, saved=kept, band=prepared.request.band)
-        _deliver(story, outputs, kept=kept)
+        _deliver(story, outputs, out, kept=kept)
     return _exit_code(story, finish, prepared.request, outputs)
+
+
+def is_long_enough(request: StoryRequest) -> bool:
+    """Whether the draft alone has the words asked for, so that nothing is left to write."""
+    return request.draft is not None and count_words(request.draft.text) >= request.words
+
+
+def hand_back(prepared: Prepared, outputs: Outputs) -> int:
+    """Give out a draft that is long enough, as it is; no model is loaded and nothing is kept."""
+    request, reference = prepared.request, prepared.reference
+    assert request.draft
+    words = count_words(request.draft.text)
+    source = prepared.settings["words"].source
+    _speaker(outputs)(
+        f"Nothing to write: the draft has {words:,} words, and {request.words:,} are asked for "
+        f"({source}). To go on, ask for more: --words {words + MORE_WORDS}"
+    )
+    events: Iterator[Event] = iter([Chunk("story", request.draft.text), Finish("stop")])
+    info = ModelInfo(reference.name, reference.id, reference.revision, request.engine)
+    begun = begin(request, info, prepared.messages)
+    story, finish = collect_with_finish(_shown(events, begun, outputs, sys.stdout), begun)
+    _deliver(story, outputs, sys.stdout, kept=False)
+    return _exit_code(story, finish, request, outputs)
 
 
 def _speaker(outputs: Outputs) -> Say:
@@ -73,15 +100,14 @@ def _open(prepared: Prepared, outputs: Outputs) -> Engine:
 def run_outline(prepared: Prepared, outputs: Outputs) -> int:
     """Let the model make the outline alone and write it, as TOML, to a file or stdout."""
     say = _speaker(outputs)
-    with Interrupts(restore_terminal).listen() as interrupts:
+    with Interrupts(restore_terminal).listen() as interrupts, reserved_stdio() as out:
         with interrupts.breakable():
             engine = _open(prepared, outputs)
         for text in engine.notes:
             say(text)
         nothing_kept = replace(outputs, save=False, as_json=True)
-        story, finish = _write(
-            engine, partial(start_outline, prepared), nothing_kept, interrupts, say
-        )
+        begin = partial(start_outline, prepared)
+        story, finish = _write(engine, begin, nothing_kept, out, interrupts, say)
     if finish.error:
         raise finish.error
     if story.outline is None:
@@ -94,23 +120,32 @@ def run_outline(prepared: Prepared, outputs: Outputs) -> int:
 
 
 def _write(
-    engine: Engine, begin: Begin, outputs: Outputs, interrupts: Interrupts, say: Say
+    engine: Engine,
+    begin: Begin,
+    outputs: Outputs,
+    out: TextIO,
+    interrupts: Interrupts,
+    say: Say,
 ) -> tuple[Story, Finish]:
     """Stream the story through library and terminal."""
     begun, events = begin(engine)
     events = interrupts.watch(events)
     if outputs.save:
         events = record(events, open_library(), begun, say)
-    events = show(
+    shown = _shown(events, begun, outputs, out)
+    return collect_with_finish(shown, begun, load_s=engine.load_seconds)
+
+
+def _shown(events: Iterator[Event], begun: Story, outputs: Outputs, out: TextIO) -> Iterator[Event]:
+    return show(
         events,
         requested=begun.requested,
-        out=sys.stdout,
+        out=out,
         err=sys.stderr,
         quiet=outputs.quiet,
         show_thinking=outputs.show_thinking,
         print_story=not outputs.as_json,
     )
-    return collect_with_finish(events, begun, load_s=engine.load_seconds)
 
 
 def _keep(story: Story, say: Say) -> bool:
@@ -125,10 +160,10 @@ def _keep(story: Story, say: Say) -> bool:
     return True
 
 
-def _deliver(story: Story, outputs: Outputs, *, kept: bool) -> None:
+def _deliver(story: Story, outputs: Outputs, out: TextIO, *, kept: bool) -> None:
     """Print the record and write the files asked for, as far as there is something to write."""
     if outputs.as_json:
-        sys.stdout.write(render(story, "json").decode())
+        out.write(render(story, "json").decode())
     try:
         if outputs.story and story.text:
             save(story, outputs.story, force=outputs.force)

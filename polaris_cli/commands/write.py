@@ -4,18 +4,20 @@ Turns options into one request and hands it to the pipeline; the work itself is 
 """
 
 import sys
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 from typer import Argument, Exit
 
-from polaris_cli.api import start, start_after
+from polaris_cli.api import start
 from polaris_cli.commands import options as o
 from polaris_cli.commands.dry_run import print_dry_run
-from polaris_cli.commands.running import run, run_outline
+from polaris_cli.commands.running import hand_back, is_long_enough, run, run_outline
+from polaris_cli.drafts import read_draft
 from polaris_cli.errors import UsageError
-from polaris_cli.outline import read_outline
+from polaris_cli.plan_file import Plan, read_plan
 from polaris_cli.prepare import prepare
 from polaris_cli.settings import SETTINGS
 
@@ -87,43 +89,65 @@ def write(
         output, thinking_output, force, as_json, quiet, show_thinking, not no_save, strict
     )
     outputs.check(outline=plan_only)
+    check_together(options, plan=plan, plan_only=plan_only, continued=continued, premise=premise)
+    planned = read_plan(plan) if plan else None
     if continued:
-        text = read_text(continued)
-        prepared = prepare(
-            premise or opening(text), {**options, "length": "extend", "think": False}
-        )
-        raise Exit(run(prepared, outputs, partial(start_after, prepared, text)))
-    outline = read_outline(plan) if plan else None
-    if outline:
-        options |= {"words": words or outline.words, "chapters": len(outline.chapters)}
-    if plan_only:
-        options["chapters"] = chapters or "auto"
-    prepared = prepare(read_premise(premise), options)
+        options |= {"length": length or "extend", "think": False}
+        prepared = prepare(premise, options, read_draft(continued))
+    else:
+        prepared = prepare(read_premise(premise), in_chapters(options, planned, plan_only))
     if dry_run:
         print_dry_run(prepared, as_json=as_json)
     elif plan_only:
         raise Exit(run_outline(prepared, outputs))
+    elif continued and is_long_enough(prepared.request):
+        raise Exit(hand_back(prepared, outputs))
     else:
-        outline = outline and outline.shared(prepared.request.words)
+        outline = planned.outline.shared(prepared.request.words) if planned else None
         raise Exit(run(prepared, outputs, partial(start, prepared, outline=outline)))
 
 
-def read_text(path: Path) -> str:
-    """A text to go on with. Raises UsageError for a file that cannot be read or holds none."""
-    try:
-        text = path.read_text("utf-8-sig").strip()
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
-    except UnicodeError as error:
-        raise UsageError(f"{path} is not UTF-8 text.", hint=UTF8_HINT) from error
-    if not text:
-        raise UsageError(f"{path} holds no text.", hint=f"Begin a new story: {EXAMPLE}")
-    return text
+def in_chapters(
+    options: dict[str, object], plan: Plan | None, plan_only: bool
+) -> dict[str, object]:
+    """The options with what a plan says of words and chapters, or with chapters for a plan."""
+    if plan:
+        words = options["words"] or plan.words
+        return options | {"words": words, "chapters": len(plan.outline.chapters)}
+    return options | {"chapters": options["chapters"] or "auto"} if plan_only else options
 
 
-def opening(text: str, words: int = 40) -> str:
-    """The beginning of a text, which says what it is about where no premise does."""
-    return " ".join(text.split()[:words])
+def check_together(
+    options: Mapping[str, object],
+    *,
+    plan: Path | None,
+    plan_only: bool,
+    continued: str | None,
+    premise: str | None,
+) -> None:
+    """Raise UsageError for options that contradict each other."""
+    chapters, length = options["chapters"], options["length"]
+    in_chapters = {"--plan": plan, "--plan-only": plan_only, "--chapters": chapters}
+    given = [name for name, value in in_chapters.items() if value]
+    if given and length in ("single", "extend"):
+        raise _contradiction(given[0], f"--length {length}")
+    if plan and (plan_only or chapters not in (None, "auto")):
+        raise _contradiction("--plan", "--plan-only" if plan_only else "--chapters")
+    if continued and given:
+        raise _contradiction("--continue", given[0])
+    if continued and length == "chapters":
+        raise _contradiction("--continue", "--length chapters")
+    if continued and options["think"]:
+        raise _contradiction("--continue", "--think")
+    if continued == "-" and premise == "-":
+        raise UsageError(
+            "The premise and the draft cannot both come from standard input.",
+            hint="Give the draft as a file: --continue draft.txt",
+        )
+
+
+def _contradiction(one: str, other: str) -> UsageError:
+    return UsageError(f"{one} and {other} contradict each other.", hint=f"Leave out {other}.")
 
 
 def read_premise(given: str | None) -> str:

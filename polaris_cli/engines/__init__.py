@@ -62,9 +62,11 @@ class Engine(Protocol):
     when thinking is on (the template has already opened the tag). `max_new_tokens` limits
     thinking and story together, not counting `after`.
 
-    `after` are the tokens of an answer begun earlier: the stream gives them out first, as one run
-    with what follows. While `may_end` says no, the model may not end its answer. `encode` words
-    text as the tokens of an answer. `notes` are worth telling the user once it is loaded.
+    `opening` are tokens that the answer begins with, read as a part of the prompt: the story's text
+    goes on behind them, and they are not given out. `after` are the tokens of an answer begun
+    earlier: the stream gives them out first, as one run with what follows. While `may_end` says no,
+    the model may not end its answer. `encode` words text as the tokens of an answer. `notes` are
+    worth telling the user once it is loaded.
     """
 
     info: ModelInfo
@@ -78,6 +80,7 @@ class Engine(Protocol):
         sampling: Sampling,
         max_new_tokens: int,
         *,
+        opening: Sequence[int] = (),
         after: Sequence[int] = (),
         may_end: MayEnd = always,
     ) -> Iterator[RawEvent]: ...

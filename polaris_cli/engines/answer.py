@@ -13,22 +13,22 @@ import torch
 
 from polaris_cli.engines import MayEnd, always
 from polaris_cli.engines.sampling import Ends, Sampler
-from polaris_cli.engines.text import TextDecoder, word_insides
+from polaris_cli.engines.text import TextDecoder, token_id, word_insides
 from polaris_cli.errors import PolarisError
 from polaris_cli.events import Finish, Piece, Reason
 from polaris_cli.request import Sampling
-from polaris_cli.thinking import CLOSE, Splitter
+from polaris_cli.thinking import CLOSE, CLOSING, Splitter
 
 STORY_SHARE = 1 / 16  # of all new tokens, what thinking leaves at the least
-CLOSING = f"\n{CLOSE}\n\n"
 
 
 class Answer:
     """One answer as it is written: which token must come, what text has come, whether it is over.
 
     `room` is how many tokens it may have, `prompt_tokens` how many its prompt has; the rest is as
-    for `decode`. `reason` says why the answer is over, None while it goes on; `spared` are the
-    tokens that a penalty on repeats leaves alone.
+    for `decode`. `opening` are the tokens right before the answer's first. `reason` says why the
+    answer is over, None while it goes on; `spared` are the tokens that a penalty on repeats leaves
+    alone.
     """
 
     def __init__(
@@ -41,12 +41,13 @@ class Answer:
         *,
         inside_thinking: bool,
         may_end: MayEnd = always,
+        opening: Sequence[int] = (),
     ) -> None:
         self.thinking = _thinking_budget(tokenizer, sampling, room, inside=inside_thinking)
-        self.ends = Ends(stop_ids, may_end, tokenizer.get_vocab().get(CLOSE), self.thinking.inside)
+        self.ends = Ends(stop_ids, may_end, token_id(tokenizer, CLOSE), self.thinking.inside)
         self.spared = word_insides(tokenizer) if sampling.dry_multiplier else ()
         self.reason: Reason | None = None if room else "length"
-        self._text = TextDecoder(tokenizer)
+        self._text = TextDecoder(tokenizer, opening)
         self._prompt_tokens, self._room = prompt_tokens, room
 
     @property

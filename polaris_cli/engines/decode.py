@@ -17,12 +17,13 @@ from polaris_cli.engines import MayEnd, always
 from polaris_cli.engines.answer import Answer
 from polaris_cli.engines.forward import Forward
 from polaris_cli.engines.sampling import Sampler
-from polaris_cli.engines.static import StaticForward
+from polaris_cli.engines.static import fixed
+from polaris_cli.engines.text import token_id
 from polaris_cli.errors import ModelUnavailable, OutOfMemory, PolarisError
 from polaris_cli.events import Finish, Piece
 from polaris_cli.request import Sampling
 
-END_TOKENS = ("<|im_end|>", "<|endoftext|>")
+END_TOKENS = ("<|im_end|>", "<|endoftext|>", "<|im_start|>")
 SMALLER = "Add --quantize 4bit, or ask for fewer --words"
 NO_MEMORY = re.compile("can't allocate memory|not enough memory|out of memory|ALLOC_FAILED")
 WANTED = re.compile(r"allocate ([\d.]+ \w+)")
@@ -37,6 +38,7 @@ def decode(
     max_new_tokens: int,
     stop_ids: frozenset[int],
     inside_thinking: bool,
+    opening: Sequence[int] = (),
     after: Sequence[int] = (),
     told: Sequence[int] = (),
     may_end: MayEnd = always,
@@ -47,13 +49,15 @@ def decode(
     At most `max_new_tokens`, and no more than the context holds, thinking and story together.
     `inside_thinking` says whether the prompt has already opened the thinking; it is closed after
     `sampling.thinking_budget` tokens, and a model that would end inside its thinking ends the
-    thinking instead. `after` are tokens of the answer from an earlier run: they are given out
+    thinking instead. `opening` are tokens that the answer begins with and that are not given out,
+    `after` are tokens of the answer from an earlier run: they are given out
     first, then the same tokens follow as would have followed then. `told` are tokens of the
     story that are not in the prompt and should not come again. While `may_end` says no, the
     tokens that end a text are not chosen. `static` runs all steps in the same memory, recorded
     once on a CUDA device. Out of memory and damaged weights end the stream with an error, so that
     the text so far is kept. Closing the generator frees the cache.
     """
+    prompt_ids = [*prompt_ids, *opening]
     start = len(prompt_ids) + len(after)
     room = len(after) + max(min(max_new_tokens, context_length(model) - start), 0)
     answer = Answer(
@@ -64,9 +68,10 @@ def decode(
         stop_ids,
         inside_thinking=inside_thinking,
         may_end=may_end,
+        opening=opening,
     )
     # Room for a step more: it may be under way when the last token is handed out.
-    opened = partial(StaticForward, model, start + room + 1) if static else partial(Forward, model)
+    opened = partial(fixed, model, start + room + 1) if static else partial(Forward, model)
     error: PolarisError | None = None
     try:
         # Held by no name here, so that the cache is gone when the last token has come.
@@ -80,12 +85,11 @@ def stop_ids(model: Any, tokenizer: Any) -> frozenset[int]:
     """Return every token id that ends a text: the tokenizer's and those of the model's settings.
 
     Neither is enough: a model's folder may lack the generation settings, and a config may name
-    only one of two end tokens.
+    only one of two end tokens. A model that begins a turn has ended its own.
     """
     configs = (model.config, model.config.get_text_config(), model.generation_config)
     found: list[Any] = [getattr(config, "eos_token_id", None) for config in configs]
-    known = tokenizer.get_vocab()
-    found += [tokenizer.eos_token_id, [known[token] for token in END_TOKENS if token in known]]
+    found += [tokenizer.eos_token_id, *(token_id(tokenizer, token) for token in END_TOKENS)]
     lists = (ids if isinstance(ids, list) else [ids] for ids in found)
     # A damaged setting may hold anything; what is no token can never be chosen.
     size = getattr(model.config.get_text_config(), "vocab_size", sys.maxsize)

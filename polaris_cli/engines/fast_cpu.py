@@ -2,107 +2,168 @@
 
 Replaces the `forward` of single modules of that model, nothing else of torch or transformers, and
 only where a trial on this machine gives the same numbers. What replaces them is in `one_token`
-(fewer operations), `products` (faster kernels) and `folded_attention` (less memory read).
+(fewer operations), `products` (faster kernels) and `folded_attention` (less memory read). Knows
+none of their workings, and expects each of them to fail: the stock way then stays.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from transformers import DynamicCache
-from transformers.models.qwen3_5 import modeling_qwen3_5 as qwen3_5
 
-from polaris_cli.engines import folded_attention, one_token, products
-from polaris_cli.engines.cache_names import cache_name
+from polaris_cli.engines import products
+from polaris_cli.engines.releases import cache_name, cache_of, kind_of
 
 Undo = Callable[[], None]
 
-ONE_TOKEN: dict[type, Callable[[Any], Callable[..., Any]]] = {
-    qwen3_5.Qwen3_5RMSNorm: one_token.norm,
-    qwen3_5.Qwen3_5MLP: one_token.feed_forward,
-    qwen3_5.Qwen3_5Attention: one_token.attention,
-    qwen3_5.Qwen3_5GatedDeltaNet: one_token.gated_delta_rule,
-    qwen3_5.Qwen3_5TextModel: one_token.text_model,
-}
+UNSUITABLE = "The faster {} does not suit this release of transformers; the stock one is used."
 
-# What a release of transformers with other modules raises when they are called as these are.
-UNSUITABLE = (AttributeError, TypeError, RuntimeError, ValueError, KeyError, IndexError)
+
+@dataclass(frozen=True, slots=True)
+class Quickened:
+    """The way back from what `quicken` did, and a sentence on each faster way that failed."""
+
+    undo: Undo
+    notes: tuple[str, ...] = ()
 
 
 class Replacements:
-    """The forwards replaced on modules, so that they can be put back."""
+    """What was replaced in a model, so that it can be put back."""
 
     def __init__(self) -> None:
-        self._before: list[tuple[Any, Any]] = []
+        self._ways_back: list[Undo] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._ways_back)
 
     def replace(self, module: Any, forward: Callable[..., Any]) -> None:
         """Let `forward` stand in for the module's own."""
-        self._before.append((module, vars(module).get("forward")))
+        before = vars(module).get("forward")
+        self._ways_back.append(lambda: _put_back(module, before))
         module.forward = forward
+
+    def attend(self, model: Any, name: str) -> None:
+        """Let the model attend in the way that transformers knows by this name."""
+        before = model.config._attn_implementation
+
+        def back() -> None:
+            if model.config._attn_implementation != before:
+                model.set_attn_implementation(before)
+
+        self._ways_back.append(back)
+        model.set_attn_implementation(name)
 
     def undo(self) -> None:
         """Put all of them back."""
-        while self._before:
-            module, forward = self._before.pop()
-            if forward is None:
-                del module.forward
-            else:
-                module.forward = forward
+        while self._ways_back:
+            self._ways_back.pop()()
 
 
-def quicken(model: Any) -> Undo:
-    """Make `model` faster at one token a step; return the way back.
+def _put_back(module: Any, forward: Any) -> None:
+    if forward is None:
+        del module.forward
+    else:
+        module.forward = forward
+
+
+Way = Callable[[Any, Replacements], bool]  # puts a faster way in place; False if it does not fit
+Fits = Callable[[Replacements], bool]
+
+
+def quicken(model: Any) -> Quickened:
+    """Make `model` faster at one token a step.
 
     Its weights must not change afterwards. A model of another architecture than Qwen3.5 keeps its
-    modules; the kernels are those for a processor.
+    modules; the kernels are those for a processor. Whatever fails is left out, and noted.
     """
-    modules = _fewer_operations(model)
-    if model.device.type != "cpu":
-        return modules.undo
-    kernels = Replacements()
+    ways: dict[str, Way] = {"forward pass": _fewer_operations}
+    if model.device.type == "cpu":
+        ways |= {"matrix product": _kernels, "attention": _folded}
+    found = _along(ways, model, lambda replaced: True)
+    if not _writes(model):  # one of them is to blame: try each, which takes longer
+        found.undo()
+        found = _along(ways, model, lambda replaced: not replaced or _writes(model))
+    return found
+
+
+def _along(ways: dict[str, Way], model: Any, fits: Fits) -> Quickened:
+    """Go these ways one after the other, each as far as it fits."""
+    replaced = {what: Replacements() for what in ways}
+    failed = [what for what, way in ways.items() if not _placed(way, model, replaced[what], fits)]
+
+    def undo() -> None:
+        for replacements in reversed(replaced.values()):
+            replacements.undo()
+
+    return Quickened(undo, tuple(UNSUITABLE.format(what) for what in failed))
+
+
+def _placed(way: Way, model: Any, replaced: Replacements, fits: Fits) -> bool:
+    """Put a faster way in place, or leave nothing of it."""
+    with suppress(Exception):  # another release, or another machine, may raise anything
+        if way(model, replaced) and fits(replaced):
+            return True
+    replaced.undo()
+    return False
+
+
+def _writes(model: Any) -> bool:
+    """Whether the model takes a prompt and a token more."""
+    tokens = torch.zeros(
+        (1, 2), dtype=torch.long, device=model.get_input_embeddings().weight.device
+    )
+    options = {"use_cache": True, "return_dict": True}
+    with suppress(Exception), torch.inference_mode():
+        cache = cache_of(model(input_ids=tokens, **options))
+        model(input_ids=tokens[:, :1], **{cache_name(model.forward): cache}, **options)
+        return True
+    return False
+
+
+def _fewer_operations(model: Any, replaced: Replacements) -> bool:
+    """Replace the modules of Qwen3.5. False if its layers then give something else."""
+    layers = list(_kinds_of_layers(model))
+    if not layers:
+        return True
+    from polaris_cli.engines.one_token import FORWARDS  # here, where its import may fail
+
+    before = [_trial(model, layer) for layer in layers]
+    for module in model.modules():
+        if make := FORWARDS.get(type(module).__name__):
+            replaced.replace(module, make(module))
+    after = [_trial(model, layer) for layer in layers]
+    return all(map(_same, before, after))
+
+
+def _kernels(model: Any, replaced: Replacements) -> bool:
+    """Multiply by the kernels that are quicker here, if any are."""
     linears = products.in_bf16(model.modules())
     if linears and products.widening_pays():
         for linear in linears:
-            kernels.replace(linear, products.widened(linear))
+            replaced.replace(linear, products.widened(linear))
     for linear in products.quicker(linears):
-        kernels.replace(linear, products.plain(linear))
-    attention = model.config._attn_implementation
-    if attention == "sdpa":
-        model.set_attn_implementation(folded_attention.register())
-
-    def undo() -> None:
-        model.set_attn_implementation(attention)
-        kernels.undo()
-        modules.undo()
-
-    return undo
+        replaced.replace(linear, products.plain(linear))
+    return True
 
 
-def _fewer_operations(model: Any) -> Replacements:
-    """Replace the modules of Qwen3.5, if its layers then still give the same."""
-    replaced = Replacements()
-    layers = list(_kinds_of_layers(model))
-    if not layers:
-        return replaced
-    with suppress(*UNSUITABLE):
-        before = [_trial(model, layer) for layer in layers]
-        for module in model.modules():
-            if make := ONE_TOKEN.get(type(module)):
-                replaced.replace(module, make(module))
-        after = [_trial(model, layer) for layer in layers]
-        if all(map(_same, before, after)):
-            return replaced
-    replaced.undo()
-    return replaced
+def _folded(model: Any, replaced: Replacements) -> bool:
+    """Read shared keys once, in a model that would attend in torch's usual way."""
+    if model.config._attn_implementation == "sdpa":
+        from polaris_cli.engines import folded_attention  # here, where its import may fail
+
+        replaced.attend(model, folded_attention.register())
+    return True
 
 
 def _kinds_of_layers(model: Any) -> Iterator[Any]:
     """The first layer of each kind."""
     seen = set()
     for module in model.modules():
-        if type(module) is qwen3_5.Qwen3_5DecoderLayer and module.block_type not in seen:
-            seen.add(module.block_type)
+        if type(module).__name__ == "Qwen3_5DecoderLayer" and kind_of(module) not in seen:
+            seen.add(kind_of(module))
             yield module
 
 

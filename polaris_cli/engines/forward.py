@@ -11,9 +11,9 @@ from typing import Any
 import torch
 import transformers
 
-from polaris_cli.engines.cache_names import cache_name, cache_of
 from polaris_cli.engines.cuda import on_its_way
 from polaris_cli.engines.loading_errors import run_errors
+from polaris_cli.engines.releases import cache_name, cache_of
 
 PREFILL_CHUNK = 2048  # prompt tokens a forward pass: bounds the memory of long prompts
 ALONE = 64_000_000  # bytes of weights below which a second thread costs more than it does
@@ -36,11 +36,11 @@ class Passes:
         keeps = "logits_to_keep" in inspect.signature(model.forward).parameters
         self._options = {"logits_to_keep": 1} if keeps else {}
 
-    def _read_in(self, ids: torch.Tensor) -> torch.Tensor:
+    def _read_in(self, ids: torch.Tensor, *, padded: bool = False) -> torch.Tensor:
         """Take the prompts, in chunks where the model allows it."""
         rows, length = ids.shape
         # A single column is taken for a step, and its padding would not be masked.
-        size = max(PREFILL_CHUNK // rows, 2) if _continues(self._model) else length
+        size = max(PREFILL_CHUNK // rows, 2) if _continues(self._model, padded) else length
         for chunk in torch.split(ids, size, dim=1):
             logits = self._advance(chunk)
         return logits
@@ -113,8 +113,9 @@ class ForwardTogether(Passes):
         if any(pads):
             self._pads = torch.tensor(pads, device=self._device).unsqueeze(1)
         rows = zip(pads, prompts, strict=True)
+        ids = torch.tensor([[0] * pad + [*prompt] for pad, prompt in rows])
         with run_errors():
-            return self._read_in(torch.tensor([[0] * pad + [*prompt] for pad, prompt in rows]))
+            return self._read_in(ids, padded=any(pads))
 
     def step(self, tokens: torch.Tensor) -> torch.Tensor:
         """Take one token more a row."""
@@ -148,10 +149,12 @@ def _threads(model: Any, device: torch.device) -> int:
     return 1 if small and device.type == "cpu" else torch.get_num_threads()
 
 
-def _continues(model: Any) -> bool:
-    """Whether several tokens at once may follow a cache that is not empty.
+def _continues(model: Any, padded: bool) -> bool:
+    """Whether several tokens at once, padding among them, may follow a cache that is not empty.
 
-    Before transformers 5.7 the linear attention layers silently forgot the state then.
+    Before transformers 5.7 the linear attention layers silently forgot the state then, before 5.15
+    they read padding as if it were text.
     """
     release = tuple(int(part) for part in re.findall(r"\d+", transformers.__version__)[:2])
-    return release >= (5, 7) or not getattr(model, "_is_stateful", False)
+    since = (5, 15) if padded else (5, 7)
+    return release >= since or not getattr(model, "_is_stateful", False)

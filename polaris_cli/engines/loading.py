@@ -6,12 +6,18 @@ come from is `hub`'s matter. Code that a folder brings along is never run.
 
 import importlib.util
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+)
 from transformers.models.auto.tokenization_auto import (
     get_tokenizer_config,
     tokenizer_class_from_name,
@@ -30,7 +36,7 @@ from polaris_cli.engines.loading_errors import (
     library_errors,
     no_bitsandbytes,
 )
-from polaris_cli.engines.quantizers import Packed, kernel_of
+from polaris_cli.engines.quantizers import Packed, bitsandbytes, kernel_of
 from polaris_cli.engines.quiet import quiet
 from polaris_cli.engines.storing import store, unpack_odd_shapes, way_for
 from polaris_cli.hub_errors import corrupt
@@ -100,13 +106,20 @@ def shapes_alone(reference: ModelRef, folder: Path, config: Mapping[str, Any]) -
             folder, local_files_only=True, trust_remote_code=False
         )
         with torch.device("meta"):
-            model = AutoModelForCausalLM.from_config(settings, trust_remote_code=False)
+            model = AutoModelForCausalLM.from_config(text_part(settings), trust_remote_code=False)
         numbers = sum(part.numel() for part in (*model.parameters(), *model.buffers()))
     # Two bytes a number are usual, a bit is the least.
     most = file_bytes(folder) * (8 if stored_as(config) else 1) + SLACK
     if numbers > most:
         raise corrupt(reference, f"{SETTINGS} is that of a model of {numbers:,} numbers")
     return model
+
+
+def text_part(config: Any) -> Any:
+    """What `from_pretrained` takes of a config; `from_config` took all of it in older releases."""
+    kind = MODEL_FOR_CAUSAL_LM_MAPPING.get(type(config), None)
+    text = config.get_text_config()
+    return text if getattr(kind, "config_class", None) is type(text) else config
 
 
 def _check_implementations(reference: ModelRef, config: Mapping[str, Any]) -> None:
@@ -210,7 +223,9 @@ def quantization(plan: Plan, shapes: Any) -> Any:
         return None
     # The plan counts nf4; the other ways' 4 bits take up to a tenth more.
     room = plan.device.free_bytes - plan.memory.total >= plan.memory.weights // 10
-    return way_for(shapes, plan.quantize, plan.device.id, room=room)
+    with suppress(Exception):  # a trial that fails must not stop what it only was to make faster
+        return way_for(shapes, plan.quantize, plan.device.id, room=room)
+    return bitsandbytes(plan.quantize)
 
 
 def model_info(

@@ -46,10 +46,14 @@ class LocalEngine:
         sampling: Sampling,
         max_new_tokens: int,
         *,
+        opening: Sequence[int] = (),
         after: Sequence[int] = (),
         may_end: MayEnd = always,
     ) -> Iterator[RawEvent]:
         """Yield the model's answer to the messages as it comes, then one Finish."""
+        inside = self.opens_thinking(sampling)
+        # Some templates open the thinking whatever is asked: an opening is the story's, not its.
+        closing = self._chat.closing_ids() if opening and inside else ()
         return decode(
             self._model,
             self._tokenizer,
@@ -57,7 +61,8 @@ class LocalEngine:
             sampling,
             max_new_tokens=max_new_tokens,
             stop_ids=self._stop_ids,
-            inside_thinking=self.opens_thinking(sampling),
+            inside_thinking=inside and not opening,
+            opening=(*closing, *opening),
             after=after,
             told=self.encode("\n\n".join(message.told for message in messages if message.told)),
             may_end=may_end,
@@ -104,11 +109,12 @@ def load(
         on_progress=on_progress,
     )
     kind = stock.model.device.type
+    notes = stock.notes
     if kind != "mps":
         with run_errors():  # it tries the model's layers
-            quicken(stock.model)
+            notes += quicken(stock.model).notes
     static = compile and kind == "cuda" and supports(stock.model)
     seconds = time.monotonic() - start
     return LocalEngine(
-        stock.model, stock.tokenizer, stock.info, seconds, static=static, notes=stock.notes
+        stock.model, stock.tokenizer, stock.info, seconds, static=static, notes=notes
     )

@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
-from polaris_cli.engines.cache_names import cache_name
 from polaris_cli.engines.folded_attention import folded
 from polaris_cli.engines.growing_cache import growing_cache
+from polaris_cli.engines.releases import cache_among, cache_name, kind_of, states_of
 
 Compute = Callable[..., Any]
 
@@ -45,7 +45,6 @@ def attention(module: Any) -> Compute:
     """A layer of full attention: query and key turned together, and in place."""
     before, size = module.forward, module.head_dim
     heads = module.config.num_attention_heads
-    cache_key = cache_name(before)
 
     def forward(
         hidden_states: torch.Tensor,
@@ -54,7 +53,7 @@ def attention(module: Any) -> Compute:
         **more: Any,
     ) -> Any:
         rows, tokens, _ = hidden_states.shape
-        cache = more.get(cache_key)
+        cache = cache_among(more)
         if tokens != 1 or cache is None:
             return before(
                 hidden_states=hidden_states,
@@ -112,7 +111,7 @@ def text_model(module: Any) -> Compute:
             hidden = layer(
                 hidden,
                 position_embeddings=turns,
-                attention_mask=masks.get(layer.block_type),
+                attention_mask=masks.get(kind_of(layer)),
                 **{layer_key: cache},
             )
         return BaseModelOutputWithPast(module.norm(hidden), cache)
@@ -136,7 +135,6 @@ def gated_delta_rule(module: Any) -> Compute:
     a and write strength b: d = b (v - a k S), new state a S + k d, output a q S + (q k) d.
     """
     before = module.forward
-    cache_key = cache_name(before)
     convolve = _convolution(module)
     heads_of = _heads(module)
     rate = -module.A_log.detach().float().exp()
@@ -146,13 +144,11 @@ def gated_delta_rule(module: Any) -> Compute:
 
     def forward(hidden_states: torch.Tensor, attention_mask: Any = None, **more: Any) -> Any:
         rows, tokens, _ = hidden_states.shape
-        cache: Any = more.get(cache_key)
-        state = _state(cache, module.layer_idx) if tokens == 1 else None
-        if state is None or attention_mask is not None:
+        states = _states(cache_among(more), module.layer_idx) if tokens == 1 else None
+        if states is None or attention_mask is not None:
             return before(hidden_states, attention_mask=attention_mask, **more)
-        mixed = convolve(
-            module.in_proj_qkv(hidden_states), cache.get_conv_state(module.layer_idx, state_idx=0)
-        )
+        kept, state = states
+        mixed = convolve(module.in_proj_qkv(hidden_states), kept)
         both, value = heads_of(mixed)
         strength = module.in_proj_b(hidden_states).float().sigmoid_().view(rows, value_heads, 1)
         steps = F.softplus(module.in_proj_a(hidden_states).float() + bias).mul_(rate)
@@ -165,13 +161,12 @@ def gated_delta_rule(module: Any) -> Compute:
     return forward
 
 
-def _state(cache: Any, layer: int) -> torch.Tensor | None:
-    """The layer's recurrent state, to be changed in place; None where there is none yet."""
-    if cache is None or cache.is_recording_past(layer):
+def _states(cache: Any, layer: int) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """The layer's convolution and recurrent states, to be changed in place; None where none are."""
+    if cache is None:
         return None
-    state: Any = cache.get_recurrent_state(layer, state_idx=0)
-    exact = isinstance(state, torch.Tensor) and state.dtype == torch.float32
-    return state if exact else None
+    states = states_of(cache.layers[layer])
+    return states if states and states[1].dtype == torch.float32 else None
 
 
 def _convolution(module: Any) -> Compute:
@@ -220,3 +215,12 @@ def _recur(
     state.mul_(decay).addcmul_(key.unsqueeze(-1), written.unsqueeze(-2))
     match = (both[:, :, 0] * key).sum(-1, keepdim=True)
     return read[:, :, 0].addcmul(match, written)
+
+
+FORWARDS: dict[str, Callable[[Any], Compute]] = {
+    "Qwen3_5RMSNorm": norm,
+    "Qwen3_5MLP": feed_forward,
+    "Qwen3_5Attention": attention,
+    "Qwen3_5GatedDeltaNet": gated_delta_rule,
+    "Qwen3_5TextModel": text_model,
+}

@@ -44,12 +44,20 @@ def fastest_way(precision: Bits, whole: list[str], shape: tuple[int, int], devic
     """The fastest way to store matrices on the device: settings for transformers, or `Packed`.
 
     The modules named in `whole` stay as they are. `shape`, outputs by inputs, is that of the matrix
-    to try. Where there is nothing to compare, nothing is tried.
+    to try. Where there is nothing to compare, nothing is tried; where that fails, the usual way is
+    taken.
     """
     usual = bitsandbytes(precision, whole)
-    others = others_on(device, precision, whole)
-    if not others:
-        return usual
+    with suppress(Exception):  # what a device cannot do, or a release lacks, is raised as anything
+        if others := others_on(device, precision, whole):
+            return fastest([usual, *others], _trial(precision, usual, shape, device))
+    return usual
+
+
+def _trial(
+    precision: Bits, usual: Any, shape: tuple[int, int], device: str
+) -> Callable[[Any], float]:
+    """What times a way to store a matrix of this shape on the device."""
     numbers = torch.Generator().manual_seed(0)
     weight = torch.randn(shape, generator=numbers, dtype=DTYPE)
     x = torch.randn(1, 1, shape[1], generator=numbers, dtype=DTYPE).to(device)
@@ -62,7 +70,7 @@ def fastest_way(precision: Bits, whole: list[str], shape: tuple[int, int], devic
         made = copies(layer(way, weight, device), count)
         return seconds(made, x, expected, TOLERANCE[precision], record=way is not llm_int8)
 
-    return fastest([usual, *others], trial)
+    return trial
 
 
 def kernel_of(way: Any) -> str:
@@ -85,8 +93,8 @@ def others_on(device: str, precision: Bits, whole: list[str]) -> list[Any]:
     return [*torchao(precision, whole)] if is_torchao_available() else []
 
 
-def bitsandbytes(precision: Bits, whole: list[str]) -> BitsAndBytesConfig:
-    """nf4 with double quantization, or LLM.int8."""
+def bitsandbytes(precision: Bits, whole: list[str] | None = None) -> BitsAndBytesConfig:
+    """nf4 with double quantization, or LLM.int8; transformers chooses what stays whole if None."""
     if precision == "8bit":
         return BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=whole)
     return BitsAndBytesConfig(

@@ -32,8 +32,8 @@ class ScriptedEngine:
     `opened` says whether thinking is open from the start when it is on, `finish` how pieces given
     bare end, `delay` the seconds before each piece, `tokens_per_piece` what a piece given as a
     string counts, `context` the tokens it claims to hold, `notes` what it has to say. `asked`
-    keeps the messages of every call, `limits` their `max_new_tokens`; `running` is the number of
-    streams neither ended nor closed.
+    keeps the messages of every call, `limits` their `max_new_tokens`, `openings` the text that
+    their `opening` stands for; `running` is the number of streams neither ended nor closed.
     """
 
     def __init__(
@@ -53,6 +53,7 @@ class ScriptedEngine:
         self.notes = notes
         self.asked: list[tuple[Message, ...]] = []
         self.limits: list[int] = []
+        self.openings: list[str] = []
         self.running = 0
         self._scripts = [
             s if isinstance(s, Script) else Script(s, finish) for s in scripts or ((),)
@@ -67,6 +68,7 @@ class ScriptedEngine:
         sampling: Sampling,
         max_new_tokens: int,
         *,
+        opening: Sequence[int] = (),
         after: Sequence[int] = (),
         may_end: MayEnd = always,
     ) -> Iterator[RawEvent]:
@@ -77,6 +79,7 @@ class ScriptedEngine:
         script = self._scripts[min(len(self.asked), len(self._scripts) - 1)]
         self.asked.append(messages)
         self.limits.append(max_new_tokens)
+        self.openings.append("".join(map(chr, opening)))
         end = Finish(script.finish, self.count_tokens(messages, sampling))
         return self._replay(script, after, max_new_tokens, end)
 

@@ -56,6 +56,13 @@ class StaticForward(Forward):
         self._cache.reset()
 
 
+def fixed(model: Any, tokens: int) -> Forward:
+    """A `StaticForward` for so many tokens, or a `Forward` where there cannot be one."""
+    with suppress(Exception):  # another release, or another card, may raise anything
+        return StaticForward(model, tokens)
+    return Forward(model)
+
+
 def supports(model: Any) -> bool:
     """Whether the model's steps can all have the same shapes."""
     return bool(getattr(model, "_can_compile_fullgraph", False))

@@ -1,0 +1,157 @@
+"""What kind of words a premise is, so that a prompt can take it in grammatically: `kind_of`.
+
+Knows how English premises begin and where their verbs stand, and the first word of a request in
+some other languages; not how a prompt is worded. It is a heuristic: what it cannot tell is taken
+for a phrase.
+"""
+
+import re
+from typing import Literal
+
+Kind = Literal["phrase", "sentence", "text", "request", "form"]
+"""phrase: "a lighthouse keeper who finds a letter"; sentence: "A keeper finds a letter.", or a
+question; text: several sentences or lines; request: "Write a fable about a fox"; form: "a fable
+about a fox", a request without its verb."""
+
+FORMS = (
+    "story|tale|fable|fairy ?tale|fiction|scene|essay|review|podcast|script|vignette|novella|novel|"
+    "myth|legend|poem|ballad|monologue|sketch|satire|parable|romance|thriller|mystery"
+)
+
+_REQUEST = re.compile(
+    r"(?:(?:please|kindly|now|ok|okay|hi|hello|hey)\b[,!.]?\s+)*"
+    r"(?:(?:can|could|would|will) you\s+(?:please\s+)?|(?:help|let) (?:me|us)\s+(?:to\s+)?|"
+    r"let's\s+|i(?: want| need|'d like| would like|’d like) you to\s+)?"  # noqa: RUF001
+    r"(?:write|compose|create|craft|draft|generate|produce|pen|make|tell|give|narrate|describe|"
+    r"retell|rewrite|continue|invent)\s+"
+    r"(?:(?:me|us|a|an|the|one|two|three|some|something|about|this|that|my|our|your|his|her|its|it|in|"
+    r"how|what|from|up|\d+)\b|[\"“'‘])",  # noqa: RUF001
+    re.I,
+)
+_WISH = re.compile(
+    rf"i(?: want| need|'d like| would like|’d like)\s+(?:to (?:read|have|hear)\s+)?"  # noqa: RUF001
+    rf"(?:a|an|some|one)\s[^.!?\n]*?\b(?:{FORMS})\b",
+    re.I,
+)
+_ABROAD = re.compile(
+    r"(?:bitte\s+)?(?:schreib|erzähl|verfass|dichte)(?:e|en sie|t)?\s|"
+    r"(?:s'il (?:te|vous) plaît,?\s+)?(?:[ée]cri(?:s|vez)|racont(?:e|ez)|rédige[z]?|invente[z]?)\b|"
+    r"(?:por favor,?\s+)?(?:escr[ií]be(?:me)?|cu[eé]nta(?:me)?|redacta|narra|inventa)\b|"
+    r"(?:请|請)?(?:帮我|幫我|给我|給我|为我)?(?:写|寫|讲|講|创作|創作|编)",
+    re.I,
+)
+_FORM = re.compile(
+    rf"(?:an?|one|some)\s+(?:[\w-]+\s+){{0,4}}?(?:{FORMS})s?\s+"
+    r"(?:about|of|on|in which|where|with|set|that|for|from|told)\b",
+    re.I,
+)
+_SUPPOSE = re.compile(
+    r"(?:imagine|suppose|picture|consider|think of|pretend|assume|start|begin|open|set|use)\s+"
+    r"(?:that\b|a\b|an\b|the\b|if\b|it\b|with\b|your|yourself|how\b|what\b)|what if\b|"
+    r"(?:is|are|was|were|do|does|did|can|could|would|should|will|has|have)\s+\w+\s+\w+[^.!]*\?",
+    re.I,
+)
+_ENDS = re.compile(r"[.!?…][\"'”’»)\]]*(?=\s+[\"'“‘«(\[]*[A-ZÀ-ÞЀ-Я0-9])|[。！？](?=.)")  # noqa: RUF001
+_CLOSED = re.compile(r"(?:[.!?…][\"'”’»)\]]*|[。！？])$")  # noqa: RUF001
+_ABBREVIATION = re.compile(r"\b(?:mr|mrs|ms|dr|st|prof|jr|sr|vs|no|[a-z])\.$", re.I)
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+# A relative clause begins: verbs behind it are not the premise's own.
+_RELATIVE = _words(
+    "who whom whose which that where when while whenever because if as until after before since "
+    "though although what how why"
+)
+_JOINTS = _words(
+    "of in on at by for from with without to into onto under over through between among against "
+    "about around behind beside beneath beyond across along near past toward towards upon "
+    "within inside outside during like than and or but nor plus versus is was are were half all "
+    "both not only quite such even"
+)
+_VERBS = _words(
+    "is are was were has had must cannot would could should does did isn't wasn't aren't "
+    "weren't hasn't hadn't can't won't doesn't didn't don't couldn't wouldn't shouldn't"
+)
+_SUBJECTS = _words(
+    "he she they we i it you there someone somebody nobody everyone everybody anyone no-one"
+)
+_SINGULAR = _words("a an one every each another this")
+_DETERMINERS = _words("a an the his her their its my our your every each")
+_OBJECTS = _DETERMINERS | _words("to that out up down back into him them himself")
+# A determiner behind these opens a clause of its own, or a name: "the day the music died".
+_OPENERS = _words(
+    "day night year time moment summer winter morning evening week way place reason hour spring "
+    "autumn named called titled once"
+)
+# Words in -s that are no verbs.
+_NOUNS_IN_S = _words(
+    "news series species lens gas bus atlas arms sports always his its hers ours theirs this "
+    "thus perhaps christmas means clothes alas sometimes besides was has is does goes-between "
+    "savings sales systems games arts customs women's children's homeless previous"
+)
+_NOUN_ENDINGS = ("ss", "us", "is", "ics", "'s", "’s", "less", "ous")  # noqa: RUF001
+
+
+def kind_of(premise: str) -> Kind:
+    """The kind of a premise; white space around it does not count."""
+    text = premise.strip()
+    if _REQUEST.match(text) or _WISH.match(text) or _ABROAD.match(text):
+        return "request"
+    if "\n" in text or _has_inner_end(text):
+        return "text"
+    if _FORM.match(text):
+        return "form"
+    return "sentence" if _is_sentence(text) else "phrase"
+
+
+def _has_inner_end(text: str) -> bool:
+    ends = _ENDS.finditer(text)
+    return any(not _ABBREVIATION.search(text[: match.end()]) for match in ends)
+
+
+def _is_sentence(text: str) -> bool:
+    if text.endswith(("?", "？")) or _SUPPOSE.match(text):  # noqa: RUF001
+        return True
+    words = re.findall(r"[\w'’-]+|[,;:—–()]", text)  # noqa: RUF001
+    # A phrase may end in a full stop, too: only a longer one with a capital counts as said in full.
+    if _CLOSED.search(text) and not text[0].islower() and (len(words) > 3 or "。" in text):
+        return True
+    return len(words) > 2 and _has_verb([word.lower() for word in words], words[0][0].isupper())
+
+
+def _has_verb(words: list[str], capital: bool) -> bool:
+    """Whether a verb of the premise's own is found before its first relative clause or comma."""
+    stop = next((n for n, word in enumerate(words) if n and _breaks_off(word)), len(words))
+    main = words[:stop]
+    if words[0] in _SUBJECTS:
+        return stop > 1 and words[1] not in _JOINTS - {"is", "was", "are", "were"}
+    if not _VERBS.isdisjoint(main[1:]):
+        return True
+    joint = next((n for n, word in enumerate(main) if n > 0 and word in _JOINTS), stop)
+    if any(_takes_an_object(main, n) for n in range(1, joint)):
+        return True
+    if words[0] in _SINGULAR:
+        return any(_is_third_person(word) for word in main[2 : min(joint + 1, stop)])
+    named = capital and words[0] not in _DETERMINERS and len(words) > 2
+    return named and stop > 1 and _is_third_person(words[1]) and words[2] in _OBJECTS
+
+
+def _breaks_off(word: str) -> bool:
+    """Whether a clause begins that is not the premise's own: "a bag nobody claims"."""
+    return word in _RELATIVE or word in _SUBJECTS or not word[0].isalnum()
+
+
+def _takes_an_object(main: list[str], place: int) -> bool:
+    """Whether a determiner follows, so that it is a verb: "two sisters inherit a violin"."""
+    word, following = main[place], main[place + 1 : place + 2]
+    if word in _OPENERS or word in _JOINTS or word in _DETERMINERS or word.endswith("ing"):
+        return False
+    return bool(following) and following[0] in _DETERMINERS
+
+
+def _is_third_person(word: str) -> bool:
+    verb = word.endswith("s") and word not in _NOUNS_IN_S and not word.endswith(_NOUN_ENDINGS)
+    return verb and word not in _JOINTS

@@ -1,0 +1,197 @@
+"""The words that requests for a length are made of, in English, German, French, Spanish, Chinese.
+
+Data alone: how they must stand for a number to be a length is known by `premise`. All are in
+lower case, of all languages together, since a word that means something else in another language
+only adds to sentences that nobody writes. An apostrophe separates words ("d'environ").
+"""
+
+import re
+
+from polaris_cli.characters import CJK
+
+# Which language spells its numbers before a unit.
+UNITS = {
+    **dict.fromkeys(("word", "words"), "en"),
+    **dict.fromkeys(("wort", "worte", "worten", "wörter", "wörtern"), "de"),
+    **dict.fromkeys(("mot", "mots"), "fr"),
+    **dict.fromkeys(("palabra", "palabras"), "es"),
+    **dict.fromkeys(("字", "个字", "個字", "词", "个词"), "zh"),
+}
+MULTIPLIERS = {
+    **dict.fromkeys(("k", "thousand", "tausend", "mille", "mil", "千"), 1000),
+    **dict.fromkeys(("hundred", "hundert", "百"), 100),
+    **dict.fromkeys(("万", "萬"), 10_000),
+}
+DIGITS = {
+    sign: value
+    for value, signs in enumerate(("零〇", "一", "二两", *"三四五六七八九"))
+    for sign in signs
+}
+PLACES = {"十": 10, "百": 100, "千": 1000}
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+def _phrases(**kinds: str) -> dict[str, str]:
+    return {words.strip(): kind for kind, text in kinds.items() for words in text.split("|")}
+
+
+def _pairs(text: str) -> frozenset[tuple[str, str]]:
+    return frozenset((pair.split()[0], pair.split()[1]) for pair in text.split("|"))
+
+
+BEFORE = _phrases(
+    about="""about | around | approximately | approx | roughly | circa | ca | c | some |
+        nearly | almost | exactly | just | ~ | ≈ | ± | etwa | ungefähr | rund | zirka | genau |
+        knapp | environ | à peu près | autour de | exactement | unos | unas | aproximadamente |
+        aprox | alrededor de | cerca de | 大约 | 大概 | 约 | 約""",
+    least="""at least | ≥ | no less than | not less than | no fewer than | no shorter than |
+        minimum | minimum of | a minimum of | min | minimum : | min : | minimum length : |
+        minimum word count : | more than | over | mindestens | wenigstens | mind | mehr als |
+        au moins | minimum de | plus de | al menos | por lo menos | mínimo | mínimo de |
+        más de | como mínimo | 至少 | 不少于 | 不低于 | 最少 | 超过""",
+    most="""at most | no more than | no longer than | not more than | up to | under | below |
+        less than | fewer than | not exceed | t exceed | not go over | t go over | < | ≤ |
+        not to exceed | maximum | maximum of | a maximum of | max | maximum : | max : |
+        maximum length : | maximum word count : | höchstens | maximal | nicht mehr als |
+        weniger als | bis zu | unter | au plus | au maximum | moins de | pas plus de |
+        jusqu à | maximum de | como máximo | máximo | máximo de | no más de | menos de |
+        hasta | 不超过 | 最多 | 至多 | 少于""",
+    between="between | zwischen | entre | from | von | de | desde | d | 在",
+)
+AFTER = _phrases(
+    about="""or so | odd | approximately | approx | roughly | environ | aproximadamente |
+        左右 | 上下""",
+    least="""+ | plus | or more | at least | minimum | min | oder mehr | mindestens | ou plus |
+        au moins | au minimum | o más | como mínimo | mínimo | 以上 | 多 | 余""",
+    most="""or less | or fewer | or under | at most | maximum | max | tops | oder weniger |
+        höchstens | maximal | ou moins | au maximum | au plus | o menos | como máximo |
+        máximo | 以内 | 以下 | 之内""",
+)
+BOUND = frozenset(word for phrase in (*BEFORE, *AFTER) for word in phrase.split())
+TO = _words("- — ~ to or bis oder à a ou o 到 至")
+AND = _words("and but und et y e 和")  # join a range after "between" or a bound alone
+
+IMPERATIVES = _words(
+    """write tell create generate make compose craft draft produce give describe retell
+    narrate summarize summarise explain continue pen rewrite spin develop imagine use turn want need
+    schreib
+    schreibe schreiben erzähl erzähle erzählen verfasse verfass erstelle erfinde gib möchte
+    brauche hätte wünsche beschreibe écris écrivez écrire raconte racontez rédige rédigez
+    invente crée donne voudrais aimerais veux décris escribe escribir escríbeme escriba
+    cuenta cuéntame crea redacta inventa dame quiero necesito describe narra 写 寫 写一篇
+    写一个 创作 编 讲 生成 来"""
+)
+FORMS = _words(
+    """story tale fairytale fable essay fiction piece novella script review scene chapter
+    legend myth narrative anecdote vignette prose passage episode article parable saga
+    adventure romance thriller mystery fantasy comedy satire sketch text monologue dialogue
+    poem drabble retelling fanfiction fanfic podcast screenplay geschichte märchen erzählung
+    fabel text aufsatz szene kapitel essay krimi gedicht novelle sage histoire conte nouvelle
+    récit texte essai scène fable poème cuento historia relato fábula ensayo texto escena
+    microrrelato poema 故事 小说 小說 童话 童話 短文 文章 作文 散文 寓言 短篇"""
+)
+PIECES = _words(  # what an imperative may ask for, and a plot may hold
+    """letter speech study draft diary entry journal account report memoir eulogy prologue epilogue
+    opening backstory biography interview sermon version introduction summary adaptation
+    conversation description parody message lettre discours carta discurso brief rede"""
+)
+FORM_ENDINGS = ("geschichte", "märchen", "erzählung")
+LIMITS = _words("limit maximum minimum max min target length count budget")
+LABELS = _words(
+    """target count wordcount length limit wortzahl wortanzahl länge umfang wörterzahl longueur
+    longitud extensión 字数 字數 篇幅 长度"""
+)
+ARTICLES = _words("a an one ein eine einen einem einer un une una 一")
+LINKS = _words("in within using en of under mit de d con is s be tenga")
+WITHIN = _words("in within using en")
+REQUEST = (
+    IMPERATIVES | FORMS | LABELS | LIMITS | ARTICLES | LINKS | TO - {"—"} | frozenset(UNITS) | BOUND
+) - {"c"} | _words(
+    """: = the this it its i we you me us d ll m let lets please kindly so and then now ok
+    okay hi hello can could would will should must may to are needs wants like love looking
+    for keep aim ensure provide has have that which with by whole entire total overall final
+    target desired approx your answer output response task request prompt premise short long
+    number genre new complete full funny flash bedtime fairy original single try stay stick
+    don t go not no do come contain run cover there another go into micro told
+    为题 为主题 u pls plz approximate
+    somewhere anywhere remember reminder note j gern gerne der die das dem den es er ich du
+    mir uns bitte soll sollte sollen hat haben sein wäre ist wird im insgesamt kurze kurzes
+    kurzer lange langes gute zum eure anzahl gesamt und dann also le la l les ce c qui que il
+    elle je moi nous peux pourrais pouvez faire fasse doit devra est soit pour avec s te vous
+    plaît courte petite petit longue nombre dans sur total puis el los las lo una puedes
+    podrías quisiera que tenga debe tener ser sea por favor para corto corta breve largo
+    número y unos me con 请 請 帮 帮我 给 我 给我 一个 一篇 一段 一则 个 篇 段 的 短 要求 在
+    用 以 是 为 控制 关于 总 全文 需要 想 你 能 可以 不"""
+)
+CLOSERS = _words(
+    """long length in total overall altogether only please thanks thank you max lang lange
+    insgesamt bitte ist sein soll sollte haben hat umfassen umfasst werden longueur de long
+    au s il te vous plaît total seulement merci longitud largo extensión por favor gracias
+    solo 长 即可 吧 的 篇幅"""
+)
+TOPICS = _words("about on regarding über zu sur sobre acerca 关于 關於 讲述 描写")
+WIDER = _words(
+    """of in with for describing featuring exploring set from between and including titled
+    called using where told based inspired without von mit für aus in wo und avec pour dans
+    où de et con para en donde de y"""
+)
+RELATIVES = _words("that which der die das qui que")
+# A length after a clause is one of the plot, and so is that of a thing ("a letter of 300 words").
+CLAUSES = _words(
+    """who whom whose that which where when while must can could has had have because if he
+    she him they written spoken said welche welcher wenn weil dass qui que dont où quand si
+    quien cuando donde"""
+)
+EACH = _words("per each every apiece a an par chacun cada pro je")  # no length of the whole
+OF = _words("of mit von de d con")
+THINGS = _words(
+    """letter letters note message speech vocabulary dictionary diary journal manuscript
+    sentence language lexicon stories chapters parts sections scenes paragraphs book contract
+    confession telegram spell curse prophecy prayer treaty will testament oath apology
+    manifesto sermon spells brief tagebuch nachricht rede wortschatz vokabular sprache buch
+    vertrag kapiteln lettre lettres discours journal vocabulaire langue livre message
+    testament chapitres carta cartas discurso diario vocabulario lengua libro mensaje
+    testamento capítulos"""
+)
+FUNCTION = (
+    CLAUSES
+    | THINGS
+    | ARTICLES
+    | AND
+    | WIDER
+    | TOPICS
+    | _words(
+        """the is was are were be been or by at my your our its his her their it i we you this
+    per each every apiece"""
+    )
+)
+# Two words that end the language of requests: what follows is a topic, or somebody's duty.
+TELLS = _pairs(
+    """about a | about an | about the | about one | on a | on the | the will | there are |
+    i must | i have | we must | we have | über ein | über eine | sur un | sur une | sobre un |
+    sobre una"""
+)
+OWNERS = _pairs("of a | with a | in the")  # before "a 500-word poem": one in the plot
+
+GLUE = _words("and a half et y und -")  # inside numbers in words
+TO_LABEL = _words(": = of is should be de von ist es — -")
+KEEPERS = _words(
+    """write make keep limit aim ensure it please mach mache halte es fais fassent haz hazlo que"""
+)
+SPEAKERS = _words("he she they said and but er sie il elle ils él ella")
+ENDERS = frozenset([*".!?。;\n", "..."])
+BREAKS = ENDERS | frozenset(',、()[]{}【】|•/—"“”„«»「」')
+
+CHINESE = sorted(
+    {
+        word
+        for table in (UNITS, BEFORE, AFTER, REQUEST, CLOSERS, TOPICS, FORMS)
+        for word in table
+        if re.match(f"[{CJK}]{{2,}}", word)
+    },
+    key=len,
+    reverse=True,
+)

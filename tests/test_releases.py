@@ -1,0 +1,43 @@
+"""Caches, states and kinds are found under the names of every supported release."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from polaris_cli.engines.releases import cache_among, cache_name, cache_of, kind_of, states_of
+
+
+def under(name: str) -> Any:
+    """A forward that takes its cache under this name."""
+    return eval(f"lambda hidden_states, {name}=None: None")
+
+
+@pytest.mark.parametrize("name", ["cache", "past_key_values", "cache_params"])
+def test_the_cache_a_forward_takes(name: str) -> None:
+    assert cache_name(under(name)) == name
+    assert cache_name(lambda *_, **__: None) == ""
+    assert cache_among({"use_cache": True, name: "kept"}) == "kept"
+    assert cache_among({"use_cache": True, name: None}) is None
+
+
+def test_the_cache_a_model_gives() -> None:
+    assert cache_of(SimpleNamespace(cache="kept")) == "kept"
+    assert cache_of(SimpleNamespace(past_key_values="kept")) == "kept"
+
+
+def test_the_kind_of_a_layer() -> None:
+    assert kind_of(SimpleNamespace(block_type="linear", layer_type="of the MLP")) == "linear"
+    assert kind_of(SimpleNamespace(layer_type="linear")) == "linear"
+
+
+@pytest.mark.parametrize("held", [lambda one: one, lambda one: {0: one}], ids=["5.5", "5.14"])
+def test_the_states_of_a_layer(held: Any) -> None:
+    kept = SimpleNamespace(
+        has_previous_state=held(True), conv_states=held("conv"), recurrent_states=held("state")
+    )
+    assert states_of(kept) == ("conv", "state")
+    kept.record_past = True
+    assert states_of(kept) is None
+    kept.record_past, kept.has_previous_state = False, held(False)
+    assert states_of(kept) is None

@@ -265,15 +265,16 @@ def test_pickles_that_are_programs(tmp_path: Path, capfd: pytest.CaptureFixture[
 
 
 @pytest.mark.parametrize("number", [torch.nan, torch.inf, -torch.inf])
-@pytest.mark.parametrize("part", ["embed_tokens", "A_log", "q_proj", "model.norm"])
+@pytest.mark.parametrize("part", ["embed_tokens", "A_log", "q_proj", "q_norm"])
 def test_weights_that_are_no_numbers(tmp_path: Path, number: float, part: str) -> None:
     folder = saved(tmp_path, qwen().to(torch.bfloat16))
     weights = load_file(folder / SAFE)
     name = next(name for name in weights if part in name)
     weights[name].view(-1)[-1] = number
     save_file(weights, folder / SAFE, metadata={"format": "pt"})
-    message = refused(folder).message
-    assert "damaged" in message and f"{name} holds NaN or infinity" in message
+    # Older releases of transformers save under other names.
+    known = name.replace("language_model.", "")
+    assert f"damaged ({known} holds NaN or infinity)" in refused(folder).message
 
 
 def test_a_config_far_larger_than_its_weights(tmp_path: Path) -> None:
@@ -286,8 +287,8 @@ def test_a_config_far_larger_than_its_weights(tmp_path: Path) -> None:
 
 
 def test_a_model_without_a_chat_template(tmp_path: Path) -> None:
-    assert load("demo", context_tokens=200).notes == ()
-    assert opened(saved(tmp_path)).notes == (NO_TEMPLATE,)
+    assert NO_TEMPLATE not in load("demo", context_tokens=200).notes
+    assert NO_TEMPLATE in opened(saved(tmp_path)).notes
 
 
 def test_what_there_is_to_say_is_said_before_the_story(

@@ -12,7 +12,6 @@ from polaris_cli.engines.chat import Chat
 from polaris_cli.engines.decode import context_length, decode, stop_ids
 from polaris_cli.engines.fast_cpu import quicken
 from polaris_cli.engines.loading import load_stock
-from polaris_cli.engines.loading_errors import run_errors
 from polaris_cli.engines.static import supports
 from polaris_cli.events import RawEvent
 from polaris_cli.request import Quantize, Sampling
@@ -111,8 +110,7 @@ def load(
     kind = stock.model.device.type
     notes = stock.notes
     if kind != "mps":
-        with run_errors():  # it tries the model's layers
-            notes += quicken(stock.model).notes
+        notes += quicken(stock.model).notes
     static = compile and kind == "cuda" and supports(stock.model)
     seconds = time.monotonic() - start
     return LocalEngine(

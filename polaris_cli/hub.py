@@ -103,7 +103,9 @@ def _of_path(path: Path) -> ModelRef:
     base = base_of_adapter(path)
     if base is not None:
         raise adapter_alone(str(path), base)
-    missing = "has no config.json: it is no model" if path.exists() else "does not exist"
+    missing = "is a file, not the folder of a model" if path.exists() else "does not exist"
+    if path.is_dir():
+        missing = "has no config.json: it is no model"
     raise ModelUnavailable(
         f"{path} {missing}.",
         hint="Give a folder with config.json, tokenizer and weights, or see: polaris models",

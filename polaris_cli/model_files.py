@@ -123,10 +123,10 @@ def as_computed(size: ModelSize, config: Mapping[str, Any], kind: str) -> ModelS
 
 def base_of_adapter(folder: Path) -> str | None:
     """The model that an adapter in the folder changes ("" if it does not say); None without one."""
+    if not (folder / ADAPTER).is_file():
+        return None
     try:
         settings = json.loads((folder / ADAPTER).read_text("utf-8"))
-    except FileNotFoundError:
-        return None
     except (OSError, ValueError):
         return ""
     base = settings.get("base_model_name_or_path") if isinstance(settings, dict) else ""

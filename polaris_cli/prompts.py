@@ -44,7 +44,7 @@ def story_prompt(request: StoryRequest) -> str:
     if kind == "form":
         return _with_length(f"Write {premise[0].lower()}{premise[1:]}", request)
     if kind == "phrase":
-        return _worded(request, premise.rstrip(". "))
+        return _worded(request, _without_length(premise).rstrip(". "))
     asked, gap = _worded(request, FOLLOWING), " " if kind == "sentence" else "\n\n"
     if asked.endswith(f"{FOLLOWING}."):
         return f"{asked[:-1]}:{gap}{premise}"
@@ -96,6 +96,20 @@ def chapter_prompt(
         f'Write chapter {number} of {count}, "{title}", as part of the {form}. '
         f"It should be approximately {words} words long.\n\nIn this chapter: {summary}"
     )
+
+
+def _without_length(phrase: str) -> str:
+    """A phrase without the length that stands before or behind it: "500 words: a fox".
+
+    The template states the length, and the phrase has to fit its grammar.
+    """
+    stated = read_length(phrase).length
+    if not stated:
+        return phrase
+    quote = re.escape(stated.quote)
+    edges = rf"^{quote}\s*[:,;.\u2013\u2014-]\s*|[\s,;:.\u2013\u2014(\[-]+{quote}[)\].]*$"
+    rest = re.sub(edges, "", phrase)
+    return rest if rest.strip(" .") else phrase
 
 
 def _worded(request: StoryRequest, premise: str) -> str:

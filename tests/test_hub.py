@@ -281,3 +281,10 @@ def test_a_hub_that_does_not_answer_is_not_waited_for(tmp_path: Path) -> None:
         told = talk(env, ("", "no-hri"))[0]
         assert "cannot be reached" in told[1]
         assert time.monotonic() - start < 5
+
+
+def test_a_file_of_a_model_is_no_model(tmp_path: Path) -> None:
+    weights = tmp_path / "model.safetensors"
+    weights.touch()
+    with pytest.raises(ModelUnavailable, match="is a file, not the folder of a model"):
+        hub.resolve(str(weights))

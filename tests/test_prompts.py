@@ -100,6 +100,20 @@ def test_a_form_without_a_verb_becomes_a_request() -> None:
     assert asked("an 800-word fable about a fox") == "Write an 800-word fable about a fox"
 
 
+@pytest.mark.parametrize(
+    "premise",
+    ["800 words: a fox", "a fox, 800 words", "a fox (800 words)", "a fox - about 800 words."],
+)
+def test_a_length_beside_a_phrase_is_stated_once(premise: str) -> None:
+    assert asked(premise) == "Write an 800-word story about a fox."
+
+
+def test_a_number_within_a_phrase_stays() -> None:
+    phrase = "a parrot who knows 500 words of French"
+    assert asked(phrase) == f"Write an 800-word story about {phrase}."
+    assert asked("800 words") == "Write an 800-word story about 800 words."
+
+
 def test_a_preset_and_a_form_reach_the_chapters() -> None:
     template = "Write a {words}-word {form} about {premise}. Name the speaker at each line."
     plan = planned("a fox", form="podcast", template=template)

@@ -8,8 +8,12 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # a process that runs a command need not wait for it
+    import pytest
 
 ROOT = Path(__file__).parent.parent
 PLAN = ["a plan", "\n</think>\n\n"]
@@ -63,6 +67,23 @@ def called(*arguments: str) -> int:
     except SystemExit as ended:
         return int(ended.code or 0)
     return 0
+
+
+def in_process(
+    arguments: Sequence[str], home: Path, monkeypatch: "pytest.MonkeyPatch"
+) -> subprocess.CompletedProcess[str]:
+    """As `run` with the real command, in this process: for what ends before a model is loaded."""
+    from typer.testing import CliRunner
+
+    from polaris_cli.commands import app
+
+    with monkeypatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("POLARIS_")]:
+            patch.delenv(name)
+        for name, value in environment(home).items():
+            patch.setenv(name, value)
+        ended = CliRunner().invoke(app, [*arguments], prog_name="polaris")
+    return subprocess.CompletedProcess([*arguments], ended.exit_code, ended.stdout, ended.stderr)
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from polaris_cli.errors import UsageError
 from polaris_cli.files import check_distinct
-from tests.cli import environment, polaris_command, run
+from tests.cli import environment, in_process, polaris_command, run
 
 
 def one_file(tmp_path: Path, kind: str) -> tuple[Path, Path]:
@@ -49,11 +49,13 @@ def test_different_files_and_missing_ones_pass(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", [["write", "a fox"], ["resume"], ["rerun"]])
-def test_every_command_that_writes_refuses_it(tmp_path: Path, command: list[str]) -> None:
+def test_every_command_that_writes_refuses_it(
+    tmp_path: Path, command: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = tmp_path / "a.txt"
     more = ["-o", str(file), "--thinking-output", str(tmp_path / "x" / ".." / "a.txt"), "--force"]
     (tmp_path / "x").mkdir()
-    refused = run(polaris_command(*command, *more), tmp_path)
+    refused = in_process([*command, *more], tmp_path, monkeypatch)
     assert refused.returncode == 2 and "same file" in refused.stderr
     assert not file.exists()
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from polaris_cli.errors import UsageError
 from polaris_cli.outline import Chapter, Outline
 from polaris_cli.plan_file import Plan, read_plan
-from tests.cli import polaris_command, run, scripted_command
+from tests.cli import in_process, run, scripted_command
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30).filter(str.strip)
 
@@ -106,10 +106,13 @@ def test_a_file_that_is_no_plan_is_refused(tmp_path: Path, text: str) -> None:
     "more",
     [["--chapters", "3"], ["--length", "single"], ["--length", "extend"], ["--plan-only"]],
 )
-def test_a_plan_and_another_way_are_refused(tmp_path: Path, more: list[str]) -> None:
+def test_a_plan_and_another_way_are_refused(
+    tmp_path: Path, more: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "plan.toml"
     path.write_text(plan("5", "6"))
-    refused = run(polaris_command("write", "a fox", "--plan", str(path), *more), tmp_path)
+    asked = ["write", "a fox", "--plan", str(path), *more]
+    refused = in_process(asked, tmp_path, monkeypatch)
     assert (refused.returncode, refused.stdout) == (2, "")
     assert "--plan" in refused.stderr and more[0] in refused.stderr
 

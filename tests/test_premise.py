@@ -614,6 +614,7 @@ def test_a_sentence_without_a_number_changes_nothing(words: list[str], end: str)
     assert read_length(f"{' '.join(words).capitalize()}{end} {request}") == read_length(request)
 
 
+@pytest.mark.bench
 @pytest.mark.parametrize("part", ["1", " ", ",", "1 ", "word word word "])
 def test_two_hundred_thousand_characters_take_less_than_a_second(part: str) -> None:
     premise = (part * 200_000)[:200_000]
@@ -622,6 +623,7 @@ def test_two_hundred_thousand_characters_take_less_than_a_second(part: str) -> N
     assert time.process_time() - started < 1
 
 
+@pytest.mark.bench
 @pytest.mark.parametrize(
     "part",
     [

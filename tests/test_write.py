@@ -9,7 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli import TALE_TEXT, TALE_WORDS, environment, polaris_command, run, scripted_command
+from tests.cli import (
+    TALE_TEXT,
+    TALE_WORDS,
+    environment,
+    in_process,
+    polaris_command,
+    run,
+    scripted_command,
+)
 
 ASK = ("write", "a fox", "--words", "10", "--model", "demo")
 
@@ -207,9 +215,9 @@ WRONG = [
 
 @pytest.mark.parametrize(("arguments", "said"), WRONG, ids=[" ".join(a) for a, _ in WRONG])
 def test_bad_input_gets_a_sentence_and_the_next_step(
-    tmp_path: Path, arguments: tuple[str, ...], said: str
+    tmp_path: Path, arguments: tuple[str, ...], said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    refused = run(polaris_command(*arguments), tmp_path)
+    refused = in_process(arguments, tmp_path, monkeypatch)
     assert refused.returncode == 2, refused.stderr
     assert said in refused.stderr and "Traceback" not in refused.stderr
     assert refused.stdout == ""

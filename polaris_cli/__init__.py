@@ -8,25 +8,25 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from polaris_cli.api import stream, write
-    from polaris_cli.engines import open_engine
+    from polaris_cli.engines.opening import open_engine
     from polaris_cli.errors import PolarisError, UsageError
     from polaris_cli.events import Chunk, Finish
-    from polaris_cli.request import Sampling, StoryRequest
-    from polaris_cli.story import Story
+    from polaris_cli.request.story_request import Sampling, StoryRequest
+    from polaris_cli.story.single_pass import Story
 
-__version__ = "0.1.0"
+from polaris_cli.version import __version__ as __version__
 
 _HOMES = {
     "stream": "api",
     "write": "api",
-    "open_engine": "engines",
+    "open_engine": "engines.opening",
     "PolarisError": "errors",
     "UsageError": "errors",
     "Chunk": "events",
     "Finish": "events",
-    "Sampling": "request",
-    "StoryRequest": "request",
-    "Story": "story",
+    "Sampling": "request.story_request",
+    "StoryRequest": "request.story_request",
+    "Story": "story.single_pass",
 }
 
 __all__ = [

@@ -1,6 +1,6 @@
 """The entry of the command line: `polaris`, and `python -m polaris_cli`."""
 
-from polaris_cli.commands import app
+from polaris_cli.commands.app import app
 
 
 def main() -> None:

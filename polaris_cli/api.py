@@ -9,13 +9,13 @@ Prints nothing and keeps nothing.
 
 from collections.abc import Iterator
 
-from polaris_cli.chapters import chapter_count, in_chapters, outline_ask, outlined
-from polaris_cli.engines import Engine, open_engine
-from polaris_cli.events import Event
-from polaris_cli.extending import extended
-from polaris_cli.outline import Outline
-from polaris_cli.prepare import Prepared, budget_for, habits_of, prepare
-from polaris_cli.story import Story, begin, behind, collect, write_story
+from polaris_cli.engines.base import Engine
+from polaris_cli.engines.opening import open_engine
+from polaris_cli.events import Event, Outline
+from polaris_cli.story.chapters import chapter_count, in_chapters, outline_ask, outlined
+from polaris_cli.story.extending import extended
+from polaris_cli.story.prepare import Prepared, budget_for, habits_of, prepare
+from polaris_cli.story.single_pass import Story, begin, behind, collect, write_story
 
 
 def start(

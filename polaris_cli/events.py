@@ -6,12 +6,11 @@ with exactly one `Finish`. This module knows nothing of models, files or termina
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import chain, groupby
-from typing import Literal
+from dataclasses import asdict, dataclass, replace
+from itertools import accumulate, chain, groupby, pairwise
+from typing import Any, Literal, Self
 
 from polaris_cli.errors import PolarisError
-from polaris_cli.outline import Outline
 
 Kind = Literal["thinking", "story"]
 Reason = Literal["stop", "length", "loop", "interrupted", "error"]
@@ -70,6 +69,56 @@ class Held:
     """
 
     chunks: tuple[Chunk, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """One chapter: its title, the words it is to have, and what happens in it."""
+
+    title: str
+    words: int
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """The plan of a story in chapters."""
+
+    title: str
+    cast: str
+    chapters: tuple[Chapter, ...]
+
+    @property
+    def words(self) -> int:
+        """The words of all chapters together."""
+        return sum(chapter.words for chapter in self.chapters)
+
+    def shared(self, words: int) -> Self:
+        """The same outline with its shares scaled so that together they are `words`."""
+        sums = accumulate((chapter.words for chapter in self.chapters), initial=0)
+        bounds = pairwise(round(words * part / self.words) for part in sums)
+        scaled = (max(1, end - start) for start, end in bounds)
+        pairs = zip(self.chapters, scaled, strict=True)
+        return replace(self, chapters=tuple(replace(ch, words=n) for ch, n in pairs))
+
+    def as_lines(self) -> str:
+        """The outline in the lines that models are asked for."""
+        lines = [f"Title: {self.title}", f"Cast: {self.cast}"]
+        lines += [
+            f"{number}. {chapter.title} | {chapter.words} words | {chapter.summary}"
+            for number, chapter in enumerate(self.chapters, 1)
+        ]
+        return "\n".join(lines)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The outline as JSON types."""
+        return {**asdict(self), "chapters": [asdict(chapter) for chapter in self.chapters]}
+
+    @classmethod
+    def from_dict(cls, record: dict[str, Any]) -> Self:
+        """The outline of `as_dict`. Raises KeyError or TypeError for anything else."""
+        chapters = tuple(Chapter(**chapter) for chapter in record["chapters"])
+        return cls(record["title"], record["cast"], chapters)
 
 
 @dataclass(frozen=True, slots=True)

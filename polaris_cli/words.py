@@ -2,7 +2,7 @@
 
 Two counts live here. `count_words` is what users see: what `wc -w` and word processors say.
 `paper_words` is what the POLARIS evaluation counts. Knows nothing of models, streams or stories;
-how near a count came to the length asked for is judged in `lengths`.
+how near a count came to the length asked for is judged in `adherence`.
 
 How exactly `count_words` agrees with `wc -w` (GNU coreutils, UTF-8 locale): the same white space
 separates, with the no-break spaces U+00A0, U+2007, U+202F and the word joiner U+2060, and without

@@ -60,7 +60,7 @@ def run(
 
 def called(*arguments: str) -> int:
     """The exit code of a command that runs in this process, on whatever stdin and stdout are."""
-    from polaris_cli.commands import app
+    from polaris_cli.commands.app import app
 
     try:
         app(args=list(arguments), prog_name="polaris")
@@ -75,7 +75,7 @@ def in_process(
     """As `run` with the real command, in this process: for what ends before a model is loaded."""
     from typer.testing import CliRunner
 
-    from polaris_cli.commands import app
+    from polaris_cli.commands.app import app
 
     with monkeypatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("POLARIS_")]:
@@ -89,7 +89,7 @@ def in_process(
 def main() -> None:
     from polaris_cli.__main__ import main as polaris
     from polaris_cli.commands import running
-    from polaris_cli.engines import ModelInfo
+    from polaris_cli.engines.base import ModelInfo
     from polaris_cli.engines.scripted import ScriptedEngine
 
     options = json.loads(sys.argv.pop(1))

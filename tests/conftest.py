@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from polaris_cli.library import Library
+from polaris_cli.library.store import Library
 from tests.screens import Tty
 
 # A card would round otherwise, and texts are compared. Nothing has looked for one yet.

@@ -1,4 +1,4 @@
-"""Imports go one way, and light commands stay light."""
+"""Imports go one way, light commands stay light, and every package says what is in it."""
 
 import ast
 import subprocess
@@ -11,78 +11,61 @@ import polaris_cli
 
 PACKAGE = Path(polaris_cli.__file__).parent
 
-# A module may import those of its own layer and of the layers above it in this list.
-LAYERS = [
-    {
-        *("characters", "errors", "words", "lengths", "streams", "stdio"),
-        *("premise_kinds", "premise_words", "premise_numbers"),
-    },
-    {"outline", "wrapping"},
-    {"events", "database", "files"},
-    {"request", "catalogue", "engines", "settings"},
-    {"thinking", "loops", "prompts", "presets", "budget", "devices", "drafts", "premise"},
-    {"weights"},
-    {"demo", "memory", "advice"},
-    {"cache"},
-    {"hub_errors", "plan_file"},
-    {"model_files"},
-    {"hub", "download"},
-    {"engines.*"},
-    {"demo.measure"},  # writes as polaris does; the rest of the demo is made without the engines
-    {"story", "interrupt", "doctor"},
-    {"extending"},
-    {"chapters"},
-    {"prepare"},
-    {"resume"},
-    {"api", "markup", "docx", "pages", "library", "recording", "live", "progress"},
-    {
-        "export",
-        "messages",
-        "terminal",
-        "bench",
-        "bench_batch",
-        "bench_length",
-        "bench_peer",
-        "bench_start",
-        "bench_pipeline",
-    },
-    {"commands"},
-    {"__main__"},
-]
+# A package may import those before it. The ground floor's modules import only each other.
+GROUND = {"errors", "events", "words", "characters", "version"}
+ORDER = [
+    "request", "models", "streaming", "engines", "story", "library", "formats", "screen", "api",
+    "demo", "batch", "evaluate", "bench", "commands", "__main__",
+]  # fmt: skip
+ENGINES = [
+    "base", "releases", "kv_cache", "kernels", "quantize", "local", "endpoint", "gguf", "scripted",
+    "opening", "doctor",
+]  # fmt: skip
+
+MODULES = sorted(
+    path.relative_to(PACKAGE).with_suffix("").as_posix().replace("/", ".")
+    for path in PACKAGE.rglob("*.py")
+    if path.name != "__init__.py"
+)
+PACKAGES = sorted(path.parent for path in PACKAGE.rglob("*/__init__.py"))
 
 
-def layer_of(module: str) -> int:
-    package = module.split(".")[0]
-    keys = (module, f"{package}.*" if "." in module else package, package)
-    found = {name: number for number, layer in enumerate(LAYERS) for name in layer}
-    return next(found[key] for key in keys if key in found)
-
-
-def imports_of(path: Path) -> set[str]:
+def imports_of(module: str) -> set[str]:
+    """The modules of polaris that a module imports, anywhere in it."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    tree = ast.parse((PACKAGE / f"{module.replace('.', '/')}.py").read_text("utf-8"))
+    for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("polaris_cli"):
             inner = (node.module or "").removeprefix("polaris_cli").lstrip(".")
-            names = [inner] if inner else [alias.name for alias in node.names]
-            found |= {name for name in names if not name.startswith("__")}
+            names = [f"{inner}.{alias.name}".lstrip(".") for alias in node.names]
+            found |= {name if name in MODULES else inner for name in names}
     return found
 
 
-MODULES = sorted(
-    path.relative_to(PACKAGE).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__")
-    for path in PACKAGE.rglob("*.py")
-    if path != PACKAGE / "__init__.py"
-)
+def place_in(order: list[str], part: str) -> int:
+    return -1 if part in GROUND else order.index(part)
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_imports_go_one_way(module: str) -> None:
-    path = PACKAGE / (module.replace(".", "/") + ".py")
-    path = path if path.exists() else path.with_suffix("") / "__init__.py"
-    package = module.split(".")[0] + "."
-    others = [name for name in imports_of(path) if not name.startswith(package)]
-    upward = [name for name in others if layer_of(name) > layer_of(module)]
-    assert not upward, f"{module} imports {upward}"
+    package, _, inner = module.partition(".")
+    for other in filter(None, imports_of(module)):
+        first, _, rest = other.partition(".")
+        assert place_in(ORDER, first) <= place_in(ORDER, package), f"{module} imports {other}"
+        if first == package == "engines":
+            own, its = inner.partition(".")[0], rest.partition(".")[0]
+            assert place_in(ENGINES, its) <= place_in(ENGINES, own), f"{module} imports {other}"
+
+
+@pytest.mark.parametrize("folder", PACKAGES, ids=lambda folder: folder.name)
+def test_a_package_names_its_modules_and_holds_no_code(folder: Path) -> None:
+    tree = ast.parse((folder / "__init__.py").read_text("utf-8"))
+    assert len(tree.body) == 1, "only a docstring"
+    said = ast.get_docstring(tree) or ""
+    listed = {line.split(":")[0].strip() for line in said.splitlines() if line.startswith("    ")}
+    inside = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    inside |= {path.parent.name for path in folder.glob("*/__init__.py")}
+    assert listed == inside
 
 
 HEAVY = {"torch", "transformers", "numpy"}

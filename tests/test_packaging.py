@@ -11,8 +11,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from polaris_cli.demo import MODEL_DIR
-from polaris_cli.presets import shipped_folder
+from polaris_cli.demo.paths import MODEL_DIR
+from polaris_cli.request.presets import shipped_folder
 
 ROOT = Path(__file__).parent.parent
 

@@ -9,12 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from polaris_cli.words import (
-    WordCounter,
-    count_words,
-    paper_words,
-    self_repetition,
-)
+from polaris_cli.words import WordCounter, count_words, paper_words, self_repetition
 
 TEXTS = st.text(
     st.sampled_from(

@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Option
 
-from polaris_cli import terminal
-from polaris_cli.bench_pipeline import pass_through
-from polaris_cli.bench_start import Start, starts
+from polaris_cli.bench.pipeline import pass_through
+from polaris_cli.bench.startup import Start, starts
 from polaris_cli.commands import options as o
 from polaris_cli.commands.bench_batch import batch
 from polaris_cli.commands.bench_length import length
 from polaris_cli.commands.bench_loading import Loaded, Shape, asked_for, load
-from polaris_cli.devices import size_text
-from polaris_cli.doctor import package_versions
+from polaris_cli.engines.doctor import package_versions
 from polaris_cli.errors import UsageError
-from polaris_cli.messages import print_table
-from polaris_cli.request import StoryRequest
+from polaris_cli.models.devices import size_text
+from polaris_cli.request.story_request import StoryRequest
+from polaris_cli.screen import terminal
+from polaris_cli.screen.messages import print_table
 
 if TYPE_CHECKING:
-    from polaris_cli.bench_peer import Peer
+    from polaris_cli.bench.peers import Peer
 
 SCHEMA = "polaris.bench/1"
 HEADERS = (
@@ -123,7 +123,7 @@ def _positions(text: str) -> list[int]:
 
 def _check_peer(peer: str | None, shape: str | None) -> None:
     if peer is not None:
-        from polaris_cli.bench_peer import check_peer
+        from polaris_cli.bench.peers import check_peer
 
         check_peer(peer, shape)
 
@@ -133,13 +133,14 @@ def _open_peer(
 ) -> "Peer | None":
     if peer is None:
         return None
-    from polaris_cli import bench, bench_peer, hub
+    from polaris_cli.bench import peers, speed
+    from polaris_cli.models import hub
 
-    longest = bench.longest(positions, tokens)
-    if peer != bench_peer.VLLM:
-        return bench_peer.llama_cpp(Path(peer), loaded.model, request.sampling, longest)
+    longest = speed.longest(positions, tokens)
+    if peer != peers.VLLM:
+        return peers.llama_cpp(Path(peer), loaded.model, request.sampling, longest)
     folder = hub.ensure(hub.resolve(request.model, request.revision))
-    return bench_peer.vllm(folder, loaded.model, request.sampling, longest)
+    return peers.vllm(folder, loaded.model, request.sampling, longest)
 
 
 def _measure(
@@ -153,11 +154,11 @@ def _measure(
     """All figures as plain data."""
     import torch
 
-    from polaris_cli import bench
+    from polaris_cli.bench import speed
 
     model = loaded.model
-    bandwidth = bench.memory_bandwidth(model.device)
-    found = bench.compare(
+    bandwidth = speed.memory_bandwidth(model.device)
+    found = speed.compare(
         model,
         loaded.tokenizer,
         request.sampling,
@@ -175,8 +176,8 @@ def _measure(
         "peer": peer.name if peer else None,
         "load_s": loaded.seconds,
         "bandwidth_bytes_per_s": bandwidth,
-        "bytes_per_token": bench.bytes_per_token(model, 0),
-        "peak_memory_bytes": bench.peak_memory(model.device),
+        "bytes_per_token": speed.bytes_per_token(model, 0),
+        "peak_memory_bytes": speed.peak_memory(model.device),
         "threads": torch.get_num_threads(),
         "tokens": tokens,
         "repeats": repeats,

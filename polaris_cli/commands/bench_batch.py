@@ -7,12 +7,12 @@ from typing import Annotated, Any
 
 from typer import Option
 
-from polaris_cli import terminal
 from polaris_cli.commands import options as o
 from polaris_cli.commands.bench_loading import Shape, asked_for, load
-from polaris_cli.doctor import package_versions
+from polaris_cli.engines.doctor import package_versions
 from polaris_cli.errors import UsageError
-from polaris_cli.messages import print_table
+from polaris_cli.screen import terminal
+from polaris_cli.screen.messages import print_table
 
 SCHEMA = "polaris.bench-batch/1"
 HEADERS = ("stories at once", "tokens/s", "slowest-fastest", "tokens/s a story")
@@ -38,11 +38,11 @@ def batch(
     request = asked_for(model, shape, quantize=quantize, device=device)
     numbers = _sizes(sizes)
     with terminal.loading("Loading", sys.stderr, quiet=as_json) as progress:
-        from polaris_cli import bench_batch
+        from polaris_cli.bench import batch
 
-        loaded = load(request, shape, bench_batch.room(numbers, tokens), progress.update)
+        loaded = load(request, shape, batch.room(numbers, tokens), progress.update)
     with terminal.loading("Measuring", sys.stderr, quiet=as_json):
-        found = bench_batch.throughputs(
+        found = batch.throughputs(
             loaded.model, loaded.tokenizer, request.sampling, sizes=numbers, tokens=tokens
         )
     report = {
@@ -50,7 +50,7 @@ def batch(
         "model": asdict(loaded.info),
         "load_s": loaded.seconds,
         "tokens": tokens,
-        "repeats": bench_batch.REPEATS,
+        "repeats": batch.REPEATS,
         "sizes": [{**asdict(one), "per_story": one.per_story} for one in found],
         "versions": package_versions(),
     }

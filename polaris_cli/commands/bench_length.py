@@ -7,15 +7,15 @@ from typing import Annotated
 
 from typer import Option
 
-from polaris_cli.bench_length import WAYS, Row, summed_up, write_all
+from polaris_cli.bench.length import WAYS, Row, summed_up, write_all
 from polaris_cli.commands import options as o
 from polaris_cli.commands.fetching import fetch_shown
 from polaris_cli.demo.unseen import UNSEEN
-from polaris_cli.engines import open_engine
-from polaris_cli.messages import print_table
-from polaris_cli.prepare import prepare
-from polaris_cli.settings import parse_words
-from polaris_cli.terminal import loading
+from polaris_cli.engines.opening import open_engine
+from polaris_cli.request.settings import parse_words
+from polaris_cli.screen.messages import print_table
+from polaris_cli.screen.terminal import loading
+from polaris_cli.story.prepare import prepare
 
 LENGTHS = "400,1200,2400,4000"  # 1, 3, 6 and 10 times what the demo model was trained to
 HEADERS = (

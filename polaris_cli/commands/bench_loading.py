@@ -7,13 +7,13 @@ from typing import Annotated, Any
 
 from typer import Option
 
-from polaris_cli.catalogue import DEMO
-from polaris_cli.demo import MODEL_DIR
-from polaris_cli.devices import list_devices, pick
-from polaris_cli.engines import ModelInfo
+from polaris_cli.demo.paths import MODEL_DIR
+from polaris_cli.engines.base import ModelInfo
 from polaris_cli.errors import UsageError
-from polaris_cli.prepare import prepare
-from polaris_cli.request import StoryRequest
+from polaris_cli.models.catalogue import DEMO
+from polaris_cli.models.devices import list_devices, pick
+from polaris_cli.request.story_request import StoryRequest
+from polaris_cli.story.prepare import prepare
 
 Shape = Annotated[
     str | None, Option(help="A random model of this shape: polaris, base-27b, qwen3.5-0.8b.")
@@ -41,7 +41,7 @@ def load(
     request: StoryRequest, shape: str | None, tokens: int, on_progress: Callable[[float], None]
 ) -> Loaded:
     """The model with room for `tokens`; `on_progress` is told the share of the weights loaded."""
-    from polaris_cli.engines.loading import load_stock
+    from polaris_cli.engines.local.loading import load_stock
 
     start = time.perf_counter()
     if shape:
@@ -59,9 +59,9 @@ def load(
 
 def _random(shape: str, request: StoryRequest, tokens: int) -> tuple[Any, Any, ModelInfo]:
     """A model of that shape; the demo's tokenizer stands in, its words do not matter."""
-    from polaris_cli.cache import of_entry
-    from polaris_cli.engines.loading import load_tokenizer
-    from polaris_cli.engines.shapes import config_of, random_model
+    from polaris_cli.engines.local.loading import load_tokenizer
+    from polaris_cli.engines.local.random_models import config_of, random_model
+    from polaris_cli.models.cache import of_entry
 
     config = config_of(shape)
     chosen = pick(request.device, list_devices(with_torch=True))

@@ -7,13 +7,13 @@ import json
 from typing import Any
 
 from polaris_cli.api import count_of
-from polaris_cli.cache import cached
-from polaris_cli.chapters import outline_ask
-from polaris_cli.devices import GB, Device, list_devices, pick
-from polaris_cli.hub import ensure
-from polaris_cli.memory import ModelSize, fits, memory_needed, size_of_entry
-from polaris_cli.model_files import as_computed, measured, read_config, stored_as
-from polaris_cli.prepare import Prepared
+from polaris_cli.models.cache import cached
+from polaris_cli.models.devices import GB, Device, list_devices, pick
+from polaris_cli.models.hub import ensure
+from polaris_cli.models.memory import ModelSize, fits, memory_needed, size_of_entry
+from polaris_cli.models.model_files import as_computed, measured, read_config, stored_as
+from polaris_cli.story.chapters import outline_ask
+from polaris_cli.story.prepare import Prepared
 
 FORMATS = (("none", "bf16"), ("8bit", "8-bit"), ("4bit", "4-bit"))
 

@@ -3,10 +3,11 @@
 import sys
 from pathlib import Path
 
-from polaris_cli import hub, terminal
-from polaris_cli.cache import ModelRef, cache_folder, cached
-from polaris_cli.devices import size_text
-from polaris_cli.messages import note
+from polaris_cli.models import hub
+from polaris_cli.models.cache import ModelRef, cache_folder, cached
+from polaris_cli.models.devices import size_text
+from polaris_cli.screen import terminal
+from polaris_cli.screen.messages import note
 
 
 def fetch_shown(reference: ModelRef, *, quiet: bool = False, anew: bool = False) -> Path:

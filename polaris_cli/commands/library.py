@@ -15,9 +15,9 @@ import typer
 
 from polaris_cli.commands.quick import QuickGroup
 from polaris_cli.errors import UsageError
-from polaris_cli.library import Entry, library_path, open_library
-from polaris_cli.messages import note, print_table
-from polaris_cli.streams import encodable, harmless, is_terminal
+from polaris_cli.library.store import Entry, library_path, open_library
+from polaris_cli.screen.capabilities import encodable, harmless, is_terminal
+from polaris_cli.screen.messages import note, print_table
 
 HEADERS = ("id", "when", "title", "model", "words", "asked", "ratio", "state")
 SHOWN = 20  # stories in a list, unless asked otherwise
@@ -76,7 +76,7 @@ def show(
         )
     story = open_library().get(id)
     if as_json:
-        from polaris_cli.export import render
+        from polaris_cli.formats.export import render
 
         sys.stdout.write(render(story, "json").decode())
     else:
@@ -112,8 +112,8 @@ def export(
 
     Example:  polaris library export last -o story.epub
     """
-    from polaris_cli.export import check_output, save  # a list needs no formats
-    from polaris_cli.files import check_distinct
+    from polaris_cli.formats.export import check_output, save
+    from polaris_cli.formats.files import check_distinct
 
     check_output(output, force=force)
     check_distinct({"--output": output, "the library": library_path()})
@@ -147,7 +147,7 @@ def backup(
 
     Example:  polaris library backup stories.db
     """
-    from polaris_cli.files import check_distinct, check_place, whole_file
+    from polaris_cli.formats.files import check_distinct, check_place, whole_file
 
     source = library_path()
     check_distinct({"FILE": file, "the library": source})

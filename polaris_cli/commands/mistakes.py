@@ -9,7 +9,7 @@ from typing import Any
 from typer.exceptions import TyperException
 
 from polaris_cli.errors import PolarisError, UsageError
-from polaris_cli.request import FORMS, LENGTHS, QUANTIZE
+from polaris_cli.request.story_request import FORMS, LENGTHS, QUANTIZE
 
 # What is often typed as an option of its own, and is a value of another.
 VALUES = {

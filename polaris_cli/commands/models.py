@@ -6,16 +6,22 @@ from typing import Annotated, Any
 
 import typer
 
-from polaris_cli.cache import ModelRef, cached, of_entry, remove, stored_bytes
-from polaris_cli.catalogue import CATALOGUE, ByStage, CatalogueEntry, expected_ratio, recommended
 from polaris_cli.commands.quick import QuickGroup
-from polaris_cli.devices import size_text
 from polaris_cli.errors import ModelUnavailable, UsageError
-from polaris_cli.hub_errors import corrupt
-from polaris_cli.memory import LARGE, ModelSize, memory_needed, size_of_entry, text_settings
-from polaris_cli.messages import note, print_table
-from polaris_cli.model_files import measured, read_config
-from polaris_cli.weights import lacking
+from polaris_cli.models.cache import ModelRef, cached, of_entry, remove, stored_bytes
+from polaris_cli.models.catalogue import (
+    CATALOGUE,
+    ByStage,
+    CatalogueEntry,
+    expected_ratio,
+    recommended,
+)
+from polaris_cli.models.devices import size_text
+from polaris_cli.models.hub_errors import corrupt
+from polaris_cli.models.memory import LARGE, ModelSize, memory_needed, size_of_entry, text_settings
+from polaris_cli.models.model_files import measured, read_config
+from polaris_cli.models.weights import lacking
+from polaris_cli.screen.messages import note, print_table
 
 PRECISIONS = (("none", "bf16"), ("8bit", "8-bit"), ("4bit", "4-bit"))
 TYPICAL_TOKENS = 8_192
@@ -69,7 +75,7 @@ def _length(words: str | None) -> int | None:
     if words is None:
         return None
 
-    from polaris_cli.settings import parse_words
+    from polaris_cli.request.settings import parse_words
 
     try:
         length = parse_words(words)
@@ -153,7 +159,7 @@ def show(name: Name, revision: Revision = None, as_json: AsJson = False) -> None
 
     Example:  polaris models show polaris
     """
-    from polaris_cli.hub import resolve
+    from polaris_cli.models.hub import resolve
 
     facts = reference_facts(resolve(name, revision))
     if as_json:
@@ -170,7 +176,7 @@ def fetch(name: Name, revision: Revision = None) -> None:
     Example:  polaris models fetch no-hri
     """
     from polaris_cli.commands.fetching import fetch_shown
-    from polaris_cli.hub import resolve
+    from polaris_cli.models.hub import resolve
 
     reference = resolve(name, revision)
     if reference.note:
@@ -186,7 +192,7 @@ def rm(
 
     Example:  polaris models rm base-27b --yes
     """
-    from polaris_cli.hub import resolve
+    from polaris_cli.models.hub import resolve
 
     reference = resolve(name)
     size = stored_bytes(reference)

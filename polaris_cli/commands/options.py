@@ -6,9 +6,9 @@ from typing import Annotated
 
 from typer import Option
 
-from polaris_cli.export import check_output
-from polaris_cli.files import check_distinct, check_place
-from polaris_cli.library import library_path
+from polaris_cli.formats.export import check_output
+from polaris_cli.formats.files import check_distinct, check_place
+from polaris_cli.library.store import library_path
 
 # What a story is to be.
 Words = Annotated[

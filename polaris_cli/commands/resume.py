@@ -19,13 +19,13 @@ from polaris_cli.commands.options import (
     ThinkingFile,
 )
 from polaris_cli.commands.running import Begin, run
-from polaris_cli.engines import Engine
+from polaris_cli.engines.base import Engine
 from polaris_cli.events import Event
-from polaris_cli.library import open_library
-from polaris_cli.messages import note
-from polaris_cli.resume import check_unfinished, differences, go_on, prepare_again
-from polaris_cli.settings import from_options
-from polaris_cli.story import Story
+from polaris_cli.library.store import open_library
+from polaris_cli.request.settings import from_options
+from polaris_cli.screen.messages import note
+from polaris_cli.story.resuming import check_unfinished, differences, go_on, prepare_again
+from polaris_cli.story.single_pass import Story
 
 Ref = Annotated[str, Argument(metavar="[ID]", help="A story's id, or the beginning of one.")]
 

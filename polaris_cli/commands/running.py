@@ -9,26 +9,28 @@ from dataclasses import replace
 from functools import partial
 from typing import TextIO
 
-from polaris_cli import terminal
 from polaris_cli.api import start_outline
 from polaris_cli.commands.fetching import fetch_shown
+from polaris_cli.commands.interrupt import Interrupts
 from polaris_cli.commands.options import Outputs
-from polaris_cli.engines import Engine, ModelInfo, open_engine
+from polaris_cli.commands.stdio import reserved_stdio
+from polaris_cli.engines.base import Engine, ModelInfo
+from polaris_cli.engines.opening import open_engine
 from polaris_cli.errors import EXIT_INTERRUPTED, LibraryError, NoStory, OffTarget, PolarisError
 from polaris_cli.events import Chunk, Event, Finish
-from polaris_cli.export import render, save
-from polaris_cli.files import write_atomic
-from polaris_cli.interrupt import Interrupts
-from polaris_cli.lengths import in_band
-from polaris_cli.library import open_library
-from polaris_cli.live import restore_terminal
-from polaris_cli.messages import note
-from polaris_cli.prepare import Prepared
-from polaris_cli.recording import record
-from polaris_cli.request import StoryRequest
-from polaris_cli.stdio import reserved_stdio
-from polaris_cli.story import Story, begin, collect_with_finish
-from polaris_cli.terminal import print_report, show
+from polaris_cli.formats.export import render, save
+from polaris_cli.formats.files import write_atomic
+from polaris_cli.library.recording import record
+from polaris_cli.library.store import open_library
+from polaris_cli.request.adherence import in_band
+from polaris_cli.request.story_request import StoryRequest
+from polaris_cli.screen import terminal
+from polaris_cli.screen.messages import note
+from polaris_cli.screen.region import restore_terminal
+from polaris_cli.screen.terminal import print_report, show
+from polaris_cli.story.plan_file import as_toml
+from polaris_cli.story.prepare import Prepared
+from polaris_cli.story.single_pass import Story, begin, collect_with_finish
 from polaris_cli.words import count_words
 
 RETRY = "Try another --seed, or leave out --strict."
@@ -113,9 +115,9 @@ def run_outline(prepared: Prepared, outputs: Outputs) -> int:
     if story.outline is None:
         return EXIT_INTERRUPTED
     if outputs.story:
-        write_atomic(outputs.story, story.outline.as_toml().encode(), force=outputs.force)
+        write_atomic(outputs.story, as_toml(story.outline).encode(), force=outputs.force)
     else:
-        print(story.outline.as_toml(), end="")
+        print(as_toml(story.outline), end="")
     return 0
 
 

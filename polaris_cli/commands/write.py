@@ -15,11 +15,11 @@ from polaris_cli.api import start
 from polaris_cli.commands import options as o
 from polaris_cli.commands.dry_run import print_dry_run
 from polaris_cli.commands.running import hand_back, is_long_enough, run, run_outline
-from polaris_cli.drafts import read_draft
 from polaris_cli.errors import UsageError
-from polaris_cli.plan_file import Plan, read_plan
-from polaris_cli.prepare import prepare
-from polaris_cli.settings import SETTINGS
+from polaris_cli.formats.drafts import read_draft
+from polaris_cli.request.settings import SETTINGS
+from polaris_cli.story.plan_file import Plan, read_plan
+from polaris_cli.story.prepare import prepare
 
 EPILOG = """Examples:
 

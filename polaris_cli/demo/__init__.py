@@ -1,9 +1,17 @@
-"""The embedded demo model: a toy of Qwen3.5's architecture, and how it was made.
+"""The embedded demo model, a toy of Qwen3.5's architecture, and how it was made.
 
-`MODEL_DIR` holds the weights and the tokenizer; the other modules remake and measure them. Nothing
-here is needed to run the model: it loads like any other folder.
+Nothing here is needed to run it: it loads like any other folder.
+
+    paths:     where its files are
+    train:     remakes it
+    measure:   measures it
+    tokenizer: its tokenizer
+    tasks:     training examples
+    grammar:   the story grammar
+    scenes:    sentences that frame a story
+    middles:   scenes in between
+    premises:  premises for training
+    unseen:    premises for measuring
+    words:     word lists
+    lists:     reads the text files
 """
-
-from pathlib import Path
-
-MODEL_DIR = Path(__file__).resolve().parent / "model"

@@ -18,17 +18,17 @@ from rich.console import Console
 from rich.table import Table
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from polaris_cli.catalogue import DEMO
-from polaris_cli.demo import MODEL_DIR
+from polaris_cli.demo.paths import MODEL_DIR
 from polaris_cli.demo.unseen import UNSEEN
-from polaris_cli.engines import Message
-from polaris_cli.engines.chat import Chat
-from polaris_cli.engines.decode import stop_ids
-from polaris_cli.engines.fast_cpu import quicken
-from polaris_cli.engines.lockstep import Task, decode_together
+from polaris_cli.engines.kernels.patching import quicken
+from polaris_cli.engines.local.chat import Chat
+from polaris_cli.engines.local.decode import stop_ids
+from polaris_cli.engines.local.lockstep import Task, decode_together
 from polaris_cli.events import Finish
-from polaris_cli.request import Sampling
-from polaris_cli.thinking import CLOSE
+from polaris_cli.models.catalogue import DEMO
+from polaris_cli.request.prompts import Message
+from polaris_cli.request.story_request import Sampling
+from polaris_cli.streaming.thinking import CLOSE
 from polaris_cli.words import self_repetition
 
 LENGTHS = (100, 200, 300, 400)

@@ -11,7 +11,7 @@ from random import Random
 
 from polaris_cli.demo import grammar as g
 from polaris_cli.demo.premises import Premise, article, sample_premise
-from polaris_cli.prompts import chapter_prompt, outline_prompt
+from polaris_cli.request.prompts import chapter_prompt, outline_prompt
 
 MOST_WORDS = 400
 # what a tool puts between a story and the episode it asks for: given, so never learned

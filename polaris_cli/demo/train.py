@@ -22,8 +22,8 @@ from tokenizers import Tokenizer
 from torch.multiprocessing.spawn import start_processes
 from transformers import GenerationConfig, Qwen3_5ForCausalLM, Qwen3_5TextConfig
 
-from polaris_cli.demo import MODEL_DIR
 from polaris_cli.demo import tokenizer as tok
+from polaris_cli.demo.paths import MODEL_DIR
 from polaris_cli.demo.tasks import BREAK, Example, sample
 
 VOCABULARY = 3072

@@ -1,113 +1,14 @@
-"""What an engine is: it turns a prompt into a stream of text. `open_engine` imports one lazily.
+"""Engines turn a prompt into a stream of text.
 
-Knows nothing of stories, words or files; each engine module knows its own library and no other.
+They know no stories, words or files.
+
+    base:     the `Engine` protocol and `ModelInfo`
+    opening:  `open_engine`, which imports an engine when it is used
+    local:    models in this process, by transformers
+    kernels:  faster forward passes on a processor
+    quantize: weights in 4 and 8 bits
+    kv_cache: a cache of keys and values that grows in steps
+    releases: names that differ between releases of transformers
+    scripted: replays given text, for tests
+    doctor:   what this machine can run
 """
-
-import logging
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Protocol
-
-from polaris_cli.events import RawEvent
-from polaris_cli.request import Sampling, StoryRequest
-
-MayEnd = Callable[[], bool]
-
-# transformers imports torchao wherever it is installed, and torchao warns of the kernels that are
-# for other cards.
-for _name in ("torchao", "torch.utils._pytree"):
-    logging.getLogger(_name).setLevel(logging.ERROR)
-
-
-def always() -> bool:
-    """The model may end its answer whenever it wants to."""
-    return True
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One turn of the conversation: `role` is "system", "user" or "assistant".
-
-    `told` is the text that `content` is a summary of: the model does not read it, but a penalty
-    on what was said before should know it.
-    """
-
-    role: str
-    content: str
-    told: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ModelInfo:
-    """Which model wrote, as it really ran: what the report and the records say of it.
-
-    `kernel` is what multiplies a quantized model's matrices, for instance "torch int4".
-    """
-
-    name: str
-    id: str
-    revision: str | None = None
-    engine: str = "local"
-    quantization: str = "none"
-    dtype: str = ""
-    device: str = ""
-    kernel: str = ""
-
-
-class Engine(Protocol):
-    """A loaded model, or a connection to one.
-
-    `stream` yields pieces of text as they come and ends with one `Finish`; closing the generator
-    stops the work at once. `opens_thinking` says whether the text begins inside the thinking
-    when thinking is on (the template has already opened the tag). `max_new_tokens` limits
-    thinking and story together, not counting `after`.
-
-    `opening` are tokens that the answer begins with, read as a part of the prompt: the story's text
-    goes on behind them, and they are not given out. `after` are the tokens of an answer begun
-    earlier: the stream gives them out first, as one run with what follows. While `may_end` says no,
-    the model may not end its answer. `encode` words text as the tokens of an answer. `notes` are
-    worth telling the user once it is loaded.
-    """
-
-    info: ModelInfo
-    context: int
-    load_seconds: float
-    notes: tuple[str, ...]
-
-    def stream(
-        self,
-        messages: tuple[Message, ...],
-        sampling: Sampling,
-        max_new_tokens: int,
-        *,
-        opening: Sequence[int] = (),
-        after: Sequence[int] = (),
-        may_end: MayEnd = always,
-    ) -> Iterator[RawEvent]: ...
-
-    def opens_thinking(self, sampling: Sampling) -> bool: ...
-
-    def encode(self, text: str) -> tuple[int, ...]: ...
-
-    def count_tokens(self, messages: tuple[Message, ...], sampling: Sampling) -> int: ...
-
-
-def open_engine(
-    request: StoryRequest, tokens: int, on_progress: Callable[[float], None] | None = None
-) -> Engine:
-    """Load the model that a request names, with room for a sequence of `tokens`.
-
-    `on_progress` is told the share of the weights loaded, 0 to 1. Raises ModelUnavailable or
-    OutOfMemory before anything large is loaded, where that can be known.
-    """
-    from polaris_cli.engines.local import load
-
-    return load(
-        request.model,
-        revision=request.revision,
-        quantize=request.quantize,
-        device=request.device,
-        compile=request.compile,
-        context_tokens=tokens,
-        on_progress=on_progress,
-    )

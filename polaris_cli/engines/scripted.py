@@ -9,10 +9,11 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from polaris_cli.engines import MayEnd, Message, ModelInfo, always
+from polaris_cli.engines.base import MayEnd, ModelInfo, always
 from polaris_cli.errors import PolarisError
 from polaris_cli.events import Finish, Piece, RawEvent, Reason
-from polaris_cli.request import Sampling
+from polaris_cli.request.prompts import Message
+from polaris_cli.request.story_request import Sampling
 
 SCRIPTED = ModelInfo(name="scripted", id="scripted", engine="scripted")
 

@@ -1,0 +1,103 @@
+"""How long everything around a model takes: a scripted stream through the whole pipeline.
+
+Splitter, guard, counter, library and terminal get tokens at once, without a model to wait for.
+"""
+
+import io
+import random
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from polaris_cli.engines.scripted import ScriptedEngine
+from polaris_cli.events import Event
+from polaris_cli.library.recording import record
+from polaris_cli.library.store import Library
+from polaris_cli.request.prompts import Message
+from polaris_cli.request.story_request import Sampling, StoryRequest
+from polaris_cli.screen.terminal import show
+from polaris_cli.story.single_pass import begin, collect, write_story
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A stream's way through the pipeline.
+
+    `quarters` are the seconds that each quarter of the tokens took, `growth` the bytes of memory
+    that the process gained from the end of the first quarter to the last token, `words` those of
+    the story that came out.
+    """
+
+    tokens: int
+    seconds: float
+    quarters: tuple[float, ...]
+    growth: int
+    words: int
+
+
+class _Screen(io.StringIO):
+    """A terminal of 80 columns that nobody looks at."""
+
+    def isatty(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+
+def pass_through(tokens: int = 100_000) -> Passage:
+    """Send that many tokens, a word each, through everything that `polaris write` runs."""
+    engine = ScriptedEngine(_words(tokens))
+    messages = (Message("user", "Write."),)
+    sampling = Sampling(thinking=False)
+    request = StoryRequest(premise="speed", words=tokens, sampling=sampling)
+    begun = begin(request, engine.info, messages)
+    meter = _Meter(tokens)
+    with tempfile.TemporaryDirectory() as folder:
+        library = Library(Path(folder) / "library.db")
+        events = meter.watch(write_story(engine, messages, sampling, tokens))
+        events = record(events, library, begun, lambda problem: None)
+        events = show(events, requested=tokens, out=_Screen(), err=_Screen())
+        start = time.perf_counter()
+        story = collect(events, begun)
+        seconds = time.perf_counter() - start
+        library.close()
+    return Passage(tokens, seconds, meter.quarters(start), meter.growth, story.written)
+
+
+class _Meter:
+    """Notes time and memory at each quarter of a stream."""
+
+    def __init__(self, tokens: int) -> None:
+        self._every = max(1, tokens // 4)
+        self._moments: list[float] = []
+        self._sizes: list[int] = []
+
+    def watch(self, events: Iterator[Event]) -> Iterator[Event]:
+        process = psutil.Process()
+        for count, event in enumerate(events, 1):
+            if count % self._every == 0:
+                self._moments.append(time.perf_counter())
+                self._sizes.append(process.memory_info().rss)
+            yield event
+
+    def quarters(self, start: float) -> tuple[float, ...]:
+        begins = [start, *self._moments]
+        return tuple(b - a for a, b in zip(begins, self._moments, strict=False))
+
+    @property
+    def growth(self) -> int:
+        return self._sizes[-1] - self._sizes[0]
+
+
+def _words(tokens: int) -> list[str]:
+    """Different words in paragraphs, so that nothing takes them for a loop."""
+    chance = random.Random(0)
+    words = ("".join(chance.choices(LETTERS, k=chance.randint(2, 9))) for _ in range(tokens))
+    return [word + ("\n\n" if place % 80 == 79 else " ") for place, word in enumerate(words)]

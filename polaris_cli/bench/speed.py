@@ -1,0 +1,293 @@
+"""How fast a model writes here: polaris against the usual transformers snippet and the memory.
+
+Measures a loaded model and returns figures; loads nothing and shows nothing. All that is compared
+is measured in turns in this process, so that whatever else the machine does slows all of it.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from statistics import median
+from typing import Any
+
+import torch
+from transformers.generation import BaseStreamer
+
+from polaris_cli.engines.kernels.patching import quicken
+from polaris_cli.engines.local.decode import decode
+from polaris_cli.engines.local.static_forward import supports
+from polaris_cli.events import Finish
+from polaris_cli.models.memory import cache_of_config
+from polaris_cli.request.story_request import Sampling
+
+PROBE_BYTES = 1 << 29  # read at once by the bandwidth probe: beyond every cache
+PROBES = 5
+WARM_UP = 8  # tokens written by all before anything is timed
+SHORTEST = 16  # tokens of the prompt at the start of a text
+
+Write = Callable[[list[int], int], "Times"]
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Of one run: seconds until the first token could be chosen, and for each token after it."""
+
+    first: float
+    steps: tuple[float, ...]
+
+    @property
+    def tokens_per_s(self) -> float:
+        """Tokens after the first over the time after it."""
+        return len(self.steps) / sum(self.steps)
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """Several runs: the medians, and the slowest and fastest speed among them."""
+
+    tokens_per_s: float
+    slowest: float
+    fastest: float
+    first_token_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """All ways of writing from one position of the text on, in tokens.
+
+    `ratio`, to the snippet, is the median of the ratios turn by turn, with the lowest and
+    highest; `limit` the tokens/s at which the memory would do nothing but read the weights and
+    the cache. `peer` is another program, if there is one, `peer_ratio` the median ratio to it.
+    """
+
+    position: int
+    polaris: Speed
+    snippet: Speed
+    ratio: float
+    lowest_ratio: float
+    highest_ratio: float
+    limit: float
+    peer: Speed | None = None
+    peer_ratio: float | None = None
+
+    @property
+    def share_of_limit(self) -> float:
+        """Of the limit, what polaris reaches."""
+        return self.polaris.tokens_per_s / self.limit
+
+
+def compare(
+    model: Any,
+    tokenizer: Any,
+    sampling: Sampling,
+    *,
+    positions: Sequence[int],
+    tokens: int,
+    repeats: int,
+    bandwidth: float,
+    compile: bool = True,
+    peer: Write | None = None,
+) -> Iterator[Comparison]:
+    """Write `tokens` from each position on, `repeats` times each way in turns.
+
+    The model must be as transformers made it. `bandwidth` is in bytes/s, `peer` a third way.
+    The DRY penalty is left out, as the other ways have none.
+    """
+    sampling = replace(sampling, dry_multiplier=0.0)
+    own = _own(model, tokenizer, sampling, static=compile and _records(model))
+    ways = [_quickly(model, own), _snippet(model, sampling), *([peer] if peer else [])]
+    for way in ways:
+        way(_prompt(model, SHORTEST), WARM_UP)
+    for position in positions:
+        prompt = _prompt(model, max(position, SHORTEST))
+        turns = [[way(prompt, tokens) for way in ways] for _ in range(repeats)]
+        limit = bandwidth / bytes_per_token(model, position + tokens // 2)
+        yield _compared(position, limit, *zip(*turns, strict=True))
+
+
+def longest(positions: Sequence[int], tokens: int) -> int:
+    """The most tokens, prompt and all, that a way of writing must have room for."""
+    return max(*positions, SHORTEST) + max(tokens, WARM_UP) + 1
+
+
+def _compared(
+    position: int,
+    limit: float,
+    polaris: Sequence[Times],
+    snippet: Sequence[Times],
+    peer: Sequence[Times] = (),
+) -> Comparison:
+    ratios = _ratios(polaris, snippet)
+    return Comparison(
+        position,
+        _speed(polaris),
+        _speed(snippet),
+        median(ratios),
+        min(ratios),
+        max(ratios),
+        limit,
+        _speed(peer) if peer else None,
+        median(_ratios(polaris, peer)) if peer else None,
+    )
+
+
+def _ratios(runs: Sequence[Times], others: Sequence[Times]) -> list[float]:
+    turns = zip(runs, others, strict=True)
+    return [run.tokens_per_s / other.tokens_per_s for run, other in turns]
+
+
+def _speed(runs: Sequence[Times]) -> Speed:
+    speeds = [run.tokens_per_s for run in runs]
+    return Speed(median(speeds), min(speeds), max(speeds), median(run.first for run in runs))
+
+
+def _prompt(model: Any, tokens: int) -> list[int]:
+    """Tokens of no meaning: a model takes as long for them as for a story."""
+    size = min(model.config.get_text_config().vocab_size, 3000)
+    return [(7919 * place) % size for place in range(tokens)]
+
+
+def _records(model: Any) -> bool:
+    return model.device.type == "cuda" and supports(model)
+
+
+def _own(model: Any, tokenizer: Any, sampling: Sampling, *, static: bool) -> Write:
+    """The decoding loop of polaris; the moment before each choice is noted."""
+
+    def write(prompt: list[int], tokens: int) -> Times:
+        moments = [time.perf_counter()]
+
+        def may_end() -> bool:
+            moments.append(time.perf_counter())
+            return True
+
+        events = decode(
+            model,
+            tokenizer,
+            prompt,
+            sampling,
+            max_new_tokens=tokens + 1,
+            stop_ids=frozenset(),
+            inside_thinking=False,
+            may_end=may_end,
+            static=static,
+        )
+        for event in events:
+            if isinstance(event, Finish) and event.error:
+                raise event.error
+        return times(moments)
+
+    return write
+
+
+def _quickly(model: Any, write: Write) -> Write:
+    """The same on the model as `polaris write` runs it; it is put back afterwards."""
+
+    def quick(prompt: list[int], tokens: int) -> Times:
+        if model.device.type == "mps":
+            return write(prompt, tokens)
+        undo = quicken(model).undo
+        try:
+            return write(prompt, tokens)
+        finally:
+            undo()
+
+    return quick
+
+
+class _Clock(BaseStreamer):  # type: ignore[misc]
+    """Notes when `generate` hands out the prompt, then each token."""
+
+    def __init__(self) -> None:
+        self.moments: list[float] = []
+
+    def put(self, value: torch.Tensor) -> None:
+        self.moments.append(time.perf_counter())
+
+    def end(self) -> None:
+        """Nothing is left to do."""
+
+
+def _snippet(model: Any, sampling: Sampling) -> Write:
+    """`model.generate` as the model card shows it, with the same settings."""
+    options = {
+        "do_sample": sampling.temperature > 0,
+        "temperature": sampling.temperature or None,
+        "top_p": sampling.top_p,
+        "top_k": sampling.top_k,
+        "repetition_penalty": sampling.repetition_penalty,
+    }
+
+    def write(prompt: list[int], tokens: int) -> Times:
+        ids = torch.tensor([prompt], device=model.device)
+        clock = _Clock()
+        model.generate(
+            ids,
+            attention_mask=torch.ones_like(ids),
+            max_new_tokens=tokens + 1,
+            eos_token_id=-1,  # it writes on to the last token
+            pad_token_id=0,
+            streamer=clock,
+            **options,
+        )
+        return times(clock.moments)
+
+    return write
+
+
+def times(moments: Sequence[float]) -> Times:
+    """The times between the moments at which a run began and each of its tokens came."""
+    first, *steps = (after - before for before, after in pairwise(moments))
+    return Times(first, tuple(steps))
+
+
+def bytes_per_token(model: Any, position: int) -> int:
+    """What one step must read: the weights, the state, and the keys and values so far."""
+    config = model.config.get_text_config()
+    weights = {id(weight): weight.nbytes for weight in model.parameters()}
+    embedding, head = model.get_input_embeddings(), model.get_output_embeddings()
+    if head is not None and head.weight is not embedding.weight:
+        weights.pop(id(embedding.weight))  # of which one row is read
+    per_token, state = cache_of_config(config.to_dict())
+    wide = max(1, model.dtype.itemsize // 2)  # the cache's figures are for bf16
+    total: int = sum(weights.values()) + 2 * state + position * per_token * wide
+    return total
+
+
+def memory_bandwidth(device: torch.device) -> float:
+    """Bytes/s at which the device reads its memory, the best of several tries."""
+    numbers = torch.ones(PROBE_BYTES // 4, device=device)
+    place = torch.empty_like(numbers)
+
+    def seconds(work: Callable[[], object]) -> float:
+        start = time.perf_counter()
+        work()
+        _settle(device)
+        return time.perf_counter() - start
+
+    numbers.sum()
+    _settle(device)
+    read = min(seconds(numbers.sum) for _ in range(PROBES))
+    copied = min(seconds(lambda: place.copy_(numbers)) for _ in range(PROBES))
+    return max(PROBE_BYTES / read, 2 * PROBE_BYTES / copied)
+
+
+def _settle(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def peak_memory(device: torch.device) -> int:
+    """The most bytes in use so far: on a card torch's, else those of the whole process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    if sys.platform == "win32":
+        import psutil
+
+        return int(psutil.Process().memory_info().peak_wset)
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak

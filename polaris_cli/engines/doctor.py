@@ -1,0 +1,193 @@
+"""What this machine can run, and what stands in the way: the checks behind `polaris doctor`.
+
+Gathers facts as plain data; prints nothing. Each problem comes with its fix.
+"""
+
+import importlib.util
+import platform
+import shutil
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from polaris_cli.errors import ModelUnavailable
+from polaris_cli.models import hub, memory
+from polaris_cli.models.cache import cache_folder, cached, of_entry, offline, stored_bytes
+from polaris_cli.models.catalogue import CATALOGUE, POLARIS, CatalogueEntry
+from polaris_cli.models.devices import Device, list_devices, pick, size_text
+from polaris_cli.models.memory import Precision
+from polaris_cli.version import __version__
+
+PRECISIONS: tuple[Precision, ...] = ("none", "8bit", "4bit")
+TYPICAL_TOKENS = 8_192  # a 3,000-word story with its thinking
+
+PACKAGES = (
+    "torch",
+    "transformers",
+    "accelerate",
+    "tokenizers",
+    "safetensors",
+    "huggingface_hub",
+    "bitsandbytes",
+)
+
+# What makes a graphics card faster, or models smaller, where it is installed: module and package.
+KERNELS = {
+    "fla": "flash-linear-attention",
+    "causal_conv1d": "causal-conv1d",
+    "flash_attn": "flash-attn",
+    "triton": "triton",
+    "bitsandbytes": "bitsandbytes",
+    "torchao": "torchao",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something in the way, and what to do about it."""
+
+    what: str
+    fix: str
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """All that was found. `fits` holds, by model, the precisions that fit the best device now."""
+
+    versions: dict[str, str]
+    devices: tuple[Device, ...]
+    fits: dict[str, dict[str, bool]]
+    hub: dict[str, str]
+    cache: dict[str, Any]
+    kernels: dict[str, str]
+    problems: tuple[Problem, ...]
+
+
+def diagnose() -> Diagnosis:
+    """Look at everything: packages, devices, hub, disk. Takes seconds, as it imports torch."""
+    devices = list_devices(with_torch=True)
+    status, hub_problems = hub_status()
+    kernels = kernel_versions()
+    cache, cache_problems = cache_status()
+    problems = (
+        *device_problems(devices, list_devices()),
+        *kernel_problems(kernels, devices),
+        *hub_problems,
+        *cache_problems,
+    )
+    best = pick("auto", devices)
+    fits = {entry.name: fitting(entry, best) for entry in CATALOGUE}
+    problems = (*problems, *memory_problems(fits, best))
+    return Diagnosis(package_versions(), devices, fits, status, cache, kernels, problems)
+
+
+def package_versions() -> dict[str, str]:
+    """The releases in use of everything that a story depends on."""
+    own = {"polaris": __version__, "python": platform.python_version()}
+    return own | {name: _version(name) or "missing" for name in PACKAGES}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def kernel_versions() -> dict[str, str]:
+    """The optional packages, with their release or "not installed"."""
+    found = {package: importlib.util.find_spec(module) for module, package in KERNELS.items()}
+    return {
+        name: (_version(name) or "yes") if spec else "not installed" for name, spec in found.items()
+    }
+
+
+def fitting(entry: CatalogueEntry, device: Device) -> dict[str, bool]:
+    """Which precisions of a model fit the free memory of a device."""
+    size = memory.size_of_entry(entry)
+    return {p: memory.fits(size, p, TYPICAL_TOKENS, device) for p in PRECISIONS}
+
+
+def device_problems(usable: tuple[Device, ...], present: tuple[Device, ...]) -> list[Problem]:
+    """A graphics card that the driver shows (`present`), but torch cannot use."""
+    cards = {device.name for device in present if device.kind == "cuda"}
+    if cards and not any(device.kind == "cuda" for device in usable):
+        return [
+            Problem(
+                f"The graphics card ({', '.join(sorted(cards))}) cannot be used: this torch was "
+                "built without CUDA, or for another driver.",
+                "Install torch for your CUDA release: https://pytorch.org/get-started/locally",
+            )
+        ]
+    return []
+
+
+def kernel_problems(kernels: dict[str, str], devices: tuple[Device, ...]) -> list[Problem]:
+    """Packages that are missing where they would help, or there where they do harm."""
+    missing = {name for name, release in kernels.items() if release == "not installed"}
+    cuda = any(device.kind == "cuda" for device in devices)
+    problems = []
+    if "bitsandbytes" in missing:
+        problems.append(
+            Problem("bitsandbytes is missing: no 8-bit, no 4-bit.", "pip install bitsandbytes")
+        )
+    if cuda and "flash-linear-attention" in missing:
+        problems.append(
+            Problem(
+                "flash-linear-attention is missing: Qwen3.5 models run slower on this card.",
+                "pip install 'polaris-story[cuda]'",
+            )
+        )
+    if not cuda and "flash-linear-attention" not in missing and "triton" not in missing:
+        problems.append(
+            Problem(
+                "flash-linear-attention is installed, but there is no card for it: Qwen3.5 "
+                "models will fail.",
+                "pip uninstall flash-linear-attention",
+            )
+        )
+    return problems
+
+
+def memory_problems(fits: dict[str, dict[str, bool]], best: Device) -> list[Problem]:
+    """A machine on which POLARIS-9B does not fit in any precision."""
+    if any(fits[POLARIS.name].values()):
+        return []
+    need = memory.memory_needed(memory.size_of_entry(POLARIS), "4bit", TYPICAL_TOKENS, best.kind)
+    return [
+        Problem(
+            f"{POLARIS.name} does not fit: in 4-bit it needs {size_text(need.total)}, "
+            f"{best.id} has {size_text(best.free_bytes)} free.",
+            "Close what else uses the memory, use another machine, or try --model demo",
+        )
+    ]
+
+
+def hub_status() -> tuple[dict[str, str], list[Problem]]:
+    """Token and access to the gated model; asks the hub, 2 s at most."""
+    status = {"token": "yes" if hub.logged_in() else "none"}
+    if offline():
+        return status | {"network": "off (HF_HUB_OFFLINE)"}, []
+    try:
+        hub.check_access(of_entry(POLARIS))
+    except ModelUnavailable as error:
+        return status | {POLARIS.name: error.message}, [Problem(error.message, error.hint)]
+    return status | {POLARIS.name: "your account has access"}, []
+
+
+def cache_status() -> tuple[dict[str, Any], list[Problem]]:
+    """Where models are kept, which are there, how much room is left."""
+    folder = cache_folder()
+    existing = next(place for place in (folder, *folder.parents) if place.exists())
+    free = shutil.disk_usage(existing).free
+    models = {entry.name: stored_bytes(of_entry(entry)) for entry in CATALOGUE if entry.hub_id}
+    status = {
+        "folder": str(folder),
+        "free_bytes": free,
+        "models": {name: size for name, size in models.items() if size},
+    }
+    missing = POLARIS.download_bytes - models[POLARIS.name]
+    if cached(of_entry(POLARIS)) or free > missing + hub.SPARE_BYTES:
+        return status, []
+    what = f"{POLARIS.name} needs {size_text(missing)} more, {size_text(free)} are free."
+    return status, [Problem(what, "Free some space, or set HF_HOME to a folder on another disk.")]

@@ -1,0 +1,119 @@
+"""The local engine: a loaded transformers model that streams text.
+
+Loading is `loading`'s matter, the prompt `chat`'s, the loop over tokens `decode`'s.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from polaris_cli.engines.base import MayEnd, ModelInfo, always
+from polaris_cli.engines.kernels.patching import quicken
+from polaris_cli.engines.local.chat import Chat
+from polaris_cli.engines.local.decode import context_length, decode, stop_ids
+from polaris_cli.engines.local.loading import load_stock
+from polaris_cli.engines.local.static_forward import supports
+from polaris_cli.events import RawEvent
+from polaris_cli.request.prompts import Message
+from polaris_cli.request.story_request import Quantize, Sampling
+
+
+class LocalEngine:
+    """A model in the memory of this machine; see `polaris_cli.engines.Engine`."""
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        info: ModelInfo,
+        load_seconds: float,
+        *,
+        static: bool = False,
+        notes: tuple[str, ...] = (),
+    ) -> None:
+        self.info = info
+        self.notes = notes
+        self.context = context_length(model)
+        self.load_seconds = load_seconds
+        self._model, self._tokenizer = model, tokenizer
+        self._static = static
+        self._chat = Chat(tokenizer)
+        self._stop_ids = stop_ids(model, tokenizer)
+
+    def stream(
+        self,
+        messages: tuple[Message, ...],
+        sampling: Sampling,
+        max_new_tokens: int,
+        *,
+        opening: Sequence[int] = (),
+        after: Sequence[int] = (),
+        may_end: MayEnd = always,
+    ) -> Iterator[RawEvent]:
+        """Yield the model's answer to the messages as it comes, then one Finish."""
+        inside = self.opens_thinking(sampling)
+        # Some templates open the thinking whatever is asked: an opening is the story's, not its.
+        closing = self._chat.closing_ids() if opening and inside else ()
+        return decode(
+            self._model,
+            self._tokenizer,
+            self._chat.prompt_ids(messages, thinking=sampling.thinks),
+            sampling,
+            max_new_tokens=max_new_tokens,
+            stop_ids=self._stop_ids,
+            inside_thinking=inside and not opening,
+            opening=(*closing, *opening),
+            after=after,
+            told=self.encode("\n\n".join(message.told for message in messages if message.told)),
+            may_end=may_end,
+            static=self._static,
+        )
+
+    def opens_thinking(self, sampling: Sampling) -> bool:
+        """Whether the answer begins inside the thinking."""
+        return self._chat.opens_thinking(thinking=sampling.thinks)
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        """The tokens of a text within an answer."""
+        return self._chat.text_ids(text)
+
+    def count_tokens(self, messages: tuple[Message, ...], sampling: Sampling) -> int:
+        """How many tokens the prompt of these messages has."""
+        return len(self._chat.prompt_ids(messages, thinking=sampling.thinks))
+
+
+def load(
+    model: str,
+    *,
+    revision: str | None = None,
+    quantize: Quantize = "auto",
+    device: str = "auto",
+    compile: bool = True,
+    context_tokens: int,
+    on_progress: Callable[[float], None] | None = None,
+) -> LocalEngine:
+    """Load a model, fetching it first if it is not on this machine.
+
+    `compile` lets a CUDA device record its steps, `context_tokens` is the length of the longest
+    sequence that must fit, `on_progress` is told the share of the weights loaded. Raises
+    ModelUnavailable when the model cannot be had or read, OutOfMemory when it does not fit the
+    device, UsageError for a device that is not there.
+    """
+    start = time.monotonic()
+    stock = load_stock(
+        model,
+        revision=revision,
+        quantize=quantize,
+        device=device,
+        context_tokens=context_tokens,
+        on_progress=on_progress,
+    )
+    kind = stock.model.device.type
+    notes = stock.notes
+    if kind != "mps":
+        notes += quicken(stock.model).notes
+    static = compile and kind == "cuda" and supports(stock.model)
+    seconds = time.monotonic() - start
+    return LocalEngine(
+        stock.model, stock.tokenizer, stock.info, seconds, static=static, notes=notes
+    )

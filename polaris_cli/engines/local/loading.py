@@ -1,0 +1,244 @@
+"""Loading: a model's files become a transformers model and its tokenizer, checked on the way.
+
+Knows precision, device and order; what can be raised is worded in `loading_errors`, where the files
+come from is `hub`'s matter. Code that a folder brings along is never run.
+"""
+
+import importlib.util
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+)
+from transformers.models.auto.tokenization_auto import (
+    get_tokenizer_config,
+    tokenizer_class_from_name,
+)
+
+from polaris_cli.engines.base import ModelInfo
+from polaris_cli.engines.local.loading_errors import (
+    SETTINGS,
+    TOKENIZER,
+    WEIGHTS,
+    Case,
+    code_of_its_own,
+    library_errors,
+    no_bitsandbytes,
+)
+from polaris_cli.engines.local.quiet import quiet
+from polaris_cli.engines.quantize.apply import store, unpack_odd_shapes, way_for
+from polaris_cli.engines.quantize.quantizers import Packed, bitsandbytes, kernel_of
+from polaris_cli.models import devices, hub, memory
+from polaris_cli.models.cache import ModelRef
+from polaris_cli.models.devices import Device
+from polaris_cli.models.hub_errors import corrupt
+from polaris_cli.models.memory import ModelSize, Plan, text_settings
+from polaris_cli.models.model_files import (
+    adapter_note,
+    as_computed,
+    check_others,
+    measured,
+    read_config,
+    stored_as,
+)
+from polaris_cli.models.weights import file_bytes, listed
+from polaris_cli.request.story_request import Quantize
+
+DTYPE = torch.bfloat16
+TINY = 100_000_000  # bytes of weights below which a processor computes faster in float32
+SLACK = 64_000_000  # numbers that any model may have beyond its files: masks, angles, positions
+NO_ADAPTER = {"subfolder": "no-adapter"}  # where transformers finds none, with or without peft
+NO_TEMPLATE = "The model has no chat template: it is given the text of the prompt alone."
+
+
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """A model as transformers made it, its tokenizer, what it is, and what to say of it."""
+
+    model: Any
+    tokenizer: Any
+    info: ModelInfo
+    notes: tuple[str, ...] = ()
+
+
+def load_stock(
+    model: str,
+    *,
+    revision: str | None = None,
+    quantize: Quantize = "auto",
+    device: str = "auto",
+    context_tokens: int,
+    on_progress: Callable[[float], None] | None = None,
+) -> Stock:
+    """Load a model with nothing replaced in it; arguments and errors are those of `local.load`."""
+    reference = hub.resolve(model, revision)
+    chosen = devices.pick(device, devices.list_devices(with_torch=True))
+    folder = hub.ensure(reference)
+    config = read_config(reference, folder)
+    check_others(reference, folder)
+    size = as_computed(measured(reference, folder, config), config, chosen.kind)
+    shapes = shapes_alone(reference, folder, config)
+    plan = _plan(size, chosen, quantize, context_tokens)
+    tokenizer = load_tokenizer(reference, folder)
+    weights, kernel = load_weights(reference, folder, plan, quantization(plan, shapes), on_progress)
+    notes = (adapter_note(folder), "" if tokenizer.chat_template else NO_TEMPLATE)
+    info = model_info(reference, folder, config, plan, kernel)
+    return Stock(weights, tokenizer, info, tuple(filter(None, notes)))
+
+
+def shapes_alone(reference: ModelRef, folder: Path, config: Mapping[str, Any]) -> Any:
+    """The model without its numbers, which takes no memory.
+
+    Raises ModelUnavailable for one that is far larger than its files: loading would take memory
+    for all that is missing.
+    """
+    _check_implementations(reference, config)
+    with quiet(), library_errors(Case(reference, SETTINGS)):
+        settings = AutoConfig.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
+        with torch.device("meta"):
+            model = AutoModelForCausalLM.from_config(text_part(settings), trust_remote_code=False)
+        numbers = sum(part.numel() for part in (*model.parameters(), *model.buffers()))
+    # Two bytes a number are usual, a bit is the least.
+    most = file_bytes(folder) * (8 if stored_as(config) else 1) + SLACK
+    if numbers > most:
+        raise corrupt(reference, f"{SETTINGS} is that of a model of {numbers:,} numbers")
+    return model
+
+
+def text_part(config: Any) -> Any:
+    """What `from_pretrained` takes of a config; `from_config` took all of it in older releases."""
+    kind = MODEL_FOR_CAUSAL_LM_MAPPING.get(type(config), None)
+    text = config.get_text_config()
+    return text if getattr(kind, "config_class", None) is type(text) else config
+
+
+def _check_implementations(reference: ModelRef, config: Mapping[str, Any]) -> None:
+    """Raise ModelUnavailable where the config names code on the hub, as in owner/kernel.
+
+    transformers would fetch and run it wherever the package for that is installed.
+    """
+    for settings in (config, text_settings(config)):
+        named = [settings[key] for key in settings if key.endswith("_implementation")]
+        if any("/" in str(name) for name in named):
+            raise code_of_its_own(reference)
+
+
+def _plan(size: ModelSize, device: Device, quantize: Quantize, tokens: int) -> Plan:
+    plan = memory.choose_quantization(size, device, quantize, tokens)
+    if plan.quantize != "none" and not importlib.util.find_spec("bitsandbytes"):
+        raise no_bitsandbytes(plan.quantize)
+    return plan
+
+
+def load_tokenizer(reference: ModelRef, folder: Path) -> Any:
+    """The model's tokenizer. Raises ModelUnavailable if it cannot be read."""
+    with quiet(), library_errors(Case(reference, TOKENIZER)):
+        _check_class(reference, folder)
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+
+
+def _check_class(reference: ModelRef, folder: Path) -> None:
+    """Raise ModelUnavailable for a class that only the folder's own code has.
+
+    transformers would take its general one, and might cut the text into other tokens.
+    """
+    config = get_tokenizer_config(folder, local_files_only=True)
+    name = str(config.get("tokenizer_class") or "")
+    known = (name, f"{name}Fast", name.removesuffix("Fast"))
+    if name and "auto_map" in config and not any(map(tokenizer_class_from_name, known)):
+        raise code_of_its_own(reference)
+
+
+def load_weights(
+    reference: ModelRef,
+    folder: Path,
+    plan: Plan,
+    way: Any = None,
+    on_progress: Callable[[float], None] | None = None,
+) -> tuple[Any, str]:
+    """The model itself, on its device and ready to run, and the kernel of its quantized matrices.
+
+    Raises ModelUnavailable for damaged weights, OutOfMemory where they do not fit after all.
+    """
+    later = way if isinstance(way, Packed) else None
+    # Given at all, this keyword replaces what the files say of themselves.
+    stored = {} if later or way is None else {"quantization_config": way}
+    with quiet(None if later else on_progress), library_errors(Case(reference, WEIGHTS, plan)):
+        model, found = AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=number_format(plan),
+            device_map={"": plan.device.id},
+            adapter_kwargs=dict(NO_ADAPTER),
+            trust_remote_code=False,
+            local_files_only=True,
+            output_loading_info=True,
+            **stored,
+        )
+        check_whole(reference, model, found["missing_keys"])
+        if later:
+            store(model, later, on_progress)
+        unpack_odd_shapes(model)
+    return model.eval(), kernel_of(way)
+
+
+@torch.inference_mode()
+def check_whole(reference: ModelRef, model: Any, missing: Any) -> None:
+    """Raise ModelUnavailable where weights are missing or no numbers.
+
+    transformers would fill in random ones, and the text would be noise.
+    """
+    if missing:
+        raise corrupt(reference, f"{listed(sorted(missing))} missing in the weights")
+    for name, weight in model.named_parameters():
+        # One pass without a copy. float8, which has no minimum, has no infinity in most forms.
+        if weight.is_floating_point() and weight.itemsize > 1 and weight.numel():
+            least, most = weight.aminmax()
+            if not (least.isfinite() and most.isfinite()):
+                raise corrupt(reference, f"{name} holds NaN or infinity")
+
+
+def number_format(plan: Plan) -> torch.dtype:
+    """What the model computes in: bf16, but float32 for a tiny model on a processor.
+
+    There the format costs no time, and rounding can turn no token into another when a story is
+    taken up again.
+    """
+    tiny = plan.device.kind == "cpu" and plan.memory.weights < TINY and plan.quantize == "none"
+    return torch.float32 if tiny else DTYPE
+
+
+def quantization(plan: Plan, shapes: Any) -> Any:
+    """How the matrices are stored of a model of these shapes; None for weights as they are."""
+    if plan.quantize == "none":
+        return None
+    # The plan counts nf4; the other ways' 4 bits take up to a tenth more.
+    room = plan.device.free_bytes - plan.memory.total >= plan.memory.weights // 10
+    with suppress(Exception):  # a trial that fails must not stop what it only was to make faster
+        return way_for(shapes, plan.quantize, plan.device.id, room=room)
+    return bitsandbytes(plan.quantize)
+
+
+def model_info(
+    reference: ModelRef, folder: Path, config: Mapping[str, Any], plan: Plan, kernel: str
+) -> ModelInfo:
+    """What is recorded of the model as it really runs."""
+    return ModelInfo(
+        name=reference.name,
+        id=reference.id,
+        revision=folder.name if folder.parent.name == "snapshots" else reference.revision,
+        engine="local",
+        quantization=stored_as(config) or plan.quantize,
+        kernel=kernel,
+        dtype=str(number_format(plan)).removeprefix("torch."),
+        device=plan.device.id,
+    )

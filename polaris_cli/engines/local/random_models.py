@@ -1,0 +1,105 @@
+"""Models of known shapes with random weights: how fast would one be here, before it is fetched?
+
+A random model takes the same memory and time as a trained one; its text is noise.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, Qwen3_5TextConfig
+
+from polaris_cli.engines.quantize.apply import store, way_for
+from polaris_cli.engines.quantize.quantizers import kernel_of
+from polaris_cli.errors import OutOfMemory, UsageError
+from polaris_cli.models.devices import Device
+from polaris_cli.models.memory import (
+    ModelSize,
+    cache_of_config,
+    choose_quantization,
+    count_parameters,
+)
+from polaris_cli.request.story_request import Quantize
+
+_COMMON = {
+    "vocab_size": 248_320,
+    "head_dim": 256,
+    "num_key_value_heads": 4,
+    "linear_num_key_heads": 16,
+    "linear_key_head_dim": 128,
+    "linear_value_head_dim": 128,
+    "max_position_embeddings": 262_144,
+    "tie_word_embeddings": False,
+}
+_9B = {
+    "hidden_size": 4096,
+    "intermediate_size": 12_288,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 16,
+    "linear_num_value_heads": 32,
+}
+_27B = {
+    "hidden_size": 5120,
+    "intermediate_size": 17_408,
+    "num_hidden_layers": 64,
+    "num_attention_heads": 24,
+    "linear_num_value_heads": 48,
+}
+_800M = {
+    "hidden_size": 1024,
+    "intermediate_size": 3584,
+    "num_hidden_layers": 24,
+    "num_attention_heads": 8,
+    "num_key_value_heads": 2,
+    "linear_num_value_heads": 16,
+    "tie_word_embeddings": True,
+}
+
+# The 27B shape is an estimate, as in the catalogue.
+SHAPES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {"polaris": _9B, "no-hri": _9B, "base": _9B, "base-27b": _27B, "qwen3.5-0.8b": _800M}
+)
+
+
+SMALLER = "Close what else uses the memory, or take a smaller --shape, such as qwen3.5-0.8b"
+
+
+def config_of(shape: str) -> Any:
+    """The config of a shape. Raises UsageError for one that is not known."""
+    if shape not in SHAPES:
+        raise UsageError(
+            f"The shape {shape!r} is not known.", hint=f"Choose one of: {', '.join(SHAPES)}"
+        )
+    return Qwen3_5TextConfig(**{**_COMMON, **SHAPES[shape]})
+
+
+def size_of(config: Any) -> ModelSize:
+    """The size of a model of this config; takes no memory."""
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+    shapes = ((name, tuple(weight.shape)) for name, weight in model.named_parameters())
+    return ModelSize(*count_parameters(shapes), *cache_of_config(config.to_dict()))
+
+
+def random_model(
+    config: Any, device: Device, tokens: int, quantize: Quantize = "none"
+) -> tuple[Any, str]:
+    """A model made on the device, in bf16 before its matrices are quantized, and their kernel.
+
+    `auto` means bf16. Raises OutOfMemory where that does not fit.
+    """
+    try:
+        choose_quantization(size_of(config), device, "none", tokens)
+    except OutOfMemory as error:
+        raise OutOfMemory(error.message, hint=SMALLER) from error
+    torch.manual_seed(0)
+    with torch.device(device.id):
+        model = AutoModelForCausalLM.from_config(
+            config, dtype=torch.bfloat16, trust_remote_code=False
+        ).eval()
+    if quantize not in ("8bit", "4bit"):
+        return model, ""
+    way = way_for(model, quantize, device.id, room=True)
+    store(model, way)
+    return model, kernel_of(way)

@@ -1,0 +1,27 @@
+"""Opening the engine that a request asks for; each engine's module is imported when it is used."""
+
+from collections.abc import Callable
+
+from polaris_cli.engines.base import Engine
+from polaris_cli.request.story_request import StoryRequest
+
+
+def open_engine(
+    request: StoryRequest, tokens: int, on_progress: Callable[[float], None] | None = None
+) -> Engine:
+    """Load the model that a request names, with room for a sequence of `tokens`.
+
+    `on_progress` is told the share of the weights loaded, 0 to 1. Raises ModelUnavailable or
+    OutOfMemory before anything large is loaded, where that can be known.
+    """
+    from polaris_cli.engines.local.engine import load
+
+    return load(
+        request.model,
+        revision=request.revision,
+        quantize=request.quantize,
+        device=request.device,
+        compile=request.compile,
+        context_tokens=tokens,
+        on_progress=on_progress,
+    )

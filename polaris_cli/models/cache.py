@@ -1,0 +1,107 @@
+"""Models on this machine: what a `ModelRef` is, and its files in a folder or the hub's cache.
+
+Looks at the disk only, by the documented layout of the cache (models--OWNER--NAME holds
+refs/BRANCH, a commit, and snapshots/COMMIT/FILES), so that `polaris models` answers at once.
+"""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from polaris_cli.errors import ModelUnavailable
+from polaris_cli.models.catalogue import CatalogueEntry
+from polaris_cli.models.weights import lacking
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRef:
+    """A model that can be loaded or fetched.
+
+    `name` is what to call it, `id` its hub id or folder. `folder` is set for models that need no
+    hub. `note` says what `auto` chose and why, else it is empty.
+    """
+
+    name: str
+    id: str
+    revision: str | None = None
+    entry: CatalogueEntry | None = None
+    folder: Path | None = None
+    note: str = ""
+
+    @property
+    def page(self) -> str:
+        """The model's page on the hub."""
+        return f"https://huggingface.co/{self.id}"
+
+
+def of_entry(entry: CatalogueEntry, revision: str | None = None) -> ModelRef:
+    """The reference to a model of the catalogue."""
+    if entry.hub_id:
+        return ModelRef(entry.name, entry.hub_id, revision, entry)
+    return ModelRef(entry.name, "built in", None, entry, entry.folder)
+
+
+def cache_folder() -> Path:
+    """Where huggingface_hub keeps what it has downloaded."""
+    environ = os.environ
+    direct = environ.get("HF_HUB_CACHE") or environ.get("HUGGINGFACE_HUB_CACHE")
+    if direct:
+        return Path(os.path.expandvars(direct)).expanduser()
+    caches = environ.get("XDG_CACHE_HOME") or "~/.cache"
+    home = environ.get("HF_HOME") or f"{caches}/huggingface"
+    return Path(os.path.expandvars(home)).expanduser() / "hub"
+
+
+def repository_folder(reference: ModelRef) -> Path:
+    """The model's folder in the cache, whether it exists or not."""
+    return cache_folder() / f"models--{reference.id.replace('/', '--')}"
+
+
+def cached(reference: ModelRef) -> Path | None:
+    """The folder with all the model's files, if they are on this machine; asks no network."""
+    folder = reference.folder or snapshot(reference)
+    return None if lacking(folder) else folder
+
+
+def snapshot(reference: ModelRef) -> Path:
+    """Where the model's files of its revision are kept in the cache, if they are there."""
+    folder = repository_folder(reference)
+    revision = reference.revision or "main"
+    branch = folder / "refs" / revision
+    commit = branch.read_text().strip() if branch.is_file() else revision
+    return folder / "snapshots" / commit
+
+
+def stored_bytes(reference: ModelRef) -> int:
+    """Bytes that the model takes on the disk, unfinished downloads included."""
+    folder = reference.folder or repository_folder(reference)
+    files = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    return sum(path.stat().st_size for path in files)
+
+
+def remove(reference: ModelRef) -> int:
+    """Delete every downloaded revision of the model; returns the bytes that became free.
+
+    Raises ModelUnavailable when there is nothing to delete or the model is no download.
+    """
+    if reference.folder:
+        raise ModelUnavailable(
+            f"{reference.name} was not downloaded by polaris, so it is not removed.",
+            hint=f"Its files are in {reference.folder}",
+        )
+    size = stored_bytes(reference)
+    folder = repository_folder(reference)
+    if not folder.exists():
+        raise ModelUnavailable(
+            f"{reference.name} is not on this machine.", hint="See what is: polaris models"
+        )
+    shutil.rmtree(folder)
+    shutil.rmtree(folder.parent / ".locks" / folder.name, ignore_errors=True)
+    return size
+
+
+def offline() -> bool:
+    """Whether HF_HUB_OFFLINE (or TRANSFORMERS_OFFLINE) forbids the network."""
+    values = (os.environ.get(name, "") for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"))
+    return any(value.upper() in ("1", "ON", "YES", "TRUE") for value in values)

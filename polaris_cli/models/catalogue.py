@@ -1,0 +1,251 @@
+"""The models polaris knows by name: where they are, what they need and how good they are.
+
+Knows figures only: not whether a model is on this machine (`hub`), nor whether it fits (`devices`).
+Quality, EQ-Bench and length figures are those of the POLARIS model cards. Sizes follow from the
+architecture: parameters counted on an empty model of that shape, 2 bytes each in bf16. Download
+sizes are estimates: the checkpoints also carry a vision tower, which polaris leaves out.
+"""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from polaris_cli.request.adherence import stage_of
+
+Access = Literal["public", "gated", "built in"]
+
+LONG_STORY_WORDS = 6_000
+"""Above so many words asked for, the model card recommends POLARIS-9B."""
+
+
+@dataclass(frozen=True, slots=True)
+class ByStage:
+    """A figure of the card at 1-4k words asked (id), 4-8k (near), 8-12k (far) and over all."""
+
+    id: float | None = None
+    near: float | None = None
+    far: float | None = None
+    all: float | None = None
+
+    def at(self, words: int) -> float | None:
+        """The figure for a request of `words`; None where the card gives none."""
+        figures = {"ID": self.id, "Near": self.near, "Far": self.far}
+        return figures[stage_of(words)]
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueEntry:
+    """One known model.
+
+    `hub_id` is empty for a model that is part of the package, whose files are in `folder`.
+    `parameters` are those of the text model; `linear_parameters` those inside its layers' matrices,
+    which quantization shrinks (embeddings, lm_head and norms stay in bf16). `cache_bytes_per_token`
+    is what the full-attention layers keep of every token in bf16, `state_bytes` what the
+    linear-attention layers keep whatever the length. `context` is in tokens. `good_words` is the
+    range of lengths that the model writes well in one go, `recall` how many earlier chapters it is
+    given whole when it writes in chapters (the others in a line each), `settings` those that suit
+    it better than a preset's. `quality` and `eqbench` are points of a judge, `length_ratio` is the
+    words written for each asked, `slope` is quality points per length bucket.
+    """
+
+    name: str
+    hub_id: str
+    access: Access
+    licence: str
+    about: str
+    parameters: int
+    linear_parameters: int
+    download_bytes: int
+    cache_bytes_per_token: int
+    state_bytes: int
+    context: int
+    tokens_per_word: float
+    good_words: tuple[int, int]
+    recall: int = 1_000
+    settings: Mapping[str, object] = field(default_factory=dict, hash=False)
+    folder: Path | None = None
+    quality: ByStage = ByStage()
+    eqbench: ByStage = ByStage()
+    length_ratio: ByStage = ByStage()
+    slope: float | None = None
+    writingbench: float | None = None
+    longbench_write: float | None = None
+    eqbench_creative: float | None = None
+
+    @property
+    def weights_bytes(self) -> int:
+        """Bytes of the text model's weights in bf16."""
+        return 2 * self.parameters
+
+    @property
+    def page(self) -> str:
+        """The model's page on the hub; empty for the demo model."""
+        return f"https://huggingface.co/{self.hub_id}" if self.hub_id else ""
+
+
+# The 9B shape: 32 layers, every fourth with full attention over 4 key-value heads of 256; the
+# others keep a 128x128 state in float32 for each of 32 heads.
+_PARAMETERS_9B = 8_953_803_264
+_LINEAR_9B = 6_918_504_448
+_CACHE_9B = 8 * 2 * 4 * 256 * 2
+_STATE_9B = 24 * 32 * 128 * 128 * 4
+_DOWNLOAD_9B = 19_300_000_000  # an estimate
+_CONTEXT = 262_144
+_RESEARCH = "other: for research"
+
+POLARIS = CatalogueEntry(
+    name="polaris",
+    hub_id="rishanthrajendhran/POLARIS-9B",
+    access="gated",
+    licence=f"{_RESEARCH}, non-commercial use",
+    about="Qwen3.5-9B trained for long stories with human-reference injection",
+    parameters=_PARAMETERS_9B,
+    linear_parameters=_LINEAR_9B,
+    download_bytes=_DOWNLOAD_9B,
+    cache_bytes_per_token=_CACHE_9B,
+    state_bytes=_STATE_9B,
+    context=_CONTEXT,
+    tokens_per_word=1.4,
+    good_words=(1_000, 3_000),
+    quality=ByStage(57.4, 48.2, 44.1, 52.1),
+    eqbench=ByStage(63.1, 57.5, 54.3, 59.8),
+    length_ratio=ByStage(0.99, 0.87, 0.72, 0.90),
+    slope=-3.0,
+    writingbench=7.9,
+    longbench_write=81.2,
+    eqbench_creative=70.3,
+)
+
+NO_HRI = CatalogueEntry(
+    name="no-hri",
+    hub_id="rishanthrajendhran/POLARIS-no-HRI-9B",
+    access="public",
+    licence=_RESEARCH,
+    about="the same training without human-reference injection; open to everyone",
+    parameters=_PARAMETERS_9B,
+    linear_parameters=_LINEAR_9B,
+    download_bytes=_DOWNLOAD_9B,
+    cache_bytes_per_token=_CACHE_9B,
+    state_bytes=_STATE_9B,
+    context=_CONTEXT,
+    tokens_per_word=1.4,
+    good_words=(1_000, 3_000),
+    quality=ByStage(56.5, 47.0, 37.7, 49.7),
+    eqbench=ByStage(62.1, 55.7, 51.6, 58.2),
+    length_ratio=ByStage(0.94, 0.86, 0.70, 0.87),
+    slope=-3.8,
+    writingbench=7.8,
+    longbench_write=82.1,
+    eqbench_creative=69.7,
+)
+
+BASE = CatalogueEntry(
+    name="base",
+    hub_id="Qwen/Qwen3.5-9B",
+    access="public",
+    licence="as on its page",
+    about="the model that both POLARIS models were trained from",
+    parameters=_PARAMETERS_9B,
+    linear_parameters=_LINEAR_9B,
+    download_bytes=_DOWNLOAD_9B,
+    cache_bytes_per_token=_CACHE_9B,
+    state_bytes=_STATE_9B,
+    context=_CONTEXT,
+    tokens_per_word=1.4,
+    good_words=(1_000, 3_000),
+    quality=ByStage(35.1, 8.7, -11.8, 18.5),
+    eqbench=ByStage(50.2, 37.2, 30.3, 42.6),
+    length_ratio=ByStage(1.09, 0.96, 0.88, 1.01),
+    slope=-10.8,
+    writingbench=6.8,
+    longbench_write=67.1,
+    eqbench_creative=59.2,
+)
+
+# The 27B shape, as estimated: 64 layers of width 5,120, 48 heads in the linear-attention layers.
+BASE_27B = CatalogueEntry(
+    name="base-27b",
+    hub_id="Qwen/Qwen3.5-27B",
+    access="public",
+    licence="as on its page",
+    about="the larger base model",
+    parameters=26_895_998_464,
+    linear_parameters=24_350_556_160,
+    download_bytes=55_600_000_000,  # an estimate
+    cache_bytes_per_token=16 * 2 * 4 * 256 * 2,
+    state_bytes=48 * 48 * 128 * 128 * 4,
+    context=_CONTEXT,
+    tokens_per_word=1.4,
+    good_words=(1_000, 3_000),
+    quality=ByStage(51.5, 38.7, 24.6, 42.8),
+    length_ratio=ByStage(far=0.82),
+    slope=-5.9,
+)
+
+DEMO_FOLDER = Path(__file__).parents[1] / "demo" / "model"
+
+# The demo's shape is that of polaris_cli/demo/model; a test compares them.
+DEMO = CatalogueEntry(
+    name="demo",
+    hub_id="",
+    access="built in",
+    licence="MIT, as polaris itself",
+    about="a toy of a few million parameters, to try everything in seconds",
+    parameters=3_107_160,
+    linear_parameters=2_511_360,
+    download_bytes=0,
+    cache_bytes_per_token=3 * 2 * 2 * 48 * 2,
+    state_bytes=3 * 4 * 32 * 32 * 4,
+    context=32_768,
+    tokens_per_word=1.45,
+    good_words=(100, 400),
+    recall=0,
+    folder=DEMO_FOLDER,
+    settings={
+        "thinking_budget": 512,  # a longer plan is one that has gone astray
+        # Its sentences are drawn from a fixed stock: what is sure of itself comes again and again.
+        # Of five DRY penalties tried, before nearness counted in them, this one says least again
+        # at 4,000 words and puts no more words together oddly than the sampling without it.
+        "temperature": 1.0,
+        "top_k": 100,
+        "dry_multiplier": 1.0,
+    },
+)
+
+CATALOGUE: tuple[CatalogueEntry, ...] = (POLARIS, NO_HRI, BASE, BASE_27B, DEMO)
+
+
+def find(name: str) -> CatalogueEntry | None:
+    """The entry of that name or hub id, whatever its case; None if there is none."""
+    wanted = name.strip().casefold()
+    return next(
+        (e for e in CATALOGUE if wanted and wanted in (e.name, e.hub_id.casefold())),
+        None,
+    )
+
+
+def near(name: str) -> str | None:
+    """The known name or hub id that `name` was probably meant to be; None if none is close."""
+    known = {spelling.casefold(): spelling for e in CATALOGUE for spelling in _spellings(e)}
+    close = difflib.get_close_matches(name.strip().casefold(), known, n=1, cutoff=0.6)
+    return known[close[0]] if close else None
+
+
+def _spellings(entry: CatalogueEntry) -> list[str]:
+    return [entry.name, entry.hub_id] if entry.hub_id else [entry.name]
+
+
+def expected_ratio(entry: CatalogueEntry, words: int) -> float | None:
+    """Words written / words asked that the card reports at this length; None if it does not."""
+    return entry.length_ratio.at(words)
+
+
+def recommended(words: int) -> tuple[str, str]:
+    """The name of the model to take for so many words, and why."""
+    best, other = POLARIS, NO_HRI
+    points = f"story quality {best.quality.at(words)} against {other.quality.at(words)}"
+    if words > LONG_STORY_WORDS:
+        return best.name, f"the card recommends it above {LONG_STORY_WORDS:,} words ({points})"
+    return best.name, f"best at this length; {other.name} is close and open to everyone ({points})"

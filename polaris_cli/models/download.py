@@ -1,0 +1,125 @@
+"""Downloading the weights of a model into the hub's cache, so that nothing is fetched twice.
+
+The hub's client begins a file anew when its process was ended; weights are gigabytes, so here
+each file goes on where it stopped and is compared with its checksum. Knows the hub's protocol
+and the layout of its cache; which files are wanted is `hub`'s matter.
+"""
+
+import hashlib
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from polaris_cli.models.cache import ModelRef, cache_folder, repository_folder
+from polaris_cli.models.hub_errors import corrupt, is_network_error
+
+OnBytes = Callable[[int], None]
+"""Told how many bytes more are here."""
+
+CHUNK_BYTES = 2**20
+TRIES = 5
+"""How often in a row a connection may break before anything has come."""
+
+SHA256_LENGTH = 64
+
+
+def download(reference: ModelRef, name: str, commit: str, on_bytes: OnBytes) -> None:
+    """Bring the file `name` of a commit into the cache, going on with what is there of it.
+
+    Raises what the hub's client raises, and ModelUnavailable when the checksum is wrong.
+    """
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+    from huggingface_hub.utils import WeakFileLock
+
+    folder = repository_folder(reference)
+    place = folder / "snapshots" / commit / name
+    if place.is_file():
+        return
+    url = hf_hub_url(reference.id, name, revision=commit)
+    etag = get_hf_file_metadata(url, timeout=60).etag
+    if not etag:
+        return  # the hub's client will find words for such a server
+    blob = folder / "blobs" / etag
+    lock = cache_folder() / ".locks" / folder.name / f"{etag}.lock"
+    for path in (blob, lock):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with WeakFileLock(lock):
+        if not blob.exists():
+            _complete(reference, url, blob, on_bytes)
+        _link(place, blob)
+
+
+def _complete(reference: ModelRef, url: str, blob: Path, on_bytes: OnBytes) -> None:
+    part = blob.with_name(f"{blob.name}.incomplete")
+    with part.open("ab") as file:
+        on_bytes(file.tell())
+        for count in _received(url, file):
+            on_bytes(count)
+    if not _is_intact(part, blob.name):
+        part.unlink()
+        raise corrupt(reference, "a weight file arrived changed")
+    part.replace(blob)
+
+
+def _received(url: str, file: BinaryIO) -> Iterator[int]:
+    """Append the rest of `url` to the file; the bytes of each bit written.
+
+    A broken connection is taken up again, unless it breaks several times without giving anything.
+    """
+    tries = 0
+    while True:
+        try:
+            for chunk in _chunks(url, file.tell()):
+                file.write(chunk)
+                tries = 0
+                yield len(chunk)
+            return
+        except Exception as error:
+            tries += 1
+            if tries > TRIES or not is_network_error(error):
+                raise
+            logging.getLogger(__name__).info("Taking up %s again after %r", url, error)
+            time.sleep(min(2**tries / 4, 8))
+        finally:
+            file.flush()
+
+
+def _chunks(url: str, start: int) -> Iterator[bytes]:
+    """The bytes of `url` from `start` on; nothing if there are no more."""
+    from huggingface_hub import get_session
+    from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
+
+    headers: dict[str, str] = build_hf_headers() | {"Accept-Encoding": "identity"}
+    if start:
+        headers["Range"] = f"bytes={start}-"
+    session: Any = get_session()
+    with session.stream("GET", url, headers=headers, follow_redirects=True, timeout=60) as answer:
+        if start and answer.status_code == 416:  # asked for bytes beyond the end: it is complete
+            return
+        hf_raise_for_status(answer)
+        skip = 0 if answer.status_code == 206 else start  # a server may ignore the range
+        for chunk in answer.iter_bytes(CHUNK_BYTES):
+            if skip < len(chunk):
+                yield chunk[skip:]
+            skip = max(0, skip - len(chunk))
+
+
+def _is_intact(path: Path, etag: str) -> bool:
+    """Whether the file has the checksum that is its name on the hub, where that is a SHA-256."""
+    if len(etag) != SHA256_LENGTH:
+        return True
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() == etag
+
+
+def _link(place: Path, blob: Path) -> None:
+    """Put the blob under its name as the hub's client does: a link, or itself where links fail."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.unlink(missing_ok=True)
+    try:
+        place.symlink_to(os.path.relpath(blob, place.parent))
+    except OSError:
+        blob.replace(place)

@@ -1,0 +1,283 @@
+"""Models that are asked for by name: `resolve` says which is meant, `ensure` gets its files.
+
+Knows the hub: who may have what, which files of a repository are needed, whether they fit the
+disk. Knows nothing of loading. huggingface_hub is imported only when it is used.
+"""
+
+import json
+import os
+import re
+import shutil
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from polaris_cli.errors import ModelUnavailable
+from polaris_cli.models import catalogue
+from polaris_cli.models.cache import (
+    ModelRef,
+    cache_folder,
+    cached,
+    of_entry,
+    offline,
+    repository_folder,
+)
+from polaris_cli.models.devices import size_text
+from polaris_cli.models.download import download
+from polaris_cli.models.hub_errors import corrupt, hub_errors, not_for_text, unknown
+from polaris_cli.models.model_files import ADAPTER, adapter_alone, base_of_adapter, check_config
+from polaris_cli.models.weights import lacking
+
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+TIMEOUT = 2.0
+"""Seconds that the hub has for its first answer, unless HF_HUB_ETAG_TIMEOUT gives it more."""
+
+SPARE_BYTES = 500_000_000
+"""What a download leaves free on the disk."""
+
+OnProgress = Callable[[int, int], None]
+"""Told how many bytes of how many are here."""
+
+_WANTED = re.compile(r"[^/]+\.(safetensors|json|jinja|txt|model)")
+_UNWANTED = re.compile(r"consolidated.*\.safetensors|README.*|.*\.bin\.index\.json")
+_OLD_WEIGHTS = re.compile(r"pytorch_model[^/]*\.bin(\.index\.json)?")
+
+
+def resolve(model: str, revision: str | None = None) -> ModelRef:
+    """The model meant by `auto`, a name of the catalogue, a folder or a hub id.
+
+    Looks at the disk, and for `auto` asks the hub, 2 s at most. Raises ModelUnavailable for a
+    name that is none of these.
+    """
+    if model == "auto":
+        return _auto(revision)
+    entry = catalogue.find(model)
+    if entry:
+        return of_entry(entry, revision)
+    path = Path(model).expanduser()
+    if path.exists() or _looks_like_path(model):
+        return _of_path(path)
+    if HUB_ID.fullmatch(model):
+        return ModelRef(model, model, revision)
+    raise unknown(model)
+
+
+def _auto(revision: str | None) -> ModelRef:
+    """POLARIS-9B if it can be had, else the open variant; never the toy."""
+    best, other = catalogue.POLARIS, catalogue.NO_HRI
+    reference = of_entry(best, revision)
+    if cached(reference):
+        return _noted(reference, "it is on this machine")
+    if offline():
+        return _noted(
+            of_entry(other, revision), f"{best.name} is not on this machine, and this is offline"
+        )
+    if not logged_in():
+        return _noted(of_entry(other, revision), f"{best.name} is gated and you are not logged in")
+    try:
+        check_access(reference)
+    except ModelUnavailable as error:
+        return _noted(of_entry(other, revision), error.message.rstrip("."))
+    return _noted(reference, "your account has access to it")
+
+
+def _noted(reference: ModelRef, reason: str) -> ModelRef:
+    return replace(reference, note=f"Model: {reference.name} ({reason}).")
+
+
+def _looks_like_path(model: str) -> bool:
+    return model.startswith((".", "/", "~")) or "\\" in model or model.count("/") > 1
+
+
+def _of_path(path: Path) -> ModelRef:
+    if (path / "config.json").is_file():
+        return ModelRef(path.resolve().name, str(path.resolve()), folder=path.resolve())
+    if path.suffix == ".gguf" and path.is_file():
+        raise ModelUnavailable(
+            f"{path} is a GGUF file, which the local engine cannot load.",
+            hint="Give the folder of a transformers model, or a name that polaris models lists.",
+        )
+    base = base_of_adapter(path)
+    if base is not None:
+        raise adapter_alone(str(path), base)
+    missing = "is a file, not the folder of a model" if path.exists() else "does not exist"
+    if path.is_dir():
+        missing = "has no config.json: it is no model"
+    raise ModelUnavailable(
+        f"{path} {missing}.",
+        hint="Give a folder with config.json, tokenizer and weights, or see: polaris models",
+    )
+
+
+def logged_in() -> bool:
+    """Whether there is a token for the hub on this machine."""
+    from huggingface_hub import get_token
+
+    return bool(get_token())
+
+
+def check_access(reference: ModelRef) -> None:
+    """Ask the hub whether the model's files may be had. Raises ModelUnavailable if not."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+    from huggingface_hub.errors import EntryNotFoundError
+
+    with hub_errors(reference):
+        url = hf_hub_url(reference.id, "config.json", revision=reference.revision)
+        try:
+            _in_time(lambda: get_hf_file_metadata(url, token=None, timeout=_timeout()))
+        except EntryNotFoundError:
+            _refuse_adapter(reference)
+            raise
+
+
+def _refuse_adapter(reference: ModelRef) -> None:
+    """Raise ModelUnavailable if the repository holds an adapter."""
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError
+
+    with suppress(EntryNotFoundError):
+        path = Path(hf_hub_download(reference.id, ADAPTER, revision=reference.revision))
+        raise adapter_alone(reference.id, base_of_adapter(path.parent) or "")
+
+
+def _timeout() -> float:
+    return float(os.environ.get("HF_HUB_ETAG_TIMEOUT") or TIMEOUT)
+
+
+def _in_time(call: Callable[[], Any]) -> None:
+    """Run `call`, but wait for it no longer than the timeout.
+
+    The client's own timeout does not cover looking up the hub's address, which can take far
+    longer without a network.
+    """
+    problems: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            call()
+        except BaseException as error:
+            problems.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(_timeout())
+    if thread.is_alive():
+        raise TimeoutError(f"no answer within {_timeout():g} s")
+    if problems:
+        raise problems[0]
+
+
+def ensure(reference: ModelRef, on_progress: OnProgress | None = None) -> Path:
+    """The folder with the model's files, downloaded first if they are not here.
+
+    Raises ModelUnavailable with the reason and the next step.
+    """
+    folder = cached(reference)
+    if folder:
+        return folder
+    if reference.folder:
+        raise corrupt(reference, lacking(reference.folder))
+    return fetch(reference, on_progress)
+
+
+def fetch(reference: ModelRef, on_progress: OnProgress | None = None) -> Path:
+    """Download the model's text weights, tokenizer and configuration, or what is missing of them.
+
+    Goes on where an earlier download stopped. Raises ModelUnavailable when the hub refuses, when
+    it is no model for text, or when the disk is too small.
+    """
+    if reference.folder:
+        return ensure(reference)
+    from huggingface_hub import hf_hub_download, snapshot_download
+    from huggingface_hub.utils import disable_progress_bars
+
+    disable_progress_bars()
+    check_access(reference)
+    with hub_errors(reference):
+        commit, files = repository_files(reference)
+        check_names(reference, files)
+        config = Path(hf_hub_download(reference.id, "config.json", revision=reference.revision))
+        check_config(reference, json.loads(config.read_text("utf-8")))
+        count = _Count(_present(config.parent, files), sum(files.values()), on_progress)
+        check_disk(reference, count.missing - _unfinished(reference))
+        for name in filter(is_weights, files):
+            download(reference, name, commit, count.add)
+        folder = snapshot_download(
+            reference.id, revision=reference.revision, allow_patterns=list(files)
+        )
+        count.add(count.missing)
+    return Path(folder)
+
+
+class _Count:
+    """Counts the bytes that are here, and tells them on."""
+
+    def __init__(self, here: int, total: int, on_progress: OnProgress | None) -> None:
+        self._here, self._total, self._tell = here, total, on_progress
+
+    @property
+    def missing(self) -> int:
+        return self._total - self._here
+
+    def add(self, more: int) -> None:
+        self._here = min(self._total, self._here + more)
+        if self._tell:
+            self._tell(self._here, self._total)
+
+
+def is_weights(name: str) -> bool:
+    """Whether a file of that name holds weights."""
+    return name.endswith((".safetensors", ".bin"))
+
+
+def repository_files(reference: ModelRef) -> tuple[str, dict[str, int]]:
+    """The commit meant, and the files of it that polaris needs with their bytes; asks the hub."""
+    from huggingface_hub import HfApi
+
+    info = HfApi().model_info(reference.id, revision=reference.revision, files_metadata=True)
+    sizes = {file.rfilename: file.size or 0 for file in info.siblings or ()}
+    return str(info.sha), wanted_files(sizes)
+
+
+def wanted_files(sizes: Mapping[str, int]) -> dict[str, int]:
+    """Of a repository's files those that a text model loads: no other formats, no sub-folders."""
+    wanted = {
+        name: size
+        for name, size in sizes.items()
+        if _WANTED.fullmatch(name) and not _UNWANTED.fullmatch(name)
+    }
+    if any(name.endswith(".safetensors") for name in wanted):
+        return wanted
+    return wanted | {name: s for name, s in sizes.items() if _OLD_WEIGHTS.fullmatch(name)}
+
+
+def check_names(reference: ModelRef, files: Mapping[str, int]) -> None:
+    """Raise ModelUnavailable if these files cannot be a model for text."""
+    if not any(map(is_weights, files)) or "config.json" not in files:
+        raise not_for_text(reference, "it has no config.json or no weights for transformers")
+
+
+def _present(folder: Path, files: Mapping[str, int]) -> int:
+    return sum(size for name, size in files.items() if (folder / name).is_file())
+
+
+def _unfinished(reference: ModelRef) -> int:
+    parts = (repository_folder(reference) / "blobs").glob("*.incomplete")
+    return sum(path.stat().st_size for path in parts)
+
+
+def check_disk(reference: ModelRef, missing: int) -> None:
+    """Raise ModelUnavailable if `missing` bytes do not fit the disk of the cache."""
+    folder = cache_folder()
+    existing = next(place for place in (folder, *folder.parents) if place.exists())
+    free = shutil.disk_usage(existing).free
+    if missing > 0 and missing + SPARE_BYTES > free:
+        raise ModelUnavailable(
+            f"{reference.name} needs {size_text(missing)} more on the disk of {folder}, where "
+            f"{size_text(free)} are free.",
+            hint="Free some space, or name another folder: HF_HOME=/path polaris models fetch "
+            f"{reference.name}",
+        )

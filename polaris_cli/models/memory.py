@@ -1,0 +1,229 @@
+"""How much memory a model needs, and in which precision it fits a device.
+
+Arithmetic over figures of the catalogue or of a model's own files; knows neither torch nor
+transformers, so that a dry run can use it.
+"""
+
+import math
+import reprlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from polaris_cli.errors import OutOfMemory, UsageError
+from polaris_cli.models.catalogue import CatalogueEntry
+from polaris_cli.models.devices import Device, size_text
+from polaris_cli.models.weights import Unreadable, file_bytes, tensor_shapes, weight_files
+from polaris_cli.request.story_request import Quantize
+
+Precision = Literal["none", "8bit", "4bit"]
+
+# nf4 keeps 4 bits a number, one byte for each block of 64, and a float32 for 256 such bytes.
+BYTES_PER_LINEAR = {"none": 2.0, "8bit": 1.0, "4bit": 0.5 + 1 / 64 + 4 / (64 * 256)}
+
+# What the libraries and the largest intermediate results take beside weights and cache.
+OVERHEAD = {"cuda": 1_500_000_000, "mps": 800_000_000, "cpu": 600_000_000}
+
+LARGE = 500_000_000
+"""Parameters from which 4-bit kernels pay on a processor that has them."""
+
+_NOT_TEXT = ("visual.", "vision", "mtp.", "audio", "multi_modal_projector")
+_KEPT_WHOLE = ("embed", "lm_head", "wte", "wpe")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSize:
+    """What of a model takes memory.
+
+    `linear_parameters` are those that quantization shrinks. The cache takes `cache_bytes_per_token`
+    for each token and `state_bytes` whatever the length. `stored_bytes` is set for weights that are
+    quantized in their files already: they are taken as they are.
+    """
+
+    parameters: int
+    linear_parameters: int
+    cache_bytes_per_token: int = 0
+    state_bytes: int = 0
+    stored_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Bytes a run needs, by what they are for."""
+
+    weights: int
+    cache: int
+    overhead: int
+
+    @property
+    def total(self) -> int:
+        """All of it, in bytes."""
+        return self.weights + self.cache + self.overhead
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a model will be loaded: precision of its weights, device, memory, and why so."""
+
+    quantize: Precision
+    device: Device
+    memory: Memory
+    reason: str
+
+
+def weights_bytes(size: ModelSize, quantize: Precision) -> int:
+    """Bytes of the weights: layers' matrices in the precision asked for, the rest in bf16."""
+    if size.stored_bytes is not None:
+        return size.stored_bytes
+    rest = size.parameters - size.linear_parameters
+    return 2 * rest + math.ceil(size.linear_parameters * BYTES_PER_LINEAR[quantize])
+
+
+def memory_needed(size: ModelSize, quantize: Precision, tokens: int, kind: str = "cuda") -> Memory:
+    """The memory for weights in that precision and `tokens` of text on that kind of device."""
+    cache = size.state_bytes + tokens * size.cache_bytes_per_token
+    return Memory(weights_bytes(size, quantize), cache, OVERHEAD[kind])
+
+
+def fits(size: ModelSize, quantize: Precision, tokens: int, device: Device) -> bool:
+    """Whether that much memory is free on the device now."""
+    return memory_needed(size, quantize, tokens, device.kind).total <= device.free_bytes
+
+
+def choose_quantization(
+    size: ModelSize, device: Device, asked: Quantize, context_tokens: int
+) -> Plan:
+    """The precision to load in. `auto` means bf16 where it fits, else 4-bit.
+
+    On a processor with a fast 4-bit kernel, `auto` takes 4-bit for large models, as that is
+    several times faster there. Raises OutOfMemory with the figures when what was asked for, or
+    even 4-bit, does not fit the free memory; UsageError when the files are quantized already and
+    another precision is asked for.
+    """
+    if size.stored_bytes is not None and asked not in ("auto", "none"):
+        raise UsageError(
+            "The weights of this model are quantized already, they cannot be quantized again.",
+            hint="Leave --quantize away.",
+        )
+    quantize, reason = _preferred(size, device, asked, context_tokens)
+    memory = memory_needed(size, quantize, context_tokens, device.kind)
+    if memory.total > device.free_bytes:
+        _refuse(size, device, quantize, memory, context_tokens)
+    return Plan(quantize, device, memory, reason)
+
+
+def _preferred(
+    size: ModelSize, device: Device, asked: Quantize, tokens: int
+) -> tuple[Precision, str]:
+    if size.stored_bytes is not None:
+        return "none", "quantized in its files"
+    if asked != "auto":
+        return asked, "asked for"
+    # bf16 also where the processor lacks it: one token takes as long as in float32 (7.9 against
+    # 8.6 ms for the matrix above on AVX2), and the weights half the memory.
+    if not fits(size, "none", tokens, device):
+        return "4bit", f"bf16 does not fit {device.id}"
+    if device.quick_4bit and size.linear_parameters >= LARGE:
+        return "4bit", "several times faster than bf16 on this processor"
+    return "none", f"bf16 fits {device.id}"
+
+
+def _refuse(
+    size: ModelSize, device: Device, quantize: Precision, memory: Memory, tokens: int
+) -> None:
+    form = {"none": "bf16", "8bit": "8-bit", "4bit": "4-bit"}[quantize]
+    raise OutOfMemory(
+        f"{device.id} has {size_text(device.free_bytes)} free, but in {form} the model needs "
+        f"{size_text(memory.total)}: weights {size_text(memory.weights)}, cache for {tokens:,} "
+        f"tokens {size_text(memory.cache)}, working memory {size_text(memory.overhead)}.",
+        hint=_way_out(size, device, quantize, tokens),
+    )
+
+
+def _way_out(size: ModelSize, device: Device, quantize: Precision, tokens: int) -> str:
+    if size.stored_bytes is None and quantize != "4bit" and fits(size, "4bit", tokens, device):
+        return "Add --quantize 4bit"
+    if fits(size, "4bit", tokens // 4, device):
+        return "Ask for fewer --words, or close what else uses the memory."
+    return "Take a machine or a --device with more memory, or try --model demo"
+
+
+def size_of_entry(entry: CatalogueEntry) -> ModelSize:
+    """The size of a model in the catalogue."""
+    return ModelSize(
+        entry.parameters,
+        entry.linear_parameters,
+        entry.cache_bytes_per_token,
+        entry.state_bytes,
+    )
+
+
+def size_of_folder(folder: Path, config: Mapping[str, Any]) -> ModelSize:
+    """The size of a model on disk, from its `config.json` and the headers of its weight files.
+
+    Raises Unreadable or OSError when one of them cannot be read.
+    """
+    files = weight_files(folder)
+    stored = None if not config.get("quantization_config") else file_bytes(folder)
+    if any(path.suffix != ".safetensors" for path in files):  # known is how long the files are
+        numbers = file_bytes(folder) // 2
+        return ModelSize(numbers, numbers, *cache_of_config(config), stored_bytes=stored)
+    shapes = [shape for path in files for shape in tensor_shapes(path)]
+    parameters, linear = count_parameters(shapes)
+    return ModelSize(parameters, linear, *cache_of_config(config), stored_bytes=stored)
+
+
+def count_parameters(shapes: Iterable[tuple[str, tuple[int, ...]]]) -> tuple[int, int]:
+    """How many numbers the text model has, and how many of them are in its layers' matrices."""
+    parameters = linear = 0
+    for name, shape in shapes:
+        if any(part in name for part in _NOT_TEXT):
+            continue
+        numbers = math.prod(shape)
+        parameters += numbers
+        if len(shape) == 2 and not any(part in name for part in _KEPT_WHOLE):
+            linear += numbers
+    return parameters, linear
+
+
+def cache_of_config(config: Mapping[str, Any]) -> tuple[int, int]:
+    """Bytes the cache takes for each token, and bytes it takes whatever the length.
+
+    Full-attention layers keep a key and a value in bf16 for each of their heads; linear-attention
+    layers keep one matrix in float32 for each head. (0, 0) where the config does not say.
+    """
+    text = text_settings(config)
+    layers = first_count(text, "num_hidden_layers", "n_layer")
+    heads = first_count(text, "num_attention_heads", "n_head")
+    width = first_count(text, "head_dim") or first_count(text, "hidden_size", "n_embd") // max(
+        heads, 1
+    )
+    kinds = text.get("layer_types") or []
+    if not isinstance(kinds, list):
+        raise Unreadable(f"layer_types is {reprlib.repr(kinds)} in config.json")
+    linear = sum(kind == "linear_attention" for kind in kinds)
+    key_value_heads = first_count(text, "num_key_value_heads") or heads
+    state = first_count(text, "linear_key_head_dim") * first_count(text, "linear_value_head_dim")
+    per_token = ((len(kinds) or layers) - linear) * 2 * key_value_heads * width * 2
+    return per_token, linear * first_count(text, "linear_num_value_heads") * state * 4
+
+
+def text_settings(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The settings of the text model, where the config is that of several models in one."""
+    text = config.get("text_config") or config
+    if not isinstance(text, Mapping):
+        raise Unreadable("text_config holds no settings in config.json")
+    return text
+
+
+def first_count(config: Mapping[str, Any], *names: str) -> int:
+    """The first setting that is there, 0 where none is; of a number for each layer the largest."""
+    name = next((name for name in names if config.get(name)), None)
+    if name is None:
+        return 0
+    value = config[name]
+    counts = value if isinstance(value, list) else [value]
+    if not all(isinstance(count, int) and count >= 0 for count in counts):
+        raise Unreadable(f"{name} is {reprlib.repr(value)} in config.json")
+    return int(max(counts))

@@ -1,0 +1,303 @@
+"""The length that a premise asks for: "a 500-word story", "Length: 1500-2000 words", "写2000字".
+
+Reads English, German, French, Spanish and Chinese. A number of words is a length only where the
+sentence asks for it: between the start of its sentence or clause and the number stands nothing
+but the language of requests, or the sentence is a request that ends in "in 500 words". Numbers
+of the plot ("who knows 500 words") are left alone, and told as doubtful where they are large.
+
+Knows words and their order, no grammar and no meaning: a clause of the plot that is worded like
+a request is read as one. Does not know other settings, nor which length wins.
+"""
+
+import math
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+from polaris_cli.request.premise_numbers import DOUBTFUL, Amount, amount_at, tokens_of
+from polaris_cli.request.premise_words import (
+    AND,
+    ARTICLES,
+    BREAKS,
+    CLAUSES,
+    CLOSERS,
+    EACH,
+    ENDERS,
+    FORM_ENDINGS,
+    FORMS,
+    FUNCTION,
+    IMPERATIVES,
+    KEEPERS,
+    LIMITS,
+    LINKS,
+    OF,
+    OWNERS,
+    PIECES,
+    RELATIVES,
+    REQUEST,
+    SPEAKERS,
+    TELLS,
+    THINGS,
+    TOPICS,
+    WIDER,
+    WITHIN,
+)
+from polaris_cli.request.story_request import MAX_WORDS
+
+BANDS = {"least": (1.0, 1.2), "most": (0.8, 1.0)}
+DESCRIBED = 5  # words between a number and its form
+OPENING = 10  # tokens in which a request begins
+NEARBY = (REQUEST | {","}) - IMPERATIVES - FORMS
+STRETCHED = ("long", "lang", "umfasst", "umfassen")
+NEAR = 60  # tokens looked back at: keeps the time linear, and no request is longer
+_QUOTED = re.compile(r'"[^"\n]*"|“[^“”\n]*”|„[^„“”\n]*[“”]|«[^«»\n]*»|»[^«»\n]*«|「[^「」\n]*」')
+
+
+@dataclass(frozen=True, slots=True)
+class StatedLength:
+    """A length that a premise asks for.
+
+    `words` is the middle of a range, `band` the ratios around it that a range, "at least" or "at
+    most" leave open, and `quote` the words of the premise that say it, as they stand there.
+    """
+
+    words: int
+    band: tuple[float, float] | None
+    quote: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The length asked for, and quotes that may be a length and were not taken."""
+
+    length: StatedLength | None
+    doubtful: tuple[str, ...]
+
+
+def read_length(premise: str) -> Reading:
+    """The length that `premise` asks for. Two that contradict each other leave none."""
+    tokens = tokens_of(premise)
+    asked: list[StatedLength] = []
+    doubtful = []
+    quoted = _quoted(premise)
+    for amount, wanted in _judged([token.text for token in tokens]):
+        start, end = tokens[amount.first].start, tokens[amount.last - 1].end
+        length = _length(amount, premise[start:end])
+        wanted = wanted and not quoted(start)
+        if wanted and length:
+            asked.append(length)
+        elif wanted or amount.high >= DOUBTFUL:
+            doubtful.append(premise[start:end])
+    if all(_agree(asked[0], other) for other in asked):
+        return Reading(asked[0] if asked else None, tuple(doubtful))
+    return Reading(None, (*(length.quote for length in asked), *doubtful))
+
+
+def _quoted(premise: str) -> Callable[[int], bool]:
+    """Whether a place lies in quotation marks that do not hold the whole premise."""
+    whole = premise.strip()
+    spans = [match.span() for match in _QUOTED.finditer(premise) if match[0] != whole]
+    starts = [start for start, _ in spans]
+
+    def inside(place: int) -> bool:
+        before = bisect_right(starts, place)
+        return before > 0 and place < spans[before - 1][1]
+
+    return inside
+
+
+def _judged(words: list[str]) -> Iterator[tuple[Amount, bool]]:
+    """Every number of words, and whether the sentence asks for it."""
+    clause = sentence = 0
+    for place, word in enumerate(words):
+        if word in BREAKS:
+            clause = place + 1
+            sentence = place + 1 if word in ENDERS else sentence
+        amount = amount_at(words, place)
+        if amount:
+            yield amount, _asked(words, amount, clause, sentence)
+
+
+def _length(amount: Amount, quote: str) -> StatedLength | None:
+    words = round((amount.low + amount.high) / 2)
+    if not 0 < words <= MAX_WORDS or amount.low <= 0:
+        return None
+    if amount.low < amount.high:
+        return StatedLength(words, (amount.low / words, amount.high / words), quote)
+    return StatedLength(words, BANDS.get(amount.bound), quote)
+
+
+def _agree(one: StatedLength, other: StatedLength) -> bool:
+    (low, high), (least, most) = _limits(one), _limits(other)
+    return low <= most and least <= high
+
+
+def _limits(length: StatedLength) -> tuple[float, float]:
+    low, high = length.band or (1.0, 1.0)
+    return (
+        0.0 if length.band == BANDS["most"] else length.words * low,
+        math.inf if length.band == BANDS["least"] else length.words * high,
+    )
+
+
+def _asked(words: list[str], amount: Amount, clause: int, sentence: int) -> bool:
+    follows = _follows(words, amount.last)
+    beginnings = {clause, sentence, _second_request(words, amount, sentence)}
+    return any(_is_request(words, amount, at, follows) for at in beginnings) or (
+        _ends_request(words, amount, sentence, follows)
+    )
+
+
+def _follows(words: list[str], at: int) -> str:
+    """What goes on after a number of words: "form", "limit", "end", "topic", "wider" or ""."""
+    if _form_at(words, at) is not None:
+        return "form"
+    if _word(words, at) in LIMITS:
+        return "limit"
+    if _ends(words, _past(words, at, CLOSERS)):
+        return "end"
+    word = _word(words, _past(words, at, CLOSERS - WIDER))
+    return "topic" if word in TOPICS else "wider" if word in WIDER else ""
+
+
+def _past(words: list[str], at: int, these: frozenset[str]) -> int:
+    while _word(words, at) in these:
+        at += 1
+    return at
+
+
+def _ends(words: list[str], at: int) -> bool:
+    """Whether a clause ends there, and is not what somebody says: "500 words, she said"."""
+    if _word(words, at) == "," and _word(words, at + 1) in SPEAKERS:
+        return _word(words, at + 2) in KEEPERS
+    return at >= len(words) or words[at] in BREAKS or words[at] == ":"
+
+
+def _word(words: list[str], at: int) -> str:
+    return words[at] if at < len(words) else ""
+
+
+def _is_form(word: str) -> bool:
+    return word in FORMS or word.endswith(FORM_ENDINGS)
+
+
+def _is_piece(word: str) -> bool:
+    return _is_form(word) or word in PIECES
+
+
+def _form_at(words: list[str], at: int) -> int | None:
+    """Where the form stands that a number describes: "a 500-word [dark fantasy] story"."""
+    for place in range(at, min(at + DESCRIBED, len(words))):
+        word = words[place]
+        if _is_piece(word) and not _is_piece(_word(words, place + 1)):
+            return place
+        if word in FUNCTION or not (word.isalpha() or word == "-") or (word == "的" and place > at):
+            return None
+    return None
+
+
+def _is_request(words: list[str], amount: Amount, at: int, follows: str) -> bool:
+    """Whether nothing but the language of requests stands from `at` to the amount."""
+    if not follows or amount.first - at > NEAR:
+        return False
+    prefix = [word for word in words[at : amount.first] if word not in BREAKS and word != "-"]
+    if TELLS & set(pairwise(prefix)):
+        return False
+    if follows == "form":
+        return _asks_for_form(words, prefix, amount.last)
+    if not REQUEST.issuperset(prefix) or prefix == ["the"]:
+        return False
+    if words[at - 1 : at] == [","] and (RELATIVES & set(prefix[:1]) or _aside(words, amount)):
+        return False
+    return follows in ("end", "limit") or _may_go_on(words, amount, prefix, follows)
+
+
+def _aside(words: list[str], amount: Amount) -> bool:
+    """Whether it says how long a thing of the sentence is: "Her essay, 800 words long, won"."""
+    return _word(words, amount.last) in STRETCHED and _word(words, amount.last + 1) == ","
+
+
+def _may_go_on(words: list[str], amount: Amount, prefix: list[str], follows: str) -> bool:
+    """Whether a topic may follow: not in "a story about 12 words of French"."""
+    last = prefix[-1] if prefix else ""
+    if words[amount.first] in TOPICS and _is_form(last):
+        return False
+    ordered = not IMPERATIVES.isdisjoint(prefix) or last in LINKS
+    return ordered or (follows == "topic" and (bool(prefix) or amount.high >= DOUBTFUL))
+
+
+def _asks_for_form(words: list[str], prefix: list[str], at: int) -> bool:
+    """Whether "a 500-word story" is what is asked for, and not a thing of the plot."""
+    form = _form_at(words, at) or at
+    if not IMPERATIVES.isdisjoint(prefix):
+        article = max((place for place, word in enumerate(prefix) if word in ARTICLES), default=-1)
+        free = prefix[article + 1 :] if article >= 0 else []
+        fixed = prefix[: article + 1] if article >= 0 else prefix
+        plain = len(free) < DESCRIBED and FUNCTION.isdisjoint(free)
+        return plain and REQUEST.issuperset(fixed) and not OWNERS & set(pairwise(prefix))
+    following = _follows(words, form + 1)
+    goes_on = (
+        following in ("end", "topic", "wider") or _word(words, form + 1) in CLAUSES | RELATIVES
+    )
+    return goes_on and _is_form(words[form]) and REQUEST.issuperset(prefix) and "the" not in prefix
+
+
+def _second_request(words: list[str], amount: Amount, sentence: int) -> int:
+    """Where a request joined to another begins: "Write about a fox and [keep it under ...]"."""
+    for at in range(amount.first - 1, max(sentence, amount.first - 9), -1):
+        if words[at - 1] in AND and words[at] in KEEPERS:
+            first = words[max(sentence, at - NEAR) : at]
+            nested = not CLAUSES.isdisjoint(first) or "to" in first
+            return at if _opens_request(first) and not nested else sentence
+    return sentence
+
+
+def _ends_request(words: list[str], amount: Amount, sentence: int, follows: str) -> bool:
+    """Whether the amount ends a request: "Write a story about a fox [in 500 words]"."""
+    if amount.first - sentence > NEAR:
+        return False
+    near = amount.first
+    while near > sentence and words[near - 1] in NEARBY:
+        near -= 1
+    topic, link = words[sentence:near], "".join(words[near : amount.first][-1:])
+    if link in OF and _names_form(topic) and _word(words, amount.last) not in EACH:
+        return True
+    within = link in WITHIN or words[amount.first] == "under"
+    linked = within or link in LINKS or follows == "limit" or amount.labelled
+    if not linked and _word(words, amount.last) not in STRETCHED:
+        return False
+    ends = follows in ("end", "limit", "topic")
+    return ends and _opens_request(topic) and not _of_the_plot(topic, within)
+
+
+def _names_form(topic: list[str]) -> bool:
+    """Whether it is an order of a form and no more: "Write a horror story", "Écris un conte"."""
+    form = next((place for place, word in enumerate(topic) if _is_form(word)), len(topic))
+    described = [word for word in topic[form + 1 :] if not _is_form(word)]
+    ordered = not IMPERATIVES.isdisjoint(topic[:form]) and REQUEST.issuperset(topic[:1])
+    genre = described[1:] if OF.issuperset(described[:1]) else described
+    plain = FUNCTION.isdisjoint(genre)
+    return form < len(topic) and ordered and plain and len(described) < DESCRIBED
+
+
+def _of_the_plot(topic: list[str], within: bool) -> bool:
+    """Whether the number belongs to a clause of `topic` or to the thing that it ends with."""
+    related = any(one == "," and other in RELATIVES for one, other in pairwise(topic))
+    return related or not CLAUSES.isdisjoint(topic) or (not within and topic[-1] in THINGS)
+
+
+def _opens_request(sentence: list[str]) -> bool:
+    """Whether a sentence begins as "Write ..." or "A dark story about ..." do."""
+    free = 0
+    for place, word in enumerate(sentence[:OPENING]):
+        if word in IMPERATIVES:
+            return True
+        if _is_form(word):
+            owned = "s" in sentence[:place]  # "Mia's essay, 800 words long"
+            return not owned and _word(sentence, place + 1) in TOPICS | WIDER | {""}
+        free += word not in REQUEST
+        if free > 2 or (word not in REQUEST and word in FUNCTION):
+            return False
+    return False

@@ -1,0 +1,257 @@
+"""Numbers of words in a text: "500 words", "2 to 3 thousand words", "word count: 1500", "两千字".
+
+Finds each with its bounds ("at least") as places among the text's tokens. Spelled numbers are
+read by the library `text2num`, Chinese ones here. Does not know which of them is a length that
+anybody asks for (`premise`).
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+from unicodedata import normalize
+
+from polaris_cli.characters import CJK
+from polaris_cli.request.premise_words import (
+    AFTER,
+    AND,
+    BEFORE,
+    BOUND,
+    BREAKS,
+    CHINESE,
+    DIGITS,
+    GLUE,
+    LABELS,
+    MULTIPLIERS,
+    PLACES,
+    TO,
+    TO_LABEL,
+    UNITS,
+)
+
+DOUBTFUL = 50  # a smaller number that is not asked for is surely the plot's
+WIDEST = 10  # a range whose ends lie further apart is no range
+SHORTHAND = 100  # below it, the low end of a range shares the multiplier: "2 to 3 thousand"
+LONGEST = 10  # tokens of a number in words
+DASHES = "\u2010\u2011\u2013\u2212"  # others than "-" between two numbers
+COUNTS = ("count", "limit", "target")
+FAR = 4  # tokens between a label and its number
+HUGE = 12  # digits that no length has
+
+_NUMERALS = "".join([*DIGITS, *PLACES, "万"])
+_TOKEN = re.compile(
+    r"(?P<number>(?<!\d[.,])(?:"
+    r"\d{1,3}(?P<gap>[.,'\u2019\uff0c \u00a0\u2009\u202f])\d{3}(?:(?P=gap)\d{3})*(?!\d)"
+    r"|\d+(?:[.,]\d+)?))"
+    r"|(?P<junk>\d[\d.,]*)"  # "v1.200", "1.2.3"
+    r"|(?P<dash>(?<=\s)[-\u2013\u2014]+(?=\s)|\u2014+|--+)"
+    rf"|(?P<chinese>{'|'.join(CHINESE)}|[{_NUMERALS}]{{2,}}|[{CJK}])"
+    r"|(?P<short>(?i:approx|aprox|ca|c|env|max|min|mind|mr|mrs|dr|st)\.)"
+    rf"|(?P<word>[^\W\d_{CJK}](?:[^\W_{CJK}]|[\u0300-\u036f])*)"
+    r"|(?P<sign>\n|[^\s'\u2019*_#>`¿¡])"
+)
+
+
+class Token(NamedTuple):
+    """A word, a number or a sign, folded, and where it stands in the text."""
+
+    text: str
+    start: int
+    end: int
+
+
+class _Number(NamedTuple):
+    value: float
+    multiplier: int
+    first: int
+
+
+class Amount(NamedTuple):
+    """A number of words or a range of them: tokens `first` up to `last`."""
+
+    low: float
+    high: float
+    bound: str
+    first: int
+    last: int
+    labelled: bool = False
+
+
+def tokens_of(premise: str) -> list[Token]:
+    """Words, numbers and signs; a number is written in plain digits, "#" is no number."""
+    return [Token(_plain(match), match.start(), match.end()) for match in _TOKEN.finditer(premise)]
+
+
+def _plain(match: re.Match[str]) -> str:
+    text = match[0].lower() if match[0].isascii() else normalize("NFKC", match[0]).lower()
+    kind = match.lastgroup
+    if kind == "number":
+        digits = "".join(filter(str.isdigit, text)) if match["gap"] else text.replace(",", ".")
+        return digits if len(digits) < HUGE else "9" * HUGE
+    if kind == "short":
+        return text.rstrip(".")
+    if kind == "dash":
+        return "—"
+    if text[:1].isdigit():  # junk, or a sign such as "½"
+        return "#"
+    return "-" if text in DASHES else text
+
+
+def amount_at(words: list[str], place: int) -> Amount | None:
+    """The amount that the unit at `place` ends, or the number there under a label."""
+    language = UNITS.get(words[place])
+    if language:
+        amount = _amount(words, place, language)
+        return amount and _bounded_after(words, amount._replace(last=place + 1))
+    if words[place][0].isdigit():
+        return _labelled(words, place)
+    return None
+
+
+def _bounded_after(words: list[str], amount: Amount) -> Amount:
+    for size in (3, 2, 1):
+        phrase = words[amount.last : amount.last + size]
+        if " ".join(phrase) in AFTER:
+            return amount._replace(bound=AFTER[" ".join(phrase)], last=amount.last + len(phrase))
+    return amount
+
+
+def _labelled(words: list[str], place: int) -> Amount | None:
+    """A number without a unit whose label stands close before it ("word count: 1500")."""
+    end = place + 1
+    if end < len(words) and words[end] in MULTIPLIERS:
+        end += 1
+    if end < len(words) and words[end] not in BREAKS and words[end] not in BOUND:
+        return None
+    amount = _amount(words, end, "")
+    if not amount or amount.high < DOUBTFUL:
+        return None
+    amount = _bounded_after(words, amount._replace(last=end, labelled=True))
+    if amount.last < len(words) and words[amount.last] not in BREAKS:
+        return None
+    if any(_is_label(words, at) for at in range(amount.first, place)):
+        return amount
+    label = amount.first - 1
+    while label > 0 and words[label] in TO_LABEL and amount.first - label < FAR:
+        label -= 1
+    if label < 0 or not _is_label(words, label):
+        return None
+    return amount._replace(first=label - (words[label] in COUNTS))
+
+
+def _is_label(words: list[str], place: int) -> bool:
+    if words[place] in UNITS:
+        return words[place + 1] in (":", "=", "—")
+    if words[place] in COUNTS:  # of words, not of chapters
+        return words[place - 1 : place] == ["word"]
+    return words[place] in LABELS
+
+
+def _amount(words: list[str], end: int, language: str) -> Amount | None:
+    """The number or the range whose last token stands before `end`."""
+    while end and words[end - 1] == "-":
+        end -= 1
+    bound, stop = _phrase_before(words, end, AFTER)
+    top = _number(words, stop, language)
+    if not top:
+        return None
+    before, first = _phrase_before(words, top.first, BEFORE)
+    for at, kind in ((top.first, ""), (first, before)):
+        ranged = _range(words, at, top, kind, language)
+        if ranged:
+            return ranged
+    if before == "between":
+        before, first = "", top.first
+    return Amount(top.value, top.value, bound or before, first, end)
+
+
+def _range(words: list[str], at: int, top: _Number, bound: str, language: str) -> Amount | None:
+    """The range that ends with `top`, whose own bound ("at most") begins at token `at`."""
+    joint = words[at - 1] if at else ""
+    if joint not in TO and joint not in AND:
+        return None
+    stop = at - 2 if at > 1 and words[at - 2] in UNITS else at - 1  # "5 words to 9 words"
+    bottom = _number(words, stop, language)
+    if not bottom:
+        return None
+    kind, first = _phrase_before(words, bottom.first, BEFORE)
+    scale = top.multiplier if bottom.multiplier == 1 and bottom.value < SHORTHAND else 1
+    low, high = sorted((bottom.value * scale, top.value))
+    joined = joint in TO or kind == "between" or (kind == "least" and bound == "most")
+    return Amount(low, high, "", first, at) if joined and low * WIDEST >= high else None
+
+
+def _phrase_before(words: list[str], end: int, phrases: Mapping[str, str]) -> tuple[str, int]:
+    """The kind of the longest phrase that ends before `end`, and where it begins."""
+    sizes = (4, 3, 2, 1) if end and words[end - 1] in BOUND else ()
+    for size in sizes:
+        kind = phrases.get(" ".join(words[max(end - size, 0) : end]))
+        if kind:
+            return kind, max(end - size, 0)
+    return "", end
+
+
+def _number(words: list[str], end: int, language: str) -> _Number | None:
+    """The whole number, in digits or spelled, that ends before `end`."""
+    multiplier = MULTIPLIERS.get(words[end - 1], 1) if end > 1 else 1
+    at = end - 1 - (multiplier > 1)
+    if at >= 0 and words[at][0].isdigit():
+        value = round(float(words[at]) * multiplier, 6)
+        whole = multiplier > 1 or "." not in words[at]
+        return _Number(value, multiplier, at) if whole and value.is_integer() else None
+    return _spelled(words, end, language) if language else None
+
+
+def _spelled(words: list[str], end: int, language: str) -> _Number | None:
+    """The longest number in words that ends before `end`."""
+    start = end
+    while start and end - start < LONGEST and _may_spell(words[start - 1], language):
+        start -= 1
+    for first in range(start, end):
+        value = _value([word for word in words[first:end] if word != "-"], language)
+        if value is not None and words[first] != "-":
+            return _Number(value, MULTIPLIERS.get(words[end - 1], 1), first)
+    return None
+
+
+@lru_cache(maxsize=1024)
+def _may_spell(word: str, language: str) -> bool:
+    # The library's release 3.0 panics at white space, a line's end before a unit for one.
+    return word in GLUE or (word.isalpha() and _value([word], language) is not None)
+
+
+def _value(words: Sequence[str], language: str) -> float | None:
+    """What number words say: the library's reading, with halves and "a thousand" beside it."""
+    if language == "zh":
+        return _chinese(words[0]) if len(words) == 1 else None
+    if words[-4:-1] == ["and", "a", "half"] and words[-1] in MULTIPLIERS:
+        whole = _value(words[:-4], language)
+        return whole and (whole + 0.5) * MULTIPLIERS[words[-1]]
+    if words[:2] == ["half", "a"]:
+        rest = _value(words[1:], language)
+        return rest and rest / 2
+    article = language == "en" and len(words) > 1 and words[0] == "a"
+    return _library(" ".join(["one", *words[1:]] if article else words), language)
+
+
+def _library(phrase: str, language: str) -> float | None:
+    from text_to_num import text2num  # only a premise with a number in words pays for it
+
+    try:
+        return float(text2num(phrase, language))
+    except ValueError:
+        return None
+
+
+def _chinese(numeral: str) -> float | None:
+    total = section = digit = 0
+    for sign in numeral:
+        if sign in DIGITS:
+            digit = DIGITS[sign]
+        elif sign in PLACES:
+            section, digit = section + (digit or 1) * PLACES[sign], 0
+        elif sign == "万":
+            total, section, digit = (section + digit) * 10_000, 0, 0
+        else:
+            return None
+    return float(total + section + digit)

@@ -1,0 +1,225 @@
+"""The moving lines: how far a story is, with its text above them, and how far a model has loaded.
+
+Knows chunks, words and seconds; hands its lines to whatever draws them (`live`).
+"""
+
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from operator import attrgetter
+from typing import NamedTuple, TextIO
+
+from rich.text import Text
+
+from polaris_cli.events import Chunk, Kind
+from polaris_cli.screen.capabilities import encodable, harmless
+from polaris_cli.screen.wrapping import Trim, wrap
+from polaris_cli.words import WordCounter
+
+_BAR_CELLS = (8, 30)  # fewest and most
+_SETTLING_S = 1.0  # a speed measured over less says nothing
+_MARGIN = 2  # cells left free at the end of a moving line, for the ^C that a terminal echoes
+
+
+class StoryProgress:
+    """The view of a running stream: its text line by line, and how far it is.
+
+    `add` only takes chunks in; they are counted and wrapped when a drawing asks for lines, by
+    whichever thread draws.
+    """
+
+    def __init__(
+        self, requested: int, stream: TextIO, with_story: bool, with_thinking: bool
+    ) -> None:
+        self._inbox: deque[Chunk] = deque()
+        self._meter = _Meter(requested, glyphs_of(stream))
+        self._with_thinking = with_thinking
+        self._flows: dict[Kind, _Flow] = {}
+        if with_story:
+            self._flows["story"] = _Flow(stream)
+        if with_thinking:
+            self._flows["thinking"] = _Flow(stream, "dim")
+        self._ended = False
+
+    def add(self, chunk: Chunk) -> None:
+        self._inbox.append(chunk)
+
+    def end(self) -> None:
+        """From now on everything is settled."""
+        self._ended = True
+
+    def settled(self, width: int) -> list[Text]:
+        lines: list[Text] = []
+        arrived = [self._inbox.popleft() for _ in range(len(self._inbox))]
+        for kind, chunks in groupby(arrived, key=attrgetter("kind")):
+            same = list(chunks)
+            text = "".join(chunk.text for chunk in same)
+            self._meter.add(kind, text, sum(chunk.tokens for chunk in same))
+            if text:
+                lines += self._flowing(kind, text, width)
+        if self._ended:
+            lines += [line for flow in self._flows.values() for line in flow.finish()]
+        return lines
+
+    def _flowing(self, kind: Kind, text: str, width: int) -> Iterator[Text]:
+        if self._with_thinking:  # the two take turns, else the story simply goes on
+            others = (flow for other, flow in self._flows.items() if other != kind)
+            for flow in others:
+                yield from flow.finish()
+        if kind in self._flows:
+            yield from self._flows[kind].add(text, width)
+
+    def moving(self, width: int) -> list[Text]:
+        unfinished = [line for flow in self._flows.values() for line in flow.unfinished(width)]
+        return [*unfinished, self._meter.line(width - _MARGIN)]
+
+
+class _Flow:
+    """Text that becomes lines as it comes."""
+
+    def __init__(self, stream: TextIO, style: str = "") -> None:
+        self._stream = stream
+        self._style = style
+        self._trim = Trim()
+        self._line = ""
+        self._begun = False
+
+    def add(self, text: str, width: int) -> list[Text]:
+        """The lines that are complete now."""
+        ready = self._trim(text)
+        self._begun = self._begun or bool(ready)
+        *done, self._line = wrap(self._line + harmless(encodable(ready, self._stream)), width)
+        return [Text(line, self._style) for line in done]
+
+    def unfinished(self, width: int) -> list[Text]:
+        """The line being written, in several lines where the terminal has become narrower."""
+        return [Text(line, self._style) for line in wrap(self._line, width)] if self._begun else []
+
+    def finish(self) -> list[Text]:
+        """The last line and an empty one, if there was any text; a new text may begin then."""
+        last = [Text(self._line, self._style), Text()] if self._begun else []
+        self._trim, self._line, self._begun = Trim(), "", False
+        return last
+
+
+class Glyphs(NamedTuple):
+    """The characters that moving lines are drawn with."""
+
+    spinner: str
+    full: str
+    rest: str
+
+
+def glyphs_of(stream: TextIO) -> Glyphs:
+    """Those that the stream can write."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    unicode = encoding.lower().startswith("utf")
+    return Glyphs("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "━", "─") if unicode else Glyphs("|/-\\", "#", "-")
+
+
+class _Meter:
+    """How far a stream is: words, tokens and the time they took."""
+
+    def __init__(self, requested: int, glyphs: Glyphs) -> None:
+        self._requested = requested
+        self._glyphs = glyphs
+        self._words = WordCounter()
+        self._tokens: dict[Kind, int] = {"thinking": 0, "story": 0}
+        self._kind: Kind | None = None
+        self._began = time.monotonic()
+        self._first: dict[Kind, float] = {}  # when each kind began
+
+    def add(self, kind: Kind, text: str, tokens: int) -> None:
+        self._first.setdefault(kind, time.monotonic())
+        self._tokens[kind] += tokens
+        if text or kind == "thinking":
+            self._kind = kind
+        if kind == "story":
+            self._words.add(text)
+
+    def line(self, width: int) -> Text:
+        """One line about it, at most `width` cells."""
+        if self._kind == "story":
+            words = self._words.count
+            facts = [f"{words:,} / {self._requested:,} words", self._left(words), self._speed()]
+            return _bar_line(words / self._requested, facts, width, self._glyphs)
+        waited = _duration(time.monotonic() - self._began)
+        if self._kind is None:
+            return _spinner_line(["reading the prompt", waited], width, self._glyphs)
+        tokens = self._tokens["thinking"]
+        facts = ["thinking", f"{tokens:,} tokens" if tokens else "", waited, self._speed()]
+        return _spinner_line(facts, width, self._glyphs)
+
+    def _left(self, words: int) -> str:
+        span = time.monotonic() - self._first["story"]
+        if span < _SETTLING_S or not 0 < words < self._requested:
+            return ""
+        return f"{_duration((self._requested - words) * span / words)} left"
+
+    def _speed(self) -> str:
+        tokens = sum(self._tokens.values())
+        span = time.monotonic() - min(self._first.values())
+        return per_second(tokens / span) if tokens and span > _SETTLING_S else ""
+
+
+def per_second(speed: float) -> str:
+    """A speed in tokens/s, as precise as a reader wants it."""
+    return f"{speed:.{0 if speed >= 10 else 1}f} tokens/s"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
+
+
+def _spinner_line(facts: Sequence[str], width: int, glyphs: Glyphs) -> Text:
+    frame = glyphs.spinner[int(time.monotonic() * 10) % len(glyphs.spinner)]
+    line = Text.assemble((frame, "cyan"), " ", (_joined(facts, width - 2), "dim"))
+    line.truncate(max(width, 1))
+    return line
+
+
+def _bar_line(fraction: float, facts: Sequence[str], width: int, glyphs: Glyphs) -> Text:
+    fewest, most = _BAR_CELLS
+    text = Text(_joined(facts, width - fewest - 2), "dim")
+    text.truncate(max(width, 1))
+    cells = min(most, width - text.cell_len - 2)
+    if cells < fewest:
+        return text
+    full = round(cells * min(1.0, max(0.0, fraction)))
+    bar = Text.assemble((glyphs.full * full, "green"), (glyphs.rest * (cells - full), "dim"))
+    return bar + Text("  ") + text
+
+
+def _joined(facts: Sequence[str], width: int) -> str:
+    """As many of the facts as fit, the first in any case."""
+    given = [fact for fact in facts if fact]
+    while len(given) > 1 and len("  ".join(given)) > width:
+        given.pop()
+    return "  ".join(given)
+
+
+class LoadingProgress:
+    """The view of something that takes long to load."""
+
+    def __init__(self, message: str, glyphs: Glyphs) -> None:
+        self.message = message
+        self._glyphs = glyphs
+        self._fraction: float | None = None
+        self._began = time.monotonic()
+
+    def update(self, fraction: float) -> None:
+        """Show a bar: `fraction` of the work, 0 to 1, is done."""
+        self._fraction = fraction
+
+    def settled(self, width: int) -> list[Text]:
+        return []
+
+    def moving(self, width: int) -> list[Text]:
+        waited = _duration(time.monotonic() - self._began)
+        message = harmless(self.message)
+        if self._fraction is None:
+            return [_spinner_line([message, waited], width - _MARGIN, self._glyphs)]
+        facts = [message, f"{self._fraction:.0%}", waited]
+        return [_bar_line(self._fraction, facts, width - _MARGIN, self._glyphs)]

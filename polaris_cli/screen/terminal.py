@@ -1,0 +1,243 @@
+"""What a person sees of a story: its text as it comes, the progress, the report.
+
+Knows events, stories and streams; nothing of options, models or files. Control codes go to
+terminals only; whatever is piped gets plain text.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TextIO
+
+from rich.cells import cell_len
+
+from polaris_cli.events import Chunk, Event, Finish, Kind, Outlined, Reason
+from polaris_cli.request.adherence import in_band
+from polaris_cli.screen.capabilities import (
+    can_redraw,
+    encodable,
+    harmless,
+    is_terminal,
+    terminal_size,
+)
+from polaris_cli.screen.messages import Part, note, one_line, print_line
+from polaris_cli.screen.progress import LoadingProgress, StoryProgress, glyphs_of, per_second
+from polaris_cli.screen.region import Region
+from polaris_cli.screen.wrapping import Trim, without_last_token, wrap
+from polaris_cli.story.single_pass import Story
+
+REASONS: dict[Reason, str] = {
+    "stop": "ended by itself",
+    "length": "cut off at the token limit",
+    "loop": "stopped: it was repeating itself",
+    "interrupted": "interrupted",
+    "error": "failed",
+}
+
+
+def show(
+    events: Iterator[Event],
+    *,
+    requested: int,
+    out: TextIO,
+    err: TextIO,
+    quiet: bool = False,
+    show_thinking: bool = False,
+    print_story: bool = True,
+) -> Iterator[Event]:
+    """Pass the events on, showing them: the story on `out`, progress and thinking on `err`.
+
+    `requested` is in words. `quiet` shows the story alone, `print_story=False` all but the story.
+    However it ends, what has come is on the screen, the terminal is in order and `events` closed.
+    Raises BrokenPipeError when the reader of `out` has gone.
+    """
+    show_thinking = show_thinking and not quiet
+    live = not quiet and can_redraw(err)
+    on_out = live and print_story and can_redraw(out)
+    with _closing(events), ExitStack() as shown:
+        writers: dict[Kind, _Writer] = {}
+        if print_story and not on_out:
+            writers["story"] = shown.enter_context(_writing(out))
+        if show_thinking and not live:
+            writers["thinking"] = shown.enter_context(_writing(err))
+        progress = shown.enter_context(
+            _progress(requested, out if on_out else err, live, on_out, show_thinking)
+        )
+        for event in events:
+            if isinstance(event, Chunk):
+                _write(event, writers)
+                progress(event)
+            elif isinstance(event, Outlined):
+                if not quiet:
+                    _print_outline(event, err)
+            elif isinstance(event, Finish):
+                shown.close()
+            yield event
+
+
+@contextmanager
+def _closing(events: Iterator[Event]) -> Iterator[None]:
+    """Close a generator at the end of the block, so that the engine behind it stops."""
+    try:
+        yield
+    finally:
+        close = getattr(events, "close", None)
+        if close:
+            close()
+
+
+class _Writer:
+    """Writes text as it comes to a stream, without the white space at its end."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._trim = Trim()
+        self._begun = False
+
+    def write(self, text: str) -> None:
+        ready = self._trim(text)
+        if ready:
+            self._put(self._shape(encodable(ready, self._stream)))
+            self._begun = True
+
+    def end(self, closing: str = "\n") -> None:
+        """End what was written, if anything was: with exactly one line break as a rule."""
+        if self._begun:
+            self._begun = False
+            self._put(self._rest() + closing)
+        self._trim = Trim()
+
+    def _shape(self, text: str) -> str:
+        return text
+
+    def _rest(self) -> str:
+        return ""
+
+    def _put(self, text: str) -> None:
+        self._stream.write(text)
+        self._stream.flush()
+
+
+class _WrappedWriter(_Writer):
+    """The same for a terminal without moving lines: breaks lines between words.
+
+    A word is held back until it is whole, since it could not be taken back.
+    """
+
+    _line = ""  # the unfinished line, and how much of it is written
+    _written = ""
+
+    def _shape(self, text: str) -> str:
+        width = max(terminal_size(self._stream)[0] - 1, cell_len(self._written))
+        *done, self._line = wrap(self._line + harmless(text), width)
+        before, self._written = self._written, without_last_token(self._line)
+        return "\n".join([*done, self._written])[len(before) :]
+
+    def _rest(self) -> str:
+        rest = self._line[len(self._written) :]
+        self._line = self._written = ""
+        return rest
+
+
+@contextmanager
+def _writing(stream: TextIO) -> Iterator[_Writer]:
+    writer = _WrappedWriter(stream) if is_terminal(stream) else _Writer(stream)
+    try:
+        yield writer
+    finally:
+        writer.end()
+
+
+def _write(chunk: Chunk, writers: dict[Kind, _Writer]) -> None:
+    thinking = writers.get("thinking")
+    if chunk.kind == "story" and chunk.text and thinking:
+        thinking.end("\n\n")
+    writer = writers.get(chunk.kind)
+    if writer:
+        writer.write(chunk.text)
+
+
+@contextmanager
+def _progress(
+    requested: int, stream: TextIO, live: bool, with_story: bool, with_thinking: bool
+) -> Iterator[Callable[[Chunk], None]]:
+    """What to call with each chunk to keep the moving lines on `stream` up to date."""
+    if not live:
+        yield lambda chunk: None
+        return
+    view = StoryProgress(requested, stream, with_story, with_thinking)
+    region = Region(stream, view)
+
+    def add(chunk: Chunk) -> None:
+        view.add(chunk)
+        region.refresh()
+
+    with region.running():
+        try:
+            yield add
+        finally:
+            view.end()
+
+
+@contextmanager
+def loading(message: str, err: TextIO, *, quiet: bool = False) -> Iterator[LoadingProgress]:
+    """Show on the terminal `err` that something loads, until the block ends; else show nothing."""
+    view = LoadingProgress(message, glyphs_of(err))
+    with ExitStack() as shown:
+        if not quiet and can_redraw(err):
+            shown.enter_context(Region(err, view).running())
+        yield view
+
+
+def print_report(
+    story: Story, *, err: TextIO, saved: bool = True, band: tuple[float, float] = (0.90, 1.10)
+) -> None:
+    """One line on what became of a story. `saved`: it is in the library, under its id."""
+    good = in_band(story.written, story.requested, band)
+    line: list[Part] = [
+        "polaris: ",
+        (_length(story), "green" if good else "yellow"),
+        ", ",
+        (REASONS[story.finish], "" if story.finish == "stop" else "yellow"),
+        _extended(story),
+        (f"; {_cost(story)}; {_model(story)}; {f'id {story.id}' if saved else 'not saved'}", "dim"),
+    ]
+    print_line(line, err, soft_wrap=False)
+
+
+def _extended(story: Story) -> str:
+    times = {0: "", 1: ", extended once"}
+    return times.get(story.extended, f", extended {story.extended} times")
+
+
+def _length(story: Story) -> str:
+    return f"{story.written} of {story.requested} words ({story.ratio:.2f})"
+
+
+def _cost(story: Story) -> str:
+    """Tokens where they are known, seconds, speed."""
+    tokens, timing = story.tokens, story.timing
+    seconds = f"{timing.total_s:.1f} s"
+    if not tokens.thinking and not tokens.story:
+        return seconds
+    speed = f" ({per_second(timing.tokens_per_s)})" if timing.tokens_per_s else ""
+    return f"{tokens.thinking} thinking + {tokens.story} story tokens in {seconds}{speed}"
+
+
+def _model(story: Story) -> str:
+    model = story.model
+    facts = [
+        "toy" if model.name == "demo" else "",
+        model.quantization if model.quantization != "none" else "",
+        model.dtype,
+        model.device,
+        model.engine if model.engine != "local" else "",
+    ]
+    known = ", ".join(fact for fact in facts if fact)
+    return f"{model.name} ({known})" if known else model.name
+
+
+def _print_outline(outlined: Outlined, err: TextIO) -> None:
+    if outlined.note:
+        note(outlined.note, err)
+    for line in outlined.outline.as_lines().splitlines():
+        print_line([(one_line(line), "dim")], err)

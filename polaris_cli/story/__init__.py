@@ -1,0 +1,13 @@
+"""A story and the ways to reach its length: one pass, extending, chapters.
+
+Knows engines by their protocol alone; not the terminal, nor the library.
+
+    prepare:     everything settled before a model is loaded
+    advice:      notes that help to ask for the right thing
+    single_pass: `Story`, one pass of a model, and collecting it
+    extending:   going on after an early end
+    chapters:    a plan, then chapter after chapter
+    outline:     reading a plan out of a model's answer
+    plan_file:   a plan as TOML
+    resuming:    taking a story up again
+"""

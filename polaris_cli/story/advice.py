@@ -1,0 +1,80 @@
+"""What a user should know before a story is begun: notes that help to ask for the right thing.
+
+Knows the request, the budget and the card's figures; prints nothing and refuses nothing.
+"""
+
+from collections.abc import Iterator
+
+from polaris_cli.models.catalogue import LONG_STORY_WORDS, CatalogueEntry
+from polaris_cli.request.budget import Budget
+from polaris_cli.request.premise import Reading
+from polaris_cli.request.settings import Setting
+from polaris_cli.request.story_request import StoryRequest
+
+CARD_TEMPERATURES = (0.4, 1.0)
+SHORTFALL = 0.9  # expected ratios below this deserve a note
+
+
+def advice(request: StoryRequest, entry: CatalogueEntry | None, budget: Budget) -> Iterator[str]:
+    """One sentence for each thing worth knowing; `entry` is None where the catalogue has none."""
+    yield from _on_sampling(request)
+    yield from _on_budget(request, budget)
+    if entry:
+        yield from _on_model(request, entry)
+
+
+def on_length(reading: Reading, words: Setting) -> Iterator[str]:
+    """What was read out of the premise as its length, and what was not; `words` is the setting."""
+    stated = reading.length
+    if stated and words.source == "the premise":
+        yield f'Length: {stated.words:,} words, as the premise says ("{stated.quote}").'
+    elif stated and stated.words != words.value:
+        yield (
+            f"The premise says {stated.words:,} words, but {words.value:,} are asked for "
+            f"({words.source})."
+        )
+    elif not stated and words.source.startswith(("preset", "built in")):
+        for quote in reading.doubtful:
+            yield f'"{quote}" in the premise is not read as its length; give a length with --words.'
+
+
+def _on_sampling(request: StoryRequest) -> Iterator[str]:
+    low, high = CARD_TEMPERATURES
+    temperature = request.sampling.temperature
+    if not low <= temperature <= high:
+        yield f"Temperature {temperature:g} lies outside the model card's {low:g}-{high:g}."
+
+
+def _on_budget(request: StoryRequest, budget: Budget) -> Iterator[str]:
+    if request.sampling.max_new_tokens and not budget.holds_the_words:
+        needed = budget.story + budget.thinking
+        yield (
+            f"{budget.max_new_tokens:,} new tokens may not hold {request.words:,} words; "
+            f"about {needed:,} would (--max-new-tokens {needed})."
+        )
+
+
+def _on_model(request: StoryRequest, entry: CatalogueEntry) -> Iterator[str]:
+    if entry.name == "no-hri" and request.words > LONG_STORY_WORDS:
+        yield (
+            f"Above {LONG_STORY_WORDS:,} words the model card recommends polaris over no-hri: "
+            "--model polaris"
+        )
+    if request.length == "single":
+        yield from _on_shortfall(request, entry)
+
+
+def _on_shortfall(request: StoryRequest, entry: CatalogueEntry) -> Iterator[str]:
+    expected = entry.length_ratio.at(request.words)
+    if expected and expected < SHORTFALL:
+        yield (
+            f"{entry.name} delivers {expected:g} of the words asked for at this length on average "
+            f"(model card): expect about {round(request.words * expected, -1):,.0f} words. "
+            "To reach the length: --length auto"
+        )
+    most = entry.good_words[1]
+    if entry.name == "demo" and request.words > most:
+        yield (
+            f"The demo model is a toy trained to {most} words: it will end early. "
+            "To reach the length: --length auto"
+        )

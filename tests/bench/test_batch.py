@@ -1,0 +1,93 @@
+"""`polaris bench batch`: what is measured, and what is printed."""
+
+import json
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from polaris_cli.bench import batch
+from polaris_cli.bench.batch import Throughput, room, throughputs
+from polaris_cli.commands.app import app
+from polaris_cli.engines.local.lockstep import Task
+from polaris_cli.errors import OutOfMemory
+from polaris_cli.events import Finish
+from polaris_cli.request.story_request import Sampling
+from tests.tiny import byte_tokenizer, qwen
+
+TINY = ["bench", "batch", "--tokens", "3", "--sizes", "1,3"]
+
+
+def measured(model: Any, sizes: list[int]) -> list[Throughput]:
+    return throughputs(model, byte_tokenizer(), Sampling(), sizes=sizes, tokens=4)
+
+
+def test_every_size_is_measured_and_the_model_put_back() -> None:
+    model = qwen()
+    found = measured(model, [1, 3])
+    assert [one.size for one in found] == [1, 3]
+    for one in found:
+        assert 0 < one.slowest <= one.tokens_per_s <= one.fastest
+        assert one.per_story == one.tokens_per_s / one.size
+    assert not [module for module in model.modules() if "forward" in vars(module)]
+
+
+def test_the_tokens_of_all_stories_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that goes a second a look: 4 tokens of 3 stories lie between looks 1 and 16."""
+    seconds = iter(range(10_000))
+    monkeypatch.setattr("polaris_cli.bench.batch.time.perf_counter", lambda: next(seconds))
+    (found,) = measured(qwen(), [3])
+    assert found.tokens_per_s == pytest.approx(3 * 4 / (3 * 5))
+
+
+def test_stories_fit_the_room_that_is_reserved(monkeypatch: pytest.MonkeyPatch) -> None:
+    most: list[int] = []
+
+    def counted(_model: Any, _tokenizer: Any, tasks: list[Task], _ends: Any) -> Any:
+        most.append(sum(len(task.prompt_ids) + task.max_new_tokens for task in tasks))
+        assert tasks[0].may_end()
+        return iter(())
+
+    monkeypatch.setattr(batch, "decode_together", counted)
+    measured(qwen(), [1, 70])
+    assert most and max(most) <= room([1, 70], 4)
+
+
+def test_a_size_without_memory_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = [(0, Finish("error", error=OutOfMemory("full", hint="fewer")))]
+    monkeypatch.setattr(batch, "decode_together", lambda *_: iter(ended))
+    with pytest.raises(OutOfMemory):
+        measured(qwen(), [1])
+
+
+def test_json_is_one_object_in_the_last_line() -> None:
+    result = CliRunner().invoke(app, [*TINY, "--json"])
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout.splitlines()[-1])
+    assert report["schema"] == "polaris.bench-batch/1"
+    assert report["model"]["name"] == "demo"
+    assert [one["size"] for one in report["sizes"]] == [1, 3]
+    assert all(one["per_story"] > 0 for one in report["sizes"])
+
+
+def test_the_table_has_a_line_for_each_size() -> None:
+    result = CliRunner().invoke(app, TINY)
+    assert result.exit_code == 0, result.output
+    assert "stories at once" in result.stdout
+    assert [line.split()[0] for line in result.stdout.splitlines()[-2:]] == ["1", "3"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--sizes", "x"],
+        ["--sizes", "0"],
+        ["--sizes", "1,,2"],
+        ["--shape", "z"],
+        ["--model", "demo", "--shape", "polaris"],
+    ],
+)
+def test_bad_options_are_told_in_a_sentence(options: list[str]) -> None:
+    result = CliRunner().invoke(app, ["bench", "batch", *options])
+    assert result.exit_code == 2
+    assert "hint: " in result.output

@@ -1,0 +1,166 @@
+"""`polaris bench`: what is compared, what is computed from it, and what is printed."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from polaris_cli.bench import speed, startup
+from polaris_cli.bench.pipeline import pass_through
+from polaris_cli.bench.speed import Times, bytes_per_token, compare, memory_bandwidth
+from polaris_cli.commands.app import app
+from polaris_cli.engines.local.random_models import SHAPES, config_of, random_model, size_of
+from polaris_cli.errors import OutOfMemory, UsageError
+from polaris_cli.models.catalogue import find
+from polaris_cli.models.devices import Device
+from polaris_cli.models.memory import size_of_entry
+from polaris_cli.request.story_request import Sampling
+from tests.tiny import byte_tokenizer, qwen
+
+
+@pytest.fixture(autouse=True)
+def small_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speed, "PROBE_BYTES", 1 << 20)
+
+
+def compared(**options: Any) -> Iterator[speed.Comparison]:
+    given = {"positions": [0, 100], "tokens": 5, "repeats": 2, "bandwidth": 1e9, **options}
+    return compare(qwen(), byte_tokenizer(), Sampling(thinking_budget=-1), **given)
+
+
+def test_speed_is_the_tokens_after_the_first_over_their_time() -> None:
+    assert Times(9.0, (0.1, 0.3)).tokens_per_s == pytest.approx(5)
+
+
+def test_both_ways_are_measured_from_every_position() -> None:
+    first, later = compared()
+    assert (first.position, later.position) == (0, 100)
+    for one in (first, later):
+        assert one.lowest_ratio <= one.ratio <= one.highest_ratio
+        for found in (one.polaris, one.snippet):
+            assert 0 < found.slowest <= found.tokens_per_s <= found.fastest
+            assert found.first_token_s > 0
+    assert later.limit < first.limit  # the cache is read too
+    assert first.share_of_limit == first.polaris.tokens_per_s / first.limit
+
+
+def test_as_many_tokens_are_timed_each_way() -> None:
+    model, sampling = qwen(), Sampling(thinking_budget=-1)
+    for way in (
+        speed._own(model, byte_tokenizer(), sampling, static=False),
+        speed._snippet(model, sampling),
+    ):
+        assert len(way([1] * 16, 5).steps) == 5
+
+
+def test_the_model_is_put_back() -> None:
+    model = qwen()
+    list(
+        compare(
+            model, byte_tokenizer(), Sampling(), positions=[0], tokens=2, repeats=1, bandwidth=1e9
+        )
+    )
+    assert not [module for module in model.modules() if "forward" in vars(module)]
+
+
+def test_bytes_of_a_token_are_weights_state_and_cache() -> None:
+    model = qwen(tie_word_embeddings=False).bfloat16()
+    weights = sum(weight.nbytes for weight in model.parameters())
+    embedding = model.get_input_embeddings().weight.nbytes
+    state = 3 * 4 * 16 * 16 * 4
+    assert bytes_per_token(model, 0) == weights - embedding + 2 * state
+    assert bytes_per_token(model, 10) - bytes_per_token(model, 0) == 10 * 2 * 4 * 16 * 2
+    tied = qwen().bfloat16()
+    assert bytes_per_token(tied, 0) == sum(w.nbytes for w in tied.parameters()) + 2 * state
+
+
+def test_bandwidth_is_a_plausible_number() -> None:
+    assert 1e8 < memory_bandwidth(torch.device("cpu")) < 1e13
+
+
+@pytest.mark.parametrize("shape", ["polaris", "no-hri", "base", "base-27b"])
+def test_shapes_have_the_sizes_of_the_catalogue(shape: str) -> None:
+    entry = find(shape)
+    assert entry
+    assert size_of(config_of(shape)) == size_of_entry(entry)
+
+
+def test_a_shape_that_does_not_fit_is_refused_before_it_is_made() -> None:
+    device = Device("cpu", 0, "a small one", 10**9, 10**9)
+    with pytest.raises(OutOfMemory, match=r"17\.9 GB") as raised:
+        random_model(config_of("polaris"), device, 1000)
+    assert "--shape" in raised.value.hint
+
+
+def test_an_unknown_shape_names_the_known_ones() -> None:
+    with pytest.raises(UsageError) as raised:
+        config_of("polaris-1t")
+    assert all(shape in raised.value.hint for shape in SHAPES)
+
+
+def test_json_is_one_object_in_the_last_line() -> None:
+    command = ["bench", "--json", "--tokens", "3", "--repeats", "1", "--at", "0,20"]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout.splitlines()[-1])
+    assert report["schema"] == "polaris.bench/1"
+    assert report["model"]["name"] == "demo"
+    assert [one["position"] for one in report["positions"]] == [0, 20]
+    assert all(one["ratio"] > 0 for one in report["positions"])
+
+
+def test_the_table_names_both_ways() -> None:
+    command = ["bench", "--tokens", "3", "--repeats", "1", "--at", "0"]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    assert "polaris" in result.stdout and "snippet" in result.stdout and "GB/s" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["--at", "x"], ["--at", "-1"], ["--shape", "z"], ["--model", "demo", "--shape", "z"]],
+)
+def test_bad_options_are_told_in_a_sentence(options: list[str]) -> None:
+    result = CliRunner().invoke(app, ["bench", *options])
+    assert result.exit_code == 2
+    assert "hint: " in result.output
+
+
+def test_a_stream_goes_through_the_whole_pipeline() -> None:
+    passage = pass_through(400)
+    assert (passage.tokens, passage.words, len(passage.quarters)) == (400, 400, 4)
+
+
+@pytest.mark.bench
+def test_the_pipeline_takes_as_long_for_the_last_token_as_for_the_first() -> None:
+    passage = pass_through(100_000)
+    assert passage.words == 100_000
+    assert max(passage.quarters) < 2 * min(passage.quarters)
+    assert passage.growth < 50_000_000
+
+
+def test_starts_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = "import sys; assert sys.stdout.isatty(); print('x' * 100_000)"
+    few = {"bare": (["-c", ""], None), "other": (["-c", drawn], "bare")}
+    monkeypatch.setattr(startup, "STARTS", few)
+    bare, other = startup.starts(2)
+    assert bare.ratio is None
+    assert other.beside == "bare" and other.ratio == other.seconds / bare.seconds
+    assert other.fastest <= other.seconds <= other.slowest
+
+
+@pytest.mark.bench
+def test_the_demo_model_writes_faster_than_the_snippet() -> None:
+    command = ["bench", "--json", "--tokens", "128", "--repeats", "3", "--at", "0"]
+    report = json.loads(CliRunner().invoke(app, command).stdout.splitlines()[-1])
+    assert report["positions"][0]["ratio"] > 1.5
+
+
+@pytest.mark.bench
+def test_light_commands_start_about_as_soon_as_their_libraries() -> None:
+    ratios = {one.name: one.ratio for one in startup.starts(5)}
+    for name in ("--help", "presets", "models", "library"):
+        assert (ratios[f"polaris {name}"] or 9) < 1.5

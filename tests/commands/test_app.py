@@ -1,0 +1,51 @@
+"""The list of commands: each is imported when it is called, and its line is its own."""
+
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from polaris_cli.commands.app import COMMANDS, _imported, app
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_line_in_the_help_is_that_of_the_command(name: str) -> None:
+    assert _imported(name).get_short_help_str(1000) == COMMANDS[name][1]
+
+
+def test_the_help_names_every_command_and_imports_none() -> None:
+    program = """
+import sys
+from polaris_cli.__main__ import main
+sys.argv = ["polaris", "--help"]
+try:
+    main()
+except SystemExit:
+    pass
+found = {name for name in sys.modules if name.startswith("polaris_cli.commands.")}
+assert found == {"polaris_cli.commands.app", "polaris_cli.commands.quick"}, found
+"""
+    shown = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+    assert all(f"\n  {name} " in shown.stdout for name in COMMANDS)
+
+
+def test_an_unknown_command_is_told_with_the_known_one() -> None:
+    result = CliRunner().invoke(app, ["writ"])
+    assert result.exit_code == 2
+    assert "No such command 'writ'" in result.output and "write" in result.output
+
+
+def test_options_that_are_given_are_checked_all_the_same() -> None:
+    result = CliRunner().invoke(app, ["library", "--limit", "0"])
+    assert result.exit_code == 2
+    assert "--limit" in result.output
+
+
+@pytest.mark.parametrize("command", ["presets", "models", "library"])
+def test_completion_of_commands(command: str) -> None:
+    asked = {"_POLARIS_COMPLETE": "complete_bash", "COMP_WORDS": f"polaris {command}"}
+    result = CliRunner().invoke(app, [], prog_name="polaris", env={**asked, "COMP_CWORD": "1"})
+    assert result.output.split() == [command]

@@ -1,0 +1,205 @@
+"""`--continue`: the user's own text comes out whole, unchanged and in its place."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from polaris_cli.api import start
+from polaris_cli.engines.base import Engine
+from polaris_cli.engines.local.engine import load
+from polaris_cli.formats.drafts import read_draft
+from polaris_cli.story.prepare import prepare
+from polaris_cli.story.single_pass import collect
+from polaris_cli.words import count_words
+from tests.cli import in_process, polaris_command, run, scripted_command
+
+DRAFT = (
+    "The bell rang.\n\n   Indented: e\u0301 <think>no tag</think> *it* …\n\n"
+    "The last paragraph of mine."
+)
+WORDS = count_words(DRAFT)
+
+
+@pytest.fixture
+def draft(tmp_path: Path) -> Path:
+    path = tmp_path / "draft.txt"
+    path.write_bytes(DRAFT.replace("\n", "\r\n").encode() + b"\r\n")
+    return path
+
+
+def ask(draft: Path | str, *more: str, **engine: object) -> list[str]:
+    return scripted_command("write", "--continue", str(draft), "-m", "demo", *more, **engine)
+
+
+def record(home: Path) -> dict[str, object]:
+    shown = run(polaris_command("library", "show", "last", "--json"), home)
+    return dict(json.loads(shown.stdout))
+
+
+@pytest.mark.parametrize("mode", ["extend", "single", "auto"])
+def test_the_draft_stands_unchanged_before_what_is_new(
+    tmp_path: Path, draft: Path, mode: str
+) -> None:
+    words = str(WORDS + 7)
+    command = ask(
+        draft, "-w", words, "--length", mode, scripts=[[" Then it", " rang again and fell silent."]]
+    )
+    ended = run(command, tmp_path)
+    assert (ended.returncode, ended.stdout) == (0, f"{DRAFT} Then it rang again and fell silent.\n")
+    assert f"{WORDS + 7} of {words} words" in ended.stderr
+    kept = record(tmp_path)
+    assert kept["draft"] == {"text": DRAFT, "front_matter": "", "premise": "", "words": None}
+    assert kept["tokens"]["story"] == 2  # type: ignore[index]
+
+
+def test_an_ending_that_is_set_aside_is_never_the_drafts(tmp_path: Path, draft: Path) -> None:
+    rounds = [["\n\n", "An end of the model's."], ["More " * 30 + "it was.", "\n\n", "A last end."]]
+    ended = run(ask(draft, "-w", str(WORDS + 60), scripts=rounds), tmp_path)
+    assert ended.stdout.startswith(f"{DRAFT}\n\n* * *\n\nMore"), ended.stdout
+    assert ended.stdout.count("The last paragraph of mine.") == 1
+
+
+def test_a_model_that_ends_at_once_is_asked_for_a_new_scene(tmp_path: Path, draft: Path) -> None:
+    rounds: list[list[str]] = [[], ["It rang " * 20 + "again."]]
+    ended = run(ask(draft, "-w", str(WORDS + 41), scripts=rounds), tmp_path)
+    assert ended.stdout.startswith(f"{DRAFT}\n\n* * *\n\nIt rang"), ended.stderr
+
+
+@pytest.mark.parametrize("words", [1, WORDS])
+def test_a_draft_that_is_long_enough_comes_back_as_it_is(
+    tmp_path: Path, draft: Path, words: int
+) -> None:
+    out = tmp_path / "whole.txt"
+    ended = run(ask(draft, "-w", str(words), "-o", str(out)), tmp_path)
+    assert (ended.returncode, ended.stdout) == (0, f"{DRAFT}\n")
+    assert f"the draft has {WORDS} words" in ended.stderr and "--words" in ended.stderr
+    assert out.read_text() == f"{DRAFT}\n"
+    assert run(polaris_command("library", "--json"), tmp_path).stdout == ""
+
+
+def test_the_draft_itself_is_never_cut_on_disk(tmp_path: Path, draft: Path) -> None:
+    ended = run(ask(draft, "-w", "3", "-o", str(draft), "--force"), tmp_path)
+    assert ended.returncode == 0
+    assert draft.read_text() == f"{DRAFT}\n"
+
+
+def test_a_length_that_nobody_asked_for_is_named(tmp_path: Path) -> None:
+    long = tmp_path / "long.txt"
+    long.write_text(" ".join(f"word{n}" for n in range(1600)))
+    ended = run(ask(long), tmp_path)
+    assert ended.stdout == long.read_text() + "\n"
+    assert "1,500 are asked for (preset default)" in ended.stderr
+
+
+def test_strict_minds_the_band(tmp_path: Path, draft: Path) -> None:
+    assert run(ask(draft, "-w", str(WORDS), "--strict"), tmp_path).returncode == 0
+    off = run(ask(draft, "-w", "5", "--strict"), tmp_path)
+    assert (off.returncode, off.stdout) == (6, f"{DRAFT}\n")
+
+
+def test_the_draft_may_come_from_a_pipe(tmp_path: Path) -> None:
+    scripts = [[" and saw it fall."]]
+    ended = run(ask("-", "-w", "6", scripts=scripts), tmp_path, stdin=b"He went\n")
+    assert ended.stdout == "He went and saw it fall.\n"
+    refused = run(polaris_command("write", "-", "--continue", "-"), tmp_path, stdin=b"He went\n")
+    assert refused.returncode == 2 and "both" in refused.stderr
+
+
+def test_a_dry_run_loads_and_writes_nothing(tmp_path: Path, draft: Path) -> None:
+    ended = run(polaris_command("write", "--continue", str(draft), "--dry-run"), tmp_path)
+    assert ended.returncode == 0 and ended.stdout.startswith("Prompt")
+    assert "The bell rang." in ended.stdout
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ["--plan-only"],
+        ["--chapters", "3"],
+        ["--length", "chapters"],
+        ["--think"],
+        ["--plan", "p.toml"],
+    ],
+)
+def test_what_does_not_go_with_a_draft_is_refused(
+    tmp_path: Path, draft: Path, more: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = in_process(["write", "--continue", str(draft), *more], tmp_path, monkeypatch)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "--continue" in refused.stderr and more[0] in refused.stderr
+
+
+def test_an_exported_story_goes_on_as_itself(tmp_path: Path) -> None:
+    begun = scripted_command("write", "a fox", "-w", "11", "-m", "demo", "--no-think",
+                             scripts=[["# Fox\n\nIt was night."]])  # fmt: skip
+    exported = tmp_path / "fox.md"
+    run([*begun, "-o", str(exported)], tmp_path)
+    ended = run(ask(exported, scripts=[[" Then it was day once more."]]), tmp_path)
+    assert ended.stdout == "# Fox\n\nIt was night. Then it was day once more.\n"
+    assert "11 of 11 words" in ended.stderr
+    kept = record(tmp_path)
+    assert kept["premise"] == "a fox" and 'title: "Fox"' in kept["draft"]["front_matter"]  # type: ignore[index]
+
+
+def test_a_premise_names_the_length_and_a_draft_does_not(tmp_path: Path) -> None:
+    told = tmp_path / "told.txt"
+    told.write_text("A 50-word story is what he wanted.")
+    shown = run(polaris_command("write", "--continue", str(told), "--dry-run", "--json"), tmp_path)
+    assert json.loads(shown.stdout)["settings"]["words"]["source"] == "preset default"
+
+
+def test_rerun_and_resume_begin_with_the_draft(tmp_path: Path, draft: Path) -> None:
+    run(ask(draft, "-w", str(WORDS + 40), "--seed", "3", scripts=[[" Soon", " after"]],
+            finish="interrupted"), tmp_path)  # fmt: skip
+    again = run(scripted_command("rerun", scripts=[[" Much later it all ended."]]), tmp_path)
+    assert again.stdout.startswith(f"{DRAFT} Much later it all ended."), again.stderr
+    first = json.loads(run(polaris_command("library", "--json"), tmp_path).stdout.splitlines()[-1])
+    on = run(scripted_command("resume", first["id"], scripts=[[" the bell fell."]]), tmp_path)
+    assert on.stdout.startswith(f"{DRAFT} Soon after the bell fell."), on.stderr
+    assert on.stdout.count("The bell rang.") == 1
+
+
+def test_a_run_that_was_broken_off_before_its_first_word_is_resumed(
+    tmp_path: Path, draft: Path
+) -> None:
+    run(ask(draft, "-w", str(WORDS + 9), scripts=[[]], finish="interrupted"), tmp_path)
+    on = run(
+        scripted_command("resume", scripts=[[" " + "And so it fell down and was lost."]]), tmp_path
+    )
+    assert on.stdout == f"{DRAFT} And so it fell down and was lost.\n", on.stderr
+
+
+@pytest.fixture(scope="module")
+def demo() -> Engine:
+    return load("demo", context_tokens=4000)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        DRAFT,
+        "He said: \u4f60\u597d\ufffd",
+        "Then </think> came <|im_end|> and",
+        "\u00bbA\u030a\u00ab\n\n",
+        "x",
+    ],
+)
+@pytest.mark.parametrize("mode", ["extend", "single"])
+def test_a_real_model_never_changes_the_draft(
+    tmp_path: Path, demo: Engine, text: str, mode: str
+) -> None:
+    path = tmp_path / "d.txt"
+    path.write_text(text)
+    options = {
+        "model": "demo",
+        "words": count_words(text) + 30,
+        "length": mode,
+        "think": False,
+        "seed": 5,
+    }
+    prepared = prepare("a miller", options, read_draft(str(path)))
+    story = collect(*reversed(start(prepared, demo)))  # type: ignore[arg-type]
+    assert story.text.startswith(text.rstrip())
+    assert "think>" not in story.text.removeprefix(text) and not story.thinking
+    assert story.written > count_words(text)

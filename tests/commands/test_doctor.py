@@ -1,0 +1,27 @@
+"""`polaris doctor`, whole, against a hub on this machine."""
+
+import json
+from pathlib import Path
+
+from polaris_cli.models.catalogue import CATALOGUE
+from tests.fake_hub import environment, fake_hub, polaris
+
+
+def test_doctor(tmp_path: Path) -> None:
+    with fake_hub() as hub:
+        done = polaris("doctor", env=environment(tmp_path, hub.address, "hf_stranger"))
+    assert done.returncode == 0 and not done.stderr
+    assert "your account has no access" in done.stdout
+    assert all(f"\n{entry.name}\t" in done.stdout for entry in CATALOGUE)
+    assert "device\tname\tfree\tmemory\n" in done.stdout and "\ncpu\t" in done.stdout
+    assert str(tmp_path) in done.stdout
+    assert done.stdout.count("Problem: ") == done.stdout.count("\n    Fix: ")
+
+
+def test_json_and_no_network(tmp_path: Path) -> None:
+    done = polaris("doctor", "--json", env=environment(tmp_path, "http://127.0.0.1:9"))
+    found = json.loads(done.stdout)
+    assert set(found) == {"versions", "devices", "fits", "hub", "cache", "kernels", "problems"}
+    assert found["devices"][-1]["id"] == "cpu"
+    assert found["fits"]["demo"]["none"] is True
+    assert any("cannot be reached" in problem["what"] for problem in found["problems"])

@@ -1,0 +1,88 @@
+"""Signals stop the work between or within events and never tear a step."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from polaris_cli.commands.interrupt import Interrupts
+from polaris_cli.events import Chunk, Event, Finish
+
+
+def signal_self(number: int = signal.SIGINT) -> None:
+    os.kill(os.getpid(), number)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_waiting_ends_the_stream(number: int) -> None:
+    def source() -> Iterator[Event]:
+        yield Chunk("story", "Once")
+        signal_self(number)
+        time.sleep(10)
+
+    with Interrupts().listen() as interrupts:
+        events = list(interrupts.watch(source()))
+    assert events == [Chunk("story", "Once"), Finish("interrupted")]
+    assert interrupts.seen
+
+
+def test_a_signal_between_events_lets_the_consumer_finish_its_step() -> None:
+    source = iter([Chunk("story", "Once"), Chunk("story", " more"), Finish("stop")])
+    steps: list[object] = []
+    with Interrupts().listen() as interrupts:
+        for event in interrupts.watch(source):
+            if len(steps) == 0:
+                signal_self()
+            steps.append(event)
+    assert steps == [Chunk("story", "Once"), Finish("interrupted")]
+
+
+@pytest.mark.parametrize("within", [True, False])
+def test_text_that_is_held_is_given_out_before_the_end(within: bool) -> None:
+    def source() -> Iterator[Event]:
+        try:
+            yield Chunk("story", "Once")
+            if within:
+                signal_self()
+            yield Chunk("story", " upon")
+        except KeyboardInterrupt:
+            yield Chunk("story", " held")
+            yield Chunk("story", " back")
+            raise
+
+    events: list[object] = []
+    with Interrupts().listen() as interrupts:
+        for event in interrupts.watch(source()):
+            if not events and not within:
+                signal_self()
+            events.append(event)
+    texts = [event.text for event in events if isinstance(event, Chunk)]
+    assert "".join(texts) == "Once held back"
+    assert events[-1] == Finish("interrupted")
+
+
+def test_without_a_signal_all_events_pass_and_the_handlers_come_back() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with Interrupts().listen() as interrupts:
+        assert list(interrupts.watch(iter("abc"))) == ["a", "b", "c"]
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert not interrupts.seen
+
+
+def test_a_second_signal_ends_the_process_at_once() -> None:
+    program = """
+import os, signal, time
+from polaris_cli.commands.interrupt import Interrupts
+with Interrupts(last_words=lambda: print("bye", flush=True)).listen():
+    os.kill(os.getpid(), signal.SIGINT)
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(30)
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=20
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "bye\n", "")

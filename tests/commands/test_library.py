@@ -1,0 +1,159 @@
+"""`polaris library`: what each command prints, asks and refuses."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from polaris_cli.commands.library import app
+from polaris_cli.errors import PolarisError, UsageError
+from polaris_cli.library.store import Library
+from tests.cli import ROOT
+from tests.stories import a_story
+
+LIST = "id\twhen\ttitle\tmodel\twords\tasked\tratio\tstate"
+
+
+@pytest.fixture
+def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Library:
+    path = tmp_path / "library.db"
+    monkeypatch.setenv("POLARIS_LIBRARY", str(path))
+    return Library(path)
+
+
+@pytest.fixture
+def two(library: Library) -> Library:
+    library.finish(a_story("aaaa0000", "# Fog\n\nThe fog came.", finish="stop"))
+    library.finish(a_story("bbbb0000", "Sea é.\n\nMore.", thinking="Plan.", finish="length"))
+    return library
+
+
+def run(*arguments: str, input: str | None = None) -> tuple[str, str]:
+    """Standard output and error of a command that ends well."""
+    result = CliRunner().invoke(app, arguments, input=input)
+    if result.exception:
+        raise result.exception
+    return result.stdout, result.stderr
+
+
+def test_the_list_is_newest_first_and_plain_in_a_pipe(two: Library) -> None:
+    out, err = run()
+    header, newest, oldest = out.splitlines()
+    assert header == LIST
+    assert newest.split("\t")[0] == "bbbb0000"
+    assert newest.split("\t")[2:] == ["A lighthouse keeper", "demo", "3", "8", "0.38", "length"]
+    assert oldest.split("\t")[2:] == ["Fog", "demo", "5", "8", "0.62", "stop"]
+    assert err == ""
+    assert len(run("--limit", "1")[0].splitlines()) == 2
+
+
+def test_the_list_as_json_has_a_line_for_each_story(two: Library) -> None:
+    first, second = map(json.loads, run("--json")[0].splitlines())
+    assert (first["id"], first["ratio"], first["state"]) == ("bbbb0000", 0.375, "length")
+    assert second["title"] == "Fog"
+
+
+def test_an_empty_library_says_how_to_begin(library: Library) -> None:
+    out, err = run()
+    assert out == f"{LIST}\n"
+    assert "polaris write" in err
+    assert run("--json")[0] == ""
+    assert not library.path.exists()
+
+
+def test_a_title_cannot_break_the_list(library: Library) -> None:
+    library.finish(a_story(text="# [red]A\tB\x1b[2J\n\nText."))
+    [_, line] = run()[0].splitlines()
+    assert line.count("\t") == LIST.count("\t")
+    assert "[red]A B" in line and "\x1b" not in line
+
+
+def test_show_prints_the_story_and_nothing_else(two: Library) -> None:
+    assert run("show", "last") == ("Sea é.\n\nMore.\n", "")
+    assert run("show", "aa") == ("# Fog\n\nThe fog came.\n", "")
+
+
+def test_show_prints_the_record_or_the_thinking(two: Library) -> None:
+    assert json.loads(run("show", "last", "--json")[0]) == two.get("last").as_dict()
+    assert run("show", "last", "--thinking") == ("Plan.\n", "")
+    assert run("show", "aaaa", "--thinking") == ("", "")
+    with pytest.raises(UsageError):
+        run("show", "last", "--thinking", "--json")
+
+
+def test_show_prints_utf8_whatever_the_locale(two: Library) -> None:
+    program = "from polaris_cli.commands.library import app; app(['show', 'last'])"
+    shown = subprocess.run(
+        [sys.executable, "-c", program],
+        env={"POLARIS_LIBRARY": str(two.path), "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        cwd=ROOT,
+    )
+    assert shown.stdout == "Sea é.\n\nMore.\n".encode()
+
+
+def test_an_unknown_id_is_told(two: Library) -> None:
+    for arguments in (["show", "x"], ["rm", "x", "--yes"], ["export", "x", "-o", "x.md"]):
+        with pytest.raises(UsageError, match="has the id 'x'"):
+            run(*arguments)
+
+
+def test_search_lists_what_it_finds(two: Library) -> None:
+    out, err = run("search", "fog", "came")
+    assert [line.split("\t")[0] for line in out.splitlines()] == ["id", "aaaa0000"]
+    assert json.loads(run("search", "--json", "keeper", "sea")[0])["id"] == "bbbb0000"
+    out, err = run("search", '"fog OR')
+    assert out.splitlines() == [LIST] and "No story" in err
+
+
+def test_export_writes_a_file_once(two: Library, tmp_path: Path) -> None:
+    path = tmp_path / "tale.txt"
+    assert run("export", "aaaa", "-o", str(path)) == ("", "")
+    assert path.read_text() == "# Fog\n\nThe fog came.\n"
+    with pytest.raises(UsageError, match="exists"):
+        run("export", "last", "-o", str(path))
+    run("export", "last", "-o", str(path), "--force")
+    assert path.read_text("utf-8") == "Sea é.\n\nMore.\n"
+    with pytest.raises(UsageError, match="suffix"):
+        run("export", "last", "-o", str(tmp_path / "tale.pdf"))
+
+
+def test_rm_asks_on_a_terminal_only(two: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match="Nobody can be asked") as caught:
+        run("rm", "last", input="y\n")
+    assert "--yes" in caught.value.hint
+    monkeypatch.setattr("polaris_cli.commands.library._on_terminal", lambda: True)
+    _, err = run("rm", "last", input="n\n")
+    assert "bbbb0000  A lighthouse keeper" in err
+    assert len(two.entries()) == 2
+    run("rm", "last", input="y\n")
+    assert [entry.id for entry in two.entries()] == ["aaaa0000"]
+
+
+def test_rm_removes_all_or_none(two: Library) -> None:
+    with pytest.raises(PolarisError):
+        run("rm", "--yes", "aaaa", "x")
+    assert len(two.entries()) == 2
+    run("rm", "--yes", "aaaa", "last", "bbbb")
+    assert two.entries() == []
+
+
+def test_path_prints_the_place_and_makes_nothing(library: Library) -> None:
+    assert run("path") == (f"{library.path}\n", "")
+    assert not library.path.exists()
+
+
+@pytest.mark.parametrize("command", [[], ["show"], ["search"], ["export"], ["rm"], ["path"]])
+def test_help_has_an_example(command: list[str]) -> None:
+    assert "polaris library" in run(*command, "--help")[0]
+
+
+def test_the_command_loads_no_model_library() -> None:
+    program = (
+        "import sys, polaris_cli.commands.library; "
+        "assert not {'torch', 'transformers', 'numpy', 'httpx'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

@@ -1,0 +1,58 @@
+"""A command line that cannot be read is answered like every other error, with what was meant."""
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from polaris_cli.commands.app import app
+
+CASES = [
+    (["write", "x", "--extend"], "no option --extend", "Did you mean --length extend?"),
+    (["write", "x", "--4bit"], "no option --4bit", "Did you mean --quantize 4bit?"),
+    (["write", "x", "--wrods", "9"], "no option --wrods", "Did you mean --words?"),
+    (
+        ["write", "x", "--tempreature", "1"],
+        "no option --tempreature",
+        "Did you mean --temperature?",
+    ),
+    (["write", "x", "--xyzzy"], "no option --xyzzy", "See: polaris write --help"),
+    (["resume", "--thinking-outptu", "x"], "no option", "Did you mean --thinking-output?"),
+    (["write", "x", "--top-k", "many"], "--top-k: 'many'", "Give a whole number"),
+    (["write", "x", "--temperature", "warm"], "--temperature: 'warm'", "Give a number"),
+    (["write", "x", "--temperature", "9"], "temperature is 9", "--temperature"),
+    (["write", "x", "--form"], "--form", "--help"),
+    (["write", "a", "lighthouse", "keeper"], "one argument", "in quotes"),
+    (["wirte", "x"], "wirte", "Did you mean write?"),
+    (["--colour"], "no option --colour", "See: polaris --help"),
+    (["library", "shwo"], "shwo", "Did you mean show?"),
+    (["library", "show"], "ID", "See: polaris library show --help"),
+    (["library", "--limit", "0"], "--limit", "See: polaris library --help"),
+    (["write", "x", "--form", "stroy"], "'stroy' is not one of", "Did you mean story?"),
+]
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, arguments, prog_name="polaris")
+
+
+@pytest.mark.parametrize(("arguments", "said", "hint"), CASES)
+def test_a_mistake_gets_two_lines(arguments: list[str], said: str, hint: str) -> None:
+    refused = run(*arguments)
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    error, help_ = refused.stderr.splitlines()
+    assert error.startswith("polaris: error: ") and said in error and "Possible" not in error
+    assert help_.startswith("polaris: hint: ") and hint in help_
+
+
+def test_an_option_that_is_like_none_gets_no_guess() -> None:
+    assert "Did you mean" not in run("write", "x", "--xyzzy").stderr
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["write", "--help"]])
+def test_what_is_no_mistake_ends_well(arguments: list[str]) -> None:
+    shown = run(*arguments)
+    assert (shown.exit_code, shown.stderr) == (0, "") and shown.stdout
+
+
+def test_nothing_at_all_shows_the_help() -> None:
+    shown = run()
+    assert shown.exit_code == 2 and "Commands:\n" in shown.stderr

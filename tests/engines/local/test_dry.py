@@ -1,0 +1,126 @@
+"""The DRY penalty, held against its definition: every earlier place compared token by token."""
+
+import math
+from collections.abc import Collection
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from polaris_cli.engines.local.dry import FADE, FREE, GROWTH, LONGEST, NEAR, Dry
+from polaris_cli.engines.local.sampling import Ends, Sampler, token_probabilities
+from polaris_cli.request.story_request import Sampling
+
+SIZE = 6
+FLAT = torch.zeros(SIZE)
+CPU = torch.device("cpu")
+GREEDY = Sampling(temperature=0, repetition_penalty=1.0)
+texts = st.lists(st.integers(0, SIZE - 1), max_size=80)
+
+
+def run_up_to(place: int, ids: list[int]) -> int:
+    """How many tokens up to a place, that one included, are those that the text ends in."""
+    length = 0
+    while length <= place and ids[place - length] == ids[-1 - length]:
+        length += 1
+    return length
+
+
+def reference(ids: list[int], multiplier: float, spared: Collection[int] = ()) -> torch.Tensor:
+    costs = [0.0] * SIZE
+    for place in range(len(ids) - 1):
+        run, following = min(run_up_to(place, ids), LONGEST), ids[place + 1]
+        if run >= FREE and following not in spared:
+            nearness = 1 + NEAR * math.exp(-(len(ids) - place - 1) / FADE)
+            cost = multiplier * GROWTH ** (run - FREE) * nearness
+            costs[following] = max(costs[following], cost)
+    return torch.tensor(costs)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    ids=texts,
+    multiplier=st.floats(0.1, 5.0),
+    spared=st.lists(st.integers(0, SIZE - 1), unique=True, max_size=2),
+)
+def test_the_penalty_is_that_of_its_definition(
+    ids: list[int], multiplier: float, spared: list[int]
+) -> None:
+    taken = FLAT - Dry(multiplier, ids, CPU, spared).apply(FLAT)
+    torch.testing.assert_close(taken, reference(ids, multiplier, spared))
+
+
+@settings(max_examples=200, deadline=None)
+@given(before=texts, after=texts)
+def test_noting_token_by_token_is_the_same_as_having_all_at_once(
+    before: list[int], after: list[int]
+) -> None:
+    noted = Dry(1.0, before, CPU)
+    for token in after:
+        noted.note(torch.tensor([token]))
+    assert noted.apply(FLAT).tolist() == Dry(1.0, [*before, *after], CPU).apply(FLAT).tolist()
+
+
+def test_a_text_longer_than_the_room_it_began_with_is_followed_on() -> None:
+    text = torch.randint(SIZE, (2500,), generator=torch.Generator().manual_seed(1)).tolist()
+    noted = Dry(1.0, [], CPU)
+    for token in text:
+        noted.note(torch.tensor([token]))
+    torch.testing.assert_close(FLAT - noted.apply(FLAT), reference(text, 1.0))
+
+
+def test_what_was_said_a_moment_ago_costs_more() -> None:
+    far, near = [1, 2, 3, *[0] * 500, 1, 2], [1, 2, 3, *[0] * 5, 1, 2]
+    costs = [float(FLAT[3] - Dry(1.0, ids, CPU).apply(FLAT)[3]) for ids in (far, near)]
+    assert costs[0] == pytest.approx(1, abs=0.05) and costs[1] > 2.5
+
+
+def test_a_text_that_repeats_a_single_token_stays_finite() -> None:
+    assert Dry(1.0, [3] * 5000, CPU).apply(FLAT).isfinite().all()
+
+
+LOGITS = torch.tensor([1.0, 0.5, 0.4, 0.3, 0.2, 0.1])
+
+
+def chosen(sampler: Sampler, n: int) -> list[int]:
+    tokens = []
+    for _ in range(n):
+        token = sampler.choose(LOGITS)
+        sampler.note(token)
+        tokens.append(int(token))
+    return tokens
+
+
+def test_it_breaks_a_loop_and_is_off_by_default() -> None:
+    assert set(chosen(Sampler(GREEDY, [], LOGITS), 20)) == {0}
+    assert set(chosen(Sampler(replace(GREEDY, dry_multiplier=1.0), [], LOGITS), 20)) > {0, 1}
+
+
+def test_a_spared_token_may_come_again() -> None:
+    sampling = replace(GREEDY, dry_multiplier=1.0)
+    assert set(chosen(Sampler(sampling, [], LOGITS, spared=[0]), 20)) == {0}
+
+
+def test_thinking_is_spared_but_counts() -> None:
+    open_thinking = [True]
+    ends = Ends(thinking=lambda: open_thinking[0])
+    sampler = Sampler(replace(GREEDY, dry_multiplier=1.0), [], LOGITS, ends=ends)
+    assert chosen(sampler, 10) == [0] * 10
+    open_thinking[0] = False
+    assert chosen(sampler, 1) == [1]
+
+
+@pytest.mark.parametrize("done", [0, 1, 30, 59])
+def test_a_run_taken_up_again_goes_on_as_it_would_have(done: int) -> None:
+    sampling = replace(GREEDY, temperature=1.0, seed=3, dry_multiplier=1.0)
+    whole = chosen(Sampler(sampling, [1, 2], LOGITS), 60)
+    again = Sampler(sampling, [1, 2], LOGITS, after=whole[:done])
+    assert chosen(again, 60 - done) == whole[done:]
+
+
+def test_the_probabilities_have_it_too() -> None:
+    sampling = replace(GREEDY, temperature=1.0, top_p=1.0, top_k=0, dry_multiplier=1.0)
+    said = token_probabilities(FLAT, sampling, [1, 2, 3], [1, 2])
+    assert said[3] == said.min() < said.max()

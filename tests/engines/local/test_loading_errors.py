@@ -1,0 +1,139 @@
+"""What the libraries raise, in words: a row for each kind, and a sentence for what is in none."""
+
+import pickle
+from typing import Any
+
+import jinja2
+import pytest
+import torch
+from huggingface_hub.errors import StrictDataclassError
+from safetensors import SafetensorError
+
+from polaris_cli.engines.local.loading_errors import (
+    SETTINGS,
+    TABLE,
+    TOKENIZER,
+    WEIGHTS,
+    Case,
+    explain,
+    library_errors,
+    run_errors,
+)
+from polaris_cli.errors import DEBUG_HINT, ModelUnavailable, OutOfMemory, UsageError
+from polaris_cli.models.cache import ModelRef
+from polaris_cli.models.devices import Device
+from polaris_cli.models.memory import Memory, Plan
+
+MINE = ModelRef("mine", "owner/mine")
+PLAN = Plan("4bit", Device("cuda", 0, "card", 80, 8), Memory(6, 2, 1), "")
+WHOLE = Plan("none", Device("cpu", 0, "cpu", 80, 8), Memory(6, 2, 1), "")
+
+
+class PanicException(BaseException):
+    """By its name, what tokenizers and safetensors raise for a fault in their Rust."""
+
+
+GONE = FileNotFoundError(2, "No such file or directory", "/a/folder/merges.txt")
+UNICODE = UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
+
+CASES: list[tuple[BaseException, str, Plan | None, int, str]] = [
+    (torch.OutOfMemoryError("CUDA out of memory. Tried"), WEIGHTS, PLAN, 4, "cuda:0 ran out of"),
+    (MemoryError(), TOKENIZER, None, 4, "memory ran out while mine was read"),
+    (RuntimeError("DefaultCPUAllocator: can't allocate memory"), WEIGHTS, WHOLE, 4, "ran out"),
+    (ValueError("Please pass `trust_remote_code=True`"), SETTINGS, None, 3, "Python code of its"),
+    (pickle.UnpicklingError("Unsupported operand 149"), WEIGHTS, WHOLE, 3, "needs safetensors"),
+    (SafetensorError("HeaderTooLarge"), WEIGHTS, WHOLE, 3, "a weight file cannot be read"),
+    (EOFError(), WEIGHTS, WHOLE, 3, "a weight file cannot be read"),
+    (RuntimeError("PytorchStreamReader failed"), WEIGHTS, WHOLE, 3, "a weight file cannot be"),
+    (RuntimeError("size mismatch for a.weight"), WEIGHTS, WHOLE, 3, "do not match config.json"),
+    (RuntimeError("No GPU or XPU found. A GPU is needed"), WEIGHTS, WHOLE, 3, "on this device"),
+    (ImportError("Using this requires a GPU"), WEIGHTS, WHOLE, 3, "on this device"),
+    (ImportError("bitsandbytes: `pip install -U bitsandbytes`"), WEIGHTS, PLAN, 3, "4-bit needs"),
+    (ImportError("pip install sentencepiece\nor not"), TOKENIZER, None, 3, "needs a package"),
+    (ValueError("has model type `x` but Transformers"), SETTINGS, None, 3, "no such model type"),
+    (KeyError("model type"), SETTINGS, None, 3, "no such model type"),
+    (ValueError("Unrecognized configuration class <ViT>"), WEIGHTS, WHOLE, 3, "not a text-gen"),
+    (StrictDataclassError("Field 'a':\n  not int"), SETTINGS, None, 3, "Field 'a': not int"),
+    (jinja2.TemplateSyntaxError("unexpected '}'", 3), TOKENIZER, None, 3, "the chat template"),
+    (UNICODE, SETTINGS, None, 3, "config.json cannot be read"),
+    (RecursionError("too deep"), SETTINGS, None, 3, "config.json cannot be read"),
+    (GONE, WEIGHTS, WHOLE, 3, "merges.txt is missing"),
+    (Exception("data did not match any variant"), TOKENIZER, None, 3, "the tokenizer cannot be"),
+    (PanicException("index out of bounds"), TOKENIZER, None, 3, "the tokenizer cannot be read"),
+    (OSError("Error no file named a.bin\nin b"), WEIGHTS, WHOLE, 3, "(Error no file named a.bin)"),
+]
+
+
+@pytest.mark.parametrize(("error", "part", "plan", "code", "says"), CASES)
+def test_each_kind_has_its_sentence(
+    error: BaseException, part: str, plan: Plan | None, code: int, says: str
+) -> None:
+    sentence = explain(error, Case(MINE, part, plan))
+    assert (sentence.exit_code, says in sentence.message) == (code, True), sentence.message
+    assert sentence.hint and "\n" not in sentence.message
+
+
+def test_every_row_is_tried_by_a_case() -> None:
+    used = {
+        next((n for n, row in enumerate(TABLE) if row.fits(error, Case(MINE, part, plan))), None)
+        for error, part, plan, _, _ in CASES
+    }
+    assert used == set(range(len(TABLE)))
+
+
+def test_a_hint_says_what_to_install() -> None:
+    for text, package in (
+        ("requires auto-round (`pip install 'auto-round>=0.5'`)", "pip install auto-round,"),
+        ("requires AQLM: `pip install aqlm[gpu]`", "pip install aqlm[gpu],"),
+        ("No module named 'x'", "Install what the message names,"),
+    ):
+        assert explain(ImportError(text), Case(MINE, WEIGHTS, WHOLE)).hint.startswith(package)
+
+
+def test_the_cause_says_more_than_what_it_became() -> None:
+    error = OSError("Unable to load weights")
+    error.__cause__ = pickle.UnpicklingError("Unsupported global")
+    assert "safe loading" in explain(error, Case(MINE, WEIGHTS, WHOLE)).message
+
+
+@pytest.mark.parametrize(
+    ("error", "named"),
+    [
+        (ZeroDivisionError(), "reading the weights failed: ZeroDivisionError."),
+        (RuntimeError("something new\nwith more lines"), "RuntimeError: something new."),
+        (ValueError("x" * 9000), "xxx…"),
+    ],
+)
+def test_what_nobody_expects_is_named_itself(error: Exception, named: str) -> None:
+    sentence = explain(error, Case(MINE, WEIGHTS, WHOLE))
+    assert isinstance(sentence, ModelUnavailable)
+    assert named in sentence.message and sentence.hint == DEBUG_HINT and len(sentence.message) < 300
+
+
+def test_what_is_no_fault_of_a_library_goes_through() -> None:
+    case = Case(MINE, SETTINGS)
+    for kind in (KeyboardInterrupt, SystemExit, UsageError):
+        with pytest.raises(kind), library_errors(case):
+            raise kind("x")
+        with pytest.raises(kind), run_errors():
+            raise kind("x")
+
+
+@pytest.mark.parametrize("error", [IndexError("index out of range in self"), PanicException("x")])
+def test_what_a_model_raises_when_it_runs(error: BaseException) -> None:
+    with pytest.raises(ModelUnavailable, match="do not fit each other") as caught, run_errors():
+        raise error
+    assert caught.value.__cause__ is error and "POLARIS_DEBUG=1" in caught.value.hint
+
+
+def test_a_run_out_of_memory_stays_what_it_is() -> None:
+    for error in (RuntimeError("can't allocate memory"), OutOfMemory("no room"), MemoryError()):
+        with pytest.raises(type(error)), run_errors():
+            raise error
+
+
+def test_the_sentence_comes_from_the_error() -> None:
+    error: Any = SafetensorError("HeaderTooLarge")
+    with pytest.raises(ModelUnavailable) as caught, library_errors(Case(MINE, WEIGHTS, WHOLE)):
+        raise error
+    assert caught.value.__cause__ is error

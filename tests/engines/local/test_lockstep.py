@@ -1,0 +1,286 @@
+"""Stories written side by side, held against each of them written alone."""
+
+import gc
+import weakref
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
+
+from polaris_cli.demo.paths import MODEL_DIR
+from polaris_cli.engines.kernels.patching import quicken
+from polaris_cli.engines.kv_cache import ROOM, growing_cache
+from polaris_cli.engines.local import forward as forward_module
+from polaris_cli.engines.local.decode import decode
+from polaris_cli.engines.local.lockstep import Task, decode_together
+from polaris_cli.errors import ModelUnavailable, OutOfMemory
+from polaris_cli.events import Finish, Piece
+from polaris_cli.request.story_request import Sampling
+from tests.engines.local.test_decode import CLOSE, ENDS, TOKENIZER, gpt2, ids_of, text_of
+from tests.tiny import qwen
+
+GREEDY = Sampling(temperature=0, repetition_penalty=1.0, thinking_budget=-1)
+SAMPLED = Sampling(temperature=1.0, thinking_budget=-1)
+LATE_ENDS = ENDS | {17, 99}  # a random model comes to one of these after about 65 tokens
+
+Result = tuple[list[Piece], Finish]
+
+
+def prompt(length: int, seed: int = 0) -> list[int]:
+    return [(7 * i * i + 31 * seed) % 256 for i in range(length)]
+
+
+def task(length: int, sampling: Sampling = GREEDY, n: int = 60, **options: Any) -> Task:
+    return Task(prompt(length, length), sampling, n, options.pop("inside", False), **options)
+
+
+def together(
+    model: Any, tasks: Sequence[Task], ends: frozenset[int] = ENDS, tokenizer: Any = TOKENIZER
+) -> list[Result]:
+    """Write all side by side; check what holds of every stream."""
+    pieces: list[list[Piece]] = [[] for _ in tasks]
+    finishes: dict[int, Finish] = {}
+    for number, event in decode_together(model, tokenizer, tasks, ends):
+        assert number not in finishes, "nothing follows a Finish"
+        if isinstance(event, Finish):
+            finishes[number] = event
+        else:
+            pieces[number].append(event)
+    return [(pieces[number], finishes[number]) for number in range(len(tasks))]
+
+
+def alone(model: Any, one: Task, ends: frozenset[int] = ENDS, tokenizer: Any = TOKENIZER) -> Result:
+    *pieces, finish = decode(
+        model,
+        tokenizer,
+        one.prompt_ids,
+        one.sampling,
+        max_new_tokens=one.max_new_tokens,
+        stop_ids=ends,
+        inside_thinking=one.inside_thinking,
+        may_end=one.may_end,
+    )
+    assert isinstance(finish, Finish)
+    return [piece for piece in pieces if isinstance(piece, Piece)], finish
+
+
+def each_alone(model: Any, tasks: Sequence[Task], ends: frozenset[int] = ENDS) -> list[Result]:
+    return [alone(model, one, ends) for one in tasks]
+
+
+KINDS: dict[str, Callable[[], Any]] = {
+    "equal heads": lambda: qwen(5),
+    "grouped heads": lambda: qwen(
+        5,
+        num_key_value_heads=1,
+        head_dim=32,
+        linear_key_head_dim=8,
+        linear_value_head_dim=24,
+        linear_num_key_heads=2,
+        tie_word_embeddings=False,
+        layer_types=["full_attention", "linear_attention", "linear_attention", "full_attention"],
+    ),
+    "gpt2": gpt2,
+}
+
+
+@pytest.mark.parametrize("quick", [False, True], ids=["stock modules", "quick modules"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_story_is_the_one_written_alone(kind: str, quick: bool) -> None:
+    model = KINDS[kind]()
+    tasks = [
+        task(9, n=100),
+        task(31, replace(SAMPLED, seed=3), n=100),
+        task(1, replace(GREEDY, dry_multiplier=1.0)),
+        task(17, replace(SAMPLED, seed=5, thinking_budget=12), inside=True),
+        task(31, replace(GREEDY, presence_penalty=0.5), n=7),
+    ]
+    expected = each_alone(model, tasks, LATE_ENDS)
+    if quick:
+        quicken(model)
+    found = together(model, tasks, LATE_ENDS)
+    assert found == expected
+    assert CLOSE in text_of(found[3][0])
+    assert len({len(ids_of(pieces)) for pieces, _ in found}) > 3  # else the rows end together
+    assert {finish.reason for _, finish in found} == {"stop", "length"}
+
+
+tasks = st.builds(
+    task,
+    st.integers(1, 40),
+    st.builds(
+        Sampling,
+        temperature=st.sampled_from([0, 0.7, 1.0]),
+        top_p=st.sampled_from([0.9, 1.0]),
+        top_k=st.sampled_from([0, 20]),
+        seed=st.integers(0, 5),
+        thinking_budget=st.sampled_from([-1, 0, 5, 20]),
+    ),
+    st.integers(0, 40),
+    inside=st.booleans(),
+)
+QUICK = qwen(8, num_hidden_layers=2, layer_types=["linear_attention", "full_attention"])
+quicken(QUICK)
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.lists(tasks, max_size=5))
+def test_any_stories_together_are_those_written_alone(chosen: list[Task]) -> None:
+    assert together(QUICK, chosen, LATE_ENDS) == each_alone(QUICK, chosen, LATE_ENDS)
+
+
+def test_words_are_spared_as_they_are_alone() -> None:
+    model = AutoModelForCausalLM.from_pretrained(MODEL_DIR, dtype=torch.float32).eval()
+    tokenizer = AutoTokenizer.from_pretrained(MODEL_DIR)
+    prompt = tokenizer.encode("Tess was full of hope. Pavel was full of hop")
+    wary = Task(prompt, replace(GREEDY, dry_multiplier=100.0), 40, inside_thinking=False)
+    found = together(model, [wary], tokenizer=tokenizer)[0]
+    assert found == alone(model, wary, ENDS, tokenizer)
+    assert text_of(found[0]).startswith("e")
+
+
+def test_prompts_in_chunks_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = [task(150, n=20), task(3, n=20), task(70, n=20)]
+    expected = each_alone(QUICK, chosen)
+    for size in (99, 3):  # for three rows: 33 columns and, at the least, two
+        monkeypatch.setattr(forward_module, "PREFILL_CHUNK", size)
+        assert together(QUICK, chosen) == expected
+
+
+@pytest.mark.parametrize(("release", "wide"), [("5.14.1", 9), ("5.15.0", 3)])
+def test_padding_is_in_one_chunk_where_releases_would_read_it(
+    monkeypatch: pytest.MonkeyPatch, release: str, wide: int
+) -> None:
+    monkeypatch.setattr(forward_module, "PREFILL_CHUNK", 6)
+    monkeypatch.setattr("polaris_cli.engines.local.forward.transformers.__version__", release)
+    model = qwen()
+    sizes: list[int] = []
+    model.register_forward_pre_hook(
+        lambda _module, _args, options: sizes.append(options["input_ids"].shape[1]),
+        with_kwargs=True,
+    )
+    together(model, [task(9, n=2), task(3, n=2)])
+    assert max(sizes) == wide
+    sizes.clear()
+    together(model, [task(9, n=2), task(9, n=2)])  # without padding
+    assert max(sizes) == 3
+
+
+def test_a_story_that_is_over_costs_nothing_more() -> None:
+    model = qwen()
+    rows: list[int] = []
+    model.register_forward_pre_hook(
+        lambda _module, _args, options: rows.append(len(options["input_ids"])), with_kwargs=True
+    )
+    together(model, [task(9, n=3), task(5, n=0), task(4, n=6), task(6, n=5)], frozenset())
+    assert rows == [3, 3, 3, 2, 2, 1]
+
+
+def test_the_end_of_a_story_comes_when_it_is_over() -> None:
+    chosen = [task(9, n=3), task(5, n=0), task(4, n=9)]
+    events = decode_together(qwen(), TOKENIZER, chosen, frozenset())
+    order = [number for number, event in events if isinstance(event, Finish)]
+    assert order == [1, 0, 2]
+
+
+def test_no_stories_are_no_events() -> None:
+    assert together(qwen(), []) == []
+
+
+def test_a_story_may_not_end_before_it_is_allowed_to() -> None:
+    model = qwen()
+    ends = frozenset(ids_of(alone(model, task(9), frozenset())[0]))  # all that it wants to say
+    free, held = together(model, [task(9), task(9, may_end=lambda: False)], ends)
+    assert free == ([], Finish("stop", prompt_tokens=9))
+    assert len(ids_of(held[0])) == 60 and not ends & set(ids_of(held[0]))
+
+
+@pytest.mark.parametrize("events", [5, 1000], ids=["closed early", "at its end"])
+def test_the_cache_goes_with_the_stream(events: int) -> None:
+    model = qwen()
+    caches: list[weakref.ref[Any]] = []
+    model.register_forward_hook(
+        lambda _module, _args, output: caches.append(weakref.ref(output.past_key_values))
+    )
+    stream: Any = decode_together(model, TOKENIZER, [task(9, n=20), task(3, n=30)], frozenset())
+    gc.disable()  # it must go by itself, not when the collector comes round
+    try:
+        for number, event in islice(stream, events):
+            if number == 1 and isinstance(event, Finish):
+                assert caches[-1]() is None
+            else:
+                assert caches[-1]() is not None
+        stream.close()
+        assert caches[-1]() is None
+    finally:
+        gc.enable()
+
+
+def test_the_caller_keeps_its_gradients_between_pieces() -> None:
+    for _ in decode_together(qwen(), TOKENIZER, [task(9), task(3)], ENDS):
+        assert torch.is_grad_enabled() and not torch.is_inference_mode_enabled()
+
+
+def failing_after(steps: int, fault: Callable[[], object]) -> Any:
+    model = qwen()
+    calls: list[int] = []
+
+    def hook(*_: Any) -> None:
+        calls.append(1)
+        if len(calls) > steps:
+            fault()
+
+    model.register_forward_pre_hook(hook)
+    return model
+
+
+def test_out_of_memory_ends_all_that_still_run() -> None:
+    model = failing_after(5, lambda: torch.empty(2**55))
+    over, one, other = together(model, [task(9, n=3), task(4), task(6)], frozenset())
+    assert over[1] == Finish("length", prompt_tokens=9)
+    for pieces, finish in (one, other):
+        assert len(ids_of(pieces)) == 5
+        assert finish.reason == "error"
+        assert isinstance(finish.error, OutOfMemory)
+        assert f"{4 + 5 + 6 + 5} tokens" in finish.error.message
+        assert "fewer stories" in finish.error.hint
+
+
+def test_other_faults_are_those_of_the_model() -> None:
+    def fault() -> None:
+        raise RuntimeError("shapes do not match")
+
+    for pieces, finish in together(failing_after(2, fault), [task(9), task(4)]):
+        assert len(ids_of(pieces)) == 2
+        assert isinstance(finish.error, ModelUnavailable)
+        assert "shapes do not match" in finish.error.message
+
+
+def test_weights_that_are_no_numbers_are_said_to_be_damaged() -> None:
+    model = qwen()
+    with torch.no_grad():
+        model.model.norm.weight.fill_(torch.nan)
+    for pieces, finish in together(model, [task(9), task(4)]):
+        assert pieces == []
+        assert isinstance(finish.error, ModelUnavailable)
+
+
+def test_a_grown_cache_keeps_the_rows_it_is_told_to() -> None:
+    config = qwen().config
+    layer = config.layer_types.index("full_attention")
+    stock, grown = DynamicCache(config=config), growing_cache(config)
+    count = 4
+    for size, rows in ((3, [3, 1, 2]), (1, [0, 2]), (ROOM, [1]), (1, [0])):
+        keys, values = torch.randn(2, count, 4, size, 16)
+        for cache in (stock, grown):
+            cache.update(keys, values, layer)
+            cache.reorder_cache(torch.tensor(rows))
+        assert torch.equal(stock.layers[layer].keys, grown.layers[layer].keys)
+        assert torch.equal(stock.layers[layer].values, grown.layers[layer].values)
+        count = len(rows)

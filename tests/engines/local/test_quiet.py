@@ -1,0 +1,41 @@
+"""While a library loads it reads nothing of the user's and prints nothing among the story."""
+
+import logging
+import sys
+
+import pytest
+from transformers.utils import logging as theirs
+
+from polaris_cli.engines.local.quiet import quiet
+
+
+def test_stdin_is_empty_and_stdout_a_sink(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sys.stdin, sys.stdout
+    with quiet():
+        print("A question?")
+        assert sys.stdin.read() == "" and not sys.stdin.isatty()
+        with pytest.raises(EOFError):
+            input("And another? ")
+    assert (sys.stdin, sys.stdout) == before
+    assert capsys.readouterr() == ("", "")
+
+
+def test_they_come_back_after_an_error() -> None:
+    before = sys.stdin, sys.stdout
+    with pytest.raises(ZeroDivisionError), quiet():
+        raise ZeroDivisionError
+    assert (sys.stdin, sys.stdout) == before
+
+
+@pytest.mark.skipif(not hasattr(theirs, "set_tqdm_hook"), reason="an older transformers")
+def test_what_counts_is_reported_inside_alone() -> None:
+    shares: list[float] = []
+    with quiet(shares.append):
+        assert list(theirs.tqdm([5, 6])) == [5, 6]
+    assert shares == [0, 0.5, 1]
+    with quiet():
+        assert len(list(theirs.tqdm([5, 6]))) == 2
+    assert len(shares) == 3
+    assert logging.getLogger("transformers").getEffectiveLevel() >= logging.ERROR

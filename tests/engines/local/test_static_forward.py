@@ -1,0 +1,104 @@
+"""Steps of fixed shapes give the tokens of a cache that grows; run here on a processor."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from polaris_cli.engines.kernels.patching import quicken
+from polaris_cli.engines.local import forward as forward_module
+from polaris_cli.engines.local import static_forward
+from polaris_cli.engines.local.decode import decode
+from polaris_cli.engines.local.forward import Forward
+from polaris_cli.engines.local.static_forward import BLOCK, StaticForward, fixed, supports
+from polaris_cli.events import Piece
+from polaris_cli.request.story_request import Sampling
+from tests.engines.kernels.test_patching import SHAPES, refuses
+from tests.engines.local.test_forward import PROMPT, generated, greedy
+from tests.tiny import byte_tokenizer, qwen
+
+
+@pytest.mark.parametrize("quick", [False, True], ids=["stock modules", "quick modules"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_tokens_are_those_of_generate(shape: str, quick: bool) -> None:
+    model = qwen(**SHAPES[shape])
+    expected = generated(model, PROMPT, 150)
+    if quick:
+        quicken(model)
+    assert supports(model)
+    assert greedy(StaticForward(model, len(PROMPT) + 150), PROMPT, 150) == expected
+
+
+@pytest.mark.parametrize("quick", [False, True], ids=["stock modules", "quick modules"])
+def test_a_prompt_may_come_in_chunks_and_again_after_a_reset(
+    monkeypatch: pytest.MonkeyPatch, quick: bool
+) -> None:
+    monkeypatch.setattr(forward_module, "PREFILL_CHUNK", 33)  # 200 tokens: the last chunk has two
+    model = qwen(**SHAPES["grouped heads"])
+    expected = generated(model, PROMPT, 40)
+    if quick:
+        quicken(model)
+    forward = StaticForward(model, BLOCK)
+    forward.prefill([0])  # as before a recording
+    for _ in range(3):
+        forward.step(torch.tensor([7]))
+    forward.reset()
+    assert greedy(forward, PROMPT, 40) == expected
+    forward.reset()
+    assert greedy(forward, PROMPT[:1], 40) == generated(model, PROMPT[:1], 40)
+
+
+def test_the_cache_reaches_to_the_last_token() -> None:
+    model = qwen()
+    forward = StaticForward(model, BLOCK)
+    assert len(greedy(forward, PROMPT, BLOCK - len(PROMPT))) == BLOCK - len(PROMPT)
+    assert StaticForward(model, BLOCK + 1)._cache.get_max_length() == 2 * BLOCK
+
+
+@pytest.mark.parametrize("broken", ["StaticCache", "StaticForward"])
+def test_without_such_steps_the_usual_ones_are_taken(
+    monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    model = qwen()
+    assert type(fixed(model, BLOCK)) is StaticForward
+    monkeypatch.setattr(static_forward, broken, refuses)
+    forward = fixed(model, BLOCK)
+    assert greedy(forward, PROMPT, 20) == generated(model, PROMPT, 20)
+    assert type(forward) is Forward
+
+
+@pytest.mark.slow
+def test_bf16_is_as_close_to_float32_as_a_growing_cache() -> None:
+    """The two caches part in bf16 only: each rounds in its own order, none of them further off."""
+
+    def logits(forward: Forward) -> torch.Tensor:
+        rows = [forward.prefill(PROMPT)]
+        rows += [forward.step(torch.tensor([(31 * i) % 256])) for i in range(40)]
+        return torch.stack(rows)
+
+    growing, static = 0.0, 0.0
+    for seed in range(4):
+        exact = logits(Forward(qwen(seed, **SHAPES["grouped heads"])))
+        model = qwen(seed, **SHAPES["grouped heads"]).bfloat16()
+        growing += float((logits(Forward(model)) - exact).abs().mean())
+        static += float((logits(StaticForward(model, 300)) - exact).abs().mean())
+    assert static < 1.1 * growing
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sampling", [Sampling(temperature=0), Sampling(seed=3, temperature=1.0)])
+def test_a_step_begun_ahead_changes_no_token(sampling: Sampling) -> None:
+    def run(**options: Any) -> list[int]:
+        events = decode(
+            qwen(2),
+            byte_tokenizer(),
+            PROMPT,
+            sampling,
+            max_new_tokens=BLOCK - len(PROMPT),  # the step beyond the last token needs room
+            stop_ids=frozenset(),
+            inside_thinking=False,
+            **options,
+        )
+        return [token for piece in events if isinstance(piece, Piece) for token in piece.ids]
+
+    assert run(static=True) == run()

@@ -1,0 +1,152 @@
+"""The ways to store matrices in 4 or 8 bits: each computes the same, and the fastest is taken."""
+
+import math
+import time
+from typing import Any
+
+import pytest
+import torch
+from transformers import BitsAndBytesConfig
+from transformers.utils import is_torchao_available
+
+from polaris_cli.engines.quantize import quantizers
+from polaris_cli.engines.quantize.quantizers import (
+    Bits,
+    Multiply,
+    Packed,
+    copies,
+    fastest,
+    kernel_of,
+    layer,
+    seconds,
+)
+from tests.engines.kernels.test_patching import refuses
+
+WHOLE = ["lm_head"]
+SHAPE = (96, 256)
+with_torchao = pytest.mark.skipif(not is_torchao_available(), reason="needs torchao")
+
+
+@pytest.mark.parametrize(
+    ("times", "chosen"),
+    [
+        ({"usual": 1.0, "other": 0.5, "third": 0.4}, "third"),
+        ({"usual": 1.0, "other": 0.5, "third": 0.7}, "other"),
+        ({"usual": 1.0, "other": 0.95, "third": math.inf}, "usual"),
+        ({"usual": math.inf, "other": math.inf}, "usual"),
+    ],
+)
+def test_the_fastest_is_taken(times: dict[str, float], chosen: str) -> None:
+    assert fastest(list(times), times.__getitem__) == chosen
+
+
+def test_what_cannot_be_tried_is_not_taken() -> None:
+    assert fastest(["usual", "other"], {"other": 1.0}.__getitem__) == "other"
+    assert fastest(["usual", "other"], {"usual": 1.0}.__getitem__) == "usual"
+    assert fastest(["usual", "other"], {}.__getitem__) == "usual"
+
+
+def scaled(by: float, delay: float = 0.0) -> Multiply:
+    def multiply(x: torch.Tensor) -> torch.Tensor:
+        time.sleep(delay)
+        return x * by
+
+    return multiply
+
+
+def test_the_time_is_that_of_all_the_layers() -> None:
+    x = torch.ones(1, 1, 8)
+    assert 0.02 <= seconds([scaled(2, delay=0.01)] * 2, x, x * 2, tolerance=0.1) < 1
+
+
+def test_a_wrong_product_is_never_fast_enough() -> None:
+    x = torch.ones(1, 1, 8)
+    for wrong in (2.5, -2.0, math.nan):
+        assert seconds([scaled(wrong)], x, x * 2, tolerance=0.1) == math.inf
+
+
+@pytest.mark.parametrize("precision", ["4bit", "8bit"])
+def test_without_another_way_nothing_is_tried(
+    precision: Bits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quantizers, "is_torchao_available", lambda: False)
+    monkeypatch.setattr(quantizers, "fastest", lambda *_: None)
+    settings = quantizers.fastest_way(precision, WHOLE, SHAPE, "cuda:0")
+    assert isinstance(settings, BitsAndBytesConfig)
+    assert settings.llm_int8_skip_modules == WHOLE
+    assert (settings.load_in_4bit, settings.load_in_8bit) == (
+        precision == "4bit",
+        precision == "8bit",
+    )
+
+
+@pytest.mark.parametrize("broken", ["others_on", "_trial", "fastest"])
+def test_a_trial_that_fails_leaves_the_usual_way(
+    broken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quantizers, broken, refuses)
+    way = quantizers.fastest_way("4bit", WHOLE, SHAPE, "cpu")
+    assert kernel_of(way) == "bitsandbytes nf4"
+
+
+@pytest.mark.parametrize("precision", ["4bit", "8bit"])
+def test_a_processor_has_a_way_of_its_own(precision: Bits) -> None:
+    assert quantizers.others_on("cpu", precision, WHOLE) == [Packed(precision)]
+    assert all_right(Packed(precision), precision)
+    way = quantizers.fastest_way(precision, WHOLE, SHAPE, "cpu")
+    assert isinstance(way, BitsAndBytesConfig | Packed)
+
+
+def all_right(way: Any, precision: Bits) -> bool:
+    """Whether the layer stored so, and its copies, give the product."""
+    torch.manual_seed(0)
+    weight, x = (torch.randn(shape, dtype=torch.bfloat16) for shape in (SHAPE, (1, 1, SHAPE[1])))
+    expected = torch.nn.functional.linear(x, weight)
+    layers = copies(layer(way, weight, "cpu"), 3)
+    assert len(layers) == 3
+    tolerance = quantizers.TOLERANCE[precision]
+    return all(seconds([one], x, expected, tolerance) < math.inf for one in layers)
+
+
+@pytest.mark.parametrize("precision", ["4bit", "8bit"])
+def test_bitsandbytes_gives_the_product(precision: Bits) -> None:
+    assert all_right(quantizers.bitsandbytes(precision, WHOLE), precision)
+
+
+# With torchao.
+
+
+@with_torchao
+def test_torchao_gives_the_product() -> None:
+    int8, *_ = quantizers.torchao("8bit", WHOLE)
+    assert all_right(int8, "8bit")
+
+
+@with_torchao
+@pytest.mark.parametrize(
+    ("precision", "kernels"),
+    [("4bit", ["torchao int4"]), ("8bit", ["torchao int8", "torchao float8"])],
+)
+def test_the_kernels_of_torchao_have_names(precision: Bits, kernels: list[str]) -> None:
+    assert [kernel_of(way) for way in quantizers.torchao(precision, WHOLE)] == kernels
+
+
+@pytest.mark.parametrize(
+    ("way", "kernel"),
+    [
+        (None, ""),
+        (Packed("8bit"), "torch int8"),
+        (quantizers.bitsandbytes("4bit", WHOLE), "bitsandbytes nf4"),
+        (quantizers.bitsandbytes("8bit", WHOLE), "bitsandbytes int8"),
+    ],
+)
+def test_kernels_have_names(way: Any, kernel: str) -> None:
+    assert kernel_of(way) == kernel
+
+
+@with_torchao
+@pytest.mark.parametrize(("precision", "ways"), [("4bit", 1), ("8bit", 2)])
+def test_torchao_has_all_its_ways(precision: Bits, ways: int) -> None:
+    found = quantizers.torchao(precision, WHOLE)
+    assert len(found) == ways
+    assert all(way.modules_to_not_convert == WHOLE for way in found)

@@ -1,0 +1,66 @@
+"""The checks of the doctor, each with a machine that is ill and one that is well."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from polaris_cli.engines import doctor
+from polaris_cli.models.catalogue import CATALOGUE
+from polaris_cli.models.devices import GB, Device
+
+CPU = Device("cpu", 0, "processor", 64 * GB, 60 * GB)
+CARD = Device("cuda", 0, "Big Card", 80 * GB, 79 * GB)
+ALL = dict.fromkeys(doctor.KERNELS.values(), "1.0")
+
+
+def fixes(problems: list[doctor.Problem]) -> str:
+    assert all(problem.what and problem.fix for problem in problems)
+    return " ".join(f"{problem.what} {problem.fix}" for problem in problems)
+
+
+def test_a_card_that_torch_cannot_use() -> None:
+    assert "Big Card" in fixes(doctor.device_problems((CPU,), (CARD, CPU)))
+    assert not doctor.device_problems((CARD, CPU), (CARD, CPU))
+    assert not doctor.device_problems((CPU,), (CPU,))
+
+
+def test_missing_packages() -> None:
+    without = ALL | {"bitsandbytes": "not installed", "flash-linear-attention": "not installed"}
+    told = fixes(doctor.kernel_problems(without, (CARD, CPU)))
+    assert "pip install bitsandbytes" in told and "polaris-story[cuda]" in told
+    assert "cuda" not in fixes(doctor.kernel_problems(without, (CPU,)))
+    assert not doctor.kernel_problems(ALL, (CARD, CPU))
+
+
+def test_a_package_that_breaks_machines_without_a_card() -> None:
+    assert "pip uninstall" in fixes(doctor.kernel_problems(ALL, (CPU,)))
+
+
+def test_too_little_memory() -> None:
+    for size, ill in ((80, False), (24, False), (12, False), (6, True)):
+        device = Device("cuda", 0, "card", size * GB, size * GB)
+        fits = {entry.name: doctor.fitting(entry, device) for entry in CATALOGUE}
+        assert bool(doctor.memory_problems(fits, device)) is ill
+        assert fits["polaris"]["none"] is (size >= 24)
+    assert fits["demo"] == {"none": True, "8bit": True, "4bit": True}
+
+
+def test_what_is_installed() -> None:
+    versions = doctor.package_versions()
+    assert versions["python"].split(".")[0] == str(sys.version_info.major)
+    assert versions["torch"][0].isdigit()
+    assert set(doctor.kernel_versions()) == set(doctor.KERNELS.values())
+
+
+def test_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "not" / "yet"))
+    status, _ = doctor.cache_status()
+    assert status["folder"] == str(tmp_path / "not" / "yet")
+    assert status["free_bytes"] > 0 and status["models"] == {}
+
+
+def test_the_hub_is_not_asked_offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    status, problems = doctor.hub_status()
+    assert status["network"].startswith("off") and not problems

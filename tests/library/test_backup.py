@@ -1,0 +1,117 @@
+"""A copy of the library holds every story; a library that cannot be written to can be read."""
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from polaris_cli.errors import LibraryError
+from polaris_cli.events import Chunk
+from polaris_cli.library.store import Library
+from tests.cli import polaris_command, run
+from tests.stories import a_story
+
+
+def running(path: Path) -> Library:
+    """A library with a finished story and one being written, nothing of which is checkpointed."""
+    library = Library(path)
+    library.finish(a_story("aaaa0000", "It ended.", finish="stop"))
+    begun = a_story("bbbb0000")
+    library.start(begun)
+    library.append(begun.id, [Chunk("story", "It began", 2, (1, 2))])
+    return library
+
+
+def test_a_backup_holds_running_stories_and_needs_no_other_file(tmp_path: Path) -> None:
+    library = running(tmp_path / "library.db")
+    copy = tmp_path / "copies" / "b.db"
+    copy.parent.mkdir()
+    assert run(polaris_command("library", "backup", str(copy)), tmp_path).returncode == 0
+    assert [path.name for path in copy.parent.iterdir()] == ["b.db"]
+    library.close()
+    copied = Library(copy)
+    assert {entry.id for entry in copied.entries()} == {"aaaa0000", "bbbb0000"}
+    assert copied.get("bbbb").text == "It began"
+    assert [entry.id for entry in copied.search(["ended"])] == ["aaaa0000"]
+
+
+def test_a_backup_replaces_a_file_only_with_force(tmp_path: Path) -> None:
+    running(tmp_path / "library.db")
+    copy = tmp_path / "b.db"
+    copy.write_text("mine")
+    refused = run(polaris_command("library", "backup", str(copy)), tmp_path)
+    assert refused.returncode == 2 and copy.read_text() == "mine"
+    assert run(polaris_command("library", "backup", str(copy), "--force"), tmp_path).returncode == 0
+    assert len(Library(copy).entries()) == 2
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_the_library_is_never_its_own_backup(tmp_path: Path, link: bool) -> None:
+    running(tmp_path / "library.db")
+    other = tmp_path / "sub" / ".." / "library.db"
+    (tmp_path / "sub").mkdir()
+    if link:
+        other = tmp_path / "link.db"
+        other.symlink_to("library.db")
+    for command in (["backup", str(other)], ["export", "last", "-o", str(other)]):
+        refused = run(polaris_command("library", *command, "--force"), tmp_path)
+        assert refused.returncode == 2
+    assert len(Library(tmp_path / "library.db").entries()) == 2
+
+
+def test_a_backup_where_no_file_can_be_is_refused(tmp_path: Path) -> None:
+    running(tmp_path / "library.db")
+    refused = run(polaris_command("library", "backup", str(tmp_path / "no" / "b.db")), tmp_path)
+    assert refused.returncode == 2 and "does not exist" in refused.stderr
+
+
+def unprivileged(*command: str) -> list[str]:
+    """The command without root's power to write where permissions forbid it."""
+    if os.geteuid() != 0:
+        return [*command]
+    if not shutil.which("setpriv"):
+        pytest.skip("root can write everywhere, and setpriv is not here to take that away")
+    return ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--", *command]
+
+
+@pytest.mark.parametrize("checkpointed", [True, False])
+@pytest.mark.parametrize("command", [("--json",), ("show", "aaaa"), ("search", "ended")])
+def test_a_library_on_a_read_only_place_is_read(
+    tmp_path: Path, command: tuple[str, ...], checkpointed: bool
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    library = running(home / "library.db")
+    if checkpointed:
+        library.close()
+    home.chmod(0o500)
+    (home / "library.db").chmod(0o400)
+    try:
+        shown = run(unprivileged(*polaris_command("library", *command)), home)
+        assert (shown.returncode, shown.stderr) == (0, "")
+        assert "aaaa0000" in shown.stdout or "It ended." in shown.stdout
+        refused = run(unprivileged(*polaris_command("library", "rm", "aaaa", "--yes")), home)
+        assert refused.returncode == 1 and "Traceback" not in refused.stderr
+    finally:
+        home.chmod(0o700)
+
+
+def test_a_library_that_is_no_file_of_ours_is_refused_read_only_too(tmp_path: Path) -> None:
+    path = tmp_path / "other.db"
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE a (b)")
+    program = (
+        "import sys; from polaris_cli.library.store import Library; from pathlib import Path\n"
+        "Library(Path(sys.argv[1])).entries()"
+    )
+    tmp_path.chmod(0o500)
+    try:
+        command = unprivileged(sys.executable, "-c", program, str(path))
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    finally:
+        tmp_path.chmod(0o700)
+    assert LibraryError.__name__ in ended.stderr and "another program" in ended.stderr

@@ -1,0 +1,138 @@
+"""Trouble with the library's file: it is named, the file is left alone, no story is stopped."""
+
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from polaris_cli.errors import LibraryError
+from polaris_cli.events import Chunk
+from polaris_cli.library import database
+from polaris_cli.library.recording import record
+from polaris_cli.library.store import Library
+from tests.stories import a_story, a_stream
+
+
+def sql(path: Path, statement: str) -> None:
+    with closing(sqlite3.connect(path)) as db:
+        db.execute(statement)
+        db.commit()
+
+
+def writes_on(library: Library, count: int = 3) -> list[str]:
+    """Write a story with this library; what was warned of."""
+    warnings: list[str] = []
+    texts = ["word " * 400 + "\n"] * count
+    events = 0
+    for _ in record(a_stream(*texts), library, a_story(), warnings.append):
+        events += 1
+        time.sleep(0.02)  # so that saving fails more than once
+    assert events == count + 2
+    return warnings
+
+
+def test_a_place_that_cannot_be_warns_once(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    [warning] = writes_on(Library(tmp_path / "file" / "library.db"))
+    assert "not being saved" in warning and "cannot be opened" in warning
+
+
+def test_a_read_only_library_warns_once(library: Library) -> None:
+    library.start(a_story("beef0000"))
+    assert library._connection
+    library._connection.execute("PRAGMA query_only = ON")
+    [warning] = writes_on(library)
+    assert "readonly" in warning
+
+
+def test_a_full_disk_warns_once_and_the_start_is_kept(library: Library) -> None:
+    library.start(a_story())
+    library.append("abcd1234", [Chunk("story", "The beginning. ")])
+    db = library._connection
+    assert db
+    db.execute(f"PRAGMA max_page_count = {db.execute('PRAGMA page_count').fetchone()[0] + 1}")
+    [warning] = writes_on(library, count=8)
+    assert "full" in warning
+    assert library.get("last").text.startswith("The beginning.")
+
+
+def test_saving_goes_on_when_there_is_room_again(library: Library) -> None:
+    library.start(a_story())
+    db = library._connection
+    assert db
+    db.execute(f"PRAGMA max_page_count = {db.execute('PRAGMA page_count').fetchone()[0]}")
+    warnings: list[str] = []
+    stream = record(a_stream("word " * 3000 + "\n", "end."), library, a_story(), warnings.append)
+    next(stream), next(stream)
+    time.sleep(0.1)
+    db.execute("PRAGMA max_page_count = 1000000")
+    list(stream)
+    assert len(library.get("last").text.split()) == 3001
+
+
+def test_a_library_that_is_held_by_another_is_told(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("polaris_cli.library.database.BUSY_FOR", 0.05)
+    library.start(a_story())
+    library.close()
+    with closing(sqlite3.connect(library.path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        [warning] = writes_on(library)
+        assert "in use" in warning
+    writes_on(library)
+    assert library.entry("last").state == "stop"
+
+
+@pytest.mark.parametrize(
+    "content", [b"no database at all" * 100, b"SQLite format 3\0" + b"x" * 4080]
+)
+def test_a_file_that_is_no_library_is_named_and_kept(library: Library, content: bytes) -> None:
+    library.path.parent.mkdir()
+    library.path.write_bytes(content)
+    with pytest.raises(LibraryError, match="is no library") as caught:
+        library.entries()
+    assert "POLARIS_LIBRARY" in caught.value.hint and "mv " not in caught.value.hint
+    assert writes_on(library)
+    assert library.path.read_bytes() == content
+
+
+def test_a_damaged_library_is_named(library: Library) -> None:
+    library.finish(a_story(text="word " * 3000))
+    library.close()
+    content = library.path.read_bytes()
+    library.path.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
+    with pytest.raises(LibraryError, match="damaged") as caught:
+        library.entries()
+    assert f"mv {library.path} " in caught.value.hint
+    assert writes_on(library)
+
+
+def test_a_newer_library_is_left_alone(library: Library) -> None:
+    library.start(a_story())
+    library.close()
+    sql(library.path, "PRAGMA user_version = 99")
+    with pytest.raises(LibraryError, match="newer"):
+        library.entries()
+
+
+def test_another_programs_file_is_left_alone(library: Library) -> None:
+    library.path.parent.mkdir()
+    sql(library.path, "CREATE TABLE photos (name TEXT)")
+    with pytest.raises(LibraryError, match="another program"):
+        library.finish(a_story())
+
+
+def test_an_older_library_is_brought_up_to_date(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library.finish(a_story(text="Old."))
+    library.close()
+    step = ("ALTER TABLE story ADD COLUMN stars INTEGER NOT NULL DEFAULT 0",)
+    monkeypatch.setattr(database, "_MIGRATIONS", (*database._MIGRATIONS, step))
+    assert library.get("last").text == "Old."
+    library.close()
+    assert library.get("last").text == "Old."  # the step is taken once
+    sql(library.path, "UPDATE story SET stars = 5")

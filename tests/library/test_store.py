@@ -1,0 +1,269 @@
+"""The library: nothing that was written is lost, whoever ends the writing and however."""
+
+import json
+import re
+import sqlite3
+import time
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from polaris_cli.errors import LibraryError, UsageError
+from polaris_cli.events import Chunk, Finish
+from polaris_cli.library import store as module
+from polaris_cli.library.database import connect
+from polaris_cli.library.recording import record
+from polaris_cli.library.store import Library, library_path, open_library
+from polaris_cli.story.single_pass import Story, collect
+from tests.stories import a_story, a_stream, no_warning
+
+
+def sql(path: Path, statement: str) -> None:
+    with closing(sqlite3.connect(path)) as db:
+        db.execute(statement)
+        db.commit()
+
+
+# --- Where it is ---
+
+
+def test_the_path_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("POLARIS_LIBRARY", str(tmp_path / "mine.db"))
+    assert library_path() == tmp_path / "mine.db"
+    monkeypatch.setenv("POLARIS_LIBRARY", "~/mine.db")
+    assert library_path() == Path.home() / "mine.db"
+    monkeypatch.setenv("POLARIS_LIBRARY", "")
+    assert library_path().name == "library.db"
+
+
+def test_looking_makes_no_file(library: Library) -> None:
+    assert library.entries() == library.search(["fog"]) == []
+    with pytest.raises(UsageError):
+        library.get("last")
+    assert not library.path.parent.exists()
+
+
+# --- What is kept ---
+
+
+def test_finish_keeps_the_whole_record(library: Library) -> None:
+    begun = a_story()
+    story = replace(collect(record(a_stream("One two."), library, begun, no_warning), begun))
+    library.finish(story)
+    assert library.get("last") == story
+    assert library.get("last").timing.total_s > 0
+    library.finish(a_story("beef0000", "Never started."))  # the library was away until the end
+    assert library.get("last").text == "Never started."
+    assert len(library.entries()) == 2
+
+
+def test_ids_come_back_in_order_with_their_kind(library: Library) -> None:
+    list(record(a_stream("a", "b", "c\n", "d"), library, a_story(), no_warning))
+    chunks = library.chunks("last")
+    assert [chunk.kind for chunk in chunks][:1] == ["thinking"]
+    assert {chunk.kind for chunk in chunks[1:]} == {"story"}
+    assert [id for chunk in chunks for id in chunk.ids] == [7, 248069, 0, 1, 2, 3]
+    assert "".join(chunk.text for chunk in chunks) == "Plan.abc\nd"
+    assert sum(chunk.tokens for chunk in chunks) == 6
+
+
+IDS = st.lists(st.integers(0, 2**32 - 1), max_size=4).map(tuple)
+CHUNKS = st.lists(
+    st.builds(
+        Chunk,
+        st.sampled_from(["thinking", "story"]),
+        st.text(st.characters(exclude_categories=["Cs"]), max_size=6),
+        st.integers(0, 3),
+        IDS,
+    ),
+    max_size=12,
+)
+
+
+def told(chunks: list[Chunk]) -> list[tuple[str, str | int]]:
+    """Characters and ids, each with its kind, in the order they came."""
+    texts = [(chunk.kind, letter) for chunk in chunks for letter in chunk.text]
+    return texts + [(chunk.kind, id) for chunk in chunks for id in chunk.ids]
+
+
+@settings(max_examples=50)
+@given(chunks=CHUNKS, cut=st.integers(0, 12))
+def test_however_they_are_saved_chunks_come_back_as_they_came(
+    chunks: list[Chunk], cut: int
+) -> None:
+    library = Library(Path("/"))  # it exists, so it is read, through the connection given here
+    library._connection = connect(Path(":memory:"))
+    library.start(a_story())
+    for part in (chunks[:cut], chunks[cut:]):
+        library.append("abcd1234", part)
+    assert told(library.chunks("last")) == told(chunks)
+    library.close()
+
+
+def test_a_story_that_is_taken_up_again_goes_on_in_its_row(library: Library) -> None:
+    begun = a_story()
+    list(record(a_stream("One", reason="interrupted"), library, begun, no_warning))
+    list(record(iter([Chunk("story", " two."), Finish("stop")]), library, begun, no_warning))
+    assert [entry.id for entry in library.entries()] == [begun.id]
+    assert (library.get("last").text, library.get("last").finish) == ("One two.", "stop")
+
+
+def test_half_characters_do_not_stop_a_story(library: Library) -> None:
+    list(record(a_stream("a\ud800b\0c"), library, a_story(premise="\udfff"), no_warning))
+    assert library.get("last").text == "a?b\0c"
+    assert library.search(["\ud800", '"', "\0"]) == []
+
+
+def test_text_that_is_held_is_kept_until_it_is_decided(library: Library) -> None:
+    library.start(a_story("abcd1234"))
+    held = [Chunk("story", "Or does it?", 3, (7, 8, 9))]
+    library.append("abcd1234", [Chunk("story", "It ends. ", 2, (1, 2))], held)
+    assert library.get("last").text == "It ends. Or does it?"
+    assert [chunk.ids for chunk in library.chunks("last")] == [(1, 2), (7, 8, 9)]
+    library.append("abcd1234", [Chunk("story", "It goes on.", 2, (3, 4))])
+    assert library.get("last").text == "It ends. It goes on."
+
+
+def test_a_writer_without_a_sign_of_life_counts_as_killed(library: Library) -> None:
+    library.start(a_story())
+    assert library.entry("last").state == "writing"
+    sql(library.path, f"UPDATE story SET seen = {time.time() - module.STALE_AFTER - 1}")
+    assert library.entry("last").state == "killed"
+    library.append("abcd1234", [])  # it was only suspended
+    assert library.entry("last").state == "writing"
+
+
+def test_a_writer_on_another_machine_is_not_looked_for_here(library: Library) -> None:
+    library.start(a_story())
+    sql(library.path, "UPDATE story SET host = 'elsewhere', pid = 999999999")
+    assert library.entry("last").state == "writing"
+
+
+# --- Finding ---
+
+
+def test_one_odd_record_does_not_hide_the_others(library: Library) -> None:
+    library.start(a_story("0dd00000"))
+    library.finish(a_story(text="Fine."))
+    sql(library.path, "UPDATE story SET record = '{}' WHERE id = '0dd00000'")
+    assert len(library.entries()) == 2
+    assert library.get("abcd").text == "Fine."
+    with pytest.raises(LibraryError, match="cannot be read"):
+        library.get("0dd")
+
+
+@pytest.fixture
+def three(library: Library) -> Library:
+    texts = ["Lighthouses stand in the fog.", "A café by the sea.", "Fog, fog, FOG and a letter."]
+    for number, text in enumerate(texts):
+        library.finish(a_story(f"aa{number}0", text, premise=f"premise {number}"))
+    return library
+
+
+def test_the_newest_come_first(three: Library) -> None:
+    assert [entry.id for entry in three.entries()] == ["aa20", "aa10", "aa00"]
+    assert [entry.id for entry in three.entries(2)] == ["aa20", "aa10"]
+    assert three.entry("aa1").ratio == 5 / 8
+
+
+@pytest.mark.parametrize("ref", ["aa1", "AA10", " aa10 "])
+def test_a_story_is_found_by_the_beginning_of_its_id(three: Library, ref: str) -> None:
+    assert three.get(ref).text == "A café by the sea."
+
+
+@pytest.mark.parametrize("ref", ["x", "", "%", "_", "a%", "aa10x", "\ud800", "aa\0"])
+def test_an_unknown_id_is_told(three: Library, ref: str) -> None:
+    with pytest.raises(UsageError, match="No story in the library has the id") as caught:
+        three.get(ref)
+    assert caught.value.hint == "polaris library lists them."
+
+
+def test_a_beginning_of_several_ids_is_told(three: Library) -> None:
+    with pytest.raises(UsageError, match="Several") as caught:
+        three.get("aa")
+    assert "aa00, aa10, aa20" in caught.value.hint
+    three.finish(a_story("aa2000", "Longer."))
+    assert three.get("aa20").id == "aa20"  # a whole id names its story
+
+
+@pytest.mark.parametrize(
+    ("words", "ids"),
+    [
+        (["fog"], ["aa20", "aa00"]),
+        (["fog", "letter"], ["aa20"]),
+        (["fog letter"], ["aa20"]),
+        (["lighthouse"], ["aa00"]),
+        (["CAFE"], ["aa10"]),
+        (["premise", "1"], ["aa10"]),
+        (["absent"], []),
+        ([], []),
+    ],
+)
+def test_search_finds_stories_with_all_the_words(
+    three: Library, words: list[str], ids: list[str]
+) -> None:
+    assert [entry.id for entry in three.search(words)] == ids
+
+
+@pytest.mark.parametrize(
+    "words",
+    ['fog"', '"fog', "fog*", "title:fog", "text : fog", "NEAR(fog sea)", "(fog)", "^fog", "-fog"],
+)
+def test_search_takes_signs_for_no_operators(three: Library, words: str) -> None:
+    names = {"title", "text", "NEAR", "sea"} & set(re.findall(r"\w+", words))
+    assert bool(three.search([words])) is not bool(names)
+
+
+@pytest.mark.parametrize("words", ["fog OR sea", "fog AND cafe", "fog NOT sea", "fo*", "fo"])
+def test_search_takes_operators_for_words(three: Library, words: str) -> None:
+    assert three.search([words]) == []
+
+
+@given(st.text(max_size=20))
+def test_no_search_breaks(words: str) -> None:
+    with closing(connect(Path(":memory:"))) as db:
+        db.execute("SELECT 1 FROM found WHERE found MATCH ?", [module._query([words])]).fetchall()
+
+
+def test_what_is_removed_is_gone_everywhere(three: Library) -> None:
+    three.start(a_story("bb00", premise="gone"))
+    three.append("bb00", [Chunk("story", "gone")])
+    three.conclude(a_story("bb00", premise="gone"), Finish("stop"))
+    assert three.search(["gone"])
+    three.remove("bb")
+    assert not three.search(["gone"])
+    assert len(three.entries()) == 3
+    with closing(sqlite3.connect(three.path)) as db:
+        assert db.execute("SELECT count(*) FROM part").fetchone() == (0,)
+        db.execute("INSERT INTO found (found) VALUES ('integrity-check')")
+
+
+def test_the_index_follows_a_text_that_changes(three: Library) -> None:
+    story: Story = three.get("aa0")
+    three.finish(replace(story, text="Only sun."))
+    assert not three.search(["lighthouse"])
+    assert [entry.id for entry in three.search(["sun"])] == ["aa00"]
+
+
+def test_open_library_takes_the_users_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("POLARIS_LIBRARY", str(tmp_path / "own.db"))
+    open_library().finish(a_story(text="Mine."))
+    assert Library(tmp_path / "own.db").get("last").text == "Mine."
+    assert json.loads(json.dumps(open_library().get("last").as_dict()))["story"] == "Mine."
+
+
+@pytest.mark.bench
+def test_saving_is_linear(library: Library) -> None:
+    def cost(id: str, count: int) -> float:
+        start = time.perf_counter()
+        library.start(a_story(id))
+        for number in range(count):
+            library.append(id, [Chunk("story", "word " * 100, 100, (number,) * 100)])
+        return time.perf_counter() - start
+
+    cost("warm", 10)
+    assert cost("long", 2000) < 20 * cost("short", 200)

@@ -1,0 +1,131 @@
+"""Devices: what is found, which is meant, and the figures without torch."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from polaris_cli.errors import UsageError
+from polaris_cli.models import devices
+from polaris_cli.models.devices import GB, Device, parse_nvidia_smi, pick, size_text, visible
+
+CPU = Device("cpu", 0, "a processor", 64 * GB, 48 * GB)
+SMALL = Device("cuda", 0, "Small Card", 8 * GB, 7 * GB)
+LARGE = Device("cuda", 1, "Large Card", 80 * GB, 79 * GB)
+MPS = Device("mps", 0, "Apple M4", 24 * GB, 16 * GB)
+
+
+@pytest.mark.parametrize(
+    ("asked", "there", "chosen"),
+    [
+        ("auto", (CPU,), CPU),
+        ("auto", (SMALL, LARGE, CPU), LARGE),
+        ("auto", (MPS, CPU), MPS),
+        ("cuda", (SMALL, LARGE, CPU), LARGE),
+        ("cuda:0", (SMALL, LARGE, CPU), SMALL),
+        ("CPU", (SMALL, CPU), CPU),
+        ("mps", (MPS, CPU), MPS),
+    ],
+)
+def test_pick(asked: str, there: tuple[Device, ...], chosen: Device) -> None:
+    assert pick(asked, there) == chosen
+
+
+@pytest.mark.parametrize("asked", ["cuda", "cuda:7", "mps", "tpu", "", "cuda:x"])
+def test_a_device_that_is_not_there(asked: str) -> None:
+    with pytest.raises(UsageError, match=r"only cpu \(a processor, 48\.0 GB of 64\.0 GB free\)"):
+        pick(asked, (CPU,))
+
+
+def test_another_card_than_those_there() -> None:
+    with pytest.raises(UsageError, match="Large Card") as caught:
+        pick("cuda:2", (SMALL, LARGE, CPU))
+    assert "--device cuda:0" in caught.value.hint
+
+
+def test_the_processor_is_always_there() -> None:
+    *_, cpu = devices.list_devices()
+    assert cpu.id == "cpu" and cpu.name
+    assert 0 < cpu.free_bytes <= cpu.total_bytes <= psutil.virtual_memory().total
+
+
+def test_listing_needs_no_torch() -> None:
+    program = (
+        "import sys; from polaris_cli.models.devices import list_devices; list_devices();"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_torch_sees_the_same_processor() -> None:
+    assert devices.list_devices(with_torch=True)[-1].total_bytes == (
+        devices.list_devices()[-1].total_bytes
+    )
+
+
+def test_nvidia_smi_is_read() -> None:
+    text = "NVIDIA H200, 143771, 143156\nNVIDIA, the second, 8192, 100\n"
+    first, second = parse_nvidia_smi(text)
+    assert (first.id, first.name, first.total_bytes) == ("cuda:0", "NVIDIA H200", 143771 * 2**20)
+    assert (second.id, second.name, second.free_bytes) == (
+        "cuda:1",
+        "NVIDIA, the second",
+        100 * 2**20,
+    )
+
+
+@pytest.mark.parametrize("text", ["", "No devices were found\n", "a, [N/A], [N/A]\n"])
+def test_nvidia_smi_without_cards(text: str) -> None:
+    assert parse_nvidia_smi(text) == ()
+
+
+@pytest.mark.parametrize(
+    ("setting", "names"),
+    [
+        (None, ["Small Card", "Large Card"]),
+        ("1", ["Large Card"]),
+        ("1,0", ["Large Card", "Small Card"]),
+        ("", []),
+        ("-1", []),
+        ("7", []),
+        ("GPU-5a6b", ["Small Card", "Large Card"]),
+    ],
+)
+def test_cards_that_are_hidden(setting: str | None, names: list[str]) -> None:
+    cards = visible((SMALL, LARGE), setting)
+    assert [card.name for card in cards] == names
+    assert [card.id for card in cards] == [f"cuda:{place}" for place in range(len(names))]
+
+
+def test_a_containers_limit_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "CGROUP", tmp_path)
+    host = psutil.virtual_memory().total
+    (tmp_path / "memory.max").write_text("2000000000\n")
+    (tmp_path / "memory.current").write_text("900000000\n")
+    (tmp_path / "memory.stat").write_text("anon 500\ninactive_file 400000000\n")
+    cpu = devices.list_devices()[-1]
+    assert (cpu.total_bytes, cpu.free_bytes) == (2_000_000_000, 1_500_000_000)
+    (tmp_path / "memory.max").write_text("max\n")
+    assert devices.list_devices()[-1].total_bytes <= host
+
+
+@pytest.mark.parametrize(("flags", "quick"), [("fma avx512_bf16 x", True), ("fma avx2", False)])
+def test_the_processor_says_whether_4_bit_is_quick(
+    flags: str, quick: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cpuinfo").write_text(
+        f"processor\t: 0\nmodel name\t: Some CPU\nflags\t\t: {flags}\n"
+    )
+    monkeypatch.setattr(devices, "CPUINFO", tmp_path / "cpuinfo")
+    cpu = devices.list_devices()[-1]
+    assert (cpu.name, cpu.quick_4bit) == ("Some CPU", quick)
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(19_300_000_000, "19.3 GB"), (123_000_000, "0.1 GB"), (576_214, "0.6 MB"), (2_900, "3 KB")],
+)
+def test_sizes_are_worded(size: int, text: str) -> None:
+    assert size_text(size) == text

@@ -1,0 +1,108 @@
+"""What the hub's client raises becomes a sentence, a next step and exit code 3."""
+
+import errno
+from typing import Any
+
+import pytest
+from huggingface_hub import errors
+
+from polaris_cli.errors import ModelUnavailable, UsageError
+from polaris_cli.models.cache import ModelRef
+from polaris_cli.models.hub_errors import corrupt, explain, hub_errors
+
+TINY = ModelRef("tiny", "owner/tiny", "v9")
+
+
+def http(kind: type[errors.HfHubHTTPError], status: int, said: str | None = None) -> Exception:
+    """An error of the hub's client, with a response of the HTTP library that it uses."""
+    library = __import__(errors.Response.__module__.partition(".")[0])
+    request = library.Request("GET", "https://huggingface.co/owner/tiny")
+    response = library.Response(status, request=request)
+    error: Exception = kind(f"{status}", response=response, server_message=said)
+    return error
+
+
+def connection(name: str) -> Exception:
+    library: Any = __import__(errors.Response.__module__.partition(".")[0])
+    error: Exception = getattr(library, name)("no route")
+    return error
+
+
+CASES = [
+    (http(errors.GatedRepoError, 401), False, "not logged in", "hf auth login"),
+    (http(errors.GatedRepoError, 403), True, "no access", "https://huggingface.co/owner/tiny"),
+    (http(errors.RepositoryNotFoundError, 401), False, "no model owner/tiny", "hf auth login"),
+    (http(errors.RepositoryNotFoundError, 404), True, "no model owner/tiny", "polaris models"),
+    (http(errors.RevisionNotFoundError, 404), True, "no revision 'v9'", "/tree/main"),
+    (http(errors.RemoteEntryNotFoundError, 404), True, "not a text-generation", "polaris models"),
+    (http(errors.HfHubHTTPError, 401, "bad token"), True, "401: bad token", "hf auth login"),
+    (http(errors.HfHubHTTPError, 403), True, "403", "token may read gated"),
+    (http(errors.HfHubHTTPError, 429), True, "429", "Wait"),
+    (http(errors.HfHubHTTPError, 503), True, "503", "Try again later"),
+    (errors.OfflineModeIsEnabled("off"), True, "not on this machine", "polaris models fetch tiny"),
+    (errors.LocalEntryNotFoundError("gone"), True, "cannot be reached", "models fetch tiny"),
+    (errors.HFValidationError("bad id"), True, "No model is called", "polaris models"),
+    (connection("ConnectError"), True, "cannot be reached", "--model demo"),
+    (connection("ReadTimeout"), True, "cannot be reached", "--model demo"),
+    (TimeoutError("slow"), True, "cannot be reached", "Connect to the internet"),
+    (OSError(errno.ENOSPC, "full"), True, "disk became full", "polaris models fetch tiny"),
+]
+
+
+@pytest.mark.parametrize(("error", "logged_in", "says", "hint"), CASES)
+def test_each_error_has_its_sentence(
+    error: Exception, logged_in: bool, says: str, hint: str
+) -> None:
+    sentence = explain(error, TINY, logged_in=logged_in)
+    assert sentence and sentence.exit_code == 3
+    assert says in sentence.message and hint in sentence.hint
+    assert "\n" not in sentence.message + sentence.hint
+
+
+def test_all_sentences_differ_where_the_cause_does() -> None:
+    sentences = [explain(error, TINY, logged_in=known) for error, known, _, _ in CASES[:10]]
+    assert len({str(sentence) for sentence in sentences}) == 9  # both unknown ones are alike
+
+
+def test_the_deepest_cause_is_told() -> None:
+    wrapped = OSError("transformers says something long")
+    wrapped.__cause__ = http(errors.GatedRepoError, 403)
+    sentence = explain(wrapped, TINY, logged_in=True)
+    assert sentence and "gated" in sentence.message
+
+
+def test_an_http_error_inside_a_refusal_is_not_taken_for_a_broken_network() -> None:
+    refusal = http(errors.HfHubHTTPError, 500)
+    library: Any = __import__(errors.Response.__module__.partition(".")[0])
+    request = library.Request("GET", "https://huggingface.co")
+    response = library.Response(500, request=request)
+    refusal.__cause__ = library.HTTPStatusError("500", request=request, response=response)
+    sentence = explain(refusal, TINY, logged_in=True)
+    assert sentence and "error 500" in sentence.message
+
+
+def test_a_near_name_is_suggested() -> None:
+    wrong = ModelRef("Qwen/Qwen3.5-9b-it", "Qwen/Qwen3.5-9b-it")
+    sentence = explain(http(errors.RepositoryNotFoundError, 404), wrong, logged_in=True)
+    assert sentence and "Did you mean Qwen/Qwen3.5-9B?" in sentence.hint
+
+
+def test_offline_by_wish_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    sentence = explain(errors.OfflineModeIsEnabled("off"), TINY, logged_in=False)
+    assert sentence and "HF_HUB_OFFLINE" in sentence.message
+    assert sentence.hint.startswith("Unset HF_HUB_OFFLINE")
+
+
+def test_other_errors_stay_what_they_are() -> None:
+    assert explain(KeyError("x"), TINY, logged_in=True) is None
+    with pytest.raises(ZeroDivisionError), hub_errors(TINY):
+        raise ZeroDivisionError
+    with pytest.raises(UsageError), hub_errors(TINY):
+        raise UsageError("ours")
+    with pytest.raises(ModelUnavailable), hub_errors(TINY):
+        raise http(errors.GatedRepoError, 403)
+
+
+def test_corrupt_files_lead_to_a_new_download() -> None:
+    assert "polaris models rm tiny --yes && polaris models fetch tiny" in corrupt(TINY).hint

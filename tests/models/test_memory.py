@@ -1,0 +1,191 @@
+"""Memory: what a model takes, read from its files, and the precision that fits a device."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from polaris_cli.errors import OutOfMemory, UsageError
+from polaris_cli.models import memory
+from polaris_cli.models.cache import of_entry
+from polaris_cli.models.catalogue import BASE_27B, DEMO, POLARIS
+from polaris_cli.models.devices import GB, Device
+from polaris_cli.models.memory import ModelSize, choose_quantization, memory_needed, size_of_entry
+from tests.fake_hub import CONFIG, safetensors
+
+NINE_B = size_of_entry(POLARIS)
+TOKENS = 8_192
+
+
+def card(free: float) -> Device:
+    return Device("cuda", 0, "card", int(80 * GB), int(free * GB))
+
+
+def processor(free: float, quick: bool) -> Device:
+    return Device("cpu", 0, "processor", int(200 * GB), int(free * GB), quick_4bit=quick)
+
+
+def test_weights_by_precision() -> None:
+    whole, eight, four = (memory.weights_bytes(NINE_B, q) for q in ("none", "8bit", "4bit"))
+    assert whole == POLARIS.weights_bytes
+    # nf4 with double quantization: 4.127 bits a number, the embeddings and lm_head in bf16.
+    assert four == pytest.approx(6.9185e9 * 4.127 / 8 + 2 * 2.0353e9, rel=1e-3)
+    assert four < eight < whole
+
+
+def test_the_cache_grows_with_the_text() -> None:
+    short, long = (memory_needed(NINE_B, "none", n).cache for n in (0, 262_144))
+    assert long - short == 262_144 * 32_768
+    assert short == POLARIS.state_bytes
+
+
+@pytest.mark.parametrize(
+    ("free", "chosen"), [(80, "none"), (24, "none"), (16, "4bit"), (12, "4bit")]
+)
+def test_auto_on_a_card(free: float, chosen: str) -> None:
+    plan = choose_quantization(NINE_B, card(free), "auto", TOKENS)
+    assert plan.quantize == chosen
+    assert plan.memory.total <= plan.device.free_bytes
+    assert plan.reason
+
+
+@pytest.mark.parametrize(
+    ("free", "quick", "chosen"), [(100, False, "none"), (100, True, "4bit"), (16, False, "4bit")]
+)
+def test_auto_on_a_processor_takes_what_is_faster(free: float, quick: bool, chosen: str) -> None:
+    assert choose_quantization(NINE_B, processor(free, quick), "auto", TOKENS).quantize == chosen
+
+
+def test_auto_leaves_small_models_whole() -> None:
+    size = size_of_entry(DEMO)
+    assert choose_quantization(size, processor(8, True), "auto", 500).quantize == "none"
+
+
+@pytest.mark.parametrize("asked", ["none", "8bit", "4bit"])
+def test_what_is_asked_for_is_done(asked: str) -> None:
+    plan = choose_quantization(NINE_B, card(80), asked, TOKENS)  # type: ignore[arg-type]
+    assert plan.quantize == asked
+
+
+@pytest.mark.parametrize(
+    ("free", "asked", "hint"),
+    [
+        (16, "none", "--quantize 4bit"),
+        (10, "8bit", "--quantize 4bit"),
+        (6, "4bit", "--model demo"),
+        (6, "auto", "--model demo"),
+    ],
+)
+def test_too_little_memory_is_told_with_figures(free: float, asked: str, hint: str) -> None:
+    with pytest.raises(OutOfMemory, match=rf"cuda:0 has {free}\.0 GB free") as caught:
+        choose_quantization(NINE_B, card(free), asked, TOKENS)  # type: ignore[arg-type]
+    assert caught.value.exit_code == 4
+    assert "weights" in caught.value.message and "8,192 tokens" in caught.value.message
+    assert hint in caught.value.hint
+
+
+def test_a_long_text_that_does_not_fit_is_to_be_shorter() -> None:
+    with pytest.raises(OutOfMemory) as caught:
+        choose_quantization(NINE_B, card(12), "auto", 250_000)
+    assert "--words" in caught.value.hint
+
+
+def test_quantized_files_are_taken_as_they_are() -> None:
+    size = ModelSize(9 * 10**9, 7 * 10**9, stored_bytes=6 * GB)
+    plan = choose_quantization(size, card(16), "auto", TOKENS)
+    assert (plan.quantize, plan.memory.weights) == ("none", 6 * GB)
+    with pytest.raises(UsageError, match="quantized already"):
+        choose_quantization(size, card(16), "8bit", TOKENS)
+
+
+@given(st.integers(1, 10**11), st.floats(0, 1), st.integers(1, 300_000), st.integers(0, 10**12))
+def test_a_plan_always_fits(parameters: int, share: float, tokens: int, free: int) -> None:
+    size = ModelSize(parameters, int(parameters * share), 32_768, 10**6)
+    device = Device("cuda", 0, "card", free, free)
+    try:
+        plan = choose_quantization(size, device, "auto", tokens)
+    except OutOfMemory:
+        assert memory_needed(size, "4bit", tokens).total > free
+    else:
+        assert plan.memory.total <= free
+        assert plan.quantize == "none" or memory_needed(size, "none", tokens).total > free
+
+
+def test_the_size_of_a_folder(tmp_path: Path) -> None:
+    shapes = {
+        "model.embed_tokens.weight": (100, 8),
+        "lm_head.weight": (100, 8),
+        "model.layers.0.mlp.up_proj.weight": (32, 8),
+        "model.layers.0.linear_attn.conv1d.weight": (16, 1, 4),
+        "model.norm.weight": (8,),
+        "model.visual.blocks.0.attn.proj.weight": (50, 50),
+        "mtp.layers.0.mlp.up_proj.weight": (32, 8),
+    }
+    (tmp_path / "model.safetensors").write_bytes(safetensors(shapes))
+    size = memory.size_of_folder(tmp_path, CONFIG)
+    assert size.parameters == 800 + 800 + 256 + 64 + 8
+    assert size.linear_parameters == 256
+    assert size.cache_bytes_per_token == 1 * 2 * 2 * 16 * 2
+    assert size.state_bytes == 3 * 4 * 16 * 16 * 4
+
+
+def test_older_weights_are_taken_by_their_length(tmp_path: Path) -> None:
+    (tmp_path / "pytorch_model.bin").write_bytes(bytes(2000))
+    assert memory.size_of_folder(tmp_path, {}).parameters == 1000
+
+
+def test_quantized_folders_are_taken_by_their_length(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(safetensors({"model.layers.0.w": (10, 10)}))
+    config = {"quantization_config": {"quant_method": "gptq"}}
+    stored = memory.size_of_folder(tmp_path, config).stored_bytes
+    assert stored == (tmp_path / "model.safetensors").stat().st_size
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"123", b"\xff" * 100, bytes(100), b"\x02" + bytes(7) + b"[]"]
+)
+def test_a_broken_header_is_an_error_that_loading_words(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "model.safetensors").write_bytes(data)
+    with pytest.raises(ValueError):
+        memory.size_of_folder(tmp_path, {})
+
+
+def test_a_nested_config() -> None:
+    assert memory.cache_of_config({"text_config": CONFIG}) == memory.cache_of_config(CONFIG)
+
+
+def test_a_config_of_an_older_kind() -> None:
+    config = {"n_layer": 12, "n_head": 12, "n_embd": 768}
+    assert memory.cache_of_config(config) == (12 * 2 * 768 * 2, 0)
+    assert memory.cache_of_config({}) == (0, 0)
+
+
+@pytest.mark.parametrize("entry", [POLARIS, BASE_27B])
+def test_the_catalogues_cache_figures_follow_from_the_shape(entry: object) -> None:
+    shapes = {
+        POLARIS: (32, 4, 32),
+        BASE_27B: (64, 4, 48),
+    }
+    layers, heads, value_heads = shapes[entry]  # type: ignore[index]
+    config = {
+        "num_hidden_layers": layers,
+        "num_attention_heads": 16,
+        "num_key_value_heads": heads,
+        "head_dim": 256,
+        "layer_types": (["linear_attention"] * 3 + ["full_attention"]) * (layers // 4),
+        "linear_num_value_heads": value_heads,
+        "linear_key_head_dim": 128,
+        "linear_value_head_dim": 128,
+    }
+    found = memory.cache_of_config(config)
+    assert found == (entry.cache_bytes_per_token, entry.state_bytes)  # type: ignore[attr-defined]
+
+
+def test_the_catalogue_knows_the_demo() -> None:
+    folder = of_entry(DEMO).folder
+    assert folder
+    config = json.loads((folder / "config.json").read_text())
+    assert memory.size_of_folder(folder, config) == size_of_entry(DEMO)
+    assert config["max_position_embeddings"] == DEMO.context

@@ -1,0 +1,62 @@
+"""The token budget follows the words, leaves room for thinking and keeps to the context."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from polaris_cli.errors import UsageError
+from polaris_cli.request.budget import Budget, token_budget
+from polaris_cli.request.story_request import Sampling
+
+CONTEXT = 262_144
+
+
+def budget(words: int, context: int = CONTEXT, prompt: int = 50, **sampling: int | bool) -> Budget:
+    return token_budget(
+        words,
+        Sampling(**sampling),  # type: ignore[arg-type]
+        context=context,
+        prompt_tokens=prompt,
+    )
+
+
+def test_the_budget_follows_the_words() -> None:
+    assert budget(3000) == Budget(4200, 4096, 5670 + 64 + 4096)
+
+
+def test_the_cards_floor_holds_from_8000_words() -> None:
+    assert budget(8000, thinking=False).max_new_tokens >= 14_336
+    assert budget(12_000).max_new_tokens > 14_336  # 12,000 words do not fit the floor with thinking
+
+
+def test_no_thinking_needs_no_reserve() -> None:
+    assert budget(1000, thinking=False).thinking == 0
+    assert budget(1000, thinking_budget=0).thinking == 0
+
+
+def test_thinking_without_a_limit_may_take_the_whole_context() -> None:
+    assert budget(1000, thinking_budget=-1).max_new_tokens == CONTEXT - 50
+
+
+def test_max_new_tokens_replaces_the_limit_and_tells_when_it_is_short() -> None:
+    assert budget(3000, max_new_tokens=100) == Budget(4200, 4096, 100)
+    assert not budget(3000, max_new_tokens=100).holds_the_words
+    assert budget(3000, max_new_tokens=9000).holds_the_words
+
+
+def test_words_beyond_the_context_are_refused_with_the_most_that_fits() -> None:
+    with pytest.raises(UsageError, match="do not fit") as refused:
+        budget(1000, context=1000)
+    assert "--words 678" in refused.value.hint
+
+
+def test_a_premise_beyond_the_context_is_refused() -> None:
+    with pytest.raises(UsageError, match="premise does not fit"):
+        budget(10, context=1000, prompt=1000)
+
+
+@given(st.integers(1, 150_000), st.integers(0, 30_000), st.integers(-1, 50_000))
+def test_a_budget_holds_the_words_and_fits_the_context(words: int, prompt: int, think: int) -> None:
+    made = budget(words, prompt=prompt, thinking_budget=think)
+    assert made.holds_the_words
+    assert prompt + made.max_new_tokens <= CONTEXT

@@ -1,0 +1,135 @@
+"""What kind of words a premise is."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from polaris_cli.demo.unseen import UNSEEN
+from polaris_cli.request.premise_kinds import kind_of
+
+PHRASES = """
+a lighthouse keeper who finds a letter in the fog
+two sisters, one violin
+two sisters and one violin
+the last train
+The last train home
+a girl whose father is king
+a news anchor with a secret
+an arms dealer
+a glass bus in Paris
+A fox.
+a man named the Hammer
+a thief stealing the crown
+the day the music died
+the letters he had burned
+half the kingdom
+all the king's men
+a boy without a shadow
+grief
+Anna and the wolf
+someone who never sleeps
+the sea, the storm and a boat
+a keeper of bees
+write-offs and other losses
+Craft beer brewers at war
+Give and take
+a parrot who knows 12 words of French
+Dr. Jekyll and Mr. Hyde
+J. R. R. and the ring
+how a fox learned to swim
+a fox that steals hens
+friendship between a dog and an octopus
+a previous life
+ein Leuchtturmwärter, der einen Brief findet
+un gardien de phare
+一个守灯塔的人
+"""
+
+SENTENCES = """
+A retired cartographer returns to find his last map is missing
+a retired cartographer returns to his village
+a fox stole a hen
+two sisters inherit a violin
+Anna finds a letter in the fog
+He wakes up on the moon
+There is a door in the sea
+the town in the valley is sinking
+The king must choose between his sons.
+A lighthouse keeper finds a letter.
+What if the moon fell down?
+what if dreams were taxed
+Imagine a world where dreams are taxed
+Is there life after tea?
+My grandmother was a spy
+nobody believes the boy
+Ein Fuchs findet einen Brief im Nebel.
+狐狸想要飞。
+"""
+
+TEXTS = """
+A fox wants to fly. It builds wings of straw.
+She left. He stayed! Why?
+"Come in," he said. The door was open.
+一只狐狸想要飞。它做了翅膀。
+"""
+
+REQUESTS = """
+Write a fable about a fox
+Please write me a story about rain.
+please, tell me how the moon was made
+Can you write a scene in a bakery?
+I want a story about two sisters
+I'd like you to write about grief
+Tell the story of a clock. Make it sad.
+Create an essay on silence
+Schreibe ein Märchen über einen Fuchs
+Bitte erzähle von einem Dorf
+Écris une histoire de fantômes
+Escribe un cuento sobre el mar
+写一个关于狐狸的故事
+请写一篇小说
+"""
+
+FORMS = """
+a fable about a fox
+A 500-word story about a fox
+a short story in which nobody speaks
+A haunting fairy tale of snow
+an essay on silence
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "premise"),
+    [
+        (kind, premise)
+        for kind, table in (
+            ("phrase", PHRASES), ("sentence", SENTENCES), ("text", TEXTS),
+            ("request", REQUESTS), ("form", FORMS),
+        )
+        for premise in table.strip().splitlines()
+    ],
+)  # fmt: skip
+def test_the_kind_of_a_premise(kind: str, premise: str) -> None:
+    assert kind_of(f" {premise}\n") == kind
+
+
+def test_lines_make_a_text_and_a_request_may_have_several() -> None:
+    assert kind_of("a fox\na hen") == "text"
+    assert kind_of("Write a story.\n\nIt is about a fox.") == "request"
+
+
+def test_the_demos_phrases_are_phrases() -> None:
+    """Their wording is what the demo was trained on."""
+    wrong = [p for _, p in UNSEEN if not p.endswith(".") and kind_of(p) not in ("phrase", "form")]
+    assert wrong == []
+
+
+@given(st.text())
+def test_any_text_has_a_kind(premise: str) -> None:
+    kind_of(premise)
+
+
+def test_long_texts_take_no_time() -> None:
+    for part in ("a ", "word ", ". ", "a fox, ", "\u4e00", "very very long "):
+        kind_of(part * 30_000)

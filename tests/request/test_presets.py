@@ -1,0 +1,77 @@
+"""Presets: the shipped ones are sound, the user's own win, bad ones are named."""
+
+from pathlib import Path
+
+import pytest
+
+from polaris_cli.errors import UsageError
+from polaris_cli.request.presets import all_presets, load_preset, preset_paths, shipped_folder
+from polaris_cli.request.prompts import messages_for
+from polaris_cli.request.settings import build_request, merge
+
+SHIPPED = ["default", "draft", "essay", "flash", "long", "podcast", "review", "training"]
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr("polaris_cli.request.presets.config_folder", lambda: tmp_path)
+    folder = tmp_path / "presets"
+    folder.mkdir()
+    return folder
+
+
+def test_all_shipped_presets_are_there() -> None:
+    assert sorted(path.stem for path in shipped_folder().glob("*.toml")) == SHIPPED
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_preset_makes_a_request_and_says_when_to_use_it(name: str) -> None:
+    preset = load_preset(name)
+    request = build_request("a fox", merge([("preset", preset.values)]))
+    (message,) = messages_for(request)
+    assert "a fox" in message.content and f"{request.words}" in message.content
+    assert preset.path.read_text().startswith("# ")
+    assert preset.description
+
+
+def test_the_two_wordings() -> None:
+    settings = {"words": 3000}
+    by_name = {
+        name: messages_for(
+            build_request(
+                "a fox.", merge([("option", settings), ("preset", load_preset(name).values)])
+            )
+        )[0].content
+        for name in ("default", "training")
+    }
+    assert by_name["default"] == "Write a 3000-word story about a fox."
+    assert by_name["training"].endswith("approximately 3000 words long.")
+
+
+def test_the_users_own_preset_wins_by_name(own: Path) -> None:
+    (own / "default.toml").write_text('template = "{words} words on {premise}"\n')
+    assert load_preset("default").own
+    assert load_preset("default").values == {"template": "{words} words on {premise}"}
+    assert preset_paths()["default"].parent == own
+    assert {preset.name for preset in all_presets()} == set(SHIPPED)
+
+
+def test_a_preset_can_be_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('template = "{premise}, {words} words"\ntemperature = 1\n')
+    assert load_preset(str(path)).values["temperature"] == 1.0
+
+
+def test_an_unknown_preset_gets_a_near_match() -> None:
+    with pytest.raises(UsageError, match="no preset 'flsh'") as refused:
+        load_preset("flsh")
+    assert "Did you mean flash?" in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    "text", ["temperature = 1", 'template = "{premise} {words}"\nmodel = "demo"']
+)
+def test_a_preset_without_wording_or_with_a_foreign_key_is_refused(own: Path, text: str) -> None:
+    (own / "bad.toml").write_text(text)
+    with pytest.raises(UsageError, match=r"bad\.toml"):
+        load_preset("bad")

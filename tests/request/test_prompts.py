@@ -1,0 +1,135 @@
+"""The prompt states the length in digits, whatever the premise looks like."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from polaris_cli.request.prompts import chapter_prompt, messages_for, plan_prompt
+from polaris_cli.request.story_request import StoryRequest
+
+
+def asked(premise: str, words: int = 800, **more: str) -> str:
+    (message,) = messages_for(StoryRequest(premise, words, **more))  # type: ignore[arg-type]
+    assert message.role == "user"
+    return message.content
+
+
+def test_the_card_wording() -> None:
+    assert asked("a fox", 3000) == "Write a 3000-word story about a fox."
+
+
+@pytest.mark.parametrize("words", [8, 80, 800, 8000, 11, 11000, 18])
+def test_the_article_fits_the_number(words: int) -> None:
+    assert asked("a fox", words) == f"Write an {words}-word story about a fox."
+
+
+def test_a_final_stop_is_not_doubled() -> None:
+    assert asked("A fox.").endswith("about A fox.")
+
+
+def test_an_instruction_is_kept_and_given_the_length() -> None:
+    assert asked("Write a fable about a fox") == (
+        "Write a fable about a fox. The story should be approximately 800 words long."
+    )
+    assert asked("Write an 800-word fable!") == "Write an 800-word fable!"
+
+
+def test_a_premise_of_several_lines_follows_the_wording() -> None:
+    assert asked("A fox.\nA hen.") == (
+        "Write an 800-word story about this premise:\n\nA fox.\nA hen."
+    )
+
+
+def test_the_form_has_its_name() -> None:
+    assert "book review about" in asked("a fox", form="review")
+
+
+@pytest.mark.parametrize(
+    ("premise", "gap"),
+    [
+        ("A retired cartographer returns to find that his last map is missing.", " "),
+        ("a fox steals the moon", " "),
+        ("What if the sea forgot its tides?", " "),
+        ("Two sisters inherit a violin. Only one can play it.", "\n\n"),
+        ("An island.\n\nA storm.", "\n\n"),
+    ],
+)
+def test_what_is_no_phrase_follows_the_wording(premise: str, gap: str) -> None:
+    assert asked(premise) == f"Write an 800-word story about this premise:{gap}{premise}"
+    assert planned(premise).startswith(
+        f"Plan a 800-word story in 4 chapters. Its premise:{gap}{premise}\n\nAnswer"
+    )
+    more = asked(premise, template="Write a {form} about {premise}. It has {words} words.")
+    assert more == f"Write a story about this premise. It has 800 words.\n\n{premise}"
+
+
+def planned(premise: str, words: int = 800, chapters: int = 4, **more: str) -> str:
+    return plan_prompt(StoryRequest(premise, words, **more), chapters)  # type: ignore[arg-type]
+
+
+def test_the_demos_wording_of_plans_and_chapters() -> None:
+    """The demo was trained on these lines: not a letter may change."""
+    assert planned("two sisters, one violin") == (
+        "Plan a 800-word story about two sisters, one violin in 4 chapters.\n\n"
+        "Answer with these lines and nothing else:\n"
+        "Title: the title of the story\n"
+        "Cast: the people in it\n"
+        "1. Title of the chapter | 200 words | what happens in it"
+    )
+    assert chapter_prompt(2, 4, "Fog", 200, "the fog comes") == (
+        'Write chapter 2 of 4, "Fog", as part of the story. '
+        "It should be approximately 200 words long.\n\nIn this chapter: the fog comes"
+    )
+
+
+def test_a_request_is_planned_as_it_stands() -> None:
+    plan = planned("Write a fable about a fox. Make it sad.")
+    request = (
+        "Write a fable about a fox. Make it sad. The story should be approximately 800 words long."
+    )
+    assert plan.startswith(
+        f"Plan a 800-word story in 4 chapters. It follows this request:\n\n{request}\n"
+    )
+    assert "about Write" not in plan
+
+
+def test_a_form_without_a_verb_becomes_a_request() -> None:
+    assert asked("A fable about a fox") == (
+        "Write a fable about a fox. The story should be approximately 800 words long."
+    )
+    assert asked("an 800-word fable about a fox") == "Write an 800-word fable about a fox"
+
+
+@pytest.mark.parametrize(
+    "premise",
+    ["800 words: a fox", "a fox, 800 words", "a fox (800 words)", "a fox - about 800 words."],
+)
+def test_a_length_beside_a_phrase_is_stated_once(premise: str) -> None:
+    assert asked(premise) == "Write an 800-word story about a fox."
+
+
+def test_a_number_within_a_phrase_stays() -> None:
+    phrase = "a parrot who knows 500 words of French"
+    assert asked(phrase) == f"Write an 800-word story about {phrase}."
+    assert asked("800 words") == "Write an 800-word story about 800 words."
+
+
+def test_a_preset_and_a_form_reach_the_chapters() -> None:
+    template = "Write a {words}-word {form} about {premise}. Name the speaker at each line."
+    plan = planned("a fox", form="podcast", template=template)
+    assert "Plan a 800-word podcast script in 4 chapters." in plan
+    assert "Write an 800-word podcast script about a fox. Name the speaker at each line." in plan
+    assert "as part of the podcast script" in chapter_prompt(1, 2, "A", 9, "b", "podcast script")
+    assert "Plan a 800-word essay about a fox in" in planned("a fox", form="essay")
+
+
+def test_braces_of_a_template_are_text() -> None:
+    asks = asked("a {fox}", template="{{note}} {premise}, {words} words")
+    assert asks == "{note} a {fox}, 800 words"
+
+
+@given(st.text(min_size=1).filter(lambda text: text.strip()), st.integers(1, 200_000))
+def test_any_premise_stands_in_the_prompt_with_its_length(premise: str, words: int) -> None:
+    prompt = asked(premise, words)
+    assert premise.strip().rstrip(". ") in prompt
+    assert str(words) in prompt

@@ -1,0 +1,152 @@
+"""Settings are read alike from everywhere, and the strongest source wins."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from polaris_cli.errors import UsageError
+from polaris_cli.request.settings import (
+    SETTINGS,
+    build_request,
+    from_environment,
+    from_options,
+    merge,
+    parse_band,
+    parse_words,
+    read_toml,
+)
+
+
+@pytest.mark.parametrize(
+    ("given_as", "words"),
+    [("3000", 3000), ("3,000", 3000), ("3k", 3000), ("2.5k", 2500), ("2.5K ", 2500), (750, 750),
+     ("-5", -5), ("0", 0), ("12,500", 12500), (".5k", 500),
+     ("3.000", 3000), ("3 000", 3000), ("1.234.567", 1234567), ("3'000", 3000), ("2,5k", 2500)],
+)  # fmt: skip
+def test_words_in_all_spellings(given_as: object, words: int) -> None:
+    assert parse_words(given_as) == words
+
+
+@pytest.mark.parametrize(
+    "nonsense", ["", "many", "1.5", "3kk", "1,00", "nan", "inf", "0x10", "2.0005k", True, 2.5]
+)
+def test_words_that_are_no_number_are_refused(nonsense: object) -> None:
+    with pytest.raises(ValueError):
+        parse_words(nonsense)
+
+
+@given(st.integers(1, 200_000))
+def test_any_number_is_read_with_and_without_commas(words: int) -> None:
+    assert parse_words(str(words)) == parse_words(f"{words:,}") == words
+
+
+def test_band() -> None:
+    assert parse_band("0.9-1.1") == (0.9, 1.1)
+    for nonsense in ("0.9", "low-high", ""):
+        with pytest.raises(ValueError):
+            parse_band(nonsense)
+
+
+SOURCES = ["option", "environment", "config.toml", "preset p"]
+
+
+@given(st.sets(st.sampled_from(SOURCES), min_size=1))
+def test_the_strongest_source_wins(present: set[str]) -> None:
+    sources = [(name, {"seed": number}) for number, name in enumerate(SOURCES) if name in present]
+    strongest = min(present, key=SOURCES.index)
+    merged = merge(sources)
+    assert (merged["seed"].value, merged["seed"].source) == (SOURCES.index(strongest), strongest)
+
+
+def test_sources_complete_each_other() -> None:
+    merged = merge([("option", {"words": 5}), ("preset p", {"words": 9, "seed": 1})])
+    assert {name: setting.value for name, setting in merged.items()} == {"words": 5, "seed": 1}
+
+
+def test_environment_is_read_by_name_and_empty_counts_as_unset() -> None:
+    environ = {"POLARIS_TOP_K": "7", "POLARIS_WORDS": "2k", "POLARIS_SEED": "", "OTHER": "1"}
+    assert from_environment(environ) == {"top_k": 7, "words": 2000}
+    assert from_environment({"POLARIS_THINK": "off"}) == {"think": False}
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("TOP_K", "many"), ("THINK", "perhaps"), ("FORM", "sonnet"), ("TEMPERATURE", "warm")],
+)
+def test_a_bad_variable_is_named(variable: str, value: str) -> None:
+    with pytest.raises(UsageError, match=f"POLARIS_{variable}") as refused:
+        from_environment({f"POLARIS_{variable}": value})
+    assert refused.value.hint
+
+
+def test_options_not_given_are_left_out() -> None:
+    assert from_options({"words": None, "seed": 0}) == {"seed": 0}
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("temprature = 1", "temprature"),
+        ("top_k = 2.5", "top_k"),
+        ("think = 'perhaps'", "think"),
+        ("template = 'no fields'", "template"),
+        ("template = '{premise} {words} {other}'", "template"),
+        ("template = 'A } brace: {premise} {words}'", "template"),
+        ("template = '{premise} {words'", "template"),
+        ("template = '{{premise}} {words}'", "template"),
+        ("template = '{premise!r} {words}'", "template"),
+        ("template = '{premise} {words:,}'", "template"),
+        ("template = '{premise.x} {words}'", "template"),
+        ("template = '{} {premise} {words}'", "template"),
+        ("length = 'single'\nchapters = 4", "contradict"),
+        ("form = 'sonnet'", "form"),
+        ("words = [", "TOML"),
+    ],
+)
+def test_a_bad_file_is_named_with_its_key(tmp_path: Path, text: str, named: str) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=named) as refused:
+        read_toml(path, tuple(SETTINGS))
+    assert str(path) in refused.value.message
+    assert refused.value.hint
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "p.toml"
+    path.write_bytes("\ufefftemplate = '{premise}: {{name}}, {words}'\r\n".encode())
+    assert read_toml(path, tuple(SETTINGS)) == {"template": "{premise}: {{name}}, {words}"}
+
+
+def test_a_choice_is_named_with_what_it_may_have_meant() -> None:
+    with pytest.raises(UsageError, match="'novel' is not one of story, flash") as refused:
+        from_options({"form": "novel"})
+    assert "Give one" in refused.value.hint
+    with pytest.raises(UsageError, match="not one of") as refused:
+        from_options({"length": "chapter"})
+    assert refused.value.hint == "Did you mean chapters?"
+
+
+def test_the_stronger_source_says_whether_there_are_chapters() -> None:
+    merged = merge([("option", {"length": "single"}), ("config.toml", {"chapters": 4})])
+    assert merged["length"].value == "single" and "chapters" not in merged
+    merged = merge([("option", {"chapters": 4}), ("config.toml", {"length": "single"})])
+    assert (merged["length"].value, merged["chapters"].value) == ("chapters", 4)
+    merged = merge([("config.toml", {"chapters": 4}), ("preset p", {"length": "extend"})])
+    assert merged["length"].source == "config.toml"
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UsageError, match="not UTF-8"):
+        read_toml(path, tuple(SETTINGS))
+
+
+def test_a_request_is_built_and_draws_a_seed() -> None:
+    settings = merge([("option", {"words": 100, "think": False, "top_k": 5})])
+    first, second = (build_request("a fox", settings) for _ in range(2))
+    assert (first.words, first.sampling.top_k, first.sampling.thinking) == (100, 5, False)
+    assert first.sampling.seed != second.sampling.seed

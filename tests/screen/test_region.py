@@ -1,0 +1,115 @@
+"""Lines redrawn in place."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from rich.text import Text
+
+from polaris_cli.screen.region import FRAME_S, Region, painter, region_on, restore_terminal
+from tests.screens import Tty
+
+
+class Counting:
+    """A view that settles the lines given to it and counts its drawings."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.moves = ["moving"]
+        self.drawn = 0
+
+    def settled(self, width: int) -> list[Text]:
+        lines, self.lines = self.lines, []
+        return [Text(line) for line in lines]
+
+    def moving(self, width: int) -> list[Text]:
+        self.drawn += 1
+        return [Text(line) for line in self.moves]
+
+
+@pytest.fixture
+def tty() -> Iterator[Tty]:
+    tty = Tty()
+    yield tty
+    tty.close()
+
+
+def redraw(region: Region) -> None:
+    region.print_above(Text("above"))
+
+
+def test_settled_lines_stay_above_the_moving_ones(tty: Tty) -> None:
+    view = Counting()
+    with Region(tty.stream, view).running() as region:
+        view.lines = ["one", "two"]
+        redraw(region)
+        assert tty.lines() == ["above", "one", "two", "moving"]
+        assert not tty.cursor_shown
+        assert region_on(tty.stream) is region
+        view.lines = ["three"]
+    assert tty.lines() == ["above", "one", "two", "three"]
+    assert tty.cursor_shown
+    assert region_on(tty.stream) is None
+
+
+def test_moving_lines_are_drawn_while_the_caller_is_busy(tty: Tty) -> None:
+    view = Counting()
+    with Region(tty.stream, view).running():
+        time.sleep(6 * FRAME_S)
+    assert 2 <= view.drawn <= 6
+
+
+def test_refreshing_often_draws_seldom(tty: Tty) -> None:
+    view = Counting()
+    with Region(tty.stream, view).running() as region:
+        end = time.monotonic() + 5 * FRAME_S
+        while time.monotonic() < end:
+            region.refresh()
+    assert 2 <= view.drawn <= 7
+
+
+@pytest.mark.parametrize("columns", [80, 40, 20, 7])
+def test_a_resize_leaves_no_remains(tty: Tty, columns: int) -> None:
+    view = Counting()
+    view.moves = ["x" * 70, "y" * 60]
+    with Region(tty.stream, view).running() as region:
+        redraw(region)
+        tty.resize(columns)
+        view.moves = ["x" * (columns - 1)]
+        view.lines = ["settled"]
+        redraw(region)
+        assert tty.lines() == ["above", "above", "settled", "x" * (columns - 1)]
+    assert tty.lines() == ["above", "above", "settled"]
+
+
+def test_no_more_moving_lines_than_rows() -> None:
+    tty = Tty(rows=2)
+    view = Counting()
+    view.moves = ["1", "2", "3"]
+    with Region(tty.stream, view).running() as region:
+        redraw(region)
+        redraw(region)
+    assert tty.lines() == ["above", "above"]
+
+
+def test_the_terminal_is_restored_in_a_hurry(tty: Tty) -> None:
+    with Region(tty.stream, Counting()).running():
+        assert not tty.cursor_shown
+        restore_terminal()
+        assert tty.cursor_shown
+    restore_terminal()
+
+
+def test_a_terminal_that_has_gone_is_told_to_the_caller() -> None:
+    tty = Tty()
+    with pytest.raises(OSError), Region(tty.stream, Counting()).running() as region:
+        tty.hang_up()
+        time.sleep(4 * FRAME_S)  # the error comes while the caller is busy
+        with pytest.raises(OSError):
+            region.refresh()
+    assert region_on(tty.stream) is None
+
+
+def test_a_painter_takes_nothing_for_markup(tty: Tty) -> None:
+    painter(tty.stream).print("[red]x[/red] :smile: 12 'y'")
+    assert tty.raw() == "[red]x[/red] :smile: 12 'y'\r\n"

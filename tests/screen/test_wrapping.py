@@ -1,0 +1,99 @@
+"""Wrapping, trimming, and the columns of a table."""
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from polaris_cli.screen.wrapping import Trim, columns_of, laid_out, without_last_token, wrap
+
+PARTS = [*"ab -—.“”\n\u3000雾「」。é👩字", "e\u0301", "👩\u200d🚀", "❤\ufe0f"]
+TEXTS = st.lists(st.sampled_from(PARTS), max_size=120).map("".join)
+WIDTHS = st.integers(2, 30)
+
+
+def squeezed(text: str) -> str:
+    return "".join(text.split())
+
+
+@given(TEXTS, WIDTHS)
+def test_no_line_is_too_wide_and_no_character_is_lost(text: str, width: int) -> None:
+    lines = wrap(text, width)
+    assert all(cell_len(line) <= width for line in lines)
+    assert squeezed("".join(lines)) == squeezed(text)
+
+
+@given(st.lists(st.text("abc'", min_size=1, max_size=9)), st.integers(9, 30))
+def test_words_that_fit_stay_whole(words: list[str], width: int) -> None:
+    assert " ".join(wrap(" ".join(words), width)).split() == words
+
+
+@given(st.lists(TEXTS, max_size=8), WIDTHS)
+@example(["ab字", "。", "。"], 6)
+@example(["\u3000”a", "a"], 2)
+def test_text_in_parts_wraps_as_a_whole(parts: list[str], width: int) -> None:
+    trim, done, last = Trim(), [], ""
+    for part in parts:
+        *more, last = wrap(last + trim(part), width)
+        done += more
+    assert [*done, last] == wrap("".join(parts).rstrip(), width)
+
+
+def test_wrapping_keeps_paragraphs_and_indents_and_cuts_long_words() -> None:
+    text = "one two three\n\n    four five\nabcdefghijklm end"
+    assert wrap(text, 10) == ["one two", "three", "", "    four", "five", "abcdefghij", "klm end"]
+
+
+def test_chinese_breaks_anywhere_but_before_its_punctuation() -> None:
+    assert wrap("雾在黄昏来了，钟声。", 12) == ["雾在黄昏来", "了，钟声。"]
+    assert wrap("他说「好吧」", 6) == ["他说", "「好", "吧」"]
+
+
+@pytest.mark.parametrize(
+    ("line", "rest"), [("", ""), ("word", ""), ("one two", "one"), ("雾字", "雾"), ("a  b", "a")]
+)
+def test_the_last_token_may_still_move(line: str, rest: str) -> None:
+    assert without_last_token(line) == rest
+
+
+@given(st.lists(st.text(" \n\tab\u3000\xa0")))
+def test_white_space_waits_for_text(parts: list[str]) -> None:
+    trim = Trim()
+    written = ""
+    for part in parts:
+        written += trim(part)
+        assert not written or not written[-1].isspace()
+    assert written == "".join(parts).rstrip()
+
+
+@given(st.lists(st.lists(TEXTS.map(squeezed), min_size=3, max_size=3), min_size=1), WIDTHS)
+def test_a_table_fits_and_loses_no_character(rows: list[list[str]], width: int) -> None:
+    columns = columns_of(rows, max(width, 10))
+    for row in rows:
+        lines = list(laid_out(row, columns, [False, True, False]))
+        assert all(cell_len(line) <= max(width, 10) for line in lines)
+        assert sorted(squeezed("".join(lines))) == sorted("".join(row))
+
+
+def test_the_widest_column_of_a_table_is_folded() -> None:
+    rows = [["id", "7", "a fox who sings in the rain"], ["longer", "1,200", "雾在黄昏来了"]]
+    columns = columns_of(rows, 28)
+    assert [line for row in rows for line in laid_out(row, columns, [False, True, False])] == [
+        "id          7  a fox who",
+        "               sings in the",
+        "               rain",
+        "longer  1,200  雾在黄昏来了",
+    ]
+    assert columns_of(rows, 200) == [6, 5, 27]
+
+
+def test_words_are_cut_only_where_no_column_can_be_folded_between_words() -> None:
+    headers = ["way", "mean ratio", "self-repetition", "paragraphs repeated"]
+    row = ["chapters", "1.02", "0.001", "0.0%"]
+    columns = columns_of([headers, row], 44)
+    assert columns == [8, 5, 15, 10]
+    assert list(laid_out(headers, columns, [False, True, True, True])) == [
+        "way        mean  self-repetition  paragraphs",
+        "          ratio                     repeated",
+    ]
+    assert sum(columns_of([headers, row], 40)) == 34

@@ -1,0 +1,74 @@
+"""Advice speaks up when it helps, and is silent otherwise."""
+
+import pytest
+
+from polaris_cli.models.catalogue import find
+from polaris_cli.request.budget import token_budget
+from polaris_cli.request.premise import read_length
+from polaris_cli.request.settings import Setting
+from polaris_cli.request.story_request import Sampling, StoryRequest
+from polaris_cli.story.advice import advice, on_length
+
+
+def notes(premise: str, words: int, model: str, **sampling: float) -> str:
+    request = StoryRequest(premise, words, model=model, sampling=Sampling(**sampling))  # type: ignore[arg-type]
+    budget = token_budget(words, request.sampling, context=262_144, prompt_tokens=20)
+    return " ".join(advice(request, find(model), budget))
+
+
+@pytest.mark.parametrize("model", ["polaris", "no-hri", "base", "demo", "someone/else"])
+def test_an_ordinary_request_needs_no_advice(model: str) -> None:
+    assert notes("a fox", 400, model) == ""
+
+
+def test_no_hri_above_6000_words() -> None:
+    assert "--model polaris" in notes("a fox", 6001, "no-hri")
+    assert "--model polaris" not in notes("a fox", 6000, "no-hri")
+    assert "--model polaris" not in notes("a fox", 6001, "polaris")
+
+
+def test_the_cards_expected_ratio() -> None:
+    assert "0.72" in notes("a fox", 10_000, "polaris") and "7,200" in notes(
+        "a fox", 10_000, "polaris"
+    )
+    assert "0.99" not in notes("a fox", 3000, "polaris")
+
+
+@pytest.mark.parametrize("temperature", [0.39, 1.01, 0.0])
+def test_a_temperature_outside_the_cards_range(temperature: float) -> None:
+    assert "Temperature" in notes("a fox", 400, "polaris", temperature=temperature)
+
+
+def test_a_token_limit_that_cannot_hold_the_words() -> None:
+    assert "--max-new-tokens" in notes("a fox", 3000, "polaris", max_new_tokens=2000)
+    assert notes("a fox", 3000, "polaris", max_new_tokens=20_000) == ""
+
+
+def said(premise: str, words: int, source: str) -> str:
+    return " ".join(on_length(read_length(premise), Setting(words, source)))
+
+
+def test_a_length_that_was_read_is_said() -> None:
+    assert said("a 1500-2000 word tale", 1750, "the premise") == (
+        'Length: 1,750 words, as the premise says ("1500-2000 word").'
+    )
+
+
+def test_a_premise_with_another_length() -> None:
+    assert said("a 500-word tale", 800, "option") == (
+        "The premise says 500 words, but 800 are asked for (option)."
+    )
+    assert said("a 500-word tale", 500, "option") == ""
+    assert said("a fox", 1500, "preset default") == ""
+
+
+def test_what_may_be_a_length_is_said_where_nobody_gave_one() -> None:
+    premise = "a clerk who has to learn 3,000 words by dawn"
+    assert "3,000 words" in said(premise, 1500, "preset default")
+    assert "--words" in said(premise, 1500, "preset default")
+    assert said(premise, 800, "option") == ""
+    assert said("a parrot who knows 12 words of French", 1500, "preset default") == ""
+
+
+def test_the_demo_beyond_its_range_is_called_a_toy() -> None:
+    assert "toy" in notes("a fox", 1000, "demo")

@@ -1,0 +1,149 @@
+"""Going on after an early end."""
+
+import pytest
+
+from polaris_cli.engines.scripted import Script, ScriptedEngine
+from polaris_cli.errors import PolarisError
+from polaris_cli.events import Chunk, Event, Finish, Held
+from polaris_cli.request.prompts import Message
+from polaris_cli.request.story_request import Sampling
+from polaris_cli.story.extending import extended, rounds_of
+from polaris_cli.words import count_words
+from tests.scripts import LETTERS, finish_of, paragraph, script, text_of
+
+ASK = (Message("user", "Write a 100-word story about a fox."),)
+SAMPLING = Sampling(thinking=False)
+
+
+def go(engine: ScriptedEngine, words: int = 100, limit: int = 10_000) -> list[Event]:
+    return list(extended(engine, ASK, SAMPLING, limit, words=words))
+
+
+def test_a_story_that_is_long_enough_is_left_alone() -> None:
+    engine = ScriptedEngine(script(paragraph("a", 60), paragraph("b", 38)))
+    events = go(engine)
+    assert text_of(events) == f"{paragraph('a', 60)}\n\n{paragraph('b', 38)}"
+    assert finish_of(events) == Finish("stop", 7)
+    assert len(engine.asked) == 1
+
+
+def test_an_early_ending_makes_room_for_more_and_closes_the_story() -> None:
+    first = script(paragraph("a", 30), paragraph("ending", 10))
+    engine = ScriptedEngine(
+        first, script(paragraph("b", 30), paragraph("c", 30), paragraph("z", 20))
+    )
+    events = go(engine)
+    assert text_of(events).split("\n\n") == [
+        paragraph("a", 30), "* * *", paragraph("b", 30), paragraph("c", 30), paragraph("ending", 10)
+    ]  # fmt: skip
+    assert finish_of(events).reason == "stop" and finish_of(events).extended == 1
+
+
+def test_the_prefix_of_each_round_is_what_was_given_out() -> None:
+    """Tokens of the scripted engine are characters: what goes in is what came out."""
+    seen: list[str] = []
+
+    class Watching(ScriptedEngine):
+        def stream(self, *args, **options):  # type: ignore[no-untyped-def]
+            seen.append("".join(map(chr, options["after"])))
+            return super().stream(*args, **options)
+
+    rounds = [script(paragraph(name, 25), paragraph(f"end{name}", 8)) for name in "abcd"]
+    text = text_of(go(Watching(*rounds)))
+    assert len(seen) >= 3
+    assert all(text.startswith(prefix) for prefix in seen)
+
+
+def test_words_never_run_far_past_the_target() -> None:
+    endless = script(*(paragraph(name, 20) for name in LETTERS))
+    events = go(ScriptedEngine(endless))
+    assert 93 <= count_words(text_of(events)) <= 120
+    assert text_of(events).endswith(".")
+    one_paragraph = script(" ".join(paragraph(name, 10) for name in LETTERS))
+    assert 93 <= count_words(text_of(go(ScriptedEngine(one_paragraph)))) <= 125
+
+
+@pytest.mark.parametrize("words", [137, 400, 1000])
+def test_short_rounds_add_up_to_any_length(words: int) -> None:
+    rounds = [
+        script(paragraph(f"{a}{b}", 21), paragraph(f"more{a}{b}", 17), paragraph(f"end{a}{b}", 9))
+        for a in LETTERS
+        for b in "xyz"
+    ]
+    events = go(ScriptedEngine(*rounds), words)
+    assert 0.85 <= count_words(text_of(events)) / words <= 1.15
+    assert "\n\n* * *\n\n* * *" not in text_of(events)
+
+
+@pytest.mark.parametrize("pieces", [[], ["\n\n"], ["One", " line."]])
+def test_a_model_that_has_nothing_more_to_say_ends_it(pieces: list[str]) -> None:
+    engine = ScriptedEngine(["A", " line."], pieces, pieces, [])
+    events = go(engine)
+    assert finish_of(events).reason == "stop"
+    assert len(engine.asked) < 10
+
+
+def test_a_loop_or_an_error_ends_it_with_the_text_kept() -> None:
+    broken = Script(script(paragraph("b", 20)), error=PolarisError("gone"))
+    engine = ScriptedEngine(script(paragraph("a", 30), paragraph("e", 9)), broken)
+    events = go(engine)
+    assert paragraph("b", 20) in text_of(events)
+    assert finish_of(events).reason == "error"
+    stuck = ScriptedEngine(["the same again. "] * 2000)
+    assert finish_of(go(stuck, 5000)).reason == "loop"
+
+
+def test_a_loop_in_the_held_paragraph_is_cut_away_and_drawn_anew() -> None:
+    stuck = script(paragraph("a", 30), "So it was, " + "and on and " * 200)
+    engine = ScriptedEngine(stuck, script(" so it ended. " + paragraph("b", 60)))
+    events = go(engine)
+    second = f"So it was, and on and so it ended. {paragraph('b', 60)}"
+    assert text_of(events) == f"{paragraph('a', 30)}\n\n{second}"
+    assert finish_of(events).reason == "stop" and finish_of(events).extended == 0
+
+
+def test_a_loop_that_comes_again_and_again_ends_it() -> None:
+    engine = ScriptedEngine(script("So it was, " + "and on and " * 200))
+    events = go(engine)
+    assert finish_of(events).reason == "loop"
+    assert len(engine.asked) == 3
+
+
+def test_thinking_that_was_given_up_is_no_part_of_the_turn() -> None:
+    loop, good = ["well, "] * 500, ["a plan</think>", *script(paragraph("a", 99))]
+    events = list(extended(ScriptedEngine(loop, good), ASK, Sampling(), 10_000, words=100))
+    assert text_of(events) == paragraph("a", 99)
+    chunks = [event for event in events if isinstance(event, Chunk)]
+    assert ["".join(map(chr, ids)) for ids in rounds_of(chunks)] == ["".join(good)]
+
+
+def test_an_interrupt_gives_out_the_paragraph_that_is_held() -> None:
+    engine = ScriptedEngine(script(paragraph("a", 30), paragraph("b", 30)))
+    events = extended(engine, ASK, SAMPLING, 1000, words=100)
+    given: list[Event] = []
+    while "ba0" not in str(given):
+        given.append(next(events))
+    given.append(events.throw(KeyboardInterrupt()))  # type: ignore[attr-defined]
+    with pytest.raises(KeyboardInterrupt):
+        given.extend(events)
+    assert "ba0" in text_of(given)
+
+
+def test_what_a_killed_process_leaves_is_the_text_so_far_without_a_gap() -> None:
+    """Every word of these scripts is unlike the others; only scene breaks come again."""
+    rounds = [script(paragraph(name, 25), paragraph(f"end{name}", 8)) for name in "abcd"]
+    given, held = "", ""
+    for event in extended(ScriptedEngine(*rounds), ASK, SAMPLING, 10_000, words=100):
+        if isinstance(event, Held):
+            held = text_of(list(event.chunks))
+        else:
+            given += text_of([event])
+        words = [word for word in (given + held).split() if word != "*"]
+        assert len(set(words)) == len(words)
+    assert not held
+
+
+def test_held_text_comes_with_every_token() -> None:
+    events = go(ScriptedEngine(script(paragraph("a", 30), paragraph("b", 80))))
+    held = [event for event in events if isinstance(event, Held)]
+    assert len(held) > 100 and text_of(list(held[28].chunks)).split()[-1] == "ac28"

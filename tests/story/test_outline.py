@@ -1,0 +1,79 @@
+"""Outlines are read leniently, scaled exactly, and survive the way through a file."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from polaris_cli.events import Chapter, Outline
+from polaris_cli.story.outline import even_outline, is_complete, parse_outline
+
+ANSWER = """Title: The Letter
+Cast: Mara, a keeper; Ivo, her brother
+1. The Fog | 300 words | Mara finds a letter
+2. The Boat | 300 words | Ivo is late
+3. The Light | 300 words | they read it together"""
+
+
+def test_the_lines_asked_for_are_read_and_written_alike() -> None:
+    outline = parse_outline(ANSWER, 900)
+    assert outline and outline.as_lines() == ANSWER
+    assert outline.chapters[1] == Chapter("The Boat", 300, "Ivo is late")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "**Title:** X\n\n**1. One** | 100 words | a\n**2. Two** | 100 words | b",
+        "Here is the plan:\n1) One - 100 words - a\n2) Two - 100 words - b\nEnjoy!",
+        "# Title: X\nChapter 1: One | a\nChapter 2: Two | b",
+        "1. One | about 1,000 words | a\n2. Two | b",
+        '1. "One" | (100 words) | a\n2. “Two” | 100 | b',
+    ],
+)
+def test_plans_that_are_badly_written_are_mended(answer: str) -> None:
+    outline = parse_outline(answer, 200)
+    assert outline
+    assert [chapter.title for chapter in outline.chapters] == ["One", "Two"]
+    assert [chapter.summary for chapter in outline.chapters] == ["a", "b"]
+    assert [chapter.words for chapter in outline.chapters] == [100, 100]
+
+
+@pytest.mark.parametrize(
+    "answer", ["", "I would rather not.", "1. Only one | 9 words | a", "1.\n2."]
+)
+def test_what_is_no_plan_is_none(answer: str) -> None:
+    assert parse_outline(answer, 100) is None
+
+
+def test_a_title_that_comes_again_gets_a_number() -> None:
+    outline = parse_outline("1. Fog | a\n2. Sea | b\n3. Fog | c\n4. Fog | d", 400)
+    assert outline
+    assert [chapter.title for chapter in outline.chapters] == ["Fog", "Sea", "Fog (2)", "Fog (3)"]
+
+
+def test_an_outline_is_complete_with_the_line_of_its_last_chapter() -> None:
+    assert not is_complete(ANSWER, 3)  # the line may still grow
+    assert is_complete(ANSWER + "\n", 3)
+    assert is_complete(ANSWER + "\nMara was a keeper.", 3)
+    assert not is_complete(ANSWER + "\n", 4)
+
+
+SHARES = st.lists(st.integers(1, 5000), min_size=1, max_size=20)
+
+
+@given(SHARES, st.integers(100, 50_000))
+def test_shares_add_up_to_the_words(shares: list[int], words: int) -> None:
+    outline = Outline("t", "", tuple(Chapter(str(n), n, "s") for n in shares)).shared(words)
+    assert outline.words == max(words, outline.words)
+    assert all(chapter.words >= 1 for chapter in outline.chapters)
+
+
+@given(st.integers(2, 30), st.integers(100, 20_000))
+def test_an_even_outline_is_even(count: int, words: int) -> None:
+    outline = even_outline("a fox", words, count)
+    shares = [chapter.words for chapter in outline.chapters]
+    assert (len(shares), sum(shares)) == (count, words)
+    assert len({chapter.title for chapter in outline.chapters}) == count
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)

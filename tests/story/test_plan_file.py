@@ -1,0 +1,128 @@
+"""A plan's file is read as a person would read it, or refused with its line named."""
+
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from polaris_cli.errors import UsageError
+from polaris_cli.events import Chapter, Outline
+from polaris_cli.story.plan_file import Plan, as_toml, read_plan
+from tests.cli import in_process, run, scripted_command
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30).filter(str.strip)
+
+
+def read(tmp_path: Path, text: str | bytes) -> Plan:
+    path = tmp_path / "plan.toml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return read_plan(path)
+
+
+def plan(*words: str) -> str:
+    """A plan with a chapter for each value of `words`, "" for none."""
+    rows = (
+        f"[[chapter]]\ntitle = 'C{n}'\n" + (f"words = {share}\n" if share else "")
+        for n, share in enumerate(words)
+    )
+    return "title = 'T'\n" + "\n".join(rows)
+
+
+@given(TEXT, TEXT, st.lists(st.tuples(TEXT, st.integers(1, 9999), TEXT), min_size=2, max_size=5))
+def test_any_outline_survives_its_file(
+    title: str, cast: str, rows: list[tuple[str, int, str]]
+) -> None:
+    outline = Outline(title, cast, tuple(Chapter(*row) for row in rows))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "plan.toml"
+        path.write_text(as_toml(outline), "utf-8", newline="")
+        assert read_plan(path) == Plan(outline, outline.words)
+    assert Outline.from_dict(outline.as_dict()) == outline
+
+
+@pytest.mark.parametrize(
+    ("words", "shares", "total"),
+    [
+        (["300", "600"], [300, 600], 900),
+        (['"1,200"', "'1.2k'"], [1200, 1200], 2400),
+        (['"1.200"', "1200.0"], [1200, 1200], 2400),
+        (["", "300", "500"], [400, 300, 500], 1200),
+        (["", ""], [1, 1], None),
+    ],
+)
+def test_shares_are_read_as_a_person_would(
+    tmp_path: Path, words: list[str], shares: list[int], total: int | None
+) -> None:
+    found = read(tmp_path, plan(*words))
+    assert [chapter.words for chapter in found.outline.chapters] == shares
+    assert found.words == total
+
+
+def test_a_chapter_without_a_summary_is_about_its_title(tmp_path: Path) -> None:
+    assert read(tmp_path, plan("1", "2")).outline.chapters[1].summary == "C1"
+
+
+def test_a_byte_order_mark_and_windows_line_ends_are_no_fault(tmp_path: Path) -> None:
+    text = plan("1", "2").replace("\n", "\r\n")
+    assert read(tmp_path, b"\xef\xbb\xbf" + text.encode()).outline.title == "T"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "said"),
+    [
+        (plan("1", "true"), 8, "True"),
+        (plan("1", "0"), 8, "0"),
+        (plan("-3", "1"), 4, "-3"),
+        (plan("1", "'many'"), 8, "many"),
+        (plan("1", "[1]"), 8, "[1]"),
+        (plan("1", "2").replace("C1", "  "), 7, "chapter 2 has no title"),
+        (plan("1", "2") + "sumary = 'x'", 9, "did you mean summary?"),
+        ("tittle = 'x'\n" + plan("1", "2"), 1, "did you mean title?"),
+        ("words = 900\n" + plan("1", "2"), 1, "no key 'words'"),
+        ("cast = ['a', 'b']\n" + plan("1", "2"), 1, "text in quotes"),
+        ("title = 'x'\nchapter = 3", 2, "[[chapter]]"),
+        ("a = 1\nb = ]", 2, "TOML"),
+        (plan("1", "2") + "title = 'again'\n", 9, "TOML"),
+        (plan("1", "1.2k"), 8, "TOML"),
+    ],
+)
+def test_a_fault_is_named_with_its_line(tmp_path: Path, text: str, line: int, said: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        read(tmp_path, text)
+    assert f"line {line}" in refused.value.message and said in refused.value.message
+    assert "plan.toml" in refused.value.message and refused.value.hint
+
+
+@pytest.mark.parametrize("text", ["", "title = 'x'", plan("5"), "[[chapter]]\nwords = 3", "x" * 9])
+def test_a_file_that_is_no_plan_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(UsageError, match=r"plan\.toml") as refused:
+        read(tmp_path, text)
+    assert refused.value.hint
+
+
+@pytest.mark.parametrize(
+    "more",
+    [["--chapters", "3"], ["--length", "single"], ["--length", "extend"], ["--plan-only"]],
+)
+def test_a_plan_and_another_way_are_refused(
+    tmp_path: Path, more: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "plan.toml"
+    path.write_text(plan("5", "6"))
+    asked = ["write", "a fox", "--plan", str(path), *more]
+    refused = in_process(asked, tmp_path, monkeypatch)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "--plan" in refused.stderr and more[0] in refused.stderr
+
+
+@pytest.mark.parametrize("more", [[], ["--chapters", "auto"], ["--length", "chapters"]])
+def test_a_plan_without_words_takes_the_length_asked_for(tmp_path: Path, more: list[str]) -> None:
+    path = tmp_path / "plan.toml"
+    path.write_text(plan("", ""))
+    asked = ("write", "a fox", "-m", "demo", "--no-think", "--plan", str(path), "-w", "14", *more)
+    command = scripted_command(*asked, scripts=[["One two three."], ["Four five."]])
+    ended = run(command, tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert "1. C0 | 7 words" in ended.stderr and "of 14 words" in ended.stderr

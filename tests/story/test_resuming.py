@@ -1,0 +1,222 @@
+"""A story taken up again goes on as if it had never been interrupted."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
+
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from polaris_cli.api import start
+from polaris_cli.engines.base import Engine, ModelInfo
+from polaris_cli.engines.local.engine import load
+from polaris_cli.engines.scripted import ScriptedEngine
+from polaris_cli.errors import UsageError
+from polaris_cli.events import (
+    ANEW,
+    Chapter,
+    Chunk,
+    Event,
+    Finish,
+    Outline,
+    Outlined,
+    Reason,
+    merged,
+)
+from polaris_cli.story.extending import SCENE_BREAK
+from polaris_cli.story.prepare import Prepared, prepare
+from polaris_cli.story.resuming import check_unfinished, differences, go_on, prepare_again
+from polaris_cli.story.single_pass import Story, collect
+
+GREEDY = {"words": 60, "model": "demo", "temperature": 0.0, "repetition_penalty": 1.0}
+DEMO = ModelInfo("demo", "built in", engine="scripted")
+OUTLINE = Outline("T", "", tuple(Chapter(f"C{n}", 50, f"part {n}") for n in (1, 2)))
+
+
+@pytest.fixture(scope="module")
+def demo() -> Engine:
+    return load("demo", context_tokens=2000)
+
+
+@pytest.fixture(scope="module")
+def whole(demo: Engine) -> list[Event]:
+    return list(start(prepared(), demo)[1])
+
+
+def prepared(**more: object) -> Prepared:
+    return prepare("a miller and a stolen bell", {**GREEDY, "seed": 3, **more})
+
+
+def cut(
+    request: Prepared, engine: Engine, events: list[Event], chunks: int
+) -> tuple[Story, list[Chunk]]:
+    """What the library holds of a story that was interrupted after so many chunks."""
+    begun, _ = start(request, engine)
+    seen = list(islice((e for e in events if not isinstance(e, Finish)), chunks))
+    return collect(iter(seen), begun), [event for event in seen if isinstance(event, Chunk)]
+
+
+def chunks_of(events: Iterator[Event] | list[Event]) -> list[tuple[str, str]]:
+    """Kind and text with neighbours joined, since chunks may be cut elsewhere."""
+    joined: list[tuple[str, str]] = []
+    for event in events:
+        if isinstance(event, Chunk) and event.text:
+            if joined and joined[-1][0] == event.kind:
+                joined[-1] = (event.kind, joined[-1][1] + event.text)
+            else:
+                joined.append((event.kind, event.text))
+    return joined
+
+
+@given(share=st.floats(0, 1))
+@settings(max_examples=8, deadline=None)
+def test_greedy_the_demo_model_goes_on_to_the_same_text(
+    demo: Engine, whole: list[Event], share: float
+) -> None:
+    story, chunks = cut(prepared(), demo, whole, round(share * (len(whole) - 1)))
+    _, events = go_on(prepare_again(story), demo, story, chunks)
+    assert chunks_of(events) == chunks_of(whole)
+
+
+def test_sampled_the_draws_go_on(demo: Engine) -> None:
+    request = prepared(temperature=1.0)
+    events = list(start(request, demo)[1])
+    story, chunks = cut(request, demo, events, 40)
+    _, again = go_on(prepare_again(story), demo, story, chunks)
+    assert chunks_of(again) == chunks_of(events)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.7, 0.95])
+def test_chapters_of_the_demo_model_go_on_to_the_same_text(demo: Engine, share: float) -> None:
+    request = prepared(words=100, chapters=2)
+    outline = OUTLINE.shared(100)
+    events = list(start(request, demo, outline)[1])
+    story, chunks = cut(request, demo, events, round(share * (len(events) - 1)))
+    assert story.outline == outline
+    _, again = go_on(prepare_again(story), demo, story, chunks)
+    assert chunks_of(again) == chunks_of(events)
+
+
+def test_writing_again_gives_the_same_text(demo: Engine) -> None:
+    begun, events = start(prepared(temperature=1.0), demo)
+    story = collect(events, begun)
+    again, events = start(prepare_again(story), demo)
+    assert collect(events, again).text == story.text
+    assert again.id != story.id
+    assert list(differences(story, demo.info)) == []
+
+
+def test_what_has_changed_is_said(demo: Engine) -> None:
+    begun, _ = start(prepared(), demo)
+    story = replace(begun, versions={**begun.versions, "torch": "1.0"})
+    other = replace(demo.info, device="cuda:0", kernel="torch int4")
+    said = list(differences(story, other))
+    assert len(said) == 2 and "torch was 1.0" in said[0]
+    quantized = replace(story, model=replace(other, kernel="bitsandbytes nf4"))
+    assert "the kernel was bitsandbytes nf4 then" in list(differences(quantized, other))[-1]
+
+
+# --- with a script
+
+
+def test_thinking_begun_anew_goes_on_with_its_own_draws() -> None:
+    seen: list[tuple[int, str]] = []
+
+    class Watching(ScriptedEngine):
+        def stream(self, messages, sampling, *args, **options):  # type: ignore[no-untyped-def]
+            seen.append((sampling.seed, "".join(map(chr, options["after"]))))
+            return super().stream(messages, sampling, *args, **options)
+
+    story, _ = scripted("Once")
+    ids = {text: tuple(map(ord, text)) for text in ("round and round", "a plan</think>", "Once")}
+    chunks = [
+        Chunk("thinking", "round and round", 3, ids["round and round"]),
+        ANEW,
+        Chunk("thinking", "a plan", 1, ids["a plan</think>"]),
+        Chunk("story", "Once", 1, ids["Once"]),
+    ]
+    _, events = go_on(prepare_again(story), Watching([" upon"], info=DEMO), story, chunks)
+    assert text_of(events) == "Once upon"
+    assert seen == [(story.sampling.redrawn().seed, "a plan</think>Once")]
+
+
+def scripted(
+    text: str, finish: Reason = "interrupted", **more: object
+) -> tuple[Story, list[Chunk]]:
+    begun, _ = start(prepared(**more), ScriptedEngine(info=DEMO))
+    chunks = [Chunk("story", text, 1, tuple(map(ord, text)))]
+    return replace(collect(iter(chunks), begun), finish=finish), chunks
+
+
+def text_of(events: Iterator[Event]) -> str:
+    return "".join(text for kind, text in chunks_of(events) if kind == "story")
+
+
+def test_a_finished_story_has_nothing_to_go_on_with() -> None:
+    story, _ = scripted("word " * 60, "stop")
+    with pytest.raises(UsageError, match="is finished") as refused:
+        check_unfinished(story, None)
+    assert f"polaris resume {story.id} --words" in refused.value.hint
+    check_unfinished(story, 200)
+    check_unfinished(replace(story, finish="interrupted"), None)
+
+
+def test_a_finished_story_grows_to_a_new_length() -> None:
+    story, chunks = scripted("One thing happened.\n\nThe end of it.", "stop", think=False)
+    more = [f"Then came day {day}." + " And so on" * 8 + ".\n\n" for day in range(9)]
+    engine = ScriptedEngine([], ["More.\n\n", *more])
+    _, events = go_on(prepare_again(story, 80), engine, story, chunks)
+    text = text_of(events)
+    assert text.startswith("One thing happened.\n\n* * *\n\nMore.")
+    assert text.rstrip().endswith("The end of it.") and len(text.split()) < 110
+
+
+def test_a_story_without_tokens_cannot_go_on() -> None:
+    story, _ = scripted("Once upon a time")
+    with pytest.raises(UsageError, match="keeps no tokens") as refused:
+        go_on(prepare_again(story), ScriptedEngine(info=DEMO), story, [Chunk("story", "Once", 1)])
+    assert "polaris rerun" in refused.value.hint
+
+
+def test_a_loop_is_cut_back_and_drawn_anew() -> None:
+    text = "A good beginning of it all.\n\n" + "the same again. " * 60
+    story, chunks = scripted(text, "loop", think=False)
+    request = prepare_again(story)
+    begun, events = go_on(request, ScriptedEngine(["And so it ended."]), story, chunks)
+    assert text_of(events).count("the same again.") == 1
+    assert begun.sampling.seed != story.sampling.seed
+
+
+def test_an_outline_that_never_came_is_asked_for_again() -> None:
+    story, _ = scripted("", chapters=2)
+    plan = ["Title: X\n1. A | 30 words | a\n2. B | 30 words | b"]
+    engine = ScriptedEngine(plan, ["One."], ["Two."], opened=False)
+    _, events = go_on(prepare_again(story), engine, story, [Chunk("thinking", "Title: X", 3)])
+    kinds = [type(event) for event in events]
+    assert Outlined in kinds
+
+
+@pytest.fixture(scope="module")
+def extended(demo: Engine) -> tuple[Prepared, list[Event]]:
+    """A story that had come to its end before its length: that ending was set aside."""
+    for seed in range(9):
+        request = prepared(words=500, length="extend", think=False, temperature=1.0, seed=seed)
+        events = list(start(request, demo)[1])
+        if SCENE_BREAK in chunks_of(events)[-1][1]:
+            return request, events
+    pytest.fail("the demo model never ends before 500 words: ask for more")
+
+
+@pytest.mark.slow
+@given(share=st.floats(0, 1))
+@settings(max_examples=6, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+def test_a_story_that_is_extended_goes_on_to_the_same_text(
+    demo: Engine, extended: tuple[Prepared, list[Event]], share: float
+) -> None:
+    """The ending that was set aside is found again, though no record holds it."""
+    request, events = extended
+    story, chunks = cut(request, demo, events, round(share * (len(events) - 1)))
+    _, again = go_on(prepare_again(story), demo, story, list(merged(chunks)))
+    assert chunks_of(again) == chunks_of(events)

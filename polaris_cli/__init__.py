@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from polaris_cli.errors import PolarisError, UsageError
     from polaris_cli.events import Chunk, Finish
     from polaris_cli.request.story_request import Sampling, StoryRequest
-    from polaris_cli.story.single_pass import Story
+    from polaris_cli.story.result import Story
 
 from polaris_cli.version import __version__ as __version__
 
@@ -26,7 +26,7 @@ _HOMES = {
     "Finish": "events",
     "Sampling": "request.story_request",
     "StoryRequest": "request.story_request",
-    "Story": "story.single_pass",
+    "Story": "story.result",
 }
 
 __all__ = [

@@ -15,7 +15,8 @@ from polaris_cli.events import Event, Outline
 from polaris_cli.story.chapters import chapter_count, in_chapters, outline_ask, outlined
 from polaris_cli.story.extending import extended
 from polaris_cli.story.prepare import Prepared, budget_for, habits_of, prepare
-from polaris_cli.story.single_pass import Story, begin, behind, collect, write_story
+from polaris_cli.story.result import Story, begin, collect
+from polaris_cli.story.single_pass import behind, write_story
 
 
 def start(

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from polaris_cli.engines.base import ModelInfo
 from polaris_cli.events import Chunk, Event, Finish, Reason
 from polaris_cli.request.story_request import Sampling
-from polaris_cli.story.single_pass import Story
+from polaris_cli.story.result import Story
 
 
 def a_story(

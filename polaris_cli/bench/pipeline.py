@@ -20,7 +20,8 @@ from polaris_cli.library.store import Library
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Sampling, StoryRequest
 from polaris_cli.screen.terminal import show
-from polaris_cli.story.single_pass import begin, collect, write_story
+from polaris_cli.story.result import begin, collect
+from polaris_cli.story.single_pass import write_story
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 

@@ -24,8 +24,8 @@ from polaris_cli.events import Event
 from polaris_cli.library.store import open_library
 from polaris_cli.request.settings import from_options
 from polaris_cli.screen.messages import note
+from polaris_cli.story.result import Story
 from polaris_cli.story.resuming import check_unfinished, differences, go_on, prepare_again
-from polaris_cli.story.single_pass import Story
 
 Ref = Annotated[str, Argument(metavar="[ID]", help="A story's id, or the beginning of one.")]
 

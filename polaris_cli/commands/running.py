@@ -30,7 +30,7 @@ from polaris_cli.screen.region import restore_terminal
 from polaris_cli.screen.terminal import print_report, show
 from polaris_cli.story.plan_file import as_toml
 from polaris_cli.story.prepare import Prepared
-from polaris_cli.story.single_pass import Story, begin, collect_with_finish
+from polaris_cli.story.result import Story, begin, collect_with_finish
 from polaris_cli.words import count_words
 
 RETRY = "Try another --seed, or leave out --strict."

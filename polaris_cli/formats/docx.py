@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from polaris_cli.formats.files import zipped
 from polaris_cli.formats.html import escape, moment
 from polaris_cli.formats.structure import DEEPEST, Block, Span, body, spans, title
-from polaris_cli.story.single_pass import Story
+from polaris_cli.story.result import Story
 
 _XML = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
 _W = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'

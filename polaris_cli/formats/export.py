@@ -13,7 +13,7 @@ from polaris_cli.formats.docx import docx
 from polaris_cli.formats.files import check_place, write_atomic
 from polaris_cli.formats.html import epub, html, moment
 from polaris_cli.formats.structure import printable
-from polaris_cli.story.single_pass import Story
+from polaris_cli.story.result import Story
 
 
 def render(story: Story, format: str) -> bytes:

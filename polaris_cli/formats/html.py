@@ -12,7 +12,7 @@ from html import escape as escape_all
 
 from polaris_cli.formats.files import zipped
 from polaris_cli.formats.structure import Block, body, plain, printable, spans, title
-from polaris_cli.story.single_pass import Story
+from polaris_cli.story.result import Story
 
 _STYLE = """\
 body { font-family: Georgia, "Times New Roman", serif; line-height: 1.6; }

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Literal
 
-from polaris_cli.story.single_pass import Story
+from polaris_cli.story.result import Story
 
 DEEPEST = 3  # levels of headings that are told apart
 

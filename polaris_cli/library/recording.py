@@ -10,7 +10,7 @@ from dataclasses import replace
 from polaris_cli.errors import LibraryError
 from polaris_cli.events import Chunk, Event, Finish, Held, Outlined
 from polaris_cli.library.store import Library
-from polaris_cli.story.single_pass import Story
+from polaris_cli.story.result import Story
 
 SAVE_EVERY = 1.0  # seconds; a killed process loses no more text than this, and the time of a save
 

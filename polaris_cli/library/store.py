@@ -33,7 +33,7 @@ from polaris_cli.library.database import (
 from polaris_cli.request.adherence import ratio
 
 if TYPE_CHECKING:  # a list needs no whole story, and need not wait for it
-    from polaris_cli.story.single_pass import Story
+    from polaris_cli.story.result import Story
 
 WRITING = "writing"  # the state of a story whose writer is at work
 KILLED = "killed"  # the state of a story whose writer ended without a word
@@ -285,7 +285,7 @@ def _find(db: sqlite3.Connection, ref: str) -> Entry:
 
 def _load(db: sqlite3.Connection, id: str) -> "Story":
     """A story as its row has it or, while there is no end, as its parts have it."""
-    from polaris_cli.story.single_pass import Story
+    from polaris_cli.story.result import Story
 
     columns = "SELECT record, text, state FROM story WHERE id = ?"
     kept, text, state = db.execute(columns, [id]).fetchone()
@@ -301,7 +301,7 @@ def _load(db: sqlite3.Connection, id: str) -> "Story":
 
 def _gathered(db: sqlite3.Connection, begun: "Story", finish: Finish) -> "Story":
     """The story of the parts; the times of the writing are not known here."""
-    from polaris_cli.story.single_pass import collect
+    from polaris_cli.story.result import collect
 
     events: Iterator[Event] = chain(_chunks(db, begun.id), [finish])
     return replace(collect(events, begun), timing=begun.timing)

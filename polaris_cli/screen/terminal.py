@@ -23,7 +23,7 @@ from polaris_cli.screen.messages import Part, note, one_line, print_line
 from polaris_cli.screen.progress import LoadingProgress, StoryProgress, glyphs_of, per_second
 from polaris_cli.screen.region import Region
 from polaris_cli.screen.wrapping import Trim, without_last_token, wrap
-from polaris_cli.story.single_pass import Story
+from polaris_cli.story.result import Story
 
 REASONS: dict[Reason, str] = {
     "stop": "ended by itself",

@@ -4,7 +4,8 @@ Knows engines by their protocol alone; not the terminal, nor the library.
 
     prepare:     everything settled before a model is loaded
     advice:      notes that help to ask for the right thing
-    single_pass: `Story`, one pass of a model, and collecting it
+    result:      `Story`, and collecting it from a stream
+    single_pass: one pass of a model
     extending:   going on after an early end
     chapters:    a plan, then chapter after chapter
     outline:     reading a plan out of a model's answer

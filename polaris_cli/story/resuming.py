@@ -16,7 +16,8 @@ from polaris_cli.request.story_request import QUANTIZE, StoryRequest
 from polaris_cli.story.chapters import chapter_count, in_chapters, told_in
 from polaris_cli.story.extending import NEAR, extended, rounds_of
 from polaris_cli.story.prepare import Prepared, budget_for, habits_of
-from polaris_cli.story.single_pass import Story, begin, behind, turn_of, versions, write_story
+from polaris_cli.story.result import Story, begin, versions
+from polaris_cli.story.single_pass import behind, turn_of, write_story
 from polaris_cli.streaming.loops import good_length
 
 

@@ -10,7 +10,7 @@ from polaris_cli.engines.base import Engine
 from polaris_cli.engines.local.engine import load
 from polaris_cli.formats.drafts import read_draft
 from polaris_cli.story.prepare import prepare
-from polaris_cli.story.single_pass import collect
+from polaris_cli.story.result import collect
 from polaris_cli.words import count_words
 from tests.cli import in_process, polaris_command, run, scripted_command
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from polaris_cli.errors import UsageError
 from polaris_cli.formats.export import FORMATS, check_output, render, save
-from polaris_cli.story.single_pass import Story
+from polaris_cli.story.result import Story
 from tests.stories import a_story
 
 TEXT = """# The *Fog* & the <Letter>

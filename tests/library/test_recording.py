@@ -16,7 +16,7 @@ from polaris_cli.events import Chapter, Chunk, Event, Finish, Outline, Outlined
 from polaris_cli.library import recording
 from polaris_cli.library.recording import SAVE_EVERY, record
 from polaris_cli.library.store import Library
-from polaris_cli.story.single_pass import collect
+from polaris_cli.story.result import collect
 from tests.cli import ROOT
 from tests.stories import a_story, a_stream, no_warning
 

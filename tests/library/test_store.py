@@ -18,7 +18,7 @@ from polaris_cli.library import store as module
 from polaris_cli.library.database import connect
 from polaris_cli.library.recording import record
 from polaris_cli.library.store import Library, library_path, open_library
-from polaris_cli.story.single_pass import Story, collect
+from polaris_cli.story.result import Story, collect
 from tests.stories import a_story, a_stream, no_warning
 
 

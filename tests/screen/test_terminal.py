@@ -16,7 +16,7 @@ from polaris_cli.events import Chunk, Event, Finish
 from polaris_cli.screen.messages import warn
 from polaris_cli.screen.terminal import loading, print_report, show
 from polaris_cli.screen.wrapping import wrap
-from polaris_cli.story.single_pass import Timing, Tokens
+from polaris_cli.story.result import Timing, Tokens
 from tests.screens import Recorder, Tty
 from tests.stories import a_story
 

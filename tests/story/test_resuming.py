@@ -26,8 +26,8 @@ from polaris_cli.events import (
 )
 from polaris_cli.story.extending import SCENE_BREAK
 from polaris_cli.story.prepare import Prepared, prepare
+from polaris_cli.story.result import Story, collect
 from polaris_cli.story.resuming import check_unfinished, differences, go_on, prepare_again
-from polaris_cli.story.single_pass import Story, collect
 
 GREEDY = {"words": 60, "model": "demo", "temperature": 0.0, "repetition_penalty": 1.0}
 DEMO = ModelInfo("demo", "built in", engine="scripted")

@@ -1,63 +1,39 @@
-"""The README tells the truth: its help texts, project tree and presets are those of the code.
+"""The README tells the truth: its commands, packages and presets are those of the code.
 
 `python -m tests.test_readme` writes the generated parts anew.
 """
 
 import ast
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from polaris_cli.commands.app import COMMANDS
+
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
-COMMANDS = [
-    "", "write", "resume", "rerun", "library", "models", "presets", "doctor", "bench",
-    "bench length", "bench batch",
-]  # fmt: skip
+MOST_LINES = 300
 
 
-def help_text(command: str) -> str:
-    arguments = [*command.split(), "--help"]
-    environ = {**os.environ, "COLUMNS": "100", "TERMINAL_WIDTH": "100", "NO_COLOR": "1"}
-    shown = subprocess.run(
-        [sys.executable, "-m", "polaris_cli", *arguments],
-        capture_output=True, text=True, check=True, env=environ,
-    )  # fmt: skip
-    return "\n".join(line.rstrip() for line in shown.stdout.strip().splitlines())
+def commands() -> Iterator[str]:
+    """Every command with its line in the help."""
+    yield "| command | what it does |"
+    yield "|---|---|"
+    for name, (_, line) in COMMANDS.items():
+        yield f"| `polaris {name}` | {line} |"
 
 
-def reference() -> Iterator[str]:
-    for command in COMMANDS:
-        name = f"polaris {command}".strip()
-        yield f"<details><summary><code>{name} --help</code></summary>\n"
-        yield f"```\n{help_text(command)}\n```\n"
-        yield "</details>\n"
-
-
-def tree() -> Iterator[str]:
-    """Every module with the first line of its docstring."""
-    yield "```"
-    yield "presets/                  prompt wordings and sampling settings, TOML"
-    yield "polaris_cli/"
-    for path in sorted((ROOT / "polaris_cli").rglob("*.py"), key=_in_folders):
-        parts = path.relative_to(ROOT / "polaris_cli").parts
-        if parts[-1] == "__init__.py" and len(parts) > 1:
-            yield f"{'  ' * (len(parts) - 1)}{parts[-2]}/".ljust(26) + _summary(path)
-        else:
-            yield f"{'  ' * len(parts)}{parts[-1]}".ljust(26) + _summary(path)
-    yield "tests/                    mirror the modules"
-    yield "```"
-
-
-def _in_folders(path: Path) -> tuple[str, ...]:
-    parts = path.relative_to(ROOT / "polaris_cli").parts
-    folder = parts[:-1]
-    return (*(f"~{name}" for name in folder), "" if parts[-1] == "__init__.py" else parts[-1])
+def packages() -> Iterator[str]:
+    """Every package with the first line of its docstring, and the modules beside them."""
+    root = ROOT / "polaris_cli"
+    ground = [f"`{path.stem}`" for path in sorted(root.glob("*.py")) if path.stem[0] != "_"]
+    yield "| `polaris_cli/` | |"
+    yield "|---|---|"
+    yield f"| modules | {', '.join(ground)} |"
+    for path in sorted(root.glob("*/__init__.py")):
+        yield f"| `{path.parent.name}/` | {_summary(path)} |"
 
 
 def _summary(path: Path) -> str:
@@ -65,7 +41,7 @@ def _summary(path: Path) -> str:
     return docstring.split("\n\n")[0].replace("\n", " ").rstrip(".")
 
 
-PARTS = {"reference": reference, "tree": tree}
+PARTS = {"commands": commands, "packages": packages}
 
 
 def with_parts(text: str) -> str:
@@ -80,6 +56,10 @@ def with_parts(text: str) -> str:
 
 def test_the_generated_parts_are_up_to_date() -> None:
     assert README.read_text() == with_parts(README.read_text()), "run: python -m tests.test_readme"
+
+
+def test_it_is_short() -> None:
+    assert len(README.read_text().splitlines()) <= MOST_LINES
 
 
 @pytest.mark.parametrize("preset", sorted(path.stem for path in (ROOT / "presets").glob("*.toml")))

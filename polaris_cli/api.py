@@ -7,7 +7,7 @@
 Prints nothing and keeps nothing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from polaris_cli.engines.base import Engine
 from polaris_cli.engines.opening import open_engine
@@ -66,6 +66,11 @@ def count_of(prepared: Prepared) -> int:
     return prepared.request.chapters or chapter_count(words, habits_of(prepared.entry))
 
 
+def opened(prepared: Prepared, on_progress: Callable[[float], None] | None = None) -> Engine:
+    """The engine of a prepared request, with room for all of its story."""
+    return open_engine(prepared.reference, prepared.request, prepared.tokens, on_progress)
+
+
 def stream(premise: str, *, engine: Engine | None = None, **settings: object) -> Iterator[Event]:
     """Yield thinking and story as they come, then one `Finish`.
 
@@ -85,4 +90,4 @@ def _run(
     premise: str, engine: Engine | None, settings: dict[str, object]
 ) -> tuple[Story, Iterator[Event]]:
     prepared = prepare(premise, settings)
-    return start(prepared, engine or open_engine(prepared.request, prepared.tokens))
+    return start(prepared, engine or opened(prepared))

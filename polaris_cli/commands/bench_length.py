@@ -7,11 +7,11 @@ from typing import Annotated
 
 from typer import Option
 
+from polaris_cli.api import opened
 from polaris_cli.bench.length import WAYS, Row, summed_up, write_all
 from polaris_cli.commands import options as o
 from polaris_cli.commands.fetching import fetch_shown
 from polaris_cli.demo.unseen import UNSEEN
-from polaris_cli.engines.opening import open_engine
 from polaris_cli.request.settings import parse_words
 from polaris_cli.screen.messages import print_table
 from polaris_cli.screen.terminal import loading
@@ -42,7 +42,7 @@ def length(
     prepared = prepare(UNSEEN[0][1], {**options, "words": max(lengths)})
     fetch_shown(prepared.reference, quiet=False)
     with loading(f"Loading {prepared.reference.name}", sys.stderr) as progress:
-        engine = open_engine(prepared.request, prepared.tokens, progress.update)
+        engine = opened(prepared, progress.update)
     premises = [premise for _, premise in UNSEEN[:stories]]
     total = len(lengths) * len(WAYS) * stories
     written = []

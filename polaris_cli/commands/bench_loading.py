@@ -12,6 +12,7 @@ from polaris_cli.engines.base import ModelInfo
 from polaris_cli.errors import UsageError
 from polaris_cli.models.catalogue import DEMO
 from polaris_cli.models.devices import list_devices, pick
+from polaris_cli.models.hub import resolve
 from polaris_cli.request.story_request import StoryRequest
 from polaris_cli.story.prepare import prepare
 
@@ -47,8 +48,7 @@ def load(
     if shape:
         return Loaded(*_random(shape, request, tokens), time.perf_counter() - start)
     made = load_stock(
-        request.model,
-        revision=request.revision,
+        resolve(request.model, request.revision),
         quantize=request.quantize,
         device=request.device,
         context_tokens=tokens,

@@ -96,7 +96,7 @@ def _open(prepared: Prepared, outputs: Outputs) -> Engine:
         fetch_shown(prepared.reference, quiet=outputs.quiet)
     message = f"Loading {prepared.reference.name}"
     with terminal.loading(message, sys.stderr, quiet=outputs.quiet) as progress:
-        return open_engine(prepared.request, prepared.tokens, progress.update)
+        return open_engine(prepared.reference, prepared.request, prepared.tokens, progress.update)
 
 
 def run_outline(prepared: Prepared, outputs: Outputs) -> int:

@@ -3,13 +3,17 @@
 from collections.abc import Callable
 
 from polaris_cli.engines.base import Engine
+from polaris_cli.models.cache import ModelRef
 from polaris_cli.request.story_request import StoryRequest
 
 
 def open_engine(
-    request: StoryRequest, tokens: int, on_progress: Callable[[float], None] | None = None
+    reference: ModelRef,
+    request: StoryRequest,
+    tokens: int,
+    on_progress: Callable[[float], None] | None = None,
 ) -> Engine:
-    """Load the model that a request names, with room for a sequence of `tokens`.
+    """Load a model as a request asks for it, with room for a sequence of `tokens`.
 
     `on_progress` is told the share of the weights loaded, 0 to 1. Raises ModelUnavailable or
     OutOfMemory before anything large is loaded, where that can be known.
@@ -17,8 +21,7 @@ def open_engine(
     from polaris_cli.engines.local.engine import load
 
     return load(
-        request.model,
-        revision=request.revision,
+        reference,
         quantize=request.quantize,
         device=request.device,
         compile=request.compile,

@@ -9,6 +9,7 @@ from polaris_cli.api import start
 from polaris_cli.engines.base import Engine
 from polaris_cli.engines.local.engine import load
 from polaris_cli.formats.drafts import read_draft
+from polaris_cli.models.hub import resolve
 from polaris_cli.story.prepare import prepare
 from polaris_cli.story.result import collect
 from polaris_cli.words import count_words
@@ -172,7 +173,7 @@ def test_a_run_that_was_broken_off_before_its_first_word_is_resumed(
 
 @pytest.fixture(scope="module")
 def demo() -> Engine:
-    return load("demo", context_tokens=4000)
+    return load(resolve("demo"), context_tokens=4000)
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from polaris_cli.events import (
     Reason,
     merged,
 )
+from polaris_cli.models.hub import resolve
 from polaris_cli.story.extending import SCENE_BREAK
 from polaris_cli.story.prepare import Prepared, prepare
 from polaris_cli.story.result import Story, collect
@@ -36,7 +37,7 @@ OUTLINE = Outline("T", "", tuple(Chapter(f"C{n}", 50, f"part {n}") for n in (1, 
 
 @pytest.fixture(scope="module")
 def demo() -> Engine:
-    return load("demo", context_tokens=2000)
+    return load(resolve("demo"), context_tokens=2000)
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from polaris_cli.engines.local.decode import context_length, decode, stop_ids
 from polaris_cli.engines.local.loading import load_stock
 from polaris_cli.engines.local.static_forward import supports
 from polaris_cli.events import RawEvent
+from polaris_cli.models.cache import ModelRef
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Quantize, Sampling
 
@@ -83,9 +84,8 @@ class LocalEngine:
 
 
 def load(
-    model: str,
+    reference: ModelRef,
     *,
-    revision: str | None = None,
     quantize: Quantize = "auto",
     device: str = "auto",
     compile: bool = True,
@@ -101,8 +101,7 @@ def load(
     """
     start = time.monotonic()
     stock = load_stock(
-        model,
-        revision=revision,
+        reference,
         quantize=quantize,
         device=device,
         context_tokens=context_tokens,

@@ -70,16 +70,14 @@ class Stock:
 
 
 def load_stock(
-    model: str,
+    reference: ModelRef,
     *,
-    revision: str | None = None,
     quantize: Quantize = "auto",
     device: str = "auto",
     context_tokens: int,
     on_progress: Callable[[float], None] | None = None,
 ) -> Stock:
     """Load a model with nothing replaced in it; arguments and errors are those of `local.load`."""
-    reference = hub.resolve(model, revision)
     chosen = devices.pick(device, devices.list_devices(with_torch=True))
     folder = hub.ensure(reference)
     config = read_config(reference, folder)

@@ -21,6 +21,7 @@ from polaris_cli.errors import ModelUnavailable, OutOfMemory, UsageError
 from polaris_cli.events import Finish, Piece
 from polaris_cli.models import hub
 from polaris_cli.models.devices import Device
+from polaris_cli.models.hub import resolve
 from polaris_cli.models.memory import Memory, Plan
 from polaris_cli.models.model_files import read_config
 from polaris_cli.request.prompts import Message
@@ -34,7 +35,7 @@ GREEDY = Sampling(temperature=0, repetition_penalty=1.0, thinking_budget=20)
 
 @pytest.fixture(scope="module")
 def demo() -> LocalEngine:
-    return load("demo", context_tokens=1000)
+    return load(resolve("demo"), context_tokens=1000)
 
 
 def copied(folder: Path) -> Path:
@@ -94,14 +95,14 @@ def test_thinking_can_be_switched(demo: LocalEngine) -> None:
 
 
 def test_a_folder_loads_like_a_name(demo: LocalEngine, tmp_path: Path) -> None:
-    engine = load(str(copied(tmp_path)), context_tokens=1000)
+    engine = load(resolve(str(copied(tmp_path))), context_tokens=1000)
     assert engine.info.name == "copy"
     assert texts(engine) == texts(demo)
 
 
 def test_progress_is_told(tmp_path: Path) -> None:
     steps: list[float] = []
-    load("demo", context_tokens=1000, on_progress=steps.append)
+    load(resolve("demo"), context_tokens=1000, on_progress=steps.append)
     assert steps[0] == 0 and steps[-1] == 1 and steps == sorted(steps) and len(steps) > 5
 
 
@@ -121,7 +122,7 @@ def test_a_vision_language_checkpoint_gives_its_text_model(tmp_path: Path) -> No
     whole = Qwen3_5ForConditionalGeneration(config)
     whole.save_pretrained(tmp_path)
     byte_tokenizer().save_pretrained(tmp_path)
-    engine = load(str(tmp_path), context_tokens=500)
+    engine = load(resolve(str(tmp_path)), context_tokens=500)
     assert engine.context == text.config.max_position_embeddings
     assert texts(engine, limit=5) is not None
     reference = hub.resolve(str(tmp_path))
@@ -145,7 +146,7 @@ def test_a_faster_way_that_fails_is_told_of(
 ) -> None:
     assert demo.notes == ()
     monkeypatch.setattr(matmul, "in_bf16", refuses)
-    engine = load("demo", context_tokens=1000)
+    engine = load(resolve("demo"), context_tokens=1000)
     assert engine.notes == (NOTE.format("matrix product"),)
     assert texts(engine) == texts(demo)
 
@@ -153,8 +154,9 @@ def test_a_faster_way_that_fails_is_told_of(
 @pytest.mark.slow
 def test_loading_says_nothing_on_its_own() -> None:
     program = (
-        "from polaris_cli.engines.local.engine.engine import load, Sampling, Message\n"
-        "engine = load('demo', context_tokens=500)\n"
+        "from polaris_cli.engines.local.engine import load, Message, Sampling\n"
+        "from polaris_cli.models.hub import resolve\n"
+        "engine = load(resolve('demo'), context_tokens=500)\n"
         "list(engine.stream((Message('user', 'x'),), Sampling(), 5))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
@@ -166,7 +168,7 @@ def test_loading_says_nothing_on_its_own() -> None:
 
 def refused(folder: Path, kind: type[Exception] = ModelUnavailable, **options: Any) -> Any:
     with pytest.raises(kind) as caught:
-        load(str(folder), **({"context_tokens": 500} | options))
+        load(resolve(str(folder)), **({"context_tokens": 500} | options))
     return caught.value
 
 
@@ -225,13 +227,13 @@ def test_models_for_something_else(tmp_path: Path) -> None:
 
 def test_too_little_memory_is_known_before_loading() -> None:
     with pytest.raises(OutOfMemory, match="weights") as caught:
-        load("demo", context_tokens=10**12)
+        load(resolve("demo"), context_tokens=10**12)
     assert caught.value.exit_code == 4
 
 
 def test_a_device_that_is_not_there() -> None:
     with pytest.raises(UsageError, match="no device 'cuda:9'"):
-        load("demo", context_tokens=500, device="cuda:9")
+        load(resolve("demo"), context_tokens=500, device="cuda:9")
 
 
 # Quantized.
@@ -260,7 +262,7 @@ def test_what_cannot_be_compared_is_stored_in_the_usual_way(
 def test_bitsandbytes_loads_and_writes(precision: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     usual = quantizers.bitsandbytes
     monkeypatch.setattr(quantizers, "fastest_way", lambda bits, whole, *_: usual(bits, whole))
-    engine = load("demo", context_tokens=1000, quantize=precision)
+    engine = load(resolve("demo"), context_tokens=1000, quantize=precision)
     assert engine.info.quantization == precision
     kinds = {type(module).__name__ for module in engine._model.modules()}
     assert {"4bit": "Linear4bit", "8bit": "Linear8bitLt"}[precision] in kinds
@@ -273,7 +275,9 @@ def test_a_processor_loads_packed_layers_and_writes(
 ) -> None:
     monkeypatch.setattr(quantizers, "fastest_way", lambda bits, *_: Packed(bits))
     shares: list[float] = []
-    engine = load("demo", context_tokens=1000, quantize=precision, on_progress=shares.append)
+    engine = load(
+        resolve("demo"), context_tokens=1000, quantize=precision, on_progress=shares.append
+    )
     assert engine.info.quantization == precision
     kinds = {type(module).__name__ for module in engine._model.modules()}
     assert {"4bit": "FourBits", "8bit": "EightBits"}[precision] in kinds
@@ -285,9 +289,10 @@ def test_a_processor_loads_packed_layers_and_writes(
 @pytest.mark.slow
 def test_quantized_loading_says_nothing_on_its_own() -> None:
     program = (
-        "from polaris_cli.engines.local.engine.engine import load, Sampling, Message\n"
+        "from polaris_cli.engines.local.engine import load, Message, Sampling\n"
+        "from polaris_cli.models.hub import resolve\n"
         "for precision in ('4bit', '8bit'):\n"
-        "    engine = load('demo', context_tokens=500, quantize=precision)\n"
+        "    engine = load(resolve('demo'), context_tokens=500, quantize=precision)\n"
         "    list(engine.stream((Message('user', 'x'),), Sampling(), 5))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

@@ -21,6 +21,7 @@ from polaris_cli.engines.local.engine import LocalEngine, load
 from polaris_cli.engines.local.loading import NO_TEMPLATE, load_stock
 from polaris_cli.errors import ModelUnavailable
 from polaris_cli.events import Finish
+from polaris_cli.models.hub import resolve
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Sampling
 from tests.cli import called, polaris_command, run
@@ -47,7 +48,7 @@ def change(path: Path, **changes: Any) -> None:
 
 def opened(folder: Path) -> LocalEngine:
     """The engine of the folder, after it has written a few tokens."""
-    engine = load(str(folder), context_tokens=200)
+    engine = load(resolve(str(folder)), context_tokens=200)
     finish = list(engine.stream(ASKED, Sampling(thinking=False), 4))[-1]
     assert isinstance(finish, Finish) and finish.error is None
     return engine
@@ -55,7 +56,7 @@ def opened(folder: Path) -> LocalEngine:
 
 def refused(folder: Path, code: int = 3) -> ModelUnavailable:
     with pytest.raises(ModelUnavailable) as caught:
-        load(str(folder), context_tokens=200)
+        load(resolve(str(folder)), context_tokens=200)
     error = caught.value
     assert error.exit_code == code and error.hint and len(error.message) < 400
     return error
@@ -287,7 +288,7 @@ def test_a_config_far_larger_than_its_weights(tmp_path: Path) -> None:
 
 
 def test_a_model_without_a_chat_template(tmp_path: Path) -> None:
-    assert NO_TEMPLATE not in load("demo", context_tokens=200).notes
+    assert NO_TEMPLATE not in load(resolve("demo"), context_tokens=200).notes
     assert NO_TEMPLATE in opened(saved(tmp_path)).notes
 
 
@@ -305,10 +306,10 @@ def test_what_there_is_to_say_is_said_before_the_story(
 
 def test_an_adapter_beside_the_model_changes_nothing(tmp_path: Path) -> None:
     folder = copied(tmp_path)
-    plain = load_stock(str(folder), context_tokens=200).model.state_dict()
+    plain = load_stock(resolve(str(folder)), context_tokens=200).model.state_dict()
     settings = {"peft_type": "LORA", "base_model_name_or_path": "owner/base", "r": 2}
     (folder / "adapter_config.json").write_text(json.dumps(settings))
     shutil.copy(folder / SAFE, folder / "adapter_model.safetensors")
-    stock = load_stock(str(folder), context_tokens=200)
+    stock = load_stock(resolve(str(folder)), context_tokens=200)
     assert ["is not loaded" in note for note in stock.notes] == [True]
     assert plain.keys() == stock.model.state_dict().keys()

@@ -7,10 +7,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from polaris_cli.api import stream, write
-    from polaris_cli.engines.opening import open_engine
+    from polaris_cli.api import Settings, open_engine, save, stream, write
     from polaris_cli.errors import PolarisError, UsageError
     from polaris_cli.events import Chunk, Finish
+    from polaris_cli.library.store import Library
     from polaris_cli.request.story_request import Sampling, StoryRequest
     from polaris_cli.story.result import Story
 
@@ -19,7 +19,10 @@ from polaris_cli.version import __version__ as __version__
 _HOMES = {
     "stream": "api",
     "write": "api",
-    "open_engine": "engines.opening",
+    "open_engine": "api",
+    "save": "api",
+    "Settings": "api",
+    "Library": "library.store",
     "PolarisError": "errors",
     "UsageError": "errors",
     "Chunk": "events",
@@ -32,12 +35,15 @@ _HOMES = {
 __all__ = [
     "Chunk",
     "Finish",
+    "Library",
     "PolarisError",
     "Sampling",
+    "Settings",
     "Story",
     "StoryRequest",
     "UsageError",
     "open_engine",
+    "save",
     "stream",
     "write",
 ]

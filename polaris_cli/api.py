@@ -1,93 +1,175 @@
-"""The Python interface: `stream` and `write`, with the same settings as the command line.
+"""The Python interface: write stories, keep them and save them, without a command line.
 
-    from polaris_cli import write
+    from polaris_cli import open_engine, save, write
+
     story = write("a lighthouse keeper", words=300, model="demo")
-    print(story.text, story.ratio)
+    save(story, "keeper.epub")
 
-Prints nothing and keeps nothing.
+    with open_engine("demo") as engine:
+        stories = [write(premise, engine=engine, words=200) for premise in ("a fox", "a hen")]
+
+Prints nothing and keeps nothing by itself; knows no options and no terminal.
 """
 
+import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypedDict, Unpack
 
+from polaris_cli.engines import opening
 from polaris_cli.engines.base import Engine
-from polaris_cli.engines.opening import open_engine
-from polaris_cli.events import Event, Outline
-from polaris_cli.story.chapters import chapter_count, in_chapters, outline_ask, outlined
-from polaris_cli.story.extending import extended
-from polaris_cli.story.prepare import Prepared, budget_for, habits_of, prepare
-from polaris_cli.story.result import Story, begin, collect
-from polaris_cli.story.single_pass import behind, write_story
+from polaris_cli.errors import PolarisError, UsageError
+from polaris_cli.events import Event
+from polaris_cli.formats.export import save as save_file
+from polaris_cli.models import catalogue
+from polaris_cli.request.story_request import Form, Length, Quantize, StoryRequest
+from polaris_cli.story.prepare import Prepared, prepare, settle
+from polaris_cli.story.result import Story, collect
+from polaris_cli.story.starting import start
+
+ROOM = 3_000  # words that an engine opened without a length has room for
+
+FLAGS = {"force", "think", "headings", "compile"}
+
+_OPTION = re.compile(r"--(no-)?([a-z][a-z-]*)(?:[ =](?=[A-Z\d])([A-Z]+|[\d.-]+))?")
 
 
-def start(
-    prepared: Prepared, engine: Engine, outline: Outline | None = None
-) -> tuple[Story, Iterator[Event]]:
-    """Set a prepared request going on a loaded engine, with the exact token budget.
+class Settings(TypedDict, total=False):
+    """What `write` and `stream` can be given by name: the settings of `polaris write`.
 
-    `outline` is one made before, for a story in chapters. Returns the record of the story as it
-    is begun, and the events that will fill it. Raises UsageError when prompt and words do not fit
-    the model's context after all.
+    `words` is a number, or text such as "3k"; `band` the ratios written / asked that count as on
+    target; `think` whether the model thinks first. The others are those of `StoryRequest` and
+    `Sampling`. What is not given comes from the environment, `config.toml` and the preset.
     """
-    request, habits = prepared.request, habits_of(prepared.entry)
-    if request.length == "chapters":
-        count = len(outline.chapters) if outline else count_of(prepared)
-        begun = begin(request, engine.info, (outline_ask(request, count),))
-        return begun, in_chapters(engine, request, count, habits=habits, outline=outline)
-    return _in_one_turn(prepared, engine)
+
+    words: int | str
+    model: str
+    revision: str
+    preset: str
+    form: Form
+    template: str
+    length: Length
+    chapters: int
+    headings: bool
+    temperature: float
+    top_p: float
+    top_k: int
+    min_p: float
+    repetition_penalty: float
+    presence_penalty: float
+    dry_multiplier: float
+    seed: int
+    max_new_tokens: int
+    think: bool
+    thinking_budget: int
+    quantize: Quantize
+    device: str
+    compile: bool
+    band: tuple[float, float]
 
 
-def _in_one_turn(prepared: Prepared, engine: Engine) -> tuple[Story, Iterator[Event]]:
-    request, messages, draft = prepared.request, prepared.messages, prepared.request.draft
-    opening = engine.encode(draft.text) if draft else ()
-    prompt_tokens = engine.count_tokens(messages, request.sampling) + len(opening)
-    limit = budget_for(
-        request, messages, prepared.entry, context=engine.context, prompt_tokens=prompt_tokens
-    ).max_new_tokens
-    begun = begin(request, engine.info, messages, prompt_tokens)
-    ask = (engine, messages, request.sampling, limit)
-    if request.length == "extend":
-        run = extended(*ask, words=request.words, draft=draft.text if draft else "")
-    else:
-        run = write_story(*ask, opening=opening)
-    return begun, behind(draft, run)
+def write(
+    premise: str | StoryRequest, *, engine: Engine | None = None, **settings: Unpack[Settings]
+) -> Story:
+    """Write a story and return it when it is finished.
+
+    `premise` is what it is about, or a whole request. `engine` is a model opened before, by
+    `open_engine`; without it the model is loaded for this story alone. Raises UsageError for
+    settings that cannot be right, ModelUnavailable and OutOfMemory when the model cannot be loaded;
+    what happens later is told by the story's `finish`.
+    """
+    with _in_pythons_words():
+        prepared = _prepared(premise, engine, settings)
+        begun, events = start(prepared, engine or opened(prepared))
+        return collect(events, begun)
 
 
-def start_outline(prepared: Prepared, engine: Engine) -> tuple[Story, Iterator[Event]]:
-    """As `start`, for the outline of a story in chapters alone."""
-    request = prepared.request
-    count = count_of(prepared)
-    ask = (outline_ask(request, count),)
-    return begin(request, engine.info, ask), outlined(engine, request, count)
+def stream(
+    premise: str | StoryRequest, *, engine: Engine | None = None, **settings: Unpack[Settings]
+) -> Iterator[Event]:
+    """Yield thinking and story as they are written, then one `Finish`.
+
+    Arguments and errors are those of `write`. Closing the iterator stops the model.
+    """
+    with _in_pythons_words():
+        prepared = _prepared(premise, engine, settings)
+        return start(prepared, engine or opened(prepared))[1]
 
 
-def count_of(prepared: Prepared) -> int:
-    """How many chapters a story in chapters gets: those asked for, else as many as suit."""
-    words = prepared.request.words
-    return prepared.request.chapters or chapter_count(words, habits_of(prepared.entry))
+@contextmanager
+def open_engine(
+    model: str = "auto",
+    *,
+    revision: str | None = None,
+    quantize: Quantize = "auto",
+    device: str = "auto",
+    words: int = ROOM,
+) -> Iterator[Engine]:
+    """Load a model to write several stories with, each by `write(..., engine=engine)`.
+
+    There is room for stories of `words` words. Raises UsageError for a device that is not here,
+    ModelUnavailable and OutOfMemory where the model cannot be loaded.
+    """
+    options = {"model": model, "revision": revision, "quantize": quantize, "device": device}
+    with _in_pythons_words():
+        engine = opened(prepare("any story", {**options, "words": words}))
+    yield engine
 
 
 def opened(prepared: Prepared, on_progress: Callable[[float], None] | None = None) -> Engine:
     """The engine of a prepared request, with room for all of its story."""
-    return open_engine(prepared.reference, prepared.request, prepared.tokens, on_progress)
+    return opening.open_engine(prepared.reference, prepared.request, prepared.tokens, on_progress)
 
 
-def stream(premise: str, *, engine: Engine | None = None, **settings: object) -> Iterator[Event]:
-    """Yield thinking and story as they come, then one `Finish`.
+def save(story: Story, path: str | Path, *, force: bool = False) -> None:
+    """Write a story to a file, in the format of its suffix: txt, md, html, epub, docx or json.
 
-    `settings` are those of `polaris write` (words, model, preset, seed, ...); `engine` is a model
-    loaded before, to write several stories with. Raises PolarisError.
+    Raises UsageError for another suffix, and for a file that is there already without `force`.
     """
-    return _run(premise, engine, settings)[1]
+    with _in_pythons_words():
+        save_file(story, Path(path), force=force)
 
 
-def write(premise: str, *, engine: Engine | None = None, **settings: object) -> Story:
-    """The whole story, once it is finished; settings as for `stream`. Raises PolarisError."""
-    begun, events = _run(premise, engine, settings)
-    return collect(events, begun)
+def _prepared(premise: str | StoryRequest, engine: Engine | None, settings: Settings) -> Prepared:
+    """The request settled; a model that is open already need not be named again."""
+    if isinstance(premise, StoryRequest):
+        if settings:
+            raise UsageError(
+                "A StoryRequest has its settings already.",
+                hint="Change them in it: dataclasses.replace(request, words=800)",
+            )
+        return settle(premise)
+    options: dict[str, object] = {**settings}
+    if engine and "model" not in options and (model := _model_of(engine)):
+        options |= {"model": model, "revision": engine.info.revision}
+    return prepare(premise, options)
 
 
-def _run(
-    premise: str, engine: Engine | None, settings: dict[str, object]
-) -> tuple[Story, Iterator[Event]]:
-    prepared = prepare(premise, settings)
-    return start(prepared, engine or opened(prepared))
+def _model_of(engine: Engine) -> str | None:
+    """What an open engine's model is asked for by, where it has such a name."""
+    info = engine.info
+    if catalogue.find(info.name):
+        return info.name
+    return info.id if "/" in info.id else None
+
+
+@contextmanager
+def _in_pythons_words() -> Iterator[None]:
+    """Word an error's options as Python's arguments: "--words 800" as "words=800"."""
+    try:
+        yield
+    except PolarisError as error:
+        error.message, error.hint = map(_as_arguments, (error.message, error.hint))
+        error.args = (error.message,)
+        raise
+
+
+def _as_arguments(text: str) -> str:
+    def argument(match: re.Match[str]) -> str:
+        name = match[2].replace("-", "_")
+        if match[1] or name in FLAGS:
+            return f"{name}={not match[1]}"
+        return f"{name}={match[3]}" if match[3] else name
+
+    return _OPTION.sub(argument, text)

@@ -1,10 +1,27 @@
 """The Python interface: the same settings as the command line, whole or as a stream."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 import polaris_cli
-from polaris_cli import Chunk, Finish, UsageError, stream, write
+from polaris_cli import (
+    Chunk,
+    Finish,
+    Library,
+    Sampling,
+    StoryRequest,
+    UsageError,
+    open_engine,
+    save,
+    stream,
+    write,
+)
 from polaris_cli.engines.scripted import ScriptedEngine
+from tests.cli import ROOT
 
 SCRIPT = ["a plan", "\n</think>\n\n", "Once upon", " a time."]
 
@@ -23,6 +40,76 @@ def test_stream_gives_events_and_one_finish() -> None:
 def test_bad_settings_raise() -> None:
     with pytest.raises(UsageError, match="words is 0"):
         write("a fox", engine=ScriptedEngine(SCRIPT), words=0, model="demo")
+
+
+def test_an_unknown_setting_is_named_with_the_one_meant() -> None:
+    with pytest.raises(UsageError, match="no setting 'wrods'") as refused:
+        write("a fox", wrods=300)  # type: ignore[call-arg]
+    assert refused.value.hint == "Did you mean words?"
+
+
+def test_hints_are_in_pythons_words() -> None:
+    with pytest.raises(UsageError, match="both set") as refused:
+        write("a fox", model="demo", repetition_penalty=1.1, presence_penalty=1.0)
+    assert "repetition_penalty=1.0" in refused.value.hint and "--" not in str(refused.value.hint)
+    with pytest.raises(UsageError, match=r"^words: 'many' cannot be read"):
+        write("a fox", model="demo", words="many")
+
+
+def test_values_are_pythons_own() -> None:
+    asked = {"words": "4", "band": (0.8, 1.2), "think": True, "chapters": None}
+    story = write("a fox", engine=ScriptedEngine(SCRIPT), model="demo", **asked)  # type: ignore
+    assert story.requested == 4
+
+
+def test_a_whole_request_is_written() -> None:
+    request = StoryRequest("a fox", 4, model="demo", sampling=Sampling(seed=9))
+    story = write(request, engine=ScriptedEngine(SCRIPT))
+    assert (story.text, story.sampling.seed) == ("Once upon a time.", 9)
+    with pytest.raises(UsageError, match="has its settings already"):
+        write(request, words=5)
+
+
+def test_one_engine_writes_many_stories_that_are_saved_and_kept(tmp_path: Path) -> None:
+    with open_engine("demo", words=100) as engine:
+        fox, hen = (write(p, engine=engine, words=30, think=False) for p in ("a fox", "a hen"))
+    assert fox.text != hen.text and fox.model.name == "demo"
+    save(fox, str(tmp_path / "fox.md"))
+    with pytest.raises(UsageError, match="exists already") as refused:
+        save(fox, tmp_path / "fox.md")
+    assert refused.value.hint == "Add force=True to replace it."
+    library = Library(tmp_path / "library.db")
+    library.finish(hen)
+    assert library.get(hen.id).text == hen.text
+
+
+SCRIPT_OF_A_USER = """
+from polaris_cli import Chunk, Library, Story, StoryRequest, open_engine, save, stream, write
+
+story: Story = write("a fox", words=300, model="demo", band=(0.8, 1.2), length="chapters")
+save(story, "fox.epub", force=True)
+print(story.ratio, [entry.title for entry in Library().entries()])
+with open_engine("demo", quantize="4bit") as engine:
+    for event in stream(StoryRequest("a hen", 200), engine=engine):
+        if isinstance(event, Chunk) and event.kind == "story":
+            print(event.text, end="")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [("", "Success"), ("words=300", "wrods"), ('"chapters"', "chapter"), ("(0.8, 1.2)", "1.2")],
+)
+def test_strict_mypy_reads_a_users_script(tmp_path: Path, wrong: str, said: str) -> None:
+    mistakes = {"words=300": "wrods=300", '"chapters"': '"chapter"', "(0.8, 1.2)": '"0.8-1.2"'}
+    script = tmp_path / "user.py"
+    script.write_text(SCRIPT_OF_A_USER.replace(wrong, mistakes.get(wrong, wrong)))
+    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path), str(script)]
+    environ = {**os.environ, "MYPYPATH": str(ROOT)}
+    checked = subprocess.run(command, capture_output=True, text=True, env=environ, cwd=tmp_path)
+    assert (checked.returncode == 0) == (not wrong), checked.stdout
+    assert said in checked.stdout or wrong
 
 
 def test_every_public_name_is_there() -> None:

@@ -5,12 +5,15 @@
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from polaris_cli.commands.app import COMMANDS
+from tests.cli import environment
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -60,6 +63,22 @@ def test_the_generated_parts_are_up_to_date() -> None:
 
 def test_it_is_short() -> None:
     assert len(README.read_text().splitlines()) <= MOST_LINES
+
+
+@pytest.mark.slow
+def test_the_examples_in_python_run(tmp_path: Path) -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", README.read_text(), re.S)
+    command = [sys.executable, "-c", example]
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "keeper.epub").is_file() and done.stdout.count("\n") > 5
 
 
 @pytest.mark.parametrize("preset", sorted(path.stem for path in (ROOT / "presets").glob("*.toml")))

@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from polaris_cli.api import start
 from polaris_cli.engines.base import Engine
 from polaris_cli.request.adherence import in_band
 from polaris_cli.story.extending import SCENE_BREAK
 from polaris_cli.story.prepare import prepare
 from polaris_cli.story.result import Story, collect
+from polaris_cli.story.starting import start
 from polaris_cli.words import self_repetition
 
 WAYS = ("single", "extend", "chapters")

@@ -6,7 +6,6 @@ Shows a prepared request and reads the files of a model that is here; loads neit
 import json
 from typing import Any
 
-from polaris_cli.api import count_of
 from polaris_cli.models.cache import cached
 from polaris_cli.models.devices import GB, Device, list_devices, pick
 from polaris_cli.models.hub import ensure
@@ -14,6 +13,7 @@ from polaris_cli.models.memory import ModelSize, fits, memory_needed, size_of_en
 from polaris_cli.models.model_files import as_computed, measured, read_config, stored_as
 from polaris_cli.story.chapters import outline_ask
 from polaris_cli.story.prepare import Prepared
+from polaris_cli.story.starting import count_of
 
 FORMATS = (("none", "bf16"), ("8bit", "8-bit"), ("4bit", "4-bit"))
 

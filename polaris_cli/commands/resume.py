@@ -6,7 +6,6 @@ from typing import Annotated
 
 from typer import Argument, Exit, Option
 
-from polaris_cli.api import start
 from polaris_cli.commands.options import (
     AsJson,
     Force,
@@ -26,6 +25,7 @@ from polaris_cli.request.settings import from_options
 from polaris_cli.screen.messages import note
 from polaris_cli.story.result import Story
 from polaris_cli.story.resuming import check_unfinished, differences, go_on, prepare_again
+from polaris_cli.story.starting import start
 
 Ref = Annotated[str, Argument(metavar="[ID]", help="A story's id, or the beginning of one.")]
 

@@ -9,7 +9,6 @@ from dataclasses import replace
 from functools import partial
 from typing import TextIO
 
-from polaris_cli.api import start_outline
 from polaris_cli.commands.fetching import fetch_shown
 from polaris_cli.commands.interrupt import Interrupts
 from polaris_cli.commands.options import Outputs
@@ -31,6 +30,7 @@ from polaris_cli.screen.terminal import print_report, show
 from polaris_cli.story.plan_file import as_toml
 from polaris_cli.story.prepare import Prepared
 from polaris_cli.story.result import Story, begin, collect_with_finish
+from polaris_cli.story.starting import start_outline
 from polaris_cli.words import count_words
 
 RETRY = "Try another --seed, or leave out --strict."

@@ -11,7 +11,6 @@ from typing import Annotated
 
 from typer import Argument, Exit
 
-from polaris_cli.api import start
 from polaris_cli.commands import options as o
 from polaris_cli.commands.dry_run import print_dry_run
 from polaris_cli.commands.running import hand_back, is_long_enough, run, run_outline
@@ -20,6 +19,7 @@ from polaris_cli.formats.drafts import read_draft
 from polaris_cli.request.settings import SETTINGS
 from polaris_cli.story.plan_file import Plan, read_plan
 from polaris_cli.story.prepare import prepare
+from polaris_cli.story.starting import start
 
 EPILOG = """Examples:
 

@@ -72,7 +72,7 @@ def library_path() -> Path:
 
 def open_library(path: Path | None = None) -> "Library":
     """The library at `path`, or the user's own. Touches nothing before it is used."""
-    return Library(path or library_path())
+    return Library(path)
 
 
 class Library:
@@ -83,8 +83,9 @@ class Library:
     UsageError when it does not name exactly one story.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path | None = None) -> None:
+        """`path` is the library's file, without it the user's own."""
+        self.path = path or library_path()
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
 

@@ -62,7 +62,10 @@ def parse_words(value: object) -> int:
 
 
 def parse_band(value: object) -> tuple[float, float]:
-    """A band from "0.9-1.1". Raises ValueError."""
+    """A band from "0.9-1.1", or from two numbers. Raises ValueError."""
+    if isinstance(value, tuple | list):
+        least, most = map(float, value)
+        return least, most
     low, dash, high = str(value).strip().partition("-")
     if not dash:
         raise ValueError(value)
@@ -233,7 +236,15 @@ def _consistent(values: dict[str, Any], where: str) -> dict[str, Any]:
 
 
 def from_options(options: Mapping[str, object]) -> dict[str, Any]:
-    """The settings given on the command line; None means not given."""
+    """The settings given on the command line, or by name in Python; None means not given.
+
+    Raises UsageError for a name that is no setting and for a value that cannot be read.
+    """
+    unknown = [name for name in options if name not in SETTINGS]
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], SETTINGS, n=1)
+        hint = f"Did you mean {near[0]}?" if near else f"Settings: {', '.join(SETTINGS)}"
+        raise UsageError(f"There is no setting {unknown[0]!r}.", hint=hint)
     return {
         name: _parsed(name, value, f"--{name.replace('_', '-')}")
         for name, value in options.items()

@@ -4,6 +4,7 @@ Knows engines by their protocol alone; not the terminal, nor the library.
 
     prepare:     everything settled before a model is loaded
     advice:      notes that help to ask for the right thing
+    starting:    a prepared request set going on an engine
     result:      `Story`, and collecting it from a stream
     single_pass: one pass of a model
     extending:   going on after an early end

@@ -62,7 +62,16 @@ def prepare(
     """
     settings = settings_for(premise or "", options, draft)
     about = premise or (draft.about if draft else "")
-    asked = build_request(about, settings, draft)
+    said = on_length(read_length(premise or ""), settings["words"])
+    return settle(build_request(about, settings, draft), settings, tuple(said))
+
+
+def settle(
+    asked: StoryRequest,
+    settings: dict[str, Setting] | None = None,
+    said: tuple[str, ...] = (),
+) -> Prepared:
+    """Settle a whole request; `settings` tell where its values come from, `said` is noted too."""
     reference = resolve(asked.model, asked.revision)
     request = replace(
         asked,
@@ -73,10 +82,10 @@ def prepare(
     budget = budget_for(request, messages, reference.entry)
     notes = (
         *filter(None, [reference.note]),
-        *on_length(read_length(premise or ""), settings["words"]),
+        *said,
         *advice(request, reference.entry, budget),
     )
-    return Prepared(request, settings, messages, reference, budget, notes)
+    return Prepared(request, settings or {}, messages, reference, budget, notes)
 
 
 def habits_of(entry: CatalogueEntry | None) -> Habits:

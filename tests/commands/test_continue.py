@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from polaris_cli.api import start
 from polaris_cli.engines.base import Engine
 from polaris_cli.engines.local.engine import load
 from polaris_cli.formats.drafts import read_draft
 from polaris_cli.models.hub import resolve
 from polaris_cli.story.prepare import prepare
 from polaris_cli.story.result import collect
+from polaris_cli.story.starting import start
 from polaris_cli.words import count_words
 from tests.cli import in_process, polaris_command, run, scripted_command
 

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from polaris_cli.api import start
 from polaris_cli.engines.base import Engine, ModelInfo
 from polaris_cli.engines.local.engine import load
 from polaris_cli.engines.scripted import ScriptedEngine
@@ -29,6 +28,7 @@ from polaris_cli.story.extending import SCENE_BREAK
 from polaris_cli.story.prepare import Prepared, prepare
 from polaris_cli.story.result import Story, collect
 from polaris_cli.story.resuming import check_unfinished, differences, go_on, prepare_again
+from polaris_cli.story.starting import start
 
 GREEDY = {"words": 60, "model": "demo", "temperature": 0.0, "repetition_penalty": 1.0}
 DEMO = ModelInfo("demo", "built in", engine="scripted")

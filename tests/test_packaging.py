@@ -1,14 +1,17 @@
 """The wheel holds what the command needs, and a checkout finds it too."""
 
+import ast
 import os
 import subprocess
 import sys
 import tomllib
 import zipfile
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from polaris_cli.demo.paths import MODEL_DIR
@@ -87,3 +90,28 @@ def test_the_wheel_writes_a_story_of_its_own(unpacked: Path) -> None:
         [*command, *asked], env=environ, cwd=unpacked, capture_output=True, check=True
     )
     assert len(story.stdout.split()) > 20
+
+
+OPTIONAL = {"torchao", "vllm", "llama_cpp"}  # an extra's, or a peer to measure against
+UNSEEN = {"accelerate"}  # transformers imports it to place weights on a device
+
+
+def imported_packages() -> set[str]:
+    """The top names of what the package imports, but for the standard library's and its own."""
+    names = set()
+    for path in (ROOT / "polaris_cli").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                names |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                names.add(node.module or "")
+    tops = {name.partition(".")[0] for name in names}
+    return tops - sys.stdlib_module_names - {"polaris_cli"}
+
+
+def test_what_is_imported_is_declared_and_nothing_else() -> None:
+    asked = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    declared = {canonicalize_name(Requirement(one).name) for one in asked}
+    homes = packages_distributions()
+    found = {canonicalize_name(homes[name][0]) for name in imported_packages() - OPTIONAL}
+    assert found | UNSEEN == declared

@@ -1,0 +1,57 @@
+"""A library that an earlier version wrote is listed, read, exported and resumed as before.
+
+`written_by_0.1.0.db` was made by the commands of that version with the demo model: a single pass,
+an extended story, one in two chapters, and one that Ctrl-C broke off.
+"""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.cli import polaris_command, run
+
+OLD = Path(__file__).with_name("written_by_0.1.0.db")
+STATES = {
+    "2c677c1b": ("interrupted", 20), "f1921925": ("stop", 94),
+    "1f7abd34": ("stop", 56), "9c605157": ("stop", 46),
+}  # fmt: skip
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    shutil.copy(OLD, tmp_path / "library.db")
+    return tmp_path
+
+
+def test_its_stories_are_listed_and_found(home: Path) -> None:
+    listed = run(polaris_command("library", "--json"), home)
+    found = [json.loads(line) for line in listed.stdout.splitlines()]
+    assert {one["id"]: (one["state"], one["written"]) for one in found} == STATES
+    assert found[1]["title"] == "Beyond the Bakerc"
+    searched = run(polaris_command("library", "search", "violin", "--json"), home)
+    assert searched.returncode == 0, searched.stderr
+
+
+def test_a_record_is_whole_and_exported(home: Path) -> None:
+    shown = run(polaris_command("library", "show", "f192", "--json"), home)
+    record = json.loads(shown.stdout)
+    assert record["length"]["mode"] == "chapters" and len(record["outline"]["chapters"]) == 2
+    assert record["draft"] is None and record["sampling"]["seed"] == 3
+    for suffix in ("md", "epub", "json"):
+        file = home / f"story.{suffix}"
+        assert (
+            run(polaris_command("library", "export", "f192", "-o", str(file)), home).returncode == 0
+        )
+        assert file.stat().st_size > 300
+
+
+@pytest.mark.slow
+def test_its_stories_go_on_and_are_written_again(home: Path) -> None:
+    text = run(polaris_command("library", "show", "2c67"), home).stdout
+    resumed = run(polaris_command("resume", "2c67"), home)
+    assert resumed.returncode == 0 and resumed.stdout.startswith(text.rstrip()), resumed.stderr
+    for ref in ("9c60", "1f7a", "f192"):  # another processor may round its way to another text
+        again = run(polaris_command("rerun", ref), home)
+        assert again.returncode == 0 and again.stdout, again.stderr

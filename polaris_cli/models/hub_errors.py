@@ -32,14 +32,14 @@ def explain(
     error: BaseException, reference: ModelRef, *, logged_in: bool
 ) -> ModelUnavailable | None:
     """The sentence for an error of the hub, or one caused by it; None for any other error."""
-    for link in _chain(error):
+    for link in causes(error):
         sentence = _explain_one(link, reference, logged_in)
         if sentence:
             return sentence
     return None
 
 
-def _chain(error: BaseException | None) -> list[BaseException]:
+def causes(error: BaseException | None) -> list[BaseException]:
     """The error and what caused it, the deepest cause first: it says most."""
     links: list[BaseException] = []
     while error and error not in links:

@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from polaris_cli.errors import DEBUG_HINT, ModelUnavailable, OutOfMemory, PolarisError
 from polaris_cli.models.cache import ModelRef
 from polaris_cli.models.devices import size_text
-from polaris_cli.models.hub_errors import corrupt, not_for_text
+from polaris_cli.models.hub_errors import causes, corrupt, not_for_text
 from polaris_cli.models.memory import Plan, Precision
 
 SETTINGS, TOKENIZER, WEIGHTS = "config.json", "the tokenizer", "the weights"
@@ -62,7 +62,7 @@ class Row:
 
 def explain(error: BaseException, case: Case) -> PolarisError:
     """The sentence for what a library has raised; an error that no row fits is named itself."""
-    for link in _chain(error):
+    for link in causes(error):
         for row in TABLE:
             if row.fits(link, case):
                 return row.sentence(link, case)
@@ -70,15 +70,6 @@ def explain(error: BaseException, case: Case) -> PolarisError:
         f"{case.reference.name} cannot be loaded, reading {case.part} failed: {_named(error)}.",
         hint=DEBUG_HINT,
     )
-
-
-def _chain(error: BaseException | None) -> list[BaseException]:
-    """The error and what caused it, the deepest cause first: it says most."""
-    links: list[BaseException] = []
-    while error and error not in links:
-        links.insert(0, error)
-        error = error.__cause__
-    return links
 
 
 @contextmanager

@@ -93,7 +93,8 @@ def write(
     planned = read_plan(plan) if plan else None
     if continued:
         options |= {"length": length or "extend", "think": False}
-        prepared = prepare(premise, options, read_draft(continued))
+        about = read_premise(premise) if premise == "-" else premise
+        prepared = prepare(about, options, read_draft(continued))
     else:
         prepared = prepare(read_premise(premise), in_chapters(options, planned, plan_only))
     if dry_run:

@@ -107,6 +107,12 @@ def test_the_draft_may_come_from_a_pipe(tmp_path: Path) -> None:
     assert refused.returncode == 2 and "both" in refused.stderr
 
 
+def test_the_premise_of_a_draft_may_come_from_a_pipe(tmp_path: Path, draft: Path) -> None:
+    asked = ("write", "-", "--continue", str(draft), "-m", "demo", "--dry-run")
+    shown = run(polaris_command(*asked), tmp_path, stdin=b"a bell ringer\n")
+    assert "about a bell ringer." in shown.stdout, shown.stderr
+
+
 def test_a_dry_run_loads_and_writes_nothing(tmp_path: Path, draft: Path) -> None:
     ended = run(polaris_command("write", "--continue", str(draft), "--dry-run"), tmp_path)
     assert ended.returncode == 0 and ended.stdout.startswith("Prompt")

@@ -102,6 +102,7 @@ def steady(monkeypatch: pytest.MonkeyPatch, gguf_file: Path) -> Path:
     return gguf_file
 
 
+@pytest.mark.slow
 def test_the_table_has_two_more_columns_with_a_peer(steady: Path) -> None:
     result = CliRunner().invoke(app, ["bench", *SMALL, "--peer", str(steady)])
     assert result.exit_code == 0, result.output

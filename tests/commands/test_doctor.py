@@ -3,10 +3,13 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from polaris_cli.models.catalogue import CATALOGUE
 from tests.fake_hub import environment, fake_hub, polaris
 
 
+@pytest.mark.slow
 def test_doctor(tmp_path: Path) -> None:
     with fake_hub() as hub:
         done = polaris("doctor", env=environment(tmp_path, hub.address, "hf_stranger"))
@@ -18,6 +21,7 @@ def test_doctor(tmp_path: Path) -> None:
     assert done.stdout.count("Problem: ") == done.stdout.count("\n    Fix: ")
 
 
+@pytest.mark.slow
 def test_json_and_no_network(tmp_path: Path) -> None:
     done = polaris("doctor", "--json", env=environment(tmp_path, "http://127.0.0.1:9"))
     found = json.loads(done.stdout)

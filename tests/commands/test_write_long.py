@@ -114,6 +114,7 @@ def test_a_story_in_chapters_is_resumed_where_it_broke_off(tmp_path: Path, numbe
     assert len(library(tmp_path)) == 2  # the interrupted one is kept
 
 
+@pytest.mark.slow
 def test_a_single_story_is_resumed_and_a_finished_one_is_not(tmp_path: Path) -> None:
     command = scripted_command(*ASK, scripts=[["A fox", " woke", " up."]], delay=0.6)
     stopped(tmp_path, command, b"fox", signal.SIGINT)

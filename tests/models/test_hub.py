@@ -272,6 +272,7 @@ def test_what_is_missing_offline_is_named(env: dict[str, str]) -> None:
     assert code == 3 and "owner/tiny is not whole (the weights are missing: model.saf" in says
 
 
+@pytest.mark.slow
 def test_a_hub_that_does_not_answer_is_not_waited_for(tmp_path: Path) -> None:
     import socket
 

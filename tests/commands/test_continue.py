@@ -185,11 +185,8 @@ def demo() -> Engine:
 @pytest.mark.parametrize(
     "text",
     [
-        DRAFT,
-        "He said: \u4f60\u597d\ufffd",
-        "Then </think> came <|im_end|> and",
-        "\u00bbA\u030a\u00ab\n\n",
-        "x",
+        f"{DRAFT}\n\nThen </think> came <|im_end|> and",
+        "\u00bbA\u030a\u00ab \u4f60\u597d\ufffd\n\n",
     ],
 )
 @pytest.mark.parametrize("mode", ["extend", "single"])

@@ -12,6 +12,8 @@ import pytest
 
 from tests.fake_hub import REPOSITORIES, FakeHub, environment, fake_hub, polaris
 
+pytestmark = pytest.mark.slow
+
 WEIGHTS = REPOSITORIES["owner/large"]["model.safetensors"]
 CHECKSUM = hashlib.sha256(WEIGHTS).hexdigest()
 

@@ -17,6 +17,8 @@ from tests.engines.kernels.test_patching import SHAPES, refuses
 from tests.engines.local.test_forward import PROMPT, generated, greedy
 from tests.tiny import byte_tokenizer, qwen
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("quick", [False, True], ids=["stock modules", "quick modules"])
 @pytest.mark.parametrize("shape", SHAPES)

@@ -41,7 +41,7 @@ class Chunk:
     ids: tuple[int, ...] = ()
 
 
-ANEW = Chunk("thinking", "\n\n")
+RESTART = Chunk("thinking", "\n\n")
 """Closes thinking that is done with: a turn begins, or the same one anew after a loop."""
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
-from polaris_cli.engines.kernels.patching import quicken
+from polaris_cli.engines.kernels.patching import patch_forwards
 from polaris_cli.engines.local.lockstep import Task, decode_together
 from polaris_cli.events import Finish
 from polaris_cli.request.story_request import Sampling
@@ -46,7 +46,7 @@ def throughputs(
     The model must be as transformers made it; it is put back afterwards. Raises OutOfMemory where
     it has no room for so many stories.
     """
-    undo = quicken(model).undo if model.device.type != "mps" else None
+    undo = patch_forwards(model).undo if model.device.type != "mps" else None
     try:
         for size in sizes:
             _speed(model, tokenizer, sampling, size, WARM_UP)

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from transformers.generation import BaseStreamer
 
-from polaris_cli.engines.kernels.patching import quicken
+from polaris_cli.engines.kernels.patching import patch_forwards
 from polaris_cli.engines.local.decode import decode
 from polaris_cli.engines.local.static_forward import supports
 from polaris_cli.events import Finish
@@ -188,7 +188,7 @@ def _quickly(model: Any, write: Write) -> Write:
     def quick(prompt: list[int], tokens: int) -> Times:
         if model.device.type == "mps":
             return write(prompt, tokens)
-        undo = quicken(model).undo
+        undo = patch_forwards(model).undo
         try:
             return write(prompt, tokens)
         finally:

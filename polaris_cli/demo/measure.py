@@ -20,7 +20,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from polaris_cli.demo.paths import MODEL_DIR
 from polaris_cli.demo.unseen import UNSEEN
-from polaris_cli.engines.kernels.patching import quicken
+from polaris_cli.engines.kernels.patching import patch_forwards
 from polaris_cli.engines.local.chat import Chat
 from polaris_cli.engines.local.decode import stop_ids
 from polaris_cli.engines.local.lockstep import Task, decode_together
@@ -158,7 +158,7 @@ def main(
     model = AutoModelForCausalLM.from_pretrained(
         folder, dtype=torch.float32, trust_remote_code=False
     )
-    quicken(model)
+    patch_forwards(model)
     started = time.monotonic()
     batches = [write_all(model, tokenizer, n, wording, sampling) for n in LENGTHS]
     lines = [line_of(batch) for batch in batches]

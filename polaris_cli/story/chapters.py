@@ -9,7 +9,17 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from polaris_cli.engines.base import Engine
-from polaris_cli.events import ANEW, Chapter, Chunk, Event, Finish, Held, Outline, Outlined, closing
+from polaris_cli.events import (
+    RESTART,
+    Chapter,
+    Chunk,
+    Event,
+    Finish,
+    Held,
+    Outline,
+    Outlined,
+    closing,
+)
 from polaris_cli.request.budget import DEFAULT_TOKENS_PER_WORD, token_budget
 from polaris_cli.request.prompts import FORM_NAMES, Message, chapter_prompt, plan_prompt
 from polaris_cli.request.story_request import Sampling, StoryRequest
@@ -69,7 +79,7 @@ def told_in(chunks: Iterable[Chunk]) -> list[Told]:
     told: list[Told] = []
     for chunk in chunks:
         if chunk.kind == "thinking" and not chunk.ids:
-            if told and chunk == ANEW:
+            if told and chunk == RESTART:
                 told[-1].chunks.append(chunk)
             continue
         opens = chunk.kind == "thinking" or not chunk.ids
@@ -123,7 +133,7 @@ def outlined(
         answer = yield from _answer(write_story(engine, (ask,), sampling, limit), count)
         if answer is None:
             return None
-        yield ANEW
+        yield RESTART
         outline = parse_outline(answer, request.words)
         if outline and abs(len(outline.chapters) - count) <= count // 4:
             yield Outlined(outline)
@@ -201,7 +211,7 @@ class _Book:
         since no other can make up for it."""
         messages, limit = self._call(number, ask)
         sampling = replace(self._request.sampling, seed=_seed(self._request.sampling, number))
-        sampling = sampling.redrawn(begun.chunks.count(ANEW))
+        sampling = sampling.redrawn(begun.chunks.count(RESTART))
         if left is None:
             run = write_story(self._engine, messages, sampling, limit, after=begun.ids)
             return closed_after(run, round(MOST_SHARE * share))

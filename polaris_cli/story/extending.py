@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 
 from polaris_cli.engines.base import Engine
-from polaris_cli.events import ANEW, Chunk, Event, Finish, Held, closing
+from polaris_cli.events import RESTART, Chunk, Event, Finish, Held, closing
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Sampling
 from polaris_cli.story.single_pass import TRIES, turn_of, write_story
@@ -198,7 +198,7 @@ class _Text:
         if not isinstance(event, Chunk):
             yield event
             return
-        if event == ANEW:
+        if event == RESTART:
             self.made -= len(self.ids)
             self.ids.clear()
         self.ids += event.ids

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from polaris_cli.engines.base import Engine, ModelInfo
 from polaris_cli.errors import UsageError
-from polaris_cli.events import ANEW, Chunk, Event, Piece
+from polaris_cli.events import RESTART, Chunk, Event, Piece
 from polaris_cli.models import catalogue
 from polaris_cli.models.hub import resolve
 from polaris_cli.request.prompts import Message
@@ -127,7 +127,7 @@ def _text_on(
     chunks: Sequence[Chunk],
 ) -> Iterator[Event]:
     messages = prepared.messages
-    sampling = request.sampling.redrawn(chunks.count(ANEW))
+    sampling = request.sampling.redrawn(chunks.count(RESTART))
     draft = request.draft
     opening = engine.encode(draft.text) if draft else ()
     rounds = rounds_of(chunks)

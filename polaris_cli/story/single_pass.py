@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterator, Sequence
 from polaris_cli.engines.base import Engine, MayEnd, always
 from polaris_cli.errors import DEBUG_HINT, PolarisError
 from polaris_cli.events import (
-    ANEW,
+    RESTART,
     AnswerEvent,
     Chunk,
     Event,
@@ -38,7 +38,7 @@ def write_story(
     `max_new_tokens` limits thinking and story together. `opening` are the tokens of a text that the
     answer goes on from, `after` those of an earlier run, whose text comes first; while `may_end`
     says no, the answer goes on. Thinking that goes round in a loop is given up and the turn begun
-    `ANEW`, with other draws. Closing the generator stops the engine. An engine that fails in the
+    `RESTART`, with other draws. Closing the generator stops the engine. An engine that fails in the
     middle ends the stream with its error, so that the text is kept.
     """
     for attempt in range(TRIES):
@@ -46,7 +46,7 @@ def write_story(
         run = _answer(engine, messages, drawn, max_new_tokens, opening, after, may_end)
         if not (yield from _given_up(run, last=attempt + 1 == TRIES)):
             return
-        yield ANEW
+        yield RESTART
         max_new_tokens += len(after)
         after = ()
 
@@ -78,7 +78,7 @@ def _given_up(run: Iterator[AnswerEvent], *, last: bool) -> Generator[Event, Non
 
 def turn_of(chunks: Sequence[Chunk]) -> list[Chunk]:
     """The chunks of a turn as it stands: those that came since it was last begun anew."""
-    places = [place for place, chunk in enumerate(chunks, 1) if chunk == ANEW]
+    places = [place for place, chunk in enumerate(chunks, 1) if chunk == RESTART]
     return list(chunks[max(places, default=0) :])
 
 

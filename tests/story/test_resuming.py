@@ -13,7 +13,7 @@ from polaris_cli.engines.local.engine import load
 from polaris_cli.engines.scripted import ScriptedEngine
 from polaris_cli.errors import UsageError
 from polaris_cli.events import (
-    ANEW,
+    RESTART,
     Chapter,
     Chunk,
     Event,
@@ -134,7 +134,7 @@ def test_thinking_begun_anew_goes_on_with_its_own_draws() -> None:
     ids = {text: tuple(map(ord, text)) for text in ("round and round", "a plan</think>", "Once")}
     chunks = [
         Chunk("thinking", "round and round", 3, ids["round and round"]),
-        ANEW,
+        RESTART,
         Chunk("thinking", "a plan", 1, ids["a plan</think>"]),
         Chunk("story", "Once", 1, ids["Once"]),
     ]

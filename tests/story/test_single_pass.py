@@ -5,7 +5,7 @@ import pytest
 from polaris_cli.engines.base import ModelInfo
 from polaris_cli.engines.scripted import Script, ScriptedEngine
 from polaris_cli.errors import PolarisError
-from polaris_cli.events import ANEW, Chunk, Finish
+from polaris_cli.events import RESTART, Chunk, Finish
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Sampling, StoryRequest
 from polaris_cli.story.result import Story, begin, collect, collect_with_finish
@@ -45,14 +45,14 @@ def test_thinking_that_goes_round_is_begun_anew() -> None:
     assert seeds[0] == 3 and len(set(seeds)) == 2
     chunks = [event for event in events if isinstance(event, Chunk)]
     assert "".join(chunk.text for chunk in turn_of(chunks)) == "a planOnce."
-    assert ANEW in chunks and engine.running == 0
+    assert RESTART in chunks and engine.running == 0
 
 
 def test_thinking_that_always_goes_round_ends_in_a_loop() -> None:
     engine = ScriptedEngine(GOES_ROUND)
     events = list(write_story(engine, ASK, Sampling(), 2000))
     assert events[-1] == Finish("loop")
-    assert len(engine.asked) == 3 and events.count(ANEW) == 2
+    assert len(engine.asked) == 3 and events.count(RESTART) == 2
 
 
 def test_a_story_that_goes_round_is_not_begun_anew() -> None:

@@ -1,4 +1,4 @@
-"""Makes a loaded model write faster: `quicken`.
+"""Makes a loaded model write faster: `patch_forwards`.
 
 Replaces the `forward` of single modules of that model, nothing else of torch or transformers, and
 only where a trial on this machine gives the same numbers. What replaces them is in `one_token`
@@ -23,8 +23,8 @@ UNSUITABLE = "The faster {} does not suit this release of transformers; the stoc
 
 
 @dataclass(frozen=True, slots=True)
-class Quickened:
-    """The way back from what `quicken` did, and a sentence on each faster way that failed."""
+class Patched:
+    """The way back from `patch_forwards`, and a sentence on each faster way that failed."""
 
     undo: Undo
     notes: tuple[str, ...] = ()
@@ -73,7 +73,7 @@ Way = Callable[[Any, Replacements], bool]  # puts a faster way in place; False i
 Fits = Callable[[Replacements], bool]
 
 
-def quicken(model: Any) -> Quickened:
+def patch_forwards(model: Any) -> Patched:
     """Make `model` faster at one token a step.
 
     Its weights must not change afterwards. A model of another architecture than Qwen3.5 keeps its
@@ -89,7 +89,7 @@ def quicken(model: Any) -> Quickened:
     return found
 
 
-def _along(ways: dict[str, Way], model: Any, fits: Fits) -> Quickened:
+def _along(ways: dict[str, Way], model: Any, fits: Fits) -> Patched:
     """Go these ways one after the other, each as far as it fits."""
     replaced = {what: Replacements() for what in ways}
     failed = [what for what, way in ways.items() if not _placed(way, model, replaced[what], fits)]
@@ -98,7 +98,7 @@ def _along(ways: dict[str, Way], model: Any, fits: Fits) -> Quickened:
         for replacements in reversed(replaced.values()):
             replacements.undo()
 
-    return Quickened(undo, tuple(UNSUITABLE.format(what) for what in failed))
+    return Patched(undo, tuple(UNSUITABLE.format(what) for what in failed))
 
 
 def _placed(way: Way, model: Any, replaced: Replacements, fits: Fits) -> bool:

@@ -117,7 +117,7 @@ def _tokens(
     forward = opened()
     logits = forward.prefill([*prompt_ids, *after])
     check(logits)
-    sampler = Sampler(sampling, prompt_ids, logits, after, answer.ends, told, answer.spared)
+    sampler = Sampler(sampling, prompt_ids, logits, after, answer.ends, told, answer.exempt)
     while True:
         token = answer.choose(sampler, logits)
         read = forward.read(token)

@@ -15,7 +15,7 @@ again, names and quotation marks, which are exempt there.
 
 Two things are ours. `NEAR`: late in a long story most beginnings of a sentence have been used,
 which makes them equal again; what was said a moment ago must cost more. On the demo model this
-halves the self-repetition of 4,000 words. And `spared`: no word is broken off, where these are the
+halves the self-repetition of 4,000 words. And `exempt`: no word is broken off, where these are the
 tokens inside words; else the penalty would make "an astronomer" end after "astron".
 """
 
@@ -33,7 +33,7 @@ LONGEST = 52  # a longer run costs no more: by then a penalty of 1 has grown to 
 class Dry:
     """Follows all runs that the text so far ends in, kept up to date token by token.
 
-    `ids` are the tokens so far, prompt and output; `device` is that of the scores; `spared` are
+    `ids` are the tokens so far, prompt and output; `device` is that of the scores; `exempt` are
     tokens that get no penalty.
     """
 
@@ -42,10 +42,10 @@ class Dry:
         multiplier: float,
         ids: Sequence[int],
         device: torch.device,
-        spared: Sequence[int] = (),
+        exempt: Sequence[int] = (),
     ) -> None:
         self._multiplier, self._count = multiplier, len(ids)
-        self._spared = torch.tensor(spared, dtype=torch.long, device=device)
+        self._spared = torch.tensor(exempt, dtype=torch.long, device=device)
         self._ids = torch.tensor(ids, dtype=torch.long)
         # At place + 1: how many tokens up to this place are those that the text ends in.
         self._runs = torch.cat([torch.zeros(1), _runs(self._ids)])

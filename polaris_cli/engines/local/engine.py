@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from polaris_cli.engines.base import MayEnd, ModelInfo, always
-from polaris_cli.engines.kernels.patching import quicken
+from polaris_cli.engines.kernels.patching import patch_forwards
 from polaris_cli.engines.local.chat import Chat
 from polaris_cli.engines.local.decode import context_length, decode, stop_ids
 from polaris_cli.engines.local.loading import load_stock
@@ -110,7 +110,7 @@ def load(
     kind = stock.model.device.type
     notes = stock.notes
     if kind != "mps":
-        notes += quicken(stock.model).notes
+        notes += patch_forwards(stock.model).notes
     static = compile and kind == "cuda" and supports(stock.model)
     seconds = time.monotonic() - start
     return LocalEngine(

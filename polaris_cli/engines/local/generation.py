@@ -27,7 +27,7 @@ class Answer:
 
     `room` is how many tokens it may have, `prompt_tokens` how many its prompt has; the rest is as
     for `decode`. `opening` are the tokens right before the answer's first. `reason` says why the
-    answer is over, None while it goes on; `spared` are the tokens that a penalty on repeats leaves
+    answer is over, None while it goes on; `exempt` are the tokens that a penalty on repeats leaves
     alone.
     """
 
@@ -45,7 +45,7 @@ class Answer:
     ) -> None:
         self.thinking = _thinking_budget(tokenizer, sampling, room, inside=inside_thinking)
         self.ends = Ends(stop_ids, may_end, token_id(tokenizer, CLOSE), self.thinking.inside)
-        self.spared = word_insides(tokenizer) if sampling.dry_multiplier else ()
+        self.exempt = word_insides(tokenizer) if sampling.dry_multiplier else ()
         self.reason: Reason | None = None if room else "length"
         self._text = TextDecoder(tokenizer, opening)
         self._prompt_tokens, self._room = prompt_tokens, room

@@ -85,7 +85,7 @@ def _written(model: Any, tasks: Sequence[Task], running: Running) -> Events:
             tasks[number].prompt_ids,
             logits[0],
             ends=answer.ends,
-            spared=answer.spared,
+            exempt=answer.exempt,
         )
         for number, answer in running.items()
     }

@@ -93,7 +93,7 @@ class Sampler:
 
     Every token of the output must be given to `note`, chosen here or not; `after` are those
     of an earlier run that is taken up again. `told` are tokens of the story that stand nowhere
-    else and should not come again either, `spared` those that the DRY penalty leaves alone.
+    else and should not come again either, `exempt` those that the DRY penalty leaves alone.
     """
 
     def __init__(
@@ -104,11 +104,11 @@ class Sampler:
         after: Sequence[int] = (),
         ends: Ends = Ends(),
         told: Sequence[int] = (),
-        spared: Sequence[int] = (),
+        exempt: Sequence[int] = (),
     ) -> None:
         self._sampling = sampling
         self._penalties = Penalties(sampling, prompt_ids, logits)
-        self._dry = _dry(sampling, [*told, *prompt_ids, *after], logits, spared)
+        self._dry = _dry(sampling, [*told, *prompt_ids, *after], logits, exempt)
         self._draws = Draws(sampling.seed, logits.device)
         self._place = len(after)
         self._ends = ends
@@ -148,10 +148,10 @@ class Sampler:
 
 
 def _dry(
-    sampling: Sampling, ids: Sequence[int], logits: torch.Tensor, spared: Sequence[int] = ()
+    sampling: Sampling, ids: Sequence[int], logits: torch.Tensor, exempt: Sequence[int] = ()
 ) -> Dry | None:
     multiplier = sampling.dry_multiplier
-    return Dry(multiplier, ids, logits.device, spared) if multiplier else None
+    return Dry(multiplier, ids, logits.device, exempt) if multiplier else None
 
 
 def drawn(weights: torch.Tensor, number: torch.Tensor) -> torch.Tensor:

@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
 
 from polaris_cli.engines.kernels import grouped_attention, matmul, one_token, patching
-from polaris_cli.engines.kernels.patching import quicken
+from polaris_cli.engines.kernels.patching import patch_forwards
 from polaris_cli.engines.kv_cache import ROOM, growing_cache
 from polaris_cli.engines.local.forward import Forward
 from tests.engines.local.test_forward import PROMPT, generated, greedy
@@ -43,7 +43,7 @@ def logits(model: Any, steps: int = 40) -> torch.Tensor:
 def test_logits_stay_the_same(shape: str) -> None:
     model = qwen(**SHAPES[shape])
     before = logits(model)
-    assert quicken(model).notes == ()
+    assert patch_forwards(model).notes == ()
     replaced = {type(m).__name__ for m in model.modules() if "forward" in vars(m)}
     assert replaced >= set(one_token.FORWARDS)
     torch.testing.assert_close(logits(model), before, atol=2e-4, rtol=1e-4)
@@ -73,7 +73,7 @@ def operations(model: Any) -> int:
 def test_a_step_takes_far_fewer_operations(shape: str) -> None:
     model = qwen(**SHAPES[shape])
     before = operations(model)
-    quicken(model)
+    patch_forwards(model)
     assert operations(model) < 0.75 * before
 
 
@@ -81,7 +81,7 @@ def test_a_step_takes_far_fewer_operations(shape: str) -> None:
 def test_tokens_are_those_of_generate(shape: str) -> None:
     model = qwen(**SHAPES[shape])
     expected = generated(model, PROMPT, 150)
-    quicken(model)
+    patch_forwards(model)
     assert greedy(Forward(model), PROMPT, 150) == expected
     assert len(set(expected)) > 5
 
@@ -93,7 +93,7 @@ def test_bf16_is_as_close_to_float32_as_before() -> None:
         exact = logits(qwen(seed, **SHAPES["grouped heads"]))
         model = qwen(seed, **SHAPES["grouped heads"]).bfloat16()
         before += float((logits(model) - exact).abs().mean())
-        quicken(model)
+        patch_forwards(model)
         after += float((logits(model) - exact).abs().mean())
     assert after < 1.1 * before
 
@@ -101,7 +101,7 @@ def test_bf16_is_as_close_to_float32_as_before() -> None:
 def test_everything_can_be_put_back() -> None:
     model = qwen().bfloat16()
     own = model.model.layers[0].mlp.forward = lambda x: x  # as a hook of another library would
-    undo = quicken(model).undo
+    undo = patch_forwards(model).undo
     assert model.config._attn_implementation == grouped_attention.NAME
     undo()
     assert [m for m in model.modules() if "forward" in vars(m)] == [model.model.layers[0].mlp]
@@ -139,7 +139,7 @@ def test_a_forward_that_does_not_fit_leaves_the_stock_ones(
     model = qwen()
     expected = generated(model, PROMPT, 20)
     monkeypatch.setitem(one_token.FORWARDS, kind, wrong)
-    assert quicken(model).notes == (NOTE.format("forward pass"),)
+    assert patch_forwards(model).notes == (NOTE.format("forward pass"),)
     assert not quickly(model)
     assert greedy(Forward(model), PROMPT, 20) == expected
 
@@ -147,14 +147,14 @@ def test_a_forward_that_does_not_fit_leaves_the_stock_ones(
 def test_layers_that_answer_otherwise_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     model = qwen()
     monkeypatch.setitem(one_token.FORWARDS, "Qwen3_5RMSNorm", lambda module: lambda x: x)
-    assert quicken(model).notes == (NOTE.format("forward pass"),)
+    assert patch_forwards(model).notes == (NOTE.format("forward pass"),)
     assert not quickly(model)
 
 
 def test_layers_of_another_release_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     model = qwen()
     monkeypatch.setattr(patching, "kind_of", refuses)
-    assert quicken(model).notes == (NOTE.format("forward pass"),)
+    assert patch_forwards(model).notes == (NOTE.format("forward pass"),)
     assert not quickly(model)
 
 
@@ -164,7 +164,7 @@ def test_a_module_that_cannot_be_imported_is_done_without(monkeypatch: pytest.Mo
         monkeypatch.delattr(f"polaris_cli.engines.kernels.{name}")
     model = qwen()
     expected = generated(model, PROMPT, 20)
-    assert quicken(model).notes == (NOTE.format("forward pass"), NOTE.format("attention"))
+    assert patch_forwards(model).notes == (NOTE.format("forward pass"), NOTE.format("attention"))
     assert greedy(Forward(model), PROMPT, 20) == expected
 
 
@@ -176,7 +176,7 @@ def test_products_that_fail_leave_the_stock_ones(
     monkeypatch.setattr(matmul, "quicker", lambda linears: linears)
     monkeypatch.setattr(matmul, broken, refuses)
     model = qwen().bfloat16()
-    assert quicken(model).notes == (NOTE.format("matrix product"),)
+    assert patch_forwards(model).notes == (NOTE.format("matrix product"),)
     assert "Linear" not in quickly(model)
     assert quickly(model) == set(one_token.FORWARDS)  # the rest is in place
 
@@ -188,7 +188,7 @@ def test_attention_that_fails_leaves_the_stock_one(
     monkeypatch.setattr(grouped_attention, broken, refuses)
     model = qwen(num_key_value_heads=1)
     expected = generated(model, PROMPT, 20)
-    assert quicken(model).notes == (NOTE.format("attention"),)
+    assert patch_forwards(model).notes == (NOTE.format("attention"),)
     assert model.config._attn_implementation == "sdpa"
     assert greedy(Forward(model), PROMPT, 20) == expected
 
@@ -198,7 +198,7 @@ def test_a_model_that_takes_no_other_attention_keeps_its_own(
 ) -> None:
     model = qwen()
     monkeypatch.setattr(model, "set_attn_implementation", refuses)
-    assert quicken(model).notes == (NOTE.format("attention"),)
+    assert patch_forwards(model).notes == (NOTE.format("attention"),)
     assert model.config._attn_implementation == "sdpa"
 
 
@@ -216,7 +216,7 @@ def test_other_architectures_run_too() -> None:
     )
     model = LlamaForCausalLM(config).eval()
     expected = generated(model, PROMPT, 60)
-    quicken(model)
+    patch_forwards(model)
     assert greedy(Forward(model), PROMPT, 60) == expected
 
 
@@ -226,7 +226,7 @@ def test_several_rows_are_computed_as_before() -> None:
     mask = torch.tensor([[0, 0, 1, 1, 1, 1, 1, 1, 1], [1] * 9])
     options = {"max_new_tokens": 12, "do_sample": False}
     expected = model.generate(ids, attention_mask=mask, **options)
-    quicken(model)
+    patch_forwards(model)
     assert torch.equal(model.generate(ids, attention_mask=mask, **options), expected)
 
 
@@ -244,7 +244,7 @@ def test_a_grown_cache_holds_what_a_stock_one_holds() -> None:
 
 def test_a_model_is_freed_with_its_replacements() -> None:
     model = qwen()
-    quicken(model)
+    patch_forwards(model)
     gone = weakref.ref(model)
     del model
     gc.collect()

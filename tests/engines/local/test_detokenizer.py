@@ -132,10 +132,10 @@ def test_the_insides_of_words_are_those_that_begin_with_a_small_letter() -> None
     tokenizer = sentencepiece_like()
     assert tokenizer.convert_ids_to_tokens(word_insides(tokenizer)) == ["a"]
     demo = AutoTokenizer.from_pretrained(MODEL_DIR)
-    spared = set(word_insides(demo))
+    exempt = set(word_insides(demo))
     first, *others = demo.encode(" astronomer")
-    assert others and spared.issuperset(others) and first not in spared
-    assert spared.isdisjoint(demo.encode('The light went out. "So?" 7\n\nÉ 日本'))
+    assert others and exempt.issuperset(others) and first not in exempt
+    assert exempt.isdisjoint(demo.encode('The light went out. "So?" 7\n\nÉ 日本'))
 
 
 @given(ids=st.lists(st.integers(0, 261), max_size=30))

@@ -28,11 +28,11 @@ def run_up_to(place: int, ids: list[int]) -> int:
     return length
 
 
-def reference(ids: list[int], multiplier: float, spared: Collection[int] = ()) -> torch.Tensor:
+def reference(ids: list[int], multiplier: float, exempt: Collection[int] = ()) -> torch.Tensor:
     costs = [0.0] * SIZE
     for place in range(len(ids) - 1):
         run, following = min(run_up_to(place, ids), LONGEST), ids[place + 1]
-        if run >= FREE and following not in spared:
+        if run >= FREE and following not in exempt:
             nearness = 1 + NEAR * math.exp(-(len(ids) - place - 1) / FADE)
             cost = multiplier * GROWTH ** (run - FREE) * nearness
             costs[following] = max(costs[following], cost)
@@ -43,13 +43,13 @@ def reference(ids: list[int], multiplier: float, spared: Collection[int] = ()) -
 @given(
     ids=texts,
     multiplier=st.floats(0.1, 5.0),
-    spared=st.lists(st.integers(0, SIZE - 1), unique=True, max_size=2),
+    exempt=st.lists(st.integers(0, SIZE - 1), unique=True, max_size=2),
 )
 def test_the_penalty_is_that_of_its_definition(
-    ids: list[int], multiplier: float, spared: list[int]
+    ids: list[int], multiplier: float, exempt: list[int]
 ) -> None:
-    taken = FLAT - Dry(multiplier, ids, CPU, spared).apply(FLAT)
-    torch.testing.assert_close(taken, reference(ids, multiplier, spared))
+    taken = FLAT - Dry(multiplier, ids, CPU, exempt).apply(FLAT)
+    torch.testing.assert_close(taken, reference(ids, multiplier, exempt))
 
 
 @settings(max_examples=200, deadline=None)
@@ -100,7 +100,7 @@ def test_it_breaks_a_loop_and_is_off_by_default() -> None:
 
 def test_a_spared_token_may_come_again() -> None:
     sampling = replace(GREEDY, dry_multiplier=1.0)
-    assert set(chosen(Sampler(sampling, [], LOGITS, spared=[0]), 20)) == {0}
+    assert set(chosen(Sampler(sampling, [], LOGITS, exempt=[0]), 20)) == {0}
 
 
 def test_thinking_is_spared_but_counts() -> None:

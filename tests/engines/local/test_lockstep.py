@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
 
 from polaris_cli.demo.paths import MODEL_DIR
-from polaris_cli.engines.kernels.patching import quicken
+from polaris_cli.engines.kernels.patching import patch_forwards
 from polaris_cli.engines.kv_cache import ROOM, growing_cache
 from polaris_cli.engines.local import forward as forward_module
 from polaris_cli.engines.local.decode import decode
@@ -103,7 +103,7 @@ def test_each_story_is_the_one_written_alone(kind: str, quick: bool) -> None:
     ]
     expected = each_alone(model, tasks, LATE_ENDS)
     if quick:
-        quicken(model)
+        patch_forwards(model)
     found = together(model, tasks, LATE_ENDS)
     assert found == expected
     assert CLOSE in text_of(found[3][0])
@@ -126,7 +126,7 @@ tasks = st.builds(
     inside=st.booleans(),
 )
 QUICK = qwen(8, num_hidden_layers=2, layer_types=["linear_attention", "full_attention"])
-quicken(QUICK)
+patch_forwards(QUICK)
 
 
 @settings(max_examples=8, deadline=None)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from polaris_cli.engines.kernels.patching import quicken
+from polaris_cli.engines.kernels.patching import patch_forwards
 from polaris_cli.engines.local import forward as forward_module
 from polaris_cli.engines.local import static_forward
 from polaris_cli.engines.local.decode import decode
@@ -26,7 +26,7 @@ def test_tokens_are_those_of_generate(shape: str, quick: bool) -> None:
     model = qwen(**SHAPES[shape])
     expected = generated(model, PROMPT, 150)
     if quick:
-        quicken(model)
+        patch_forwards(model)
     assert supports(model)
     assert greedy(StaticForward(model, len(PROMPT) + 150), PROMPT, 150) == expected
 
@@ -39,7 +39,7 @@ def test_a_prompt_may_come_in_chunks_and_again_after_a_reset(
     model = qwen(**SHAPES["grouped heads"])
     expected = generated(model, PROMPT, 40)
     if quick:
-        quicken(model)
+        patch_forwards(model)
     forward = StaticForward(model, BLOCK)
     forward.prefill([0])  # as before a recording
     for _ in range(3):

@@ -51,9 +51,7 @@ def run(prepared: Prepared, outputs: Outputs, begin: Begin) -> int:
         say(text)
     with Interrupts(restore_terminal).listen() as interrupts, reserved_stdio() as out:
         with interrupts.breakable():
-            engine = _open(prepared, outputs)
-        for text in engine.notes:
-            say(text)
+            engine = _open(prepared, outputs, say)
         story, finish = _write(engine, begin, outputs, out, interrupts, say)
         kept = outputs.save and _keep(story, say)
         if not outputs.quiet:
@@ -91,12 +89,15 @@ def _speaker(outputs: Outputs) -> Say:
     return lambda text: note(text, sys.stderr)
 
 
-def _open(prepared: Prepared, outputs: Outputs) -> Engine:
+def _open(prepared: Prepared, outputs: Outputs, say: Say) -> Engine:
     if prepared.request.engine == "local":
         fetch_shown(prepared.reference, quiet=outputs.quiet)
     message = f"Loading {prepared.reference.name}"
     with terminal.loading(message, sys.stderr, quiet=outputs.quiet) as progress:
-        return open_engine(prepared.reference, prepared.request, prepared.tokens, progress.update)
+        engine = open_engine(prepared.reference, prepared.request, prepared.tokens, progress.update)
+    for text in engine.notes:
+        say(text)
+    return engine
 
 
 def run_outline(prepared: Prepared, outputs: Outputs) -> int:
@@ -104,9 +105,7 @@ def run_outline(prepared: Prepared, outputs: Outputs) -> int:
     say = _speaker(outputs)
     with Interrupts(restore_terminal).listen() as interrupts, reserved_stdio() as out:
         with interrupts.breakable():
-            engine = _open(prepared, outputs)
-        for text in engine.notes:
-            say(text)
+            engine = _open(prepared, outputs, say)
         nothing_kept = replace(outputs, save=False, as_json=True)
         begin = partial(start_outline, prepared)
         story, finish = _write(engine, begin, nothing_kept, out, interrupts, say)

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from polaris_cli.errors import UsageError
+from polaris_cli.request.settings import read_text
 from polaris_cli.request.story_request import Draft
 
 UTF8_HINT = "Save it as UTF-8, for instance: iconv -f LATIN1 -t UTF-8 draft.txt"
@@ -44,13 +45,13 @@ def read_draft(name: str) -> Draft:
 
 
 def _text_of(name: str, what: str) -> str:
+    """The text with its line ends as line breaks, without a byte order mark."""
+    if name != "-":
+        return read_text(Path(name))
     try:
-        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-        text = data.decode("utf-8-sig")
+        text = sys.stdin.buffer.read().decode("utf-8-sig")
     except UnicodeError as error:
         raise UsageError(f"{what} is not UTF-8 text.", hint=UTF8_HINT) from error
-    except OSError as error:
-        raise UsageError(f"{what} cannot be read: {error.strerror}.") from error
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

@@ -22,6 +22,7 @@ FORM_NAMES = {
 # Stands in a template for a premise that does not fit it. Of six wordings the demo model, which
 # was trained on none, kept to this one best ("the following premise" became a person).
 FOLLOWING = "this premise"
+GAPS = {"sentence": " ", "text": "\n\n"}  # between a colon and such a premise
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +59,9 @@ def story_prompt(request: StoryRequest) -> str:
         return _with_length(f"Write {premise[0].lower()}{premise[1:]}", request)
     if kind == "phrase":
         return _worded(request, _without_length(premise).rstrip(". "))
-    asked, gap = _worded(request, FOLLOWING), " " if kind == "sentence" else "\n\n"
+    asked = _worded(request, FOLLOWING)
     if asked.endswith(f"{FOLLOWING}."):
-        return f"{asked[:-1]}:{gap}{premise}"
+        return f"{asked[:-1]}:{GAPS[kind]}{premise}"
     return f"{asked}\n\n{premise}"
 
 
@@ -78,8 +79,7 @@ def plan_prompt(request: StoryRequest, chapters: int) -> str:
     if kind == "phrase":
         return outline_prompt(premise, words, chapters, form)
     ask = f"Plan a {words}-word {form} in {chapters} chapters. Its premise:"
-    gap = " " if kind == "sentence" else "\n\n"
-    return f"{ask}{gap}{premise}\n\n{_plan_lines(words, chapters)}"
+    return f"{ask}{GAPS[kind]}{premise}\n\n{_plan_lines(words, chapters)}"
 
 
 def outline_prompt(premise: str, words: int, chapters: int, form: str = "story") -> str:

@@ -23,10 +23,10 @@ from polaris_cli.events import (
 from polaris_cli.request.budget import DEFAULT_TOKENS_PER_WORD, token_budget
 from polaris_cli.request.prompts import FORM_NAMES, Message, chapter_prompt, plan_prompt
 from polaris_cli.request.story_request import Sampling, StoryRequest
-from polaris_cli.story.extending import LEAST_EPISODE, NEAR, PAST, extended, rounds_of
+from polaris_cli.story.extending import LEAST_EPISODE, NEAR, PAST, closed_after, extended, rounds_of
 from polaris_cli.story.outline import even_outline, is_complete, parse_outline
 from polaris_cli.story.single_pass import turn_of, write_story
-from polaris_cli.words import WordCounter, count_words
+from polaris_cli.words import count_words
 
 COMFORT = 0.85  # of the most words a model writes well: what a chapter is planned to have
 TRIES = 3  # at an outline, before a plain one is taken
@@ -285,23 +285,6 @@ class _Book:
         form = FORM_NAMES[self._request.form]
         prompt = chapter_prompt(number, len(chapters), named.title, words, named.summary, form)
         return Message("user", prompt)
-
-
-def closed_after(run: Iterator[Event], words: int) -> Iterator[Event]:
-    """Pass a chapter on and close it at the end of the first paragraph with so many words.
-
-    A model that does not heed a short ask would else take the words of the chapters to come.
-    """
-    counter, at_break = WordCounter(), False
-    with closing(run):
-        for event in run:
-            if isinstance(event, Chunk) and event.kind == "story" and event.text:
-                if at_break and event.text.strip() and counter.count >= words:
-                    yield Finish("stop")
-                    return
-                counter.add(event.text)
-                at_break = "\n" in event.text if event.text.isspace() else event.text.endswith("\n")
-            yield event
 
 
 def _brings_story(event: Event) -> bool:

@@ -154,6 +154,23 @@ def rounds_of(chunks: Sequence[Chunk]) -> list[tuple[int, ...]]:
     return rounds
 
 
+def closed_after(run: Iterator[Event], words: int) -> Iterator[Event]:
+    """Pass a chapter on and close it at the end of the first paragraph with so many words.
+
+    A model that does not heed a short ask would else take the words of the chapters to come.
+    """
+    counter, at_break = WordCounter(), False
+    with closing(run):
+        for event in run:
+            if isinstance(event, Chunk) and event.kind == "story" and event.text:
+                if at_break and event.text.strip() and counter.count >= words:
+                    yield Finish("stop")
+                    return
+                counter.add(event.text)
+                at_break = "\n" in event.text if event.text.isspace() else event.text.endswith("\n")
+            yield event
+
+
 class _Text:
     """The story so far: tokens, words, the paragraph that is still held, the ending set aside.
 

@@ -61,7 +61,7 @@ def _random(shape: str, request: StoryRequest, tokens: int) -> tuple[Any, Any, M
     """A model of that shape; the demo's tokenizer stands in, its words do not matter."""
     from polaris_cli.engines.local.loading import load_tokenizer
     from polaris_cli.engines.local.random_models import config_of, random_model
-    from polaris_cli.models.cache import of_entry
+    from polaris_cli.models.reference import of_entry
 
     config = config_of(shape)
     chosen = pick(request.device, list_devices(with_torch=True))

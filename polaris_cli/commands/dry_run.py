@@ -60,8 +60,8 @@ def _prompt(prepared: Prepared) -> str:
 
 
 def _expected(prepared: Prepared) -> dict[str, Any]:
-    words, entry = prepared.request.words, prepared.entry
-    ratio = entry.length_ratio.at(words) if entry else None
+    words = prepared.request.words
+    ratio = prepared.reference.profile.length_ratio.at(words)
     if ratio is None or prepared.request.length != "single":
         return {"model": prepared.request.model, "ratio": None, "words": None}
     return {"model": prepared.request.model, "ratio": ratio, "words": round(words * ratio)}
@@ -69,7 +69,7 @@ def _expected(prepared: Prepared) -> dict[str, Any]:
 
 def _memory(prepared: Prepared) -> list[dict[str, Any]]:
     reference, tokens = prepared.reference, prepared.budget.max_new_tokens
-    if not (prepared.entry or reference.folder or cached(reference)):
+    if not (prepared.reference.entry or reference.folder or cached(reference)):
         return []
     device = pick(prepared.request.device, list_devices())
     size, stored = _size(prepared, device)
@@ -79,8 +79,8 @@ def _memory(prepared: Prepared) -> list[dict[str, Any]]:
 
 def _size(prepared: Prepared, device: Device) -> tuple[ModelSize, str]:
     """The model's size on the device, and how its files are quantized."""
-    if prepared.entry:
-        return size_of_entry(prepared.entry), ""
+    if prepared.reference.entry:
+        return size_of_entry(prepared.reference.entry), ""
     folder = ensure(prepared.reference)  # downloads nothing: it is here
     config = read_config(prepared.reference, folder)
     size = measured(prepared.reference, folder, config)

@@ -4,8 +4,9 @@ import sys
 from pathlib import Path
 
 from polaris_cli.models import hub
-from polaris_cli.models.cache import ModelRef, cache_folder, cached
+from polaris_cli.models.cache import cache_folder, cached
 from polaris_cli.models.devices import size_text
+from polaris_cli.models.reference import ModelRef
 from polaris_cli.screen import terminal
 from polaris_cli.screen.messages import note
 

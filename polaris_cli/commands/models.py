@@ -8,7 +8,7 @@ import typer
 
 from polaris_cli.commands.quick import QuickGroup
 from polaris_cli.errors import ModelUnavailable, UsageError
-from polaris_cli.models.cache import ModelRef, cached, of_entry, remove, stored_bytes
+from polaris_cli.models.cache import cached, remove, stored_bytes
 from polaris_cli.models.catalogue import (
     CATALOGUE,
     ByStage,
@@ -20,6 +20,7 @@ from polaris_cli.models.devices import size_text
 from polaris_cli.models.hub_errors import corrupt
 from polaris_cli.models.memory import LARGE, ModelSize, memory_needed, size_of_entry, text_settings
 from polaris_cli.models.model_files import measured, read_config
+from polaris_cli.models.reference import ModelRef, of_entry
 from polaris_cli.models.weights import lacking
 from polaris_cli.screen.messages import note, print_table
 
@@ -99,7 +100,7 @@ def _print_all() -> None:
             size_text(_need(size_of_entry(entry), "none")),
             size_text(_need(size_of_entry(entry), "4bit")),
             _stages(entry.quality, "{:.0f}"),
-            _stages(entry.length_ratio, "{:.2f}"),
+            _stages(entry.profile.length_ratio, "{:.2f}"),
         )
         for entry in CATALOGUE
     ]
@@ -249,12 +250,12 @@ def entry_facts(
         "on_this_machine": str(folder) if folder else None,
         "download_bytes": entry.download_bytes,
         "parameters": entry.parameters,
-        "context": entry.context,
-        "good_words": list(entry.good_words),
-        "tokens_per_word": entry.tokens_per_word,
+        "context": entry.profile.context,
+        "good_words": list(entry.profile.good_words),
+        "tokens_per_word": entry.profile.tokens_per_word,
         "memory": _memory(size_of_entry(entry)),
         "quality": _by_stage(entry.quality) | {"slope": entry.slope},
-        "length_ratio": _by_stage(entry.length_ratio),
+        "length_ratio": _by_stage(entry.profile.length_ratio),
         "eqbench_longform": _by_stage(entry.eqbench),
         "writingbench_d4": entry.writingbench,
         "longbench_write": entry.longbench_write,

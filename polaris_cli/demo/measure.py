@@ -32,7 +32,7 @@ from polaris_cli.streaming.thinking import CLOSE
 from polaris_cli.words import self_repetition
 
 LENGTHS = (100, 200, 300, 400)
-USUAL = Sampling(**cast(dict[str, Any], DEMO.settings))
+USUAL = Sampling(**cast(dict[str, Any], DEMO.profile.settings))
 TOKENS = 1100  # of an answer, at most: the longest story takes about 800, its plan included
 PROMPTS = {
     "card": "Write a {n}-word story about {premise}.",

@@ -12,10 +12,11 @@ from typing import Any
 
 from polaris_cli.errors import ModelUnavailable
 from polaris_cli.models import hub, memory
-from polaris_cli.models.cache import cache_folder, cached, of_entry, offline, stored_bytes
+from polaris_cli.models.cache import cache_folder, cached, offline, stored_bytes
 from polaris_cli.models.catalogue import CATALOGUE, POLARIS, CatalogueEntry
 from polaris_cli.models.devices import Device, list_devices, pick, size_text
 from polaris_cli.models.memory import Precision
+from polaris_cli.models.reference import of_entry
 from polaris_cli.version import __version__
 
 PRECISIONS: tuple[Precision, ...] = ("none", "8bit", "4bit")

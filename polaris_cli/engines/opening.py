@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from polaris_cli.engines.base import Engine
-from polaris_cli.models.cache import ModelRef
+from polaris_cli.models.reference import ModelRef
 from polaris_cli.request.story_request import StoryRequest
 
 

@@ -3,7 +3,8 @@
 Loads none of them, and knows no stories.
 
     catalogue:   the known models and their figures
-    cache:       `ModelRef`, and a model's files on this machine
+    reference:   `ModelRef`, a model's name resolved
+    cache:       a model's files on this machine
     model_files: what a model's folder says of itself
     weights:     the weight files of a folder
     hub:         a name becomes a `ModelRef`, and its files are fetched

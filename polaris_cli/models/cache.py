@@ -1,4 +1,4 @@
-"""Models on this machine: what a `ModelRef` is, and its files in a folder or the hub's cache.
+"""Models on this machine: the files of a `ModelRef`, in a folder or in the hub's cache.
 
 Looks at the disk only, by the documented layout of the cache (models--OWNER--NAME holds
 refs/BRANCH, a commit, and snapshots/COMMIT/FILES), so that `polaris models` answers at once.
@@ -6,40 +6,11 @@ refs/BRANCH, a commit, and snapshots/COMMIT/FILES), so that `polaris models` ans
 
 import os
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 from polaris_cli.errors import ModelUnavailable
-from polaris_cli.models.catalogue import CatalogueEntry
+from polaris_cli.models.reference import ModelRef
 from polaris_cli.models.weights import lacking
-
-
-@dataclass(frozen=True, slots=True)
-class ModelRef:
-    """A model that can be loaded or fetched.
-
-    `name` is what to call it, `id` its hub id or folder. `folder` is set for models that need no
-    hub. `note` says what `auto` chose and why, else it is empty.
-    """
-
-    name: str
-    id: str
-    revision: str | None = None
-    entry: CatalogueEntry | None = None
-    folder: Path | None = None
-    note: str = ""
-
-    @property
-    def page(self) -> str:
-        """The model's page on the hub."""
-        return f"https://huggingface.co/{self.id}"
-
-
-def of_entry(entry: CatalogueEntry, revision: str | None = None) -> ModelRef:
-    """The reference to a model of the catalogue."""
-    if entry.hub_id:
-        return ModelRef(entry.name, entry.hub_id, revision, entry)
-    return ModelRef(entry.name, "built in", None, entry, entry.folder)
 
 
 def cache_folder() -> Path:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from polaris_cli.request.adherence import stage_of
+from polaris_cli.request.budget import DEFAULT_TOKENS_PER_WORD
 
 Access = Literal["public", "gated", "built in"]
 
@@ -36,6 +37,24 @@ class ByStage:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelProfile:
+    """What is known of how a model writes; the defaults are for a model that nobody has measured.
+
+    `context` is in tokens: prompt and output together. `good_words` is the range of lengths, in
+    words, that the model writes well in one pass, `recall` how many earlier chapters it is shown in
+    full when it writes in chapters (the others in one line each). `length_ratio` is the words
+    written for each word asked. `settings` suit the model better than those of the default preset.
+    """
+
+    context: int = 262_144
+    tokens_per_word: float = DEFAULT_TOKENS_PER_WORD
+    good_words: tuple[int, int] = (1_000, 3_000)
+    recall: int = 1_000
+    length_ratio: ByStage = ByStage()
+    settings: Mapping[str, object] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
 class CatalogueEntry:
     """One known model.
 
@@ -43,11 +62,8 @@ class CatalogueEntry:
     `parameters` are those of the text model; `linear_parameters` those inside its layers' matrices,
     which quantization shrinks (embeddings, lm_head and norms stay in bf16). `cache_bytes_per_token`
     is what the full-attention layers keep of every token in bf16, `state_bytes` what the
-    linear-attention layers keep whatever the length. `context` is in tokens. `good_words` is the
-    range of lengths that the model writes well in one go, `recall` how many earlier chapters it is
-    given whole when it writes in chapters (the others in a line each), `settings` those that suit
-    it better than a preset's. `quality` and `eqbench` are points of a judge, `length_ratio` is the
-    words written for each asked, `slope` is quality points per length bucket.
+    linear-attention layers keep whatever the length. `quality` and `eqbench` are points of a judge,
+    `slope` is quality points per length bucket.
     """
 
     name: str
@@ -60,15 +76,10 @@ class CatalogueEntry:
     download_bytes: int
     cache_bytes_per_token: int
     state_bytes: int
-    context: int
-    tokens_per_word: float
-    good_words: tuple[int, int]
-    recall: int = 1_000
-    settings: Mapping[str, object] = field(default_factory=dict, hash=False)
+    profile: ModelProfile
     folder: Path | None = None
     quality: ByStage = ByStage()
     eqbench: ByStage = ByStage()
-    length_ratio: ByStage = ByStage()
     slope: float | None = None
     writingbench: float | None = None
     longbench_write: float | None = None
@@ -92,7 +103,6 @@ _LINEAR_9B = 6_918_504_448
 _CACHE_9B = 8 * 2 * 4 * 256 * 2
 _STATE_9B = 24 * 32 * 128 * 128 * 4
 _DOWNLOAD_9B = 19_300_000_000  # an estimate
-_CONTEXT = 262_144
 _RESEARCH = "other: for research"
 
 POLARIS = CatalogueEntry(
@@ -106,12 +116,9 @@ POLARIS = CatalogueEntry(
     download_bytes=_DOWNLOAD_9B,
     cache_bytes_per_token=_CACHE_9B,
     state_bytes=_STATE_9B,
-    context=_CONTEXT,
-    tokens_per_word=1.4,
-    good_words=(1_000, 3_000),
+    profile=ModelProfile(length_ratio=ByStage(0.99, 0.87, 0.72, 0.90)),
     quality=ByStage(57.4, 48.2, 44.1, 52.1),
     eqbench=ByStage(63.1, 57.5, 54.3, 59.8),
-    length_ratio=ByStage(0.99, 0.87, 0.72, 0.90),
     slope=-3.0,
     writingbench=7.9,
     longbench_write=81.2,
@@ -129,12 +136,9 @@ NO_HRI = CatalogueEntry(
     download_bytes=_DOWNLOAD_9B,
     cache_bytes_per_token=_CACHE_9B,
     state_bytes=_STATE_9B,
-    context=_CONTEXT,
-    tokens_per_word=1.4,
-    good_words=(1_000, 3_000),
+    profile=ModelProfile(length_ratio=ByStage(0.94, 0.86, 0.70, 0.87)),
     quality=ByStage(56.5, 47.0, 37.7, 49.7),
     eqbench=ByStage(62.1, 55.7, 51.6, 58.2),
-    length_ratio=ByStage(0.94, 0.86, 0.70, 0.87),
     slope=-3.8,
     writingbench=7.8,
     longbench_write=82.1,
@@ -152,12 +156,9 @@ BASE = CatalogueEntry(
     download_bytes=_DOWNLOAD_9B,
     cache_bytes_per_token=_CACHE_9B,
     state_bytes=_STATE_9B,
-    context=_CONTEXT,
-    tokens_per_word=1.4,
-    good_words=(1_000, 3_000),
+    profile=ModelProfile(length_ratio=ByStage(1.09, 0.96, 0.88, 1.01)),
     quality=ByStage(35.1, 8.7, -11.8, 18.5),
     eqbench=ByStage(50.2, 37.2, 30.3, 42.6),
-    length_ratio=ByStage(1.09, 0.96, 0.88, 1.01),
     slope=-10.8,
     writingbench=6.8,
     longbench_write=67.1,
@@ -176,11 +177,8 @@ BASE_27B = CatalogueEntry(
     download_bytes=55_600_000_000,  # an estimate
     cache_bytes_per_token=16 * 2 * 4 * 256 * 2,
     state_bytes=48 * 48 * 128 * 128 * 4,
-    context=_CONTEXT,
-    tokens_per_word=1.4,
-    good_words=(1_000, 3_000),
+    profile=ModelProfile(length_ratio=ByStage(far=0.82)),
     quality=ByStage(51.5, 38.7, 24.6, 42.8),
-    length_ratio=ByStage(far=0.82),
     slope=-5.9,
 )
 
@@ -198,20 +196,22 @@ DEMO = CatalogueEntry(
     download_bytes=0,
     cache_bytes_per_token=3 * 2 * 2 * 48 * 2,
     state_bytes=3 * 4 * 32 * 32 * 4,
-    context=32_768,
-    tokens_per_word=1.45,
-    good_words=(100, 400),
-    recall=0,
+    profile=ModelProfile(
+        context=32_768,
+        tokens_per_word=1.45,
+        good_words=(100, 400),
+        recall=0,
+        settings={
+            "thinking_budget": 512,  # a longer plan has lost its way
+            # Its sentences come from a fixed stock, so confident sampling repeats itself. Of five
+            # DRY penalties tried, before nearness counted in them, this one repeats least at 4,000
+            # words and joins no more words oddly than sampling without it.
+            "temperature": 1.0,
+            "top_k": 100,
+            "dry_multiplier": 1.0,
+        },
+    ),
     folder=DEMO_FOLDER,
-    settings={
-        "thinking_budget": 512,  # a longer plan is one that has gone astray
-        # Its sentences are drawn from a fixed stock: what is sure of itself comes again and again.
-        # Of five DRY penalties tried, before nearness counted in them, this one says least again
-        # at 4,000 words and puts no more words together oddly than the sampling without it.
-        "temperature": 1.0,
-        "top_k": 100,
-        "dry_multiplier": 1.0,
-    },
 )
 
 CATALOGUE: tuple[CatalogueEntry, ...] = (POLARIS, NO_HRI, BASE, BASE_27B, DEMO)
@@ -239,7 +239,7 @@ def _spellings(entry: CatalogueEntry) -> list[str]:
 
 def expected_ratio(entry: CatalogueEntry, words: int) -> float | None:
     """Words written / words asked that the card reports at this length; None if it does not."""
-    return entry.length_ratio.at(words)
+    return entry.profile.length_ratio.at(words)
 
 
 def recommended(words: int) -> tuple[str, str]:

@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from polaris_cli.models.cache import ModelRef, cache_folder, repository_folder
+from polaris_cli.models.cache import cache_folder, repository_folder
 from polaris_cli.models.hub_errors import corrupt, is_network_error
+from polaris_cli.models.reference import ModelRef
 
 OnBytes = Callable[[int], None]
 """Told how many bytes more are here."""

@@ -17,18 +17,12 @@ from typing import Any
 
 from polaris_cli.errors import ModelUnavailable
 from polaris_cli.models import catalogue
-from polaris_cli.models.cache import (
-    ModelRef,
-    cache_folder,
-    cached,
-    of_entry,
-    offline,
-    repository_folder,
-)
+from polaris_cli.models.cache import cache_folder, cached, offline, repository_folder
 from polaris_cli.models.devices import size_text
 from polaris_cli.models.download import download
 from polaris_cli.models.hub_errors import corrupt, hub_errors, not_for_text, unknown
 from polaris_cli.models.model_files import ADAPTER, adapter_alone, base_of_adapter, check_config
+from polaris_cli.models.reference import ModelRef, of_entry
 from polaris_cli.models.weights import lacking
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")

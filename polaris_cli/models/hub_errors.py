@@ -8,7 +8,8 @@ from contextlib import contextmanager
 
 from polaris_cli.errors import ModelUnavailable, PolarisError
 from polaris_cli.models import catalogue
-from polaris_cli.models.cache import ModelRef, cached, offline, repository_folder, snapshot
+from polaris_cli.models.cache import cached, offline, repository_folder, snapshot
+from polaris_cli.models.reference import ModelRef
 from polaris_cli.models.weights import lacking
 
 

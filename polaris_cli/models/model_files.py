@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from polaris_cli.errors import ModelUnavailable
-from polaris_cli.models.cache import ModelRef
 from polaris_cli.models.hub_errors import corrupt, not_for_text
 from polaris_cli.models.memory import ModelSize, first_count, size_of_folder, text_settings
+from polaris_cli.models.reference import ModelRef
 from polaris_cli.models.weights import CONFIG, Unreadable, tensor_count, weight_files
 
 ADAPTER = "adapter_config.json"

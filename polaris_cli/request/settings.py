@@ -41,6 +41,10 @@ class Setting:
     source: str
 
 
+Source = tuple[str, dict[str, Any]]
+"""The name of where settings come from, and their values."""
+
+
 def parse_words(value: object) -> int:
     """A number of words from 3000, "3000", "3,000", "3k" or "2.5k". Raises ValueError.
 
@@ -258,7 +262,7 @@ def from_config() -> dict[str, Any]:
     return read_toml(path, tuple(SETTINGS)) if path.is_file() else {}
 
 
-def gather(options: Mapping[str, object]) -> list[tuple[str, dict[str, Any]]]:
+def gather(options: Mapping[str, object]) -> list[Source]:
     """Options, environment and config, strongest first, each with the name of its source."""
     return [
         ("option", from_options(options)),
@@ -267,7 +271,7 @@ def gather(options: Mapping[str, object]) -> list[tuple[str, dict[str, Any]]]:
     ]
 
 
-def merge(sources: list[tuple[str, dict[str, Any]]]) -> dict[str, Setting]:
+def merge(sources: list[Source]) -> dict[str, Setting]:
     """Every setting with the value of its strongest source, and that source's name.
 
     To speak of chapters is to ask for them, unless a stronger source asks for another way.

@@ -5,7 +5,8 @@ Knows the request, the budget and the card's figures; prints nothing and refuses
 
 from collections.abc import Iterator
 
-from polaris_cli.models.catalogue import LONG_STORY_WORDS, CatalogueEntry
+from polaris_cli.models.catalogue import LONG_STORY_WORDS
+from polaris_cli.models.reference import ModelRef
 from polaris_cli.request.budget import Budget
 from polaris_cli.request.premise import Reading
 from polaris_cli.request.settings import Setting
@@ -15,12 +16,11 @@ CARD_TEMPERATURES = (0.4, 1.0)
 SHORTFALL = 0.9  # expected ratios below this deserve a note
 
 
-def advice(request: StoryRequest, entry: CatalogueEntry | None, budget: Budget) -> Iterator[str]:
-    """One sentence for each thing worth knowing; `entry` is None where the catalogue has none."""
+def advice(request: StoryRequest, model: ModelRef, budget: Budget) -> Iterator[str]:
+    """One sentence for each thing worth knowing."""
     yield from _on_sampling(request)
     yield from _on_budget(request, budget)
-    if entry:
-        yield from _on_model(request, entry)
+    yield from _on_model(request, model)
 
 
 def on_length(reading: Reading, words: Setting) -> Iterator[str]:
@@ -54,26 +54,26 @@ def _on_budget(request: StoryRequest, budget: Budget) -> Iterator[str]:
         )
 
 
-def _on_model(request: StoryRequest, entry: CatalogueEntry) -> Iterator[str]:
-    if entry.name == "no-hri" and request.words > LONG_STORY_WORDS:
+def _on_model(request: StoryRequest, model: ModelRef) -> Iterator[str]:
+    if model.name == "no-hri" and request.words > LONG_STORY_WORDS:
         yield (
             f"Above {LONG_STORY_WORDS:,} words the model card recommends polaris over no-hri: "
             "--model polaris"
         )
     if request.length == "single":
-        yield from _on_shortfall(request, entry)
+        yield from _on_shortfall(request, model)
 
 
-def _on_shortfall(request: StoryRequest, entry: CatalogueEntry) -> Iterator[str]:
-    expected = entry.length_ratio.at(request.words)
+def _on_shortfall(request: StoryRequest, model: ModelRef) -> Iterator[str]:
+    expected = model.profile.length_ratio.at(request.words)
     if expected and expected < SHORTFALL:
         yield (
-            f"{entry.name} delivers {expected:g} of the words asked for at this length on average "
+            f"{model.name} delivers {expected:g} of the words asked for at this length on average "
             f"(model card): expect about {round(request.words * expected, -1):,.0f} words. "
             "To reach the length: --length auto"
         )
-    most = entry.good_words[1]
-    if entry.name == "demo" and request.words > most:
+    most = model.profile.good_words[1]
+    if model.name == "demo" and request.words > most:
         yield (
             f"The demo model is a toy trained to {most} words: it will end early. "
             "To reach the length: --length auto"

@@ -20,7 +20,8 @@ from polaris_cli.events import (
     Outlined,
     closing,
 )
-from polaris_cli.request.budget import DEFAULT_TOKENS_PER_WORD, token_budget
+from polaris_cli.models.catalogue import ModelProfile
+from polaris_cli.request.budget import token_budget
 from polaris_cli.request.prompts import FORM_NAMES, Message, chapter_prompt, plan_prompt
 from polaris_cli.request.story_request import Sampling, StoryRequest
 from polaris_cli.story.extending import LEAST_EPISODE, NEAR, PAST, closed_after, extended, rounds_of
@@ -33,19 +34,6 @@ TRIES = 3  # at an outline, before a plain one is taken
 OUTLINE_TOKENS = 2_000
 MOST_CORRECTION = 1.6  # of an ask, either way
 MOST_SHARE = 1.25  # of a chapter's share of the words: from here on it closes after a paragraph
-
-
-@dataclass(frozen=True, slots=True)
-class Habits:
-    """What is known of a model's way with length.
-
-    `most_words` is what it writes well in one go, `recall` how many earlier chapters it is given
-    whole, as far as its context allows.
-    """
-
-    most_words: int = 3_000
-    tokens_per_word: float = DEFAULT_TOKENS_PER_WORD
-    recall: int = 1_000
 
 
 @dataclass(slots=True)
@@ -90,16 +78,16 @@ def told_in(chunks: Iterable[Chunk]) -> list[Told]:
     return told
 
 
-def chapter_count(words: int, habits: Habits) -> int:
+def chapter_count(words: int, profile: ModelProfile) -> int:
     """How many chapters a story of `words` takes with such a model."""
-    return max(2, -(-words // round(habits.most_words * COMFORT)))
+    return max(2, -(-words // round(profile.good_words[1] * COMFORT)))
 
 
 def in_chapters(
     engine: Engine,
     request: StoryRequest,
     count: int,
-    habits: Habits,
+    profile: ModelProfile,
     outline: Outline | None = None,
     told: Sequence[Told] = (),
 ) -> Iterator[Event]:
@@ -115,7 +103,7 @@ def in_chapters(
     else:
         outline = yield from outlined(engine, request, count)
     if outline:
-        book = _Book(engine, request, habits, outline)
+        book = _Book(engine, request, profile, outline)
         yield from book.write(list(told))
 
 
@@ -177,16 +165,16 @@ class _Book:
     """The writing of the chapters of one outline."""
 
     def __init__(
-        self, engine: Engine, request: StoryRequest, habits: Habits, outline: Outline
+        self, engine: Engine, request: StoryRequest, profile: ModelProfile, outline: Outline
     ) -> None:
-        self._engine, self._request, self._habits = engine, request, habits
+        self._engine, self._request, self._profile = engine, request, profile
         self._outline = outline
         self._done: list[Told] = []
 
     def write(self, told: list[Told]) -> Iterator[Event]:
         """Write what is not told yet, chapter by chapter, then give out one `Finish`."""
         chapters = self._outline.chapters
-        pace = _Pace(self._request.words, len(chapters), self._habits.most_words)
+        pace = _Pace(self._request.words, len(chapters), self._profile.good_words[1])
         finish = Finish("stop")
         for number, chapter in enumerate(chapters, 1):
             share = pace.share(chapters[number - 1 :])
@@ -253,7 +241,7 @@ class _Book:
         Earlier chapters stand in it whole as far as the context allows, the oldest in one line.
         """
         context = self._engine.context
-        for whole in range(min(number - 1, self._habits.recall), -1, -1):
+        for whole in range(min(number - 1, self._profile.recall), -1, -1):
             messages = tuple(self._conversation(number, ask, whole))
             prompt_tokens = self._engine.count_tokens(messages, self._request.sampling)
             wanted = token_budget(
@@ -261,7 +249,7 @@ class _Book:
                 self._request.sampling,
                 context=sys.maxsize if whole else context,
                 prompt_tokens=prompt_tokens,
-                tokens_per_word=self._habits.tokens_per_word,
+                tokens_per_word=self._profile.tokens_per_word,
             )
             if prompt_tokens + wanted.max_new_tokens <= context:
                 break

@@ -7,20 +7,19 @@ is refused at once and `--dry-run` can show all of it. Loads no model and no tok
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from polaris_cli.models.cache import ModelRef
-from polaris_cli.models.catalogue import CatalogueEntry, find
+from polaris_cli.models.catalogue import ModelProfile
 from polaris_cli.models.hub import resolve
-from polaris_cli.request.budget import DEFAULT_TOKENS_PER_WORD, Budget, token_budget
+from polaris_cli.models.reference import ModelRef
+from polaris_cli.request.budget import Budget, token_budget
 from polaris_cli.request.premise import read_length
 from polaris_cli.request.presets import load_preset
 from polaris_cli.request.prompts import Message, messages_for
-from polaris_cli.request.settings import Setting, build_request, gather, merge
+from polaris_cli.request.settings import Setting, Source, build_request, gather, merge
 from polaris_cli.request.story_request import Draft, Length, StoryRequest
 from polaris_cli.story.advice import advice, on_length
-from polaris_cli.story.chapters import Habits
 from polaris_cli.words import count_words
 
-UNKNOWN_CONTEXT = 262_144  # until the model is loaded and tells its own
+MODEL = ("model", "revision")  # the settings that say which model is meant
 BUILT_IN = {"preset": "default", "words": 1_500}  # where no source says otherwise
 BYTES_PER_TOKEN = 5  # of English; the exact count comes with the tokenizer
 
@@ -40,11 +39,6 @@ class Prepared:
     notes: tuple[str, ...]
 
     @property
-    def entry(self) -> CatalogueEntry | None:
-        """What the catalogue knows of the model, None where it does not."""
-        return self.reference.entry
-
-    @property
     def tokens(self) -> int:
         """The longest sequence that may come of it, prompt and output, in tokens (an estimate)."""
         return _prompt_estimate(self.messages, self.request.draft) + self.budget.max_new_tokens
@@ -60,59 +54,63 @@ def prepare(
     Raises UsageError for anything that cannot be right, ModelUnavailable for a model that nobody
     knows.
     """
-    settings = settings_for(premise or "", options, draft)
+    sources = gather(options)
+    chosen = merge(sources)
+    model, revision = (chosen[name].value if name in chosen else None for name in MODEL)
+    reference = resolve(model or "auto", revision)
+    settings = settings_for(premise or "", sources, reference, draft)
     about = premise or (draft.about if draft else "")
     said = on_length(read_length(premise or ""), settings["words"])
-    return settle(build_request(about, settings, draft), settings, tuple(said))
+    return settle(build_request(about, settings, draft), reference, settings, tuple(said))
 
 
 def settle(
     asked: StoryRequest,
+    reference: ModelRef | None = None,
     settings: dict[str, Setting] | None = None,
     said: tuple[str, ...] = (),
 ) -> Prepared:
-    """Settle a whole request; `settings` tell where its values come from, `said` is noted too."""
-    reference = resolve(asked.model, asked.revision)
+    """Settle a whole request; `reference` is its model, if that has been resolved already.
+
+    `settings` tell where its values come from, `said` are notes to pass on.
+    """
+    reference = reference or resolve(asked.model, asked.revision)
     request = replace(
         asked,
         model=reference.name if asked.model == "auto" else asked.model,
-        length=_settled(asked, habits_of(reference.entry)),
+        length=_settled(asked, reference.profile),
     )
     messages = messages_for(request)
-    budget = budget_for(request, messages, reference.entry)
+    budget = budget_for(request, messages, reference.profile)
     notes = (
         *filter(None, [reference.note]),
         *said,
-        *advice(request, reference.entry, budget),
+        *advice(request, reference, budget),
     )
     return Prepared(request, settings or {}, messages, reference, budget, notes)
 
 
-def habits_of(entry: CatalogueEntry | None) -> Habits:
-    """A model's way with length, as far as the catalogue knows it."""
-    if entry is None:
-        return Habits()
-    return Habits(entry.good_words[1], entry.tokens_per_word, entry.recall)
-
-
-def _settled(request: StoryRequest, habits: Habits) -> Length:
+def _settled(request: StoryRequest, profile: ModelProfile) -> Length:
     """`auto` means a single pass inside the range that the model writes well, else chapters."""
     if request.length != "auto":
         return request.length
     if request.draft:
         return "extend"
-    return "single" if request.words <= habits.most_words else "chapters"
+    return "single" if request.words <= profile.good_words[1] else "chapters"
 
 
 def settings_for(
-    premise: str, options: Mapping[str, object], draft: Draft | None = None
+    premise: str,
+    sources: list[Source],
+    reference: ModelRef,
+    draft: Draft | None = None,
 ) -> dict[str, Setting]:
-    """Every setting with its source.
+    """Every setting with its source; `sources` are the user's own, strongest first.
 
-    Between the user's own settings and the preset stand the length that the premise or the draft's
-    own file states, and what suits the model better.
+    Between these and the preset come the length that the premise or the draft's own file states,
+    and what suits the model better.
     """
-    sources = gather(options)
+    sources = [*sources]
     chosen = merge(sources)
     preset = load_preset(chosen.get("preset", Setting("default", "built in")).value)
     stated = read_length(premise).length
@@ -123,18 +121,16 @@ def settings_for(
         sources.append(("the draft", {"words": draft.words}))
     values = {key: value for key, value in preset.values.items() if key != "description"}
     below = [(f"preset {preset.name}", values)]
-    entry = find(chosen["model"].value) if "model" in chosen else None
-    if entry and entry.settings:
-        suited = (f"model {entry.name}", dict(entry.settings))
-        # What suits the model wins over the preset that is there anyway, not over a chosen one.
-        below = [*below, suited] if "preset" in chosen else [suited, *below]
+    suited = (f"model {reference.name}", dict(reference.profile.settings))
+    # What suits the model wins over the default preset, not over a chosen one.
+    below = [*below, suited] if "preset" in chosen else [suited, *below]
     return merge([*sources, *below, ("built in", BUILT_IN)])
 
 
 def budget_for(
     request: StoryRequest,
     messages: tuple[Message, ...],
-    entry: CatalogueEntry | None,
+    profile: ModelProfile,
     *,
     context: int | None = None,
     prompt_tokens: int | None = None,
@@ -146,9 +142,9 @@ def budget_for(
     return token_budget(
         max(request.words - drafted, 1),
         request.sampling,
-        context=context or (entry.context if entry else UNKNOWN_CONTEXT),
+        context=context or profile.context,
         prompt_tokens=prompt_tokens,
-        tokens_per_word=entry.tokens_per_word if entry else DEFAULT_TOKENS_PER_WORD,
+        tokens_per_word=profile.tokens_per_word,
     )
 
 

@@ -15,7 +15,7 @@ from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import QUANTIZE, StoryRequest
 from polaris_cli.story.chapters import chapter_count, in_chapters, told_in
 from polaris_cli.story.extending import NEAR, extended, rounds_of
-from polaris_cli.story.prepare import Prepared, budget_for, habits_of
+from polaris_cli.story.prepare import Prepared, budget_for
 from polaris_cli.story.result import Story, begin, versions
 from polaris_cli.story.single_pass import behind, turn_of, write_story
 from polaris_cli.streaming.loops import good_length
@@ -47,7 +47,7 @@ def prepare_again(story: Story, words: int | None = None) -> Prepared:
     )
     reference = resolve(name, model.revision)
     messages = (Message("user", story.prompt),)
-    budget = budget_for(request, messages, reference.entry)
+    budget = budget_for(request, messages, reference.profile)
     return Prepared(request, {}, messages, reference, budget, ())
 
 
@@ -114,9 +114,9 @@ def _chapters_on(
     told = told_in(chunks) if story.outline else []
     if story.finish == "loop":
         told = told[:-1]
-    habits = habits_of(prepared.entry)
-    count = request.chapters or chapter_count(request.words, habits)
-    return in_chapters(engine, request, count, habits=habits, outline=story.outline, told=told)
+    profile = prepared.reference.profile
+    count = request.chapters or chapter_count(request.words, profile)
+    return in_chapters(engine, request, count, profile, outline=story.outline, told=told)
 
 
 def _text_on(

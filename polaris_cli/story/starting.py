@@ -9,7 +9,7 @@ from polaris_cli.engines.base import Engine
 from polaris_cli.events import Event, Outline
 from polaris_cli.story.chapters import chapter_count, in_chapters, outline_ask, outlined
 from polaris_cli.story.extending import extended
-from polaris_cli.story.prepare import Prepared, budget_for, habits_of
+from polaris_cli.story.prepare import Prepared, budget_for
 from polaris_cli.story.result import Story, begin
 from polaris_cli.story.single_pass import behind, write_story
 
@@ -23,20 +23,21 @@ def start(
     is begun, and the events that will fill it. Raises UsageError when prompt and words do not fit
     the model's context after all.
     """
-    request, habits = prepared.request, habits_of(prepared.entry)
+    request, profile = prepared.request, prepared.reference.profile
     if request.length == "chapters":
         count = len(outline.chapters) if outline else count_of(prepared)
         begun = begin(request, engine.info, (outline_ask(request, count),))
-        return begun, in_chapters(engine, request, count, habits=habits, outline=outline)
+        return begun, in_chapters(engine, request, count, profile, outline)
     return _in_one_turn(prepared, engine)
 
 
 def _in_one_turn(prepared: Prepared, engine: Engine) -> tuple[Story, Iterator[Event]]:
     request, messages, draft = prepared.request, prepared.messages, prepared.request.draft
+    profile = prepared.reference.profile
     opening = engine.encode(draft.text) if draft else ()
     prompt_tokens = engine.count_tokens(messages, request.sampling) + len(opening)
     limit = budget_for(
-        request, messages, prepared.entry, context=engine.context, prompt_tokens=prompt_tokens
+        request, messages, profile, context=engine.context, prompt_tokens=prompt_tokens
     ).max_new_tokens
     begun = begin(request, engine.info, messages, prompt_tokens)
     ask = (engine, messages, request.sampling, limit)
@@ -58,4 +59,4 @@ def start_outline(prepared: Prepared, engine: Engine) -> tuple[Story, Iterator[E
 def count_of(prepared: Prepared) -> int:
     """How many chapters a story in chapters gets: those asked for, else as many as suit."""
     words = prepared.request.words
-    return prepared.request.chapters or chapter_count(words, habits_of(prepared.entry))
+    return prepared.request.chapters or chapter_count(words, prepared.reference.profile)

@@ -8,8 +8,8 @@ import pytest
 
 from polaris_cli.commands.dry_run import print_dry_run
 from polaris_cli.errors import ModelUnavailable
-from polaris_cli.models.cache import ModelRef
 from polaris_cli.models.model_files import as_computed, measured
+from polaris_cli.models.reference import ModelRef
 from polaris_cli.story.prepare import prepare
 from tests.fake_hub import CONFIG, safetensors
 

@@ -10,8 +10,8 @@ import pytest
 
 from polaris_cli.errors import ModelUnavailable
 from polaris_cli.models import cache, weights
-from polaris_cli.models.cache import ModelRef
 from polaris_cli.models.catalogue import DEMO, POLARIS
+from polaris_cli.models.reference import ModelRef, of_entry
 
 TINY = ModelRef("owner/tiny", "owner/tiny")
 
@@ -109,16 +109,16 @@ def test_remove_takes_every_revision(home: Path) -> None:
 
 
 def test_remove_leaves_what_was_not_downloaded(tmp_path: Path) -> None:
-    for reference in (cache.of_entry(DEMO), ModelRef("mine", "mine", folder=tmp_path)):
+    for reference in (of_entry(DEMO), ModelRef("mine", "mine", folder=tmp_path)):
         with pytest.raises(ModelUnavailable, match="not downloaded"):
             cache.remove(reference)
     assert tmp_path.exists()
 
 
 def test_entries_become_references() -> None:
-    assert cache.of_entry(POLARIS, "v1").revision == "v1"
-    assert cache.of_entry(POLARIS).page == "https://huggingface.co/rishanthrajendhran/POLARIS-9B"
-    demo = cache.of_entry(DEMO, "v1")
+    assert of_entry(POLARIS, "v1").revision == "v1"
+    assert of_entry(POLARIS).page == "https://huggingface.co/rishanthrajendhran/POLARIS-9B"
+    demo = of_entry(DEMO, "v1")
     assert demo.folder and demo.folder.name == "model"
     assert demo.revision is None
 

@@ -11,9 +11,9 @@ import pytest
 
 from polaris_cli.errors import ModelUnavailable
 from polaris_cli.models import hub
-from polaris_cli.models.cache import ModelRef
 from polaris_cli.models.catalogue import BASE, DEMO, POLARIS
 from polaris_cli.models.model_files import check_config
+from polaris_cli.models.reference import ModelRef
 from tests.fake_hub import TINY, FakeHub, environment, fake_hub, polaris
 
 

@@ -7,8 +7,8 @@ import pytest
 from huggingface_hub import errors
 
 from polaris_cli.errors import ModelUnavailable, UsageError
-from polaris_cli.models.cache import ModelRef
 from polaris_cli.models.hub_errors import corrupt, explain, hub_errors
+from polaris_cli.models.reference import ModelRef
 
 TINY = ModelRef("tiny", "owner/tiny", "v9")
 

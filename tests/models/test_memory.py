@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from polaris_cli.errors import OutOfMemory, UsageError
 from polaris_cli.models import memory
-from polaris_cli.models.cache import of_entry
 from polaris_cli.models.catalogue import BASE_27B, DEMO, POLARIS
 from polaris_cli.models.devices import GB, Device
 from polaris_cli.models.memory import ModelSize, choose_quantization, memory_needed, size_of_entry
+from polaris_cli.models.reference import of_entry
 from tests.fake_hub import CONFIG, safetensors
 
 NINE_B = size_of_entry(POLARIS)
@@ -188,4 +188,4 @@ def test_the_catalogue_knows_the_demo() -> None:
     assert folder
     config = json.loads((folder / "config.json").read_text())
     assert memory.size_of_folder(folder, config) == size_of_entry(DEMO)
-    assert config["max_position_embeddings"] == DEMO.context
+    assert config["max_position_embeddings"] == DEMO.profile.context

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from polaris_cli.errors import ModelUnavailable
-from polaris_cli.models.cache import ModelRef
 from polaris_cli.models.hub import resolve
 from polaris_cli.models.model_files import (
     adapter_note,
@@ -16,6 +15,7 @@ from polaris_cli.models.model_files import (
     read_config,
     stored_as,
 )
+from polaris_cli.models.reference import ModelRef
 from tests.fake_hub import CONFIG, WEIGHTS, safetensors
 
 MINE = ModelRef("mine", "mine", folder=Path("mine"))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from polaris_cli.models.catalogue import find
+from polaris_cli.models.hub import resolve
 from polaris_cli.request.budget import token_budget
 from polaris_cli.request.premise import read_length
 from polaris_cli.request.settings import Setting
@@ -13,7 +13,7 @@ from polaris_cli.story.advice import advice, on_length
 def notes(premise: str, words: int, model: str, **sampling: float) -> str:
     request = StoryRequest(premise, words, model=model, sampling=Sampling(**sampling))  # type: ignore[arg-type]
     budget = token_budget(words, request.sampling, context=262_144, prompt_tokens=20)
-    return " ".join(advice(request, find(model), budget))
+    return " ".join(advice(request, resolve(model), budget))
 
 
 @pytest.mark.parametrize("model", ["polaris", "no-hri", "base", "demo", "someone/else"])

@@ -7,13 +7,14 @@ import pytest
 from polaris_cli.engines.scripted import Script, ScriptedEngine
 from polaris_cli.errors import PolarisError
 from polaris_cli.events import Chapter, Chunk, Event, Outline, Outlined, merged
+from polaris_cli.models.catalogue import ModelProfile
 from polaris_cli.request.story_request import Sampling, StoryRequest
-from polaris_cli.story.chapters import Habits, chapter_count, in_chapters, told_in
+from polaris_cli.story.chapters import chapter_count, in_chapters, told_in
 from polaris_cli.words import count_words
 from tests.scripts import LETTERS, finish_of, paragraph, script, text_of
 
 SAMPLING = Sampling(thinking=False)
-HABITS = Habits(most_words=100, recall=1)
+PROFILE = ModelProfile(good_words=(50, 100), recall=1)
 
 
 def request(words: int = 300, **more: object) -> StoryRequest:
@@ -27,7 +28,7 @@ def outline_script(count: int, words: int = 300) -> list[str]:
 
 
 def write(engine: ScriptedEngine, count: int = 3, **more: object) -> list[Event]:
-    return list(in_chapters(engine, request(**more), count, habits=HABITS))  # type: ignore[arg-type]
+    return list(in_chapters(engine, request(**more), count, profile=PROFILE))  # type: ignore[arg-type]
 
 
 def asked_words(engine: ScriptedEngine) -> list[int]:
@@ -73,8 +74,8 @@ def test_what_the_model_delivers_corrects_what_is_asked(rate: float) -> None:
             return super().stream(messages, *args, **options)
 
     engine = Steady()
-    habits = Habits(most_words=200, recall=1)
-    events = list(in_chapters(engine, request(800), 8, habits=habits, outline=outline))
+    profile = ModelProfile(good_words=(50, 200), recall=1)
+    events = list(in_chapters(engine, request(800), 8, profile=profile, outline=outline))
     assert 0.95 <= count_words(text_of(events)) / 800 <= 1.05
     assert asked_words(engine)[0] == 100 and asked_words(engine)[1] != 100
 
@@ -176,11 +177,12 @@ def test_a_story_cut_anywhere_goes_on_to_the_same_text(cut: int) -> None:
         rests[0] = [paragraph("abc"[len(told) - 1], 100)[len(told[-1].text) :]]
     engine = ScriptedEngine(*rests)
     again = list(
-        in_chapters(engine, request(), 3, habits=HABITS, outline=outline.outline, told=told)
+        in_chapters(engine, request(), 3, profile=PROFILE, outline=outline.outline, told=told)
     )
     assert text_of(again) == text_of(list(whole))
 
 
 def test_the_number_of_chapters_suits_the_model() -> None:
-    assert [chapter_count(words, Habits(400)) for words in (400, 1200, 2400, 4000)] == [2, 4, 8, 12]
-    assert [chapter_count(words, Habits(3000)) for words in (4000, 10_000)] == [2, 4]
+    small = ModelProfile(good_words=(100, 400))
+    assert [chapter_count(words, small) for words in (400, 1200, 2400, 4000)] == [2, 4, 8, 12]
+    assert [chapter_count(words, ModelProfile()) for words in (4000, 10_000)] == [2, 4]

@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from polaris_cli.story.prepare import prepare
+from polaris_cli.models.catalogue import DEMO
+from polaris_cli.models.reference import of_entry
+from polaris_cli.request.settings import Setting
+from polaris_cli.story.prepare import prepare, settings_for
 
 TEMPLATE = 'template = "Write a {words}-word {form} about {premise}."\n'
 
@@ -39,3 +42,9 @@ def test_a_chosen_preset_wins_over_what_suits_the_model(config: Path) -> None:
 def test_a_preset_needs_no_length_of_its_own() -> None:
     words = prepare("a fox", {"model": "demo", "preset": "bare"}).settings["words"]
     assert (words.value, words.source) == (1500, "built in")
+
+
+def test_what_suits_the_model_counts_however_it_was_chosen() -> None:
+    settings = settings_for("a fox", [], of_entry(DEMO))
+    assert "model" not in settings  # as under `auto`
+    assert settings["temperature"] == Setting(1.0, "model demo")

@@ -14,7 +14,7 @@ from polaris_cli.engines.local.decode import context_length, decode, stop_ids
 from polaris_cli.engines.local.loading import load_stock
 from polaris_cli.engines.local.static_forward import supports
 from polaris_cli.events import RawEvent
-from polaris_cli.models.cache import ModelRef
+from polaris_cli.models.reference import ModelRef
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Quantize, Sampling
 

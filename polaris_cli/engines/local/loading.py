@@ -37,7 +37,6 @@ from polaris_cli.engines.local.quiet import quiet
 from polaris_cli.engines.quantize.apply import store, unpack_odd_shapes, way_for
 from polaris_cli.engines.quantize.quantizers import Packed, bitsandbytes, kernel_of
 from polaris_cli.models import devices, hub, memory
-from polaris_cli.models.cache import ModelRef
 from polaris_cli.models.devices import Device
 from polaris_cli.models.hub_errors import corrupt
 from polaris_cli.models.memory import ModelSize, Plan, text_settings
@@ -49,6 +48,7 @@ from polaris_cli.models.model_files import (
     read_config,
     stored_as,
 )
+from polaris_cli.models.reference import ModelRef
 from polaris_cli.models.weights import file_bytes, listed
 from polaris_cli.request.story_request import Quantize
 

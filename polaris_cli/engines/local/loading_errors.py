@@ -18,10 +18,10 @@ from jinja2 import TemplateError
 from safetensors import SafetensorError
 
 from polaris_cli.errors import DEBUG_HINT, ModelUnavailable, OutOfMemory, PolarisError
-from polaris_cli.models.cache import ModelRef
 from polaris_cli.models.devices import size_text
 from polaris_cli.models.hub_errors import causes, corrupt, not_for_text
 from polaris_cli.models.memory import Plan, Precision
+from polaris_cli.models.reference import ModelRef
 
 SETTINGS, TOKENIZER, WEIGHTS = "config.json", "the tokenizer", "the weights"
 PANIC = "PanicException"  # what a fault in Rust becomes: a BaseException that cannot be imported

@@ -20,9 +20,9 @@ from polaris_cli.engines.local.loading_errors import (
     run_errors,
 )
 from polaris_cli.errors import DEBUG_HINT, ModelUnavailable, OutOfMemory, UsageError
-from polaris_cli.models.cache import ModelRef
 from polaris_cli.models.devices import Device
 from polaris_cli.models.memory import Memory, Plan
+from polaris_cli.models.reference import ModelRef
 
 MINE = ModelRef("mine", "owner/mine")
 PLAN = Plan("4bit", Device("cuda", 0, "card", 80, 8), Memory(6, 2, 1), "")

@@ -4,22 +4,23 @@ from collections.abc import Iterator
 
 from polaris_cli.engines.base import ModelInfo
 from polaris_cli.events import Chunk, Event, Finish, Reason
-from polaris_cli.request.story_request import Sampling
+from polaris_cli.request.story_request import StoryRequest
 from polaris_cli.story.result import Story
 
 
 def a_story(
-    id: str = "abcd1234", text: str = "", *, premise: str = "a lighthouse keeper", **more: object
+    id: str = "abcd1234",
+    text: str = "",
+    *,
+    premise: str = "a lighthouse keeper",
+    words: int = 8,
+    **more: object,
 ) -> Story:
     fields: dict[str, object] = {
         "id": id,
         "created": "2026-01-31T12:00:00+00:00",
-        "premise": premise,
-        "form": "story",
-        "requested": 8,
+        "request": StoryRequest(premise, words),
         "model": ModelInfo("demo", "polaris/demo"),
-        "sampling": Sampling(),
-        "preset": "default",
         "prompt": f"Write a 8-word story about {premise}.",
         "text": text,
         "versions": {"polaris": "0.1"},

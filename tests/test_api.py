@@ -28,7 +28,7 @@ SCRIPT = ["a plan", "\n</think>\n\n", "Once upon", " a time."]
 
 def test_write_gives_the_story() -> None:
     story = write("a fox", engine=ScriptedEngine(SCRIPT), words=4, model="demo", seed=3)
-    assert (story.text, story.ratio, story.sampling.seed) == ("Once upon a time.", 1.0, 3)
+    assert (story.text, story.ratio, story.request.sampling.seed) == ("Once upon a time.", 1.0, 3)
 
 
 def test_stream_gives_events_and_one_finish() -> None:
@@ -65,7 +65,7 @@ def test_values_are_pythons_own() -> None:
 def test_a_whole_request_is_written() -> None:
     request = StoryRequest("a fox", 4, model="demo", sampling=Sampling(seed=9))
     story = write(request, engine=ScriptedEngine(SCRIPT))
-    assert (story.text, story.sampling.seed) == ("Once upon a time.", 9)
+    assert (story.text, story.request.sampling.seed) == ("Once upon a time.", 9)
     with pytest.raises(UsageError, match="has its settings already"):
         write(request, words=5)
 

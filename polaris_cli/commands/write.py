@@ -96,7 +96,10 @@ def write(
         about = read_premise(premise) if premise == "-" else premise
         prepared = prepare(about, options, read_draft(continued))
     else:
-        prepared = prepare(read_premise(premise), in_chapters(options, planned, plan_only))
+        options = in_chapters(options, planned, plan_only)
+        prepared = prepare(
+            read_premise(premise), options, plan=planned.outline if planned else None
+        )
     if dry_run:
         print_dry_run(prepared, as_json=as_json)
     elif plan_only:
@@ -104,8 +107,7 @@ def write(
     elif continued and is_long_enough(prepared.request):
         raise Exit(hand_back(prepared, outputs))
     else:
-        outline = planned.outline.shared(prepared.request.words) if planned else None
-        raise Exit(run(prepared, outputs, partial(start, prepared, outline=outline)))
+        raise Exit(run(prepared, outputs, partial(start, prepared)))
 
 
 def in_chapters(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from polaris_cli.errors import UsageError
+from polaris_cli.events import Outline
 
 Form = Literal["story", "flash", "scene", "essay", "review", "podcast"]
 Quantize = Literal["auto", "none", "8bit", "4bit"]
@@ -107,7 +108,8 @@ class StoryRequest:
     (extend), in chapters, or by whichever suits the length (auto); `chapters` is their number,
     None for one that suits, and `headings` whether they are named in the text. `compile` allows
     a graphics card to record its steps and replay them. `band` holds the ratios (written / asked)
-    that count as on target. `draft` is a text to go on with; its words count.
+    that count as on target. `draft` is a text to go on with; its words count. `plan` is a plan of
+    chapters to write by, where the user has one.
     """
 
     premise: str
@@ -128,6 +130,7 @@ class StoryRequest:
     headings: bool = True
     band: tuple[float, float] = (0.90, 1.10)
     draft: Draft | None = None
+    plan: Outline | None = None
 
     def __post_init__(self) -> None:
         """Raise UsageError for anything that cannot be right whatever the model."""

@@ -6,6 +6,7 @@ Knows engines by their protocol alone; not the terminal, nor the library.
     advice:      notes that help to ask for the right thing
     starting:    a prepared request set going on an engine
     result:      `Story`, and collecting it from a stream
+    older:       records of earlier versions
     single_pass: one pass of a model
     extending:   going on after an early end
     chapters:    a plan, then chapter after chapter

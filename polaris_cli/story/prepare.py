@@ -7,6 +7,7 @@ is refused at once and `--dry-run` can show all of it. Loads no model and no tok
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from polaris_cli.events import Outline
 from polaris_cli.models.catalogue import ModelProfile
 from polaris_cli.models.hub import resolve
 from polaris_cli.models.reference import ModelRef
@@ -45,11 +46,15 @@ class Prepared:
 
 
 def prepare(
-    premise: str | None, options: Mapping[str, object], draft: Draft | None = None
+    premise: str | None,
+    options: Mapping[str, object],
+    draft: Draft | None = None,
+    plan: Outline | None = None,
 ) -> Prepared:
     """Settle a request from a premise and the command's options (None: not given).
 
-    `draft` is a text to go on with; what it is about, it says itself where no premise does.
+    `draft` is a text to go on with; what it is about, it says itself where no premise does. `plan`
+    is a plan to write by; its chapters share the words that are asked for.
     `auto` is settled here: the request then names the model and the way that it stands for.
     Raises UsageError for anything that cannot be right, ModelUnavailable for a model that nobody
     knows.
@@ -61,7 +66,8 @@ def prepare(
     settings = settings_for(premise or "", sources, reference, draft)
     about = premise or (draft.about if draft else "")
     said = on_length(read_length(premise or ""), settings["words"])
-    return settle(build_request(about, settings, draft), reference, settings, tuple(said))
+    request = replace(build_request(about, settings, draft), plan=plan)
+    return settle(request, reference, settings, tuple(said))
 
 
 def settle(
@@ -79,6 +85,7 @@ def settle(
         asked,
         model=reference.name if asked.model == "auto" else asked.model,
         length=_settled(asked, reference.profile),
+        plan=asked.plan.shared(asked.words) if asked.plan else None,
     )
     messages = messages_for(request)
     budget = budget_for(request, messages, reference.profile)
@@ -92,6 +99,8 @@ def settle(
 
 def _settled(request: StoryRequest, profile: ModelProfile) -> Length:
     """`auto` means a single pass inside the range that the model writes well, else chapters."""
+    if request.plan:
+        return "chapters"
     if request.length != "auto":
         return request.length
     if request.draft:

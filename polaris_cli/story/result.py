@@ -22,12 +22,16 @@ from polaris_cli.events import (
 )
 from polaris_cli.request.adherence import length_score, ratio
 from polaris_cli.request.prompts import Message
-from polaris_cli.request.story_request import PLAIN_TEMPLATE, Draft, Sampling, StoryRequest
+from polaris_cli.request.story_request import Draft, Sampling, StoryRequest
+from polaris_cli.story.older import modern
 from polaris_cli.story.outline import shortened
 from polaris_cli.version import __version__
 from polaris_cli.words import count_words, paper_words
 
 SCHEMA = "polaris.story/1"
+REST_OF_REQUEST = (
+    "model", "revision", "quantize", "device", "compile", "engine", "base_url", "chapters"
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,33 +61,34 @@ class Timing:
 class Story:
     """One story with everything that is recorded of it; the text is empty until it is written.
 
-    `requested` is the words asked for as `wc -w` counts them, `created` an ISO 8601 time in UTC,
-    `prompt` the user's turn as the model saw it. `length`, `headings` and `outline` say how the
-    length was reached (see `StoryRequest`), `extended` how often the story was made to go on.
-    `template` is the prompt wording of the preset, `draft` the user's own text that it begins with.
+    `request` is all that was asked for, `created` an ISO 8601 time in UTC, `prompt` the user's turn
+    as the model saw it. `outline` is the plan of a story in chapters, `extended` how often the
+    story was made to go on.
     """
 
     id: str
     created: str
-    premise: str
-    form: str
-    requested: int
+    request: StoryRequest
     model: ModelInfo
-    sampling: Sampling
-    preset: str
     prompt: str
     text: str = ""
     thinking: str = ""
     finish: Reason = "interrupted"
-    length: str = "single"
-    headings: bool = True
     extended: int = 0
-    template: str = PLAIN_TEMPLATE
     outline: Outline | None = None
-    draft: Draft | None = None
     tokens: Tokens = field(default_factory=Tokens)
     timing: Timing = field(default_factory=Timing)
     versions: dict[str, str] = field(default_factory=lambda: versions())
+
+    @property
+    def premise(self) -> str:
+        """What the story is about, as it was asked for."""
+        return self.request.premise
+
+    @property
+    def requested(self) -> int:
+        """Words asked for, as `wc -w` counts them."""
+        return self.request.words
 
     @property
     def written(self) -> int:
@@ -103,29 +108,30 @@ class Story:
 
     def as_dict(self) -> dict[str, Any]:
         """The record as JSON types, in the schema `polaris.story/1`."""
-        sampling = asdict(self.sampling)
+        request = self.request
         return {
             "schema": SCHEMA,
             "id": self.id,
             "created": self.created,
             "title": self.title,
             "premise": self.premise,
-            "form": self.form,
+            "form": request.form,
             "story": self.text,
             "thinking": self.thinking,
             "words": self._words(),
             "finish": self.finish,
             "length": {
-                "mode": self.length,
-                "headings": self.headings,
+                "mode": request.length,
+                "headings": request.headings,
                 "extended": self.extended,
             },
             "outline": self.outline and self.outline.as_dict(),
-            "draft": self.draft and asdict(self.draft),
+            "draft": request.draft and asdict(request.draft),
             "model": asdict(self.model),
-            "sampling": sampling,
-            "preset": self.preset,
-            "template": self.template,
+            "sampling": asdict(request.sampling),
+            "preset": request.preset,
+            "template": request.template,
+            "request": self._rest_of_request(),
             "prompt": self.prompt,
             "tokens": asdict(self.tokens),
             "timing": asdict(self.timing),
@@ -134,30 +140,32 @@ class Story:
 
     @classmethod
     def from_dict(cls, record: dict[str, Any]) -> Self:
-        """The story of a record made by `as_dict`. Raises KeyError or TypeError for another."""
+        """The story of a record made by `as_dict`, by an earlier version too.
+
+        Raises KeyError or TypeError for another record.
+        """
+        record = modern(record)
         return cls(
             id=record["id"],
             created=record["created"],
-            premise=record["premise"],
-            form=record["form"],
-            requested=record["words"]["requested"],
+            request=_request_of(record),
             model=ModelInfo(**record["model"]),
-            sampling=Sampling(**record["sampling"]),
-            preset=record["preset"],
             prompt=record["prompt"],
             text=record["story"],
             thinking=record["thinking"],
             finish=record["finish"],
-            length=record["length"]["mode"],
-            headings=record["length"]["headings"],
             extended=record["length"]["extended"],
-            template=record.get("template", PLAIN_TEMPLATE),
             outline=record["outline"] and Outline.from_dict(record["outline"]),
-            draft=Draft(**record["draft"]) if record.get("draft") else None,
             tokens=Tokens(**record["tokens"]),
             timing=Timing(**record["timing"]),
             versions=record["versions"],
         )
+
+    def _rest_of_request(self) -> dict[str, Any]:
+        """What was asked for and stands nowhere else in the record."""
+        request = self.request
+        values = {name: getattr(request, name) for name in REST_OF_REQUEST}
+        return {**values, "band": [*request.band], "plan": request.plan and request.plan.as_dict()}
 
     def _words(self) -> dict[str, Any]:
         paper = paper_words(self.text)
@@ -171,6 +179,24 @@ class Story:
         }
 
 
+def _request_of(record: dict[str, Any]) -> StoryRequest:
+    rest, length = record["request"], record["length"]
+    return StoryRequest(
+        premise=record["premise"],
+        words=record["words"]["requested"],
+        form=record["form"],
+        preset=record["preset"],
+        template=record["template"],
+        sampling=Sampling(**record["sampling"]),
+        length=length["mode"],
+        headings=length["headings"],
+        draft=Draft(**record["draft"]) if record["draft"] else None,
+        band=tuple(rest["band"]),
+        plan=Outline.from_dict(rest["plan"]) if rest["plan"] else None,
+        **{name: rest[name] for name in REST_OF_REQUEST},
+    )
+
+
 def begin(
     request: StoryRequest, model: ModelInfo, messages: tuple[Message, ...], prompt_tokens: int = 0
 ) -> Story:
@@ -178,17 +204,9 @@ def begin(
     return Story(
         id=os.urandom(4).hex(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        premise=request.premise,
-        form=request.form,
-        requested=request.words,
+        request=request,
         model=model,
-        sampling=request.sampling,
-        preset=request.preset,
         prompt=messages[-1].content,
-        length=request.length,
-        headings=request.headings,
-        template=request.template,
-        draft=request.draft,
         tokens=Tokens(prompt=prompt_tokens),
     )
 

@@ -13,16 +13,17 @@ from polaris_cli.models import catalogue
 from polaris_cli.models.hub import resolve
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import QUANTIZE, StoryRequest
-from polaris_cli.story.chapters import chapter_count, in_chapters, told_in
+from polaris_cli.story.chapters import in_chapters, told_in
 from polaris_cli.story.extending import NEAR, extended, rounds_of
 from polaris_cli.story.prepare import Prepared, budget_for
 from polaris_cli.story.result import Story, begin, versions
 from polaris_cli.story.single_pass import behind, turn_of, write_story
+from polaris_cli.story.starting import count_of
 from polaris_cli.streaming.loops import good_length
 
 
 def prepare_again(story: Story, words: int | None = None) -> Prepared:
-    """The request that a record tells of, to be written again or gone on with.
+    """The request of a story, to be written again or gone on with, by the model that wrote it.
 
     `words` replaces the length asked for. Raises ModelUnavailable when the model is not known
     any more, UsageError when the words do not fit its context.
@@ -30,20 +31,12 @@ def prepare_again(story: Story, words: int | None = None) -> Prepared:
     model = story.model
     name = model.name if catalogue.find(model.name) else model.id
     kept = model.quantization if model.quantization in QUANTIZE else "auto"
-    request = StoryRequest(
-        premise=story.premise,
+    request = replace(
+        story.request,
         words=words or story.requested,
-        form=story.form,  # type: ignore[arg-type]
         model=name,
         revision=model.revision,
-        preset=story.preset,
-        template=story.template,
-        sampling=story.sampling,
         quantize=kept,  # type: ignore[arg-type]
-        length=story.length,  # type: ignore[arg-type]
-        chapters=len(story.outline.chapters) if story.outline else None,
-        headings=story.headings,
-        draft=story.draft,
     )
     reference = resolve(name, model.revision)
     messages = (Message("user", story.prompt),)
@@ -71,7 +64,7 @@ def go_on(
     for a story whose tokens are not known.
     """
     # In a story in chapters the text may be a first heading alone, which no model wrote.
-    draft = story.draft.text if story.draft else ""
+    draft = story.request.draft.text if story.request.draft else ""
     written = story.text.removeprefix(draft.rstrip())
     if written and not story.outline and not any(chunk.ids for chunk in chunks):
         raise UsageError(
@@ -115,8 +108,9 @@ def _chapters_on(
     if story.finish == "loop":
         told = told[:-1]
     profile = prepared.reference.profile
-    count = request.chapters or chapter_count(request.words, profile)
-    return in_chapters(engine, request, count, profile, outline=story.outline, told=told)
+    plan = story.outline
+    count = len(plan.chapters) if plan else count_of(prepared)
+    return in_chapters(engine, request, count, profile, outline=plan, told=told)
 
 
 def _text_on(

@@ -6,7 +6,7 @@ Knows which way of writing a request asks for; not how each of them works.
 from collections.abc import Iterator
 
 from polaris_cli.engines.base import Engine
-from polaris_cli.events import Event, Outline
+from polaris_cli.events import Event
 from polaris_cli.story.chapters import chapter_count, in_chapters, outline_ask, outlined
 from polaris_cli.story.extending import extended
 from polaris_cli.story.prepare import Prepared, budget_for
@@ -14,20 +14,17 @@ from polaris_cli.story.result import Story, begin
 from polaris_cli.story.single_pass import behind, write_story
 
 
-def start(
-    prepared: Prepared, engine: Engine, outline: Outline | None = None
-) -> tuple[Story, Iterator[Event]]:
+def start(prepared: Prepared, engine: Engine) -> tuple[Story, Iterator[Event]]:
     """Set a prepared request going on a loaded engine, with the exact token budget.
 
-    `outline` is one made before, for a story in chapters. Returns the record of the story as it
-    is begun, and the events that will fill it. Raises UsageError when prompt and words do not fit
-    the model's context after all.
+    Returns the record of the story as it is begun, and the events that will fill it. Raises
+    UsageError when prompt and words do not fit the model's context after all.
     """
     request, profile = prepared.request, prepared.reference.profile
     if request.length == "chapters":
-        count = len(outline.chapters) if outline else count_of(prepared)
+        count = count_of(prepared)
         begun = begin(request, engine.info, (outline_ask(request, count),))
-        return begun, in_chapters(engine, request, count, profile, outline)
+        return begun, in_chapters(engine, request, count, profile, request.plan)
     return _in_one_turn(prepared, engine)
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from polaris_cli.library.store import Library
+from polaris_cli.story.result import Story
 from tests.cli import polaris_command, run
 
 OLD = Path(__file__).with_name("written_by_0.1.0.db")
@@ -55,3 +57,10 @@ def test_its_stories_go_on_and_are_written_again(home: Path) -> None:
     for ref in ("9c60", "1f7a", "f192"):  # another processor may round its way to another text
         again = run(polaris_command("rerun", ref), home)
         assert again.returncode == 0 and again.stdout, again.stderr
+
+
+@pytest.mark.parametrize("id", STATES)
+def test_a_record_of_old_is_the_record_of_a_whole_request(home: Path, id: str) -> None:
+    story = Library(home / "library.db").get(id)
+    assert (story.request.device, story.request.model, story.request.plan) == ("auto", "demo", None)
+    assert Story.from_dict(story.as_dict()) == story

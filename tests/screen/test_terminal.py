@@ -386,9 +386,7 @@ def test_the_report_names_what_really_ran() -> None:
     ],
 )
 def test_the_report_says_how_the_story_ended(finish: str, words: str) -> None:
-    assert report(finish=finish, requested=20).startswith(
-        f"polaris: 8 of 20 words (0.40), {words};"
-    )
+    assert report(finish=finish, words=20).startswith(f"polaris: 8 of 20 words (0.40), {words};")
 
 
 def test_the_report_is_coloured_by_the_band_and_wrapped_between_words(tty: Tty) -> None:

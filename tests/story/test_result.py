@@ -1,6 +1,7 @@
 """The record of a story, and the stream that makes it."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -8,7 +9,7 @@ from polaris_cli.engines.base import ModelInfo
 from polaris_cli.engines.scripted import ScriptedEngine
 from polaris_cli.events import Chapter, Chunk, Event, Finish, Outline, Outlined
 from polaris_cli.request.prompts import Message
-from polaris_cli.request.story_request import Sampling, StoryRequest
+from polaris_cli.request.story_request import Draft, Sampling, StoryRequest
 from polaris_cli.story.result import Story, begin, collect
 from polaris_cli.story.single_pass import write_story
 
@@ -39,6 +40,31 @@ def test_a_record_survives_json(outline: Outline | None) -> None:
     again = Story.from_dict(json.loads(json.dumps(story.as_dict())))
     assert again == story
     assert (again.extended, again.tokens.prompt, again.outline) == (2, 9, outline)
+
+
+def test_the_whole_request_survives_json() -> None:
+    request = StoryRequest(
+        "a fox",
+        500,
+        form="essay",
+        model="no-hri",
+        revision="v1",
+        preset="cool",
+        template="Tell of {premise} in {words} words.",
+        sampling=Sampling(temperature=0.9, seed=3, thinking=False),
+        quantize="8bit",
+        device="cpu",
+        compile=False,
+        length="chapters",
+        chapters=2,
+        headings=False,
+        band=(0.8, 1.3),
+        plan=OUTLINE,
+    )
+    drafted = replace(request, length="extend", plan=None, draft=Draft("Once", "a: 1", "a fox", 9))
+    for asked in (request, drafted):
+        story = replace(begun(), request=asked)
+        assert Story.from_dict(json.loads(json.dumps(story.as_dict()))).request == asked
 
 
 @pytest.mark.parametrize(

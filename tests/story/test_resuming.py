@@ -91,11 +91,10 @@ def test_sampled_the_draws_go_on(demo: Engine) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.7, 0.95])
 def test_chapters_of_the_demo_model_go_on_to_the_same_text(demo: Engine, share: float) -> None:
-    request = prepared(words=100, chapters=2)
-    outline = OUTLINE.shared(100)
-    events = list(start(request, demo, outline)[1])
+    request = prepare("a miller and a stolen bell", {**GREEDY, "words": 100}, plan=OUTLINE)
+    events = list(start(request, demo)[1])
     story, chunks = cut(request, demo, events, round(share * (len(events) - 1)))
-    assert story.outline == outline
+    assert story.outline == OUTLINE.shared(100)
     _, again = go_on(prepare_again(story), demo, story, chunks)
     assert chunks_of(again) == chunks_of(events)
 
@@ -140,7 +139,7 @@ def test_thinking_begun_anew_goes_on_with_its_own_draws() -> None:
     ]
     _, events = go_on(prepare_again(story), Watching([" upon"], info=DEMO), story, chunks)
     assert text_of(events) == "Once upon"
-    assert seen == [(story.sampling.redrawn().seed, "a plan</think>Once")]
+    assert seen == [(story.request.sampling.redrawn().seed, "a plan</think>Once")]
 
 
 def scripted(
@@ -187,7 +186,7 @@ def test_a_loop_is_cut_back_and_drawn_anew() -> None:
     request = prepare_again(story)
     begun, events = go_on(request, ScriptedEngine(["And so it ended."]), story, chunks)
     assert text_of(events).count("the same again.") == 1
-    assert begun.sampling.seed != story.sampling.seed
+    assert begun.request.sampling.seed != story.request.sampling.seed
 
 
 def test_an_outline_that_never_came_is_asked_for_again() -> None:

@@ -12,8 +12,9 @@ Prints nothing and keeps nothing by itself; knows no options and no terminal.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict, Unpack
 
@@ -22,11 +23,16 @@ from polaris_cli.engines.base import Engine
 from polaris_cli.errors import PolarisError, UsageError
 from polaris_cli.events import Event
 from polaris_cli.formats.export import save as save_file
+from polaris_cli.library.recording import Recorder
+from polaris_cli.library.store import Library
 from polaris_cli.models import catalogue
 from polaris_cli.request.story_request import Form, Length, Quantize, StoryRequest
-from polaris_cli.story.prepare import Prepared, prepare, settle
-from polaris_cli.story.result import Story, collect
-from polaris_cli.story.starting import start
+from polaris_cli.screen.terminal import Sink, show
+from polaris_cli.story.accumulator import Accumulator
+from polaris_cli.story.job import Job
+from polaris_cli.story.prepare import prepare, settle
+from polaris_cli.story.result import Story
+from polaris_cli.story.writing import begun, write_job
 
 ROOM = 3_000  # words that an engine opened without a length has room for
 
@@ -80,9 +86,8 @@ def write(
     what happens later is told by the story's `finish`.
     """
     with _in_pythons_words():
-        prepared = _prepared(premise, engine, settings)
-        begun, events = start(prepared, engine or opened(prepared))
-        return collect(events, begun)
+        job = _prepared(premise, engine, settings)
+        return run_job(job, engine or opened(job)).story
 
 
 def stream(
@@ -93,8 +98,8 @@ def stream(
     Arguments and errors are those of `write`. Closing the iterator stops the model.
     """
     with _in_pythons_words():
-        prepared = _prepared(premise, engine, settings)
-        return start(prepared, engine or opened(prepared))[1]
+        job = _prepared(premise, engine, settings)
+        return write_job(job, engine or opened(job))
 
 
 @contextmanager
@@ -117,9 +122,45 @@ def open_engine(
     yield engine
 
 
-def opened(prepared: Prepared, on_progress: Callable[[float], None] | None = None) -> Engine:
-    """The engine of a prepared request, with room for all of its story."""
-    return opening.open_engine(prepared.reference, prepared.request, prepared.tokens, on_progress)
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a job: its story, the error that broke it off, whether the library has it."""
+
+    story: Story
+    error: PolarisError | None = None
+    kept: bool = False
+
+
+def run_job(
+    job: Job,
+    engine: Engine,
+    *,
+    library: Library | None = None,
+    sinks: Sequence[Sink] = (),
+    warn: Callable[[str], None] = lambda text: None,
+    watch: Callable[[Iterator[Event]], Iterator[Event]] = iter,
+) -> Outcome:
+    """Write a job on a loaded engine, keep it in `library` meanwhile and show it on `sinks`.
+
+    `warn` is told of trouble with the library, in one sentence. `watch` is a stage of the caller's
+    own, right behind the engine: it may end the stream, as after Ctrl-C. Raises UsageError when
+    prompt and words do not fit the model's context after all.
+    """
+    events = watch(write_job(job, engine))
+    accumulator = Accumulator(begun(job, engine), engine.load_seconds)
+    events = accumulator.watch(events)
+    recorder = Recorder(library, accumulator, warn) if library else None
+    if recorder:
+        events = recorder.watch(events)
+    for _ in show(events, sinks):
+        pass
+    kept = bool(recorder and recorder.kept)
+    return Outcome(accumulator.story(), accumulator.finish.error, kept)
+
+
+def opened(job: Job, on_progress: Callable[[float], None] | None = None) -> Engine:
+    """The engine of a job request, with room for all of its story."""
+    return opening.open_engine(job.reference, job.request, job.tokens, on_progress)
 
 
 def save(story: Story, path: str | Path, *, force: bool = False) -> None:
@@ -131,7 +172,7 @@ def save(story: Story, path: str | Path, *, force: bool = False) -> None:
         save_file(story, Path(path), force=force)
 
 
-def _prepared(premise: str | StoryRequest, engine: Engine | None, settings: Settings) -> Prepared:
+def _prepared(premise: str | StoryRequest, engine: Engine | None, settings: Settings) -> Job:
     """The request settled; a model that is open already need not be named again."""
     if isinstance(premise, StoryRequest):
         if settings:

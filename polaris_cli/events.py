@@ -134,6 +134,11 @@ AnswerEvent = Chunk | Finish
 Event = AnswerEvent | Outlined | Held
 
 
+def text_of(event: Event, kind: Kind) -> str:
+    """The text that an event adds to the thinking or to the story, "" for none."""
+    return event.text if isinstance(event, Chunk) and event.kind == kind else ""
+
+
 @contextmanager
 def closing(events: Iterator[RawEvent] | Iterator[Event]) -> Iterator[None]:
     """Close `events` on the way out where it can be closed: a generator, and so the engine."""

@@ -1,10 +1,13 @@
 """Stories and streams for the tests of the library and of export."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from polaris_cli.engines.base import ModelInfo
 from polaris_cli.events import Chunk, Event, Finish, Reason
+from polaris_cli.library.recording import Recorder
+from polaris_cli.library.store import Library
 from polaris_cli.request.story_request import StoryRequest
+from polaris_cli.story.accumulator import Accumulator
 from polaris_cli.story.result import Story
 
 
@@ -34,6 +37,14 @@ def a_stream(*texts: str, reason: Reason = "stop") -> Iterator[Event]:
     for number, text in enumerate(texts):
         yield Chunk("story", text, 1, (number,))
     yield Finish(reason, prompt_tokens=5)
+
+
+def record(
+    events: Iterator[Event], library: Library, begun: Story, warn: Callable[[str], None]
+) -> Iterator[Event]:
+    """Pass the events on, kept in the library."""
+    accumulator = Accumulator(begun)
+    return Recorder(library, accumulator, warn).watch(accumulator.watch(events))
 
 
 def no_warning(text: str) -> None:

@@ -10,10 +10,11 @@ from statistics import fmean
 
 from polaris_cli.engines.base import Engine
 from polaris_cli.request.adherence import in_band
-from polaris_cli.story.extending import SCENE_BREAK
+from polaris_cli.story.accumulator import collect
+from polaris_cli.story.length import SCENE_BREAK
 from polaris_cli.story.prepare import prepare
-from polaris_cli.story.result import Story, collect
-from polaris_cli.story.starting import start
+from polaris_cli.story.result import Story
+from polaris_cli.story.writing import begun, write_job
 from polaris_cli.words import self_repetition
 
 WAYS = ("single", "extend", "chapters")
@@ -62,12 +63,11 @@ def write_all(
 
 
 def _write(engine: Engine, premise: str, options: dict[str, object], seed: int) -> Written:
-    prepared = prepare(premise, {"seed": seed, **options})
+    job = prepare(premise, {"seed": seed, **options})
     began = time.perf_counter()
-    begun, events = start(prepared, engine)
-    story = collect(events, begun)
+    story = collect(write_job(job, engine), begun(job, engine))
     seconds = time.perf_counter() - began
-    return Written(str(options["length"]), prepared.request.words, story, seconds)
+    return Written(str(options["length"]), job.request.words, story, seconds)
 
 
 def summed_up(written: Sequence[Written]) -> Iterator[Row]:

@@ -15,12 +15,13 @@ import psutil
 
 from polaris_cli.engines.scripted import ScriptedEngine
 from polaris_cli.events import Event
-from polaris_cli.library.recording import record
+from polaris_cli.library.recording import Recorder
 from polaris_cli.library.store import Library
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Sampling, StoryRequest
-from polaris_cli.screen.terminal import show
-from polaris_cli.story.result import begin, collect
+from polaris_cli.screen.terminal import show, sinks_for
+from polaris_cli.story.accumulator import Accumulator
+from polaris_cli.story.result import begin
 from polaris_cli.story.single_pass import write_story
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -63,10 +64,13 @@ def pass_through(tokens: int = 100_000) -> Passage:
     with tempfile.TemporaryDirectory() as folder:
         library = Library(Path(folder) / "library.db")
         events = meter.watch(write_story(engine, messages, sampling, tokens))
-        events = record(events, library, begun, lambda problem: None)
-        events = show(events, requested=tokens, out=_Screen(), err=_Screen())
+        accumulator = Accumulator(begun)
+        events = accumulator.watch(events)
+        events = Recorder(library, accumulator, lambda problem: None).watch(events)
         start = time.perf_counter()
-        story = collect(events, begun)
+        for _ in show(events, sinks_for(tokens, _Screen(), _Screen())):
+            pass
+        story = accumulator.story()
         seconds = time.perf_counter() - start
         library.close()
     return Passage(tokens, seconds, meter.quarters(start), meter.growth, story.written)

@@ -1,6 +1,6 @@
 """`polaris write --dry-run`: what would be asked of which model, and what it would take.
 
-Shows a prepared request and reads the files of a model that is here; loads neither model nor torch.
+Shows a job request and reads the files of a model that is here; loads neither model nor torch.
 """
 
 import json
@@ -11,16 +11,14 @@ from polaris_cli.models.devices import GB, Device, list_devices, pick
 from polaris_cli.models.hub import ensure
 from polaris_cli.models.memory import ModelSize, fits, memory_needed, size_of_entry
 from polaris_cli.models.model_files import as_computed, measured, read_config, stored_as
-from polaris_cli.story.chapters import outline_ask
-from polaris_cli.story.prepare import Prepared
-from polaris_cli.story.starting import count_of
+from polaris_cli.story.job import Job
 
 FORMATS = (("none", "bf16"), ("8bit", "8-bit"), ("4bit", "4-bit"))
 
 
-def print_dry_run(prepared: Prepared, *, as_json: bool) -> None:
+def print_dry_run(job: Job, *, as_json: bool) -> None:
     """Print the plan to stdout, as text or as one JSON object."""
-    shown = _facts(prepared)
+    shown = _facts(job)
     if as_json:
         print(json.dumps(shown, ensure_ascii=False, indent=2))
         return
@@ -33,57 +31,49 @@ def print_dry_run(prepared: Prepared, *, as_json: bool) -> None:
             print(f"  {line}")
 
 
-def _facts(prepared: Prepared) -> dict[str, Any]:
+def _facts(job: Job) -> dict[str, Any]:
     return {
-        "prompt": _prompt(prepared),
+        "prompt": job.messages[-1].content,
         "settings": {
             name: {"value": setting.value, "source": setting.source}
-            for name, setting in sorted(prepared.settings.items())
+            for name, setting in sorted(job.settings.items())
         },
         "tokens": {
-            "story": prepared.budget.story,
-            "thinking": prepared.budget.thinking,
-            "max_new_tokens": prepared.budget.max_new_tokens,
+            "story": job.budget.story,
+            "thinking": job.budget.thinking,
+            "max_new_tokens": job.budget.max_new_tokens,
         },
-        "expected": _expected(prepared),
-        "memory": _memory(prepared),
-        "notes": list(prepared.notes),
+        "expected": _expected(job),
+        "memory": _memory(job),
+        "notes": list(job.notes),
     }
 
 
-def _prompt(prepared: Prepared) -> str:
-    """What the model is asked first; a story in chapters begins with its outline."""
-    request = prepared.request
-    if request.length != "chapters":
-        return prepared.messages[-1].content
-    return outline_ask(request, count_of(prepared)).content
+def _expected(job: Job) -> dict[str, Any]:
+    words = job.request.words
+    ratio = job.reference.profile.length_ratio.at(words)
+    if ratio is None or job.request.length != "single":
+        return {"model": job.request.model, "ratio": None, "words": None}
+    return {"model": job.request.model, "ratio": ratio, "words": round(words * ratio)}
 
 
-def _expected(prepared: Prepared) -> dict[str, Any]:
-    words = prepared.request.words
-    ratio = prepared.reference.profile.length_ratio.at(words)
-    if ratio is None or prepared.request.length != "single":
-        return {"model": prepared.request.model, "ratio": None, "words": None}
-    return {"model": prepared.request.model, "ratio": ratio, "words": round(words * ratio)}
-
-
-def _memory(prepared: Prepared) -> list[dict[str, Any]]:
-    reference, tokens = prepared.reference, prepared.budget.max_new_tokens
-    if not (prepared.reference.entry or reference.folder or cached(reference)):
+def _memory(job: Job) -> list[dict[str, Any]]:
+    reference, tokens = job.reference, job.budget.max_new_tokens
+    if not (job.reference.entry or reference.folder or cached(reference)):
         return []
-    device = pick(prepared.request.device, list_devices())
-    size, stored = _size(prepared, device)
+    device = pick(job.request.device, list_devices())
+    size, stored = _size(job, device)
     formats = FORMATS if size.stored_bytes is None else (("none", stored),)
     return [_need(size, tokens, device, *names) for names in formats]
 
 
-def _size(prepared: Prepared, device: Device) -> tuple[ModelSize, str]:
+def _size(job: Job, device: Device) -> tuple[ModelSize, str]:
     """The model's size on the device, and how its files are quantized."""
-    if prepared.reference.entry:
-        return size_of_entry(prepared.reference.entry), ""
-    folder = ensure(prepared.reference)  # downloads nothing: it is here
-    config = read_config(prepared.reference, folder)
-    size = measured(prepared.reference, folder, config)
+    if job.reference.entry:
+        return size_of_entry(job.reference.entry), ""
+    folder = ensure(job.reference)  # downloads nothing: it is here
+    config = read_config(job.reference, folder)
+    size = measured(job.reference, folder, config)
     return as_computed(size, config, device.kind), stored_as(config)
 
 

@@ -1,7 +1,5 @@
 """`polaris resume` and `polaris rerun`: go on with a story of the library, or write it again."""
 
-import sys
-from collections.abc import Iterator
 from typing import Annotated
 
 from typer import Argument, Exit, Option
@@ -17,15 +15,10 @@ from polaris_cli.commands.options import (
     Strict,
     ThinkingFile,
 )
-from polaris_cli.commands.running import Begin, run
-from polaris_cli.engines.base import Engine
-from polaris_cli.events import Event
+from polaris_cli.commands.running import run
 from polaris_cli.library.store import open_library
 from polaris_cli.request.settings import from_options
-from polaris_cli.screen.messages import note
-from polaris_cli.story.result import Story
-from polaris_cli.story.resuming import check_unfinished, differences, go_on, prepare_again
-from polaris_cli.story.starting import start
+from polaris_cli.story import resuming
 
 Ref = Annotated[str, Argument(metavar="[ID]", help="A story's id, or the beginning of one.")]
 
@@ -56,10 +49,7 @@ def resume(
     library = open_library()
     story, chunks = library.get(ref), library.chunks(ref)
     wanted: int | None = from_options({"words": words}).get("words")
-    check_unfinished(story, wanted)
-    prepared = prepare_again(story, wanted)
-    begin = _telling(story, outputs, lambda engine: go_on(prepared, engine, story, chunks))
-    raise Exit(run(prepared, outputs, begin))
+    raise Exit(run(resuming.resume(story, chunks, wanted), outputs, story))
 
 
 def rerun(
@@ -82,18 +72,4 @@ def rerun(
     )
     outputs.check()
     story = open_library().get(ref)
-    prepared = prepare_again(story)
-    begin = _telling(story, outputs, lambda engine: start(prepared, engine))
-    raise Exit(run(prepared, outputs, begin))
-
-
-def _telling(story: Story, outputs: Outputs, begin: Begin) -> Begin:
-    """Say what is not as it was, once the model is loaded."""
-
-    def begun(engine: Engine) -> tuple[Story, Iterator[Event]]:
-        if not outputs.quiet:
-            for text in differences(story, engine.info):
-                note(f"The text may differ: {text}.", sys.stderr)
-        return begin(engine)
-
-    return begun
+    raise Exit(run(resuming.write_again(story), outputs, story))

@@ -1,36 +1,36 @@
-"""The pipeline behind the commands that write: a prepared request becomes a story and exit code.
+"""The pipeline behind the commands that write: a job becomes a story on stdout and an exit code.
 
-Puts engine, stream, library, terminal and files together; each of them does its own part.
+Chooses where text goes, and words what went wrong; the work itself is done by `run_job`.
 """
 
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
 from typing import TextIO
 
+from polaris_cli.api import Outcome, run_job
 from polaris_cli.commands.fetching import fetch_shown
 from polaris_cli.commands.interrupt import Interrupts
 from polaris_cli.commands.options import Outputs
 from polaris_cli.commands.stdio import reserved_stdio
 from polaris_cli.engines.base import Engine, ModelInfo
 from polaris_cli.engines.opening import open_engine
-from polaris_cli.errors import EXIT_INTERRUPTED, LibraryError, NoStory, OffTarget, PolarisError
-from polaris_cli.events import Chunk, Event, Finish
+from polaris_cli.errors import EXIT_INTERRUPTED, NoStory, OffTarget, PolarisError
+from polaris_cli.events import Chunk, Event, Finish, Outlined, closing
 from polaris_cli.formats.export import render, save
 from polaris_cli.formats.files import write_atomic
-from polaris_cli.library.recording import record
 from polaris_cli.library.store import open_library
 from polaris_cli.request.adherence import in_band
 from polaris_cli.request.story_request import StoryRequest
 from polaris_cli.screen import terminal
 from polaris_cli.screen.messages import note
 from polaris_cli.screen.region import restore_terminal
-from polaris_cli.screen.terminal import print_report, show
+from polaris_cli.screen.terminal import Sink, print_report, show, sinks_for
+from polaris_cli.story.accumulator import collect
+from polaris_cli.story.job import Job
 from polaris_cli.story.plan_file import as_toml
-from polaris_cli.story.prepare import Prepared
-from polaris_cli.story.result import Story, begin, collect_with_finish
-from polaris_cli.story.starting import start_outline
+from polaris_cli.story.result import Story, begin
+from polaris_cli.story.resuming import differences
 from polaris_cli.words import count_words
 
 RETRY = "Try another --seed, or leave out --strict."
@@ -38,26 +38,29 @@ MORE_WORDS = 500  # beyond those of a draft, as an example
 
 
 Say = Callable[[str], None]
-Begin = Callable[[Engine], tuple[Story, Iterator[Event]]]
+Stage = Callable[[Iterator[Event]], Iterator[Event]]
 
 
-def run(prepared: Prepared, outputs: Outputs, begin: Begin) -> int:
-    """Load the model asked for and write the story that `begin` sets going; the exit code.
+def run(job: Job, outputs: Outputs, before: Story | None = None) -> int:
+    """Load the model of a job, write its story and deliver it; the exit code.
 
+    `before` is the story that is written again or gone on with: what has changed since is said.
     Raises PolarisError when the model cannot be loaded or its story cannot be delivered.
     """
     say = _speaker(outputs)
-    for text in prepared.notes:
+    for text in job.notes:
         say(text)
     with Interrupts(restore_terminal).listen() as interrupts, reserved_stdio() as out:
         with interrupts.breakable():
-            engine = _open(prepared, outputs, say)
-        story, finish = _write(engine, begin, outputs, out, interrupts, say)
-        kept = outputs.save and _keep(story, say)
+            engine = _open(job, outputs, say)
+        for text in differences(before, engine.info) if before else ():
+            say(f"The text may differ: {text}.")
+        outcome = _write(job, engine, outputs, out, say, interrupts.watch)
+        story = outcome.story
         if not outputs.quiet:
-            print_report(story, err=sys.stderr, saved=kept, band=prepared.request.band)
-        _deliver(story, outputs, out, kept=kept)
-    return _exit_code(story, finish, prepared.request, outputs)
+            print_report(story, err=sys.stderr, saved=outcome.kept, band=job.request.band)
+        _deliver(story, outputs, out, kept=outcome.kept)
+    return _exit_code(outcome, job.request, outputs)
 
 
 def is_long_enough(request: StoryRequest) -> bool:
@@ -65,22 +68,22 @@ def is_long_enough(request: StoryRequest) -> bool:
     return request.draft is not None and count_words(request.draft.text) >= request.words
 
 
-def hand_back(prepared: Prepared, outputs: Outputs) -> int:
+def hand_back(job: Job, outputs: Outputs) -> int:
     """Give out a draft that is long enough, as it is; no model is loaded and nothing is kept."""
-    request, reference = prepared.request, prepared.reference
+    request, reference = job.request, job.reference
     assert request.draft
     words = count_words(request.draft.text)
-    source = prepared.settings["words"].source
+    source = job.settings["words"].source
     _speaker(outputs)(
         f"Nothing to write: the draft has {words:,} words, and {request.words:,} are asked for "
         f"({source}). To go on, ask for more: --words {words + MORE_WORDS}"
     )
     events: Iterator[Event] = iter([Chunk("story", request.draft.text), Finish("stop")])
     info = ModelInfo(reference.name, reference.id, reference.revision, request.engine)
-    begun = begin(request, info, prepared.messages)
-    story, finish = collect_with_finish(_shown(events, begun, outputs, sys.stdout), begun)
+    shown = show(events, _sinks(request, outputs, sys.stdout))
+    story = collect(shown, begin(request, info, job.messages))
     _deliver(story, outputs, sys.stdout, kept=False)
-    return _exit_code(story, finish, request, outputs)
+    return _exit_code(Outcome(story), request, outputs)
 
 
 def _speaker(outputs: Outputs) -> Say:
@@ -89,76 +92,71 @@ def _speaker(outputs: Outputs) -> Say:
     return lambda text: note(text, sys.stderr)
 
 
-def _open(prepared: Prepared, outputs: Outputs, say: Say) -> Engine:
-    if prepared.request.engine == "local":
-        fetch_shown(prepared.reference, quiet=outputs.quiet)
-    message = f"Loading {prepared.reference.name}"
+def _open(job: Job, outputs: Outputs, say: Say) -> Engine:
+    if job.request.engine == "local":
+        fetch_shown(job.reference, quiet=outputs.quiet)
+    message = f"Loading {job.reference.name}"
     with terminal.loading(message, sys.stderr, quiet=outputs.quiet) as progress:
-        engine = open_engine(prepared.reference, prepared.request, prepared.tokens, progress.update)
+        engine = open_engine(job.reference, job.request, job.tokens, progress.update)
     for text in engine.notes:
         say(text)
     return engine
 
 
-def run_outline(prepared: Prepared, outputs: Outputs) -> int:
-    """Let the model make the outline alone and write it, as TOML, to a file or stdout."""
+def run_outline(job: Job, outputs: Outputs) -> int:
+    """Let the model make the plan alone and write it, as TOML, to a file or stdout."""
     say = _speaker(outputs)
+    nothing_kept = replace(outputs, save=False, as_json=True)
     with Interrupts(restore_terminal).listen() as interrupts, reserved_stdio() as out:
         with interrupts.breakable():
-            engine = _open(prepared, outputs, say)
-        nothing_kept = replace(outputs, save=False, as_json=True)
-        begin = partial(start_outline, prepared)
-        story, finish = _write(engine, begin, nothing_kept, out, interrupts, say)
-    if finish.error:
-        raise finish.error
-    if story.outline is None:
+            engine = _open(job, outputs, say)
+        outcome = _write(
+            job, engine, nothing_kept, out, say, lambda e: _until_planned(interrupts.watch(e))
+        )
+    if outcome.error:
+        raise outcome.error
+    plan = outcome.story.outline
+    if plan is None:
         return EXIT_INTERRUPTED
     if outputs.story:
-        write_atomic(outputs.story, as_toml(story.outline).encode(), force=outputs.force)
+        write_atomic(outputs.story, as_toml(plan).encode(), force=outputs.force)
     else:
-        print(as_toml(story.outline), end="")
+        print(as_toml(plan), end="")
     return 0
 
 
+def _until_planned(events: Iterator[Event]) -> Iterator[Event]:
+    """Pass the events on, and stop the model when there is a plan."""
+    with closing(events):
+        for event in events:
+            yield event
+            if isinstance(event, Outlined):
+                yield Finish("stop")
+                return
+
+
 def _write(
-    engine: Engine,
-    begin: Begin,
-    outputs: Outputs,
-    out: TextIO,
-    interrupts: Interrupts,
-    say: Say,
-) -> tuple[Story, Finish]:
-    """Stream the story through library and terminal."""
-    begun, events = begin(engine)
-    events = interrupts.watch(events)
-    if outputs.save:
-        events = record(events, open_library(), begun, say)
-    shown = _shown(events, begun, outputs, out)
-    return collect_with_finish(shown, begun, load_s=engine.load_seconds)
+    job: Job, engine: Engine, outputs: Outputs, out: TextIO, say: Say, watch: Stage
+) -> Outcome:
+    return run_job(
+        job,
+        engine,
+        library=open_library() if outputs.save else None,
+        sinks=_sinks(job.request, outputs, out),
+        warn=say,
+        watch=watch,
+    )
 
 
-def _shown(events: Iterator[Event], begun: Story, outputs: Outputs, out: TextIO) -> Iterator[Event]:
-    return show(
-        events,
-        requested=begun.requested,
-        out=out,
-        err=sys.stderr,
+def _sinks(request: StoryRequest, outputs: Outputs, out: TextIO) -> list[Sink]:
+    return sinks_for(
+        request.words,
+        out,
+        sys.stderr,
         quiet=outputs.quiet,
         show_thinking=outputs.show_thinking,
         print_story=not outputs.as_json,
     )
-
-
-def _keep(story: Story, say: Say) -> bool:
-    """Complete the story's row in the library; whether that worked."""
-    if not story.text and not story.thinking:
-        return False
-    try:
-        open_library().finish(story)
-    except LibraryError as error:
-        say(f"The story is not in the library: {error.message}")
-        return False
-    return True
 
 
 def _deliver(story: Story, outputs: Outputs, out: TextIO, *, kept: bool) -> None:
@@ -176,11 +174,12 @@ def _deliver(story: Story, outputs: Outputs, out: TextIO, *, kept: bool) -> None
         raise
 
 
-def _exit_code(story: Story, finish: Finish, request: StoryRequest, outputs: Outputs) -> int:
-    """0, or what `--help` promises; the sentences of errors are worded at the top."""
-    if finish.error:
-        raise finish.error
-    if finish.reason == "interrupted":
+def _exit_code(outcome: Outcome, request: StoryRequest, outputs: Outputs) -> int:
+    """0, or what `--help` promises; `__main__` prints the errors."""
+    story = outcome.story
+    if outcome.error:
+        raise outcome.error
+    if story.finish == "interrupted":
         return EXIT_INTERRUPTED
     if not story.text:
         raise _no_story(story)

@@ -5,7 +5,6 @@ Turns options into one request and hands it to the pipeline; the work itself is 
 
 import sys
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +18,6 @@ from polaris_cli.formats.drafts import read_draft
 from polaris_cli.request.settings import SETTINGS
 from polaris_cli.story.plan_file import Plan, read_plan
 from polaris_cli.story.prepare import prepare
-from polaris_cli.story.starting import start
 
 EPILOG = """Examples:
 
@@ -94,20 +92,18 @@ def write(
     if continued:
         options |= {"length": length or "extend", "think": False}
         about = read_premise(premise) if premise == "-" else premise
-        prepared = prepare(about, options, read_draft(continued))
+        job = prepare(about, options, read_draft(continued))
     else:
         options = in_chapters(options, planned, plan_only)
-        prepared = prepare(
-            read_premise(premise), options, plan=planned.outline if planned else None
-        )
+        job = prepare(read_premise(premise), options, plan=planned.outline if planned else None)
     if dry_run:
-        print_dry_run(prepared, as_json=as_json)
+        print_dry_run(job, as_json=as_json)
     elif plan_only:
-        raise Exit(run_outline(prepared, outputs))
-    elif continued and is_long_enough(prepared.request):
-        raise Exit(hand_back(prepared, outputs))
+        raise Exit(run_outline(job, outputs))
+    elif continued and is_long_enough(job.request):
+        raise Exit(hand_back(job, outputs))
     else:
-        raise Exit(run(prepared, outputs, partial(start, prepared)))
+        raise Exit(run(job, outputs))
 
 
 def in_chapters(

@@ -8,76 +8,78 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from polaris_cli.errors import LibraryError
-from polaris_cli.events import Chunk, Event, Finish, Held, Outlined
+from polaris_cli.events import Chunk, Event, Finish, Held, Outlined, closing
 from polaris_cli.library.store import Library
+from polaris_cli.story.accumulator import Accumulator
 from polaris_cli.story.result import Story
 
 SAVE_EVERY = 1.0  # seconds; a killed process loses no more text than this, and the time of a save
 
 
-def record(
-    events: Iterator[Event], library: Library, begun: Story, warn: Callable[[str], None]
-) -> Iterator[Event]:
-    """Pass the events on and keep the story in the library from its first chunk.
+class Recorder:
+    """Keeps a story in a library from its first event on, and its whole record at the end.
 
-    A stream that is closed or raises is kept as interrupted. Trouble with the library never stops
-    a story: `warn` is told once, in one sentence, and saving is tried again as the text grows.
-    """
-    saver: _Saver | None = None
-    finish = Finish("interrupted")
-    try:
-        for event in events:
-            if isinstance(event, Finish):
-                finish = event
-            else:
-                saver = saver or _Saver(library, begun, warn)
-                saver.take(event)
-            yield event
-    finally:
-        if saver:
-            saver.close(finish)
+    `accumulator` holds the story so far. `warn` is told once, in one sentence, of trouble with the
+    library: that never stops a story, and saving is tried again as the text grows. `kept` says
+    whether the whole record is in the library.
 
-
-class _Saver:
-    """Saves what it is given from a thread of its own.
-
-    The thread keeps the promise about lost text while no event comes, shows that the writer is
-    alive, and is never broken off half-way by Ctrl-C, which only the main thread receives.
+    Saving happens in a thread of its own, which keeps the promise about lost text while no event
+    comes, shows that the writer is alive, and is never broken off half-way by Ctrl-C, which only
+    the main thread receives.
     """
 
-    def __init__(self, library: Library, begun: Story, warn: Callable[[str], None]) -> None:
-        self._library = library
-        self._begun = begun
-        self._warn = warn
+    def __init__(
+        self, library: Library, accumulator: Accumulator, warn: Callable[[str], None]
+    ) -> None:
+        self.kept = False
+        self._library, self._accumulator, self._warn = library, accumulator, warn
+        self._begun = accumulator.story()
         self._pending: list[Chunk] = []
         self._held: tuple[Chunk, ...] = ()
-        self._kept: Story | None = None  # what the row was last started with
-        self._finish: Finish | None = None
+        self._started: Story | None = None  # what the row was last started with
+        self._ended = False
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._trouble: str | None = None
         self._told = False
         self._thread = threading.Thread(target=self._run, name="library", daemon=True)
 
-    def take(self, event: Chunk | Outlined | Held) -> None:
-        """Take what came; a line break or outline has all saved at once, else it is in time."""
+    def watch(self, events: Iterator[Event]) -> Iterator[Event]:
+        """Pass the events on and keep the story; one that is closed or raises is kept as well."""
+        try:
+            with closing(events):
+                for event in events:
+                    self._take(event)
+                    yield event
+        finally:
+            self._close()
+
+    def _take(self, event: Event) -> None:
+        """Take the next event; a line break or a plan has all saved at once, else it is in time."""
         with self._lock:
             match event:
+                case Finish():  # what was held back is in the text by now, or was dropped
+                    self._held = ()
                 case Outlined():
                     self._begun = replace(self._begun, outline=event.outline)
                 case Held():
                     self._held = event.chunks
                 case Chunk():
                     self._pending.append(event)
-        if not self._thread.ident:
+        if not self._thread.ident and not isinstance(event, Finish):
             self._thread.start()
         if isinstance(event, Outlined) or (isinstance(event, Chunk) and "\n" in event.text):
             self._wake.set()
         self._tell()
 
-    def close(self, finish: Finish) -> None:
-        """Save the rest and the end of the story, and wait until that is done."""
-        self._finish = finish
+    def _close(self) -> None:
+        """Save the rest and the whole record, and wait until that is done."""
+        if not self._thread.ident:
+            return  # there has been nothing to keep
+        with self._lock:
+            self._pending += self._held
+            self._held = ()
+        self._ended = True
         self._wake.set()
         self._thread.join()
         self._tell()
@@ -89,25 +91,26 @@ class _Saver:
             self._warn(f"The story is not being saved: {self._trouble}")
 
     def _run(self) -> None:
-        finish: Finish | None = None
-        while finish is None:
+        ended = False
+        while not ended:
             self._wake.clear()
-            finish = self._finish  # looked at before saving, so that the last chunks are in
+            ended = self._ended  # looked at before saving, so that the last events are in
             try:
-                self._save(finish)
+                self._save(ended=ended)
             except LibraryError as error:
                 self._trouble = error.message
-            if finish is None:
+            if not ended:
                 self._wake.wait(SAVE_EVERY)
 
-    def _save(self, finish: Finish | None) -> None:
+    def _save(self, *, ended: bool) -> None:
         begun = self._begun
-        if self._kept is not begun:
+        if self._started is not begun:
             self._library.start(begun)
-            self._kept = begun
+            self._started = begun
         with self._lock:
-            chunks, held = self._pending[:], () if finish else self._held
-        self._library.append(self._begun.id, chunks, held)
-        del self._pending[: len(chunks)]
-        if finish:
-            self._library.conclude(self._begun, finish)
+            events, held = self._pending[:], self._held
+        self._library.append(begun.id, events, held)
+        del self._pending[: len(events)]
+        if ended:
+            self._library.finish(self._accumulator.story())
+            self.kept = True

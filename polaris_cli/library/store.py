@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from itertools import chain
 from json import JSONDecodeError, dumps, loads
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import platformdirs
 
 from polaris_cli.errors import LibraryError, UsageError
-from polaris_cli.events import Chunk, Event, Finish, Kind, merged
+from polaris_cli.events import Chunk, Kind, merged
 from polaris_cli.library.database import (
     atomic,
     back_up,
@@ -90,7 +89,7 @@ class Library:
         self._connection: sqlite3.Connection | None = None
 
     def start(self, begun: "Story") -> None:
-        """Add a story that is about to be written, or take one up again."""
+        """Add a story that is about to be written; once more when its plan is known."""
         with self._transaction() as db:
             _put(db, begun, WRITING)
             _sign(db, begun.id)
@@ -110,11 +109,6 @@ class Library:
                 ],
             )
             _sign(db, id)
-
-    def conclude(self, begun: "Story", finish: Finish) -> None:
-        """Close a story that was started with the text that was appended to it."""
-        with self._transaction() as db:
-            _put(db, _gathered(db, begun, finish), finish.reason)
 
     def finish(self, story: "Story") -> None:
         """Keep the whole record of a story, whether or not it was ever started."""
@@ -297,15 +291,14 @@ def _load(db: sqlite3.Connection, id: str) -> "Story":
             f"The record of story {id} cannot be read.",
             hint=f"Another version of polaris may have written it; polaris library rm {id}",
         ) from error
-    return _gathered(db, story, Finish("interrupted")) if state == WRITING else story
+    return _gathered(db, story) if state == WRITING else story
 
 
-def _gathered(db: sqlite3.Connection, begun: "Story", finish: Finish) -> "Story":
+def _gathered(db: sqlite3.Connection, begun: "Story") -> "Story":
     """The story of the parts; the times of the writing are not known here."""
-    from polaris_cli.story.result import collect
+    from polaris_cli.story.accumulator import collect
 
-    events: Iterator[Event] = chain(_chunks(db, begun.id), [finish])
-    return replace(collect(events, begun), timing=begun.timing)
+    return replace(collect(_chunks(db, begun.id), begun), timing=begun.timing)
 
 
 def _chunks(db: sqlite3.Connection, id: str) -> Iterator[Chunk]:

@@ -39,8 +39,9 @@ class Message:
 
 
 def messages_for(request: StoryRequest) -> tuple[Message, ...]:
-    """The conversation that asks for the story: one user turn."""
-    return (Message("user", story_prompt(request)),)
+    """The conversation that asks for the story, or for the plan of one in chapters: one turn."""
+    chapters = request.chapters
+    return (Message("user", plan_prompt(request, chapters) if chapters else story_prompt(request)),)
 
 
 def story_prompt(request: StoryRequest) -> str:

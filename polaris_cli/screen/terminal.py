@@ -4,13 +4,13 @@ Knows events, stories and streams; nothing of options, models or files. Control 
 terminals only; whatever is piped gets plain text.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TextIO
 
 from rich.cells import cell_len
 
-from polaris_cli.events import Chunk, Event, Finish, Kind, Outlined, Reason
+from polaris_cli.events import Chunk, Event, Finish, Outlined, Reason, closing, text_of
 from polaris_cli.request.adherence import in_band
 from polaris_cli.screen.capabilities import (
     can_redraw,
@@ -34,55 +34,99 @@ REASONS: dict[Reason, str] = {
 }
 
 
-def show(
-    events: Iterator[Event],
-    *,
+Sink = AbstractContextManager[Callable[[Event], None]]
+"""Shows events: entered once, called with each, and closed before the `Finish` is passed on."""
+
+
+def show(events: Iterator[Event], sinks: Sequence[Sink]) -> Iterator[Event]:
+    """Pass the events on and show them on the sinks.
+
+    However the stream ends, the text written so far is on the screen, the terminal is in order and
+    `events` is closed. Raises BrokenPipeError when the reader of a pipe has gone.
+    """
+    with closing(events), ExitStack() as opened:
+        shown = [opened.enter_context(sink) for sink in sinks]
+        for event in events:
+            if isinstance(event, Finish):
+                opened.close()
+            else:
+                for take in shown:
+                    take(event)
+            yield event
+
+
+def sinks_for(
     requested: int,
     out: TextIO,
     err: TextIO,
+    *,
     quiet: bool = False,
     show_thinking: bool = False,
     print_story: bool = True,
-) -> Iterator[Event]:
-    """Pass the events on, showing them: the story on `out`, progress and thinking on `err`.
+) -> list[Sink]:
+    """The sinks of a command: the story on `out`; plan, thinking and progress on `err`.
 
     `requested` is in words. `quiet` shows the story alone, `print_story=False` all but the story.
-    However it ends, what has come is on the screen, the terminal is in order and `events` closed.
-    Raises BrokenPipeError when the reader of `out` has gone.
+    Where lines can move, the progress line shows the text that goes to the same terminal itself.
     """
     show_thinking = show_thinking and not quiet
     live = not quiet and can_redraw(err)
     on_out = live and print_story and can_redraw(out)
-    with _closing(events), ExitStack() as shown:
-        writers: dict[Kind, _Writer] = {}
-        if print_story and not on_out:
-            writers["story"] = shown.enter_context(_writing(out))
-        if show_thinking and not live:
-            writers["thinking"] = shown.enter_context(_writing(err))
-        progress = shown.enter_context(
-            _progress(requested, out if on_out else err, live, on_out, show_thinking)
-        )
-        for event in events:
-            if isinstance(event, Chunk):
-                _write(event, writers)
-                progress(event)
-            elif isinstance(event, Outlined):
-                if not quiet:
-                    _print_outline(event, err)
-            elif isinstance(event, Finish):
-                shown.close()
-            yield event
+    sinks: list[Sink] = []
+    if show_thinking and not live:
+        sinks.append(_thinking(err))
+    if print_story and not on_out:
+        sinks.append(_story(out))
+    if live:
+        stream = out if on_out else err
+        sinks.append(_progress(StoryProgress(requested, stream, on_out, show_thinking), stream))
+    if not quiet:
+        sinks.append(_plan(err))
+    return sinks
 
 
 @contextmanager
-def _closing(events: Iterator[Event]) -> Iterator[None]:
-    """Close a generator at the end of the block, so that the engine behind it stops."""
-    try:
-        yield
-    finally:
-        close = getattr(events, "close", None)
-        if close:
-            close()
+def _story(out: TextIO) -> Iterator[Callable[[Event], None]]:
+    with _writing(out) as writer:
+        yield lambda event: writer.write(text_of(event, "story"))
+
+
+@contextmanager
+def _thinking(err: TextIO) -> Iterator[Callable[[Event], None]]:
+    with _writing(err) as writer:
+
+        def take(event: Event) -> None:
+            if text_of(event, "story"):
+                writer.end("\n\n")
+            writer.write(text_of(event, "thinking"))
+
+        yield take
+
+
+@contextmanager
+def _progress(view: StoryProgress, stream: TextIO) -> Iterator[Callable[[Event], None]]:
+    """Moving lines on a terminal, kept up to date."""
+    region = Region(stream, view)
+
+    def take(event: Event) -> None:
+        if isinstance(event, Chunk):
+            view.add(event)
+            region.refresh()
+
+    with region.running():
+        try:
+            yield take
+        finally:
+            view.end()
+
+
+@contextmanager
+def _plan(err: TextIO) -> Iterator[Callable[[Event], None]]:
+    def take(event: Event) -> None:
+        if isinstance(event, Outlined):
+            _print_outline(event, err)
+
+    yield take
 
 
 class _Writer:
@@ -145,37 +189,6 @@ def _writing(stream: TextIO) -> Iterator[_Writer]:
         yield writer
     finally:
         writer.end()
-
-
-def _write(chunk: Chunk, writers: dict[Kind, _Writer]) -> None:
-    thinking = writers.get("thinking")
-    if chunk.kind == "story" and chunk.text and thinking:
-        thinking.end("\n\n")
-    writer = writers.get(chunk.kind)
-    if writer:
-        writer.write(chunk.text)
-
-
-@contextmanager
-def _progress(
-    requested: int, stream: TextIO, live: bool, with_story: bool, with_thinking: bool
-) -> Iterator[Callable[[Chunk], None]]:
-    """What to call with each chunk to keep the moving lines on `stream` up to date."""
-    if not live:
-        yield lambda chunk: None
-        return
-    view = StoryProgress(requested, stream, with_story, with_thinking)
-    region = Region(stream, view)
-
-    def add(chunk: Chunk) -> None:
-        view.add(chunk)
-        region.refresh()
-
-    with region.running():
-        try:
-            yield add
-        finally:
-            view.end()
 
 
 @contextmanager

@@ -4,12 +4,15 @@ Knows engines by their protocol alone; not the terminal, nor the library.
 
     prepare:     everything settled before a model is loaded
     advice:      notes that help to ask for the right thing
-    starting:    a prepared request set going on an engine
-    result:      `Story`, and collecting it from a stream
+    job:         `Job`, a story to be written
+    writing:     a job written on an engine
+    result:      `Story`, what is recorded of one
+    accumulator: a stream becomes a `Story`
     older:       records of earlier versions
     single_pass: one pass of a model
     extending:   going on after an early end
     chapters:    a plan, then chapter after chapter
+    length:      what both ways of reaching a length go by
     outline:     reading a plan out of a model's answer
     plan_file:   a plan as TOML
     resuming:    taking a story up again

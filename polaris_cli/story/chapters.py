@@ -5,7 +5,7 @@ together; not how a model runs (engines), nor how an outline is read (`outline`)
 """
 
 import sys
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from polaris_cli.engines.base import Engine
@@ -24,16 +24,15 @@ from polaris_cli.models.catalogue import ModelProfile
 from polaris_cli.request.budget import token_budget
 from polaris_cli.request.prompts import FORM_NAMES, Message, chapter_prompt, plan_prompt
 from polaris_cli.request.story_request import Sampling, StoryRequest
-from polaris_cli.story.extending import LEAST_EPISODE, NEAR, PAST, closed_after, extended, rounds_of
+from polaris_cli.story.extending import extended, rounds_of
+from polaris_cli.story.job import Job
+from polaris_cli.story.length import MOST_SHARE, NEAR, PAST, Pace, closed_after
 from polaris_cli.story.outline import even_outline, is_complete, parse_outline
 from polaris_cli.story.single_pass import turn_of, write_story
 from polaris_cli.words import count_words
 
-COMFORT = 0.85  # of the most words a model writes well: what a chapter is planned to have
 TRIES = 3  # at an outline, before a plain one is taken
 OUTLINE_TOKENS = 2_000
-MOST_CORRECTION = 1.6  # of an ask, either way
-MOST_SHARE = 1.25  # of a chapter's share of the words: from here on it closes after a paragraph
 
 
 @dataclass(slots=True)
@@ -78,47 +77,43 @@ def told_in(chunks: Iterable[Chunk]) -> list[Told]:
     return told
 
 
-def chapter_count(words: int, profile: ModelProfile) -> int:
-    """How many chapters a story of `words` takes with such a model."""
-    return max(2, -(-words // round(profile.good_words[1] * COMFORT)))
-
-
-def in_chapters(
-    engine: Engine,
-    request: StoryRequest,
-    count: int,
-    profile: ModelProfile,
-    outline: Outline | None = None,
-    told: Sequence[Told] = (),
-) -> Iterator[Event]:
-    """Stream a story in `count` chapters: first its outline, then each at a length that suits.
+def in_chapters(job: Job, engine: Engine) -> Iterator[Event]:
+    """Stream a story in chapters: first its plan, then each chapter at a length that suits.
 
     After every chapter the words that are left are shared out again over the chapters that are
     left, and the ask is corrected by what the model has delivered so far, so that errors do not
-    add up. `outline` is one made before, `told` are its chapters of an earlier run, the last of
-    them perhaps unfinished.
+    add up. A chapter that an earlier run ended in a loop is written anew.
     """
+    outline = job.plan
     if outline:
         yield Outlined(outline)
     else:
-        outline = yield from outlined(engine, request, count)
+        outline = yield from _outlined(job, engine)
     if outline:
-        book = _Book(engine, request, profile, outline)
-        yield from book.write(list(told))
+        book = _Book(engine, job.request, job.reference.profile, outline)
+        yield from book.write(_told(job))
 
 
-def outlined(
-    engine: Engine, request: StoryRequest, count: int
-) -> Generator[Event, None, Outline | None]:
+def _told(job: Job) -> list[Told]:
+    """The chapters of an earlier run, the last of them perhaps unfinished."""
+    if not (job.earlier and job.plan):
+        return []
+    told = told_in(event for event in job.earlier.events if isinstance(event, Chunk))
+    return told[:-1] if job.earlier.finish == "loop" else told
+
+
+def _outlined(job: Job, engine: Engine) -> Generator[Event, None, Outline | None]:
     """Ask for an outline until it can be read, then give it out; None when the run broke off.
 
     What the model writes for it counts as thinking.
     """
-    ask = outline_ask(request, count)
+    request, count = job.request, job.request.chapters
+    assert count
     for attempt in range(TRIES):
         sampling = replace(request.sampling, seed=_seed(request.sampling, -attempt))
         limit = OUTLINE_TOKENS + max(sampling.thinking_budget, 0) * sampling.thinks
-        answer = yield from _answer(write_story(engine, (ask,), sampling, limit), count)
+        run = write_story(engine, job.messages, sampling, limit)
+        answer = yield from _answer(run, count)
         if answer is None:
             return None
         yield RESTART
@@ -151,11 +146,6 @@ def _answer(run: Iterator[Event], count: int) -> Generator[Event, None, str | No
     return answer
 
 
-def outline_ask(request: StoryRequest, count: int) -> Message:
-    """The user's turn that asks for the outline."""
-    return Message("user", plan_prompt(request, count))
-
-
 def _seed(sampling: Sampling, number: int) -> int:
     """A seed of its own for every call, so that chapters do not share their draws."""
     return (sampling.seed + number * 1_000_003) % 2**63
@@ -174,7 +164,7 @@ class _Book:
     def write(self, told: list[Told]) -> Iterator[Event]:
         """Write what is not told yet, chapter by chapter, then give out one `Finish`."""
         chapters = self._outline.chapters
-        pace = _Pace(self._request.words, len(chapters), self._profile.good_words[1])
+        pace = Pace(self._request.words, len(chapters), self._profile.good_words[1])
         finish = Finish("stop")
         for number, chapter in enumerate(chapters, 1):
             share = pace.share(chapters[number - 1 :])
@@ -256,7 +246,7 @@ class _Book:
         return messages, wanted.max_new_tokens
 
     def _conversation(self, number: int, ask: int, whole: int) -> Iterator[Message]:
-        yield outline_ask(self._request, len(self._outline.chapters))
+        yield Message("user", plan_prompt(self._request, len(self._outline.chapters)))
         yield Message("assistant", self._outline.as_lines())
         for earlier, told in enumerate(self._done, 1):
             yield self._ask(earlier, told.words)
@@ -292,39 +282,3 @@ def _judged(finish: Finish, chapter: Told) -> Finish:
     if finish.reason == "length" and written:
         return replace(finish, reason="stop")
     return finish if written or finish.reason != "stop" else replace(finish, reason="length")
-
-
-class _Pace:
-    """How many words to ask for, so that the whole comes out right.
-
-    What has been delivered of what was asked, over all chapters of this run, corrects the next
-    ask; it never leaves the range that the model writes well.
-    """
-
-    def __init__(self, words: int, count: int, most: int) -> None:
-        self._left = words
-        self._least = max(1, words // (2 * count))  # half an even share
-        self._most = most
-        self._asked = self._delivered = 0
-
-    @property
-    def left(self) -> int:
-        """The words still to be written, at least so many that a chapter can come to its end."""
-        return max(self._left, self._least)
-
-    def share(self, rest: Sequence[Chapter]) -> int:
-        """The words that the first of the chapters that are left should have."""
-        share = max(self._left, 0) * rest[0].words / sum(chapter.words for chapter in rest)
-        return max(round(share), LEAST_EPISODE)
-
-    def ask(self, share: int) -> int:
-        """The words to ask for, so that a chapter of `share` words comes of it."""
-        rate = self._delivered / self._asked if self._asked and self._delivered else 1.0
-        rate = min(max(rate, 1 / MOST_CORRECTION), MOST_CORRECTION)
-        return max(min(round(share / rate), self._most), LEAST_EPISODE)
-
-    def take(self, asked: int, delivered: int) -> None:
-        """Take a chapter with its heading off what is left, and learn from it."""
-        self._left -= delivered
-        self._asked += asked
-        self._delivered += delivered

@@ -13,16 +13,10 @@ from polaris_cli.engines.base import Engine
 from polaris_cli.events import RESTART, Chunk, Event, Finish, Held, closing
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Sampling
+from polaris_cli.story.length import EDGE, LEAST_EPISODE, MOST_ROUNDS, NEAR, PAST, SCENE_BREAK
 from polaris_cli.story.single_pass import TRIES, turn_of, write_story
 from polaris_cli.streaming.loops import good_length
 from polaris_cli.words import WordCounter, count_words
-
-SCENE_BREAK = "* * *\n\n"
-NEAR = 0.93  # of the words asked for: an end from here on is taken
-PAST = 1.05  # of the words asked for: from here on the story closes at the end of a paragraph
-EDGE = 1.12  # of the words asked for: from here on at the end of a sentence
-LEAST_EPISODE = 40  # words: no end is allowed earlier after a scene break
-MOST_ROUNDS = 200  # a bound that no honest run meets: each adds LEAST_EPISODE words
 
 _BREAK = re.compile(r"\n[^\S\n]*\n\s*$")
 _LEADING_BREAK = re.compile(r"[^\S\n]*\n[^\S\n]*\n\s*\S")
@@ -152,23 +146,6 @@ def rounds_of(chunks: Sequence[Chunk]) -> list[tuple[int, ...]]:
         else:
             rounds[-1] += chunk.ids
     return rounds
-
-
-def closed_after(run: Iterator[Event], words: int) -> Iterator[Event]:
-    """Pass a chapter on and close it at the end of the first paragraph with so many words.
-
-    A model that does not heed a short ask would else take the words of the chapters to come.
-    """
-    counter, at_break = WordCounter(), False
-    with closing(run):
-        for event in run:
-            if isinstance(event, Chunk) and event.kind == "story" and event.text:
-                if at_break and event.text.strip() and counter.count >= words:
-                    yield Finish("stop")
-                    return
-                counter.add(event.text)
-                at_break = "\n" in event.text if event.text.isspace() else event.text.endswith("\n")
-            yield event
 
 
 class _Text:

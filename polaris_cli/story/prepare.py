@@ -5,7 +5,7 @@ is refused at once and `--dry-run` can show all of it. Loads no model and no tok
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from polaris_cli.events import Outline
 from polaris_cli.models.catalogue import ModelProfile
@@ -18,31 +18,12 @@ from polaris_cli.request.prompts import Message, messages_for
 from polaris_cli.request.settings import Setting, Source, build_request, gather, merge
 from polaris_cli.request.story_request import Draft, Length, StoryRequest
 from polaris_cli.story.advice import advice, on_length
+from polaris_cli.story.job import Job, prompt_estimate
+from polaris_cli.story.length import chapter_count
 from polaris_cli.words import count_words
 
 MODEL = ("model", "revision")  # the settings that say which model is meant
 BUILT_IN = {"preset": "default", "words": 1_500}  # where no source says otherwise
-BYTES_PER_TOKEN = 5  # of English; the exact count comes with the tokenizer
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A request that can go to a model, and what is known of it beforehand.
-
-    `settings` holds each value with its source, `budget` uses an estimate of the prompt's length.
-    """
-
-    request: StoryRequest
-    settings: dict[str, Setting]
-    messages: tuple[Message, ...]
-    reference: ModelRef
-    budget: Budget
-    notes: tuple[str, ...]
-
-    @property
-    def tokens(self) -> int:
-        """The longest sequence that may come of it, prompt and output, in tokens (an estimate)."""
-        return _prompt_estimate(self.messages, self.request.draft) + self.budget.max_new_tokens
 
 
 def prepare(
@@ -50,14 +31,12 @@ def prepare(
     options: Mapping[str, object],
     draft: Draft | None = None,
     plan: Outline | None = None,
-) -> Prepared:
+) -> Job:
     """Settle a request from a premise and the command's options (None: not given).
 
     `draft` is a text to go on with; what it is about, it says itself where no premise does. `plan`
-    is a plan to write by; its chapters share the words that are asked for.
-    `auto` is settled here: the request then names the model and the way that it stands for.
-    Raises UsageError for anything that cannot be right, ModelUnavailable for a model that nobody
-    knows.
+    is a plan to write by; its chapters share the words that are asked for. Raises UsageError for
+    anything that cannot be right, ModelUnavailable for a model that nobody knows.
     """
     sources = gather(options)
     chosen = merge(sources)
@@ -65,39 +44,36 @@ def prepare(
     reference = resolve(model or "auto", revision)
     settings = settings_for(premise or "", sources, reference, draft)
     about = premise or (draft.about if draft else "")
-    said = on_length(read_length(premise or ""), settings["words"])
     request = replace(build_request(about, settings, draft), plan=plan)
-    return settle(request, reference, settings, tuple(said))
+    job = settle(request, reference)
+    said = on_length(read_length(premise or ""), settings["words"])
+    return replace(job, settings=settings, notes=(*said, *job.notes))
 
 
-def settle(
-    asked: StoryRequest,
-    reference: ModelRef | None = None,
-    settings: dict[str, Setting] | None = None,
-    said: tuple[str, ...] = (),
-) -> Prepared:
-    """Settle a whole request; `reference` is its model, if that has been resolved already.
+def settle(asked: StoryRequest, reference: ModelRef | None = None) -> Job:
+    """The job of a whole request; `reference` is its model, if that has been resolved already.
 
-    `settings` tell where its values come from, `said` are notes to pass on.
+    `auto` is settled here: the request then names the model, and the way to reach its length.
+    Raises UsageError for words that do not fit the context, ModelUnavailable as `resolve` does.
     """
     reference = reference or resolve(asked.model, asked.revision)
+    profile = reference.profile
+    plan = asked.plan.shared(asked.words) if asked.plan else None
+    length = _length(asked, profile)
     request = replace(
         asked,
         model=reference.name if asked.model == "auto" else asked.model,
-        length=_settled(asked, reference.profile),
-        plan=asked.plan.shared(asked.words) if asked.plan else None,
+        length=length,
+        chapters=_chapters(asked, profile) if length == "chapters" else None,
+        plan=plan,
     )
     messages = messages_for(request)
-    budget = budget_for(request, messages, reference.profile)
-    notes = (
-        *filter(None, [reference.note]),
-        *said,
-        *advice(request, reference, budget),
-    )
-    return Prepared(request, settings or {}, messages, reference, budget, notes)
+    budget = budget_for(request, messages, profile)
+    notes = (*filter(None, [reference.note]), *advice(request, reference, budget))
+    return Job(request, reference, messages, budget, plan, notes=notes)
 
 
-def _settled(request: StoryRequest, profile: ModelProfile) -> Length:
+def _length(request: StoryRequest, profile: ModelProfile) -> Length:
     """`auto` means a single pass inside the range that the model writes well, else chapters."""
     if request.plan:
         return "chapters"
@@ -106,6 +82,13 @@ def _settled(request: StoryRequest, profile: ModelProfile) -> Length:
     if request.draft:
         return "extend"
     return "single" if request.words <= profile.good_words[1] else "chapters"
+
+
+def _chapters(request: StoryRequest, profile: ModelProfile) -> int:
+    """How many chapters: those of the plan, else those asked for, else what suits the model."""
+    if request.plan:
+        return len(request.plan.chapters)
+    return request.chapters or chapter_count(request.words, profile)
 
 
 def settings_for(
@@ -146,7 +129,7 @@ def budget_for(
 ) -> Budget:
     """The request's token budget, with the loaded model's figures where they are given."""
     if prompt_tokens is None:
-        prompt_tokens = _prompt_estimate(messages, request.draft)
+        prompt_tokens = prompt_estimate(request, messages)
     drafted = count_words(request.draft.text) if request.draft else 0
     return token_budget(
         max(request.words - drafted, 1),
@@ -155,8 +138,3 @@ def budget_for(
         prompt_tokens=prompt_tokens,
         tokens_per_word=profile.tokens_per_word,
     )
-
-
-def _prompt_estimate(messages: tuple[Message, ...], draft: Draft | None) -> int:
-    texts = [message.content for message in messages] + ([draft.text] if draft else [])
-    return sum(len(text.encode()) for text in texts) // BYTES_PER_TOKEN

@@ -1,23 +1,18 @@
-"""What a story is when it is done: `Story`; `collect` makes it from the stream.
+"""What is recorded of a story: `Story`, and its JSON form.
 
-Knows what is recorded; not how a story is written, shown (`screen`) or kept (`library`).
+Not how a story is written, made from its stream (`accumulator`), shown (`screen`) or kept
+(`library`).
 """
 
 import os
-import time
-from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Self
 
 from polaris_cli.engines.base import ModelInfo
 from polaris_cli.events import (
-    Chunk,
-    Event,
-    Finish,
     Outline,
-    Outlined,
     Reason,
 )
 from polaris_cli.request.adherence import length_score, ratio
@@ -209,82 +204,6 @@ def begin(
         prompt=messages[-1].content,
         tokens=Tokens(prompt=prompt_tokens),
     )
-
-
-def collect(events: Iterator[Event], begun: Story, *, load_s: float = 0.0) -> Story:
-    """Read the stream to its end and return the finished story.
-
-    A stream that ends without a `Finish` counts as interrupted. White space at the end of the
-    story is dropped, so that a printed story ends with exactly one line break.
-    """
-    return collect_with_finish(events, begun, load_s=load_s)[0]
-
-
-def collect_with_finish(
-    events: Iterator[Event], begun: Story, *, load_s: float = 0.0
-) -> tuple[Story, Finish]:
-    """As `collect`, with the `Finish` too, whose error tells why a story broke off."""
-    tally = _Tally()
-    finish = Finish("interrupted")
-    for event in events:
-        match event:
-            case Finish():
-                finish = event
-            case Outlined():
-                begun = replace(begun, outline=event.outline)
-            case Chunk():
-                tally.add(event)
-    story = replace(
-        begun,
-        text="".join(tally.texts["story"]).rstrip(),
-        thinking="".join(tally.texts["thinking"]).strip(),
-        finish=finish.reason,
-        extended=finish.extended,
-        tokens=Tokens(
-            prompt=finish.prompt_tokens or begun.tokens.prompt,
-            thinking=tally.tokens["thinking"],
-            story=tally.tokens["story"],
-        ),
-        timing=tally.timing(load_s),
-    )
-    return story, finish
-
-
-class _Tally:
-    """What a stream has brought so far: text and tokens by kind, and when the firsts came."""
-
-    def __init__(self) -> None:
-        self.texts: dict[str, list[str]] = {"thinking": [], "story": []}
-        self.tokens = {"thinking": 0, "story": 0}
-        self._start = time.perf_counter()
-        self._first_token: float | None = None
-        self._first_story: float | None = None
-
-    def add(self, chunk: Chunk) -> None:
-        now = time.perf_counter() - self._start
-        if chunk.tokens:  # a draft and a heading are no model's
-            self._first_token = self._first_token or now
-            if chunk.kind == "story" and chunk.text:
-                self._first_story = self._first_story or now
-        self.texts[chunk.kind].append(chunk.text)
-        self.tokens[chunk.kind] += chunk.tokens
-
-    def timing(self, load_s: float) -> Timing:
-        total = time.perf_counter() - self._start
-        after_first = sum(self.tokens.values()) - 1
-        span = total - (self._first_token or 0.0)
-        speed = after_first / span if after_first > 0 and span > 0 else None
-        return Timing(
-            load_s=round(load_s, 3),
-            first_token_s=_rounded(self._first_token),
-            first_story_s=_rounded(self._first_story),
-            total_s=round(total, 3),
-            tokens_per_s=_rounded(speed, 1),
-        )
-
-
-def _rounded(seconds: float | None, digits: int = 3) -> float | None:
-    return None if seconds is None else round(seconds, digits)
 
 
 def _own_title(text: str) -> str:

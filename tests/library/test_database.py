@@ -10,9 +10,8 @@ import pytest
 from polaris_cli.errors import LibraryError
 from polaris_cli.events import Chunk
 from polaris_cli.library import database
-from polaris_cli.library.recording import record
 from polaris_cli.library.store import Library
-from tests.stories import a_story, a_stream
+from tests.stories import a_story, a_stream, record
 
 
 def sql(path: Path, statement: str) -> None:

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from polaris_cli.errors import UsageError
-from polaris_cli.events import Chapter, Chunk, Event, Finish, Outline, Outlined
+from polaris_cli.events import Chapter, Chunk, Event, Finish, Held, Outline, Outlined
 from polaris_cli.library import recording
-from polaris_cli.library.recording import SAVE_EVERY, record
+from polaris_cli.library.recording import SAVE_EVERY
 from polaris_cli.library.store import Library
-from polaris_cli.story.result import collect
+from polaris_cli.story.accumulator import collect
 from tests.cli import ROOT
-from tests.stories import a_story, a_stream, no_warning
+from tests.stories import a_story, a_stream, no_warning, record
 
 
 def until(true: Callable[[], object], seconds: float = 5.0) -> None:
@@ -33,7 +33,10 @@ def test_the_stage_passes_everything_on_and_keeps_it(library: Library) -> None:
     begun = a_story()
     assert list(record(iter(events), library, begun, no_warning)) == events
     kept = library.get(begun.id)
-    assert kept == replace(collect(iter(events), begun), timing=begun.timing)
+    assert replace(kept, timing=begun.timing) == replace(
+        collect(iter(events), begun), timing=begun.timing
+    )
+    assert kept.timing.tokens_per_s
     assert (kept.text, kept.thinking, kept.finish) == ("The fog came.", "Plan.", "stop")
     assert library.entry("last").state == "stop"
 
@@ -118,7 +121,7 @@ import sys, time
 from pathlib import Path
 from polaris_cli.events import Chunk, Finish
 from polaris_cli.library.store import Library
-from polaris_cli.library.recording import record
+from tests.stories import record
 from tests.stories import a_story
 
 def slow(count, pause):
@@ -212,3 +215,12 @@ def test_saving_costs_less_than_a_hundredth(library: Library) -> None:
 
     bare = cost(paced())
     assert cost(record(paced(), library, a_story(), no_warning)) - bare < 0.05
+
+
+def test_what_is_held_back_is_kept_when_the_reader_goes_away(library: Library) -> None:
+    held = Held((Chunk("story", " It was the end.", 2, (3, 4)),))
+    stream = record(iter([Chunk("story", "One.", 1, (1,)), held]), library, a_story(), no_warning)
+    next(stream), next(stream)
+    stream.close()  # type: ignore[attr-defined]
+    assert library.get("last").text == "One. It was the end."
+    assert [chunk.ids for chunk in library.chunks("last")] == [(1, 3, 4)]

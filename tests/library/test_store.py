@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polaris_cli.errors import LibraryError, UsageError
-from polaris_cli.events import Chunk, Finish
+from polaris_cli.events import Chunk
 from polaris_cli.library import store as module
 from polaris_cli.library.database import connect
-from polaris_cli.library.recording import record
 from polaris_cli.library.store import Library, library_path, open_library
-from polaris_cli.story.result import Story, collect
-from tests.stories import a_story, a_stream, no_warning
+from polaris_cli.story.accumulator import collect
+from polaris_cli.story.result import Story
+from tests.stories import a_story, a_stream, no_warning, record
 
 
 def sql(path: Path, statement: str) -> None:
@@ -102,14 +102,6 @@ def test_however_they_are_saved_chunks_come_back_as_they_came(
         library.append("abcd1234", part)
     assert told(library.chunks("last")) == told(chunks)
     library.close()
-
-
-def test_a_story_that_is_taken_up_again_goes_on_in_its_row(library: Library) -> None:
-    begun = a_story()
-    list(record(a_stream("One", reason="interrupted"), library, begun, no_warning))
-    list(record(iter([Chunk("story", " two."), Finish("stop")]), library, begun, no_warning))
-    assert [entry.id for entry in library.entries()] == [begun.id]
-    assert (library.get("last").text, library.get("last").finish) == ("One two.", "stop")
 
 
 def test_half_characters_do_not_stop_a_story(library: Library) -> None:
@@ -232,7 +224,7 @@ def test_no_search_breaks(words: str) -> None:
 def test_what_is_removed_is_gone_everywhere(three: Library) -> None:
     three.start(a_story("bb00", premise="gone"))
     three.append("bb00", [Chunk("story", "gone")])
-    three.conclude(a_story("bb00", premise="gone"), Finish("stop"))
+    three.finish(three.get("bb00"))
     assert three.search(["gone"])
     three.remove("bb")
     assert not three.search(["gone"])

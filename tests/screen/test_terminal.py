@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from polaris_cli.engines.base import ModelInfo
 from polaris_cli.events import Chunk, Event, Finish
 from polaris_cli.screen.messages import warn
-from polaris_cli.screen.terminal import loading, print_report, show
+from polaris_cli.screen.terminal import loading, print_report, show, sinks_for
 from polaris_cli.screen.wrapping import wrap
 from polaris_cli.story.result import Timing, Tokens
 from tests.screens import Recorder, Tty
@@ -44,8 +44,14 @@ def wrapped(text: str, columns: int = 80) -> list[str]:
 # In a pipe
 
 
+def shown(
+    events: Iterator[Event], *, requested: int, out: Any, err: Any, **options: Any
+) -> Iterator[Event]:
+    return show(events, sinks_for(requested, out, err, **options))
+
+
 def play(events: Iterator[Event], out: Any, err: Any, **options: Any) -> list[Event]:
-    return list(show(events, requested=30, out=out, err=err, **options))
+    return list(shown(events, requested=30, out=out, err=err, **options))
 
 
 @given(st.lists(st.text("ab \n\t\r\x1b—雾")))
@@ -61,7 +67,7 @@ def test_a_pipe_gets_the_story_and_one_line_break(parts: list[str]) -> None:
 
 def test_a_pipe_gets_each_chunk_at_once() -> None:
     out = Recorder()
-    events = show(stream("one two three", "", 4), requested=3, out=out, err=StringIO())
+    events = shown(stream("one two three", "", 4), requested=3, out=out, err=StringIO())
     next(events)
     assert out.seen[-1] == "one"
     next(events)
@@ -111,7 +117,7 @@ def test_a_closed_pipe_stops_the_stream() -> None:
 
 def test_progress_goes_to_a_terminal_beside_a_pipe(tty: Tty) -> None:
     out = StringIO()
-    events = show(stream(), requested=30, out=out, err=tty.stream)
+    events = shown(stream(), requested=30, out=out, err=tty.stream)
     next(events)
     wait_for(lambda: "thinking  1 tokens" in tty.lines()[-1])
     until(events, "# T")
@@ -143,7 +149,7 @@ def until(events: Iterator[Event], phrase: str) -> None:
 
 
 def test_a_terminal_shows_thinking_then_story_then_the_story_alone(tty: Tty) -> None:
-    events = show(stream(size=1), requested=30, out=tty.stream, err=tty.stream)
+    events = shown(stream(size=1), requested=30, out=tty.stream, err=tty.stream)
     next(events)
     wait_for(lambda: "thinking  1 tokens" in tty.lines()[-1])
     assert "reading the prompt" in tty.raw()
@@ -162,7 +168,7 @@ def test_a_terminal_shows_thinking_then_story_then_the_story_alone(tty: Tty) -> 
 @pytest.mark.parametrize("columns", [200, 20, 5])
 def test_any_width_shows_the_story(tty: Tty, columns: int) -> None:
     tty.resize(columns)
-    for event in show(stream(), requested=30, out=tty.stream, err=tty.stream):
+    for event in shown(stream(), requested=30, out=tty.stream, err=tty.stream):
         if isinstance(event, Chunk) and event.text == "the":
             time.sleep(0.15)
     assert tty.lines() == wrapped(STORY, columns)
@@ -171,14 +177,14 @@ def test_any_width_shows_the_story(tty: Tty, columns: int) -> None:
 def test_the_scrollback_holds_the_story_once(tty: Tty) -> None:
     tty.resize(40, 6)
     text = "\n\n".join(f"Paragraph {n} tells of a night at sea and of its end." for n in range(80))
-    for number, _ in enumerate(show(stream(text), requested=900, out=tty.stream, err=tty.stream)):
+    for number, _ in enumerate(shown(stream(text), requested=900, out=tty.stream, err=tty.stream)):
         if number % 100 == 0:
             time.sleep(0.11)
     assert tty.lines() == wrapped(text, 40)
 
 
 def test_a_resize_in_mid_story_leaves_only_the_story(tty: Tty) -> None:
-    events = show(stream(size=1), requested=30, out=tty.stream, err=tty.stream)
+    events = shown(stream(size=1), requested=30, out=tty.stream, err=tty.stream)
     until(events, "and with it came the")
     wait_for(lambda: "and with it came the" in tty.lines()[-2:][0])
     tty.resize(24)
@@ -242,7 +248,7 @@ def test_without_progress_words_stay_whole(tty: Tty, quiet: bool) -> None:
 
 
 def test_words_appear_as_soon_as_they_are_whole(tty: Tty) -> None:
-    events = show(stream("one two three", "", 1), requested=3, out=tty.stream, err=StringIO())
+    events = shown(stream("one two three", "", 1), requested=3, out=tty.stream, err=StringIO())
     for _ in range(6):
         next(events)
     assert tty.lines() == ["one"]
@@ -265,7 +271,7 @@ def test_plain_wrapping_can_be_undone(parts: list[str], columns: int) -> None:
 
 
 def test_only_progress_without_the_story(tty: Tty) -> None:
-    events = show(stream(), requested=30, out=tty.stream, err=tty.stream, print_story=False)
+    events = shown(stream(), requested=30, out=tty.stream, err=tty.stream, print_story=False)
     until(events, "# T")
     wait_for(lambda: "2 / 30 words" in tty.lines()[-1])
     list(events)
@@ -298,7 +304,7 @@ def test_whatever_happens_the_text_stays_and_the_terminal_is_in_order(
 def test_closing_keeps_the_text_and_closes_what_comes_before(tty: Tty) -> None:
     closed: list[str] = []
     upstream = broken(ValueError(), closed)
-    events = show(upstream, requested=9, out=tty.stream, err=tty.stream)
+    events = shown(upstream, requested=9, out=tty.stream, err=tty.stream)
     next(events)
     events.close()  # type: ignore[attr-defined]
     assert tty.lines() == ["The beginning of"]
@@ -308,14 +314,14 @@ def test_closing_keeps_the_text_and_closes_what_comes_before(tty: Tty) -> None:
 
 
 def test_the_terminal_is_in_order_when_the_finish_comes(tty: Tty) -> None:
-    for event in show(stream(), requested=30, out=tty.stream, err=tty.stream):
+    for event in shown(stream(), requested=30, out=tty.stream, err=tty.stream):
         if isinstance(event, Finish):
             assert tty.lines() == wrapped(STORY)
             assert tty.cursor_shown
 
 
 def test_messages_go_above_the_moving_lines(tty: Tty) -> None:
-    events = show(stream("one two", "", 7), requested=30, out=tty.stream, err=tty.stream)
+    events = shown(stream("one two", "", 7), requested=30, out=tty.stream, err=tty.stream)
     next(events)
     warn("The disk is full.", tty.stream)
     assert tty.lines()[:2] == ["polaris: warning: The disk is full.", "one two"]

@@ -1,15 +1,20 @@
 """Stories in chapters, with a closed loop on the length."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from polaris_cli.engines.scripted import Script, ScriptedEngine
 from polaris_cli.errors import PolarisError
 from polaris_cli.events import Chapter, Chunk, Event, Outline, Outlined, merged
-from polaris_cli.models.catalogue import ModelProfile
+from polaris_cli.models.catalogue import DEMO, ModelProfile
+from polaris_cli.models.reference import ModelRef
 from polaris_cli.request.story_request import Sampling, StoryRequest
-from polaris_cli.story.chapters import chapter_count, in_chapters, told_in
+from polaris_cli.story.chapters import in_chapters, told_in
+from polaris_cli.story.job import Earlier, Job
+from polaris_cli.story.length import chapter_count
+from polaris_cli.story.prepare import settle
 from polaris_cli.words import count_words
 from tests.scripts import LETTERS, finish_of, paragraph, script, text_of
 
@@ -22,13 +27,19 @@ def request(words: int = 300, **more: object) -> StoryRequest:
     return StoryRequest("a fox", words, length="chapters", **given)  # type: ignore[arg-type]
 
 
+def job(count: int, words: int = 300, *, profile: ModelProfile = PROFILE, **more: object) -> Job:
+    reference = ModelRef("tiny", "tiny", entry=replace(DEMO, profile=profile))
+    asked = request(words, chapters=count, **more)
+    return settle(asked, reference)
+
+
 def outline_script(count: int, words: int = 300) -> list[str]:
     rows = (f"{n}. Part {n} | {words // count} words | thing {n}" for n in range(1, count + 1))
     return ["Title: The Fox\nCast: a fox\n", "\n".join(rows)]
 
 
 def write(engine: ScriptedEngine, count: int = 3, **more: object) -> list[Event]:
-    return list(in_chapters(engine, request(**more), count, profile=PROFILE))  # type: ignore[arg-type]
+    return list(in_chapters(job(count, **more), engine))  # type: ignore[arg-type]
 
 
 def asked_words(engine: ScriptedEngine) -> list[int]:
@@ -75,7 +86,7 @@ def test_what_the_model_delivers_corrects_what_is_asked(rate: float) -> None:
 
     engine = Steady()
     profile = ModelProfile(good_words=(50, 200), recall=1)
-    events = list(in_chapters(engine, request(800), 8, profile=profile, outline=outline))
+    events = list(in_chapters(job(8, 800, profile=profile, plan=outline), engine))
     assert 0.95 <= count_words(text_of(events)) / 800 <= 1.05
     assert asked_words(engine)[0] == 100 and asked_words(engine)[1] != 100
 
@@ -176,10 +187,9 @@ def test_a_story_cut_anywhere_goes_on_to_the_same_text(cut: int) -> None:
     if told:
         rests[0] = [paragraph("abc"[len(told) - 1], 100)[len(told[-1].text) :]]
     engine = ScriptedEngine(*rests)
-    again = list(
-        in_chapters(engine, request(), 3, profile=PROFILE, outline=outline.outline, told=told)
-    )
-    assert text_of(again) == text_of(list(whole))
+    earlier = Earlier(tuple(whole[:cut]), "interrupted")
+    again = in_chapters(replace(job(3), plan=outline.outline, earlier=earlier), engine)
+    assert text_of(list(again)) == text_of(list(whole))
 
 
 def test_the_number_of_chapters_suits_the_model() -> None:

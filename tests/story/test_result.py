@@ -10,7 +10,8 @@ from polaris_cli.engines.scripted import ScriptedEngine
 from polaris_cli.events import Chapter, Chunk, Event, Finish, Outline, Outlined
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Draft, Sampling, StoryRequest
-from polaris_cli.story.result import Story, begin, collect
+from polaris_cli.story.accumulator import collect
+from polaris_cli.story.result import Story, begin
 from polaris_cli.story.single_pass import write_story
 
 ASK = (Message("user", "Write a 5-word story about a fox."),)

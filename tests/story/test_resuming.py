@@ -24,11 +24,13 @@ from polaris_cli.events import (
     merged,
 )
 from polaris_cli.models.hub import resolve
-from polaris_cli.story.extending import SCENE_BREAK
-from polaris_cli.story.prepare import Prepared, prepare
-from polaris_cli.story.result import Story, collect
-from polaris_cli.story.resuming import check_unfinished, differences, go_on, prepare_again
-from polaris_cli.story.starting import start
+from polaris_cli.story.accumulator import collect
+from polaris_cli.story.job import Job
+from polaris_cli.story.length import SCENE_BREAK
+from polaris_cli.story.prepare import prepare
+from polaris_cli.story.result import Story
+from polaris_cli.story.resuming import differences, resume, write_again
+from polaris_cli.story.writing import begun, write_job
 
 GREEDY = {"words": 60, "model": "demo", "temperature": 0.0, "repetition_penalty": 1.0}
 DEMO = ModelInfo("demo", "built in", engine="scripted")
@@ -42,20 +44,20 @@ def demo() -> Engine:
 
 @pytest.fixture(scope="module")
 def whole(demo: Engine) -> list[Event]:
-    return list(start(prepared(), demo)[1])
+    return list(write_job(prepared(), demo))
 
 
-def prepared(**more: object) -> Prepared:
+def prepared(**more: object) -> Job:
     return prepare("a miller and a stolen bell", {**GREEDY, "seed": 3, **more})
 
 
 def cut(
-    request: Prepared, engine: Engine, events: list[Event], chunks: int
+    request: Job, engine: Engine, events: list[Event], chunks: int
 ) -> tuple[Story, list[Chunk]]:
     """What the library holds of a story that was interrupted after so many chunks."""
-    begun, _ = start(request, engine)
+    story = begun(request, engine)
     seen = list(islice((e for e in events if not isinstance(e, Finish)), chunks))
-    return collect(iter(seen), begun), [event for event in seen if isinstance(event, Chunk)]
+    return collect(seen, story), [event for event in seen if isinstance(event, Chunk)]
 
 
 def chunks_of(events: Iterator[Event] | list[Event]) -> list[tuple[str, str]]:
@@ -76,15 +78,15 @@ def test_greedy_the_demo_model_goes_on_to_the_same_text(
     demo: Engine, whole: list[Event], share: float
 ) -> None:
     story, chunks = cut(prepared(), demo, whole, round(share * (len(whole) - 1)))
-    _, events = go_on(prepare_again(story), demo, story, chunks)
+    events = write_job(resume(story, chunks), demo)
     assert chunks_of(events) == chunks_of(whole)
 
 
 def test_sampled_the_draws_go_on(demo: Engine) -> None:
     request = prepared(temperature=1.0)
-    events = list(start(request, demo)[1])
+    events = list(write_job(request, demo))
     story, chunks = cut(request, demo, events, 40)
-    _, again = go_on(prepare_again(story), demo, story, chunks)
+    again = write_job(resume(story, chunks), demo)
     assert chunks_of(again) == chunks_of(events)
 
 
@@ -92,25 +94,26 @@ def test_sampled_the_draws_go_on(demo: Engine) -> None:
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.7, 0.95])
 def test_chapters_of_the_demo_model_go_on_to_the_same_text(demo: Engine, share: float) -> None:
     request = prepare("a miller and a stolen bell", {**GREEDY, "words": 100}, plan=OUTLINE)
-    events = list(start(request, demo)[1])
+    events = list(write_job(request, demo))
     story, chunks = cut(request, demo, events, round(share * (len(events) - 1)))
     assert story.outline == OUTLINE.shared(100)
-    _, again = go_on(prepare_again(story), demo, story, chunks)
+    again = write_job(resume(story, chunks), demo)
     assert chunks_of(again) == chunks_of(events)
 
 
 def test_writing_again_gives_the_same_text(demo: Engine) -> None:
-    begun, events = start(prepared(temperature=1.0), demo)
-    story = collect(events, begun)
-    again, events = start(prepare_again(story), demo)
-    assert collect(events, again).text == story.text
+    job = prepared(temperature=1.0)
+    story = collect(write_job(job, demo), begun(job, demo))
+    job = write_again(story)
+    again = collect(write_job(job, demo), begun(job, demo))
+    assert again.text == story.text
     assert again.id != story.id
     assert list(differences(story, demo.info)) == []
 
 
 def test_what_has_changed_is_said(demo: Engine) -> None:
-    begun, _ = start(prepared(), demo)
-    story = replace(begun, versions={**begun.versions, "torch": "1.0"})
+    story = begun(prepared(), demo)
+    story = replace(story, versions={**story.versions, "torch": "1.0"})
     other = replace(demo.info, device="cuda:0", kernel="torch int4")
     said = list(differences(story, other))
     assert len(said) == 2 and "torch was 1.0" in said[0]
@@ -137,7 +140,7 @@ def test_thinking_begun_anew_goes_on_with_its_own_draws() -> None:
         Chunk("thinking", "a plan", 1, ids["a plan</think>"]),
         Chunk("story", "Once", 1, ids["Once"]),
     ]
-    _, events = go_on(prepare_again(story), Watching([" upon"], info=DEMO), story, chunks)
+    events = write_job(resume(story, chunks), Watching([" upon"], info=DEMO))
     assert text_of(events) == "Once upon"
     assert seen == [(story.request.sampling.redrawn().seed, "a plan</think>Once")]
 
@@ -145,9 +148,9 @@ def test_thinking_begun_anew_goes_on_with_its_own_draws() -> None:
 def scripted(
     text: str, finish: Reason = "interrupted", **more: object
 ) -> tuple[Story, list[Chunk]]:
-    begun, _ = start(prepared(**more), ScriptedEngine(info=DEMO))
+    story = begun(prepared(**more), ScriptedEngine(info=DEMO))
     chunks = [Chunk("story", text, 1, tuple(map(ord, text)))]
-    return replace(collect(iter(chunks), begun), finish=finish), chunks
+    return replace(collect(chunks, story), finish=finish), chunks
 
 
 def text_of(events: Iterator[Event]) -> str:
@@ -155,19 +158,19 @@ def text_of(events: Iterator[Event]) -> str:
 
 
 def test_a_finished_story_has_nothing_to_go_on_with() -> None:
-    story, _ = scripted("word " * 60, "stop")
+    story, chunks = scripted("word " * 60, "stop")
     with pytest.raises(UsageError, match="is finished") as refused:
-        check_unfinished(story, None)
+        resume(story, chunks)
     assert f"polaris resume {story.id} --words" in refused.value.hint
-    check_unfinished(story, 200)
-    check_unfinished(replace(story, finish="interrupted"), None)
+    assert resume(story, chunks, 200).request.words == 200
+    resume(replace(story, finish="interrupted"), chunks)
 
 
 def test_a_finished_story_grows_to_a_new_length() -> None:
     story, chunks = scripted("One thing happened.\n\nThe end of it.", "stop", think=False)
     more = [f"Then came day {day}." + " And so on" * 8 + ".\n\n" for day in range(9)]
     engine = ScriptedEngine([], ["More.\n\n", *more])
-    _, events = go_on(prepare_again(story, 80), engine, story, chunks)
+    events = write_job(resume(story, chunks, 80), engine)
     text = text_of(events)
     assert text.startswith("One thing happened.\n\n* * *\n\nMore.")
     assert text.rstrip().endswith("The end of it.") and len(text.split()) < 110
@@ -176,34 +179,34 @@ def test_a_finished_story_grows_to_a_new_length() -> None:
 def test_a_story_without_tokens_cannot_go_on() -> None:
     story, _ = scripted("Once upon a time")
     with pytest.raises(UsageError, match="keeps no tokens") as refused:
-        go_on(prepare_again(story), ScriptedEngine(info=DEMO), story, [Chunk("story", "Once", 1)])
+        resume(story, [Chunk("story", "Once", 1)])
     assert "polaris rerun" in refused.value.hint
 
 
 def test_a_loop_is_cut_back_and_drawn_anew() -> None:
     text = "A good beginning of it all.\n\n" + "the same again. " * 60
     story, chunks = scripted(text, "loop", think=False)
-    request = prepare_again(story)
-    begun, events = go_on(request, ScriptedEngine(["And so it ended."]), story, chunks)
+    job = resume(story, chunks)
+    events = write_job(job, ScriptedEngine(["And so it ended."]))
     assert text_of(events).count("the same again.") == 1
-    assert begun.request.sampling.seed != story.request.sampling.seed
+    assert job.request.sampling.seed != story.request.sampling.seed
 
 
 def test_an_outline_that_never_came_is_asked_for_again() -> None:
     story, _ = scripted("", chapters=2)
     plan = ["Title: X\n1. A | 30 words | a\n2. B | 30 words | b"]
     engine = ScriptedEngine(plan, ["One."], ["Two."], opened=False)
-    _, events = go_on(prepare_again(story), engine, story, [Chunk("thinking", "Title: X", 3)])
+    events = write_job(resume(story, [Chunk("thinking", "Title: X", 3)]), engine)
     kinds = [type(event) for event in events]
     assert Outlined in kinds
 
 
 @pytest.fixture(scope="module")
-def extended(demo: Engine) -> tuple[Prepared, list[Event]]:
+def extended(demo: Engine) -> tuple[Job, list[Event]]:
     """A story that had come to its end before its length: that ending was set aside."""
     for seed in range(9):
         request = prepared(words=500, length="extend", think=False, temperature=1.0, seed=seed)
-        events = list(start(request, demo)[1])
+        events = list(write_job(request, demo))
         if SCENE_BREAK in chunks_of(events)[-1][1]:
             return request, events
     pytest.fail("the demo model never ends before 500 words: ask for more")
@@ -213,10 +216,10 @@ def extended(demo: Engine) -> tuple[Prepared, list[Event]]:
 @given(share=st.floats(0, 1))
 @settings(max_examples=6, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 def test_a_story_that_is_extended_goes_on_to_the_same_text(
-    demo: Engine, extended: tuple[Prepared, list[Event]], share: float
+    demo: Engine, extended: tuple[Job, list[Event]], share: float
 ) -> None:
     """The ending that was set aside is found again, though no record holds it."""
     request, events = extended
     story, chunks = cut(request, demo, events, round(share * (len(events) - 1)))
-    _, again = go_on(prepare_again(story), demo, story, list(merged(chunks)))
+    again = write_job(resume(story, list(merged(chunks))), demo)
     assert chunks_of(again) == chunks_of(events)

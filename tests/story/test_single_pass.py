@@ -8,7 +8,8 @@ from polaris_cli.errors import PolarisError
 from polaris_cli.events import RESTART, Chunk, Finish
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Sampling, StoryRequest
-from polaris_cli.story.result import Story, begin, collect, collect_with_finish
+from polaris_cli.story.accumulator import Accumulator, collect
+from polaris_cli.story.result import Story, begin
 from polaris_cli.story.single_pass import turn_of, write_story
 
 ASK = (Message("user", "Write a 5-word story about a fox."),)
@@ -24,9 +25,11 @@ GOES_ROUND = ["and so on, "] * 500
 @pytest.mark.parametrize("error", [PolarisError("gone"), ValueError("odd")])
 def test_an_engine_that_fails_keeps_the_text_and_tells_why(error: Exception) -> None:
     engine = ScriptedEngine(Script(["Once"], error=error), opened=False)
-    story, finish = collect_with_finish(write_story(engine, ASK, Sampling(), 100), begun())
+    accumulator = Accumulator(begun())
+    list(accumulator.watch(write_story(engine, ASK, Sampling(), 100)))
+    story, failed = accumulator.story(), accumulator.finish.error
     assert (story.text, story.finish) == ("Once", "error")
-    assert finish.error and str(error) in finish.error.message
+    assert failed and str(error) in failed.message
 
 
 def test_thinking_that_goes_round_is_begun_anew() -> None:

@@ -1,0 +1,105 @@
+"""From the events of a stream to the story they make: `Accumulator`, and `collect` for a whole one.
+
+Knows events and records; not where the events come from, nor what becomes of the story.
+"""
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from polaris_cli.events import Chunk, Event, Finish, Held, Kind, Outlined, closing
+from polaris_cli.story.result import Story, Timing, Tokens
+
+
+def collect(events: Iterable[Event], begun: Story, *, load_s: float = 0.0) -> Story:
+    """Read the stream to its end and return the story; see `Accumulator`."""
+    accumulator = Accumulator(begun, load_s)
+    for event in events:
+        accumulator.add(event)
+    return accumulator.story()
+
+
+class Accumulator:
+    """A story as far as its stream has come.
+
+    `begun` is its record before anything was written, `load_s` the seconds that loading the model
+    took; time is measured from here on. A stream without a `Finish` counts as interrupted: the
+    text that it held back is then part of the story, since nothing will replace it any more.
+    """
+
+    def __init__(self, begun: Story, load_s: float = 0.0) -> None:
+        self.finish = Finish("interrupted")
+        self._begun, self._load_s = begun, load_s
+        self._held: tuple[Chunk, ...] = ()
+        self._texts: dict[Kind, list[str]] = {"thinking": [], "story": []}
+        self._tokens: dict[Kind, int] = {"thinking": 0, "story": 0}
+        self._start = time.perf_counter()
+        self._first_token: float | None = None
+        self._first_story: float | None = None
+        self._total: float | None = None
+
+    def watch(self, events: Iterator[Event]) -> Iterator[Event]:
+        """Pass the events on and take them in."""
+        with closing(events):
+            for event in events:
+                self.add(event)
+                yield event
+
+    def add(self, event: Event) -> None:
+        """Take in the next event of the stream."""
+        match event:
+            case Finish():
+                self.finish, self._held = event, ()
+                self._total = self._now()
+            case Outlined():
+                self._begun = replace(self._begun, outline=event.outline)
+            case Held():
+                self._held = event.chunks
+            case Chunk():
+                self._add_chunk(event)
+
+    def story(self) -> Story:
+        """The story as it stands. White space at its end is dropped."""
+        text = "".join([*self._texts["story"], *(chunk.text for chunk in self._held)])
+        held = sum(chunk.tokens for chunk in self._held)
+        return replace(
+            self._begun,
+            text=text.rstrip(),
+            thinking="".join(self._texts["thinking"]).strip(),
+            finish=self.finish.reason,
+            extended=self.finish.extended,
+            tokens=Tokens(
+                prompt=self.finish.prompt_tokens or self._begun.tokens.prompt,
+                thinking=self._tokens["thinking"],
+                story=self._tokens["story"] + held,
+            ),
+            timing=self._timing(),
+        )
+
+    def _add_chunk(self, chunk: Chunk) -> None:
+        if chunk.tokens:  # a draft and a heading are no model's
+            self._first_token = self._first_token or self._now()
+            if chunk.kind == "story" and chunk.text:
+                self._first_story = self._first_story or self._now()
+        self._texts[chunk.kind].append(chunk.text)
+        self._tokens[chunk.kind] += chunk.tokens
+
+    def _now(self) -> float:
+        return time.perf_counter() - self._start
+
+    def _timing(self) -> Timing:
+        total = self._total or self._now()
+        after_first = sum(self._tokens.values()) - 1
+        span = total - (self._first_token or 0.0)
+        speed = after_first / span if after_first > 0 and span > 0 else None
+        return Timing(
+            load_s=round(self._load_s, 3),
+            first_token_s=_rounded(self._first_token),
+            first_story_s=_rounded(self._first_story),
+            total_s=round(total, 3),
+            tokens_per_s=_rounded(speed, 1),
+        )
+
+
+def _rounded(seconds: float | None, digits: int = 3) -> float | None:
+    return None if seconds is None else round(seconds, digits)

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from polaris_cli.api import Settings, open_engine, save, stream, write
     from polaris_cli.errors import PolarisError, UsageError
-    from polaris_cli.events import Chunk, Finish
+    from polaris_cli.events import (
+        ChapterStart,
+        Chunk,
+        Finish,
+        Inserted,
+        Planned,
+        Restart,
+        text_of,
+    )
     from polaris_cli.library.store import Library
     from polaris_cli.request.story_request import Sampling, StoryRequest
     from polaris_cli.story.result import Story
@@ -25,18 +33,27 @@ _HOMES = {
     "Library": "library.store",
     "PolarisError": "errors",
     "UsageError": "errors",
+    "ChapterStart": "events",
     "Chunk": "events",
     "Finish": "events",
+    "Inserted": "events",
+    "Planned": "events",
+    "Restart": "events",
+    "text_of": "events",
     "Sampling": "request.story_request",
     "StoryRequest": "request.story_request",
     "Story": "story.result",
 }
 
 __all__ = [
+    "ChapterStart",
     "Chunk",
     "Finish",
+    "Inserted",
     "Library",
+    "Planned",
     "PolarisError",
+    "Restart",
     "Sampling",
     "Settings",
     "Story",
@@ -45,6 +62,7 @@ __all__ = [
     "open_engine",
     "save",
     "stream",
+    "text_of",
     "write",
 ]
 

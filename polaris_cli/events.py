@@ -1,7 +1,8 @@
 """The events that flow from an engine to the terminal, the library and the caller.
 
-Engines yield `Piece`s, `split_thinking` labels them and yields `Chunk`s, and every stream ends
-with exactly one `Finish`. This module knows nothing of models, files or terminals.
+Engines yield `Piece`s, `split_thinking` labels them and yields `Chunk`s; the ways of writing add
+what the text consists of (`Planned`, `ChapterStart`, `Inserted`), and every stream ends with
+exactly one `Finish`. This module knows nothing of models, files or terminals.
 """
 
 from collections.abc import Iterable, Iterator
@@ -41,8 +42,32 @@ class Chunk:
     ids: tuple[int, ...] = ()
 
 
-RESTART = Chunk("thinking", "\n\n")
-"""Closes thinking that is done with: a turn begins, or the same one anew after a loop."""
+@dataclass(frozen=True, slots=True)
+class Inserted:
+    """Text of the story that the model did not write just now.
+
+    A draft is the user's, a heading and a scene break are ours, an ending is the model's, moved to
+    the end of the story. `ids` are the tokens by which the model has read it, if it has.
+    """
+
+    kind: Literal["draft", "heading", "scene break", "ending"]
+    text: str
+    ids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ChapterStart:
+    """From here on the stream is about the chapter of this number, from 1."""
+
+    number: int
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """The answer so far was dropped, and the model starts it again: its `attempt`-th new one."""
+
+    attempt: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +106,7 @@ class Chapter:
 
 
 @dataclass(frozen=True, slots=True)
-class Outline:
+class Plan:
     """The plan of a story in chapters."""
 
     title: str
@@ -94,7 +119,7 @@ class Outline:
         return sum(chapter.words for chapter in self.chapters)
 
     def shared(self, words: int) -> Self:
-        """The same outline with its shares scaled so that together they are `words`."""
+        """The same plan with its shares scaled so that together they are `words`."""
         sums = accumulate((chapter.words for chapter in self.chapters), initial=0)
         bounds = pairwise(round(words * part / self.words) for part in sums)
         scaled = (max(1, end - start) for start, end in bounds)
@@ -102,7 +127,7 @@ class Outline:
         return replace(self, chapters=tuple(replace(ch, words=n) for ch, n in pairs))
 
     def as_lines(self) -> str:
-        """The outline in the lines that models are asked for."""
+        """The plan in the lines that models are asked for."""
         lines = [f"Title: {self.title}", f"Cast: {self.cast}"]
         lines += [
             f"{number}. {chapter.title} | {chapter.words} words | {chapter.summary}"
@@ -111,32 +136,45 @@ class Outline:
         return "\n".join(lines)
 
     def as_dict(self) -> dict[str, Any]:
-        """The outline as JSON types."""
+        """The plan as JSON types."""
         return {**asdict(self), "chapters": [asdict(chapter) for chapter in self.chapters]}
 
     @classmethod
     def from_dict(cls, record: dict[str, Any]) -> Self:
-        """The outline of `as_dict`. Raises KeyError or TypeError for anything else."""
+        """The plan of `as_dict`. Raises KeyError or TypeError for anything else."""
         chapters = tuple(Chapter(**chapter) for chapter in record["chapters"])
         return cls(record["title"], record["cast"], chapters)
 
 
 @dataclass(frozen=True, slots=True)
-class Outlined:
-    """The outline that the chapters to come follow; `note` says where it is not the model's."""
+class Planned:
+    """The plan that the chapters to come follow; `note` says where it is not the model's."""
 
-    outline: Outline
+    plan: Plan
     note: str = ""
 
 
 RawEvent = Piece | Finish
 AnswerEvent = Chunk | Finish
-Event = AnswerEvent | Outlined | Held
+Event = AnswerEvent | Inserted | ChapterStart | Restart | Planned | Held
 
 
-def text_of(event: Event, kind: Kind) -> str:
-    """The text that an event adds to the thinking or to the story, "" for none."""
-    return event.text if isinstance(event, Chunk) and event.kind == kind else ""
+def as_chunk(event: Event) -> Chunk | None:
+    """What an event adds to the text: its own, or the break between two pieces of thinking."""
+    match event:
+        case Chunk():
+            return event
+        case Inserted():
+            return Chunk("story", event.text, ids=event.ids)
+        case ChapterStart() | Restart():
+            return Chunk("thinking", "\n\n")
+    return None
+
+
+def text_of(event: Event, kind: Kind = "story") -> str:
+    """The text that an event adds to the story, or to the thinking; "" for none."""
+    chunk = as_chunk(event)
+    return chunk.text if chunk and chunk.kind == kind else ""
 
 
 @contextmanager
@@ -149,15 +187,19 @@ def closing(events: Iterator[RawEvent] | Iterator[Event]) -> Iterator[None]:
             close()
 
 
-def merged(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
-    """Neighbours of the same kind in one chunk, but text that no model wrote apart: headings,
-    which have no ids, and scene breaks, which took no tokens. There a story is taken up again."""
+def merged(events: Iterable[Event]) -> Iterator[Event]:
+    """The same events with neighbouring chunks of one kind joined."""
 
-    def likeness(chunk: Chunk) -> tuple[Kind, bool, bool]:
-        return chunk.kind, bool(chunk.ids), bool(chunk.tokens)
+    def kind_of(event: Event) -> object:
+        return event.kind if isinstance(event, Chunk) else event
 
-    for (kind, _, _), group in groupby(chunks, key=likeness):
+    for _, group in groupby(events, key=kind_of):
         run = list(group)
-        text = "".join(chunk.text for chunk in run)
-        ids = tuple(chain.from_iterable(chunk.ids for chunk in run))
-        yield Chunk(kind, text, sum(chunk.tokens for chunk in run), ids)
+        chunks = [event for event in run if isinstance(event, Chunk)]
+        yield from [_joined(chunks)] if chunks else run
+
+
+def _joined(chunks: list[Chunk]) -> Chunk:
+    text = "".join(chunk.text for chunk in chunks)
+    ids = tuple(chain.from_iterable(chunk.ids for chunk in chunks))
+    return Chunk(chunks[0].kind, text, sum(chunk.tokens for chunk in chunks), ids)

@@ -2,7 +2,8 @@
 
 import re
 
-from polaris_cli.events import Chunk, Event, Finish
+from polaris_cli.events import Event, Finish
+from polaris_cli.events import text_of as event_text
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
@@ -21,9 +22,7 @@ def script(*paragraphs: str) -> list[str]:
 
 
 def text_of(events: list[Event]) -> str:
-    return "".join(
-        event.text for event in events if isinstance(event, Chunk) and event.kind == "story"
-    )
+    return "".join(map(event_text, events))
 
 
 def finish_of(events: list[Event]) -> Finish:

@@ -47,5 +47,13 @@ def record(
     return Recorder(library, accumulator, warn).watch(accumulator.watch(events))
 
 
+def chunks_in(library: Library, ref: str) -> list[Chunk]:
+    """What the library has of a stream that brought chunks alone."""
+    events = library.events(ref)
+    chunks = [event for event in events if isinstance(event, Chunk)]
+    assert len(chunks) == len(events)
+    return chunks
+
+
 def no_warning(text: str) -> None:
     raise AssertionError(text)

@@ -127,12 +127,12 @@ class Outputs:
     save: bool = True
     strict: bool = False
 
-    def check(self, *, outline: bool = False) -> None:
+    def check(self, *, plan: bool = False) -> None:
         """Raise UsageError for files that cannot be written, before anything is loaded.
 
-        An `outline` is TOML, whatever its file is called.
+        An `plan` is TOML, whatever its file is called.
         """
-        if self.story and outline:
+        if self.story and plan:
             check_place(self.story, force=self.force)
         elif self.story:
             check_output(self.story, force=self.force)

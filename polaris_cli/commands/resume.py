@@ -47,9 +47,9 @@ def resume(
     )
     outputs.check()
     library = open_library()
-    story, chunks = library.get(ref), library.chunks(ref)
+    story, events = library.get(ref), library.events(ref)
     wanted: int | None = from_options({"words": words}).get("words")
-    raise Exit(run(resuming.resume(story, chunks, wanted), outputs, story))
+    raise Exit(run(resuming.resume(story, events, wanted), outputs, story))
 
 
 def rerun(

@@ -16,7 +16,7 @@ from polaris_cli.commands.stdio import reserved_stdio
 from polaris_cli.engines.base import Engine, ModelInfo
 from polaris_cli.engines.opening import open_engine
 from polaris_cli.errors import EXIT_INTERRUPTED, NoStory, OffTarget, PolarisError
-from polaris_cli.events import Chunk, Event, Finish, Outlined, closing
+from polaris_cli.events import Event, Finish, Inserted, Planned, closing
 from polaris_cli.formats.export import render, save
 from polaris_cli.formats.files import write_atomic
 from polaris_cli.library.store import open_library
@@ -78,7 +78,7 @@ def hand_back(job: Job, outputs: Outputs) -> int:
         f"Nothing to write: the draft has {words:,} words, and {request.words:,} are asked for "
         f"({source}). To go on, ask for more: --words {words + MORE_WORDS}"
     )
-    events: Iterator[Event] = iter([Chunk("story", request.draft.text), Finish("stop")])
+    events: Iterator[Event] = iter([Inserted("draft", request.draft.text), Finish("stop")])
     info = ModelInfo(reference.name, reference.id, reference.revision, request.engine)
     shown = show(events, _sinks(request, outputs, sys.stdout))
     story = collect(shown, begin(request, info, job.messages))
@@ -103,7 +103,7 @@ def _open(job: Job, outputs: Outputs, say: Say) -> Engine:
     return engine
 
 
-def run_outline(job: Job, outputs: Outputs) -> int:
+def write_plan(job: Job, outputs: Outputs) -> int:
     """Let the model make the plan alone and write it, as TOML, to a file or stdout."""
     say = _speaker(outputs)
     nothing_kept = replace(outputs, save=False, as_json=True)
@@ -115,7 +115,7 @@ def run_outline(job: Job, outputs: Outputs) -> int:
         )
     if outcome.error:
         raise outcome.error
-    plan = outcome.story.outline
+    plan = outcome.story.plan
     if plan is None:
         return EXIT_INTERRUPTED
     if outputs.story:
@@ -130,7 +130,7 @@ def _until_planned(events: Iterator[Event]) -> Iterator[Event]:
     with closing(events):
         for event in events:
             yield event
-            if isinstance(event, Outlined):
+            if isinstance(event, Planned):
                 yield Finish("stop")
                 return
 

@@ -12,11 +12,11 @@ from typer import Argument, Exit
 
 from polaris_cli.commands import options as o
 from polaris_cli.commands.dry_run import print_dry_run
-from polaris_cli.commands.running import hand_back, is_long_enough, run, run_outline
+from polaris_cli.commands.running import hand_back, is_long_enough, run, write_plan
 from polaris_cli.errors import UsageError
 from polaris_cli.formats.drafts import read_draft
 from polaris_cli.request.settings import SETTINGS
-from polaris_cli.story.plan_file import Plan, read_plan
+from polaris_cli.story.plan_file import PlanFile, read_plan
 from polaris_cli.story.prepare import prepare
 
 EPILOG = """Examples:
@@ -86,7 +86,7 @@ def write(
     outputs = o.Outputs(
         output, thinking_output, force, as_json, quiet, show_thinking, not no_save, strict
     )
-    outputs.check(outline=plan_only)
+    outputs.check(plan=plan_only)
     check_together(options, plan=plan, plan_only=plan_only, continued=continued, premise=premise)
     planned = read_plan(plan) if plan else None
     if continued:
@@ -95,11 +95,11 @@ def write(
         job = prepare(about, options, read_draft(continued))
     else:
         options = in_chapters(options, planned, plan_only)
-        job = prepare(read_premise(premise), options, plan=planned.outline if planned else None)
+        job = prepare(read_premise(premise), options, plan=planned.plan if planned else None)
     if dry_run:
         print_dry_run(job, as_json=as_json)
     elif plan_only:
-        raise Exit(run_outline(job, outputs))
+        raise Exit(write_plan(job, outputs))
     elif continued and is_long_enough(job.request):
         raise Exit(hand_back(job, outputs))
     else:
@@ -107,12 +107,12 @@ def write(
 
 
 def in_chapters(
-    options: dict[str, object], plan: Plan | None, plan_only: bool
+    options: dict[str, object], plan: PlanFile | None, plan_only: bool
 ) -> dict[str, object]:
     """The options with what a plan says of words and chapters, or with chapters for a plan."""
     if plan:
         words = options["words"] or plan.words
-        return options | {"words": words, "chapters": len(plan.outline.chapters)}
+        return options | {"words": words, "chapters": len(plan.plan.chapters)}
     return options | {"chapters": options["chapters"] or "auto"} if plan_only else options
 
 

@@ -11,7 +11,7 @@ from random import Random
 
 from polaris_cli.demo import grammar as g
 from polaris_cli.demo.premises import Premise, article, sample_premise
-from polaris_cli.request.prompts import chapter_prompt, outline_prompt
+from polaris_cli.request.prompts import chapter_prompt, phrase_plan_prompt
 
 MOST_WORDS = 400
 # what a tool puts between a story and the episode it asks for: given, so never learned
@@ -206,7 +206,11 @@ def _planned(rng: Random, count: int) -> tuple[g.World, list[Chapter], list[Turn
     share = round(words / count)
     thinking = f"{words} words, {count} chapters, {share} each." if rng.random() < 0.9 else None
     answer = Turn("assistant", plan_answer(world, rows, words, rng), thinking)
-    return world, rows, [*_opened(rng), Turn("user", outline_prompt(about, words, count)), answer]
+    return (
+        world,
+        rows,
+        [*_opened(rng), Turn("user", phrase_plan_prompt(about, words, count)), answer],
+    )
 
 
 def chapter_task(rng: Random) -> Example:

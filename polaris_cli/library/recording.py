@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from polaris_cli.errors import LibraryError
-from polaris_cli.events import Chunk, Event, Finish, Held, Outlined, closing
+from polaris_cli.events import Chunk, Event, Finish, Held, Planned, closing, text_of
 from polaris_cli.library.store import Library
 from polaris_cli.story.accumulator import Accumulator
 from polaris_cli.story.result import Story
@@ -34,7 +34,7 @@ class Recorder:
         self.kept = False
         self._library, self._accumulator, self._warn = library, accumulator, warn
         self._begun = accumulator.story()
-        self._pending: list[Chunk] = []
+        self._pending: list[Event] = []
         self._held: tuple[Chunk, ...] = ()
         self._started: Story | None = None  # what the row was last started with
         self._ended = False
@@ -60,15 +60,15 @@ class Recorder:
             match event:
                 case Finish():  # what was held back is in the text by now, or was dropped
                     self._held = ()
-                case Outlined():
-                    self._begun = replace(self._begun, outline=event.outline)
+                case Planned():
+                    self._begun = replace(self._begun, plan=event.plan)
                 case Held():
                     self._held = event.chunks
-                case Chunk():
+                case _:
                     self._pending.append(event)
         if not self._thread.ident and not isinstance(event, Finish):
             self._thread.start()
-        if isinstance(event, Outlined) or (isinstance(event, Chunk) and "\n" in event.text):
+        if isinstance(event, Planned) or "\n" in text_of(event):
             self._wake.set()
         self._tell()
 

@@ -7,7 +7,6 @@ saved (`recording`), how it is shown or how it is exported.
 import os
 import platform
 import sqlite3
-import struct
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import platformdirs
 
 from polaris_cli.errors import LibraryError, UsageError
-from polaris_cli.events import Chunk, Kind, merged
+from polaris_cli.events import Chunk, Event, merged
 from polaris_cli.library.database import (
     atomic,
     back_up,
@@ -29,6 +28,7 @@ from polaris_cli.library.database import (
     empty,
     worded,
 )
+from polaris_cli.library.parts import packed, unpacked
 from polaris_cli.request.adherence import ratio
 
 if TYPE_CHECKING:  # a list needs no whole story, and need not wait for it
@@ -94,8 +94,8 @@ class Library:
             _put(db, begun, WRITING)
             _sign(db, begun.id)
 
-    def append(self, id: str, chunks: Iterable[Chunk], held: Iterable[Chunk] = ()) -> None:
-        """Add to the text of a story that was started; no chunks is a mere sign of life.
+    def append(self, id: str, events: Iterable[Event], held: Iterable[Chunk] = ()) -> None:
+        """Add to the text of a story that was started; no events are a mere sign of life.
 
         `held` ends the text until the next call, which replaces it.
         """
@@ -103,10 +103,7 @@ class Library:
             db.execute(f"DELETE FROM part WHERE story = ? AND kind = '{HELD}'", [id])
             db.executemany(
                 "INSERT INTO part (story, kind, text, tokens, ids) VALUES (?, ?, ?, ?, ?)",
-                [
-                    *((id, chunk.kind, *_packed(chunk)) for chunk in merged(chunks)),
-                    *((id, HELD, *_packed(chunk)) for chunk in merged(held)),
-                ],
+                [*_rows(id, events), *((id, HELD, *row[2:]) for row in _rows(id, held))],
             )
             _sign(db, id)
 
@@ -143,10 +140,12 @@ class Library:
         with self._reading() as db:
             return _load(db, _find(db, ref).id)
 
-    def chunks(self, ref: str) -> list[Chunk]:
+    def events(self, ref: str) -> list[Event]:
         """What a story's stream brought, in order, with the token ids it came with."""
         with self._reading() as db:
-            return list(_chunks(db, _find(db, ref).id))
+            id = _find(db, ref).id
+            kept = db.execute("SELECT record FROM story WHERE id = ?", [id]).fetchone()
+            return list(_events(db, id, loads(kept[0])))
 
     def remove(self, ref: str) -> None:
         """Remove a story. Raises UsageError while it is being written."""
@@ -291,29 +290,27 @@ def _load(db: sqlite3.Connection, id: str) -> "Story":
             f"The record of story {id} cannot be read.",
             hint=f"Another version of polaris may have written it; polaris library rm {id}",
         ) from error
-    return _gathered(db, story) if state == WRITING else story
+    return _gathered(db, story, loads(kept)) if state == WRITING else story
 
 
-def _gathered(db: sqlite3.Connection, begun: "Story") -> "Story":
+def _gathered(db: sqlite3.Connection, begun: "Story", record: dict[str, Any]) -> "Story":
     """The story of the parts; the times of the writing are not known here."""
     from polaris_cli.story.accumulator import collect
 
-    return replace(collect(_chunks(db, begun.id), begun), timing=begun.timing)
+    return replace(collect(_events(db, begun.id, record), begun), timing=begun.timing)
 
 
-def _chunks(db: sqlite3.Connection, id: str) -> Iterator[Chunk]:
-    rows = db.execute(
-        "SELECT kind, text, tokens, ids FROM part WHERE story = ? ORDER BY n", [id]
-    ).fetchall()
-    for kind, text, tokens, ids in rows:
-        known: Kind = "thinking" if kind == "thinking" else "story"
-        yield Chunk(known, text, tokens, struct.unpack(f"<{len(ids) // 4}I", ids))
+def _events(db: sqlite3.Connection, id: str, record: dict[str, Any]) -> Iterator[Event]:
+    from polaris_cli.story.older import is_older, modern_events
+
+    rows = db.execute("SELECT kind, text, tokens, ids FROM part WHERE story = ? ORDER BY n", [id])
+    events = map(unpacked, rows.fetchall())
+    return modern_events(events, record) if is_older(record) else events
 
 
-def _packed(chunk: Chunk) -> tuple[Any, ...]:
-    """A chunk's columns after its kind, the ids as little-endian numbers of four bytes."""
-    ids = struct.pack(f"<{len(chunk.ids)}I", *chunk.ids)
-    return _storable(chunk.text), chunk.tokens, ids
+def _rows(id: str, events: Iterable[Event]) -> Iterator[tuple[Any, ...]]:
+    for kind, text, number, ids in filter(None, map(packed, merged(events))):
+        yield id, kind, _storable(text), number, ids
 
 
 def _query(words: Sequence[str]) -> str:

@@ -78,12 +78,12 @@ def plan_prompt(request: StoryRequest, chapters: int) -> str:
         ask = f"Plan a {words}-word {form} in {chapters} chapters. It follows this request:"
         return f"{ask}\n\n{story_prompt(request)}\n\n{_plan_lines(words, chapters)}"
     if kind == "phrase":
-        return outline_prompt(premise, words, chapters, form)
+        return phrase_plan_prompt(premise, words, chapters, form)
     ask = f"Plan a {words}-word {form} in {chapters} chapters. Its premise:"
     return f"{ask}{GAPS[kind]}{premise}\n\n{_plan_lines(words, chapters)}"
 
 
-def outline_prompt(premise: str, words: int, chapters: int, form: str = "story") -> str:
+def phrase_plan_prompt(premise: str, words: int, chapters: int, form: str = "story") -> str:
     """The request for a plan where the premise is a phrase.
 
     The demo model was trained on exactly these lines; larger models follow them as they stand.

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from polaris_cli.errors import UsageError
-from polaris_cli.events import Outline
+from polaris_cli.events import Plan
 
 Form = Literal["story", "flash", "scene", "essay", "review", "podcast"]
 Quantize = Literal["auto", "none", "8bit", "4bit"]
@@ -130,7 +130,7 @@ class StoryRequest:
     headings: bool = True
     band: tuple[float, float] = (0.90, 1.10)
     draft: Draft | None = None
-    plan: Outline | None = None
+    plan: Plan | None = None
 
     def __post_init__(self) -> None:
         """Raise UsageError for anything that cannot be right whatever the model."""

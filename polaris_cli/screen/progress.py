@@ -133,7 +133,7 @@ class _Meter:
     def add(self, kind: Kind, text: str, tokens: int) -> None:
         self._first.setdefault(kind, time.monotonic())
         self._tokens[kind] += tokens
-        if text or kind == "thinking":
+        if text.strip() or (kind == "thinking" and tokens):
             self._kind = kind
         if kind == "story":
             self._words.add(text)

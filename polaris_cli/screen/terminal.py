@@ -10,7 +10,7 @@ from typing import TextIO
 
 from rich.cells import cell_len
 
-from polaris_cli.events import Chunk, Event, Finish, Outlined, Reason, closing, text_of
+from polaris_cli.events import Event, Finish, Planned, Reason, as_chunk, closing, text_of
 from polaris_cli.request.adherence import in_band
 from polaris_cli.screen.capabilities import (
     can_redraw,
@@ -109,8 +109,8 @@ def _progress(view: StoryProgress, stream: TextIO) -> Iterator[Callable[[Event],
     region = Region(stream, view)
 
     def take(event: Event) -> None:
-        if isinstance(event, Chunk):
-            view.add(event)
+        if chunk := as_chunk(event):
+            view.add(chunk)
             region.refresh()
 
     with region.running():
@@ -123,8 +123,8 @@ def _progress(view: StoryProgress, stream: TextIO) -> Iterator[Callable[[Event],
 @contextmanager
 def _plan(err: TextIO) -> Iterator[Callable[[Event], None]]:
     def take(event: Event) -> None:
-        if isinstance(event, Outlined):
-            _print_outline(event, err)
+        if isinstance(event, Planned):
+            _print_plan(event, err)
 
     yield take
 
@@ -249,8 +249,8 @@ def _model(story: Story) -> str:
     return f"{model.name} ({known})" if known else model.name
 
 
-def _print_outline(outlined: Outlined, err: TextIO) -> None:
-    if outlined.note:
-        note(outlined.note, err)
-    for line in outlined.outline.as_lines().splitlines():
+def _print_plan(planned: Planned, err: TextIO) -> None:
+    if planned.note:
+        note(planned.note, err)
+    for line in planned.plan.as_lines().splitlines():
         print_line([(one_line(line), "dim")], err)

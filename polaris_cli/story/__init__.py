@@ -13,7 +13,7 @@ Knows engines by their protocol alone; not the terminal, nor the library.
     extending:   going on after an early end
     chapters:    a plan, then chapter after chapter
     length:      what both ways of reaching a length go by
-    outline:     reading a plan out of a model's answer
+    plan:     reading a plan out of a model's answer
     plan_file:   a plan as TOML
     resuming:    taking a story up again
 """

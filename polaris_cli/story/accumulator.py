@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from polaris_cli.events import Chunk, Event, Finish, Held, Kind, Outlined, closing
+from polaris_cli.events import Chunk, Event, Finish, Held, Kind, Planned, as_chunk, closing
 from polaris_cli.story.result import Story, Timing, Tokens
 
 
@@ -51,12 +51,12 @@ class Accumulator:
             case Finish():
                 self.finish, self._held = event, ()
                 self._total = self._now()
-            case Outlined():
-                self._begun = replace(self._begun, outline=event.outline)
+            case Planned():
+                self._begun = replace(self._begun, plan=event.plan)
             case Held():
                 self._held = event.chunks
-            case Chunk():
-                self._add_chunk(event)
+            case _ if chunk := as_chunk(event):
+                self._add_chunk(chunk)
 
     def story(self) -> Story:
         """The story as it stands. White space at its end is dropped."""

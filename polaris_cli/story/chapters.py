@@ -1,7 +1,7 @@
-"""Stories in chapters: an outline first, then chapter after chapter, each at a length that suits.
+"""Stories in chapters: a plan first, then chapter after chapter, each at a length that suits.
 
 Drives an engine several times and gives out one stream of events. Knows how a story is put
-together; not how a model runs (engines), nor how an outline is read (`outline`).
+together; not how a model runs (engines), nor how a plan is read (`plan`).
 """
 
 import sys
@@ -10,15 +10,18 @@ from dataclasses import dataclass, field, replace
 
 from polaris_cli.engines.base import Engine
 from polaris_cli.events import (
-    RESTART,
     Chapter,
+    ChapterStart,
     Chunk,
     Event,
     Finish,
     Held,
-    Outline,
-    Outlined,
+    Inserted,
+    Plan,
+    Planned,
+    Restart,
     closing,
+    text_of,
 )
 from polaris_cli.models.catalogue import ModelProfile
 from polaris_cli.request.budget import token_budget
@@ -27,29 +30,24 @@ from polaris_cli.request.story_request import Sampling, StoryRequest
 from polaris_cli.story.extending import extended, rounds_of
 from polaris_cli.story.job import Job
 from polaris_cli.story.length import MOST_SHARE, NEAR, PAST, Pace, closed_after
-from polaris_cli.story.outline import even_outline, is_complete, parse_outline
-from polaris_cli.story.single_pass import turn_of, write_story
+from polaris_cli.story.plan import even_plan, is_complete, parse_plan
+from polaris_cli.story.single_pass import ids_of, since_restart, write_story
 from polaris_cli.words import count_words
 
-TRIES = 3  # at an outline, before a plain one is taken
-OUTLINE_TOKENS = 2_000
+TRIES = 3  # at an plan, before a plain one is taken
+PLAN_TOKENS = 2_000
 
 
 @dataclass(slots=True)
-class Told:
-    """A chapter that has been written, or is being written: what its stream brought so far."""
+class ChapterDraft:
+    """A chapter that has been written, or is being written: its events so far, but the heading."""
 
-    chunks: list[Chunk] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
 
     @property
     def text(self) -> str:
         """The chapter's text, without its heading."""
-        return "".join(chunk.text for chunk in self.chunks if chunk.kind == "story")
-
-    @property
-    def ids(self) -> tuple[int, ...]:
-        """The tokens of the turn, thinking included."""
-        return tuple(id_ for chunk in turn_of(self.chunks) for id_ in chunk.ids)
+        return "".join(map(text_of, self.events))
 
     @property
     def words(self) -> int:
@@ -57,24 +55,15 @@ class Told:
         return count_words(self.text)
 
 
-def told_in(chunks: Iterable[Chunk]) -> list[Told]:
-    """The chapters in the chunks of an earlier run, as `in_chapters` gave them out.
-
-    A chapter begins with its thinking, or with its heading, which has no tokens; thinking
-    without tokens belongs to the outline, or says that a chapter's was begun anew.
-    """
-    told: list[Told] = []
-    for chunk in chunks:
-        if chunk.kind == "thinking" and not chunk.ids:
-            if told and chunk == RESTART:
-                told[-1].chunks.append(chunk)
-            continue
-        opens = chunk.kind == "thinking" or not chunk.ids
-        if opens and (not told or told[-1].text):
-            told.append(Told())
-        if chunk.ids:
-            told[-1].chunks.append(chunk)
-    return told
+def drafts_in(events: Iterable[Event]) -> list[ChapterDraft]:
+    """The chapters in the events of an earlier run, the last of them perhaps unfinished."""
+    drafts: list[ChapterDraft] = []
+    for event in events:
+        if isinstance(event, ChapterStart):
+            drafts.append(ChapterDraft())
+        elif drafts and not (isinstance(event, Inserted) and event.kind == "heading"):
+            drafts[-1].events.append(event)
+    return drafts
 
 
 def in_chapters(job: Job, engine: Engine) -> Iterator[Event]:
@@ -84,46 +73,47 @@ def in_chapters(job: Job, engine: Engine) -> Iterator[Event]:
     left, and the ask is corrected by what the model has delivered so far, so that errors do not
     add up. A chapter that an earlier run ended in a loop is written anew.
     """
-    outline = job.plan
-    if outline:
-        yield Outlined(outline)
+    plan = job.plan
+    if plan:
+        yield Planned(plan)
     else:
-        outline = yield from _outlined(job, engine)
-    if outline:
-        book = _Book(engine, job.request, job.reference.profile, outline)
-        yield from book.write(_told(job))
+        plan = yield from _make_plan(job, engine)
+    if plan:
+        book = _Book(engine, job.request, job.reference.profile, plan)
+        yield from book.write(_earlier(job))
 
 
-def _told(job: Job) -> list[Told]:
-    """The chapters of an earlier run, the last of them perhaps unfinished."""
+def _earlier(job: Job) -> list[ChapterDraft]:
+    """The chapters of an earlier run, but for a last one that ended in a loop."""
     if not (job.earlier and job.plan):
         return []
-    told = told_in(event for event in job.earlier.events if isinstance(event, Chunk))
-    return told[:-1] if job.earlier.finish == "loop" else told
+    drafts = drafts_in(job.earlier.events)
+    return drafts[:-1] if job.earlier.finish == "loop" else drafts
 
 
-def _outlined(job: Job, engine: Engine) -> Generator[Event, None, Outline | None]:
-    """Ask for an outline until it can be read, then give it out; None when the run broke off.
+def _make_plan(job: Job, engine: Engine) -> Generator[Event, None, Plan | None]:
+    """Ask for a plan until it can be read, then give it out; None when the run broke off.
 
     What the model writes for it counts as thinking.
     """
     request, count = job.request, job.request.chapters
     assert count
     for attempt in range(TRIES):
+        if attempt:
+            yield Restart(attempt)
         sampling = replace(request.sampling, seed=_seed(request.sampling, -attempt))
-        limit = OUTLINE_TOKENS + max(sampling.thinking_budget, 0) * sampling.thinks
+        limit = PLAN_TOKENS + max(sampling.thinking_budget, 0) * sampling.thinks
         run = write_story(engine, job.messages, sampling, limit)
         answer = yield from _answer(run, count)
         if answer is None:
             return None
-        yield RESTART
-        outline = parse_outline(answer, request.words)
-        if outline and abs(len(outline.chapters) - count) <= count // 4:
-            yield Outlined(outline)
-            return outline
-    outline = even_outline(request.premise, request.words, count)
-    yield Outlined(outline, note="The model made no plan that can be used; a plain one is taken.")
-    return outline
+        plan = parse_plan(answer, request.words)
+        if plan and abs(len(plan.chapters) - count) <= count // 4:
+            yield Planned(plan)
+            return plan
+    plan = even_plan(request.premise, request.words, count)
+    yield Planned(plan, note="The model made no plan that can be used; a plain one is taken.")
+    return plan
 
 
 def _answer(run: Iterator[Event], count: int) -> Generator[Event, None, str | None]:
@@ -135,8 +125,7 @@ def _answer(run: Iterator[Event], count: int) -> Generator[Event, None, str | No
     with closing(run):
         for event in run:
             if isinstance(event, Chunk):
-                # Without its tokens: an outline is kept as such, and never taken up half-way.
-                yield replace(event, kind="thinking", ids=())
+                yield replace(event, kind="thinking")
                 answer += event.text if event.kind == "story" else ""
                 if "\n" in event.text and is_complete(answer, count):
                     break
@@ -152,70 +141,71 @@ def _seed(sampling: Sampling, number: int) -> int:
 
 
 class _Book:
-    """The writing of the chapters of one outline."""
+    """The writing of the chapters of one plan."""
 
     def __init__(
-        self, engine: Engine, request: StoryRequest, profile: ModelProfile, outline: Outline
+        self, engine: Engine, request: StoryRequest, profile: ModelProfile, plan: Plan
     ) -> None:
         self._engine, self._request, self._profile = engine, request, profile
-        self._outline = outline
-        self._done: list[Told] = []
+        self._plan = plan
+        self._done: list[ChapterDraft] = []
 
-    def write(self, told: list[Told]) -> Iterator[Event]:
-        """Write what is not told yet, chapter by chapter, then give out one `Finish`."""
-        chapters = self._outline.chapters
+    def write(self, earlier: list[ChapterDraft]) -> Iterator[Event]:
+        """Write what is not written yet, chapter by chapter, then give out one `Finish`."""
+        chapters = self._plan.chapters
         pace = Pace(self._request.words, len(chapters), self._profile.good_words[1])
         finish = Finish("stop")
         for number, chapter in enumerate(chapters, 1):
             share = pace.share(chapters[number - 1 :])
             ask = pace.ask(share)
-            if number < len(told):  # the last one told may be unfinished
-                yield from self._tell(number, iter(told[number - 1].chunks))
+            if number < len(earlier):  # the last of them may be unfinished
+                run = iter(earlier[number - 1].events)
             else:
-                begun = told[number - 1] if number == len(told) else Told()
+                begun = earlier[number - 1] if number == len(earlier) else ChapterDraft()
                 title = count_words(self._heading(chapter, ""))
                 left = pace.left - title if number == len(chapters) else None
                 run = self._stream(number, ask, share, left, begun)
-                finish = yield from self._tell(number, run)
+            finish = yield from self._pass_on(number, run)
             if finish.reason != "stop":
                 break
             pace.take(ask, self._done[-1].words + count_words(self._heading(chapter, "")))
         yield finish
 
     def _stream(
-        self, number: int, ask: int, share: int, left: int | None, begun: Told
+        self, number: int, ask: int, share: int, left: int | None, begun: ChapterDraft
     ) -> Iterator[Event]:
         """One chapter, from what is `begun` of it; the last is held to the words that are `left`,
         since no other can make up for it."""
         messages, limit = self._call(number, ask)
         sampling = replace(self._request.sampling, seed=_seed(self._request.sampling, number))
-        sampling = sampling.redrawn(begun.chunks.count(RESTART))
+        attempt, answer = since_restart(begun.events)
+        ask_again = (self._engine, messages, sampling)
         if left is None:
-            run = write_story(self._engine, messages, sampling, limit, after=begun.ids)
+            run = write_story(*ask_again, limit, after=ids_of(answer), attempt=attempt)
             return closed_after(run, round(MOST_SHARE * share))
         least = left - round((1 - NEAR) * self._request.words)
         # It closes as soon as the words are there, not beyond them: PAST is for a whole story.
         words = max(round(left / PAST), 1)
-        limit += len(begun.ids)
-        rounds = rounds_of(begun.chunks)
-        call = (self._engine, messages, sampling, limit)
-        return extended(*call, words=words, least=least, after=rounds)
+        limit += len(ids_of(answer))
+        rounds = rounds_of(answer)
+        return extended(*ask_again, limit, words=words, least=least, after=rounds, attempt=attempt)
 
-    def _tell(self, number: int, run: Iterator[Event]) -> Generator[Event, None, Finish]:
+    def _pass_on(self, number: int, run: Iterator[Event]) -> Generator[Event, None, Finish]:
         """Give out one chapter with its heading; return how it ended."""
         before = self._done[-1].text if self._done else ""
-        opening = self._heading(self._outline.chapters[number - 1], before)
-        chapter, begun = Told(), False
-        self._done.append(chapter)
+        chapter = self._plan.chapters[number - 1]
+        draft, begun = ChapterDraft(), False
+        self._done.append(draft)
+        yield ChapterStart(number, chapter.title)
         with closing(run):
             for event in run:
                 if isinstance(event, Finish):
-                    return _judged(event, chapter)
+                    return _judged(event, draft)
                 if not begun and _brings_story(event):
                     begun = True
-                    yield Chunk("story", opening)
-                if isinstance(event, Chunk):
-                    chapter.chunks.append(event)
+                    yield Inserted("heading", self._heading(chapter, before))
+                if not isinstance(event, Held):
+                    draft.events.append(event)
                 yield event
         return Finish("stop")
 
@@ -246,11 +236,11 @@ class _Book:
         return messages, wanted.max_new_tokens
 
     def _conversation(self, number: int, ask: int, whole: int) -> Iterator[Message]:
-        yield Message("user", plan_prompt(self._request, len(self._outline.chapters)))
-        yield Message("assistant", self._outline.as_lines())
-        for earlier, told in enumerate(self._done, 1):
-            yield self._ask(earlier, told.words)
-            text, summary = told.text.strip(), f"{self._outline.chapters[earlier - 1].summary}."
+        yield Message("user", plan_prompt(self._request, len(self._plan.chapters)))
+        yield Message("assistant", self._plan.as_lines())
+        for earlier, draft in enumerate(self._done, 1):
+            yield self._ask(earlier, draft.words)
+            text, summary = draft.text.strip(), f"{self._plan.chapters[earlier - 1].summary}."
             if earlier >= number - whole:
                 yield Message("assistant", text)
             else:
@@ -258,7 +248,7 @@ class _Book:
         yield self._ask(number, ask)
 
     def _ask(self, number: int, words: int) -> Message:
-        chapters = self._outline.chapters
+        chapters = self._plan.chapters
         named = chapters[number - 1]
         form = FORM_NAMES[self._request.form]
         prompt = chapter_prompt(number, len(chapters), named.title, words, named.summary, form)
@@ -269,10 +259,10 @@ def _brings_story(event: Event) -> bool:
     """Whether the text of a chapter begins with this event."""
     if isinstance(event, Held):
         return bool(event.chunks)
-    return isinstance(event, Chunk) and event.kind == "story" and bool(event.text)
+    return bool(text_of(event))
 
 
-def _judged(finish: Finish, chapter: Told) -> Finish:
+def _judged(finish: Finish, chapter: ChapterDraft) -> Finish:
     """How a chapter's end counts for the story.
 
     One cut off at its token limit is merely short, which the next ones make up for; but a model

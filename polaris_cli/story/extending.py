@@ -6,15 +6,15 @@ together; not how a model runs (engines), nor chapters.
 
 import re
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from polaris_cli.engines.base import Engine
-from polaris_cli.events import RESTART, Chunk, Event, Finish, Held, closing
+from polaris_cli.events import Chunk, Event, Finish, Held, Inserted, Restart, closing
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Sampling
 from polaris_cli.story.length import EDGE, LEAST_EPISODE, MOST_ROUNDS, NEAR, PAST, SCENE_BREAK
-from polaris_cli.story.single_pass import TRIES, turn_of, write_story
+from polaris_cli.story.single_pass import TRIES, write_story
 from polaris_cli.streaming.loops import good_length
 from polaris_cli.words import WordCounter, count_words
 
@@ -34,6 +34,7 @@ def extended(
     least: int | None = None,
     draft: str = "",
     after: Sequence[Sequence[int]] = (),
+    attempt: int = 0,
 ) -> Iterator[Event]:
     """Stream one story that goes on until it has about `words` words.
 
@@ -48,15 +49,16 @@ def extended(
     model write an ending again at once. `least` are the words from which an end is taken (`NEAR` of
     those asked for, if not given). `draft` is a text of the user's own that the story goes on from:
     its words count, and no part of it is ever set aside. `after` are the tokens of an earlier run,
-    those between two scene breaks together (see `rounds_of`): every round ends again as it did
-    then, so that the same ending is set aside. `max_new_tokens` limits all tokens, those of an
-    earlier run included.
+    those between two scene breaks together (see `rounds_of`), whose thinking had been restarted
+    `attempt` times: every round ends again as it did then, so that the same ending is set aside.
+    `max_new_tokens` limits all tokens, those of an earlier run included.
     """
     text = _Text(words, NEAR * words if least is None else least, draft)
     opening = engine.encode(draft) if draft else ()
     for number in range(MOST_ROUNDS):
         known = after[number] if number < len(after) else ()
-        run = _round(engine, messages, sampling, max_new_tokens, text, opening, known)
+        run = _round(engine, messages, sampling, max_new_tokens, text, opening, known, attempt)
+        attempt = 0
         try:
             finish = yield from run
         except KeyboardInterrupt:
@@ -82,6 +84,7 @@ def _round(
     text: "_Text",
     opening: Sequence[int],
     after: Sequence[int],
+    restarts: int,
 ) -> Generator[Event, None, Finish]:
     """Let the model write until it ends or the text is full; return how it ended.
 
@@ -90,11 +93,12 @@ def _round(
     text.begin_round()
     for attempt in range(TRIES):
         drawn = sampling.redrawn(attempt)
-        finish = yield from _stretch(engine, messages, drawn, limit, text, opening, after)
+        run = _stretch(engine, messages, drawn, limit, text, opening, after, restarts)
+        finish = yield from run
         if finish.reason != "loop" or attempt + 1 == TRIES or not text.cut_back():
             break
         yield text.held()
-        after = ()
+        after, restarts = (), 0
     return finish
 
 
@@ -106,6 +110,7 @@ def _stretch(
     text: "_Text",
     opening: Sequence[int],
     after: Sequence[int],
+    restarts: int,
 ) -> Generator[Event, None, Finish]:
     """Go on with the text in one run of the model; return how that ended."""
     known = len(text.ids)
@@ -118,6 +123,7 @@ def _stretch(
         opening=opening,
         after=(*text.ids, *after),
         may_end=text.may_end,
+        attempt=restarts,
     )
     with closing(run):
         for event in run:
@@ -133,18 +139,14 @@ def _stretch(
     return Finish("interrupted")
 
 
-def rounds_of(chunks: Sequence[Chunk]) -> list[tuple[int, ...]]:
-    """The tokens that the model wrote in each round of an earlier run, from its chunks.
-
-    A scene break that was put in has ids but no tokens: the model did not make it. Thinking that
-    was given up belongs to none.
-    """
+def rounds_of(answer: Iterable[Event]) -> list[tuple[int, ...]]:
+    """The tokens that the model wrote in each round of an earlier run: between two scene breaks."""
     rounds: list[tuple[int, ...]] = [()]
-    for chunk in turn_of(chunks):
-        if chunk.ids and not chunk.tokens:
+    for event in answer:
+        if isinstance(event, Inserted) and event.kind == "scene break":
             rounds.append(())
-        else:
-            rounds[-1] += chunk.ids
+        elif isinstance(event, Chunk):
+            rounds[-1] += event.ids
     return rounds
 
 
@@ -189,12 +191,12 @@ class _Text:
 
     def add(self, event: Event) -> Iterator[Event]:
         """Take what the model wrote; give out what can no longer be the ending."""
+        if isinstance(event, Restart):
+            self.made -= len(self.ids)
+            self.ids.clear()
         if not isinstance(event, Chunk):
             yield event
             return
-        if event == RESTART:
-            self.made -= len(self.ids)
-            self.ids.clear()
         self.ids += event.ids
         self.made += len(event.ids)
         if event.kind == "thinking":
@@ -250,7 +252,7 @@ class _Text:
         own_ending = bool(self._held) and not self.closed
         yield from self.release()
         if self._ending and not own_ending:
-            yield Chunk("story", gap + self._ending)
+            yield Inserted("ending", gap + self._ending)
 
     def go_on(self, encode: Callable[[str], tuple[int, ...]]) -> Iterator[Event]:
         """Set the ending aside and begin a new scene in its place."""
@@ -269,7 +271,7 @@ class _Text:
         scene = encode(lead + SCENE_BREAK)
         self.ids += scene
         self._given.add(lead + SCENE_BREAK)
-        yield Chunk("story", lead + SCENE_BREAK, ids=scene)
+        yield Inserted("scene break", lead + SCENE_BREAK, scene)
 
     def _is_past(self) -> bool:
         """Whether the story has to close within this paragraph."""

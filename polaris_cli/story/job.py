@@ -5,7 +5,7 @@ Knows what belongs together; not how it is settled (`prepare`), nor how a story 
 
 from dataclasses import dataclass, field
 
-from polaris_cli.events import Event, Outline, Reason
+from polaris_cli.events import Event, Plan, Reason
 from polaris_cli.models.reference import ModelRef
 from polaris_cli.request.budget import Budget
 from polaris_cli.request.prompts import Message
@@ -37,7 +37,7 @@ class Job:
     reference: ModelRef
     messages: tuple[Message, ...]
     budget: Budget
-    plan: Outline | None = None
+    plan: Plan | None = None
     earlier: Earlier | None = None
     settings: dict[str, Setting] = field(default_factory=dict)
     notes: tuple[str, ...] = ()

@@ -3,10 +3,17 @@
 Knows the formats of old; nothing else has to.
 """
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+from polaris_cli.events import ChapterStart, Chunk, Event, Inserted, Plan, Restart
 from polaris_cli.models import catalogue
 from polaris_cli.request.story_request import PLAIN_TEMPLATE, QUANTIZE
+
+
+def is_older(record: dict[str, Any]) -> bool:
+    """Whether a record was written before 0.2."""
+    return "request" not in record
 
 
 def modern(record: dict[str, Any]) -> dict[str, Any]:
@@ -15,9 +22,9 @@ def modern(record: dict[str, Any]) -> dict[str, Any]:
     Before 0.2 a record told of the request only what had an effect: the model and quantization as
     they ran, the chapters that the plan had. Raises KeyError for what is no record.
     """
-    if "request" in record:
+    if not is_older(record):
         return record
-    model, outline = record["model"], record["outline"]
+    model, plan = record["model"], record["outline"]
     ran = model["quantization"]
     request = {
         "model": model["name"] if catalogue.find(model["name"]) else model["id"],
@@ -27,8 +34,56 @@ def modern(record: dict[str, Any]) -> dict[str, Any]:
         "compile": True,
         "engine": "local",
         "base_url": None,
-        "chapters": len(outline["chapters"]) if outline else None,
+        "chapters": len(plan["chapters"]) if plan else None,
         "band": [0.90, 1.10],
         "plan": None,
     }
     return {"template": PLAIN_TEMPLATE, "draft": None, **record, "request": request}
+
+
+def modern_events(events: Iterable[Event], record: dict[str, Any]) -> Iterator[Event]:
+    """The events of a stream from before 0.2, where structure was said by fields left empty.
+
+    A heading had neither tokens nor ids, a scene break ids and no tokens, what a plan took tokens
+    and no ids, and a restart was thinking of two line breaks alone.
+    """
+    chunks = [event for event in events if isinstance(event, Chunk)]
+    if record["outline"]:
+        return _chapters(chunks, Plan.from_dict(record["outline"]))
+    return _one_text(chunks, drafted=bool(record.get("draft")))
+
+
+def _one_text(chunks: list[Chunk], *, drafted: bool) -> Iterator[Event]:
+    attempts = 0
+    for place, chunk in enumerate(chunks):
+        if chunk.kind == "thinking" and not chunk.ids:
+            attempts += 1
+            yield Restart(attempts)
+        elif chunk.kind == "story" and not chunk.tokens:
+            ours = "draft" if drafted and place == 0 else "ending"
+            yield _break(chunk) if chunk.ids else Inserted(ours, chunk.text)  # type: ignore[arg-type]
+        else:
+            yield chunk
+
+
+def _chapters(chunks: list[Chunk], plan: Plan) -> Iterator[Event]:
+    number = attempts = 0
+    written = True  # story text since the last chapter began
+    for chunk in chunks:
+        if chunk.kind == "thinking" and not chunk.ids:
+            if number:
+                attempts += 1
+            yield Restart(attempts) if number else chunk
+            continue
+        if written and (chunk.kind == "thinking" or not chunk.ids) and number < len(plan.chapters):
+            number, attempts, written = number + 1, 0, False
+            yield ChapterStart(number, plan.chapters[number - 1].title)
+        if chunk.kind == "story" and not chunk.tokens:
+            yield _break(chunk) if chunk.ids else Inserted("heading", chunk.text)
+        else:
+            written = written or chunk.kind == "story"
+            yield chunk
+
+
+def _break(chunk: Chunk) -> Inserted:
+    return Inserted("scene break", chunk.text, chunk.ids)

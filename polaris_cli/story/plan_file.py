@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from polaris_cli.errors import UsageError
-from polaris_cli.events import Chapter, Outline
+from polaris_cli.events import Chapter, Plan
 from polaris_cli.request.settings import parse_words, read_text
-from polaris_cli.story.outline import with_shares
+from polaris_cli.story.plan import with_shares
 
 KEYS = ("title", "cast", "chapter")
 CHAPTER_KEYS = ("title", "words", "summary")
@@ -24,14 +24,14 @@ _HEADER = re.compile(r"\s*\[\[\s*[\"']?chapter[\"']?\s*\]\]")
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class PlanFile:
     """A plan as its file has it; `words` are those of all chapters, None where none are named."""
 
-    outline: Outline
+    plan: Plan
     words: int | None
 
 
-def read_plan(path: Path) -> Plan:
+def read_plan(path: Path) -> PlanFile:
     """The plan of a TOML file, its shares as they stand; chapters without one get the mean.
 
     Raises UsageError for a bad file, naming the line where that is known.
@@ -51,8 +51,8 @@ def read_plan(path: Path) -> Plan:
     chapters = [_chapter(file, number, row) for number, row in enumerate(rows, 1)]
     known = [chapter.words for chapter in chapters if chapter.words]
     shared = tuple(with_shares(chapters))
-    outline = Outline(file.text(raw, "title"), file.text(raw, "cast"), shared)
-    return Plan(outline, outline.words if known else None)
+    plan = Plan(file.text(raw, "title"), file.text(raw, "cast"), shared)
+    return PlanFile(plan, plan.words if known else None)
 
 
 def _chapter(file: "_File", number: int, row: dict[str, Any]) -> Chapter:
@@ -110,16 +110,16 @@ class _File:
         return found + 1 if found is not None else (span.start + 1 if chapter else 0)
 
 
-def as_toml(outline: Outline) -> str:
-    """The outline as a file that a person can edit and `read_plan` reads."""
-    return "\n".join([*_toml_lines(outline), ""])
+def as_toml(plan: Plan) -> str:
+    """The plan as a file that a person can edit and `read_plan` reads."""
+    return "\n".join([*_toml_lines(plan), ""])
 
 
-def _toml_lines(outline: Outline) -> Iterator[str]:
+def _toml_lines(plan: Plan) -> Iterator[str]:
     yield "# The plan of a story: edit it, then write it with  polaris write PREMISE --plan FILE"
-    yield f"title = {_quoted(outline.title)}"
-    yield f"cast = {_quoted(outline.cast)}"
-    for chapter in outline.chapters:
+    yield f"title = {_quoted(plan.title)}"
+    yield f"cast = {_quoted(plan.cast)}"
+    for chapter in plan.chapters:
         yield "\n[[chapter]]"
         yield f"title = {_quoted(chapter.title)}"
         yield f"words = {chapter.words}"

@@ -7,7 +7,7 @@ is refused at once and `--dry-run` can show all of it. Loads no model and no tok
 from collections.abc import Mapping
 from dataclasses import replace
 
-from polaris_cli.events import Outline
+from polaris_cli.events import Plan
 from polaris_cli.models.catalogue import ModelProfile
 from polaris_cli.models.hub import resolve
 from polaris_cli.models.reference import ModelRef
@@ -30,7 +30,7 @@ def prepare(
     premise: str | None,
     options: Mapping[str, object],
     draft: Draft | None = None,
-    plan: Outline | None = None,
+    plan: Plan | None = None,
 ) -> Job:
     """Settle a request from a premise and the command's options (None: not given).
 

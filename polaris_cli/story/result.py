@@ -12,14 +12,14 @@ from typing import Any, Self
 
 from polaris_cli.engines.base import ModelInfo
 from polaris_cli.events import (
-    Outline,
+    Plan,
     Reason,
 )
 from polaris_cli.request.adherence import length_score, ratio
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Draft, Sampling, StoryRequest
 from polaris_cli.story.older import modern
-from polaris_cli.story.outline import shortened
+from polaris_cli.story.plan import shortened
 from polaris_cli.version import __version__
 from polaris_cli.words import count_words, paper_words
 
@@ -57,7 +57,7 @@ class Story:
     """One story with everything that is recorded of it; the text is empty until it is written.
 
     `request` is all that was asked for, `created` an ISO 8601 time in UTC, `prompt` the user's turn
-    as the model saw it. `outline` is the plan of a story in chapters, `extended` how often the
+    as the model saw it. `plan` is the plan of a story in chapters, `extended` how often the
     story was made to go on.
     """
 
@@ -70,7 +70,7 @@ class Story:
     thinking: str = ""
     finish: Reason = "interrupted"
     extended: int = 0
-    outline: Outline | None = None
+    plan: Plan | None = None
     tokens: Tokens = field(default_factory=Tokens)
     timing: Timing = field(default_factory=Timing)
     versions: dict[str, str] = field(default_factory=lambda: versions())
@@ -97,8 +97,8 @@ class Story:
 
     @property
     def title(self) -> str:
-        """The title of the outline or of the story's first line, else the premise, shortened."""
-        planned = self.outline.title if self.outline else _own_title(self.text)
+        """The title of the plan or of the story's first line, else the premise, shortened."""
+        planned = self.plan.title if self.plan else _own_title(self.text)
         return planned or shortened(self.premise)
 
     def as_dict(self) -> dict[str, Any]:
@@ -120,7 +120,7 @@ class Story:
                 "headings": request.headings,
                 "extended": self.extended,
             },
-            "outline": self.outline and self.outline.as_dict(),
+            "outline": self.plan and self.plan.as_dict(),
             "draft": request.draft and asdict(request.draft),
             "model": asdict(self.model),
             "sampling": asdict(request.sampling),
@@ -150,7 +150,7 @@ class Story:
             thinking=record["thinking"],
             finish=record["finish"],
             extended=record["length"]["extended"],
-            outline=record["outline"] and Outline.from_dict(record["outline"]),
+            plan=record["outline"] and Plan.from_dict(record["outline"]),
             tokens=Tokens(**record["tokens"]),
             timing=Timing(**record["timing"]),
             versions=record["versions"],
@@ -187,7 +187,7 @@ def _request_of(record: dict[str, Any]) -> StoryRequest:
         headings=length["headings"],
         draft=Draft(**record["draft"]) if record["draft"] else None,
         band=tuple(rest["band"]),
-        plan=Outline.from_dict(rest["plan"]) if rest["plan"] else None,
+        plan=Plan.from_dict(rest["plan"]) if rest["plan"] else None,
         **{name: rest[name] for name in REST_OF_REQUEST},
     )
 

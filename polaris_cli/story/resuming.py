@@ -43,7 +43,7 @@ def resume(story: Story, events: Sequence[Event], words: int | None = None) -> J
         request = replace(request, sampling=request.sampling.redrawn())
     job = _settled(story, request)
     earlier = Earlier(tuple(events), story.finish)
-    return replace(job, plan=story.outline or job.plan, earlier=earlier)
+    return replace(job, plan=story.plan or job.plan, earlier=earlier)
 
 
 def differences(story: Story, model: ModelInfo) -> Iterator[str]:
@@ -91,7 +91,7 @@ def _check_tokens(story: Story, events: Sequence[Event]) -> None:
     draft = story.request.draft
     written = story.text.removeprefix(draft.text.rstrip() if draft else "")
     has_tokens = any(event.ids for event in events if isinstance(event, Chunk))
-    if written and not story.outline and not has_tokens:
+    if written and not story.plan and not has_tokens:
         raise UsageError(
             f"Story {story.id} was written by an engine that keeps no tokens.",
             hint=f"Write it again: polaris rerun {story.id}",

@@ -3,16 +3,17 @@
 Knows the order of the steps; not how a model runs (`engines`), nor what is recorded of a story.
 """
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 
 from polaris_cli.engines.base import Engine, MayEnd, always
 from polaris_cli.errors import DEBUG_HINT, PolarisError
 from polaris_cli.events import (
-    RESTART,
     AnswerEvent,
     Chunk,
     Event,
     Finish,
+    Inserted,
+    Restart,
     closing,
 )
 from polaris_cli.request.prompts import Message
@@ -32,21 +33,26 @@ def write_story(
     opening: Sequence[int] = (),
     after: Sequence[int] = (),
     may_end: MayEnd = always,
+    attempt: int = 0,
 ) -> Iterator[Event]:
     """Stream one answer: thinking and story text as they come, then one `Finish`.
 
     `max_new_tokens` limits thinking and story together. `opening` are the tokens of a text that the
-    answer goes on from, `after` those of an earlier run, whose text comes first; while `may_end`
-    says no, the answer goes on. Thinking that goes round in a loop is given up and the turn begun
-    `RESTART`, with other draws. Closing the generator stops the engine. An engine that fails in the
-    middle ends the stream with its error, so that the text is kept.
+    answer goes on from, `after` those of an earlier run, whose text comes first and which had been
+    restarted `attempt` times; while `may_end` says no, the answer goes on. Thinking that goes round
+    in a loop is given up, and the answer restarted with other draws. Closing the generator stops
+    the engine. An engine that fails in the middle ends the stream with its error, so that the text
+    is kept.
     """
-    for attempt in range(TRIES):
+    last = max(attempt, TRIES - 1)
+    while True:
+        if attempt:
+            yield Restart(attempt)
         drawn = sampling.redrawn(attempt)
         run = _answer(engine, messages, drawn, max_new_tokens, opening, after, may_end)
-        if not (yield from _given_up(run, last=attempt + 1 == TRIES)):
+        if not (yield from _given_up(run, last=attempt == last)):
             return
-        yield RESTART
+        attempt += 1
         max_new_tokens += len(after)
         after = ()
 
@@ -58,7 +64,7 @@ def behind(draft: Draft | None, run: Iterator[Event]) -> Iterator[Event]:
     """
     with closing(run):
         if draft:
-            yield Chunk("story", draft.text)
+            yield Inserted("draft", draft.text)
         yield from run
 
 
@@ -76,10 +82,21 @@ def _given_up(run: Iterator[AnswerEvent], *, last: bool) -> Generator[Event, Non
     return False
 
 
-def turn_of(chunks: Sequence[Chunk]) -> list[Chunk]:
-    """The chunks of a turn as it stands: those that came since it was last begun anew."""
-    places = [place for place, chunk in enumerate(chunks, 1) if chunk == RESTART]
-    return list(chunks[max(places, default=0) :])
+def since_restart(events: Iterable[Event]) -> tuple[int, list[Event]]:
+    """How often an answer was restarted, and its events since then."""
+    attempt, since = 0, list[Event]()
+    for event in events:
+        if isinstance(event, Restart):
+            attempt, since = event.attempt, []
+        else:
+            since.append(event)
+    return attempt, since
+
+
+def ids_of(events: Iterable[Event]) -> tuple[int, ...]:
+    """The tokens of an answer, the breaks between its scenes included."""
+    chunks = (event for event in events if isinstance(event, Chunk | Inserted))
+    return tuple(id_ for chunk in chunks for id_ in chunk.ids)
 
 
 def _answer(

@@ -7,13 +7,13 @@ works.
 from collections.abc import Iterator
 
 from polaris_cli.engines.base import Engine
-from polaris_cli.events import RESTART, Chunk, Event, Piece
+from polaris_cli.events import Event, Piece, Reason
 from polaris_cli.story.chapters import in_chapters
 from polaris_cli.story.extending import extended, rounds_of
-from polaris_cli.story.job import Earlier, Job
+from polaris_cli.story.job import Job
 from polaris_cli.story.prepare import budget_for
 from polaris_cli.story.result import Story, begin
-from polaris_cli.story.single_pass import behind, turn_of, write_story
+from polaris_cli.story.single_pass import behind, ids_of, since_restart, write_story
 from polaris_cli.streaming.loops import good_length
 
 Rounds = list[tuple[int, ...]]
@@ -44,22 +44,23 @@ def _as_one_text(job: Job, engine: Engine) -> Iterator[Event]:
         prompt_tokens=_prompt_tokens(job, engine),
     )
     limit, sampling = budget.max_new_tokens, request.sampling
-    rounds: Rounds = []
+    attempt, rounds = 0, Rounds()
     if job.earlier:
-        chunks = [event for event in job.earlier.events if isinstance(event, Chunk)]
-        sampling = sampling.redrawn(chunks.count(RESTART))
-        rounds = _earlier_rounds(job, engine, job.earlier, chunks)
+        attempt, answer = since_restart(job.earlier.events)
+        rounds = _earlier_rounds(job, engine, job.earlier.finish, answer)
         if job.earlier.finish == "length":  # else the limit is that of an uninterrupted run
             limit += sum(map(len, rounds))
     if request.length == "extend":
         text = draft.text if draft else ""
+        ask = (engine, messages, sampling, limit)
         words = request.words
-        run = extended(engine, messages, sampling, limit, words=words, draft=text, after=rounds)
+        run = extended(*ask, words=words, draft=text, after=rounds, attempt=attempt)
     else:
         after = tuple(id_ for ids in rounds for id_ in ids)
         opening = engine.encode(draft.text) if draft else ()
         left = limit - len(after)
-        run = write_story(engine, messages, sampling, left, opening=opening, after=after)
+        ask = (engine, messages, sampling, left)
+        run = write_story(*ask, opening=opening, after=after, attempt=attempt)
     return behind(draft, run)
 
 
@@ -70,12 +71,11 @@ def _prompt_tokens(job: Job, engine: Engine) -> int:
     return engine.count_tokens(job.messages, job.request.sampling) + opening
 
 
-def _earlier_rounds(job: Job, engine: Engine, earlier: Earlier, chunks: list[Chunk]) -> Rounds:
+def _earlier_rounds(job: Job, engine: Engine, finish: Reason, answer: list[Event]) -> Rounds:
     """The tokens of an earlier run by rounds; of one that ended in a loop, those before it."""
-    if earlier.finish != "loop":
-        return rounds_of(chunks)
-    ids = tuple(id_ for chunk in turn_of(chunks) for id_ in chunk.ids)
-    return [_before_loop(job, engine, ids)]
+    if finish != "loop":
+        return rounds_of(answer)
+    return [_before_loop(job, engine, ids_of(answer))]
 
 
 def _before_loop(job: Job, engine: Engine, ids: tuple[int, ...]) -> tuple[int, ...]:

@@ -10,11 +10,11 @@ import pytest
 
 from tests.cli import environment, polaris_command, run, scripted_command
 
-OUTLINE = [
+PLAN = [
     "Title: The Fox\nCast: a fox\n1. Den | 5 words | it wakes\n",
     "2. Hill | 5 words | it runs",
 ]
-CHAPTERS = [OUTLINE, ["A fox woke up early.\n\n"], ["It ran up the hill."]]
+CHAPTERS = [PLAN, ["A fox woke up early.\n\n"], ["It ran up the hill."]]
 BOOK = "## Den\n\nA fox woke up early.\n\n## Hill\n\nIt ran up the hill.\n"
 ASK = ("write", "a fox", "--words", "14", "--model", "demo", "--no-think")
 IN_CHAPTERS = (*ASK, "--chapters", "2")
@@ -101,7 +101,7 @@ def stopped(home: Path, command: list[str], after: bytes, number: int) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_a_story_in_chapters_is_resumed_where_it_broke_off(tmp_path: Path, number: int) -> None:
-    scripts = [OUTLINE, ["A fox", " woke", " up", " early."]]
+    scripts = [PLAN, ["A fox", " woke", " up", " early."]]
     stopped(tmp_path, scripted_command(*IN_CHAPTERS, scripts=scripts, delay=0.6), b"fox", number)
     (kept,) = library(tmp_path)
     assert kept["state"] in ("interrupted", "killed")

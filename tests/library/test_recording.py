@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from polaris_cli.errors import UsageError
-from polaris_cli.events import Chapter, Chunk, Event, Finish, Held, Outline, Outlined
+from polaris_cli.events import Chapter, Chunk, Event, Finish, Held, Plan, Planned
 from polaris_cli.library import recording
 from polaris_cli.library.recording import SAVE_EVERY
 from polaris_cli.library.store import Library
 from polaris_cli.story.accumulator import collect
 from tests.cli import ROOT
-from tests.stories import a_story, a_stream, no_warning, record
+from tests.stories import a_story, a_stream, chunks_in, no_warning, record
 
 
 def until(true: Callable[[], object], seconds: float = 5.0) -> None:
@@ -41,25 +41,23 @@ def test_the_stage_passes_everything_on_and_keeps_it(library: Library) -> None:
     assert library.entry("last").state == "stop"
 
 
-def test_an_outline_is_kept_as_soon_as_it_is_known(library: Library) -> None:
-    outline = Outline(
-        "The Fog", "", (Chapter("One", 4, "Fog comes."), Chapter("Two", 4, "It goes."))
-    )
+def test_a_plan_is_kept_as_soon_as_it_is_known(library: Library) -> None:
+    plan = Plan("The Fog", "", (Chapter("One", 4, "Fog comes."), Chapter("Two", 4, "It goes.")))
 
     def events() -> Iterator[Event]:
         yield Chunk("thinking", "Plan.")
-        yield Outlined(outline)
+        yield Planned(plan)
         yield Chunk("story", "## One\n\nFog.")
 
     stream = record(events(), library, a_story(), no_warning)
     next(stream)
     until(library.entries)
     next(stream)
-    until(lambda: library.get("last").outline)
-    assert library.get("last").outline == outline
+    until(lambda: library.get("last").plan)
+    assert library.get("last").plan == plan
     assert library.entry("last").title == "The Fog"
     list(stream)
-    assert library.get("last").outline == outline
+    assert library.get("last").plan == plan
 
 
 def test_a_row_is_there_while_the_story_grows(library: Library) -> None:
@@ -169,7 +167,7 @@ def test_a_killed_process_loses_less_than_two_seconds(library: Library) -> None:
     kept = library.get("dead")
     assert old and kept.text.split()[: len(old)] == old
     assert (library.entry("dead").state, kept.finish) == ("killed", "interrupted")
-    ids = [id for chunk in library.chunks("dead") for id in chunk.ids]
+    ids = [id for chunk in chunks_in(library, "dead") for id in chunk.ids]
     assert ids == list(range(len(kept.text.split())))
     assert [entry.id for entry in library.search(["w9"])] == ["dead0000"]
 
@@ -223,4 +221,4 @@ def test_what_is_held_back_is_kept_when_the_reader_goes_away(library: Library) -
     next(stream), next(stream)
     stream.close()  # type: ignore[attr-defined]
     assert library.get("last").text == "One. It was the end."
-    assert [chunk.ids for chunk in library.chunks("last")] == [(1, 3, 4)]
+    assert [chunk.ids for chunk in chunks_in(library, "last")] == [(1, 3, 4)]

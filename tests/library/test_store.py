@@ -19,7 +19,7 @@ from polaris_cli.library.database import connect
 from polaris_cli.library.store import Library, library_path, open_library
 from polaris_cli.story.accumulator import collect
 from polaris_cli.story.result import Story
-from tests.stories import a_story, a_stream, no_warning, record
+from tests.stories import a_story, a_stream, chunks_in, no_warning, record
 
 
 def sql(path: Path, statement: str) -> None:
@@ -62,7 +62,7 @@ def test_finish_keeps_the_whole_record(library: Library) -> None:
 
 def test_ids_come_back_in_order_with_their_kind(library: Library) -> None:
     list(record(a_stream("a", "b", "c\n", "d"), library, a_story(), no_warning))
-    chunks = library.chunks("last")
+    chunks = chunks_in(library, "last")
     assert [chunk.kind for chunk in chunks][:1] == ["thinking"]
     assert {chunk.kind for chunk in chunks[1:]} == {"story"}
     assert [id for chunk in chunks for id in chunk.ids] == [7, 248069, 0, 1, 2, 3]
@@ -99,7 +99,7 @@ def test_however_they_are_saved_chunks_come_back_as_they_came(
     library.start(a_story())
     for part in (chunks[:cut], chunks[cut:]):
         library.append("abcd1234", part)
-    assert told(library.chunks("last")) == told(chunks)
+    assert told(chunks_in(library, "last")) == told(chunks)
     library.close()
 
 
@@ -114,7 +114,7 @@ def test_text_that_is_held_is_kept_until_it_is_decided(library: Library) -> None
     held = [Chunk("story", "Or does it?", 3, (7, 8, 9))]
     library.append("abcd1234", [Chunk("story", "It ends. ", 2, (1, 2))], held)
     assert library.get("last").text == "It ends. Or does it?"
-    assert [chunk.ids for chunk in library.chunks("last")] == [(1, 2), (7, 8, 9)]
+    assert [chunk.ids for chunk in chunks_in(library, "last")] == [(1, 2), (7, 8, 9)]
     library.append("abcd1234", [Chunk("story", "It goes on.", 2, (3, 4))])
     assert library.get("last").text == "It ends. It goes on."
 

@@ -310,7 +310,7 @@ ENGLISH_ASKED = r"""
 1000 | Short horror piece. First person. Around a thousand words. Unreliable narrator.
 2000 | craft a gripping, atmospheric 2000-word gothic tale set in Cornwall
 1200 | Write a satirical news article of 1200 words on pigeons unionising.
-1500 | Please produce a story (approx. 1,500 words) based on the following outline: a girl, a
+1500 | Please produce a story (approx. 1,500 words) based on the following plan: a girl, a
     lamp, a lie.
 350 | Write me something romantic. Keep it short, 350 words or so.
 4000 | Fantasy. 4k words. Enemies to lovers.

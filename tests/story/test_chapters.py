@@ -7,14 +7,15 @@ import pytest
 
 from polaris_cli.engines.scripted import Script, ScriptedEngine
 from polaris_cli.errors import PolarisError
-from polaris_cli.events import Chapter, Chunk, Event, Outline, Outlined, merged
+from polaris_cli.events import Chapter, Chunk, Event, Plan, Planned, merged
 from polaris_cli.models.catalogue import DEMO, ModelProfile
 from polaris_cli.models.reference import ModelRef
 from polaris_cli.request.story_request import Sampling, StoryRequest
-from polaris_cli.story.chapters import in_chapters, told_in
+from polaris_cli.story.chapters import drafts_in, in_chapters
 from polaris_cli.story.job import Earlier, Job
 from polaris_cli.story.length import chapter_count
 from polaris_cli.story.prepare import settle
+from polaris_cli.story.single_pass import ids_of, since_restart
 from polaris_cli.words import count_words
 from tests.scripts import LETTERS, finish_of, paragraph, script, text_of
 
@@ -33,7 +34,7 @@ def job(count: int, words: int = 300, *, profile: ModelProfile = PROFILE, **more
     return settle(asked, reference)
 
 
-def outline_script(count: int, words: int = 300) -> list[str]:
+def plan_script(count: int, words: int = 300) -> list[str]:
     rows = (f"{n}. Part {n} | {words // count} words | thing {n}" for n in range(1, count + 1))
     return ["Title: The Fox\nCast: a fox\n", "\n".join(rows)]
 
@@ -47,11 +48,11 @@ def asked_words(engine: ScriptedEngine) -> list[int]:
     return [int(found[1]) for p in prompts if (found := re.search(r"approximately (\d+) words", p))]
 
 
-def test_a_story_in_chapters_has_outline_headings_and_text() -> None:
-    engine = ScriptedEngine(outline_script(3), *(script(paragraph(n, 100)) for n in "abc"))
+def test_a_story_in_chapters_has_plan_headings_and_text() -> None:
+    engine = ScriptedEngine(plan_script(3), *(script(paragraph(n, 100)) for n in "abc"))
     events = write(engine)
-    (outlined,) = (event for event in events if isinstance(event, Outlined))
-    assert outlined.outline.title == "The Fox" and not outlined.note
+    (planned,) = (event for event in events if isinstance(event, Planned))
+    assert planned.plan.title == "The Fox" and not planned.note
     assert text_of(events) == "\n\n".join(
         f"## Part {number}\n\n{paragraph(name, 100)}" for number, name in enumerate("abc", 1)
     )
@@ -62,21 +63,21 @@ def test_a_story_in_chapters_has_outline_headings_and_text() -> None:
 
 
 def test_a_model_that_goes_on_after_its_plan_is_stopped() -> None:
-    plan = [*outline_script(2), "\n", "Once upon", " a time"]
+    plan = [*plan_script(2), "\n", "Once upon", " a time"]
     engine = ScriptedEngine(plan, script("One."), script("Two."))
     thought = [e.text for e in write(engine, 2) if isinstance(e, Chunk) and e.kind == "thinking"]
     assert "Once upon" not in thought and engine.running == 0
 
 
 def test_headings_can_be_left_out() -> None:
-    engine = ScriptedEngine(outline_script(2), script("One."), script("Two."))
+    engine = ScriptedEngine(plan_script(2), script("One."), script("Two."))
     assert text_of(write(engine, 2, words=2, headings=False)) == "One.\n\nTwo."
 
 
 @pytest.mark.parametrize("rate", [0.7, 0.9, 1.2])
 def test_what_the_model_delivers_corrects_what_is_asked(rate: float) -> None:
     """A model that writes `rate` of every ask still reaches the length."""
-    outline = Outline("t", "", tuple(Chapter(f"C{n}", 100, "s") for n in range(8)))
+    plan = Plan("t", "", tuple(Chapter(f"C{n}", 100, "s") for n in range(8)))
 
     class Steady(ScriptedEngine):
         def stream(self, messages, *args, **options):  # type: ignore[no-untyped-def]
@@ -86,7 +87,7 @@ def test_what_the_model_delivers_corrects_what_is_asked(rate: float) -> None:
 
     engine = Steady()
     profile = ModelProfile(good_words=(50, 200), recall=1)
-    events = list(in_chapters(job(8, 800, profile=profile, plan=outline), engine))
+    events = list(in_chapters(job(8, 800, profile=profile, plan=plan), engine))
     assert 0.95 <= count_words(text_of(events)) / 800 <= 1.05
     assert asked_words(engine)[0] == 100 and asked_words(engine)[1] != 100
 
@@ -95,14 +96,14 @@ def test_the_last_chapter_is_held_to_what_is_left() -> None:
     paragraphs = [paragraph(name, 20) for name in LETTERS]
     sentences = [f"{one} met {other}. " for one in LETTERS for other in LETTERS]
     for long in (script(*paragraphs), script("".join(sentences))):
-        engine = ScriptedEngine(outline_script(2, 200), script(paragraph("a", 100)), long)
+        engine = ScriptedEngine(plan_script(2, 200), script(paragraph("a", 100)), long)
         assert 0.98 <= count_words(text_of(write(engine, 2, words=200))) / 200 <= 1.04
 
 
 def test_a_chapter_that_runs_away_is_closed_after_a_paragraph() -> None:
     """Else it would take the words of those to come."""
     long = script(*(paragraph(name, 20) for name in LETTERS))
-    engine = ScriptedEngine(outline_script(4, 400), long, long, long, long)
+    engine = ScriptedEngine(plan_script(4, 400), long, long, long, long)
     events = write(engine, 4, words=400)
     assert 0.9 <= count_words(text_of(events)) / 400 <= 1.1
     parts = text_of(events).split("## ")[1:]
@@ -111,7 +112,7 @@ def test_a_chapter_that_runs_away_is_closed_after_a_paragraph() -> None:
 
 
 def test_earlier_chapters_stand_whole_or_as_a_line() -> None:
-    engine = ScriptedEngine(outline_script(3), *(script(paragraph(n, 100)) for n in "abc"))
+    engine = ScriptedEngine(plan_script(3), *(script(paragraph(n, 100)) for n in "abc"))
     write(engine)
     contents = [message.content for message in engine.asked[-1]]
     assert paragraph("b", 100) in contents and "thing 1." in contents
@@ -123,7 +124,7 @@ def test_earlier_chapters_stand_whole_or_as_a_line() -> None:
 
 def test_beyond_the_context_all_are_lines() -> None:
     chapters = (script(paragraph(n, 100)) for n in "abc")
-    engine = ScriptedEngine(outline_script(3), *chapters, context=330)
+    engine = ScriptedEngine(plan_script(3), *chapters, context=330)
     write(engine)
     contents = [message.content for message in engine.asked[-1]]
     assert "thing 1." in contents and "thing 2." in contents
@@ -134,8 +135,8 @@ def test_a_model_that_cannot_plan_gets_a_plain_plan(answers: list[list[str]]) ->
     tries = (answers * 3)[:3]
     engine = ScriptedEngine(*tries, script(paragraph("a", 150)), script(paragraph("b", 150)))
     events = write(engine, 2)
-    (outlined,) = (event for event in events if isinstance(event, Outlined))
-    assert outlined.note and outlined.outline.words == 300
+    (planned,) = (event for event in events if isinstance(event, Planned))
+    assert planned.note and planned.plan.words == 300
     assert len(engine.asked) == 5 and finish_of(events).reason == "stop"
 
 
@@ -149,16 +150,16 @@ def test_a_model_that_cannot_plan_gets_a_plain_plan(answers: list[list[str]]) ->
     ],
 )
 def test_how_a_chapter_ends_decides_about_the_story(chapter: Script, reason: str) -> None:
-    events = write(ScriptedEngine(outline_script(2), chapter), 2)
+    events = write(ScriptedEngine(plan_script(2), chapter), 2)
     assert finish_of(events).reason == reason
 
 
 def test_chapters_are_found_again_in_what_was_recorded() -> None:
-    engine = ScriptedEngine(outline_script(3), *(script(paragraph(n, 100)) for n in "abc"))
+    engine = ScriptedEngine(plan_script(3), *(script(paragraph(n, 100)) for n in "abc"))
     events = write(engine)
-    chunks = [event for event in events if isinstance(event, Chunk)]
-    assert [told.text for told in told_in(chunks)] == [paragraph(n, 100) for n in "abc"]
-    assert ["".join(map(chr, told.ids)) for told in told_in(chunks)] == [
+    drafts = drafts_in(merged(events))
+    assert [draft.text for draft in drafts] == [paragraph(n, 100) for n in "abc"]
+    assert ["".join(map(chr, ids_of(draft.events))) for draft in drafts] == [
         paragraph(n, 100) for n in "abc"
     ]
 
@@ -166,29 +167,28 @@ def test_chapters_are_found_again_in_what_was_recorded() -> None:
 def test_a_chapter_whose_thinking_was_begun_anew_is_found_again() -> None:
     loop, good = ["well, "] * 500, ["a plan</think>", *script(paragraph("b", 100))]
     engine = ScriptedEngine(
-        ["</think>", *outline_script(3)], ["</think>", *script(paragraph("a", 100))], loop, good
+        ["</think>", *plan_script(3)], ["</think>", *script(paragraph("a", 100))], loop, good
     )
-    chunks = [event for event in write(engine, sampling=Sampling()) if isinstance(event, Chunk)]
-    second = told_in(merged(chunks))[1]
+    second = drafts_in(merged(write(engine, sampling=Sampling())))[1]
     assert second.text == paragraph("b", 100)
-    assert "".join(map(chr, second.ids)) == "".join(good)
+    attempt, answer = since_restart(second.events)
+    assert attempt == 1
+    assert "".join(map(chr, ids_of(answer))) == "".join(good)
 
 
 @pytest.mark.parametrize("cut", [0, 1, 5, 60, 110, 140, 250, 320])
 def test_a_story_cut_anywhere_goes_on_to_the_same_text(cut: int) -> None:
-    scripts = [outline_script(3), *(script(paragraph(n, 100)) for n in "abc")]
-    whole = [event for event in write(ScriptedEngine(*scripts)) if isinstance(event, Chunk)]
-    outline = next(
-        event for event in write(ScriptedEngine(*scripts)) if isinstance(event, Outlined)
-    )
-    told = told_in(merged(whole[:cut]))
+    scripts = [plan_script(3), *(script(paragraph(n, 100)) for n in "abc")]
+    whole = write(ScriptedEngine(*scripts))[:-1]
+    plan = next(event for event in write(ScriptedEngine(*scripts)) if isinstance(event, Planned))
+    drafts = drafts_in(merged(whole[:cut]))
     # The scripted engine does not continue a script by itself: give it the rest of the chapter.
-    rests = [script(paragraph(n, 100)) for n in "abc"][max(len(told) - 1, 0) :]
-    if told:
-        rests[0] = [paragraph("abc"[len(told) - 1], 100)[len(told[-1].text) :]]
+    rests = [script(paragraph(n, 100)) for n in "abc"][max(len(drafts) - 1, 0) :]
+    if drafts:
+        rests[0] = [paragraph("abc"[len(drafts) - 1], 100)[len(drafts[-1].text) :]]
     engine = ScriptedEngine(*rests)
     earlier = Earlier(tuple(whole[:cut]), "interrupted")
-    again = in_chapters(replace(job(3), plan=outline.outline, earlier=earlier), engine)
+    again = in_chapters(replace(job(3), plan=plan.plan, earlier=earlier), engine)
     assert text_of(list(again)) == text_of(list(whole))
 
 

@@ -4,10 +4,11 @@ import pytest
 
 from polaris_cli.engines.scripted import Script, ScriptedEngine
 from polaris_cli.errors import PolarisError
-from polaris_cli.events import Chunk, Event, Finish, Held
+from polaris_cli.events import Event, Finish, Held
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Sampling
 from polaris_cli.story.extending import extended, rounds_of
+from polaris_cli.story.single_pass import since_restart
 from polaris_cli.words import count_words
 from tests.scripts import LETTERS, finish_of, paragraph, script, text_of
 
@@ -113,8 +114,9 @@ def test_thinking_that_was_given_up_is_no_part_of_the_turn() -> None:
     loop, good = ["well, "] * 500, ["a plan</think>", *script(paragraph("a", 99))]
     events = list(extended(ScriptedEngine(loop, good), ASK, Sampling(), 10_000, words=100))
     assert text_of(events) == paragraph("a", 99)
-    chunks = [event for event in events if isinstance(event, Chunk)]
-    assert ["".join(map(chr, ids)) for ids in rounds_of(chunks)] == ["".join(good)]
+    attempt, answer = since_restart(events)
+    assert attempt == 1
+    assert ["".join(map(chr, ids)) for ids in rounds_of(answer)] == ["".join(good)]
 
 
 def test_an_interrupt_gives_out_the_paragraph_that_is_held() -> None:

@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polaris_cli.errors import UsageError
-from polaris_cli.events import Chapter, Outline
-from polaris_cli.story.plan_file import Plan, as_toml, read_plan
+from polaris_cli.events import Chapter, Plan
+from polaris_cli.story.plan_file import PlanFile, as_toml, read_plan
 from tests.cli import in_process, run, scripted_command
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30).filter(str.strip)
 
 
-def read(tmp_path: Path, text: str | bytes) -> Plan:
+def read(tmp_path: Path, text: str | bytes) -> PlanFile:
     path = tmp_path / "plan.toml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     return read_plan(path)
@@ -31,15 +31,15 @@ def plan(*words: str) -> str:
 
 
 @given(TEXT, TEXT, st.lists(st.tuples(TEXT, st.integers(1, 9999), TEXT), min_size=2, max_size=5))
-def test_any_outline_survives_its_file(
+def test_any_plan_survives_its_file(
     title: str, cast: str, rows: list[tuple[str, int, str]]
 ) -> None:
-    outline = Outline(title, cast, tuple(Chapter(*row) for row in rows))
+    plan = Plan(title, cast, tuple(Chapter(*row) for row in rows))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "plan.toml"
-        path.write_text(as_toml(outline), "utf-8", newline="")
-        assert read_plan(path) == Plan(outline, outline.words)
-    assert Outline.from_dict(outline.as_dict()) == outline
+        path.write_text(as_toml(plan), "utf-8", newline="")
+        assert read_plan(path) == PlanFile(plan, plan.words)
+    assert Plan.from_dict(plan.as_dict()) == plan
 
 
 @pytest.mark.parametrize(
@@ -56,17 +56,17 @@ def test_shares_are_read_as_a_person_would(
     tmp_path: Path, words: list[str], shares: list[int], total: int | None
 ) -> None:
     found = read(tmp_path, plan(*words))
-    assert [chapter.words for chapter in found.outline.chapters] == shares
+    assert [chapter.words for chapter in found.plan.chapters] == shares
     assert found.words == total
 
 
 def test_a_chapter_without_a_summary_is_about_its_title(tmp_path: Path) -> None:
-    assert read(tmp_path, plan("1", "2")).outline.chapters[1].summary == "C1"
+    assert read(tmp_path, plan("1", "2")).plan.chapters[1].summary == "C1"
 
 
 def test_a_byte_order_mark_and_windows_line_ends_are_no_fault(tmp_path: Path) -> None:
     text = plan("1", "2").replace("\n", "\r\n")
-    assert read(tmp_path, b"\xef\xbb\xbf" + text.encode()).outline.title == "T"
+    assert read(tmp_path, b"\xef\xbb\xbf" + text.encode()).plan.title == "T"
 
 
 @pytest.mark.parametrize(

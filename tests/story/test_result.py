@@ -7,7 +7,7 @@ import pytest
 
 from polaris_cli.engines.base import ModelInfo
 from polaris_cli.engines.scripted import ScriptedEngine
-from polaris_cli.events import Chapter, Chunk, Event, Finish, Outline, Outlined
+from polaris_cli.events import Chapter, Chunk, Event, Finish, Plan, Planned
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Draft, Sampling, StoryRequest
 from polaris_cli.story.accumulator import collect
@@ -17,7 +17,7 @@ from polaris_cli.story.single_pass import write_story
 ASK = (Message("user", "Write a 5-word story about a fox."),)
 
 
-OUTLINE = Outline("The Fox", "a fox", (Chapter("Den", 3, "it wakes"), Chapter("Hill", 2, "up")))
+PLAN = Plan("The Fox", "a fox", (Chapter("Den", 3, "it wakes"), Chapter("Hill", 2, "up")))
 
 
 def begun(premise: str = "a fox") -> Story:
@@ -33,14 +33,14 @@ def test_a_stream_becomes_a_record() -> None:
     assert story.timing.first_story_s is not None and story.timing.tokens_per_s is not None
 
 
-@pytest.mark.parametrize("outline", [None, OUTLINE])
-def test_a_record_survives_json(outline: Outline | None) -> None:
-    events: list[Event] = [Outlined(outline)] if outline else []
+@pytest.mark.parametrize("plan", [None, PLAN])
+def test_a_record_survives_json(plan: Plan | None) -> None:
+    events: list[Event] = [Planned(plan)] if plan else []
     events += [Chunk("story", "One two", 2, (1, 2)), Finish("length", 9, extended=2)]
     story = collect(iter(events), begun())
     again = Story.from_dict(json.loads(json.dumps(story.as_dict())))
     assert again == story
-    assert (again.extended, again.tokens.prompt, again.outline) == (2, 9, outline)
+    assert (again.extended, again.tokens.prompt, again.plan) == (2, 9, plan)
 
 
 def test_the_whole_request_survives_json() -> None:
@@ -60,7 +60,7 @@ def test_the_whole_request_survives_json() -> None:
         chapters=2,
         headings=False,
         band=(0.8, 1.3),
-        plan=OUTLINE,
+        plan=PLAN,
     )
     drafted = replace(request, length="extend", plan=None, draft=Draft("Once", "a: 1", "a fox", 9))
     for asked in (request, drafted):

@@ -13,14 +13,16 @@ from polaris_cli.engines.local.engine import load
 from polaris_cli.engines.scripted import ScriptedEngine
 from polaris_cli.errors import UsageError
 from polaris_cli.events import (
-    RESTART,
     Chapter,
+    ChapterStart,
     Chunk,
     Event,
     Finish,
-    Outline,
-    Outlined,
+    Plan,
+    Planned,
     Reason,
+    Restart,
+    as_chunk,
     merged,
 )
 from polaris_cli.models.hub import resolve
@@ -34,7 +36,7 @@ from polaris_cli.story.writing import begun, write_job
 
 GREEDY = {"words": 60, "model": "demo", "temperature": 0.0, "repetition_penalty": 1.0}
 DEMO = ModelInfo("demo", "built in", engine="scripted")
-OUTLINE = Outline("T", "", tuple(Chapter(f"C{n}", 50, f"part {n}") for n in (1, 2)))
+PLAN = Plan("T", "", tuple(Chapter(f"C{n}", 50, f"part {n}") for n in (1, 2)))
 
 
 @pytest.fixture(scope="module")
@@ -53,22 +55,24 @@ def prepared(**more: object) -> Job:
 
 def cut(
     request: Job, engine: Engine, events: list[Event], chunks: int
-) -> tuple[Story, list[Chunk]]:
-    """What the library holds of a story that was interrupted after so many chunks."""
+) -> tuple[Story, list[Event]]:
+    """What the library holds of a story that was interrupted after so many events."""
     story = begun(request, engine)
-    seen = list(islice((e for e in events if not isinstance(e, Finish)), chunks))
-    return collect(seen, story), [event for event in seen if isinstance(event, Chunk)]
+    seen: list[Event] = list(islice((e for e in events if not isinstance(e, Finish)), chunks))
+    return collect(seen, story), seen
 
 
 def chunks_of(events: Iterator[Event] | list[Event]) -> list[tuple[str, str]]:
     """Kind and text with neighbours joined, since chunks may be cut elsewhere."""
     joined: list[tuple[str, str]] = []
     for event in events:
-        if isinstance(event, Chunk) and event.text:
-            if joined and joined[-1][0] == event.kind:
-                joined[-1] = (event.kind, joined[-1][1] + event.text)
-            else:
-                joined.append((event.kind, event.text))
+        chunk = as_chunk(event)
+        if not chunk or isinstance(event, ChapterStart | Restart):
+            continue
+        if joined and joined[-1][0] == chunk.kind:
+            joined[-1] = (chunk.kind, joined[-1][1] + chunk.text)
+        else:
+            joined.append((chunk.kind, chunk.text))
     return joined
 
 
@@ -93,10 +97,10 @@ def test_sampled_the_draws_go_on(demo: Engine) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.7, 0.95])
 def test_chapters_of_the_demo_model_go_on_to_the_same_text(demo: Engine, share: float) -> None:
-    request = prepare("a miller and a stolen bell", {**GREEDY, "words": 100}, plan=OUTLINE)
+    request = prepare("a miller and a stolen bell", {**GREEDY, "words": 100}, plan=PLAN)
     events = list(write_job(request, demo))
     story, chunks = cut(request, demo, events, round(share * (len(events) - 1)))
-    assert story.outline == OUTLINE.shared(100)
+    assert story.plan == PLAN.shared(100)
     again = write_job(resume(story, chunks), demo)
     assert chunks_of(again) == chunks_of(events)
 
@@ -134,9 +138,9 @@ def test_thinking_begun_anew_goes_on_with_its_own_draws() -> None:
 
     story, _ = scripted("Once")
     ids = {text: tuple(map(ord, text)) for text in ("round and round", "a plan</think>", "Once")}
-    chunks = [
+    chunks: list[Event] = [
         Chunk("thinking", "round and round", 3, ids["round and round"]),
-        RESTART,
+        Restart(1),
         Chunk("thinking", "a plan", 1, ids["a plan</think>"]),
         Chunk("story", "Once", 1, ids["Once"]),
     ]
@@ -192,13 +196,13 @@ def test_a_loop_is_cut_back_and_drawn_anew() -> None:
     assert job.request.sampling.seed != story.request.sampling.seed
 
 
-def test_an_outline_that_never_came_is_asked_for_again() -> None:
+def test_a_plan_that_never_came_is_asked_for_again() -> None:
     story, _ = scripted("", chapters=2)
     plan = ["Title: X\n1. A | 30 words | a\n2. B | 30 words | b"]
     engine = ScriptedEngine(plan, ["One."], ["Two."], opened=False)
     events = write_job(resume(story, [Chunk("thinking", "Title: X", 3)]), engine)
     kinds = [type(event) for event in events]
-    assert Outlined in kinds
+    assert Planned in kinds
 
 
 @pytest.fixture(scope="module")

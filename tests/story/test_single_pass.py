@@ -5,12 +5,12 @@ import pytest
 from polaris_cli.engines.base import ModelInfo
 from polaris_cli.engines.scripted import Script, ScriptedEngine
 from polaris_cli.errors import PolarisError
-from polaris_cli.events import RESTART, Chunk, Finish
+from polaris_cli.events import Chunk, Finish, Restart
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Sampling, StoryRequest
 from polaris_cli.story.accumulator import Accumulator, collect
 from polaris_cli.story.result import Story, begin
-from polaris_cli.story.single_pass import turn_of, write_story
+from polaris_cli.story.single_pass import ids_of, since_restart, write_story
 
 ASK = (Message("user", "Write a 5-word story about a fox."),)
 
@@ -46,16 +46,24 @@ def test_thinking_that_goes_round_is_begun_anew() -> None:
     assert (story.text, story.finish) == ("Once.", "stop")
     assert story.thinking.endswith("and so on,\n\na plan")
     assert seeds[0] == 3 and len(set(seeds)) == 2
-    chunks = [event for event in events if isinstance(event, Chunk)]
-    assert "".join(chunk.text for chunk in turn_of(chunks)) == "a planOnce."
-    assert RESTART in chunks and engine.running == 0
+    attempt, answer = since_restart(events)
+    assert "".join(event.text for event in answer if isinstance(event, Chunk)) == "a planOnce."
+    assert "".join(map(chr, ids_of(answer))) == "a plan</think>Once."
+    assert attempt == 1 and engine.running == 0
+
+
+def test_an_answer_taken_up_again_is_not_restarted_more_often_than_a_new_one() -> None:
+    engine = ScriptedEngine(["A fox: ", *GOES_ROUND])
+    events = list(write_story(engine, ASK, Sampling(), 2000, attempt=1))
+    assert [event for event in events if isinstance(event, Restart)] == [Restart(1), Restart(2)]
+    assert len(engine.asked) == 2 and events[-1] == Finish("loop")
 
 
 def test_thinking_that_always_goes_round_ends_in_a_loop() -> None:
     engine = ScriptedEngine(GOES_ROUND)
     events = list(write_story(engine, ASK, Sampling(), 2000))
     assert events[-1] == Finish("loop")
-    assert len(engine.asked) == 3 and events.count(RESTART) == 2
+    assert len(engine.asked) == 3 and since_restart(events)[0] == 2
 
 
 def test_a_story_that_goes_round_is_not_begun_anew() -> None:

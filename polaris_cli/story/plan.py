@@ -1,14 +1,14 @@
-"""The outline of a story in chapters: reading it from a model's answer, and its shares.
+"""The plan of a story in chapters: reading it from a model's answer, and its shares.
 
-An outline is a title, the cast, and for each chapter a title, a share of the words and what
-happens in it. Asking a model for an outline is `chapters`' matter, reading a file `plan_file`'s.
+A plan is a title, the cast, and for each chapter a title, a share of the words and what
+happens in it. Asking a model for a plan is `chapters`' matter, reading a file `plan_file`'s.
 """
 
 import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from polaris_cli.events import Chapter, Outline
+from polaris_cli.events import Chapter, Plan
 
 _CHAPTER = re.compile(r"^\W*(?:chapter\s+)?(\d{1,3})\s*[.):]\s*(.+)$", re.I)
 _FIELD = re.compile(r"^\W*(title|cast|characters)\W*:\s*\**\s*(.+)$", re.I)
@@ -16,11 +16,11 @@ _WORDS = re.compile(r"^~?\(?\s*(?:about\s+|approximately\s+)?(\d[\d,]*)\s*(?:wor
 _BARS = re.compile(r"\s*(?:\||\s[–—-]\s)\s*")  # noqa: RUF001
 
 
-def parse_outline(answer: str, words: int) -> Outline | None:
-    """The outline in a model's answer, its shares scaled to `words`; None if it holds none.
+def parse_plan(answer: str, words: int) -> Plan | None:
+    """The plan in a model's answer, its shares scaled to `words`; None if it holds none.
 
     Mends what can be mended: bullets and bold type, missing shares, missing cast, any dash for
-    the bar, the same title twice. At least two chapters make an outline.
+    the bar, the same title twice. At least two chapters make an plan.
     """
     fields: dict[str, str] = {}
     chapters: list[Chapter] = []
@@ -33,7 +33,7 @@ def parse_outline(answer: str, words: int) -> Outline | None:
         return None
     cast = fields.get("cast") or fields.get("characters") or ""
     title = fields.get("title") or chapters[0].title
-    return Outline(title, cast, tuple(with_shares(_told_apart(chapters)))).shared(words)
+    return Plan(title, cast, tuple(with_shares(_told_apart(chapters)))).shared(words)
 
 
 def _told_apart(chapters: list[Chapter]) -> list[Chapter]:
@@ -52,13 +52,13 @@ def is_complete(answer: str, count: int) -> bool:
     return any((match := _CHAPTER.match(line)) and int(match[1]) == count for line in lines)
 
 
-def even_outline(premise: str, words: int, count: int) -> Outline:
-    """A plain outline of `count` equal chapters, for models that cannot make one."""
+def even_plan(premise: str, words: int, count: int) -> Plan:
+    """A plain plan of `count` equal chapters, for models that cannot make one."""
     parts = [
         Chapter(f"Chapter {number}", words // count, _part(number, count))
         for number in range(1, count + 1)
     ]
-    return Outline(shortened(premise), "", tuple(parts)).shared(words)
+    return Plan(shortened(premise), "", tuple(parts)).shared(words)
 
 
 def shortened(premise: str, limit: int = 60) -> str:

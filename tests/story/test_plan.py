@@ -1,11 +1,11 @@
-"""Outlines are read leniently, scaled exactly, and survive the way through a file."""
+"""Plans are read leniently, scaled exactly, and survive the way through a file."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polaris_cli.events import Chapter, Outline
-from polaris_cli.story.outline import even_outline, is_complete, parse_outline
+from polaris_cli.events import Chapter, Plan
+from polaris_cli.story.plan import even_plan, is_complete, parse_plan
 
 ANSWER = """Title: The Letter
 Cast: Mara, a keeper; Ivo, her brother
@@ -15,9 +15,9 @@ Cast: Mara, a keeper; Ivo, her brother
 
 
 def test_the_lines_asked_for_are_read_and_written_alike() -> None:
-    outline = parse_outline(ANSWER, 900)
-    assert outline and outline.as_lines() == ANSWER
-    assert outline.chapters[1] == Chapter("The Boat", 300, "Ivo is late")
+    plan = parse_plan(ANSWER, 900)
+    assert plan and plan.as_lines() == ANSWER
+    assert plan.chapters[1] == Chapter("The Boat", 300, "Ivo is late")
 
 
 @pytest.mark.parametrize(
@@ -31,27 +31,27 @@ def test_the_lines_asked_for_are_read_and_written_alike() -> None:
     ],
 )
 def test_plans_that_are_badly_written_are_mended(answer: str) -> None:
-    outline = parse_outline(answer, 200)
-    assert outline
-    assert [chapter.title for chapter in outline.chapters] == ["One", "Two"]
-    assert [chapter.summary for chapter in outline.chapters] == ["a", "b"]
-    assert [chapter.words for chapter in outline.chapters] == [100, 100]
+    plan = parse_plan(answer, 200)
+    assert plan
+    assert [chapter.title for chapter in plan.chapters] == ["One", "Two"]
+    assert [chapter.summary for chapter in plan.chapters] == ["a", "b"]
+    assert [chapter.words for chapter in plan.chapters] == [100, 100]
 
 
 @pytest.mark.parametrize(
     "answer", ["", "I would rather not.", "1. Only one | 9 words | a", "1.\n2."]
 )
 def test_what_is_no_plan_is_none(answer: str) -> None:
-    assert parse_outline(answer, 100) is None
+    assert parse_plan(answer, 100) is None
 
 
 def test_a_title_that_comes_again_gets_a_number() -> None:
-    outline = parse_outline("1. Fog | a\n2. Sea | b\n3. Fog | c\n4. Fog | d", 400)
-    assert outline
-    assert [chapter.title for chapter in outline.chapters] == ["Fog", "Sea", "Fog (2)", "Fog (3)"]
+    plan = parse_plan("1. Fog | a\n2. Sea | b\n3. Fog | c\n4. Fog | d", 400)
+    assert plan
+    assert [chapter.title for chapter in plan.chapters] == ["Fog", "Sea", "Fog (2)", "Fog (3)"]
 
 
-def test_an_outline_is_complete_with_the_line_of_its_last_chapter() -> None:
+def test_a_plan_is_complete_with_the_line_of_its_last_chapter() -> None:
     assert not is_complete(ANSWER, 3)  # the line may still grow
     assert is_complete(ANSWER + "\n", 3)
     assert is_complete(ANSWER + "\nMara was a keeper.", 3)
@@ -63,17 +63,17 @@ SHARES = st.lists(st.integers(1, 5000), min_size=1, max_size=20)
 
 @given(SHARES, st.integers(100, 50_000))
 def test_shares_add_up_to_the_words(shares: list[int], words: int) -> None:
-    outline = Outline("t", "", tuple(Chapter(str(n), n, "s") for n in shares)).shared(words)
-    assert outline.words == max(words, outline.words)
-    assert all(chapter.words >= 1 for chapter in outline.chapters)
+    plan = Plan("t", "", tuple(Chapter(str(n), n, "s") for n in shares)).shared(words)
+    assert plan.words == max(words, plan.words)
+    assert all(chapter.words >= 1 for chapter in plan.chapters)
 
 
 @given(st.integers(2, 30), st.integers(100, 20_000))
-def test_an_even_outline_is_even(count: int, words: int) -> None:
-    outline = even_outline("a fox", words, count)
-    shares = [chapter.words for chapter in outline.chapters]
+def test_an_even_plan_is_even(count: int, words: int) -> None:
+    plan = even_plan("a fox", words, count)
+    shares = [chapter.words for chapter in plan.chapters]
     assert (len(shares), sum(shares)) == (count, words)
-    assert len({chapter.title for chapter in outline.chapters}) == count
+    assert len({chapter.title for chapter in plan.chapters}) == count
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)

@@ -99,7 +99,7 @@ def test_changed_bytes_are_noticed_and_dropped(env: dict[str, str], tmp_path: Pa
     part = unfinished(tmp_path, b"not what was sent")
     done = polaris("models", "fetch", "owner/large", env=env)
     assert done.returncode == 3
-    assert "damaged (a weight file arrived changed)" in done.stderr
+    assert "damaged (the checksum of a weight file is wrong)" in done.stderr
     assert not part.exists()
     assert is_whole(polaris("models", "fetch", "owner/large", env=env).stdout)
 

@@ -269,7 +269,7 @@ def test_what_is_missing_offline_is_named(env: dict[str, str]) -> None:
     assert "polaris models fetch owner/tiny --revision v9" in hint
     (Path(here.stdout.strip()) / "model.safetensors").unlink()
     ((code, says, _),) = talk(offline, ("", "owner/tiny"))
-    assert code == 3 and "owner/tiny is not whole (the weights are missing: model.saf" in says
+    assert code == 3 and "owner/tiny is incomplete (the weights are missing: model.saf" in says
 
 
 @pytest.mark.slow

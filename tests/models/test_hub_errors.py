@@ -45,7 +45,7 @@ CASES = [
     (connection("ConnectError"), True, "cannot be reached", "--model demo"),
     (connection("ReadTimeout"), True, "cannot be reached", "--model demo"),
     (TimeoutError("slow"), True, "cannot be reached", "Connect to the internet"),
-    (OSError(errno.ENOSPC, "full"), True, "disk became full", "polaris models fetch tiny"),
+    (OSError(errno.ENOSPC, "full"), True, "disk is full", "polaris models fetch tiny"),
 ]
 
 

@@ -53,8 +53,8 @@ def test_the_size_of_what_is_there(tmp_path: Path) -> None:
         ({"head_dim": [[16]]}, "head_dim is [[16]]"),
         ({"text_config": "none"}, "text_config holds no settings"),
         ({"max_position_embeddings": -4096}, "max_position_embeddings is -4096"),
-        ({"architectures": [["LM"]]}, "architectures is no list of names"),
-        ({"architectures": 8}, "architectures is no list of names"),
+        ({"architectures": [["LM"]]}, "architectures is not a list of names"),
+        ({"architectures": 8}, "architectures is not a list of names"),
     ],
 )
 def test_settings_that_cannot_be_true(tmp_path: Path, changes: Any, named: str) -> None:

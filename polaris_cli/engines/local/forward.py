@@ -11,7 +11,7 @@ from typing import Any
 import torch
 import transformers
 
-from polaris_cli.engines.kernels.cuda_graph import on_its_way
+from polaris_cli.engines.kernels.cuda_graph import copy_to_host
 from polaris_cli.engines.local.loading_errors import run_errors
 from polaris_cli.engines.releases import cache_name, cache_of
 
@@ -93,7 +93,7 @@ class Forward(Passes):
 
     def read(self, token: torch.Tensor) -> Callable[[], int]:
         """Return what tells the token's id, though steps are launched in between."""
-        return on_its_way(token) if token.is_cuda else lambda: int(token)
+        return copy_to_host(token) if token.is_cuda else lambda: int(token)
 
 
 class ForwardTogether(Passes):

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from transformers import StaticCache
 
-from polaris_cli.engines.kernels.cuda_graph import Step, captured
+from polaris_cli.engines.kernels.cuda_graph import Step, capture
 from polaris_cli.engines.local.forward import Forward
 from polaris_cli.engines.local.loading_errors import run_errors
 
@@ -47,7 +47,7 @@ class StaticForward(Forward):
         """Record a step on the card, and empty the cache of what that has left."""
         self.prefill([0])
         with suppress(RuntimeError):
-            self._run = captured(self._next, self._device)
+            self._run = capture(self._next, self._device)
         self.reset()
 
     @torch.inference_mode()

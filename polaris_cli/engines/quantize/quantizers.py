@@ -17,7 +17,7 @@ import torch
 from transformers import BitsAndBytesConfig, TorchAoConfig
 from transformers.utils import is_torchao_available
 
-from polaris_cli.engines.kernels.cuda_graph import Step, captured
+from polaris_cli.engines.kernels.cuda_graph import Step, capture
 from polaris_cli.engines.quantize.packed_linear import DTYPE, GROUP, EightBits, FourBits
 
 Bits = Literal["4bit", "8bit"]
@@ -219,7 +219,7 @@ def seconds(
     run()
     if record and x.device.type == "cuda":
         with suppress(RuntimeError):
-            run = captured(run, x.device)
+            run = capture(run, x.device)
     return min(_timed(run, x.device) for _ in range(ROUNDS))
 
 

@@ -109,7 +109,7 @@ def test_everything_can_be_put_back() -> None:
     assert model.config._attn_implementation == "sdpa"
 
 
-NOTE = "The faster {} does not suit this release of transformers; the stock one is used."
+NOTE = "The faster {} does not work with this release of transformers; the stock one is used."
 
 
 def refuses(*_: Any, **__: Any) -> Any:
@@ -117,7 +117,7 @@ def refuses(*_: Any, **__: Any) -> Any:
     raise ArithmeticError
 
 
-def quickly(model: Any) -> set[str]:
+def replaced_modules(model: Any) -> set[str]:
     """The kinds of modules whose forward is not the stock one."""
     return {type(m).__name__ for m in model.modules() if "forward" in vars(m)}
 
@@ -140,7 +140,7 @@ def test_a_forward_that_does_not_fit_leaves_the_stock_ones(
     expected = generated(model, PROMPT, 20)
     monkeypatch.setitem(one_token.FORWARDS, kind, wrong)
     assert patch_forwards(model).notes == (NOTE.format("forward pass"),)
-    assert not quickly(model)
+    assert not replaced_modules(model)
     assert greedy(Forward(model), PROMPT, 20) == expected
 
 
@@ -148,14 +148,14 @@ def test_layers_that_answer_otherwise_are_left_alone(monkeypatch: pytest.MonkeyP
     model = qwen()
     monkeypatch.setitem(one_token.FORWARDS, "Qwen3_5RMSNorm", lambda module: lambda x: x)
     assert patch_forwards(model).notes == (NOTE.format("forward pass"),)
-    assert not quickly(model)
+    assert not replaced_modules(model)
 
 
 def test_layers_of_another_release_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     model = qwen()
     monkeypatch.setattr(patching, "kind_of", refuses)
     assert patch_forwards(model).notes == (NOTE.format("forward pass"),)
-    assert not quickly(model)
+    assert not replaced_modules(model)
 
 
 def test_a_module_that_cannot_be_imported_is_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,20 +168,22 @@ def test_a_module_that_cannot_be_imported_is_done_without(monkeypatch: pytest.Mo
     assert greedy(Forward(model), PROMPT, 20) == expected
 
 
-@pytest.mark.parametrize("broken", ["in_bf16", "widening_pays", "widened", "quicker", "plain"])
+@pytest.mark.parametrize(
+    "broken", ["in_bf16", "float32_is_faster", "in_float32", "faster_linears", "without_onednn"]
+)
 def test_products_that_fail_leave_the_stock_ones(
     monkeypatch: pytest.MonkeyPatch, broken: str
 ) -> None:
-    monkeypatch.setattr(matmul, "widening_pays", lambda: True)
-    monkeypatch.setattr(matmul, "quicker", lambda linears: linears)
+    monkeypatch.setattr(matmul, "float32_is_faster", lambda: True)
+    monkeypatch.setattr(matmul, "faster_linears", lambda linears: linears)
     monkeypatch.setattr(matmul, broken, refuses)
     model = qwen().bfloat16()
     assert patch_forwards(model).notes == (NOTE.format("matrix product"),)
-    assert "Linear" not in quickly(model)
-    assert quickly(model) == set(one_token.FORWARDS)  # the rest is in place
+    assert "Linear" not in replaced_modules(model)
+    assert replaced_modules(model) == set(one_token.FORWARDS)  # the rest is in place
 
 
-@pytest.mark.parametrize("broken", ["folded", "register", "sdpa_mask"])
+@pytest.mark.parametrize("broken", ["grouped_attention_forward", "register", "sdpa_mask"])
 def test_attention_that_fails_leaves_the_stock_one(
     monkeypatch: pytest.MonkeyPatch, broken: str
 ) -> None:

@@ -34,7 +34,11 @@ from polaris_cli.engines.local.loading_errors import (
     no_bitsandbytes,
 )
 from polaris_cli.engines.local.quiet import quiet
-from polaris_cli.engines.quantize.apply import store, unpack_odd_shapes, way_for
+from polaris_cli.engines.quantize.apply import (
+    disable_packing_of_odd_shapes,
+    quantize_layers,
+    way_for,
+)
 from polaris_cli.engines.quantize.quantizers import Packed, bitsandbytes, kernel_of
 from polaris_cli.models import devices, hub, memory
 from polaris_cli.models.cache import ModelRef
@@ -184,8 +188,8 @@ def load_weights(
         )
         check_whole(reference, model, found["missing_keys"])
         if later:
-            store(model, later, on_progress)
-        unpack_odd_shapes(model)
+            quantize_layers(model, later, on_progress)
+        disable_packing_of_odd_shapes(model)
     return model.eval(), kernel_of(way)
 
 

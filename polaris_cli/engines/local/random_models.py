@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, Qwen3_5TextConfig
 
-from polaris_cli.engines.quantize.apply import store, way_for
+from polaris_cli.engines.quantize.apply import quantize_layers, way_for
 from polaris_cli.engines.quantize.quantizers import kernel_of
 from polaris_cli.errors import OutOfMemory, UsageError
 from polaris_cli.models.devices import Device
@@ -101,5 +101,5 @@ def random_model(
     if quantize not in ("8bit", "4bit"):
         return model, ""
     way = way_for(model, quantize, device.id, room=True)
-    store(model, way)
+    quantize_layers(model, way)
     return model, kernel_of(way)

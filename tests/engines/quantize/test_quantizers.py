@@ -17,12 +17,12 @@ from polaris_cli.engines.quantize.quantizers import (
     copies,
     fastest,
     kernel_of,
-    layer,
+    quantized_linear,
     seconds,
 )
 from tests.engines.kernels.test_patching import refuses
 
-WHOLE = ["lm_head"]
+SKIP = ["lm_head"]
 SHAPE = (96, 256)
 with_torchao = pytest.mark.skipif(not is_torchao_available(), reason="needs torchao")
 
@@ -71,29 +71,29 @@ def test_without_another_way_nothing_is_tried(
 ) -> None:
     monkeypatch.setattr(quantizers, "is_torchao_available", lambda: False)
     monkeypatch.setattr(quantizers, "fastest", lambda *_: None)
-    settings = quantizers.fastest_way(precision, WHOLE, SHAPE, "cuda:0")
+    settings = quantizers.fastest_way(precision, SKIP, SHAPE, "cuda:0")
     assert isinstance(settings, BitsAndBytesConfig)
-    assert settings.llm_int8_skip_modules == WHOLE
+    assert settings.llm_int8_skip_modules == SKIP
     assert (settings.load_in_4bit, settings.load_in_8bit) == (
         precision == "4bit",
         precision == "8bit",
     )
 
 
-@pytest.mark.parametrize("broken", ["others_on", "_trial", "fastest"])
+@pytest.mark.parametrize("broken", ["alternatives", "_timer", "fastest"])
 def test_a_trial_that_fails_leaves_the_usual_way(
     broken: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(quantizers, broken, refuses)
-    way = quantizers.fastest_way("4bit", WHOLE, SHAPE, "cpu")
+    way = quantizers.fastest_way("4bit", SKIP, SHAPE, "cpu")
     assert kernel_of(way) == "bitsandbytes nf4"
 
 
 @pytest.mark.parametrize("precision", ["4bit", "8bit"])
 def test_a_processor_has_a_way_of_its_own(precision: Bits) -> None:
-    assert quantizers.others_on("cpu", precision, WHOLE) == [Packed(precision)]
+    assert quantizers.alternatives("cpu", precision, SKIP) == [Packed(precision)]
     assert all_right(Packed(precision), precision)
-    way = quantizers.fastest_way(precision, WHOLE, SHAPE, "cpu")
+    way = quantizers.fastest_way(precision, SKIP, SHAPE, "cpu")
     assert isinstance(way, BitsAndBytesConfig | Packed)
 
 
@@ -102,7 +102,7 @@ def all_right(way: Any, precision: Bits) -> bool:
     torch.manual_seed(0)
     weight, x = (torch.randn(shape, dtype=torch.bfloat16) for shape in (SHAPE, (1, 1, SHAPE[1])))
     expected = torch.nn.functional.linear(x, weight)
-    layers = copies(layer(way, weight, "cpu"), 3)
+    layers = copies(quantized_linear(way, weight, "cpu"), 3)
     assert len(layers) == 3
     tolerance = quantizers.TOLERANCE[precision]
     return all(seconds([one], x, expected, tolerance) < math.inf for one in layers)
@@ -110,7 +110,7 @@ def all_right(way: Any, precision: Bits) -> bool:
 
 @pytest.mark.parametrize("precision", ["4bit", "8bit"])
 def test_bitsandbytes_gives_the_product(precision: Bits) -> None:
-    assert all_right(quantizers.bitsandbytes(precision, WHOLE), precision)
+    assert all_right(quantizers.bitsandbytes(precision, SKIP), precision)
 
 
 # With torchao.
@@ -118,7 +118,7 @@ def test_bitsandbytes_gives_the_product(precision: Bits) -> None:
 
 @with_torchao
 def test_torchao_gives_the_product() -> None:
-    int8, *_ = quantizers.torchao("8bit", WHOLE)
+    int8, *_ = quantizers.torchao("8bit", SKIP)
     assert all_right(int8, "8bit")
 
 
@@ -128,7 +128,7 @@ def test_torchao_gives_the_product() -> None:
     [("4bit", ["torchao int4"]), ("8bit", ["torchao int8", "torchao float8"])],
 )
 def test_the_kernels_of_torchao_have_names(precision: Bits, kernels: list[str]) -> None:
-    assert [kernel_of(way) for way in quantizers.torchao(precision, WHOLE)] == kernels
+    assert [kernel_of(way) for way in quantizers.torchao(precision, SKIP)] == kernels
 
 
 @pytest.mark.parametrize(
@@ -136,8 +136,8 @@ def test_the_kernels_of_torchao_have_names(precision: Bits, kernels: list[str]) 
     [
         (None, ""),
         (Packed("8bit"), "torch int8"),
-        (quantizers.bitsandbytes("4bit", WHOLE), "bitsandbytes nf4"),
-        (quantizers.bitsandbytes("8bit", WHOLE), "bitsandbytes int8"),
+        (quantizers.bitsandbytes("4bit", SKIP), "bitsandbytes nf4"),
+        (quantizers.bitsandbytes("8bit", SKIP), "bitsandbytes int8"),
     ],
 )
 def test_kernels_have_names(way: Any, kernel: str) -> None:
@@ -147,6 +147,6 @@ def test_kernels_have_names(way: Any, kernel: str) -> None:
 @with_torchao
 @pytest.mark.parametrize(("precision", "ways"), [("4bit", 1), ("8bit", 2)])
 def test_torchao_has_all_its_ways(precision: Bits, ways: int) -> None:
-    found = quantizers.torchao(precision, WHOLE)
+    found = quantizers.torchao(precision, SKIP)
     assert len(found) == ways
-    assert all(way.modules_to_not_convert == WHOLE for way in found)
+    assert all(way.modules_to_not_convert == SKIP for way in found)

@@ -38,10 +38,16 @@ UNICODE = UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
 
 CASES: list[tuple[BaseException, str, Plan | None, int, str]] = [
     (torch.OutOfMemoryError("CUDA out of memory. Tried"), WEIGHTS, PLAN, 4, "cuda:0 ran out of"),
-    (MemoryError(), TOKENIZER, None, 4, "memory ran out while mine was read"),
+    (MemoryError(), TOKENIZER, None, 4, "memory ran out while reading mine"),
     (RuntimeError("DefaultCPUAllocator: can't allocate memory"), WEIGHTS, WHOLE, 4, "ran out"),
     (ValueError("Please pass `trust_remote_code=True`"), SETTINGS, None, 3, "Python code of its"),
-    (pickle.UnpicklingError("Unsupported operand 149"), WEIGHTS, WHOLE, 3, "needs safetensors"),
+    (
+        pickle.UnpicklingError("Unsupported operand 149"),
+        WEIGHTS,
+        WHOLE,
+        3,
+        "safe loading refuses",
+    ),
     (SafetensorError("HeaderTooLarge"), WEIGHTS, WHOLE, 3, "a weight file cannot be read"),
     (EOFError(), WEIGHTS, WHOLE, 3, "a weight file cannot be read"),
     (RuntimeError("PytorchStreamReader failed"), WEIGHTS, WHOLE, 3, "a weight file cannot be"),
@@ -50,8 +56,14 @@ CASES: list[tuple[BaseException, str, Plan | None, int, str]] = [
     (ImportError("Using this requires a GPU"), WEIGHTS, WHOLE, 3, "on this device"),
     (ImportError("bitsandbytes: `pip install -U bitsandbytes`"), WEIGHTS, PLAN, 3, "4-bit needs"),
     (ImportError("pip install sentencepiece\nor not"), TOKENIZER, None, 3, "needs a package"),
-    (ValueError("has model type `x` but Transformers"), SETTINGS, None, 3, "no such model type"),
-    (KeyError("model type"), SETTINGS, None, 3, "no such model type"),
+    (
+        ValueError("has model type `x` but Transformers"),
+        SETTINGS,
+        None,
+        3,
+        "does not know its model type",
+    ),
+    (KeyError("model type"), SETTINGS, None, 3, "does not know its model type"),
     (ValueError("Unrecognized configuration class <ViT>"), WEIGHTS, WHOLE, 3, "not a text-gen"),
     (StrictDataclassError("Field 'a':\n  not int"), SETTINGS, None, 3, "Field 'a': not int"),
     (jinja2.TemplateSyntaxError("unexpected '}'", 3), TOKENIZER, None, 3, "the chat template"),
@@ -85,7 +97,7 @@ def test_a_hint_says_what_to_install() -> None:
     for text, package in (
         ("requires auto-round (`pip install 'auto-round>=0.5'`)", "pip install auto-round,"),
         ("requires AQLM: `pip install aqlm[gpu]`", "pip install aqlm[gpu],"),
-        ("No module named 'x'", "Install what the message names,"),
+        ("No module named 'x'", "Install the package in the message,"),
     ):
         assert explain(ImportError(text), Case(MINE, WEIGHTS, WHOLE)).hint.startswith(package)
 
@@ -121,7 +133,7 @@ def test_what_is_no_fault_of_a_library_goes_through() -> None:
 
 @pytest.mark.parametrize("error", [IndexError("index out of range in self"), PanicException("x")])
 def test_what_a_model_raises_when_it_runs(error: BaseException) -> None:
-    with pytest.raises(ModelUnavailable, match="do not fit each other") as caught, run_errors():
+    with pytest.raises(ModelUnavailable, match="do not match each other") as caught, run_errors():
         raise error
     assert caught.value.__cause__ is error and "POLARIS_DEBUG=1" in caught.value.hint
 

@@ -139,7 +139,7 @@ def test_a_file_that_is_no_gguf_is_told(tmp_path: Path) -> None:
 def test_vllm_cannot_run_a_shape() -> None:
     code, said = refused("--peer", "vllm", "--shape", "qwen3.5-0.8b")
     assert code == 2
-    assert "vLLM reads a model's files" in said and "--model" in said
+    assert "vLLM needs a model's files" in said and "--model" in said
 
 
 def test_a_missing_package_is_told_with_the_command(

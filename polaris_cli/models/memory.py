@@ -126,7 +126,7 @@ def _preferred(
     if not fits(size, "none", tokens, device):
         return "4bit", f"bf16 does not fit {device.id}"
     if device.quick_4bit and size.linear_parameters >= LARGE:
-        return "4bit", "several times faster than bf16 on this processor"
+        return "4bit", "several times faster than bf16 on this CPU"
     return "none", f"bf16 fits {device.id}"
 
 

@@ -83,23 +83,25 @@ class _Flow:
         self._style = style
         self._trim = Trim()
         self._line = ""
-        self._begun = False
+        self._started = False
 
     def add(self, text: str, width: int) -> list[Text]:
         """Add text; return the lines that are now complete."""
         ready = self._trim(text)
-        self._begun = self._begun or bool(ready)
+        self._started = self._started or bool(ready)
         *done, self._line = wrap(self._line + harmless(encodable(ready, self._stream)), width)
         return [Text(line, self._style) for line in done]
 
     def unfinished(self, width: int) -> list[Text]:
         """The last line so far; several lines if the terminal has become narrower."""
-        return [Text(line, self._style) for line in wrap(self._line, width)] if self._begun else []
+        return (
+            [Text(line, self._style) for line in wrap(self._line, width)] if self._started else []
+        )
 
     def finish(self) -> list[Text]:
         """The last line and an empty one, if there was any text. A new text can follow."""
-        last = [Text(self._line, self._style), Text()] if self._begun else []
-        self._trim, self._line, self._begun = Trim(), "", False
+        last = [Text(self._line, self._style), Text()] if self._started else []
+        self._trim, self._line, self._started = Trim(), "", False
         return last
 
 

@@ -1,4 +1,4 @@
-"""Products with matrices: the same numbers, and taken only where it is faster."""
+"""Matrix products: the same results, and used only if they are faster."""
 
 import time
 from collections.abc import Callable
@@ -50,13 +50,13 @@ def test_float32_products_are_the_same(
     torch.testing.assert_close(in_float32(linear)(x), linear(x))
 
 
-def test_float32_is_tried_here() -> None:
+def test_float32_is_timed_here() -> None:
     assert not float32_is_faster(changed(0.05, 0))
     assert not float32_is_faster(changed(0, 0.1))
 
 
 def changed(delay: float, error: float) -> matmul.Multiply:
-    """A way that takes so many seconds more and is off by so much."""
+    """A product that takes `delay` seconds longer, and has an error of `error`."""
 
     def candidate(linear: Any) -> Callable[[torch.Tensor], torch.Tensor]:
         def forward(x: torch.Tensor) -> torch.Tensor:
@@ -70,18 +70,18 @@ def changed(delay: float, error: float) -> matmul.Multiply:
 
 
 def slow(modules: list[Any]) -> list[Any]:
-    """The same modules with a forward that takes longer than any trial's noise."""
+    """The same modules with a forward that is slower by more than the noise of a timing."""
     for module in modules:
         module.forward = changed(0.002, 0)(module)
     return modules
 
 
-def test_what_is_faster_and_equal_is_taken() -> None:
+def test_faster_and_equal_products_are_used() -> None:
     modules = slow(linears())
     assert list(faster_linears(modules, changed(0, 0))) == modules
 
 
-def test_what_is_slower_or_differs_is_not() -> None:
+def test_slower_or_different_products_are_not_used() -> None:
     assert list(faster_linears(linears(), changed(0.002, 0))) == []
     assert list(faster_linears(slow(linears()), changed(0, 0.1))) == []
 

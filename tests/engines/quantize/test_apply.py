@@ -1,4 +1,4 @@
-"""Which matrices are stored in fewer bits, and what stands in their place."""
+"""Which layers are quantized, and what replaces them."""
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ from polaris_cli.engines.quantize.quantizers import Bits, Packed
 from tests.tiny import qwen
 
 
-def test_the_head_and_small_matrices_stay_whole() -> None:
+def test_the_lm_head_and_small_matrices_are_not_quantized() -> None:
     model = qwen(hidden_size=128, linear_num_value_heads=4, tie_word_embeddings=False)
     kept = modules_to_skip(model)
     assert "lm_head" in kept
@@ -18,7 +18,7 @@ def test_the_head_and_small_matrices_stay_whole() -> None:
     assert not any(name.endswith(("up_proj", "in_proj_qkv")) for name in kept)
 
 
-def test_the_matrices_that_are_the_largest_part() -> None:
+def test_the_dominant_shape() -> None:
     model = qwen(hidden_size=128, intermediate_size=512)
     assert dominant_shape(model, modules_to_skip(model)) == (512, 128)
     nothing_left = [name for name, _ in model.named_modules()]
@@ -26,7 +26,7 @@ def test_the_matrices_that_are_the_largest_part() -> None:
 
 
 @pytest.mark.parametrize(("bits", "kind"), [("4bit", FourBits), ("8bit", EightBits)])
-def test_all_but_those_kept_whole_are_stored(bits: Bits, kind: type) -> None:
+def test_all_other_layers_are_quantized(bits: Bits, kind: type) -> None:
     model = qwen(hidden_size=128).to(torch.bfloat16)
     kept = modules_to_skip(model)
     names = {name for name, module in model.named_modules() if type(module) is torch.nn.Linear}
@@ -38,7 +38,7 @@ def test_all_but_those_kept_whole_are_stored(bits: Bits, kind: type) -> None:
 
 
 @pytest.mark.parametrize("tied", [True, False])
-def test_a_head_of_its_own_takes_eight_bits(tied: bool) -> None:
+def test_an_untied_lm_head_has_eight_bits(tied: bool) -> None:
     model = qwen(hidden_size=128, tie_word_embeddings=tied).to(torch.bfloat16)
     quantize_layers(model, Packed("4bit"))
     assert type(model.lm_head) is (torch.nn.Linear if tied else EightBits)

@@ -1,4 +1,4 @@
-"""The ways to store matrices in 4 or 8 bits: each computes the same, and the fastest is taken."""
+"""The ways to quantize a matrix: each gives the product, and the fastest is chosen."""
 
 import math
 import time
@@ -36,11 +36,11 @@ with_torchao = pytest.mark.skipif(not is_torchao_available(), reason="needs torc
         ({"usual": math.inf, "other": math.inf}, "usual"),
     ],
 )
-def test_the_fastest_is_taken(times: dict[str, float], chosen: str) -> None:
+def test_the_fastest_is_chosen(times: dict[str, float], chosen: str) -> None:
     assert fastest(list(times), times.__getitem__) == chosen
 
 
-def test_what_cannot_be_tried_is_not_taken() -> None:
+def test_a_way_that_fails_is_not_chosen() -> None:
     assert fastest(["usual", "other"], {"other": 1.0}.__getitem__) == "other"
     assert fastest(["usual", "other"], {"usual": 1.0}.__getitem__) == "usual"
     assert fastest(["usual", "other"], {}.__getitem__) == "usual"
@@ -54,7 +54,7 @@ def scaled(by: float, delay: float = 0.0) -> Multiply:
     return multiply
 
 
-def test_the_time_is_that_of_all_the_layers() -> None:
+def test_the_time_is_the_sum_over_the_layers() -> None:
     x = torch.ones(1, 1, 8)
     assert 0.02 <= seconds([scaled(2, delay=0.01)] * 2, x, x * 2, tolerance=0.1) < 1
 
@@ -66,7 +66,7 @@ def test_a_wrong_product_is_never_fast_enough() -> None:
 
 
 @pytest.mark.parametrize("precision", ["4bit", "8bit"])
-def test_without_another_way_nothing_is_tried(
+def test_without_an_alternative_nothing_is_timed(
     precision: Bits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(quantizers, "is_torchao_available", lambda: False)
@@ -81,16 +81,14 @@ def test_without_another_way_nothing_is_tried(
 
 
 @pytest.mark.parametrize("broken", ["alternatives", "_timer", "fastest"])
-def test_a_trial_that_fails_leaves_the_usual_way(
-    broken: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_timing_leaves_bitsandbytes(broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quantizers, broken, refuses)
     way = quantizers.fastest_way("4bit", SKIP, SHAPE, "cpu")
     assert kernel_of(way) == "bitsandbytes nf4"
 
 
 @pytest.mark.parametrize("precision", ["4bit", "8bit"])
-def test_a_processor_has_a_way_of_its_own(precision: Bits) -> None:
+def test_the_cpu_has_packed_layers(precision: Bits) -> None:
     assert quantizers.alternatives("cpu", precision, SKIP) == [Packed(precision)]
     assert all_right(Packed(precision), precision)
     way = quantizers.fastest_way(precision, SKIP, SHAPE, "cpu")
@@ -98,7 +96,7 @@ def test_a_processor_has_a_way_of_its_own(precision: Bits) -> None:
 
 
 def all_right(way: Any, precision: Bits) -> bool:
-    """Whether the layer stored so, and its copies, give the product."""
+    """Whether a layer quantized in this way, and its copies, give the product."""
     torch.manual_seed(0)
     weight, x = (torch.randn(shape, dtype=torch.bfloat16) for shape in (SHAPE, (1, 1, SHAPE[1])))
     expected = torch.nn.functional.linear(x, weight)

@@ -20,7 +20,7 @@ BLOCK = 1024  # tokens; cache lengths are multiples of this
 class StaticForward(Forward):
     """Like `Forward`, for at most `tokens` tokens, prompt and output together.
 
-    On a GPU, the step is captured with a dummy token before the prefill. If the capture fails, the
+    On CUDA, the step is captured with a dummy token before the prefill. If the capture fails, the
     kernels of each step are launched one by one.
     """
 

@@ -1,7 +1,7 @@
-"""Prints the oldest release of each dependency that pyproject.toml allows, as pip takes it.
+"""Prints the oldest release of each dependency that pyproject.toml allows, as pins for pip.
 
-Knows requirements of the form `name>=oldest,<newest` alone: one without an oldest release ends it.
-Leaves out torch, of which a build for processors has to be chosen by hand.
+Reads requirements of the form `name>=oldest,<newest` only, and fails on one without an oldest
+release. Omits torch: its CPU build has to be chosen by hand.
 """
 
 import re
@@ -12,7 +12,7 @@ PYPROJECT = Path(__file__).parent.parent / "pyproject.toml"
 
 
 def oldest(requirement: str) -> str:
-    """The requirement's oldest release as a pin. Raises ValueError if it names none."""
+    """The oldest release that a requirement allows, as a pin. Raises ValueError if it has none."""
     found = re.match(r"([\w-]+)>=([\d.]+)", requirement)
     if not found:
         raise ValueError(f"no oldest release: {requirement}")
@@ -20,7 +20,7 @@ def oldest(requirement: str) -> str:
 
 
 def main() -> None:
-    """Print a pin a line."""
+    """Print one pin per line."""
     pins = map(oldest, tomllib.loads(PYPROJECT.read_text("utf-8"))["project"]["dependencies"])
     print(*(pin for pin in pins if not pin.startswith("torch==")), sep="\n")
 

@@ -1,10 +1,11 @@
-"""Chinese and Japanese characters, which stand without spaces between their words.
+"""Chinese and Japanese characters, which are written without spaces between words.
 
-Knows ranges of characters alone: words, lines and loops are told apart by them elsewhere.
+Holds character ranges only; counting words, wrapping lines and finding loops use them elsewhere.
 """
 
-# Han, Hiragana and Katakana as the inside of a regular expression's brackets. Hangul is left out:
-# Korean puts spaces between words. Voicing marks are left out: they belong to the letter before.
+# Han, Hiragana and Katakana, for use in a character class of a regular expression. Without Hangul,
+# as Korean puts spaces between words, and without voicing marks, as they belong to the character
+# before them.
 CJK = (
     "\u2e80-\u2fd5\u3005\u3007\u3021-\u3029\u3031-\u3035\u3038-\u303c"
     "\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff"

@@ -1,6 +1,6 @@
-"""The errors of polaris, one tree: each knows its sentence, the next step and its exit code.
+"""The exceptions of polaris, in one tree: each has a message, a hint and an exit code.
 
-Knows nothing of the terminal: the command line words an error once, in `__main__`.
+Does not know about the terminal; `commands.app` prints an error.
 """
 
 from typing import ClassVar
@@ -11,10 +11,10 @@ DEBUG_HINT = "Set POLARIS_DEBUG=1 and try again to see where it happened."
 
 
 class PolarisError(Exception):
-    """Anything that polaris can explain.
+    """Any error that polaris can explain.
 
-    `message` is one sentence saying what is wrong, `hint` the next thing to type or do ("" for
-    none). `exit_code` is what the process ends with when the error reaches the command line.
+    `message` is one sentence on what is wrong, `hint` what to type or do next ("" for none).
+    `exit_code` is the exit code of the process if the error reaches the command line.
     """
 
     exit_code: ClassVar[int] = 1
@@ -26,34 +26,34 @@ class PolarisError(Exception):
 
 
 class UsageError(PolarisError):
-    """The request itself cannot be right: an option, a preset, a file, a premise."""
+    """The request is wrong: an option, a preset, a file, or the premise."""
 
     exit_code = 2
 
 
 class ModelUnavailable(PolarisError):
-    """The model cannot be had: unknown, gated, offline, corrupt, or its server is away."""
+    """The model is not available: unknown, gated, offline, damaged, or its server is down."""
 
     exit_code = 3
 
 
 class OutOfMemory(PolarisError):
-    """The model or its cache does not fit the device."""
+    """The model or its KV cache does not fit in the device's memory."""
 
     exit_code = 4
 
 
 class NoStory(PolarisError):
-    """The model ended without writing anything after its thinking."""
+    """The model stopped without writing anything after its thinking."""
 
     exit_code = 5
 
 
 class OffTarget(PolarisError):
-    """With --strict: the story was cut off, loops, or lies outside the band."""
+    """With --strict: the story was cut off, loops, or is outside the band."""
 
     exit_code = 6
 
 
 class LibraryError(PolarisError):
-    """The library cannot be read or written; the story itself is never lost to this."""
+    """The library cannot be read or written. This never costs the story itself."""

@@ -1,15 +1,14 @@
-"""Counting words, and how much a text repeats itself.
+"""Counts words, and measures how much a text repeats itself.
 
-Two counts live here. `count_words` is what users see: what `wc -w` and word processors say.
-`paper_words` is what the POLARIS evaluation counts. Knows nothing of models, streams or stories;
-how near a count came to the length asked for is judged in `adherence`.
+There are two counts. `count_words` is the one that users see, and matches `wc -w` and word
+processors. `paper_words` is the one of the POLARIS evaluation. Does not know about models, streams
+or stories; `adherence` compares a count with the length asked for.
 
-How exactly `count_words` agrees with `wc -w` (GNU coreutils, UTF-8 locale): the same white space
-separates, with the no-break spaces U+00A0, U+2007, U+202F and the word joiner U+2060, and without
-the separators U+0085, U+2028 and U+2029. Control characters alone make no word (so in coreutils
-9.1; releases differ). A code point that no Unicode release has assigned is a word here
-and none there. In the C locale `wc` sees bytes: there a dash or an "é" standing alone is no word
-and no-break spaces do not separate.
+`count_words` agrees with `wc -w` (GNU coreutils, UTF-8 locale) on what separates words: white
+space, the no-break spaces U+00A0, U+2007, U+202F and the word joiner U+2060, but not U+0085, U+2028
+or U+2029. Control characters alone are not a word (as in coreutils 9.1; releases differ). An
+unassigned code point is a word here, but not for `wc`. In the C locale `wc` sees bytes, so a dash
+or an "é" alone is not a word there, and no-break spaces do not separate.
 """
 
 import html
@@ -23,20 +22,20 @@ _INVISIBLE = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\u2028\u2029]")
 _WORD = re.compile(r"\w+")
 _LETTER = re.compile(r"[^\W_]")
 _REPETITION_TOKEN = re.compile(r"\w+|[^\s]")
-_NEARBY = 63  # 4-grams looked back at for the local part of the repetition score
+_NEARBY = 63  # how many 4-grams back the local part of the repetition score looks
 
 
 def count_words(text: str) -> int:
-    """Words in `text` as `wc -w` counts them, but each CJK character is a word.
+    """Words in `text` as `wc -w` counts them, except that each CJK character is a word.
 
-    In a stretch without spaces that mixes both, the runs between CJK characters count when they
-    hold a letter or a digit, so that CJK punctuation adds nothing.
+    Between CJK characters, a run of other characters is a word if it has a letter or a digit, so
+    CJK punctuation does not count.
     """
     return sum(map(_words_in, _stretches(text)))
 
 
 def _stretches(text: str) -> list[str]:
-    # What str.split takes for white space and wc does not is invisible, so it has gone before.
+    # str.split would separate at some control characters where wc does not, so remove them first.
     return _INVISIBLE.sub("", text).replace("\u2060", " ").split()
 
 
@@ -48,22 +47,22 @@ def _words_in(stretch: str) -> int:
 
 
 class WordCounter:
-    """Counts a text that comes in parts: `count` is always `count_words` of all parts together.
+    """Counts a text that arrives in parts: `count` is always `count_words` of the joined parts.
 
-    Takes time linear in the text and keeps a few characters of it, however it is cut.
+    Takes time linear in the text and keeps only a few characters, whatever the parts are.
     """
 
     def __init__(self) -> None:
         self._done = 0
-        self._open = ""  # stands for the stretch not yet ended by white space
+        self._open = ""  # short form of the stretch that white space has not ended yet
 
     @property
     def count(self) -> int:
-        """Words so far, the one that may still go on included."""
+        """Words so far, including an unfinished one."""
         return self._done + count_words(self._open)
 
     def add(self, text: str) -> None:
-        """Count `text`, which goes on exactly where the last part ended."""
+        """Count `text`, which continues exactly where the last part ended."""
         stretches = _stretches(self._open + text + "x")  # the x ends up in the open stretch
         last = stretches.pop()[:-1]
         self._open = _short_form(last)
@@ -71,7 +70,7 @@ class WordCounter:
 
 
 def _short_form(stretch: str) -> str:
-    """The shortest stretch that whatever follows joins in the same way."""
+    """A stretch of at most two characters that counts the same whatever text follows it."""
     *before, run = _CJK.split(stretch)
     if _LETTER.search(run):
         run = "a"
@@ -83,8 +82,8 @@ def _short_form(stretch: str) -> str:
 def paper_words(text: str) -> int:
     """Words as the POLARIS evaluation counts them: runs of letters, digits and underscores.
 
-    HTML entities are resolved first, twice, since its data holds some that were escaped twice.
-    "It's" counts as two.
+    HTML entities are unescaped first, twice, as its data has some that were escaped twice. "It's"
+    is two words.
     """
     return sum(1 for _ in _WORD.finditer(html.unescape(html.unescape(text))))
 
@@ -92,8 +91,8 @@ def paper_words(text: str) -> int:
 def self_repetition(text: str) -> float:
     """How much a text repeats itself, 0 (not at all) to about 1.16 (POLARIS training reward).
 
-    Joins the share of 4-grams seen before in the text, the share seen a moment before, and the
-    share of lines seen before.
+    Combines three shares: 4-grams that occurred before in the text, 4-grams that occurred within
+    the last `_NEARBY`, and lines that occurred before.
     """
     tokens = _REPETITION_TOKEN.findall(text.lower())
     grams = list(zip(tokens, tokens[1:], tokens[2:], tokens[3:], strict=False))

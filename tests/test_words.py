@@ -1,4 +1,4 @@
-"""Counting as `wc -w` and as the paper do, in one go and in parts; self-repetition."""
+"""Counting like `wc -w` and like the paper, at once and in parts; self-repetition."""
 
 import os
 import shutil
@@ -54,7 +54,7 @@ real_wc = pytest.mark.skipif("not has_gnu_wc()", reason="no GNU wc with a UTF-8 
         "γειά σου, здравствуй, नमस्ते, السلام عليكم, สวัสดี",
     ],
 )
-def test_count_is_that_of_wc(text: str) -> None:
+def test_count_matches_wc(text: str) -> None:
     assert count_words(text) == wc(text)
 
 
@@ -69,7 +69,7 @@ def test_every_assigned_character_separates_as_in_wc() -> None:
         assert count_words(text) == wc(text), ascii(text)
 
 
-def test_control_characters_alone_are_no_word_and_separate_nothing() -> None:
+def test_control_characters_alone_are_no_word_and_do_not_separate() -> None:
     assert count_words("a\x1cb \x1d\x1e\x1f \x7f \x00 \x85 \u2028") == 1
 
 
@@ -85,7 +85,7 @@ def test_control_characters_alone_are_no_word_and_separate_nothing() -> None:
         ("人々と〇", 4),
         ("第3章 abc", 4),
         ("한국어 漢字", 3),
-        ("。 、", 2),  # punctuation standing alone, as in wc
+        ("。 、", 2),  # punctuation alone, as in wc
     ],
 )
 def test_each_cjk_character_is_a_word(text: str, words: int) -> None:
@@ -110,7 +110,7 @@ def test_counter_takes_a_text_character_by_character(text: str) -> None:
     assert counter.count == count_words(text)
 
 
-def test_counter_keeps_almost_nothing_of_a_text_without_spaces() -> None:
+def test_counter_keeps_few_characters_of_a_text_without_spaces() -> None:
     counter = WordCounter()
     for _ in range(100_000):
         counter.add("ab-漢。c")
@@ -118,17 +118,17 @@ def test_counter_keeps_almost_nothing_of_a_text_without_spaces() -> None:
     assert max(len(str(value)) for value in vars(counter).values()) < 10
 
 
-def test_paper_words_are_those_of_the_authors_code() -> None:
+def test_paper_words_match_the_authors_code() -> None:
     assert paper_words("It's &amp;amp; don't — café 3,000") == 7
     assert paper_words("") == 0
 
 
-def test_self_repetition_is_that_of_the_authors_code() -> None:
+def test_self_repetition_matches_the_authors_code() -> None:
     text = "the cat sat on the mat. the cat sat on the mat.\nline\nline"
     assert self_repetition(text) == pytest.approx(0.33468717948717946, abs=1e-15)
 
 
-def test_self_repetition_at_its_ends() -> None:
+def test_self_repetition_at_its_extremes() -> None:
     assert self_repetition("") == 0.0
     assert self_repetition("one two three") == 0.0
     assert self_repetition("the\n" * 2000) == pytest.approx(1.155, abs=0.001)

@@ -1,11 +1,11 @@
-"""How fast polaris writes here, beside others.
+"""Benchmarks: how fast polaris writes on this machine, compared with other programs.
 
-Measures alone: nothing here is used to write a story.
+Only measures; nothing here is used to write a story.
 
-    speed:    tokens/s against the transformers snippet
-    batch:    several stories at once
-    length:   how well the ways to reach a length do
-    peers:    llama.cpp and vLLM beside polaris
-    pipeline: what everything but the model costs
-    startup:  how soon the commands start
+    speed:    tokens/s, compared with the usual transformers snippet
+    batch:    throughput of several stories at once
+    length:   compares the ways to reach a length
+    peers:    llama.cpp and vLLM, for comparison
+    pipeline: the time of everything except the model
+    startup:  how long the commands take to start
 """

@@ -1,7 +1,7 @@
-"""How fast a model writes several stories together, beside how fast it writes one.
+"""Throughput of a model at several batch sizes.
 
-Measures a loaded model and returns figures; loads nothing and shows nothing. All sizes are measured
-in turns, so that whatever else the machine does slows all of them.
+Measures a loaded model and returns figures; loads and prints nothing. The batch sizes take turns,
+so that other load on the machine affects all of them.
 """
 
 import time
@@ -16,16 +16,13 @@ from polaris_cli.events import Finish
 from polaris_cli.request.story_request import Sampling
 
 PROMPT = 64  # tokens of the longest prompt
-WARM_UP = 4  # tokens a story, written at each size before anything is timed
+WARM_UP = 4  # tokens per story, written at each batch size before anything is timed
 REPEATS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Throughput:
-    """`size` stories written together: tokens/s of all of them, the median of several runs.
-
-    `slowest` and `fastest` are the extremes among the runs, `per_story` is the share of one story.
-    """
+    """Tokens/s of a batch of `size` stories: the median, slowest and fastest of several runs."""
 
     size: int
     tokens_per_s: float
@@ -34,17 +31,17 @@ class Throughput:
 
     @property
     def per_story(self) -> float:
-        """Tokens/s that each story grows by."""
+        """Tokens/s of a single story in the batch."""
         return self.tokens_per_s / self.size
 
 
 def throughputs(
     model: Any, tokenizer: Any, sampling: Sampling, *, sizes: Sequence[int], tokens: int
 ) -> list[Throughput]:
-    """Write `tokens` a story, at each size `REPEATS` times in turns.
+    """Write `tokens` per story at each batch size, `REPEATS` times in turns.
 
-    The model must be as transformers made it; it is put back afterwards. Raises OutOfMemory where
-    it has no room for so many stories.
+    The model must not be patched; it is unpatched again at the end. Raises OutOfMemory if a batch
+    does not fit in memory.
     """
     undo = patch_forwards(model).undo if model.device.type != "mps" else None
     try:
@@ -62,12 +59,12 @@ def throughputs(
 
 
 def room(sizes: Sequence[int], tokens: int) -> int:
-    """The most tokens that are in memory at once, prompts and all."""
+    """The largest number of tokens in the KV cache at once, prompts included."""
     return max(sizes) * (PROMPT + max(tokens, WARM_UP) + 1)
 
 
 def _speed(model: Any, tokenizer: Any, sampling: Sampling, size: int, tokens: int) -> float:
-    """Tokens/s of one run: those after the first of each story, over the time after it is due."""
+    """Tokens/s of one run, without the prefill and without the first token of each story."""
     moments: list[float] = []
 
     def may_end() -> bool:
@@ -88,6 +85,6 @@ def _speed(model: Any, tokenizer: Any, sampling: Sampling, size: int, tokens: in
 
 
 def _prompt(model: Any, row: int) -> list[int]:
-    """Tokens of no meaning, for each row others and, as in life, another number of them."""
+    """Arbitrary token ids; each row has other ids and, as in real batches, another length."""
     vocabulary = min(model.config.get_text_config().vocab_size, 3000)
     return [(7919 * (row + place)) % vocabulary for place in range(PROMPT - row % (PROMPT // 2))]

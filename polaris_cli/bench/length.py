@@ -1,6 +1,6 @@
-"""How well the ways to reach a length do it: single pass, extending, chapters, side by side.
+"""Compares the ways to reach a length: single pass, extending, chapters.
 
-Writes the same premises in every way at every length and sums up; shows nothing itself.
+Writes the same premises in each way at each length, and summarizes; prints nothing.
 """
 
 import time
@@ -23,7 +23,7 @@ BAND = (0.90, 1.10)
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """One story of the benchmark."""
+    """One story of the benchmark, with the way and the words asked for, and its time."""
 
     way: str
     words: int
@@ -33,12 +33,13 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The stories of one way at one length.
+    """The figures for the stories of one way at one length.
 
-    Ratios are words written / words asked; `worst_ratio` is the one farthest from 1, `in_band`
-    the share within 0.90-1.10, `repetition` the mean self-repetition score (see `words`) of the
-    text without its scene breaks, which would count as repeated lines, `repeated_paragraphs` the
-    share of paragraphs that stand in the same story twice, `seconds` the mean for a story.
+    Ratios are words written / words asked for; `worst_ratio` is the one farthest from 1, `in_band`
+    the share of stories within 0.90-1.10. `repetition` is the mean self-repetition score (see
+    `words`) without scene breaks, which would count as repeated lines. `repeated_paragraphs` is the
+    mean share of long paragraphs that occurred before in the same story, `seconds` the mean time
+    per story.
     """
 
     way: str
@@ -55,7 +56,7 @@ class Row:
 def write_all(
     engine: Engine, premises: Sequence[str], lengths: Sequence[int], options: dict[str, object]
 ) -> Iterator[Written]:
-    """Write every premise at every length in every way; each story as soon as it is there."""
+    """Write each premise at each length in each way; yield each story when it is finished."""
     for words in lengths:
         for way in WAYS:
             for seed, premise in enumerate(premises):
@@ -71,7 +72,7 @@ def _write(engine: Engine, premise: str, options: dict[str, object], seed: int) 
 
 
 def summed_up(written: Sequence[Written]) -> Iterator[Row]:
-    """A row for each length and way, in the order of writing."""
+    """A row for each length and way, in the order in which they were written."""
     for words, way in dict.fromkeys((one.words, one.way) for one in written):
         yield _row(way, words, [one for one in written if (one.words, one.way) == (words, way)])
 
@@ -93,11 +94,11 @@ def _row(way: str, words: int, written: Sequence[Written]) -> Row:
 
 
 def without_breaks(text: str) -> str:
-    """The text without the marks between its scenes."""
+    """The text without its scene breaks."""
     return text.replace(SCENE_BREAK, "")
 
 
 def repeated_paragraphs(text: str) -> float:
-    """The share of paragraphs of at least ten words that have stood in the text before."""
+    """The share of paragraphs of at least ten words that occurred before in the text."""
     long = [part.strip() for part in text.split("\n\n") if len(part.split()) >= 10]
     return 1 - len(set(long)) / len(long) if long else 0.0

@@ -1,7 +1,7 @@
-"""Other programs that write with a model, beside polaris: llama.cpp and vLLM.
+"""Other inference programs to compare polaris with: llama.cpp and vLLM.
 
-Knows how each is loaded and timed; not how the times are compared (`bench`). Neither is part of
-polaris: they are imported when one is asked for.
+Knows how to load and time each of them; `speed` compares the times. polaris does not depend on
+either; they are imported when asked for.
 """
 
 import os
@@ -22,28 +22,29 @@ from polaris_cli.request.story_request import Sampling
 
 VLLM = "vllm"
 PACKAGES: Mapping[str, str] = MappingProxyType(
-    {"llama_cpp": "llama-cpp-python", "vllm": "vllm"}  # what is imported: what is installed
+    {"llama_cpp": "llama-cpp-python", "vllm": "vllm"}  # module name: package name
 )
-CARD_SHARE = 0.9  # of a card's free memory, what vLLM takes; the rest is for the other ways
+CARD_SHARE = 0.9  # of the GPU's free memory for vLLM; the rest is for polaris and the snippet
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A program that is ready to write: what runs and on what, and its way of writing."""
+    """A program with its model loaded: a name to show, and the function that writes tokens."""
 
     name: str
     write: Write
 
 
 def check_peer(peer: str, shape: str | None) -> None:
-    """Raise for a peer that cannot run, before anything is loaded.
+    """Check that a peer can run, before anything is loaded.
 
-    `peer` is "vllm" or the path of a GGUF file, `shape` that of a random model, if it is one.
+    `peer` is "vllm" or the path of a GGUF file; `shape` is set if the model is a random one. Raises
+    UsageError for a wrong file or combination, ModelUnavailable if the package is not installed.
     """
     if peer == VLLM and shape:
         raise UsageError(
-            "vLLM reads a model's files, and --shape makes a model without any.",
-            hint="Give --model instead of --shape, or a file for llama.cpp: --peer FILE.gguf",
+            "vLLM needs a model's files, and a model from --shape has none.",
+            hint="Use --model instead of --shape, or a file for llama.cpp: --peer FILE.gguf",
         )
     if peer != VLLM:
         _check_gguf(Path(peer))
@@ -62,19 +63,19 @@ def _check_gguf(path: Path) -> None:
     except OSError as error:
         raise UsageError(
             f"The file {path} cannot be read: {error.strerror}.",
-            hint="Name the file that llama.cpp is to run, --peer FILE.gguf, or: --peer vllm",
+            hint="Use a file that llama.cpp can run, --peer FILE.gguf, or: --peer vllm",
         ) from error
     if mark != b"GGUF":
         raise UsageError(
-            f"{path} is not a GGUF file.", hint="Name one that llama.cpp can run: --peer FILE.gguf"
+            f"{path} is not a GGUF file.", hint="Use one that llama.cpp can run: --peer FILE.gguf"
         )
 
 
 def llama_cpp(path: Path, model: Any, sampling: Sampling, context: int) -> Peer:
-    """llama.cpp on a GGUF file, with the threads of the benchmarked model or on its card.
+    """llama.cpp on a GGUF file, with as many threads as the benchmarked model, or on its GPU.
 
-    `context` is the length of the longest run in tokens. Raises ModelUnavailable for a file that
-    it cannot load.
+    `context` is the length of the longest run, in tokens. Raises ModelUnavailable if llama.cpp
+    cannot load the file.
     """
     import llama_cpp as package
 
@@ -86,7 +87,7 @@ def llama_cpp(path: Path, model: Any, sampling: Sampling, context: int) -> Peer:
             n_gpu_layers=-1 if on_card else 0,
             n_threads=torch.get_num_threads(),
             n_threads_batch=torch.get_num_threads(),
-            last_n_tokens_size=context,  # the repetition penalty counts all, as that of polaris
+            last_n_tokens_size=context,  # the repetition penalty sees all tokens, as in polaris
             verbose=False,
         )
     except ValueError as error:
@@ -107,9 +108,9 @@ def _llama_way(llama: Any, sampling: Sampling) -> Write:
 
     def write(prompt: list[int], tokens: int) -> Times:
         known = [token % llama.n_vocab() for token in prompt]
-        llama.reset()  # or it would keep what it has read of the same prompt before
+        llama.reset()  # otherwise it reuses the KV cache of the same prompt
         moments = [time.perf_counter()]
-        # It hands out tokens for ever: one that would end a text is a token like any other.
+        # `generate` yields tokens forever: it does not stop at an end-of-text token.
         for _ in islice(llama.generate(known, **options), tokens + 1):
             moments.append(time.perf_counter())
         return times(moments)
@@ -118,12 +119,12 @@ def _llama_way(llama: Any, sampling: Sampling) -> Write:
 
 
 def vllm(folder: Path, model: Any, sampling: Sampling, context: int) -> Peer:
-    """vLLM on the files of the benchmarked model, unquantized in the same number format.
+    """vLLM on the files of the benchmarked model, unquantized, in the same dtype.
 
-    `context` is the length of the longest run in tokens. Raises ModelUnavailable for a model that
-    it cannot load.
+    `context` is the length of the longest run, in tokens. Raises ModelUnavailable if vLLM cannot
+    load the model.
     """
-    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")  # its log would go to stdout
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")  # it logs to stdout
     from vllm import LLM
 
     dtype = str(model.dtype).removeprefix("torch.")
@@ -133,8 +134,8 @@ def vllm(folder: Path, model: Any, sampling: Sampling, context: int) -> Peer:
             dtype=dtype,
             max_model_len=context,
             gpu_memory_utilization=_share_of_card(model.device),
-            enable_prefix_caching=False,  # or it would keep the prompt from the run before
-            disable_log_stats=False,  # or it notes no times
+            enable_prefix_caching=False,  # otherwise it reuses the previous run's prompt
+            disable_log_stats=False,  # otherwise it records no times
         )
     except (RuntimeError, ValueError) as error:
         raise _not_loaded("vLLM", folder, error, "vllm") from error
@@ -149,7 +150,10 @@ def _share_of_card(device: torch.device) -> float:
 
 
 def _vllm_way(llm: Any, sampling: Sampling) -> Write:
-    """It notes when the first and the last token came; those between are taken as even."""
+    """Write with vLLM, which records the times of the first and the last token only.
+
+    All steps between get the average time.
+    """
     from vllm import SamplingParams, TokensPrompt
 
     options = {
@@ -163,7 +167,7 @@ def _vllm_way(llm: Any, sampling: Sampling) -> Write:
 
     def write(prompt: list[int], tokens: int) -> Times:
         settings = SamplingParams(max_tokens=tokens + 1, ignore_eos=True, **options)
-        asked = TokensPrompt(prompt_token_ids=prompt)  # the model's own: none is beyond its words
+        asked = TokensPrompt(prompt_token_ids=prompt)  # the same model, so all ids are valid
         (answer,) = llm.generate(asked, settings, use_tqdm=False)
         noted = answer.metrics
         step = (noted.last_token_ts - noted.first_token_ts) / tokens
@@ -176,5 +180,5 @@ def _not_loaded(program: str, path: Path, error: Exception, package: str) -> Mod
     why = str(error).strip().partition("\n")[0].rstrip(".")
     return ModelUnavailable(
         f"{program} cannot load {path}: {why}.",
-        hint=f"A newer release may know this model: pip install -U {package}",
+        hint=f"A newer release may support this model: pip install -U {package}",
     )

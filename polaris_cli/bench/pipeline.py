@@ -1,6 +1,7 @@
-"""How long everything around a model takes: a scripted stream through the whole pipeline.
+"""How long everything except the model takes: a scripted stream through the whole pipeline.
 
-Splitter, guard, counter, library and terminal get tokens at once, without a model to wait for.
+Thinking splitter, guards, word counter, library and terminal get tokens as fast as they take them.
+Measures; prints nothing.
 """
 
 import io
@@ -28,12 +29,12 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
 @dataclass(frozen=True, slots=True)
-class Passage:
-    """A stream's way through the pipeline.
+class PipelineRun:
+    """The figures for one stream through the pipeline.
 
-    `quarters` are the seconds that each quarter of the tokens took, `growth` the bytes of memory
-    that the process gained from the end of the first quarter to the last token, `words` those of
-    the story that came out.
+    `quarters` are the seconds for each quarter of the tokens, `growth` the bytes by which the
+    process grew from the end of the first quarter to the end of the last one, `words` the words of
+    the resulting story.
     """
 
     tokens: int
@@ -44,7 +45,7 @@ class Passage:
 
 
 class _Screen(io.StringIO):
-    """A terminal of 80 columns that nobody looks at."""
+    """A fake terminal that discards its text."""
 
     def isatty(self) -> bool:
         return True
@@ -53,8 +54,8 @@ class _Screen(io.StringIO):
         return len(text)
 
 
-def pass_through(tokens: int = 100_000) -> Passage:
-    """Send that many tokens, a word each, through everything that `polaris write` runs."""
+def pass_through(tokens: int = 100_000) -> PipelineRun:
+    """Send `tokens` tokens, one word each, through everything that `polaris write` runs."""
     engine = ScriptedEngine(_words(tokens))
     messages = (Message("user", "Write."),)
     sampling = Sampling(thinking=False)
@@ -73,11 +74,11 @@ def pass_through(tokens: int = 100_000) -> Passage:
         story = accumulator.story()
         seconds = time.perf_counter() - start
         library.close()
-    return Passage(tokens, seconds, meter.quarters(start), meter.growth, story.written)
+    return PipelineRun(tokens, seconds, meter.quarters(start), meter.growth, story.written)
 
 
 class _Meter:
-    """Notes time and memory at each quarter of a stream."""
+    """Records time and memory at each quarter of a stream."""
 
     def __init__(self, tokens: int) -> None:
         self._every = max(1, tokens // 4)
@@ -102,7 +103,7 @@ class _Meter:
 
 
 def _words(tokens: int) -> list[str]:
-    """Different words in paragraphs, so that nothing takes them for a loop."""
+    """Random words in paragraphs, so that the loop guard does not stop them."""
     chance = random.Random(0)
     words = ("".join(chance.choices(LETTERS, k=chance.randint(2, 9))) for _ in range(tokens))
     return [word + ("\n\n" if place % 80 == 79 else " ") for place, word in enumerate(words)]

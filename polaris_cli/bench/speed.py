@@ -1,7 +1,7 @@
-"""How fast a model writes here: polaris against the usual transformers snippet and the memory.
+"""Speed of a model: polaris, the usual transformers snippet, and the limit of memory bandwidth.
 
-Measures a loaded model and returns figures; loads nothing and shows nothing. All that is compared
-is measured in turns in this process, so that whatever else the machine does slows all of it.
+Measures a loaded model and returns figures; loads and prints nothing. All that is compared takes
+turns in this process, so that other load on the machine affects all of it.
 """
 
 import sys
@@ -22,30 +22,31 @@ from polaris_cli.events import Finish
 from polaris_cli.models.memory import cache_of_config
 from polaris_cli.request.story_request import Sampling
 
-PROBE_BYTES = 1 << 29  # read at once by the bandwidth probe: beyond every cache
+PROBE_BYTES = 1 << 29  # read by one bandwidth measurement: more than any cache holds
 PROBES = 5
-WARM_UP = 8  # tokens written by all before anything is timed
-SHORTEST = 16  # tokens of the prompt at the start of a text
+WARM_UP = 8  # tokens that each program writes before anything is timed
+SHORTEST = 16  # tokens; the length of the prompt for position 0
 
 Write = Callable[[list[int], int], "Times"]
 
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """Of one run: seconds until the first token could be chosen, and for each token after it."""
+    """The times of one run in seconds: until the logits for the first token, and for each further
+    token."""
 
     first: float
     steps: tuple[float, ...]
 
     @property
     def tokens_per_s(self) -> float:
-        """Tokens after the first over the time after it."""
+        """Tokens per second after the first token."""
         return len(self.steps) / sum(self.steps)
 
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """Several runs: the medians, and the slowest and fastest speed among them."""
+    """Several runs: median, slowest and fastest tokens/s, and median seconds to first token."""
 
     tokens_per_s: float
     slowest: float
@@ -55,11 +56,11 @@ class Speed:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """All ways of writing from one position of the text on, in tokens.
+    """polaris and the others, writing after a prompt of `position` tokens.
 
-    `ratio`, to the snippet, is the median of the ratios turn by turn, with the lowest and
-    highest; `limit` the tokens/s at which the memory would do nothing but read the weights and
-    the cache. `peer` is another program, if there is one, `peer_ratio` the median ratio to it.
+    `ratio` is polaris / snippet, the median over the turns, with the lowest and the highest.
+    `limit` is the tokens/s at which all memory bandwidth is used to read weights and cache. `peer`
+    is a third program, if there is one, and `peer_ratio` the median of polaris / peer.
     """
 
     position: int
@@ -74,7 +75,7 @@ class Comparison:
 
     @property
     def share_of_limit(self) -> float:
-        """Of the limit, what polaris reaches."""
+        """polaris' tokens/s as a share of the limit."""
         return self.polaris.tokens_per_s / self.limit
 
 
@@ -90,14 +91,14 @@ def compare(
     compile: bool = True,
     peer: Write | None = None,
 ) -> Iterator[Comparison]:
-    """Write `tokens` from each position on, `repeats` times each way in turns.
+    """Write `tokens` after prompts of each length in `positions`, `repeats` times in turns.
 
-    The model must be as transformers made it. `bandwidth` is in bytes/s, `peer` a third way.
-    The DRY penalty is left out, as the other ways have none.
+    The model must not be patched. `bandwidth` is in bytes/s; `peer` writes with a third program.
+    `compile` allows CUDA graphs. The DRY penalty is off, as the other programs have none.
     """
     sampling = replace(sampling, dry_multiplier=0.0)
-    own = _own(model, tokenizer, sampling, static=compile and _records(model))
-    ways = [_quickly(model, own), _snippet(model, sampling), *([peer] if peer else [])]
+    own = _polaris(model, tokenizer, sampling, static=compile and _can_capture(model))
+    ways = [_patched(model, own), _snippet(model, sampling), *([peer] if peer else [])]
     for way in ways:
         way(_prompt(model, SHORTEST), WARM_UP)
     for position in positions:
@@ -108,7 +109,7 @@ def compare(
 
 
 def longest(positions: Sequence[int], tokens: int) -> int:
-    """The most tokens, prompt and all, that a way of writing must have room for."""
+    """The length of the longest run in tokens, prompt included."""
     return max(*positions, SHORTEST) + max(tokens, WARM_UP) + 1
 
 
@@ -144,17 +145,17 @@ def _speed(runs: Sequence[Times]) -> Speed:
 
 
 def _prompt(model: Any, tokens: int) -> list[int]:
-    """Tokens of no meaning: a model takes as long for them as for a story."""
+    """Arbitrary token ids: a model takes as long for them as for a story."""
     size = min(model.config.get_text_config().vocab_size, 3000)
     return [(7919 * place) % size for place in range(tokens)]
 
 
-def _records(model: Any) -> bool:
+def _can_capture(model: Any) -> bool:
     return model.device.type == "cuda" and supports(model)
 
 
-def _own(model: Any, tokenizer: Any, sampling: Sampling, *, static: bool) -> Write:
-    """The decoding loop of polaris; the moment before each choice is noted."""
+def _polaris(model: Any, tokenizer: Any, sampling: Sampling, *, static: bool) -> Write:
+    """The decoding loop of polaris; records the time just before each token is sampled."""
 
     def write(prompt: list[int], tokens: int) -> Times:
         moments = [time.perf_counter()]
@@ -182,10 +183,10 @@ def _own(model: Any, tokenizer: Any, sampling: Sampling, *, static: bool) -> Wri
     return write
 
 
-def _quickly(model: Any, write: Write) -> Write:
-    """The same on the model as `polaris write` runs it; it is put back afterwards."""
+def _patched(model: Any, write: Write) -> Write:
+    """`write` on the patched model, as `polaris write` runs it; the patch is undone after."""
 
-    def quick(prompt: list[int], tokens: int) -> Times:
+    def patched(prompt: list[int], tokens: int) -> Times:
         if model.device.type == "mps":
             return write(prompt, tokens)
         undo = patch_forwards(model).undo
@@ -194,11 +195,11 @@ def _quickly(model: Any, write: Write) -> Write:
         finally:
             undo()
 
-    return quick
+    return patched
 
 
 class _Clock(BaseStreamer):  # type: ignore[misc]
-    """Notes when `generate` hands out the prompt, then each token."""
+    """Records when `generate` passes on the prompt, and then each token."""
 
     def __init__(self) -> None:
         self.moments: list[float] = []
@@ -207,7 +208,7 @@ class _Clock(BaseStreamer):  # type: ignore[misc]
         self.moments.append(time.perf_counter())
 
     def end(self) -> None:
-        """Nothing is left to do."""
+        """Required by the base class."""
 
 
 def _snippet(model: Any, sampling: Sampling) -> Write:
@@ -227,7 +228,7 @@ def _snippet(model: Any, sampling: Sampling) -> Write:
             ids,
             attention_mask=torch.ones_like(ids),
             max_new_tokens=tokens + 1,
-            eos_token_id=-1,  # it writes on to the last token
+            eos_token_id=-1,  # no token ends the text early
             pad_token_id=0,
             streamer=clock,
             **options,
@@ -238,49 +239,49 @@ def _snippet(model: Any, sampling: Sampling) -> Write:
 
 
 def times(moments: Sequence[float]) -> Times:
-    """The times between the moments at which a run began and each of its tokens came."""
+    """The times of a run from the moments of its start and of each token, in seconds."""
     first, *steps = (after - before for before, after in pairwise(moments))
     return Times(first, tuple(steps))
 
 
 def bytes_per_token(model: Any, position: int) -> int:
-    """What one step must read: the weights, the state, and the keys and values so far."""
+    """Bytes that a decode step must read: the weights, the state, and the KV cache so far."""
     config = model.config.get_text_config()
     weights = {id(weight): weight.nbytes for weight in model.parameters()}
     embedding, head = model.get_input_embeddings(), model.get_output_embeddings()
     if head is not None and head.weight is not embedding.weight:
-        weights.pop(id(embedding.weight))  # of which one row is read
+        weights.pop(id(embedding.weight))  # a step reads one row of it
     per_token, state = cache_of_config(config.to_dict())
-    wide = max(1, model.dtype.itemsize // 2)  # the cache's figures are for bf16
+    wide = max(1, model.dtype.itemsize // 2)  # `cache_of_config` gives bytes in bf16
     total: int = sum(weights.values()) + 2 * state + position * per_token * wide
     return total
 
 
 def memory_bandwidth(device: torch.device) -> float:
-    """Bytes/s at which the device reads its memory, the best of several tries."""
+    """The device's memory bandwidth in bytes/s, the best of several measurements."""
     numbers = torch.ones(PROBE_BYTES // 4, device=device)
-    place = torch.empty_like(numbers)
+    target = torch.empty_like(numbers)
 
     def seconds(work: Callable[[], object]) -> float:
         start = time.perf_counter()
         work()
-        _settle(device)
+        _synchronize(device)
         return time.perf_counter() - start
 
     numbers.sum()
-    _settle(device)
+    _synchronize(device)
     read = min(seconds(numbers.sum) for _ in range(PROBES))
-    copied = min(seconds(lambda: place.copy_(numbers)) for _ in range(PROBES))
+    copied = min(seconds(lambda: target.copy_(numbers)) for _ in range(PROBES))
     return max(PROBE_BYTES / read, 2 * PROBE_BYTES / copied)
 
 
-def _settle(device: torch.device) -> None:
+def _synchronize(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
 def peak_memory(device: torch.device) -> int:
-    """The most bytes in use so far: on a card torch's, else those of the whole process."""
+    """Peak memory so far in bytes: torch's on a GPU, else that of the whole process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     if sys.platform == "win32":

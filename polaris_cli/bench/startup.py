@@ -1,6 +1,6 @@
-"""How soon the commands are there, beside bare Python programs that import what they stand on.
+"""How long the commands take, compared with a Python program that only imports their packages.
 
-Runs each in a process of its own, in turns; knows command lines, nothing of what they do.
+Runs each in its own process, in turns. Knows command lines, not what they do.
 """
 
 import os
@@ -18,7 +18,7 @@ from statistics import median
 LIGHT = "import typer, rich"
 HEAVY = "import torch, transformers"
 
-# What is started, and what it is compared with.
+# Name: the arguments for Python, and the name of the program to compare with.
 STARTS: dict[str, tuple[list[str], str | None]] = {
     LIGHT: (["-c", LIGHT], None),
     "polaris --help": (["-m", "polaris_cli", "--help"], LIGHT),
@@ -42,9 +42,9 @@ STARTS: dict[str, tuple[list[str], str | None]] = {
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Seconds from starting a process to its end: median, fastest, slowest.
+    """Seconds from the start of a process to its end: median, fastest, slowest.
 
-    `ratio` is the median over that of `beside`, None where there is nothing to compare with.
+    `ratio` is the median / the median of `beside`; both are None if there is no comparison.
     """
 
     name: str
@@ -56,10 +56,10 @@ class Start:
 
 
 def starts(repeats: int) -> Iterator[Start]:
-    """Run everything `repeats` times in turns; the figures of each."""
+    """Run everything `repeats` times in turns; yield the figures of each."""
     with tempfile.TemporaryDirectory() as folder:
         for command, _ in STARTS.values():
-            _seconds(command, folder)  # compiles and caches what it needs
+            _seconds(command, folder)  # warms up: compiles modules and fills disk caches
         rounds = [
             {name: _seconds(command, folder) for name, (command, _) in STARTS.items()}
             for _ in range(repeats)
@@ -72,10 +72,10 @@ def starts(repeats: int) -> Iterator[Start]:
 
 
 def _seconds(command: list[str], folder: str) -> float:
-    """Run a Python program without the network and without touching the user's library.
+    """Seconds to run a Python program offline, with an empty library instead of the user's.
 
-    Its output goes to a terminal that nobody looks at, where there is such a thing: lists are
-    drawn there, which takes longer than lines in a pipe.
+    Its output goes to a pseudo-terminal where the system has one, as drawing a table takes longer
+    than writing lines to a pipe.
     """
     environment = {
         **os.environ,
@@ -83,7 +83,7 @@ def _seconds(command: list[str], folder: str) -> float:
         "HF_HUB_OFFLINE": "1",
     }
     start = time.perf_counter()
-    with _screen() as output:
+    with _terminal() as output:
         subprocess.run(
             [sys.executable, *command],
             env=environment,
@@ -97,13 +97,13 @@ def _seconds(command: list[str], folder: str) -> float:
 
 
 @contextmanager
-def _screen() -> Iterator[int]:
-    """The end of a terminal to write to; what is written is read and dropped."""
+def _terminal() -> Iterator[int]:
+    """A pseudo-terminal's file descriptor to write to; the output is read and discarded."""
     if sys.platform == "win32":
         yield subprocess.DEVNULL
         return
     reading, writing = os.openpty()
-    reader = threading.Thread(target=_drop, args=(reading,), daemon=True)
+    reader = threading.Thread(target=_discard, args=(reading,), daemon=True)
     reader.start()
     try:
         yield writing
@@ -113,8 +113,8 @@ def _screen() -> Iterator[int]:
         os.close(reading)
 
 
-def _drop(reading: int) -> None:
-    # Linux ends the other side of a terminal with an error, others with nothing.
+def _discard(reading: int) -> None:
+    # When the other end is closed, Linux raises an error, other systems return no bytes.
     with suppress(OSError):
         while os.read(reading, 65536):
             pass

@@ -1,17 +1,17 @@
-"""The embedded demo model, a toy of Qwen3.5's architecture, and how it was made.
+"""The built-in demo model, a tiny model with Qwen3.5's architecture, and how it is made.
 
-Nothing here is needed to run it: it loads like any other folder.
+Running it needs nothing from here: it loads like any other model folder.
 
     paths:     where its files are
-    train:     remakes it
-    measure:   measures it
+    train:     trains it again
+    measure:   measures its stories
     tokenizer: its tokenizer
     tasks:     training examples
     grammar:   the story grammar
-    scenes:    sentences that frame a story
-    middles:   scenes in between
+    scenes:    sentences for the first scenes, the last one, and episodes
+    middles:   the scenes in between
     premises:  premises for training
     unseen:    premises for measuring
     words:     word lists
-    lists:     reads the text files
+    lists:     reads the text files with sentences and phrases
 """

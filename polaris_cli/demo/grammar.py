@@ -1,7 +1,7 @@
-"""The story grammar: from a premise and a number of words to a plan and the story that keeps to it.
+"""The story grammar: makes a plan, and a story that follows it, from a premise and a word count.
 
-A story is a row of scenes, one paragraph each; the plan names each scene's keyword, its share of
-the words and what happens. This module knows nothing of prompts, tokens or training.
+A story is a list of scenes, one paragraph each. The plan gives each scene's keyword, its share of
+the words and what happens. Does not know about prompts, tokens or training.
 """
 
 import re
@@ -20,7 +20,7 @@ LATE = {"turn": 3.0, "choice": 3.5, "return": 4.0, "search": 0.5, "meet": 0.8, "
 
 @dataclass(frozen=True)
 class World:
-    """The people and things of one story."""
+    """The characters, places and things of one story."""
 
     premise: Premise
     hero: str
@@ -35,7 +35,7 @@ class World:
 
 @dataclass(frozen=True)
 class Scene:
-    """One paragraph to come: its kind, its keyword and what happens, as the plan words it."""
+    """A planned paragraph: its kind, its keyword and what happens, in the words of the plan."""
 
     kind: str
     key: str
@@ -44,14 +44,14 @@ class Scene:
 
 @dataclass(frozen=True)
 class Story:
-    """A finished text with the plan it kept to."""
+    """A finished story with its plan."""
 
     plan: str
     text: str
 
 
 class Slots(dict[str, str]):
-    """Words for the slots of a sentence: fixed ones of the world, the others drawn anew."""
+    """Words for the slots of a sentence: some fixed by the world, the others drawn at random."""
 
     DRAWN: ClassVar[dict[str, list[str]]] = {
         "adj": w.ADJ, "mood": w.MOODS, "mood2": w.MOODS, "smell": w.SMELLS, "sound": w.SOUNDS,
@@ -74,7 +74,7 @@ class Slots(dict[str, str]):
 
 
 def build_world(premise: Premise, rng: Random) -> World:
-    """People, town and wish for a premise; a name that the premise gives is kept."""
+    """A world for a premise; uses the hero's name and the thing if the premise has them."""
     woman = rng.random() < 0.5 if premise.woman is None else premise.woman
     hero = premise.hero or rng.choice(w.WOMEN if woman else w.MEN)
     friend_woman = rng.random() < 0.5
@@ -119,7 +119,7 @@ def _fixed(world: World, key: str) -> dict[str, str]:
 
 
 def fill(template: str, world: World, key: str, rng: Random) -> str:
-    """The sentence with its slots filled, `a` and `an` right, and a capital at its start."""
+    """The sentence with filled slots, the right one of `a` and `an`, and a capital letter."""
     text = template.format_map(Slots(rng, _fixed(world, key)))
     text = re.sub(r"\b([Aa]) (\w[\w'-]*)", lambda m: _article(m[1], m[2]), text)
     return re.sub(r'^("?)(\w)', lambda m: m[1] + m[2].upper(), text)
@@ -152,7 +152,7 @@ def _uncapital(text: str) -> str:
 
 
 def opening_scene(world: World, rng: Random, used: set[str]) -> Scene:
-    """The first scene: who it is about, and where."""
+    """The first scene: introduces the hero and the place."""
     key = _key("place", world, rng, used)
     used.add(key)
     gist = rng.choice([f"lives by the {key}", f"an ordinary day near the {key}"])
@@ -160,7 +160,7 @@ def opening_scene(world: World, rng: Random, used: set[str]) -> Scene:
 
 
 def event_scene(world: World, rng: Random, used: set[str]) -> Scene:
-    """The scene in which the premise happens."""
+    """The scene with the event of the premise."""
     premise = world.premise
     if premise.event is None and premise.role is None:
         return Scene("event", premise.noun, f"comes upon {premise.core}")
@@ -178,7 +178,7 @@ def ending_scene(world: World, rng: Random, used: set[str]) -> Scene:
 
 
 def middle_scenes(count: int, world: World, rng: Random, used: set[str]) -> list[Scene]:
-    """Scenes between event and ending: kinds without repetition, turns and choices late."""
+    """Scenes between event and ending: each kind at most once, turns and choices late."""
     kinds = list(KINDS)
     picked = [*rng.sample(kinds, min(count, len(kinds)))]
     picked.sort(key=lambda kind: LATE.get(kind, 2.0) + rng.gauss(0, 0.6))
@@ -186,7 +186,7 @@ def middle_scenes(count: int, world: World, rng: Random, used: set[str]) -> list
 
 
 def story_scenes(words: int, world: World, rng: Random, used: set[str]) -> list[Scene]:
-    """The scenes of a whole story of so many words."""
+    """The scenes of a whole story of `words` words."""
     count = scene_count(words)
     if count == 1:
         return [opening_scene(world, rng, used)]
@@ -198,12 +198,12 @@ def story_scenes(words: int, world: World, rng: Random, used: set[str]) -> list[
 
 
 def scene_count(words: int) -> int:
-    """How many scenes a text of so many words has: one for about 38 words, at least one."""
+    """The number of scenes in a text of `words` words: one for about 38 words, at least one."""
     return max(2 if words >= 40 else 1, round(words / SCENE_WORDS))
 
 
 def plan_text(words: int, world: World, row: list[Scene]) -> str:
-    """The plan, as the model thinks it before it writes."""
+    """The plan, which the model writes as its thinking."""
     share = round(words / len(row))
     role = f", {article(world.premise.role)}" if world.premise.role else ""
     count = "1 scene" if len(row) == 1 else f"{len(row)} scenes"
@@ -219,9 +219,10 @@ def plan_text(words: int, world: World, row: list[Scene]) -> str:
 def write_scenes(
     words: int, world: World, row: list[Scene], rng: Random, used: set[str], *, closing: bool | None
 ) -> str:
-    """The paragraphs of a row of scenes, together of so many words within a few.
+    """The paragraphs of the scenes in `row`, with about `words` words together.
 
-    The last sentence closes the story, or leaves it open, or (None) is like any other.
+    `closing` chooses the last sentence: an ending (True), an open end (False), or like any other
+    sentence (None).
     """
     paragraphs: list[str] = []
     written = 0
@@ -285,7 +286,7 @@ def _fresh(templates: list[str], used: set[str], rng: Random) -> str:
 def _fitting(
     pool: list[str], room: int, world: World, key: str, rng: Random, used: set[str]
 ) -> tuple[str, str]:
-    """A sentence not used before; near the paragraph's end, the one that fits best of several."""
+    """A sentence not used before, and its template; near the paragraph's end, the best fit of 4."""
     unused = [template for template in pool if template not in used]
     if not unused or rng.random() < 0.15:
         unused = [template for template in s.ANYWHERE if template not in used] or s.ANYWHERE
@@ -295,7 +296,7 @@ def _fitting(
 
 
 def write_story(premise: Premise, words: int, rng: Random) -> Story:
-    """A story about the premise, of the number of words asked for within a few, with its plan."""
+    """A story about the premise with about `words` words, and its plan."""
     world, used = build_world(premise, rng), set[str]()
     row = story_scenes(words, world, rng, used)
     text = write_scenes(words, world, row, rng, used, closing=True)
@@ -303,7 +304,7 @@ def write_story(premise: Premise, words: int, rng: Random) -> Story:
 
 
 def write_episode(world: World, words: int, rng: Random, used: set[str]) -> str:
-    """What can follow a finished story: a later time, a new wish, an ending of its own."""
+    """An episode that can follow a finished story: a later time, a new wish, its own ending."""
     key = _key("place", world, rng, used)
     used.add(key)
     follow = s.EPISODE_FOLLOW + KINDS[rng.choice(["journey", "night", "choice", "storm"])].followers

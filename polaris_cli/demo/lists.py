@@ -1,13 +1,13 @@
-"""Reads the text that the demo stories are made of: files of lists, one entry a line.
+"""Reads the sentences and phrases of the demo stories: text files of lists, one entry per line.
 
-A line "# name" begins a list. Knows nothing of what the entries mean.
+A line "# name" begins a list. Does not know what the entries mean.
 """
 
 from pathlib import Path
 
 
 def read_lists(file: str) -> dict[str, list[str]]:
-    """The lists of a file in this folder, by name."""
+    """The lists in a file of this folder, by name."""
     lists: dict[str, list[str]] = {}
     entries: list[str] = []
     for line in Path(__file__).with_name(file).read_text("utf-8").splitlines():

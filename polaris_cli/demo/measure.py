@@ -1,8 +1,8 @@
 """Measure the demo model: `python -m polaris_cli.demo.measure`.
 
-Writes stories about the forty premises of `unseen.py` at four lengths, those of a length side by
-side, with the settings of the catalogue, and prints a table and, if asked, JSON. This module knows
-nothing of how the model was trained.
+Writes stories about the forty premises of `unseen.py` at four lengths, each length as one batch,
+with the settings from the catalogue. Prints a table and optionally writes JSON. Does not know how
+the model was trained.
 """
 
 import json
@@ -33,7 +33,7 @@ from polaris_cli.words import self_repetition
 
 LENGTHS = (100, 200, 300, 400)
 USUAL = Sampling(**cast(dict[str, Any], DEMO.profile.settings))
-TOKENS = 1100  # of an answer, at most: the longest story takes about 800, its plan included
+TOKENS = 1100  # limit for an answer: the longest story takes about 800, its plan included
 PROMPTS = {
     "card": "Write a {n}-word story about {premise}.",
     "training": "Write a story about {premise}. The story should be approximately {n} words long.",
@@ -42,7 +42,7 @@ PROMPTS = {
 
 @dataclass(frozen=True)
 class Written:
-    """One story as the model wrote it; `ended` says whether it stopped by itself."""
+    """One story as the model wrote it; `ended` is true if the model ended it itself."""
 
     asked: int
     noun: str
@@ -53,13 +53,13 @@ class Written:
 
     @property
     def ratio(self) -> float:
-        """Words written (as `wc -w` counts) over words asked."""
+        """Words written (as `wc -w` counts) / words asked for."""
         return len(self.story.split()) / self.asked
 
 
 @dataclass(frozen=True)
 class Line:
-    """The figures for one length: means, and shares between 0 and 1."""
+    """The figures for one length: means and shares (0 to 1)."""
 
     asked: int
     stories: int
@@ -71,14 +71,14 @@ class Line:
 
 
 def has_noun(noun: str, story: str) -> bool:
-    """Whether the story names the noun, in the singular or the plural, in any case."""
+    """Whether the story contains the noun, in singular or plural, ignoring case."""
     return noun.lower() in story.lower()
 
 
 def generate(
     model: Any, tokenizer: Any, prompts: Sequence[str], sampling: Sampling
 ) -> list[tuple[str, bool]]:
-    """Answers to a batch of prompts, with whether each ended by itself."""
+    """The answers to a batch of prompts, and whether the model ended each of them itself."""
     chat = Chat(tokenizer)
     opened = chat.opens_thinking(thinking=sampling.thinks)
     tasks = [
@@ -104,7 +104,7 @@ def generate(
 def write_all(
     model: Any, tokenizer: Any, asked: int, wording: str, sampling: Sampling
 ) -> list[Written]:
-    """A story of the length asked for about each unseen premise."""
+    """One story with `asked` words asked for about each unseen premise."""
     prompts = [PROMPTS[wording].format(n=asked, premise=p.removesuffix(".")) for _, p in UNSEEN]
     answers = generate(model, tokenizer, prompts, sampling)
     result = []
@@ -115,7 +115,7 @@ def write_all(
 
 
 def line_of(stories: list[Written]) -> Line:
-    """The figures for stories of one length."""
+    """The figures for the stories of one length."""
     total = len(stories)
     return Line(
         asked=stories[0].asked,
@@ -149,8 +149,8 @@ def main(
     seed: Annotated[int, typer.Option(help="Sampling seed of the first story.")] = 0,
     json_out: Annotated[Path | None, typer.Option(help="Write figures and stories here.")] = None,
 ) -> None:
-    """Write stories about unseen premises and print how they came out."""
-    torch.set_num_threads(1)  # so small a network gains nothing from more
+    """Write stories about unseen premises and print their figures."""
+    torch.set_num_threads(1)  # more threads do not make so small a model faster
     sampling = replace(
         USUAL, repetition_penalty=penalty, dry_multiplier=dry, thinking=thinking, seed=seed
     )

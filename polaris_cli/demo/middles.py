@@ -1,8 +1,8 @@
-"""The scenes between a story's event and its ending, by kind of scene.
+"""The scenes between a story's event and its ending, by kind.
 
-A scene has a gist (one line of the plan, third person present), openers (its first sentence, which
-names the scene's keyword) and followers; the sentences stand in `sentences.txt`. Slots are those
-of `scenes.py`.
+A scene has a gist (a line of the plan, in the third person present), openers (its first sentence,
+which contains the scene's keyword) and followers. The sentences are in `sentences.txt`, with the
+slots described in `scenes`.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from polaris_cli.demo.lists import SENTENCES
 
 @dataclass(frozen=True)
 class SceneKind:
-    """One kind of scene: `uses` says which words can be its keyword ("place" or "thing")."""
+    """One kind of scene; its keyword is a place or a thing, as `uses` says."""
 
     uses: str
     gists: list[str]
@@ -26,7 +26,7 @@ def _kind(name: str, uses: str, *gists: str) -> SceneKind:
     )
 
 
-# For each kind: what its keyword is, then its gists.
+# For each kind: "place" or "thing" for its keyword, then its gists.
 _KINDS: dict[str, tuple[str, ...]] = {
     "search": (
         "place",

@@ -1,4 +1,4 @@
-"""Where the demo model's files are, for what remakes and measures it."""
+"""The folder of the demo model, for the programs that train and measure it."""
 
 from polaris_cli.models.catalogue import DEMO_FOLDER
 

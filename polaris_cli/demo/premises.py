@@ -1,7 +1,7 @@
-"""Premises for training: what a story is about, in many shapes and with many invented words.
+"""Premises for training, in many grammatical forms and with many invented words.
 
-A `Premise` carries the words that the user would write and what a story needs to know of them.
-This module knows nothing of prompts, plans or sentences.
+A `Premise` holds the text that a user would write, and what a story needs to know about it. Does
+not know about prompts, plans or sentences.
 """
 
 from collections.abc import Callable
@@ -17,10 +17,10 @@ IRREGULAR = {"thief": "thieves", "child": "children", "woman": "women", "man": "
 class Premise:
     """What a story is about.
 
-    `role` is the hero's trade when the premise is about a person ("clockmaker"), `core` the way
-    the story speaks of its subject ("the clockmaker", "the broken violin"), `noun` the main noun,
-    `thing` a companion noun, `event` what happens (third person present, past) and `hero` a name
-    that the premise gives.
+    `role` is the hero's trade if the premise is about a person ("clockmaker"), `core` the story's
+    name for its subject ("the clockmaker", "the broken violin"), `noun` the main noun, `thing` a
+    second noun, `event` what happens (third person present, past) and `hero` the hero's name if the
+    premise has one.
     """
 
     text: str
@@ -34,7 +34,7 @@ class Premise:
 
 
 def invented(rng: Random) -> str:
-    """A word that no list has: a compound such as `salt-harp`, a splice, or strange letters."""
+    """A word that is in no list: a compound such as `salt-harp`, a splice, or random letters."""
     roll = rng.random()
     if roll < 0.3:
         return rng.choice(w.STEMS) + rng.choice(["", "", "-", " "]) + rng.choice(w.WARES)
@@ -48,13 +48,13 @@ def invented(rng: Random) -> str:
 
 
 def _splice(rng: Random) -> str:
-    """The head of one word on the tail of another, as `lantist` of lantern and artist."""
+    """The start of one word and the end of another: `lantist`, from lantern and artist."""
     first, second = (rng.choice(rng.choice(w.NOUNS)).split()[0] for _ in range(2))
     return first[: rng.randint(2, 5)] + second[-rng.randint(2, 6) :]
 
 
 def thing_noun(rng: Random) -> str:
-    """A thing, as a bare noun: from the lists, or invented so that it can only be copied."""
+    """A noun for a thing: from the lists, or invented, so that the model has to copy it."""
     roll = rng.random()
     if roll < 0.3:
         return rng.choice(w.THINGS)
@@ -94,7 +94,7 @@ def plural(noun: str) -> str:
 
 
 def name(rng: Random) -> tuple[str, bool]:
-    """A first name, at times with a surname or invented, and whether it is a woman's."""
+    """A first name, sometimes invented or with a surname, and whether it is a woman's."""
     woman = rng.random() < 0.5
     first = rng.choice(w.WOMEN if woman else w.MEN)
     if rng.random() < 0.2:
@@ -110,7 +110,7 @@ def _where(rng: Random) -> str:
 
 
 def _event(rng: Random) -> tuple[str, tuple[str, str], str]:
-    """What happens: its infinitive, its present and past, and the noun it turns on."""
+    """What happens: its infinitive, its present and past, and its noun."""
     present, past, infinitive = rng.choice(w.EVENTS) if rng.random() < 0.88 else _odd_verb(rng)
     noun, person = thing_noun(rng), role_noun(rng)
     adjective = rng.choice(w.THING_ADJECTIVES) + " " if rng.random() < 0.3 else ""
@@ -126,7 +126,7 @@ def _event(rng: Random) -> tuple[str, tuple[str, str], str]:
 
 
 def _odd_verb(rng: Random) -> tuple[str, str, str]:
-    """An invented verb with its forms, so that verbs are copied too and not only known."""
+    """An invented verb with its forms, so that the model learns to copy verbs too."""
     stem = rng.choice(w.GROUPS) + rng.choice(w.GROUPS) + "k"
     rest = rng.choice(["{thing}", "{thing} {place}", "{thing} to {person}", "{place}"])
     return f"{stem}s {rest}", f"{stem}ed {rest}", f"{stem} {rest}"
@@ -145,7 +145,7 @@ def _person(rng: Random) -> Premise:
 
 
 def person_event(rng: Random) -> Premise:
-    """`a lighthouse keeper who finds a letter in the fog`, and close relatives of it."""
+    """`a lighthouse keeper who finds a letter in the fog`, and similar."""
     base = _person(rng)
     infinitive, event, noun = _event(rng)
     shape = rng.choice(["who", "who", "who", "bare", "to", "wants", "trying"])
@@ -254,7 +254,7 @@ SHAPES: list[tuple[Callable[[Random], Premise], float]] = [
 
 
 def sample_premise(rng: Random) -> Premise:
-    """A premise in one of the shapes above, at times with a tail that makes it longer."""
+    """A premise in one of the forms above, sometimes with a longer ending."""
     makers = [maker for maker, _ in SHAPES]
     premise = rng.choices(makers, [weight for _, weight in SHAPES])[0](rng)
     if rng.random() < 0.12 and not premise.text.endswith("."):

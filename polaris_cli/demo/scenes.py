@@ -1,8 +1,8 @@
-"""Sentences of the demo stories that frame them: openings, the event, endings, later episodes.
+"""Sentences for the openings, events, endings and later episodes of the demo stories.
 
-They stand in `sentences.txt`. Slots in braces are filled by `grammar.py`: `{key}` is the scene's
-bare keyword, `{core}` what the premise is about, `{matter}` what the hero is concerned with. This
-module knows neither premises nor lengths.
+The sentences are in `sentences.txt`. `grammar` fills the slots in braces: `{key}` is the scene's
+keyword without an article, `{core}` the subject of the premise, `{matter}` what the hero deals
+with. Knows neither premises nor lengths.
 """
 
 from polaris_cli.demo.lists import SENTENCES

@@ -1,8 +1,8 @@
 """Training examples: conversations whose last answer is a story, a chapter plan or a chapter.
 
-The mixture decides what the demo model can do: stories with and without a plan thought out first,
-further episodes after an ending, plans in chapters, and chapters in their context. This module
-knows nothing of tokens.
+The mixture determines what the demo model can do: stories with and without a plan as thinking,
+further episodes after an ending, plans in chapters, and chapters after earlier ones. Does not know
+about tokens.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from polaris_cli.demo.premises import Premise, article, sample_premise
 from polaris_cli.request.prompts import chapter_prompt, phrase_plan_prompt
 
 MOST_WORDS = 400
-# what a tool puts between a story and the episode it asks for: given, so never learned
+# The scene break that polaris inserts to extend a story; the model must not learn to write it.
 BREAK = "\n\n* * *\n\n"
 SYSTEM = [
     "You are a writer of stories.",
@@ -33,7 +33,7 @@ LONG_ENDINGS = [
 
 @dataclass(frozen=True)
 class Turn:
-    """One message; `thinking` is None where the answer is given without any."""
+    """One message; `thinking` is None for an answer without thinking."""
 
     role: str
     content: str
@@ -42,7 +42,8 @@ class Turn:
 
 @dataclass(frozen=True)
 class Example:
-    """A conversation to learn from; `kind` names the task, `words` the length asked for."""
+    """A conversation to train on; `kind` is the task, `words` the length of the story or chapter
+    (for "plan", the number of chapters)."""
 
     kind: str
     turns: list[Turn] = field(default_factory=list)
@@ -59,7 +60,7 @@ class Chapter:
 
 
 def sample(rng: Random) -> Example:
-    """One training example, its task drawn by the mixture's weights."""
+    """One training example, with a task drawn by the weights of the mixture."""
     tasks: list[tuple[Callable[[Random], Example], float]] = [
         (story_task, 40),
         (direct_task, 8),
@@ -72,7 +73,7 @@ def sample(rng: Random) -> Example:
 
 
 def sample_words(rng: Random) -> int:
-    """A length to ask for: 50 to 400 words, often round, now and then outside that range."""
+    """A length to ask for: 50 to 400 words, often round, sometimes outside that range."""
     roll = rng.random()
     if roll < 0.03:
         return rng.randint(20, 49)
@@ -84,7 +85,7 @@ def sample_words(rng: Random) -> int:
 
 
 def story_prompt(premise: Premise, words: int, rng: Random) -> str:
-    """The request, in the card's wording or with the length as the last sentence."""
+    """The prompt, in the model card's wording or with the length in its last sentence."""
     form = "story" if rng.random() < 0.93 else rng.choice(FORMS)
     sentence = premise.text.endswith(".")
     if sentence:
@@ -107,7 +108,7 @@ def _opened(rng: Random) -> list[Turn]:
 
 
 def story_task(rng: Random, kind: str = "story", thinking: bool = True) -> Example:
-    """A story with its plan as thinking. Past 400 words asked, it is 400 words long."""
+    """A story with its plan as thinking; at most 400 words, even if more are asked for."""
     premise, asked = sample_premise(rng), sample_words(rng)
     story = g.write_story(premise, _answered(asked), rng)
     answer = Turn("assistant", story.text, story.plan if thinking else None)
@@ -121,10 +122,10 @@ def direct_task(rng: Random) -> Example:
 
 
 def episodes_task(rng: Random) -> Example:
-    """A story that goes on, for runs in which the end token is held back.
+    """A story that continues, for runs that suppress the end token.
 
-    Half of them go on after their ending; the others leave the ending out and mark each new
-    episode by a scene break, which is how a tool that extends a story asks for more of it.
+    Some continue after their ending. About 60% have no ending there, and a scene break before each
+    new episode, as polaris does to extend a story.
     """
     premise, asked = sample_premise(rng), rng.randint(50, 250)
     world, used = g.build_world(premise, rng), set[str]()
@@ -146,7 +147,7 @@ def episodes_task(rng: Random) -> Example:
 
 
 def _broken_episode(world: g.World, rng: Random, used: set[str], *, closing: bool) -> str:
-    """An episode after a scene break: a later time, some scenes, an ending if it closes."""
+    """An episode after a scene break: a later time, some scenes, and an ending if `closing`."""
     opener = g.write_episode(world, rng.randint(60, 110), rng, used).split("\n\n")[0]
     row = g.middle_scenes(rng.randint(2, 5), world, rng, used)
     if closing:
@@ -156,7 +157,7 @@ def _broken_episode(world: g.World, rng: Random, used: set[str], *, closing: boo
 
 
 def chapter_rows(count: int, world: g.World, rng: Random, used: set[str]) -> list[Chapter]:
-    """The chapters of a plan: first the premise's event, last the ending, titles all different."""
+    """The chapters of a plan: the event first, the ending last, each with its own title."""
     scenes = [g.event_scene(world, rng, used)]
     while len(scenes) < count - 1:
         scenes += g.middle_scenes(min(count - 1 - len(scenes), 8), world, rng, used)
@@ -179,7 +180,7 @@ def _title(key: str, taken: set[str], rng: Random) -> str:
 
 
 def plan_answer(world: g.World, rows: list[Chapter], words: int, rng: Random) -> str:
-    """The lines of a plan in chapters."""
+    """A chapter plan, as the model writes it."""
     role = f", {article(world.premise.role)}" if world.premise.role else ""
     share = round(words / len(rows))
     title = rng.choice([world.premise.noun, world.thing, rows[-1].scene.key, rows[0].scene.key])
@@ -192,7 +193,7 @@ def plan_answer(world: g.World, rows: list[Chapter], words: int, rng: Random) ->
 
 
 def plan_task(rng: Random) -> Example:
-    """A plan in two to twelve chapters."""
+    """A plan of two to twelve chapters."""
     _, rows, turns = _planned(rng, rng.randint(2, 12))
     return Example("plan", turns, len(rows))
 
@@ -214,7 +215,7 @@ def _planned(rng: Random, count: int) -> tuple[g.World, list[Chapter], list[Turn
 
 
 def chapter_task(rng: Random) -> Example:
-    """One chapter of a plan, after summaries of the earlier ones (the last perhaps whole)."""
+    """One chapter of a plan, after summaries of earlier ones; the one before may be in full."""
     count = rng.choice([2, 3, 3, 4, 4, 5, 6, 8, 10, 12])
     world, rows, turns = _planned(rng, count)
     number = rng.choice([1, count, rng.randint(1, count), rng.randint(1, count)])

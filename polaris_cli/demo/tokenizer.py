@@ -1,7 +1,7 @@
-"""The demo model's tokenizer: byte-level BPE trained on text of the story grammar.
+"""The demo model's tokenizer: byte-level BPE, trained on text from the story grammar.
 
-Its alphabet is all 256 bytes, so any UTF-8 text comes back as it went in; control tokens have the
-same strings as Qwen3.5's. This module knows nothing of the network.
+Its alphabet is all 256 bytes, so it can encode and decode any UTF-8 text. Its special tokens are
+the same strings as Qwen3.5's. Does not know the model.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 END_OF_TEXT, START, END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 THINK, THINK_END = "<think>", "</think>"
 TEMPLATE = Path(__file__).with_name("chat_template.jinja")
-# line breaks; words with the space before them; single digits; marks; other white space
+# Line breaks; words and punctuation with the space before them; single digits; other white space.
 PIECES = r"\n+| ?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+| +|\s"
 
 
@@ -36,7 +36,7 @@ def _texts(seed: int, examples: int) -> Iterator[str]:
 
 
 def train_tokenizer(vocab_size: int, seed: int, examples: int) -> Tokenizer:
-    """Train on so many examples of the grammar; the same seed gives the same tokenizer."""
+    """Train on `examples` training examples; the same seed gives the same tokenizer."""
     tokenizer = Tokenizer(BPE())
     tokenizer.pre_tokenizer = Sequence(
         [Split(Regex(PIECES), "isolated"), ByteLevel(add_prefix_space=False, use_regex=False)]
@@ -59,7 +59,7 @@ def train_tokenizer(vocab_size: int, seed: int, examples: int) -> Tokenizer:
 
 
 def as_pretrained(tokenizer: Tokenizer) -> "PreTrainedTokenizerFast":
-    """The tokenizer as transformers saves and loads it, with its chat template."""
+    """The tokenizer as a transformers tokenizer, with its chat template."""
     from transformers import PreTrainedTokenizerFast
 
     return PreTrainedTokenizerFast(

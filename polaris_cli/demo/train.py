@@ -1,7 +1,7 @@
-"""Remake the demo model: `python -m polaris_cli.demo.train --minutes 75`.
+"""Train the demo model: `python -m polaris_cli.demo.train --minutes 75`.
 
-Trains the tokenizer and a small Qwen3.5 network on examples that `tasks.py` makes up as training
-goes, and saves a folder that transformers loads. An interrupted run leaves a usable folder too.
+Trains the tokenizer and a small Qwen3.5 model on examples that `tasks` generates during training,
+and saves a folder that transformers can load. An interrupted run saves a usable folder too.
 """
 
 import os
@@ -31,13 +31,13 @@ TOKENIZER_FILE = "tokenizer.json"
 LONGEST = 1100
 FARTHEST = 8000
 Z_WEIGHT = 0.02
-# glibc hands large blocks back after every step, and getting them anew can cost more than the step
+# glibc frees large blocks after each step, and allocating them again can take longer than the step.
 KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": "100000000000", "MALLOC_MMAP_THRESHOLD_": "100000000000"}
 
 
 @dataclass(frozen=True)
 class Row:
-    """One example as token ids; `learn` marks the tokens that count in the loss."""
+    """One example as token ids; `learn` is true for the tokens that count in the loss."""
 
     ids: list[int]
     learn: list[bool]
@@ -45,7 +45,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Plan:
-    """How to train: minutes, tokens in a step over all processes, peak learning rate."""
+    """How to train; `batch_tokens` is for all processes together, `rate` the peak learning rate."""
 
     out: Path
     start: Path | None
@@ -57,7 +57,7 @@ class Plan:
 
 
 def encode(example: Example, tokenizer: Tokenizer) -> Row:
-    """The conversation as the chat template renders it; only its last answer is learned."""
+    """The tokens of a conversation, as in the chat template; only the last answer is learned."""
     ids: list[int] = []
     learn: list[bool] = []
     for turn in example.turns:
@@ -68,16 +68,16 @@ def encode(example: Example, tokenizer: Tokenizer) -> Row:
             head += f"\n{tok.THINK_END}\n\n"
         elif last:
             body = f"{turn.thinking}\n{tok.THINK_END}\n\n{body}"
-        told = [(text, last and text != BREAK) for text in _told(body)]
-        for text, learned in ((head, False), *told, ("\n", False)):
+        parts = [(text, last and text != BREAK) for text in _split_at_breaks(body)]
+        for text, learned in ((head, False), *parts, ("\n", False)):
             pieces = tokenizer.encode(text).ids
             ids += pieces
             learn += [learned] * len(pieces)
     return Row(ids, learn)
 
 
-def _told(body: str) -> Iterator[str]:
-    """Parts of an answer, a scene break after each but the last."""
+def _split_at_breaks(body: str) -> Iterator[str]:
+    """The parts of an answer, and the scene breaks between them."""
     first, *others = body.split(BREAK)
     yield first
     for part in others:
@@ -85,7 +85,7 @@ def _told(body: str) -> Iterator[str]:
 
 
 def rows(tokenizer: Tokenizer, rng: Random) -> Iterator[Row]:
-    """Endless examples, none longer than LONGEST tokens."""
+    """An endless stream of examples of at most LONGEST tokens."""
     while True:
         row = encode(sample(rng), tokenizer)
         if len(row.ids) <= LONGEST:
@@ -93,7 +93,7 @@ def rows(tokenizer: Tokenizer, rng: Random) -> Iterator[Row]:
 
 
 def batches(source: Iterator[Row], tokens: int, rng: Random) -> Iterator[list[Row]]:
-    """Batches of rows of like length, each of about so many tokens with its padding."""
+    """Batches of rows of similar length, each of at most `tokens` tokens, padding included."""
     while True:
         pool = sorted((next(source) for _ in range(384)), key=lambda row: len(row.ids))
         groups: list[list[Row]] = [[]]
@@ -111,9 +111,9 @@ def break_tokens(tokenizer: Tokenizer) -> set[int]:
 
 
 def positions(row: Row, breaks: set[int], rng: Random) -> list[int]:
-    """Positions for the row's tokens: half of the time shifted, with gaps between paragraphs.
+    """Positions for the row's tokens; half of the time shifted, with gaps between paragraphs.
 
-    So the attention layers learn distances that only much longer texts have.
+    This teaches the attention layers distances that occur only in much longer texts.
     """
     if rng.random() < 0.5:
         return list(range(len(row.ids)))
@@ -129,7 +129,10 @@ def positions(row: Row, breaks: set[int], rng: Random) -> list[int]:
 def tensors(
     batch: list[Row], breaks: set[int], rng: Random
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Ids padded on the right, labels with -100 where nothing is learned, and positions."""
+    """Token ids padded on the right, labels (-100 for tokens without loss), and positions.
+
+    All have the shape (rows, tokens).
+    """
     width = max(len(row.ids) for row in batch)
     ids = torch.zeros(len(batch), width, dtype=torch.long)
     labels = torch.full((len(batch), width), -100)
@@ -143,7 +146,7 @@ def tensors(
 
 
 def build_model(tokenizer: Tokenizer) -> Qwen3_5ForCausalLM:
-    """A fresh network: three pairs of a linear and a full attention layer, tied embeddings."""
+    """A new model: three times a linear-attention and a full-attention layer, tied embeddings."""
     config = Qwen3_5TextConfig(
         vocab_size=VOCABULARY,
         hidden_size=192,
@@ -178,14 +181,14 @@ def loss_of(
     *,
     mixed: bool,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Cross-entropy, alone and with a term that keeps the logits normalised.
+    """Cross-entropy, without and with the z-loss (PaLM, arXiv 2204.02311).
 
-    The term, the squared logarithm of the softmax's denominator, holds the likeliest logits near
+    The z-loss, the squared logarithm of the softmax's denominator, keeps the largest logits near
     zero, where a repetition penalty (which multiplies logits) does little harm. `mixed` computes
-    the products in bf16.
+    the matrix products in bf16.
     """
     with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
-        # three rows of positions: with one, transformers would take a gap for a packed sequence
+        # Three rows of positions: with one, transformers treats a gap as a packed sequence.
         hidden = model.model(
             input_ids=ids, position_ids=places.expand(3, -1, -1), use_cache=False
         ).last_hidden_state
@@ -199,7 +202,7 @@ def loss_of(
 
 
 def bf16_pays(model: Qwen3_5ForCausalLM, batch: tuple[torch.Tensor, ...]) -> bool:
-    """Whether this processor takes a step in bf16 faster than in float32: some only emulate it."""
+    """Whether a step in bf16 is faster than in float32 on this CPU: some only emulate bf16."""
 
     def seconds(mixed: bool) -> float:
         start = time.perf_counter()
@@ -216,8 +219,8 @@ def optimisers(
 ) -> list[torch.optim.Optimizer]:
     """Muon for the layers' matrices, AdamW for embeddings, convolutions and vectors.
 
-    Muon computes in bf16, and where that is emulated it takes longer than the rest of the step:
-    without `mixed`, AdamW has the matrices too.
+    Muon computes in bf16; on a CPU that emulates bf16, it takes longer than the rest of the step.
+    Without `mixed`, AdamW optimizes the matrices too.
     """
     matrices: list[torch.nn.Parameter] = []
     others: list[torch.nn.Parameter] = []
@@ -232,12 +235,12 @@ def optimisers(
 
 
 def rate_at(done: float) -> float:
-    """The share of the peak learning rate: up over the first 2%, then straight down to zero."""
+    """The share of the peak learning rate: linear warm-up over the first 2%, then linear decay."""
     return min(done / 0.02, (1 - done) / 0.98) if done < 1 else 0.0
 
 
 def save(model: Qwen3_5ForCausalLM, tokenizer: Tokenizer, folder: Path) -> None:
-    """Write the folder that transformers loads: bf16 weights, tokenizer, settings."""
+    """Save a folder that transformers can load: bf16 weights, tokenizer, settings."""
     end = tokenizer.token_to_id(tok.END)
     stop = tokenizer.token_to_id(tok.END_OF_TEXT)
     folder.mkdir(parents=True, exist_ok=True)
@@ -256,10 +259,10 @@ def save(model: Qwen3_5ForCausalLM, tokenizer: Tokenizer, folder: Path) -> None:
 
 
 def train(rank: int, plan: Plan, port: int) -> None:
-    """One of the plan's processes: train for its minutes; the first saves, every five minutes.
+    """Run one of the plan's processes; rank 0 saves every five minutes and at the end.
 
-    Each process has one thread and its own examples, and they share their gradients: with two
-    threads in one process, every operation would wait for the slower one on a busy machine.
+    Each process has one thread and its own examples, and the gradients are averaged. Two threads in
+    one process would be slower on a busy machine: each operation waits for the slower thread.
     """
     torch.set_num_threads(1)
     torch.manual_seed(plan.seed)
@@ -278,7 +281,7 @@ def train(rank: int, plan: Plan, port: int) -> None:
 
 
 def open_or_build(plan: Plan) -> tuple[Tokenizer, Qwen3_5ForCausalLM]:
-    """The tokenizer in the plan's folder, and a network, new or from the folder to start from."""
+    """The tokenizer in the plan's folder, and a model, new or from the folder to start from."""
     tokenizer = Tokenizer.from_file(str(plan.out / TOKENIZER_FILE))
     if plan.start is None:
         return tokenizer, build_model(tokenizer)
@@ -289,7 +292,7 @@ def open_or_build(plan: Plan) -> tuple[Tokenizer, Qwen3_5ForCausalLM]:
 
 
 def prepare_tokenizer(plan: Plan) -> None:
-    """Put the tokenizer into the plan's folder before the processes begin."""
+    """Save the tokenizer in the plan's folder, before the processes start."""
     if plan.start is None:
         tokenizer = tok.train_tokenizer(VOCABULARY, plan.seed, 8000)
     else:
@@ -301,7 +304,7 @@ def prepare_tokenizer(plan: Plan) -> None:
 def steps(
     model: Qwen3_5ForCausalLM, tokenizer: Tokenizer, plan: Plan, rank: int, console: Console
 ) -> None:
-    """Take optimiser steps until the time is up."""
+    """Train until the time is up."""
     rng = Random(1000 * plan.seed + rank + 1)
     breaks = break_tokens(tokenizer)
     source = batches(rows(tokenizer, rng), plan.batch_tokens // plan.processes, rng)
@@ -330,7 +333,7 @@ def steps(
 
 
 def share_gradients(model: Qwen3_5ForCausalLM, figures: tuple[float, ...]) -> list[float]:
-    """Replace gradients by their mean over the processes; returns the mean of the figures too."""
+    """Replace the gradients by their mean over all processes; return the means of the figures."""
     gradients = [p.grad for p in model.parameters() if p.grad is not None]
     flat = torch.cat([*(g.reshape(-1) for g in gradients), torch.tensor(figures)])
     dist.all_reduce(flat)
@@ -355,7 +358,7 @@ def _bar(console: Console) -> Progress:
 def take_step(
     model: Qwen3_5ForCausalLM, groups: list[tuple[torch.optim.Optimizer, float]], share: float
 ) -> None:
-    """One step of the optimisers at this share of their peak rates."""
+    """One step of the optimizers, at this share of their peak learning rates."""
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     for optimiser, rate in groups:
         for group in optimiser.param_groups:
@@ -367,13 +370,13 @@ def take_step(
 def main(
     out: Annotated[Path, typer.Option(help="Folder to write the model to.")] = MODEL_DIR,
     minutes: Annotated[float, typer.Option(help="How long to train.")] = 75.0,
-    start: Annotated[Path | None, typer.Option(help="Go on from this model folder.")] = None,
-    batch_tokens: Annotated[int, typer.Option(help="Tokens in a step.")] = 8192,
+    start: Annotated[Path | None, typer.Option(help="Continue from this model folder.")] = None,
+    batch_tokens: Annotated[int, typer.Option(help="Tokens per step.")] = 8192,
     rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 3e-3,
-    processes: Annotated[int, typer.Option(help="Processes, of one thread each.")] = 2,
+    processes: Annotated[int, typer.Option(help="Processes, with one thread each.")] = 2,
     seed: Annotated[int, typer.Option(help="Seed of weights and examples.")] = 0,
 ) -> None:
-    """Remake the demo model's tokenizer and weights."""
+    """Train the demo model's tokenizer and weights."""
     plan = Plan(out, start, minutes, batch_tokens, rate, processes, seed)
     prepare_tokenizer(plan)
     with socket.socket() as free:

@@ -1,7 +1,7 @@
-"""Forty premises that training never sees, for measuring the demo model.
+"""Forty premises for measuring the demo model, which are not in its training data.
 
-Each is a pair: the main noun that a story about it should name, and the premise. No main noun
-stands in the lists or sentences that training draws on; a test holds that.
+Each is a pair: the main noun, which a story about it should contain, and the premise. No main noun
+is in the word lists or sentences for training; a test checks that.
 """
 
 UNSEEN: list[tuple[str, str]] = [

@@ -1,8 +1,8 @@
-"""Word lists for the stories the demo model learns from.
+"""Word lists for the stories that the demo model is trained on.
 
-Plain lists of nouns, names and phrases; those that sentences draw on most stand in `phrases.txt`.
-This module knows nothing of sentences, stories or training; nothing in it may occur in
-`unseen.py`, which is kept back for measuring.
+Lists of nouns, names and phrases; the ones that sentences use most are in `phrases.txt`. No entry
+may occur in `unseen`, whose premises are for measuring. Does not know about sentences, stories or
+training.
 """
 
 from polaris_cli.demo.lists import PHRASES
@@ -101,7 +101,7 @@ EXTRA_NOUNS = _entries(
     wreck, zebra, winter, summer, loneliness, hope, revenge, memory, debt, promise, war,
     peace, luck, hunger, music"""
 )
-# seen seldom each, so that they have to be copied piece by piece
+# Each word is rare in training, so that the model has to copy it token by token.
 RARE_NOUNS = _entries(
     """astronomer, astrology, autumn, automaton, author, strategy, stranding, humidity,
     humbug, skill, skier, skipper, sky, skunk, mint, mining town, hammock, hamster, avalanche,
@@ -182,7 +182,7 @@ RARE_NOUNS = _entries(
     youth, zeppelin, zither, zoologist"""
 )
 NOUNS = [TRADES, THINGS, PLACES, EXTRA_NOUNS, RARE_NOUNS, RARE_NOUNS]
-# letter groups that the tokenizer otherwise meets only inside known words
+# Letter groups that otherwise occur only inside known words.
 GROUPS = _entries(
     """abo, accid, acel, acelet, aces, ached, ackley, actly, adder, adio, adwig, af, afa, ag,
     ailor, alc, alf, alia, ally, alread, alt, amu, ands, anger, ans, antern, any, ap, approx,
@@ -234,7 +234,7 @@ WARES = _entries(
 NUMBERS = _entries(
     "two, three, four, five, six, seven, eight, nine, ten, eleven, twelve, twenty, forty"
 )
-# roles that settle whether the hero is a woman or a man
+# Roles that determine whether the hero is a woman or a man.
 WOMENS_ROLES = _entries(
     """grandmother, mother, sister, daughter, girl, woman, bride, nun, queen, princess, widow,
     witch, maid, landlady, midwife"""
@@ -305,7 +305,7 @@ CROWD = PHRASES["CROWD"]
 WISHES = PHRASES["WISHES"]
 LINES = PHRASES["LINES"]
 QUESTIONS = PHRASES["QUESTIONS"]
-# third person present | past | infinitive, with {thing} for "a letter" and {place} for "in the fog"
+# Third person present | past | infinitive, with {thing} for "a letter" and {place} for "in the fog"
 EVENTS = [
     tuple(part.strip() for part in line.split("|"))
     for line in """

@@ -1,6 +1,6 @@
-"""What this machine can run, and what stands in the way: the checks behind `polaris doctor`.
+"""What this machine can run, and what prevents it: the checks behind `polaris doctor`.
 
-Gathers facts as plain data; prints nothing. Each problem comes with its fix.
+Returns the results as plain data, each problem with its fix; prints nothing.
 """
 
 import importlib.util
@@ -32,7 +32,7 @@ PACKAGES = (
     "bitsandbytes",
 )
 
-# What makes a graphics card faster, or models smaller, where it is installed: module and package.
+# Optional packages that make a GPU faster or quantize models: module name and package name.
 KERNELS = {
     "fla": "flash-linear-attention",
     "causal_conv1d": "causal-conv1d",
@@ -45,7 +45,7 @@ KERNELS = {
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something in the way, and what to do about it."""
+    """What is wrong, and how to fix it."""
 
     what: str
     fix: str
@@ -53,7 +53,8 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """All that was found. `fits` holds, by model, the precisions that fit the best device now."""
+    """All results. `fits` maps each model to its precisions, and whether each fits on the best
+    device now."""
 
     versions: dict[str, str]
     devices: tuple[Device, ...]
@@ -65,7 +66,7 @@ class Diagnosis:
 
 
 def diagnose() -> Diagnosis:
-    """Look at everything: packages, devices, hub, disk. Takes seconds, as it imports torch."""
+    """Check packages, devices, hub and disk. Takes seconds, as it imports torch."""
     devices = list_devices(with_torch=True)
     status, hub_problems = hub_status()
     kernels = kernel_versions()
@@ -83,7 +84,7 @@ def diagnose() -> Diagnosis:
 
 
 def package_versions() -> dict[str, str]:
-    """The releases in use of everything that a story depends on."""
+    """The installed releases of polaris, Python and the required packages, or "missing"."""
     own = {"polaris": __version__, "python": platform.python_version()}
     return own | {name: _version(name) or "missing" for name in PACKAGES}
 
@@ -96,7 +97,7 @@ def _version(package: str) -> str | None:
 
 
 def kernel_versions() -> dict[str, str]:
-    """The optional packages, with their release or "not installed"."""
+    """The optional packages with their installed release, or "not installed"."""
     found = {package: importlib.util.find_spec(module) for module, package in KERNELS.items()}
     return {
         name: (_version(name) or "yes") if spec else "not installed" for name, spec in found.items()
@@ -104,19 +105,19 @@ def kernel_versions() -> dict[str, str]:
 
 
 def fitting(entry: CatalogueEntry, device: Device) -> dict[str, bool]:
-    """Which precisions of a model fit the free memory of a device."""
+    """For each precision, whether the model fits in the device's free memory."""
     size = memory.size_of_entry(entry)
     return {p: memory.fits(size, p, TYPICAL_TOKENS, device) for p in PRECISIONS}
 
 
 def device_problems(usable: tuple[Device, ...], present: tuple[Device, ...]) -> list[Problem]:
-    """A graphics card that the driver shows (`present`), but torch cannot use."""
+    """A problem if there is a GPU among `present`, but none among those `usable` by torch."""
     cards = {device.name for device in present if device.kind == "cuda"}
     if cards and not any(device.kind == "cuda" for device in usable):
         return [
             Problem(
-                f"The graphics card ({', '.join(sorted(cards))}) cannot be used: this torch was "
-                "built without CUDA, or for another driver.",
+                f"torch cannot use the GPU ({', '.join(sorted(cards))}): it was built without "
+                "CUDA, or for another driver.",
                 "Install torch for your CUDA release: https://pytorch.org/get-started/locally",
             )
         ]
@@ -124,25 +125,28 @@ def device_problems(usable: tuple[Device, ...], present: tuple[Device, ...]) -> 
 
 
 def kernel_problems(kernels: dict[str, str], devices: tuple[Device, ...]) -> list[Problem]:
-    """Packages that are missing where they would help, or there where they do harm."""
+    """Optional packages that are missing and would help, or are installed and do harm."""
     missing = {name for name, release in kernels.items() if release == "not installed"}
     cuda = any(device.kind == "cuda" for device in devices)
     problems = []
     if "bitsandbytes" in missing:
         problems.append(
-            Problem("bitsandbytes is missing: no 8-bit, no 4-bit.", "pip install bitsandbytes")
+            Problem(
+                "bitsandbytes is missing: models cannot be quantized to 8-bit or 4-bit.",
+                "pip install bitsandbytes",
+            )
         )
     if cuda and "flash-linear-attention" in missing:
         problems.append(
             Problem(
-                "flash-linear-attention is missing: Qwen3.5 models run slower on this card.",
+                "flash-linear-attention is missing: Qwen3.5 models run slower on this GPU.",
                 "pip install 'polaris-story[cuda]'",
             )
         )
     if not cuda and "flash-linear-attention" not in missing and "triton" not in missing:
         problems.append(
             Problem(
-                "flash-linear-attention is installed, but there is no card for it: Qwen3.5 "
+                "flash-linear-attention is installed, but there is no GPU for it: Qwen3.5 "
                 "models will fail.",
                 "pip uninstall flash-linear-attention",
             )
@@ -151,7 +155,7 @@ def kernel_problems(kernels: dict[str, str], devices: tuple[Device, ...]) -> lis
 
 
 def memory_problems(fits: dict[str, dict[str, bool]], best: Device) -> list[Problem]:
-    """A machine on which POLARIS-9B does not fit in any precision."""
+    """A problem if POLARIS-9B does not fit on the best device in any precision."""
     if any(fits[POLARIS.name].values()):
         return []
     need = memory.memory_needed(memory.size_of_entry(POLARIS), "4bit", TYPICAL_TOKENS, best.kind)
@@ -159,13 +163,13 @@ def memory_problems(fits: dict[str, dict[str, bool]], best: Device) -> list[Prob
         Problem(
             f"{POLARIS.name} does not fit: in 4-bit it needs {size_text(need.total)}, "
             f"{best.id} has {size_text(best.free_bytes)} free.",
-            "Close what else uses the memory, use another machine, or try --model demo",
+            "Close other programs that use the memory, use another machine, or try --model demo",
         )
     ]
 
 
 def hub_status() -> tuple[dict[str, str], list[Problem]]:
-    """Token and access to the gated model; asks the hub, 2 s at most."""
+    """Whether there is a token, and access to the gated model; asks the hub, for 2 s at most."""
     status = {"token": "yes" if hub.logged_in() else "none"}
     if offline():
         return status | {"network": "off (HF_HUB_OFFLINE)"}, []
@@ -177,7 +181,7 @@ def hub_status() -> tuple[dict[str, str], list[Problem]]:
 
 
 def cache_status() -> tuple[dict[str, Any], list[Problem]]:
-    """Where models are kept, which are there, how much room is left."""
+    """The cache's folder, its free bytes and its models; a problem if POLARIS-9B does not fit."""
     folder = cache_folder()
     existing = next(place for place in (folder, *folder.parents) if place.exists())
     free = shutil.disk_usage(existing).free
@@ -190,5 +194,5 @@ def cache_status() -> tuple[dict[str, Any], list[Problem]]:
     missing = POLARIS.download_bytes - models[POLARIS.name]
     if cached(of_entry(POLARIS)) or free > missing + hub.SPARE_BYTES:
         return status, []
-    what = f"{POLARIS.name} needs {size_text(missing)} more, {size_text(free)} are free."
+    what = f"{POLARIS.name} needs {size_text(missing)} more, but {size_text(free)} is free."
     return status, [Problem(what, "Free some space, or set HF_HOME to a folder on another disk.")]

@@ -1,7 +1,8 @@
-"""A cache of keys and values that grows by a quarter at a time; the stock one grows by copying.
+"""A KV cache that grows by a quarter at a time; the stock one copies itself for each token.
 
-A stock layer joins the old keys and the new one for each token, which at 8,000 tokens moves an
-eighth as many bytes as a model of 0.8 billion parameters has. Knows caches, not models.
+A stock layer concatenates the old keys and the new one at each token. At 8,000 tokens that moves an
+eighth as many bytes as the weights of a model with 0.8 billion parameters. Knows caches, not
+models.
 """
 
 from typing import Any
@@ -10,54 +11,54 @@ import torch
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
-ROOM = 256  # tokens that a cache has room for beyond those in it, at the least
+ROOM = 256  # the least number of free token slots after the cache has grown
 
 
 class GrowingLayer(DynamicLayer):  # type: ignore[misc]
-    """Keys and values of one layer: `keys` and `values` are views of stores that have room."""
+    """Keys and values of one layer; `keys` and `values` are views of larger buffers."""
 
     keys: torch.Tensor
     values: torch.Tensor
-    _stores: tuple[torch.Tensor, torch.Tensor] | None = None
+    _buffers: tuple[torch.Tensor, torch.Tensor] | None = None
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Append the keys and values of new tokens; return all of them."""
+        """Append the keys and values of new tokens; return those of all tokens."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
         start = self.get_seq_length()
         end = start + key_states.shape[-2]
-        if self._stores is None or end > self._stores[0].shape[-2]:
-            self._stores = tuple(  # type: ignore[assignment]
+        if self._buffers is None or end > self._buffers[0].shape[-2]:
+            self._buffers = tuple(  # type: ignore[assignment]
                 _larger(new, old, start, end)
                 for new, old in ((key_states, self.keys), (value_states, self.values))
             )
-        stores: Any = self._stores
-        for store, new in zip(stores, (key_states, value_states), strict=True):
-            store[:, :, start:end] = new
-        self.keys, self.values = (store[:, :, :end] for store in stores)
+        buffers: Any = self._buffers
+        for buffer, new in zip(buffers, (key_states, value_states), strict=True):
+            buffer[:, :, start:end] = new
+        self.keys, self.values = (buffer[:, :, :end] for buffer in buffers)
         return self.keys, self.values
 
     def reorder_cache(self, beam_idx: torch.Tensor) -> None:
-        """Keep these rows alone, in this order."""
-        if self._stores is not None:
+        """Keep only these rows of the batch, in this order."""
+        if self._buffers is not None:
             end = self.get_seq_length()
-            keys, values = (store[beam_idx] for store in self._stores)
-            self._stores = keys, values
+            keys, values = (buffer[beam_idx] for buffer in self._buffers)
+            self._buffers = keys, values
             self.keys, self.values = keys[:, :, :end], values[:, :, :end]
 
 
 def _larger(new: torch.Tensor, old: torch.Tensor, start: int, end: int) -> torch.Tensor:
     rows, heads, _, size = new.shape
-    store = new.new_empty(rows, heads, end + max(ROOM, end // 4), size)
+    buffer = new.new_empty(rows, heads, end + max(ROOM, end // 4), size)
     if start:
-        store[:, :, :start] = old
-    return store
+        buffer[:, :, :start] = old
+    return buffer
 
 
 def growing_cache(config: Any) -> DynamicCache:
-    """An empty cache for a model of this config; layers of other kinds are the stock ones."""
+    """An empty cache for a model with this config; only plain attention layers are replaced."""
     cache = DynamicCache(config=config)
     cache.layers = [
         GrowingLayer() if type(layer) is DynamicLayer else layer for layer in cache.layers

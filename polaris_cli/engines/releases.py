@@ -1,6 +1,6 @@
-"""What releases of transformers name in different ways: caches, states and kinds of layers.
+"""Names that differ between releases of transformers: of caches, states and kinds of layers.
 
-Knows the names from the oldest supported release on, and nothing of what is computed.
+Covers every supported release. Does not know what is computed with them.
 """
 
 import inspect
@@ -11,33 +11,33 @@ NAMES = ("cache", "past_key_values", "cache_params")
 
 
 def cache_name(forward: Callable[..., Any]) -> str:
-    """The name of the argument that takes the cache, "" for a forward that takes none.
+    """The name of a forward's cache argument, "" if it takes no cache.
 
-    Since 5.24 it is `cache`; before, models and attention layers said `past_key_values` and linear
-    attention layers `cache_params`.
+    It is `cache` since 5.24. Before, it was `past_key_values` in models and attention layers, and
+    `cache_params` in linear-attention layers.
     """
     parameters = inspect.signature(forward).parameters
     return next((name for name in NAMES if name in parameters), "")
 
 
 def cache_among(arguments: Mapping[str, Any]) -> Any:
-    """The cache that a forward was given by name, None for none.
+    """The cache among a forward's keyword arguments, or None.
 
-    Needs no signature: in 5.13 to 5.15 that of linear attention layers is hidden.
+    Tries every name: in 5.13 to 5.15 the signature of linear-attention layers is hidden.
     """
     return next((arguments[name] for name in NAMES if arguments.get(name) is not None), None)
 
 
 def cache_of(output: Any) -> Any:
-    """The cache in a model's output. Raises AttributeError where there is none."""
+    """The cache in a model's output. Raises AttributeError if it has none."""
     return output.cache if hasattr(output, "cache") else output.past_key_values
 
 
 def states_of(kept: Any) -> tuple[Any, Any] | None:
-    """Convolution and recurrent state of a cache's linear attention layer; None before any.
+    """Convolution and recurrent state of a linear-attention layer in a cache; None if empty.
 
-    None too where the layer keeps the states of the past, which a step may not overwrite. Before
-    5.14 a layer had one state of each kind, since then it has numbered ones.
+    Also None if the layer records its past states, as a step must not overwrite those. Before 5.14
+    a layer had one state of each kind; since then it has a dict of numbered ones.
     """
     if getattr(kept, "record_past", False) or not _first(kept.has_previous_state):
         return None
@@ -49,6 +49,6 @@ def _first(held: Any) -> Any:
 
 
 def kind_of(layer: Any) -> str:
-    """The kind of a decoder layer: `block_type`, before 5.13 `layer_type`."""
+    """The kind of a decoder layer: its `block_type`, named `layer_type` before 5.13."""
     kind: str = layer.block_type if hasattr(layer, "block_type") else layer.layer_type
     return kind

@@ -1,15 +1,15 @@
-"""Which models there are, where their files are, and what fits this machine.
+"""The known models, where their files are, and which of them fit this machine.
 
-Loads none of them, and knows no stories.
+Loads no model, and does not know about stories.
 
     catalogue:   the known models and their figures
     reference:   `ModelRef`, a model's name resolved
     cache:       a model's files on this machine
-    model_files: what a model's folder says of itself
-    weights:     the weight files of a folder
-    hub:         a name becomes a `ModelRef`, and its files are fetched
-    hub_errors:  what the hub refuses, in words
-    download:    a resumable download into the hub's cache
-    devices:     graphics cards, MPS, processor, and their memory
+    model_files: the settings in a model's folder, checked before loading
+    weights:     the weight files in a model's folder
+    hub:         resolves a name to a `ModelRef` and downloads its files
+    hub_errors:  explains errors from the hub
+    download:    resumable downloads into the hub's cache
+    devices:     GPUs, MPS and CPU, and their memory
     memory:      how much memory a model needs
 """

@@ -1,7 +1,8 @@
 """Models on this machine: the files of a `ModelRef`, in a folder or in the hub's cache.
 
-Looks at the disk only, by the documented layout of the cache (models--OWNER--NAME holds
-refs/BRANCH, a commit, and snapshots/COMMIT/FILES), so that `polaris models` answers at once.
+Reads the disk only, never the network, so that `polaris models` answers at once. Follows the
+documented layout of the cache: models--OWNER--NAME holds refs/BRANCH, which names a commit, and
+snapshots/COMMIT/FILES.
 """
 
 import os
@@ -14,7 +15,7 @@ from polaris_cli.models.weights import lacking
 
 
 def cache_folder() -> Path:
-    """Where huggingface_hub keeps what it has downloaded."""
+    """Where huggingface_hub keeps its downloads."""
     environ = os.environ
     direct = environ.get("HF_HUB_CACHE") or environ.get("HUGGINGFACE_HUB_CACHE")
     if direct:
@@ -30,13 +31,13 @@ def repository_folder(reference: ModelRef) -> Path:
 
 
 def cached(reference: ModelRef) -> Path | None:
-    """The folder with all the model's files, if they are on this machine; asks no network."""
+    """The folder with the model's files if all of them are on this machine, else None."""
     folder = reference.folder or snapshot(reference)
     return None if lacking(folder) else folder
 
 
 def snapshot(reference: ModelRef) -> Path:
-    """Where the model's files of its revision are kept in the cache, if they are there."""
+    """The folder in the cache for this revision of the model, whether it exists or not."""
     folder = repository_folder(reference)
     revision = reference.revision or "main"
     branch = folder / "refs" / revision
@@ -45,16 +46,16 @@ def snapshot(reference: ModelRef) -> Path:
 
 
 def stored_bytes(reference: ModelRef) -> int:
-    """Bytes that the model takes on the disk, unfinished downloads included."""
+    """Bytes that the model takes on disk, unfinished downloads included."""
     folder = reference.folder or repository_folder(reference)
     files = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
     return sum(path.stat().st_size for path in files)
 
 
 def remove(reference: ModelRef) -> int:
-    """Delete every downloaded revision of the model; returns the bytes that became free.
+    """Delete every downloaded revision of the model; return the bytes freed.
 
-    Raises ModelUnavailable when there is nothing to delete or the model is no download.
+    Raises ModelUnavailable when there is nothing to delete or the model was not downloaded.
     """
     if reference.folder:
         raise ModelUnavailable(

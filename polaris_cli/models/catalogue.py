@@ -1,9 +1,9 @@
 """The models polaris knows by name: where they are, what they need and how good they are.
 
-Knows figures only: not whether a model is on this machine (`hub`), nor whether it fits (`devices`).
-Quality, EQ-Bench and length figures are those of the POLARIS model cards. Sizes follow from the
+Holds figures only. Whether a model is on this machine is in `cache`, whether it fits in `memory`.
+Quality, EQ-Bench and length figures come from the POLARIS model cards. Sizes follow from the
 architecture: parameters counted on an empty model of that shape, 2 bytes each in bf16. Download
-sizes are estimates: the checkpoints also carry a vision tower, which polaris leaves out.
+sizes are estimates: the checkpoints also hold a vision tower, which polaris does not load.
 """
 
 import difflib
@@ -18,12 +18,13 @@ from polaris_cli.request.budget import DEFAULT_TOKENS_PER_WORD
 Access = Literal["public", "gated", "built in"]
 
 LONG_STORY_WORDS = 6_000
-"""Above so many words asked for, the model card recommends POLARIS-9B."""
+"""The model card recommends POLARIS-9B for stories longer than this."""
 
 
 @dataclass(frozen=True, slots=True)
 class ByStage:
-    """A figure of the card at 1-4k words asked (id), 4-8k (near), 8-12k (far) and over all."""
+    """A figure from the model card for requests of 1-4k words (id), 4-8k (near), 8-12k (far), and
+    for all of them together (all)."""
 
     id: float | None = None
     near: float | None = None
@@ -31,7 +32,7 @@ class ByStage:
     all: float | None = None
 
     def at(self, words: int) -> float | None:
-        """The figure for a request of `words`; None where the card gives none."""
+        """The figure for a request of `words`; None if the card has none."""
         figures = {"ID": self.id, "Near": self.near, "Far": self.far}
         return figures[stage_of(words)]
 
@@ -165,7 +166,7 @@ BASE = CatalogueEntry(
     eqbench_creative=59.2,
 )
 
-# The 27B shape, as estimated: 64 layers of width 5,120, 48 heads in the linear-attention layers.
+# The 27B shape is an estimate: 64 layers of width 5,120, 48 heads in the linear-attention layers.
 BASE_27B = CatalogueEntry(
     name="base-27b",
     hub_id="Qwen/Qwen3.5-27B",
@@ -184,7 +185,7 @@ BASE_27B = CatalogueEntry(
 
 DEMO_FOLDER = Path(__file__).parents[1] / "demo" / "model"
 
-# The demo's shape is that of polaris_cli/demo/model; a test compares them.
+# These sizes match polaris_cli/demo/model; a test compares them.
 DEMO = CatalogueEntry(
     name="demo",
     hub_id="",
@@ -202,10 +203,10 @@ DEMO = CatalogueEntry(
         good_words=(100, 400),
         recall=0,
         settings={
-            "thinking_budget": 512,  # a longer plan has lost its way
-            # Its sentences come from a fixed stock, so confident sampling repeats itself. Of five
-            # DRY penalties tried, before nearness counted in them, this one repeats least at 4,000
-            # words and joins no more words oddly than sampling without it.
+            "thinking_budget": 512,  # a longer plan has gone wrong
+            # The training stories draw on a fixed set of sentences, so confident sampling repeats
+            # itself. Of five DRY multipliers tried (before the penalty depended on distance), this
+            # one repeats least at 4,000 words, with no more odd word sequences than without DRY.
             "temperature": 1.0,
             "top_k": 100,
             "dry_multiplier": 1.0,
@@ -218,7 +219,7 @@ CATALOGUE: tuple[CatalogueEntry, ...] = (POLARIS, NO_HRI, BASE, BASE_27B, DEMO)
 
 
 def find(name: str) -> CatalogueEntry | None:
-    """The entry of that name or hub id, whatever its case; None if there is none."""
+    """The entry with that name or hub id, ignoring case; None if there is none."""
     wanted = name.strip().casefold()
     return next(
         (e for e in CATALOGUE if wanted and wanted in (e.name, e.hub_id.casefold())),
@@ -227,7 +228,7 @@ def find(name: str) -> CatalogueEntry | None:
 
 
 def near(name: str) -> str | None:
-    """The known name or hub id that `name` was probably meant to be; None if none is close."""
+    """The known name or hub id closest to `name`, for "Did you mean"; None if none is close."""
     known = {spelling.casefold(): spelling for e in CATALOGUE for spelling in _spellings(e)}
     close = difflib.get_close_matches(name.strip().casefold(), known, n=1, cutoff=0.6)
     return known[close[0]] if close else None
@@ -238,12 +239,12 @@ def _spellings(entry: CatalogueEntry) -> list[str]:
 
 
 def expected_ratio(entry: CatalogueEntry, words: int) -> float | None:
-    """Words written / words asked that the card reports at this length; None if it does not."""
+    """Words written / words asked for, as the card reports it at this length, or None."""
     return entry.profile.length_ratio.at(words)
 
 
 def recommended(words: int) -> tuple[str, str]:
-    """The name of the model to take for so many words, and why."""
+    """The name of the best model for a story of `words` words, and the reason."""
     best, other = POLARIS, NO_HRI
     points = f"story quality {best.quality.at(words)} against {other.quality.at(words)}"
     if words > LONG_STORY_WORDS:

@@ -1,7 +1,7 @@
-"""The devices of this machine and their memory: graphics cards, Apple's MPS, processor.
+"""The devices of this machine and their memory: NVIDIA GPUs, Apple's MPS, the CPU.
 
-Knows nothing of models. With `torch` the figures are those of the driver; without it (a dry run
-must not wait for torch) they come from the system and from `nvidia-smi`.
+Does not know about models. With torch, the figures come from the driver. Without it (a dry run must
+not wait for torch to import) they come from the operating system and from `nvidia-smi`.
 """
 
 import os
@@ -21,7 +21,7 @@ CPUINFO = Path("/proc/cpuinfo")
 
 
 def size_text(size: float) -> str:
-    """Bytes in the unit that suits: "19.3 GB", "24.6 MB", "3 KB"."""
+    """A number of bytes with a unit: "19.3 GB", "24.6 MB", "3 KB"."""
     for unit, name in ((GB, "GB"), (10**6, "MB")):
         if size >= unit / 10:
             return f"{size / unit:.1f} {name}"
@@ -30,10 +30,10 @@ def size_text(size: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A place where a model can run; memory in bytes, as free as it is right now.
+    """A device that can run a model; memory in bytes, `free_bytes` as of now.
 
-    `quick_4bit` says whether 4-bit weights are faster there than bf16: only a processor can say
-    so of itself (see `_has_avx512_bf16`).
+    `quick_4bit` is true where 4-bit weights are known to be faster than bf16; that is known for
+    CPUs only (see `_has_avx512_bf16`).
     """
 
     kind: Kind
@@ -45,7 +45,7 @@ class Device:
 
     @property
     def id(self) -> str:
-        """What torch calls it: "cuda:0", "mps", "cpu"."""
+        """torch's name for it: "cuda:0", "mps", "cpu"."""
         return f"cuda:{self.index}" if self.kind == "cuda" else self.kind
 
     def __str__(self) -> str:
@@ -54,20 +54,20 @@ class Device:
 
 
 def list_devices(*, with_torch: bool = False) -> tuple[Device, ...]:
-    """All devices, the processor last.
+    """All devices, the CPU last.
 
-    `with_torch` asks the drivers through torch, which takes seconds to import; without it a
-    graphics card is found only where `nvidia-smi` is.
+    `with_torch` asks the drivers through torch, which takes seconds to import. Without it, a GPU is
+    found only if `nvidia-smi` is installed.
     """
     cpu = _cpu()
     return (*(_torch_devices(cpu) if with_torch else _system_devices(cpu)), cpu)
 
 
 def pick(asked: str, devices: tuple[Device, ...]) -> Device:
-    """The device meant by `auto`, `cuda`, `cuda:N`, `mps` or `cpu`.
+    """The device named by `auto`, `cuda`, `cuda:N`, `mps` or `cpu`.
 
-    `auto` takes the graphics card with the most free memory, then MPS, then the processor.
-    Raises UsageError, saying what there is, for a device that is not here.
+    `auto` takes the GPU with the most free memory, else MPS, else the CPU. Raises UsageError, with
+    a list of the devices, if there is no such device.
     """
     wanted = asked.strip().lower()
     kinds = ("cuda", "mps", "cpu") if wanted == "auto" else (wanted.partition(":")[0],)
@@ -78,7 +78,7 @@ def pick(asked: str, devices: tuple[Device, ...]) -> Device:
     there = ", ".join(str(d) for d in devices)
     raise UsageError(
         f"There is no device {asked!r} on this machine, only {there}.",
-        hint=f"Leave --device away, or give --device {devices[0].id}",
+        hint=f"Leave out --device, or add --device {devices[0].id}",
     )
 
 
@@ -92,9 +92,9 @@ def _cpu() -> Device:
 
 
 def _within_container(total: int, free: int) -> tuple[int, int]:
-    """The same figures under the memory limit of a container (control group v2), if there is one.
+    """Total and free bytes, lowered to a container's memory limit (cgroup v2) if there is one.
 
-    File pages that the kernel would drop first do not count as used.
+    Inactive file pages do not count as used: the kernel drops them first.
     """
     try:
         limit = int((CGROUP / "memory.max").read_text())
@@ -109,7 +109,7 @@ def _within_container(total: int, free: int) -> tuple[int, int]:
 
 
 def _cpu_field(*names: str) -> str:
-    """A field of the first processor in /proc/cpuinfo; "" where there is none."""
+    """The first field with one of these names in /proc/cpuinfo; "" if there is none."""
     try:
         lines = CPUINFO.read_text(errors="replace").splitlines()
     except OSError:
@@ -123,10 +123,11 @@ def _cpu_name() -> str:
 
 
 def _has_avx512_bf16() -> bool:
-    """Whether bitsandbytes has a fast 4-bit kernel for this processor.
+    """Whether bitsandbytes has a fast 4-bit kernel for this CPU.
 
-    With AVX512-BF16 a 4096x12288 matrix takes 0.6 ms in nf4 against 3.3 ms in bf16 (two cores of
-    an EPYC); without it the weights are unpacked for each token, and nf4 is nine times slower.
+    With AVX512-BF16, the product of a 4096x12288 matrix takes 0.6 ms in nf4 against 3.3 ms in bf16
+    (two cores of an EPYC). Without it, the weights are dequantized for each token, and nf4 is nine
+    times slower.
     """
     return "avx512_bf16" in _cpu_field("flags").split()
 
@@ -152,7 +153,7 @@ def _cuda(index: int) -> Device:
 
 def _system_devices(cpu: Device) -> tuple[Device, ...]:
     if platform.system() == "Darwin" and platform.machine() == "arm64":
-        # Metal lets a program use about two thirds of the memory that it shares with the system.
+        # Metal lets a program use about two thirds of the unified memory.
         return (Device("mps", 0, cpu.name, cpu.total_bytes * 2 // 3, cpu.free_bytes * 2 // 3),)
     return visible(parse_nvidia_smi(_nvidia_smi()), os.environ.get("CUDA_VISIBLE_DEVICES"))
 
@@ -172,7 +173,7 @@ def _nvidia_smi() -> str:
 
 
 def parse_nvidia_smi(text: str) -> tuple[Device, ...]:
-    """The graphics cards in the CSV that `nvidia-smi` prints: name, total and free MiB."""
+    """The GPUs in the CSV output of `nvidia-smi`: name, total and free memory in MiB."""
     found: list[Device] = []
     for line in text.splitlines():
         name, *figures = (part.strip() for part in line.rsplit(",", 2))
@@ -183,9 +184,9 @@ def parse_nvidia_smi(text: str) -> tuple[Device, ...]:
 
 
 def visible(cards: tuple[Device, ...], setting: str | None) -> tuple[Device, ...]:
-    """The cards that CUDA_VISIBLE_DEVICES leaves, renumbered as torch will see them.
+    """The GPUs that CUDA_VISIBLE_DEVICES selects, renumbered as torch numbers them.
 
-    Cards named by UUID are all kept: which they are cannot be known here.
+    If it names GPUs by UUID, all are kept: the UUIDs are not known here.
     """
     if setting is None or any(
         not part.strip().lstrip("-").isdigit() for part in setting.split(",") if part.strip()

@@ -1,8 +1,8 @@
-"""Downloading the weights of a model into the hub's cache, so that nothing is fetched twice.
+"""Resumable downloads of a model's weights into the hub's cache.
 
-The hub's client begins a file anew when its process was ended; weights are gigabytes, so here
-each file goes on where it stopped and is compared with its checksum. Knows the hub's protocol
-and the layout of its cache; which files are wanted is `hub`'s matter.
+The hub's client restarts a file from zero if its process was killed. Weights are gigabytes, so
+here each file resumes where it stopped, and its checksum is verified. Knows the hub's protocol and
+the layout of its cache; `hub` chooses the files.
 """
 
 import hashlib
@@ -18,19 +18,19 @@ from polaris_cli.models.hub_errors import corrupt, is_network_error
 from polaris_cli.models.reference import ModelRef
 
 OnBytes = Callable[[int], None]
-"""Told how many bytes more are here."""
+"""Called with the number of bytes just added."""
 
 CHUNK_BYTES = 2**20
 TRIES = 5
-"""How often in a row a connection may break before anything has come."""
+"""How many times in a row a connection may fail without delivering a byte."""
 
 SHA256_LENGTH = 64
 
 
 def download(reference: ModelRef, name: str, commit: str, on_bytes: OnBytes) -> None:
-    """Bring the file `name` of a commit into the cache, going on with what is there of it.
+    """Download the file `name` of a commit into the cache, resuming a partial download.
 
-    Raises what the hub's client raises, and ModelUnavailable when the checksum is wrong.
+    Raises what the hub's client raises, and ModelUnavailable if the checksum is wrong.
     """
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
     from huggingface_hub.utils import WeakFileLock
@@ -42,7 +42,7 @@ def download(reference: ModelRef, name: str, commit: str, on_bytes: OnBytes) -> 
     url = hf_hub_url(reference.id, name, revision=commit)
     etag = get_hf_file_metadata(url, timeout=60).etag
     if not etag:
-        return  # the hub's client will find words for such a server
+        return  # the hub's client, which runs next, reports a server without ETags
     blob = folder / "blobs" / etag
     lock = cache_folder() / ".locks" / folder.name / f"{etag}.lock"
     for path in (blob, lock):
@@ -61,14 +61,14 @@ def _complete(reference: ModelRef, url: str, blob: Path, on_bytes: OnBytes) -> N
             on_bytes(count)
     if not _is_intact(part, blob.name):
         part.unlink()
-        raise corrupt(reference, "a weight file arrived changed")
+        raise corrupt(reference, "the checksum of a weight file is wrong")
     part.replace(blob)
 
 
 def _received(url: str, file: BinaryIO) -> Iterator[int]:
-    """Append the rest of `url` to the file; the bytes of each bit written.
+    """Append the rest of `url` to the file; yield the number of bytes of each chunk.
 
-    A broken connection is taken up again, unless it breaks several times without giving anything.
+    Reconnects after a network error, up to `TRIES` times in a row without a byte.
     """
     tries = 0
     while True:
@@ -82,14 +82,14 @@ def _received(url: str, file: BinaryIO) -> Iterator[int]:
             tries += 1
             if tries > TRIES or not is_network_error(error):
                 raise
-            logging.getLogger(__name__).info("Taking up %s again after %r", url, error)
+            logging.getLogger(__name__).info("Resuming %s after %r", url, error)
             time.sleep(min(2**tries / 4, 8))
         finally:
             file.flush()
 
 
 def _chunks(url: str, start: int) -> Iterator[bytes]:
-    """The bytes of `url` from `start` on; nothing if there are no more."""
+    """The bytes of `url` from offset `start` on."""
     from huggingface_hub import get_session
     from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
 
@@ -98,10 +98,10 @@ def _chunks(url: str, start: int) -> Iterator[bytes]:
         headers["Range"] = f"bytes={start}-"
     session: Any = get_session()
     with session.stream("GET", url, headers=headers, follow_redirects=True, timeout=60) as answer:
-        if start and answer.status_code == 416:  # asked for bytes beyond the end: it is complete
+        if start and answer.status_code == 416:  # the range starts at the end: it is complete
             return
         hf_raise_for_status(answer)
-        skip = 0 if answer.status_code == 206 else start  # a server may ignore the range
+        skip = 0 if answer.status_code == 206 else start  # the server may ignore the range
         for chunk in answer.iter_bytes(CHUNK_BYTES):
             if skip < len(chunk):
                 yield chunk[skip:]
@@ -109,7 +109,7 @@ def _chunks(url: str, start: int) -> Iterator[bytes]:
 
 
 def _is_intact(path: Path, etag: str) -> bool:
-    """Whether the file has the checksum that is its name on the hub, where that is a SHA-256."""
+    """Whether the file matches its ETag, if that is a SHA-256; True for other ETags."""
     if len(etag) != SHA256_LENGTH:
         return True
     with path.open("rb") as file:
@@ -117,7 +117,7 @@ def _is_intact(path: Path, etag: str) -> bool:
 
 
 def _link(place: Path, blob: Path) -> None:
-    """Put the blob under its name as the hub's client does: a link, or itself where links fail."""
+    """Link the file's name to the blob, as the hub's client does; move it if links fail."""
     place.parent.mkdir(parents=True, exist_ok=True)
     place.unlink(missing_ok=True)
     try:

@@ -1,7 +1,7 @@
-"""Models that are asked for by name: `resolve` says which is meant, `ensure` gets its files.
+"""Models by name: `resolve` finds the model that a name means, `ensure` downloads its files.
 
-Knows the hub: who may have what, which files of a repository are needed, whether they fit the
-disk. Knows nothing of loading. huggingface_hub is imported only when it is used.
+Knows the hub: access to gated models, which files of a repository are needed, whether they fit on
+the disk. Does not know how a model is loaded. Imports huggingface_hub only when it is used.
 """
 
 import json
@@ -27,13 +27,13 @@ from polaris_cli.models.weights import lacking
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 TIMEOUT = 2.0
-"""Seconds that the hub has for its first answer, unless HF_HUB_ETAG_TIMEOUT gives it more."""
+"""Seconds to wait for the hub's first answer, unless HF_HUB_ETAG_TIMEOUT is set."""
 
 SPARE_BYTES = 500_000_000
-"""What a download leaves free on the disk."""
+"""Bytes that a download leaves free on the disk."""
 
 OnProgress = Callable[[int, int], None]
-"""Told how many bytes of how many are here."""
+"""Called with the bytes downloaded so far and the total."""
 
 _WANTED = re.compile(r"[^/]+\.(safetensors|json|jinja|txt|model)")
 _UNWANTED = re.compile(r"consolidated.*\.safetensors|README.*|.*\.bin\.index\.json")
@@ -41,10 +41,10 @@ _OLD_WEIGHTS = re.compile(r"pytorch_model[^/]*\.bin(\.index\.json)?")
 
 
 def resolve(model: str, revision: str | None = None) -> ModelRef:
-    """The model meant by `auto`, a name of the catalogue, a folder or a hub id.
+    """The model that `auto`, a name in the catalogue, a folder or a hub id means.
 
-    Looks at the disk, and for `auto` asks the hub, 2 s at most. Raises ModelUnavailable for a
-    name that is none of these.
+    Reads the disk; for `auto` it also asks the hub, for 2 s at most. Raises ModelUnavailable for
+    any other name.
     """
     if model == "auto":
         return _auto(revision)
@@ -60,25 +60,26 @@ def resolve(model: str, revision: str | None = None) -> ModelRef:
 
 
 def _auto(revision: str | None) -> ModelRef:
-    """POLARIS-9B if it can be had, else the open variant; never the toy."""
+    """POLARIS-9B if you have access to it, else the public variant; never the demo model."""
     best, other = catalogue.POLARIS, catalogue.NO_HRI
     reference = of_entry(best, revision)
     if cached(reference):
-        return _noted(reference, "it is on this machine")
+        return _with_note(reference, "it is on this machine")
     if offline():
-        return _noted(
+        return _with_note(
             of_entry(other, revision), f"{best.name} is not on this machine, and this is offline"
         )
     if not logged_in():
-        return _noted(of_entry(other, revision), f"{best.name} is gated and you are not logged in")
+        note = f"{best.name} is gated and you are not logged in"
+        return _with_note(of_entry(other, revision), note)
     try:
         check_access(reference)
     except ModelUnavailable as error:
-        return _noted(of_entry(other, revision), error.message.rstrip("."))
-    return _noted(reference, "your account has access to it")
+        return _with_note(of_entry(other, revision), error.message.rstrip("."))
+    return _with_note(reference, "your account has access to it")
 
 
-def _noted(reference: ModelRef, reason: str) -> ModelRef:
+def _with_note(reference: ModelRef, reason: str) -> ModelRef:
     return replace(reference, note=f"Model: {reference.name} ({reason}).")
 
 
@@ -92,29 +93,29 @@ def _of_path(path: Path) -> ModelRef:
     if path.suffix == ".gguf" and path.is_file():
         raise ModelUnavailable(
             f"{path} is a GGUF file, which the local engine cannot load.",
-            hint="Give the folder of a transformers model, or a name that polaris models lists.",
+            hint="Use the folder of a transformers model, or a name from: polaris models",
         )
     base = base_of_adapter(path)
     if base is not None:
         raise adapter_alone(str(path), base)
     missing = "is a file, not the folder of a model" if path.exists() else "does not exist"
     if path.is_dir():
-        missing = "has no config.json: it is no model"
+        missing = "has no config.json, so it is not a model"
     raise ModelUnavailable(
         f"{path} {missing}.",
-        hint="Give a folder with config.json, tokenizer and weights, or see: polaris models",
+        hint="Use a folder with config.json, tokenizer and weights, or see: polaris models",
     )
 
 
 def logged_in() -> bool:
-    """Whether there is a token for the hub on this machine."""
+    """Whether this machine has an access token for the hub."""
     from huggingface_hub import get_token
 
     return bool(get_token())
 
 
 def check_access(reference: ModelRef) -> None:
-    """Ask the hub whether the model's files may be had. Raises ModelUnavailable if not."""
+    """Ask the hub whether you may download the model. Raises ModelUnavailable if not."""
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
     from huggingface_hub.errors import EntryNotFoundError
 
@@ -142,10 +143,10 @@ def _timeout() -> float:
 
 
 def _in_time(call: Callable[[], Any]) -> None:
-    """Run `call`, but wait for it no longer than the timeout.
+    """Run `call`; raise TimeoutError if it takes longer than the timeout.
 
-    The client's own timeout does not cover looking up the hub's address, which can take far
-    longer without a network.
+    The client's own timeout does not cover the DNS lookup, which can take far longer without a
+    network.
     """
     problems: list[BaseException] = []
 
@@ -165,9 +166,9 @@ def _in_time(call: Callable[[], Any]) -> None:
 
 
 def ensure(reference: ModelRef, on_progress: OnProgress | None = None) -> Path:
-    """The folder with the model's files, downloaded first if they are not here.
+    """The folder with the model's files, downloaded first if they are not on this machine.
 
-    Raises ModelUnavailable with the reason and the next step.
+    Raises ModelUnavailable as `fetch` does, or if a local folder is incomplete.
     """
     folder = cached(reference)
     if folder:
@@ -178,10 +179,10 @@ def ensure(reference: ModelRef, on_progress: OnProgress | None = None) -> Path:
 
 
 def fetch(reference: ModelRef, on_progress: OnProgress | None = None) -> Path:
-    """Download the model's text weights, tokenizer and configuration, or what is missing of them.
+    """Download those of the model's weights, tokenizer and settings that are missing.
 
-    Goes on where an earlier download stopped. Raises ModelUnavailable when the hub refuses, when
-    it is no model for text, or when the disk is too small.
+    Resumes an earlier download. Raises ModelUnavailable if the hub refuses, if it is not a text
+    model, or if the disk is too small.
     """
     if reference.folder:
         return ensure(reference)
@@ -195,7 +196,7 @@ def fetch(reference: ModelRef, on_progress: OnProgress | None = None) -> Path:
         check_names(reference, files)
         config = Path(hf_hub_download(reference.id, "config.json", revision=reference.revision))
         check_config(reference, json.loads(config.read_text("utf-8")))
-        count = _Count(_present(config.parent, files), sum(files.values()), on_progress)
+        count = _ByteCount(_present(config.parent, files), sum(files.values()), on_progress)
         check_disk(reference, count.missing - _unfinished(reference))
         for name in filter(is_weights, files):
             download(reference, name, commit, count.add)
@@ -206,29 +207,32 @@ def fetch(reference: ModelRef, on_progress: OnProgress | None = None) -> Path:
     return Path(folder)
 
 
-class _Count:
-    """Counts the bytes that are here, and tells them on."""
+class _ByteCount:
+    """Counts the bytes downloaded, and reports them to `on_progress`."""
 
-    def __init__(self, here: int, total: int, on_progress: OnProgress | None) -> None:
-        self._here, self._total, self._tell = here, total, on_progress
+    def __init__(self, done: int, total: int, on_progress: OnProgress | None) -> None:
+        self._done, self._total, self._on_progress = done, total, on_progress
 
     @property
     def missing(self) -> int:
-        return self._total - self._here
+        return self._total - self._done
 
     def add(self, more: int) -> None:
-        self._here = min(self._total, self._here + more)
-        if self._tell:
-            self._tell(self._here, self._total)
+        self._done = min(self._total, self._done + more)
+        if self._on_progress:
+            self._on_progress(self._done, self._total)
 
 
 def is_weights(name: str) -> bool:
-    """Whether a file of that name holds weights."""
+    """Whether a file with that name holds weights."""
     return name.endswith((".safetensors", ".bin"))
 
 
 def repository_files(reference: ModelRef) -> tuple[str, dict[str, int]]:
-    """The commit meant, and the files of it that polaris needs with their bytes; asks the hub."""
+    """The commit of the model's revision, and the sizes in bytes of the files polaris needs.
+
+    Asks the hub, and raises what its client raises.
+    """
     from huggingface_hub import HfApi
 
     info = HfApi().model_info(reference.id, revision=reference.revision, files_metadata=True)
@@ -237,7 +241,7 @@ def repository_files(reference: ModelRef) -> tuple[str, dict[str, int]]:
 
 
 def wanted_files(sizes: Mapping[str, int]) -> dict[str, int]:
-    """Of a repository's files those that a text model loads: no other formats, no sub-folders."""
+    """The files of a repository that a text model loads: no other formats, no sub-folders."""
     wanted = {
         name: size
         for name, size in sizes.items()
@@ -249,7 +253,7 @@ def wanted_files(sizes: Mapping[str, int]) -> dict[str, int]:
 
 
 def check_names(reference: ModelRef, files: Mapping[str, int]) -> None:
-    """Raise ModelUnavailable if these files cannot be a model for text."""
+    """Raise ModelUnavailable if these files cannot be a text model."""
     if not any(map(is_weights, files)) or "config.json" not in files:
         raise not_for_text(reference, "it has no config.json or no weights for transformers")
 
@@ -264,14 +268,14 @@ def _unfinished(reference: ModelRef) -> int:
 
 
 def check_disk(reference: ModelRef, missing: int) -> None:
-    """Raise ModelUnavailable if `missing` bytes do not fit the disk of the cache."""
+    """Raise ModelUnavailable if `missing` more bytes do not fit on the cache's disk."""
     folder = cache_folder()
     existing = next(place for place in (folder, *folder.parents) if place.exists())
     free = shutil.disk_usage(existing).free
     if missing > 0 and missing + SPARE_BYTES > free:
         raise ModelUnavailable(
             f"{reference.name} needs {size_text(missing)} more on the disk of {folder}, where "
-            f"{size_text(free)} are free.",
-            hint="Free some space, or name another folder: HF_HOME=/path polaris models fetch "
+            f"{size_text(free)} is free.",
+            hint="Free some space, or use another folder: HF_HOME=/path polaris models fetch "
             f"{reference.name}",
         )

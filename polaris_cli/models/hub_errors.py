@@ -1,6 +1,7 @@
-"""What the hub refuses, in words: from an exception to a sentence and the next step.
+"""Explains the hub's errors: turns an exception into one sentence and a hint.
 
-Pure functions of the exception and the model, but for `hub_errors`, which applies them.
+Functions of the exception, the model and what is cached of it; `hub_errors` applies them to a
+block of code. Does not know what was being downloaded.
 """
 
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from polaris_cli.models.weights import lacking
 
 @contextmanager
 def hub_errors(reference: ModelRef) -> Iterator[None]:
-    """Turn what huggingface_hub raises inside the block into ModelUnavailable."""
+    """Turn huggingface_hub's exceptions inside the block into ModelUnavailable."""
     from huggingface_hub import get_token
 
     try:
@@ -23,25 +24,25 @@ def hub_errors(reference: ModelRef) -> Iterator[None]:
     except PolarisError:
         raise
     except Exception as error:
-        sentence = explain(error, reference, logged_in=bool(get_token()))
-        if sentence is None:
+        explained = explain(error, reference, logged_in=bool(get_token()))
+        if explained is None:
             raise
-        raise sentence from error
+        raise explained from error
 
 
 def explain(
     error: BaseException, reference: ModelRef, *, logged_in: bool
 ) -> ModelUnavailable | None:
-    """The sentence for an error of the hub, or one caused by it; None for any other error."""
+    """The hub's error, or the hub's error behind it, explained; None for any other error."""
     for link in causes(error):
-        sentence = _explain_one(link, reference, logged_in)
-        if sentence:
-            return sentence
+        explained = _explain_one(link, reference, logged_in)
+        if explained:
+            return explained
     return None
 
 
 def causes(error: BaseException | None) -> list[BaseException]:
-    """The error and what caused it, the deepest cause first: it says most."""
+    """The error and its chain of causes, the root cause first: it is the most specific."""
     links: list[BaseException] = []
     while error and error not in links:
         links.insert(0, error)
@@ -74,8 +75,8 @@ def _explain_one(
             return unreachable(reference)
         case OSError(errno=28):
             return ModelUnavailable(
-                f"The disk became full while {reference.name} was downloaded.",
-                hint=f"Free some space, then go on: {_fetch_command(reference)}",
+                f"The disk is full: {reference.name} was downloaded only in part.",
+                hint=f"Free some space, then continue: {_fetch_command(reference)}",
             )
         case _ if is_network_error(error):
             return unreachable(reference)
@@ -83,13 +84,14 @@ def _explain_one(
 
 
 def is_network_error(error: BaseException) -> bool:
-    """Whether the connection failed. By name, as the hub's client changed its HTTP library."""
+    """Whether the connection failed. Matches by class name, as the hub's client has changed its
+    HTTP library."""
     names = {base.__name__ for base in type(error).__mro__}
     return "TransportError" in names or isinstance(error, TimeoutError | ConnectionError)
 
 
 def gated_without_login(reference: ModelRef) -> ModelUnavailable:
-    """The model is gated, and this machine has no token."""
+    """The model is gated, and there is no access token on this machine."""
     return ModelUnavailable(
         f"{reference.id} is gated, and you are not logged in to the hub.",
         hint=f"Ask for access at {reference.page}, then type: hf auth login",
@@ -97,7 +99,7 @@ def gated_without_login(reference: ModelRef) -> ModelUnavailable:
 
 
 def gated_without_access(reference: ModelRef) -> ModelUnavailable:
-    """The model is gated, and the account of the token is not on its list."""
+    """The model is gated, and the token's account has no access to it."""
     return ModelUnavailable(
         f"{reference.id} is gated, and your account has no access to it yet.",
         hint=f"Ask for it at {reference.page}; until then: --model {catalogue.NO_HRI.name}",
@@ -105,7 +107,7 @@ def gated_without_access(reference: ModelRef) -> ModelUnavailable:
 
 
 def no_repository(reference: ModelRef, logged_in: bool) -> ModelUnavailable:
-    """The hub has no such model, or it is private."""
+    """The hub has no such model, or the model is private."""
     close = catalogue.near(reference.id)
     if close and close != reference.id:
         hint = f"Did you mean {close}? Type: --model {close}"
@@ -117,22 +119,22 @@ def no_repository(reference: ModelRef, logged_in: bool) -> ModelUnavailable:
 
 
 def unreachable(reference: ModelRef) -> ModelUnavailable:
-    """The model is not here, and the hub does not answer."""
+    """The hub does not answer, or HF_HUB_OFFLINE is set."""
     why = "HF_HUB_OFFLINE forbids the network" if offline() else "the hub cannot be reached"
     first = "Unset HF_HUB_OFFLINE" if offline() else "Connect to the internet"
     return ModelUnavailable(
         f"{_what_is_here(reference)} {why}.",
-        hint=f"{first}, then type: {_fetch_command(reference)}; offline there is "
+        hint=f"{first}, then type: {_fetch_command(reference)}; to work offline, use "
         f"--model {catalogue.DEMO.name}",
     )
 
 
 def _what_is_here(reference: ModelRef) -> str:
-    """What of the model is on this machine: the beginning of a sentence on why that is all."""
+    """The start of the sentence in `unreachable`: what this machine has of the model."""
     if cached(reference):
         return f"{reference.name} cannot be updated:"
     if snapshot(reference).is_dir():
-        return f"{reference.name} is not whole ({lacking(snapshot(reference))}), and"
+        return f"{reference.name} is incomplete ({lacking(snapshot(reference))}), and"
     if reference.revision and repository_folder(reference).is_dir():
         return f"Revision {reference.revision!r} of {reference.name} is not on this machine, and"
     return f"{reference.name} is not on this machine, and"
@@ -144,21 +146,21 @@ def _fetch_command(reference: ModelRef) -> str:
 
 
 def _refused(reference: ModelRef, status: int, message: str) -> ModelUnavailable:
-    said = f": {message.splitlines()[0].rstrip('.')}" if message else ""
+    detail = f": {message.splitlines()[0].rstrip('.')}" if message else ""
     match status:
         case 401:
-            hint = "The token may be wrong or old, log in again: hf auth login"
+            hint = "The token may be wrong or expired; log in again: hf auth login"
         case 403:
-            hint = f"See whether your token may read gated models: {reference.page}"
+            hint = f"Check that your token may read gated models: {reference.page}"
         case 429:
             hint = f"Wait a few minutes, then type: {_fetch_command(reference)}"
         case _:
             hint = f"Try again later: {_fetch_command(reference)}"
-    return ModelUnavailable(f"The hub refused {reference.id} (error {status}{said}).", hint=hint)
+    return ModelUnavailable(f"The hub refused {reference.id} (error {status}{detail}).", hint=hint)
 
 
 def not_for_text(reference: ModelRef, why: str) -> ModelUnavailable:
-    """The model is not one that writes text."""
+    """The model is not a text-generation model that transformers can load."""
     return ModelUnavailable(
         f"{reference.name} is not a text-generation model that can be loaded here: {why}.",
         hint="Choose a model that writes text: polaris models",
@@ -169,15 +171,15 @@ def corrupt(reference: ModelRef, detail: str = "") -> ModelUnavailable:
     """The files are damaged or incomplete."""
     more = f" ({detail})" if detail else ""
     if reference.folder:
-        hint = f"Put whole files into {reference.folder}, or choose another: polaris models"
+        hint = f"Put complete files into {reference.folder}, or choose another: polaris models"
     else:
         name = reference.name
-        hint = f"Get it anew: polaris models rm {name} --yes && polaris models fetch {name}"
+        hint = f"Download it again: polaris models rm {name} --yes && polaris models fetch {name}"
     return ModelUnavailable(f"The files of {reference.name} are damaged{more}.", hint=hint)
 
 
 def unknown(model: str) -> ModelUnavailable:
-    """No name, folder or hub id looks like that."""
+    """The name is not in the catalogue, and is neither a folder nor a hub id."""
     close = catalogue.near(model)
-    meant = f"Did you mean {close}? Type: --model {close}" if close else "See: polaris models"
-    return ModelUnavailable(f"No model is called {model!r}.", hint=meant)
+    hint = f"Did you mean {close}? Type: --model {close}" if close else "See: polaris models"
+    return ModelUnavailable(f"No model is called {model!r}.", hint=hint)

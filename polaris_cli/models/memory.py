@@ -1,6 +1,6 @@
-"""How much memory a model needs, and in which precision it fits a device.
+"""How much memory a model needs, and in which precision it fits on a device.
 
-Arithmetic over figures of the catalogue or of a model's own files; knows neither torch nor
+Arithmetic with figures from the catalogue or from a model's files. Imports neither torch nor
 transformers, so that a dry run can use it.
 """
 
@@ -19,14 +19,15 @@ from polaris_cli.request.story_request import Quantize
 
 Precision = Literal["none", "8bit", "4bit"]
 
-# nf4 keeps 4 bits a number, one byte for each block of 64, and a float32 for 256 such bytes.
+# nf4 with double quantization (bitsandbytes; QLoRA, arXiv 2305.14314): 4 bits per weight, one byte
+# for each block of 64 weights, and one float32 for 256 of these bytes.
 BYTES_PER_LINEAR = {"none": 2.0, "8bit": 1.0, "4bit": 0.5 + 1 / 64 + 4 / (64 * 256)}
 
-# What the libraries and the largest intermediate results take beside weights and cache.
+# Bytes for the libraries and the largest activations, on top of weights and KV cache.
 OVERHEAD = {"cuda": 1_500_000_000, "mps": 800_000_000, "cpu": 600_000_000}
 
 LARGE = 500_000_000
-"""Parameters from which 4-bit kernels pay on a processor that has them."""
+"""Parameters from which 4-bit kernels are faster than bf16, on a CPU that has them."""
 
 _NOT_TEXT = ("visual.", "vision", "mtp.", "audio", "multi_modal_projector")
 _KEPT_WHOLE = ("embed", "lm_head", "wte", "wpe")
@@ -34,11 +35,11 @@ _KEPT_WHOLE = ("embed", "lm_head", "wte", "wpe")
 
 @dataclass(frozen=True, slots=True)
 class ModelSize:
-    """What of a model takes memory.
+    """The size of a model's weights and cache.
 
-    `linear_parameters` are those that quantization shrinks. The cache takes `cache_bytes_per_token`
-    for each token and `state_bytes` whatever the length. `stored_bytes` is set for weights that are
-    quantized in their files already: they are taken as they are.
+    Quantization shrinks `linear_parameters` only. The KV cache takes `cache_bytes_per_token` for
+    each token, and linear-attention layers `state_bytes` at any length. `stored_bytes` is set if
+    the weights are already quantized in their files; they then take that many bytes.
     """
 
     parameters: int
@@ -50,7 +51,7 @@ class ModelSize:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Bytes a run needs, by what they are for."""
+    """The bytes that a run needs for weights, cache, and everything else."""
 
     weights: int
     cache: int
@@ -58,13 +59,13 @@ class Memory:
 
     @property
     def total(self) -> int:
-        """All of it, in bytes."""
+        """The sum, in bytes."""
         return self.weights + self.cache + self.overhead
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a model will be loaded: precision of its weights, device, memory, and why so."""
+    """How a model will be loaded: precision of its weights, device, memory, and the reason."""
 
     quantize: Precision
     device: Device
@@ -73,7 +74,7 @@ class Plan:
 
 
 def weights_bytes(size: ModelSize, quantize: Precision) -> int:
-    """Bytes of the weights: layers' matrices in the precision asked for, the rest in bf16."""
+    """Bytes of the weights: the layers' matrices in the given precision, the rest in bf16."""
     if size.stored_bytes is not None:
         return size.stored_bytes
     rest = size.parameters - size.linear_parameters
@@ -81,13 +82,13 @@ def weights_bytes(size: ModelSize, quantize: Precision) -> int:
 
 
 def memory_needed(size: ModelSize, quantize: Precision, tokens: int, kind: str = "cuda") -> Memory:
-    """The memory for weights in that precision and `tokens` of text on that kind of device."""
+    """The memory for weights in this precision and a context of `tokens`, on a kind of device."""
     cache = size.state_bytes + tokens * size.cache_bytes_per_token
     return Memory(weights_bytes(size, quantize), cache, OVERHEAD[kind])
 
 
 def fits(size: ModelSize, quantize: Precision, tokens: int, device: Device) -> bool:
-    """Whether that much memory is free on the device now."""
+    """Whether the device has enough free memory now."""
     return memory_needed(size, quantize, tokens, device.kind).total <= device.free_bytes
 
 
@@ -96,15 +97,15 @@ def choose_quantization(
 ) -> Plan:
     """The precision to load in. `auto` means bf16 where it fits, else 4-bit.
 
-    On a processor with a fast 4-bit kernel, `auto` takes 4-bit for large models, as that is
-    several times faster there. Raises OutOfMemory with the figures when what was asked for, or
-    even 4-bit, does not fit the free memory; UsageError when the files are quantized already and
+    On a CPU with a fast 4-bit kernel, `auto` takes 4-bit for large models, as it is several times
+    faster there. Raises OutOfMemory, with the figures, if the precision asked for (for `auto`,
+    4-bit) does not fit in the free memory; UsageError if the files are already quantized and
     another precision is asked for.
     """
     if size.stored_bytes is not None and asked not in ("auto", "none"):
         raise UsageError(
-            "The weights of this model are quantized already, they cannot be quantized again.",
-            hint="Leave --quantize away.",
+            "The weights of this model are already quantized; they cannot be quantized again.",
+            hint="Leave out --quantize.",
         )
     quantize, reason = _preferred(size, device, asked, context_tokens)
     memory = memory_needed(size, quantize, context_tokens, device.kind)
@@ -117,36 +118,36 @@ def _preferred(
     size: ModelSize, device: Device, asked: Quantize, tokens: int
 ) -> tuple[Precision, str]:
     if size.stored_bytes is not None:
-        return "none", "quantized in its files"
+        return "none", "already quantized in its files"
     if asked != "auto":
         return asked, "asked for"
-    # bf16 also where the processor lacks it: one token takes as long as in float32 (7.9 against
-    # 8.6 ms for the matrix above on AVX2), and the weights half the memory.
+    # bf16 even on a CPU without bf16 instructions: one token takes as long as in float32 (7.9
+    # against 8.6 ms for a 4096x12288 matrix on AVX2), and the weights take half the memory.
     if not fits(size, "none", tokens, device):
         return "4bit", f"bf16 does not fit {device.id}"
     if device.quick_4bit and size.linear_parameters >= LARGE:
-        return "4bit", "several times faster than bf16 on this processor"
+        return "4bit", "several times faster than bf16 on this CPU"
     return "none", f"bf16 fits {device.id}"
 
 
 def _refuse(
     size: ModelSize, device: Device, quantize: Precision, memory: Memory, tokens: int
 ) -> None:
-    form = {"none": "bf16", "8bit": "8-bit", "4bit": "4-bit"}[quantize]
+    precision = {"none": "bf16", "8bit": "8-bit", "4bit": "4-bit"}[quantize]
     raise OutOfMemory(
-        f"{device.id} has {size_text(device.free_bytes)} free, but in {form} the model needs "
+        f"{device.id} has {size_text(device.free_bytes)} free, but in {precision} the model needs "
         f"{size_text(memory.total)}: weights {size_text(memory.weights)}, cache for {tokens:,} "
         f"tokens {size_text(memory.cache)}, working memory {size_text(memory.overhead)}.",
-        hint=_way_out(size, device, quantize, tokens),
+        hint=_smaller(size, device, quantize, tokens),
     )
 
 
-def _way_out(size: ModelSize, device: Device, quantize: Precision, tokens: int) -> str:
+def _smaller(size: ModelSize, device: Device, quantize: Precision, tokens: int) -> str:
     if size.stored_bytes is None and quantize != "4bit" and fits(size, "4bit", tokens, device):
         return "Add --quantize 4bit"
     if fits(size, "4bit", tokens // 4, device):
-        return "Ask for fewer --words, or close what else uses the memory."
-    return "Take a machine or a --device with more memory, or try --model demo"
+        return "Ask for fewer --words, or close other programs that use the memory."
+    return "Use a machine or a --device with more memory, or try --model demo"
 
 
 def size_of_entry(entry: CatalogueEntry) -> ModelSize:
@@ -162,11 +163,11 @@ def size_of_entry(entry: CatalogueEntry) -> ModelSize:
 def size_of_folder(folder: Path, config: Mapping[str, Any]) -> ModelSize:
     """The size of a model on disk, from its `config.json` and the headers of its weight files.
 
-    Raises Unreadable or OSError when one of them cannot be read.
+    Raises Unreadable or OSError if one of them cannot be read.
     """
     files = weight_files(folder)
     stored = None if not config.get("quantization_config") else file_bytes(folder)
-    if any(path.suffix != ".safetensors" for path in files):  # known is how long the files are
+    if any(path.suffix != ".safetensors" for path in files):  # no header: estimate from the bytes
         numbers = file_bytes(folder) // 2
         return ModelSize(numbers, numbers, *cache_of_config(config), stored_bytes=stored)
     shapes = [shape for path in files for shape in tensor_shapes(path)]
@@ -175,7 +176,7 @@ def size_of_folder(folder: Path, config: Mapping[str, Any]) -> ModelSize:
 
 
 def count_parameters(shapes: Iterable[tuple[str, tuple[int, ...]]]) -> tuple[int, int]:
-    """How many numbers the text model has, and how many of them are in its layers' matrices."""
+    """Parameters of the text model, and how many of them are in its layers' matrices."""
     parameters = linear = 0
     for name, shape in shapes:
         if any(part in name for part in _NOT_TEXT):
@@ -188,10 +189,11 @@ def count_parameters(shapes: Iterable[tuple[str, tuple[int, ...]]]) -> tuple[int
 
 
 def cache_of_config(config: Mapping[str, Any]) -> tuple[int, int]:
-    """Bytes the cache takes for each token, and bytes it takes whatever the length.
+    """Bytes of the KV cache for each token, and bytes of the state at any length.
 
-    Full-attention layers keep a key and a value in bf16 for each of their heads; linear-attention
-    layers keep one matrix in float32 for each head. (0, 0) where the config does not say.
+    Full-attention layers keep a key and a value in bf16 for each key-value head; linear-attention
+    layers keep one matrix in float32 for each value head. (0, 0) if the config has no such
+    settings. Raises Unreadable if a setting cannot be true.
     """
     text = text_settings(config)
     layers = first_count(text, "num_hidden_layers", "n_layer")
@@ -210,7 +212,10 @@ def cache_of_config(config: Mapping[str, Any]) -> tuple[int, int]:
 
 
 def text_settings(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The settings of the text model, where the config is that of several models in one."""
+    """The settings of the text model; a multimodal config has them in `text_config`.
+
+    Raises Unreadable if that holds no settings.
+    """
     text = config.get("text_config") or config
     if not isinstance(text, Mapping):
         raise Unreadable("text_config holds no settings in config.json")
@@ -218,7 +223,10 @@ def text_settings(config: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def first_count(config: Mapping[str, Any], *names: str) -> int:
-    """The first setting that is there, 0 where none is; of a number for each layer the largest."""
+    """The first of these settings that is set, else 0; for a list with one per layer, the maximum.
+
+    Raises Unreadable if it is not a count.
+    """
     name = next((name for name in names if config.get(name)), None)
     if name is None:
         return 0

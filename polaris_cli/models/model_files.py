@@ -1,7 +1,7 @@
-"""What a model's folder says of itself before anything is loaded, and whether that can be true.
+"""The settings in a model's folder, read and checked before anything is loaded.
 
-Reads settings and headers, so that a damaged folder is refused before it costs memory or time, and
-a dry run can say what a folder needs. Knows neither torch nor transformers.
+Reads settings and file headers only, so that a damaged folder is refused before it costs memory or
+time, and a dry run can report what a model needs. Imports neither torch nor transformers.
 """
 
 import json
@@ -29,15 +29,15 @@ OTHERS = (
 _LAYERS = re.compile(r"(num_)?(hidden_|encoder_|decoder_)?n?_?layers?")
 _PARTS = re.compile(r".*(experts|blocks|depth|depths)")
 WIDENED = {"fp8": 2, "mxfp4": 4}
-"""How much larger weights of these formats are in bf16."""
+"""How many times larger weights in these formats become in bf16."""
 
 FEW_LAYERS, FEW_PARTS = 64, 1024
-"""What a config may speak of beyond the tensors that are there: of models stored in part, and of
-parts that are stored together."""
+"""Counts that a config may have even if the files hold fewer tensors: some models are stored in
+part, and some store many experts or blocks in one tensor."""
 
 
 def read_config(reference: ModelRef, folder: Path) -> dict[str, Any]:
-    """The model's `config.json`. Raises ModelUnavailable if it is damaged or not for text."""
+    """The model's `config.json`. Raises ModelUnavailable if it is damaged or not a text model's."""
     try:
         config = json.loads((folder / CONFIG).read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
@@ -49,9 +49,9 @@ def read_config(reference: ModelRef, folder: Path) -> dict[str, Any]:
 
 
 def check_others(reference: ModelRef, folder: Path) -> None:
-    """Raise ModelUnavailable if a smaller file is damaged.
+    """Raise ModelUnavailable if one of the smaller settings files is damaged.
 
-    transformers passes over some of them in silence, and a story then ends where it should not.
+    transformers ignores some damaged files silently, and a story then ends at the wrong place.
     """
     for path in (folder / name for name in OTHERS):
         try:
@@ -64,17 +64,17 @@ def check_others(reference: ModelRef, folder: Path) -> None:
 
 
 def check_config(reference: ModelRef, config: Mapping[str, Any]) -> None:
-    """Raise ModelUnavailable if the configuration is that of a model for something else."""
+    """Raise ModelUnavailable if the configuration is not that of a text-generation model."""
     named = config.get("architectures") or []
     if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
-        raise corrupt(reference, f"architectures is no list of names in {CONFIG}")
+        raise corrupt(reference, f"architectures is not a list of names in {CONFIG}")
     writes = re.compile("CausalLM|LMHead|ConditionalGeneration")
     if named and not any(map(writes.search, named)):
         raise not_for_text(reference, f"it is a {named[0]}")
 
 
 def measured(reference: ModelRef, folder: Path, config: Mapping[str, Any]) -> ModelSize:
-    """The size of the model. Raises ModelUnavailable if its files cannot belong together."""
+    """The size of the model. Raises ModelUnavailable if its files are damaged or do not match."""
     try:
         _check_counts(config, tensor_count(weight_files(folder)))
         first_count(text_settings(config), "max_position_embeddings")
@@ -86,7 +86,7 @@ def measured(reference: ModelRef, folder: Path, config: Mapping[str, Any]) -> Mo
 
 
 def _check_counts(config: Mapping[str, Any], tensors: int) -> None:
-    """Raise Unreadable for more layers than tensors: to build them could take for ever."""
+    """Raise Unreadable for far more layers than tensors: building them could take forever."""
     for name, count in _counts(config):
         most = max(tensors, FEW_LAYERS if _LAYERS.fullmatch(name) else FEW_PARTS)
         if count > most:
@@ -94,7 +94,7 @@ def _check_counts(config: Mapping[str, Any], tensors: int) -> None:
 
 
 def _counts(config: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
-    """Each setting, at any depth, that says how many parts of a kind there are."""
+    """Each setting, at any depth, that counts layers, experts or blocks: name and number."""
     for name, value in config.items():
         if isinstance(value, Mapping):
             yield from _counts(value)
@@ -104,16 +104,16 @@ def _counts(config: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
 
 
 def stored_as(config: Mapping[str, Any]) -> str:
-    """How the weights are quantized in their files, as in "bitsandbytes"; "" if they are not."""
+    """The quantization method of the files, such as "bitsandbytes"; "" if they have none."""
     settings = config.get("quantization_config")
     return str(settings.get("quant_method", "")) if isinstance(settings, Mapping) else ""
 
 
 def as_computed(size: ModelSize, config: Mapping[str, Any], kind: str) -> ModelSize:
-    """The size that the model takes on a device of this kind.
+    """The size of the model on this kind of device.
 
-    Of some formats there are kernels for graphics cards alone: elsewhere transformers turns the
-    weights into bf16.
+    Some quantized formats have kernels for GPUs only; on other devices transformers dequantizes the
+    weights to bf16.
     """
     times = 1 if kind == "cuda" else WIDENED.get(stored_as(config), 1)
     if size.stored_bytes is None or times == 1:
@@ -122,7 +122,7 @@ def as_computed(size: ModelSize, config: Mapping[str, Any], kind: str) -> ModelS
 
 
 def base_of_adapter(folder: Path) -> str | None:
-    """The model that an adapter in the folder changes ("" if it does not say); None without one."""
+    """The base model of the adapter in the folder, "" if unnamed; None if there is no adapter."""
     if not (folder / ADAPTER).is_file():
         return None
     try:
@@ -134,19 +134,17 @@ def base_of_adapter(folder: Path) -> str | None:
 
 
 def adapter_alone(place: str, base: str) -> ModelUnavailable:
-    """What is asked for is an adapter and no model."""
+    """The folder or repository `place` holds an adapter only, for the model `base`."""
     of = f"an adapter of {base}" if base else "an adapter"
     return ModelUnavailable(
         f"{place} holds {of}, not a whole model.",
-        hint="Merge it into its base model first (merge_and_unload of the package peft), save "
-        "that with its tokenizer, and give the folder.",
+        hint="Merge it into its base model first (merge_and_unload in the package peft), save "
+        "the result with its tokenizer, and use that folder.",
     )
 
 
 def adapter_note(folder: Path) -> str:
-    """What to say of an adapter that lies beside a whole model, "" where there is none."""
+    """A note about an adapter in the same folder as a whole model; "" if there is none."""
     if base_of_adapter(folder) is None:
         return ""
-    return (
-        f"The adapter in {folder} is not loaded, the model beside it is: polaris loads no adapters."
-    )
+    return f"The adapter in {folder} is not loaded: polaris uses the whole model there without it."

@@ -1,7 +1,7 @@
-"""The weight files of a model's folder: which of them are loaded, and what their headers say.
+"""The weight files in a model's folder: which ones are loaded, and what their headers hold.
 
-Knows the formats by their documented headers and reads no numbers; knows neither torch nor what a
-model's settings mean.
+Reads the documented headers of the formats, never the weights themselves. Does not import torch,
+and does not know what a model's settings mean.
 """
 
 import json
@@ -13,31 +13,34 @@ from typing import Any
 
 CONFIG = "config.json"
 FORMATS = ("model.safetensors", "pytorch_model.bin")
-"""The names of weights in one file, in the order in which transformers looks for them."""
+"""Names of a single weight file, in the order in which transformers looks for them."""
 
-PICKLED = b"\x80"  # how the format before the archives begins
+PICKLED = b"\x80"  # first byte of a .bin file from before torch 1.6, which is not a zip archive
 
 _BITS = {"F64": 64, "I64": 64, "U64": 64, "F32": 32, "I32": 32, "U32": 32, "BF16": 16, "F16": 16}
 _TOKENIZERS = ("tokenizer.json", "vocab.json", "vocab.txt", "tekken.json")
 
 
 class Unreadable(ValueError):
-    """A file of a model cannot be read, or two of them contradict each other; in words."""
+    """A file of a model cannot be read, or two of them contradict each other.
+
+    The text of the exception completes "The files of MODEL are damaged".
+    """
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The files that transformers loads: the whole one, else the parts that an index names."""
+    """The files that transformers loads: the single file, else the shards in an index."""
     for name in FORMATS:
         if (folder / name).is_file():
             return [folder / name]
         index = folder / f"{name}.index.json"
         if index.is_file():
-            return [folder / part for part in _parts(index)]
+            return [folder / shard for shard in _shards(index)]
     return []
 
 
-def _parts(index: Path) -> list[str]:
-    """The names in an index; none where it cannot be read."""
+def _shards(index: Path) -> list[str]:
+    """The file names in an index; none if it cannot be read."""
     try:
         names = set(json.loads(index.read_text("utf-8"))["weight_map"].values())
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -46,9 +49,9 @@ def _parts(index: Path) -> list[str]:
 
 
 def lacking(folder: Path) -> str:
-    """What of a model's files is not there, in words; "" if all are.
+    """The file that a model's folder lacks, as the clause "config.json is missing"; "" if none.
 
-    A model is its configuration, a tokenizer and every part of the weights.
+    A model needs its configuration, a tokenizer and every shard of the weights.
     """
     tokenizers = [*folder.glob("*.model"), *(folder / name for name in _TOKENIZERS)]
     if not (folder / CONFIG).is_file():
@@ -72,20 +75,21 @@ def _without_weights(folder: Path) -> str:
 
 
 def listed(names: Sequence[str]) -> str:
-    """The first of the names, how many more there are, and the verb."""
+    """The first name, how many more there are, and the verb: "a and 2 more are"."""
     more = len(names) - 1
     return f"{names[0]} and {more} more are" if more else f"{names[0]} is"
 
 
 def file_bytes(folder: Path) -> int:
-    """Bytes of the weights on the disk."""
+    """Bytes of the weight files on disk."""
     return sum(path.stat().st_size for path in weight_files(folder))
 
 
 def tensor_shapes(path: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Names and shapes in a safetensors file: a length in 8 bytes, a JSON header, the numbers.
+    """Names and shapes of the tensors in a safetensors file, from its header.
 
-    Raises Unreadable where the header is none, or speaks of numbers that the file does not hold.
+    The format is 8 bytes with the header's length, the header as JSON, then the data. Raises
+    Unreadable if there is no valid header, or if it describes data that the file does not hold.
     """
     try:
         header, room = _header(path)
@@ -97,7 +101,7 @@ def tensor_shapes(path: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
 
 
 def _header(path: Path) -> tuple[dict[str, Any], int]:
-    """The header and the bytes that the file has after it."""
+    """The header, and how many bytes of data follow it."""
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         room = path.stat().st_size - 8 - length
@@ -107,18 +111,22 @@ def _header(path: Path) -> tuple[dict[str, Any], int]:
 
 
 def _shape(tensor: Mapping[str, Any], room: int) -> tuple[int, ...]:
-    """The shape of a tensor whose numbers lie within the `room` bytes of its file."""
+    """The shape of a tensor. Raises ValueError if its data is not within the file's `room` bytes,
+    or has another size than the shape."""
     shape, (start, end) = tuple(tensor["shape"]), tensor["data_offsets"]
     bits = _BITS.get(tensor["dtype"])
     if not 0 <= start <= end <= room or min(shape, default=0) < 0:
         raise ValueError("outside the file")
     if bits and math.prod(shape) * bits != (end - start) * 8:
-        raise ValueError("another number of bytes")
+        raise ValueError("the shape and the data differ in size")
     return shape
 
 
 def tensor_count(files: Sequence[Path]) -> int:
-    """How many tensors the files hold; for an old archive a limit to it. Raises Unreadable."""
+    """How many tensors the files hold; for .bin files a rough upper limit.
+
+    Raises Unreadable if a file has no valid header.
+    """
     return sum(map(_tensors, files))
 
 

@@ -1,6 +1,6 @@
-"""Judging how near a number of words came to the number asked for.
+"""Length adherence: how close a number of words is to the number asked for.
 
-Knows numbers alone; how words are counted is in `words`.
+Works on numbers only; `words` counts the words.
 """
 
 from bisect import bisect_left
@@ -12,20 +12,20 @@ STAGES = ((4000, "ID"), (8000, "Near"))
 
 
 def ratio(written: int, requested: int) -> float:
-    """Words written for each word asked: the length adherence of the model cards."""
+    """Words written / words asked for: the length adherence of the model cards."""
     return written / requested
 
 
 def in_band(written: int, requested: int, band: tuple[float, float]) -> bool:
-    """Whether the ratio lies within `band`, both ends included."""
+    """Whether the ratio is within `band`, both ends included."""
     low, high = band
     return low <= ratio(written, requested) <= high
 
 
 def length_score(written: int, requested: int) -> float:
-    """How well a length was met, 0 to 1, from paper words (POLARIS evaluation).
+    """Length score of the POLARIS evaluation, 0 to 1; both arguments are in paper words.
 
-    1 within a tolerance of a tenth (at least 50 words), falling in proportion outside of it.
+    1 within a tolerance of 10% (at least 50 words), and falling linearly outside it.
     """
     tolerance = max(50, int(0.1 * requested))
     least, most = requested - tolerance, requested + tolerance
@@ -37,9 +37,9 @@ def length_score(written: int, requested: int) -> float:
 
 
 def bucket_of(words: int, edges: Iterable[int] = BUCKETS) -> tuple[int, int] | None:
-    """The length bucket (low, high) with low < words <= high; the lowest edge belongs too.
+    """The length bucket (low, high) with low < words <= high, or None.
 
-    None outside of all buckets.
+    The lowest edge itself belongs to the first bucket.
     """
     spans = list(pairwise(edges))
     place = max(0, bisect_left([high for _, high in spans], words))
@@ -49,5 +49,5 @@ def bucket_of(words: int, edges: Iterable[int] = BUCKETS) -> tuple[int, int] | N
 
 
 def stage_of(words: int) -> str:
-    """The card's name for a length asked for: "ID" to 4,000 words, "Near" to 8,000, else "Far"."""
+    """The model card's name for a length: "ID" up to 4,000 words, "Near" to 8,000, else "Far"."""
     return next((name for high, name in STAGES if words <= high), "Far")

@@ -1,12 +1,12 @@
 """The length that a premise asks for: "a 500-word story", "Length: 1500-2000 words", "写2000字".
 
-Reads English, German, French, Spanish and Chinese. A number of words is a length only where the
-sentence asks for it: between the start of its sentence or clause and the number stands nothing
-but the language of requests, or the sentence is a request that ends in "in 500 words". Numbers
-of the plot ("who knows 500 words") are left alone, and told as doubtful where they are large.
+Reads English, German, French, Spanish and Chinese. A number of words is a length only if the
+sentence asks for it: either there are only words of requests between the start of the sentence or
+clause and the number, or the sentence is a request that ends in "in 500 words". A number in the
+plot ("who knows 500 words") is not a length, but is reported as doubtful if it is large.
 
-Knows words and their order, no grammar and no meaning: a clause of the plot that is worded like
-a request is read as one. Does not know other settings, nor which length wins.
+Knows words and their order, but neither grammar nor meaning: a clause of the plot that looks like a
+request is read as one. Does not know other settings, nor which length takes precedence.
 """
 
 import math
@@ -47,11 +47,11 @@ from polaris_cli.request.premise_words import (
 from polaris_cli.request.story_request import MAX_WORDS
 
 BANDS = {"least": (1.0, 1.2), "most": (0.8, 1.0)}
-DESCRIBED = 5  # words between a number and its form
-OPENING = 10  # tokens in which a request begins
+DESCRIBED = 5  # words at most between a number and its form
+OPENING = 10  # tokens at the start of a sentence in which a request must begin
 NEARBY = (REQUEST | {","}) - IMPERATIVES - FORMS
 STRETCHED = ("long", "lang", "umfasst", "umfassen")
-NEAR = 60  # tokens looked back at: keeps the time linear, and no request is longer
+NEAR = 60  # tokens to look back: keeps the time linear, and no request is longer
 _QUOTED = re.compile(r'"[^"\n]*"|“[^“”\n]*”|„[^„“”\n]*[“”]|«[^«»\n]*»|»[^«»\n]*«|「[^「」\n]*」')
 
 
@@ -59,8 +59,8 @@ _QUOTED = re.compile(r'"[^"\n]*"|“[^“”\n]*”|„[^„“”\n]*[“”]|�
 class StatedLength:
     """A length that a premise asks for.
 
-    `words` is the middle of a range, `band` the ratios around it that a range, "at least" or "at
-    most" leave open, and `quote` the words of the premise that say it, as they stand there.
+    For a range, `words` is its middle. `band` holds the ratios to `words` that a range, "at least"
+    or "at most" allow, and `quote` is the text of the premise that asks for the length.
     """
 
     words: int
@@ -70,25 +70,25 @@ class StatedLength:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The length asked for, and quotes that may be a length and were not taken."""
+    """The length asked for, and quotes that may ask for a length but were not used."""
 
     length: StatedLength | None
     doubtful: tuple[str, ...]
 
 
 def read_length(premise: str) -> Reading:
-    """The length that `premise` asks for. Two that contradict each other leave none."""
+    """The length that `premise` asks for; none if it asks for two that contradict each other."""
     tokens = tokens_of(premise)
     asked: list[StatedLength] = []
     doubtful = []
     quoted = _quoted(premise)
-    for amount, wanted in _judged([token.text for token in tokens]):
+    for amount, requested in _amounts([token.text for token in tokens]):
         start, end = tokens[amount.first].start, tokens[amount.last - 1].end
         length = _length(amount, premise[start:end])
-        wanted = wanted and not quoted(start)
-        if wanted and length:
+        requested = requested and not quoted(start)
+        if requested and length:
             asked.append(length)
-        elif wanted or amount.high >= DOUBTFUL:
+        elif requested or amount.high >= DOUBTFUL:
             doubtful.append(premise[start:end])
     if all(_agree(asked[0], other) for other in asked):
         return Reading(asked[0] if asked else None, tuple(doubtful))
@@ -96,7 +96,7 @@ def read_length(premise: str) -> Reading:
 
 
 def _quoted(premise: str) -> Callable[[int], bool]:
-    """Whether a place lies in quotation marks that do not hold the whole premise."""
+    """A function: is an offset inside quotation marks, other than ones around the whole premise?"""
     whole = premise.strip()
     spans = [match.span() for match in _QUOTED.finditer(premise) if match[0] != whole]
     starts = [start for start, _ in spans]
@@ -108,8 +108,8 @@ def _quoted(premise: str) -> Callable[[int], bool]:
     return inside
 
 
-def _judged(words: list[str]) -> Iterator[tuple[Amount, bool]]:
-    """Every number of words, and whether the sentence asks for it."""
+def _amounts(words: list[str]) -> Iterator[tuple[Amount, bool]]:
+    """Each number of words, and whether its sentence asks for that length."""
     clause = sentence = 0
     for place, word in enumerate(words):
         if word in BREAKS:
@@ -117,7 +117,7 @@ def _judged(words: list[str]) -> Iterator[tuple[Amount, bool]]:
             sentence = place + 1 if word in ENDERS else sentence
         amount = amount_at(words, place)
         if amount:
-            yield amount, _asked(words, amount, clause, sentence)
+            yield amount, _is_requested(words, amount, clause, sentence)
 
 
 def _length(amount: Amount, quote: str) -> StatedLength | None:
@@ -142,7 +142,7 @@ def _limits(length: StatedLength) -> tuple[float, float]:
     )
 
 
-def _asked(words: list[str], amount: Amount, clause: int, sentence: int) -> bool:
+def _is_requested(words: list[str], amount: Amount, clause: int, sentence: int) -> bool:
     follows = _follows(words, amount.last)
     beginnings = {clause, sentence, _second_request(words, amount, sentence)}
     return any(_is_request(words, amount, at, follows) for at in beginnings) or (
@@ -151,7 +151,7 @@ def _asked(words: list[str], amount: Amount, clause: int, sentence: int) -> bool
 
 
 def _follows(words: list[str], at: int) -> str:
-    """What goes on after a number of words: "form", "limit", "end", "topic", "wider" or ""."""
+    """What follows a number of words: "form", "limit", "end", "topic", "wider" or ""."""
     if _form_at(words, at) is not None:
         return "form"
     if _word(words, at) in LIMITS:
@@ -169,7 +169,7 @@ def _past(words: list[str], at: int, these: frozenset[str]) -> int:
 
 
 def _ends(words: list[str], at: int) -> bool:
-    """Whether a clause ends there, and is not what somebody says: "500 words, she said"."""
+    """Whether a clause ends at `at`, and is not direct speech: "500 words, she said"."""
     if _word(words, at) == "," and _word(words, at + 1) in SPEAKERS:
         return _word(words, at + 2) in KEEPERS
     return at >= len(words) or words[at] in BREAKS or words[at] == ":"
@@ -188,7 +188,7 @@ def _is_piece(word: str) -> bool:
 
 
 def _form_at(words: list[str], at: int) -> int | None:
-    """Where the form stands that a number describes: "a 500-word [dark fantasy] story"."""
+    """The index of the form that a number describes: "a 500-word [dark fantasy] story"."""
     for place in range(at, min(at + DESCRIBED, len(words))):
         word = words[place]
         if _is_piece(word) and not _is_piece(_word(words, place + 1)):
@@ -199,7 +199,7 @@ def _form_at(words: list[str], at: int) -> int | None:
 
 
 def _is_request(words: list[str], amount: Amount, at: int, follows: str) -> bool:
-    """Whether nothing but the language of requests stands from `at` to the amount."""
+    """Whether there are only words of requests from `at` to the amount."""
     if not follows or amount.first - at > NEAR:
         return False
     prefix = [word for word in words[at : amount.first] if word not in BREAKS and word != "-"]
@@ -215,12 +215,12 @@ def _is_request(words: list[str], amount: Amount, at: int, follows: str) -> bool
 
 
 def _aside(words: list[str], amount: Amount) -> bool:
-    """Whether it says how long a thing of the sentence is: "Her essay, 800 words long, won"."""
+    """Whether the amount is an aside about a noun: "Her essay, 800 words long, won"."""
     return _word(words, amount.last) in STRETCHED and _word(words, amount.last + 1) == ","
 
 
 def _may_go_on(words: list[str], amount: Amount, prefix: list[str], follows: str) -> bool:
-    """Whether a topic may follow: not in "a story about 12 words of French"."""
+    """Whether a topic may follow the amount: not in "a story about 12 words of French"."""
     last = prefix[-1] if prefix else ""
     if words[amount.first] in TOPICS and _is_form(last):
         return False
@@ -229,7 +229,7 @@ def _may_go_on(words: list[str], amount: Amount, prefix: list[str], follows: str
 
 
 def _asks_for_form(words: list[str], prefix: list[str], at: int) -> bool:
-    """Whether "a 500-word story" is what is asked for, and not a thing of the plot."""
+    """Whether "a 500-word story" is what the request asks for, and not a part of the plot."""
     form = _form_at(words, at) or at
     if not IMPERATIVES.isdisjoint(prefix):
         article = max((place for place, word in enumerate(prefix) if word in ARTICLES), default=-1)
@@ -245,7 +245,7 @@ def _asks_for_form(words: list[str], prefix: list[str], at: int) -> bool:
 
 
 def _second_request(words: list[str], amount: Amount, sentence: int) -> int:
-    """Where a request joined to another begins: "Write about a fox and [keep it under ...]"."""
+    """Where a second request begins: "Write about a fox and [keep it under ...]"."""
     for at in range(amount.first - 1, max(sentence, amount.first - 9), -1):
         if words[at - 1] in AND and words[at] in KEEPERS:
             first = words[max(sentence, at - NEAR) : at]
@@ -273,7 +273,7 @@ def _ends_request(words: list[str], amount: Amount, sentence: int, follows: str)
 
 
 def _names_form(topic: list[str]) -> bool:
-    """Whether it is an order of a form and no more: "Write a horror story", "Écris un conte"."""
+    """Whether it asks for a form and nothing else: "Write a horror story", "Écris un conte"."""
     form = next((place for place, word in enumerate(topic) if _is_form(word)), len(topic))
     described = [word for word in topic[form + 1 :] if not _is_form(word)]
     ordered = not IMPERATIVES.isdisjoint(topic[:form]) and REQUEST.issuperset(topic[:1])
@@ -283,13 +283,13 @@ def _names_form(topic: list[str]) -> bool:
 
 
 def _of_the_plot(topic: list[str], within: bool) -> bool:
-    """Whether the number belongs to a clause of `topic` or to the thing that it ends with."""
+    """Whether the number belongs to a clause in `topic`, or to the noun at its end."""
     related = any(one == "," and other in RELATIVES for one, other in pairwise(topic))
     return related or not CLAUSES.isdisjoint(topic) or (not within and topic[-1] in THINGS)
 
 
 def _opens_request(sentence: list[str]) -> bool:
-    """Whether a sentence begins as "Write ..." or "A dark story about ..." do."""
+    """Whether a sentence begins like "Write ..." or "A dark story about ..."."""
     free = 0
     for place, word in enumerate(sentence[:OPENING]):
         if word in IMPERATIVES:

@@ -1,8 +1,8 @@
-"""What kind of words a premise is, so that a prompt can take it in grammatically: `kind_of`.
+"""The grammatical kind of a premise, so that a prompt can embed it correctly: `kind_of`.
 
-Knows how English premises begin and where their verbs stand, and the first word of a request in
-some other languages; not how a prompt is worded. It is a heuristic: what it cannot tell is taken
-for a phrase.
+A heuristic that knows how English premises begin and where their verbs are, and the first word of a
+request in some other languages. If it cannot tell, the premise is a phrase. Does not know the
+prompts.
 """
 
 import re
@@ -60,7 +60,7 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-# A relative clause begins: verbs behind it are not the premise's own.
+# These begin a subordinate clause; a verb after them is not the premise's main verb.
 _RELATIVE = _words(
     "who whom whose which that where when while whenever because if as until after before since "
     "though although what how why"
@@ -81,12 +81,12 @@ _SUBJECTS = _words(
 _SINGULAR = _words("a an one every each another this")
 _DETERMINERS = _words("a an the his her their its my our your every each")
 _OBJECTS = _DETERMINERS | _words("to that out up down back into him them himself")
-# A determiner behind these opens a clause of its own, or a name: "the day the music died".
+# A determiner after these begins a clause or a name: "the day the music died".
 _OPENERS = _words(
     "day night year time moment summer winter morning evening week way place reason hour spring "
     "autumn named called titled once"
 )
-# Words in -s that are no verbs.
+# Words in -s that are not verbs.
 _NOUNS_IN_S = _words(
     "news series species lens gas bus atlas arms sports always his its hers ours theirs this "
     "thus perhaps christmas means clothes alas sometimes besides was has is does goes-between "
@@ -96,7 +96,7 @@ _NOUN_ENDINGS = ("ss", "us", "is", "ics", "'s", "’s", "less", "ous")  # noqa: 
 
 
 def kind_of(premise: str) -> Kind:
-    """The kind of a premise; white space around it does not count."""
+    """The kind of a premise, ignoring white space around it."""
     text = premise.strip()
     if _REQUEST.match(text) or _WISH.match(text) or _ABROAD.match(text):
         return "request"
@@ -116,14 +116,14 @@ def _is_sentence(text: str) -> bool:
     if text.endswith(("?", "？")) or _SUPPOSE.match(text):  # noqa: RUF001
         return True
     words = re.findall(r"[\w'’-]+|[,;:—–()]", text)  # noqa: RUF001
-    # A phrase may end in a full stop, too: only a longer one with a capital counts as said in full.
+    # A phrase may also end in a period, so a sentence must start with a capital and be longer.
     if _CLOSED.search(text) and not text[0].islower() and (len(words) > 3 or "。" in text):
         return True
     return len(words) > 2 and _has_verb([word.lower() for word in words], words[0][0].isupper())
 
 
 def _has_verb(words: list[str], capital: bool) -> bool:
-    """Whether a verb of the premise's own is found before its first relative clause or comma."""
+    """Whether there is a main verb before the first subordinate clause or comma."""
     stop = next((n for n, word in enumerate(words) if n and _breaks_off(word)), len(words))
     main = words[:stop]
     if words[0] in _SUBJECTS:
@@ -140,12 +140,12 @@ def _has_verb(words: list[str], capital: bool) -> bool:
 
 
 def _breaks_off(word: str) -> bool:
-    """Whether a clause begins that is not the premise's own: "a bag nobody claims"."""
+    """Whether a subordinate clause begins at this word: "a bag [nobody] claims"."""
     return word in _RELATIVE or word in _SUBJECTS or not word[0].isalnum()
 
 
 def _takes_an_object(main: list[str], place: int) -> bool:
-    """Whether a determiner follows, so that it is a verb: "two sisters inherit a violin"."""
+    """Whether a word is a verb, as a determiner follows: "two sisters [inherit] a violin"."""
     word, following = main[place], main[place + 1 : place + 2]
     if word in _OPENERS or word in _JOINTS or word in _DETERMINERS or word.endswith("ing"):
         return False

@@ -1,8 +1,8 @@
 """Numbers of words in a text: "500 words", "2 to 3 thousand words", "word count: 1500", "两千字".
 
-Finds each with its bounds ("at least") as places among the text's tokens. Spelled numbers are
-read by the library `text2num`, Chinese ones here. Does not know which of them is a length that
-anybody asks for (`premise`).
+Finds each number with its bound ("at least") and its position among the text's tokens. The library
+`text2num` reads spelled-out numbers; Chinese ones are read here. Does not know which numbers are a
+length that is asked for; `premise` does.
 """
 
 import re
@@ -29,14 +29,14 @@ from polaris_cli.request.premise_words import (
     UNITS,
 )
 
-DOUBTFUL = 50  # a smaller number that is not asked for is surely the plot's
-WIDEST = 10  # a range whose ends lie further apart is no range
+DOUBTFUL = 50  # words; a smaller number that is not asked for belongs to the plot
+WIDEST = 10  # largest ratio of a range's ends; beyond it, the two numbers are not a range
 SHORTHAND = 100  # below it, the low end of a range shares the multiplier: "2 to 3 thousand"
-LONGEST = 10  # tokens of a number in words
-DASHES = "\u2010\u2011\u2013\u2212"  # others than "-" between two numbers
+LONGEST = 10  # tokens of a spelled-out number at most
+DASHES = "\u2010\u2011\u2013\u2212"  # read as "-" between two numbers
 COUNTS = ("count", "limit", "target")
 FAR = 4  # tokens between a label and its number
-HUGE = 12  # digits that no length has
+HUGE = 12  # digits; no length has so many
 
 _NUMERALS = "".join([*DIGITS, *PLACES, "万"])
 _TOKEN = re.compile(
@@ -53,7 +53,7 @@ _TOKEN = re.compile(
 
 
 class Token(NamedTuple):
-    """A word, a number or a sign, folded, and where it stands in the text."""
+    """A word, a number or a sign in normalized form, and its offsets in the text."""
 
     text: str
     start: int
@@ -67,7 +67,10 @@ class _Number(NamedTuple):
 
 
 class Amount(NamedTuple):
-    """A number of words or a range of them: tokens `first` up to `last`."""
+    """A number of words or a range of them, at the tokens `first` to `last`, without `last`.
+
+    `bound` is "least", "most", "about" or ""; `labelled` is true after a label ("word count: 500").
+    """
 
     low: float
     high: float
@@ -78,7 +81,7 @@ class Amount(NamedTuple):
 
 
 def tokens_of(premise: str) -> list[Token]:
-    """Words, numbers and signs; a number is written in plain digits, "#" is no number."""
+    """The words, numbers and signs of a text; numbers in plain digits, "#" for odd ones."""
     return [Token(_plain(match), match.start(), match.end()) for match in _TOKEN.finditer(premise)]
 
 
@@ -98,7 +101,7 @@ def _plain(match: re.Match[str]) -> str:
 
 
 def amount_at(words: list[str], place: int) -> Amount | None:
-    """The amount that the unit at `place` ends, or the number there under a label."""
+    """The amount that ends with the unit at `place`, or the labelled number at `place`."""
     language = UNITS.get(words[place])
     if language:
         amount = _amount(words, place, language)
@@ -117,7 +120,7 @@ def _bounded_after(words: list[str], amount: Amount) -> Amount:
 
 
 def _labelled(words: list[str], place: int) -> Amount | None:
-    """A number without a unit whose label stands close before it ("word count: 1500")."""
+    """A number without a unit, just after a label ("word count: 1500")."""
     end = place + 1
     if end < len(words) and words[end] in MULTIPLIERS:
         end += 1
@@ -142,13 +145,13 @@ def _labelled(words: list[str], place: int) -> Amount | None:
 def _is_label(words: list[str], place: int) -> bool:
     if words[place] in UNITS:
         return words[place + 1] in (":", "=", "—")
-    if words[place] in COUNTS:  # of words, not of chapters
+    if words[place] in COUNTS:  # "word count", but not "chapter count"
         return words[place - 1 : place] == ["word"]
     return words[place] in LABELS
 
 
 def _amount(words: list[str], end: int, language: str) -> Amount | None:
-    """The number or the range whose last token stands before `end`."""
+    """The number or range whose last token is just before `end`."""
     while end and words[end - 1] == "-":
         end -= 1
     bound, stop = _phrase_before(words, end, AFTER)
@@ -166,7 +169,7 @@ def _amount(words: list[str], end: int, language: str) -> Amount | None:
 
 
 def _range(words: list[str], at: int, top: _Number, bound: str, language: str) -> Amount | None:
-    """The range that ends with `top`, whose own bound ("at most") begins at token `at`."""
+    """The range that ends with `top`; the bound of `top` itself ("at most") begins at `at`."""
     joint = words[at - 1] if at else ""
     if joint not in TO and joint not in AND:
         return None
@@ -182,7 +185,7 @@ def _range(words: list[str], at: int, top: _Number, bound: str, language: str) -
 
 
 def _phrase_before(words: list[str], end: int, phrases: Mapping[str, str]) -> tuple[str, int]:
-    """The kind of the longest phrase that ends before `end`, and where it begins."""
+    """The kind of the longest phrase that ends just before `end`, and where it begins."""
     sizes = (4, 3, 2, 1) if end and words[end - 1] in BOUND else ()
     for size in sizes:
         kind = phrases.get(" ".join(words[max(end - size, 0) : end]))
@@ -192,7 +195,7 @@ def _phrase_before(words: list[str], end: int, phrases: Mapping[str, str]) -> tu
 
 
 def _number(words: list[str], end: int, language: str) -> _Number | None:
-    """The whole number, in digits or spelled, that ends before `end`."""
+    """The whole number, in digits or spelled out, that ends just before `end`."""
     multiplier = MULTIPLIERS.get(words[end - 1], 1) if end > 1 else 1
     at = end - 1 - (multiplier > 1)
     if at >= 0 and words[at][0].isdigit():
@@ -203,7 +206,7 @@ def _number(words: list[str], end: int, language: str) -> _Number | None:
 
 
 def _spelled(words: list[str], end: int, language: str) -> _Number | None:
-    """The longest number in words that ends before `end`."""
+    """The longest spelled-out number that ends just before `end`."""
     start = end
     while start and end - start < LONGEST and _may_spell(words[start - 1], language):
         start -= 1
@@ -216,12 +219,12 @@ def _spelled(words: list[str], end: int, language: str) -> _Number | None:
 
 @lru_cache(maxsize=1024)
 def _may_spell(word: str, language: str) -> bool:
-    # The library's release 3.0 panics at white space, a line's end before a unit for one.
+    # text2num 3.0 panics at white space, such as a line break before a unit.
     return word in GLUE or (word.isalpha() and _value([word], language) is not None)
 
 
 def _value(words: Sequence[str], language: str) -> float | None:
-    """What number words say: the library's reading, with halves and "a thousand" beside it."""
+    """The value of number words: as text2num reads them, plus halves and "a thousand"."""
     if language == "zh":
         return _chinese(words[0]) if len(words) == 1 else None
     if words[-4:-1] == ["and", "a", "half"] and words[-1] in MULTIPLIERS:
@@ -235,7 +238,7 @@ def _value(words: Sequence[str], language: str) -> float | None:
 
 
 def _library(phrase: str, language: str) -> float | None:
-    from text_to_num import text2num  # only a premise with a number in words pays for it
+    from text_to_num import text2num  # imported only if a premise has a spelled-out number
 
     try:
         return float(text2num(phrase, language))

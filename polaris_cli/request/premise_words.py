@@ -1,15 +1,15 @@
-"""The words that requests for a length are made of, in English, German, French, Spanish, Chinese.
+"""The vocabulary of requests for a length, in English, German, French, Spanish and Chinese.
 
-Data alone: how they must stand for a number to be a length is known by `premise`. All are in
-lower case, of all languages together, since a word that means something else in another language
-only adds to sentences that nobody writes. An apostrophe separates words ("d'environ").
+Data only; `premise` knows in which order the words make a request. All words are in lower case. The
+languages share their lists, as a mix of them only matches sentences that nobody writes. An
+apostrophe separates words ("d'environ").
 """
 
 import re
 
 from polaris_cli.characters import CJK
 
-# Which language spells its numbers before a unit.
+# Units, with the language of the spelled-out numbers before them.
 UNITS = {
     **dict.fromkeys(("word", "words"), "en"),
     **dict.fromkeys(("wort", "worte", "worten", "wörter", "wörtern"), "de"),
@@ -72,7 +72,7 @@ AFTER = _phrases(
 )
 BOUND = frozenset(word for phrase in (*BEFORE, *AFTER) for word in phrase.split())
 TO = _words("- — ~ to or bis oder à a ou o 到 至")
-AND = _words("and but und et y e 和")  # join a range after "between" or a bound alone
+AND = _words("and but und et y e 和")  # join a range, but only after "between" or a bound
 
 IMPERATIVES = _words(
     """write tell create generate make compose craft draft produce give describe retell
@@ -93,7 +93,7 @@ FORMS = _words(
     récit texte essai scène fable poème cuento historia relato fábula ensayo texto escena
     microrrelato poema 故事 小说 小說 童话 童話 短文 文章 作文 散文 寓言 短篇"""
 )
-PIECES = _words(  # what an imperative may ask for, and a plot may hold
+PIECES = _words(  # forms after an imperative; otherwise more likely things in the plot
     """letter speech study draft diary entry journal account report memoir eulogy prologue epilogue
     opening backstory biography interview sermon version introduction summary adaptation
     conversation description parody message lettre discours carta discurso brief rede"""
@@ -139,13 +139,13 @@ WIDER = _words(
     où de et con para en donde de y"""
 )
 RELATIVES = _words("that which der die das qui que")
-# A length after a clause is one of the plot, and so is that of a thing ("a letter of 300 words").
+# A length after a clause belongs to the plot, as does that of a thing ("a letter of 300 words").
 CLAUSES = _words(
     """who whom whose that which where when while must can could has had have because if he
     she him they written spoken said welche welcher wenn weil dass qui que dont où quand si
     quien cuando donde"""
 )
-EACH = _words("per each every apiece a an par chacun cada pro je")  # no length of the whole
+EACH = _words("per each every apiece a an par chacun cada pro je")  # not the length of the whole
 OF = _words("of mit von de d con")
 THINGS = _words(
     """letter letters note message speech vocabulary dictionary diary journal manuscript
@@ -168,15 +168,15 @@ FUNCTION = (
     per each every apiece"""
     )
 )
-# Two words that end the language of requests: what follows is a topic, or somebody's duty.
+# Word pairs that cannot be in a request: what follows is a topic, or a character's duty.
 TELLS = _pairs(
     """about a | about an | about the | about one | on a | on the | the will | there are |
     i must | i have | we must | we have | über ein | über eine | sur un | sur une | sobre un |
     sobre una"""
 )
-OWNERS = _pairs("of a | with a | in the")  # before "a 500-word poem": one in the plot
+OWNERS = _pairs("of a | with a | in the")  # before "500-word poem": a poem in the plot
 
-GLUE = _words("and a half et y und -")  # inside numbers in words
+GLUE = _words("and a half et y und -")  # inside spelled-out numbers
 TO_LABEL = _words(": = of is should be de von ist es — -")
 KEEPERS = _words(
     """write make keep limit aim ensure it please mach mache halte es fais fassent haz hazlo que"""

@@ -1,6 +1,7 @@
-"""What a text stream can take: whether a person sees it, how wide it is, which characters it shows.
+"""What a text stream supports: whether it is a terminal, its size, and its characters.
 
-Knows streams alone; nothing of drawing, so that a command which prints a line starts at once.
+Knows streams only and imports nothing to draw with, so that a command that prints a line starts
+fast.
 """
 
 import os
@@ -15,17 +16,17 @@ _HARMLESS = (
 
 
 def is_terminal(stream: TextIO) -> bool:
-    """Whether `stream` is shown to a person on a terminal of any kind."""
+    """Whether `stream` is open and a terminal of any kind."""
     return not stream.closed and stream.isatty()
 
 
 def can_redraw(stream: TextIO) -> bool:
-    """Whether `stream` is a terminal with a cursor that moves and styles (not TERM=dumb)."""
+    """Whether `stream` is a terminal that can move the cursor and show styles (not TERM=dumb)."""
     return is_terminal(stream) and os.environ.get("TERM", "").lower() not in ("dumb", "unknown")
 
 
 def terminal_size(stream: TextIO) -> tuple[int, int]:
-    """Columns and rows of the terminal behind `stream` at this moment; 80 and 24 if unknown."""
+    """The current columns and rows of the terminal behind `stream`; 80 and 24 if unknown."""
     try:
         size = os.get_terminal_size(stream.fileno())
     except (OSError, ValueError):
@@ -34,14 +35,14 @@ def terminal_size(stream: TextIO) -> tuple[int, int]:
 
 
 def encodable(text: str, stream: TextIO) -> str:
-    """`text` with ? for what the stream's encoding cannot write (half surrogate pairs too)."""
+    """`text` with ? for characters that the stream's encoding lacks, and for lone surrogates."""
     encoding = getattr(stream, "encoding", None)
     return text.encode(encoding, "replace").decode(encoding) if encoding else text
 
 
 def harmless(text: str) -> str:
-    """`text` with its control characters made visible, so that none reaches the terminal.
+    """`text` with control characters replaced by visible ones, so that none reaches the terminal.
 
-    Line breaks stay, a tab becomes four spaces.
+    Line breaks stay, and a tab becomes four spaces.
     """
     return text.replace("\r\n", "\n").translate(_HARMLESS)

@@ -1,7 +1,7 @@
-"""Single lines and tables: an error with its hint, warnings, notes, lists.
+"""Prints single lines and tables: an error with its hint, warnings, notes, lists.
 
-Knows streams and errors; nothing of stories. Colours go to terminals only, and rich is imported
-for those alone: a list in a pipe is lines with tabs.
+Knows streams and errors, but not stories. Colors go to terminals only, and rich is imported only
+for them: in a pipe, a table is lines with tabs.
 """
 
 import re
@@ -18,37 +18,37 @@ from polaris_cli.screen.capabilities import (
 )
 
 Part = str | tuple[str, str]
-"""Text, or text with the style that a terminal shows it in."""
+"""Text, or text with its style on a terminal."""
 
 _NUMBER = re.compile(r"[\d.,%\u2013-]*( ?[kMGT]i?B?)?")
 
 
 def print_error(error: PolarisError, err: TextIO) -> None:
-    """One line saying what is wrong, one line saying what to do next."""
+    """Print one line on what is wrong, and one with the hint, if there is one."""
     print_line(("polaris: ", ("error: ", "bold red"), one_line(error.message)), err)
     if error.hint:
         print_line(("polaris: ", ("hint: ", "bold"), one_line(error.hint)), err)
 
 
 def warn(text: str, err: TextIO) -> None:
-    """One line about something that may spoil the result."""
+    """Print one line about something that may make the result worse."""
     print_line(("polaris: ", ("warning: ", "yellow"), one_line(text)), err)
 
 
 def note(text: str, err: TextIO) -> None:
-    """One line worth knowing."""
+    """Print one line of information."""
     print_line(("polaris: ", ("note: ", "cyan"), one_line(text)), err)
 
 
 def one_line(text: str) -> str:
-    """`text` in a single line, without characters that would move the cursor."""
+    """`text` on a single line, with control characters made visible."""
     return harmless(" ".join(text.split()))
 
 
 def print_line(parts: Sequence[Part], stream: TextIO, *, soft_wrap: bool = True) -> None:
-    """Print a line, above whatever moves on the terminal.
+    """Print a line, above the moving lines if the terminal has some.
 
-    `soft_wrap` leaves folding to the terminal, so that a command can be copied whole.
+    `soft_wrap` leaves wrapping to the terminal, so that a command can be copied in one piece.
     """
     plain = encodable("".join(part if isinstance(part, str) else part[0] for part in parts), stream)
     if not is_terminal(stream):
@@ -70,7 +70,7 @@ def print_line(parts: Sequence[Part], stream: TextIO, *, soft_wrap: bool = True)
 
 
 def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]], out: TextIO) -> None:
-    """A table on a terminal; lines with tabs between the cells, headers first, in a pipe."""
+    """Print a table on a terminal; in a pipe, lines with tabs between the cells, headers first."""
     cells = [[one_line(cell) for cell in row] for row in rows]
     if is_terminal(out):
         _draw_table(headers, cells, out)
@@ -80,8 +80,8 @@ def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]], out: Text
 
 
 def _draw_table(headers: Sequence[str], cells: Sequence[Sequence[str]], out: TextIO) -> None:
-    """Columns aligned, numbers to the right. Not rich's table: it takes as long to import as all
-    the rest of a list to be there."""
+    """Print aligned columns, numbers to the right. rich's table is not used: importing it takes as
+    long as everything else that a command such as `polaris models` does."""
     from typer import style
 
     from polaris_cli.screen.wrapping import columns_of, laid_out

@@ -1,6 +1,6 @@
-"""The moving lines: how far a story is, with its text above them, and how far a model has loaded.
+"""Progress of a story, with its text above it, and of a model that is loading.
 
-Knows chunks, words and seconds; hands its lines to whatever draws them (`live`).
+Knows chunks, words and seconds, and makes lines of them; `region` draws the lines.
 """
 
 import time
@@ -17,16 +17,16 @@ from polaris_cli.screen.capabilities import encodable, harmless
 from polaris_cli.screen.wrapping import Trim, wrap
 from polaris_cli.words import WordCounter
 
-_BAR_CELLS = (8, 30)  # fewest and most
-_SETTLING_S = 1.0  # a speed measured over less says nothing
+_BAR_CELLS = (8, 30)  # minimum and maximum width
+_SETTLING_S = 1.0  # seconds; a speed over a shorter time is not reliable
 _MARGIN = 2  # cells left free at the end of a moving line, for the ^C that a terminal echoes
 
 
 class StoryProgress:
-    """The view of a running stream: its text line by line, and how far it is.
+    """The view of a running stream: its text line by line, and its progress.
 
-    `add` only takes chunks in; they are counted and wrapped when a drawing asks for lines, by
-    whichever thread draws.
+    `add` only queues chunks. They are counted and wrapped when a frame needs lines, in the thread
+    that draws.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class StoryProgress:
         self._inbox.append(chunk)
 
     def end(self) -> None:
-        """From now on everything is settled."""
+        """From now on, all text is settled, the last line too."""
         self._ended = True
 
     def settled(self, width: int) -> list[Text]:
@@ -63,7 +63,7 @@ class StoryProgress:
         return lines
 
     def _flowing(self, kind: Kind, text: str, width: int) -> Iterator[Text]:
-        if self._with_thinking:  # the two take turns, else the story simply goes on
+        if self._with_thinking:  # thinking and story alternate; end the line of the other one
             others = (flow for other, flow in self._flows.items() if other != kind)
             for flow in others:
                 yield from flow.finish()
@@ -76,35 +76,37 @@ class StoryProgress:
 
 
 class _Flow:
-    """Text that becomes lines as it comes."""
+    """Wraps text into lines as it arrives."""
 
     def __init__(self, stream: TextIO, style: str = "") -> None:
         self._stream = stream
         self._style = style
         self._trim = Trim()
         self._line = ""
-        self._begun = False
+        self._started = False
 
     def add(self, text: str, width: int) -> list[Text]:
-        """The lines that are complete now."""
+        """Add text; return the lines that are now complete."""
         ready = self._trim(text)
-        self._begun = self._begun or bool(ready)
+        self._started = self._started or bool(ready)
         *done, self._line = wrap(self._line + harmless(encodable(ready, self._stream)), width)
         return [Text(line, self._style) for line in done]
 
     def unfinished(self, width: int) -> list[Text]:
-        """The line being written, in several lines where the terminal has become narrower."""
-        return [Text(line, self._style) for line in wrap(self._line, width)] if self._begun else []
+        """The last line so far; several lines if the terminal has become narrower."""
+        return (
+            [Text(line, self._style) for line in wrap(self._line, width)] if self._started else []
+        )
 
     def finish(self) -> list[Text]:
-        """The last line and an empty one, if there was any text; a new text may begin then."""
-        last = [Text(self._line, self._style), Text()] if self._begun else []
-        self._trim, self._line, self._begun = Trim(), "", False
+        """The last line and an empty one, if there was any text. A new text can follow."""
+        last = [Text(self._line, self._style), Text()] if self._started else []
+        self._trim, self._line, self._started = Trim(), "", False
         return last
 
 
 class Glyphs(NamedTuple):
-    """The characters that moving lines are drawn with."""
+    """The characters of the spinner and the bar."""
 
     spinner: str
     full: str
@@ -112,14 +114,14 @@ class Glyphs(NamedTuple):
 
 
 def glyphs_of(stream: TextIO) -> Glyphs:
-    """Those that the stream can write."""
+    """The glyphs that the stream's encoding can show: Unicode or ASCII."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
     unicode = encoding.lower().startswith("utf")
     return Glyphs("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "━", "─") if unicode else Glyphs("|/-\\", "#", "-")
 
 
 class _Meter:
-    """How far a stream is: words, tokens and the time they took."""
+    """The progress of a stream: words, tokens and time."""
 
     def __init__(self, requested: int, glyphs: Glyphs) -> None:
         self._requested = requested
@@ -128,7 +130,7 @@ class _Meter:
         self._tokens: dict[Kind, int] = {"thinking": 0, "story": 0}
         self._kind: Kind | None = None
         self._began = time.monotonic()
-        self._first: dict[Kind, float] = {}  # when each kind began
+        self._first: dict[Kind, float] = {}  # when each kind started
 
     def add(self, kind: Kind, text: str, tokens: int) -> None:
         self._first.setdefault(kind, time.monotonic())
@@ -139,7 +141,7 @@ class _Meter:
             self._words.add(text)
 
     def line(self, width: int) -> Text:
-        """One line about it, at most `width` cells."""
+        """The progress in one line of at most `width` cells."""
         if self._kind == "story":
             words = self._words.count
             facts = [f"{words:,} / {self._requested:,} words", self._left(words), self._speed()]
@@ -164,7 +166,7 @@ class _Meter:
 
 
 def per_second(speed: float) -> str:
-    """A speed in tokens/s, as precise as a reader wants it."""
+    """A speed as text: "12 tokens/s", with one decimal below 10."""
     return f"{speed:.{0 if speed >= 10 else 1}f} tokens/s"
 
 
@@ -193,7 +195,7 @@ def _bar_line(fraction: float, facts: Sequence[str], width: int, glyphs: Glyphs)
 
 
 def _joined(facts: Sequence[str], width: int) -> str:
-    """As many of the facts as fit, the first in any case."""
+    """As many of the facts as fit, but always the first."""
     given = [fact for fact in facts if fact]
     while len(given) > 1 and len("  ".join(given)) > width:
         given.pop()
@@ -201,7 +203,7 @@ def _joined(facts: Sequence[str], width: int) -> str:
 
 
 class LoadingProgress:
-    """The view of something that takes long to load."""
+    """The view while something loads: a message with a spinner, or with a bar after `update`."""
 
     def __init__(self, message: str, glyphs: Glyphs) -> None:
         self.message = message

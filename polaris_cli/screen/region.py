@@ -1,7 +1,7 @@
-"""Text and a few moving lines on a terminal: drawing them, and drawing them anew in place.
+"""A few live lines at the end of a terminal, redrawn in place, with text growing above them.
 
-Knows streams, widths and cursor movements; nothing of stories, models or what a line says.
-`rich.live` is not used because it forgets that lines drawn before a resize have been folded anew.
+Knows streams, widths and cursor movements, but not stories, models or the meaning of a line.
+`rich.live` is not used, as after a resize it does not account for lines that have been rewrapped.
 """
 
 import os
@@ -17,13 +17,13 @@ from rich.text import Text
 
 from polaris_cli.screen.capabilities import is_terminal, terminal_size
 
-FRAME_S = 0.1  # between two drawings
+FRAME_S = 0.1  # seconds between two frames
 SHOW_CURSOR = b"\x1b[?25h\r\n"
 
 
 def painter(stream: TextIO) -> Console:
-    """A console that writes to the terminal `stream` what it is given, and takes nothing for
-    markup, emoji names or things to highlight. It heeds NO_COLOR."""
+    """A rich console on the terminal `stream`, without markup, emoji codes and highlighting. It
+    respects NO_COLOR."""
     width, height = terminal_size(stream)
     return Console(
         file=stream,
@@ -37,20 +37,21 @@ def painter(stream: TextIO) -> Console:
 
 
 class View(Protocol):
-    """What a `Region` shows. Both are asked for lines of at most `width` cells, in this order."""
+    """What a `Region` shows. For each frame it calls `settled`, then `moving`; both return lines of
+    at most `width` cells."""
 
     def settled(self, width: int) -> list[Text]:
-        """Lines that will not change any more; each is handed over once and stays for ever."""
+        """New lines that will not change any more; each is returned once, and stays visible."""
 
     def moving(self, width: int) -> list[Text]:
-        """The lines to see below them at this moment, drawn anew each time."""
+        """The lines to show below the settled ones in this frame."""
 
 
 class Region:
     """A few moving lines at the end of a terminal, with settled lines growing above them.
 
-    Draws when `refresh` is called and `FRAME_S` has passed, and by itself while the caller is
-    busy. Lines that a resize has folded are erased whole on terminals that fold them anew.
+    Draws when `refresh` is called and `FRAME_S` has passed, and from a thread of its own while the
+    caller is busy. After a resize it erases all of its lines, on terminals that rewrap them.
     """
 
     def __init__(self, stream: TextIO, view: View) -> None:
@@ -66,7 +67,7 @@ class Region:
 
     @contextmanager
     def running(self) -> Iterator[Self]:
-        """Show the lines inside the block; at its end the settled ones alone remain."""
+        """Show the lines inside the block; after it, only the settled ones remain."""
         self._console.show_cursor(False)
         _running.append(self)
         try:
@@ -77,18 +78,18 @@ class Region:
             self._finish()
 
     def refresh(self) -> None:
-        """Draw if it is time to. Raises OSError when the terminal has gone."""
+        """Draw if a frame is due. Raises OSError if the terminal is gone."""
         if self._due.is_set():
             self._draw()
 
     def print_above(self, line: Text) -> None:
-        """Settle a line that is none of the view's, a message for instance."""
+        """Print a line that is not the view's, such as a message, above the moving lines."""
         with self._lock:
             self._above.append(line)
             self._draw()
 
     def restore(self) -> None:
-        """Show the cursor in a hurry: takes no lock, so a signal handler may call it."""
+        """Show the cursor again. Takes no lock, so a signal handler may call it."""
         if not self._console.legacy_windows:
             os.write(self._stream.fileno(), SHOW_CURSOR)
 
@@ -103,18 +104,18 @@ class Region:
             self._console.show_cursor(True)
 
     def _tick(self) -> None:
-        """One frame for `refresh`, and a drawing where no refresh came in the next."""
+        """Mark a frame as due every `FRAME_S`; draw it if no `refresh` did so in the next one."""
         try:
             while not self._stop.wait(FRAME_S):
                 if self._due.is_set():
                     self._draw()
                 self._due.set()
         except (OSError, ValueError):
-            self._due.set()  # the caller meets the same error at its next drawing
+            self._due.set()  # the caller gets the same error at its next refresh
 
     def _draw(self, *, last: bool = False) -> None:
         columns, rows = terminal_size(self._stream)
-        width = columns - 1  # a full last column makes some terminals begin a new line
+        width = columns - 1  # some terminals start a new line after a full last column
         with self._lock, self._console as console:
             self._due.clear()
             settled = self._above + self._view.settled(width)
@@ -127,7 +128,7 @@ class Region:
             self._drawn = [line.cell_len for line in moving]
 
     def _erasure(self, columns: int) -> Control:
-        """From the end of the moving lines to their beginning, as the terminal folds them now."""
+        """Erases the moving lines, from last to first, as the terminal wraps them now."""
         folded = sum(max(1, -(-cells // columns)) for cells in self._drawn)
         line = (ControlType.ERASE_IN_LINE, 2)
         up = ((ControlType.CURSOR_UP, 1), line) * max(0, folded - 1)
@@ -138,11 +139,11 @@ _running: list[Region] = []
 
 
 def region_on(stream: TextIO) -> Region | None:
-    """The region that moves on the terminal of `stream`; all terminals are taken for one."""
+    """The running region if `stream` is a terminal; assumes that there is only one terminal."""
     return _running[-1] if _running and is_terminal(stream) else None
 
 
 def restore_terminal() -> None:
-    """Show the cursor where a region hid it: for a process that is about to end at once."""
+    """Show the cursor if a region has hidden it: for a process that is about to exit."""
     for region in _running:
         region.restore()

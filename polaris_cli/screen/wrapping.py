@@ -1,6 +1,6 @@
-"""Text folded into lines of a width: a story as it comes, or the columns of a table.
+"""Wraps text to a width: a story while it is written, or the columns of a table.
 
-Knows characters and their widths; nothing of terminals, styles or what a line says.
+Knows characters and their widths, but not terminals, styles or the meaning of a line.
 """
 
 import re
@@ -14,8 +14,8 @@ from polaris_cli.characters import CJK
 
 GAP = "  "  # between two columns
 
-# Chinese and Japanese set no spaces: a line may end after any of these characters, except between
-# an opening bracket and what follows, or between a character and its punctuation.
+# Chinese and Japanese have no spaces between words: a line may break after any of these characters,
+# except after an opening bracket, or between a character and its punctuation.
 _WIDE = CJK + "\u3000-\u303f\ufe30-\ufe4f\uff00-\uff65"
 _OPENING = "「『（【《〈〔"  # noqa: RUF001
 _CLOSING = "」』）】》〉〕、。，．：；！？…ー”’"  # noqa: RUF001
@@ -24,15 +24,15 @@ _TOKEN = f" +|[{_OPENING}]*[{_WIDE}][{_CLOSING}]*|[^ {_WIDE}]+"
 
 @cache
 def _token() -> re.Pattern[str]:
-    """Compiled when a text is folded for the first time: a list that fits never waits for it."""
+    """The compiled pattern, on first use: a table that fits does not need it."""
     return re.compile(_TOKEN)
 
 
 def wrap(text: str, width: int) -> list[str]:
-    """The lines of `text`, none wider than `width` cells (at least 2); the last is unfinished.
+    """The lines of `text`, each at most `width` cells (at least 2) wide; the last is unfinished.
 
-    `wrap(last + more)` continues where an earlier call stopped. Spaces at a break are dropped,
-    words wider than a line are cut.
+    `wrap(last + more, width)` continues from there. Spaces at a break are dropped, and words wider
+    than a line are split.
     """
     return [line for part in text.split("\n") for line in _wrap_paragraph(part, max(width, 2))]
 
@@ -53,7 +53,7 @@ def _wrap_paragraph(paragraph: str, width: int) -> Iterator[str]:
                 yield line
             *full, line = chop_cells(token, width) if cells > width else [token]
             used = cells
-            if full:  # what is left over is read anew, as if the text had come in parts
+            if full:  # match the rest of the word again, as if the text arrived in parts
                 yield from full
                 at -= len(line)
                 line, used = "", 0
@@ -62,19 +62,19 @@ def _wrap_paragraph(paragraph: str, width: int) -> Iterator[str]:
 
 
 def without_last_token(line: str) -> str:
-    """`line` up to where text that follows it could still move to the next line."""
+    """`line` without its last token, which further text could still move to the next line."""
     tokens = _token().findall(line)
     return line[: len(line) - len(tokens[-1])].rstrip(" ") if tokens else ""
 
 
 class Trim:
-    """Holds white space back until more text follows it, so that it never ends the output."""
+    """Holds back white space until more text follows it, so that output never ends with it."""
 
     def __init__(self) -> None:
         self._held: list[str] = []
 
     def __call__(self, text: str) -> str:
-        """What of the text so far may be written now."""
+        """The part of the text so far that can be written now."""
         body = text.rstrip()
         if not body:
             self._held.append(text)
@@ -85,8 +85,8 @@ class Trim:
 
 
 def columns_of(rows: Sequence[Sequence[str]], width: int) -> list[int]:
-    """The widths of the columns of a table, in cells: the widest are narrowed until all fit, and
-    words are cut only where every column has come down to its longest word."""
+    """The widths of a table's columns, in cells. The widest columns are narrowed until all fit in
+    `width`; words are split only if every column is as narrow as its longest word."""
     by_column = list(zip(*rows, strict=True))
     columns = [max(map(cell_len, column)) for column in by_column]
     room = width - len(GAP) * (len(columns) - 1)
@@ -109,13 +109,13 @@ def _longest_token(text: str) -> int:
 
 
 def laid_out(row: Sequence[str], columns: Sequence[int], right: Sequence[bool]) -> Iterator[str]:
-    """The lines of one row of a table, with cells folded to the widths `columns` and put to the
-    right where `right` says so."""
-    folded = [
+    """The lines of one row of a table, with cells wrapped to the widths `columns`, and aligned
+    right where `right` is true."""
+    wrapped = [
         wrap(cell, width) if cell_len(cell) > width else [cell]
         for cell, width in zip(row, columns, strict=True)
     ]
-    for parts in zip_longest(*folded, fillvalue=""):
+    for parts in zip_longest(*wrapped, fillvalue=""):
         cells = []
         for part, width, at_right in zip(parts, columns, right, strict=True):
             space = " " * (width - cell_len(part))

@@ -1,4 +1,4 @@
-"""`polaris bench batch`: what is measured, and what is printed."""
+"""`polaris bench batch`: its figures and its output."""
 
 import json
 from typing import Any
@@ -22,7 +22,7 @@ def measured(model: Any, sizes: list[int]) -> list[Throughput]:
     return throughputs(model, byte_tokenizer(), Sampling(), sizes=sizes, tokens=4)
 
 
-def test_every_size_is_measured_and_the_model_put_back() -> None:
+def test_every_size_is_measured_and_the_model_unpatched() -> None:
     model = qwen()
     found = measured(model, [1, 3])
     assert [one.size for one in found] == [1, 3]
@@ -33,14 +33,14 @@ def test_every_size_is_measured_and_the_model_put_back() -> None:
 
 
 def test_the_tokens_of_all_stories_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A clock that goes a second a look: 4 tokens of 3 stories lie between looks 1 and 16."""
+    """Each call of the clock adds a second: 4 tokens of 3 stories are between calls 1 and 16."""
     seconds = iter(range(10_000))
     monkeypatch.setattr("polaris_cli.bench.batch.time.perf_counter", lambda: next(seconds))
     (found,) = measured(qwen(), [3])
     assert found.tokens_per_s == pytest.approx(3 * 4 / (3 * 5))
 
 
-def test_stories_fit_the_room_that_is_reserved(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stories_fit_in_the_reserved_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     most: list[int] = []
 
     def counted(_model: Any, _tokenizer: Any, tasks: list[Task], _ends: Any) -> Any:
@@ -53,7 +53,7 @@ def test_stories_fit_the_room_that_is_reserved(monkeypatch: pytest.MonkeyPatch) 
     assert most and max(most) <= room([1, 70], 4)
 
 
-def test_a_size_without_memory_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batch_that_does_not_fit_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     ended = [(0, Finish("error", error=OutOfMemory("full", hint="fewer")))]
     monkeypatch.setattr(batch, "decode_together", lambda *_: iter(ended))
     with pytest.raises(OutOfMemory):
@@ -87,7 +87,7 @@ def test_the_table_has_a_line_for_each_size() -> None:
         ["--model", "demo", "--shape", "polaris"],
     ],
 )
-def test_bad_options_are_told_in_a_sentence(options: list[str]) -> None:
+def test_bad_options_have_a_clear_message(options: list[str]) -> None:
     result = CliRunner().invoke(app, ["bench", "batch", *options])
     assert result.exit_code == 2
     assert "hint: " in result.output

@@ -1,6 +1,6 @@
-"""`polaris bench --peer`: a third way in the same turns, and what is said where it cannot run.
+"""`polaris bench --peer`: a third program in the same turns, and the errors if it cannot run.
 
-llama.cpp itself runs where llama-cpp-python and gguf are installed; vLLM needs more than a test.
+llama.cpp itself is tested if llama-cpp-python and gguf are installed; vLLM is faked.
 """
 
 import json
@@ -45,24 +45,24 @@ def small_probe(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def gguf_file(tmp_path: Path) -> Path:
-    """A file that begins as a GGUF does, and holds nothing."""
+    """A file that begins like GGUF, and has nothing else."""
     path = tmp_path / "story.gguf"
     path.write_bytes(b"GGUF")
     return path
 
 
 def steadily(prompt: list[int], tokens: int) -> Times:
-    """A way of writing at 100 tokens/s."""
+    """A writer at 100 tokens/s."""
     return Times(0.5, (0.01,) * tokens)
 
 
 def refused(*options: str) -> tuple[int, str]:
-    """The exit code of `polaris bench` and what it said, on one line."""
+    """The exit code of `polaris bench`, and its output on one line."""
     result = CliRunner().invoke(app, ["bench", *options])
     return result.exit_code, " ".join(result.output.split())
 
 
-def test_a_peer_writes_the_same_in_the_same_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_peer_writes_as_many_tokens_in_the_same_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     turns: list[tuple[str, int, int]] = []
 
     def noted(name: str, write: speed.Write) -> speed.Write:
@@ -96,7 +96,7 @@ def test_the_longest_run_has_room_for_the_warm_up() -> None:
 
 @pytest.fixture
 def steady(monkeypatch: pytest.MonkeyPatch, gguf_file: Path) -> Path:
-    """A GGUF file that a plain function runs."""
+    """A GGUF file, run by a fake writer."""
     monkeypatch.setattr(peers, "find_spec", lambda _: True)
     monkeypatch.setattr(peers, "llama_cpp", lambda *_: Peer("llama.cpp, steady", steadily))
     return gguf_file
@@ -123,13 +123,13 @@ def test_json_carries_the_peer(steady: Path) -> None:
         assert one["peer_ratio"] == pytest.approx(one["polaris"]["tokens_per_s"] / 100)
 
 
-def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_file(tmp_path: Path) -> None:
     code, said = refused("--peer", str(tmp_path / "none.gguf"))
     assert code == 2
     assert "none.gguf cannot be read: No such file" in said and "--peer FILE.gguf" in said
 
 
-def test_a_file_that_is_no_gguf_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_not_gguf(tmp_path: Path) -> None:
     (tmp_path / "story.txt").write_text("Once upon a time")
     code, said = refused("--peer", str(tmp_path / "story.txt"))
     assert code == 2
@@ -139,10 +139,10 @@ def test_a_file_that_is_no_gguf_is_told(tmp_path: Path) -> None:
 def test_vllm_cannot_run_a_shape() -> None:
     code, said = refused("--peer", "vllm", "--shape", "qwen3.5-0.8b")
     assert code == 2
-    assert "vLLM reads a model's files" in said and "--model" in said
+    assert "vLLM needs a model's files" in said and "--model" in said
 
 
-def test_a_missing_package_is_told_with_the_command(
+def test_a_missing_package_hints_at_the_command(
     monkeypatch: pytest.MonkeyPatch, gguf_file: Path
 ) -> None:
     monkeypatch.setattr(peers, "find_spec", lambda _: None)
@@ -154,7 +154,7 @@ def test_a_missing_package_is_told_with_the_command(
 
 
 class FakeVllm:
-    """The names of vLLM that are used; every answer took a second, then 0.1 s a token."""
+    """A fake vLLM: each answer takes a second to the first token, then 0.1 s per token."""
 
     SamplingParams = TokensPrompt = dict
 
@@ -175,7 +175,7 @@ class FakeVllm:
         return [SimpleNamespace(metrics=noted)]
 
 
-def test_vllm_is_asked_for_the_same_and_its_own_times_are_read(
+def test_vllm_gets_the_same_request_and_its_own_times_are_used(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     fake = FakeVllm()
@@ -222,14 +222,14 @@ def test_llama_cpp_writes_to_the_last_token(llama_file: Path) -> None:
         assert len(peer.write(list(range(100)), 49).steps) == 49
 
 
-def test_llama_cpp_runs_beside_the_demo_model(llama_file: Path) -> None:
+def test_llama_cpp_runs_next_to_the_demo_model(llama_file: Path) -> None:
     result = CliRunner().invoke(app, ["bench", *SMALL, "--json", "--peer", str(llama_file)])
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout.splitlines()[-1])
     assert all(one["peer"]["slowest"] > 0 for one in report["positions"])
 
 
-def test_a_damaged_gguf_is_told(gguf_file: Path) -> None:
+def test_a_damaged_gguf_file(gguf_file: Path) -> None:
     pytest.importorskip("llama_cpp")
     with pytest.raises(ModelUnavailable, match=r"llama\.cpp cannot load .*story\.gguf: ") as told:
         peers.llama_cpp(gguf_file, qwen(), Sampling(), 100)

@@ -1,4 +1,4 @@
-"""`polaris bench`: what is compared, what is computed from it, and what is printed."""
+"""`polaris bench`: its measurements, its figures and its output."""
 
 import json
 from collections.abc import Iterator
@@ -43,20 +43,20 @@ def test_both_ways_are_measured_from_every_position() -> None:
         for found in (one.polaris, one.snippet):
             assert 0 < found.slowest <= found.tokens_per_s <= found.fastest
             assert found.first_token_s > 0
-    assert later.limit < first.limit  # the cache is read too
+    assert later.limit < first.limit  # a step also reads the cache
     assert first.share_of_limit == first.polaris.tokens_per_s / first.limit
 
 
 def test_as_many_tokens_are_timed_each_way() -> None:
     model, sampling = qwen(), Sampling(thinking_budget=-1)
     for way in (
-        speed._own(model, byte_tokenizer(), sampling, static=False),
+        speed._polaris(model, byte_tokenizer(), sampling, static=False),
         speed._snippet(model, sampling),
     ):
         assert len(way([1] * 16, 5).steps) == 5
 
 
-def test_the_model_is_put_back() -> None:
+def test_the_model_is_unpatched() -> None:
     model = qwen()
     list(
         compare(
@@ -123,7 +123,7 @@ def test_the_table_names_both_ways() -> None:
     "options",
     [["--at", "x"], ["--at", "-1"], ["--shape", "z"], ["--model", "demo", "--shape", "z"]],
 )
-def test_bad_options_are_told_in_a_sentence(options: list[str]) -> None:
+def test_bad_options_have_a_clear_message(options: list[str]) -> None:
     result = CliRunner().invoke(app, ["bench", *options])
     assert result.exit_code == 2
     assert "hint: " in result.output
@@ -160,7 +160,7 @@ def test_the_demo_model_writes_faster_than_the_snippet() -> None:
 
 
 @pytest.mark.bench
-def test_light_commands_start_about_as_soon_as_their_libraries() -> None:
+def test_light_commands_start_about_as_fast_as_their_imports() -> None:
     ratios = {one.name: one.ratio for one in startup.starts(5)}
     for name in ("--help", "presets", "models", "library"):
         assert (ratios[f"polaris {name}"] or 9) < 1.5

@@ -1,4 +1,4 @@
-"""The story grammar: lengths, English, determinism, and nothing of what is kept back unseen."""
+"""The story grammar: lengths, English, determinism, and no unseen premises in training."""
 
 import inspect
 import re
@@ -36,7 +36,7 @@ def test_story_follows_its_plan_scene_by_scene(seed: int, asked: int) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(SEEDS)
-def test_story_speaks_of_its_premise(seed: int) -> None:
+def test_story_mentions_its_premise(seed: int) -> None:
     rng = Random(seed)
     premise = premises.sample_premise(rng)
     story = grammar.write_story(premise, 120, rng)
@@ -46,7 +46,7 @@ def test_story_speaks_of_its_premise(seed: int) -> None:
 
 @settings(max_examples=80, deadline=None)
 @given(SEEDS)
-def test_every_example_is_whole_and_clean(seed: int) -> None:
+def test_every_example_is_complete_and_clean(seed: int) -> None:
     for turn in tasks.sample(Random(seed)).turns:
         for text in (turn.content, turn.thinking or ""):
             text.encode("utf-8")
@@ -102,7 +102,7 @@ def test_plan_counts_its_chapters() -> None:
         assert len(set(titles)) == len(titles)
 
 
-def test_chapters_hold_their_length_and_only_the_last_one_closes() -> None:
+def test_chapters_have_their_length_and_only_the_last_one_closes() -> None:
     rng = Random(3)
     for _ in range(60):
         example = tasks.chapter_task(rng)
@@ -119,7 +119,7 @@ def test_vocabulary_and_templates_are_large() -> None:
     assert len(set(templates)) > 2000
 
 
-def test_unseen_nouns_stand_nowhere_in_training() -> None:
+def test_unseen_nouns_are_not_in_the_training_data() -> None:
     source = "".join(map(inspect.getsource, (words, scenes, middles)))
     source += str(lists.SENTENCES) + str(lists.PHRASES)
     known = set(re.findall(r"\w+", source.lower()))

@@ -1,4 +1,4 @@
-"""The shipped demo model: what it is, and that it writes a story that ends by itself."""
+"""The shipped demo model: its size and shape, and that it ends a story itself."""
 
 import json
 from statistics import median
@@ -34,7 +34,7 @@ def test_architecture(config: dict[str, Any]) -> None:
     assert config["max_position_embeddings"] == 32768
 
 
-def test_weights_are_bf16_and_of_the_said_size() -> None:
+def test_weights_are_bf16_and_have_the_stated_size() -> None:
     with safe_open(MODEL_DIR / "model.safetensors", "pt") as weights:
         tensors = [weights.get_tensor(name) for name in weights.keys()]  # noqa: SIM118
     assert {tensor.dtype for tensor in tensors} == {torch.bfloat16}

@@ -24,7 +24,7 @@ def shipped() -> PreTrainedTokenizerBase:
 
 @settings(max_examples=300, deadline=None)
 @given(st.text())
-def test_text_comes_back_as_it_went_in(text: str) -> None:
+def test_text_survives_encoding_and_decoding(text: str) -> None:
     ids = RAW.encode(text).ids
     assert RAW.decode(ids, skip_special_tokens=False) == text
 

@@ -37,7 +37,7 @@ def test_scene_breaks_are_read_but_not_learned() -> None:
     assert tasks.BREAK in RAW.decode(row.ids)
 
 
-def test_batches_are_full_but_not_over_full() -> None:
+def test_batches_are_full_but_not_overfull() -> None:
     rng = Random(0)
     for batch in islice(train.batches(train.rows(RAW, rng), 4096, rng), 12):
         widest = max(len(row.ids) for row in batch)
@@ -47,7 +47,7 @@ def test_batches_are_full_but_not_over_full() -> None:
 
 @settings(max_examples=50, deadline=None)
 @given(st.integers(0, 2**32))
-def test_positions_rise_and_jump_at_breaks_only(seed: int) -> None:
+def test_positions_increase_and_jump_at_breaks_only(seed: int) -> None:
     rng = Random(seed)
     row = next(train.rows(RAW, rng))
     places = train.positions(row, BREAKS, rng)
@@ -78,7 +78,7 @@ def test_a_few_steps_learn_one_batch(mixed: bool) -> None:
     assert losses[-1] < losses[0] - 0.5
 
 
-def test_gaps_in_positions_are_not_taken_for_packed_sequences() -> None:
+def test_gaps_in_positions_are_not_treated_as_packed_sequences() -> None:
     torch.manual_seed(0)
     model = train.build_model(RAW).eval()
     ids = RAW.encode("a lighthouse keeper who finds a letter").ids

@@ -1,4 +1,4 @@
-"""The checks of the doctor, each with a machine that is ill and one that is well."""
+"""The checks of the doctor, each with a problem and without one."""
 
 import sys
 from pathlib import Path
@@ -19,7 +19,7 @@ def fixes(problems: list[doctor.Problem]) -> str:
     return " ".join(f"{problem.what} {problem.fix}" for problem in problems)
 
 
-def test_a_card_that_torch_cannot_use() -> None:
+def test_a_gpu_that_torch_cannot_use() -> None:
     assert "Big Card" in fixes(doctor.device_problems((CPU,), (CARD, CPU)))
     assert not doctor.device_problems((CARD, CPU), (CARD, CPU))
     assert not doctor.device_problems((CPU,), (CPU,))
@@ -33,7 +33,7 @@ def test_missing_packages() -> None:
     assert not doctor.kernel_problems(ALL, (CARD, CPU))
 
 
-def test_a_package_that_breaks_machines_without_a_card() -> None:
+def test_a_package_that_breaks_machines_without_a_gpu() -> None:
     assert "pip uninstall" in fixes(doctor.kernel_problems(ALL, (CPU,)))
 
 

@@ -9,19 +9,19 @@ from polaris_cli.engines.releases import cache_among, cache_name, cache_of, kind
 
 
 def under(name: str) -> Any:
-    """A forward that takes its cache under this name."""
+    """A forward whose cache argument has this name."""
     return eval(f"lambda hidden_states, {name}=None: None")
 
 
 @pytest.mark.parametrize("name", ["cache", "past_key_values", "cache_params"])
-def test_the_cache_a_forward_takes(name: str) -> None:
+def test_the_cache_argument_of_a_forward(name: str) -> None:
     assert cache_name(under(name)) == name
     assert cache_name(lambda *_, **__: None) == ""
     assert cache_among({"use_cache": True, name: "kept"}) == "kept"
     assert cache_among({"use_cache": True, name: None}) is None
 
 
-def test_the_cache_a_model_gives() -> None:
+def test_the_cache_in_an_output() -> None:
     assert cache_of(SimpleNamespace(cache="kept")) == "kept"
     assert cache_of(SimpleNamespace(past_key_values="kept")) == "kept"
 

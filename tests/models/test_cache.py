@@ -1,4 +1,4 @@
-"""Models on the disk: the hub's cache by its layout, whole and unfinished models, removal."""
+"""Models on disk: the layout of the hub's cache, complete and incomplete models, removal."""
 
 import json
 import os
@@ -53,7 +53,7 @@ WHOLE = ("config.json", "tokenizer.json", "model.safetensors")
         {"HF_HOME": "~/$USER_PART/hf", "USER_PART": "me"},
     ],
 )
-def test_the_cache_is_where_the_hubs_client_has_it(environment: dict[str, str]) -> None:
+def test_the_cache_folder_is_that_of_the_hubs_client(environment: dict[str, str]) -> None:
     program = (
         "from huggingface_hub.constants import HF_HUB_CACHE as theirs\n"
         "from polaris_cli.models.cache import cache_folder\n"
@@ -64,7 +64,7 @@ def test_the_cache_is_where_the_hubs_client_has_it(environment: dict[str, str]) 
     subprocess.run([sys.executable, "-c", program], env=kept | environment, check=True)
 
 
-def test_a_whole_model_is_found_by_branch_and_by_commit(home: Path) -> None:
+def test_a_complete_model_is_found_by_branch_and_by_commit(home: Path) -> None:
     assert cache.cached(TINY) is None
     snapshot = put(home, *WHOLE)
     assert cache.cached(TINY) == snapshot
@@ -73,12 +73,12 @@ def test_a_whole_model_is_found_by_branch_and_by_commit(home: Path) -> None:
 
 
 @pytest.mark.parametrize("missing", WHOLE)
-def test_an_unfinished_model_is_not_here(home: Path, missing: str) -> None:
+def test_an_incomplete_model_does_not_count_as_cached(home: Path, missing: str) -> None:
     put(home, *(name for name in WHOLE if name != missing))
     assert cache.cached(TINY) is None
 
 
-def test_every_part_of_the_index_must_be_there(home: Path) -> None:
+def test_every_shard_in_the_index_must_exist(home: Path) -> None:
     snapshot = put(home, "config.json", "tokenizer.json", "part-1.safetensors")
     parts = {"a": "part-1.safetensors", "b": "part-2.safetensors"}
     (snapshot / "model.safetensors.index.json").write_text(json.dumps({"weight_map": parts}))
@@ -87,7 +87,7 @@ def test_every_part_of_the_index_must_be_there(home: Path) -> None:
     assert cache.cached(TINY) == snapshot
 
 
-def test_a_broken_index_counts_as_none(home: Path) -> None:
+def test_a_broken_index_counts_as_no_weights(home: Path) -> None:
     snapshot = put(home, *WHOLE)
     (snapshot / "model.safetensors.index.json").write_text("[]")
     assert weights.weight_files(snapshot) == [snapshot / "model.safetensors"]

@@ -1,4 +1,4 @@
-"""The catalogue: names, near names, the card's figures and what follows from them."""
+"""The catalogue: names, similar names, the model card's figures and the recommendation."""
 
 import pytest
 from hypothesis import given
@@ -41,16 +41,16 @@ def test_names_and_hub_ids_differ() -> None:
     ("words", "ratio"),
     [(300, 0.99), (3000, 0.99), (4000, 0.99), (4001, 0.87), (8000, 0.87), (12000, 0.72)],
 )
-def test_the_card_expects_less_of_longer_stories(words: int, ratio: float) -> None:
+def test_the_card_reports_lower_ratios_for_longer_stories(words: int, ratio: float) -> None:
     assert catalogue.expected_ratio(POLARIS, words) == ratio
 
 
-def test_beyond_the_card_the_nearest_stage_counts() -> None:
+def test_beyond_the_card_the_nearest_stage_is_used() -> None:
     assert catalogue.expected_ratio(NO_HRI, 50_000) == 0.70
     assert catalogue.expected_ratio(BASE, 1) == 1.09
 
 
-def test_no_figure_is_no_figure() -> None:
+def test_a_missing_figure_is_none() -> None:
     assert catalogue.expected_ratio(DEMO, 300) is None
     assert catalogue.expected_ratio(BASE_27B, 3000) is None
     assert catalogue.expected_ratio(BASE_27B, 9000) == 0.82
@@ -65,7 +65,7 @@ def test_the_recommended_model_is_the_best_of_the_card(words: int) -> None:
     assert max(p for p in points if p is not None) == POLARIS.quality.at(words)
 
 
-def test_sizes_are_those_of_the_shape() -> None:
+def test_sizes_follow_from_the_shape() -> None:
     assert POLARIS.weights_bytes == pytest.approx(18e9, rel=0.01)
     assert POLARIS.cache_bytes_per_token == 32_768
     for entry in CATALOGUE:

@@ -1,4 +1,4 @@
-"""Devices: what is found, which is meant, and the figures without torch."""
+"""Devices: which are found, which is picked, and the figures without torch."""
 
 import subprocess
 import sys
@@ -34,18 +34,18 @@ def test_pick(asked: str, there: tuple[Device, ...], chosen: Device) -> None:
 
 
 @pytest.mark.parametrize("asked", ["cuda", "cuda:7", "mps", "tpu", "", "cuda:x"])
-def test_a_device_that_is_not_there(asked: str) -> None:
+def test_a_missing_device(asked: str) -> None:
     with pytest.raises(UsageError, match=r"only cpu \(a processor, 48\.0 GB of 64\.0 GB free\)"):
         pick(asked, (CPU,))
 
 
-def test_another_card_than_those_there() -> None:
+def test_a_card_number_that_does_not_exist() -> None:
     with pytest.raises(UsageError, match="Large Card") as caught:
         pick("cuda:2", (SMALL, LARGE, CPU))
     assert "--device cuda:0" in caught.value.hint
 
 
-def test_the_processor_is_always_there() -> None:
+def test_the_cpu_is_always_listed() -> None:
     *_, cpu = devices.list_devices()
     assert cpu.id == "cpu" and cpu.name
     assert 0 < cpu.free_bytes <= cpu.total_bytes <= psutil.virtual_memory().total
@@ -59,13 +59,13 @@ def test_listing_needs_no_torch() -> None:
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
-def test_torch_sees_the_same_processor() -> None:
+def test_torch_sees_the_same_cpu() -> None:
     assert devices.list_devices(with_torch=True)[-1].total_bytes == (
         devices.list_devices()[-1].total_bytes
     )
 
 
-def test_nvidia_smi_is_read() -> None:
+def test_nvidia_smi_is_parsed() -> None:
     text = "NVIDIA H200, 143771, 143156\nNVIDIA, the second, 8192, 100\n"
     first, second = parse_nvidia_smi(text)
     assert (first.id, first.name, first.total_bytes) == ("cuda:0", "NVIDIA H200", 143771 * 2**20)
@@ -77,7 +77,7 @@ def test_nvidia_smi_is_read() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "No devices were found\n", "a, [N/A], [N/A]\n"])
-def test_nvidia_smi_without_cards(text: str) -> None:
+def test_nvidia_smi_without_gpus(text: str) -> None:
     assert parse_nvidia_smi(text) == ()
 
 
@@ -93,7 +93,7 @@ def test_nvidia_smi_without_cards(text: str) -> None:
         ("GPU-5a6b", ["Small Card", "Large Card"]),
     ],
 )
-def test_cards_that_are_hidden(setting: str | None, names: list[str]) -> None:
+def test_hidden_gpus(setting: str | None, names: list[str]) -> None:
     cards = visible((SMALL, LARGE), setting)
     assert [card.name for card in cards] == names
     assert [card.id for card in cards] == [f"cuda:{place}" for place in range(len(names))]
@@ -112,7 +112,7 @@ def test_a_containers_limit_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize(("flags", "quick"), [("fma avx512_bf16 x", True), ("fma avx2", False)])
-def test_the_processor_says_whether_4_bit_is_quick(
+def test_cpu_flags_tell_whether_4_bit_is_fast(
     flags: str, quick: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "cpuinfo").write_text(
@@ -127,5 +127,5 @@ def test_the_processor_says_whether_4_bit_is_quick(
     ("size", "text"),
     [(19_300_000_000, "19.3 GB"), (123_000_000, "0.1 GB"), (576_214, "0.6 MB"), (2_900, "3 KB")],
 )
-def test_sizes_are_worded(size: int, text: str) -> None:
+def test_sizes_as_text(size: int, text: str) -> None:
     assert size_text(size) == text

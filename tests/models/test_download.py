@@ -1,4 +1,4 @@
-"""Weights that come in pieces: resumed, checked, linked as the hub's own client does it."""
+"""Resumable downloads: resumed, verified, and linked as the hub's own client does."""
 
 import hashlib
 import subprocess
@@ -35,7 +35,7 @@ def is_whole(stdout: str) -> bool:
 
 
 def unfinished(home: Path, data: bytes) -> Path:
-    """What an earlier download may have left."""
+    """A file that an earlier download may have left."""
     path = home / "hub" / "models--owner--large" / "blobs" / f"{CHECKSUM}.incomplete"
     path.parent.mkdir(parents=True)
     path.write_bytes(data)
@@ -51,9 +51,7 @@ def test_a_broken_connection_is_resumed(server: FakeHub, env: dict[str, str]) ->
     assert is_whole(done.stdout)
 
 
-def test_a_killed_download_goes_on_where_it_stopped(
-    server: FakeHub, env: dict[str, str], tmp_path: Path
-) -> None:
+def test_a_killed_download_resumes(server: FakeHub, env: dict[str, str], tmp_path: Path) -> None:
     stalled = server.stalled["model.safetensors"] = threading.Event()
     command = [sys.executable, "-m", "polaris_cli", "models", "fetch", "owner/large"]
     process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -76,9 +74,7 @@ def test_a_killed_download_goes_on_where_it_stopped(
     )
 
 
-def test_a_server_that_ignores_ranges_is_no_trouble(
-    server: FakeHub, env: dict[str, str], tmp_path: Path
-) -> None:
+def test_a_server_that_ignores_ranges(server: FakeHub, env: dict[str, str], tmp_path: Path) -> None:
     unfinished(tmp_path, WEIGHTS[:5_000_000])
     server.whole_only.add("model.safetensors")
     done = polaris("models", "fetch", "owner/large", env=env)
@@ -86,20 +82,18 @@ def test_a_server_that_ignores_ranges_is_no_trouble(
     assert is_whole(done.stdout)
 
 
-def test_a_complete_but_unnamed_file_is_taken(
-    server: FakeHub, env: dict[str, str], tmp_path: Path
-) -> None:
+def test_a_complete_part_file_is_used(server: FakeHub, env: dict[str, str], tmp_path: Path) -> None:
     unfinished(tmp_path, WEIGHTS)
     done = polaris("models", "fetch", "owner/large", env=env)
     assert done.returncode == 0, done.stderr
     assert is_whole(done.stdout)
 
 
-def test_changed_bytes_are_noticed_and_dropped(env: dict[str, str], tmp_path: Path) -> None:
+def test_a_wrong_checksum_discards_the_file(env: dict[str, str], tmp_path: Path) -> None:
     part = unfinished(tmp_path, b"not what was sent")
     done = polaris("models", "fetch", "owner/large", env=env)
     assert done.returncode == 3
-    assert "damaged (a weight file arrived changed)" in done.stderr
+    assert "damaged (the checksum of a weight file is wrong)" in done.stderr
     assert not part.exists()
     assert is_whole(polaris("models", "fetch", "owner/large", env=env).stdout)
 

@@ -1,4 +1,4 @@
-"""Names become models; fetching, refusals and a dead network, against a hub on this machine."""
+"""Resolving names, downloads, refusals and no network, with a fake hub on this machine."""
 
 import json
 import subprocess
@@ -88,7 +88,7 @@ def test_a_gguf_file_and_an_empty_folder(tmp_path: Path) -> None:
 # Which files are needed.
 
 
-def test_only_the_text_weights_are_wanted() -> None:
+def test_only_the_text_weights_are_needed() -> None:
     sizes = {
         "config.json": 1,
         "tokenizer.json": 2,
@@ -107,7 +107,7 @@ def test_only_the_text_weights_are_wanted() -> None:
     assert sum(hub.wanted_files(sizes).values()) == 1 + 2 + 3 + 4 + 5 + 6
 
 
-def test_older_weights_are_wanted_where_there_are_no_others() -> None:
+def test_older_weights_are_needed_if_there_are_no_others() -> None:
     sizes = {"config.json": 1, "pytorch_model-00001-of-00001.bin": 2, "training_args.bin": 3}
     assert hub.wanted_files(sizes) == {"config.json": 1, "pytorch_model-00001-of-00001.bin": 2}
 
@@ -116,18 +116,18 @@ def test_older_weights_are_wanted_where_there_are_no_others() -> None:
     "architecture",
     ["Qwen3_5ForCausalLM", "Qwen3_5ForConditionalGeneration", "GPT2LMHeadModel"],
 )
-def test_models_that_write(architecture: str) -> None:
+def test_text_models(architecture: str) -> None:
     check_config(ModelRef("m", "m"), {"architectures": [architecture]})
     check_config(ModelRef("m", "m"), {})
 
 
 @pytest.mark.parametrize("architecture", ["BertForMaskedLM", "ViTForImageClassification"])
-def test_models_that_do_not(architecture: str) -> None:
+def test_other_models(architecture: str) -> None:
     with pytest.raises(ModelUnavailable, match=architecture):
         check_config(ModelRef("m", "m"), {"architectures": [architecture]})
 
 
-def test_a_disk_that_is_too_small() -> None:
+def test_a_full_disk() -> None:
     with pytest.raises(ModelUnavailable, match=r"needs 1000000\.0 GB more") as caught:
         hub.check_disk(ModelRef("m", "o/m"), 10**15)
     assert "HF_HOME" in caught.value.hint
@@ -137,7 +137,9 @@ def test_a_disk_that_is_too_small() -> None:
 # Fetching.
 
 
-def test_fetch_takes_what_is_needed(server: FakeHub, env: dict[str, str], tmp_path: Path) -> None:
+def test_fetch_downloads_what_is_needed(
+    server: FakeHub, env: dict[str, str], tmp_path: Path
+) -> None:
     server.seen.clear()
     done = polaris("models", "fetch", "owner/tiny", env=env)
     assert done.returncode == 0, done.stderr
@@ -157,7 +159,7 @@ def test_fetch_takes_what_is_needed(server: FakeHub, env: dict[str, str], tmp_pa
     assert len(downloads) == 3
 
 
-def test_fetch_takes_the_revision_asked_for(env: dict[str, str]) -> None:
+def test_fetch_downloads_the_revision_asked_for(env: dict[str, str]) -> None:
     done = polaris("models", "fetch", "owner/tiny", "--revision", "old", env=env)
     assert done.stdout.strip().endswith("b" * 40)
     shown = polaris("models", "show", "owner/tiny", "--revision", "old", "--json", env=env)
@@ -186,7 +188,7 @@ def test_progress_counts_the_bytes(env: dict[str, str]) -> None:
     assert len(set(counts)) >= 4
 
 
-# What the hub grants and refuses: one process for all of it, as each takes half a second to start.
+# What the hub allows and refuses: one process for all cases, as each takes half a second to start.
 
 TALK = """
 import json, os, sys
@@ -253,12 +255,12 @@ def test_auto_never_asks_when_offline(tmp_path: Path) -> None:
 
 
 def test_offline_and_not_cached_answers_at_once(tmp_path: Path) -> None:
-    env = environment(tmp_path, "http://127.0.0.1:9")  # nobody listens there
+    env = environment(tmp_path, "http://127.0.0.1:9")  # nothing listens on this port
     start = time.monotonic()
     told = talk(env, ("", "no-hri"))[0]
     assert told[0] == 3 and "not on this machine, and the hub cannot be reached" in told[1]
     assert "polaris models fetch no-hri" in told[2]
-    assert time.monotonic() - start < 4  # the answer itself, and starting Python
+    assert time.monotonic() - start < 4  # includes the start of Python
 
 
 def test_what_is_missing_offline_is_named(env: dict[str, str]) -> None:
@@ -269,7 +271,7 @@ def test_what_is_missing_offline_is_named(env: dict[str, str]) -> None:
     assert "polaris models fetch owner/tiny --revision v9" in hint
     (Path(here.stdout.strip()) / "model.safetensors").unlink()
     ((code, says, _),) = talk(offline, ("", "owner/tiny"))
-    assert code == 3 and "owner/tiny is not whole (the weights are missing: model.saf" in says
+    assert code == 3 and "owner/tiny is incomplete (the weights are missing: model.saf" in says
 
 
 @pytest.mark.slow
@@ -284,7 +286,7 @@ def test_a_hub_that_does_not_answer_is_not_waited_for(tmp_path: Path) -> None:
         assert time.monotonic() - start < 5
 
 
-def test_a_file_of_a_model_is_no_model(tmp_path: Path) -> None:
+def test_a_single_file_is_not_a_model(tmp_path: Path) -> None:
     weights = tmp_path / "model.safetensors"
     weights.touch()
     with pytest.raises(ModelUnavailable, match="is a file, not the folder of a model"):

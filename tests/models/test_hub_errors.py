@@ -1,4 +1,4 @@
-"""What the hub's client raises becomes a sentence, a next step and exit code 3."""
+"""Exceptions of the hub's client are explained, with a hint and exit code 3."""
 
 import errno
 from typing import Any
@@ -14,7 +14,7 @@ TINY = ModelRef("tiny", "owner/tiny", "v9")
 
 
 def http(kind: type[errors.HfHubHTTPError], status: int, said: str | None = None) -> Exception:
-    """An error of the hub's client, with a response of the HTTP library that it uses."""
+    """An exception of the hub's client, with a response from its HTTP library."""
     library = __import__(errors.Response.__module__.partition(".")[0])
     request = library.Request("GET", "https://huggingface.co/owner/tiny")
     response = library.Response(status, request=request)
@@ -45,12 +45,12 @@ CASES = [
     (connection("ConnectError"), True, "cannot be reached", "--model demo"),
     (connection("ReadTimeout"), True, "cannot be reached", "--model demo"),
     (TimeoutError("slow"), True, "cannot be reached", "Connect to the internet"),
-    (OSError(errno.ENOSPC, "full"), True, "disk became full", "polaris models fetch tiny"),
+    (OSError(errno.ENOSPC, "full"), True, "disk is full", "polaris models fetch tiny"),
 ]
 
 
 @pytest.mark.parametrize(("error", "logged_in", "says", "hint"), CASES)
-def test_each_error_has_its_sentence(
+def test_each_error_has_its_explanation(
     error: Exception, logged_in: bool, says: str, hint: str
 ) -> None:
     sentence = explain(error, TINY, logged_in=logged_in)
@@ -59,19 +59,19 @@ def test_each_error_has_its_sentence(
     assert "\n" not in sentence.message + sentence.hint
 
 
-def test_all_sentences_differ_where_the_cause_does() -> None:
+def test_different_causes_have_different_explanations() -> None:
     sentences = [explain(error, TINY, logged_in=known) for error, known, _, _ in CASES[:10]]
     assert len({str(sentence) for sentence in sentences}) == 9  # both unknown ones are alike
 
 
-def test_the_deepest_cause_is_told() -> None:
+def test_the_root_cause_is_explained() -> None:
     wrapped = OSError("transformers says something long")
     wrapped.__cause__ = http(errors.GatedRepoError, 403)
     sentence = explain(wrapped, TINY, logged_in=True)
     assert sentence and "gated" in sentence.message
 
 
-def test_an_http_error_inside_a_refusal_is_not_taken_for_a_broken_network() -> None:
+def test_an_http_error_inside_a_refusal_is_not_a_network_error() -> None:
     refusal = http(errors.HfHubHTTPError, 500)
     library: Any = __import__(errors.Response.__module__.partition(".")[0])
     request = library.Request("GET", "https://huggingface.co")
@@ -87,14 +87,14 @@ def test_a_near_name_is_suggested() -> None:
     assert sentence and "Did you mean Qwen/Qwen3.5-9B?" in sentence.hint
 
 
-def test_offline_by_wish_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_offline_mode_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     sentence = explain(errors.OfflineModeIsEnabled("off"), TINY, logged_in=False)
     assert sentence and "HF_HUB_OFFLINE" in sentence.message
     assert sentence.hint.startswith("Unset HF_HUB_OFFLINE")
 
 
-def test_other_errors_stay_what_they_are() -> None:
+def test_other_errors_are_not_explained() -> None:
     assert explain(KeyError("x"), TINY, logged_in=True) is None
     with pytest.raises(ZeroDivisionError), hub_errors(TINY):
         raise ZeroDivisionError

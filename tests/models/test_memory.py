@@ -1,4 +1,4 @@
-"""Memory: what a model takes, read from its files, and the precision that fits a device."""
+"""Memory: a model's size, read from its files, and the precision that fits on a device."""
 
 import json
 from pathlib import Path
@@ -30,12 +30,12 @@ def processor(free: float, quick: bool) -> Device:
 def test_weights_by_precision() -> None:
     whole, eight, four = (memory.weights_bytes(NINE_B, q) for q in ("none", "8bit", "4bit"))
     assert whole == POLARIS.weights_bytes
-    # nf4 with double quantization: 4.127 bits a number, the embeddings and lm_head in bf16.
+    # nf4 with double quantization: 4.127 bits per weight, the embeddings and lm_head in bf16.
     assert four == pytest.approx(6.9185e9 * 4.127 / 8 + 2 * 2.0353e9, rel=1e-3)
     assert four < eight < whole
 
 
-def test_the_cache_grows_with_the_text() -> None:
+def test_the_cache_grows_with_the_context() -> None:
     short, long = (memory_needed(NINE_B, "none", n).cache for n in (0, 262_144))
     assert long - short == 262_144 * 32_768
     assert short == POLARIS.state_bytes
@@ -44,7 +44,7 @@ def test_the_cache_grows_with_the_text() -> None:
 @pytest.mark.parametrize(
     ("free", "chosen"), [(80, "none"), (24, "none"), (16, "4bit"), (12, "4bit")]
 )
-def test_auto_on_a_card(free: float, chosen: str) -> None:
+def test_auto_on_a_gpu(free: float, chosen: str) -> None:
     plan = choose_quantization(NINE_B, card(free), "auto", TOKENS)
     assert plan.quantize == chosen
     assert plan.memory.total <= plan.device.free_bytes
@@ -54,17 +54,17 @@ def test_auto_on_a_card(free: float, chosen: str) -> None:
 @pytest.mark.parametrize(
     ("free", "quick", "chosen"), [(100, False, "none"), (100, True, "4bit"), (16, False, "4bit")]
 )
-def test_auto_on_a_processor_takes_what_is_faster(free: float, quick: bool, chosen: str) -> None:
+def test_auto_on_a_cpu_takes_the_faster_precision(free: float, quick: bool, chosen: str) -> None:
     assert choose_quantization(NINE_B, processor(free, quick), "auto", TOKENS).quantize == chosen
 
 
-def test_auto_leaves_small_models_whole() -> None:
+def test_auto_does_not_quantize_small_models() -> None:
     size = size_of_entry(DEMO)
     assert choose_quantization(size, processor(8, True), "auto", 500).quantize == "none"
 
 
 @pytest.mark.parametrize("asked", ["none", "8bit", "4bit"])
-def test_what_is_asked_for_is_done(asked: str) -> None:
+def test_an_explicit_precision_is_used(asked: str) -> None:
     plan = choose_quantization(NINE_B, card(80), asked, TOKENS)  # type: ignore[arg-type]
     assert plan.quantize == asked
 
@@ -78,7 +78,7 @@ def test_what_is_asked_for_is_done(asked: str) -> None:
         (6, "auto", "--model demo"),
     ],
 )
-def test_too_little_memory_is_told_with_figures(free: float, asked: str, hint: str) -> None:
+def test_too_little_memory_is_reported_with_figures(free: float, asked: str, hint: str) -> None:
     with pytest.raises(OutOfMemory, match=rf"cuda:0 has {free}\.0 GB free") as caught:
         choose_quantization(NINE_B, card(free), asked, TOKENS)  # type: ignore[arg-type]
     assert caught.value.exit_code == 4
@@ -86,17 +86,17 @@ def test_too_little_memory_is_told_with_figures(free: float, asked: str, hint: s
     assert hint in caught.value.hint
 
 
-def test_a_long_text_that_does_not_fit_is_to_be_shorter() -> None:
+def test_a_context_that_does_not_fit_hints_at_fewer_words() -> None:
     with pytest.raises(OutOfMemory) as caught:
         choose_quantization(NINE_B, card(12), "auto", 250_000)
     assert "--words" in caught.value.hint
 
 
-def test_quantized_files_are_taken_as_they_are() -> None:
+def test_quantized_files_are_used_as_they_are() -> None:
     size = ModelSize(9 * 10**9, 7 * 10**9, stored_bytes=6 * GB)
     plan = choose_quantization(size, card(16), "auto", TOKENS)
     assert (plan.quantize, plan.memory.weights) == ("none", 6 * GB)
-    with pytest.raises(UsageError, match="quantized already"):
+    with pytest.raises(UsageError, match="already quantized"):
         choose_quantization(size, card(16), "8bit", TOKENS)
 
 
@@ -131,12 +131,12 @@ def test_the_size_of_a_folder(tmp_path: Path) -> None:
     assert size.state_bytes == 3 * 4 * 16 * 16 * 4
 
 
-def test_older_weights_are_taken_by_their_length(tmp_path: Path) -> None:
+def test_older_weights_are_measured_by_file_size(tmp_path: Path) -> None:
     (tmp_path / "pytorch_model.bin").write_bytes(bytes(2000))
     assert memory.size_of_folder(tmp_path, {}).parameters == 1000
 
 
-def test_quantized_folders_are_taken_by_their_length(tmp_path: Path) -> None:
+def test_quantized_folders_are_measured_by_file_size(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(safetensors({"model.layers.0.w": (10, 10)}))
     config = {"quantization_config": {"quant_method": "gptq"}}
     stored = memory.size_of_folder(tmp_path, config).stored_bytes
@@ -146,7 +146,7 @@ def test_quantized_folders_are_taken_by_their_length(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "data", [b"", b"123", b"\xff" * 100, bytes(100), b"\x02" + bytes(7) + b"[]"]
 )
-def test_a_broken_header_is_an_error_that_loading_words(tmp_path: Path, data: bytes) -> None:
+def test_a_broken_header_is_unreadable(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "model.safetensors").write_bytes(data)
     with pytest.raises(ValueError):
         memory.size_of_folder(tmp_path, {})
@@ -156,7 +156,7 @@ def test_a_nested_config() -> None:
     assert memory.cache_of_config({"text_config": CONFIG}) == memory.cache_of_config(CONFIG)
 
 
-def test_a_config_of_an_older_kind() -> None:
+def test_an_older_config() -> None:
     config = {"n_layer": 12, "n_head": 12, "n_embd": 768}
     assert memory.cache_of_config(config) == (12 * 2 * 768 * 2, 0)
     assert memory.cache_of_config({}) == (0, 0)

@@ -1,4 +1,4 @@
-"""What a folder says of itself: settings that cannot be true, adapters, quantized weights."""
+"""The settings in a model's folder: impossible ones, adapters, quantized weights."""
 
 import json
 from pathlib import Path
@@ -33,7 +33,7 @@ def refused(folder: Path) -> str:
     return caught.value.message
 
 
-def test_the_size_of_what_is_there(tmp_path: Path) -> None:
+def test_the_size_of_a_folder(tmp_path: Path) -> None:
     folder = folder_of(tmp_path)
     size = measured(MINE, folder, read_config(MINE, folder))
     assert size.parameters == 500 * 64 + 4000 * 64
@@ -53,11 +53,11 @@ def test_the_size_of_what_is_there(tmp_path: Path) -> None:
         ({"head_dim": [[16]]}, "head_dim is [[16]]"),
         ({"text_config": "none"}, "text_config holds no settings"),
         ({"max_position_embeddings": -4096}, "max_position_embeddings is -4096"),
-        ({"architectures": [["LM"]]}, "architectures is no list of names"),
-        ({"architectures": 8}, "architectures is no list of names"),
+        ({"architectures": [["LM"]]}, "architectures is not a list of names"),
+        ({"architectures": 8}, "architectures is not a list of names"),
     ],
 )
-def test_settings_that_cannot_be_true(tmp_path: Path, changes: Any, named: str) -> None:
+def test_impossible_settings(tmp_path: Path, changes: Any, named: str) -> None:
     said = refused(folder_of(tmp_path, **changes))
     assert "The files of mine are damaged" in said and named in said
     assert len(said) < 200
@@ -73,13 +73,13 @@ def test_settings_that_cannot_be_true(tmp_path: Path, changes: Any, named: str) 
         {"num_hidden_layers": None},
     ],
 )
-def test_settings_that_can_be_true(tmp_path: Path, changes: Any) -> None:
+def test_possible_settings(tmp_path: Path, changes: Any) -> None:
     folder = folder_of(tmp_path, **changes)
     assert measured(MINE, folder, read_config(MINE, folder)).cache_bytes_per_token > 0
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, '"text"', "{,}", "\ud800"])
-def test_settings_that_cannot_be_read(tmp_path: Path, text: str) -> None:
+def test_unreadable_settings(tmp_path: Path, text: str) -> None:
     (tmp_path / "config.json").write_bytes(text.encode("utf-8", "surrogatepass"))
     assert "config.json" in refused(tmp_path)
 
@@ -93,14 +93,14 @@ def test_settings_that_cannot_be_read(tmp_path: Path, text: str) -> None:
         ("chat_template.jinja", b"{{ \xff }}", "cannot be read"),
     ],
 )
-def test_smaller_files_that_are_damaged(tmp_path: Path, name: str, data: bytes, says: str) -> None:
+def test_damaged_smaller_files(tmp_path: Path, name: str, data: bytes, says: str) -> None:
     check_others(MINE, folder_of(tmp_path))
     (tmp_path / name).write_bytes(data)
     with pytest.raises(ModelUnavailable, match=f"{name} {says}"):
         check_others(MINE, tmp_path)
 
 
-def test_how_weights_are_stored() -> None:
+def test_quantization_method_of_the_files() -> None:
     assert stored_as({"quantization_config": {"quant_method": "gptq", "bits": 4}}) == "gptq"
     assert stored_as({"quantization_config": None}) == stored_as({}) == ""
     assert stored_as({"quantization_config": "4bit"}) == ""
@@ -118,14 +118,14 @@ def test_how_weights_are_stored() -> None:
         ("[]", "an adapter,"),
     ],
 )
-def test_an_adapter_is_no_model(tmp_path: Path, settings: str, says: str) -> None:
+def test_an_adapter_is_not_a_model(tmp_path: Path, settings: str, says: str) -> None:
     (tmp_path / "adapter_config.json").write_text(settings)
     with pytest.raises(ModelUnavailable, match=says) as caught:
         resolve(str(tmp_path))
     assert caught.value.exit_code == 3 and "merge_and_unload" in caught.value.hint
 
 
-def test_an_adapter_beside_a_model_is_said(tmp_path: Path) -> None:
+def test_an_adapter_beside_a_model_gets_a_note(tmp_path: Path) -> None:
     assert adapter_note(folder_of(tmp_path)) == ""
     (tmp_path / "adapter_config.json").write_text("{}")
     assert "is not loaded" in adapter_note(tmp_path)

@@ -1,4 +1,4 @@
-"""Weight files: which are loaded, what of a model is missing, headers that cannot be true."""
+"""Weight files: which are loaded, which are missing, and impossible headers."""
 
 import json
 import struct
@@ -37,7 +37,7 @@ def with_header(folder: Path, header: object, data: bytes = bytes(8)) -> Path:
     return path
 
 
-def test_a_whole_file_is_taken_before_an_index_and_before_an_older_format(tmp_path: Path) -> None:
+def test_a_single_file_comes_before_an_index_and_an_older_format(tmp_path: Path) -> None:
     put(tmp_path, "pytorch_model.bin", "adapter_model.safetensors", "consolidated.safetensors")
     assert weight_files(tmp_path) == [tmp_path / "pytorch_model.bin"]
     put_index(tmp_path, "model.safetensors", "part-2.safetensors", "part-1.safetensors")
@@ -70,7 +70,7 @@ def test_an_index_that_cannot_be_read(tmp_path: Path, text: str) -> None:
     assert lacking(tmp_path) == "pytorch_model.bin.index.json cannot be read"
 
 
-def test_parts_without_their_index(tmp_path: Path) -> None:
+def test_shards_without_their_index(tmp_path: Path) -> None:
     put(tmp_path, "config.json", "spiece.model", "model-00001-of-00002.safetensors")
     assert lacking(tmp_path) == "model.safetensors.index.json is missing"
 
@@ -111,12 +111,12 @@ def test_tensors_of_an_archive(tmp_path: Path) -> None:
         None,
     ],
 )
-def test_headers_that_cannot_be_true(tmp_path: Path, tensor: object) -> None:
+def test_impossible_headers(tmp_path: Path, tensor: object) -> None:
     path = with_header(tmp_path, {"a": tensor})
     with pytest.raises(Unreadable, match=r"model\.safetensors cannot be read"):
         list(tensor_shapes(path))
 
 
-def test_number_formats_that_are_not_known_are_not_judged(tmp_path: Path) -> None:
+def test_unknown_dtypes_are_not_checked(tmp_path: Path) -> None:
     tensor = {"dtype": "F4", "shape": [16], "data_offsets": [0, 8]}
     assert dict(tensor_shapes(with_header(tmp_path, {"a": tensor}))) == {"a": (16,)}

@@ -14,7 +14,7 @@ from polaris_cli.request.adherence import BUCKETS, bucket_of, in_band, length_sc
         (1210, 1000, 0.9),
         (5000, 1000, 0.0),
         (0, 1000, 0.0),
-        (0, 40, 1.0),  # the tolerance is 50 words at least
+        (0, 40, 1.0),  # the tolerance is at least 50 words
         (50, 100, 1.0),
         (25, 100, 0.5),
     ],

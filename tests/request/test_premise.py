@@ -1,8 +1,8 @@
-"""The length that a premise asks for is read, and the numbers of its plot are left alone.
+"""A premise's length is read if it asks for one, and numbers in its plot are ignored.
 
-Each row of the tables is `expected | premise`; an indented line goes on with the row before it.
+Each row of the tables is `expected | premise`; an indented line continues the row before it.
 Expected is the number of words, or "-" for none; then the band: ">" is "at least", "<" "at most",
-[1500,2000] a range; then "?" where something doubtful is told.
+[1500,2000] a range; then "?" if something doubtful is reported.
 """
 
 import subprocess
@@ -549,7 +549,7 @@ def rows(table: str) -> Iterator[tuple[str, str]]:
 
 
 def noted(reading: Reading) -> str:
-    """The reading in the tables' notation."""
+    """The result in the notation of the tables."""
     length = reading.length
     text = str(length.words) if length else "-"
     if length and length.band:
@@ -559,7 +559,7 @@ def noted(reading: Reading) -> str:
 
 
 @pytest.mark.parametrize(("expected", "premise"), [*rows(PLOT), *rows(ASKED)])
-def test_a_length_is_read_where_the_sentence_asks_for_it(expected: str, premise: str) -> None:
+def test_a_length_is_read_if_the_sentence_asks_for_it(expected: str, premise: str) -> None:
     assert noted(read_length(premise)) == expected
 
 
@@ -576,7 +576,7 @@ def test_a_length_is_read_where_the_sentence_asks_for_it(expected: str, premise:
         ("A letter of 300 words. Tell it in 2k words.", "2k words", ("300 words",)),
     ],
 )
-def test_quotes_stand_in_the_premise(
+def test_quotes_occur_in_the_premise(
     premise: str, quote: str | None, doubtful: tuple[str, ...]
 ) -> None:
     reading = read_length(premise)
@@ -646,14 +646,14 @@ def test_two_hundred_thousand_characters_take_less_than_a_second(part: str) -> N
     ],
 )
 def test_time_is_linear(part: str) -> None:
-    premise = (part * 20_000)[:20_000]  # a quadratic reading takes half a minute
+    premise = (part * 20_000)[:20_000]  # quadratic time would be half a minute
     started = time.process_time()
     read_length(premise)
     assert time.process_time() - started < 1
 
 
 @pytest.mark.parametrize(("premise", "loaded"), [("a 500-word story", False), ("ten words", True)])
-def test_the_library_is_loaded_for_numbers_in_words_alone(premise: str, loaded: bool) -> None:
+def test_text2num_is_imported_only_for_spelled_out_numbers(premise: str, loaded: bool) -> None:
     program = (
         "import sys; from polaris_cli.request.premise import read_length; "
         f"read_length({premise!r}); assert ('text_to_num' in sys.modules) is {loaded}"

@@ -1,4 +1,4 @@
-"""What kind of words a premise is."""
+"""The grammatical kind of a premise."""
 
 import pytest
 from hypothesis import given
@@ -120,7 +120,7 @@ def test_lines_make_a_text_and_a_request_may_have_several() -> None:
 
 
 def test_the_demos_phrases_are_phrases() -> None:
-    """Their wording is what the demo was trained on."""
+    """The demo model was trained on this wording."""
     wrong = [p for _, p in UNSEEN if not p.endswith(".") and kind_of(p) not in ("phrase", "form")]
     assert wrong == []
 
@@ -130,6 +130,6 @@ def test_any_text_has_a_kind(premise: str) -> None:
     kind_of(premise)
 
 
-def test_long_texts_take_no_time() -> None:
+def test_long_texts_are_fast() -> None:
     for part in ("a ", "word ", ". ", "a fox, ", "\u4e00", "very very long "):
         kind_of(part * 30_000)

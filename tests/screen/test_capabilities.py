@@ -1,4 +1,4 @@
-"""What a stream can take."""
+"""What a stream supports."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +17,7 @@ def test_harmless_text_shows_what_was_there() -> None:
     assert harmless("a\x1b[2J\tb\r\nc\x07\x7f\x9b") == "a␛[2J    b\nc␇␡\ufffd"
 
 
-def test_what_cannot_be_written_becomes_a_question_mark() -> None:
+def test_unencodable_characters_become_question_marks() -> None:
     class Latin(Recorder):
         encoding = "latin-1"
 
@@ -25,6 +25,6 @@ def test_what_cannot_be_written_becomes_a_question_mark() -> None:
     assert encodable("é — 雾", Recorder()) == "é — 雾"
 
 
-def test_a_pipe_is_no_terminal_and_has_a_size_all_the_same() -> None:
+def test_a_pipe_is_not_a_terminal_but_has_a_size() -> None:
     assert not is_terminal(Recorder())
     assert terminal_size(Recorder()) == (80, 24)

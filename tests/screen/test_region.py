@@ -11,7 +11,7 @@ from tests.screens import Tty
 
 
 class Counting:
-    """A view that settles the lines given to it and counts its drawings."""
+    """A view that settles the lines it gets, and counts the frames."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -59,7 +59,7 @@ def test_moving_lines_are_drawn_while_the_caller_is_busy(tty: Tty) -> None:
     assert 2 <= view.drawn <= 6
 
 
-def test_refreshing_often_draws_seldom(tty: Tty) -> None:
+def test_frequent_refreshes_draw_rarely(tty: Tty) -> None:
     view = Counting()
     with Region(tty.stream, view).running() as region:
         end = time.monotonic() + 5 * FRAME_S
@@ -92,7 +92,7 @@ def test_no_more_moving_lines_than_rows() -> None:
     assert tty.lines() == ["above", "above"]
 
 
-def test_the_terminal_is_restored_in_a_hurry(tty: Tty) -> None:
+def test_the_cursor_is_restored_without_a_lock(tty: Tty) -> None:
     with Region(tty.stream, Counting()).running():
         assert not tty.cursor_shown
         restore_terminal()
@@ -100,16 +100,16 @@ def test_the_terminal_is_restored_in_a_hurry(tty: Tty) -> None:
     restore_terminal()
 
 
-def test_a_terminal_that_has_gone_is_told_to_the_caller() -> None:
+def test_the_caller_gets_the_error_of_a_closed_terminal() -> None:
     tty = Tty()
     with pytest.raises(OSError), Region(tty.stream, Counting()).running() as region:
         tty.hang_up()
-        time.sleep(4 * FRAME_S)  # the error comes while the caller is busy
+        time.sleep(4 * FRAME_S)  # the error occurs while the caller is busy
         with pytest.raises(OSError):
             region.refresh()
     assert region_on(tty.stream) is None
 
 
-def test_a_painter_takes_nothing_for_markup(tty: Tty) -> None:
+def test_a_painter_does_not_interpret_markup(tty: Tty) -> None:
     painter(tty.stream).print("[red]x[/red] :smile: 12 'y'")
     assert tty.raw() == "[red]x[/red] :smile: 12 'y'\r\n"

@@ -75,7 +75,7 @@ def test_a_table_fits_and_loses_no_character(rows: list[list[str]], width: int) 
         assert sorted(squeezed("".join(lines))) == sorted("".join(row))
 
 
-def test_the_widest_column_of_a_table_is_folded() -> None:
+def test_the_widest_column_of_a_table_is_wrapped() -> None:
     rows = [["id", "7", "a fox who sings in the rain"], ["longer", "1,200", "雾在黄昏来了"]]
     columns = columns_of(rows, 28)
     assert [line for row in rows for line in laid_out(row, columns, [False, True, False])] == [
@@ -87,7 +87,7 @@ def test_the_widest_column_of_a_table_is_folded() -> None:
     assert columns_of(rows, 200) == [6, 5, 27]
 
 
-def test_words_are_cut_only_where_no_column_can_be_folded_between_words() -> None:
+def test_words_are_split_only_if_no_column_can_wrap_between_words() -> None:
     headers = ["way", "mean ratio", "self-repetition", "paragraphs repeated"]
     row = ["chapters", "1.02", "0.001", "0.0%"]
     columns = columns_of([headers, row], 44)

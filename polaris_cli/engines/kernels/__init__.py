@@ -1,10 +1,10 @@
-"""Faster forward passes, put in place of transformers' own where they give the same.
+"""Faster forward passes that replace those of transformers where they give the same result.
 
-Knows single modules of a model; nothing of tokens or text.
+Works on single modules of a model; does not know about tokens or text.
 
-    patching:          replaces module forwards after a trial
-    one_token:         Qwen3.5's modules for one token
-    matmul:            matrix products
-    cuda_graph:        recording a step on a card
+    patching:          replaces module forwards, after testing them
+    one_token:         forward passes of Qwen3.5's modules for a decode step of one token
+    matmul:            faster matrix products on a CPU
+    cuda_graph:        captures a decode step as a CUDA graph
     grouped_attention: grouped-query attention for one token
 """

@@ -1,7 +1,8 @@
-"""What only an NVIDIA card can do: record a step's launches, hand out a token without waiting.
+"""CUDA only: captures a decode step as a CUDA graph, and copies tokens to the CPU without a sync.
 
-A step launches hundreds of small kernels; recorded once as a CUDA graph and replayed, they follow
-each other without waiting for Python. Nothing here runs without a card, so there is little of it.
+A step launches hundreds of small kernels. Captured once and replayed, they run one after another
+without waiting for Python. Kept short, as it cannot be tested without an NVIDIA GPU. Does not know
+what a step computes.
 """
 
 from collections.abc import Callable
@@ -10,14 +11,15 @@ import torch
 
 Step = Callable[[], torch.Tensor]
 
-WARM_UP = 3  # steps before the recording: libraries set themselves up in the first ones
+WARM_UP = 3  # steps before the capture: libraries initialize themselves in the first ones
 
 
-def captured(step: Step, device: torch.device) -> Step:
-    """Record what `step` launches; return what replays it and gives the same tensor, refilled.
+def capture(step: Step, device: torch.device) -> Step:
+    """Capture `step` as a CUDA graph; return a function that replays it.
 
-    The step must read and write the same memory each time and never wait for the card. Raises
-    RuntimeError if it does.
+    The function returns the same output tensor each time, with new values. `step` must read and
+    write the same memory each time and must not synchronize with the GPU; if it does, raises
+    RuntimeError.
     """
     side = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
     side.wait_stream(torch.cuda.current_stream(device))
@@ -36,18 +38,18 @@ def captured(step: Step, device: torch.device) -> Step:
     return replay
 
 
-def on_its_way(token: torch.Tensor) -> Callable[[], int]:
-    """Send a token to the host behind what is launched already; return what waits for it alone.
+def copy_to_host(token: torch.Tensor) -> Callable[[], int]:
+    """Start copying a token to the CPU; return a function that waits for the copy and reads it.
 
-    Reading it directly would wait for everything launched in the meantime too.
+    `int(token)` would also wait for everything launched after this call.
     """
-    place = torch.empty(1, dtype=token.dtype, pin_memory=True)
-    place.copy_(token, non_blocking=True)
-    sent = torch.cuda.Event()  # type: ignore[no-untyped-call]
-    sent.record()
+    pinned = torch.empty(1, dtype=token.dtype, pin_memory=True)
+    pinned.copy_(token, non_blocking=True)
+    copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
+    copied.record()
 
     def read() -> int:
-        sent.synchronize()
-        return int(place)
+        copied.synchronize()
+        return int(pinned)
 
     return read

@@ -1,7 +1,9 @@
 """Grouped-query attention for one token, with the query heads of a group as rows of one matrix.
 
-Several query heads share each key head. The stock kernel for processors copies the keys once for
-each of them; as rows of one query they read the keys once. Known to transformers by `NAME`.
+In grouped-query attention (Ainslie et al. 2023, arXiv 2305.13245) several query heads share a key
+head. On a CPU, the stock implementation copies the keys for each query head; as rows of one matrix,
+the query heads read the keys once. Registered with transformers as `NAME`; does not know which
+models use it.
 """
 
 from typing import Any
@@ -12,10 +14,10 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-NAME = "polaris_folded"
+NAME = "polaris_grouped_query"
 
 
-def folded(
+def grouped_attention_forward(
     module: Any,
     query: torch.Tensor,
     key: torch.Tensor,
@@ -23,7 +25,11 @@ def folded(
     attention_mask: torch.Tensor | None,
     **options: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Attend as transformers' "sdpa" does; the shapes are those of an attention interface."""
+    """The same result as transformers' "sdpa" attention.
+
+    Shapes as in transformers' attention interface: `query` is (rows, heads, tokens, head size),
+    `key` and `value` have fewer heads, and the output is (rows, tokens, heads, head size).
+    """
     rows, heads, tokens, size = query.shape
     key_heads = key.shape[1]
     if tokens > 1 or attention_mask is not None or key_heads == heads or options.get("dropout"):
@@ -35,7 +41,7 @@ def folded(
 
 
 def register() -> str:
-    """Make the function known to transformers; return the name to load a model with."""
-    AttentionInterface.register(NAME, folded)
+    """Register the function with transformers; return its name for `set_attn_implementation`."""
+    AttentionInterface.register(NAME, grouped_attention_forward)
     AttentionMaskInterface.register(NAME, sdpa_mask)
     return NAME

@@ -1,9 +1,10 @@
-"""Products with a model's matrices on a processor, in other ways where those are faster here.
+"""Faster matrix products in bf16 on a CPU, where a timing on this machine shows that they are.
 
-One row: oneDNN, which torch takes for bf16, is made for many rows; on some processors it reads the
-weights of one row at half the speed of torch's own kernel, on others it is the faster one. Many
-rows: a processor without instructions for bf16 multiplies in float32 several times faster. So each
-way is timed on this machine beside the usual one, and compared.
+One row (a decode step): torch uses oneDNN for bf16, which is made for many rows. On some CPUs it
+reads the weights at half the speed of torch's own kernel, on others it is the faster one. Many rows
+(a prefill): a CPU without bf16 instructions multiplies several times faster in float32. So each
+alternative is timed against the stock product, and its result is compared. Knows linear layers
+only; `patching` puts the faster ones into a model.
 """
 
 import time
@@ -14,18 +15,18 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-SAMPLE_BYTES = 256_000_000  # weights read for one timing: beyond every cache
+SAMPLE_BYTES = 256_000_000  # bytes of weights read in one timing: more than any CPU cache holds
 ROUNDS = 3
-MANY = 16  # rows from which on widening may pay: what it costs does not grow with them
-PART = 2_000_000  # numbers of a matrix in float32 at a time, to save memory
-GAIN = 0.95  # of the time before: what is taken for faster, and not for noise
-CLOSE = 2**-6  # the largest difference, as a share of the largest number: rounding in bf16
+MANY = 16  # rows from which float32 may pay: the cost of converting the weights is the same for all
+PART = 2_000_000  # weights converted to float32 at a time, to save memory
+GAIN = 0.95  # a product is faster if it takes less than this share of the time; the rest is noise
+CLOSE = 2**-6  # allowed difference as a share of the largest value: rounding in bf16
 
 Multiply = Callable[[Any], Callable[[torch.Tensor], torch.Tensor]]
 
 
-def plain(linear: Any) -> Callable[[torch.Tensor], torch.Tensor]:
-    """A linear layer's forward with torch's own kernel for a single row."""
+def without_onednn(linear: Any) -> Callable[[torch.Tensor], torch.Tensor]:
+    """A forward for a linear layer that computes a single row with torch's own kernel."""
     before, mkldnn = linear.forward, torch.backends.mkldnn
 
     def forward(x: torch.Tensor) -> torch.Tensor:
@@ -42,10 +43,10 @@ def plain(linear: Any) -> Callable[[torch.Tensor], torch.Tensor]:
     return forward
 
 
-def widened(linear: Any) -> Callable[[torch.Tensor], torch.Tensor]:
-    """A linear layer's forward that multiplies many rows in float32, the matrix part by part.
+def in_float32(linear: Any) -> Callable[[torch.Tensor], torch.Tensor]:
+    """A forward for a linear layer that multiplies many rows in float32, in parts of the weight.
 
-    A single row goes to the forward before: it would wait for the matrix to be turned.
+    Fewer than `MANY` rows go to the layer's present forward: converting would take too long.
     """
     before = linear.forward
     height = max(1, PART // linear.in_features)
@@ -62,14 +63,14 @@ def widened(linear: Any) -> Callable[[torch.Tensor], torch.Tensor]:
     return forward
 
 
-def widening_pays(candidate: Multiply = widened) -> bool:
-    """Whether many rows times a matrix in bf16 come sooner in this way, here and now."""
+def float32_is_faster(candidate: Multiply = in_float32) -> bool:
+    """Whether `candidate` multiplies many rows by a bf16 matrix faster on this machine."""
     linear = torch.nn.Linear(1024, 1024, bias=False, dtype=torch.bfloat16)
     return _pays([linear], candidate, rows=MANY)
 
 
 def in_bf16(modules: Iterable[Any]) -> list[Any]:
-    """The linear layers whose weights are in bf16."""
+    """The linear layers with weights in bf16."""
     return [
         module
         for module in modules
@@ -77,15 +78,15 @@ def in_bf16(modules: Iterable[Any]) -> list[Any]:
     ]
 
 
-def quicker(modules: Iterable[Any], candidate: Multiply = plain) -> Iterator[Any]:
-    """The linear layers in bf16 for which `candidate` gives the same in less time, here and now."""
-    for group in _shapes(modules):
+def faster_linears(modules: Iterable[Any], candidate: Multiply = without_onednn) -> Iterator[Any]:
+    """The bf16 linear layers for which `candidate` gives the same result in less time here."""
+    for group in _by_shape(modules):
         sample = group[: max(1, SAMPLE_BYTES // _size(group[0]))]
         if _pays(sample, candidate):
             yield from group
 
 
-def _shapes(modules: Iterable[Any]) -> list[list[Any]]:
+def _by_shape(modules: Iterable[Any]) -> list[list[Any]]:
     groups: dict[tuple[int, ...], list[Any]] = defaultdict(list)
     for module in in_bf16(modules):
         groups[tuple(module.weight.shape)].append(module)
@@ -98,7 +99,7 @@ def _size(module: Any) -> int:
 
 @torch.inference_mode()
 def _pays(sample: list[Any], candidate: Multiply, rows: int = 1) -> bool:
-    """Whether the candidate's products are the same, and come sooner from cold memory."""
+    """Whether the candidate's products are the same, and faster with the weights not in cache."""
     x = torch.randn(1, rows, sample[0].in_features, dtype=torch.bfloat16)
     ways = [[module.forward for module in sample], [candidate(module) for module in sample]]
     old, new = (way[0](x) for way in ways)

@@ -1,9 +1,10 @@
-"""Forward passes of Qwen3.5's modules for one token more, in few operations.
+"""Forward passes of Qwen3.5's modules for a decode step of one token, in few operations.
 
-Each function takes a module and returns what may stand for its `forward`: with one token and a
-filled cache it gives the same numbers in far fewer operations, with anything else it calls the
-forward that was there before. At one token a step is thousands of operations on a few numbers, so
-that their count is what it costs. Weights are read once, here: they must not change afterwards.
+Each function takes a module and returns a replacement for its `forward`. For one token and a filled
+cache, the replacement gives the same result in far fewer operations; for anything else it calls the
+original forward. A decode step is thousands of small operations, and their number determines its
+time. The weights are read when the replacement is made, and must not change afterwards. Does not
+know whether a replacement is correct in this release of transformers; `patching` tests that.
 """
 
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
-from polaris_cli.engines.kernels.grouped_attention import folded
+from polaris_cli.engines.kernels.grouped_attention import grouped_attention_forward
 from polaris_cli.engines.kv_cache import growing_cache
 from polaris_cli.engines.releases import cache_among, cache_name, kind_of, states_of
 
@@ -21,7 +22,7 @@ Compute = Callable[..., Any]
 
 
 def norm(module: Any) -> Compute:
-    """The zero-centred RMS norm, as one operation instead of seven."""
+    """The zero-centered RMS norm, in one call instead of seven operations."""
     weight = 1.0 + module.weight.detach().float()
     shape, eps = tuple(weight.shape), module.eps
 
@@ -32,7 +33,7 @@ def norm(module: Any) -> Compute:
 
 
 def feed_forward(module: Any) -> Compute:
-    """The gated feed-forward layer, multiplying in place."""
+    """The gated feed-forward layer (MLP), multiplying in place."""
     gate, up, down, act = module.gate_proj, module.up_proj, module.down_proj, module.act_fn
 
     def forward(x: torch.Tensor) -> Any:
@@ -42,7 +43,7 @@ def feed_forward(module: Any) -> Compute:
 
 
 def attention(module: Any) -> Compute:
-    """A layer of full attention: query and key turned together, and in place."""
+    """A full-attention layer, applying the rotary embedding to query and key at once, in place."""
     before, size = module.forward, module.head_dim
     heads = module.config.num_attention_heads
 
@@ -64,10 +65,10 @@ def attention(module: Any) -> Compute:
         query, gate = module.q_proj(hidden_states).view(rows, heads, 2 * size).chunk(2, -1)
         key = module.k_norm(module.k_proj(hidden_states).view(rows, -1, size))
         both = torch.cat((module.q_norm(query), key), 1).unsqueeze(2)
-        _turn(both, *position_embeddings)
+        _rotate(both, *position_embeddings)
         value = module.v_proj(hidden_states).view(rows, -1, 1, size)
         keys, values = cache.update(both[:, heads:], value, module.layer_idx)
-        output = folded(
+        output = grouped_attention_forward(
             module, both[:, :heads], keys, values, attention_mask, scaling=module.scaling
         )[0]
         output = output.view(rows, heads, size) * gate.sigmoid()
@@ -76,8 +77,8 @@ def attention(module: Any) -> Compute:
     return forward
 
 
-def _turn(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> None:
-    """Turn the first channels of each head by the rotary angles, in place."""
+def _rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> None:
+    """Apply the rotary embedding to the first channels of each head, in place."""
     size = cos.shape[-1]
     turned = x[..., :size]
     other = torch.cat((-turned[..., size // 2 :], turned[..., : size // 2]), -1)
@@ -85,9 +86,10 @@ def _turn(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> None:
 
 
 def text_model(module: Any) -> Compute:
-    """The layers one after another, without the masks and positions that one token needs not.
+    """The stack of layers, without the masks and positions that one token does not need.
 
-    Where text, height and width have the same position, one set of rotary angles serves them.
+    Qwen3.5 has positions for text, height and width. They are equal in plain text, so one set of
+    rotary angles is enough.
     """
     before, angles = module.forward, module.rotary_emb.inv_freq.float()
     scale, config = module.rotary_emb.attention_scaling, module.config
@@ -120,7 +122,7 @@ def text_model(module: Any) -> Compute:
 
 
 def _mask(cache: Any, layer: int, device: torch.device) -> torch.Tensor | None:
-    """Which keys a token may see: all that are there, so that only a fixed-size cache needs it."""
+    """The attention mask. A token sees all keys so far, so only a static cache needs a mask."""
     if not cache.is_compileable:
         return None
     size, _ = cache.get_mask_sizes(1, layer)
@@ -129,7 +131,7 @@ def _mask(cache: Any, layer: int, device: torch.device) -> torch.Tensor | None:
 
 
 def gated_delta_rule(module: Any) -> Compute:
-    """A layer of linear attention: the convolution elementwise, the recurrence in place.
+    """A linear-attention layer, with an elementwise convolution and an in-place state update.
 
     Gated delta rule: Yang et al. 2024, arXiv 2412.06464, equation 10. With the old state S, decay
     a and write strength b: d = b (v - a k S), new state a S + k d, output a q S + (q k) d.
@@ -153,7 +155,7 @@ def gated_delta_rule(module: Any) -> Compute:
         strength = module.in_proj_b(hidden_states).float().sigmoid_().view(rows, value_heads, 1)
         steps = F.softplus(module.in_proj_a(hidden_states).float() + bias).mul_(rate)
         decay = steps.exp_().view(rows, value_heads, 1, 1)
-        output = _recur(state, both, value, strength, decay)
+        output = _update_state(state, both, value, strength, decay)
         gate = F.silu(module.in_proj_z(hidden_states).float()).view(rows, value_heads, width)
         output = F.rms_norm(output, (width,), norm_weight, eps).mul_(gate)
         return module.out_proj(output.to(hidden_states.dtype).view(rows, 1, -1))
@@ -162,7 +164,7 @@ def gated_delta_rule(module: Any) -> Compute:
 
 
 def _states(cache: Any, layer: int) -> tuple[torch.Tensor, torch.Tensor] | None:
-    """The layer's convolution and recurrent states, to be changed in place; None where none are."""
+    """The layer's convolution and recurrent states, to update in place; None if not usable."""
     if cache is None:
         return None
     states = states_of(cache.layers[layer])
@@ -170,7 +172,7 @@ def _states(cache: Any, layer: int) -> tuple[torch.Tensor, torch.Tensor] | None:
 
 
 def _convolution(module: Any) -> Compute:
-    """The causal convolution over the last tokens: a product with four taps and their sum."""
+    """The causal convolution over the last tokens: multiply by the taps and sum."""
     taps = module.conv1d.weight.detach().squeeze(1).float()
 
     def convolve(new: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
@@ -182,11 +184,11 @@ def _convolution(module: Any) -> Compute:
 
 
 def _heads(module: Any) -> Compute:
-    """Split the mixed channels: query and key of unit length as two rows a head, and the value."""
+    """Split the mixed channels into normalized query and key (rows, heads, 2, size), and value."""
     key_heads, size, width = module.num_k_heads, module.head_k_dim, module.head_v_dim
     groups = module.num_v_heads // key_heads
-    # One RMS norm gives both unit vectors: it divides by the mean square, they by the sum. The
-    # query is divided by the root of its size once more.
+    # One RMS norm normalizes both to unit length, up to a factor: it divides by the root of the
+    # mean square, not of the sum. The query is also scaled by 1 / sqrt(size).
     scale = torch.tensor([1 / size, size**-0.5], device=module.A_log.device).view(1, 2, 1, 1)
 
     def split(mixed: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -201,14 +203,14 @@ def _heads(module: Any) -> Compute:
     return split
 
 
-def _recur(
+def _update_state(
     state: torch.Tensor,
     both: torch.Tensor,
     value: torch.Tensor,
     strength: torch.Tensor,
     decay: torch.Tensor,
 ) -> torch.Tensor:
-    """Write one token into the state and return what its query reads there."""
+    """Update the state with one token, in place; return the output for its query."""
     read = (both @ state).mul_(decay)
     key = both[:, :, 1]
     written = (value - read[:, :, 1]).mul_(strength)

@@ -1,9 +1,9 @@
-"""Makes a loaded model write faster: `patch_forwards`.
+"""Makes a loaded model faster: `patch_forwards`.
 
-Replaces the `forward` of single modules of that model, nothing else of torch or transformers, and
-only where a trial on this machine gives the same numbers. What replaces them is in `one_token`
-(fewer operations), `matmul` (faster kernels) and `grouped_attention` (less memory read). Knows
-none of their workings, and expects each of them to fail: the stock way then stays.
+Replaces the `forward` of single modules of one model, and nothing global in torch or transformers,
+and only if a test on this machine gives the same result. The replacements are in `one_token` (fewer
+operations), `matmul` (faster kernels) and `grouped_attention` (reads less memory). Does not know
+how they work, and expects that any of them may fail; the stock forward is then used.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,99 +19,101 @@ from polaris_cli.engines.releases import cache_name, cache_of, kind_of
 
 Undo = Callable[[], None]
 
-UNSUITABLE = "The faster {} does not suit this release of transformers; the stock one is used."
+UNSUITABLE = "The faster {} does not work with this release of transformers; the stock one is used."
 
 
 @dataclass(frozen=True, slots=True)
 class Patched:
-    """The way back from `patch_forwards`, and a sentence on each faster way that failed."""
+    """The result of `patch_forwards`: a function that undoes it, and a note on each failure."""
 
     undo: Undo
     notes: tuple[str, ...] = ()
 
 
 class Replacements:
-    """What was replaced in a model, so that it can be put back."""
+    """Records what was replaced in a model, so that it can be restored."""
 
     def __init__(self) -> None:
-        self._ways_back: list[Undo] = []
+        self._undos: list[Undo] = []
 
     def __bool__(self) -> bool:
-        return bool(self._ways_back)
+        return bool(self._undos)
 
     def replace(self, module: Any, forward: Callable[..., Any]) -> None:
-        """Let `forward` stand in for the module's own."""
+        """Replace the module's forward."""
         before = vars(module).get("forward")
-        self._ways_back.append(lambda: _put_back(module, before))
+        self._undos.append(lambda: _restore(module, before))
         module.forward = forward
 
-    def attend(self, model: Any, name: str) -> None:
-        """Let the model attend in the way that transformers knows by this name."""
+    def set_attention(self, model: Any, name: str) -> None:
+        """Set the model's attention implementation, by its name in transformers."""
         before = model.config._attn_implementation
 
-        def back() -> None:
+        def restore() -> None:
             if model.config._attn_implementation != before:
                 model.set_attn_implementation(before)
 
-        self._ways_back.append(back)
+        self._undos.append(restore)
         model.set_attn_implementation(name)
 
     def undo(self) -> None:
-        """Put all of them back."""
-        while self._ways_back:
-            self._ways_back.pop()()
+        """Restore everything."""
+        while self._undos:
+            self._undos.pop()()
 
 
-def _put_back(module: Any, forward: Any) -> None:
+def _restore(module: Any, forward: Any) -> None:
     if forward is None:
         del module.forward
     else:
         module.forward = forward
 
 
-Way = Callable[[Any, Replacements], bool]  # puts a faster way in place; False if it does not fit
+Patch = Callable[[Any, Replacements], bool]  # applies it to a model; False if results differ
 Fits = Callable[[Replacements], bool]
 
 
 def patch_forwards(model: Any) -> Patched:
-    """Make `model` faster at one token a step.
+    """Make the decode steps of `model` faster, in place.
 
-    Its weights must not change afterwards. A model of another architecture than Qwen3.5 keeps its
-    modules; the kernels are those for a processor. Whatever fails is left out, and noted.
+    Its weights must not change afterwards. Only Qwen3.5 gets new module forwards; faster matrix
+    products and attention are for the CPU. A patch that fails is skipped, with a note.
     """
-    ways: dict[str, Way] = {"forward pass": _fewer_operations}
+    patches: dict[str, Patch] = {"forward pass": _patch_modules}
     if model.device.type == "cpu":
-        ways |= {"matrix product": _kernels, "attention": _folded}
-    found = _along(ways, model, lambda replaced: True)
-    if not _writes(model):  # one of them is to blame: try each, which takes longer
+        patches |= {"matrix product": _patch_linears, "attention": _patch_attention}
+    found = _apply_all(patches, model, lambda replaced: True)
+    if not _runs(model):  # find the patch that breaks it: run the model after each one, slower
         found.undo()
-        found = _along(ways, model, lambda replaced: not replaced or _writes(model))
+        found = _apply_all(patches, model, lambda replaced: not replaced or _runs(model))
     return found
 
 
-def _along(ways: dict[str, Way], model: Any, fits: Fits) -> Patched:
-    """Go these ways one after the other, each as far as it fits."""
-    replaced = {what: Replacements() for what in ways}
-    failed = [what for what, way in ways.items() if not _placed(way, model, replaced[what], fits)]
+def _apply_all(patches: dict[str, Patch], model: Any, fits: Fits) -> Patched:
+    """Apply the patches in order, and undo those that fail or do not fit."""
+    replaced = {name: Replacements() for name in patches}
+    failed = [
+        name for name, patch in patches.items() if not _apply(patch, model, replaced[name], fits)
+    ]
 
     def undo() -> None:
         for replacements in reversed(replaced.values()):
             replacements.undo()
 
-    return Patched(undo, tuple(UNSUITABLE.format(what) for what in failed))
+    return Patched(undo, tuple(UNSUITABLE.format(name) for name in failed))
 
 
-def _placed(way: Way, model: Any, replaced: Replacements, fits: Fits) -> bool:
-    """Put a faster way in place, or leave nothing of it."""
-    with suppress(Exception):  # another release, or another machine, may raise anything
-        if way(model, replaced) and fits(replaced):
+def _apply(patch: Patch, model: Any, replaced: Replacements, fits: Fits) -> bool:
+    """Apply a patch and return True, or undo it and return False."""
+    with suppress(Exception):  # other releases or machines may raise any exception
+        if patch(model, replaced) and fits(replaced):
             return True
     replaced.undo()
     return False
 
 
-def _writes(model: Any) -> bool:
-    """Whether the model takes a prompt and a token more."""
+def _runs(model: Any) -> bool:
+    """Whether the model can run a prefill and a decode step."""
     tokens = torch.zeros(
         (1, 2), dtype=torch.long, device=model.get_input_embeddings().weight.device
     )
@@ -123,43 +125,43 @@ def _writes(model: Any) -> bool:
     return False
 
 
-def _fewer_operations(model: Any, replaced: Replacements) -> bool:
-    """Replace the modules of Qwen3.5. False if its layers then give something else."""
-    layers = list(_kinds_of_layers(model))
+def _patch_modules(model: Any, replaced: Replacements) -> bool:
+    """Replace the forwards of Qwen3.5's modules. False if the layers' outputs then differ."""
+    layers = list(_one_layer_of_each_kind(model))
     if not layers:
         return True
     from polaris_cli.engines.kernels.one_token import FORWARDS
 
-    before = [_trial(model, layer) for layer in layers]
+    before = [_trial_output(model, layer) for layer in layers]
     for module in model.modules():
         if make := FORWARDS.get(type(module).__name__):
             replaced.replace(module, make(module))
-    after = [_trial(model, layer) for layer in layers]
-    return all(map(_same, before, after))
+    after = [_trial_output(model, layer) for layer in layers]
+    return all(map(_close, before, after))
 
 
-def _kernels(model: Any, replaced: Replacements) -> bool:
-    """Multiply by the kernels that are quicker here, if any are."""
+def _patch_linears(model: Any, replaced: Replacements) -> bool:
+    """Use the matrix products that are faster on this machine, if any."""
     linears = matmul.in_bf16(model.modules())
-    if linears and matmul.widening_pays():
+    if linears and matmul.float32_is_faster():
         for linear in linears:
-            replaced.replace(linear, matmul.widened(linear))
-    for linear in matmul.quicker(linears):
-        replaced.replace(linear, matmul.plain(linear))
+            replaced.replace(linear, matmul.in_float32(linear))
+    for linear in matmul.faster_linears(linears):
+        replaced.replace(linear, matmul.without_onednn(linear))
     return True
 
 
-def _folded(model: Any, replaced: Replacements) -> bool:
-    """Read shared keys once, in a model that would attend in torch's usual way."""
+def _patch_attention(model: Any, replaced: Replacements) -> bool:
+    """Use grouped attention in a model that has transformers' "sdpa" attention."""
     if model.config._attn_implementation == "sdpa":
         from polaris_cli.engines.kernels import grouped_attention
 
-        replaced.attend(model, grouped_attention.register())
+        replaced.set_attention(model, grouped_attention.register())
     return True
 
 
-def _kinds_of_layers(model: Any) -> Iterator[Any]:
-    """The first layer of each kind."""
+def _one_layer_of_each_kind(model: Any) -> Iterator[Any]:
+    """The first decoder layer of each kind, such as "linear_attention"."""
     seen = set()
     for module in model.modules():
         if type(module).__name__ == "Qwen3_5DecoderLayer" and kind_of(module) not in seen:
@@ -168,8 +170,8 @@ def _kinds_of_layers(model: Any) -> Iterator[Any]:
 
 
 @torch.inference_mode()
-def _trial(model: Any, layer: Any) -> torch.Tensor:
-    """What the layer makes of a fifth token after four."""
+def _trial_output(model: Any, layer: Any) -> torch.Tensor:
+    """The layer's output for a decode step after a prefill of four tokens."""
     config = model.config.get_text_config()
     numbers = torch.Generator().manual_seed(0)
     x = torch.randn(1, 5, config.hidden_size, generator=numbers).to(model.device, model.dtype)
@@ -185,7 +187,7 @@ def _trial(model: Any, layer: Any) -> torch.Tensor:
     return output
 
 
-def _same(one: torch.Tensor, other: torch.Tensor) -> bool:
-    """Equal as far as the number format goes: intermediate results are rounded elsewhere."""
+def _close(one: torch.Tensor, other: torch.Tensor) -> bool:
+    """Equal up to rounding in the dtype: intermediate results are rounded at other places."""
     scale = float(one.abs().max())
     return bool((one - other).abs().max() <= 8 * torch.finfo(one.dtype).eps * scale)

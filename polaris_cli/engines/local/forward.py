@@ -1,6 +1,6 @@
-"""The forward pass of a loaded model, token by token, with the cache of what it has read.
+"""Prefill and decode steps of a loaded model, with its KV cache.
 
-Knows how models are called and what their caches need; chooses no tokens and knows no text.
+Knows how to call models and what their caches need; chooses no tokens, and does not know text.
 """
 
 import inspect
@@ -11,36 +11,36 @@ from typing import Any
 import torch
 import transformers
 
-from polaris_cli.engines.kernels.cuda_graph import on_its_way
+from polaris_cli.engines.kernels.cuda_graph import copy_to_host
 from polaris_cli.engines.local.loading_errors import run_errors
 from polaris_cli.engines.releases import cache_name, cache_of
 
-PREFILL_CHUNK = 2048  # prompt tokens a forward pass: bounds the memory of long prompts
-ALONE = 64_000_000  # bytes of weights below which a second thread costs more than it does
+PREFILL_CHUNK = 2048  # prompt tokens per forward pass, to bound the memory for long prompts
+ALONE = 64_000_000  # bytes of weights below which a second thread makes a step slower
 
 
 class Passes:
-    """A model's passes over one sequence or several, with their cache, which goes with this object.
+    """A model's forward passes over one or several sequences, and their KV cache.
 
-    A pass takes tokens, a row for each sequence, and gives the logits of what follows the last of
-    them, a row for each in float32. The mode without gradients and the number of threads are set
-    for each pass: around a generator's `yield` they would leak to the caller.
+    A pass takes token ids (rows, tokens), a row for each sequence, and returns the logits for each
+    row's next token, (rows, vocabulary) in float32. Inference mode and the number of threads are
+    set for each pass: set around a generator's `yield`, they would leak to the caller.
     """
 
     def __init__(self, model: Any) -> None:
         self._model = model
-        self._cache: Any = None  # the model makes the kind that it needs
+        self._cache: Any = None  # the model creates the kind that it needs
         self._device = model.get_input_embeddings().weight.device
         self._threads = _threads(model, self._device)
         self._cache_key = cache_name(model.forward)
         keeps = "logits_to_keep" in inspect.signature(model.forward).parameters
         self._options = {"logits_to_keep": 1} if keeps else {}
 
-    def _read_in(self, ids: torch.Tensor, *, padded: bool = False) -> torch.Tensor:
-        """Take the prompts, in chunks where the model allows it."""
+    def _prefill(self, ids: torch.Tensor, *, padded: bool = False) -> torch.Tensor:
+        """Run the prompts through the model, in chunks if it supports that."""
         rows, length = ids.shape
-        # A single column is taken for a step, and its padding would not be masked.
-        size = max(PREFILL_CHUNK // rows, 2) if _continues(self._model, padded) else length
+        # Models treat a chunk of one token as a decode step, and would not mask its padding.
+        size = max(PREFILL_CHUNK // rows, 2) if _can_chunk(self._model, padded) else length
         for chunk in torch.split(ids, size, dim=1):
             logits = self._advance(chunk)
         return logits
@@ -49,12 +49,12 @@ class Passes:
         threads = torch.get_num_threads()
         torch.set_num_threads(self._threads)
         try:
-            return self._computed(ids)
+            return self._compute(ids)
         finally:
             torch.set_num_threads(threads)
 
     @torch.inference_mode()
-    def _computed(self, ids: torch.Tensor) -> torch.Tensor:
+    def _compute(self, ids: torch.Tensor) -> torch.Tensor:
         output = self._model(
             input_ids=ids.to(self._device),
             **{self._cache_key: self._cache},
@@ -68,46 +68,46 @@ class Passes:
         return logits
 
     def _padding(self, new: int) -> dict[str, torch.Tensor]:
-        """What tells the model, at `new` tokens more a row, which are padding: here none is."""
+        """The model's arguments for padding, at `new` more tokens per row: none without padding."""
         return {}
 
 
 class Forward(Passes):
-    """A model's passes over one sequence: its logits are a single row.
+    """A model's passes over one sequence; logits have the shape (vocabulary,).
 
-    `ahead` says that a step may be begun before the token it takes is handed out: it only launches
-    work on a card then.
+    `ahead` means that a step only launches work on the GPU, so the next step may start before the
+    token it takes is yielded.
     """
 
     ahead = False
 
     def prefill(self, ids: Sequence[int]) -> torch.Tensor:
-        """Take the prompt, at least one token."""
+        """Run the prompt (at least one token) through the model; return the next token's logits."""
         with run_errors():
-            return self._read_in(torch.tensor([ids]))[0]
+            return self._prefill(torch.tensor([ids]))[0]
 
     def step(self, token: torch.Tensor) -> torch.Tensor:
-        """Take one token more."""
+        """Run one more token through the model; return the next token's logits."""
         with run_errors():
             return self._advance(token.view(1, 1))[0]
 
     def read(self, token: torch.Tensor) -> Callable[[], int]:
-        """Return what tells the token's id, though steps are launched in between."""
-        return on_its_way(token) if token.is_cuda else lambda: int(token)
+        """A function that returns the token's id, without waiting for steps launched later."""
+        return copy_to_host(token) if token.is_cuda else lambda: int(token)
 
 
 class ForwardTogether(Passes):
-    """A model's passes over several sequences side by side, a row each.
+    """A model's passes over a batch of sequences, one per row; logits are (rows, vocabulary).
 
-    Shorter prompts are padded on the left: on the right, the padding would stand between a prompt
-    and its answer, and a state that runs from left to right would have read it.
+    Shorter prompts are padded on the left. On the right, the padding would be between a prompt and
+    its answer, and become part of the state of linear-attention layers.
     """
 
-    _pads: torch.Tensor | None = None  # how many a row has, where any has some
-    _length = 0  # tokens a row so far, padding among them
+    _pads: torch.Tensor | None = None  # padding tokens of each row, if any row has some
+    _length = 0  # tokens per row so far, padding included
 
     def prefill(self, prompts: Sequence[Sequence[int]]) -> torch.Tensor:
-        """Take the prompts, each of at least one token."""
+        """Run the prompts, each of at least one token, through the model; return the logits."""
         longest = max(map(len, prompts))
         pads = [longest - len(prompt) for prompt in prompts]
         if any(pads):
@@ -115,18 +115,18 @@ class ForwardTogether(Passes):
         rows = zip(pads, prompts, strict=True)
         ids = torch.tensor([[0] * pad + [*prompt] for pad, prompt in rows])
         with run_errors():
-            return self._read_in(ids, padded=any(pads))
+            return self._prefill(ids, padded=any(pads))
 
     def step(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Take one token more a row."""
+        """Run one more token per row through the model; return the logits."""
         with run_errors():
             return self._advance(tokens.view(-1, 1))
 
     @torch.inference_mode()
     def keep(self, rows: Sequence[int]) -> None:
-        """Go on with these rows alone, in this order."""
+        """Keep only these rows of the batch, in this order."""
         chosen = torch.tensor(rows, device=self._device)
-        # The linear attention layers have this method, but no `batch_select_indices`.
+        # Linear-attention layers have this method, but no `batch_select_indices`.
         self._cache.reorder_cache(chosen)
         if self._pads is not None:
             self._pads = self._pads[chosen]
@@ -144,16 +144,16 @@ class ForwardTogether(Passes):
 
 
 def _threads(model: Any, device: torch.device) -> int:
-    """How many threads compute a step: a small one is over before all of them have met."""
+    """Threads for a step: one for a small model, whose steps take less than synchronizing more."""
     small = sum(weight.nbytes for weight in model.parameters()) < ALONE
     return 1 if small and device.type == "cpu" else torch.get_num_threads()
 
 
-def _continues(model: Any, padded: bool) -> bool:
-    """Whether several tokens at once, padding among them, may follow a cache that is not empty.
+def _can_chunk(model: Any, padded: bool) -> bool:
+    """Whether a chunk of several tokens, `padded` or not, may follow a cache that is not empty.
 
-    Before transformers 5.7 the linear attention layers silently forgot the state then, before 5.15
-    they read padding as if it were text.
+    Before transformers 5.7, linear-attention layers silently dropped the state in that case; before
+    5.15, they read padding as text.
     """
     release = tuple(int(part) for part in re.findall(r"\d+", transformers.__version__)[:2])
     since = (5, 15) if padded else (5, 7)

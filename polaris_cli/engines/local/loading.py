@@ -1,7 +1,7 @@
-"""Loading: a model's files become a transformers model and its tokenizer, checked on the way.
+"""Loads a model's files as a transformers model and its tokenizer, and checks them.
 
-Knows precision, device and order; what can be raised is worded in `loading_errors`, where the files
-come from is `hub`'s matter. Code that a folder brings along is never run.
+Chooses precision and device. `loading_errors` explains the exceptions, `hub` gets the files. Never
+runs Python code from a model's folder. Does not know what the model is used for.
 """
 
 import importlib.util
@@ -34,7 +34,11 @@ from polaris_cli.engines.local.loading_errors import (
     no_bitsandbytes,
 )
 from polaris_cli.engines.local.quiet import quiet
-from polaris_cli.engines.quantize.apply import store, unpack_odd_shapes, way_for
+from polaris_cli.engines.quantize.apply import (
+    disable_packing_of_odd_shapes,
+    quantize_layers,
+    way_for,
+)
 from polaris_cli.engines.quantize.quantizers import Packed, bitsandbytes, kernel_of
 from polaris_cli.models import devices, hub, memory
 from polaris_cli.models.devices import Device
@@ -53,15 +57,15 @@ from polaris_cli.models.weights import file_bytes, listed
 from polaris_cli.request.story_request import Quantize
 
 DTYPE = torch.bfloat16
-TINY = 100_000_000  # bytes of weights below which a processor computes faster in float32
-SLACK = 64_000_000  # numbers that any model may have beyond its files: masks, angles, positions
-NO_ADAPTER = {"subfolder": "no-adapter"}  # where transformers finds none, with or without peft
-NO_TEMPLATE = "The model has no chat template: it is given the text of the prompt alone."
+TINY = 100_000_000  # bytes of weights below which a CPU uses float32
+SLACK = 64_000_000  # values that a model may have beyond its files: masks, rotary angles, positions
+NO_ADAPTER = {"subfolder": "no-adapter"}  # no such folder, so transformers loads no adapter
+NO_TEMPLATE = "The model has no chat template: it gets only the text of the prompt."
 
 
 @dataclass(frozen=True, slots=True)
 class Stock:
-    """A model as transformers made it, its tokenizer, what it is, and what to say of it."""
+    """A model as transformers loads it, its tokenizer, its `ModelInfo`, and notes for the user."""
 
     model: Any
     tokenizer: Any
@@ -77,7 +81,7 @@ def load_stock(
     context_tokens: int,
     on_progress: Callable[[float], None] | None = None,
 ) -> Stock:
-    """Load a model with nothing replaced in it; arguments and errors are those of `local.load`."""
+    """Load a model without our faster forwards; arguments and errors are those of `local.load`."""
     chosen = devices.pick(device, devices.list_devices(with_torch=True))
     folder = hub.ensure(reference)
     config = read_config(reference, folder)
@@ -93,10 +97,10 @@ def load_stock(
 
 
 def shapes_alone(reference: ModelRef, folder: Path, config: Mapping[str, Any]) -> Any:
-    """The model without its numbers, which takes no memory.
+    """The model on torch's meta device: without weights, so it takes no memory.
 
-    Raises ModelUnavailable for one that is far larger than its files: loading would take memory
-    for all that is missing.
+    Raises ModelUnavailable if it is far larger than its files: loading would allocate memory for
+    all missing weights.
     """
     _check_implementations(reference, config)
     with quiet(), library_errors(Case(reference, SETTINGS)):
@@ -106,24 +110,27 @@ def shapes_alone(reference: ModelRef, folder: Path, config: Mapping[str, Any]) -
         with torch.device("meta"):
             model = AutoModelForCausalLM.from_config(text_part(settings), trust_remote_code=False)
         numbers = sum(part.numel() for part in (*model.parameters(), *model.buffers()))
-    # Two bytes a number are usual, a bit is the least.
+    # Usually two bytes per weight, or at least one bit for a quantized model.
     most = file_bytes(folder) * (8 if stored_as(config) else 1) + SLACK
     if numbers > most:
-        raise corrupt(reference, f"{SETTINGS} is that of a model of {numbers:,} numbers")
+        raise corrupt(reference, f"{SETTINGS} describes {numbers:,} weights, more than the files")
     return model
 
 
 def text_part(config: Any) -> Any:
-    """What `from_pretrained` takes of a config; `from_config` took all of it in older releases."""
+    """The part of a config that `from_pretrained` uses.
+
+    `from_config` of older releases would use all of a multimodal config.
+    """
     kind = MODEL_FOR_CAUSAL_LM_MAPPING.get(type(config), None)
     text = config.get_text_config()
     return text if getattr(kind, "config_class", None) is type(text) else config
 
 
 def _check_implementations(reference: ModelRef, config: Mapping[str, Any]) -> None:
-    """Raise ModelUnavailable where the config names code on the hub, as in owner/kernel.
+    """Raise ModelUnavailable if the config names code on the hub, such as owner/kernel.
 
-    transformers would fetch and run it wherever the package for that is installed.
+    transformers would download and run it if the package `kernels` is installed.
     """
     for settings in (config, text_settings(config)):
         named = [settings[key] for key in settings if key.endswith("_implementation")]
@@ -139,16 +146,16 @@ def _plan(size: ModelSize, device: Device, quantize: Quantize, tokens: int) -> P
 
 
 def load_tokenizer(reference: ModelRef, folder: Path) -> Any:
-    """The model's tokenizer. Raises ModelUnavailable if it cannot be read."""
+    """The model's tokenizer. Raises ModelUnavailable if it cannot be read or needs its own code."""
     with quiet(), library_errors(Case(reference, TOKENIZER)):
         _check_class(reference, folder)
         return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
 
 
 def _check_class(reference: ModelRef, folder: Path) -> None:
-    """Raise ModelUnavailable for a class that only the folder's own code has.
+    """Raise ModelUnavailable if only the folder's own code has the tokenizer's class.
 
-    transformers would take its general one, and might cut the text into other tokens.
+    transformers would use its generic class instead, which might give other tokens.
     """
     config = get_tokenizer_config(folder, local_files_only=True)
     name = str(config.get("tokenizer_class") or "")
@@ -164,12 +171,12 @@ def load_weights(
     way: Any = None,
     on_progress: Callable[[float], None] | None = None,
 ) -> tuple[Any, str]:
-    """The model itself, on its device and ready to run, and the kernel of its quantized matrices.
+    """The model on its device, ready to run, and the kernel of its quantized layers.
 
-    Raises ModelUnavailable for damaged weights, OutOfMemory where they do not fit after all.
+    Raises ModelUnavailable for damaged weights, OutOfMemory if the device runs out of memory.
     """
     later = way if isinstance(way, Packed) else None
-    # Given at all, this keyword replaces what the files say of themselves.
+    # Even None for this argument would override the quantization in config.json.
     stored = {} if later or way is None else {"quantization_config": way}
     with quiet(None if later else on_progress), library_errors(Case(reference, WEIGHTS, plan)):
         model, found = AutoModelForCausalLM.from_pretrained(
@@ -184,21 +191,22 @@ def load_weights(
         )
         check_whole(reference, model, found["missing_keys"])
         if later:
-            store(model, later, on_progress)
-        unpack_odd_shapes(model)
+            quantize_layers(model, later, on_progress)
+        disable_packing_of_odd_shapes(model)
     return model.eval(), kernel_of(way)
 
 
 @torch.inference_mode()
 def check_whole(reference: ModelRef, model: Any, missing: Any) -> None:
-    """Raise ModelUnavailable where weights are missing or no numbers.
+    """Raise ModelUnavailable if weights are missing, or are NaN or infinite.
 
-    transformers would fill in random ones, and the text would be noise.
+    transformers initializes missing weights at random, and the text would be noise.
     """
     if missing:
         raise corrupt(reference, f"{listed(sorted(missing))} missing in the weights")
     for name, weight in model.named_parameters():
-        # One pass without a copy. float8, which has no minimum, has no infinity in most forms.
+        # aminmax reads the weights once, without a copy. It does not support float8, most formats
+        # of which have no infinity.
         if weight.is_floating_point() and weight.itemsize > 1 and weight.numel():
             least, most = weight.aminmax()
             if not (least.isfinite() and most.isfinite()):
@@ -206,22 +214,21 @@ def check_whole(reference: ModelRef, model: Any, missing: Any) -> None:
 
 
 def number_format(plan: Plan) -> torch.dtype:
-    """What the model computes in: bf16, but float32 for a tiny model on a processor.
+    """The dtype to compute in: bf16, but float32 for a tiny model on a CPU.
 
-    There the format costs no time, and rounding can turn no token into another when a story is
-    taken up again.
+    There float32 costs no time, and rounding does not change tokens when a story is resumed.
     """
     tiny = plan.device.kind == "cpu" and plan.memory.weights < TINY and plan.quantize == "none"
     return torch.float32 if tiny else DTYPE
 
 
 def quantization(plan: Plan, shapes: Any) -> Any:
-    """How the matrices are stored of a model of these shapes; None for weights as they are."""
+    """How to quantize the model (on the meta device); None to load the weights as they are."""
     if plan.quantize == "none":
         return None
-    # The plan counts nf4; the other ways' 4 bits take up to a tenth more.
+    # The plan's figures are for nf4; other 4-bit formats take up to a tenth more.
     room = plan.device.free_bytes - plan.memory.total >= plan.memory.weights // 10
-    with suppress(Exception):  # a trial that fails must not stop what it only was to make faster
+    with suppress(Exception):  # a failed timing only costs speed, so it must not stop the loading
         return way_for(shapes, plan.quantize, plan.device.id, room=room)
     return bitsandbytes(plan.quantize)
 
@@ -229,7 +236,7 @@ def quantization(plan: Plan, shapes: Any) -> Any:
 def model_info(
     reference: ModelRef, folder: Path, config: Mapping[str, Any], plan: Plan, kernel: str
 ) -> ModelInfo:
-    """What is recorded of the model as it really runs."""
+    """The facts to record about the model as it runs."""
     return ModelInfo(
         name=reference.name,
         id=reference.id,

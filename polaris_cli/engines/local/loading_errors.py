@@ -1,8 +1,7 @@
-"""What the libraries raise while a model is loaded or run, in words: one table, `TABLE`.
+"""Explains the exceptions that libraries raise while a model is loaded or run; see `TABLE`.
 
-Pure functions of an exception and of what was being read; `library_errors` and `run_errors` apply
-them around calls of transformers, torch, tokenizers and jinja2, and around nothing else. Knows no
-folder and loads nothing.
+Pure functions of an exception and of what was being read. `library_errors` and `run_errors` apply
+them, around calls of transformers, torch, tokenizers and jinja2 only. Reads and loads nothing.
 """
 
 import pickle
@@ -24,35 +23,38 @@ from polaris_cli.models.memory import Plan, Precision
 from polaris_cli.models.reference import ModelRef
 
 SETTINGS, TOKENIZER, WEIGHTS = "config.json", "the tokenizer", "the weights"
-PANIC = "PanicException"  # what a fault in Rust becomes: a BaseException that cannot be imported
+PANIC = "PanicException"  # a panic in Rust code; a BaseException that cannot be imported
 NO_MEMORY = r"allocate|out of memory|not enough memory|ALLOC_FAILED"
-LONG = 200  # characters of what a library says
+LONG = 200  # characters of a library's message to show at most
 OTHER = "Choose another model: polaris models"
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What was being loaded: of which model, which part of it, in which way if that is settled."""
+    """What was being loaded: the model, the part of it, and the plan once there is one."""
 
     reference: ModelRef
     part: str
     plan: Plan | None = None
 
 
-Sentence = Callable[[BaseException, Case], PolarisError]
+Explanation = Callable[[BaseException, Case], PolarisError]
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Exceptions of these kinds, with `pattern` in their text, while `part` was read."""
+    """Matches exceptions of these kinds whose text matches `pattern`, raised while reading `part`.
+
+    An empty pattern or part matches any.
+    """
 
     kinds: tuple[type[BaseException], ...]
-    sentence: Sentence
+    explanation: Explanation
     pattern: str = ""
     part: str = ""
 
     def fits(self, error: BaseException, case: Case) -> bool:
-        """Whether the row is for this exception."""
+        """Whether the row matches this exception."""
         return (
             isinstance(error, self.kinds)
             and self.part in ("", case.part)
@@ -61,20 +63,23 @@ class Row:
 
 
 def explain(error: BaseException, case: Case) -> PolarisError:
-    """The sentence for what a library has raised; an error that no row fits is named itself."""
+    """A library's exception, or one of its causes, explained by the first row that matches.
+
+    If no row matches, the message quotes the exception.
+    """
     for link in causes(error):
         for row in TABLE:
             if row.fits(link, case):
-                return row.sentence(link, case)
+                return row.explanation(link, case)
     return ModelUnavailable(
-        f"{case.reference.name} cannot be loaded, reading {case.part} failed: {_named(error)}.",
+        f"{case.reference.name} cannot be loaded: reading {case.part} failed: {_quoted(error)}.",
         hint=DEBUG_HINT,
     )
 
 
 @contextmanager
 def library_errors(case: Case) -> Iterator[None]:
-    """Turn what a library raises inside the block into a sentence."""
+    """Turn a library's exceptions inside the block into PolarisError."""
     try:
         yield
     except PolarisError:
@@ -87,7 +92,7 @@ def library_errors(case: Case) -> Iterator[None]:
 
 @contextmanager
 def run_errors() -> Iterator[None]:
-    """Turn what a model raises when it is run into ModelUnavailable; being out of memory stays."""
+    """Turn the exceptions of a running model into ModelUnavailable, except out of memory."""
     try:
         yield
     except BaseException as error:
@@ -95,61 +100,61 @@ def run_errors() -> Iterator[None]:
         if ours or re.search(NO_MEMORY, str(error)):
             raise
         raise ModelUnavailable(
-            f"The model cannot be run, its files do not fit each other: {_named(error)}.",
+            f"The model cannot be run, as its files do not match each other: {_quoted(error)}.",
             hint=f"{OTHER}. {DEBUG_HINT}",
         ) from error
 
 
 def is_library_error(error: BaseException) -> bool:
-    """Whether it is an error at all, and no signal to end."""
+    """Whether it is an error or a Rust panic, not KeyboardInterrupt or the like."""
     return isinstance(error, Exception) or type(error).__name__ == PANIC
 
 
-# The sentences.
+# The explanations.
 
 
 def out_of_memory(error: BaseException, case: Case) -> OutOfMemory:
-    """The device has no room for the model after all."""
+    """The device ran out of memory, though the plan said that the model fits."""
     plan = case.plan
     if plan is None:
-        return OutOfMemory(f"The memory ran out while {case.reference.name} was read.", hint=OTHER)
+        return OutOfMemory(f"The memory ran out while reading {case.reference.name}.", hint=OTHER)
     smaller = "--quantize 4bit" if plan.quantize == "none" else "a smaller --model, or --device cpu"
     return OutOfMemory(
-        f"{plan.device.id} ran out of memory while {case.reference.name} was loaded: it needs "
-        f"about {size_text(plan.memory.total)}, {size_text(plan.device.free_bytes)} were free.",
-        hint=f"Close what else uses the memory, or try {smaller}",
+        f"{plan.device.id} ran out of memory while loading {case.reference.name}: it needs about "
+        f"{size_text(plan.memory.total)}, and {size_text(plan.device.free_bytes)} was free.",
+        hint=f"Close other programs that use the memory, or try {smaller}",
     )
 
 
 def needs_code(error: BaseException, case: Case) -> ModelUnavailable:
-    """transformers would have to run what the folder brings along."""
+    """transformers asks to run code from the model's folder."""
     return code_of_its_own(case.reference)
 
 
 def code_of_its_own(reference: ModelRef) -> ModelUnavailable:
-    """The folder brings Python along that would have to run."""
+    """The model needs Python code from its own folder or from the hub."""
     return ModelUnavailable(
         f"{reference.name} needs Python code of its own, which polaris does not run.",
-        hint="Choose a model of a kind that transformers knows itself: polaris models",
+        hint="Choose a model that transformers supports itself: polaris models",
     )
 
 
 def unsafe(error: BaseException, case: Case) -> ModelUnavailable:
-    """The weights are a pickle that is more than numbers."""
+    """The weight file is a pickle with code in it."""
     return ModelUnavailable(
-        f"{case.reference.name} needs safetensors, or weights that torch's safe loading accepts: "
-        "its file of weights is a program as well.",
+        f"{case.reference.name} has a weight file that could run code, so torch's safe loading "
+        "refuses it.",
         hint="Get the model as model.safetensors, or choose another: polaris models",
     )
 
 
 def needs_package(error: BaseException, case: Case) -> ModelUnavailable:
-    """A package is missing; transformers says which."""
+    """A package is missing; its name is in the message of transformers."""
     text = " ".join(str(error).split())
     named = re.search(r"pip install (?:-U |--upgrade )*['\"]?([\w.-]+(?:\[\w+\])?)", text)
     if case.plan and case.plan.quantize != "none" and "bitsandbytes" in text:
         return no_bitsandbytes(case.plan.quantize)
-    install = f"pip install {named[1]}" if named else "Install what the message names"
+    install = f"pip install {named[1]}" if named else "Install the package in the message"
     return ModelUnavailable(
         f"{case.reference.name} needs a package that is not installed: {_first_line(error)}.",
         hint=f"{install}, or choose another model: polaris models",
@@ -157,21 +162,21 @@ def needs_package(error: BaseException, case: Case) -> ModelUnavailable:
 
 
 def needs_device(error: BaseException, case: Case) -> ModelUnavailable:
-    """The weights are stored in a way that this device cannot compute with."""
+    """The weights are quantized in a format that this device does not support."""
     return ModelUnavailable(
         f"{case.reference.name} cannot be loaded on this device: {_first_line(error)}.",
-        hint="Take a machine with a graphics card, or the model in another form: polaris models",
+        hint="Use a machine with a GPU, or another format of the model: polaris models",
     )
 
 
 def unknown_kind(error: BaseException, case: Case) -> ModelUnavailable:
-    """transformers has no class for it."""
-    why = f"transformers {transformers.__version__} knows no such model type"
+    """transformers has no class for this model type."""
+    why = f"transformers {transformers.__version__} does not know its model type"
     return not_for_text(case.reference, why)
 
 
-def damaged(detail: str) -> Sentence:
-    """A sentence that says no more than which file or part is damaged."""
+def damaged(detail: str) -> Explanation:
+    """An explanation with this detail, or with the exception's first line if it is empty."""
     return lambda error, case: corrupt(case.reference, detail or _first_line(error))
 
 
@@ -181,23 +186,23 @@ def unreadable(error: BaseException, case: Case) -> ModelUnavailable:
 
 
 def wrong_setting(error: BaseException, case: Case) -> ModelUnavailable:
-    """A setting has a value that it cannot have."""
+    """A setting has an invalid value."""
     return corrupt(case.reference, f"{case.part}: {_cut(' '.join(str(error).split()))}")
 
 
 def missing_file(error: BaseException, case: Case) -> ModelUnavailable:
-    """A file is not there."""
+    """A file is missing."""
     name = str(getattr(error, "filename", "") or "").replace("\\", "/").rpartition("/")[2]
     return corrupt(case.reference, f"{name} is missing" if name else _first_line(error))
 
 
 def template(error: BaseException, case: Case) -> ModelUnavailable:
-    """The chat template is no program that jinja2 can run."""
+    """jinja2 cannot run the chat template."""
     return corrupt(case.reference, f"the chat template: {_first_line(error)}")
 
 
 def no_bitsandbytes(precision: Precision) -> ModelUnavailable:
-    """The weights are to be quantized, and the package for it is missing."""
+    """Quantizing to this precision needs bitsandbytes, which is not installed."""
     return ModelUnavailable(
         f"Loading in {precision.replace('bit', '-bit')} needs bitsandbytes, which is missing.",
         hint="pip install bitsandbytes, or add --quantize none",
@@ -212,12 +217,12 @@ def _cut(text: str) -> str:
     return f"{text[:LONG]}…" if len(text) > LONG else text.rstrip(".: ")
 
 
-def _named(error: BaseException) -> str:
+def _quoted(error: BaseException) -> str:
     line = _first_line(error)
     return f"{type(error).__name__}: {line}" if line else type(error).__name__
 
 
-# The first row that fits is taken.
+# The first row that matches is used.
 TABLE: tuple[Row, ...] = (
     Row((torch.OutOfMemoryError, MemoryError), out_of_memory),
     Row((RuntimeError,), out_of_memory, NO_MEMORY),
@@ -244,8 +249,8 @@ TABLE: tuple[Row, ...] = (
     ),
     Row((StrictDataclassError,), wrong_setting),
     Row((TemplateError,), template),
-    Row((UnicodeError, RecursionError), unreadable),  # a ValueError, as JSON's own errors are
+    Row((UnicodeError, RecursionError), unreadable),
     Row((FileNotFoundError,), missing_file),
-    Row((BaseException,), unreadable, part=TOKENIZER),  # tokenizers raises bare Exceptions
+    Row((BaseException,), unreadable, part=TOKENIZER),  # tokenizers raises plain Exception
     Row((OSError,), damaged("")),
 )

@@ -1,6 +1,6 @@
-"""Keeping the libraries quiet while a model is loaded, and away from the user's input and output.
+"""Keeps libraries quiet while a model loads, and away from the user's stdin and stdout.
 
-Knows transformers' logging; nothing of models.
+Knows the logging of transformers; does not know about models.
 """
 
 import io
@@ -13,17 +13,17 @@ from typing import Any
 
 import transformers
 
-# transformers imports torchao wherever it is installed, and torchao warns of the kernels that are
-# for other cards.
+# transformers imports torchao if it is installed, and torchao warns about kernels for other GPUs.
 TALKATIVE = ("torchao", "torch.utils._pytree")
 
 
 @contextmanager
 def quiet(on_progress: Callable[[float], None] | None = None) -> Iterator[None]:
-    """Keep the libraries off stderr, for good, and report the weights loaded inside the block.
+    """Silence the libraries on stderr for good, and report the progress of loading in the block.
 
-    Inside it stdin is empty and stdout a sink: what comes in is the user's premise, what goes out
-    is the story, and a library that asks a question there must get no answer.
+    `on_progress` is called with the share of weights loaded, 0 to 1. Inside the block, stdin is
+    empty and stdout discards its text: stdin is for the user's premise and stdout for the story,
+    and a library that asks a question must get no answer.
     """
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
@@ -31,7 +31,7 @@ def quiet(on_progress: Callable[[float], None] | None = None) -> Iterator[None]:
     for name in TALKATIVE:
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"(bitsandbytes|transformers|torch)\b")
-    with _reported_to(on_progress), redirect_stdout(io.StringIO()), _empty_stdin():
+    with _progress_to(on_progress), redirect_stdout(io.StringIO()), _empty_stdin():
         yield
 
 
@@ -46,13 +46,13 @@ def _empty_stdin() -> Iterator[None]:
 
 
 @contextmanager
-def _reported_to(on_progress: Callable[[float], None] | None) -> Iterator[None]:
+def _progress_to(on_progress: Callable[[float], None] | None) -> Iterator[None]:
     def hook(factory: Callable[..., Any], args: Any, options: Any) -> Any:
         if on_progress and args and hasattr(args[0], "__len__"):
-            return _reported(args[0], on_progress)
+            return _counted(args[0], on_progress)
         return factory(*args, **options)
 
-    # Older releases of transformers 5 have no such hook: there is no progress then.
+    # Older releases of transformers 5 have no such hook; then no progress is reported.
     set_hook = getattr(transformers.logging, "set_tqdm_hook", lambda hook: None)
     previous = set_hook(hook)
     try:
@@ -61,7 +61,7 @@ def _reported_to(on_progress: Callable[[float], None] | None) -> Iterator[None]:
         set_hook(previous)
 
 
-def _reported(items: Any, on_progress: Callable[[float], None]) -> Iterable[Any]:
+def _counted(items: Any, on_progress: Callable[[float], None]) -> Iterable[Any]:
     for done, item in enumerate(items):
         on_progress(done / len(items))
         yield item

@@ -1,6 +1,6 @@
-"""Models of known shapes with random weights: how fast would one be here, before it is fetched?
+"""Models of known shapes with random weights, to measure their speed without downloading them.
 
-A random model takes the same memory and time as a trained one; its text is noise.
+A random model takes the same memory and time as a trained one; its text is noise. Reads no files.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, Qwen3_5TextConfig
 
-from polaris_cli.engines.quantize.apply import store, way_for
+from polaris_cli.engines.quantize.apply import quantize_layers, way_for
 from polaris_cli.engines.quantize.quantizers import kernel_of
 from polaris_cli.errors import OutOfMemory, UsageError
 from polaris_cli.models.devices import Device
@@ -62,20 +62,20 @@ SHAPES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 )
 
 
-SMALLER = "Close what else uses the memory, or take a smaller --shape, such as qwen3.5-0.8b"
+SMALLER = "Close other programs that use the memory, or use a smaller --shape: qwen3.5-0.8b"
 
 
 def config_of(shape: str) -> Any:
-    """The config of a shape. Raises UsageError for one that is not known."""
+    """The config of a shape. Raises UsageError if there is no such shape."""
     if shape not in SHAPES:
         raise UsageError(
-            f"The shape {shape!r} is not known.", hint=f"Choose one of: {', '.join(SHAPES)}"
+            f"There is no shape {shape!r}.", hint=f"Choose one of: {', '.join(SHAPES)}"
         )
     return Qwen3_5TextConfig(**{**_COMMON, **SHAPES[shape]})
 
 
 def size_of(config: Any) -> ModelSize:
-    """The size of a model of this config; takes no memory."""
+    """The size of a model with this config; does not allocate its weights."""
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
     shapes = ((name, tuple(weight.shape)) for name, weight in model.named_parameters())
@@ -85,9 +85,10 @@ def size_of(config: Any) -> ModelSize:
 def random_model(
     config: Any, device: Device, tokens: int, quantize: Quantize = "none"
 ) -> tuple[Any, str]:
-    """A model made on the device, in bf16 before its matrices are quantized, and their kernel.
+    """A model with random weights on the device, and the kernel of its quantized layers.
 
-    `auto` means bf16. Raises OutOfMemory where that does not fit.
+    It is made in bf16 and then quantized, so bf16 must fit even for 4-bit; `auto` means bf16.
+    Raises OutOfMemory if bf16 does not fit with a context of `tokens`.
     """
     try:
         choose_quantization(size_of(config), device, "none", tokens)
@@ -101,5 +102,5 @@ def random_model(
     if quantize not in ("8bit", "4bit"):
         return model, ""
     way = way_for(model, quantize, device.id, room=True)
-    store(model, way)
+    quantize_layers(model, way)
     return model, kernel_of(way)

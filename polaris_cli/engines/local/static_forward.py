@@ -1,7 +1,7 @@
-"""A forward pass whose every step has the same shapes and works in the same memory.
+"""Decode steps with fixed shapes in fixed memory, as a CUDA graph needs them.
 
-That is what a CUDA graph needs: one cache of the run's full length, one place for the token. On a
-processor the same steps run one by one, which is how they are tested.
+The KV cache has the run's full length from the start, and the token is always in the same tensor.
+On a CPU the same steps run without a graph, which is how they are tested. Chooses no tokens.
 """
 
 from contextlib import suppress
@@ -10,18 +10,18 @@ from typing import Any
 import torch
 from transformers import StaticCache
 
-from polaris_cli.engines.kernels.cuda_graph import Step, captured
+from polaris_cli.engines.kernels.cuda_graph import Step, capture
 from polaris_cli.engines.local.forward import Forward
 from polaris_cli.engines.local.loading_errors import run_errors
 
-BLOCK = 1024  # tokens: cache lengths are multiples of it
+BLOCK = 1024  # tokens; cache lengths are multiples of this
 
 
 class StaticForward(Forward):
-    """As `Forward`, for at most `tokens` tokens, prompt and output together.
+    """Like `Forward`, for at most `tokens` tokens, prompt and output together.
 
-    The step is recorded before the prompt is read, on a token of no meaning; where it cannot be,
-    the steps are launched one by one.
+    On CUDA, the step is captured with a dummy token before the prefill. If the capture fails, the
+    kernels of each step are launched one by one.
     """
 
     ahead = True
@@ -35,7 +35,7 @@ class StaticForward(Forward):
             self._record()
 
     def step(self, token: torch.Tensor) -> torch.Tensor:
-        """Take one token more. The logits are overwritten by the next step."""
+        """Run one more token through the model. The next step overwrites the logits."""
         self._token.copy_(token.view(1, 1))
         with run_errors():
             return self._run()
@@ -44,25 +44,25 @@ class StaticForward(Forward):
         return self._advance(self._token)[0]
 
     def _record(self) -> None:
-        """Record a step on the card, and empty the cache of what that has left."""
+        """Capture a step as a CUDA graph, then clear the cache."""
         self.prefill([0])
         with suppress(RuntimeError):
-            self._run = captured(self._next, self._device)
+            self._run = capture(self._next, self._device)
         self.reset()
 
     @torch.inference_mode()
     def reset(self) -> None:
-        """Forget everything, keeping the memory; another prompt may follow."""
+        """Clear the cache but keep its memory, so that another prompt can follow."""
         self._cache.reset()
 
 
 def fixed(model: Any, tokens: int) -> Forward:
-    """A `StaticForward` for so many tokens, or a `Forward` where there cannot be one."""
-    with suppress(Exception):  # another release, or another card, may raise anything
+    """A `StaticForward` for `tokens` tokens, or a `Forward` if that fails."""
+    with suppress(Exception):  # other releases or GPUs may raise any exception
         return StaticForward(model, tokens)
     return Forward(model)
 
 
 def supports(model: Any) -> bool:
-    """Whether the model's steps can all have the same shapes."""
+    """Whether the model can run with a static cache and be captured as a graph."""
     return bool(getattr(model, "_can_compile_fullgraph", False))

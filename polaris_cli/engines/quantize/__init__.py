@@ -1,8 +1,8 @@
-"""Weights in 4 and 8 bits.
+"""Quantization: weights in 4 and 8 bits.
 
-Knows linear layers; nothing of prompts or text.
+Works on linear layers; does not know about prompts or text.
 
-    quantizers:    the ways to store a matrix, and the fastest here
-    packed_linear: linear layers over torch's own kernels
-    apply:         which layers are stored so
+    quantizers:    the ways to quantize a matrix, and which is fastest here
+    packed_linear: quantized linear layers with torch's own CPU kernels
+    apply:         which layers of a model are quantized
 """

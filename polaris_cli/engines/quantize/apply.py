@@ -1,6 +1,6 @@
-"""Which matrices of a model are stored in 4 or 8 bits, and putting them there.
+"""Chooses which layers of a model to quantize to 4 or 8 bits, and replaces them.
 
-Knows a model's linear layers; the ways to store a matrix are in `quantizers`.
+Works on a model's linear layers; how a matrix is quantized is in `quantizers`.
 """
 
 from collections import Counter
@@ -11,53 +11,56 @@ import torch
 
 from polaris_cli.engines.quantize import quantizers
 from polaris_cli.engines.quantize.packed_linear import GROUP, EightBits
-from polaris_cli.engines.quantize.quantizers import Bits, Packed, layer
+from polaris_cli.engines.quantize.quantizers import Bits, Packed, quantized_linear
 
 PACKS = "support_avx512bf16_for_cpu"  # an attribute of bitsandbytes' layers
-SMALL = 64  # rows below which a matrix is not quantized
+SMALL = 64  # matrices with fewer rows are not quantized
 
 
 def way_for(model: Any, precision: Bits, device: str, *, room: bool) -> Any:
-    """The fastest way to store this model's matrices on the device; see `quantizers.fastest_way`.
+    """The fastest way to quantize this model on the device; see `quantizers.fastest_way`.
 
-    The model may be one of shapes alone. Without `room` for more than nf4 takes, it is nf4.
+    The model may be on torch's meta device. Without `room` for more memory than nf4 takes, or
+    without a linear layer to time, it is bitsandbytes.
     """
-    whole = kept_whole(model)
-    shape = largest_part(model, whole)
+    skip = modules_to_skip(model)
+    shape = dominant_shape(model, skip)
     if shape and room:
-        return quantizers.fastest_way(precision, whole, shape, device)
-    return quantizers.bitsandbytes(precision, whole)
+        return quantizers.fastest_way(precision, skip, shape, device)
+    return quantizers.bitsandbytes(precision, skip)
 
 
-def store(
+def quantize_layers(
     model: Any,
     way: Any,
     on_progress: Callable[[float], None] | None = None,
 ) -> None:
-    """Store a loaded model's linear layers in this way, one after the other.
+    """Quantize a loaded model's linear layers in this way, one by one, in place.
 
-    `Packed` stores the output head in 8 bits wherever it is a matrix of its own: each token reads
-    all of it, and 4 bits would change which tokens are likely. `on_progress` is told the share
-    that is done.
+    `Packed` also quantizes the lm_head, to 8 bits, if its weight is not tied to the embeddings:
+    each token reads all of it, and 4 bits would change the likely tokens. `on_progress` is called
+    with the share done, 0 to 1.
     """
-    whole = kept_whole(model)
+    skip = modules_to_skip(model)
     head = _own_head(model) if isinstance(way, Packed) else None
-    names = [name for name, _ in _linears(model) if name == head or name not in whole]
+    names = [name for name, _ in _linears(model) if name == head or name not in skip]
     for done, name in enumerate(names, 1):
         linear = model.get_submodule(name)
         weight = linear.weight.detach()
-        stored = EightBits(weight) if name == head else layer(way, weight, str(weight.device))
-        stored.bias = linear.bias
-        model.set_submodule(name, stored)
+        quantized = (
+            EightBits(weight) if name == head else quantized_linear(way, weight, str(weight.device))
+        )
+        quantized.bias = linear.bias
+        model.set_submodule(name, quantized)
         if on_progress:
             on_progress(done / len(names))
 
 
-def unpack_odd_shapes(model: Any) -> None:
-    """Let bitsandbytes compute with matrices whose shape its kernel for processors does not take.
+def disable_packing_of_odd_shapes(model: Any) -> None:
+    """Keep bitsandbytes from packing matrices that its CPU kernel cannot multiply.
 
-    It packs each 4-bit matrix at its first product, wherever the processor has the instructions,
-    and fails on one with rows not a multiple of 32 or columns not one of 64.
+    On a CPU with AVX512-BF16 it packs each 4-bit matrix at its first product, and fails if the rows
+    are not a multiple of 32 or the columns not a multiple of 64.
     """
     for module in model.modules():
         if getattr(module, PACKS, False) and (module.out_features % 32 or module.in_features % 64):
@@ -65,19 +68,19 @@ def unpack_odd_shapes(model: Any) -> None:
 
 
 def _own_head(model: Any) -> str | None:
-    """The name of the output head where it is not the table of the tokens' embeddings."""
+    """The name of the lm_head, or None if its weight is tied to the embeddings."""
     head = model.get_output_embeddings()
     if head.weight is model.get_input_embeddings().weight:
         return None
     return next(name for name, module in _linears(model) if module is head)
 
 
-def kept_whole(model: Any) -> list[str]:
-    """The matrices that stay in bf16: the lm_head, and those that are small or oddly shaped.
+def modules_to_skip(model: Any) -> list[str]:
+    """The linear layers that stay in bf16: the lm_head, and those that are small or oddly shaped.
 
-    Small ones, as the gates of Qwen3.5's linear attention, would save next to nothing and decide
-    a lot; the 4-bit kernels for processors take multiples of 32 rows and 64 columns only. The list
-    replaces transformers' own, so the lm_head has to be in it.
+    Small ones, such as the gates of Qwen3.5's linear attention, would save little memory and cost
+    much quality. The 4-bit CPU kernels need multiples of 32 rows and 64 columns. The list replaces
+    the default list of transformers, so it has to include the lm_head.
     """
     head = model.get_output_embeddings()
     return [
@@ -90,14 +93,14 @@ def kept_whole(model: Any) -> list[str]:
     ]
 
 
-def largest_part(model: Any, whole: Sequence[str]) -> tuple[int, int] | None:
-    """The shape of the matrices that together are the largest part of what is quantized.
+def dominant_shape(model: Any, skip: Sequence[str]) -> tuple[int, int] | None:
+    """The shape (outputs, inputs) that accounts for most of the weights to quantize.
 
-    None for a model without linear layers, as GPT-2: only bitsandbytes quantizes others.
+    None for a model without linear layers, such as GPT-2: only bitsandbytes quantizes its layers.
     """
     numbers: Counter[tuple[int, int]] = Counter()
     for name, module in _linears(model):
-        if name not in whole:
+        if name not in skip:
             numbers[module.out_features, module.in_features] += module.weight.numel()
     return max(numbers, key=numbers.__getitem__, default=None)
 

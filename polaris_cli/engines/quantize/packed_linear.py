@@ -1,8 +1,8 @@
-"""Linear layers in 4 or 8 bits for processors, over kernels that torch itself has.
+"""Linear layers in 4 or 8 bits for the CPU, with torch's own kernels.
 
-Knows single layers; whether they are the fastest here is `quantizers`' matter. The kernels have no
-public name yet, so a release without them must be expected: they are called on one matrix before a
-model is stored so.
+Knows single layers; `quantizers` measures whether they are the fastest here. The kernels have no
+public API yet, so a release of torch may lack them; `quantizers` tests them on one matrix before a
+model is quantized with them.
 """
 
 from typing import Any
@@ -10,65 +10,65 @@ from typing import Any
 import torch
 
 DTYPE = torch.bfloat16
-GROUP = 64  # numbers of a row that share a scale and a zero point: their error is then that of nf4
-ROWS = 1024  # turned into 4 bits at a time, to save memory
-_MIDDLE = 8  # of the steps 0 to 15; the zero point stands there
+GROUP = 64  # weights of a row with a common scale and zero point; the error is then that of nf4
+ROWS = 1024  # rows quantized to 4 bits at a time, to save memory
+_MIDDLE = 8  # the integer, of 0 to 15, that stands for the zero point
 
 
 class FourBits(torch.nn.Module):
-    """A linear layer, its weight in steps of 0 to 15 with a scale and a zero point for each group.
+    """A linear layer with weights quantized to 0..15, and a scale and zero point for each group.
 
-    Takes numbers in bf16. The rows of the weight must be a multiple of 16, its columns of `GROUP`.
+    Takes inputs in bf16. The weight's rows must be a multiple of 16, its columns of `GROUP`.
     """
 
     def __init__(self, weight: torch.Tensor) -> None:
         super().__init__()
-        parts = [_steps(rows) for rows in torch.split(weight, ROWS)]
-        steps, scales = (torch.cat(part) for part in zip(*parts, strict=True))
-        self.steps = _fixed(torch.ops.aten._convert_weight_to_int4pack_for_cpu(steps, 1))
-        self.scales = _fixed(scales.transpose(0, 1).contiguous())
+        parts = [_quantize(rows) for rows in torch.split(weight, ROWS)]
+        quantized, scales = (torch.cat(part) for part in zip(*parts, strict=True))
+        self.quantized = _frozen(torch.ops.aten._convert_weight_to_int4pack_for_cpu(quantized, 1))
+        self.scales = _frozen(scales.transpose(0, 1).contiguous())
         self.register_parameter("bias", None)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """The product for any number of rows."""
         rows = x.reshape(-1, x.shape[-1])
         kernel = torch.ops.aten._weight_int4pack_mm_for_cpu
-        return _biased(kernel(rows, self.steps, GROUP, self.scales), self.bias, x)
+        return _with_bias(kernel(rows, self.quantized, GROUP, self.scales), self.bias, x)
 
 
 class EightBits(torch.nn.Module):
-    """A linear layer, its weight in steps of -127 to 127 with a scale for each row."""
+    """A linear layer with weights quantized to -127..127, and a scale for each row."""
 
     def __init__(self, weight: torch.Tensor) -> None:
         super().__init__()
         scale = (weight.abs().amax(1, keepdim=True).float() / 127).clamp(min=1e-30).to(DTYPE)
-        self.steps = _fixed(weight.float().div_(scale).round_().clamp_(-127, 127).char())
-        self.scales = _fixed(scale.squeeze(1))
+        self.quantized = _frozen(weight.float().div_(scale).round_().clamp_(-127, 127).char())
+        self.scales = _frozen(scale.squeeze(1))
         self.register_parameter("bias", None)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """The product for any number of rows."""
         rows = x.reshape(-1, x.shape[-1])
-        product = torch.ops.aten._weight_int8pack_mm(rows, self.steps, self.scales)
-        return _biased(product, self.bias, x)
+        product = torch.ops.aten._weight_int8pack_mm(rows, self.quantized, self.scales)
+        return _with_bias(product, self.bias, x)
 
 
-def _fixed(numbers: torch.Tensor) -> torch.nn.Parameter:
-    """A parameter, so that it counts among the weights of its model."""
+def _frozen(numbers: torch.Tensor) -> torch.nn.Parameter:
+    """A parameter without gradient, so that it counts as one of the model's weights."""
     return torch.nn.Parameter(numbers, requires_grad=False)
 
 
-def _steps(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The steps (rows, columns), and scale and zero point of each group (rows, groups, 2)."""
+def _quantize(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The integers (rows, columns), and each group's scale and zero point (rows, groups, 2)."""
     groups = rows.float().view(len(rows), -1, GROUP)
     low, high = groups.aminmax(dim=-1, keepdim=True)
     scale = ((high - low) / 15).clamp(min=1e-30).to(DTYPE)
     zero = (low + _MIDDLE * scale.float()).to(DTYPE)
-    steps = (groups - zero).div_(scale).add_(_MIDDLE).round_().clamp_(0, 15)
-    return steps.flatten(1).int(), torch.cat((scale, zero), dim=-1)
+    quantized = (groups - zero).div_(scale).add_(_MIDDLE).round_().clamp_(0, 15)
+    return quantized.flatten(1).int(), torch.cat((scale, zero), dim=-1)
 
 
-def _biased(product: torch.Tensor, bias: Any, x: torch.Tensor) -> torch.Tensor:
+def _with_bias(product: torch.Tensor, bias: Any, x: torch.Tensor) -> torch.Tensor:
     if bias is not None:
         product = product + bias
     return product.view(*x.shape[:-1], -1)

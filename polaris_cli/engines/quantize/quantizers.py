@@ -1,8 +1,8 @@
-"""The ways to store a model's matrices in 4 or 8 bits, and which of them is fastest here.
+"""The ways to quantize a matrix to 4 or 8 bits, and which of them is fastest on this machine.
 
-Knows bitsandbytes, torchao, `packed_linear` and a single matrix on its device; which matrices of a
-model are stored so is `apply`'s matter. The kernels' speeds differ manyfold between devices and
-none is the fastest on all, so each is tried on one matrix before a model is loaded.
+Knows bitsandbytes, torchao, `packed_linear` and a single matrix on its device; `apply` chooses
+which matrices of a model are quantized. No kernel is the fastest on all devices, and their speeds
+differ many times over, so each is timed on one matrix before a model is loaded.
 """
 
 import copy
@@ -17,64 +17,66 @@ import torch
 from transformers import BitsAndBytesConfig, TorchAoConfig
 from transformers.utils import is_torchao_available
 
-from polaris_cli.engines.kernels.cuda_graph import Step, captured
+from polaris_cli.engines.kernels.cuda_graph import Step, capture
 from polaris_cli.engines.quantize.packed_linear import DTYPE, GROUP, EightBits, FourBits
 
 Bits = Literal["4bit", "8bit"]
 Multiply = Callable[[torch.Tensor], torch.Tensor]
 
-COLD = 128_000_000  # bytes of weights read for one timing: more than most caches hold
-COPIES = 16  # of one matrix, at most: small ones take no time worth measuring
+COLD = 128_000_000  # bytes of weights read in one timing: more than most caches hold
+COPIES = 16  # of one matrix, at most: the time of a smaller matrix does not matter
 ROUNDS = 3
-GAIN = 0.9  # of the least time so far: what is taken for faster, and not for noise
+GAIN = 0.9  # a way is faster if it takes less than this share of the best time; the rest is noise
 
-# The largest error of a product, as a share of its length. Random weights rounded to 4 bits give
-# 0.09 in every way, to float8 0.04, to int8 0.01; a kernel that computes something else, 1 or more.
+# The largest relative error (norm of the error / norm of the product). Random weights quantized to
+# 4 bits give 0.09 in every way, to float8 0.04, to int8 0.01; a wrong kernel gives 1 or more.
 TOLERANCE = {"4bit": 0.15, "8bit": 0.06}
 
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """The layers of `packed`: they are put in place when the model has been loaded."""
+    """The layers of `packed_linear`, which replace those of a model after it is loaded."""
 
     precision: Bits
 
 
-def fastest_way(precision: Bits, whole: list[str], shape: tuple[int, int], device: str) -> Any:
-    """The fastest way to store matrices on the device: settings for transformers, or `Packed`.
+def fastest_way(precision: Bits, skip: list[str], shape: tuple[int, int], device: str) -> Any:
+    """The fastest way to quantize on the device: a quantization config for transformers, or
+    `Packed`.
 
-    The modules named in `whole` stay as they are. `shape`, outputs by inputs, is that of the matrix
-    to try. Where there is nothing to compare, nothing is tried; where that fails, the usual way is
-    taken.
+    The modules named in `skip` are not quantized. `shape` (outputs, inputs) is that of the matrix
+    to time. If there is no alternative to bitsandbytes, or the timing fails, the way is
+    bitsandbytes.
     """
-    usual = bitsandbytes(precision, whole)
-    with suppress(Exception):  # what a device cannot do, or a release lacks, is raised as anything
-        if others := others_on(device, precision, whole):
-            return fastest([usual, *others], _trial(precision, usual, shape, device))
+    usual = bitsandbytes(precision, skip)
+    with suppress(Exception):  # an unsupported device or release may raise any exception
+        if others := alternatives(device, precision, skip):
+            return fastest([usual, *others], _timer(precision, usual, shape, device))
     return usual
 
 
-def _trial(
+def _timer(
     precision: Bits, usual: Any, shape: tuple[int, int], device: str
 ) -> Callable[[Any], float]:
-    """What times a way to store a matrix of this shape on the device."""
+    """A function that times a way to quantize a matrix of this shape on the device, in seconds."""
     numbers = torch.Generator().manual_seed(0)
     weight = torch.randn(shape, generator=numbers, dtype=DTYPE)
     x = torch.randn(1, 1, shape[1], generator=numbers, dtype=DTYPE).to(device)
     expected = torch.nn.functional.linear(x, weight.to(device))
-    # It asks the card for outliers at each product, and waits: that cannot be recorded.
+    # LLM.int8 looks for outliers at each product and synchronizes with the GPU, so it cannot be
+    # captured in a CUDA graph.
     llm_int8 = usual if precision == "8bit" else None
     count = COLD * 8 // (weight.numel() * int(precision[0]))
 
-    def trial(way: Any) -> float:
-        made = copies(layer(way, weight, device), count)
-        return seconds(made, x, expected, TOLERANCE[precision], record=way is not llm_int8)
+    def timed(way: Any) -> float:
+        layers = copies(quantized_linear(way, weight, device), count)
+        return seconds(layers, x, expected, TOLERANCE[precision], graph=way is not llm_int8)
 
-    return trial
+    return timed
 
 
 def kernel_of(way: Any) -> str:
-    """Whose kernel multiplies matrices stored in this way, and in what numbers."""
+    """The library and number format of a way's kernel, such as "torchao int8"; "" for None."""
     match way:
         case Packed():
             return f"torch int{way.precision[0]}"
@@ -86,38 +88,38 @@ def kernel_of(way: Any) -> str:
     return ""
 
 
-def others_on(device: str, precision: Bits, whole: list[str]) -> list[Any]:
-    """What there is beside bitsandbytes: torch's kernels on a processor, torchao's on a card."""
+def alternatives(device: str, precision: Bits, skip: list[str]) -> list[Any]:
+    """The ways besides bitsandbytes: torch's kernels on a CPU, torchao's on a GPU."""
     if device == "cpu":
         return [Packed(precision)]
-    return [*torchao(precision, whole)] if is_torchao_available() else []
+    return [*torchao(precision, skip)] if is_torchao_available() else []
 
 
-def bitsandbytes(precision: Bits, whole: list[str] | None = None) -> BitsAndBytesConfig:
-    """nf4 with double quantization, or LLM.int8; transformers chooses what stays whole if None."""
+def bitsandbytes(precision: Bits, skip: list[str] | None = None) -> BitsAndBytesConfig:
+    """nf4 with double quantization, or LLM.int8. If `skip` is None, transformers chooses it."""
     if precision == "8bit":
-        return BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=whole)
+        return BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=skip)
     return BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=DTYPE,
-        llm_int8_skip_modules=whole,
+        llm_int8_skip_modules=skip,
     )
 
 
-def torchao(precision: Bits, whole: list[str]) -> list[TorchAoConfig]:
-    """torchao's ways, as far as the installed release has them."""
+def torchao(precision: Bits, skip: list[str]) -> list[TorchAoConfig]:
+    """torchao's ways that the installed release has."""
     makers = (_tiled,) if precision == "4bit" else (_int8, _float8)
     found = []
     for make in makers:
         with suppress(ImportError, AttributeError, TypeError):
-            found.append(TorchAoConfig(make(), modules_to_not_convert=whole))
+            found.append(TorchAoConfig(make(), modules_to_not_convert=skip))
     return found
 
 
 def _tiled() -> Any:
-    """int4 for NVIDIA cards: the only layout whose kernel torch itself has."""
+    """int4 for NVIDIA GPUs, in the only layout that torch itself has a kernel for."""
     from torchao.quantization import Int4WeightOnlyConfig
 
     return Int4WeightOnlyConfig(group_size=GROUP, int4_packing_format="tile_packed_to_4d")
@@ -130,17 +132,18 @@ def _int8() -> Any:
 
 
 def _float8() -> Any:
-    """float8, the row too: weights alone would be turned into bf16 at each product.
+    """float8 for weights and activations; with float8 weights only, each product would first
+    convert them to bf16.
 
-    Unlike int8, float8 keeps the small numbers of a row beside its outliers.
+    Unlike int8, float8 keeps small values accurate in a row that has outliers.
     """
     from torchao.quantization import Float8DynamicActivationFloat8WeightConfig, PerRow
 
     return Float8DynamicActivationFloat8WeightConfig(granularity=PerRow())
 
 
-def layer(way: Any, weight: torch.Tensor, device: str) -> Any:
-    """A linear layer of this weight (in bf16, on the processor), stored in this way."""
+def quantized_linear(way: Any, weight: torch.Tensor, device: str) -> Any:
+    """A linear layer on the device with this weight (bf16, on the CPU), quantized in this way."""
     if isinstance(way, Packed):
         return FourBits(weight) if way.precision == "4bit" else EightBits(weight)
     rows, columns = weight.shape
@@ -151,7 +154,7 @@ def layer(way: Any, weight: torch.Tensor, device: str) -> Any:
         linear.weight = torch.nn.Parameter(weight.to(device), requires_grad=False)
         quantize_(linear, way.quant_type)
         return linear
-    return _bitsandbytes_layer(way, weight).to(device).eval()  # it quantizes on its way there
+    return _bitsandbytes_layer(way, weight).to(device).eval()  # moving it quantizes it
 
 
 def _bitsandbytes_layer(way: BitsAndBytesConfig, weight: torch.Tensor) -> Any:
@@ -180,16 +183,15 @@ def _bitsandbytes_layer(way: BitsAndBytesConfig, weight: torch.Tensor) -> Any:
 
 
 def copies(linear: Any, count: int) -> list[Multiply]:
-    """The layer and copies of it, so that a product finds none of its weights in a cache."""
+    """The layer and copies of it, so that no product finds its weights in the CPU or GPU cache."""
     return [linear, *(copy.deepcopy(linear) for _ in range(min(count, COPIES) - 1))]
 
 
 def fastest(ways: Sequence[Any], seconds: Callable[[Any], float]) -> Any:
-    """The way with the least time, the first one where no other is clearly faster."""
+    """The way with the shortest time; the first one unless another is clearly faster."""
     chosen, least = ways[0], math.inf
     for way in ways:
-        # What a device cannot do, or a release lacks, is raised as anything.
-        with suppress(Exception):
+        with suppress(Exception):  # an unsupported device or release may raise any exception
             took = seconds(way)
             if took < GAIN * least:
                 chosen, least = way, took
@@ -203,11 +205,11 @@ def seconds(
     expected: torch.Tensor,
     tolerance: float,
     *,
-    record: bool = True,
+    graph: bool = True,
 ) -> float:
-    """How long the layers take for one row each; infinite if their product is not as expected.
+    """Seconds that the layers take for one row each; infinite if the product is wrong.
 
-    On a card they are recorded and replayed, as a story's steps are, where `record` allows it.
+    With `graph`, layers on a GPU are replayed as a CUDA graph, as the decode steps of a story are.
     """
     error = (layers[0](x) - expected).norm() / expected.norm()
     if not error <= tolerance:
@@ -217,9 +219,9 @@ def seconds(
         return [multiply(x) for multiply in layers][-1]
 
     run()
-    if record and x.device.type == "cuda":
+    if graph and x.device.type == "cuda":
         with suppress(RuntimeError):
-            run = captured(run, x.device)
+            run = capture(run, x.device)
     return min(_timed(run, x.device) for _ in range(ROUNDS))
 
 

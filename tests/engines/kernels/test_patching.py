@@ -1,4 +1,4 @@
-"""A model made faster on a processor gives the same tokens, and gets back what it had."""
+"""A patched model gives the same tokens, and can be unpatched."""
 
 import gc
 import sys
@@ -32,7 +32,7 @@ SHAPES: dict[str, dict[str, Any]] = {
 
 
 def logits(model: Any, steps: int = 40) -> torch.Tensor:
-    """What the model says along a fixed sequence, a row a step."""
+    """The model's logits along a fixed sequence, one row per step."""
     forward = Forward(model)
     rows = [forward.prefill(PROMPT)]
     rows += [forward.step(torch.tensor([(31 * i) % 256])) for i in range(steps)]
@@ -50,7 +50,7 @@ def test_logits_stay_the_same(shape: str) -> None:
 
 
 class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts what torch computes."""
+    """Counts torch's operations."""
 
     count: int = 0
 
@@ -60,7 +60,7 @@ class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def operations(model: Any) -> int:
-    """How many operations a step takes."""
+    """The number of operations in a decode step."""
     forward = Forward(model)
     forward.prefill(PROMPT)
     counter = Operations()  # type: ignore[no-untyped-call]
@@ -98,7 +98,7 @@ def test_bf16_is_as_close_to_float32_as_before() -> None:
     assert after < 1.1 * before
 
 
-def test_everything_can_be_put_back() -> None:
+def test_everything_can_be_undone() -> None:
     model = qwen().bfloat16()
     own = model.model.layers[0].mlp.forward = lambda x: x  # as a hook of another library would
     undo = patch_forwards(model).undo
@@ -109,16 +109,16 @@ def test_everything_can_be_put_back() -> None:
     assert model.config._attn_implementation == "sdpa"
 
 
-NOTE = "The faster {} does not suit this release of transformers; the stock one is used."
+NOTE = "The faster {} does not work with this release of transformers; the stock one is used."
 
 
 def refuses(*_: Any, **__: Any) -> Any:
-    """Stands for a part that another release lacks; no error that anybody would expect."""
+    """Replaces a function that another release lacks; raises an unexpected error."""
     raise ArithmeticError
 
 
-def quickly(model: Any) -> set[str]:
-    """The kinds of modules whose forward is not the stock one."""
+def replaced_modules(model: Any) -> set[str]:
+    """The class names of the modules with a replaced forward."""
     return {type(m).__name__ for m in model.modules() if "forward" in vars(m)}
 
 
@@ -140,25 +140,25 @@ def test_a_forward_that_does_not_fit_leaves_the_stock_ones(
     expected = generated(model, PROMPT, 20)
     monkeypatch.setitem(one_token.FORWARDS, kind, wrong)
     assert patch_forwards(model).notes == (NOTE.format("forward pass"),)
-    assert not quickly(model)
+    assert not replaced_modules(model)
     assert greedy(Forward(model), PROMPT, 20) == expected
 
 
-def test_layers_that_answer_otherwise_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_layers_with_other_results_are_not_patched(monkeypatch: pytest.MonkeyPatch) -> None:
     model = qwen()
     monkeypatch.setitem(one_token.FORWARDS, "Qwen3_5RMSNorm", lambda module: lambda x: x)
     assert patch_forwards(model).notes == (NOTE.format("forward pass"),)
-    assert not quickly(model)
+    assert not replaced_modules(model)
 
 
-def test_layers_of_another_release_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_layers_of_another_release_are_not_patched(monkeypatch: pytest.MonkeyPatch) -> None:
     model = qwen()
     monkeypatch.setattr(patching, "kind_of", refuses)
     assert patch_forwards(model).notes == (NOTE.format("forward pass"),)
-    assert not quickly(model)
+    assert not replaced_modules(model)
 
 
-def test_a_module_that_cannot_be_imported_is_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_module_that_cannot_be_imported_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("one_token", "grouped_attention"):
         monkeypatch.setitem(sys.modules, f"polaris_cli.engines.kernels.{name}", None)
         monkeypatch.delattr(f"polaris_cli.engines.kernels.{name}")
@@ -168,20 +168,22 @@ def test_a_module_that_cannot_be_imported_is_done_without(monkeypatch: pytest.Mo
     assert greedy(Forward(model), PROMPT, 20) == expected
 
 
-@pytest.mark.parametrize("broken", ["in_bf16", "widening_pays", "widened", "quicker", "plain"])
+@pytest.mark.parametrize(
+    "broken", ["in_bf16", "float32_is_faster", "in_float32", "faster_linears", "without_onednn"]
+)
 def test_products_that_fail_leave_the_stock_ones(
     monkeypatch: pytest.MonkeyPatch, broken: str
 ) -> None:
-    monkeypatch.setattr(matmul, "widening_pays", lambda: True)
-    monkeypatch.setattr(matmul, "quicker", lambda linears: linears)
+    monkeypatch.setattr(matmul, "float32_is_faster", lambda: True)
+    monkeypatch.setattr(matmul, "faster_linears", lambda linears: linears)
     monkeypatch.setattr(matmul, broken, refuses)
     model = qwen().bfloat16()
     assert patch_forwards(model).notes == (NOTE.format("matrix product"),)
-    assert "Linear" not in quickly(model)
-    assert quickly(model) == set(one_token.FORWARDS)  # the rest is in place
+    assert "Linear" not in replaced_modules(model)
+    assert replaced_modules(model) == set(one_token.FORWARDS)  # the other patches stay
 
 
-@pytest.mark.parametrize("broken", ["folded", "register", "sdpa_mask"])
+@pytest.mark.parametrize("broken", ["grouped_attention_forward", "register", "sdpa_mask"])
 def test_attention_that_fails_leaves_the_stock_one(
     monkeypatch: pytest.MonkeyPatch, broken: str
 ) -> None:
@@ -193,7 +195,7 @@ def test_attention_that_fails_leaves_the_stock_one(
     assert greedy(Forward(model), PROMPT, 20) == expected
 
 
-def test_a_model_that_takes_no_other_attention_keeps_its_own(
+def test_a_model_with_fixed_attention_keeps_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     model = qwen()
@@ -220,7 +222,7 @@ def test_other_architectures_run_too() -> None:
     assert greedy(Forward(model), PROMPT, 60) == expected
 
 
-def test_several_rows_are_computed_as_before() -> None:
+def test_batches_are_computed_as_before() -> None:
     model = qwen(**SHAPES["grouped heads"])
     ids = torch.tensor([PROMPT[:9], PROMPT[9:18]])
     mask = torch.tensor([[0, 0, 1, 1, 1, 1, 1, 1, 1], [1] * 9])
@@ -230,7 +232,7 @@ def test_several_rows_are_computed_as_before() -> None:
     assert torch.equal(model.generate(ids, attention_mask=mask, **options), expected)
 
 
-def test_a_grown_cache_holds_what_a_stock_one_holds() -> None:
+def test_a_growing_cache_has_the_contents_of_a_stock_one() -> None:
     config = qwen().config
     stock, grown = DynamicCache(config=config), growing_cache(config)
     layer = config.layer_types.index("full_attention")

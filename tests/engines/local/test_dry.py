@@ -1,4 +1,4 @@
-"""The DRY penalty, held against its definition: every earlier place compared token by token."""
+"""The DRY penalty, compared with its definition computed token by token."""
 
 import math
 from collections.abc import Collection
@@ -21,7 +21,7 @@ texts = st.lists(st.integers(0, SIZE - 1), max_size=80)
 
 
 def run_up_to(place: int, ids: list[int]) -> int:
-    """How many tokens up to a place, that one included, are those that the text ends in."""
+    """The length of the run that ends at a place, that token included, and also ends the text."""
     length = 0
     while length <= place and ids[place - length] == ids[-1 - length]:
         length += 1
@@ -45,7 +45,7 @@ def reference(ids: list[int], multiplier: float, exempt: Collection[int] = ()) -
     multiplier=st.floats(0.1, 5.0),
     exempt=st.lists(st.integers(0, SIZE - 1), unique=True, max_size=2),
 )
-def test_the_penalty_is_that_of_its_definition(
+def test_the_penalty_matches_its_definition(
     ids: list[int], multiplier: float, exempt: list[int]
 ) -> None:
     taken = FLAT - Dry(multiplier, ids, CPU, exempt).apply(FLAT)
@@ -54,7 +54,7 @@ def test_the_penalty_is_that_of_its_definition(
 
 @settings(max_examples=200, deadline=None)
 @given(before=texts, after=texts)
-def test_noting_token_by_token_is_the_same_as_having_all_at_once(
+def test_tokens_one_by_one_give_the_same_as_all_at_once(
     before: list[int], after: list[int]
 ) -> None:
     noted = Dry(1.0, before, CPU)
@@ -63,7 +63,7 @@ def test_noting_token_by_token_is_the_same_as_having_all_at_once(
     assert noted.apply(FLAT).tolist() == Dry(1.0, [*before, *after], CPU).apply(FLAT).tolist()
 
 
-def test_a_text_longer_than_the_room_it_began_with_is_followed_on() -> None:
+def test_the_buffers_grow_with_the_text() -> None:
     text = torch.randint(SIZE, (2500,), generator=torch.Generator().manual_seed(1)).tolist()
     noted = Dry(1.0, [], CPU)
     for token in text:
@@ -71,7 +71,7 @@ def test_a_text_longer_than_the_room_it_began_with_is_followed_on() -> None:
     torch.testing.assert_close(FLAT - noted.apply(FLAT), reference(text, 1.0))
 
 
-def test_what_was_said_a_moment_ago_costs_more() -> None:
+def test_recent_repeats_cost_more() -> None:
     far, near = [1, 2, 3, *[0] * 500, 1, 2], [1, 2, 3, *[0] * 5, 1, 2]
     costs = [float(FLAT[3] - Dry(1.0, ids, CPU).apply(FLAT)[3]) for ids in (far, near)]
     assert costs[0] == pytest.approx(1, abs=0.05) and costs[1] > 2.5
@@ -98,12 +98,12 @@ def test_it_breaks_a_loop_and_is_off_by_default() -> None:
     assert set(chosen(Sampler(replace(GREEDY, dry_multiplier=1.0), [], LOGITS), 20)) > {0, 1}
 
 
-def test_a_spared_token_may_come_again() -> None:
+def test_an_exempt_token_may_repeat() -> None:
     sampling = replace(GREEDY, dry_multiplier=1.0)
     assert set(chosen(Sampler(sampling, [], LOGITS, exempt=[0]), 20)) == {0}
 
 
-def test_thinking_is_spared_but_counts() -> None:
+def test_thinking_is_exempt_but_counts() -> None:
     open_thinking = [True]
     ends = Ends(thinking=lambda: open_thinking[0])
     sampler = Sampler(replace(GREEDY, dry_multiplier=1.0), [], LOGITS, ends=ends)
@@ -113,14 +113,14 @@ def test_thinking_is_spared_but_counts() -> None:
 
 
 @pytest.mark.parametrize("done", [0, 1, 30, 59])
-def test_a_run_taken_up_again_goes_on_as_it_would_have(done: int) -> None:
+def test_a_resumed_run_continues_the_same_way(done: int) -> None:
     sampling = replace(GREEDY, temperature=1.0, seed=3, dry_multiplier=1.0)
     whole = chosen(Sampler(sampling, [1, 2], LOGITS), 60)
     again = Sampler(sampling, [1, 2], LOGITS, after=whole[:done])
     assert chosen(again, 60 - done) == whole[done:]
 
 
-def test_the_probabilities_have_it_too() -> None:
+def test_the_probabilities_include_the_penalty() -> None:
     sampling = replace(GREEDY, temperature=1.0, top_p=1.0, top_k=0, dry_multiplier=1.0)
     said = token_probabilities(FLAT, sampling, [1, 2, 3], [1, 2])
     assert said[3] == said.min() < said.max()

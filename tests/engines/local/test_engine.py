@@ -222,7 +222,7 @@ def test_models_for_something_else(tmp_path: Path) -> None:
     assert "it is a BertForMaskedLM" in refused(folder).message
     change_config(folder, architectures=["FutureForCausalLM"], model_type="future")
     error = refused(folder)
-    assert "knows no such model type" in error.message and "polaris models" in error.hint
+    assert "does not know its model type" in error.message and "polaris models" in error.hint
 
 
 def test_too_little_memory_is_known_before_loading() -> None:

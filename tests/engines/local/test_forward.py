@@ -1,4 +1,4 @@
-"""The forward pass: prompts in chunks, step after step, against `model.generate`."""
+"""Prefill in chunks and decode steps, compared with `model.generate`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +14,7 @@ PROMPT = [(7 * i * i) % 256 for i in range(200)]
 
 
 def greedy(forward: Forward, prompt: Sequence[int], n: int) -> list[int]:
-    """Let a model choose its favourite n times."""
+    """Decode n tokens greedily."""
     tokens = []
     logits = forward.prefill(prompt)
     for _ in range(n):

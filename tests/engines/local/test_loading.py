@@ -1,4 +1,4 @@
-"""Loading a folder: every form weights come in, and what is refused: code, pickles, no numbers."""
+"""Loading a folder: each format of weights, and what is refused: code, pickles, NaN."""
 
 import ast
 import importlib.util
@@ -62,16 +62,16 @@ def refused(folder: Path, code: int = 3) -> ModelUnavailable:
     return error
 
 
-# The forms that weights come in.
+# Formats of weights.
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
-def test_number_formats(tmp_path: Path, dtype: torch.dtype) -> None:
+def test_dtypes(tmp_path: Path, dtype: torch.dtype) -> None:
     engine = opened(saved(tmp_path, qwen().to(dtype)))
     assert engine.info.quantization == "none"
 
 
-def test_parts_with_an_index(tmp_path: Path) -> None:
+def test_shards_with_an_index(tmp_path: Path) -> None:
     folder = saved(tmp_path, max_shard_size="100KB")
     parts = sorted(folder.glob("model-*.safetensors"))
     assert len(parts) > 2
@@ -80,7 +80,7 @@ def test_parts_with_an_index(tmp_path: Path) -> None:
     assert f"({parts[1].name} is missing)" in refused(folder).message
 
 
-def test_an_archive_of_plain_tensors_and_its_parts(tmp_path: Path) -> None:
+def test_a_bin_file_and_its_shards(tmp_path: Path) -> None:
     folder = saved(tmp_path)
     weights = load_file(folder / SAFE)
     (folder / SAFE).unlink()
@@ -95,10 +95,8 @@ def test_an_archive_of_plain_tensors_and_its_parts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("bits", "layer"), [(4, "Linear4bit"), (8, "Linear8bitLt")])
-def test_weights_that_bitsandbytes_has_quantized_before(
-    tmp_path: Path, bits: int, layer: str
-) -> None:
-    # The gates have fewer rows than bitsandbytes' kernel for processors takes.
+def test_weights_already_quantized_by_bitsandbytes(tmp_path: Path, bits: int, layer: str) -> None:
+    # The gates have fewer rows than bitsandbytes' CPU kernel supports.
     qwen(hidden_size=128).save_pretrained(tmp_path / "whole")
     way = BitsAndBytesConfig(
         load_in_4bit=bits == 4, load_in_8bit=bits == 8, bnb_4bit_use_double_quant=True
@@ -150,13 +148,13 @@ def test_the_device_that_is_missing_is_named(tmp_path: Path, method: str) -> Non
     assert "on this device" in refused(tmp_path).message
 
 
-def test_quantization_settings_that_say_nothing(tmp_path: Path) -> None:
+def test_empty_quantization_settings(tmp_path: Path) -> None:
     for settings in ("4bit", [4], {"bits": 4}):
         change(saved(tmp_path) / "config.json", quantization_config=settings)
         refused(tmp_path)
 
 
-# Code of a folder's own.
+# Python code in a folder.
 
 CODE = """
 from pathlib import Path
@@ -174,7 +172,7 @@ TOKENIZER_MAP = {"AutoTokenizer": [None, "own.Tokenizer"]}
 
 @pytest.fixture
 def with_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A folder with Python that leaves a mark, and somebody who would allow it to run."""
+    """A folder with Python code that would leave a file, and a user who would allow it to run."""
     folder, mark = copied(tmp_path), tmp_path / "mark"
     (folder / "own.py").write_text(CODE.format(mark=str(mark)))
     reading, writing = tmp_path / "yes", tmp_path / "shown"
@@ -188,18 +186,18 @@ def with_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     assert not mark.exists()
 
 
-def test_a_model_of_a_kind_of_its_own(with_code: Path) -> None:
+def test_a_model_type_with_its_own_code(with_code: Path) -> None:
     change(with_code / "config.json", model_type="own", auto_map=MODEL_MAP)
     assert "needs Python code of its own, which polaris does not run" in refused(with_code).message
 
 
-def test_a_tokenizer_of_a_class_of_its_own(with_code: Path) -> None:
+def test_a_tokenizer_class_with_its_own_code(with_code: Path) -> None:
     path = with_code / "tokenizer_config.json"
     change(path, tokenizer_class="OwnTokenizer", auto_map=TOKENIZER_MAP)
     assert "needs Python code of its own" in refused(with_code).message
 
 
-def test_code_beside_a_kind_that_is_known_is_left_alone(with_code: Path) -> None:
+def test_code_beside_a_known_model_type_is_not_run(with_code: Path) -> None:
     change(with_code / "config.json", auto_map=MODEL_MAP)
     change(with_code / "tokenizer_config.json", auto_map=TOKENIZER_MAP)
     (with_code / "custom_generate").mkdir()
@@ -207,7 +205,7 @@ def test_code_beside_a_kind_that_is_known_is_left_alone(with_code: Path) -> None
     assert type(opened(with_code)._model).__module__.startswith("transformers.")
 
 
-def test_a_premise_from_a_pipe_is_no_answer(tmp_path: Path) -> None:
+def test_a_premise_from_a_pipe_is_not_read_as_an_answer(tmp_path: Path) -> None:
     folder, mark = copied(tmp_path), tmp_path / "mark"
     (folder / "own.py").write_text(CODE.format(mark=str(mark)))
     change(folder / "config.json", model_type="own", auto_map=MODEL_MAP)
@@ -229,7 +227,7 @@ def calls_that_load(path: Path) -> list[ast.Call]:
     return [c for c in calls if isinstance(c.func, ast.Attribute) and c.func.attr in names]
 
 
-def test_no_call_leaves_the_question_open() -> None:
+def test_every_loading_call_forbids_remote_code() -> None:
     package = Path(polaris_cli.__file__).parent
     found = [(path, call) for path in package.rglob("*.py") for call in calls_that_load(path)]
     assert len(found) > 5
@@ -239,7 +237,7 @@ def test_no_call_leaves_the_question_open() -> None:
         assert isinstance(answer, ast.Constant) and answer.value is False, (path, call.lineno)
 
 
-# Weights that are not what they should be.
+# Bad weights.
 
 
 class Program:
@@ -254,20 +252,20 @@ def pickled(folder: Path, write: Callable[[Any, Path], None]) -> Path:
     return folder
 
 
-def test_pickles_that_are_programs(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_pickles_with_code(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     def plainly(weights: Any, path: Path) -> None:
         path.write_bytes(pickle.dumps({"more": Program()}))
 
     ways: list[Callable[[Any, Path], None]] = [torch.save, plainly]
     for number, write in enumerate(ways):
         error = refused(pickled(saved(tmp_path / str(number)), write))
-        assert "needs safetensors, or weights that torch's safe loading accepts" in error.message
+        assert "torch's safe loading refuses it" in error.message
     assert "this runs" not in capfd.readouterr().out
 
 
 @pytest.mark.parametrize("number", [torch.nan, torch.inf, -torch.inf])
 @pytest.mark.parametrize("part", ["embed_tokens", "A_log", "q_proj", "q_norm"])
-def test_weights_that_are_no_numbers(tmp_path: Path, number: float, part: str) -> None:
+def test_weights_that_are_nan_or_infinite(tmp_path: Path, number: float, part: str) -> None:
     folder = saved(tmp_path, qwen().to(torch.bfloat16))
     weights = load_file(folder / SAFE)
     name = next(name for name in weights if part in name)
@@ -284,7 +282,7 @@ def test_a_config_far_larger_than_its_weights(tmp_path: Path) -> None:
         assert "damaged" in refused(tmp_path).message
 
 
-# What is said of a model that loads.
+# Notes about a model that loads.
 
 
 def test_a_model_without_a_chat_template(tmp_path: Path) -> None:
@@ -292,7 +290,7 @@ def test_a_model_without_a_chat_template(tmp_path: Path) -> None:
     assert NO_TEMPLATE in opened(saved(tmp_path)).notes
 
 
-def test_what_there_is_to_say_is_said_before_the_story(
+def test_notes_are_printed_before_the_story(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (copied(tmp_path) / "chat_template.jinja").unlink()

@@ -1,4 +1,4 @@
-"""What the libraries raise, in words: a row for each kind, and a sentence for what is in none."""
+"""Exceptions of the libraries, explained: by a row of the table, or else quoted."""
 
 import pickle
 from typing import Any
@@ -30,7 +30,7 @@ WHOLE = Plan("none", Device("cpu", 0, "cpu", 80, 8), Memory(6, 2, 1), "")
 
 
 class PanicException(BaseException):
-    """By its name, what tokenizers and safetensors raise for a fault in their Rust."""
+    """Has the name of what tokenizers and safetensors raise for a panic in Rust."""
 
 
 GONE = FileNotFoundError(2, "No such file or directory", "/a/folder/merges.txt")
@@ -38,10 +38,16 @@ UNICODE = UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
 
 CASES: list[tuple[BaseException, str, Plan | None, int, str]] = [
     (torch.OutOfMemoryError("CUDA out of memory. Tried"), WEIGHTS, PLAN, 4, "cuda:0 ran out of"),
-    (MemoryError(), TOKENIZER, None, 4, "memory ran out while mine was read"),
+    (MemoryError(), TOKENIZER, None, 4, "memory ran out while reading mine"),
     (RuntimeError("DefaultCPUAllocator: can't allocate memory"), WEIGHTS, WHOLE, 4, "ran out"),
     (ValueError("Please pass `trust_remote_code=True`"), SETTINGS, None, 3, "Python code of its"),
-    (pickle.UnpicklingError("Unsupported operand 149"), WEIGHTS, WHOLE, 3, "needs safetensors"),
+    (
+        pickle.UnpicklingError("Unsupported operand 149"),
+        WEIGHTS,
+        WHOLE,
+        3,
+        "safe loading refuses",
+    ),
     (SafetensorError("HeaderTooLarge"), WEIGHTS, WHOLE, 3, "a weight file cannot be read"),
     (EOFError(), WEIGHTS, WHOLE, 3, "a weight file cannot be read"),
     (RuntimeError("PytorchStreamReader failed"), WEIGHTS, WHOLE, 3, "a weight file cannot be"),
@@ -50,8 +56,14 @@ CASES: list[tuple[BaseException, str, Plan | None, int, str]] = [
     (ImportError("Using this requires a GPU"), WEIGHTS, WHOLE, 3, "on this device"),
     (ImportError("bitsandbytes: `pip install -U bitsandbytes`"), WEIGHTS, PLAN, 3, "4-bit needs"),
     (ImportError("pip install sentencepiece\nor not"), TOKENIZER, None, 3, "needs a package"),
-    (ValueError("has model type `x` but Transformers"), SETTINGS, None, 3, "no such model type"),
-    (KeyError("model type"), SETTINGS, None, 3, "no such model type"),
+    (
+        ValueError("has model type `x` but Transformers"),
+        SETTINGS,
+        None,
+        3,
+        "does not know its model type",
+    ),
+    (KeyError("model type"), SETTINGS, None, 3, "does not know its model type"),
     (ValueError("Unrecognized configuration class <ViT>"), WEIGHTS, WHOLE, 3, "not a text-gen"),
     (StrictDataclassError("Field 'a':\n  not int"), SETTINGS, None, 3, "Field 'a': not int"),
     (jinja2.TemplateSyntaxError("unexpected '}'", 3), TOKENIZER, None, 3, "the chat template"),
@@ -65,7 +77,7 @@ CASES: list[tuple[BaseException, str, Plan | None, int, str]] = [
 
 
 @pytest.mark.parametrize(("error", "part", "plan", "code", "says"), CASES)
-def test_each_kind_has_its_sentence(
+def test_each_exception_has_its_explanation(
     error: BaseException, part: str, plan: Plan | None, code: int, says: str
 ) -> None:
     sentence = explain(error, Case(MINE, part, plan))
@@ -73,7 +85,7 @@ def test_each_kind_has_its_sentence(
     assert sentence.hint and "\n" not in sentence.message
 
 
-def test_every_row_is_tried_by_a_case() -> None:
+def test_every_row_has_a_case() -> None:
     used = {
         next((n for n, row in enumerate(TABLE) if row.fits(error, Case(MINE, part, plan))), None)
         for error, part, plan, _, _ in CASES
@@ -85,12 +97,12 @@ def test_a_hint_says_what_to_install() -> None:
     for text, package in (
         ("requires auto-round (`pip install 'auto-round>=0.5'`)", "pip install auto-round,"),
         ("requires AQLM: `pip install aqlm[gpu]`", "pip install aqlm[gpu],"),
-        ("No module named 'x'", "Install what the message names,"),
+        ("No module named 'x'", "Install the package in the message,"),
     ):
         assert explain(ImportError(text), Case(MINE, WEIGHTS, WHOLE)).hint.startswith(package)
 
 
-def test_the_cause_says_more_than_what_it_became() -> None:
+def test_the_cause_is_explained_first() -> None:
     error = OSError("Unable to load weights")
     error.__cause__ = pickle.UnpicklingError("Unsupported global")
     assert "safe loading" in explain(error, Case(MINE, WEIGHTS, WHOLE)).message
@@ -104,13 +116,13 @@ def test_the_cause_says_more_than_what_it_became() -> None:
         (ValueError("x" * 9000), "xxx…"),
     ],
 )
-def test_what_nobody_expects_is_named_itself(error: Exception, named: str) -> None:
+def test_unexpected_errors_are_quoted(error: Exception, named: str) -> None:
     sentence = explain(error, Case(MINE, WEIGHTS, WHOLE))
     assert isinstance(sentence, ModelUnavailable)
     assert named in sentence.message and sentence.hint == DEBUG_HINT and len(sentence.message) < 300
 
 
-def test_what_is_no_fault_of_a_library_goes_through() -> None:
+def test_other_exceptions_pass_through() -> None:
     case = Case(MINE, SETTINGS)
     for kind in (KeyboardInterrupt, SystemExit, UsageError):
         with pytest.raises(kind), library_errors(case):
@@ -121,18 +133,18 @@ def test_what_is_no_fault_of_a_library_goes_through() -> None:
 
 @pytest.mark.parametrize("error", [IndexError("index out of range in self"), PanicException("x")])
 def test_what_a_model_raises_when_it_runs(error: BaseException) -> None:
-    with pytest.raises(ModelUnavailable, match="do not fit each other") as caught, run_errors():
+    with pytest.raises(ModelUnavailable, match="do not match each other") as caught, run_errors():
         raise error
     assert caught.value.__cause__ is error and "POLARIS_DEBUG=1" in caught.value.hint
 
 
-def test_a_run_out_of_memory_stays_what_it_is() -> None:
+def test_out_of_memory_passes_through_a_run() -> None:
     for error in (RuntimeError("can't allocate memory"), OutOfMemory("no room"), MemoryError()):
         with pytest.raises(type(error)), run_errors():
             raise error
 
 
-def test_the_sentence_comes_from_the_error() -> None:
+def test_the_explanation_has_the_error_as_cause() -> None:
     error: Any = SafetensorError("HeaderTooLarge")
     with pytest.raises(ModelUnavailable) as caught, library_errors(Case(MINE, WEIGHTS, WHOLE)):
         raise error

@@ -1,4 +1,4 @@
-"""While a library loads it reads nothing of the user's and prints nothing among the story."""
+"""While a model loads, libraries read nothing from stdin and print nothing on stdout."""
 
 import logging
 import sys
@@ -9,7 +9,7 @@ from transformers.utils import logging as theirs
 from polaris_cli.engines.local.quiet import quiet
 
 
-def test_stdin_is_empty_and_stdout_a_sink(
+def test_stdin_is_empty_and_stdout_is_discarded(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = sys.stdin, sys.stdout
@@ -22,7 +22,7 @@ def test_stdin_is_empty_and_stdout_a_sink(
     assert capsys.readouterr() == ("", "")
 
 
-def test_they_come_back_after_an_error() -> None:
+def test_both_are_restored_after_an_error() -> None:
     before = sys.stdin, sys.stdout
     with pytest.raises(ZeroDivisionError), quiet():
         raise ZeroDivisionError
@@ -30,7 +30,7 @@ def test_they_come_back_after_an_error() -> None:
 
 
 @pytest.mark.skipif(not hasattr(theirs, "set_tqdm_hook"), reason="an older transformers")
-def test_what_counts_is_reported_inside_alone() -> None:
+def test_progress_is_reported_only_inside_the_block() -> None:
     shares: list[float] = []
     with quiet(shares.append):
         assert list(theirs.tqdm([5, 6])) == [5, 6]

@@ -1,4 +1,4 @@
-"""Steps of fixed shapes give the tokens of a cache that grows; run here on a processor."""
+"""Steps with a static cache give the same tokens as with a growing one; run here on the CPU."""
 
 from typing import Any
 
@@ -41,7 +41,7 @@ def test_a_prompt_may_come_in_chunks_and_again_after_a_reset(
     if quick:
         patch_forwards(model)
     forward = StaticForward(model, BLOCK)
-    forward.prefill([0])  # as before a recording
+    forward.prefill([0])  # as before a capture
     for _ in range(3):
         forward.step(torch.tensor([7]))
     forward.reset()
@@ -50,7 +50,7 @@ def test_a_prompt_may_come_in_chunks_and_again_after_a_reset(
     assert greedy(forward, PROMPT[:1], 40) == generated(model, PROMPT[:1], 40)
 
 
-def test_the_cache_reaches_to_the_last_token() -> None:
+def test_the_cache_has_room_for_the_last_token() -> None:
     model = qwen()
     forward = StaticForward(model, BLOCK)
     assert len(greedy(forward, PROMPT, BLOCK - len(PROMPT))) == BLOCK - len(PROMPT)
@@ -58,7 +58,7 @@ def test_the_cache_reaches_to_the_last_token() -> None:
 
 
 @pytest.mark.parametrize("broken", ["StaticCache", "StaticForward"])
-def test_without_such_steps_the_usual_ones_are_taken(
+def test_without_static_steps_the_usual_ones_are_used(
     monkeypatch: pytest.MonkeyPatch, broken: str
 ) -> None:
     model = qwen()
@@ -71,7 +71,7 @@ def test_without_such_steps_the_usual_ones_are_taken(
 
 @pytest.mark.slow
 def test_bf16_is_as_close_to_float32_as_a_growing_cache() -> None:
-    """The two caches part in bf16 only: each rounds in its own order, none of them further off."""
+    """The two caches differ only by rounding in bf16, and neither is less accurate."""
 
     def logits(forward: Forward) -> torch.Tensor:
         rows = [forward.prefill(PROMPT)]
@@ -89,7 +89,7 @@ def test_bf16_is_as_close_to_float32_as_a_growing_cache() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sampling", [Sampling(temperature=0), Sampling(seed=3, temperature=1.0)])
-def test_a_step_begun_ahead_changes_no_token(sampling: Sampling) -> None:
+def test_a_step_started_ahead_changes_no_token(sampling: Sampling) -> None:
     def run(**options: Any) -> list[int]:
         events = decode(
             qwen(2),

@@ -1,4 +1,4 @@
-"""Linear layers in 4 and 8 bits: what they compute, and what they take."""
+"""Linear layers in 4 and 8 bits: their products and their memory."""
 
 import pytest
 import torch
@@ -29,7 +29,7 @@ def test_the_product_is_that_of_the_weight(
 
 
 @pytest.mark.parametrize(("kind", "_", "bits"), KINDS)
-def test_the_weight_takes_what_the_plan_allows(kind: type, _: float, bits: str) -> None:
+def test_the_weight_takes_as_much_memory_as_planned(kind: type, _: float, bits: str) -> None:
     layer = kind(torch.randn(96, 256, dtype=torch.bfloat16))
     stored = sum(part.numel() * part.element_size() for part in layer.parameters())
     assert stored / (96 * 256) <= 1.1 * memory.BYTES_PER_LINEAR[bits]
@@ -37,9 +37,7 @@ def test_the_weight_takes_what_the_plan_allows(kind: type, _: float, bits: str) 
 
 @pytest.mark.parametrize(("kind", "_", "__"), KINDS)
 @pytest.mark.parametrize("value", [0.0, 1.5, -1e-3])
-def test_a_weight_of_equal_numbers_is_no_trouble(
-    kind: type, _: float, __: str, value: float
-) -> None:
+def test_a_weight_of_equal_values(kind: type, _: float, __: str, value: float) -> None:
     weight = torch.full((32, 64), value, dtype=torch.bfloat16)
     x = torch.ones(1, 64, dtype=torch.bfloat16)
     assert torch.allclose(kind(weight)(x).float(), F.linear(x, weight).float(), rtol=0.02)

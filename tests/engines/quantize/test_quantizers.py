@@ -1,4 +1,4 @@
-"""The ways to store matrices in 4 or 8 bits: each computes the same, and the fastest is taken."""
+"""The ways to quantize a matrix: each gives the product, and the fastest is chosen."""
 
 import math
 import time
@@ -17,12 +17,12 @@ from polaris_cli.engines.quantize.quantizers import (
     copies,
     fastest,
     kernel_of,
-    layer,
+    quantized_linear,
     seconds,
 )
 from tests.engines.kernels.test_patching import refuses
 
-WHOLE = ["lm_head"]
+SKIP = ["lm_head"]
 SHAPE = (96, 256)
 with_torchao = pytest.mark.skipif(not is_torchao_available(), reason="needs torchao")
 
@@ -36,11 +36,11 @@ with_torchao = pytest.mark.skipif(not is_torchao_available(), reason="needs torc
         ({"usual": math.inf, "other": math.inf}, "usual"),
     ],
 )
-def test_the_fastest_is_taken(times: dict[str, float], chosen: str) -> None:
+def test_the_fastest_is_chosen(times: dict[str, float], chosen: str) -> None:
     assert fastest(list(times), times.__getitem__) == chosen
 
 
-def test_what_cannot_be_tried_is_not_taken() -> None:
+def test_a_way_that_fails_is_not_chosen() -> None:
     assert fastest(["usual", "other"], {"other": 1.0}.__getitem__) == "other"
     assert fastest(["usual", "other"], {"usual": 1.0}.__getitem__) == "usual"
     assert fastest(["usual", "other"], {}.__getitem__) == "usual"
@@ -54,7 +54,7 @@ def scaled(by: float, delay: float = 0.0) -> Multiply:
     return multiply
 
 
-def test_the_time_is_that_of_all_the_layers() -> None:
+def test_the_time_is_the_sum_over_the_layers() -> None:
     x = torch.ones(1, 1, 8)
     assert 0.02 <= seconds([scaled(2, delay=0.01)] * 2, x, x * 2, tolerance=0.1) < 1
 
@@ -66,43 +66,41 @@ def test_a_wrong_product_is_never_fast_enough() -> None:
 
 
 @pytest.mark.parametrize("precision", ["4bit", "8bit"])
-def test_without_another_way_nothing_is_tried(
+def test_without_an_alternative_nothing_is_timed(
     precision: Bits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(quantizers, "is_torchao_available", lambda: False)
     monkeypatch.setattr(quantizers, "fastest", lambda *_: None)
-    settings = quantizers.fastest_way(precision, WHOLE, SHAPE, "cuda:0")
+    settings = quantizers.fastest_way(precision, SKIP, SHAPE, "cuda:0")
     assert isinstance(settings, BitsAndBytesConfig)
-    assert settings.llm_int8_skip_modules == WHOLE
+    assert settings.llm_int8_skip_modules == SKIP
     assert (settings.load_in_4bit, settings.load_in_8bit) == (
         precision == "4bit",
         precision == "8bit",
     )
 
 
-@pytest.mark.parametrize("broken", ["others_on", "_trial", "fastest"])
-def test_a_trial_that_fails_leaves_the_usual_way(
-    broken: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("broken", ["alternatives", "_timer", "fastest"])
+def test_a_failed_timing_leaves_bitsandbytes(broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quantizers, broken, refuses)
-    way = quantizers.fastest_way("4bit", WHOLE, SHAPE, "cpu")
+    way = quantizers.fastest_way("4bit", SKIP, SHAPE, "cpu")
     assert kernel_of(way) == "bitsandbytes nf4"
 
 
 @pytest.mark.parametrize("precision", ["4bit", "8bit"])
-def test_a_processor_has_a_way_of_its_own(precision: Bits) -> None:
-    assert quantizers.others_on("cpu", precision, WHOLE) == [Packed(precision)]
+def test_the_cpu_has_packed_layers(precision: Bits) -> None:
+    assert quantizers.alternatives("cpu", precision, SKIP) == [Packed(precision)]
     assert all_right(Packed(precision), precision)
-    way = quantizers.fastest_way(precision, WHOLE, SHAPE, "cpu")
+    way = quantizers.fastest_way(precision, SKIP, SHAPE, "cpu")
     assert isinstance(way, BitsAndBytesConfig | Packed)
 
 
 def all_right(way: Any, precision: Bits) -> bool:
-    """Whether the layer stored so, and its copies, give the product."""
+    """Whether a layer quantized in this way, and its copies, give the product."""
     torch.manual_seed(0)
     weight, x = (torch.randn(shape, dtype=torch.bfloat16) for shape in (SHAPE, (1, 1, SHAPE[1])))
     expected = torch.nn.functional.linear(x, weight)
-    layers = copies(layer(way, weight, "cpu"), 3)
+    layers = copies(quantized_linear(way, weight, "cpu"), 3)
     assert len(layers) == 3
     tolerance = quantizers.TOLERANCE[precision]
     return all(seconds([one], x, expected, tolerance) < math.inf for one in layers)
@@ -110,7 +108,7 @@ def all_right(way: Any, precision: Bits) -> bool:
 
 @pytest.mark.parametrize("precision", ["4bit", "8bit"])
 def test_bitsandbytes_gives_the_product(precision: Bits) -> None:
-    assert all_right(quantizers.bitsandbytes(precision, WHOLE), precision)
+    assert all_right(quantizers.bitsandbytes(precision, SKIP), precision)
 
 
 # With torchao.
@@ -118,7 +116,7 @@ def test_bitsandbytes_gives_the_product(precision: Bits) -> None:
 
 @with_torchao
 def test_torchao_gives_the_product() -> None:
-    int8, *_ = quantizers.torchao("8bit", WHOLE)
+    int8, *_ = quantizers.torchao("8bit", SKIP)
     assert all_right(int8, "8bit")
 
 
@@ -128,7 +126,7 @@ def test_torchao_gives_the_product() -> None:
     [("4bit", ["torchao int4"]), ("8bit", ["torchao int8", "torchao float8"])],
 )
 def test_the_kernels_of_torchao_have_names(precision: Bits, kernels: list[str]) -> None:
-    assert [kernel_of(way) for way in quantizers.torchao(precision, WHOLE)] == kernels
+    assert [kernel_of(way) for way in quantizers.torchao(precision, SKIP)] == kernels
 
 
 @pytest.mark.parametrize(
@@ -136,8 +134,8 @@ def test_the_kernels_of_torchao_have_names(precision: Bits, kernels: list[str]) 
     [
         (None, ""),
         (Packed("8bit"), "torch int8"),
-        (quantizers.bitsandbytes("4bit", WHOLE), "bitsandbytes nf4"),
-        (quantizers.bitsandbytes("8bit", WHOLE), "bitsandbytes int8"),
+        (quantizers.bitsandbytes("4bit", SKIP), "bitsandbytes nf4"),
+        (quantizers.bitsandbytes("8bit", SKIP), "bitsandbytes int8"),
     ],
 )
 def test_kernels_have_names(way: Any, kernel: str) -> None:
@@ -147,6 +145,6 @@ def test_kernels_have_names(way: Any, kernel: str) -> None:
 @with_torchao
 @pytest.mark.parametrize(("precision", "ways"), [("4bit", 1), ("8bit", 2)])
 def test_torchao_has_all_its_ways(precision: Bits, ways: int) -> None:
-    found = quantizers.torchao(precision, WHOLE)
+    found = quantizers.torchao(precision, SKIP)
     assert len(found) == ways
-    assert all(way.modules_to_not_convert == WHOLE for way in found)
+    assert all(way.modules_to_not_convert == SKIP for way in found)

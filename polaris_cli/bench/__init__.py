@@ -5,6 +5,7 @@ Only measures; nothing here is used to write a story.
     speed:    tokens/s, compared with the usual transformers snippet
     batch:    throughput of several stories at once
     length:   compares the ways to reach a length
+    prompts:  prompts without meaning, and timed requests
     peers:    llama.cpp and vLLM, for comparison
     pipeline: the time of everything except the model
     startup:  how long the commands take to start

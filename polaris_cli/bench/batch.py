@@ -10,8 +10,10 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
+from polaris_cli.bench.prompts import prompt_of, timed_request
 from polaris_cli.engines.kernels.patching import patch_forwards
-from polaris_cli.engines.local.lockstep import Task, decode_together
+from polaris_cli.engines.local.lockstep import decode_together
+from polaris_cli.engines.local.vocabulary import Vocabulary
 from polaris_cli.events import Finish
 from polaris_cli.request.story_request import Sampling
 
@@ -67,24 +69,19 @@ def _speed(model: Any, tokenizer: Any, sampling: Sampling, size: int, tokens: in
     """Tokens/s of one run, without the prefill and without the first token of each story."""
     moments: list[float] = []
 
-    def may_end() -> bool:
-        moments.append(time.perf_counter())
-        return True
-
-    tasks = [
-        Task(_prompt(model, row), replace(sampling, seed=row), tokens + 1, False, may_end)
+    requests = [
+        timed_request(
+            prompt_of(model, PROMPT - row % (PROMPT // 2), row),  # as in life, of other lengths
+            replace(sampling, seed=row),
+            tokens + 1,
+            moments,
+        )
         for row in range(size)
     ]
     written = 0
-    for _, event in decode_together(model, tokenizer, tasks, frozenset()):
+    for _, event in decode_together(model, Vocabulary(tokenizer), requests):
         if not isinstance(event, Finish):
             written += event.tokens
         elif event.error:
             raise event.error
     return (written - size) / (time.perf_counter() - moments[0])
-
-
-def _prompt(model: Any, row: int) -> list[int]:
-    """Arbitrary token ids; each row has other ids and, as in real batches, another length."""
-    vocabulary = min(model.config.get_text_config().vocab_size, 3000)
-    return [(7919 * (row + place)) % vocabulary for place in range(PROMPT - row % (PROMPT // 2))]

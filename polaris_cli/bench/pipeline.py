@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psutil
 
+from polaris_cli.engines.base import GenerationRequest
 from polaris_cli.engines.scripted import ScriptedEngine
 from polaris_cli.events import Event
 from polaris_cli.library.recording import Recorder
@@ -64,7 +65,7 @@ def pass_through(tokens: int = 100_000) -> PipelineRun:
     meter = _Meter(tokens)
     with tempfile.TemporaryDirectory() as folder:
         library = Library(Path(folder) / "library.db")
-        events = meter.watch(write_story(engine, messages, sampling, tokens))
+        events = meter.watch(write_story(engine, GenerationRequest(messages, sampling, tokens)))
         accumulator = Accumulator(begun)
         events = accumulator.watch(events)
         events = Recorder(library, accumulator, lambda problem: None).watch(events)

@@ -15,9 +15,11 @@ from typing import Any
 import torch
 from transformers.generation import BaseStreamer
 
+from polaris_cli.bench.prompts import prompt_of, timed_request
 from polaris_cli.engines.kernels.patching import patch_forwards
 from polaris_cli.engines.local.decode import decode
 from polaris_cli.engines.local.static_forward import supports
+from polaris_cli.engines.local.vocabulary import Vocabulary
 from polaris_cli.events import Finish
 from polaris_cli.models.memory import cache_of_config
 from polaris_cli.request.story_request import Sampling
@@ -100,9 +102,9 @@ def compare(
     own = _polaris(model, tokenizer, sampling, static=compile and _can_capture(model))
     ways = [_patched(model, own), _snippet(model, sampling), *([peer] if peer else [])]
     for way in ways:
-        way(_prompt(model, SHORTEST), WARM_UP)
+        way(prompt_of(model, SHORTEST), WARM_UP)
     for position in positions:
-        prompt = _prompt(model, max(position, SHORTEST))
+        prompt = prompt_of(model, max(position, SHORTEST))
         turns = [[way(prompt, tokens) for way in ways] for _ in range(repeats)]
         limit = bandwidth / bytes_per_token(model, position + tokens // 2)
         yield _compared(position, limit, *zip(*turns, strict=True))
@@ -144,37 +146,18 @@ def _speed(runs: Sequence[Times]) -> Speed:
     return Speed(median(speeds), min(speeds), max(speeds), median(run.first for run in runs))
 
 
-def _prompt(model: Any, tokens: int) -> list[int]:
-    """Arbitrary token ids: a model takes as long for them as for a story."""
-    size = min(model.config.get_text_config().vocab_size, 3000)
-    return [(7919 * place) % size for place in range(tokens)]
-
-
 def _can_capture(model: Any) -> bool:
-    return model.device.type == "cuda" and supports(model)
+    return bool(model.device.type == "cuda" and supports(model))
 
 
 def _polaris(model: Any, tokenizer: Any, sampling: Sampling, *, static: bool) -> Write:
     """The decoding loop of polaris; records the time just before each token is sampled."""
+    vocabulary = Vocabulary(tokenizer)
 
     def write(prompt: list[int], tokens: int) -> Times:
         moments = [time.perf_counter()]
-
-        def may_end() -> bool:
-            moments.append(time.perf_counter())
-            return True
-
-        events = decode(
-            model,
-            tokenizer,
-            prompt,
-            sampling,
-            max_new_tokens=tokens + 1,
-            stop_ids=frozenset(),
-            inside_thinking=False,
-            may_end=may_end,
-            static=static,
-        )
+        request = timed_request(prompt, sampling, tokens + 1, moments)
+        events = decode(model, vocabulary, request, static=static)
         for event in events:
             if isinstance(event, Finish) and event.error:
                 raise event.error

@@ -8,7 +8,7 @@ the model was trained.
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -22,13 +22,13 @@ from polaris_cli.demo.paths import MODEL_DIR
 from polaris_cli.demo.unseen import UNSEEN
 from polaris_cli.engines.kernels.patching import patch_forwards
 from polaris_cli.engines.local.chat import Chat
-from polaris_cli.engines.local.decode import stop_ids
-from polaris_cli.engines.local.lockstep import Task, decode_together
-from polaris_cli.events import Finish
+from polaris_cli.engines.local.generation import TokenizedRequest
+from polaris_cli.engines.local.lockstep import decode_together
+from polaris_cli.engines.local.vocabulary import vocabulary_of
+from polaris_cli.events import Chunk, Kind
 from polaris_cli.models.catalogue import DEMO
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Sampling
-from polaris_cli.streaming.thinking import CLOSE
 from polaris_cli.words import self_repetition
 
 LENGTHS = (100, 200, 300, 400)
@@ -70,6 +70,14 @@ class Line:
     repetition: float
 
 
+@dataclass(slots=True)
+class Answer:
+    """An answer of the model, and whether it ended it by itself."""
+
+    texts: dict[Kind, str] = field(default_factory=lambda: {"thinking": "", "story": ""})
+    ended: bool = False
+
+
 def has_noun(noun: str, story: str) -> bool:
     """Whether the story contains the noun, in singular or plural, ignoring case."""
     return noun.lower() in story.lower()
@@ -77,28 +85,28 @@ def has_noun(noun: str, story: str) -> bool:
 
 def generate(
     model: Any, tokenizer: Any, prompts: Sequence[str], sampling: Sampling
-) -> list[tuple[str, bool]]:
-    """The answers to a batch of prompts, and whether the model ended each of them itself."""
+) -> list[Answer]:
+    """The answers to a batch of prompts."""
     chat = Chat(tokenizer)
     opened = chat.opens_thinking(thinking=sampling.thinks)
-    tasks = [
-        Task(
+    requests = [
+        TokenizedRequest(
             chat.prompt_ids((Message("user", prompt),), thinking=sampling.thinks),
             replace(sampling, seed=sampling.seed + row),
             TOKENS,
-            opened,
+            inside_thinking=opened,
         )
         for row, prompt in enumerate(prompts)
     ]
-    texts, ended = [""] * len(tasks), [False] * len(tasks)
-    for row, event in decode_together(model, tokenizer, tasks, stop_ids(model, tokenizer)):
-        if not isinstance(event, Finish):
-            texts[row] += event.text
+    answers = [Answer() for _ in requests]
+    for row, event in decode_together(model, vocabulary_of(model, tokenizer), requests):
+        if isinstance(event, Chunk):
+            answers[row].texts[event.kind] += event.text
         elif event.error:
             raise event.error
         else:
-            ended[row] = event.reason == "stop"
-    return list(zip(texts, ended, strict=True))
+            answers[row].ended = event.reason == "stop"
+    return answers
 
 
 def write_all(
@@ -108,9 +116,9 @@ def write_all(
     prompts = [PROMPTS[wording].format(n=asked, premise=p.removesuffix(".")) for _, p in UNSEEN]
     answers = generate(model, tokenizer, prompts, sampling)
     result = []
-    for (noun, premise), (answer, ended) in zip(UNSEEN, answers, strict=True):
-        thought, _, story = answer.rpartition(CLOSE)
-        result.append(Written(asked, noun, premise, thought.strip(), story.strip(), ended))
+    for (noun, premise), answer in zip(UNSEEN, answers, strict=True):
+        thought, story = answer.texts["thinking"], answer.texts["story"].strip()
+        result.append(Written(asked, noun, premise, thought, story, answer.ended))
     return result
 
 

@@ -1,21 +1,21 @@
-"""What an engine is: `Engine`, from a prompt to a stream of text, and `ModelInfo` on its model.
+"""What an engine is: `Engine`, from a `GenerationRequest` to a stream of thinking and story.
 
-Knows nothing of stories, words or files, and none of the engines.
+Knows nothing of lengths, chapters or files, and none of the engines.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from polaris_cli.events import RawEvent
+from polaris_cli.events import AnswerEvent
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Sampling
 
-MayEnd = Callable[[], bool]
+MayStop = Callable[[], bool]
 
 
 def always() -> bool:
-    """The model may end its answer whenever it wants to."""
+    """The model may end its answer at any time."""
     return True
 
 
@@ -36,19 +36,30 @@ class ModelInfo:
     kernel: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class GenerationRequest:
+    """What an engine is asked for once: an answer to `messages`.
+
+    `max_new_tokens` limits thinking and story together, not counting `after`. `opening` are tokens
+    that the answer begins with, read as a part of the prompt: the story continues them, and they
+    are not streamed. `after` are the tokens of an answer begun earlier: they are streamed first,
+    and the answer goes on as it would have then. While `may_stop` says no, the model may not end
+    its answer.
+    """
+
+    messages: tuple[Message, ...]
+    sampling: Sampling
+    max_new_tokens: int
+    opening: tuple[int, ...] = ()
+    after: tuple[int, ...] = ()
+    may_stop: MayStop = always
+
+
 class Engine(Protocol):
     """A loaded model, or a connection to one.
 
-    `stream` yields pieces of text as they come and ends with one `Finish`; closing the generator
-    stops the work at once. `opens_thinking` says whether the text begins inside the thinking
-    when thinking is on (the template has already opened the tag). `max_new_tokens` limits
-    thinking and story together, not counting `after`.
-
-    `opening` are tokens that the answer begins with, read as a part of the prompt: the story's text
-    goes on behind them, and they are not given out. `after` are the tokens of an answer begun
-    earlier: the stream gives them out first, as one run with what follows. While `may_end` says no,
-    the model may not end its answer. `encode` words text as the tokens of an answer. `notes` are
-    worth telling the user once it is loaded.
+    `context` is the most tokens that fit it, prompt and answer together. `notes` are worth telling
+    the user once it is loaded.
     """
 
     info: ModelInfo
@@ -56,19 +67,14 @@ class Engine(Protocol):
     load_seconds: float
     notes: tuple[str, ...]
 
-    def stream(
-        self,
-        messages: tuple[Message, ...],
-        sampling: Sampling,
-        max_new_tokens: int,
-        *,
-        opening: Sequence[int] = (),
-        after: Sequence[int] = (),
-        may_end: MayEnd = always,
-    ) -> Iterator[RawEvent]: ...
+    def stream(self, request: GenerationRequest) -> Iterator[AnswerEvent]:
+        """Yield thinking and story as they are written, then one `Finish`.
 
-    def opens_thinking(self, sampling: Sampling) -> bool: ...
+        Closing the generator stops the work at once.
+        """
 
-    def encode(self, text: str) -> tuple[int, ...]: ...
+    def encode(self, text: str) -> tuple[int, ...]:
+        """The tokens of a text within an answer."""
 
-    def count_tokens(self, messages: tuple[Message, ...], sampling: Sampling) -> int: ...
+    def count_tokens(self, messages: tuple[Message, ...], sampling: Sampling) -> int:
+        """How many tokens the prompt of these messages has."""

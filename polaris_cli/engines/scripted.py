@@ -9,11 +9,12 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from polaris_cli.engines.base import MayEnd, ModelInfo, always
+from polaris_cli.engines.base import GenerationRequest, ModelInfo
 from polaris_cli.errors import PolarisError
-from polaris_cli.events import Finish, Piece, RawEvent, Reason
+from polaris_cli.events import AnswerEvent, Finish, Piece, RawEvent, Reason
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Sampling
+from polaris_cli.streaming.thinking import split_thinking
 
 SCRIPTED = ModelInfo(name="scripted", id="scripted", engine="scripted")
 
@@ -32,9 +33,8 @@ class ScriptedEngine:
 
     `opened` says whether thinking is open from the start when it is on, `finish` how pieces given
     bare end, `delay` the seconds before each piece, `tokens_per_piece` what a piece given as a
-    string counts, `context` the tokens it claims to hold, `notes` what it has to say. `asked`
-    keeps the messages of every call, `limits` their `max_new_tokens`, `openings` the text that
-    their `opening` stands for; `running` is the number of streams neither ended nor closed.
+    string counts, `context` the tokens it claims to hold, `notes` what it has to say. `requests`
+    are those it was given; `running` is the number of streams neither ended nor closed.
     """
 
     def __init__(
@@ -52,9 +52,7 @@ class ScriptedEngine:
         self.context = context
         self.load_seconds = 0.0
         self.notes = notes
-        self.asked: list[tuple[Message, ...]] = []
-        self.limits: list[int] = []
-        self.openings: list[str] = []
+        self.requests: list[GenerationRequest] = []
         self.running = 0
         self._scripts = [
             s if isinstance(s, Script) else Script(s, finish) for s in scripts or ((),)
@@ -63,36 +61,28 @@ class ScriptedEngine:
         self._delay = delay
         self._tokens_per_piece = tokens_per_piece
 
-    def stream(
-        self,
-        messages: tuple[Message, ...],
-        sampling: Sampling,
-        max_new_tokens: int,
-        *,
-        opening: Sequence[int] = (),
-        after: Sequence[int] = (),
-        may_end: MayEnd = always,
-    ) -> Iterator[RawEvent]:
+    def stream(self, request: GenerationRequest) -> Iterator[AnswerEvent]:
         """Replay the next script up to `max_new_tokens`. Raises the error of the script.
 
-        `after` is worded back first, a piece a token. A script cannot be kept from ending.
+        `after` is turned back into text first, a piece a token. A script always ends by itself.
         """
-        script = self._scripts[min(len(self.asked), len(self._scripts) - 1)]
-        self.asked.append(messages)
-        self.limits.append(max_new_tokens)
-        self.openings.append("".join(map(chr, opening)))
-        end = Finish(script.finish, self.count_tokens(messages, sampling))
-        return self._replay(script, after, max_new_tokens, end)
+        script = self._scripts[min(len(self.requests), len(self._scripts) - 1)]
+        self.requests.append(request)
+        prompt_tokens = self.count_tokens(request.messages, request.sampling)
+        raw = self._replay(script, request, Finish(script.finish, prompt_tokens))
+        opened = self._opened and request.sampling.thinks and not request.opening
+        return split_thinking(raw, opened=opened)
 
     def _piece(self, text: str) -> Piece:
         return Piece(text, self._tokens_per_piece, ids=self.encode(text))
 
     def _replay(
-        self, script: Script, after: Sequence[int], left: int, end: Finish
+        self, script: Script, request: GenerationRequest, end: Finish
     ) -> Iterator[RawEvent]:
+        left = request.max_new_tokens
         self.running += 1
         try:
-            yield from (Piece(chr(id_), 1, ids=(id_,)) for id_ in after)
+            yield from (Piece(chr(id_), 1, ids=(id_,)) for id_ in request.after)
             for given in script.pieces:
                 piece = given if isinstance(given, Piece) else self._piece(given)
                 left -= piece.tokens
@@ -108,10 +98,6 @@ class ScriptedEngine:
             yield replace(end, error=error)
         finally:
             self.running -= 1
-
-    def opens_thinking(self, sampling: Sampling) -> bool:
-        """Whether the script is taken to begin inside the thinking."""
-        return self._opened and sampling.thinks
 
     def encode(self, text: str) -> tuple[int, ...]:
         """The characters' numbers serve as tokens here."""

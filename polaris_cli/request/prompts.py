@@ -29,13 +29,13 @@ GAPS = {"sentence": " ", "text": "\n\n"}  # between a colon and such a premise
 class Message:
     """One turn of the conversation: `role` is "system", "user" or "assistant".
 
-    `told` is the text that `content` is a summary of: the model does not read it, but a penalty
-    on what was said before should know it.
+    `full_text` is the text that `content` is a summary of: the model does not read it, but a
+    penalty on repeats should know it.
     """
 
     role: str
     content: str
-    told: str = ""
+    full_text: str = ""
 
 
 def messages_for(request: StoryRequest) -> tuple[Message, ...]:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from polaris_cli.engines.base import Engine
+from polaris_cli.engines.base import Engine, GenerationRequest
 from polaris_cli.events import (
     Chapter,
     ChapterStart,
@@ -103,7 +103,7 @@ def _make_plan(job: Job, engine: Engine) -> Generator[Event, None, Plan | None]:
             yield Restart(attempt)
         sampling = replace(request.sampling, seed=_seed(request.sampling, -attempt))
         limit = PLAN_TOKENS + max(sampling.thinking_budget, 0) * sampling.thinks
-        run = write_story(engine, job.messages, sampling, limit)
+        run = write_story(engine, GenerationRequest(job.messages, sampling, limit))
         answer = yield from _answer(run, count)
         if answer is None:
             return None
@@ -179,16 +179,22 @@ class _Book:
         messages, limit = self._call(number, ask)
         sampling = replace(self._request.sampling, seed=_seed(self._request.sampling, number))
         attempt, answer = since_restart(begun.events)
-        ask_again = (self._engine, messages, sampling)
+        request = GenerationRequest(messages, sampling, limit)
         if left is None:
-            run = write_story(*ask_again, limit, after=ids_of(answer), attempt=attempt)
+            request = replace(request, after=ids_of(answer))
+            run = write_story(self._engine, request, attempt=attempt)
             return closed_after(run, round(MOST_SHARE * share))
         least = left - round((1 - NEAR) * self._request.words)
         # It closes as soon as the words are there, not beyond them: PAST is for a whole story.
         words = max(round(left / PAST), 1)
-        limit += len(ids_of(answer))
-        rounds = rounds_of(answer)
-        return extended(*ask_again, limit, words=words, least=least, after=rounds, attempt=attempt)
+        return extended(
+            self._engine,
+            replace(request, max_new_tokens=limit + len(ids_of(answer))),
+            words=words,
+            least=least,
+            rounds=rounds_of(answer),
+            attempt=attempt,
+        )
 
     def _pass_on(self, number: int, run: Iterator[Event]) -> Generator[Event, None, Finish]:
         """Give out one chapter with its heading; return how it ended."""
@@ -244,7 +250,7 @@ class _Book:
             if earlier >= number - whole:
                 yield Message("assistant", text)
             else:
-                yield Message("assistant", summary, told=text)
+                yield Message("assistant", summary, full_text=text)
         yield self._ask(number, ask)
 
     def _ask(self, number: int, words: int) -> Message:

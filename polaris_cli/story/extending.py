@@ -9,10 +9,8 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from polaris_cli.engines.base import Engine
+from polaris_cli.engines.base import Engine, GenerationRequest
 from polaris_cli.events import Chunk, Event, Finish, Held, Inserted, Restart, closing
-from polaris_cli.request.prompts import Message
-from polaris_cli.request.story_request import Sampling
 from polaris_cli.story.length import EDGE, LEAST_EPISODE, MOST_ROUNDS, NEAR, PAST, SCENE_BREAK
 from polaris_cli.story.single_pass import TRIES, write_story
 from polaris_cli.streaming.loops import good_length
@@ -26,14 +24,12 @@ _SENTENCE = re.compile(r"[.!?…][\"'”’)\]]*\s*$")  # noqa: RUF001
 
 def extended(
     engine: Engine,
-    messages: tuple[Message, ...],
-    sampling: Sampling,
-    max_new_tokens: int,
+    request: GenerationRequest,
     *,
     words: int,
     least: int | None = None,
     draft: str = "",
-    after: Sequence[Sequence[int]] = (),
+    rounds: Sequence[tuple[int, ...]] = (),
     attempt: int = 0,
 ) -> Iterator[Event]:
     """Stream one story that goes on until it has about `words` words.
@@ -48,16 +44,16 @@ def extended(
     the middle and the text falls into loops; dropping the ending without a scene break makes the
     model write an ending again at once. `least` are the words from which an end is taken (`NEAR` of
     those asked for, if not given). `draft` is a text of the user's own that the story goes on from:
-    its words count, and no part of it is ever set aside. `after` are the tokens of an earlier run,
+    its words count, and no part of it is ever set aside. `rounds` are the tokens of an earlier run,
     those between two scene breaks together (see `rounds_of`), whose thinking had been restarted
     `attempt` times: every round ends again as it did then, so that the same ending is set aside.
-    `max_new_tokens` limits all tokens, those of an earlier run included.
+    `max_new_tokens` of the request limits all tokens, those of an earlier run included.
     """
     text = _Text(words, NEAR * words if least is None else least, draft)
-    opening = engine.encode(draft) if draft else ()
+    request = replace(request, opening=engine.encode(draft) if draft else ())
     for number in range(MOST_ROUNDS):
-        known = after[number] if number < len(after) else ()
-        run = _round(engine, messages, sampling, max_new_tokens, text, opening, known, attempt)
+        known = rounds[number] if number < len(rounds) else ()
+        run = _round(engine, request, text, known, attempt)
         attempt = 0
         try:
             finish = yield from run
@@ -78,12 +74,9 @@ def extended(
 
 def _round(
     engine: Engine,
-    messages: tuple[Message, ...],
-    sampling: Sampling,
-    limit: int,
+    request: GenerationRequest,
     text: "_Text",
-    opening: Sequence[int],
-    after: Sequence[int],
+    after: tuple[int, ...],
     restarts: int,
 ) -> Generator[Event, None, Finish]:
     """Let the model write until it ends or the text is full; return how it ended.
@@ -92,9 +85,8 @@ def _round(
     """
     text.begin_round()
     for attempt in range(TRIES):
-        drawn = sampling.redrawn(attempt)
-        run = _stretch(engine, messages, drawn, limit, text, opening, after, restarts)
-        finish = yield from run
+        drawn = replace(request, sampling=request.sampling.redrawn(attempt))
+        finish = yield from _stretch(engine, drawn, text, after, restarts)
         if finish.reason != "loop" or attempt + 1 == TRIES or not text.cut_back():
             break
         yield text.held()
@@ -104,27 +96,20 @@ def _round(
 
 def _stretch(
     engine: Engine,
-    messages: tuple[Message, ...],
-    sampling: Sampling,
-    limit: int,
+    request: GenerationRequest,
     text: "_Text",
-    opening: Sequence[int],
-    after: Sequence[int],
+    after: tuple[int, ...],
     restarts: int,
 ) -> Generator[Event, None, Finish]:
     """Go on with the text in one run of the model; return how that ended."""
     known = len(text.ids)
-    room = limit - len(after) - text.made
-    run = write_story(
-        engine,
-        messages,
-        sampling,
-        room,
-        opening=opening,
+    request = replace(
+        request,
+        max_new_tokens=request.max_new_tokens - len(after) - text.made,
         after=(*text.ids, *after),
-        may_end=text.may_end,
-        attempt=restarts,
+        may_stop=text.may_stop,
     )
+    run = write_story(engine, request, attempt=restarts)
     with closing(run):
         for event in run:
             if isinstance(event, Finish):
@@ -185,7 +170,7 @@ class _Text:
         self._paragraphs_before = self._paragraphs
         self._at_start = self._total() if self._rounds > 1 else 0
 
-    def may_end(self) -> bool:
+    def may_stop(self) -> bool:
         """In the first round always; later not before an episode has been told."""
         return self._rounds == 1 or self._total() - self._at_start >= LEAST_EPISODE
 

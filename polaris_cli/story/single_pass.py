@@ -3,9 +3,10 @@
 Knows the order of the steps; not how a model runs (`engines`), nor what is recorded of a story.
 """
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import replace
 
-from polaris_cli.engines.base import Engine, MayEnd, always
+from polaris_cli.engines.base import Engine, GenerationRequest
 from polaris_cli.errors import DEBUG_HINT, PolarisError
 from polaris_cli.events import (
     AnswerEvent,
@@ -16,45 +17,30 @@ from polaris_cli.events import (
     Restart,
     closing,
 )
-from polaris_cli.request.prompts import Message
-from polaris_cli.request.story_request import Draft, Sampling
+from polaris_cli.request.story_request import Draft
 from polaris_cli.streaming.loops import guard
-from polaris_cli.streaming.thinking import split_thinking
 
 TRIES = 3  # at an answer that goes round in a loop
 
 
-def write_story(
-    engine: Engine,
-    messages: tuple[Message, ...],
-    sampling: Sampling,
-    max_new_tokens: int,
-    *,
-    opening: Sequence[int] = (),
-    after: Sequence[int] = (),
-    may_end: MayEnd = always,
-    attempt: int = 0,
-) -> Iterator[Event]:
+def write_story(engine: Engine, request: GenerationRequest, *, attempt: int = 0) -> Iterator[Event]:
     """Stream one answer: thinking and story text as they come, then one `Finish`.
 
-    `max_new_tokens` limits thinking and story together. `opening` are the tokens of a text that the
-    answer goes on from, `after` those of an earlier run, whose text comes first and which had been
-    restarted `attempt` times; while `may_end` says no, the answer goes on. Thinking that goes round
-    in a loop is given up, and the answer restarted with other draws. Closing the generator stops
-    the engine. An engine that fails in the middle ends the stream with its error, so that the text
-    is kept.
+    `attempt` says how often the answer of an earlier run (`request.after`) had been restarted.
+    Thinking that goes round in a loop is dropped, and the answer restarted with other draws.
+    Closing the generator stops the engine. An engine that fails in the middle ends the stream with
+    its error, so that the text is kept.
     """
     last = max(attempt, TRIES - 1)
     while True:
         if attempt:
             yield Restart(attempt)
-        drawn = sampling.redrawn(attempt)
-        run = _answer(engine, messages, drawn, max_new_tokens, opening, after, may_end)
-        if not (yield from _given_up(run, last=attempt == last)):
+        drawn = replace(request, sampling=request.sampling.redrawn(attempt))
+        if not (yield from _given_up(_answer(engine, drawn), last=attempt == last)):
             return
         attempt += 1
-        max_new_tokens += len(after)
-        after = ()
+        limit = request.max_new_tokens + len(request.after)
+        request = replace(request, max_new_tokens=limit, after=())
 
 
 def behind(draft: Draft | None, run: Iterator[Event]) -> Iterator[Event]:
@@ -99,22 +85,10 @@ def ids_of(events: Iterable[Event]) -> tuple[int, ...]:
     return tuple(id_ for chunk in chunks for id_ in chunk.ids)
 
 
-def _answer(
-    engine: Engine,
-    messages: tuple[Message, ...],
-    sampling: Sampling,
-    max_new_tokens: int,
-    opening: Sequence[int],
-    after: Sequence[int],
-    may_end: MayEnd,
-) -> Iterator[AnswerEvent]:
+def _answer(engine: Engine, request: GenerationRequest) -> Iterator[AnswerEvent]:
     """One try at an answer, guarded; whatever the engine raises becomes its `Finish`."""
-    raw = engine.stream(
-        messages, sampling, max_new_tokens, opening=opening, after=after, may_end=may_end
-    )
-    opened = engine.opens_thinking(sampling) and not opening
     try:
-        yield from guard(split_thinking(raw, opened=opened))
+        yield from guard(engine.stream(request))
     except PolarisError as error:
         yield Finish("error", error=error)
     except Exception as error:

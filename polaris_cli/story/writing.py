@@ -5,9 +5,10 @@ works.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
-from polaris_cli.engines.base import Engine
-from polaris_cli.events import Event, Piece, Reason
+from polaris_cli.engines.base import Engine, GenerationRequest
+from polaris_cli.events import Chunk, Event, Reason
 from polaris_cli.story.chapters import in_chapters
 from polaris_cli.story.extending import extended, rounds_of
 from polaris_cli.story.job import Job
@@ -35,33 +36,42 @@ def write_job(job: Job, engine: Engine) -> Iterator[Event]:
 
 
 def _as_one_text(job: Job, engine: Engine) -> Iterator[Event]:
-    request, draft, messages = job.request, job.request.draft, job.messages
-    budget = budget_for(
-        request,
-        messages,
-        job.reference.profile,
-        context=engine.context,
-        prompt_tokens=_prompt_tokens(job, engine),
-    )
-    limit, sampling = budget.max_new_tokens, request.sampling
+    request, draft = job.request, job.request.draft
+    generation = GenerationRequest(job.messages, request.sampling, _limit(job, engine))
     attempt, rounds = 0, Rounds()
     if job.earlier:
         attempt, answer = since_restart(job.earlier.events)
         rounds = _earlier_rounds(job, engine, job.earlier.finish, answer)
-        if job.earlier.finish == "length":  # else the limit is that of an uninterrupted run
-            limit += sum(map(len, rounds))
+    earlier = tuple(id_ for ids in rounds for id_ in ids)
+    limit = generation.max_new_tokens
+    if job.earlier and job.earlier.finish == "length":  # else the limit of an uninterrupted run
+        limit += len(earlier)
     if request.length == "extend":
-        text = draft.text if draft else ""
-        ask = (engine, messages, sampling, limit)
-        words = request.words
-        run = extended(*ask, words=words, draft=text, after=rounds, attempt=attempt)
+        run = extended(
+            engine,
+            replace(generation, max_new_tokens=limit),
+            words=request.words,
+            draft=draft.text if draft else "",
+            rounds=rounds,
+            attempt=attempt,
+        )
     else:
-        after = tuple(id_ for ids in rounds for id_ in ids)
         opening = engine.encode(draft.text) if draft else ()
-        left = limit - len(after)
-        ask = (engine, messages, sampling, left)
-        run = write_story(*ask, opening=opening, after=after, attempt=attempt)
+        left = limit - len(earlier)
+        generation = replace(generation, max_new_tokens=left, opening=opening, after=earlier)
+        run = write_story(engine, generation, attempt=attempt)
     return behind(draft, run)
+
+
+def _limit(job: Job, engine: Engine) -> int:
+    """The limit of new tokens, from the exact length of the prompt."""
+    return budget_for(
+        job.request,
+        job.messages,
+        job.reference.profile,
+        context=engine.context,
+        prompt_tokens=_prompt_tokens(job, engine),
+    ).max_new_tokens
 
 
 def _prompt_tokens(job: Job, engine: Engine) -> int:
@@ -82,13 +92,13 @@ def _before_loop(job: Job, engine: Engine, ids: tuple[int, ...]) -> tuple[int, .
     """The tokens up to where the text began to repeat itself."""
     draft = job.request.draft
     opening = engine.encode(draft.text) if draft else ()
-    replay = engine.stream(job.messages, job.request.sampling, 0, opening=opening, after=ids)
-    pieces = [piece for piece in replay if isinstance(piece, Piece)]
-    left = good_length("".join(piece.text for piece in pieces))
+    request = GenerationRequest(job.messages, job.request.sampling, 0, opening, ids)
+    chunks = [chunk for chunk in engine.stream(request) if isinstance(chunk, Chunk)]
+    left = good_length("".join(chunk.text for chunk in chunks))
     kept: list[int] = []
-    for piece in pieces:
-        left -= len(piece.text)
+    for chunk in chunks:
+        left -= len(chunk.text)
         if left < 0:
             break
-        kept += piece.ids
+        kept += chunk.ids
     return tuple(kept)

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from polaris_cli.bench import batch
 from polaris_cli.bench.batch import Throughput, room, throughputs
 from polaris_cli.commands.app import app
-from polaris_cli.engines.local.lockstep import Task
+from polaris_cli.engines.local.generation import TokenizedRequest
 from polaris_cli.errors import OutOfMemory
 from polaris_cli.events import Finish
 from polaris_cli.request.story_request import Sampling
@@ -35,7 +35,7 @@ def test_every_size_is_measured_and_the_model_unpatched() -> None:
 def test_the_tokens_of_all_stories_count(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each call of the clock adds a second: 4 tokens of 3 stories are between calls 1 and 16."""
     seconds = iter(range(10_000))
-    monkeypatch.setattr("polaris_cli.bench.batch.time.perf_counter", lambda: next(seconds))
+    monkeypatch.setattr("time.perf_counter", lambda: next(seconds))
     (found,) = measured(qwen(), [3])
     assert found.tokens_per_s == pytest.approx(3 * 4 / (3 * 5))
 
@@ -43,9 +43,9 @@ def test_the_tokens_of_all_stories_count(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_stories_fit_in_the_reserved_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     most: list[int] = []
 
-    def counted(_model: Any, _tokenizer: Any, tasks: list[Task], _ends: Any) -> Any:
+    def counted(_model: Any, _tokenizer: Any, tasks: list[TokenizedRequest]) -> Any:
         most.append(sum(len(task.prompt_ids) + task.max_new_tokens for task in tasks))
-        assert tasks[0].may_end()
+        assert tasks[0].may_stop()
         return iter(())
 
     monkeypatch.setattr(batch, "decode_together", counted)

@@ -47,8 +47,8 @@ def test_story_names_its_subject_and_ends_by_itself() -> None:
     model = AutoModelForCausalLM.from_pretrained(MODEL_DIR, dtype=torch.float32)
     prompts = ["Write a 100-word story about a zookeeper who befriends a crocodile."] * 8
     answers = generate(model, tokenizer, prompts, USUAL)
-    assert all(ended for _, ended in answers)
-    stories = [answer.rpartition("</think>")[2] for answer, _ in answers]
+    assert all(answer.ended for answer in answers)
+    stories = [answer.texts["story"] for answer in answers]
     assert any(has_noun("zookeeper", story) for story in stories)
     lengths = [len(story.split()) for story in stories]
     assert all(50 <= length <= 200 for length in lengths)

@@ -5,29 +5,29 @@ from collections.abc import Iterator
 
 import pytest
 
-from polaris_cli.engines.base import Engine
+from polaris_cli.engines.base import Engine, GenerationRequest
 from polaris_cli.engines.scripted import Script, ScriptedEngine
 from polaris_cli.errors import PolarisError
-from polaris_cli.events import Finish, Piece, RawEvent
+from polaris_cli.events import AnswerEvent, Chunk, Finish, Piece, text_of
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Sampling
 
 ASK = (Message("system", "You write."), Message("user", "A story of the sea"))
 
 
-def stream(engine: Engine, limit: int = 100) -> Iterator[RawEvent]:
-    return engine.stream(ASK, Sampling(), limit)
+def stream(engine: Engine, limit: int = 100) -> Iterator[AnswerEvent]:
+    return engine.stream(GenerationRequest(ASK, Sampling(thinking=False), limit))
 
 
-def replayed(text: str, tokens: int = 1) -> Piece:
-    return Piece(text, tokens, ids=tuple(map(ord, text)))
+def replayed(text: str, tokens: int = 1) -> Chunk:
+    return Chunk("story", text, tokens, tuple(map(ord, text)))
 
 
 def test_it_replays_strings_and_pieces_and_ends() -> None:
     labelled = Piece("plan", 3, "thinking", (1, 2, 3))
     engine = ScriptedEngine([labelled, "Once", ""], tokens_per_piece=2)
     assert list(stream(engine)) == [
-        labelled,
+        Chunk("thinking", "plan", 3, (1, 2, 3)),
         replayed("Once", 2),
         replayed("", 2),
         Finish("stop", prompt_tokens=7),
@@ -36,8 +36,8 @@ def test_it_replays_strings_and_pieces_and_ends() -> None:
 
 def test_tokens_of_an_earlier_run_come_first() -> None:
     engine = ScriptedEngine([" more"])
-    pieces = list(engine.stream(ASK, Sampling(), 9, after=engine.encode("Once")))
-    assert "".join(piece.text for piece in pieces if isinstance(piece, Piece)) == "Once more"
+    request = GenerationRequest(ASK, Sampling(thinking=False), 9, after=engine.encode("Once"))
+    assert "".join(map(text_of, engine.stream(request))) == "Once more"
 
 
 def test_it_takes_a_script_a_call_and_repeats_the_last() -> None:
@@ -45,8 +45,8 @@ def test_it_takes_a_script_a_call_and_repeats_the_last() -> None:
     texts = [list(stream(engine, n)) for n in (5, 6, 7)]
     assert [events[0] for events in texts] == [replayed(text) for text in ("one", "two", "two")]
     assert texts[1][-1] == Finish("length", prompt_tokens=7)
-    assert engine.asked == [ASK, ASK, ASK]
-    assert engine.limits == [5, 6, 7]
+    assert [request.messages for request in engine.requests] == [ASK, ASK, ASK]
+    assert [request.max_new_tokens for request in engine.requests] == [5, 6, 7]
 
 
 def test_it_stops_at_the_token_limit() -> None:
@@ -79,9 +79,16 @@ def test_closing_stops_it() -> None:
 
 
 def test_thinking_is_open_only_when_it_is_on() -> None:
-    assert ScriptedEngine([]).opens_thinking(Sampling())
-    assert not ScriptedEngine([]).opens_thinking(Sampling(thinking=False))
-    assert not ScriptedEngine([], opened=False).opens_thinking(Sampling())
+    def kind(sampling: Sampling, opened: bool = True, opening: tuple[int, ...] = ()) -> str:
+        engine = ScriptedEngine(["Once"], opened=opened)
+        first = next(engine.stream(GenerationRequest(ASK, sampling, 9, opening)))
+        assert isinstance(first, Chunk)
+        return first.kind
+
+    assert kind(Sampling()) == "thinking"
+    assert kind(Sampling(thinking=False)) == "story"
+    assert kind(Sampling(), opened=False) == "story"
+    assert kind(Sampling(), opening=(79,)) == "story"
 
 
 def test_delay_comes_before_each_piece() -> None:

@@ -1,13 +1,15 @@
 """Stories in chapters, with a closed loop on the length."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
+from polaris_cli.engines.base import GenerationRequest
 from polaris_cli.engines.scripted import Script, ScriptedEngine
 from polaris_cli.errors import PolarisError
-from polaris_cli.events import Chapter, Chunk, Event, Plan, Planned, merged
+from polaris_cli.events import AnswerEvent, Chapter, Chunk, Event, Plan, Planned, merged
 from polaris_cli.models.catalogue import DEMO, ModelProfile
 from polaris_cli.models.reference import ModelRef
 from polaris_cli.request.story_request import Sampling, StoryRequest
@@ -44,8 +46,13 @@ def write(engine: ScriptedEngine, count: int = 3, **more: object) -> list[Event]
 
 
 def asked_words(engine: ScriptedEngine) -> list[int]:
-    prompts = (messages[-1].content for messages in engine.asked)
-    return [int(found[1]) for p in prompts if (found := re.search(r"approximately (\d+) words", p))]
+    return [words_in(request) for request in engine.requests[1:]]
+
+
+def words_in(request: GenerationRequest) -> int:
+    found = re.search(r"approximately (\d+) words", request.messages[-1].content)
+    assert found
+    return int(found[1])
 
 
 def test_a_story_in_chapters_has_plan_headings_and_text() -> None:
@@ -80,16 +87,18 @@ def test_what_the_model_delivers_corrects_what_is_asked(rate: float) -> None:
     plan = Plan("t", "", tuple(Chapter(f"C{n}", 100, "s") for n in range(8)))
 
     class Steady(ScriptedEngine):
-        def stream(self, messages, *args, **options):  # type: ignore[no-untyped-def]
-            asked = int(re.search(r"approximately (\d+)", messages[-1].content)[1])  # type: ignore[index]
-            self._scripts = [Script(script(paragraph(f"w{len(self.asked)}", round(asked * rate))))]
-            return super().stream(messages, *args, **options)
+        def stream(self, request: GenerationRequest) -> Iterator[AnswerEvent]:
+            number = len(self.requests)
+            self._scripts = [
+                Script(script(paragraph(f"w{number}", round(words_in(request) * rate))))
+            ]
+            return super().stream(request)
 
     engine = Steady()
     profile = ModelProfile(good_words=(50, 200), recall=1)
     events = list(in_chapters(job(8, 800, profile=profile, plan=plan), engine))
     assert 0.95 <= count_words(text_of(events)) / 800 <= 1.05
-    assert asked_words(engine)[0] == 100 and asked_words(engine)[1] != 100
+    assert [words_in(one) for one in engine.requests[:2]] != [100, 100]
 
 
 def test_the_last_chapter_is_held_to_what_is_left() -> None:
@@ -114,11 +123,14 @@ def test_a_chapter_that_runs_away_is_closed_after_a_paragraph() -> None:
 def test_earlier_chapters_stand_whole_or_as_a_line() -> None:
     engine = ScriptedEngine(plan_script(3), *(script(paragraph(n, 100)) for n in "abc"))
     write(engine)
-    contents = [message.content for message in engine.asked[-1]]
+    contents = [message.content for message in engine.requests[-1].messages]
     assert paragraph("b", 100) in contents and "thing 1." in contents
     assert paragraph("a", 100) not in contents
-    assert [message.role for message in engine.asked[-1]] == ["user", "assistant"] * 3 + ["user"]
-    told = [message.told for message in engine.asked[-1] if message.told]
+    assert [message.role for message in engine.requests[-1].messages] == [
+        "user",
+        "assistant",
+    ] * 3 + ["user"]
+    told = [message.full_text for message in engine.requests[-1].messages if message.full_text]
     assert told == [paragraph("a", 100).strip()]  # of b all can be read
 
 
@@ -126,7 +138,7 @@ def test_beyond_the_context_all_are_lines() -> None:
     chapters = (script(paragraph(n, 100)) for n in "abc")
     engine = ScriptedEngine(plan_script(3), *chapters, context=330)
     write(engine)
-    contents = [message.content for message in engine.asked[-1]]
+    contents = [message.content for message in engine.requests[-1].messages]
     assert "thing 1." in contents and "thing 2." in contents
 
 
@@ -137,7 +149,7 @@ def test_a_model_that_cannot_plan_gets_a_plain_plan(answers: list[list[str]]) ->
     events = write(engine, 2)
     (planned,) = (event for event in events if isinstance(event, Planned))
     assert planned.note and planned.plan.words == 300
-    assert len(engine.asked) == 5 and finish_of(events).reason == "stop"
+    assert len(engine.requests) == 5 and finish_of(events).reason == "stop"
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,13 @@
 """Going on after an early end."""
 
+from collections.abc import Iterator
+
 import pytest
 
+from polaris_cli.engines.base import GenerationRequest
 from polaris_cli.engines.scripted import Script, ScriptedEngine
 from polaris_cli.errors import PolarisError
-from polaris_cli.events import Event, Finish, Held
+from polaris_cli.events import AnswerEvent, Event, Finish, Held
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Sampling
 from polaris_cli.story.extending import extended, rounds_of
@@ -17,7 +20,7 @@ SAMPLING = Sampling(thinking=False)
 
 
 def go(engine: ScriptedEngine, words: int = 100, limit: int = 10_000) -> list[Event]:
-    return list(extended(engine, ASK, SAMPLING, limit, words=words))
+    return list(extended(engine, GenerationRequest(ASK, SAMPLING, limit), words=words))
 
 
 def test_a_story_that_is_long_enough_is_left_alone() -> None:
@@ -25,7 +28,7 @@ def test_a_story_that_is_long_enough_is_left_alone() -> None:
     events = go(engine)
     assert text_of(events) == f"{paragraph('a', 60)}\n\n{paragraph('b', 38)}"
     assert finish_of(events) == Finish("stop", 7)
-    assert len(engine.asked) == 1
+    assert len(engine.requests) == 1
 
 
 def test_an_early_ending_makes_room_for_more_and_closes_the_story() -> None:
@@ -45,9 +48,9 @@ def test_the_prefix_of_each_round_is_what_was_given_out() -> None:
     seen: list[str] = []
 
     class Watching(ScriptedEngine):
-        def stream(self, *args, **options):  # type: ignore[no-untyped-def]
-            seen.append("".join(map(chr, options["after"])))
-            return super().stream(*args, **options)
+        def stream(self, request: GenerationRequest) -> Iterator[AnswerEvent]:
+            seen.append("".join(map(chr, request.after)))
+            return super().stream(request)
 
     rounds = [script(paragraph(name, 25), paragraph(f"end{name}", 8)) for name in "abcd"]
     text = text_of(go(Watching(*rounds)))
@@ -81,7 +84,7 @@ def test_a_model_that_has_nothing_more_to_say_ends_it(pieces: list[str]) -> None
     engine = ScriptedEngine(["A", " line."], pieces, pieces, [])
     events = go(engine)
     assert finish_of(events).reason == "stop"
-    assert len(engine.asked) < 10
+    assert len(engine.requests) < 10
 
 
 def test_a_loop_or_an_error_ends_it_with_the_text_kept() -> None:
@@ -107,12 +110,14 @@ def test_a_loop_that_comes_again_and_again_ends_it() -> None:
     engine = ScriptedEngine(script("So it was, " + "and on and " * 200))
     events = go(engine)
     assert finish_of(events).reason == "loop"
-    assert len(engine.asked) == 3
+    assert len(engine.requests) == 3
 
 
 def test_thinking_that_was_given_up_is_no_part_of_the_turn() -> None:
     loop, good = ["well, "] * 500, ["a plan</think>", *script(paragraph("a", 99))]
-    events = list(extended(ScriptedEngine(loop, good), ASK, Sampling(), 10_000, words=100))
+    events = list(
+        extended(ScriptedEngine(loop, good), GenerationRequest(ASK, Sampling(), 10_000), words=100)
+    )
     assert text_of(events) == paragraph("a", 99)
     attempt, answer = since_restart(events)
     assert attempt == 1
@@ -121,7 +126,7 @@ def test_thinking_that_was_given_up_is_no_part_of_the_turn() -> None:
 
 def test_an_interrupt_gives_out_the_paragraph_that_is_held() -> None:
     engine = ScriptedEngine(script(paragraph("a", 30), paragraph("b", 30)))
-    events = extended(engine, ASK, SAMPLING, 1000, words=100)
+    events = extended(engine, GenerationRequest(ASK, SAMPLING, 1000), words=100)
     given: list[Event] = []
     while "ba0" not in str(given):
         given.append(next(events))
@@ -135,7 +140,9 @@ def test_what_a_killed_process_leaves_is_the_text_so_far_without_a_gap() -> None
     """Every word of these scripts is unlike the others; only scene breaks come again."""
     rounds = [script(paragraph(name, 25), paragraph(f"end{name}", 8)) for name in "abcd"]
     given, held = "", ""
-    for event in extended(ScriptedEngine(*rounds), ASK, SAMPLING, 10_000, words=100):
+    for event in extended(
+        ScriptedEngine(*rounds), GenerationRequest(ASK, SAMPLING, 10_000), words=100
+    ):
         if isinstance(event, Held):
             held = text_of(list(event.chunks))
         else:

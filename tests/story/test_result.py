@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from polaris_cli.engines.base import ModelInfo
+from polaris_cli.engines.base import GenerationRequest, ModelInfo
 from polaris_cli.engines.scripted import ScriptedEngine
 from polaris_cli.events import Chapter, Chunk, Event, Finish, Plan, Planned
 from polaris_cli.request.prompts import Message
@@ -26,7 +26,7 @@ def begun(premise: str = "a fox") -> Story:
 
 def test_a_stream_becomes_a_record() -> None:
     engine = ScriptedEngine(["a plan", "\n</think>\n\n", "Once upon", " a time.", "\n"])
-    story = collect(write_story(engine, ASK, Sampling(), 100), begun())
+    story = collect(write_story(engine, GenerationRequest(ASK, Sampling(), 100)), begun())
     assert (story.text, story.thinking, story.finish) == ("Once upon a time.", "a plan", "stop")
     assert (story.written, story.ratio) == (4, 0.8)
     assert (story.tokens.prompt, story.tokens.thinking + story.tokens.story) == (7, 5)

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from polaris_cli.engines.base import Engine, ModelInfo
+from polaris_cli.engines.base import Engine, GenerationRequest, ModelInfo
 from polaris_cli.engines.local.engine import load
 from polaris_cli.engines.scripted import ScriptedEngine
 from polaris_cli.errors import UsageError
 from polaris_cli.events import (
+    AnswerEvent,
     Chapter,
     ChapterStart,
     Chunk,
@@ -132,9 +133,9 @@ def test_thinking_begun_anew_goes_on_with_its_own_draws() -> None:
     seen: list[tuple[int, str]] = []
 
     class Watching(ScriptedEngine):
-        def stream(self, messages, sampling, *args, **options):  # type: ignore[no-untyped-def]
-            seen.append((sampling.seed, "".join(map(chr, options["after"]))))
-            return super().stream(messages, sampling, *args, **options)
+        def stream(self, request: GenerationRequest) -> Iterator[AnswerEvent]:
+            seen.append((request.sampling.seed, "".join(map(chr, request.after))))
+            return super().stream(request)
 
     story, _ = scripted("Once")
     ids = {text: tuple(map(ord, text)) for text in ("round and round", "a plan</think>", "Once")}

@@ -1,11 +1,13 @@
 """One pass keeps the text whatever happens, and gives up thinking that goes round."""
 
+from collections.abc import Iterator
+
 import pytest
 
-from polaris_cli.engines.base import ModelInfo
+from polaris_cli.engines.base import GenerationRequest, ModelInfo
 from polaris_cli.engines.scripted import Script, ScriptedEngine
 from polaris_cli.errors import PolarisError
-from polaris_cli.events import Chunk, Finish, Restart
+from polaris_cli.events import AnswerEvent, Chunk, Finish, Restart
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Sampling, StoryRequest
 from polaris_cli.story.accumulator import Accumulator, collect
@@ -26,7 +28,7 @@ GOES_ROUND = ["and so on, "] * 500
 def test_an_engine_that_fails_keeps_the_text_and_tells_why(error: Exception) -> None:
     engine = ScriptedEngine(Script(["Once"], error=error), opened=False)
     accumulator = Accumulator(begun())
-    list(accumulator.watch(write_story(engine, ASK, Sampling(), 100)))
+    list(accumulator.watch(write_story(engine, GenerationRequest(ASK, Sampling(), 100))))
     story, failed = accumulator.story(), accumulator.finish.error
     assert (story.text, story.finish) == ("Once", "error")
     assert failed and str(error) in failed.message
@@ -36,12 +38,12 @@ def test_thinking_that_goes_round_is_begun_anew() -> None:
     seeds: list[int] = []
 
     class Watching(ScriptedEngine):
-        def stream(self, messages, sampling, *args, **options):  # type: ignore[no-untyped-def]
-            seeds.append(sampling.seed)
-            return super().stream(messages, sampling, *args, **options)
+        def stream(self, request: GenerationRequest) -> Iterator[AnswerEvent]:
+            seeds.append(request.sampling.seed)
+            return super().stream(request)
 
     engine = Watching(["A fox: ", *GOES_ROUND], ["a plan</think>", "Once."])
-    events = list(write_story(engine, ASK, Sampling(seed=3), 2000))
+    events = list(write_story(engine, GenerationRequest(ASK, Sampling(seed=3), 2000)))
     story = collect(iter(events), begun())
     assert (story.text, story.finish) == ("Once.", "stop")
     assert story.thinking.endswith("and so on,\n\na plan")
@@ -54,20 +56,20 @@ def test_thinking_that_goes_round_is_begun_anew() -> None:
 
 def test_an_answer_taken_up_again_is_not_restarted_more_often_than_a_new_one() -> None:
     engine = ScriptedEngine(["A fox: ", *GOES_ROUND])
-    events = list(write_story(engine, ASK, Sampling(), 2000, attempt=1))
+    events = list(write_story(engine, GenerationRequest(ASK, Sampling(), 2000), attempt=1))
     assert [event for event in events if isinstance(event, Restart)] == [Restart(1), Restart(2)]
-    assert len(engine.asked) == 2 and events[-1] == Finish("loop")
+    assert len(engine.requests) == 2 and events[-1] == Finish("loop")
 
 
 def test_thinking_that_always_goes_round_ends_in_a_loop() -> None:
     engine = ScriptedEngine(GOES_ROUND)
-    events = list(write_story(engine, ASK, Sampling(), 2000))
+    events = list(write_story(engine, GenerationRequest(ASK, Sampling(), 2000)))
     assert events[-1] == Finish("loop")
-    assert len(engine.asked) == 3 and since_restart(events)[0] == 2
+    assert len(engine.requests) == 3 and since_restart(events)[0] == 2
 
 
 def test_a_story_that_goes_round_is_not_begun_anew() -> None:
     engine = ScriptedEngine(["</think>Once ", *GOES_ROUND])
-    events = list(write_story(engine, ASK, Sampling(), 2000))
+    events = list(write_story(engine, GenerationRequest(ASK, Sampling(), 2000)))
     assert events[-1] == Finish("loop")
-    assert len(engine.asked) == 1
+    assert len(engine.requests) == 1

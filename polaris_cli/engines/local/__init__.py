@@ -11,6 +11,7 @@ Knows nothing of stories; where a model's files come from is the matter of `mode
     forward:        prefill and decode steps
     static_forward: steps of fixed shapes, for CUDA graphs
     generation:     one answer: which token comes, when it is over
+    vocabulary:     the tokens with a meaning of their own
     sampling:       the choice of the next token
     dry:            the DRY penalty
     detokenizer:    tokens become text

@@ -11,7 +11,7 @@ from typing import Any
 from polaris_cli.engines.local.loading_errors import run_errors
 from polaris_cli.errors import ModelUnavailable, UsageError
 from polaris_cli.request.prompts import Message
-from polaris_cli.streaming.thinking import CLOSE, CLOSING, OPEN
+from polaris_cli.streaming.thinking import CLOSE, OPEN
 
 _PLACE = "\ue000{}\ue000"  # stands for the text of a message; a private character, in no template
 Cut = Callable[[str], Iterator[int]]
@@ -58,10 +58,6 @@ class Chat:
             "The text holds a character that this model reads as a control token.",
             hint="Leave special characters out of the text.",
         )
-
-    def closing_ids(self) -> tuple[int, ...]:
-        """The ids that end the thinking and begin the story."""
-        return tuple(self._tokenizer.encode(CLOSING, add_special_tokens=False))
 
     def opens_thinking(self, *, thinking: bool) -> bool:
         """Whether the prompt ends inside the thinking, so that the answer begins there."""

@@ -1,99 +1,51 @@
 """The decoding loop: a loaded transformers model and the ids of a prompt become text, as it comes.
 
-Knows which errors a run can end with; knows neither how models are loaded (`local`) nor stories.
-Stepping a model is `forward`'s matter, choosing tokens `sampling`'s, when to close the thinking and
-when to stop `generation`'s.
+Knows which errors a run can end with; knows neither how models are loaded (`loading`) nor stories.
+`forward` steps the model; `generation` chooses tokens, closes the thinking and knows when to stop.
 """
 
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 import torch
 
-from polaris_cli.engines.base import MayEnd, always
-from polaris_cli.engines.local.detokenizer import token_id
 from polaris_cli.engines.local.forward import Forward
-from polaris_cli.engines.local.generation import Answer
-from polaris_cli.engines.local.sampling import Sampler
+from polaris_cli.engines.local.generation import Generation, TokenizedRequest
 from polaris_cli.engines.local.static_forward import fixed
+from polaris_cli.engines.local.vocabulary import Vocabulary
 from polaris_cli.errors import ModelUnavailable, OutOfMemory, PolarisError
-from polaris_cli.events import Finish, Piece
-from polaris_cli.request.story_request import Sampling
+from polaris_cli.events import AnswerEvent, Chunk
 
-END_TOKENS = ("<|im_end|>", "<|endoftext|>", "<|im_start|>")
 SMALLER = "Add --quantize 4bit, or ask for fewer --words"
 NO_MEMORY = re.compile("can't allocate memory|not enough memory|out of memory|ALLOC_FAILED")
 WANTED = re.compile(r"allocate ([\d.]+ \w+)")
 
 
 def decode(
-    model: Any,
-    tokenizer: Any,
-    prompt_ids: Sequence[int],
-    sampling: Sampling,
-    *,
-    max_new_tokens: int,
-    stop_ids: frozenset[int],
-    inside_thinking: bool,
-    opening: Sequence[int] = (),
-    after: Sequence[int] = (),
-    told: Sequence[int] = (),
-    may_end: MayEnd = always,
-    static: bool = False,
-) -> Iterator[Piece | Finish]:
-    """Yield the text that `model` writes after `prompt_ids`, then one `Finish`.
+    model: Any, vocabulary: Vocabulary, request: TokenizedRequest, *, static: bool = False
+) -> Iterator[AnswerEvent]:
+    """Yield what `model` writes after the prompt as it comes, then one `Finish`.
 
-    At most `max_new_tokens`, and no more than the context holds, thinking and story together.
-    `inside_thinking` says whether the prompt has already opened the thinking; it is closed after
-    `sampling.thinking_budget` tokens, and a model that would end inside its thinking ends the
-    thinking instead. `opening` are tokens that the answer begins with and that are not given out,
-    `after` are tokens of the answer from an earlier run: they are given out
-    first, then the same tokens follow as would have followed then. `told` are tokens of the
-    story that are not in the prompt and should not come again. While `may_end` says no, the
-    tokens that end a text are not chosen. `static` runs all steps in the same memory, recorded
-    once on a CUDA device. Out of memory and damaged weights end the stream with an error, so that
-    the text so far is kept. Closing the generator frees the cache.
+    No more than the context holds. Thinking is closed after `sampling.thinking_budget` tokens, and
+    a model that would end inside its thinking ends the thinking instead. `static` runs all steps
+    in the same memory, as one CUDA graph. Out of memory and damaged weights end the stream with an
+    error, so that the text so far is kept. Closing the generator frees the cache.
     """
-    prompt_ids = [*prompt_ids, *opening]
-    start = len(prompt_ids) + len(after)
-    room = len(after) + max(min(max_new_tokens, context_length(model) - start), 0)
-    answer = Answer(
-        tokenizer,
-        len(prompt_ids),
-        sampling,
-        room,
-        stop_ids,
-        inside_thinking=inside_thinking,
-        may_end=may_end,
-        opening=opening,
-    )
+    generation = Generation(vocabulary, request, context_length(model))
     # Room for a step more: it may be under way when the last token is handed out.
-    opened = partial(fixed, model, start + room + 1) if static else partial(Forward, model)
+    most = generation.most_tokens + 1
+    opened = partial(fixed, model, most) if static else partial(Forward, model)
     error: PolarisError | None = None
     try:
-        # Held by no name here, so that the cache is gone when the last token has come.
-        yield from _pieces(_tokens(opened, prompt_ids, after, told, sampling, answer), answer)
-    except (ModelUnavailable, RuntimeError) as problem:
-        error = explained(problem, model, answer.tokens)
-    yield from answer.end(error)
-
-
-def stop_ids(model: Any, tokenizer: Any) -> frozenset[int]:
-    """Return every token id that ends a text: the tokenizer's and those of the model's settings.
-
-    Neither is enough: a model's folder may lack the generation settings, and a config may name
-    only one of two end tokens. A model that begins a turn has ended its own.
-    """
-    configs = (model.config, model.config.get_text_config(), model.generation_config)
-    found: list[Any] = [getattr(config, "eos_token_id", None) for config in configs]
-    found += [tokenizer.eos_token_id, *(token_id(tokenizer, token) for token in END_TOKENS)]
-    lists = (ids if isinstance(ids, list) else [ids] for ids in found)
-    # A damaged setting may hold anything; what is no token can never be chosen.
-    size = getattr(model.config.get_text_config(), "vocab_size", sys.maxsize)
-    return frozenset(int(id_) for ids in lists for id_ in ids if id_ in range(size))
+        # Held by no name here, so that the cache is freed with the last token.
+        yield from _chunks(_tokens(opened, generation), generation)
+    except (Exception, KeyboardInterrupt) as problem:
+        yield from generation.rest()
+        error = explained(problem, model, generation.tokens)
+    yield from generation.end(error)
 
 
 def context_length(model: Any) -> int:
@@ -102,26 +54,17 @@ def context_length(model: Any) -> int:
     return limit or sys.maxsize
 
 
-def _tokens(
-    opened: Callable[[], Forward],
-    prompt_ids: Sequence[int],
-    after: Sequence[int],
-    told: Sequence[int],
-    sampling: Sampling,
-    answer: Answer,
-) -> Iterator[int]:
-    """Yield `after`, then token after token; nothing is computed before it is asked for."""
-    for earlier in after:
-        answer.thinking.due()
-        yield earlier
+def _tokens(opened: Callable[[], Forward], generation: Generation) -> Iterator[int]:
+    """Yield token after token; nothing is computed before it is asked for."""
+    yield from generation.replay()
     forward = opened()
-    logits = forward.prefill([*prompt_ids, *after])
+    request = generation.request
+    logits = forward.prefill([*request.prompt_ids, *request.after])
     check(logits)
-    sampler = Sampler(sampling, prompt_ids, logits, after, answer.ends, told, answer.exempt)
     while True:
-        token = answer.choose(sampler, logits)
+        token = generation.choose(logits)
         read = forward.read(token)
-        if forward.ahead:  # the card computes on while the token is worded and shown
+        if forward.ahead:  # the GPU computes the next step while the token becomes text
             logits = forward.step(token)
             yield read()
         else:
@@ -129,11 +72,10 @@ def _tokens(
             logits = forward.step(token)
 
 
-def _pieces(tokens: Iterator[int], answer: Answer) -> Iterator[Piece]:
+def _chunks(tokens: Iterator[int], generation: Generation) -> Iterator[Chunk]:
     """Yield the text of the tokens until the answer ends."""
-    while not answer.reason:
-        if piece := answer.add(next(tokens)):
-            yield piece
+    while not generation.reason:
+        yield from generation.add(next(tokens))
 
 
 def check(logits: torch.Tensor) -> None:
@@ -146,7 +88,9 @@ def check(logits: torch.Tensor) -> None:
         )
 
 
-def explained(problem: Exception, model: Any, tokens: int, smaller: str = SMALLER) -> PolarisError:
+def explained(
+    problem: BaseException, model: Any, tokens: int, smaller: str = SMALLER
+) -> PolarisError:
     """Return the error to tell the user, or raise `problem` where it is a fault of the program.
 
     `tokens` are those in memory, `smaller` is the hint on how to need less of it.
@@ -162,7 +106,7 @@ def explained(problem: Exception, model: Any, tokens: int, smaller: str = SMALLE
     )
 
 
-def _figures(problem: Exception, model: Any) -> str:
+def _figures(problem: BaseException, model: Any) -> str:
     figures = [f"{size} more were needed" for size in WANTED.findall(str(problem))[:1]]
     if model.device.type == "cuda":
         free, total = (size / 2**30 for size in torch.cuda.mem_get_info(model.device))

@@ -1,23 +1,18 @@
-"""Text out of tokens, as they come: `TextDecoder`; which tokens go on with a word.
+"""Text out of tokens, as they come: `TextDecoder`.
 
 Knows tokenizers, not models: never breaks a character in two, and the whole text equals what the
 tokenizer makes of all the tokens at once.
 """
 
-import re
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from typing import Any
 
 from tokenizers.decoders import DecodeStream
 
+from polaris_cli.engines.local.vocabulary import Vocabulary
 from polaris_cli.events import Piece
-from polaris_cli.streaming.thinking import CLOSE, OPEN
 
 Step = Callable[[int], str | None]
-
-# As "<|video_pad|>" and "</tool_response>": added tokens may be ordinary words or spaces, too.
-_CONTROL = re.compile(r"</?[|\w][^<>\s]*>|\[/?[A-Z_]+\]")
 
 
 class TextDecoder:
@@ -27,10 +22,10 @@ class TextDecoder:
     the tokens before the first, whose text is not given: behind them a space is not dropped.
     """
 
-    def __init__(self, tokenizer: Any, opening: Sequence[int] = ()) -> None:
-        self._tokenizer = tokenizer
-        self._step = _stepper(tokenizer)
-        self._silent = control_ids(tokenizer)
+    def __init__(self, vocabulary: Vocabulary, opening: Sequence[int] = ()) -> None:
+        self._tokenizer = vocabulary.tokenizer
+        self._step = _stepper(vocabulary.tokenizer)
+        self._silent = vocabulary.control_ids
         self._ids: list[int] = []
         self._given = 0  # characters in the pieces so far
         self._held = 0  # tokens at the end of _ids that are in no piece yet
@@ -72,38 +67,6 @@ class TextDecoder:
         held, self._held = self._held, 0
         self._given += len(text)
         return Piece(text, tokens=held, ids=tuple(self._ids[-held:]))
-
-
-def token_id(tokenizer: Any, text: str) -> int | None:
-    """The id of the token that is spelt so, None where there is none.
-
-    Asks for the one token: the whole vocabulary of 248,000 takes 0.2 s to be made a dictionary.
-    """
-    found = tokenizer.convert_tokens_to_ids(text)
-    known = found is not None and tokenizer.convert_ids_to_tokens(found) == text
-    return found if known else None
-
-
-@lru_cache(maxsize=4)
-def control_ids(tokenizer: Any) -> frozenset[int]:
-    """The tokens that stand for no text: turns, tools, pictures. Think tags are read as text."""
-    return frozenset(
-        id_
-        for id_, token in tokenizer.added_tokens_decoder.items()
-        if (token.special or _CONTROL.fullmatch(token.content))
-        and token.content not in (OPEN, CLOSE)
-    )
-
-
-@lru_cache(maxsize=1)  # a large vocabulary takes a tenth of a second
-def word_insides(tokenizer: Any) -> tuple[int, ...]:
-    """The tokens that go on with a word: they begin with one of the letters a to z.
-
-    Where a word begins, tokenizers put a mark for the space, and after a line break or a quotation
-    mark it is a capital. Other scripts are left out: their letters look like bytes here.
-    """
-    known = tokenizer.get_vocab().items()
-    return tuple(id_ for token, id_ in known if token[:1].isascii() and token[:1].islower())
 
 
 def _stepper(tokenizer: Any) -> Step:

@@ -4,16 +4,18 @@ Loading is `loading`'s matter, the prompt `chat`'s, the loop over tokens `decode
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from polaris_cli.engines.base import MayEnd, ModelInfo, always
+from polaris_cli.engines.base import GenerationRequest, ModelInfo
 from polaris_cli.engines.kernels.patching import patch_forwards
 from polaris_cli.engines.local.chat import Chat
-from polaris_cli.engines.local.decode import context_length, decode, stop_ids
+from polaris_cli.engines.local.decode import context_length, decode
+from polaris_cli.engines.local.generation import TokenizedRequest
 from polaris_cli.engines.local.loading import load_stock
 from polaris_cli.engines.local.static_forward import supports
-from polaris_cli.events import RawEvent
+from polaris_cli.engines.local.vocabulary import vocabulary_of
+from polaris_cli.events import AnswerEvent
 from polaris_cli.models.reference import ModelRef
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Quantize, Sampling
@@ -36,43 +38,32 @@ class LocalEngine:
         self.notes = notes
         self.context = context_length(model)
         self.load_seconds = load_seconds
-        self._model, self._tokenizer = model, tokenizer
+        self._model = model
         self._static = static
         self._chat = Chat(tokenizer)
-        self._stop_ids = stop_ids(model, tokenizer)
+        self._vocabulary = vocabulary_of(model, tokenizer)
 
-    def stream(
-        self,
-        messages: tuple[Message, ...],
-        sampling: Sampling,
-        max_new_tokens: int,
-        *,
-        opening: Sequence[int] = (),
-        after: Sequence[int] = (),
-        may_end: MayEnd = always,
-    ) -> Iterator[RawEvent]:
+    def stream(self, request: GenerationRequest) -> Iterator[AnswerEvent]:
         """Yield the model's answer to the messages as it comes, then one Finish."""
-        inside = self.opens_thinking(sampling)
-        # Some templates open the thinking whatever is asked: an opening is the story's, not its.
-        closing = self._chat.closing_ids() if opening and inside else ()
-        return decode(
-            self._model,
-            self._tokenizer,
-            self._chat.prompt_ids(messages, thinking=sampling.thinks),
-            sampling,
-            max_new_tokens=max_new_tokens,
-            stop_ids=self._stop_ids,
-            inside_thinking=inside and not opening,
-            opening=(*closing, *opening),
-            after=after,
-            told=self.encode("\n\n".join(message.told for message in messages if message.told)),
-            may_end=may_end,
-            static=self._static,
-        )
+        return decode(self._model, self._vocabulary, self._tokenized(request), static=self._static)
 
-    def opens_thinking(self, sampling: Sampling) -> bool:
-        """Whether the answer begins inside the thinking."""
-        return self._chat.opens_thinking(thinking=sampling.thinks)
+    def _tokenized(self, request: GenerationRequest) -> TokenizedRequest:
+        messages, sampling, opening = request.messages, request.sampling, request.opening
+        inside = self._chat.opens_thinking(thinking=sampling.thinks)
+        # Some templates open the thinking whatever is asked: an opening is the story's, not its.
+        closing = self._vocabulary.closing_ids if opening and inside else ()
+        opening = (*closing, *opening)
+        summarized = "\n\n".join(message.full_text for message in messages if message.full_text)
+        return TokenizedRequest(
+            prompt_ids=[*self._chat.prompt_ids(messages, thinking=sampling.thinks), *opening],
+            sampling=sampling,
+            max_new_tokens=request.max_new_tokens,
+            inside_thinking=inside and not opening,
+            opening=opening,
+            after=request.after,
+            summarized=self.encode(summarized),
+            may_stop=request.may_stop,
+        )
 
     def encode(self, text: str) -> tuple[int, ...]:
         """The tokens of a text within an answer."""

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import torch
 
-from polaris_cli.engines.base import MayEnd, always
+from polaris_cli.engines.base import MayStop, always
 from polaris_cli.engines.local.dry import Dry
 from polaris_cli.request.story_request import Sampling
 
-DRAWS = 4096  # random numbers made at once
+BLOCK = 4096  # random numbers made at once
 TIES = 32  # tokens looked at beyond top-k, so that those tied with the last one are not dropped
 
 
@@ -55,36 +55,36 @@ def never() -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Ends:
-    """The tokens that end a text, and who says whether one may be chosen now.
+class StopRule:
+    """When the tokens that end a text may be chosen: `ids`, while `may_stop` says yes.
 
-    While `thinking` says yes, a model that wants to end gets the token `instead`, which ends the
-    thinking alone: a text that ended there would hold no story.
+    While `inside_thinking` says yes, a model that would end gets the token `close_id` instead,
+    which ends the thinking alone: a text that ended there would hold no story.
     """
 
     ids: frozenset[int] = frozenset()
-    allowed: MayEnd = always
-    instead: int | None = None
-    thinking: Callable[[], bool] = never
+    may_stop: MayStop = always
+    inside_thinking: Callable[[], bool] = never
+    close_id: int | None = None
 
 
-class Draws:
-    """Random numbers from 0 to 1, one for each place in the output: number n depends on the seed
-    and n alone, so that a run that is taken up again goes on as it would have."""
+class CounterBasedRandom:
+    """A counter-based random generator: uniform numbers from 0 to 1, of which number n depends on
+    the seed and n alone, so that a run that is resumed draws what it would have drawn."""
 
     def __init__(self, seed: int, device: torch.device) -> None:
         self._seed, self._device = seed, device
         self._block, self._numbers = -1, torch.empty(0)
 
-    def at(self, place: int) -> torch.Tensor:
-        """Return the number of one place, as a tensor of one element."""
-        block, offset = divmod(place, DRAWS)
+    def at(self, counter: int) -> torch.Tensor:
+        """Return the number of one counter, as a tensor of one element."""
+        block, offset = divmod(counter, BLOCK)
         if block != self._block:
             # Seeds of neighbouring runs must not share blocks, so the block is mixed in.
             mixed = (self._seed + block * 0x9E3779B97F4A7C15) % 2**63
             generator = torch.Generator().manual_seed(mixed)
             self._block = block
-            self._numbers = torch.rand(DRAWS, generator=generator).to(self._device)
+            self._numbers = torch.rand(BLOCK, generator=generator).to(self._device)
         return self._numbers[offset : offset + 1]
 
 
@@ -92,8 +92,8 @@ class Sampler:
     """Chooses one token after another by the rules of `sampling`, reproducibly from its seed.
 
     Every token of the output must be given to `note`, chosen here or not; `after` are those
-    of an earlier run that is taken up again. `told` are tokens of the story that stand nowhere
-    else and should not come again either, `exempt` those that the DRY penalty leaves alone.
+    of an earlier run that is resumed. `summarized` are tokens of the story that the prompt does not
+    hold and that should not come again either, `exempt` those that the DRY penalty leaves alone.
     """
 
     def __init__(
@@ -102,17 +102,17 @@ class Sampler:
         prompt_ids: Sequence[int],
         logits: torch.Tensor,
         after: Sequence[int] = (),
-        ends: Ends = Ends(),
-        told: Sequence[int] = (),
+        stop: StopRule = StopRule(),
+        summarized: Sequence[int] = (),
         exempt: Sequence[int] = (),
     ) -> None:
         self._sampling = sampling
         self._penalties = Penalties(sampling, prompt_ids, logits)
-        self._dry = _dry(sampling, [*told, *prompt_ids, *after], logits, exempt)
-        self._draws = Draws(sampling.seed, logits.device)
+        self._dry = _dry(sampling, [*summarized, *prompt_ids, *after], logits, exempt)
+        self._random = CounterBasedRandom(sampling.seed, logits.device)
         self._place = len(after)
-        self._ends = ends
-        self._end_ids = torch.tensor(sorted(ends.ids), dtype=torch.long, device=logits.device)
+        self._stop = stop
+        self._end_ids = torch.tensor(sorted(stop.ids), dtype=torch.long, device=logits.device)
         if after:
             self._penalties.note(torch.tensor(after, device=logits.device))
 
@@ -128,16 +128,16 @@ class Sampler:
     def choose(self, logits: torch.Tensor) -> torch.Tensor:
         """Return the next token for one row of float32 logits, as a tensor of one element."""
         scores = self._penalties.apply(logits)
-        if self._dry and not self._ends.thinking():  # a plan may well say the same things again
+        if self._dry and not self._stop.inside_thinking():  # a plan may repeat itself
             scores = self._dry.apply(scores)
-        if self._ends.thinking() and self._ends.instead is not None:
-            scores = self._ending_the_thinking(scores, self._ends.instead)
-        elif not self._ends.allowed():
+        if self._stop.inside_thinking() and self._stop.close_id is not None:
+            scores = self._ending_the_thinking(scores, self._stop.close_id)
+        elif not self._stop.may_stop():
             scores = scores.index_fill(0, self._end_ids, -torch.inf)
         if self._sampling.temperature == 0:
             return scores.argmax(-1, keepdim=True)
         weights, ids = candidates(scores, self._sampling)
-        return ids[drawn(weights, self._draws.at(self._place))]
+        return ids[drawn(weights, self._random.at(self._place))]
 
     def _ending_the_thinking(self, scores: torch.Tensor, instead: int) -> torch.Tensor:
         """Give what the ends would have to the token that ends the thinking."""

@@ -2,7 +2,7 @@
 
 import gc
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import islice
 from types import SimpleNamespace
@@ -15,18 +15,19 @@ from hypothesis import strategies as st
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
-    GenerationConfig,
     GPT2Config,
     GPT2LMHeadModel,
 )
 
 from polaris_cli.demo.paths import MODEL_DIR
-from polaris_cli.engines.base import MayEnd, always
-from polaris_cli.engines.local.decode import context_length, decode, stop_ids
-from polaris_cli.engines.local.detokenizer import control_ids
+from polaris_cli.engines.base import MayStop, always
+from polaris_cli.engines.local.decode import context_length, decode
+from polaris_cli.engines.local.generation import TokenizedRequest
+from polaris_cli.engines.local.vocabulary import Vocabulary
 from polaris_cli.errors import ModelUnavailable, OutOfMemory
-from polaris_cli.events import Finish, Piece
+from polaris_cli.events import Chunk, Finish, Piece
 from polaris_cli.request.story_request import Sampling
+from polaris_cli.streaming.thinking import split_thinking
 from tests.tiny import END, END_OF_TEXT, Reciter, byte_tokenizer, qwen
 
 TOKENIZER = byte_tokenizer()
@@ -67,39 +68,43 @@ def run(
     ends: frozenset[int] = ENDS,
     inside: bool = False,
     after: Sequence[int] = (),
-    may_end: MayEnd = always,
-) -> tuple[list[Piece], Finish]:
+    may_stop: MayStop = always,
+) -> tuple[list[Chunk], Finish]:
     """Decode to the end; check what holds of every stream."""
-    *pieces, finish = decode(
-        model,
-        tokenizer,
-        prompt,
-        sampling,
-        max_new_tokens=n,
-        stop_ids=ends,
-        inside_thinking=inside,
-        after=after,
-        may_end=may_end,
-    )
+    vocabulary = Vocabulary(tokenizer, ends)
+    request = TokenizedRequest(prompt, sampling, n, inside, after=after, may_stop=may_stop)
+    *chunks, finish = decode(model, vocabulary, request)
     assert isinstance(finish, Finish)
     assert finish.prompt_tokens == len(prompt)
-    found = [piece for piece in pieces if isinstance(piece, Piece)]
-    assert len(found) == len(pieces)
-    assert all(piece.tokens == len(piece.ids) for piece in found)
-    shown = [id_ for id_ in ids_of(found) if id_ not in control_ids(tokenizer)]
-    assert text_of(found) == tokenizer.decode(shown)
+    found = [chunk for chunk in chunks if isinstance(chunk, Chunk)]
+    assert len(found) == len(chunks)
+    assert all(chunk.tokens == len(chunk.ids) for chunk in found)
+    whole = Piece(text_of(found, tokenizer))
+    split = split_thinking(iter([whole]), opened=inside)
+    assert by_kind(found) == by_kind(split)
     return found, finish
 
 
-def ids_of(pieces: list[Piece]) -> list[int]:
-    return [token for piece in pieces for token in piece.ids]
+def by_kind(events: Iterable[object]) -> dict[str, str]:
+    texts = {"thinking": "", "story": ""}
+    for event in events:
+        if isinstance(event, Chunk):
+            texts[event.kind] += event.text
+    return texts
 
 
-def text_of(pieces: list[Piece]) -> str:
-    return "".join(piece.text for piece in pieces)
+def ids_of(chunks: list[Chunk]) -> list[int]:
+    return [token for chunk in chunks for token in chunk.ids]
 
 
-def recite(text: str, sampling: Sampling = GREEDY, **options: Any) -> tuple[list[Piece], Finish]:
+def text_of(chunks: list[Chunk], tokenizer: Any = TOKENIZER) -> str:
+    """What the model wrote, the tags included."""
+    silent = Vocabulary(tokenizer).control_ids
+    text: str = tokenizer.decode([id_ for id_ in ids_of(chunks) if id_ not in silent])
+    return text
+
+
+def recite(text: str, sampling: Sampling = GREEDY, **options: Any) -> tuple[list[Chunk], Finish]:
     """Decode a model that wants to write `text` and then end."""
     tokenizer = options.get("tokenizer", TOKENIZER)
     script = tokenizer.encode(text, add_special_tokens=False) + [min(ENDS)] * 50
@@ -169,25 +174,6 @@ def test_a_stop_token_ends_the_story_and_stays_out_of_the_text() -> None:
     pieces, finish = recite("The fog lifted.")
     assert text_of(pieces) == "The fog lifted."
     assert finish == Finish("stop", prompt_tokens=len(PROMPT))
-
-
-def test_a_model_that_begins_another_turn_has_ended_its_own() -> None:
-    tokenizer = byte_tokenizer()
-    tokenizer.add_special_tokens({"additional_special_tokens": ["<|im_start|>"]})
-    (start,) = tokenizer.encode("<|im_start|>", add_special_tokens=False)
-    assert start in stop_ids(qwen(vocab_size=264), tokenizer)
-
-
-def test_stop_ids_come_from_tokenizer_generation_settings_and_config() -> None:
-    model = qwen(eos_token_id=7)
-    model.generation_config = GenerationConfig(eos_token_id=[8, 9])
-    assert stop_ids(model, TOKENIZER) == ENDS | {7, 8, 9}
-    model.generation_config = GenerationConfig()
-    model.config.eos_token_id = None
-    assert stop_ids(model, TOKENIZER) == ENDS
-    other = byte_tokenizer()
-    other.eos_token = "!"
-    assert stop_ids(model, other) == ENDS | {other.convert_tokens_to_ids("!")}
 
 
 def test_characters_are_never_cut() -> None:
@@ -283,7 +269,7 @@ def test_the_cache_goes_with_the_stream(events: int) -> None:
     gc.disable()  # it must go by itself, not when the collector comes round
     try:
         for event in islice(stream, events):
-            if isinstance(event, Piece):
+            if isinstance(event, Chunk):
                 assert caches[-1]() is not None
             else:
                 assert caches[-1]() is None
@@ -294,15 +280,7 @@ def test_the_cache_goes_with_the_stream(events: int) -> None:
 
 
 def stream_of(model: Any) -> Any:
-    return decode(
-        model,
-        TOKENIZER,
-        PROMPT,
-        GREEDY,
-        max_new_tokens=50,
-        stop_ids=frozenset(),
-        inside_thinking=False,
-    )
+    return decode(model, Vocabulary(TOKENIZER), TokenizedRequest(PROMPT, GREEDY, 50))
 
 
 def test_the_caller_keeps_its_gradients_between_pieces() -> None:
@@ -385,12 +363,12 @@ def test_thinking_that_is_being_closed_is_closed_once(done: int) -> None:
 def test_the_end_is_held_back_until_it_may_come() -> None:
     seen: list[int] = []
 
-    def may_end() -> bool:
+    def may_stop() -> bool:
         seen.append(1)
         return len(seen) > 12
 
     model = Reciter([*TOKENIZER.encode("Once."), *[min(ENDS)] * 20], len(PROMPT))
-    pieces, finish = run(model, GREEDY, may_end=may_end)
+    pieces, finish = run(model, GREEDY, may_stop=may_stop)
     assert text_of(pieces).startswith("Once.") and len(ids_of(pieces)) == 12
     assert finish.reason == "stop"
 

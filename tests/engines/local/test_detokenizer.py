@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer, decoders, models
-from transformers import AutoTokenizer, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast
 
-from polaris_cli.demo.paths import MODEL_DIR
-from polaris_cli.engines.local.detokenizer import TextDecoder, control_ids, token_id, word_insides
+from polaris_cli.engines.local.detokenizer import TextDecoder
+from polaris_cli.engines.local.vocabulary import Vocabulary
 from polaris_cli.events import Piece
 from tests.tiny import byte_tokenizer
 
@@ -21,6 +21,9 @@ class Plain:
     """The same tokenizer, as one without a Rust backend offers it."""
 
     added_tokens_decoder = BYTES.added_tokens_decoder
+    convert_tokens_to_ids = BYTES.convert_tokens_to_ids
+    convert_ids_to_tokens = BYTES.convert_ids_to_tokens
+    encode = BYTES.encode
 
     def decode(self, ids: list[int], **options: Any) -> str:
         text: str = BYTES.decode(ids, **options)
@@ -40,14 +43,14 @@ def sentencepiece_like() -> Any:
 
 
 def pieces(tokenizer: Any, ids: list[int]) -> list[Piece]:
-    decoder = TextDecoder(tokenizer)
+    decoder = TextDecoder(Vocabulary(tokenizer))
     found = [decoder.add(token) for token in ids] + [decoder.rest()]
     assert decoder.count == len(ids)
     return [piece for piece in found if piece]
 
 
 def whole(tokenizer: Any, ids: list[int]) -> str:
-    kept = [id_ for id_ in ids if id_ not in control_ids(tokenizer)]
+    kept = [id_ for id_ in ids if id_ not in Vocabulary(tokenizer).control_ids]
     text: str = tokenizer.decode(
         kept, skip_special_tokens=False, clean_up_tokenization_spaces=False
     )
@@ -97,7 +100,7 @@ def test_control_tokens_are_no_text_and_are_counted(special: bool) -> None:
     names = ["<|video_pad|>", "</tool_response>", "<tts_pad>", "[/INST]", "<|box_end|>"]
     tokenizer = with_added(*names, special=special)
     ids = tokenizer.encode("A fox" + "".join(names) + " ran<|video_pad|>.")
-    assert len(set(ids) & control_ids(tokenizer)) == len(names)
+    assert len(set(ids) & Vocabulary(tokenizer).control_ids) == len(names)
     found = pieces(tokenizer, ids)
     assert "".join(piece.text for piece in found) == "A fox ran."
     assert [token for piece in found for token in piece.ids] == ids
@@ -108,34 +111,17 @@ def test_added_words_and_think_tags_are_text() -> None:
     text = "<think>x</think>Polaris    <3 a<b>c"
     ids = tokenizer.encode(text)
     assert "".join(piece.text for piece in pieces(tokenizer, ids)) == text
-    assert control_ids(byte_tokenizer(special_tags=True)).isdisjoint(
+    assert Vocabulary(byte_tokenizer(special_tags=True)).control_ids.isdisjoint(
         byte_tokenizer(special_tags=True).encode("<think></think>")
     )
-
-
-def test_the_id_of_a_token_is_found_alone() -> None:
-    tokenizer = byte_tokenizer()
-    assert token_id(tokenizer, "</think>") == tokenizer.get_vocab()["</think>"]
-    assert token_id(tokenizer, "<|nothing|>") is None
-    assert token_id(sentencepiece_like(), "<|nothing|>") is None  # has an unknown token
 
 
 def test_the_text_goes_on_behind_an_opening() -> None:
     tokenizer = sentencepiece_like()
     opening, token = tokenizer.convert_tokens_to_ids(["▁the", "▁fog"])
-    decoder = TextDecoder(tokenizer, [opening])
+    decoder = TextDecoder(Vocabulary(tokenizer), [opening])
     piece = decoder.add(token)
     assert piece == Piece(" fog", tokens=1, ids=(token,)) and decoder.count == 1
-
-
-def test_the_insides_of_words_are_those_that_begin_with_a_small_letter() -> None:
-    tokenizer = sentencepiece_like()
-    assert tokenizer.convert_ids_to_tokens(word_insides(tokenizer)) == ["a"]
-    demo = AutoTokenizer.from_pretrained(MODEL_DIR)
-    exempt = set(word_insides(demo))
-    first, *others = demo.encode(" astronomer")
-    assert others and exempt.issuperset(others) and first not in exempt
-    assert exempt.isdisjoint(demo.encode('The light went out. "So?" 7\n\nÉ 日本'))
 
 
 @given(ids=st.lists(st.integers(0, 261), max_size=30))

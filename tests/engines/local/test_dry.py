@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polaris_cli.engines.local.dry import FADE, FREE, GROWTH, LONGEST, NEAR, Dry
-from polaris_cli.engines.local.sampling import Ends, Sampler, token_probabilities
+from polaris_cli.engines.local.sampling import Sampler, StopRule, token_probabilities
 from polaris_cli.request.story_request import Sampling
 
 SIZE = 6
@@ -105,8 +105,8 @@ def test_an_exempt_token_may_repeat() -> None:
 
 def test_thinking_is_exempt_but_counts() -> None:
     open_thinking = [True]
-    ends = Ends(thinking=lambda: open_thinking[0])
-    sampler = Sampler(replace(GREEDY, dry_multiplier=1.0), [], LOGITS, ends=ends)
+    stop = StopRule(inside_thinking=lambda: open_thinking[0])
+    sampler = Sampler(replace(GREEDY, dry_multiplier=1.0), [], LOGITS, stop=stop)
     assert chosen(sampler, 10) == [0] * 10
     open_thinking[0] = False
     assert chosen(sampler, 1) == [1]

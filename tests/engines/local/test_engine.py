@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from polaris_cli.demo.paths import MODEL_DIR
+from polaris_cli.engines.base import GenerationRequest
 from polaris_cli.engines.kernels import matmul
 from polaris_cli.engines.local import loading
 from polaris_cli.engines.local.engine import LocalEngine, load
@@ -18,7 +19,7 @@ from polaris_cli.engines.local.loading import quantization, shapes_alone, text_p
 from polaris_cli.engines.quantize import quantizers
 from polaris_cli.engines.quantize.quantizers import Packed, kernel_of
 from polaris_cli.errors import ModelUnavailable, OutOfMemory, UsageError
-from polaris_cli.events import Finish, Piece
+from polaris_cli.events import Chunk, Finish
 from polaris_cli.models import hub
 from polaris_cli.models.devices import Device
 from polaris_cli.models.hub import resolve
@@ -53,9 +54,18 @@ def texts(
     limit: int = 40,
     messages: tuple[Message, ...] = PREMISE,
 ) -> str:
-    *pieces, finish = engine.stream(messages, sampling, limit)
+    return "".join(chunk.text for chunk in chunks_of(engine, sampling, limit, messages))
+
+
+def chunks_of(
+    engine: LocalEngine,
+    sampling: Sampling,
+    limit: int = 40,
+    messages: tuple[Message, ...] = PREMISE,
+) -> list[Chunk]:
+    *chunks, finish = engine.stream(GenerationRequest(messages, sampling, limit))
     assert isinstance(finish, Finish)
-    return "".join(piece.text for piece in pieces if isinstance(piece, Piece))
+    return [chunk for chunk in chunks if isinstance(chunk, Chunk)]
 
 
 def test_what_the_engine_says_of_itself(demo: LocalEngine) -> None:
@@ -70,11 +80,11 @@ def test_what_the_engine_says_of_itself(demo: LocalEngine) -> None:
 
 
 def test_it_streams_and_ends_with_one_finish(demo: LocalEngine) -> None:
-    events = list(demo.stream(PREMISE, GREEDY, 40))
+    events = list(demo.stream(GenerationRequest(PREMISE, GREEDY, 40)))
     finish = events[-1]
     assert isinstance(finish, Finish) and finish.reason in ("stop", "length")
     assert finish.prompt_tokens == demo.count_tokens(PREMISE, GREEDY)
-    pieces = [event for event in events if isinstance(event, Piece)]
+    pieces = [event for event in events if isinstance(event, Chunk)]
     assert len(pieces) == len(events) - 1 > 0
     assert sum(piece.tokens for piece in pieces) <= 40
 
@@ -83,14 +93,15 @@ def test_what_a_summary_stands_for_is_not_told_again(demo: LocalEngine) -> None:
     plain = replace(GREEDY, thinking=False)
     wary = replace(plain, dry_multiplier=1.0)
     known = (*PREMISE, Message("assistant", "A keeper keeps a light."), *PREMISE)
-    knowing = (known[0], replace(known[1], told=texts(demo, wary, messages=known)), known[2])
+    knowing = (known[0], replace(known[1], full_text=texts(demo, wary, messages=known)), known[2])
     assert texts(demo, plain, messages=knowing) == texts(demo, plain, messages=known)
     assert texts(demo, wary, messages=knowing) != texts(demo, wary, messages=known)
 
 
 def test_thinking_can_be_switched(demo: LocalEngine) -> None:
     off = Sampling(thinking=False)
-    assert demo.opens_thinking(GREEDY) and not demo.opens_thinking(off)
+    kinds = [{chunk.kind for chunk in chunks_of(demo, one)} for one in (GREEDY, off)]
+    assert "thinking" in kinds[0] and kinds[1] == {"story"}
     assert demo.count_tokens(PREMISE, off) > demo.count_tokens(PREMISE, GREEDY)
 
 
@@ -157,7 +168,7 @@ def test_loading_says_nothing_on_its_own() -> None:
         "from polaris_cli.engines.local.engine import load, Message, Sampling\n"
         "from polaris_cli.models.hub import resolve\n"
         "engine = load(resolve('demo'), context_tokens=500)\n"
-        "list(engine.stream((Message('user', 'x'),), Sampling(), 5))"
+        "list(engine.stream(GenerationRequest((Message('user', 'x'),), Sampling(), 5)))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -293,7 +304,7 @@ def test_quantized_loading_says_nothing_on_its_own() -> None:
         "from polaris_cli.models.hub import resolve\n"
         "for precision in ('4bit', '8bit'):\n"
         "    engine = load(resolve('demo'), context_tokens=500, quantize=precision)\n"
-        "    list(engine.stream((Message('user', 'x'),), Sampling(), 5))"
+        "    list(engine.stream(GenerationRequest((Message('user', 'x'),), Sampling(), 5)))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

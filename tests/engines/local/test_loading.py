@@ -17,6 +17,7 @@ from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
 import polaris_cli
 from polaris_cli.demo.paths import MODEL_DIR
+from polaris_cli.engines.base import GenerationRequest
 from polaris_cli.engines.local.engine import LocalEngine, load
 from polaris_cli.engines.local.loading import NO_TEMPLATE, load_stock
 from polaris_cli.errors import ModelUnavailable
@@ -49,7 +50,7 @@ def change(path: Path, **changes: Any) -> None:
 def opened(folder: Path) -> LocalEngine:
     """The engine of the folder, after it has written a few tokens."""
     engine = load(resolve(str(folder)), context_tokens=200)
-    finish = list(engine.stream(ASKED, Sampling(thinking=False), 4))[-1]
+    finish = list(engine.stream(GenerationRequest(ASKED, Sampling(thinking=False), 4)))[-1]
     assert isinstance(finish, Finish) and finish.error is None
     return engine
 

@@ -18,9 +18,11 @@ from polaris_cli.engines.kernels.patching import patch_forwards
 from polaris_cli.engines.kv_cache import ROOM, growing_cache
 from polaris_cli.engines.local import forward as forward_module
 from polaris_cli.engines.local.decode import decode
-from polaris_cli.engines.local.lockstep import Task, decode_together
+from polaris_cli.engines.local.generation import TokenizedRequest
+from polaris_cli.engines.local.lockstep import decode_together
+from polaris_cli.engines.local.vocabulary import Vocabulary
 from polaris_cli.errors import ModelUnavailable, OutOfMemory
-from polaris_cli.events import Finish, Piece
+from polaris_cli.events import Chunk, Finish
 from polaris_cli.request.story_request import Sampling
 from tests.engines.local.test_decode import CLOSE, ENDS, TOKENIZER, gpt2, ids_of, text_of
 from tests.tiny import qwen
@@ -29,24 +31,29 @@ GREEDY = Sampling(temperature=0, repetition_penalty=1.0, thinking_budget=-1)
 SAMPLED = Sampling(temperature=1.0, thinking_budget=-1)
 LATE_ENDS = ENDS | {17, 99}  # a random model comes to one of these after about 65 tokens
 
-Result = tuple[list[Piece], Finish]
+Result = tuple[list[Chunk], Finish]
 
 
 def prompt(length: int, seed: int = 0) -> list[int]:
     return [(7 * i * i + 31 * seed) % 256 for i in range(length)]
 
 
-def task(length: int, sampling: Sampling = GREEDY, n: int = 60, **options: Any) -> Task:
-    return Task(prompt(length, length), sampling, n, options.pop("inside", False), **options)
+def task(length: int, sampling: Sampling = GREEDY, n: int = 60, **options: Any) -> TokenizedRequest:
+    return TokenizedRequest(
+        prompt(length, length), sampling, n, options.pop("inside", False), **options
+    )
 
 
 def together(
-    model: Any, tasks: Sequence[Task], ends: frozenset[int] = ENDS, tokenizer: Any = TOKENIZER
+    model: Any,
+    tasks: Sequence[TokenizedRequest],
+    ends: frozenset[int] = ENDS,
+    tokenizer: Any = TOKENIZER,
 ) -> list[Result]:
     """Write all side by side; check what holds of every stream."""
-    pieces: list[list[Piece]] = [[] for _ in tasks]
+    pieces: list[list[Chunk]] = [[] for _ in tasks]
     finishes: dict[int, Finish] = {}
-    for number, event in decode_together(model, tokenizer, tasks, ends):
+    for number, event in decode_together(model, Vocabulary(tokenizer, ends), tasks):
         assert number not in finishes, "nothing follows a Finish"
         if isinstance(event, Finish):
             finishes[number] = event
@@ -55,22 +62,17 @@ def together(
     return [(pieces[number], finishes[number]) for number in range(len(tasks))]
 
 
-def alone(model: Any, one: Task, ends: frozenset[int] = ENDS, tokenizer: Any = TOKENIZER) -> Result:
-    *pieces, finish = decode(
-        model,
-        tokenizer,
-        one.prompt_ids,
-        one.sampling,
-        max_new_tokens=one.max_new_tokens,
-        stop_ids=ends,
-        inside_thinking=one.inside_thinking,
-        may_end=one.may_end,
-    )
+def alone(
+    model: Any, one: TokenizedRequest, ends: frozenset[int] = ENDS, tokenizer: Any = TOKENIZER
+) -> Result:
+    *pieces, finish = decode(model, Vocabulary(tokenizer, ends), one)
     assert isinstance(finish, Finish)
-    return [piece for piece in pieces if isinstance(piece, Piece)], finish
+    return [piece for piece in pieces if isinstance(piece, Chunk)], finish
 
 
-def each_alone(model: Any, tasks: Sequence[Task], ends: frozenset[int] = ENDS) -> list[Result]:
+def each_alone(
+    model: Any, tasks: Sequence[TokenizedRequest], ends: frozenset[int] = ENDS
+) -> list[Result]:
     return [alone(model, one, ends) for one in tasks]
 
 
@@ -131,7 +133,7 @@ patch_forwards(QUICK)
 
 @settings(max_examples=8, deadline=None)
 @given(st.lists(tasks, max_size=5))
-def test_any_stories_together_are_those_written_alone(chosen: list[Task]) -> None:
+def test_any_stories_together_are_those_written_alone(chosen: list[TokenizedRequest]) -> None:
     assert together(QUICK, chosen, LATE_ENDS) == each_alone(QUICK, chosen, LATE_ENDS)
 
 
@@ -139,7 +141,7 @@ def test_words_are_spared_as_they_are_alone() -> None:
     model = AutoModelForCausalLM.from_pretrained(MODEL_DIR, dtype=torch.float32).eval()
     tokenizer = AutoTokenizer.from_pretrained(MODEL_DIR)
     prompt = tokenizer.encode("Tess was full of hope. Pavel was full of hop")
-    wary = Task(prompt, replace(GREEDY, dry_multiplier=100.0), 40, inside_thinking=False)
+    wary = TokenizedRequest(prompt, replace(GREEDY, dry_multiplier=100.0), 40)
     found = together(model, [wary], tokenizer=tokenizer)[0]
     assert found == alone(model, wary, ENDS, tokenizer)
     assert text_of(found[0]).startswith("e")
@@ -184,7 +186,7 @@ def test_a_story_that_is_over_costs_nothing_more() -> None:
 
 def test_the_end_of_a_story_comes_when_it_is_over() -> None:
     chosen = [task(9, n=3), task(5, n=0), task(4, n=9)]
-    events = decode_together(qwen(), TOKENIZER, chosen, frozenset())
+    events = decode_together(qwen(), Vocabulary(TOKENIZER), chosen)
     order = [number for number, event in events if isinstance(event, Finish)]
     assert order == [1, 0, 2]
 
@@ -196,7 +198,7 @@ def test_no_stories_are_no_events() -> None:
 def test_a_story_may_not_end_before_it_is_allowed_to() -> None:
     model = qwen()
     ends = frozenset(ids_of(alone(model, task(9), frozenset())[0]))  # all that it wants to say
-    free, held = together(model, [task(9), task(9, may_end=lambda: False)], ends)
+    free, held = together(model, [task(9), task(9, may_stop=lambda: False)], ends)
     assert free == ([], Finish("stop", prompt_tokens=9))
     assert len(ids_of(held[0])) == 60 and not ends & set(ids_of(held[0]))
 
@@ -208,7 +210,7 @@ def test_the_cache_goes_with_the_stream(events: int) -> None:
     model.register_forward_hook(
         lambda _module, _args, output: caches.append(weakref.ref(output.past_key_values))
     )
-    stream: Any = decode_together(model, TOKENIZER, [task(9, n=20), task(3, n=30)], frozenset())
+    stream: Any = decode_together(model, Vocabulary(TOKENIZER), [task(9, n=20), task(3, n=30)])
     gc.disable()  # it must go by itself, not when the collector comes round
     try:
         for number, event in islice(stream, events):
@@ -223,7 +225,7 @@ def test_the_cache_goes_with_the_stream(events: int) -> None:
 
 
 def test_the_caller_keeps_its_gradients_between_pieces() -> None:
-    for _ in decode_together(qwen(), TOKENIZER, [task(9), task(3)], ENDS):
+    for _ in decode_together(qwen(), Vocabulary(TOKENIZER, ENDS), [task(9), task(3)]):
         assert torch.is_grad_enabled() and not torch.is_inference_mode_enabled()
 
 

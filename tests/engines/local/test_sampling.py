@@ -16,11 +16,11 @@ from transformers.generation.logits_process import (
 )
 
 from polaris_cli.engines.local.sampling import (
-    DRAWS,
-    Draws,
-    Ends,
+    BLOCK,
+    CounterBasedRandom,
     Penalties,
     Sampler,
+    StopRule,
     candidates,
     drawn,
     token_probabilities,
@@ -141,7 +141,7 @@ def test_tokens_come_as_often_as_they_are_probable(sampling: Sampling) -> None:
     logits, draws = random_logits(4, 40), 6000
     counts = torch.zeros(40)
     weights, ids = candidates(Penalties(sampling, PROMPT, logits).apply(logits), sampling)
-    numbers = Draws(sampling.seed, logits.device)
+    numbers = CounterBasedRandom(sampling.seed, logits.device)
     for place in range(draws):
         counts[ids[drawn(weights, numbers.at(place))]] += 1
     expected = token_probabilities(logits, sampling, PROMPT)
@@ -187,8 +187,8 @@ def test_a_run_taken_up_again_goes_on_as_it_would_have(done: int) -> None:
 
 
 def test_blocks_of_draws_differ_and_repeat() -> None:
-    first, second = (Draws(1, torch.device("cpu")) for _ in range(2))
-    places = [0, DRAWS - 1, DRAWS, 2 * DRAWS + 5]
+    first, second = (CounterBasedRandom(1, torch.device("cpu")) for _ in range(2))
+    places = [0, BLOCK - 1, BLOCK, 2 * BLOCK + 5]
     numbers = [float(first.at(place)) for place in places]
     assert numbers == [float(second.at(place)) for place in reversed(places)][::-1]
     assert len(set(numbers)) == len(numbers)
@@ -204,8 +204,8 @@ def test_a_draw_never_falls_on_a_weight_of_zero(number: float) -> None:
 def test_an_end_that_is_held_back_is_not_chosen(temperature: float) -> None:
     logits = torch.tensor([0.0, 9.0, 1.0, 8.0])
     sampling = Sampling(temperature=temperature, repetition_penalty=1.0)
-    held = Sampler(sampling, [], logits, ends=Ends(frozenset({1, 3}), lambda: False))
-    free = Sampler(sampling, [], logits, ends=Ends(frozenset({1, 3}), lambda: True))
+    held = Sampler(sampling, [], logits, stop=StopRule(frozenset({1, 3}), lambda: False))
+    free = Sampler(sampling, [], logits, stop=StopRule(frozenset({1, 3}), lambda: True))
     assert {_next(held, logits) for _ in range(50)} <= {0, 2}
     assert _next(free, logits) in {1, 3}
 
@@ -213,10 +213,10 @@ def test_an_end_that_is_held_back_is_not_chosen(temperature: float) -> None:
 def test_an_end_inside_the_thinking_ends_the_thinking_alone() -> None:
     logits = torch.tensor([0.0, 9.0, 1.0, 8.0])
     sampling = Sampling(temperature=0, repetition_penalty=1.0)
-    inside = Ends(frozenset({1, 3}), instead=2, thinking=lambda: True)
-    assert _next(Sampler(sampling, [], logits, ends=inside), logits) == 2
+    inside = StopRule(frozenset({1, 3}), close_id=2, inside_thinking=lambda: True)
+    assert _next(Sampler(sampling, [], logits, stop=inside), logits) == 2
     other = torch.tensor([10.0, 9.0, 1.0, 8.0])
-    assert _next(Sampler(sampling, [], other, ends=inside), other) == 0
+    assert _next(Sampler(sampling, [], other, stop=inside), other) == 0
 
 
 def test_temperature_zero_takes_the_best_after_the_penalty() -> None:

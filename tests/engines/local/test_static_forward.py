@@ -10,8 +10,10 @@ from polaris_cli.engines.local import forward as forward_module
 from polaris_cli.engines.local import static_forward
 from polaris_cli.engines.local.decode import decode
 from polaris_cli.engines.local.forward import Forward
+from polaris_cli.engines.local.generation import TokenizedRequest
 from polaris_cli.engines.local.static_forward import BLOCK, StaticForward, fixed, supports
-from polaris_cli.events import Piece
+from polaris_cli.engines.local.vocabulary import Vocabulary
+from polaris_cli.events import Chunk
 from polaris_cli.request.story_request import Sampling
 from tests.engines.kernels.test_patching import SHAPES, refuses
 from tests.engines.local.test_forward import PROMPT, generated, greedy
@@ -91,16 +93,9 @@ def test_bf16_is_as_close_to_float32_as_a_growing_cache() -> None:
 @pytest.mark.parametrize("sampling", [Sampling(temperature=0), Sampling(seed=3, temperature=1.0)])
 def test_a_step_started_ahead_changes_no_token(sampling: Sampling) -> None:
     def run(**options: Any) -> list[int]:
-        events = decode(
-            qwen(2),
-            byte_tokenizer(),
-            PROMPT,
-            sampling,
-            max_new_tokens=BLOCK - len(PROMPT),  # the step beyond the last token needs room
-            stop_ids=frozenset(),
-            inside_thinking=False,
-            **options,
-        )
-        return [token for piece in events if isinstance(piece, Piece) for token in piece.ids]
+        # The step beyond the last token needs room.
+        request = TokenizedRequest(PROMPT, sampling, BLOCK - len(PROMPT))
+        events = decode(qwen(2), Vocabulary(byte_tokenizer()), request, **options)
+        return [token for piece in events if isinstance(piece, Chunk) for token in piece.ids]
 
     assert run(static=True) == run()

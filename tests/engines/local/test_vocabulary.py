@@ -1,0 +1,45 @@
+"""The tokens with a meaning of their own are found, in every kind of tokenizer."""
+
+from transformers import AutoTokenizer, GenerationConfig
+
+from polaris_cli.demo.paths import MODEL_DIR
+from polaris_cli.engines.local.vocabulary import Vocabulary, stop_ids, token_id
+from tests.engines.local.test_decode import ENDS, TOKENIZER
+from tests.engines.local.test_detokenizer import sentencepiece_like
+from tests.tiny import byte_tokenizer, qwen
+
+
+def test_a_model_that_begins_another_turn_has_ended_its_own() -> None:
+    tokenizer = byte_tokenizer()
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<|im_start|>"]})
+    (start,) = tokenizer.encode("<|im_start|>", add_special_tokens=False)
+    assert start in stop_ids(qwen(vocab_size=264), tokenizer)
+
+
+def test_stop_ids_come_from_tokenizer_generation_settings_and_config() -> None:
+    model = qwen(eos_token_id=7)
+    model.generation_config = GenerationConfig(eos_token_id=[8, 9])
+    assert stop_ids(model, TOKENIZER) == ENDS | {7, 8, 9}
+    model.generation_config = GenerationConfig()
+    model.config.eos_token_id = None
+    assert stop_ids(model, TOKENIZER) == ENDS
+    other = byte_tokenizer()
+    other.eos_token = "!"
+    assert stop_ids(model, other) == ENDS | {other.convert_tokens_to_ids("!")}
+
+
+def test_the_id_of_a_token_is_found_alone() -> None:
+    tokenizer = byte_tokenizer()
+    assert token_id(tokenizer, "</think>") == tokenizer.get_vocab()["</think>"]
+    assert token_id(tokenizer, "<|nothing|>") is None
+    assert token_id(sentencepiece_like(), "<|nothing|>") is None  # has an unknown token
+
+
+def test_the_insides_of_words_are_those_that_begin_with_a_small_letter() -> None:
+    tokenizer = sentencepiece_like()
+    assert tokenizer.convert_ids_to_tokens(Vocabulary(tokenizer).word_insides) == ["a"]
+    demo = AutoTokenizer.from_pretrained(MODEL_DIR)
+    exempt = set(Vocabulary(demo).word_insides)
+    first, *others = demo.encode(" astronomer")
+    assert others and exempt.issuperset(others) and first not in exempt
+    assert exempt.isdisjoint(demo.encode('The light went out. "So?" 7\n\nÉ 日本'))

@@ -356,6 +356,7 @@ ENGLISH_ASKED = r"""
 500 | Write 500 words of gothic dread
 50 | 50 words about rain
 500 | Write about a fox and make it 500 words.
+500 | The old fox dreams. Write about a fox and make it 500 words.
 500 | Write a story about a letter in 500 words
 500 | Write a story about a fox, a hen and a dog in 500 words
 500 | I would really like you to write about a fox in 500 words

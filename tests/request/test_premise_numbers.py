@@ -85,7 +85,8 @@ def test_a_small_low_end_shares_the_multiplier_and_a_large_one_does_not() -> Non
 
 
 def test_a_joint_without_a_number_before_it_makes_no_range() -> None:
-    assert amounts("to five hundred words") == [(500, 500, "", "five hundred words")]
+    found = [(500, 500, "about", "about five hundred words")]
+    assert amounts("to about five hundred words") == found
 
 
 def test_a_number_too_long_for_any_length_is_still_told() -> None:

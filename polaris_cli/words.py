@@ -98,7 +98,7 @@ def self_repetition(text: str) -> float:
     grams = list(zip(tokens, tokens[1:], tokens[2:], tokens[3:], strict=False))
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     overall = _repeated(grams) - 0.08
-    return min(1.5, 0.8 * (0.7 * max(0.0, overall) + 0.3 * _nearby(grams)) + 0.4 * _repeated(lines))
+    return 0.8 * (0.7 * max(0.0, overall) + 0.3 * _nearby(grams)) + 0.4 * _repeated(lines)
 
 
 def _repeated(items: Sequence[Hashable]) -> float:

@@ -128,6 +128,13 @@ def test_self_repetition_matches_the_authors_code() -> None:
     assert self_repetition(text) == pytest.approx(0.33468717948717946, abs=1e-15)
 
 
+def test_a_run_is_a_repeat_only_when_all_four_words_are_the_same() -> None:
+    for place in range(4):
+        other = ["a", "b", "c", "d"]
+        other[place] = "x"
+        assert self_repetition(" ".join(["a b c d 1 2 3", *other])) == 0
+
+
 def test_self_repetition_at_its_extremes() -> None:
     assert self_repetition("") == 0.0
     assert self_repetition("one two three") == 0.0

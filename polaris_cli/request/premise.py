@@ -122,7 +122,7 @@ def _amounts(words: list[str]) -> Iterator[tuple[Amount, bool]]:
 
 def _length(amount: Amount, quote: str) -> StatedLength | None:
     words = round((amount.low + amount.high) / 2)
-    if not 0 < words <= MAX_WORDS or amount.low <= 0:
+    if not 0 < words <= MAX_WORDS:
         return None
     if amount.low < amount.high:
         return StatedLength(words, (amount.low / words, amount.high / words), quote)

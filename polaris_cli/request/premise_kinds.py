@@ -135,7 +135,7 @@ def _has_verb(words: list[str], capital: bool) -> bool:
         return True
     if words[0] in _SINGULAR:
         return any(_is_third_person(word) for word in main[2 : min(joint + 1, stop)])
-    named = capital and words[0] not in _DETERMINERS and len(words) > 2
+    named = capital and words[0] not in _DETERMINERS
     return named and stop > 1 and _is_third_person(words[1]) and words[2] in _OBJECTS
 
 

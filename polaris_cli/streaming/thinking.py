@@ -207,7 +207,7 @@ class Splitter:
 
 def _before_partial_tag(text: str) -> tuple[str, str]:
     """Cut off the end of `text` where the closing tag may have begun."""
-    at = text.rfind("<", max(0, len(text) - len(CLOSE) + 1))
+    at = text.rfind("<")
     if at >= 0 and CLOSE.startswith(text[at:]):
         return text[:at], text[at:]
     return text, ""

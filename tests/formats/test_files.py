@@ -2,13 +2,13 @@
 
 import os
 import zipfile
-from io import BytesIO
+from io import BytesIO, StringIO
 from pathlib import Path
 
 import pytest
 
 from polaris_cli.errors import PolarisError, UsageError
-from polaris_cli.formats.files import check_place, write_atomic, zipped
+from polaris_cli.formats.files import check_distinct, check_place, write_atomic, zipped
 
 
 def names(folder: Path) -> list[str]:
@@ -79,6 +79,28 @@ def test_a_pipe_is_not_replaced(tmp_path: Path) -> None:
         write_it(tmp_path / "pipe.txt", force=True)
 
 
+def test_two_outputs_may_not_be_one_file_even_before_it_exists(tmp_path: Path) -> None:
+    story, other = tmp_path / "a.md", tmp_path / "b.md"
+    check_distinct({"--output": story, "--thinking-output": other, "--log": None})
+    detour = tmp_path / "sub" / ".." / "a.md"
+    with pytest.raises(UsageError, match="--output and --log are the same file"):
+        check_distinct({"--output": story, "--thinking-output": other, "--log": detour})
+
+
+def test_standard_output_that_is_no_file_is_no_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout", StringIO())
+    check_distinct({"--output": Path(__file__)})
+
+
+def test_the_file_of_standard_output_is_no_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.txt"
+    with path.open("w") as stdout, pytest.raises(UsageError, match="standard output"):
+        monkeypatch.setattr("sys.stdout", stdout)
+        check_distinct({"--output": path})
+
+
 def test_the_check_leaves_nothing_behind(tmp_path: Path) -> None:
     check_place(tmp_path / "a.txt", force=False)
     assert names(tmp_path) == []
@@ -99,7 +121,10 @@ def test_a_link_is_followed(tmp_path: Path) -> None:
     assert names(tmp_path / "real") == ["a.txt", "b.txt"]
 
 
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+REASON = "No space left on device"
+
+
+@pytest.mark.parametrize("error", [OSError(28, REASON), OSError(REASON), KeyboardInterrupt()])
 def test_a_failure_leaves_the_old_file_and_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
@@ -111,7 +136,7 @@ def test_a_failure_leaves_the_old_file_and_no_other(
     with pytest.raises((PolarisError, KeyboardInterrupt)) as caught:
         write_it(tmp_path / "a.txt", force=True)
     if isinstance(error, OSError):
-        assert "No space left" in str(caught.value)
+        assert str(caught.value) == f"{tmp_path / 'a.txt'} could not be written: {REASON}."
     assert names(tmp_path) == ["a.txt"]
     assert (tmp_path / "a.txt").read_text() == "old"
 
@@ -124,3 +149,9 @@ def test_a_zip_is_the_same_each_time_and_its_first_member_is_stored() -> None:
         assert (first.compress_type, first.extra) == (zipfile.ZIP_STORED, b"")
         assert second.compress_type == zipfile.ZIP_DEFLATED
         assert archive.read("b/c.xml").decode() == "é" * 1000
+
+
+def test_all_may_read_what_a_zip_holds() -> None:
+    with zipfile.ZipFile(BytesIO(zipped([("a.txt", "text")]))) as archive:
+        [member] = archive.infolist()
+        assert (member.create_system, member.external_attr >> 16) == (3, 0o644)  # Unix, rw-r--r--

@@ -1,6 +1,7 @@
 """Trouble with the library's file: it is named, the file is left alone, no story is stopped."""
 
 import sqlite3
+import threading
 import time
 from contextlib import closing
 from pathlib import Path
@@ -36,6 +37,7 @@ def test_a_place_that_cannot_be_warns_once(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     [warning] = writes_on(Library(tmp_path / "file" / "library.db"))
     assert "not being saved" in warning and "cannot be opened" in warning
+    assert "Errno" not in warning
 
 
 def test_a_read_only_library_warns_once(library: Library) -> None:
@@ -83,6 +85,63 @@ def test_a_library_that_is_held_by_another_is_told(
         assert "in use" in warning
     writes_on(library)
     assert library.entry("last").state == "stop"
+
+
+def held(path: Path) -> sqlite3.Connection:
+    """A connection that is about to write, as while another process saves."""
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    return other
+
+
+def test_a_new_library_waits_for_another_process_that_makes_it(tmp_path: Path) -> None:
+    path = tmp_path / "library.db"
+    with closing(held(path)) as other:
+        done = threading.Timer(0.1, other.rollback)
+        done.start()
+        with closing(database.connect(path)) as db:
+            assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        done.join()
+
+
+def test_a_new_library_that_another_process_keeps_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "BUSY_FOR", 0.05)
+    path = tmp_path / "library.db"
+    with closing(held(path)), pytest.raises(sqlite3.OperationalError, match="locked"):
+        database.connect(path)
+
+
+def test_a_library_opens_at_once_while_another_process_saves(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library.finish(a_story(text="Once."))
+    library.close()
+    monkeypatch.setattr(database, "BUSY_FOR", 0.05)
+    with closing(held(library.path)):
+        assert library.get("last").text == "Once."
+
+
+def test_only_a_library_that_nobody_may_write_is_read_as_it_stands(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A user who may do anything would not be refused: the answers of the system are made up."""
+    library.finish(a_story(text="Once."))
+    library.close()
+    writable = {library.path, library.path.parent}
+
+    def refuse(path: Path) -> sqlite3.Connection:
+        raise sqlite3.OperationalError("attempt to write a readonly database")
+
+    monkeypatch.setattr(database, "connect", refuse)
+    monkeypatch.setattr("os.access", lambda path, mode: path in writable)
+    with pytest.raises(sqlite3.OperationalError):
+        database.connect_for_reading(library.path)
+    for refused in (library.path, library.path.parent):
+        writable = {library.path, library.path.parent} - {refused}
+        with closing(database.connect_for_reading(library.path)) as db:
+            assert db.execute("SELECT text FROM story").fetchone() == ("Once.",)
 
 
 @pytest.mark.parametrize(

@@ -20,13 +20,24 @@ def budget(words: int, context: int = CONTEXT, prompt: int = 50, **sampling: int
     )
 
 
+def limit_without_thinking(words: int, tokens_per_word: float) -> int:
+    return token_budget(
+        words,
+        Sampling(thinking=False),
+        context=CONTEXT,
+        prompt_tokens=50,
+        tokens_per_word=tokens_per_word,
+    ).max_new_tokens
+
+
 def test_the_budget_follows_the_words() -> None:
     assert budget(3000) == Budget(4200, 4096, 5670 + 64 + 4096)
 
 
 def test_the_cards_floor_holds_from_8000_words() -> None:
-    assert budget(8000, thinking=False).max_new_tokens >= 14_336
-    assert budget(12_000).max_new_tokens > 14_336  # 12,000 words do not fit the floor with thinking
+    assert limit_without_thinking(8000, 1.2) == 14_336  # the words alone would get 13,024
+    assert limit_without_thinking(7999, 1.2) < 14_336
+    assert limit_without_thinking(8000, 1.4) > 14_336  # a floor, no ceiling
 
 
 def test_no_thinking_needs_no_reserve() -> None:
@@ -41,7 +52,13 @@ def test_thinking_without_a_limit_may_take_the_whole_context() -> None:
 def test_max_new_tokens_replaces_the_limit_and_tells_when_it_is_short() -> None:
     assert budget(3000, max_new_tokens=100) == Budget(4200, 4096, 100)
     assert not budget(3000, max_new_tokens=100).holds_the_words
-    assert budget(3000, max_new_tokens=9000).holds_the_words
+    exact = 4200 + 4096
+    assert budget(3000, max_new_tokens=exact).holds_the_words
+    assert not budget(3000, max_new_tokens=exact - 1).holds_the_words
+
+
+def test_words_that_just_fit_the_context_leave_none_for_the_thinking() -> None:
+    assert budget(1000, context=1450) == Budget(1400, 0, 1400)
 
 
 def test_words_beyond_the_context_are_refused_with_the_most_that_fits() -> None:

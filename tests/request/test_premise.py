@@ -187,6 +187,12 @@ ENGLISH_PLOT = r"""
 -? | Mia has written 800 words. The teacher wants 900 words.
 -? | Write about an AI limited to 256 words per answer.
 -? | A man buys a door; the manual is 1,200 words of threats.
+-? | "Stay," he says. "Write 500 words by Monday."
+-? | Tell me a story about 500 words of power
+-? | I want to sell a 500-word story
+-? | Write a story about his 500-word essay
+-? | Old Tom Baker likes to write poems in 500 words
+-? | Tom dies in 500 words
 """
 ENGLISH_ASKED = r"""
 500 | Write a 500-word story about a fox.
@@ -341,6 +347,20 @@ ENGLISH_ASKED = r"""
 5000 | Write a 5,000 word story. Title: The Last 40 Words.
 5000? | Write a story called "The Last 400 Words". 5000 words.
 1500 | The whole story should be told in about 1500 words.
+200000 | Write a 200,000-word saga
+1 | A story in 1 word
+700 | Write a 700-word story. It should be 500 to 700 words long.
+500 | Write me, please, a dark 500-word story.
+500 | A heist in a monastery, 500 words long.
+500 | Write a story 500 words about foxes
+500 | Write 500 words of gothic dread
+50 | 50 words about rain
+500 | Write about a fox and make it 500 words.
+500 | The old fox dreams. Write about a fox and make it 500 words.
+500 | Write a story about a letter in 500 words
+500 | Write a story about a fox, a hen and a dog in 500 words
+500 | I would really like you to write about a fox in 500 words
+500 | Dear robot write about a fox in 500 words
 """
 GERMAN_PLOT = r"""
 -? | Der Brief, der 300 Wörter lang ist, verändert alles.
@@ -535,6 +555,7 @@ CHINESE_ASKED = r"""
 800 | 写一个童话，主角是一只猫，字数800左右
 900 | 请给我的孩子写一个关于小熊的睡前故事，大约900字。
 600 | 请以“回家”为主题写一篇600字的作文
+500 | 题目“风”500字
 """
 
 PLOT = ENGLISH_PLOT + GERMAN_PLOT + FRENCH_PLOT + SPANISH_PLOT + CHINESE_PLOT
@@ -561,6 +582,12 @@ def noted(reading: Reading) -> str:
 @pytest.mark.parametrize(("expected", "premise"), [*rows(PLOT), *rows(ASKED)])
 def test_a_length_is_read_if_the_sentence_asks_for_it(expected: str, premise: str) -> None:
     assert noted(read_length(premise)) == expected
+
+
+def test_a_request_may_stand_behind_a_long_sentence_and_not_at_its_end() -> None:
+    long = "the river froze and the boats stood in the ice and " * 6
+    assert noted(read_length(f"{long}the men told tales. 900 words.")) == "900"
+    assert noted(read_length(f"Write of a winter so long that {long}900 words")) == "-?"
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,12 @@ two sisters, one violin
 two sisters and one violin
 the last train
 The last train home
+The last train.
+someone else
+someone like me
+Venice as a ghost
+The stairs to heaven
+letters to soldiers every winter
 a girl whose father is king
 a news anchor with a secret
 an arms dealer
@@ -52,6 +58,15 @@ a fox stole a hen
 two sisters inherit a violin
 Anna finds a letter in the fog
 He wakes up on the moon
+He never slept
+She waits while the tide comes in
+Anna loves him
+Anna learns that the moon fell
+Dreams are taxed
+All men carry a secret
+Foxes steal the moon
+a fox steals hens at night
+Rain over the harbour.
 There is a door in the sea
 the town in the valley is sinking
 The king must choose between his sons.

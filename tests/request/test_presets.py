@@ -68,6 +68,14 @@ def test_an_unknown_preset_gets_a_near_match() -> None:
     assert "Did you mean flash?" in refused.value.hint
 
 
+def test_a_file_of_another_kind_is_no_preset(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text('template = "{premise}, {words} words"\n')
+    for name in (path, tmp_path / "missing.toml"):
+        with pytest.raises(UsageError, match="There is no preset"):
+            load_preset(str(name))
+
+
 @pytest.mark.parametrize(
     "text", ["temperature = 1", 'template = "{premise} {words}"\nmodel = "demo"']
 )

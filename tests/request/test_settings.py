@@ -10,6 +10,7 @@ from polaris_cli.errors import UsageError
 from polaris_cli.request.settings import (
     SETTINGS,
     build_request,
+    from_config,
     from_environment,
     from_options,
     merge,
@@ -81,6 +82,20 @@ def test_a_bad_variable_is_named(variable: str, value: str) -> None:
     assert refused.value.hint
 
 
+def test_a_number_of_chapters_or_auto() -> None:
+    assert from_options({"chapters": "auto"}) == {"chapters": None}
+    assert from_environment({"POLARIS_CHAPTERS": "4"}) == {"chapters": 4}
+
+
+def test_a_name_that_is_no_setting_is_told_with_what_it_may_have_meant() -> None:
+    with pytest.raises(UsageError, match="no setting 'wrods'") as refused:
+        from_options({"words": 5, "wrods": 5})
+    assert refused.value.hint == "Did you mean words?"
+    with pytest.raises(UsageError, match="no setting 'xyz'") as refused:
+        from_options({"xyz": 5})
+    assert "words, form, template" in refused.value.hint
+
+
 def test_options_not_given_are_left_out() -> None:
     assert from_options({"words": None, "seed": 0}) == {"seed": 0}
 
@@ -100,6 +115,8 @@ def test_options_not_given_are_left_out() -> None:
         ("template = '{premise} {words:,}'", "template"),
         ("template = '{premise.x} {words}'", "template"),
         ("template = '{} {premise} {words}'", "template"),
+        ("model = 9", "model"),
+        ("model = ' '", "model"),
         ("length = 'single'\nchapters = 4", "contradict"),
         ("form = 'sonnet'", "form"),
         ("words = [", "TOML"),
@@ -112,6 +129,30 @@ def test_a_bad_file_is_named_with_its_key(tmp_path: Path, text: str, named: str)
         read_toml(path, tuple(SETTINGS))
     assert str(path) in refused.value.message
     assert refused.value.hint
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"template": "A {form} of {words} words: {premise}"},
+        {"length": "single"},
+        {"chapters": 4},
+        {"length": "chapters", "chapters": 4},
+    ],
+)
+def test_a_good_file_is_read_as_it_stands(tmp_path: Path, values: dict[str, object]) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text("\n".join(f"{name} = {value!r}" for name, value in values.items()))
+    assert read_toml(path, tuple(SETTINGS)) == values
+
+
+def test_the_users_own_file_is_read_where_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("polaris_cli.request.settings.config_folder", lambda: tmp_path)
+    assert from_config() == {}
+    (tmp_path / "config.toml").write_text("words = '2k'\n")
+    assert from_config() == {"words": 2000}
 
 
 def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:

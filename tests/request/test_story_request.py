@@ -5,7 +5,7 @@ import math
 import pytest
 
 from polaris_cli.errors import UsageError
-from polaris_cli.request.story_request import MAX_WORDS, Sampling, StoryRequest
+from polaris_cli.request.story_request import MAX_WORDS, Draft, Sampling, StoryRequest
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,36 @@ def test_sampling_out_of_range_is_refused(field: str, value: float) -> None:
     assert refused.value.hint
 
 
+@pytest.mark.parametrize(
+    ("field", "least", "most"),
+    [
+        ("temperature", 0.0, 5.0),
+        ("top_k", 0, 1_000_000),
+        ("min_p", 0.0, 1.0),
+        ("presence_penalty", -2.0, 2.0),
+        ("dry_multiplier", 0.0, 100.0),
+        ("seed", 0, 2**63 - 1),  # what a generator of torch takes
+        ("max_new_tokens", 1, 1_000_000),
+        ("thinking_budget", -1, 1_000_000),
+    ],
+)
+def test_both_ends_of_a_range_are_allowed(field: str, least: float, most: float) -> None:
+    def sampling(value: float) -> Sampling:
+        return Sampling(**{"repetition_penalty": 1.0, field: value})  # type: ignore[arg-type]
+
+    assert [getattr(sampling(value), field) for value in (least, most)] == [least, most]
+    for beyond in (least - 1, most + 1):
+        with pytest.raises(UsageError, match=field.replace("_", "-")):
+            sampling(beyond)
+
+
+def test_seeds_drawn_again_all_differ_and_stay_in_range() -> None:
+    drawn = [Sampling(seed=seed).redrawn(times).seed for seed in range(50) for times in range(4)]
+    assert len(set(drawn)) == 200
+    last = Sampling(seed=2**63 - 1)
+    assert last.redrawn().redrawn() == last.redrawn(2) != last
+
+
 def test_both_penalties_are_refused() -> None:
     with pytest.raises(UsageError, match="both set"):
         Sampling(repetition_penalty=1.1, presence_penalty=0.5)
@@ -58,13 +88,40 @@ def test_words_out_of_range_are_refused(words: int) -> None:
         StoryRequest("a fox", words)
 
 
+def test_one_word_and_the_most_words_are_allowed() -> None:
+    assert [StoryRequest("a fox", words).words for words in (1, MAX_WORDS)] == [1, MAX_WORDS]
+
+
+def test_a_band_may_end_at_the_length_asked_for() -> None:
+    for band in ((0.8, 1.0), (1.0, 1.2), (1.0, 1.0)):
+        assert StoryRequest("a fox", 100, band=band).band == band
+
+
+def test_a_draft_goes_without_chapters_and_without_thinking() -> None:
+    draft, plain = Draft("Once upon a time"), Sampling(thinking=False)
+    assert StoryRequest("a fox", 100, sampling=plain, draft=draft).draft is draft
+    with pytest.raises(UsageError, match="draft"):
+        StoryRequest("a fox", 100, draft=draft)
+    with pytest.raises(UsageError, match="draft"):
+        StoryRequest("a fox", 100, sampling=plain, draft=draft, length="chapters")
+
+
+def test_a_draft_is_about_its_premise_or_what_its_first_words_say() -> None:
+    assert Draft("One.\nTwo three.", premise="a fox").about == "a fox"
+    assert Draft("One.\nTwo three.").about == "One. Two three."
+    assert len(Draft("word " * 500).about.split()) < 100
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
         {"form": "sonnet"},
         {"quantize": "3bit"},
         {"engine": "magic"},
+        {"length": "endless"},
+        {"length": "chapters", "chapters": 1},
         {"band": (1.1, 1.2)},
+        {"band": (0.8, 0.9)},
         {"band": (0.0, 1.2)},
         {"band": (0.9, math.inf)},
         {"base_url": "http://127.0.0.1:1"},

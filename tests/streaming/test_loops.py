@@ -328,6 +328,28 @@ def test_a_loop_late_in_a_long_story_ends_as_soon_as_an_early_one() -> None:
     assert len(passed) < len(good) + 1500
 
 
+@pytest.mark.parametrize("units", [1, 200])
+def test_a_copy_ends_the_stream_at_its_full_length_and_after_two_whole_rounds(units: int) -> None:
+    """The first round is the original, and three units pass before a copy shows."""
+    words = [f"{chr(0x3B1 + n // 20)}{chr(0x3B1 + n % 20)} " for n in range(units)]
+    *passed, finish = guard(Chunk("story", word, 1) for word in words * 500)
+    assert finish == Finish("loop")
+    assert len(passed) == units + 3 + max(loops.COPIED, 2 * units)
+
+
+def test_a_letter_may_be_held_for_almost_its_limit() -> None:
+    most = loops.SAME_LETTER + 8  # the first eight are the original
+    assert watch("a" * most + "b" + "c")[1] == Finish("loop")
+    assert passes("a" * (most - 1) + "b" + "c")
+
+
+def test_a_text_is_stale_from_the_exact_share_on() -> None:
+    stale = loops._Stale()
+    grams = [*((str(n),) for n in range(300)), *[("same",)] * loops.RECENT]
+    said = [stale.add(gram) for gram in grams]
+    assert said.index(True) == 300 + int(loops.STALE * loops.RECENT) - 1
+
+
 def test_two_rounds_of_a_passage_are_no_loop_yet() -> None:
     assert passes(PASSAGE * 2 + long_story(400, seed=8))
 
@@ -426,12 +448,18 @@ def test_an_endless_word_is_not_kept() -> None:
 
 # --- where a loop began
 
+ROUND = " ".join("abcdefghijklmnopqrst") + " "
+LONG_ROUND = " ".join(f"w{n}" for n in range(100)) + " "
+
 
 @pytest.mark.parametrize(
     ("text", "kept"),
     [
         ("one two three " + "la " * 90, "one two three la "),
         ("start " + "a b c d e " * 40, "start a b c d e "),
+        ("o " + ROUND * 4, "o " + ROUND),  # copied for just long enough
+        ("o " + (ROUND * 4)[1:], "o " + (ROUND * 2)[1:] + "a b c d e f g h "),  # a word too short
+        (LONG_ROUND * 2, LONG_ROUND),
         (" ".join(f"w{n}" for n in range(100)), " ".join(f"w{n}" for n in range(60)) + " "),
         ("", ""),
     ],

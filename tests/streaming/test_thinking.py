@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from polaris_cli.errors import PolarisError
 from polaris_cli.events import Chunk, Event, Finish, Kind, Piece, RawEvent
-from polaris_cli.streaming.thinking import split_thinking
+from polaris_cli.streaming.thinking import Splitter, split_thinking
 
 STOP = Finish("stop", prompt_tokens=7)
 OPENED = st.sampled_from([True, False, None])
@@ -217,6 +217,28 @@ def test_a_label_ends_thinking_that_no_tag_closed() -> None:
     assert labelled((None, "Once </th"), ("story", "e end"), opened=None) == ("", "Once </the end")
 
 
+def test_text_that_waited_for_a_tag_is_kept_where_a_label_decides() -> None:
+    assert labelled((None, "Once"), ("story", " upon"), opened=None) == ("", "Once upon")
+    assert labelled((None, "Once"), ("thinking", "plan"), (None, "\nmore"), opened=None) == (
+        "plan",
+        "Once\nmore",
+    )
+
+
+def test_space_before_labelled_thinking_is_no_story() -> None:
+    assert labelled((None, " \n"), ("thinking", "plan"), ("story", "Once"), opened=False) == (
+        "plan",
+        "Once",
+    )
+
+
+def test_a_tag_at_the_front_goes_on_where_the_label_changes() -> None:
+    parts: list[tuple[Kind | None, str]] = [(None, "<thi"), ("story", "nk>plan</think>Once")]
+    assert labelled(*parts, opened=False) == ("plan", "Once")
+    parts = [("story", "<think>plan "), (None, "more</think>Once")]
+    assert labelled(*parts, opened=False) == ("plan more", "Once")
+
+
 def test_a_label_settles_what_was_unknown() -> None:
     stream = split_thinking(iter([Piece("Once", kind="story"), STOP]), opened=None)
     assert next(stream) == Chunk("story", "Once", 1)
@@ -236,6 +258,24 @@ def test_the_story_streams_at_once_where_nothing_is_unknown() -> None:
         Chunk("story", " upon", 1),
         Chunk("story", " a < b", 1),
     ]
+
+
+def test_thinking_streams_at_once_but_for_what_may_be_its_tag() -> None:
+    pieces = [Piece("a < b"), Piece(" <"), Piece("c </th"), Piece("e</think>")]
+    said = [chunk.text for chunk in run(pieces, opened=True) if isinstance(chunk, Chunk)]
+    assert said == ["a < b", "", " <c", " </the"]
+
+
+@pytest.mark.parametrize("opened", [True, False, None])
+def test_it_says_whether_what_comes_next_is_thinking(opened: bool | None) -> None:
+    splitter = Splitter(opened)
+    inside = [splitter.inside]
+    for text in ("<think>", "plan", "</think>", "\n\nOnce"):
+        list(splitter.feed(Piece(text)))
+        inside.append(splitter.inside)
+    assert inside == [bool(opened), True, True, False, False]
+    list(splitter.feed(Piece("more", kind="thinking")))
+    assert splitter.inside
 
 
 def test_tokens_of_tags_and_trimmed_space_count_as_thinking_once_it_has_begun() -> None:

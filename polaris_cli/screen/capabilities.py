@@ -1,6 +1,6 @@
 """What a text stream can take: whether a person sees it, how wide it is, which characters it shows.
 
-Knows streams alone; nothing of drawing, so that a command which prints a line starts at once.
+Knows streams alone; nothing of drawing.
 """
 
 import os

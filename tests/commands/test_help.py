@@ -32,7 +32,7 @@ NAMES = ["config", "exit-codes", "json", "lengths", "plan", "preset"]
 
 def items(text: str) -> dict[str, str]:
     """What the lists of a page say of each name that stands before the colon of an item."""
-    found = {}
+    found: dict[str, str] = {}
     for item in re.findall(r"^- (.*(?:\n  .*)*)", text, re.M):
         heading, said = re.fullmatch(r"((?:`[^`]+`,?\s*)+): (.*)", item, re.S).groups()  # type: ignore[union-attr]
         found |= dict.fromkeys(re.findall(r"`([^`]+)`", heading), said)
@@ -197,7 +197,8 @@ def test_lengths_are_explained() -> None:
 
 
 def exit_codes() -> set[int]:
-    kinds = [errors.PolarisError, *errors.PolarisError.__subclasses__()]
+    kinds: list[type[errors.PolarisError]] = [errors.PolarisError]
+    kinds += errors.PolarisError.__subclasses__()
     return {0, errors.EXIT_INTERRUPTED, errors.EXIT_BROKEN_PIPE, *(k.exit_code for k in kinds)}
 
 

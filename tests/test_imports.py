@@ -69,7 +69,7 @@ def test_a_package_names_its_modules_and_holds_no_code(folder: Path) -> None:
 
 
 HEAVY = {"torch", "transformers", "numpy"}
-SLOW = {"pydantic", "secrets"}  # each takes as long as the rest of a list
+SLOW = {"pydantic", "secrets"}  # slow to import, and a list does without them
 DRAWING = {"rich.console", "rich.table"}
 
 

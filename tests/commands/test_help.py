@@ -18,11 +18,18 @@ from polaris_cli.commands.app import COMMANDS, _imported, app
 from polaris_cli.commands.help import pages, text_of
 from polaris_cli.events import Chapter, Outline
 from polaris_cli.request.presets import load_preset
-from polaris_cli.request.settings import PRESET_KEYS, SETTINGS, from_environment, parse_words
-from polaris_cli.request.settings import read_toml as read_settings
+from polaris_cli.request.settings import (
+    PRESET_KEYS,
+    SETTINGS,
+    config_folder,
+    from_environment,
+    parse_words,
+    read_toml,
+)
 from polaris_cli.request.story_request import LENGTHS, Draft
 from polaris_cli.screen.terminal import REASONS
 from polaris_cli.story.plan_file import CHAPTER_KEYS, KEYS, read_plan
+from polaris_cli.story.prepare import settings_for
 from tests.cli import ROOT
 from tests.screens import Tty
 from tests.stories import a_story
@@ -83,7 +90,7 @@ def test_a_pipe_gets_the_page_as_it_is(page: str) -> None:
 @pytest.mark.parametrize("page", NAMES)
 def test_a_page_is_short_and_plain(page: str) -> None:
     lines = text_of(page).splitlines()
-    assert 20 <= len(lines) <= 70 and max(map(len, lines)) <= 104
+    assert 20 <= len(lines) <= 70 and max(map(len, lines)) <= 100
     assert text_of(page).isascii() and lines[0].startswith(f"# {page}: ")
 
 
@@ -148,11 +155,40 @@ def test_the_preset_of_the_page_is_loaded(tmp_path: Path) -> None:
 
 
 def test_the_settings_of_the_page_are_read(tmp_path: Path) -> None:
-    assert read_settings(example("config", tmp_path), tuple(SETTINGS))["band"] == (0.85, 1.15)
+    assert read_toml(example("config", tmp_path), tuple(SETTINGS))["band"] == (0.85, 1.15)
     keys = items(section("config", "Keys of config.toml"))
     assert {*keys} == {*SETTINGS} - {*PRESET_KEYS} - hidden_settings()
     assert all(said.startswith(SETTINGS[name].allowed) for name, said in keys.items())
     assert from_environment({"POLARIS_TOP_K": "40"}) == tomllib.loads("top_k = 40")
+
+
+def test_the_sources_of_a_setting_stand_in_their_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    config = config_folder() / "config.toml"
+    config.parent.mkdir(parents=True, exist_ok=True)
+    config.write_text("words = 3")
+    draft, premise, chosen = Draft("text", words=5), "a tale of 800 words", {"preset": "long"}
+    monkeypatch.setenv("POLARIS_WORDS", "2")
+    found = [settings_for(premise, {**chosen, "words": 1}, draft)["words"].source]
+    found.append(settings_for(premise, chosen, draft)["words"].source)
+    monkeypatch.delenv("POLARIS_WORDS")
+    found.append(settings_for(premise, chosen, draft)["words"].source)
+    config.unlink()
+    found.append(settings_for(premise, chosen, draft)["words"].source)
+    found.append(settings_for("a tale", chosen, draft)["words"].source)
+    both = {**chosen, "model": "demo"}
+    found.append(settings_for("a tale", both)["temperature"].source)
+    found.append(settings_for("a tale", {"model": "demo"})["temperature"].source)
+    found.append(settings_for("a tale", {})["words"].source)
+    assert found == [
+        "option", "environment", "config.toml", "the premise", "the draft", "preset long",
+        "model demo", "preset default",
+    ]  # fmt: skip
+    listed = re.findall(r"^\d\. (.*)", text_of("config"), re.M)
+    words = ("option", "environment", "config.toml", "premise", "--continue", "you chose", "model")
+    assert all(word in line for word, line in zip([*words, "default"], listed, strict=True))
 
 
 def test_every_environment_variable_that_is_read_is_named() -> None:

@@ -17,6 +17,8 @@ from polaris_cli.commands import help as command
 from polaris_cli.commands.app import COMMANDS, _imported, app
 from polaris_cli.commands.help import pages, text_of
 from polaris_cli.events import Chapter, Outline
+from polaris_cli.models.catalogue import find
+from polaris_cli.models.hub import TIMEOUT
 from polaris_cli.request.presets import load_preset
 from polaris_cli.request.settings import (
     PRESET_KEYS,
@@ -28,6 +30,7 @@ from polaris_cli.request.settings import (
 )
 from polaris_cli.request.story_request import LENGTHS, Draft
 from polaris_cli.screen.terminal import REASONS
+from polaris_cli.story.chapters import Habits
 from polaris_cli.story.plan_file import CHAPTER_KEYS, KEYS, read_plan
 from polaris_cli.story.prepare import settings_for
 from tests.cli import ROOT
@@ -199,6 +202,7 @@ def test_every_environment_variable_that_is_read_is_named() -> None:
     read = {value for value in values if isinstance(value, str) and shape.fullmatch(value)}
     by_libraries = {"HF_TOKEN", "NO_COLOR", "XDG_CONFIG_HOME", "XDG_DATA_HOME"}
     assert read <= named
+    assert f"({TIMEOUT:g} unless set)" in text_of("config")
     assert named <= read | by_libraries
 
 
@@ -228,6 +232,8 @@ def test_lengths_are_explained() -> None:
     assert len(asking) == 5
     assert all(said == f"{parse_words(text)} words" for text, said in asking.items())
     assert {*items(section("lengths", "Reaching: --length"))} == {*LENGTHS}
+    toy = find("demo")
+    assert toy and f"{Habits().most_words:,} words; {toy.good_words[1]} for" in text_of("lengths")
     report = section("lengths", "The report")
     assert all(ending in report for ending in REASONS.values())
 

@@ -14,6 +14,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from polaris_cli.commands.help import pages
 from polaris_cli.demo.paths import MODEL_DIR
 from polaris_cli.request.presets import shipped_folder
 
@@ -68,11 +69,12 @@ def test_a_checkout_finds_presets_and_demo_model() -> None:
 
 
 @pytest.mark.slow
-def test_the_wheel_holds_presets_and_demo_model(unpacked: Path) -> None:
+def test_the_wheel_holds_presets_pages_and_demo_model(unpacked: Path) -> None:
     held = {path.relative_to(unpacked).as_posix() for path in unpacked.rglob("*")}
     assert {
         "polaris_cli/presets_data/default.toml",
         "polaris_cli/demo/model/model.safetensors",
+        *(f"polaris_cli/commands/help_pages/{page}.md" for page in pages()),
     } <= held
     assert not any(name.startswith(("tests/", "presets/")) for name in held)
 

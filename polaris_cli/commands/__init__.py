@@ -19,6 +19,7 @@ Knows typer; the work itself is done elsewhere.
     bench_batch:   `polaris bench batch`
     bench_length:  `polaris bench length`
     bench_loading: the model to measure
+    help:          `polaris help`
     interrupt:     Ctrl-C and SIGTERM
     stdio:         stdout for the story alone
 """

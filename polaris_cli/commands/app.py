@@ -40,6 +40,7 @@ COMMANDS = {
         "bench",
         "Measure how fast a model writes here, beside transformers' own `generate`.",
     ),
+    "help": ("help", "Look up plan files, presets, settings, records, lengths and exit codes."),
 }
 
 

@@ -20,18 +20,18 @@ from polaris_cli.errors import UsageError
 from polaris_cli.models.devices import size_text
 from polaris_cli.request.story_request import StoryRequest
 from polaris_cli.screen import terminal
-from polaris_cli.screen.messages import print_table
+from polaris_cli.screen.tables import print_table
 
 if TYPE_CHECKING:
     from polaris_cli.bench.peers import Peer
 
 SCHEMA = "polaris.bench/1"
 HEADERS = (
-    "from token", "polaris", "slowest-fastest", "snippet", "x snippet", "of limit",
+    "from token", "polaris", "slowest to fastest", "snippet", "x snippet", "of limit",
     "first token", "snippet's",
 )  # fmt: skip
 PEER_HEADERS = ("peer", "x peer")
-START_HEADERS = ("start", "seconds", "fastest-slowest", "compared")
+START_HEADERS = ("start", "seconds", "fastest to slowest", "compared")
 
 app = typer.Typer(invoke_without_command=True)
 

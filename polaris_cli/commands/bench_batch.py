@@ -12,10 +12,10 @@ from polaris_cli.commands.bench_loading import Shape, asked_for, load
 from polaris_cli.engines.doctor import package_versions
 from polaris_cli.errors import UsageError
 from polaris_cli.screen import terminal
-from polaris_cli.screen.messages import print_table
+from polaris_cli.screen.tables import print_table
 
 SCHEMA = "polaris.bench-batch/1"
-HEADERS = ("stories at once", "tokens/s", "slowest-fastest", "tokens/s a story")
+HEADERS = ("stories at once", "tokens/s", "slowest to fastest", "tokens/s a story")
 
 
 def batch(

@@ -13,7 +13,7 @@ from polaris_cli.commands import options as o
 from polaris_cli.commands.fetching import fetch_shown
 from polaris_cli.demo.unseen import UNSEEN
 from polaris_cli.request.settings import parse_words
-from polaris_cli.screen.messages import print_table
+from polaris_cli.screen.tables import print_table
 from polaris_cli.screen.terminal import loading
 from polaris_cli.story.prepare import prepare
 

@@ -12,7 +12,7 @@ from polaris_cli.engines.doctor import Diagnosis, diagnose
 from polaris_cli.models.catalogue import CATALOGUE
 from polaris_cli.models.devices import Device, size_text
 from polaris_cli.screen import terminal
-from polaris_cli.screen.messages import print_table
+from polaris_cli.screen.tables import print_table
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:

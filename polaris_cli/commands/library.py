@@ -17,7 +17,8 @@ from polaris_cli.commands.quick import QuickGroup
 from polaris_cli.errors import UsageError
 from polaris_cli.library.store import Entry, library_path, open_library
 from polaris_cli.screen.capabilities import encodable, harmless, is_terminal
-from polaris_cli.screen.messages import note, print_table
+from polaris_cli.screen.messages import note
+from polaris_cli.screen.tables import print_table
 
 HEADERS = ("id", "when", "title", "model", "words", "asked", "ratio", "state")
 SHOWN = 20  # stories in a list, unless asked otherwise

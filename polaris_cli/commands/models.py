@@ -22,7 +22,8 @@ from polaris_cli.models.memory import LARGE, ModelSize, memory_needed, size_of_e
 from polaris_cli.models.model_files import measured, read_config
 from polaris_cli.models.reference import ModelRef, of_entry
 from polaris_cli.models.weights import lacking
-from polaris_cli.screen.messages import note, print_table
+from polaris_cli.screen.messages import note
+from polaris_cli.screen.tables import print_table
 
 PRECISIONS = (("none", "bf16"), ("8bit", "8-bit"), ("4bit", "4-bit"))
 TYPICAL_TOKENS = 8_192

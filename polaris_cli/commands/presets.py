@@ -7,7 +7,7 @@ import typer
 
 from polaris_cli.commands.quick import QuickGroup
 from polaris_cli.request.presets import all_presets, load_preset, own_folder
-from polaris_cli.screen.messages import print_table
+from polaris_cli.screen.tables import print_table
 
 app = typer.Typer(
     cls=QuickGroup,

@@ -7,5 +7,6 @@ Knows events and stories; nothing of options, models or files.
     region:       lines drawn anew in place
     wrapping:     text folded into lines
     capabilities: what a stream can show
-    messages:     errors, notes and tables
+    messages:     errors and notes
+    tables:       rows and columns
 """

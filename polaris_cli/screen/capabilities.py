@@ -1,7 +1,6 @@
 """What a text stream supports: whether it is a terminal, its size, and its characters.
 
-Knows streams only and imports nothing to draw with, so that a command that prints a line starts
-fast.
+Knows streams only, and nothing about drawing.
 """
 
 import os

@@ -160,7 +160,7 @@ def test_the_demo_model_writes_faster_than_the_snippet() -> None:
 
 
 @pytest.mark.bench
-def test_light_commands_start_about_as_fast_as_their_imports() -> None:
+def test_light_commands_start_within_2_5_times_their_libraries() -> None:
     ratios = {one.name: one.ratio for one in startup.starts(5)}
     for name in ("--help", "presets", "models", "library"):
-        assert (ratios[f"polaris {name}"] or 9) < 1.5
+        assert (ratios[f"polaris {name}"] or 9) <= 2.5

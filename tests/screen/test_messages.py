@@ -1,9 +1,9 @@
-"""Errors, warnings, notes and tables, on terminals and in pipes."""
+"""Errors, warnings and notes, on terminals and in pipes."""
 
 from io import StringIO
 
 from polaris_cli.errors import UsageError
-from polaris_cli.screen.messages import note, print_error, print_table, warn
+from polaris_cli.screen.messages import note, print_error, warn
 from tests.screens import Tty
 
 
@@ -22,17 +22,4 @@ def test_an_error_is_one_line_and_its_hint_another(tty: Tty) -> None:
         "polaris: error: No hint.",
         "polaris: warning: Careful.",
         "polaris: note: By the way.",
-    ]
-
-
-def test_a_table_is_aligned_on_a_terminal_and_has_tabs_in_a_pipe(tty: Tty) -> None:
-    rows = [("demo", "4", "a\ttoy [b]"), ("polaris", "19.3 GB", "real")]
-    out = StringIO()
-    print_table(("name", "size", "what"), rows, out)
-    assert out.getvalue() == "name\tsize\twhat\ndemo\t4\ta toy [b]\npolaris\t19.3 GB\treal\n"
-    print_table(("name", "size", "what"), rows, tty.stream)
-    assert tty.lines() == [
-        "name        size  what",
-        "demo           4  a toy [b]",
-        "polaris  19.3 GB  real",
     ]

@@ -1,11 +1,11 @@
-"""Wrapping, trimming, and the columns of a table."""
+"""Wrapping and trimming."""
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from polaris_cli.screen.wrapping import Trim, columns_of, laid_out, without_last_token, wrap
+from polaris_cli.screen.wrapping import Trim, without_last_token, wrap
 
 PARTS = [*"ab -—.“”\n\u3000雾「」。é👩字", "e\u0301", "👩\u200d🚀", "❤\ufe0f"]
 TEXTS = st.lists(st.sampled_from(PARTS), max_size=120).map("".join)
@@ -64,36 +64,3 @@ def test_white_space_waits_for_text(parts: list[str]) -> None:
         written += trim(part)
         assert not written or not written[-1].isspace()
     assert written == "".join(parts).rstrip()
-
-
-@given(st.lists(st.lists(TEXTS.map(squeezed), min_size=3, max_size=3), min_size=1), WIDTHS)
-def test_a_table_fits_and_loses_no_character(rows: list[list[str]], width: int) -> None:
-    columns = columns_of(rows, max(width, 10))
-    for row in rows:
-        lines = list(laid_out(row, columns, [False, True, False]))
-        assert all(cell_len(line) <= max(width, 10) for line in lines)
-        assert sorted(squeezed("".join(lines))) == sorted("".join(row))
-
-
-def test_the_widest_column_of_a_table_is_wrapped() -> None:
-    rows = [["id", "7", "a fox who sings in the rain"], ["longer", "1,200", "雾在黄昏来了"]]
-    columns = columns_of(rows, 28)
-    assert [line for row in rows for line in laid_out(row, columns, [False, True, False])] == [
-        "id          7  a fox who",
-        "               sings in the",
-        "               rain",
-        "longer  1,200  雾在黄昏来了",
-    ]
-    assert columns_of(rows, 200) == [6, 5, 27]
-
-
-def test_words_are_split_only_if_no_column_can_wrap_between_words() -> None:
-    headers = ["way", "mean ratio", "self-repetition", "paragraphs repeated"]
-    row = ["chapters", "1.02", "0.001", "0.0%"]
-    columns = columns_of([headers, row], 44)
-    assert columns == [8, 5, 15, 10]
-    assert list(laid_out(headers, columns, [False, True, True, True])) == [
-        "way        mean  self-repetition  paragraphs",
-        "          ratio                     repeated",
-    ]
-    assert sum(columns_of([headers, row], 40)) == 34

@@ -1,0 +1,75 @@
+"""`polaris help`: pages to look things up in, Markdown files that lie beside this module.
+
+Draws them on a terminal and prints them as they are in a pipe; knows nothing of what they say.
+"""
+
+import difflib
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from rich.markdown import Markdown
+from rich.theme import Theme
+from typer import Argument
+
+from polaris_cli.commands.app import COMMANDS
+from polaris_cli.errors import UsageError
+from polaris_cli.screen.capabilities import can_redraw, encodable
+from polaris_cli.screen.region import painter
+from polaris_cli.screen.tables import print_table
+
+FOLDER = Path(__file__).with_name("help_pages")
+WIDEST = 100  # cells: longer lines are hard to read
+BULLET = "\N{BULLET}"  # what rich sets before the items of a list
+
+EPILOG = """Examples:
+
+\b
+  polaris help             the pages
+  polaris help plan        the file of a plan, with an example
+  polaris help json | less
+"""
+
+
+def help(
+    page: Annotated[str | None, Argument(metavar="[PAGE]", help="Leave it out for a list.")] = None,
+) -> None:
+    """Look up plan files, presets, settings, records, lengths and exit codes."""
+    if page is None:
+        rows = [tuple(_title(name)) for name in pages()]
+        print_table(("page", "what it says"), rows, sys.stdout)
+    elif page in pages():
+        _print(text_of(page))
+    else:
+        raise _unknown(page)
+
+
+def pages() -> list[str]:
+    """The names of the pages."""
+    return sorted(path.stem for path in FOLDER.glob("*.md"))
+
+
+def text_of(page: str) -> str:
+    """A page in Markdown; its first line is "# name: what it says"."""
+    return (FOLDER / f"{page}.md").read_text("utf-8")
+
+
+def _title(page: str) -> list[str]:
+    return text_of(page).partition("\n")[0].removeprefix("# ").split(": ", 1)
+
+
+def _print(text: str) -> None:
+    if not can_redraw(sys.stdout) or encodable(BULLET, sys.stdout) != BULLET:
+        print(text, end="")
+        return
+    console = painter(sys.stdout)
+    with console.use_theme(Theme({"markdown.code": "bold cyan"})):  # no black boxes on white
+        console.print(Markdown(text, code_theme="ansi_dark"), width=min(console.width, WIDEST))
+
+
+def _unknown(page: str) -> UsageError:
+    near = difflib.get_close_matches(page, pages(), n=1)
+    meant = f"Did you mean {near[0]}? " if near else ""
+    if page in COMMANDS:
+        meant = f"For the command type: polaris {page} --help. "
+    return UsageError(f"There is no page {page!r}.", hint=f"{meant}Pages: {', '.join(pages())}")

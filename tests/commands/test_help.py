@@ -1,0 +1,255 @@
+"""`polaris help`: its pages are drawn or printed, and say what the code does."""
+
+import ast
+import json
+import re
+import tomllib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from polaris_cli import errors
+from polaris_cli.commands import help as command
+from polaris_cli.commands.app import COMMANDS, _imported, app
+from polaris_cli.commands.help import pages, text_of
+from polaris_cli.events import Chapter, Plan
+from polaris_cli.models.catalogue import ModelProfile, find
+from polaris_cli.models.hub import TIMEOUT
+from polaris_cli.request.presets import load_preset
+from polaris_cli.request.settings import (
+    PRESET_KEYS,
+    SETTINGS,
+    config_folder,
+    from_environment,
+    parse_words,
+    read_toml,
+)
+from polaris_cli.request.story_request import LENGTHS, Draft, Sampling
+from polaris_cli.screen.terminal import REASONS
+from polaris_cli.story.plan_file import CHAPTER_KEYS, KEYS, read_plan
+from polaris_cli.story.prepare import prepare
+from tests.cli import ROOT
+from tests.screens import Tty
+from tests.stories import a_story
+
+NAMES = ["config", "exit-codes", "json", "lengths", "plan", "preset"]
+
+
+def items(text: str) -> dict[str, str]:
+    """What the lists of a page say of each name that stands before the colon of an item."""
+    found: dict[str, str] = {}
+    for item in re.findall(r"^- (.*(?:\n  .*)*)", text, re.M):
+        heading, said = re.fullmatch(r"((?:`[^`]+`,?\s*)+): (.*)", item, re.S).groups()  # type: ignore[union-attr]
+        found |= dict.fromkeys(re.findall(r"`([^`]+)`", heading), said)
+    return found
+
+
+def section(page: str, heading: str) -> str:
+    return re.split(r"^## ", text_of(page).partition(f"## {heading}\n")[2], flags=re.M)[0]
+
+
+def example(page: str, folder: Path) -> Path:
+    """The first TOML block of a page as a file."""
+    file = folder / f"{page}.toml"
+    file.write_text(re.findall(r"```toml\n(.*?)```", text_of(page), re.S)[0])
+    return file
+
+
+def shown(*arguments: str) -> str:
+    result = CliRunner().invoke(app, ["help", *arguments])
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def parameters(name: str) -> Iterator[Any]:
+    """The parameters of a command and of the commands below it."""
+    waiting = [_imported(name)]
+    for found in waiting:
+        waiting += getattr(found, "commands", {}).values()
+        yield from found.params
+
+
+def hidden_settings() -> set[str]:
+    return {param.name for param in parameters("write") if getattr(param, "hidden", False)}
+
+
+def test_the_list_names_each_page_in_a_line() -> None:
+    header, *lines = shown().splitlines()
+    assert header == "page\twhat it says"
+    assert [line.split("\t")[0] for line in lines] == NAMES == pages()
+    assert all(len(line) < 80 for line in lines)
+
+
+@pytest.mark.parametrize("page", NAMES)
+def test_a_pipe_gets_the_page_as_it_is(page: str) -> None:
+    assert shown(page) == text_of(page)
+
+
+@pytest.mark.parametrize("page", NAMES)
+def test_a_page_is_short_and_plain(page: str) -> None:
+    lines = text_of(page).splitlines()
+    assert 20 <= len(lines) <= 70 and max(map(len, lines)) <= 100
+    assert text_of(page).isascii() and lines[0].startswith(f"# {page}: ")
+
+
+@pytest.mark.parametrize("page", NAMES)
+def test_a_terminal_gets_it_drawn(page: str, tty: Tty, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout", tty.stream)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    command.help(page)
+    drawn = "\n".join(tty.lines())
+    assert "##" not in drawn and "```" not in drawn and "`" not in drawn
+    assert "\x1b[" in tty.raw() and page in drawn.split("\n")[0]
+    monkeypatch.setenv("TERM", "dumb")
+    already = len(tty.raw())
+    command.help(page)
+    assert tty.raw()[already:].replace("\r\n", "\n") == text_of(page)
+
+
+@pytest.mark.parametrize(
+    ("page", "hint"),
+    [("plna", "Did you mean plan?"), ("zzz", "Pages: config"), ("write", "polaris write --help")],
+)
+def test_an_unknown_page_is_told_with_the_known_ones(page: str, hint: str) -> None:
+    result = CliRunner().invoke(app, ["help", page])
+    assert result.exit_code == 2
+    assert f"There is no page {page!r}." in result.output
+    assert hint in result.output and all(name in result.output for name in NAMES)
+
+
+def test_pages_name_only_commands_and_options_that_there_are() -> None:
+    text = "\n".join(map(text_of, pages()))
+    known = {word for name in COMMANDS for param in parameters(name) for word in param.opts}
+    known |= {word for name in COMMANDS for p in parameters(name) for word in p.secondary_opts}
+    known |= {"--install-completion", "--show-completion", "--help"}
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", text)) <= known
+    assert set(re.findall(r"\bpolaris ([a-z]+)\b(?= )", "\n".join(commands_in(text)))) <= {
+        *COMMANDS
+    }
+    assert set(re.findall(r"`polaris help ([\w-]+)`", text)) <= {*NAMES}
+
+
+def commands_in(text: str) -> Iterator[str]:
+    """Lines of shell blocks, and code within lines, that call polaris."""
+    yield from re.findall(r"`(polaris [^`]*)`", text)
+    for block in re.findall(r"```sh\n(.*?)```", text, re.S):
+        yield from (line for line in block.splitlines() if line.startswith("polaris "))
+
+
+def test_the_plan_of_the_page_is_read(tmp_path: Path) -> None:
+    plan = read_plan(example("plan", tmp_path))
+    assert [chapter.words for chapter in plan.plan.chapters] == [1200, 1800]
+    assert plan.plan.cast and all(chapter.summary for chapter in plan.plan.chapters)
+    assert tuple(items(section("plan", "Keys of the file"))) == KEYS
+    assert tuple(items(section("plan", "Keys of a chapter"))) == CHAPTER_KEYS
+
+
+def test_the_preset_of_the_page_is_loaded(tmp_path: Path) -> None:
+    preset = load_preset(str(example("preset", tmp_path)))
+    assert preset.values["words"] == 500 and preset.values["think"] is False
+    keys = items(section("preset", "Keys"))
+    assert tuple(keys) == PRESET_KEYS
+    assert all(keys[name].startswith(SETTINGS[name].allowed) for name in PRESET_KEYS[1:])
+
+
+def test_the_settings_of_the_page_are_read(tmp_path: Path) -> None:
+    assert read_toml(example("config", tmp_path), tuple(SETTINGS))["band"] == (0.85, 1.15)
+    keys = items(section("config", "Keys of config.toml"))
+    assert {*keys} == {*SETTINGS} - {*PRESET_KEYS} - hidden_settings()
+    assert all(said.startswith(SETTINGS[name].allowed) for name, said in keys.items())
+    assert from_environment({"POLARIS_TOP_K": "40"}) == tomllib.loads("top_k = 40")
+
+
+def test_the_sources_of_a_setting_stand_in_their_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    config = config_folder() / "config.toml"
+    config.parent.mkdir(parents=True, exist_ok=True)
+    config.write_text("words = 3")
+    draft, premise = Draft("text", words=5), "a tale of 800 words"
+    chosen = {"preset": "long", "length": "extend", "think": False}
+    monkeypatch.setenv("POLARIS_WORDS", "2")
+    found = [prepare(premise, {**chosen, "words": 1}, draft).settings["words"].source]
+    found.append(prepare(premise, chosen, draft).settings["words"].source)
+    monkeypatch.delenv("POLARIS_WORDS")
+    found.append(prepare(premise, chosen, draft).settings["words"].source)
+    config.unlink()
+    found.append(prepare(premise, chosen, draft).settings["words"].source)
+    found.append(prepare("a tale", chosen, draft).settings["words"].source)
+    both = {**chosen, "model": "demo"}
+    found.append(prepare("a tale", both).settings["temperature"].source)
+    found.append(prepare("a tale", {"model": "demo"}).settings["temperature"].source)
+    found.append(prepare("a tale", {}).settings["words"].source)
+    assert found == [
+        "option", "environment", "config.toml", "the premise", "the draft", "preset long",
+        "model demo", "preset default",
+    ]  # fmt: skip
+    listed = re.findall(r"^\d\. (.*)", text_of("config"), re.M)
+    words = ("option", "environment", "config.toml", "premise", "--continue", "you chose", "model")
+    assert all(word in line for word, line in zip([*words, "default"], listed, strict=True))
+
+
+def test_every_environment_variable_that_is_read_is_named() -> None:
+    named = {*items(section("config", "Environment variables"))}
+    shape = re.compile(r"(POLARIS|HF|HUGGINGFACE|TRANSFORMERS|CUDA|XDG)_[A-Z_]+|NO_COLOR|TERM")
+    trees = (ast.parse(path.read_text()) for path in (ROOT / "polaris_cli").rglob("*.py"))
+    values = (getattr(node, "value", None) for tree in trees for node in ast.walk(tree))
+    read = {value for value in values if isinstance(value, str) and shape.fullmatch(value)}
+    by_libraries = {"HF_TOKEN", "NO_COLOR", "XDG_CONFIG_HOME", "XDG_DATA_HOME"}
+    assert read <= named
+    assert f"({TIMEOUT:g} unless set)" in text_of("config")
+    assert named <= read | by_libraries
+
+
+def flat(record: Any, name: str = "") -> Iterator[str]:
+    """The names of a record's values, those of tables and lists inside it too."""
+    if isinstance(record, dict) and name != "versions":
+        for key, value in record.items():
+            yield from flat(value, f"{name}.{key}".lstrip("."))
+    elif isinstance(record, list):
+        yield from flat(record[0], f"{name}[]")
+    else:
+        yield name
+
+
+def test_every_key_of_a_record_is_explained() -> None:
+    plan = Plan("The Fog", "Ada", (Chapter("One", 5, "fog comes"),))
+    story = replace(a_story(), plan=plan)
+    draft = Draft("The fog", "title: Fog", "fog", 9)
+    story = replace(story, request=replace(story.request, sampling=Sampling(thinking=False)))
+    story = replace(story, request=replace(story.request, draft=draft, plan=plan))
+    record = json.loads(json.dumps(story.as_dict()))
+    either = {"outline", "draft", "request.plan"}  # null, or a table
+    assert {*items(text_of("json"))} - either == {*flat(record)}
+    assert record["schema"] in text_of("json").splitlines()[0]
+    assert all(reason in items(text_of("json"))["finish"] for reason in REASONS)
+
+
+def test_lengths_are_explained() -> None:
+    asking = items(section("lengths", "Asking"))
+    assert len(asking) == 5
+    assert all(said == f"{parse_words(text)} words" for text, said in asking.items())
+    assert {*items(section("lengths", "Reaching: --length"))} == {*LENGTHS}
+    toy = find("demo")
+    assert (
+        toy
+        and f"{ModelProfile().good_words[1]:,} words; {toy.profile.good_words[1]} for"
+        in text_of("lengths")
+    )
+    report = section("lengths", "The report")
+    assert all(ending in report for ending in REASONS.values())
+
+
+def exit_codes() -> set[int]:
+    kinds: list[type[errors.PolarisError]] = [errors.PolarisError]
+    kinds += errors.PolarisError.__subclasses__()
+    return {0, errors.EXIT_INTERRUPTED, errors.EXIT_BROKEN_PIPE, *(k.exit_code for k in kinds)}
+
+
+def test_every_exit_code_is_explained() -> None:
+    assert set(map(int, items(text_of("exit-codes")))) == exit_codes()

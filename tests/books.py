@@ -12,14 +12,17 @@ from polaris_cli.formats.structure import Structure, parse, spans, structure
 from tests.stories import a_story
 
 PREMISE = 'a "lighthouse": <keeper> & \x00é 😀\u2028\x85\x7f'
-EVERYTHING = r"""# The *Fog* & the <Letter>
+EVERYTHING = (
+    r"""# The *Fog* & the <Letter>
 
 Before, with *italic*, **bold**, _both **at** once_ and `code`.
 Second line, [a link](https://example.org/a?b=c&d), \*no stars\*, &eacute;, <b>no tag</b>.
 
 ## One: **Go** ##
 
-"Hello," she said. 5 * 3 """ + "\x07😀" + """
+"Hello," she said. 5 * 3 """
+    + "\x07😀"
+    + """
 
 * * *
 
@@ -47,6 +50,7 @@ After.
 ## Two
 
 End ]]> &amp;"""
+)
 
 
 def members(content: bytes) -> dict[str, str]:
@@ -142,7 +146,9 @@ _ITEMS = st.lists(
     min_size=1,
     max_size=3,
 ).map("\n".join)
-_CODE = st.lists(_LINES, min_size=1, max_size=3).map(lambda lines: "\n".join(["````", *lines, "````"]))
+_CODE = st.lists(_LINES, min_size=1, max_size=3).map(
+    lambda lines: "\n".join(["````", *lines, "````"])
+)
 
 FLAT_STORIES = st.lists(
     _PARAGRAPHS | _HEADINGS | _BREAKS | _QUOTES | _ITEMS | _CODE, min_size=1, max_size=6
@@ -153,4 +159,4 @@ _NESTED = st.lists(FLAT_STORIES, min_size=1, max_size=2).map(
     lambda texts: "\n\n".join(_within("> ", "> ", f"- {_within('', '  ', t)}") for t in texts)
 )
 STORIES = FLAT_STORIES | _NESTED
-MARKS = st.text(st.sampled_from(list("ab *_`\\\n->#1.)[]<&!~\"é\t\r\0\ud800")), max_size=40)
+MARKS = st.text(st.sampled_from(list('ab *_`\\\n->#1.)[]<&!~"é\t\r\0\ud800')), max_size=40)

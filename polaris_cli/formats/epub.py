@@ -44,6 +44,8 @@ def _package(story: Story, title: str, names: list[str]) -> str:
     kind = 'media-type="application/xhtml+xml"'
     items = "\n".join(f'<item id="page-{n}" href="{page}" {kind}/>' for n, page in enumerate(pages))
     order = "\n".join(f'<itemref idref="page-{n}"/>' for n in range(len(pages)))
+    premise = escape(story.premise)  # an element without text is an error
+    description = f"<dc:description>{premise}</dc:description>\n" if premise.strip() else ""
     return f"""\
 <?xml version="1.0" encoding="utf-8"?>
 <package xmlns="http://www.idpf.org/2007/opf" version="3.0" unique-identifier="id">
@@ -52,8 +54,7 @@ def _package(story: Story, title: str, names: list[str]) -> str:
 <dc:title>{escape(title)}</dc:title>
 <dc:language>und</dc:language>
 <dc:creator>{escape(story.model.name)}</dc:creator>
-<dc:description>{escape(story.premise)}</dc:description>
-<dc:date>{moment(story)}</dc:date>
+{description}<dc:date>{moment(story)}</dc:date>
 <meta property="dcterms:modified">{moment(story)}</meta>
 </metadata>
 <manifest>

@@ -16,7 +16,7 @@ SCENE_BREAK = "* * *"
 QUOTE = "> "
 MOST_AROUND = 6  # quotes and lists around a block; `structure` reads no more of them
 
-_SCENE_BREAK = re.compile(r"\s*([*-])(\s*\1){2,}\s*")
+_SCENE_BREAK = re.compile(r"[ \t]*([*-])([ \t]*\1){2,}[ \t]*")
 _SPECIAL = re.compile(r"[\\`*_\[\]<&#]|^([ \t]*)([>+=~-])|^([ \t]*\d+)([.)])", re.MULTILINE)
 _LINE_END = re.compile(r"[ \t]*\n[ \t]*")
 _WORDS_OR_SPACE = re.compile(r"\s+|\S+(?:\s+\S+)*")

@@ -1,8 +1,8 @@
 """Downloading the weights of a model into the hub's cache, so that nothing is fetched twice.
 
-The hub's client begins a file anew when its process was ended; weights are gigabytes, so here
-each file goes on where it stopped and is compared with its checksum. Knows the hub's protocol
-and the layout of its cache; which files are wanted is `hub`'s matter.
+Own code, because huggingface_hub from 1.18 on restarts a partial file instead of going on with it.
+Weights are gigabytes, so here each file goes on where it stopped and is compared with its checksum.
+Knows the hub's protocol and the layout of its cache; which files are wanted is `hub`'s matter.
 """
 
 import hashlib

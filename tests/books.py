@@ -124,10 +124,11 @@ def plain_texts(text: str) -> str:
     return "".join("".join([*seen, *words]).split())
 
 
-_WORDS = st.sampled_from(
-    "He she's 'so' said, 5*3 snake_case _ x* AT&T &lt; <b> \"Oh!\" #1 (a) 他说 été [x] 😀 ~ `x !"
-    " \\*x\\* *a* **b** ***c*** _d_ *e **f*** **g *h* i** `k_*` [l](http://a.b/c) *[m](http://a.b)*".split()
+_VOCABULARY = (
+    r"""He she's 'so' said, 5*3 snake_case _ x* AT&T &lt; <b> "Oh!" #1 (a) 他说 été [x] 😀 ~ `x !"""
+    r""" \*x\* *a* **b** ***c*** _d_ *e **f*** **g *h* i** `k_*` [l](http://a.b/c) *[m](http://a.b)*"""
 )
+_WORDS = st.sampled_from(_VOCABULARY.split())
 _LINES = st.lists(_WORDS, min_size=1, max_size=6).map(" ".join)
 _PARAGRAPHS = st.lists(_LINES, min_size=1, max_size=3).map("\n".join)
 _HEADINGS = st.tuples(st.sampled_from(["#", "##", "###"]), _LINES).map(" ".join)

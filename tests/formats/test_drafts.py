@@ -197,10 +197,10 @@ def test_a_title_made_of_the_premise_is_no_text(tmp_path: Path, format: str) -> 
 
 @pytest.mark.parametrize("format", ["epub", "docx"])
 def test_a_zip_bomb_is_not_unpacked(tmp_path: Path, format: str) -> None:
-    with zipfile.ZipFile(tmp_path / f"bomb.{format}", "w", zipfile.ZIP_DEFLATED) as archive:
-        with archive.open("META-INF/container.xml", "w") as member:
-            for _ in range(MOST_UNPACKED // 2**20 + 1):
-                member.write(bytes(2**20))
+    archive = zipfile.ZipFile(tmp_path / f"bomb.{format}", "w", zipfile.ZIP_DEFLATED)
+    with archive, archive.open("META-INF/container.xml", "w") as member:
+        for _ in range(MOST_UNPACKED // 2**20 + 1):
+            member.write(bytes(2**20))
     with pytest.raises(UsageError, match="can be read"):
         read_draft(str(tmp_path / f"bomb.{format}"))
 

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 DEEPEST = 3  # levels of headings that are told apart
 DEEPEST_NESTING = 12  # quotes and lists in each other; markdown-it drops what lies below 20
-ADDRESS = re.compile(r"(https?://[\w-]+(\.[\w-]+)*(:\d+)?(/|$)|mailto:[^@/]+@)[!-~]*", re.ASCII)
+ADDRESS = re.compile(  # what epubcheck takes as a URL too: ports end at 65535, one # at most
+    r"(https?://[\w-]+(\.[\w-]+)*(:[0-5]?\d{1,4})?(?=[/?#]|$)|mailto:[^@/#]+@)[!-\"$-~]*(#[!-\"$-~]*)?",
+    re.ASCII,
+)
 
 _OFF = [
     "code",  # an indented paragraph is prose

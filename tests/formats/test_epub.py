@@ -77,8 +77,10 @@ STORIES = {
     "odd characters": "\0\ud800\ufffe\u2028\x85\x0c &#12; &#0; &#xfffe; "
     "<!-- a --> <?b?> ]]> \u202e",
     "odd links": "[a](http://[) [b](http://a.b:99999999/) "
-    "[c](https://\u00e9.org/\u00fc?\u00e4#%zz) <mailto:a@b@c> [d](http://a.b 'x\"y') <http://a.b/{|}^`\\> [e](http:///x) [f](http://-/) "
-    "[g](https://a.b/c#d#e) [h](mailto:a@b?subject=a%20b) [i](http://a_b.c)",
+    "[c](https://\u00e9.org/\u00fc?\u00e4#%zz) <mailto:a@b@c> "
+    "[d](http://a.b 'x\"y') <http://a.b/{|}^`\\> [e](http:///x) [f](http://-/) "
+    "[g](https://a.b/c#d#e) [h](mailto:a@b?subject=a%20b) [i](http://a_b.c) "
+    "[j](http://a.b/[x]?[y]=%) <http://a.b/?x='y\"&<>",
     "odd lists": "007. Bond\n\n999999999. End\n\n0) a\n\n- - - a\n\n- > 1. b\n\n-\n  c",
     "code": '```a"b <&\ncode\n```\n\n`` ` ``\n\n- ```\n  x',
     "deep": ">" * 3000 + "a\n\n" + "*a " * 300 + "a* " * 300,

@@ -19,6 +19,7 @@ from polaris_cli.formats.markdown import to_markdown
         ("<div>a<div>b</div>c</div>", "a\n\nb\n\nc"),
         ("<i>a <b>b</i> c</b>", "a b c"),
         ("<p>* * *</p><p>5 * 3 *x*</p>", "* * *\n\n5 \\* 3 \\*x\\*"),
+        ("<b>x</b> *y* a_b", "**x** \\*y\\* a\\_b"),
         ("<ul><li>a<li>b<ol start=3><li>c</ol></ul>", "- a\n- b\n\n  3. c"),
         ("<ul><li>a</ul><ul><li>b</ul>", "- a\n+ b"),
         ("<blockquote><p>a<p>b</blockquote><blockquote>c", "> a\n>\n> b\n\n> c"),

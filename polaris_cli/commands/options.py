@@ -51,7 +51,8 @@ Continued = Annotated[
     Option(
         "--continue",
         metavar="FILE",
-        help="Go on with a text of yours (txt, md, json; - reads a pipe), up to --words in all.",
+        help="Go on with a text of yours (txt, md, html, epub, docx, json; - reads a pipe), "
+        "up to --words in all.",
     ),
 ]
 Temperature = Annotated[

@@ -3,9 +3,14 @@
 Knows nothing of how a story is written.
 
     export:    which formats there are, and saving
-    html:      html and epub
+    html:      web pages
+    epub:      books
     docx:      word processor files
-    structure: headings, paragraphs, scene breaks, emphasis
+    structure: title, chapters and blocks of a story, read from its Markdown
+    markdown:  blocks written as Markdown
+    html_reader: web pages read as blocks
+    epub_reader: books read as blocks
+    docx_reader: word processor files read as blocks
     drafts:    a text to go on with, or an exported story, read back
     files:     files written whole or not at all
 """

@@ -1,129 +1,175 @@
-"""A story as a word processor's file (Office Open XML), with real title and heading styles.
+"""A story as a word processor's file (Office Open XML), in Word's own styles.
 
-Knows the few parts that such a file needs; not where it goes.
-
-Source of the parts and their names: ECMA-376, parts 1 (WordprocessingML) and 2 (packaging).
+python-docx writes it. Knows which style stands for which block; not where the file goes.
+`docx_reader` reads these styles back.
 """
 
+import zipfile
 from collections.abc import Iterator
+from datetime import datetime
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from docx import Document
+from docx.document import Document as DocumentObject
+from docx.enum.style import WD_STYLE_TYPE
+from docx.enum.text import WD_ALIGN_PARAGRAPH
+from docx.opc.constants import RELATIONSHIP_TYPE
+from docx.oxml import OxmlElement
+from docx.oxml.ns import qn
+from docx.shared import Mm, Pt, RGBColor
+from docx.text.paragraph import Paragraph
 
 from polaris_cli.formats.files import zipped
-from polaris_cli.formats.html import escape, moment
-from polaris_cli.formats.structure import DEEPEST, Block, Span, body, spans, title
+from polaris_cli.formats.html import moment
+from polaris_cli.formats.structure import DEEPEST, Span, Structure, printable, spans, structure
 from polaris_cli.story.result import Story
 
-_XML = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
-_W = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
-_PACKAGE = "http://schemas.openxmlformats.org/package/2006"
-_OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
-_WORD = "application/vnd.openxmlformats-officedocument.wordprocessingml"
+if TYPE_CHECKING:
+    from markdown_it.token import Token
 
-_TYPES = f"""{_XML}<Types xmlns="{_PACKAGE}/content-types">
-<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>
-<Default Extension="xml" ContentType="application/xml"/>
-<Override PartName="/word/document.xml" ContentType="{_WORD}.document.main+xml"/>
-<Override PartName="/word/styles.xml" ContentType="{_WORD}.styles+xml"/>
-<Override PartName="/docProps/core.xml"
- ContentType="application/vnd.openxmlformats-package.core-properties+xml"/>
-</Types>
-"""
+SCENE_BREAK = "Scene Break"
+WORKING_TITLE = "Working Title"  # one that is no line of the text
+CODE_BLOCK, CODE = "macro", "Macro Text Char"  # Word's names for its monospaced styles
 
-_ROOT = f"""{_XML}<Relationships xmlns="{_PACKAGE}/relationships">
-<Relationship Id="rId1" Type="{_OFFICE}/officeDocument" Target="word/document.xml"/>
-<Relationship Id="rId2" Type="{_PACKAGE}/relationships/metadata/core-properties"
- Target="docProps/core.xml"/>
-</Relationships>
-"""
-
-_LINKS = f"""{_XML}<Relationships xmlns="{_PACKAGE}/relationships">
-<Relationship Id="rId1" Type="{_OFFICE}/styles" Target="styles.xml"/>
-</Relationships>
-"""
-
-_PAGE = (
-    '<w:sectPr><w:pgSz w:w="11906" w:h="16838"/><w:pgMar w:top="1440" w:right="1440" '
-    'w:bottom="1440" w:left="1440" w:header="708" w:footer="708" w:gutter="0"/></w:sectPr>'
-)  # A4 with margins of an inch, in twentieths of a point
+_PROPERTY_LENGTH = 255  # characters that a property may have
+_DEEPEST_LIST = 3  # "List Bullet 3" is the last of its kind
+_FONT = "Georgia"
 
 
 def docx(story: Story) -> bytes:
-    """The story with its title, headings, paragraphs, scene breaks, bold and italic."""
-    return zipped(
-        [
-            ("[Content_Types].xml", _TYPES),
-            ("_rels/.rels", _ROOT),
-            ("word/document.xml", _document(story)),
-            ("word/_rels/document.xml.rels", _LINKS),
-            ("word/styles.xml", _styles()),
-            ("docProps/core.xml", _properties(story)),
-        ]
+    """The story with title, headings, scene breaks, quotes, lists, code, links and emphasis."""
+    found = structure(story)
+    document = Document()
+    _strip_template(document)
+    _set_page(document)
+    _set_styles(document)
+    _set_properties(document, story, found)
+    document.add_paragraph(found.title, "Title" if found.in_text else WORKING_TITLE)
+    for style, runs in _paragraphs(found.body):
+        paragraph = document.add_paragraph(style=style)
+        for span in runs:
+            _add_span(paragraph, span)
+    return _reproducible(document)
+
+
+def _paragraphs(tokens: "list[Token]") -> Iterator[tuple[str, list[Span]]]:
+    """Style and text of each paragraph."""
+    heading, around = 0, list[_Container]()
+    for token in tokens:
+        match token.type:
+            case "heading_open":
+                heading = int(token.tag[1]) - 1
+            case "heading_close":
+                heading = 0
+            case "hr":
+                yield SCENE_BREAK, [Span("* * *")]
+            case "fence":
+                yield CODE_BLOCK, [Span(printable(token.content.removesuffix("\n")))]
+            case "blockquote_open" | "bullet_list_open" | "ordered_list_open":
+                around.append(_Container(token))
+            case "blockquote_close" | "bullet_list_close" | "ordered_list_close":
+                around.pop()
+            case "list_item_open":
+                around[-1].marker = token.info + token.markup
+            case "list_item_close" if around[-1].marker:  # nothing in it
+                yield around[-1].style(1), around[-1].take_number()
+            case "inline" if heading or not around:
+                yield f"Heading {heading}" if heading else "Normal", spans(token)
+            case "inline":
+                depth = sum(container.is_list for container in around)
+                yield around[-1].style(depth), [*around[-1].take_number(), *spans(token)]
+
+
+class _Container:
+    """A quote or list that is open; `marker` is that of an item that is about to begin."""
+
+    def __init__(self, token: "Token") -> None:
+        self.marker = ""
+        self.is_list = token.type != "blockquote_open"
+        self._is_ordered = token.type == "ordered_list_open"
+
+    def style(self, depth: int) -> str:
+        """Word's style for the next paragraph."""
+        if not self.is_list:
+            return "Quote"
+        kind = "List" if self._is_ordered else "List Bullet"
+        name = kind if self.marker else "List Continue"
+        return f"{name} {min(depth, _DEEPEST_LIST)}" if depth > 1 else name
+
+    def take_number(self) -> list[Span]:
+        """What an item begins with: its number as text, so that Word does not count anew."""
+        marker, self.marker = self.marker, ""
+        return [Span(f"{marker}\t")] if marker and self._is_ordered else []
+
+
+def _add_span(paragraph: Paragraph, span: Span) -> None:
+    run = paragraph.add_run(span.text)
+    run.bold = "strong" in span.marks or None
+    run.italic = "em" in span.marks or None
+    if "code" in span.marks:
+        run.style = CODE
+    for address in span.marks - {"strong", "em", "code"}:
+        link = OxmlElement("w:hyperlink")
+        target = paragraph.part.relate_to(address, RELATIONSHIP_TYPE.HYPERLINK, is_external=True)
+        link.set(qn("r:id"), target)
+        run.font.underline = True
+        run._r.addprevious(link)
+        link.append(run._r)
+
+
+def _set_page(document: DocumentObject) -> None:
+    page = document.sections[0]
+    page.page_width, page.page_height = Mm(210), Mm(297)
+    page.left_margin = page.right_margin = page.top_margin = page.bottom_margin = Mm(25)
+
+
+def _set_styles(document: DocumentObject) -> None:
+    """One serif font in black, and the styles that Word does not have."""
+    styles = document.styles
+    names = ["Normal", "Title", *(f"Heading {level}" for level in range(1, DEEPEST + 1))]
+    for name, size in zip(names, (12, 24, 17, 15, 13), strict=True):
+        font = styles[name].font
+        font.name, font.size, font.color.rgb = _FONT, Pt(size), RGBColor(0, 0, 0)
+        for theme in ("asciiTheme", "hAnsiTheme", "cstheme"):  # it would win over the name
+            styles[name].element.rPr.rFonts.attrib.pop(qn(f"w:{theme}"), None)
+    working = styles.add_style(WORKING_TITLE, WD_STYLE_TYPE.PARAGRAPH)
+    working.base_style = styles["Title"]
+    scene_break = styles.add_style(SCENE_BREAK, WD_STYLE_TYPE.PARAGRAPH)
+    scene_break.base_style = styles["Normal"]
+    for name in ("Title", SCENE_BREAK):
+        styles[name].paragraph_format.alignment = WD_ALIGN_PARAGRAPH.CENTER
+
+
+def _strip_template(document: DocumentObject) -> None:
+    """Leave out what python-docx's template has and a story has not.
+
+    That is a picture of the first page, a language, the line below titles, styles of tables.
+    """
+    relationships = document.part.package.rels
+    for key in [key for key, rel in relationships.items() if rel.reltype.endswith("/thumbnail")]:
+        del relationships[key]
+    unwanted = (
+        "w:docDefaults//w:lang",
+        "w:style[@w:styleId='Title']/w:pPr/w:pBdr",
+        "w:style[@w:type='table' and not(@w:default)]",
     )
+    for element in document.styles.element.xpath(" | ".join(unwanted)):
+        element.getparent().remove(element)
 
 
-def _document(story: Story) -> str:
-    paragraphs = [_paragraph("Title", [Span(title(story))]), *map(_block, body(story))]
-    content = "\n".join(paragraphs)
-    return f"{_XML}<w:document {_W}><w:body>\n{content}\n{_PAGE}</w:body></w:document>\n"
+def _set_properties(document: DocumentObject, story: Story, found: Structure) -> None:
+    properties = document.core_properties
+    properties.title = found.title[:_PROPERTY_LENGTH]
+    properties.author = properties.last_modified_by = printable(story.model.name)[:_PROPERTY_LENGTH]
+    properties.comments = printable(story.premise)[:_PROPERTY_LENGTH]
+    properties.identifier = f"polaris-{story.id}"
+    properties.created = properties.modified = datetime.fromisoformat(moment(story)[:-1])
 
 
-def _block(block: Block) -> str:
-    if block.kind == "break":
-        return _paragraph("SceneBreak", [Span("* * *")])
-    style = f"Heading{block.level}" if block.kind == "heading" else "Normal"
-    return _paragraph(style, spans(block.text))
-
-
-def _paragraph(style: str, runs: Iterator[Span] | list[Span]) -> str:
-    inner = "".join(map(_run, runs))
-    return f'<w:p><w:pPr><w:pStyle w:val="{style}"/></w:pPr>{inner}</w:p>'
-
-
-def _run(span: Span) -> str:
-    style = "<w:b/>" * span.bold + "<w:i/>" * span.italic
-    lines = escape(span.text).split("\n")
-    texts = "<w:br/>".join(f'<w:t xml:space="preserve">{line}</w:t>' for line in lines)
-    return f"<w:r><w:rPr>{style}</w:rPr>{texts}</w:r>"
-
-
-def _styles() -> str:
-    defaults = (
-        '<w:docDefaults><w:rPrDefault><w:rPr><w:rFonts w:ascii="Georgia" w:hAnsi="Georgia" '
-        'w:cs="Georgia"/><w:sz w:val="24"/></w:rPr></w:rPrDefault></w:docDefaults>'
-    )
-    normal = (
-        '<w:style w:type="paragraph" w:default="1" w:styleId="Normal"><w:name w:val="Normal"/>'
-        '<w:pPr><w:spacing w:after="160" w:line="320" w:lineRule="auto"/></w:pPr></w:style>'
-    )
-    styles = "\n".join([defaults, normal, *_own_styles()])
-    return f"{_XML}<w:styles {_W}>\n{styles}\n</w:styles>\n"
-
-
-def _own_styles() -> Iterator[str]:
-    """Title, headings and scene break; sizes are in half points."""
-    yield _style("Title", "Title", '<w:jc w:val="center"/>', 48)
-    for level in range(1, DEEPEST + 1):
-        layout = f'<w:keepNext/><w:spacing w:before="360"/><w:outlineLvl w:val="{level - 1}"/>'
-        yield _style(f"Heading{level}", f"heading {level}", layout, 38 - 4 * level)
-    yield _style("SceneBreak", "Scene Break", '<w:jc w:val="center"/>', 24)
-
-
-def _style(id: str, name: str, layout: str, size: int) -> str:
-    return (
-        f'<w:style w:type="paragraph" w:styleId="{id}"><w:name w:val="{name}"/>'
-        f'<w:basedOn w:val="Normal"/><w:next w:val="Normal"/><w:qFormat/>'
-        f'<w:pPr>{layout}</w:pPr><w:rPr><w:sz w:val="{size}"/></w:rPr></w:style>'
-    )
-
-
-def _properties(story: Story) -> str:
-    made = f'xsi:type="dcterms:W3CDTF">{moment(story)}'
-    return f"""{_XML}<cp:coreProperties xmlns:cp="{_PACKAGE}/metadata/core-properties"
- xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:dcterms="http://purl.org/dc/terms/"
- xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">
-<dc:title>{escape(title(story))}</dc:title>
-<dc:creator>{escape(story.model.name)}</dc:creator>
-<dc:description>{escape(story.premise)}</dc:description>
-<dcterms:created {made}</dcterms:created>
-<dcterms:modified {made}</dcterms:modified>
-</cp:coreProperties>
-"""
+def _reproducible(document: DocumentObject) -> bytes:
+    """The file without the time of its making, which python-docx puts into the archive."""
+    file = BytesIO()
+    document.save(file)
+    with zipfile.ZipFile(file) as archive:
+        return zipped((name, archive.read(name)) for name in archive.namelist())

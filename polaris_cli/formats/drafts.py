@@ -1,23 +1,28 @@
 """Reading a text of the user's own to go on with, or an exported story: `read_draft`.
 
-Knows the plain formats (txt, md, json) and takes off what an export puts around a story. The text
-itself is never changed but for its line ends. Knows nothing of how a story goes on.
+Knows the plain formats (txt, md, json) and takes off what an export puts around a story; their text
+is never changed but for its line ends. Other formats have readers, whose blocks become Markdown.
+Knows nothing of how a story goes on.
 """
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from polaris_cli.errors import UsageError
+from polaris_cli.formats.epub_reader import read_epub
+from polaris_cli.formats.html_reader import HTMLReader
+from polaris_cli.formats.markdown import Block, to_markdown
+from polaris_cli.formats.structure import printable
 from polaris_cli.request.settings import read_text
 from polaris_cli.request.story_request import Draft
 
 UTF8_HINT = "Save it as UTF-8, for instance: iconv -f LATIN1 -t UTF-8 draft.txt"
-OTHER_FORMATS = {".html", ".htm", ".epub", ".docx", ".doc", ".odt", ".rtf", ".pdf"}
+UNREAD_FORMATS = {".doc", ".odt", ".rtf", ".pdf"}
 FENCE, FENCES = "---", ("---", "...")
 
 
@@ -29,13 +34,17 @@ def read_draft(name: str) -> Draft:
     """
     what = "standard input" if name == "-" else name
     suffix = Path(name).suffix.lower()
-    if suffix in OTHER_FORMATS:
+    if suffix in UNREAD_FORMATS:
         raise UsageError(
             f"{what} is in a format that --continue does not read.",
-            hint="Give the text as txt, md or json: polaris library export ID -o draft.md",
+            hint="Save it as docx, html, epub, md or txt, then give that file.",
         )
-    text = _text_of(name, what)
-    found = _of_json(text, what) if suffix == ".json" else _of_text(text, markdown=suffix != ".txt")
+    if suffix in _READERS:
+        found = _of_blocks(Path(name))
+    elif suffix == ".json":
+        found = _of_json(_text_of(name, what), what)
+    else:
+        found = _of_text(_text_of(name, what), markdown=suffix != ".txt")
     if not found.text.strip():
         raise UsageError(
             f"{what} holds no text.",
@@ -80,6 +89,44 @@ def _of_json(text: str, what: str) -> Draft:
             hint="Give a text (txt, md), or a file of: polaris library export ID -o story.json",
         ) from error
     return Draft(_ended(story), premise=premise, words=words)
+
+
+def _of_blocks(path: Path) -> Draft:
+    kind, read = _READERS[path.suffix.lower()]
+    try:
+        blocks, premise = read(path)
+    except UsageError:
+        raise
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except Exception as error:  # the libraries name no errors of their own for a bad file
+        raise UsageError(
+            f"{path} is no {kind} file that can be read.",
+            hint="It may be broken, encrypted or over 100 MB. Save it again, or as md or txt.",
+        ) from error
+    return Draft(to_markdown(blocks), premise=printable(premise))
+
+
+def _html(path: Path) -> tuple[list[Block], str]:
+    page = HTMLReader(read_text(path))
+    if not page.has_elements:
+        raise ValueError("no element of HTML")
+    is_ours = page.meta.get("generator") == "polaris"
+    return page.blocks, page.meta.get("description", "") if is_ours else ""
+
+
+def _docx(path: Path) -> tuple[list[Block], str]:
+    from polaris_cli.formats.docx_reader import read_docx  # python-docx is slow to import
+
+    return read_docx(path)
+
+
+_READERS: dict[str, tuple[str, Callable[[Path], tuple[list[Block], str]]]] = {
+    ".html": ("HTML", _html),
+    ".htm": ("HTML", _html),
+    ".epub": ("EPUB", read_epub),
+    ".docx": ("Word", _docx),
+}
 
 
 def _front_matter(text: str) -> tuple[str, Mapping[str, Any], str]:

@@ -1,6 +1,6 @@
 """A story as a file: which formats there are, and saving one whole or not at all.
 
-Knows the plain formats (txt, md, json) itself; `html` makes html and epub, `docx` the rest.
+Knows the plain formats (txt, md, json) itself; `html`, `epub` and `docx` make the others.
 """
 
 import json
@@ -9,10 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from polaris_cli.errors import UsageError
-from polaris_cli.formats.docx import docx
+from polaris_cli.formats.epub import epub
 from polaris_cli.formats.files import check_place, write_atomic
-from polaris_cli.formats.html import epub, html, moment
-from polaris_cli.formats.structure import printable
+from polaris_cli.formats.html import html, moment
+from polaris_cli.formats.structure import printable, structure
 from polaris_cli.story.result import Story
 
 
@@ -54,7 +54,7 @@ def _text(story: Story) -> bytes:
 def _markdown(story: Story) -> bytes:
     """The text as it is, under YAML front matter."""
     matter: dict[str, str | int | float] = {
-        "title": story.title,
+        "title": structure(story).title,
         "premise": story.premise,
         "words_requested": story.requested,
         "words_written": story.written,
@@ -81,12 +81,18 @@ def _json(story: Story) -> bytes:
     return f"{record}\n".encode("utf-8", "backslashreplace")  # which is JSON's own escape
 
 
+def _docx(story: Story) -> bytes:
+    from polaris_cli.formats.docx import docx  # python-docx takes as long as a light command
+
+    return docx(story)
+
+
 _RENDERERS: dict[str, Callable[[Story], bytes]] = {
     "txt": _text,
     "md": _markdown,
     "html": lambda story: html(story).encode(),
     "epub": epub,
-    "docx": docx,
+    "docx": _docx,
     "json": _json,
 }
 

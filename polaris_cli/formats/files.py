@@ -17,6 +17,9 @@ from stat import S_ISDIR, S_ISREG
 
 from polaris_cli.errors import PolarisError, UsageError
 
+MOST_UNPACKED = 100 * 2**20
+"""How many bytes are read out of an archive at most."""
+
 
 def check_place(path: Path, *, force: bool) -> None:
     """Raise UsageError if a file cannot be written at `path`, or is there already.
@@ -107,20 +110,35 @@ def whole_file(path: Path, *, force: bool) -> Iterator[Path]:
         ) from error
 
 
-def zipped(members: Iterable[tuple[str, str]]) -> bytes:
-    """A zip archive of these names and texts, the same bytes each time.
+def zipped(members: Iterable[tuple[str, str | bytes]]) -> bytes:
+    """A zip archive of these names and contents, the same bytes each time. Texts are in UTF-8.
 
     The first member is stored as it is, which EPUB asks for; the rest are compressed.
     """
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        for number, (name, text) in enumerate(members):
+        for number, (name, content) in enumerate(members):
             member = zipfile.ZipInfo(name)  # dated 1980-01-01
             member.create_system = 3  # as on Unix, on every system
             member.external_attr = 0o644 << 16
             member.compress_type = zipfile.ZIP_DEFLATED if number else zipfile.ZIP_STORED
-            archive.writestr(member, text.encode())
+            archive.writestr(member, content)
     return buffer.getvalue()
+
+
+def unpacked(archive: zipfile.ZipFile, names: Iterable[str]) -> list[bytes]:
+    """The contents of these members of a zip archive.
+
+    Raises ValueError if they are larger than `MOST_UNPACKED` together, and what zipfile raises.
+    """
+    contents, left = list[bytes](), MOST_UNPACKED
+    for name in names:
+        with archive.open(name) as member:
+            contents.append(member.read(left + 1))  # the size that the archive states may be false
+        left -= len(contents[-1])
+        if left < 0:
+            raise ValueError(f"more than {MOST_UNPACKED} bytes")
+    return contents
 
 
 def _check_file(path: Path, *, force: bool) -> None:

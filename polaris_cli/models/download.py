@@ -1,8 +1,8 @@
 """Resumable downloads of a model's weights into the hub's cache.
 
-The hub's client restarts a file from zero if its process was killed. Weights are gigabytes, so
-here each file resumes where it stopped, and its checksum is verified. Knows the hub's protocol and
-the layout of its cache; `hub` chooses the files.
+Own code, because huggingface_hub from 1.18 on restarts a partial file from zero. Weights are
+gigabytes, so here each file resumes where it stopped, and its checksum is verified. Knows the hub's
+protocol and the layout of its cache; `hub` chooses the files.
 """
 
 import hashlib

@@ -149,6 +149,16 @@ def test_an_exported_story_goes_on_as_itself(tmp_path: Path) -> None:
     assert kept["premise"] == "a fox" and 'title: "Fox"' in kept["draft"]["front_matter"]  # type: ignore[index]
 
 
+def test_a_word_file_goes_on(tmp_path: Path) -> None:
+    begun = scripted_command("write", "a fox", "-w", "7", "-m", "demo", "--no-think",
+                             scripts=[["# Fox\n\nIt was *dark* night."]])  # fmt: skip
+    exported = tmp_path / "fox.docx"
+    run([*begun, "-o", str(exported)], tmp_path)
+    ended = run(ask(exported, "-w", "12", scripts=[[" Then it was day once more."]]), tmp_path)
+    assert ended.stdout == "# Fox\n\nIt was *dark* night. Then it was day once more.\n"
+    assert record(tmp_path)["premise"] == "a fox"
+
+
 def test_a_premise_names_the_length_and_a_draft_does_not(tmp_path: Path) -> None:
     told = tmp_path / "told.txt"
     told.write_text("A 50-word story is what he wanted.")

@@ -1,18 +1,25 @@
 """A draft is read as it stands, and what was exported is read back to what it was."""
 
+import zipfile
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from polaris_cli.errors import UsageError
 from polaris_cli.formats.drafts import read_draft
 from polaris_cli.formats.export import render
+from polaris_cli.formats.files import MOST_UNPACKED, zipped
 from polaris_cli.request.story_request import Draft
+from tests.books import EVERYTHING, FLAT_STORIES, MARKS, STORIES, plain_texts, shape
 from tests.stories import a_story
 
+ENCRYPTED = zipped([("META-INF/container.xml", "<a/>")])
+ENCRYPTED = ENCRYPTED[:6] + b"\1" + ENCRYPTED[7:]
+ENCRYPTED = ENCRYPTED.replace(b"PK\1\2\x14\3\x14\0\0", b"PK\1\2\x14\3\x14\0\1")
 TEXT = "# The Fox\n\n    Indented, it *ran*.\n\n---\n\nSee: <think> isn't a tag.\u2028  End"
 
 
@@ -104,8 +111,20 @@ def test_without_a_premise_the_first_words_say_what_it_is_about(tmp_path: Path) 
         ("only.md", b"---\ntitle: x\n---\n", "holds no text"),
         ("latin.txt", "Sch\u00f6n".encode("latin-1"), "not UTF-8"),
         ("wide.txt", "night".encode("utf-16"), "not UTF-8"),
-        ("book.docx", b"PK\x03\x04", "does not read"),
-        ("page.HTML", b"<p>It ran.</p>", "does not read"),
+        ("old.DOC", b"\xd0\xcf", "does not read"),
+        ("paper.pdf", b"%PDF", "does not read"),
+        ("book.docx", b"PK\x03\x04", "no Word file"),
+        ("renamed.epub", b"It ran.", "no EPUB file"),
+        ("renamed.htm", b"It ran.", "no HTML file"),
+        ("odd.html", b"<p>a<![foo[", "no HTML file"),
+        ("empty.html", b"<p>", "holds no text"),
+        ("latin.html", "<p>Sch\u00f6n".encode("latin-1"), "not UTF-8"),
+        ("empty.docx", zipped([("a", "b")]), "no Word file"),
+        ("empty.epub", zipped([("META-INF/container.xml", "<a/>")]), "no EPUB file"),
+        ("secret.epub", ENCRYPTED, "no EPUB file"),
+        ("secret.docx", ENCRYPTED, "no Word file"),
+        ("other.docx", render(a_story(text="It ran."), "epub"), "no Word file"),
+        ("other.epub", render(a_story(text="It ran."), "docx"), "no EPUB file"),
         ("list.json", b"[1, 2]", "not a story that polaris exported"),
         ("other.json", b'{"text": "It ran."}', "not a story that polaris exported"),
         ("deep.json", b"[" * 100_000, "not a story that polaris exported"),
@@ -122,3 +141,78 @@ def test_what_is_no_draft_is_refused(tmp_path: Path, name: str, content: bytes, 
 def test_what_cannot_be_opened_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError, match="cannot be read"):
         read_draft(str(tmp_path / name))
+
+
+# --- html, epub, docx ---
+
+FEW = settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+def back(tmp_path: Path, text: str, format: str) -> str:
+    return read(tmp_path, render(a_story(text=text), format), f"story.{format}").text
+
+
+@pytest.mark.parametrize("format", ["html", "epub"])
+@FEW
+@given(text=STORIES)
+def test_a_page_is_read_back_to_the_same_blocks(tmp_path: Path, format: str, text: str) -> None:
+    assert shape(back(tmp_path, text, format)) == shape(text)
+
+
+@FEW
+@given(text=FLAT_STORIES)
+def test_a_word_file_is_read_back_to_the_same_blocks(tmp_path: Path, text: str) -> None:
+    assert shape(back(tmp_path, text, "docx")) == shape(text)
+
+
+@pytest.mark.parametrize("format", ["html", "docx"])
+@FEW
+@given(text=MARKS)
+def test_no_word_of_any_story_is_lost(tmp_path: Path, format: str, text: str) -> None:
+    again = plain_texts(back(tmp_path, f"It ran.\n\n{text}", format))
+    assert [c for c in again if c.isalnum()] == [
+        c for c in plain_texts(f"It ran.\n\n{text}") if c.isalnum()
+    ]
+
+
+@pytest.mark.parametrize("format", ["html", "epub", "docx"])
+def test_a_story_is_read_back_with_its_premise(tmp_path: Path, format: str) -> None:
+    story = a_story(text=EVERYTHING, premise="a fox & <hen>")
+    found = read(tmp_path, render(story, format), f"story.{format}")
+    assert (found.premise, found.words, found.front_matter) == (story.premise, None, "")
+    assert shape(found.text)[:4] == shape(EVERYTHING)[:4]
+    assert "Premise" not in found.text
+
+
+@pytest.mark.parametrize("format", ["html", "epub", "docx"])
+def test_a_title_made_of_the_premise_is_no_text(tmp_path: Path, format: str) -> None:
+    assert back(tmp_path, "It ran.\n\n***\n\n*Fast*, 5 * 3.", format) == (
+        "It ran.\n\n* * *\n\n*Fast*, 5 * 3."
+    )
+
+
+@pytest.mark.parametrize("format", ["epub", "docx"])
+def test_a_zip_bomb_is_not_unpacked(tmp_path: Path, format: str) -> None:
+    content = render(a_story(text="It ran."), format)
+    bomb = tmp_path / f"bomb.{format}"
+    bomb.write_bytes(content)
+    with zipfile.ZipFile(bomb) as archive:
+        page = next(name for name in archive.namelist() if "chapter" in name or "app.xml" in name)
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    parts[page] += b" " * MOST_UNPACKED
+    bomb.write_bytes(zipped(parts.items()))
+    with pytest.raises(UsageError, match="can be read") as refused:
+        read_draft(str(bomb))
+    assert "more than" in str(refused.value.__cause__)
+
+
+def test_no_entity_brings_another_file_in(tmp_path: Path) -> None:
+    (tmp_path / "secret.txt").write_text("secret")
+    entity = f'<!DOCTYPE a [<!ENTITY e SYSTEM "{(tmp_path / "secret.txt").as_uri()}">]>'
+    with zipfile.ZipFile(BytesIO(render(a_story(text="It ran."), "docx"))) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    document = parts["word/document.xml"].decode().partition("?>")[2].replace("It ran.", "It &e;")
+    parts["word/document.xml"] = (entity + document).encode()
+    assert "secret" not in read(tmp_path, zipped(parts.items()), "story.docx").text

@@ -1,0 +1,118 @@
+"""A word processor's file (Office Open XML) read as blocks, from Word's own styles.
+
+python-docx reads it. Knows what the styles stand for; not where the file comes from. A cell of a
+table is a paragraph; pictures, notes and what was deleted are left out.
+"""
+
+import re
+import zipfile
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from docx import Document
+from docx.oxml.ns import qn
+from docx.text.hyperlink import Hyperlink
+from docx.text.paragraph import Paragraph
+from docx.text.run import Run
+
+from polaris_cli.formats.docx import CODE, CODE_BLOCK, SCENE_BREAK, WORKING_TITLE
+from polaris_cli.formats.files import unpacked, zipped
+from polaris_cli.formats.markdown import QUOTE, Block, Container
+from polaris_cli.formats.structure import Span, printable
+
+_HEADING = re.compile(r"Heading ([1-9])")
+_LIST = re.compile(r"List(?: (Bullet|Number|Continue|Paragraph))?(?: ([2-9]))?")
+_NUMBER = re.compile(r"([0-9]{1,9}[.)])\s+")
+
+
+def read_docx(path: Path) -> tuple[list[Block], str]:
+    """The blocks of a document, and its premise if polaris wrote it.
+
+    Raises whatever zipfile and python-docx stumble over in a file that is no such document, and
+    ValueError for one that is too large.
+    """
+    with zipfile.ZipFile(path) as archive:
+        names = dict.fromkeys(archive.namelist())
+        parts = zipped(zip(names, unpacked(archive, names), strict=True))
+    document = Document(BytesIO(parts))
+    styles = {style.style_id: style.name or "" for style in document.styles}
+    containers, blocks = _Containers(), list[Block]()
+    for element in document.element.body.iter(qn("w:p")):
+        spans = list(_spans(Paragraph(element, document.part), styles))
+        style = styles.get(element.style, "")
+        if "".join(span.text for span in spans).strip() and style != WORKING_TITLE:
+            blocks.append(_block(style, spans, containers))
+    properties = document.core_properties
+    is_ours = properties.identifier.startswith("polaris-")
+    return blocks, properties.comments if is_ours else ""
+
+
+class _Containers:
+    """The quote and the list items that the last paragraph stood in."""
+
+    def __init__(self) -> None:
+        self._quote: Container | None = None
+        self._items: list[Container] = []
+
+    def end(self) -> None:
+        """A paragraph in none of them."""
+        self._quote, self._items = None, []
+
+    def quote(self) -> tuple[Container, ...]:
+        """Around a paragraph of a quote."""
+        self._items = []
+        self._quote = self._quote or Container(QUOTE, QUOTE)
+        return (self._quote,)
+
+    def item(self, depth: int, first: str) -> tuple[Container, ...]:
+        """Around a paragraph of a list item, a new one unless `first` is empty."""
+        self._quote = None
+        if first:
+            self._items[depth - 1 :] = [Container(first, " " * len(first))]
+        return tuple(self._items[:depth])
+
+
+def _block(style: str, spans: list[Span], containers: _Containers) -> Block:
+    if style in ("Quote", "Intense Quote"):
+        return Block("paragraph", spans, around=containers.quote())
+    if found := _LIST.fullmatch(style):
+        first = _marker(found[1], spans)
+        around = containers.item(int(found[2] or 1), first)
+        return Block("paragraph", spans, around=around, tight=bool(first))
+    containers.end()
+    if style in (CODE_BLOCK, SCENE_BREAK):
+        return Block("code" if style == CODE_BLOCK else "break", spans)
+    if style == "Title":
+        return Block("heading", spans, 1)
+    if found := _HEADING.fullmatch(style):
+        return Block("heading", spans, int(found[1]) + 1)
+    return Block("paragraph", spans)
+
+
+def _marker(kind: str | None, spans: list[Span]) -> str:
+    """What a list item begins with; a number that is text is taken out of the spans."""
+    if kind == "Continue":
+        return ""
+    if kind is None and (number := _NUMBER.match(spans[0].text)):
+        spans[0] = Span(spans[0].text[number.end() :], spans[0].marks)
+        return f"{number[1]} "
+    return "1. " if kind == "Number" else "- "
+
+
+def _spans(paragraph: Paragraph, styles: dict[str, str]) -> Iterator[Span]:
+    """The runs of a paragraph; those within links and insertions too, which `runs` leaves out."""
+    for element in paragraph._p.iter(qn("w:r")):
+        run = Run(element, paragraph)
+        marks = {mark for mark, holds in _marks(run, styles.get(element.style, "")) if holds}
+        parent: Any = element.getparent()
+        if parent.tag == qn("w:hyperlink"):
+            marks.add(Hyperlink(parent, paragraph).address)
+        yield Span(printable(run.text), frozenset(marks))
+
+
+def _marks(run: Run, style: str) -> Iterator[tuple[str, bool]]:
+    yield "code", style == CODE
+    yield "strong", style == "Strong" if run.bold is None else run.bold
+    yield "em", style == "Emphasis" if run.italic is None else run.italic

@@ -1,0 +1,172 @@
+"""HTML read as blocks: headings, paragraphs, scene breaks, quotes, lists, code, emphasis, links.
+
+Knows HTML's elements, in whatever order and nesting; nothing of files. Leaves out pictures and
+what is said about a text (see `SKIPPED`); a cell of a table is a paragraph.
+"""
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from itertools import islice
+
+from polaris_cli.formats.markdown import MOST_AROUND, QUOTE, Block, Container
+from polaris_cli.formats.structure import Span, printable
+
+# fmt: off
+SKIPPED = {
+    "head", "title", "header", "footer", "nav", "script", "style", "template", "noscript",
+}
+_BLOCKS = {
+    "html", "body", "main", "article", "section", "div", "address", "aside", "p", "pre", "hr",
+    "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "ul", "ol", "li", "dl", "dt", "dd",
+    "table", "tr", "td", "th", "caption", "figure", "figcaption", "details", "summary", "form",
+}
+# fmt: on
+_STYLES = {"em": "em", "i": "em", "strong": "strong", "b": "strong", "code": "code"}
+_MARKERS = {"ul": ("-", "+"), "ol": (".", ")")}
+_NUMBER = re.compile("[0-9]{1,9}")
+_SOURCE_BREAK = re.compile(r"[ \t\f\r]*\n[ \t\f\r\n]*")
+
+
+@dataclass
+class _Box:
+    """A quote or list that is open. A list's container is that of its open item."""
+
+    element: str
+    container: Container | None = None
+    marker: str = ""
+    number: int = 0
+
+    def begin_item(self, value: str) -> None:
+        """The next item of a list, with a number of its own if `value` is one."""
+        self.number = int(value) if _NUMBER.fullmatch(value) else self.number + 1
+        first = f"{self.marker} " if self.element == "ul" else f"{self.number}{self.marker} "
+        self.container = Container(first, " " * len(first))
+
+
+class HTMLReader(HTMLParser):
+    """The `blocks` of a page, and in `meta` what it says of itself.
+
+    `has_elements` is False for a text that is no HTML. Raises AssertionError for some of those.
+    """
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.blocks: list[Block] = []
+        self.meta: dict[str, str] = {}
+        self.has_elements = False
+        self._spans: list[Span] = []
+        self._styles: Counter[str] = Counter()
+        self._address = ""
+        self._boxes: list[_Box] = []
+        self._skipping = 0
+        self._block = ""  # the block element that began last, "" when one has ended since
+        self._last_list = (-1, "")  # how many blocks there were at its end, and its marker
+        self.feed(page)
+        self.close()
+        self._finish_block()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Begin an element."""
+        self.has_elements = True
+        values = {name: value or "" for name, value in attrs}
+        if tag == "meta":
+            self.meta.setdefault(values.get("name", "").lower(), values.get("content", ""))
+        elif tag == "body":
+            self._skipping = 0  # a head may lack its end
+        elif tag in SKIPPED:
+            self._skipping += 1
+        if self._skipping:
+            return
+        if tag in _BLOCKS:
+            self._finish_block()
+            self._begin_block(tag, values.get("value" if tag == "li" else "start", ""))
+        elif tag == "br":
+            self._break_line()
+        elif tag == "a":
+            self._address = values.get("href", "")
+        elif tag in _STYLES:
+            self._styles[_STYLES[tag]] += 1
+
+    def handle_endtag(self, tag: str) -> None:
+        """End an element, with those in it that were left open."""
+        if tag in SKIPPED:
+            self._skipping = max(self._skipping - 1, 0)
+        elif self._skipping:
+            return
+        elif tag in _BLOCKS:
+            self._finish_block()
+            self._end_block(tag)
+        elif tag == "a":
+            self._address = ""
+        elif self._styles[_STYLES.get(tag, "")]:
+            self._styles[_STYLES[tag]] -= 1
+
+    def handle_data(self, data: str) -> None:
+        """Add text to the block."""
+        text = "" if self._skipping else printable(data)
+        if self._block != "pre":
+            text = _SOURCE_BREAK.sub(" ", text)
+            if not self._spans or self._spans[-1].text == "\n":
+                text = text.lstrip(" \t")
+        if text:
+            self._spans.append(Span(text, self._marks()))
+
+    def _break_line(self) -> None:
+        """A line break; a second one in a row ends a paragraph."""
+        if self._block != "pre" and self._spans and self._spans[-1].text == "\n":
+            self._finish_block()
+        elif self._spans:
+            self._spans.append(Span("\n", self._marks()))
+
+    def _marks(self) -> frozenset[str]:
+        styles = (style for style, depth in self._styles.items() if depth)
+        return frozenset([*styles, self._address]) - {""}
+
+    def _begin_block(self, tag: str, number: str) -> None:
+        self._block = tag
+        if tag == "hr":
+            self.blocks.append(Block("break", around=self._around()))
+        elif tag == "blockquote":
+            self._boxes.append(_Box(tag, Container(QUOTE, QUOTE)))
+        elif tag in _MARKERS:
+            usual, other = _MARKERS[tag]
+            marker = other if self._last_list == (len(self.blocks), usual) else usual
+            before = int(number) - 1 if _NUMBER.fullmatch(number) else 0
+            self._boxes.append(_Box(tag, None, marker, before))
+        elif tag == "li" and (place := self._innermost("ul", "ol")) is not None:
+            del self._boxes[place + 1 :]
+            self._boxes[place].begin_item(number)
+
+    def _end_block(self, tag: str) -> None:
+        self._block = ""
+        if tag == "li" and (place := self._innermost("ul", "ol")) is not None:
+            del self._boxes[place + 1 :]
+            self._boxes[place].container = None
+        elif (place := self._innermost(tag)) is not None:
+            self._last_list = (len(self.blocks), self._boxes[place].marker)
+            del self._boxes[place:]
+
+    def _innermost(self, *elements: str) -> int | None:
+        places = reversed(range(len(self._boxes)))
+        return next((place for place in places if self._boxes[place].element in elements), None)
+
+    def _around(self) -> tuple[Container, ...]:
+        containers = (box.container for box in self._boxes if box.container)
+        return tuple(islice(containers, MOST_AROUND))
+
+    def _finish_block(self) -> None:
+        """Make a block of the text that was added since the last one."""
+        spans, self._spans = self._spans, []
+        text = "".join(span.text for span in spans)
+        if not text.strip():
+            return
+        around = self._around()
+        if self._block == "pre":
+            self.blocks.append(Block("code", [Span(text.removesuffix("\n"))], around=around))
+        elif re.fullmatch("h[1-6]", self._block):
+            self.blocks.append(Block("heading", spans, int(self._block[1]), around))
+        else:
+            tight = self._block == "li" and bool(around)
+            self.blocks.append(Block("paragraph", spans, 0, around, tight))

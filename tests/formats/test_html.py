@@ -1,0 +1,84 @@
+"""A page holds the whole story, well formed, and nothing of a story is markup but Markdown."""
+
+import pytest
+
+from polaris_cli.formats.html import html
+from tests.books import EVERYTHING, PREMISE, Elements
+from tests.stories import a_story
+
+
+def body(text: str) -> str:
+    page = html(a_story(text=text))
+    return page.partition("</header>\n")[2].partition("<footer>")[0].strip()
+
+
+def test_a_page_has_all_of_the_story() -> None:
+    found = Elements(html(a_story(text=EVERYTHING, premise=PREMISE))).found
+    assert ("title", "The Fog & the <Letter>") in found
+    story = found[found.index(("h1", "The Fog & the <Letter>")) + 1 :]
+    assert story[:10] == [
+        ("p", "Before, with "),
+        ("em", "italic"),
+        ("p", ", "),
+        ("strong", "bold"),
+        ("p", ", "),
+        ("em", "both "),
+        ("strong", "at"),
+        ("em", " once"),
+        ("p", " and "),
+        ("code", "code"),
+    ]
+    assert [text for element, text in story if element in ("h2", "h3")] == [
+        "One: ", "Deep", "Two",
+    ]  # fmt: skip
+    for expected in [
+        ("p", ", *no stars*, \u00e9, <b>no tag</b>."),
+        ("a", "a link"),
+        ("p", '"Hello," she said. 5 * 3 \U0001f600'),
+        ("p", "And deeper."),
+        ("li", "It is."),
+        ("code", "  code < &\n"),
+        ("p", "End ]]> &"),
+    ]:
+        assert expected in story
+    assert story.count(("hr", "")) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("One\ntwo", "<p>One<br />\ntwo</p>"),
+        ("# T\n\n## T ##", "<h2>T</h2>"),
+        ("1984. Hot.\n\n1990. Cold.", '<li value="1990">'),
+        ("> q", "<blockquote>\n<p>q</p>\n</blockquote>"),
+        ("![alt](https://a.b/c.png)", '<p>!<a href="https://a.b/c.png">alt</a></p>'),
+        ("&#12;&#1;x\0", "<p>\ufffdx</p>"),
+    ],
+)
+def test_markdown_comes_out_right(text: str, shown: str) -> None:
+    assert shown in html(a_story(text=text))
+
+
+@pytest.mark.parametrize(
+    "address", ["javascript:alert(1)", "data:text/html,x", "other.html", "//a.b", "file:///etc"]
+)
+def test_only_web_and_mail_addresses_are_links(address: str) -> None:
+    assert "<a " not in body(f"[a]({address}) <{address}>")
+    assert body("<mailto:a@b.org>").startswith('<p><a href="mailto:a@b.org">')
+
+
+def test_a_page_stands_alone_and_guesses_no_language() -> None:
+    page = html(a_story(text="It came."))
+    assert "src=" not in page and "href=" not in page and "lang=" not in page
+    assert "color-scheme: light dark" in page
+
+
+def test_a_story_cannot_bring_tags() -> None:
+    attack = '</p><script>alert("x")</script>'
+    page = html(a_story(text=f"# {attack}\n\n{attack}\n\n<script>", premise=attack))
+    assert "<script" not in page
+
+
+def test_a_title_that_is_not_in_the_text_stands_apart() -> None:
+    assert "<header><h1>A fox</h1></header>" in html(a_story(text="It ran.", premise="a fox"))
+    assert "<header>" not in html(a_story(text="# Fox\n\nIt ran.", premise="a fox"))

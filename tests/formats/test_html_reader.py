@@ -1,0 +1,56 @@
+"""Pages of others are read, whatever their elements and however badly they are nested."""
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from polaris_cli.formats.html_reader import HTMLReader
+from polaris_cli.formats.markdown import to_markdown
+
+
+@pytest.mark.parametrize(
+    ("page", "text"),
+    [
+        ("<p>One\n  line <b>bold</b><p>Two", "One line **bold**\n\nTwo"),
+        ("<h1>A</h1><h3>B</h3>", "# A\n\n### B"),
+        ("a<br>b<br><br>c", "a\nb\n\nc"),
+        ("<div>a<div>b</div>c</div>", "a\n\nb\n\nc"),
+        ("<i>a <b>b</i> c</b>", "a b c"),
+        ("<p>* * *</p><p>5 * 3 *x*</p>", "* * *\n\n5 \\* 3 \\*x\\*"),
+        ("<b>x</b> *y* a_b", "**x** \\*y\\* a\\_b"),
+        ("<ul><li>a<li>b<ol start=3><li>c</ol></ul>", "- a\n- b\n\n  3. c"),
+        ("<ul><li>a</ul><ul><li>b</ul>", "- a\n+ b"),
+        ("<blockquote><p>a<p>b</blockquote><blockquote>c", "> a\n>\n> b\n\n> c"),
+        ("<pre>  a\n\nb</pre>", "```\n  a\n\nb\n```"),
+        ("<head><title>T</title><body>a<nav>n</nav><script>s</script>", "a"),
+        ("a <a href='http://b.c'>b</a> <a href='x.html'>c</a>", "a [b](http://b.c) c"),
+        ("<em> a </em>b<strong></strong>", "*a* b"),
+        ("</p></ul></b></blockquote>a &amp; b<hr>", "a & b\n\n* * *"),
+        ("<p># no heading</p><p>1984. It</p>", "\\# no heading\n\n1984\\. It"),
+        ("caf&eacute; snake_case AT&amp;T &lt;b&gt;", "café snake_case AT&T <b>"),
+    ],
+)
+def test_pages(page: str, text: str) -> None:
+    assert to_markdown(HTMLReader(page).blocks) == text
+
+
+NAMES = "p b i ul ol li blockquote pre h2 br hr code a head body table td"
+TAGS = st.sampled_from(NAMES.split())
+PIECES = st.one_of(TAGS.map("<{}>".format), TAGS.map("</{}>".format), st.text(max_size=5))
+
+
+@given(st.lists(PIECES, max_size=20).map("".join))
+def test_any_page_is_read(page: str) -> None:
+    try:
+        to_markdown(HTMLReader(page).blocks)
+    except AssertionError:  # html.parser's own
+        assert "<!" in page
+
+
+@pytest.mark.parametrize("tag", ["blockquote", "ul><li", "b", "p", "table"])
+def test_many_elements_take_no_time(tag: str) -> None:
+    start = time.perf_counter()
+    to_markdown(HTMLReader(f"<{tag}>a" * 3000).blocks)
+    assert time.perf_counter() - start < 10

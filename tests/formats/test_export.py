@@ -45,7 +45,7 @@ def test_md_is_the_text_under_its_front_matter(story: Story) -> None:
     }
 
 
-@given(st.text(st.characters(), min_size=1))
+@given(st.text(st.characters(), min_size=1).filter(str.strip))
 def test_any_premise_fits_the_front_matter(premise: str) -> None:
     yaml = pytest.importorskip("yaml")
     from polaris_cli.formats.structure import printable

@@ -4,6 +4,7 @@ Running it needs nothing from here: it loads like any other model folder.
 
     paths:     where its files are
     train:     trains it again
+    rows:      training examples as batches of tokens
     measure:   measures its stories
     tokenizer: its tokenizer
     tasks:     training examples

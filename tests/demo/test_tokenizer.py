@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from polaris_cli.demo import tasks, train
+from polaris_cli.demo import rows, tasks
 from polaris_cli.demo import tokenizer as tok
 from polaris_cli.demo.paths import MODEL_DIR
 
@@ -100,7 +100,7 @@ def test_training_text_is_what_the_template_renders(shipped: PreTrainedTokenizer
             add_generation_prompt=True,
             enable_thinking=answer.thinking is not None,
         )
-        row = train.encode(example, RAW)
+        row = rows.encode(example, RAW)
         assert RAW.decode(row.ids, skip_special_tokens=False).startswith(prompt)
         learned = [i for i, known in zip(row.ids, row.learn, strict=True) if known]
         rest = RAW.decode(learned, skip_special_tokens=False)

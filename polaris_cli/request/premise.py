@@ -14,6 +14,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 from polaris_cli.request.premise_numbers import DOUBTFUL, Amount, amount_at, tokens_of
@@ -76,6 +77,7 @@ class Reading:
     doubtful: tuple[str, ...]
 
 
+@lru_cache(maxsize=4)  # prompt, settings and notes ask for the same premise
 def read_length(premise: str) -> Reading:
     """The length that `premise` asks for; none if it asks for two that contradict each other."""
     tokens = tokens_of(premise)

@@ -32,6 +32,8 @@ def repository_folder(reference: ModelRef) -> Path:
 
 def cached(reference: ModelRef) -> Path | None:
     """The folder with the model's files if all of them are on this machine, else None."""
+    if reference.gguf:
+        return reference.gguf.parent if reference.gguf.is_file() else None
     folder = reference.folder or snapshot(reference)
     return None if lacking(folder) else folder
 
@@ -47,6 +49,8 @@ def snapshot(reference: ModelRef) -> Path:
 
 def stored_bytes(reference: ModelRef) -> int:
     """Bytes that the model takes on disk, unfinished downloads included."""
+    if reference.gguf:
+        return reference.gguf.stat().st_size
     folder = reference.folder or repository_folder(reference)
     files = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
     return sum(path.stat().st_size for path in files)

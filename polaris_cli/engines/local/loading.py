@@ -24,6 +24,7 @@ from transformers.models.auto.tokenization_auto import (
 )
 
 from polaris_cli.engines.base import ModelInfo
+from polaris_cli.engines.local import gguf_loading as gguf
 from polaris_cli.engines.local.loading_errors import (
     SETTINGS,
     TOKENIZER,
@@ -83,17 +84,69 @@ def load_stock(
 ) -> Stock:
     """Load a model without our faster forwards; arguments and errors are those of `local.load`."""
     chosen = devices.pick(device, devices.list_devices(with_torch=True))
+    load = _load_gguf if reference.gguf else _load_folder
+    return load(reference, chosen, quantize, context_tokens, on_progress)
+
+
+def _load_folder(
+    reference: ModelRef,
+    device: Device,
+    quantize: Quantize,
+    tokens: int,
+    on_progress: Callable[[float], None] | None,
+) -> Stock:
     folder = hub.ensure(reference)
     config = read_config(reference, folder)
     check_others(reference, folder)
-    size = as_computed(measured(reference, folder, config), config, chosen.kind)
+    size = as_computed(measured(reference, folder, config), config, device.kind)
     shapes = shapes_alone(reference, folder, config)
-    plan = _plan(size, chosen, quantize, context_tokens)
+    plan = _plan(size, device, quantize, tokens)
     tokenizer = load_tokenizer(reference, folder)
     weights, kernel = load_weights(reference, folder, plan, quantization(plan, shapes), on_progress)
     notes = (adapter_note(folder), "" if tokenizer.chat_template else NO_TEMPLATE)
-    info = model_info(reference, folder, config, plan, kernel)
+    revision = folder.name if folder.parent.name == "snapshots" else reference.revision
+    info = model_info(reference, revision, stored_as(config) or plan.quantize, plan, kernel)
     return Stock(weights, tokenizer, info, tuple(filter(None, notes)))
+
+
+def _load_gguf(
+    reference: ModelRef,
+    device: Device,
+    quantize: Quantize,
+    tokens: int,
+    on_progress: Callable[[float], None] | None,
+) -> Stock:
+    file = reference.gguf
+    assert file
+    gguf.check(file)
+    with gguf.read_once(on_progress):
+        return _read_gguf(reference, file, device, quantize, tokens, on_progress)
+
+
+def _read_gguf(
+    reference: ModelRef,
+    file: Path,
+    device: Device,
+    quantize: Quantize,
+    tokens: int,
+    on_progress: Callable[[float], None] | None,
+) -> Stock:
+    settings = gguf.read_settings(reference, file)
+    shapes = gguf.meta_model_of(reference, settings)
+    plan = _plan(gguf.size_of(shapes, settings.to_dict()), device, quantize, tokens)
+    tokenizer = gguf.tokenizer_of(reference, file, settings)
+    way = quantization(plan, shapes)
+    with quiet(), library_errors(Case(reference, WEIGHTS, plan)):
+        model, missing = gguf.plain_weights(file, settings, number_format(plan))
+        check_whole(reference, model, missing)
+        if isinstance(way, Packed):
+            quantize_layers(model, way, on_progress)
+        elif way:
+            model = gguf.quantized(model, way, device.id)
+        model = model.to(device.id) if not way else model
+    info = model_info(reference, None, plan.quantize, plan, kernel_of(way))
+    notes = () if tokenizer.chat_template else (NO_TEMPLATE,)
+    return Stock(model.eval(), tokenizer, info, notes)
 
 
 def shapes_alone(reference: ModelRef, folder: Path, config: Mapping[str, Any]) -> Any:
@@ -234,15 +287,15 @@ def quantization(plan: Plan, shapes: Any) -> Any:
 
 
 def model_info(
-    reference: ModelRef, folder: Path, config: Mapping[str, Any], plan: Plan, kernel: str
+    reference: ModelRef, revision: str | None, quantization: str, plan: Plan, kernel: str
 ) -> ModelInfo:
     """The facts to record about the model as it runs."""
     return ModelInfo(
         name=reference.name,
         id=reference.id,
-        revision=folder.name if folder.parent.name == "snapshots" else reference.revision,
+        revision=revision,
         engine="local",
-        quantization=stored_as(config) or plan.quantize,
+        quantization=quantization,
         kernel=kernel,
         dtype=str(number_format(plan)).removeprefix("torch."),
         device=plan.device.id,

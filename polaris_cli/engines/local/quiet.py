@@ -49,7 +49,7 @@ def _empty_stdin() -> Iterator[None]:
 def _progress_to(on_progress: Callable[[float], None] | None) -> Iterator[None]:
     def hook(factory: Callable[..., Any], args: Any, options: Any) -> Any:
         if on_progress and args and hasattr(args[0], "__len__"):
-            return _counted(args[0], on_progress)
+            return counted(args[0], on_progress)
         return factory(*args, **options)
 
     # Older releases of transformers 5 have no such hook; then no progress is reported.
@@ -61,8 +61,9 @@ def _progress_to(on_progress: Callable[[float], None] | None) -> Iterator[None]:
         set_hook(previous)
 
 
-def _counted(items: Any, on_progress: Callable[[float], None]) -> Iterable[Any]:
-    for done, item in enumerate(items):
-        on_progress(done / len(items))
+def counted(items: Any, on_progress: Callable[[float], None] | None) -> Iterable[Any]:
+    """Pass the items on, and report the share of them that is done."""
+    for done, item in enumerate(items, 1):
         yield item
-    on_progress(1.0)
+        if on_progress:
+            on_progress(done / len(items))

@@ -1,0 +1,127 @@
+"""A model from a GGUF file: transformers reads it, and its weights become plain ones in memory.
+
+Knows the file by what transformers makes of it; nothing of llama.cpp.
+"""
+
+import importlib.util
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    modeling_gguf_pytorch_utils,
+)
+
+from polaris_cli.engines.local.loading_errors import SETTINGS, TOKENIZER, Case, library_errors
+from polaris_cli.engines.local.quiet import counted, quiet
+from polaris_cli.errors import ModelUnavailable
+from polaris_cli.models.memory import ModelSize, cache_of_config, count_parameters
+from polaris_cli.models.reference import ModelRef
+
+MAGIC = b"GGUF"
+
+
+@contextmanager
+def read_once(on_progress: Callable[[float], None] | None = None) -> Iterator[None]:
+    """Read a file once inside the block, though transformers asks for it three times.
+
+    Each reading takes seconds of Python for the vocabulary, and the table of tensor names is made
+    again for every tensor. `on_progress` is told the share of tensors dequantized, 0 to 1, in place
+    of the library's own bar.
+    """
+    import gguf
+
+    cached = {
+        (gguf, "GGUFReader"): lru_cache(maxsize=1)(gguf.GGUFReader),
+        (gguf, "get_tensor_name_map"): lru_cache(maxsize=1)(gguf.get_tensor_name_map),
+        (modeling_gguf_pytorch_utils, "tqdm"): lambda items, **_: counted(items, on_progress),
+    }
+    before = {place: getattr(*place) for place in cached}
+    try:
+        for (module, name), replacement in cached.items():
+            setattr(module, name, replacement)
+        yield
+    finally:
+        for (module, name), original in before.items():
+            setattr(module, name, original)
+
+
+def check(file: Path) -> None:
+    """Raise ModelUnavailable for a file that is no GGUF, and where the package gguf is missing."""
+    try:
+        with file.open("rb") as opened:
+            mark = opened.read(len(MAGIC))
+    except OSError as error:
+        raise ModelUnavailable(f"{file} cannot be read: {error.strerror}.") from error
+    if mark != MAGIC:
+        raise ModelUnavailable(f"{file} is not a GGUF file.", hint="See: polaris models")
+    if not importlib.util.find_spec("gguf"):
+        raise ModelUnavailable(
+            "Reading a GGUF file needs the package gguf.", hint="pip install gguf"
+        )
+
+
+def read_settings(reference: ModelRef, file: Path) -> Any:
+    """The model's config. Raises ModelUnavailable for a file that transformers cannot read."""
+    with quiet(), library_errors(Case(reference, SETTINGS)):
+        return AutoConfig.from_pretrained(file.parent, gguf_file=file.name, local_files_only=True)
+
+
+def meta_model_of(reference: ModelRef, config: Any) -> Any:
+    """The model on torch's meta device: its shapes without weights."""
+    with quiet(), library_errors(Case(reference, SETTINGS)), torch.device("meta"):
+        return AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+
+
+def size_of(shapes: Any, config: Mapping[str, Any]) -> ModelSize:
+    """The size of the model when its weights are plain ones."""
+    parts = ((name, tuple(weight.shape)) for name, weight in shapes.named_parameters())
+    return ModelSize(*count_parameters(parts), *cache_of_config(config))
+
+
+def tokenizer_of(reference: ModelRef, file: Path, settings: Any) -> Any:
+    """The tokenizer in the file. Raises ModelUnavailable if there is none that can be read."""
+    with quiet(), library_errors(Case(reference, TOKENIZER)):
+        return AutoTokenizer.from_pretrained(
+            file.parent,
+            config=settings,
+            gguf_file=file.name,
+            local_files_only=True,
+            trust_remote_code=False,
+        )
+
+
+def plain_weights(file: Path, settings: Any, dtype: torch.dtype) -> tuple[Any, Any]:
+    """The model with its weights dequantized, on the CPU, and the names of those missing."""
+    # Releases before GgufConfig always dequantize.
+    gguf_config = getattr(transformers, "GgufConfig", None)
+    plain = {"quantization_config": gguf_config(dequantize=True)} if gguf_config else {}
+    model, found = AutoModelForCausalLM.from_pretrained(
+        file.parent,
+        config=settings,
+        gguf_file=file.name,
+        dtype=dtype,
+        local_files_only=True,
+        output_loading_info=True,
+        **plain,
+    )
+    return model, found["missing_keys"]
+
+
+def quantized(model: Any, way: Any, device: str) -> Any:
+    """The model again with its layers quantized by a transformers quantization config."""
+    return type(model).from_pretrained(
+        None,
+        config=model.config,
+        state_dict=dict(model.state_dict()),
+        dtype=model.dtype,
+        quantization_config=way,
+        device_map={"": device},
+    )

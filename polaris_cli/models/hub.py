@@ -8,7 +8,6 @@ when it is used.
 import json
 import os
 import re
-import shutil
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from polaris_cli.errors import ModelUnavailable
-from polaris_cli.models.cache import cache_folder, cached, repository_folder
+from polaris_cli.models.cache import cache_folder, cached, free_bytes, repository_folder
 from polaris_cli.models.devices import size_text
 from polaris_cli.models.download import download
 from polaris_cli.models.hub_errors import corrupt, hub_errors, not_for_text
@@ -200,9 +199,7 @@ def _unfinished(reference: ModelRef) -> int:
 
 def check_disk(reference: ModelRef, missing: int) -> None:
     """Raise ModelUnavailable if `missing` more bytes do not fit on the cache's disk."""
-    folder = cache_folder()
-    existing = next(place for place in (folder, *folder.parents) if place.exists())
-    free = shutil.disk_usage(existing).free
+    folder, free = cache_folder(), free_bytes()
     if missing > 0 and missing + SPARE_BYTES > free:
         raise ModelUnavailable(
             f"{reference.name} needs {size_text(missing)} more on the disk of {folder}, where "

@@ -20,6 +20,7 @@ from polaris_cli.engines.kernels.patching import patch_forwards
 from polaris_cli.engines.local.decode import decode
 from polaris_cli.engines.local.static_forward import supports
 from polaris_cli.engines.local.vocabulary import Vocabulary
+from polaris_cli.engines.quantize.quantizers import synchronize
 from polaris_cli.events import Finish
 from polaris_cli.models.memory import cache_of_config
 from polaris_cli.request.story_request import Sampling
@@ -248,19 +249,14 @@ def memory_bandwidth(device: torch.device) -> float:
     def seconds(work: Callable[[], object]) -> float:
         start = time.perf_counter()
         work()
-        _synchronize(device)
+        synchronize(device)
         return time.perf_counter() - start
 
     numbers.sum()
-    _synchronize(device)
+    synchronize(device)
     read = min(seconds(numbers.sum) for _ in range(PROBES))
     copied = min(seconds(lambda: target.copy_(numbers)) for _ in range(PROBES))
     return max(PROBE_BYTES / read, 2 * PROBE_BYTES / copied)
-
-
-def _synchronize(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 def peak_memory(device: torch.device) -> int:

@@ -135,11 +135,12 @@ def _open_peer(
         return None
     from polaris_cli.bench import peers, speed
     from polaris_cli.models import hub
+    from polaris_cli.models.resolving import resolve
 
     longest = speed.longest(positions, tokens)
     if peer != peers.VLLM:
         return peers.llama_cpp(Path(peer), loaded.model, request.sampling, longest)
-    folder = hub.ensure(hub.resolve(request.model, request.revision))
+    folder = hub.ensure(resolve(request.model, request.revision))
     return peers.vllm(folder, loaded.model, request.sampling, longest)
 
 

@@ -12,7 +12,7 @@ from polaris_cli.engines.base import ModelInfo
 from polaris_cli.errors import UsageError
 from polaris_cli.models.catalogue import DEMO
 from polaris_cli.models.devices import list_devices, pick
-from polaris_cli.models.hub import resolve
+from polaris_cli.models.resolving import resolve
 from polaris_cli.request.story_request import StoryRequest
 from polaris_cli.story.prepare import prepare
 

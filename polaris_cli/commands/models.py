@@ -161,7 +161,7 @@ def show(name: Name, revision: Revision = None, as_json: AsJson = False) -> None
 
     Example:  polaris models show polaris
     """
-    from polaris_cli.models.hub import resolve
+    from polaris_cli.models.resolving import resolve
 
     facts = reference_facts(resolve(name, revision))
     if as_json:
@@ -178,7 +178,7 @@ def fetch(name: Name, revision: Revision = None) -> None:
     Example:  polaris models fetch no-hri
     """
     from polaris_cli.commands.fetching import fetch_shown
-    from polaris_cli.models.hub import resolve
+    from polaris_cli.models.resolving import resolve
 
     reference = resolve(name, revision)
     if reference.note:
@@ -194,7 +194,7 @@ def rm(
 
     Example:  polaris models rm base-27b --yes
     """
-    from polaris_cli.models.hub import resolve
+    from polaris_cli.models.resolving import resolve
 
     reference = resolve(name)
     size = stored_bytes(reference)

@@ -5,14 +5,13 @@ Returns the results as plain data, each problem with its fix; prints nothing.
 
 import importlib.util
 import platform
-import shutil
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from polaris_cli.errors import ModelUnavailable
 from polaris_cli.models import hub, memory
-from polaris_cli.models.cache import cache_folder, cached, offline, stored_bytes
+from polaris_cli.models.cache import cache_folder, cached, free_bytes, offline, stored_bytes
 from polaris_cli.models.catalogue import CATALOGUE, POLARIS, CatalogueEntry
 from polaris_cli.models.devices import Device, list_devices, pick, size_text
 from polaris_cli.models.memory import Precision
@@ -182,9 +181,7 @@ def hub_status() -> tuple[dict[str, str], list[Problem]]:
 
 def cache_status() -> tuple[dict[str, Any], list[Problem]]:
     """The cache's folder, its free bytes and its models; a problem if POLARIS-9B does not fit."""
-    folder = cache_folder()
-    existing = next(place for place in (folder, *folder.parents) if place.exists())
-    free = shutil.disk_usage(existing).free
+    folder, free = cache_folder(), free_bytes()
     models = {entry.name: stored_bytes(of_entry(entry)) for entry in CATALOGUE if entry.hub_id}
     status = {
         "folder": str(folder),

@@ -25,6 +25,13 @@ def cache_folder() -> Path:
     return Path(os.path.expandvars(home)).expanduser() / "hub"
 
 
+def free_bytes() -> int:
+    """Free bytes on the disk of the cache, whether its folder exists yet or not."""
+    folder = cache_folder()
+    existing = next(place for place in (folder, *folder.parents) if place.exists())
+    return shutil.disk_usage(existing).free
+
+
 def repository_folder(reference: ModelRef) -> Path:
     """The model's folder in the cache, whether it exists or not."""
     return cache_folder() / f"models--{reference.id.replace('/', '--')}"

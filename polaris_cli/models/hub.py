@@ -1,31 +1,28 @@
-"""Models by name: `resolve` finds the model that a name means, `ensure` downloads its files.
+"""The hub: `ensure` downloads the files of a model that are not on this machine.
 
-Knows the hub: access to gated models, which files of a repository are needed, whether they fit on
-the disk. Does not know how a model is loaded. Imports huggingface_hub only when it is used.
+Knows access to gated models, which files of a repository are needed, and whether they fit on the
+disk; not what a name means (`resolving`), nor how a model is loaded. Imports huggingface_hub only
+when it is used.
 """
 
 import json
 import os
 import re
-import shutil
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from polaris_cli.errors import ModelUnavailable
-from polaris_cli.models import catalogue
-from polaris_cli.models.cache import cache_folder, cached, offline, repository_folder
+from polaris_cli.models.cache import cache_folder, cached, free_bytes, repository_folder
 from polaris_cli.models.devices import size_text
 from polaris_cli.models.download import download
-from polaris_cli.models.hub_errors import corrupt, hub_errors, not_for_text, unknown
+from polaris_cli.models.hub_errors import corrupt, hub_errors, not_for_text
 from polaris_cli.models.model_files import ADAPTER, adapter_alone, base_of_adapter, check_config
-from polaris_cli.models.reference import ModelRef, of_entry, of_gguf
+from polaris_cli.models.reference import ModelRef
 from polaris_cli.models.weights import lacking
 
-HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 TIMEOUT = 2.0
 """Seconds to wait for the hub's first answer, unless HF_HUB_ETAG_TIMEOUT is set."""
 
@@ -38,70 +35,6 @@ OnProgress = Callable[[int, int], None]
 _WANTED = re.compile(r"[^/]+\.(safetensors|json|jinja|txt|model)")
 _UNWANTED = re.compile(r"consolidated.*\.safetensors|README.*|.*\.bin\.index\.json")
 _OLD_WEIGHTS = re.compile(r"pytorch_model[^/]*\.bin(\.index\.json)?")
-
-
-def resolve(model: str, revision: str | None = None) -> ModelRef:
-    """The model that `auto`, a name in the catalogue, a folder or a hub id means.
-
-    Reads the disk; for `auto` it also asks the hub, for 2 s at most. Raises ModelUnavailable for
-    any other name.
-    """
-    if model == "auto":
-        return _auto(revision)
-    entry = catalogue.find(model)
-    if entry:
-        return of_entry(entry, revision)
-    path = Path(model).expanduser()
-    if path.exists() or _looks_like_path(model):
-        return _of_path(path)
-    if HUB_ID.fullmatch(model):
-        return ModelRef(model, model, revision)
-    raise unknown(model)
-
-
-def _auto(revision: str | None) -> ModelRef:
-    """POLARIS-9B if you have access to it, else the public variant; never the demo model."""
-    best, other = catalogue.POLARIS, catalogue.NO_HRI
-    reference = of_entry(best, revision)
-    if cached(reference):
-        return _with_note(reference, "it is on this machine")
-    if offline():
-        return _with_note(
-            of_entry(other, revision), f"{best.name} is not on this machine, and this is offline"
-        )
-    if not logged_in():
-        note = f"{best.name} is gated and you are not logged in"
-        return _with_note(of_entry(other, revision), note)
-    try:
-        check_access(reference)
-    except ModelUnavailable as error:
-        return _with_note(of_entry(other, revision), error.message.rstrip("."))
-    return _with_note(reference, "your account has access to it")
-
-
-def _with_note(reference: ModelRef, reason: str) -> ModelRef:
-    return replace(reference, note=f"Model: {reference.name} ({reason}).")
-
-
-def _looks_like_path(model: str) -> bool:
-    return model.startswith((".", "/", "~")) or "\\" in model or model.count("/") > 1
-
-
-def _of_path(path: Path) -> ModelRef:
-    if (path / "config.json").is_file():
-        return ModelRef(path.resolve().name, str(path.resolve()), folder=path.resolve())
-    if path.suffix == ".gguf" and path.is_file():
-        return of_gguf(path.stem, path.resolve())
-    base = base_of_adapter(path)
-    if base is not None:
-        raise adapter_alone(str(path), base)
-    missing = "is a file, not the folder of a model" if path.exists() else "does not exist"
-    if path.is_dir():
-        missing = "has no config.json, so it is not a model"
-    raise ModelUnavailable(
-        f"{path} {missing}.",
-        hint="Use a folder with config.json, tokenizer and weights, or see: polaris models",
-    )
 
 
 def logged_in() -> bool:
@@ -266,9 +199,7 @@ def _unfinished(reference: ModelRef) -> int:
 
 def check_disk(reference: ModelRef, missing: int) -> None:
     """Raise ModelUnavailable if `missing` more bytes do not fit on the cache's disk."""
-    folder = cache_folder()
-    existing = next(place for place in (folder, *folder.parents) if place.exists())
-    free = shutil.disk_usage(existing).free
+    folder, free = cache_folder(), free_bytes()
     if missing > 0 and missing + SPARE_BYTES > free:
         raise ModelUnavailable(
             f"{reference.name} needs {size_text(missing)} more on the disk of {folder}, where "

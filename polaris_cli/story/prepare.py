@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from polaris_cli.events import Plan
 from polaris_cli.models.catalogue import ModelProfile
-from polaris_cli.models.hub import resolve
 from polaris_cli.models.reference import ModelRef
+from polaris_cli.models.resolving import resolve
 from polaris_cli.request.budget import Budget, token_budget
 from polaris_cli.request.premise import read_length
 from polaris_cli.request.presets import load_preset

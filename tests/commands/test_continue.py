@@ -8,7 +8,7 @@ import pytest
 from polaris_cli.engines.base import Engine
 from polaris_cli.engines.local.engine import load
 from polaris_cli.formats.drafts import read_draft
-from polaris_cli.models.hub import resolve
+from polaris_cli.models.resolving import resolve
 from polaris_cli.story.accumulator import collect
 from polaris_cli.story.prepare import prepare
 from polaris_cli.story.writing import begun, write_job

@@ -11,7 +11,7 @@ import pytest
 
 from polaris_cli.errors import ModelUnavailable
 from polaris_cli.models import hub
-from polaris_cli.models.catalogue import BASE, DEMO, POLARIS
+from polaris_cli.models.catalogue import POLARIS
 from polaris_cli.models.model_files import check_config
 from polaris_cli.models.reference import ModelRef
 from tests.fake_hub import TINY, FakeHub, environment, fake_hub, polaris
@@ -29,60 +29,6 @@ def env(server: FakeHub, tmp_path: Path) -> dict[str, str]:
 
 
 # What a name means.
-
-
-@pytest.mark.parametrize(("name", "entry"), [("polaris", POLARIS), ("Qwen/Qwen3.5-9B", BASE)])
-def test_known_names(name: str, entry: object) -> None:
-    reference = hub.resolve(name, "v1")
-    assert reference.entry is entry
-    assert reference.revision == "v1"
-    assert not reference.note
-
-
-def test_the_demo_needs_no_hub() -> None:
-    reference = hub.resolve("demo")
-    assert reference.entry is DEMO and reference.folder
-
-
-def test_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = tmp_path / "owner" / "mine"
-    model.mkdir(parents=True)
-    (model / "config.json").write_text("{}")
-    monkeypatch.chdir(tmp_path)
-    for name in (str(model), "./owner/mine", "owner/mine"):
-        reference = hub.resolve(name)
-        assert (reference.name, reference.folder) == ("mine", model)
-
-
-def test_another_hub_id() -> None:
-    reference = hub.resolve("owner/tiny", "main")
-    assert (reference.id, reference.entry, reference.folder) == ("owner/tiny", None, None)
-
-
-@pytest.mark.parametrize(
-    ("name", "says", "hint"),
-    [
-        ("polarsi", "'polarsi'", "--model polaris"),
-        ("nonsense", "'nonsense'", "polaris models"),
-        ("./nowhere", "does not exist", "config.json"),
-        ("a/b/c", "does not exist", "config.json"),
-    ],
-)
-def test_names_that_mean_nothing(
-    name: str, says: str, hint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(ModelUnavailable, match=says) as caught:
-        hub.resolve(name)
-    assert hint in caught.value.hint
-
-
-def test_a_gguf_file_and_an_empty_folder(tmp_path: Path) -> None:
-    (tmp_path / "model.gguf").write_bytes(b"GGUF")
-    with pytest.raises(ModelUnavailable, match="GGUF"):
-        hub.resolve(str(tmp_path / "model.gguf"))
-    with pytest.raises(ModelUnavailable, match=r"no config\.json"):
-        hub.resolve(str(tmp_path))
 
 
 # Which files are needed.
@@ -169,8 +115,9 @@ def test_fetch_downloads_the_revision_asked_for(env: dict[str, str]) -> None:
 PROGRESS = """
 import json, sys
 from polaris_cli.models import hub
+from polaris_cli.models.resolving import resolve
 steps = []
-hub.fetch(hub.resolve("owner/large"), lambda done, total: steps.append((done, total)))
+hub.fetch(resolve("owner/large"), lambda done, total: steps.append((done, total)))
 print(json.dumps(steps))
 """
 
@@ -193,12 +140,13 @@ def test_progress_counts_the_bytes(env: dict[str, str]) -> None:
 TALK = """
 import json, os, sys
 from polaris_cli.models import hub
+from polaris_cli.models.resolving import resolve
 from polaris_cli.errors import PolarisError
 for token, name in json.loads(sys.argv[1]):
     os.environ["HF_TOKEN"] = token
     model, _, revision = name.partition("@")
     try:
-        reference = hub.resolve(model, revision or None)
+        reference = resolve(model, revision or None)
         if model != "auto":
             hub.fetch(reference)
         told = [0, reference.name, reference.note]
@@ -245,12 +193,6 @@ def test_what_the_hub_grants_and_refuses(env: dict[str, str]) -> None:
         assert code == (0 if first in ("polaris", "no-hri") else 3)
 
 
-def test_auto_never_asks_when_offline(tmp_path: Path) -> None:
-    env = environment(tmp_path, "http://127.0.0.1:9", HF_HUB_OFFLINE="1")
-    ((code, name, note),) = talk(env, ("hf_member", "auto"))
-    assert (code, name) == (0, "no-hri") and "this is offline" in note
-
-
 # No network.
 
 
@@ -286,8 +228,7 @@ def test_a_hub_that_does_not_answer_is_not_waited_for(tmp_path: Path) -> None:
         assert time.monotonic() - start < 5
 
 
-def test_a_single_file_is_not_a_model(tmp_path: Path) -> None:
-    weights = tmp_path / "model.safetensors"
-    weights.touch()
-    with pytest.raises(ModelUnavailable, match="is a file, not the folder of a model"):
-        hub.resolve(str(weights))
+def test_auto_never_asks_when_offline(tmp_path: Path) -> None:
+    env = environment(tmp_path, "http://127.0.0.1:9", HF_HUB_OFFLINE="1")
+    ((code, name, note),) = talk(env, ("hf_member", "auto"))
+    assert (code, name) == (0, "no-hri") and "this is offline" in note

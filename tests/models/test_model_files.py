@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from polaris_cli.errors import ModelUnavailable
-from polaris_cli.models.hub import resolve
 from polaris_cli.models.model_files import (
     adapter_note,
     check_others,
@@ -16,6 +15,7 @@ from polaris_cli.models.model_files import (
     stored_as,
 )
 from polaris_cli.models.reference import ModelRef
+from polaris_cli.models.resolving import resolve
 from tests.fake_hub import CONFIG, WEIGHTS, safetensors
 
 MINE = ModelRef("mine", "mine", folder=Path("mine"))

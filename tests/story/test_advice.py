@@ -2,7 +2,7 @@
 
 import pytest
 
-from polaris_cli.models.hub import resolve
+from polaris_cli.models.resolving import resolve
 from polaris_cli.request.budget import token_budget
 from polaris_cli.request.premise import read_length
 from polaris_cli.request.settings import Setting

@@ -26,7 +26,7 @@ from polaris_cli.events import (
     as_chunk,
     merged,
 )
-from polaris_cli.models.hub import resolve
+from polaris_cli.models.resolving import resolve
 from polaris_cli.story.accumulator import collect
 from polaris_cli.story.job import Job
 from polaris_cli.story.length import SCENE_BREAK

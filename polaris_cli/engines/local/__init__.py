@@ -4,6 +4,7 @@ Knows nothing of stories; where a model's files come from is the matter of `mode
 
     engine:         `LocalEngine` and `load`
     loading:        a model's files become a checked model and tokenizer
+    gguf_loading:   a GGUF file becomes a plain model
     loading_errors: what the libraries raise, in words
     quiet:          keeps the libraries off stdin, stdout and stderr
     chat:           messages become token ids

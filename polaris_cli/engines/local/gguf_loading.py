@@ -3,7 +3,6 @@
 Knows the file by what transformers makes of it; nothing of llama.cpp.
 """
 
-import importlib.util
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
@@ -54,7 +53,7 @@ def read_once(on_progress: Callable[[float], None] | None = None) -> Iterator[No
 
 
 def check(file: Path) -> None:
-    """Raise ModelUnavailable for a file that is no GGUF, and where the package gguf is missing."""
+    """Raise ModelUnavailable for a file that cannot be read or is no GGUF."""
     try:
         with file.open("rb") as opened:
             mark = opened.read(len(MAGIC))
@@ -62,10 +61,6 @@ def check(file: Path) -> None:
         raise ModelUnavailable(f"{file} cannot be read: {error.strerror}.") from error
     if mark != MAGIC:
         raise ModelUnavailable(f"{file} is not a GGUF file.", hint="See: polaris models")
-    if not importlib.util.find_spec("gguf"):
-        raise ModelUnavailable(
-            "Reading a GGUF file needs the package gguf.", hint="pip install gguf"
-        )
 
 
 def read_settings(reference: ModelRef, file: Path) -> Any:

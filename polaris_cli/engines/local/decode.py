@@ -14,7 +14,7 @@ import torch
 
 from polaris_cli.engines.local.forward import Forward
 from polaris_cli.engines.local.generation import Generation, TokenizedRequest
-from polaris_cli.engines.local.static_forward import fixed
+from polaris_cli.engines.local.static_forward import static_or_dynamic
 from polaris_cli.engines.local.vocabulary import Vocabulary
 from polaris_cli.errors import ModelUnavailable, OutOfMemory, PolarisError
 from polaris_cli.events import AnswerEvent, Chunk
@@ -37,7 +37,7 @@ def decode(
     generation = Generation(vocabulary, request, context_length(model))
     # Room for a step more: it may be under way when the last token is handed out.
     most = generation.most_tokens + 1
-    opened = partial(fixed, model, most) if static else partial(Forward, model)
+    opened = partial(static_or_dynamic, model, most) if static else partial(Forward, model)
     error: PolarisError | None = None
     try:
         # Held by no name here, so that the cache is freed with the last token.

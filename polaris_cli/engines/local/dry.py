@@ -51,7 +51,7 @@ class Dry:
         self._runs = torch.cat([torch.zeros(1), _runs(self._ids)])
         self._ids, self._runs = self._ids.to(device), self._runs.to(device)
 
-    def note(self, token: torch.Tensor) -> None:
+    def add(self, token: torch.Tensor) -> None:
         """Add one token of the output, a tensor of one element."""
         count = self._count
         if count == len(self._ids):

@@ -12,8 +12,8 @@ from polaris_cli.engines.kernels.patching import patch_forwards
 from polaris_cli.engines.local.chat import Chat
 from polaris_cli.engines.local.decode import context_length, decode
 from polaris_cli.engines.local.generation import TokenizedRequest
-from polaris_cli.engines.local.loading import load_stock
-from polaris_cli.engines.local.static_forward import supports
+from polaris_cli.engines.local.loading import load_model
+from polaris_cli.engines.local.static_forward import can_capture
 from polaris_cli.engines.local.vocabulary import vocabulary_of
 from polaris_cli.events import AnswerEvent
 from polaris_cli.models.reference import ModelRef
@@ -91,19 +91,19 @@ def load(
     device, UsageError for a device that is not there.
     """
     start = time.monotonic()
-    stock = load_stock(
+    loaded = load_model(
         reference,
         quantize=quantize,
         device=device,
         context_tokens=context_tokens,
         on_progress=on_progress,
     )
-    kind = stock.model.device.type
-    notes = stock.notes
+    kind = loaded.model.device.type
+    notes = loaded.notes
     if kind != "mps":
-        notes += patch_forwards(stock.model).notes
-    static = compile and kind == "cuda" and supports(stock.model)
+        notes += patch_forwards(loaded.model).notes
+    static = compile and kind == "cuda" and can_capture(loaded.model)
     seconds = time.monotonic() - start
     return LocalEngine(
-        stock.model, stock.tokenizer, stock.info, seconds, static=static, notes=notes
+        loaded.model, loaded.tokenizer, loaded.info, seconds, static=static, notes=notes
     )

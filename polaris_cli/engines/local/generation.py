@@ -86,7 +86,7 @@ class Generation:
             token = sampler.choose(logits)
         else:
             token = torch.tensor([forced], device=logits.device)
-        sampler.note(token)
+        sampler.add(token)
         return token
 
     def add(self, token: int) -> list[Chunk]:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from polaris_cli.engines.local.decode import check, context_length, explained
-from polaris_cli.engines.local.forward import ForwardTogether
+from polaris_cli.engines.local.forward import BatchForward
 from polaris_cli.engines.local.generation import Generation, TokenizedRequest
 from polaris_cli.engines.local.vocabulary import Vocabulary
 from polaris_cli.errors import ModelUnavailable, PolarisError
@@ -51,13 +51,13 @@ def _written(model: Any, running: Running) -> Events:
     yield from _leaving(running)
     if not running:
         return
-    forward = ForwardTogether(model)
+    forward = BatchForward(model)
     logits = forward.prefill([one.request.prompt_ids for one in running.values()])
     check(logits)
     yield from _stepped(forward, logits, running)
 
 
-def _stepped(forward: ForwardTogether, logits: torch.Tensor, running: Running) -> Events:
+def _stepped(forward: BatchForward, logits: torch.Tensor, running: Running) -> Events:
     while True:
         rows = zip(running.values(), logits, strict=True)
         tokens = torch.cat([generation.choose(row) for generation, row in rows])

@@ -32,7 +32,7 @@ class Penalties:
         if self._factor is not None:
             self._factor[torch.tensor(prompt_ids, device=logits.device)] = self._repetition
 
-    def note(self, token: torch.Tensor) -> None:
+    def add(self, token: torch.Tensor) -> None:
         """Count one token of the output."""
         if self._factor is not None:
             self._factor.index_fill_(0, token, self._repetition)
@@ -91,7 +91,7 @@ class CounterBasedRandom:
 class Sampler:
     """Chooses one token after another by the rules of `sampling`, reproducibly from its seed.
 
-    Every token of the output must be given to `note`, chosen here or not; `after` are those
+    Every token of the output must be given to `add`, chosen here or not; `after` are those
     of an earlier run that is resumed. `summarized` are tokens of the story that the prompt does not
     hold and that should not come again either, `exempt` those that the DRY penalty leaves alone.
     """
@@ -114,15 +114,15 @@ class Sampler:
         self._stop = stop
         self._end_ids = torch.tensor(sorted(stop.ids), dtype=torch.long, device=logits.device)
         if after:
-            self._penalties.note(torch.tensor(after, device=logits.device))
+            self._penalties.add(torch.tensor(after, device=logits.device))
 
     @torch.inference_mode()
-    def note(self, token: torch.Tensor) -> None:
+    def add(self, token: torch.Tensor) -> None:
         """Count one token of the output."""
         self._place += 1
-        self._penalties.note(token)
+        self._penalties.add(token)
         if self._dry:
-            self._dry.note(token)
+            self._dry.add(token)
 
     @torch.inference_mode()
     def choose(self, logits: torch.Tensor) -> torch.Tensor:
@@ -205,7 +205,7 @@ def token_probabilities(
     """
     penalties = Penalties(sampling, prompt_ids, logits)
     for token in output_ids:
-        penalties.note(torch.tensor(token, device=logits.device))
+        penalties.add(torch.tensor(token, device=logits.device))
     scores = penalties.apply(logits)
     if dry := _dry(sampling, [*prompt_ids, *output_ids], logits):
         scores = dry.apply(scores)

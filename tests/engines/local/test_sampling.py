@@ -157,7 +157,7 @@ def test_noted_tokens_count_as_output() -> None:
     chosen = []
     for _ in range(50):
         token = sampler.choose(logits)
-        sampler.note(token)
+        sampler.add(token)
         chosen.append(int(token))
     assert sorted(chosen) == list(range(50))
 
@@ -170,7 +170,7 @@ def draw(seed: int, n: int = 60) -> list[int]:
 
 def _next(sampler: Sampler, logits: torch.Tensor) -> int:
     token = sampler.choose(logits)
-    sampler.note(token)
+    sampler.add(token)
     return int(token)
 
 

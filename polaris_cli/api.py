@@ -32,7 +32,7 @@ from polaris_cli.story.accumulator import Accumulator
 from polaris_cli.story.job import Job
 from polaris_cli.story.prepare import prepare, settle
 from polaris_cli.story.result import Story
-from polaris_cli.story.writing import begun, write_job
+from polaris_cli.story.writing import record_for, write_job
 
 ROOM = 3_000  # words that an engine opened without a length has room for
 
@@ -147,7 +147,7 @@ def run_job(
     prompt and words do not fit the model's context after all.
     """
     events = watch(write_job(job, engine))
-    accumulator = Accumulator(begun(job, engine), engine.load_seconds)
+    accumulator = Accumulator(record_for(job, engine), engine.load_seconds)
     events = accumulator.watch(events)
     recorder = Recorder(library, accumulator, warn) if library else None
     if recorder:

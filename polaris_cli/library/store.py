@@ -301,11 +301,11 @@ def _gathered(db: sqlite3.Connection, begun: "Story", record: dict[str, Any]) ->
 
 
 def _events(db: sqlite3.Connection, id: str, record: dict[str, Any]) -> Iterator[Event]:
-    from polaris_cli.story.older import is_older, modern_events
+    from polaris_cli.story.older import is_older, upgrade_events
 
     rows = db.execute("SELECT kind, text, tokens, ids FROM part WHERE story = ? ORDER BY n", [id])
     events = map(unpacked, rows.fetchall())
-    return modern_events(events, record) if is_older(record) else events
+    return upgrade_events(events, record) if is_older(record) else events
 
 
 def _rows(id: str, events: Iterable[Event]) -> Iterator[tuple[Any, ...]]:

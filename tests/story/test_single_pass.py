@@ -11,14 +11,14 @@ from polaris_cli.events import AnswerEvent, Chunk, Finish, Restart
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Sampling, StoryRequest
 from polaris_cli.story.accumulator import Accumulator, collect
-from polaris_cli.story.result import Story, begin
+from polaris_cli.story.result import Story, new_record
 from polaris_cli.story.single_pass import ids_of, since_restart, write_story
 
 ASK = (Message("user", "Write a 5-word story about a fox."),)
 
 
-def begun(premise: str = "a fox") -> Story:
-    return begin(StoryRequest(premise, 5), ModelInfo("demo", "built in"), ASK, 7)
+def a_record(premise: str = "a fox") -> Story:
+    return new_record(StoryRequest(premise, 5), ModelInfo("demo", "built in"), ASK, 7)
 
 
 GOES_ROUND = ["and so on, "] * 500
@@ -27,7 +27,7 @@ GOES_ROUND = ["and so on, "] * 500
 @pytest.mark.parametrize("error", [PolarisError("gone"), ValueError("odd")])
 def test_an_engine_that_fails_keeps_the_text_and_tells_why(error: Exception) -> None:
     engine = ScriptedEngine(Script(["Once"], error=error), opened=False)
-    accumulator = Accumulator(begun())
+    accumulator = Accumulator(a_record())
     list(accumulator.watch(write_story(engine, GenerationRequest(ASK, Sampling(), 100))))
     story, failed = accumulator.story(), accumulator.finish.error
     assert (story.text, story.finish) == ("Once", "error")
@@ -44,7 +44,7 @@ def test_thinking_that_goes_round_is_begun_anew() -> None:
 
     engine = Watching(["A fox: ", *GOES_ROUND], ["a plan</think>", "Once."])
     events = list(write_story(engine, GenerationRequest(ASK, Sampling(seed=3), 2000)))
-    story = collect(iter(events), begun())
+    story = collect(iter(events), a_record())
     assert (story.text, story.finish) == ("Once.", "stop")
     assert story.thinking.endswith("and so on,\n\na plan")
     assert seeds[0] == 3 and len(set(seeds)) == 2

@@ -176,7 +176,7 @@ def test_chapters_are_found_again_in_what_was_recorded() -> None:
     ]
 
 
-def test_a_chapter_whose_thinking_was_begun_anew_is_found_again() -> None:
+def test_a_chapter_whose_thinking_restarted_is_found_again() -> None:
     loop, good = ["well, "] * 500, ["a plan</think>", *script(paragraph("b", 100))]
     engine = ScriptedEngine(
         ["</think>", *plan_script(3)], ["</think>", *script(paragraph("a", 100))], loop, good

@@ -129,7 +129,7 @@ def test_what_has_changed_is_said(demo: Engine) -> None:
 # --- with a script
 
 
-def test_thinking_begun_anew_goes_on_with_its_own_draws() -> None:
+def test_restarted_thinking_resumes_with_its_own_seed() -> None:
     seen: list[tuple[int, str]] = []
 
     class Watching(ScriptedEngine):

@@ -34,7 +34,7 @@ def test_an_engine_that_fails_keeps_the_text_and_tells_why(error: Exception) -> 
     assert failed and str(error) in failed.message
 
 
-def test_thinking_that_goes_round_is_begun_anew() -> None:
+def test_thinking_that_loops_is_restarted() -> None:
     seeds: list[int] = []
 
     class Watching(ScriptedEngine):
@@ -54,7 +54,7 @@ def test_thinking_that_goes_round_is_begun_anew() -> None:
     assert attempt == 1 and engine.running == 0
 
 
-def test_an_answer_taken_up_again_is_not_restarted_more_often_than_a_new_one() -> None:
+def test_a_resumed_answer_is_not_restarted_more_often_than_a_new_one() -> None:
     engine = ScriptedEngine(["A fox: ", *GOES_ROUND])
     events = list(write_story(engine, GenerationRequest(ASK, Sampling(), 2000), attempt=1))
     assert [event for event in events if isinstance(event, Restart)] == [Restart(1), Restart(2)]
@@ -68,7 +68,7 @@ def test_thinking_that_always_goes_round_ends_in_a_loop() -> None:
     assert len(engine.requests) == 3 and since_restart(events)[0] == 2
 
 
-def test_a_story_that_goes_round_is_not_begun_anew() -> None:
+def test_a_story_that_loops_is_not_restarted() -> None:
     engine = ScriptedEngine(["</think>Once ", *GOES_ROUND])
     events = list(write_story(engine, GenerationRequest(ASK, Sampling(), 2000)))
     assert events[-1] == Finish("loop")

@@ -144,8 +144,8 @@ class Library:
         """The events of a story's stream, in order, with their token ids."""
         with self._reading() as db:
             id = _find(db, ref).id
-            kept = db.execute("SELECT record FROM story WHERE id = ?", [id]).fetchone()
-            return list(_events(db, id, loads(kept[0])))
+            row = db.execute("SELECT record FROM story WHERE id = ?", [id]).fetchone()
+            return list(_events(db, id, loads(row[0])))
 
     def remove(self, ref: str) -> None:
         """Remove a story. Raises UsageError while it is being written."""
@@ -284,15 +284,16 @@ def _load(db: sqlite3.Connection, id: str) -> "Story":
     from polaris_cli.story.result import Story
 
     columns = "SELECT record, text, state FROM story WHERE id = ?"
-    kept, text, state = db.execute(columns, [id]).fetchone()
+    record, text, state = db.execute(columns, [id]).fetchone()
     try:
-        story = Story.from_dict({**loads(kept), "story": text})
+        story = Story.from_dict({**loads(record), "story": text})
     except (JSONDecodeError, KeyError, TypeError, UsageError) as error:
         raise LibraryError(
             f"The record of story {id} cannot be read.",
-            hint=f"Another version of polaris may have written it; polaris library rm {id}",
+            hint="Another version of polaris may have written it. Remove it: "
+            f"polaris library rm {id}",
         ) from error
-    return _from_parts(db, story, loads(kept)) if state == WRITING else story
+    return _from_parts(db, story, loads(record)) if state == WRITING else story
 
 
 def _from_parts(db: sqlite3.Connection, story: "Story", record: dict[str, Any]) -> "Story":

@@ -167,10 +167,10 @@ class _ChapterWriter:
             if number < len(earlier):  # the last of them may be unfinished
                 run = iter(earlier[number - 1].events)
             else:
-                started = earlier[number - 1] if number == len(earlier) else ChapterDraft()
+                so_far = earlier[number - 1] if number == len(earlier) else ChapterDraft()
                 title = count_words(self._heading(chapter, ""))
-                left = pace.remaining - title if number == len(chapters) else None
-                run = self._generate(number, requested, share, left, started)
+                remaining = pace.remaining - title if number == len(chapters) else None
+                run = self._generate(number, requested, share, remaining, so_far)
             finish = yield from self._stream_chapter(number, run)
             if finish.reason != "stop":
                 break
@@ -178,25 +178,26 @@ class _ChapterWriter:
         yield finish
 
     def _generate(
-        self, number: int, requested: int, share: int, left: int | None, started: ChapterDraft
+        self, number: int, requested: int, share: int, remaining: int | None, so_far: ChapterDraft
     ) -> Iterator[Event]:
-        """Write one chapter, continuing what is `started` of it. `left` is set for the last one.
+        """Write one chapter, continuing the text `so_far`.
 
-        The last chapter is held to the `left` words, as no later one can make up for it.
+        `remaining` is set only for the last chapter, which must end at this number of words, as no
+        later one can make up for it.
         """
         messages, limit = self._messages_and_limit(number, requested)
         sampling = replace(
             self._request.sampling, seed=_seed_of_call(self._request.sampling, number)
         )
-        attempt, answer = since_restart(started.events)
+        attempt, answer = since_restart(so_far.events)
         request = GenerationRequest(messages, sampling, limit)
-        if left is None:
+        if remaining is None:
             request = replace(request, after=ids_of(answer))
             run = write_story(self._engine, request, attempt=attempt)
             return close_after(run, round(MAX_CHAPTER_SHARE * share))
-        minimum = left - round((1 - ACCEPT_END_AT) * self._request.words)
-        # `extended` closes at CLOSE_PARAGRAPH_AT times its words; this chapter should at `left`.
-        words = max(round(left / CLOSE_PARAGRAPH_AT), 1)
+        minimum = remaining - round((1 - ACCEPT_END_AT) * self._request.words)
+        # `extended` closes at CLOSE_PARAGRAPH_AT times its words, not at the words themselves.
+        words = max(round(remaining / CLOSE_PARAGRAPH_AT), 1)
         return extended(
             self._engine,
             replace(request, max_new_tokens=limit + len(ids_of(answer))),

@@ -146,7 +146,7 @@ class Sampler:
         return ids[sample_index(weights, self._random.at(self._position))]
 
     def _replace_end_tokens(self, scores: torch.Tensor, close_id: int) -> torch.Tensor:
-        """Move the best score of the end tokens to `close_id`, if that is higher than its own."""
+        """Mask the end tokens; `close_id` gets their best score if it is higher than its own."""
         best = scores[self._end_ids].max() if len(self._end_ids) else scores[close_id]
         scores = scores.index_fill(0, self._end_ids, -torch.inf)
         scores[close_id] = torch.maximum(scores[close_id], best)

@@ -25,11 +25,11 @@ def upgrade_record(record: dict[str, Any]) -> dict[str, Any]:
     if not is_older(record):
         return record
     model, plan = record["model"], record["outline"]
-    ran = model["quantization"]
+    used = model["quantization"]
     request = {
         "model": model["name"] if catalogue.find(model["name"]) else model["id"],
         "revision": model["revision"],
-        "quantize": ran if ran in QUANTIZE else "auto",
+        "quantize": used if used in QUANTIZE else "auto",
         "device": "auto",
         "compile": True,
         "engine": "local",
@@ -60,8 +60,8 @@ def _one_text(chunks: list[Chunk], *, drafted: bool) -> Iterator[Event]:
             attempts += 1
             yield Restart(attempts)
         elif chunk.kind == "story" and not chunk.tokens:
-            ours = "draft" if drafted and place == 0 else "ending"
-            yield _break(chunk) if chunk.ids else Inserted(ours, chunk.text)  # type: ignore[arg-type]
+            kind = "draft" if drafted and place == 0 else "ending"
+            yield _break(chunk) if chunk.ids else Inserted(kind, chunk.text)  # type: ignore[arg-type]
         else:
             yield chunk
 

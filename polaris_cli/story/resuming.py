@@ -23,7 +23,7 @@ def write_again(story: Story) -> Job:
 
     Raises ModelUnavailable if the model is no longer known.
     """
-    return _settled(story, _as_it_ran(story))
+    return _job_with_prompt(story, _resolved_request(story))
 
 
 def resume(story: Story, events: Sequence[Event], words: int | None = None) -> Job:
@@ -36,12 +36,12 @@ def resume(story: Story, events: Sequence[Event], words: int | None = None) -> J
     requested = words or story.requested
     _check_unfinished(story, requested)
     _check_tokens(story, events)
-    request = replace(_as_it_ran(story), words=requested)
+    request = replace(_resolved_request(story), words=requested)
     if request.length == "single" and (story.finish == "stop" or requested > story.requested):
         request = replace(request, length="extend")
     if story.finish == "loop":  # the same random numbers would give the same loop
         request = replace(request, sampling=request.sampling.redrawn())
-    job = _settled(story, request)
+    job = _job_with_prompt(story, request)
     earlier = Earlier(tuple(events), story.finish)
     return replace(job, plan=story.plan or job.plan, earlier=earlier)
 
@@ -59,19 +59,19 @@ def differences(story: Story, model: ModelInfo) -> Iterator[str]:
             yield f"the {field} was {before} and is now {after}"
 
 
-def _as_it_ran(story: Story) -> StoryRequest:
+def _resolved_request(story: Story) -> StoryRequest:
     """The request with the model, revision and quantization that were used for `auto`."""
     model = story.model
-    ran = model.quantization if model.quantization in QUANTIZE else "auto"
+    quantize = model.quantization if model.quantization in QUANTIZE else "auto"
     return replace(
         story.request,
         model=model.name if catalogue.find(model.name) else model.id,
         revision=model.revision,
-        quantize=ran,  # type: ignore[arg-type]
+        quantize=quantize,  # type: ignore[arg-type]
     )
 
 
-def _settled(story: Story, request: StoryRequest) -> Job:
+def _job_with_prompt(story: Story, request: StoryRequest) -> Job:
     """The job for a request with the recorded prompt, without repeating the notes."""
     messages = (Message("user", story.prompt),)
     return replace(settle(request), messages=messages, notes=())

@@ -66,7 +66,7 @@ def test_a_whole_request_is_written() -> None:
     request = StoryRequest("a fox", 4, model="demo", sampling=Sampling(seed=9))
     story = write(request, engine=ScriptedEngine(SCRIPT))
     assert (story.text, story.request.sampling.seed) == ("Once upon a time.", 9)
-    with pytest.raises(UsageError, match="has its settings already"):
+    with pytest.raises(UsageError, match="already has its settings"):
         write(request, words=5)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from typer import Option
 
-from polaris_cli.api import opened
+from polaris_cli.api import engine_for
 from polaris_cli.bench.length import WAYS, Row, summed_up, write_all
 from polaris_cli.commands import options as o
 from polaris_cli.commands.fetching import fetch_shown
@@ -42,7 +42,7 @@ def length(
     prepared = prepare(UNSEEN[0][1], {**options, "words": max(lengths)})
     fetch_shown(prepared.reference, quiet=False)
     with loading(f"Loading {prepared.reference.name}", sys.stderr) as progress:
-        engine = opened(prepared, progress.update)
+        engine = engine_for(prepared, progress.update)
     premises = [premise for _, premise in UNSEEN[:stories]]
     total = len(lengths) * len(WAYS) * stories
     written = []

@@ -42,12 +42,12 @@ def load(
     request: StoryRequest, shape: str | None, tokens: int, on_progress: Callable[[float], None]
 ) -> Loaded:
     """The model with room for `tokens`; `on_progress` is told the share of the weights loaded."""
-    from polaris_cli.engines.local.loading import load_stock
+    from polaris_cli.engines.local.loading import load_model
 
     start = time.perf_counter()
     if shape:
         return Loaded(*_random(shape, request, tokens), time.perf_counter() - start)
-    made = load_stock(
+    made = load_model(
         resolve(request.model, request.revision),
         quantize=request.quantize,
         device=request.device,

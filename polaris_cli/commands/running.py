@@ -29,7 +29,7 @@ from polaris_cli.screen.terminal import Sink, print_report, show, sinks_for
 from polaris_cli.story.accumulator import collect
 from polaris_cli.story.job import Job
 from polaris_cli.story.plan_file import as_toml
-from polaris_cli.story.result import Story, begin
+from polaris_cli.story.result import Story, new_record
 from polaris_cli.story.resuming import differences
 from polaris_cli.words import count_words
 
@@ -81,7 +81,7 @@ def hand_back(job: Job, outputs: Outputs) -> int:
     events: Iterator[Event] = iter([Inserted("draft", request.draft.text), Finish("stop")])
     info = ModelInfo(reference.name, reference.id, reference.revision, request.engine)
     shown = show(events, _sinks(request, outputs, sys.stdout))
-    story = collect(shown, begin(request, info, job.messages))
+    story = collect(shown, new_record(request, info, job.messages))
     _deliver(story, outputs, sys.stdout, kept=False)
     return _exit_code(Outcome(story), request, outputs)
 

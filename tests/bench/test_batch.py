@@ -48,14 +48,14 @@ def test_stories_fit_in_the_reserved_cache(monkeypatch: pytest.MonkeyPatch) -> N
         assert tasks[0].may_stop()
         return iter(())
 
-    monkeypatch.setattr(batch, "decode_together", counted)
+    monkeypatch.setattr(batch, "decode_batch", counted)
     measured(qwen(), [1, 70])
     assert most and max(most) <= room([1, 70], 4)
 
 
 def test_a_batch_that_does_not_fit_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     ended = [(0, Finish("error", error=OutOfMemory("full", hint="fewer")))]
-    monkeypatch.setattr(batch, "decode_together", lambda *_: iter(ended))
+    monkeypatch.setattr(batch, "decode_batch", lambda *_: iter(ended))
     with pytest.raises(OutOfMemory):
         measured(qwen(), [1])
 

@@ -11,7 +11,7 @@ from polaris_cli.formats.drafts import read_draft
 from polaris_cli.models.resolving import resolve
 from polaris_cli.story.accumulator import collect
 from polaris_cli.story.prepare import prepare
-from polaris_cli.story.writing import begun, write_job
+from polaris_cli.story.writing import record_for, write_job
 from polaris_cli.words import count_words
 from tests.cli import in_process, polaris_command, run, scripted_command
 
@@ -213,7 +213,7 @@ def test_a_real_model_never_changes_the_draft(
         "seed": 5,
     }
     prepared = prepare("a miller", options, read_draft(str(path)))
-    story = collect(write_job(prepared, demo), begun(prepared, demo))
+    story = collect(write_job(prepared, demo), record_for(prepared, demo))
     assert story.text.startswith(text.rstrip())
     assert "think>" not in story.text.removeprefix(text) and not story.thinking
     assert story.written > count_words(text)

@@ -30,11 +30,11 @@ def until(true: Callable[[], object], seconds: float = 5.0) -> None:
 
 def test_the_stage_passes_everything_on_and_keeps_it(library: Library) -> None:
     events = list(a_stream("The fog", " came.\n"))
-    begun = a_story()
-    assert list(record(iter(events), library, begun, no_warning)) == events
-    kept = library.get(begun.id)
-    assert replace(kept, timing=begun.timing) == replace(
-        collect(iter(events), begun), timing=begun.timing
+    new = a_story()
+    assert list(record(iter(events), library, new, no_warning)) == events
+    kept = library.get(new.id)
+    assert replace(kept, timing=new.timing) == replace(
+        collect(iter(events), new), timing=new.timing
     )
     assert kept.timing.tokens_per_s
     assert (kept.text, kept.thinking, kept.finish) == ("The fog came.", "Plan.", "stop")

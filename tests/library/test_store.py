@@ -51,8 +51,8 @@ def test_looking_makes_no_file(library: Library) -> None:
 
 
 def test_finish_keeps_the_whole_record(library: Library) -> None:
-    begun = a_story()
-    story = replace(collect(record(a_stream("One two."), library, begun, no_warning), begun))
+    new = a_story()
+    story = replace(collect(record(a_stream("One two."), library, new, no_warning), new))
     library.finish(story)
     assert library.get("last") == story
     library.finish(a_story("beef0000", "Never started."))  # the library was away until the end

@@ -13,7 +13,7 @@ from polaris_cli.events import AnswerEvent, Chapter, Chunk, Event, Plan, Planned
 from polaris_cli.models.catalogue import DEMO, ModelProfile
 from polaris_cli.models.reference import ModelRef
 from polaris_cli.request.story_request import Sampling, StoryRequest
-from polaris_cli.story.chapters import drafts_in, in_chapters
+from polaris_cli.story.chapters import chapter_drafts, in_chapters
 from polaris_cli.story.job import Earlier, Job
 from polaris_cli.story.length import chapter_count
 from polaris_cli.story.prepare import settle
@@ -169,19 +169,19 @@ def test_how_a_chapter_ends_decides_about_the_story(chapter: Script, reason: str
 def test_chapters_are_found_again_in_what_was_recorded() -> None:
     engine = ScriptedEngine(plan_script(3), *(script(paragraph(n, 100)) for n in "abc"))
     events = write(engine)
-    drafts = drafts_in(merged(events))
+    drafts = chapter_drafts(merged(events))
     assert [draft.text for draft in drafts] == [paragraph(n, 100) for n in "abc"]
     assert ["".join(map(chr, ids_of(draft.events))) for draft in drafts] == [
         paragraph(n, 100) for n in "abc"
     ]
 
 
-def test_a_chapter_whose_thinking_was_begun_anew_is_found_again() -> None:
+def test_a_chapter_whose_thinking_restarted_is_found_again() -> None:
     loop, good = ["well, "] * 500, ["a plan</think>", *script(paragraph("b", 100))]
     engine = ScriptedEngine(
         ["</think>", *plan_script(3)], ["</think>", *script(paragraph("a", 100))], loop, good
     )
-    second = drafts_in(merged(write(engine, sampling=Sampling())))[1]
+    second = chapter_drafts(merged(write(engine, sampling=Sampling())))[1]
     assert second.text == paragraph("b", 100)
     attempt, answer = since_restart(second.events)
     assert attempt == 1
@@ -193,7 +193,7 @@ def test_a_story_cut_anywhere_goes_on_to_the_same_text(cut: int) -> None:
     scripts = [plan_script(3), *(script(paragraph(n, 100)) for n in "abc")]
     whole = write(ScriptedEngine(*scripts))[:-1]
     plan = next(event for event in write(ScriptedEngine(*scripts)) if isinstance(event, Planned))
-    drafts = drafts_in(merged(whole[:cut]))
+    drafts = chapter_drafts(merged(whole[:cut]))
     # The scripted engine does not continue a script by itself: give it the rest of the chapter.
     rests = [script(paragraph(n, 100)) for n in "abc"][max(len(drafts) - 1, 0) :]
     if drafts:

@@ -33,7 +33,7 @@ from polaris_cli.story.length import SCENE_BREAK
 from polaris_cli.story.prepare import prepare
 from polaris_cli.story.result import Story
 from polaris_cli.story.resuming import differences, resume, write_again
-from polaris_cli.story.writing import begun, write_job
+from polaris_cli.story.writing import record_for, write_job
 
 GREEDY = {"words": 60, "model": "demo", "temperature": 0.0, "repetition_penalty": 1.0}
 DEMO = ModelInfo("demo", "built in", engine="scripted")
@@ -58,7 +58,7 @@ def cut(
     request: Job, engine: Engine, events: list[Event], chunks: int
 ) -> tuple[Story, list[Event]]:
     """What the library holds of a story that was interrupted after so many events."""
-    story = begun(request, engine)
+    story = record_for(request, engine)
     seen: list[Event] = list(islice((e for e in events if not isinstance(e, Finish)), chunks))
     return collect(seen, story), seen
 
@@ -108,28 +108,28 @@ def test_chapters_of_the_demo_model_go_on_to_the_same_text(demo: Engine, share: 
 
 def test_writing_again_gives_the_same_text(demo: Engine) -> None:
     job = prepared(temperature=1.0)
-    story = collect(write_job(job, demo), begun(job, demo))
+    story = collect(write_job(job, demo), record_for(job, demo))
     job = write_again(story)
-    again = collect(write_job(job, demo), begun(job, demo))
+    again = collect(write_job(job, demo), record_for(job, demo))
     assert again.text == story.text
     assert again.id != story.id
     assert list(differences(story, demo.info)) == []
 
 
 def test_what_has_changed_is_said(demo: Engine) -> None:
-    story = begun(prepared(), demo)
+    story = record_for(prepared(), demo)
     story = replace(story, versions={**story.versions, "torch": "1.0"})
     other = replace(demo.info, device="cuda:0", kernel="torch int4")
     said = list(differences(story, other))
     assert len(said) == 2 and "torch was 1.0" in said[0]
     quantized = replace(story, model=replace(other, kernel="bitsandbytes nf4"))
-    assert "the kernel was bitsandbytes nf4 then" in list(differences(quantized, other))[-1]
+    assert "the kernel was bitsandbytes nf4 and" in list(differences(quantized, other))[-1]
 
 
 # --- with a script
 
 
-def test_thinking_begun_anew_goes_on_with_its_own_draws() -> None:
+def test_restarted_thinking_resumes_with_its_own_seed() -> None:
     seen: list[tuple[int, str]] = []
 
     class Watching(ScriptedEngine):
@@ -153,7 +153,7 @@ def test_thinking_begun_anew_goes_on_with_its_own_draws() -> None:
 def scripted(
     text: str, finish: Reason = "interrupted", **more: object
 ) -> tuple[Story, list[Chunk]]:
-    story = begun(prepared(**more), ScriptedEngine(info=DEMO))
+    story = record_for(prepared(**more), ScriptedEngine(info=DEMO))
     chunks = [Chunk("story", text, 1, tuple(map(ord, text)))]
     return replace(collect(chunks, story), finish=finish), chunks
 
@@ -183,7 +183,7 @@ def test_a_finished_story_grows_to_a_new_length() -> None:
 
 def test_a_story_without_tokens_cannot_go_on() -> None:
     story, _ = scripted("Once upon a time")
-    with pytest.raises(UsageError, match="keeps no tokens") as refused:
+    with pytest.raises(UsageError, match="does not record tokens") as refused:
         resume(story, [Chunk("story", "Once", 1)])
     assert "polaris rerun" in refused.value.hint
 

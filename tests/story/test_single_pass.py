@@ -11,14 +11,14 @@ from polaris_cli.events import AnswerEvent, Chunk, Finish, Restart
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Sampling, StoryRequest
 from polaris_cli.story.accumulator import Accumulator, collect
-from polaris_cli.story.result import Story, begin
+from polaris_cli.story.result import Story, new_record
 from polaris_cli.story.single_pass import ids_of, since_restart, write_story
 
 ASK = (Message("user", "Write a 5-word story about a fox."),)
 
 
-def begun(premise: str = "a fox") -> Story:
-    return begin(StoryRequest(premise, 5), ModelInfo("demo", "built in"), ASK, 7)
+def a_record(premise: str = "a fox") -> Story:
+    return new_record(StoryRequest(premise, 5), ModelInfo("demo", "built in"), ASK, 7)
 
 
 GOES_ROUND = ["and so on, "] * 500
@@ -27,14 +27,14 @@ GOES_ROUND = ["and so on, "] * 500
 @pytest.mark.parametrize("error", [PolarisError("gone"), ValueError("odd")])
 def test_an_engine_that_fails_keeps_the_text_and_tells_why(error: Exception) -> None:
     engine = ScriptedEngine(Script(["Once"], error=error), opened=False)
-    accumulator = Accumulator(begun())
+    accumulator = Accumulator(a_record())
     list(accumulator.watch(write_story(engine, GenerationRequest(ASK, Sampling(), 100))))
     story, failed = accumulator.story(), accumulator.finish.error
     assert (story.text, story.finish) == ("Once", "error")
     assert failed and str(error) in failed.message
 
 
-def test_thinking_that_goes_round_is_begun_anew() -> None:
+def test_thinking_that_loops_is_restarted() -> None:
     seeds: list[int] = []
 
     class Watching(ScriptedEngine):
@@ -44,7 +44,7 @@ def test_thinking_that_goes_round_is_begun_anew() -> None:
 
     engine = Watching(["A fox: ", *GOES_ROUND], ["a plan</think>", "Once."])
     events = list(write_story(engine, GenerationRequest(ASK, Sampling(seed=3), 2000)))
-    story = collect(iter(events), begun())
+    story = collect(iter(events), a_record())
     assert (story.text, story.finish) == ("Once.", "stop")
     assert story.thinking.endswith("and so on,\n\na plan")
     assert seeds[0] == 3 and len(set(seeds)) == 2
@@ -54,7 +54,7 @@ def test_thinking_that_goes_round_is_begun_anew() -> None:
     assert attempt == 1 and engine.running == 0
 
 
-def test_an_answer_taken_up_again_is_not_restarted_more_often_than_a_new_one() -> None:
+def test_a_resumed_answer_is_not_restarted_more_often_than_a_new_one() -> None:
     engine = ScriptedEngine(["A fox: ", *GOES_ROUND])
     events = list(write_story(engine, GenerationRequest(ASK, Sampling(), 2000), attempt=1))
     assert [event for event in events if isinstance(event, Restart)] == [Restart(1), Restart(2)]
@@ -68,7 +68,7 @@ def test_thinking_that_always_goes_round_ends_in_a_loop() -> None:
     assert len(engine.requests) == 3 and since_restart(events)[0] == 2
 
 
-def test_a_story_that_goes_round_is_not_begun_anew() -> None:
+def test_a_story_that_loops_is_not_restarted() -> None:
     engine = ScriptedEngine(["</think>Once ", *GOES_ROUND])
     events = list(write_story(engine, GenerationRequest(ASK, Sampling(), 2000)))
     assert events[-1] == Finish("loop")

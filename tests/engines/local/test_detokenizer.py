@@ -44,7 +44,7 @@ def sentencepiece_like() -> Any:
 
 def pieces(tokenizer: Any, ids: list[int]) -> list[Piece]:
     decoder = TextDecoder(Vocabulary(tokenizer))
-    found = [decoder.add(token) for token in ids] + [decoder.rest()]
+    found = [decoder.add(token) for token in ids] + [decoder.flush()]
     assert decoder.count == len(ids)
     return [piece for piece in found if piece]
 

@@ -22,7 +22,7 @@ from polaris_cli.engines.local.sampling import (
     Sampler,
     StopRule,
     candidates,
-    drawn,
+    sample_index,
     token_probabilities,
 )
 from polaris_cli.request.story_request import Sampling
@@ -143,7 +143,7 @@ def test_tokens_come_as_often_as_they_are_probable(sampling: Sampling) -> None:
     weights, ids = candidates(Penalties(sampling, PROMPT, logits).apply(logits), sampling)
     numbers = CounterBasedRandom(sampling.seed, logits.device)
     for place in range(draws):
-        counts[ids[drawn(weights, numbers.at(place))]] += 1
+        counts[ids[sample_index(weights, numbers.at(place))]] += 1
     expected = token_probabilities(logits, sampling, PROMPT)
     assert counts[expected == 0].sum() == 0
     assert (counts / draws - expected).abs().max() < 0.02
@@ -157,7 +157,7 @@ def test_noted_tokens_count_as_output() -> None:
     chosen = []
     for _ in range(50):
         token = sampler.choose(logits)
-        sampler.note(token)
+        sampler.add(token)
         chosen.append(int(token))
     assert sorted(chosen) == list(range(50))
 
@@ -170,7 +170,7 @@ def draw(seed: int, n: int = 60) -> list[int]:
 
 def _next(sampler: Sampler, logits: torch.Tensor) -> int:
     token = sampler.choose(logits)
-    sampler.note(token)
+    sampler.add(token)
     return int(token)
 
 
@@ -197,7 +197,7 @@ def test_blocks_of_draws_differ_and_repeat() -> None:
 @pytest.mark.parametrize("number", [0.0, 0.5, 1.0 - 2**-24, 1.0])
 def test_a_draw_never_falls_on_a_weight_of_zero(number: float) -> None:
     weights = torch.tensor([0.0, 0.3, 0.7, 0.0])
-    assert weights[drawn(weights, torch.tensor([number]))] > 0
+    assert weights[sample_index(weights, torch.tensor([number]))] > 0
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])

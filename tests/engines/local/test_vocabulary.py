@@ -37,9 +37,9 @@ def test_the_id_of_a_token_is_found_alone() -> None:
 
 def test_the_insides_of_words_are_those_that_begin_with_a_small_letter() -> None:
     tokenizer = sentencepiece_like()
-    assert tokenizer.convert_ids_to_tokens(Vocabulary(tokenizer).word_insides) == ["a"]
+    assert tokenizer.convert_ids_to_tokens(Vocabulary(tokenizer).word_continuations) == ["a"]
     demo = AutoTokenizer.from_pretrained(MODEL_DIR)
-    exempt = set(Vocabulary(demo).word_insides)
+    exempt = set(Vocabulary(demo).word_continuations)
     first, *others = demo.encode(" astronomer")
     assert others and exempt.issuperset(others) and first not in exempt
     assert exempt.isdisjoint(demo.encode('The light went out. "So?" 7\n\nÉ 日本'))

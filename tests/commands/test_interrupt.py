@@ -77,7 +77,7 @@ def test_a_second_signal_ends_the_process_at_once() -> None:
     program = """
 import os, signal, time
 from polaris_cli.commands.interrupt import Interrupts
-with Interrupts(last_words=lambda: print("bye", flush=True)).listen():
+with Interrupts(cleanup=lambda: print("bye", flush=True)).listen():
     os.kill(os.getpid(), signal.SIGINT)
     os.kill(os.getpid(), signal.SIGINT)
     time.sleep(30)

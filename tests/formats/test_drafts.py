@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from polaris_cli.errors import UsageError
 from polaris_cli.formats.drafts import read_draft
 from polaris_cli.formats.export import render
-from polaris_cli.formats.files import MOST_UNPACKED, zipped
+from polaris_cli.formats.files import MAX_UNPACKED, zipped
 from polaris_cli.request.story_request import Draft
 from tests.books import EVERYTHING, FLAT_STORIES, MARKS, STORIES, plain_texts, shape
 from tests.stories import a_story
@@ -61,13 +61,13 @@ def test_an_export_is_read_back_to_what_it_was(tmp_path: Path, format: str, text
 
 @given(st.text(min_size=1).filter(str.strip), st.text(min_size=1).filter(str.strip))
 def test_any_story_survives_the_way_through_markdown(premise: str, text: str) -> None:
-    from polaris_cli.formats.drafts import _of_text
+    from polaris_cli.formats.drafts import _from_text
 
     text = (
         text.encode("utf-8", "replace").decode().replace("\r\n", "\n").replace("\r", "\n").rstrip()
     )
     exported = render(a_story(text=text, premise=premise), "md").decode()
-    assert _of_text(exported, markdown=True).text == text
+    assert _from_text(exported, markdown=True).text == text
 
 
 def test_front_matter_of_other_programs_goes_to_the_record(tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def test_a_zip_bomb_is_not_unpacked(tmp_path: Path, format: str) -> None:
     with zipfile.ZipFile(bomb) as archive:
         page = next(name for name in archive.namelist() if "chapter" in name or "app.xml" in name)
         parts = {name: archive.read(name) for name in archive.namelist()}
-    parts[page] += b" " * MOST_UNPACKED
+    parts[page] += b" " * MAX_UNPACKED
     bomb.write_bytes(zipped(parts.items()))
     with pytest.raises(UsageError, match="can be read") as refused:
         read_draft(str(bomb))

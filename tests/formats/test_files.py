@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from polaris_cli.errors import PolarisError, UsageError
-from polaris_cli.formats.files import check_distinct, check_place, write_atomic, zipped
+from polaris_cli.formats.files import check_distinct, check_writable, write_atomic, zipped
 
 
 def names(folder: Path) -> list[str]:
@@ -27,12 +27,12 @@ def test_a_file_is_replaced_only_with_force_and_keeps_its_permissions(tmp_path: 
     path = tmp_path / "a.txt"
     path.write_text("old")
     path.chmod(0o600)
-    for check in (check_place, write_it):
+    for check in (check_writable, write_it):
         with pytest.raises(UsageError, match="exists already") as caught:
             check(path, force=False)
         assert "--force" in caught.value.hint
     assert path.read_text() == "old"
-    check_place(path, force=True)
+    check_writable(path, force=True)
     write_it(path, force=True)
     assert path.read_text() == "new"
     assert path.stat().st_mode & 0o777 == 0o600
@@ -59,7 +59,7 @@ def test_a_place_that_cannot_be_is_told(tmp_path: Path, path: str, sentence: str
     (tmp_path / "loop.txt").symlink_to("loop.txt")
     before = names(tmp_path)
     with pytest.raises(UsageError, match=sentence) as caught:
-        check_place(tmp_path / path, force=True)
+        check_writable(tmp_path / path, force=True)
     assert caught.value.hint
     with pytest.raises(PolarisError):
         write_it(tmp_path / path, force=True)
@@ -69,7 +69,7 @@ def test_a_place_that_cannot_be_is_told(tmp_path: Path, path: str, sentence: str
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder nobody can write in")
 def test_a_folder_that_takes_no_files_is_told() -> None:
     with pytest.raises(UsageError, match="folder"):
-        check_place(Path("/proc/self/a.txt"), force=False)
+        check_writable(Path("/proc/self/a.txt"), force=False)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
@@ -102,7 +102,7 @@ def test_the_file_of_standard_output_is_no_output(
 
 
 def test_the_check_leaves_nothing_behind(tmp_path: Path) -> None:
-    check_place(tmp_path / "a.txt", force=False)
+    check_writable(tmp_path / "a.txt", force=False)
     assert names(tmp_path) == []
 
 
@@ -112,7 +112,7 @@ def test_a_link_is_followed(tmp_path: Path) -> None:
     (tmp_path / "link.txt").symlink_to("real/a.txt")
     (tmp_path / "dangling.txt").symlink_to("real/b.txt")
     with pytest.raises(UsageError):
-        check_place(tmp_path / "link.txt", force=False)
+        check_writable(tmp_path / "link.txt", force=False)
     write_it(tmp_path / "link.txt", force=True)
     write_it(tmp_path / "dangling.txt", force=False)
     assert (tmp_path / "link.txt").is_symlink()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polaris_cli.formats.structure import chapters, parse, plain, printable, spans, structure
+from polaris_cli.formats.structure import chapters, parse, plain_text, printable, spans, structure
 from tests.books import MARKS, plain_texts
 from tests.stories import a_story
 
@@ -107,7 +107,7 @@ def test_the_own_title_is_not_repeated(own: str) -> None:
 )
 def test_what_only_looks_like_the_title_stays(text: str, body: str) -> None:
     found = structure(a_story(text=text, premise="A lighthouse keeper")).body
-    assert "".join(plain(token) for token in found) == body
+    assert "".join(plain_text(token) for token in found) == body
 
 
 def test_the_highest_headings_are_raised_and_begin_chapters() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from polaris_cli.errors import UsageError
-from polaris_cli.request.presets import all_presets, load_preset, preset_paths, shipped_folder
+from polaris_cli.request.presets import all_presets, built_in_folder, load_preset, preset_paths
 from polaris_cli.request.prompts import messages_for
 from polaris_cli.request.settings import build_request, merge
 
@@ -21,7 +21,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_all_shipped_presets_are_there() -> None:
-    assert sorted(path.stem for path in shipped_folder().glob("*.toml")) == SHIPPED
+    assert sorted(path.stem for path in built_in_folder().glob("*.toml")) == SHIPPED
 
 
 @pytest.mark.parametrize("name", SHIPPED)

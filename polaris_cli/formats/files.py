@@ -34,7 +34,7 @@ def check_writable(path: Path, *, force: bool) -> None:
     except (FileNotFoundError, NotADirectoryError):
         raise UsageError(
             f"The folder {folder} does not exist.",
-            hint=f"Create it first: mkdir -p {folder}",
+            hint="Create the folder, or use another one.",
         ) from None
     except OSError as error:
         raise UsageError(

@@ -79,7 +79,7 @@ def hidden_settings() -> set[str]:
 
 def test_the_list_names_each_page_in_a_line() -> None:
     header, *lines = shown().splitlines()
-    assert header == "page\twhat it says"
+    assert header == "page\tabout"
     assert [line.split("\t")[0] for line in lines] == NAMES == pages()
     assert all(len(line) < 80 for line in lines)
 
@@ -117,7 +117,7 @@ def test_a_terminal_gets_it_drawn(page: str, tty: Tty, monkeypatch: pytest.Monke
 def test_an_unknown_page_is_told_with_the_known_ones(page: str, hint: str) -> None:
     result = CliRunner().invoke(app, ["help", page])
     assert result.exit_code == 2
-    assert f"There is no page {page!r}." in result.output
+    assert f"There is no help page {page!r}." in result.output
     assert hint in result.output and all(name in result.output for name in NAMES)
 
 

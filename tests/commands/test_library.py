@@ -122,7 +122,7 @@ def test_export_writes_a_file_once(two: Library, tmp_path: Path) -> None:
 
 
 def test_rm_asks_on_a_terminal_only(two: Library, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UsageError, match="Nobody can be asked") as caught:
+    with pytest.raises(UsageError, match="Cannot ask for confirmation") as caught:
         run("rm", "last", input="y\n")
     assert "--yes" in caught.value.hint
     monkeypatch.setattr("polaris_cli.commands.library._on_terminal", lambda: True)

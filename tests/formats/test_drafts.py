@@ -107,28 +107,28 @@ def test_without_a_premise_the_first_words_say_what_it_is_about(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("empty.txt", b" \r\n\t", "holds no text"),
-        ("only.md", b"---\ntitle: x\n---\n", "holds no text"),
+        ("empty.txt", b" \r\n\t", "is empty"),
+        ("only.md", b"---\ntitle: x\n---\n", "is empty"),
         ("latin.txt", "Sch\u00f6n".encode("latin-1"), "not UTF-8"),
         ("wide.txt", "night".encode("utf-16"), "not UTF-8"),
-        ("old.DOC", b"\xd0\xcf", "does not read"),
-        ("paper.pdf", b"%PDF", "does not read"),
-        ("book.docx", b"PK\x03\x04", "no Word file"),
-        ("renamed.epub", b"It ran.", "no EPUB file"),
-        ("renamed.htm", b"It ran.", "no HTML file"),
-        ("odd.html", b"<p>a<![foo[", "no HTML file"),
-        ("empty.html", b"<p>", "holds no text"),
+        ("old.DOC", b"\xd0\xcf", "cannot read"),
+        ("paper.pdf", b"%PDF", "cannot read"),
+        ("book.docx", b"PK\x03\x04", "not a readable Word file"),
+        ("renamed.epub", b"It ran.", "not a readable EPUB file"),
+        ("renamed.htm", b"It ran.", "not a readable HTML file"),
+        ("odd.html", b"<p>a<![foo[", "not a readable HTML file"),
+        ("empty.html", b"<p>", "is empty"),
         ("latin.html", "<p>Sch\u00f6n".encode("latin-1"), "not UTF-8"),
-        ("empty.docx", zipped([("a", "b")]), "no Word file"),
-        ("empty.epub", zipped([("META-INF/container.xml", "<a/>")]), "no EPUB file"),
-        ("secret.epub", ENCRYPTED, "no EPUB file"),
-        ("secret.docx", ENCRYPTED, "no Word file"),
-        ("other.docx", render(a_story(text="It ran."), "epub"), "no Word file"),
-        ("other.epub", render(a_story(text="It ran."), "docx"), "no EPUB file"),
-        ("list.json", b"[1, 2]", "not a story that polaris exported"),
-        ("other.json", b'{"text": "It ran."}', "not a story that polaris exported"),
-        ("deep.json", b"[" * 100_000, "not a story that polaris exported"),
-        ("cut.json", b'{"story": "It', "not a story that polaris exported"),
+        ("empty.docx", zipped([("a", "b")]), "not a readable Word file"),
+        ("empty.epub", zipped([("META-INF/container.xml", "<a/>")]), "not a readable EPUB file"),
+        ("secret.epub", ENCRYPTED, "not a readable EPUB file"),
+        ("secret.docx", ENCRYPTED, "not a readable Word file"),
+        ("other.docx", render(a_story(text="It ran."), "epub"), "not a readable Word file"),
+        ("other.epub", render(a_story(text="It ran."), "docx"), "not a readable EPUB file"),
+        ("list.json", b"[1, 2]", "not a story exported by polaris"),
+        ("other.json", b'{"text": "It ran."}', "not a story exported by polaris"),
+        ("deep.json", b"[" * 100_000, "not a story exported by polaris"),
+        ("cut.json", b'{"story": "It', "not a story exported by polaris"),
     ],
 )
 def test_what_is_no_draft_is_refused(tmp_path: Path, name: str, content: bytes, said: str) -> None:
@@ -139,7 +139,7 @@ def test_what_is_no_draft_is_refused(tmp_path: Path, name: str, content: bytes, 
 
 @pytest.mark.parametrize("name", ["missing.txt", "."])
 def test_what_cannot_be_opened_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UsageError, match="cannot be read"):
+    with pytest.raises(UsageError, match="Cannot read"):
         read_draft(str(tmp_path / name))
 
 
@@ -203,7 +203,7 @@ def test_a_zip_bomb_is_not_unpacked(tmp_path: Path, format: str) -> None:
         parts = {name: archive.read(name) for name in archive.namelist()}
     parts[page] += b" " * MAX_UNPACKED
     bomb.write_bytes(zipped(parts.items()))
-    with pytest.raises(UsageError, match="can be read") as refused:
+    with pytest.raises(UsageError, match="not a readable") as refused:
         read_draft(str(bomb))
     assert "more than" in str(refused.value.__cause__)
 

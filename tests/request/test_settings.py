@@ -164,7 +164,7 @@ def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
 def test_a_choice_is_named_with_what_it_may_have_meant() -> None:
     with pytest.raises(UsageError, match="'novel' is not one of story, flash") as refused:
         from_options({"form": "novel"})
-    assert "Give one" in refused.value.hint
+    assert "Choose one" in refused.value.hint
     with pytest.raises(UsageError, match="not one of") as refused:
         from_options({"length": "chapter"})
     assert refused.value.hint == "Did you mean chapters?"

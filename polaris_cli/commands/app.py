@@ -74,7 +74,7 @@ class _Polaris(QuickGroup):
         except TyperException as error:
             code = _mistaken(error)
         except typer.Abort:
-            print("polaris: canceled.", file=sys.stderr)
+            print("polaris: cancelled.", file=sys.stderr)
             code = 1
         sys.exit(code if isinstance(code, int) else 0)
 
@@ -161,5 +161,5 @@ def polaris(
 ) -> None:
     """Write long stories of the length you ask for, with a language model on your own machine.
 
-    Try it without downloading a model:  polaris write "a lighthouse keeper" --words 300 --model demo
+    Try it without a download:  polaris write "a lighthouse keeper" --words 300 --model demo
     """

@@ -30,7 +30,9 @@ def print_dry_run(job: Job, *, as_json: bool) -> None:
     tokens = [(name, f"{count:,}") for name, count in facts["tokens"].items()]
     print(flush=True)
     print_table(("tokens", "number"), tokens, sys.stdout)
-    print(f"\nExpected length\n{_expected_text(facts['expected'])}\n", flush=True)
+    print(
+        f"\nExpected length\n{_expected_text(facts['expected'], job.request.length)}\n", flush=True
+    )
     _print_memory(facts["memory"])
     print("\nNotes", *(facts["notes"] or ["none"]), sep="\n")
 
@@ -90,9 +92,9 @@ def _need(size: ModelSize, tokens: int, device: Device, quantize: Any, name: str
     }
 
 
-def _expected_text(expected: dict[str, Any]) -> str:
+def _expected_text(expected: dict[str, Any], mode: str) -> str:
     if not expected["ratio"]:
-        return f"no length figures for {expected['model']}"
+        return f"no length figures for {expected['model']} with --length {mode}"
     return (
         f"about {expected['words']:,} words: at this length {expected['model']} writes "
         f"{expected['ratio']:.2f} of the words asked for on average (model card)"

@@ -81,7 +81,8 @@ RepetitionPenalty = Annotated[
 PresencePenalty = Annotated[
     str | None,
     Option(
-        metavar="X", help="Penalty on tokens of the output; 0 is off. Needs repetition penalty 1."
+        metavar="X",
+        help="Penalty on tokens already written; 0 is off. Needs --repetition-penalty 1.",
     ),
 ]
 DryMultiplier = Annotated[
@@ -98,7 +99,7 @@ Think = Annotated[
 ]
 ThinkingBudget = Annotated[
     str | None,
-    Option(metavar="N", help="Most tokens of thinking before the story starts; -1: no limit."),
+    Option(metavar="N", help="Maximum number of thinking tokens; -1: no limit."),
 ]
 Quantize = Annotated[str | None, Option(help="Quantize the weights: auto, none, 8bit or 4bit.")]
 DeviceName = Annotated[str | None, Option("--device", help="auto, cuda, cuda:N, mps or cpu.")]

@@ -74,8 +74,8 @@ def return_draft(job: Job, outputs: Outputs) -> int:
     words = count_words(request.draft.text)
     source = job.settings["words"].name_of("words")
     _notifier(outputs)(
-        f"Nothing to write: the draft has {words:,} words, and {source} is {request.words:,}. "
-        f"To continue it, ask for more: --words {words + MORE_WORDS}"
+        f"Nothing to write: the draft has {words:,} words, and the length asked for is "
+        f"{request.words:,} ({source}). To continue it: --words {words + MORE_WORDS}"
     )
     events: Iterator[Event] = iter([Inserted("draft", request.draft.text), Finish("stop")])
     info = ModelInfo(reference.name, reference.id, reference.revision, request.engine)
@@ -206,7 +206,7 @@ def _no_story(story: Story) -> NoStory:
 def _check_target(story: Story, band: tuple[float, float]) -> None:
     """Raise OffTarget if the story was cut off, looped, or is outside the band."""
     if story.finish != "stop":
-        raise OffTarget(f"The story did not end by itself: {REASONS[story.finish]}.", hint=RETRY)
+        raise OffTarget(f"The story did not end by itself ({REASONS[story.finish]}).", hint=RETRY)
     if not in_band(story.written, story.requested, band):
         low, high = band
         raise OffTarget(

@@ -128,7 +128,7 @@ def spans(inline: "Token") -> list[Span]:
 
 
 def merge_spans(found: Iterable[Span]) -> list[Span]:
-    """Join neighboring spans with the same marks, and drop empty ones."""
+    """Join neighbouring spans with the same marks, and drop empty ones."""
     groups = groupby((span for span in found if span.text), key=lambda span: span.marks)
     return [Span("".join(span.text for span in group), marks) for marks, group in groups]
 

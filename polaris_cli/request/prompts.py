@@ -48,7 +48,7 @@ def story_prompt(request: StoryRequest) -> str:
     """The prompt for the whole story.
 
     A phrase fills the preset's template. Sentences do not fit its grammar, so they follow it. A
-    request ("Write a fable about...") stays as it is; only the length is added. The length is always
+    request ("Write a fable about...") stays as it is, with the length added. The length is always
     in digits without a comma, as in training.
     """
     premise = request.premise.strip()

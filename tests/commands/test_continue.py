@@ -90,7 +90,7 @@ def test_a_length_that_nobody_asked_for_is_named(tmp_path: Path) -> None:
     long.write_text(" ".join(f"word{n}" for n in range(1600)))
     ended = run(ask(long), tmp_path)
     assert ended.stdout == long.read_text() + "\n"
-    assert "words in preset default is 1,500" in ended.stderr
+    assert "the length asked for is 1,500 (words in preset default)" in ended.stderr
 
 
 def test_strict_minds_the_band(tmp_path: Path, draft: Path) -> None:

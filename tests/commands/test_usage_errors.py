@@ -17,7 +17,11 @@ CASES = [
     (["write", "x", "--xyzzy"], "no option --xyzzy", "See: polaris write --help"),
     (["resume", "--thinking-outptu", "x"], "no option", "Did you mean --thinking-output?"),
     (["write", "x", "--top-k", "many"], "--top-k: invalid value 'many'", "Give a whole number"),
-    (["write", "x", "--temperature", "warm"], "--temperature: invalid value 'warm'", "Give a number"),
+    (
+        ["write", "x", "--temperature", "warm"],
+        "--temperature: invalid value 'warm'",
+        "Give a number",
+    ),
     (["write", "x", "--temperature", "9"], "temperature is 9", "--temperature"),
     (["write", "x", "--form"], "--form", "--help"),
     (["write", "a", "lighthouse", "keeper"], "one argument", "in quotes"),

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from polaris_cli.errors import UsageError
 from polaris_cli.request.settings import (
+    PRESET_KEYS,
     SETTINGS,
+    Setting,
     build_request,
     from_config,
     from_environment,
@@ -191,3 +193,24 @@ def test_a_request_is_built_and_draws_a_seed() -> None:
     first, second = (build_request("a fox", settings) for _ in range(2))
     assert (first.words, first.sampling.top_k, first.sampling.thinking) == (100, 5, False)
     assert first.sampling.seed != second.sampling.seed
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("option", "--top-k"),
+        ("environment", "POLARIS_TOP_K"),
+        ("config.toml", "top_k in config.toml"),
+        ("preset long", "top_k in preset long"),
+    ],
+)
+def test_a_setting_knows_where_it_is_set(source: str, name: str) -> None:
+    assert Setting(40, source).name_of("top_k") == name
+
+
+def test_a_description_that_is_not_text_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text("description = 5")
+    with pytest.raises(UsageError, match="description: invalid value 5") as refused:
+        read_toml(path, PRESET_KEYS)
+    assert refused.value.hint == "Give one line of text."

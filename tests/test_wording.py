@@ -15,7 +15,7 @@ from tests.cli import ROOT
 
 PACKAGE = ROOT / "polaris_cli"
 PAGES = PACKAGE / "commands" / "help_pages"
-PROSE = [*PAGES.glob("*.md"), ROOT / "README.md", ROOT / "CHANGELOG.md"]
+PROSE = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "presets").glob("*.toml"))]
 SKIPPED = "demo"  # its sentences are the demo model's training data
 
 CALLS = re.compile(
@@ -123,10 +123,11 @@ def faults(text: str) -> list[str]:
     return [f"{hit[0]!r}: write {better!r}" for hit, better in hits if hit]
 
 
-def test_every_message_is_plain_english() -> None:
+def test_messages_and_documents_are_plain_english() -> None:
+    prose = {path.name: [path.read_text("utf-8")] for path in PROSE}
     found = [
         f"{place}: {fault} in {text[:200]!r}"
-        for place, texts in messages().items()
+        for place, texts in {**messages(), **prose}.items()
         for text in texts
         for fault in faults(text)
     ]

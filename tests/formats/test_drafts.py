@@ -1,4 +1,4 @@
-"""A draft is read as it stands, and what was exported is read back to what it was."""
+"""Drafts are read unchanged, and exports are read back to the same story."""
 
 import zipfile
 from io import BytesIO
@@ -50,7 +50,7 @@ def test_only_line_ends_are_changed(tmp_path: Path, content: bytes, text: str) -
 @pytest.mark.parametrize(
     "text", [TEXT, "---\na: b\n---\n\nIt ended.", "## One\n\nA.\n\n## Two\n\nB."]
 )
-def test_an_export_is_read_back_to_what_it_was(tmp_path: Path, format: str, text: str) -> None:
+def test_an_export_is_read_back_unchanged(tmp_path: Path, format: str, text: str) -> None:
     story = a_story(text=text, premise="a fox: \"quoted\" #1 — 'so'", finish="length", words=900)
     found = read(tmp_path, render(story, format), f"story.{format}")
     assert found.text == text
@@ -60,7 +60,7 @@ def test_an_export_is_read_back_to_what_it_was(tmp_path: Path, format: str, text
 
 
 @given(st.text(min_size=1).filter(str.strip), st.text(min_size=1).filter(str.strip))
-def test_any_story_survives_the_way_through_markdown(premise: str, text: str) -> None:
+def test_any_story_survives_a_markdown_round_trip(premise: str, text: str) -> None:
     from polaris_cli.formats.drafts import _from_text
 
     text = (
@@ -70,7 +70,7 @@ def test_any_story_survives_the_way_through_markdown(premise: str, text: str) ->
     assert _from_text(exported, markdown=True).text == text
 
 
-def test_front_matter_of_other_programs_goes_to_the_record(tmp_path: Path) -> None:
+def test_front_matter_from_other_programs_goes_to_the_record(tmp_path: Path) -> None:
     matter = "title: The Fox\ntags: [a, b]\ndate: 2026-01-02"
     found = read(tmp_path, f"---\n{matter}\n---\n\nIt ran.\n", "draft.md")
     assert found == Draft("It ran.", matter)
@@ -90,7 +90,7 @@ def test_front_matter_of_other_programs_goes_to_the_record(tmp_path: Path) -> No
         "a: b\n---\nNo fence above.",
     ],
 )
-def test_a_scene_break_is_no_front_matter(tmp_path: Path, text: str) -> None:
+def test_a_scene_break_is_not_front_matter(tmp_path: Path, text: str) -> None:
     assert read(tmp_path, text, "draft.md") == Draft(text)
 
 
@@ -99,7 +99,7 @@ def test_a_text_file_has_no_front_matter(tmp_path: Path) -> None:
     assert read(tmp_path, text, "draft.txt") == Draft(text)
 
 
-def test_without_a_premise_the_first_words_say_what_it_is_about(tmp_path: Path) -> None:
+def test_without_a_premise_the_first_words_are_the_premise(tmp_path: Path) -> None:
     words = " ".join(f"w{n}" for n in range(100))
     assert read(tmp_path, words).about == " ".join(f"w{n}" for n in range(40))
 
@@ -131,14 +131,14 @@ def test_without_a_premise_the_first_words_say_what_it_is_about(tmp_path: Path) 
         ("cut.json", b'{"story": "It', "not a story exported by polaris"),
     ],
 )
-def test_what_is_no_draft_is_refused(tmp_path: Path, name: str, content: bytes, said: str) -> None:
+def test_invalid_drafts_are_refused(tmp_path: Path, name: str, content: bytes, said: str) -> None:
     with pytest.raises(UsageError, match=said) as refused:
         read(tmp_path, content, name)
     assert refused.value.hint and name in refused.value.message
 
 
 @pytest.mark.parametrize("name", ["missing.txt", "."])
-def test_what_cannot_be_opened_is_refused(tmp_path: Path, name: str) -> None:
+def test_unreadable_files_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError, match="Cannot read"):
         read_draft(str(tmp_path / name))
 
@@ -187,7 +187,7 @@ def test_a_story_is_read_back_with_its_premise(tmp_path: Path, format: str) -> N
 
 
 @pytest.mark.parametrize("format", ["html", "epub", "docx"])
-def test_a_title_made_of_the_premise_is_no_text(tmp_path: Path, format: str) -> None:
+def test_a_title_made_from_the_premise_is_not_text(tmp_path: Path, format: str) -> None:
     assert back(tmp_path, "It ran.\n\n***\n\n*Fast*, 5 * 3.", format) == (
         "It ran.\n\n* * *\n\n*Fast*, 5 * 3."
     )
@@ -208,7 +208,7 @@ def test_a_zip_bomb_is_not_unpacked(tmp_path: Path, format: str) -> None:
     assert "more than" in str(refused.value.__cause__)
 
 
-def test_no_entity_brings_another_file_in(tmp_path: Path) -> None:
+def test_entities_cannot_include_other_files(tmp_path: Path) -> None:
     (tmp_path / "secret.txt").write_text("secret")
     entity = f'<!DOCTYPE a [<!ENTITY e SYSTEM "{(tmp_path / "secret.txt").as_uri()}">]>'
     with zipfile.ZipFile(BytesIO(render(a_story(text="It ran."), "docx"))) as archive:

@@ -1,4 +1,4 @@
-"""Files are written whole or not at all, and a place that cannot be is told beforehand."""
+"""Writes are atomic, and invalid output paths are refused before."""
 
 import os
 import zipfile
@@ -53,7 +53,7 @@ def write_it(path: Path, *, force: bool) -> None:
         ("loop.txt", "symbolic links"),
     ],
 )
-def test_a_place_that_cannot_be_is_told(tmp_path: Path, path: str, sentence: str) -> None:
+def test_invalid_paths_are_refused(tmp_path: Path, path: str, sentence: str) -> None:
     (tmp_path / "file").write_text("")
     (tmp_path / "folder.md").mkdir()
     (tmp_path / "loop.txt").symlink_to("loop.txt")
@@ -67,7 +67,7 @@ def test_a_place_that_cannot_be_is_told(tmp_path: Path, path: str, sentence: str
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder nobody can write in")
-def test_a_folder_that_takes_no_files_is_told() -> None:
+def test_a_read_only_folder_is_refused() -> None:
     with pytest.raises(UsageError, match="folder"):
         check_writable(Path("/proc/self/a.txt"), force=False)
 
@@ -79,7 +79,7 @@ def test_a_pipe_is_not_replaced(tmp_path: Path) -> None:
         write_it(tmp_path / "pipe.txt", force=True)
 
 
-def test_two_outputs_may_not_be_one_file_even_before_it_exists(tmp_path: Path) -> None:
+def test_two_outputs_cannot_be_one_file_even_before_it_exists(tmp_path: Path) -> None:
     story, other = tmp_path / "a.md", tmp_path / "b.md"
     check_distinct({"--output": story, "--thinking-output": other, "--log": None})
     detour = tmp_path / "sub" / ".." / "a.md"
@@ -87,12 +87,12 @@ def test_two_outputs_may_not_be_one_file_even_before_it_exists(tmp_path: Path) -
         check_distinct({"--output": story, "--thinking-output": other, "--log": detour})
 
 
-def test_standard_output_that_is_no_file_is_no_output(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_standard_output_that_is_not_a_file_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdout", StringIO())
     check_distinct({"--output": Path(__file__)})
 
 
-def test_the_file_of_standard_output_is_no_output(
+def test_the_file_of_standard_output_cannot_be_an_output(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "a.txt"
@@ -151,7 +151,7 @@ def test_a_zip_is_the_same_each_time_and_its_first_member_is_stored() -> None:
         assert archive.read("b/c.xml").decode() == "é" * 1000
 
 
-def test_all_may_read_what_a_zip_holds() -> None:
+def test_members_of_a_zip_are_readable_by_everyone() -> None:
     with zipfile.ZipFile(BytesIO(zipped([("a.txt", "text")]))) as archive:
         [member] = archive.infolist()
         assert (member.create_system, member.external_attr >> 16) == (3, 0o644)  # Unix, rw-r--r--

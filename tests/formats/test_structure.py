@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polaris_cli.formats.structure import chapters, parse, plain, printable, spans, structure
+from polaris_cli.formats.structure import chapters, parse, plain_text, printable, spans, structure
 from tests.books import MARKS, plain_texts
 from tests.stories import a_story
 
@@ -91,7 +91,7 @@ def test_adversarial_text_is_read_fast_and_whole(text: str) -> None:
 
 
 @pytest.mark.parametrize("own", ["# The *Fog*", "**The Fog**", "## The Fog ##"])
-def test_the_own_title_is_not_repeated(own: str) -> None:
+def test_the_storys_title_is_not_repeated(own: str) -> None:
     found = structure(a_story(text=f"{own}\n\nIt came."))
     assert (found.title, found.in_text) == ("The Fog", True)
     assert [token.content for token in found.body if token.content] == ["It came."]
@@ -105,12 +105,12 @@ def test_the_own_title_is_not_repeated(own: str) -> None:
         ("", ""),
     ],
 )
-def test_what_only_looks_like_the_title_stays(text: str, body: str) -> None:
+def test_text_that_only_looks_like_the_title_is_kept(text: str, body: str) -> None:
     found = structure(a_story(text=text, premise="A lighthouse keeper")).body
-    assert "".join(plain(token) for token in found) == body
+    assert "".join(plain_text(token) for token in found) == body
 
 
-def test_the_highest_headings_are_raised_and_begin_chapters() -> None:
+def test_the_top_headings_become_h2_and_start_chapters() -> None:
     found = structure(a_story(text="# T\n\nA.\n\n### One\n\n#### Sub\n\n###### Deep\n\n### *Two*"))
     tags = [token.tag for token in found.body if token.type == "heading_open"]
     assert tags == ["h2", "h3", "h4", "h2"]
@@ -122,7 +122,7 @@ def test_a_story_always_has_a_title() -> None:
 
 
 @given(st.text(st.characters()))
-def test_what_xml_forbids_is_dropped(text: str) -> None:
+def test_characters_that_xml_forbids_are_dropped(text: str) -> None:
     from xml.etree.ElementTree import fromstring
 
     kept = printable(text)

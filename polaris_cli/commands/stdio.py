@@ -1,6 +1,7 @@
 """Keeps the output of other libraries off stdout, and keeps them from reading stdin.
 
-Knows file descriptors and streams, not what is printed.
+Knows file descriptors and streams, not what is printed. It guards a whole command;
+`engines.local.quiet` guards the loading of a model in Python, where there is no command.
 """
 
 import os

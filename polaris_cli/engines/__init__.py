@@ -1,6 +1,6 @@
 """Engines turn a prompt into a stream of text.
 
-They do not know about stories, words or files.
+The engines proper know no stories and no lengths; loading and `doctor` read a model's files.
 
     base:     the `Engine` protocol and `ModelInfo`
     opening:  `open_engine`, which imports an engine only when it is used

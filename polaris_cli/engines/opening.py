@@ -1,4 +1,7 @@
-"""Opens the engine for a request. Each engine's module is imported only when it is used."""
+"""Opens the engine for a request: the local one, imported only when it is used.
+
+Another engine is chosen here, by `request.engine`.
+"""
 
 from collections.abc import Callable
 

@@ -304,7 +304,7 @@ def _from_parts(db: sqlite3.Connection, story: "Story", record: dict[str, Any]) 
 
 
 def _events(db: sqlite3.Connection, id: str, record: dict[str, Any]) -> Iterator[Event]:
-    from polaris_cli.story.older import is_older, upgrade_events
+    from polaris_cli.story.old_records import is_older, upgrade_events
 
     rows = db.execute("SELECT kind, text, tokens, ids FROM part WHERE story = ? ORDER BY n", [id])
     events = map(from_row, rows.fetchall())

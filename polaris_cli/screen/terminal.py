@@ -98,7 +98,8 @@ def _thinking(err: TextIO) -> Iterator[Callable[[Event], None]]:
         def take(event: Event) -> None:
             if text_of(event, "story"):
                 writer.end("\n\n")
-            writer.write(text_of(event, "thinking"))
+            thought = text_of(event, "thinking")
+            writer.write(thought if writer.started else thought.lstrip("\n"))
 
         yield take
 
@@ -135,18 +136,18 @@ class _Writer:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._trim = Trim()
-        self._started = False
+        self.started = False
 
     def write(self, text: str) -> None:
         ready = self._trim(text)
         if ready:
             self._put(self._shape(encodable(ready, self._stream)))
-            self._started = True
+            self.started = True
 
     def end(self, closing: str = "\n") -> None:
         """End the text with `closing`, if any text was written."""
-        if self._started:
-            self._started = False
+        if self.started:
+            self.started = False
             self._put(self._rest() + closing)
         self._trim = Trim()
 

@@ -8,7 +8,7 @@ Knows engines only by their protocol. Does not know about the terminal or the li
     writing:     writes a job with an engine
     result:      `Story`, the record of a story
     accumulator: builds a `Story` from a stream of events
-    older:       records of earlier versions
+    old_records: records of earlier versions
     single_pass: one answer of the model
     extending:   continues a story that ends too early
     chapters:    a plan, then chapter after chapter

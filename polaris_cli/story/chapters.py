@@ -37,7 +37,7 @@ from polaris_cli.story.length import (
     close_after,
 )
 from polaris_cli.story.plan import even_plan, is_complete, parse_plan
-from polaris_cli.story.single_pass import ids_of, since_restart, write_story
+from polaris_cli.story.single_pass import ids_of, since_restart, stream_answer
 from polaris_cli.words import count_words
 
 TRIES = 3  # attempts at a plan before a generic one is used
@@ -109,7 +109,7 @@ def _make_plan(job: Job, engine: Engine) -> Generator[Event, None, Plan | None]:
             yield Restart(attempt)
         sampling = replace(request.sampling, seed=_seed_of_call(request.sampling, -attempt))
         limit = PLAN_TOKENS + max(sampling.thinking_budget, 0) * sampling.thinks
-        run = write_story(engine, GenerationRequest(job.messages, sampling, limit))
+        run = stream_answer(engine, GenerationRequest(job.messages, sampling, limit))
         answer = yield from _plan_answer(run, count)
         if answer is None:
             return None
@@ -193,7 +193,7 @@ class _ChapterWriter:
         request = GenerationRequest(messages, sampling, limit)
         if remaining is None:
             request = replace(request, after=ids_of(answer))
-            run = write_story(self._engine, request, attempt=attempt)
+            run = stream_answer(self._engine, request, attempt=attempt)
             return close_after(run, round(MAX_CHAPTER_SHARE * share))
         minimum = remaining - round((1 - ACCEPT_END_AT) * self._request.words)
         # `extended` closes at CLOSE_PARAGRAPH_AT times its words, not at the words themselves.

@@ -19,7 +19,7 @@ from polaris_cli.story.length import (
     MIN_SCENE_WORDS,
     SCENE_BREAK,
 )
-from polaris_cli.story.single_pass import TRIES, write_story
+from polaris_cli.story.single_pass import TRIES, stream_answer
 from polaris_cli.streaming.loops import good_length
 from polaris_cli.words import WordCounter, count_words
 
@@ -119,7 +119,7 @@ def _generate(
         after=(*text.ids, *after),
         may_stop=text.may_stop,
     )
-    run = write_story(engine, request, attempt=restarts)
+    run = stream_answer(engine, request, attempt=restarts)
     with closing(run):
         for event in run:
             if isinstance(event, Finish):

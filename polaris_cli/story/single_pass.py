@@ -23,7 +23,9 @@ from polaris_cli.streaming.loops import guard
 TRIES = 3  # attempts at an answer that loops
 
 
-def write_story(engine: Engine, request: GenerationRequest, *, attempt: int = 0) -> Iterator[Event]:
+def stream_answer(
+    engine: Engine, request: GenerationRequest, *, attempt: int = 0
+) -> Iterator[Event]:
     """Stream one answer: thinking and story text as they are generated, then one `Finish`.
 
     If the thinking loops, it is dropped and the answer restarts with another seed. `attempt` is the

@@ -14,7 +14,7 @@ from polaris_cli.story.extending import extended, rounds_of
 from polaris_cli.story.job import Job
 from polaris_cli.story.prepare import budget_for
 from polaris_cli.story.result import Story, new_record
-from polaris_cli.story.single_pass import ids_of, since_restart, with_draft, write_story
+from polaris_cli.story.single_pass import ids_of, since_restart, stream_answer, with_draft
 from polaris_cli.streaming.loops import good_length
 
 Rounds = list[tuple[int, ...]]
@@ -60,7 +60,7 @@ def _as_one_text(job: Job, engine: Engine) -> Iterator[Event]:
         opening = engine.encode(draft.text) if draft else ()
         left = limit - len(earlier)
         generation = replace(generation, max_new_tokens=left, opening=opening, after=earlier)
-        run = write_story(engine, generation, attempt=attempt)
+        run = stream_answer(engine, generation, attempt=attempt)
     return with_draft(draft, run)
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polaris_cli.engines.base import ModelInfo
-from polaris_cli.events import Chunk, Event, Finish
+from polaris_cli.events import ChapterStart, Chunk, Event, Finish, Inserted
 from polaris_cli.screen.messages import warn
 from polaris_cli.screen.terminal import loading, print_report, show, sinks_for
 from polaris_cli.screen.wrapping import wrap
@@ -415,3 +415,16 @@ def test_a_hundred_thousand_chunks_in_a_second(tty: Tty) -> None:
         err = tty.stream if out is tty.stream else StringIO()
         assert len(play(stream("word " * 100_000, size=5), out, err)) > 100_000
         assert time.perf_counter() - began < limit
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_the_thinking_of_each_chapter_begins_without_empty_lines(tty: Tty, live: bool) -> None:
+    events: list[Event] = []
+    for number in (1, 2):
+        events += [ChapterStart(number, "T"), Chunk("thinking", f"plan {number}", 1)]
+        events += [Inserted("heading", "## T\n\n"), Chunk("story", f"text {number}\n\n", 1)]
+    piped = StringIO()
+    play(iter([*events, Finish("stop")]), StringIO(), tty.stream if live else piped,
+         show_thinking=True)  # fmt: skip
+    shown = "\n".join(tty.lines()) if live else piped.getvalue()
+    assert shown.strip() == "plan 1\n\nplan 2"

@@ -12,7 +12,7 @@ from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Draft, Sampling, StoryRequest
 from polaris_cli.story.accumulator import collect
 from polaris_cli.story.result import Story, new_record
-from polaris_cli.story.single_pass import write_story
+from polaris_cli.story.single_pass import stream_answer
 
 ASK = (Message("user", "Write a 5-word story about a fox."),)
 
@@ -26,7 +26,7 @@ def a_record(premise: str = "a fox") -> Story:
 
 def test_a_stream_becomes_a_record() -> None:
     engine = ScriptedEngine(["a plan", "\n</think>\n\n", "Once upon", " a time.", "\n"])
-    story = collect(write_story(engine, GenerationRequest(ASK, Sampling(), 100)), a_record())
+    story = collect(stream_answer(engine, GenerationRequest(ASK, Sampling(), 100)), a_record())
     assert (story.text, story.thinking, story.finish) == ("Once upon a time.", "a plan", "stop")
     assert (story.written, story.ratio) == (4, 0.8)
     assert (story.tokens.prompt, story.tokens.thinking + story.tokens.story) == (7, 5)

@@ -53,7 +53,7 @@ class _Polaris(QuickGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Import and return the command; None if there is no such command."""
         if cmd_name in COMMANDS and not self.commands.get(cmd_name):
-            self.commands[cmd_name] = _imported(cmd_name)
+            self.commands[cmd_name] = _load_command(cmd_name)
         return super().get_command(ctx, cmd_name)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
@@ -72,7 +72,7 @@ class _Polaris(QuickGroup):
         try:
             code = super().main(*args, **{**options, "standalone_mode": False})
         except TyperException as error:
-            code = _mistaken(error)
+            code = _report_usage_error(error)
         except typer.Abort:
             print("polaris: cancelled.", file=sys.stderr)
             code = 1
@@ -85,22 +85,22 @@ class _Polaris(QuickGroup):
             sys.stdout.flush()
             return result
         except BrokenPipeError:
-            _sink_stdout()
+            _discard_stdout()
             sys.exit(EXIT_BROKEN_PIPE)
         except KeyboardInterrupt:
             print("polaris: interrupted before the story began.", file=sys.stderr)
             sys.exit(EXIT_INTERRUPTED)
         except PolarisError as error:
-            sys.exit(_told(error))
+            sys.exit(_report_error(error))
         except (TyperException, typer.Exit, typer.Abort):
             raise
         except Exception as error:
             unexpected = PolarisError(f"Unexpected error: {error!r}.", hint=DEBUG_HINT)
             unexpected.__cause__ = error
-            sys.exit(_told(unexpected))
+            sys.exit(_report_error(unexpected))
 
 
-def _imported(name: str) -> Any:
+def _load_command(name: str) -> Any:
     """The command from its module: a function named like it, or an app with subcommands."""
     module = importlib.import_module(f"polaris_cli.commands.{COMMANDS[name][0]}")
     parent = typer.Typer(rich_markup_mode=None)
@@ -112,7 +112,7 @@ def _imported(name: str) -> Any:
     return get_group(parent).commands[name]
 
 
-def _mistaken(error: TyperException) -> int:
+def _report_usage_error(error: TyperException) -> int:
     """Print a usage error, or the help if no command was given; returns the exit code."""
     from polaris_cli.commands.usage_errors import explain
 
@@ -120,10 +120,10 @@ def _mistaken(error: TyperException) -> int:
     if ctx and error.format_message() == ctx.get_help():
         print(ctx.get_help(), file=sys.stderr)
         return error.exit_code
-    return _told(explain(error))
+    return _report_error(explain(error))
 
 
-def _told(error: PolarisError) -> int:
+def _report_error(error: PolarisError) -> int:
     from polaris_cli.screen.messages import print_error
 
     if os.environ.get("POLARIS_DEBUG"):
@@ -132,7 +132,7 @@ def _told(error: PolarisError) -> int:
     return error.exit_code
 
 
-def _sink_stdout() -> None:
+def _discard_stdout() -> None:
     """Send stdout to /dev/null: Python flushes it at exit, and that would fail again."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

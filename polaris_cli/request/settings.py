@@ -161,7 +161,7 @@ SETTINGS: dict[str, SettingType] = {
     "chapters": SettingType(_chapters, "a number of chapters, or auto"),
     "headings": SettingType(_flag, "true or false"),
     "temperature": SettingType(_number, "a number from 0 to 5"),
-    "top_p": SettingType(_number, "a number above 0, to 1"),
+    "top_p": SettingType(_number, "a number above 0, at most 1"),
     "top_k": SettingType(_integer, "a whole number, 0 for no limit"),
     "min_p": SettingType(_number, "a number from 0 to 1"),
     "repetition_penalty": SettingType(_number, "a number above 0; 1.0 means none"),

@@ -167,9 +167,9 @@ class StoryRequest:
 def _in_range(name: str, value: float, low: float, high: float, *, above: bool = False) -> None:
     inside = math.isfinite(value) and low <= value <= high and not (above and value == low)
     if not inside:
-        least = f"above {low:g}" if above else f"from {low:g}"
+        allowed = f"above {low:g}, at most {high:g}" if above else f"from {low:g} to {high:g}"
         raise UsageError(
-            f"{name} is {value:g}, but must be {least} to {high:g}.",
+            f"{name} is {value:g}, but must be {allowed}.",
             hint=f"Give another value: --{name} NUMBER",
         )
 

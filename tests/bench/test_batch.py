@@ -73,7 +73,7 @@ def test_json_is_one_object_in_the_last_line() -> None:
 def test_the_table_has_a_line_for_each_size() -> None:
     result = CliRunner().invoke(app, TINY)
     assert result.exit_code == 0, result.output
-    assert "stories at once" in result.stdout
+    assert "batch size" in result.stdout
     assert [line.split()[0] for line in result.stdout.splitlines()[-2:]] == ["1", "3"]
 
 

@@ -6,12 +6,12 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from polaris_cli.commands.app import COMMANDS, _imported, app
+from polaris_cli.commands.app import COMMANDS, _load_command, app
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_help_lists_each_command_with_its_own_summary(name: str) -> None:
-    assert _imported(name).get_short_help_str(1000) == COMMANDS[name][1]
+    assert _load_command(name).get_short_help_str(1000) == COMMANDS[name][1]
 
 
 def test_the_help_lists_every_command_and_imports_none() -> None:

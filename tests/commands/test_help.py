@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from polaris_cli import errors
 from polaris_cli.commands import help as command
-from polaris_cli.commands.app import COMMANDS, _imported, app
+from polaris_cli.commands.app import COMMANDS, _load_command, app
 from polaris_cli.commands.help import pages, text_of
 from polaris_cli.events import Chapter, Plan
 from polaris_cli.models.catalogue import ModelProfile, find
@@ -67,7 +67,7 @@ def shown(*arguments: str) -> str:
 
 def parameters(name: str) -> Iterator[Any]:
     """The parameters of a command and its subcommands."""
-    waiting = [_imported(name)]
+    waiting = [_load_command(name)]
     for found in waiting:
         waiting += getattr(found, "commands", {}).values()
         yield from found.params

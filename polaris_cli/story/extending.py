@@ -190,9 +190,7 @@ class _Text:
         if event.text.strip() and _BREAK.search(self._held_text()):
             self._pass_held()
             self.closed = self._fits_now()
-        if self.closed:  # what was just begun is left away
-            del self.ids[len(self.ids) - len(event.ids) :]
-        else:
+        if not self.closed:  # else what was just begun is left out
             self._held.append(event)
             self.closed = self._is_past() and self._ends_a_sentence()
         yield from self._give_out()

@@ -67,7 +67,7 @@ class Pace:
 
     def ask(self, share: int) -> int:
         """The words to ask for, so that a chapter of `share` words comes of it."""
-        rate = self._delivered / self._asked if self._asked and self._delivered else 1.0
+        rate = self._delivered / self._asked if self._delivered else 1.0
         rate = min(max(rate, 1 / MOST_CORRECTION), MOST_CORRECTION)
         return max(min(round(share / rate), self._most), LEAST_EPISODE)
 

@@ -31,8 +31,6 @@ _OFF = [
     "code",  # an indented paragraph is prose
     "lheading",  # a line of hyphens below a paragraph is a scene break
     "reference",  # "[Kim]: hello" is dialogue
-    "html_block",
-    "html_inline",
     "image",
 ]
 _ENDS = ["paragraph", "reference", "blockquote"]  # what such a block ends without a blank line

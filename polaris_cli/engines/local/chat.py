@@ -115,7 +115,7 @@ def _controls(tokenizer: Any) -> dict[str, int]:
 
 
 def _everywhere(text: str) -> Iterator[int]:
-    return iter(range(1, len(text) + 1))
+    return iter(range(1, len(text)))
 
 
 def _pieces(fixed: str, contents: Sequence[str], cut: Cut) -> Iterator[str]:

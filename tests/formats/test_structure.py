@@ -61,7 +61,9 @@ def test_other_lines_are_text(line: str) -> None:
 
 def test_a_numbered_item_keeps_its_number_and_a_language_is_no_number() -> None:
     tokens = parse("1990. It began.\n\n```python\nx\n```")
-    assert [token.attrGet("value") for token in tokens if token.type == "list_item_open"] == ["1990"]
+    assert [token.attrGet("value") for token in tokens if token.type == "list_item_open"] == [
+        "1990"
+    ]
     assert [token.content for token in tokens if token.type == "fence"] == ["x\n"]
 
 

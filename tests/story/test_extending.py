@@ -60,9 +60,7 @@ def test_the_ending_comes_back_when_the_model_has_nothing_more_to_say() -> None:
 
 def test_a_paragraph_that_runs_on_closes_so_that_the_ending_still_fits() -> None:
     sentences = " ".join(f"{one} met {other}." for one in LETTERS for other in LETTERS)
-    engine = ScriptedEngine(
-        script(paragraph("a", 30), paragraph("ending", 20)), script(sentences)
-    )
+    engine = ScriptedEngine(script(paragraph("a", 30), paragraph("ending", 20)), script(sentences))
     text = text_of(go(engine))
     assert text.endswith(f".\n\n{paragraph('ending', 20)}")
     assert 105 <= count_words(text) < 105 + 3  # 1.05 of the words, and a sentence

@@ -107,7 +107,9 @@ def test_a_fault_in_a_chapter_without_a_header_is_told_without_a_line(
 
 def test_a_file_can_be_read_by_a_person() -> None:
     text = as_toml(Plan("The Fog", 'Mara, "the keeper"', (Chapter("One day", 300, "It comes."),)))
-    assert text.split("\n", 1)[1] == """title = "The Fog"
+    assert (
+        text.split("\n", 1)[1]
+        == """title = "The Fog"
 cast = "Mara, \\"the keeper\\""
 
 [[chapter]]
@@ -115,6 +117,7 @@ title = "One day"
 words = 300
 summary = "It comes."
 """
+    )
 
 
 @pytest.mark.parametrize("text", ["", "title = 'x'", plan("5"), "[[chapter]]\nwords = 3", "x" * 9])

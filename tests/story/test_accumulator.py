@@ -67,7 +67,7 @@ def test_a_single_token_and_no_time_have_no_speed(
 
 
 def test_what_is_held_counts_until_it_is_replaced_or_the_stream_ends() -> None:
-    held = [Chunk("story", "One.", 2), Held((Chunk("story", " The end.", 3),))]
+    held: list[Event] = [Chunk("story", "One.", 2), Held((Chunk("story", " The end.", 3),))]
     story = collect(held, begun())
     assert (story.text, story.tokens.story) == ("One. The end.", 5)
     replaced = collect([*held, Held()], begun())

@@ -268,6 +268,22 @@ def test_a_story_cut_anywhere_goes_on_to_the_same_text(cut: int) -> None:
     assert text_of(list(again)) == text_of(list(whole))
 
 
+def test_a_chapter_that_ended_in_a_loop_is_written_anew() -> None:
+    whole = write(ScriptedEngine(plan_script(3), *(script(paragraph(n, 100)) for n in "abc")))
+    plan = next(event.plan for event in whole if isinstance(event, Planned))
+    new = [script(paragraph(name, 100)) for name in ("new", "c")]
+
+    class NothingToAdd(ScriptedEngine):
+        def stream(self, request: GenerationRequest) -> Iterator[AnswerEvent]:
+            self._scripts = [Script([] if request.after else new.pop(0))]
+            return super().stream(request)
+
+    earlier = Earlier(tuple(whole[:140]), "loop")  # in the middle of the second
+    again = in_chapters(replace(job(3), plan=plan, earlier=earlier), NothingToAdd())
+    texts = [paragraph(name, 100) for name in ("a", "new", "c")]
+    assert [draft.text for draft in drafts_in(merged(again))] == texts
+
+
 @pytest.mark.parametrize("cut", [140, 320], ids=["second", "last"])
 def test_a_chapter_taken_up_again_may_be_as_long_as_a_new_one(cut: int) -> None:
     engine = ScriptedEngine(plan_script(3), *(script(paragraph(n, 100)) for n in "abc"))

@@ -141,7 +141,7 @@ def test_the_story_closes_after_a_paragraph_from_a_twentieth_more_on() -> None:
 
 
 def test_rounds_lie_between_scene_breaks() -> None:
-    answer = [
+    answer: list[Event] = [
         Chunk("thinking", "Hm", 1, (1,)),
         Inserted("draft", "Once "),
         Chunk("story", "a", 1, (2,)),

@@ -69,6 +69,16 @@ def test_a_story_in_chapters_has_plan_headings_and_text() -> None:
     )
 
 
+def test_each_chapter_is_asked_for_by_its_own_title_and_summary() -> None:
+    engine = ScriptedEngine(plan_script(3), *(script(paragraph(n, 100)) for n in "abc"))
+    write(engine)
+    asks = [one.messages[-1].content for one in engine.requests[1:]]
+    for number, ask in enumerate(asks, 1):
+        assert f"Part {number}" in ask and f"thing {number}" in ask
+    whole = [message.content for message in engine.requests[-1].messages if message.role == "user"]
+    assert [f"Part {number}" in ask for number, ask in enumerate(whole[1:], 1)] == [True] * 3
+
+
 def test_a_model_that_goes_on_after_its_plan_is_stopped() -> None:
     plan = [*plan_script(2), "\n", "Once upon", " a time"]
     engine = ScriptedEngine(plan, script("One."), script("Two."))

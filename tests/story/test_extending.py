@@ -7,7 +7,7 @@ import pytest
 from polaris_cli.engines.base import GenerationRequest
 from polaris_cli.engines.scripted import Script, ScriptedEngine
 from polaris_cli.errors import PolarisError
-from polaris_cli.events import AnswerEvent, Chunk, Event, Finish, Held, Inserted
+from polaris_cli.events import AnswerEvent, Chunk, Event, Finish, Held, Inserted, Restart
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Sampling
 from polaris_cli.story.extending import extended, rounds_of
@@ -219,6 +219,7 @@ def test_a_loop_in_the_held_paragraph_is_cut_away_and_drawn_anew(ready: bool) ->
     engine = ScriptedEngine(stuck, script(ending))
     events = go(engine)
     assert text_of(events) == f"{paragraph('a', 30)}\n\n{kept}{ending}"
+    assert not any(isinstance(event, Restart) for event in events)  # as for thinking given up
     assert finish_of(events).reason == "stop" and finish_of(events).extended == 0
 
 

@@ -47,6 +47,11 @@ def test_what_is_no_plan_is_none(answer: str) -> None:
     assert parse_plan(answer, 100) is None
 
 
+def test_a_plan_without_a_title_bears_that_of_its_first_chapter() -> None:
+    plan = parse_plan("1. Fog | a\n2. Sea | b", 200)
+    assert plan and plan.title == "Fog"
+
+
 def test_a_title_that_comes_again_gets_a_number() -> None:
     plan = parse_plan("1. Fog | a\n2. Sea | b\n3. Fog | c\n4. Fog | d", 400)
     assert plan

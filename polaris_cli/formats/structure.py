@@ -31,8 +31,6 @@ _OFF = [
     "code",  # an indented paragraph is prose
     "lheading",  # a line of hyphens below a paragraph is a scene break
     "reference",  # "[Kim]: hello" is dialogue
-    "html_block",
-    "html_inline",
     "image",
 ]
 _INTERRUPTS = ["paragraph", "reference", "blockquote"]  # blocks that a new one can interrupt

@@ -200,9 +200,7 @@ class _Text:
         if event.text.strip() and _BREAK.search(self._held_text()):
             self._release_held()
             self.closed = self._fits_now()
-        if self.closed:  # this chunk starts the next paragraph
-            del self.ids[len(self.ids) - len(event.ids) :]
-        else:
+        if not self.closed:  # else this chunk starts the next paragraph
             self._held.append(event)
             self.closed = self._is_past() and self._ends_a_sentence()
         yield from self._yield_ready()

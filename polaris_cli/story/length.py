@@ -69,7 +69,7 @@ class Pace:
 
     def words_to_request(self, share: int) -> int:
         """How many words to request to get a chapter of `share` words."""
-        rate = self._delivered / self._requested if self._requested and self._delivered else 1.0
+        rate = self._delivered / self._requested if self._delivered else 1.0
         rate = min(max(rate, 1 / MAX_CORRECTION), MAX_CORRECTION)
         return max(min(round(share / rate), self._maximum), MIN_SCENE_WORDS)
 

@@ -55,8 +55,7 @@ def is_complete(answer: str, count: int) -> bool:
 def even_plan(premise: str, words: int, count: int) -> Plan:
     """A generic plan of `count` equal chapters, for models that cannot make a plan."""
     parts = [
-        Chapter(f"Chapter {number}", words // count, _part(number, count))
-        for number in range(1, count + 1)
+        Chapter(f"Chapter {number}", 1, _part(number, count)) for number in range(1, count + 1)
     ]
     return Plan(shortened(premise), "", tuple(parts)).shared(words)
 

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polaris_cli.formats.structure import chapters, parse, plain_text, printable, spans, structure
+from polaris_cli.formats.structure import (
+    MAX_LEVEL,
+    chapters,
+    parse,
+    plain_text,
+    printable,
+    spans,
+    structure,
+)
 from tests.books import MARKS, plain_texts
 from tests.stories import a_story
 
@@ -45,10 +53,23 @@ def test_scene_breaks(line: str) -> None:
 @pytest.mark.parametrize(
     "line",
     ["**", "--", "#hashtag", "####### seven", "*-*", "___", "~~~", "2.", "-", "[Kim]: hello",
-     "<div>", "<!-- a", "-item", "    indented"],
+     "<div>", "<!-- a", "-item", "    indented", "  ___", "  ~~~", "  2."],
 )  # fmt: skip
 def test_other_lines_are_text(line: str) -> None:
     assert elements(f"{line}\n\nb") == [("p", line.strip()), ("p", "b")]
+
+
+def test_a_numbered_item_keeps_its_number_and_a_language_is_no_number() -> None:
+    tokens = parse("1990. It began.\n\n```python\nx\n```")
+    assert [token.attrGet("value") for token in tokens if token.type == "list_item_open"] == [
+        "1990"
+    ]
+    assert [token.content for token in tokens if token.type == "fence"] == ["x\n"]
+
+
+def test_quotes_are_in_each_other_only_so_deep() -> None:
+    levels = [token.tag for token in parse(">" * (MAX_LEVEL + 5) + " a")].count("blockquote")
+    assert levels / 2 == MAX_LEVEL  # each opens and closes
 
 
 @pytest.mark.parametrize(

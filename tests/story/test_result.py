@@ -74,6 +74,8 @@ def test_the_whole_request_survives_json() -> None:
         ("# The Fog\n\nOnce", "The Fog"),
         ("**The Fog**\n\nOnce", "The Fog"),
         ("Once upon a time", "A fox"),
+        (f"**{'x' * 95}**\n\nOnce", "x" * 95),
+        (f"**{'x' * 96}**\n\nOnce", "A fox"),  # a line of a hundred signs is a paragraph
     ],
 )
 def test_the_title_is_the_storys_own_where_it_has_one(text: str, title: str) -> None:

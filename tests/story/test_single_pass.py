@@ -61,6 +61,16 @@ def test_a_resumed_answer_is_not_restarted_more_often_than_a_new_one() -> None:
     assert len(engine.requests) == 2 and events[-1] == Finish("loop")
 
 
+def test_an_answer_that_is_restarted_has_the_room_of_what_was_dropped() -> None:
+    after = ScriptedEngine().encode("Hm")
+    request = GenerationRequest(ASK, Sampling(), 2000, after=after)
+    engine = ScriptedEngine(GOES_ROUND, ["a plan</think>", "Once."])
+    list(stream_answer(engine, request))
+    assert [(one.after, one.max_new_tokens) for one in engine.requests] == [
+        (after, 2000), ((), 2002)
+    ]  # fmt: skip
+
+
 def test_thinking_that_always_goes_round_ends_in_a_loop() -> None:
     engine = ScriptedEngine(GOES_ROUND)
     events = list(stream_answer(engine, GenerationRequest(ASK, Sampling(), 2000)))

@@ -119,7 +119,7 @@ def _control_tokens(tokenizer: Any) -> dict[str, int]:
 
 
 def _everywhere(text: str) -> Iterator[int]:
-    return iter(range(1, len(text) + 1))
+    return iter(range(1, len(text)))
 
 
 def _pieces(rendered: str, contents: Sequence[str], cut: Cut) -> Iterator[str]:

@@ -76,6 +76,14 @@ def test_no_piece_breaks_a_character(tokenizer: Any) -> None:
     assert "🎉" in found
 
 
+@pytest.mark.parametrize("tokenizer", [BYTES, Plain()], ids=["backend", "plain"])
+def test_spaces_before_signs_stay(tokenizer: Any) -> None:
+    """Some tokenizers would tidy them up."""
+    text = "She did n't come . Why ?"
+    ids = BYTES.encode(text, add_special_tokens=False)
+    assert "".join(piece.text for piece in pieces(tokenizer, ids)) == text
+
+
 def test_an_unfinished_character_at_the_end_is_not_swallowed() -> None:
     ids = BYTES.encode("fog 🎉", add_special_tokens=False)[:-1]
     found = pieces(BYTES, ids)

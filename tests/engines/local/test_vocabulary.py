@@ -1,5 +1,6 @@
 """The tokens with a meaning of their own are found, in every kind of tokenizer."""
 
+from tokenizers import processors
 from transformers import AutoTokenizer, GenerationConfig
 
 from polaris_cli.demo.paths import MODEL_DIR
@@ -33,6 +34,16 @@ def test_the_id_of_a_token_is_found_alone() -> None:
     assert token_id(tokenizer, "</think>") == tokenizer.get_vocab()["</think>"]
     assert token_id(tokenizer, "<|nothing|>") is None
     assert token_id(sentencepiece_like(), "<|nothing|>") is None  # has an unknown token
+
+
+def test_thinking_is_closed_without_what_a_tokenizer_puts_before_a_text() -> None:
+    tokenizer = byte_tokenizer()
+    alone = Vocabulary(tokenizer).closing_ids
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="<|im_end|> $A", special_tokens=[("<|im_end|>", tokenizer.eos_token_id)]
+    )
+    assert tokenizer.encode("a")[0] == tokenizer.eos_token_id
+    assert Vocabulary(tokenizer).closing_ids == alone
 
 
 def test_the_insides_of_words_are_those_that_begin_with_a_small_letter() -> None:

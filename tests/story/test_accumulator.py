@@ -51,6 +51,17 @@ def test_times_count_from_asking_and_the_speed_from_the_first_token(
     assert (stopped.total_s, stopped.tokens_per_s) == (6, 10 / 4)
 
 
+def test_times_are_told_to_the_millisecond_and_the_speed_to_a_tenth(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    events: Timed = [
+        (1 / 3, Chunk("story", "Once", 1)),
+        (2 / 3, Chunk("story", " upon", 1)),
+        (10 / 3, Finish("stop")),
+    ]
+    assert timing(monkeypatch, events) == Timing(1.5, 0.333, 0.333, 3.333, tokens_per_s=0.3)
+
+
 @pytest.mark.parametrize(
     "events",
     [

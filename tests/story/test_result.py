@@ -1,6 +1,7 @@
 """The record of a story, and the stream that makes it."""
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -31,6 +32,16 @@ def test_a_stream_becomes_a_record() -> None:
     assert (story.written, story.ratio) == (4, 0.8)
     assert (story.tokens.prompt, story.tokens.thinking + story.tokens.story) == (7, 5)
     assert story.timing.first_story_s is not None and story.timing.tokens_per_s is not None
+
+
+def test_a_story_about_to_be_written_has_an_id_and_a_prompt_alone() -> None:
+    record = begun().as_dict()
+    assert re.fullmatch("[0-9a-f]{8}", record["id"])
+    assert record["tokens"] == {"prompt": 7, "thinking": 0, "story": 0}
+    assert (record["timing"]["load_s"], record["timing"]["total_s"]) == (0, 0)
+    assert (record["story"], record["length"]["extended"]) == ("", 0)
+    unknown = begin(StoryRequest("a fox", 5), ModelInfo("demo", "built in"), ASK)
+    assert unknown.tokens.prompt == 0
 
 
 @pytest.mark.parametrize("plan", [None, PLAN])

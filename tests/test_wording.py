@@ -37,7 +37,7 @@ PHRASES = {
     r"\bnobody\b": "cannot ask: not a terminal",
     r"\bbecame\b|\bbecome of\b": "is",
     r"exists already|is there already": "already exists",
-    r"(?<!there )\bis no (?!longer|such|library)": "is not a",
+    r"(?<!there )\bis no (?!longer|such)": "is not a",
     r"\bgoes? on with|\bgone on with": "continues",
     r"\bso many\b": "this many",
     r"do(es)? not go together": "contradict each other",

@@ -30,8 +30,8 @@ def on_length(reading: Reading, words: Setting) -> Iterator[str]:
         yield f'Length: {stated.words:,} words, as the premise says ("{stated.quote}").'
     elif stated and stated.words != words.value:
         yield (
-            f"The premise says {stated.words:,} words, but {words.value:,} are asked for "
-            f"({words.source})."
+            f"The premise says {stated.words:,} words, but {words.name_of('words')} is "
+            f"{words.value:,}."
         )
     elif not stated and words.source.startswith(("preset", "built in")):
         for quote in reading.doubtful:

@@ -79,7 +79,7 @@ def test_a_length_that_was_read_is_said() -> None:
 
 def test_a_premise_with_another_length() -> None:
     assert said("a 500-word tale", 800, "option") == (
-        "The premise says 500 words, but 800 are asked for (option)."
+        "The premise says 500 words, but --words is 800."
     )
     assert said("a 500-word tale", 500, "option") == ""
     assert said("a fox", 1500, "preset default") == ""

@@ -1,6 +1,6 @@
-"""polaris: stories of the length that was asked for, from a model on your own machine.
+"""polaris writes stories of a requested length with a model on your own machine.
 
-The public names are imported when they are first used, so that the command line starts at once.
+Public names are imported on first use, so that the command line starts fast.
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""The Python interface: write stories, keep them and save them, without a command line.
+"""The Python API: write stories, record them in a library and save them to files.
 
     from polaris_cli import open_engine, save, write
 
@@ -8,7 +8,7 @@
     with open_engine("demo") as engine:
         stories = [write(premise, engine=engine, words=200) for premise in ("a fox", "a hen")]
 
-Prints nothing and keeps nothing by itself; knows no options and no terminal.
+`write` and `stream` print nothing and record nothing. Does not know about the command line.
 """
 
 import re
@@ -32,21 +32,22 @@ from polaris_cli.story.accumulator import Accumulator
 from polaris_cli.story.job import Job
 from polaris_cli.story.prepare import prepare, settle
 from polaris_cli.story.result import Story
-from polaris_cli.story.writing import begun, write_job
+from polaris_cli.story.writing import record_for, write_job
 
-ROOM = 3_000  # words that an engine opened without a length has room for
+DEFAULT_WORDS = 3_000  # the length of story that `open_engine` makes room for
 
-FLAGS = {"force", "think", "headings", "compile"}
+FLAGS = {"force", "think", "headings", "compile"}  # options without a value
 
 _OPTION = re.compile(r"--(no-)?([a-z][a-z-]*)(?:[ =](?=[A-Z\d])([A-Z]+|[\d.-]+))?")
 
 
 class Settings(TypedDict, total=False):
-    """What `write` and `stream` can be given by name: the settings of `polaris write`.
+    """The keyword arguments of `write` and `stream`: the settings of `polaris write`.
 
-    `words` is a number, or text such as "3k"; `band` the ratios written / asked that count as on
-    target; `think` whether the model thinks first. The others are those of `StoryRequest` and
-    `Sampling`. What is not given comes from the environment, `config.toml` and the preset.
+    `words` is a number, or text such as "3k". `band` is the range of words written / words
+    requested that counts as on target. `think` says whether the model thinks first. The others are
+    those of `StoryRequest` and `Sampling`. Defaults come from the environment, `config.toml` and
+    the preset.
     """
 
     words: int | str
@@ -80,26 +81,26 @@ def write(
 ) -> Story:
     """Write a story and return it when it is finished.
 
-    `premise` is what it is about, or a whole request. `engine` is a model opened before, by
-    `open_engine`; without it the model is loaded for this story alone. Raises UsageError for
-    settings that cannot be right, ModelUnavailable and OutOfMemory when the model cannot be loaded;
-    what happens later is told by the story's `finish`.
+    `premise` is what the story is about, or a whole request. `engine` is a model loaded with
+    `open_engine`; without it, the model is loaded for this story only. Raises UsageError for
+    invalid settings, ModelUnavailable or OutOfMemory if the model cannot be loaded. Errors during
+    writing do not raise: the story's `finish` is then "error".
     """
-    with _in_pythons_words():
-        job = _prepared(premise, engine, settings)
-        return run_job(job, engine or opened(job)).story
+    with _python_error_messages():
+        job = _job_for(premise, engine, settings)
+        return run_job(job, engine or engine_for(job)).story
 
 
 def stream(
     premise: str | StoryRequest, *, engine: Engine | None = None, **settings: Unpack[Settings]
 ) -> Iterator[Event]:
-    """Yield thinking and story as they are written, then one `Finish`.
+    """Yield thinking and story as they are generated, then one `Finish`.
 
     Arguments and errors are those of `write`. Closing the iterator stops the model.
     """
-    with _in_pythons_words():
-        job = _prepared(premise, engine, settings)
-        return write_job(job, engine or opened(job))
+    with _python_error_messages():
+        job = _job_for(premise, engine, settings)
+        return write_job(job, engine or engine_for(job))
 
 
 @contextmanager
@@ -109,22 +110,22 @@ def open_engine(
     revision: str | None = None,
     quantize: Quantize = "auto",
     device: str = "auto",
-    words: int = ROOM,
+    words: int = DEFAULT_WORDS,
 ) -> Iterator[Engine]:
-    """Load a model to write several stories with, each by `write(..., engine=engine)`.
+    """Load a model once to write several stories, each with `write(..., engine=engine)`.
 
-    There is room for stories of `words` words. Raises UsageError for a device that is not here,
-    ModelUnavailable and OutOfMemory where the model cannot be loaded.
+    The memory is planned for stories of `words` words. Raises UsageError for an unknown device,
+    ModelUnavailable or OutOfMemory if the model cannot be loaded.
     """
     options = {"model": model, "revision": revision, "quantize": quantize, "device": device}
-    with _in_pythons_words():
-        engine = opened(prepare("any story", {**options, "words": words}))
+    with _python_error_messages():
+        engine = engine_for(prepare("any story", {**options, "words": words}))
     yield engine
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a job: its story, the error that broke it off, whether the library has it."""
+    """The result of a job: its story, the error that ended it, and whether the library has it."""
 
     story: Story
     error: PolarisError | None = None
@@ -140,14 +141,14 @@ def run_job(
     warn: Callable[[str], None] = lambda text: None,
     watch: Callable[[Iterator[Event]], Iterator[Event]] = iter,
 ) -> Outcome:
-    """Write a job on a loaded engine, keep it in `library` meanwhile and show it on `sinks`.
+    """Write a job with a loaded engine; save it to `library` meanwhile and show it on `sinks`.
 
-    `warn` is told of trouble with the library, in one sentence. `watch` is a stage of the caller's
-    own, right behind the engine: it may end the stream, as after Ctrl-C. Raises UsageError when
-    prompt and words do not fit the model's context after all.
+    `warn` is called with one sentence if saving fails. `watch` is a stage directly after the
+    engine, which may end the stream early, as on Ctrl-C. Raises UsageError if the prompt and the
+    words do not fit the loaded model's context.
     """
     events = watch(write_job(job, engine))
-    accumulator = Accumulator(begun(job, engine), engine.load_seconds)
+    accumulator = Accumulator(record_for(job, engine), engine.load_seconds)
     events = accumulator.watch(events)
     recorder = Recorder(library, accumulator, warn) if library else None
     if recorder:
@@ -158,27 +159,30 @@ def run_job(
     return Outcome(accumulator.story(), accumulator.finish.error, kept)
 
 
-def opened(job: Job, on_progress: Callable[[float], None] | None = None) -> Engine:
-    """The engine of a job request, with room for all of its story."""
+def engine_for(job: Job, on_progress: Callable[[float], None] | None = None) -> Engine:
+    """Load the engine for a job, with memory for all of its story.
+
+    `on_progress` is called with the share of the weights loaded, 0 to 1.
+    """
     return opening.open_engine(job.reference, job.request, job.tokens, on_progress)
 
 
 def save(story: Story, path: str | Path, *, force: bool = False) -> None:
     """Write a story to a file, in the format of its suffix: txt, md, html, epub, docx or json.
 
-    Raises UsageError for another suffix, and for a file that is there already without `force`.
+    Raises UsageError for any other suffix, and for an existing file unless `force` is set.
     """
-    with _in_pythons_words():
+    with _python_error_messages():
         save_file(story, Path(path), force=force)
 
 
-def _prepared(premise: str | StoryRequest, engine: Engine | None, settings: Settings) -> Job:
-    """The request settled; a model that is open already need not be named again."""
+def _job_for(premise: str | StoryRequest, engine: Engine | None, settings: Settings) -> Job:
+    """The job for the arguments of `write`; the default model is that of `engine`, if given."""
     if isinstance(premise, StoryRequest):
         if settings:
             raise UsageError(
-                "A StoryRequest has its settings already.",
-                hint="Change them in it: dataclasses.replace(request, words=800)",
+                "A StoryRequest already has its settings.",
+                hint="Change them in the request: dataclasses.replace(request, words=800)",
             )
         return settle(premise)
     options: dict[str, object] = {**settings}
@@ -188,7 +192,7 @@ def _prepared(premise: str | StoryRequest, engine: Engine | None, settings: Sett
 
 
 def _model_of(engine: Engine) -> str | None:
-    """What an open engine's model is asked for by, where it has such a name."""
+    """The name or hub id of a loaded engine's model; None if it has neither."""
     info = engine.info
     if catalogue.find(info.name):
         return info.name
@@ -196,8 +200,8 @@ def _model_of(engine: Engine) -> str | None:
 
 
 @contextmanager
-def _in_pythons_words() -> Iterator[None]:
-    """Word an error's options as Python's arguments: "--words 800" as "words=800"."""
+def _python_error_messages() -> Iterator[None]:
+    """Write options in an error as Python arguments: "--words 800" as "words=800"."""
     try:
         yield
     except PolarisError as error:

@@ -1,8 +1,8 @@
-"""The events that flow from an engine to the terminal, the library and the caller.
+"""The events of a stream, from an engine to the terminal, the library and the caller.
 
-Engines yield `Piece`s, `split_thinking` labels them and yields `Chunk`s; the ways of writing add
-what the text consists of (`Planned`, `ChapterStart`, `Inserted`), and every stream ends with
-exactly one `Finish`. This module knows nothing of models, files or terminals.
+Engines yield `Piece`s, `split_thinking` labels them and yields `Chunk`s. The length modes add the
+events for structure (`Planned`, `ChapterStart`, `Inserted`). Every stream ends with exactly one
+`Finish`. Does not know about models, files or the terminal.
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,11 +19,11 @@ Reason = Literal["stop", "length", "loop", "interrupted", "error"]
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Text just decoded by an engine, not yet known to be thinking or story.
+    """Text just decoded by an engine, not yet split into thinking and story.
 
-    `tokens` is how many model tokens it took (0 when the engine cannot tell), `ids` those tokens
-    where the engine has them. `kind` is set only by engines that deliver thinking in a field of
-    its own (some servers); elsewhere the tags in the text decide.
+    `tokens` is the number of tokens (0 if the engine does not know), `ids` their ids if the engine
+    has them. `kind` is set only by engines that receive thinking in a separate field (some
+    servers); otherwise the tags in the text decide.
     """
 
     text: str
@@ -34,7 +34,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A bit of thinking or of story, with the tokens it took. `text` may be empty."""
+    """A piece of thinking or story with its tokens. `text` may be empty."""
 
     kind: Kind
     text: str
@@ -44,10 +44,11 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Inserted:
-    """Text of the story that the model did not write just now.
+    """Text of the story that the model did not write at this point.
 
-    A draft is the user's, a heading and a scene break are ours, an ending is the model's, moved to
-    the end of the story. `ids` are the tokens by which the model has read it, if it has.
+    A draft is the user's text, headings and scene breaks are added by polaris, an ending is the
+    model's text, moved to the end of the story. `ids` are the token ids that the model has read
+    for it, if any.
     """
 
     kind: Literal["draft", "heading", "scene break", "ending"]
@@ -57,7 +58,7 @@ class Inserted:
 
 @dataclass(frozen=True, slots=True)
 class ChapterStart:
-    """From here on the stream is about the chapter of this number, from 1."""
+    """The start of a chapter; `number` counts from 1."""
 
     number: int
     title: str
@@ -65,7 +66,7 @@ class ChapterStart:
 
 @dataclass(frozen=True, slots=True)
 class Restart:
-    """The answer so far was dropped, and the model starts it again: its `attempt`-th new one."""
+    """The answer so far is dropped and the model starts again, for the `attempt`-th time."""
 
     attempt: int
 
@@ -74,10 +75,10 @@ class Restart:
 class Finish:
     """The end of a stream.
 
-    stop: the model ended by itself; length: a token limit was reached; loop: degenerate
+    stop: the model ended the story; length: a token limit was reached; loop: degenerate
     repetition; interrupted: the user or a signal stopped it; error: `error` says what happened.
-    `prompt_tokens` is the length of the prompt in tokens (0 when unknown), `extended` how often
-    the story was made to go on after an early end.
+    `prompt_tokens` is the length of the prompt in tokens (0 if unknown), `extended` how many times
+    the story was continued after an early end.
     """
 
     reason: Reason
@@ -88,9 +89,9 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Story text that is written but may yet be set aside; replaces the one held before.
+    """Story text that may still be set aside; replaces the text held before.
 
-    It is not part of the story as shown, and is kept in case the process ends here.
+    It is not shown, but recorded in case the process ends here.
     """
 
     chunks: tuple[Chunk, ...] = ()
@@ -98,7 +99,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Chapter:
-    """One chapter: its title, the words it is to have, and what happens in it."""
+    """A chapter of a plan: its title, its planned length in words, and what happens in it."""
 
     title: str
     words: int
@@ -115,11 +116,11 @@ class Plan:
 
     @property
     def words(self) -> int:
-        """The words of all chapters together."""
+        """The planned words of all chapters together."""
         return sum(chapter.words for chapter in self.chapters)
 
     def shared(self, words: int) -> Self:
-        """The same plan with its shares scaled so that together they are `words`."""
+        """The same plan, its chapters scaled to `words` words in total."""
         sums = accumulate((chapter.words for chapter in self.chapters), initial=0)
         bounds = pairwise(round(words * part / self.words) for part in sums)
         scaled = (max(1, end - start) for start, end in bounds)
@@ -127,7 +128,7 @@ class Plan:
         return replace(self, chapters=tuple(replace(ch, words=n) for ch, n in pairs))
 
     def as_lines(self) -> str:
-        """The plan in the lines that models are asked for."""
+        """The plan in the format that the prompt asks for."""
         lines = [f"Title: {self.title}", f"Cast: {self.cast}"]
         lines += [
             f"{number}. {chapter.title} | {chapter.words} words | {chapter.summary}"
@@ -141,14 +142,14 @@ class Plan:
 
     @classmethod
     def from_dict(cls, record: dict[str, Any]) -> Self:
-        """The plan of `as_dict`. Raises KeyError or TypeError for anything else."""
+        """The plan from the output of `as_dict`. Raises KeyError or TypeError for anything else."""
         chapters = tuple(Chapter(**chapter) for chapter in record["chapters"])
         return cls(record["title"], record["cast"], chapters)
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """The plan that the chapters to come follow; `note` says where it is not the model's."""
+    """The plan of the chapters that follow; `note` is set if it is not the model's."""
 
     plan: Plan
     note: str = ""
@@ -160,7 +161,10 @@ Event = AnswerEvent | Inserted | ChapterStart | Restart | Planned | Held
 
 
 def as_chunk(event: Event) -> Chunk | None:
-    """What an event adds to the text: its own, or the break between two pieces of thinking."""
+    """The text that an event adds, as a chunk; None if it adds none.
+
+    A chapter start or a restart adds an empty line to the thinking.
+    """
     match event:
         case Chunk():
             return event
@@ -172,14 +176,14 @@ def as_chunk(event: Event) -> Chunk | None:
 
 
 def text_of(event: Event, kind: Kind = "story") -> str:
-    """The text that an event adds to the story, or to the thinking; "" for none."""
+    """The text that an event adds to the story (or the thinking); "" if it adds none."""
     chunk = as_chunk(event)
     return chunk.text if chunk and chunk.kind == kind else ""
 
 
 @contextmanager
 def closing(events: Iterator[RawEvent] | Iterator[Event]) -> Iterator[None]:
-    """Close `events` on the way out where it can be closed: a generator, and so the engine."""
+    """Close `events` on exit if it is a generator, which also stops the engine."""
     try:
         yield
     finally:
@@ -188,7 +192,7 @@ def closing(events: Iterator[RawEvent] | Iterator[Event]) -> Iterator[None]:
 
 
 def merged(events: Iterable[Event]) -> Iterator[Event]:
-    """The same events with neighbouring chunks of one kind joined."""
+    """The same events, with consecutive chunks of the same kind joined."""
 
     def kind_of(event: Event) -> object:
         return event.kind if isinstance(event, Chunk) else event

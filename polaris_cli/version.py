@@ -1,3 +1,3 @@
 """The version of polaris, where nothing else has to be imported to know it."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -40,10 +40,10 @@ def a_stream(*texts: str, reason: Reason = "stop") -> Iterator[Event]:
 
 
 def record(
-    events: Iterator[Event], library: Library, begun: Story, warn: Callable[[str], None]
+    events: Iterator[Event], library: Library, new: Story, warn: Callable[[str], None]
 ) -> Iterator[Event]:
     """Pass the events on, kept in the library."""
-    accumulator = Accumulator(begun)
+    accumulator = Accumulator(new)
     return Recorder(library, accumulator, warn).watch(accumulator.watch(events))
 
 

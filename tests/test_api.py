@@ -52,7 +52,7 @@ def test_hints_are_in_pythons_words() -> None:
     with pytest.raises(UsageError, match="both set") as refused:
         write("a fox", model="demo", repetition_penalty=1.1, presence_penalty=1.0)
     assert "repetition_penalty=1.0" in refused.value.hint and "--" not in str(refused.value.hint)
-    with pytest.raises(UsageError, match=r"^words: 'many' cannot be read"):
+    with pytest.raises(UsageError, match=r"^words: invalid value 'many'"):
         write("a fox", model="demo", words="many")
 
 
@@ -66,7 +66,7 @@ def test_a_whole_request_is_written() -> None:
     request = StoryRequest("a fox", 4, model="demo", sampling=Sampling(seed=9))
     story = write(request, engine=ScriptedEngine(SCRIPT))
     assert (story.text, story.request.sampling.seed) == ("Once upon a time.", 9)
-    with pytest.raises(UsageError, match="has its settings already"):
+    with pytest.raises(UsageError, match="already has its settings"):
         write(request, words=5)
 
 
@@ -75,9 +75,9 @@ def test_one_engine_writes_many_stories_that_are_saved_and_kept(tmp_path: Path) 
         fox, hen = (write(p, engine=engine, words=30, think=False) for p in ("a fox", "a hen"))
     assert fox.text != hen.text and fox.model.name == "demo"
     save(fox, str(tmp_path / "fox.md"))
-    with pytest.raises(UsageError, match="exists already") as refused:
+    with pytest.raises(UsageError, match="already exists") as refused:
         save(fox, tmp_path / "fox.md")
-    assert refused.value.hint == "Add force=True to replace it."
+    assert refused.value.hint == "Add force=True to overwrite it."
     library = Library(tmp_path / "library.db")
     library.finish(hen)
     assert library.get(hen.id).text == hen.text

@@ -16,7 +16,7 @@ from packaging.version import Version
 
 from polaris_cli.commands.help import pages
 from polaris_cli.demo.paths import MODEL_DIR
-from polaris_cli.request.presets import shipped_folder
+from polaris_cli.request.presets import built_in_folder
 
 ROOT = Path(__file__).parent.parent
 
@@ -64,7 +64,7 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_checkout_finds_presets_and_demo_model() -> None:
-    assert (shipped_folder() / "default.toml").is_file()
+    assert (built_in_folder() / "default.toml").is_file()
     assert (MODEL_DIR / "model.safetensors").is_file()
 
 

@@ -1,6 +1,6 @@
 """The README tells the truth: its commands, packages and presets are those of the code.
 
-`python -m tests.test_readme` writes the generated parts anew.
+`python -m tests.test_readme` rewrites the generated parts.
 """
 
 import ast

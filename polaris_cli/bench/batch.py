@@ -12,7 +12,7 @@ from typing import Any
 
 from polaris_cli.bench.prompts import prompt_of, timed_request
 from polaris_cli.engines.kernels.patching import patch_forwards
-from polaris_cli.engines.local.lockstep import decode_together
+from polaris_cli.engines.local.lockstep import decode_batch
 from polaris_cli.engines.local.vocabulary import Vocabulary
 from polaris_cli.events import Finish
 from polaris_cli.request.story_request import Sampling
@@ -79,7 +79,7 @@ def _speed(model: Any, tokenizer: Any, sampling: Sampling, size: int, tokens: in
         for row in range(size)
     ]
     written = 0
-    for _, event in decode_together(model, Vocabulary(tokenizer), requests):
+    for _, event in decode_batch(model, Vocabulary(tokenizer), requests):
         if not isinstance(event, Finish):
             written += event.tokens
         elif event.error:

@@ -14,7 +14,7 @@ from polaris_cli.story.accumulator import collect
 from polaris_cli.story.length import SCENE_BREAK
 from polaris_cli.story.prepare import prepare
 from polaris_cli.story.result import Story
-from polaris_cli.story.writing import begun, write_job
+from polaris_cli.story.writing import record_for, write_job
 from polaris_cli.words import self_repetition
 
 WAYS = ("single", "extend", "chapters")
@@ -66,7 +66,7 @@ def write_all(
 def _write(engine: Engine, premise: str, options: dict[str, object], seed: int) -> Written:
     job = prepare(premise, {"seed": seed, **options})
     began = time.perf_counter()
-    story = collect(write_job(job, engine), begun(job, engine))
+    story = collect(write_job(job, engine), record_for(job, engine))
     seconds = time.perf_counter() - began
     return Written(str(options["length"]), job.request.words, story, seconds)
 

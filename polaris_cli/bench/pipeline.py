@@ -23,8 +23,8 @@ from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Sampling, StoryRequest
 from polaris_cli.screen.terminal import show, sinks_for
 from polaris_cli.story.accumulator import Accumulator
-from polaris_cli.story.result import begin
-from polaris_cli.story.single_pass import write_story
+from polaris_cli.story.result import new_record
+from polaris_cli.story.single_pass import stream_answer
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
@@ -61,12 +61,12 @@ def pass_through(tokens: int = 100_000) -> PipelineRun:
     messages = (Message("user", "Write."),)
     sampling = Sampling(thinking=False)
     request = StoryRequest(premise="speed", words=tokens, sampling=sampling)
-    begun = begin(request, engine.info, messages)
+    record = new_record(request, engine.info, messages)
     meter = _Meter(tokens)
     with tempfile.TemporaryDirectory() as folder:
         library = Library(Path(folder) / "library.db")
-        events = meter.watch(write_story(engine, GenerationRequest(messages, sampling, tokens)))
-        accumulator = Accumulator(begun)
+        events = meter.watch(stream_answer(engine, GenerationRequest(messages, sampling, tokens)))
+        accumulator = Accumulator(record)
         events = accumulator.watch(events)
         events = Recorder(library, accumulator, lambda problem: None).watch(events)
         start = time.perf_counter()

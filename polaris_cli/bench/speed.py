@@ -18,7 +18,7 @@ from transformers.generation import BaseStreamer
 from polaris_cli.bench.prompts import prompt_of, timed_request
 from polaris_cli.engines.kernels.patching import patch_forwards
 from polaris_cli.engines.local.decode import decode
-from polaris_cli.engines.local.static_forward import supports
+from polaris_cli.engines.local.static_forward import can_capture
 from polaris_cli.engines.local.vocabulary import Vocabulary
 from polaris_cli.engines.quantize.quantizers import synchronize
 from polaris_cli.events import Finish
@@ -148,7 +148,7 @@ def _speed(runs: Sequence[Times]) -> Speed:
 
 
 def _can_capture(model: Any) -> bool:
-    return bool(model.device.type == "cuda" and supports(model))
+    return bool(model.device.type == "cuda" and can_capture(model))
 
 
 def _polaris(model: Any, tokenizer: Any, sampling: Sampling, *, static: bool) -> Write:

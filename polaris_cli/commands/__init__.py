@@ -2,24 +2,24 @@
 
 Knows typer; the work itself is done elsewhere.
 
-    app:           names the commands, and words whatever goes wrong
-    quick:         a group that starts at once
-    mistakes:      mistyped options and commands
+    app:           the list of commands; prints every error
+    quick:         a command group that starts fast
+    usage_errors:  mistyped options and commands
     options:       options that commands share
     write:         `polaris write`
-    running:       from a prepared request to a story and an exit code
+    running:       runs a job: a story and an exit code
     dry_run:       `polaris write --dry-run`
     resume:        `polaris resume` and `rerun`
     library:       `polaris library`
     models:        `polaris models`
-    fetching:      a model's files, with progress
+    download:      downloads a model, with progress
     presets:       `polaris presets`
     doctor:        `polaris doctor`
     bench:         `polaris bench`
     bench_batch:   `polaris bench batch`
     bench_length:  `polaris bench length`
-    bench_loading: the model to measure
+    bench_loading: loads the model to measure
     help:          `polaris help`
     interrupt:     Ctrl-C and SIGTERM
-    stdio:         stdout for the story alone
+    stdio:         keeps other output off stdout
 """

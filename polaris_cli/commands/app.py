@@ -1,7 +1,7 @@
-"""The command line: names the commands, and words whatever goes wrong, once.
+"""The command line: lists the commands and prints every error.
 
-Each command has a file of its own, which turns options into a library call and an exit code. It is
-imported when its command is called: `polaris --help` needs none of them.
+Each command has its own file, which turns options into a library call and an exit code. The file is
+imported only when the command runs, so `polaris --help` starts fast.
 """
 
 import importlib
@@ -18,90 +18,90 @@ from polaris_cli.commands.quick import QuickGroup
 from polaris_cli.errors import DEBUG_HINT, EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, PolarisError
 from polaris_cli.version import __version__
 
-# Each command's module, and its line in the help (a test compares it with the command's own).
+# Each command's module and its line in the help (a test compares it with the command's docstring).
 COMMANDS = {
-    "write": ("write", "Write a story of the length asked for and say how long it became."),
+    "write": ("write", "Write a story of the length you ask for, and report its length."),
     "resume": (
         "resume",
-        "Go on with a story that was interrupted, killed, cut off or became too short.",
+        "Continue a story that was interrupted, killed, cut off or is too short.",
     ),
-    "rerun": ("resume", "Write a story of the library again, from its recorded settings and seed."),
-    "library": ("library", "List, show, search, export and remove the stories written."),
+    "rerun": ("resume", "Write a story from the library again, with the same settings and seed."),
+    "library": ("library", "List, show, search, export and remove your stories."),
     "models": (
         "models",
-        "The known models: what they need, how good they are, which to choose.",
+        "List the known models: what they need, how good they are, which to choose.",
     ),
-    "presets": ("presets", "Prompt wordings and sampling settings, ready made or your own."),
+    "presets": ("presets", "List and show presets: prompt templates with sampling settings."),
     "doctor": (
         "doctor",
-        "Look at devices, memory, hub access, disk and packages; name each problem with its fix.",
+        "Check devices, memory, hub access, disk and packages, and suggest fixes.",
     ),
     "bench": (
         "bench",
-        "Measure how fast a model writes here, beside transformers' own `generate`.",
+        "Measure how fast a model writes here, compared with transformers' `generate`.",
     ),
-    "help": ("help", "Look up plan files, presets, settings, records, lengths and exit codes."),
+    "help": ("help", "Show help pages on plans, presets, settings, JSON, lengths and exit codes."),
 }
 
 
 class _Polaris(QuickGroup):
-    """The group of all commands: every error leaves it as a sentence and an exit code."""
+    """All commands. Turns every error into a message and an exit code."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """The command of that name, imported now; None if there is none."""
+        """Import and return the command; None if there is no such command."""
         if cmd_name in COMMANDS and not self.commands.get(cmd_name):
-            self.commands[cmd_name] = _imported(cmd_name)
+            self.commands[cmd_name] = _load_command(cmd_name)
         return super().get_command(ctx, cmd_name)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        # Typer looks here for the name that was probably meant.
+        # Typer searches `commands` for similar names.
         named: dict[str, Any] = dict.fromkeys(COMMANDS)
         self.commands = named | dict(self.commands)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """The list in the help, which imports no command."""
+        """List the commands in the help, without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, help_) for name, (_, help_) in COMMANDS.items()])
 
     def main(self, *args: Any, **options: Any) -> Any:
-        """Run the command that the arguments name; ends the process."""
+        """Run the command line and exit the process."""
         try:
             code = super().main(*args, **{**options, "standalone_mode": False})
         except TyperException as error:
-            code = _mistaken(error)
+            code = _report_usage_error(error)
         except typer.Abort:
-            print("polaris: stopped, nothing was done.", file=sys.stderr)
+            print("polaris: cancelled.", file=sys.stderr)
             code = 1
         sys.exit(code if isinstance(code, int) else 0)
 
     def invoke(self, ctx: Any) -> Any:
         try:
             result = super().invoke(ctx)
-            # A closed pipe may show itself only when the last buffer is written.
+            # A closed pipe may only show when the last buffer is written.
             sys.stdout.flush()
             return result
         except BrokenPipeError:
-            _sink_stdout()
+            _discard_stdout()
             sys.exit(EXIT_BROKEN_PIPE)
         except KeyboardInterrupt:
             print("polaris: interrupted before the story began.", file=sys.stderr)
             sys.exit(EXIT_INTERRUPTED)
         except PolarisError as error:
-            sys.exit(_told(error))
+            sys.exit(_report_error(error))
         except (TyperException, typer.Exit, typer.Abort):
             raise
         except Exception as error:
-            unexpected = PolarisError(f"Something unexpected happened: {error!r}.", hint=DEBUG_HINT)
+            unexpected = PolarisError(f"Unexpected error: {error!r}.", hint=DEBUG_HINT)
             unexpected.__cause__ = error
-            sys.exit(_told(unexpected))
+            sys.exit(_report_error(unexpected))
 
 
-def _imported(name: str) -> Any:
-    """The command as its module defines it: a function of its name, or an app of several."""
+def _load_command(name: str) -> Any:
+    """The command from its module: a function named like it, or an app with subcommands."""
     module = importlib.import_module(f"polaris_cli.commands.{COMMANDS[name][0]}")
     parent = typer.Typer(rich_markup_mode=None)
     if hasattr(module, "app"):
@@ -112,18 +112,18 @@ def _imported(name: str) -> Any:
     return get_group(parent).commands[name]
 
 
-def _mistaken(error: TyperException) -> int:
-    """Word a command line that cannot be read; one that says nothing at all gets the help."""
-    from polaris_cli.commands.mistakes import explain
+def _report_usage_error(error: TyperException) -> int:
+    """Print a usage error, or the help if no command was given; returns the exit code."""
+    from polaris_cli.commands.usage_errors import explain
 
     ctx = getattr(error, "ctx", None)
     if ctx and error.format_message() == ctx.get_help():
         print(ctx.get_help(), file=sys.stderr)
         return error.exit_code
-    return _told(explain(error))
+    return _report_error(explain(error))
 
 
-def _told(error: PolarisError) -> int:
+def _report_error(error: PolarisError) -> int:
     from polaris_cli.screen.messages import print_error
 
     if os.environ.get("POLARIS_DEBUG"):
@@ -132,8 +132,8 @@ def _told(error: PolarisError) -> int:
     return error.exit_code
 
 
-def _sink_stdout() -> None:
-    """Python would flush stdout once more at exit and complain: give it a place to go."""
+def _discard_stdout() -> None:
+    """Send stdout to /dev/null: Python flushes it at exit, and that would fail again."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -1,4 +1,7 @@
-"""`polaris bench`: how fast a model writes on this machine, and how soon polaris starts."""
+"""`polaris bench`: measures how fast a model writes and how fast polaris starts.
+
+Knows options and tables; the package `bench` measures.
+"""
 
 import json
 import sys
@@ -14,7 +17,7 @@ from polaris_cli.bench.startup import Start, starts
 from polaris_cli.commands import options as o
 from polaris_cli.commands.bench_batch import batch
 from polaris_cli.commands.bench_length import length
-from polaris_cli.commands.bench_loading import Loaded, Shape, asked_for, load
+from polaris_cli.commands.bench_loading import Loaded, Shape, bench_request, load
 from polaris_cli.engines.doctor import package_versions
 from polaris_cli.errors import UsageError
 from polaris_cli.models.devices import size_text
@@ -27,11 +30,11 @@ if TYPE_CHECKING:
 
 SCHEMA = "polaris.bench/1"
 HEADERS = (
-    "from token", "polaris", "slowest to fastest", "snippet", "x snippet", "of limit",
-    "first token", "snippet's",
+    "from token", "polaris", "range", "generate", "speedup", "of limit",
+    "first token", "first token of generate",
 )  # fmt: skip
-PEER_HEADERS = ("peer", "x peer")
-START_HEADERS = ("start", "seconds", "fastest to slowest", "compared")
+PEER_HEADERS = ("peer", "speedup over peer")
+START_HEADERS = ("command", "seconds", "range", "compared with imports")
 
 app = typer.Typer(invoke_without_command=True)
 
@@ -47,9 +50,9 @@ def bench(
     shape: Shape = None,
     tokens: Annotated[int, Option(min=2, help="Tokens to write in each run.")] = 256,
     at: Annotated[
-        str, Option(metavar="N,N", help="Positions in the text to write from, in tokens.")
+        str, Option(metavar="N,N", help="Positions in the text, in tokens, to start writing at.")
     ] = "0,2000",
-    repeats: Annotated[int, Option(min=1, help="Runs of each kind, in turns.")] = 3,
+    repeats: Annotated[int, Option(min=1, help="Runs of each program, alternating.")] = 3,
     quantize: o.Quantize = None,
     device: o.DeviceName = None,
     compile: o.Compile = None,
@@ -57,21 +60,21 @@ def bench(
         str | None,
         Option(
             metavar="FILE.gguf|vllm",
-            help="In the same turns, run llama.cpp on that file, or vLLM on the model.",
+            help="Also measure llama.cpp with that file, or vLLM with the model.",
         ),
     ] = None,
     as_json: Annotated[bool, Option("--json", help="Print JSON, one object.")] = False,
 ) -> None:
-    """Measure how fast a model writes here, beside transformers' own `generate`.
+    """Measure how fast a model writes here, compared with transformers' `generate`.
 
-    With --shape nothing is fetched: a random model is as fast as a trained one. Speeds are in
-    tokens/s; the limit is the memory's bandwidth, measured, over the bytes read for a token.
+    --shape downloads nothing: random weights are as fast as trained ones. Speeds are in tokens/s.
+    The limit is the measured memory bandwidth / bytes read per token.
 
     Example:  polaris bench --shape qwen3.5-0.8b --tokens 64
     """
     if ctx.invoked_subcommand:
         return
-    request = asked_for(model, shape, quantize=quantize, device=device, compile=compile)
+    request = bench_request(model, shape, quantize=quantize, device=device, compile=compile)
     positions = _positions(at)
     _check_peer(peer, shape)
     with terminal.loading("Loading", sys.stderr, quiet=as_json) as progress:
@@ -87,12 +90,12 @@ def bench(
 
 @app.command("start")
 def start(
-    repeats: Annotated[int, Option(min=1, help="Runs of each, in turns.")] = 5,
+    repeats: Annotated[int, Option(min=1, help="Runs of each command, alternating.")] = 5,
     as_json: Annotated[bool, Option("--json", help="Print JSON, one object.")] = False,
 ) -> None:
-    """Measure how soon commands start, and how long all but the model takes.
+    """Measure how fast commands start, and how much time polaris adds to the model's.
 
-    Each is compared with a bare Python program that imports what it stands on.
+    Each command is compared with a Python program that only imports the same libraries.
     """
     with terminal.loading("Measuring", sys.stderr, quiet=as_json):
         found = list(starts(repeats))
@@ -102,7 +105,7 @@ def start(
         print(json.dumps({"schema": SCHEMA, **figures}))
         return
     print_table(START_HEADERS, [_start_cells(one) for one in found], sys.stdout)
-    print(f"\n{passage.tokens:,} tokens through everything but a model: {passage.seconds:.1f} s,")
+    print(f"\n{passage.tokens:,} tokens through polaris without a model: {passage.seconds:.1f} s;")
     print(f"memory grew by {size_text(max(0, passage.growth))} after the first quarter of them")
 
 
@@ -117,7 +120,9 @@ def _positions(text: str) -> list[int]:
     except ValueError:
         positions = [-1]
     if min(positions) < 0:
-        raise UsageError(f"--at is {text!r}.", hint="Give positions in tokens: --at 0,2000,8000")
+        raise UsageError(
+            f"--at: invalid value {text!r}.", hint="Give positions in tokens: --at 0,2000,8000"
+        )
     return positions
 
 
@@ -152,7 +157,7 @@ def _measure(
     repeats: int,
     peer: "Peer | None",
 ) -> dict[str, Any]:
-    """All figures as plain data."""
+    """All measurements as plain data."""
     import torch
 
     from polaris_cli.bench import speed
@@ -194,9 +199,9 @@ def _print(report: dict[str, Any]) -> None:
     if report["peer"]:
         print(f"peer: {report['peer']}")
     print(f"loaded in {report['load_s']:.1f} s")
-    print(f"memory of this process at its peak: {size_text(report['peak_memory_bytes'])}")
+    print(f"peak memory of this process: {size_text(report['peak_memory_bytes'])}")
     print(f"bandwidth: {size_text(report['bandwidth_bytes_per_s'])}/s")
-    print(f"read for a token: {size_text(report['bytes_per_token'])} and the cache\n", flush=True)
+    print(f"read per token: {size_text(report['bytes_per_token'])} and the cache\n", flush=True)
     headers = HEADERS + PEER_HEADERS if report["peer"] else HEADERS
     print_table(headers, [_cells(one) for one in report["positions"]], sys.stdout)
 

@@ -1,4 +1,7 @@
-"""`polaris bench batch`: how many tokens a second a model writes in several stories at once."""
+"""`polaris bench batch`: measures how fast a model writes several stories at once.
+
+Knows options and tables; `bench.batch` measures.
+"""
 
 import json
 import sys
@@ -8,34 +11,34 @@ from typing import Annotated, Any
 from typer import Option
 
 from polaris_cli.commands import options as o
-from polaris_cli.commands.bench_loading import Shape, asked_for, load
+from polaris_cli.commands.bench_loading import Shape, bench_request, load
 from polaris_cli.engines.doctor import package_versions
 from polaris_cli.errors import UsageError
 from polaris_cli.screen import terminal
 from polaris_cli.screen.tables import print_table
 
 SCHEMA = "polaris.bench-batch/1"
-HEADERS = ("stories at once", "tokens/s", "slowest to fastest", "tokens/s a story")
+HEADERS = ("batch size", "tokens/s", "range", "tokens/s per story")
 
 
 def batch(
     model: o.Model = None,
     shape: Shape = None,
     sizes: Annotated[
-        str, Option(metavar="N,N", help="How many stories to write at once.")
+        str, Option(metavar="N,N", help="Batch sizes: how many stories to write at once.")
     ] = "1,8,32",
-    tokens: Annotated[int, Option(min=2, help="Tokens to write of each story.")] = 64,
+    tokens: Annotated[int, Option(min=2, help="Tokens to write per story.")] = 64,
     quantize: o.Quantize = None,
     device: o.DeviceName = None,
     as_json: Annotated[bool, Option("--json", help="Print JSON, one object.")] = False,
 ) -> None:
-    """Measure how fast a model writes several stories together, a token each in every step.
+    """Measure how fast a model writes several stories at once, one token each per step.
 
-    Speeds are in tokens/s, medians of runs in turns; with --shape nothing is fetched.
+    Speeds are medians of alternating runs, in tokens/s. --shape downloads nothing.
 
     Example:  polaris bench batch --shape qwen3.5-0.8b --sizes 1,4,16
     """
-    request = asked_for(model, shape, quantize=quantize, device=device)
+    request = bench_request(model, shape, quantize=quantize, device=device)
     numbers = _sizes(sizes)
     with terminal.loading("Loading", sys.stderr, quiet=as_json) as progress:
         from polaris_cli.bench import batch
@@ -66,14 +69,16 @@ def _sizes(text: str) -> list[int]:
     except ValueError:
         sizes = [0]
     if min(sizes) < 1:
-        raise UsageError(f"--sizes is {text!r}.", hint="Give numbers of stories: --sizes 1,8,32")
+        raise UsageError(
+            f"--sizes: invalid value {text!r}.", hint="Give numbers of stories: --sizes 1,8,32"
+        )
     return sizes
 
 
 def _print(report: dict[str, Any]) -> None:
     model = report["model"]
     print(f"{model['name']}, {model['dtype']}, {model['device']}")
-    print(f"{report['tokens']} tokens a story\n", flush=True)
+    print(f"{report['tokens']} tokens per story\n", flush=True)
     print_table(HEADERS, [_cells(one) for one in report["sizes"]], sys.stdout)
 
 

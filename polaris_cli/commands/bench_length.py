@@ -1,4 +1,7 @@
-"""`polaris bench length`: how well a model reaches a length, in each of the ways there are."""
+"""`polaris bench length`: measures how close each length mode comes to the words asked for.
+
+Knows options and tables; `bench.length` writes the stories.
+"""
 
 import json
 import sys
@@ -7,42 +10,44 @@ from typing import Annotated
 
 from typer import Option
 
-from polaris_cli.api import opened
+from polaris_cli.api import engine_for
 from polaris_cli.bench.length import WAYS, Row, summed_up, write_all
 from polaris_cli.commands import options as o
-from polaris_cli.commands.fetching import fetch_shown
+from polaris_cli.commands.download import download
 from polaris_cli.demo.unseen import UNSEEN
 from polaris_cli.request.settings import parse_words
 from polaris_cli.screen.tables import print_table
 from polaris_cli.screen.terminal import loading
 from polaris_cli.story.prepare import prepare
 
-LENGTHS = "400,1200,2400,4000"  # 1, 3, 6 and 10 times what the demo model was trained to
+LENGTHS = (
+    "400,1200,2400,4000"  # 1, 3, 6 and 10 times the longest story in the demo model's training
+)
 HEADERS = (
-    "words", "way", "stories", "mean ratio", "worst", "in band", "repetition",
+    "words", "mode", "stories", "mean ratio", "worst", "in band", "repetition",
     "paragraphs repeated", "seconds",
 )  # fmt: skip
 
 
 def length(
     model: o.Model = "demo",
-    words: Annotated[str, Option(help="The lengths to ask for, with commas between.")] = LENGTHS,
-    stories: Annotated[int, Option(min=1, max=40, help="Premises at each length.")] = 10,
+    words: Annotated[str, Option(help="The lengths to ask for, separated by commas.")] = LENGTHS,
+    stories: Annotated[int, Option(min=1, max=40, help="Stories per length and mode.")] = 10,
     quantize: o.Quantize = None,
     device: o.DeviceName = None,
     as_json: Annotated[bool, Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Ask for several lengths in a single pass, by extending and in chapters; compare.
+    """Compare the length modes single, extend and chapters at several lengths.
 
-    Ratio is words written / words asked; in band means 0.90-1.10. The defaults, for the demo
-    model, take about an hour on two cores; for POLARIS-9B ask for --words 3000,6000,10000.
+    The ratio is words written / words asked; the band is 0.90-1.10. The defaults are for the demo
+    model and take about an hour on two cores. For POLARIS-9B, use --words 3000,6000,10000.
     """
     lengths = [parse_words(part) for part in words.split(",")]
     options: dict[str, object] = {"model": model, "quantize": quantize, "device": device}
     prepared = prepare(UNSEEN[0][1], {**options, "words": max(lengths)})
-    fetch_shown(prepared.reference, quiet=False)
+    download(prepared.reference)
     with loading(f"Loading {prepared.reference.name}", sys.stderr) as progress:
-        engine = opened(prepared, progress.update)
+        engine = engine_for(prepared, progress.update)
     premises = [premise for _, premise in UNSEEN[:stories]]
     total = len(lengths) * len(WAYS) * stories
     written = []

@@ -1,4 +1,7 @@
-"""Getting the model that is to be measured: one of the catalogue's, or a random one of a shape."""
+"""Loads the model to measure: a real one, or random weights of a given shape.
+
+Does not know what is measured.
+"""
 
 import time
 from collections.abc import Callable
@@ -17,20 +20,22 @@ from polaris_cli.request.story_request import StoryRequest
 from polaris_cli.story.prepare import prepare
 
 Shape = Annotated[
-    str | None, Option(help="A random model of this shape: polaris, base-27b, qwen3.5-0.8b.")
+    str | None, Option(help="Random weights of this shape: polaris, base-27b or qwen3.5-0.8b.")
 ]
 
 
-def asked_for(model: str | None, shape: str | None, **options: object) -> StoryRequest:
-    """The settings of a benchmark. Raises UsageError where both a model and a shape are named."""
+def bench_request(model: str | None, shape: str | None, **options: object) -> StoryRequest:
+    """The request for a benchmark. Raises UsageError if both a model and a shape are given."""
     if model and shape:
-        raise UsageError("--model and --shape exclude each other.", hint="Leave one of them away.")
+        raise UsageError(
+            "--model and --shape contradict each other.", hint="Leave out one of them."
+        )
     return prepare("speed", {"model": model or "demo", "words": 1000, **options}).request
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A model as transformers made it, what it is, and the seconds that took."""
+    """A transformers model, its tokenizer and description, and the seconds it took to load."""
 
     model: Any
     tokenizer: Any
@@ -41,13 +46,13 @@ class Loaded:
 def load(
     request: StoryRequest, shape: str | None, tokens: int, on_progress: Callable[[float], None]
 ) -> Loaded:
-    """The model with room for `tokens`; `on_progress` is told the share of the weights loaded."""
-    from polaris_cli.engines.local.loading import load_stock
+    """Load the model with room for `tokens`; `on_progress` gets the fraction of weights loaded."""
+    from polaris_cli.engines.local.loading import load_model
 
     start = time.perf_counter()
     if shape:
         return Loaded(*_random(shape, request, tokens), time.perf_counter() - start)
-    made = load_stock(
+    made = load_model(
         resolve(request.model, request.revision),
         quantize=request.quantize,
         device=request.device,
@@ -58,7 +63,7 @@ def load(
 
 
 def _random(shape: str, request: StoryRequest, tokens: int) -> tuple[Any, Any, ModelInfo]:
-    """A model of that shape; the demo's tokenizer stands in, its words do not matter."""
+    """Random weights of that shape, with the demo model's tokenizer: the text does not matter."""
     from polaris_cli.engines.local.loading import load_tokenizer
     from polaris_cli.engines.local.random_models import config_of, random_model
     from polaris_cli.models.reference import of_entry

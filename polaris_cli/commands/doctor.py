@@ -1,4 +1,4 @@
-"""`polaris doctor`: what this machine can run, and the fix for what stands in the way."""
+"""`polaris doctor`: shows what this machine can run, and how to fix problems."""
 
 import json
 import sys
@@ -16,11 +16,11 @@ from polaris_cli.screen.tables import print_table
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Look at devices, memory, hub access, disk and packages; name each problem with its fix.
+    """Check devices, memory, hub access, disk and packages, and suggest fixes.
 
     Example:  polaris doctor
     """
-    with terminal.loading("Looking at this machine", sys.stderr, quiet=as_json):
+    with terminal.loading("Checking this machine", sys.stderr, quiet=as_json):
         found = diagnose()
     if as_json:
         print(json.dumps(as_data(found), indent=2))
@@ -40,9 +40,9 @@ def _print(found: Diagnosis) -> None:
     _table(("device", "name", "free", "memory"), [_device(device) for device in found.devices])
     _table(("model", "bf16", "8-bit", "4-bit"), _fits(found))
     _table(("hub", "status"), list(found.hub.items()))
-    _table(("disk", "what"), _disk(found.cache))
-    _table(("optional", "release"), list(found.kernels.items()))
-    _table(("package", "release"), list(found.versions.items()))
+    _table(("disk", "value"), _disk(found.cache))
+    _table(("optional package", "version"), list(found.kernels.items()))
+    _table(("package", "version"), list(found.versions.items()))
     if not found.problems:
         print("No problems.")
     for problem in found.problems:
@@ -63,7 +63,7 @@ def _fits(found: Diagnosis) -> list[tuple[str, ...]]:
 def _disk(cache: dict[str, Any]) -> list[tuple[str, str]]:
     models = [(name, f"{size_text(size)}") for name, size in cache["models"].items()]
     return [
-        ("models are in", cache["folder"]),
+        ("models folder", cache["folder"]),
         ("free", f"{size_text(cache['free_bytes'])}"),
         *models,
     ]

@@ -1,9 +1,10 @@
-"""`polaris write --dry-run`: what would be asked of which model, and what it would take.
+"""`polaris write --dry-run`: shows the prompt, the settings and the memory a job needs.
 
-Shows a job request and reads the files of a model that is here; loads neither model nor torch.
+Reads the config of a downloaded model; loads neither a model nor torch.
 """
 
 import json
+import sys
 from typing import Any
 
 from polaris_cli.models.cache import cached
@@ -11,24 +12,29 @@ from polaris_cli.models.devices import GB, Device, list_devices, pick
 from polaris_cli.models.hub import ensure
 from polaris_cli.models.memory import ModelSize, fits, memory_needed, size_of_entry
 from polaris_cli.models.model_files import as_computed, measured, read_config, stored_as
+from polaris_cli.screen.tables import print_table
 from polaris_cli.story.job import Job
 
-FORMATS = (("none", "bf16"), ("8bit", "8-bit"), ("4bit", "4-bit"))
+PRECISIONS = (("none", "bf16"), ("8bit", "8-bit"), ("4bit", "4-bit"))
 
 
 def print_dry_run(job: Job, *, as_json: bool) -> None:
-    """Print the plan to stdout, as text or as one JSON object."""
-    shown = _facts(job)
+    """Print what the job is to stdout, as text or as one JSON object."""
+    facts = _facts(job)
     if as_json:
-        print(json.dumps(shown, ensure_ascii=False, indent=2))
+        print(json.dumps(facts, ensure_ascii=False, indent=2))
         return
-    print("Prompt")
-    for line in shown["prompt"].splitlines():
-        print(f"  {line}")
-    for heading in ("settings", "tokens", "expected", "memory", "notes"):
-        print(f"\n{heading.capitalize()}")
-        for line in _lines(heading, shown[heading]):
-            print(f"  {line}")
+    print(f"Prompt\n{facts['prompt']}\n", flush=True)
+    settings = [(name, str(s["value"]), s["source"]) for name, s in facts["settings"].items()]
+    print_table(("setting", "value", "source"), settings, sys.stdout)
+    tokens = [(name, f"{count:,}") for name, count in facts["tokens"].items()]
+    print(flush=True)
+    print_table(("tokens", "number"), tokens, sys.stdout)
+    print(
+        f"\nExpected length\n{_expected_text(facts['expected'], job.request.length)}\n", flush=True
+    )
+    _print_memory(facts["memory"])
+    print("\nNotes", *(facts["notes"] or ["none"]), sep="\n")
 
 
 def _facts(job: Job) -> dict[str, Any]:
@@ -59,19 +65,19 @@ def _expected(job: Job) -> dict[str, Any]:
 
 def _memory(job: Job) -> list[dict[str, Any]]:
     reference, tokens = job.reference, job.budget.max_new_tokens
-    if not (job.reference.entry or reference.folder or cached(reference)):
+    if not (reference.entry or reference.folder or cached(reference)):
         return []
     device = pick(job.request.device, list_devices())
     size, stored = _size(job, device)
-    formats = FORMATS if size.stored_bytes is None else (("none", stored),)
-    return [_need(size, tokens, device, *names) for names in formats]
+    precisions = PRECISIONS if size.stored_bytes is None else (("none", stored),)
+    return [_need(size, tokens, device, *names) for names in precisions]
 
 
 def _size(job: Job, device: Device) -> tuple[ModelSize, str]:
     """The model's size on the device, and how its files are quantized."""
     if job.reference.entry:
         return size_of_entry(job.reference.entry), ""
-    folder = ensure(job.reference)  # downloads nothing: it is here
+    folder = ensure(job.reference)  # downloads nothing: `_memory` checked that the files are here
     config = read_config(job.reference, folder)
     size = measured(job.reference, folder, config)
     return as_computed(size, config, device.kind), stored_as(config)
@@ -86,27 +92,26 @@ def _need(size: ModelSize, tokens: int, device: Device, quantize: Any, name: str
     }
 
 
-def _lines(heading: str, value: Any) -> list[str]:
-    match heading:
-        case "settings":
-            return [f"{name:<20} {s['value']!s:<24} {s['source']}" for name, s in value.items()]
-        case "tokens":
-            return [f"{name:<20} {number:,}" for name, number in value.items()]
-        case "expected" if value["ratio"]:
-            return [
-                f"about {value['words']:,} words: {value['model']} writes {value['ratio']:.2f} "
-                "of the words asked for at this length on average (model card)"
-            ]
-        case "expected":
-            return [f"no figures are known for {value['model']} written in this way"]
-        case "memory":
-            return [_memory_line(need) for need in value] or [
-                "known once the model is on this machine"
-            ]
-        case _:
-            return value or ["none"]
+def _expected_text(expected: dict[str, Any], mode: str) -> str:
+    if not expected["ratio"]:
+        return f"no length figures for {expected['model']} with --length {mode}"
+    return (
+        f"about {expected['words']:,} words: at this length {expected['model']} writes "
+        f"{expected['ratio']:.2f} of the words asked for on average (model card)"
+    )
 
 
-def _memory_line(need: dict[str, Any]) -> str:
-    verdict = "fits" if need["fits"] else "does not fit"
-    return f"{need['format']:<6} {need['gigabytes']:>6.1f} GB  {verdict} {need['device']}"
+def _print_memory(needs: list[dict[str, Any]]) -> None:
+    if not needs:
+        print("Memory\nunknown until the model is downloaded", flush=True)
+        return
+    rows = [
+        (
+            need["format"],
+            f"{need['gigabytes']:.1f} GB",
+            "yes" if need["fits"] else "no",
+            need["device"],
+        )
+        for need in needs
+    ]
+    print_table(("memory", "needed", "fits", "device"), rows, sys.stdout)

@@ -1,6 +1,6 @@
-"""`polaris help`: pages to look things up in, Markdown files that lie beside this module.
+"""`polaris help`: prints the Markdown pages in the folder help_pages.
 
-Draws them on a terminal and prints them as they are in a pipe; knows nothing of what they say.
+A terminal gets formatted text, a pipe the Markdown. Does not know what the pages say.
 """
 
 import difflib
@@ -19,25 +19,27 @@ from polaris_cli.screen.region import painter
 from polaris_cli.screen.tables import print_table
 
 FOLDER = Path(__file__).with_name("help_pages")
-WIDEST = 100  # cells: longer lines are hard to read
-BULLET = "\N{BULLET}"  # what rich sets before the items of a list
+MAX_WIDTH = 100  # cells: longer lines are hard to read
+BULLET = "\N{BULLET}"  # rich prints it before list items
 
 EPILOG = """Examples:
 
 \b
-  polaris help             the pages
-  polaris help plan        the file of a plan, with an example
+  polaris help             list the pages
+  polaris help plan        the format of a plan file
   polaris help json | less
 """
 
 
 def help(
-    page: Annotated[str | None, Argument(metavar="[PAGE]", help="Leave it out for a list.")] = None,
+    page: Annotated[
+        str | None, Argument(metavar="[PAGE]", help="The page; leave it out for a list.")
+    ] = None,
 ) -> None:
-    """Look up plan files, presets, settings, records, lengths and exit codes."""
+    """Show help pages on plans, presets, settings, JSON, lengths and exit codes."""
     if page is None:
         rows = [tuple(_title(name)) for name in pages()]
-        print_table(("page", "what it says"), rows, sys.stdout)
+        print_table(("page", "about"), rows, sys.stdout)
     elif page in pages():
         _print(text_of(page))
     else:
@@ -50,7 +52,7 @@ def pages() -> list[str]:
 
 
 def text_of(page: str) -> str:
-    """A page in Markdown; its first line is "# name: what it says"."""
+    """A page in Markdown; its first line is "# name: about"."""
     return (FOLDER / f"{page}.md").read_text("utf-8")
 
 
@@ -63,13 +65,17 @@ def _print(text: str) -> None:
         print(text, end="")
         return
     console = painter(sys.stdout)
-    with console.use_theme(Theme({"markdown.code": "bold cyan"})):  # no black boxes on white
-        console.print(Markdown(text, code_theme="ansi_dark"), width=min(console.width, WIDEST))
+    with console.use_theme(
+        Theme({"markdown.code": "bold cyan"})
+    ):  # rich's default is a black box, ugly on white
+        console.print(Markdown(text, code_theme="ansi_dark"), width=min(console.width, MAX_WIDTH))
 
 
 def _unknown(page: str) -> UsageError:
     near = difflib.get_close_matches(page, pages(), n=1)
     meant = f"Did you mean {near[0]}? " if near else ""
     if page in COMMANDS:
-        meant = f"For the command type: polaris {page} --help. "
-    return UsageError(f"There is no page {page!r}.", hint=f"{meant}Pages: {', '.join(pages())}")
+        meant = f"For the command: polaris {page} --help. "
+    return UsageError(
+        f"There is no help page {page!r}.", hint=f"{meant}Pages: {', '.join(pages())}"
+    )

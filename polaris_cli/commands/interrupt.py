@@ -1,7 +1,7 @@
-"""Ctrl-C and SIGTERM: the first stops the work and keeps the text, the second ends the process.
+"""Ctrl-C and SIGTERM: the first stops the story and keeps the text, the second ends the process.
 
-Knows signals only. While the next event is being awaited a signal breaks in at once; between
-events it waits for the next step, so that no half-done write is torn.
+Knows signals only. While polaris waits for the next event, a signal interrupts at once. Between
+events it takes effect at the next step, so that writes are never cut in half.
 """
 
 import os
@@ -19,20 +19,20 @@ T = TypeVar("T")
 
 
 class Interrupts:
-    """Watches for SIGINT and SIGTERM from `listen()` on.
+    """Handles SIGINT and SIGTERM while `listen()` is active.
 
-    `last_words` runs before a second signal ends the process, to leave the terminal in order.
+    `cleanup` runs before a second signal ends the process, to restore the terminal.
     """
 
-    def __init__(self, last_words: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, cleanup: Callable[[], None] = lambda: None) -> None:
         self.seen = False
         self._breakable = False
-        self._told = False  # whether the work has had its KeyboardInterrupt
-        self._last_words = last_words
+        self._raised = False  # whether KeyboardInterrupt has been raised already
+        self._cleanup = cleanup
 
     @contextmanager
     def listen(self) -> Iterator["Interrupts"]:
-        """Handle the signals inside the block, and put the old handlers back after it."""
+        """Handle the signals inside the block; restore the old handlers after it."""
         numbers = (signal.SIGINT, signal.SIGTERM)
         before = [signal.signal(number, self._handle) for number in numbers]
         try:
@@ -43,7 +43,7 @@ class Interrupts:
 
     @contextmanager
     def breakable(self) -> Iterator[None]:
-        """A stretch of work in which the first signal raises KeyboardInterrupt."""
+        """Inside the block, the first signal raises KeyboardInterrupt."""
         if self.seen:
             raise KeyboardInterrupt
         self._breakable = True
@@ -53,10 +53,9 @@ class Interrupts:
             self._breakable = False
 
     def watch(self, source: Iterator[T]) -> Iterator[T | Finish]:
-        """Pass the events on; after a signal end them with `Finish("interrupted")`.
+        """Yield the events; after a signal, end with `Finish("interrupted")`.
 
-        Text that the source still holds, and gives out before it lets the interrupt through, is
-        passed on too.
+        Text that the source yields while it handles the KeyboardInterrupt is passed on too.
         """
         while True:
             try:
@@ -72,9 +71,9 @@ class Interrupts:
         if not self.seen:
             with self.breakable():
                 return next(source)
-        if self._told:
+        if self._raised:
             return next(source)
-        self._told = True
+        self._raised = True
         if isinstance(source, Generator):
             event: T = source.throw(KeyboardInterrupt())
             return event
@@ -82,11 +81,11 @@ class Interrupts:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.seen:
-            self._last_words()
+            self._cleanup()
             sys.stderr.flush()
             os._exit(EXIT_INTERRUPTED)
         self.seen = True
         if self._breakable:
             self._breakable = False
-            self._told = True
+            self._raised = True
             raise KeyboardInterrupt

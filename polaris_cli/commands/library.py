@@ -1,6 +1,6 @@
-"""`polaris library`: list, show, search, export and remove the stories that were kept.
+"""`polaris library`: lists, shows, searches, exports and removes saved stories.
 
-Turns options into calls of the library; knows no SQL and no file format.
+Turns options into library calls; knows no SQL and no file format.
 """
 
 import json
@@ -21,41 +21,42 @@ from polaris_cli.screen.messages import note
 from polaris_cli.screen.tables import print_table
 
 HEADERS = ("id", "when", "title", "model", "words", "asked", "ratio", "state")
-SHOWN = 20  # stories in a list, unless asked otherwise
+DEFAULT_LIMIT = 20  # stories in a list
 
 EPILOG = """Examples:
 
 \b
-  polaris library                          the newest stories
-  polaris library show last                the story written last
-  polaris library search fog letter        stories with both words
+  polaris library                          list the newest stories
+  polaris library show last                print the newest story
+  polaris library search fog letter        find stories with both words
   polaris library export 3f9c -o tale.epub
-  polaris library backup stories.db        a copy of all stories
+  polaris library backup stories.db        copy all stories
 
-ID is a story's id, its beginning, or the word last. A state other than those of a report:
-writing (at this moment), killed (its process ended without a word; the text is kept).
+ID is a story's id, its first digits, or "last" for the newest story. States: stop (the model
+ended it), length (cut off at the token limit), loop (stopped: it was repeating itself),
+interrupted, error, writing (right now), killed (its process was killed; the text is kept).
 """
 
 app = typer.Typer(
     cls=QuickGroup,
-    help="List, show, search, export and remove the stories written.",
+    help="List, show, search, export and remove your stories.",
     epilog=EPILOG,
     invoke_without_command=True,
     rich_markup_mode=None,
 )
 
-Ref = Annotated[str, typer.Argument(metavar="ID", help="An id, its beginning, or last.")]
-Limit = Annotated[int, typer.Option(min=1, metavar="N", help="List at most so many.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object for each story, by line.")]
+Ref = Annotated[str, typer.Argument(metavar="ID", help="An id, its first digits, or last.")]
+Limit = Annotated[int, typer.Option(min=1, metavar="N", help="Number of stories to list.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
 
 
 @app.callback()
-def library(ctx: typer.Context, limit: Limit = SHOWN, as_json: AsJson = False) -> None:
-    """List the stories, newest first, with their length and how they ended."""
+def library(ctx: typer.Context, limit: Limit = DEFAULT_LIMIT, as_json: AsJson = False) -> None:
+    """List the stories, newest first, with length and state."""
     if ctx.invoked_subcommand is None:
         entries = open_library().entries(limit)
         if not entries:
-            note("No stories yet: polaris write begins one.", sys.stderr)
+            note('No stories yet. Write one: polaris write "a lighthouse keeper"', sys.stderr)
         _print_entries(entries, as_json)
 
 
@@ -67,13 +68,14 @@ def show(
         bool, typer.Option("--thinking", help="Print the thinking instead of the story.")
     ] = False,
 ) -> None:
-    """Print a story as it is, to read or to pipe.
+    """Print the text of a story.
 
     Example:  polaris library show last | less
     """
     if as_json and thinking:
         raise UsageError(
-            "--json and --thinking do not go together.", hint="The record holds the thinking too."
+            "--json and --thinking contradict each other.",
+            hint="Leave out --thinking: the record contains the thinking.",
         )
     story = open_library().get(id)
     if as_json:
@@ -86,17 +88,19 @@ def show(
 
 @app.command()
 def search(
-    words: Annotated[list[str], typer.Argument(metavar="WORDS...", help="All must be in it.")],
-    limit: Limit = SHOWN,
+    words: Annotated[
+        list[str], typer.Argument(metavar="WORDS...", help="A story must contain all of them.")
+    ],
+    limit: Limit = DEFAULT_LIMIT,
     as_json: AsJson = False,
 ) -> None:
-    """Find stories by words of title, premise or text.
+    """Find stories by words in the title, premise or text.
 
     Example:  polaris library search lighthouse letter
     """
     entries = open_library().search(words, limit)
     if not entries:
-        note("No story in the library has all of these words.", sys.stderr)
+        note("No story contains all of these words.", sys.stderr)
     _print_entries(entries, as_json)
 
 
@@ -107,9 +111,9 @@ def export(
         Path,
         typer.Option("--output", "-o", metavar="FILE", help="txt, md, html, epub, docx or json."),
     ],
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> None:
-    """Write a story to a file, in the format of its suffix.
+    """Save a story to a file; the suffix sets the format.
 
     Example:  polaris library export last -o story.epub
     """
@@ -123,43 +127,45 @@ def export(
 
 @app.command()
 def rm(
-    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids, beginnings, or last.")],
+    ids: Annotated[
+        list[str], typer.Argument(metavar="ID...", help="Ids, their first digits, or last.")
+    ],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Remove stories for good, after asking.
+    """Delete stories permanently, after asking.
 
     Example:  polaris library rm 3f9c 81d0
     """
     stories = open_library()
     entries = {entry.id: entry for entry in map(stories.entry, ids)}.values()
-    if yes or _agreed(entries):
+    if yes or _confirmed(entries):
         for entry in entries:
             stories.remove(entry.id)
 
 
 @app.command()
 def backup(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where the copy is written.")],
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write the copy to.")],
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> None:
-    """Copy the whole library to a file, also while stories are being written.
+    """Copy the whole library to a file, even while stories are being written.
 
-    The copy is a library: read it with  POLARIS_LIBRARY=FILE polaris library
+    To read the copy:  POLARIS_LIBRARY=FILE polaris library
 
     Example:  polaris library backup stories.db
     """
-    from polaris_cli.formats.files import check_distinct, check_place, whole_file
+    from polaris_cli.formats.files import atomic_file, check_distinct, check_writable
 
     source = library_path()
     check_distinct({"FILE": file, "the library": source})
-    check_place(file, force=force)
-    with whole_file(file, force=force) as temporary:
+    check_writable(file, force=force)
+    with atomic_file(file, force=force) as temporary:
         open_library().back_up(temporary)
 
 
 @app.command()
 def path() -> None:
-    """Print where the library is (set by POLARIS_LIBRARY).
+    """Print the path of the library; POLARIS_LIBRARY sets another.
 
     Example:  ls -l "$(polaris library path)"
     """
@@ -181,7 +187,7 @@ def _row(entry: Entry) -> tuple[str, ...]:
 
 
 def _print_text(text: str) -> None:
-    """Text and one line break; to a pipe the bytes of the text, whatever the locale."""
+    """Print the text and a line break; a pipe gets UTF-8, whatever the locale."""
     if text and is_terminal(sys.stdout):
         print(encodable(harmless(text), sys.stdout))
     elif text:
@@ -190,12 +196,15 @@ def _print_text(text: str) -> None:
         sys.stdout.buffer.flush()
 
 
-def _agreed(entries: Iterable[Entry]) -> bool:
+def _confirmed(entries: Iterable[Entry]) -> bool:
     if not _on_terminal():
-        raise UsageError("Nobody can be asked before stories are removed.", hint="Add --yes.")
+        raise UsageError(
+            "Cannot ask for confirmation: stdin is not a terminal.",
+            hint="Add --yes to delete without asking.",
+        )
     for entry in entries:
         print(f"{entry.id}  {entry.title}", file=sys.stderr)
-    return typer.confirm("Remove for good?", err=True)
+    return typer.confirm("Delete permanently?", err=True)
 
 
 def _on_terminal() -> bool:

@@ -1,4 +1,7 @@
-"""`polaris models`: the known models, which to choose, and getting or removing their files."""
+"""`polaris models`: lists the known models; downloads and deletes their files.
+
+Knows how figures are shown; the catalogue has the figures, `memory` the sizes.
+"""
 
 import json
 import sys
@@ -27,19 +30,19 @@ from polaris_cli.screen.tables import print_table
 
 PRECISIONS = (("none", "bf16"), ("8bit", "8-bit"), ("4bit", "4-bit"))
 TYPICAL_TOKENS = 8_192
-"""Tokens of a 3,000-word story with its thinking: what the memory figures are given for."""
+"""Tokens of a 3,000-word story with its thinking; the memory figures are for this many."""
 
 LEGEND = """\
-bf16, 4-bit: memory for a story of usual length.
-Quality: points of a judge. Length: words written / words asked for. Both as
-the model cards give them, at 1-4k, 4-8k and 8-12k words.
-Which to choose: polaris models --words 9000"""
+bf16, 4-bit: memory needed for a 3,000-word story.
+quality: score by a judge model. length: words written / words asked for.
+Both are from the model cards, for stories of 1-4k, 4-8k and 8-12k words.
+For a recommendation: polaris models --words 9000"""
 
 app = typer.Typer(cls=QuickGroup, invoke_without_command=True, rich_markup_mode=None)
 
 Name = Annotated[str, typer.Argument(help="A model's name, a folder or a hub id (owner/name).")]
 Revision = Annotated[
-    str | None, typer.Option(help="A branch, tag or commit of the model's repository.")
+    str | None, typer.Option(help="A branch, tag or commit of the model on the hub.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -48,14 +51,14 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def models(
     ctx: typer.Context,
     words: Annotated[
-        str | None, typer.Option("--words", "-w", help="Judge them at this length: 3000, 3k.")
+        str | None, typer.Option("--words", "-w", help="Compare them at this length: 3000 or 3k.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """The known models: what they need, how good they are, which to choose.
+    """List the known models: what they need, how good they are, which to choose.
 
-    Quality and length are the figures of the POLARIS model cards: points of a judge, and words
-    written / words asked for, at 1-4k, 4-8k and 8-12k words.
+    Quality and length are from the POLARIS model cards: the score by a judge model, and words
+    written / words asked for, for stories of 1-4k, 4-8k and 8-12k words.
 
     Example:  polaris models --words 9000
     """
@@ -77,7 +80,7 @@ def _length(words: str | None) -> int | None:
     if words is None:
         return None
 
-    from polaris_cli.request.settings import parse_words
+    from polaris_cli.request.settings import SETTINGS, parse_words
 
     try:
         length = parse_words(words)
@@ -85,18 +88,18 @@ def _length(words: str | None) -> int | None:
         length = 0
     if length < 1:
         raise UsageError(
-            f"--words is {words!r}, which is no number of words.", hint="Give one: --words 3000"
+            f"--words: invalid value {words!r}.", hint=f"Give {SETTINGS['words'].allowed}."
         )
     return length
 
 
 def _print_all() -> None:
-    headers = ("model", "access", "here", "download", "bf16", "4-bit", "quality", "length")
+    headers = ("model", "access", "local", "download", "bf16", "4-bit", "quality", "length")
     rows = [
         (
             entry.name,
             entry.access,
-            _here(entry),
+            _is_local(entry),
             size_text(entry.download_bytes) if entry.download_bytes else "-",
             size_text(_need(size_of_entry(entry), "none")),
             size_text(_need(size_of_entry(entry), "4bit")),
@@ -110,12 +113,12 @@ def _print_all() -> None:
 
 
 def _print_choice(words: int) -> None:
-    headers = ("model", "access", "here", "quality", "expected words", "4-bit", "bf16")
+    headers = ("model", "access", "local", "quality", "expected words", "4-bit", "bf16")
     rows = [
         (
             entry.name,
             entry.access,
-            _here(entry),
+            _is_local(entry),
             _figure(entry.quality.at(words)),
             _expected(entry, words),
             size_text(_need(size_of_entry(entry), "4bit")),
@@ -125,15 +128,15 @@ def _print_choice(words: int) -> None:
     ]
     print_table(headers, rows, sys.stdout)
     name, reason = recommended(words)
-    print(f"\nFor {words:,} words choose {name}: {reason}.")
+    print(f"\nFor {words:,} words, choose {name}: {reason}.")
 
 
-def _here(entry: CatalogueEntry) -> str:
+def _is_local(entry: CatalogueEntry) -> str:
     return "yes" if cached(of_entry(entry)) else "no"
 
 
 def _need(size: ModelSize, quantize: Any) -> int:
-    """Bytes on a graphics card; for a model that is no load for a processor, there."""
+    """Bytes on a GPU, or on a CPU for a small model."""
     kind = "cuda" if size.parameters >= LARGE else "cpu"
     return memory_needed(size, quantize, TYPICAL_TOKENS, kind).total
 
@@ -143,7 +146,7 @@ def _figure(figure: float | None) -> str:
 
 
 def _stages(figures: ByStage, form: str) -> str:
-    """Three figures as "57/48/44"."""
+    """Three figures as "57/48/44", "-" if there are none."""
     stages = (figures.id, figures.near, figures.far)
     if not any(stages):
         return "-"
@@ -157,7 +160,7 @@ def _expected(entry: CatalogueEntry, words: int) -> str:
 
 @app.command()
 def show(name: Name, revision: Revision = None, as_json: AsJson = False) -> None:
-    """Say all that is known of a model: access, size, memory, the card's figures.
+    """Show the details of a model: access, size, memory, figures from the model card.
 
     Example:  polaris models show polaris
     """
@@ -173,24 +176,24 @@ def show(name: Name, revision: Revision = None, as_json: AsJson = False) -> None
 
 @app.command()
 def fetch(name: Name, revision: Revision = None) -> None:
-    """Download a model; an interrupted download goes on where it stopped.
+    """Download a model, or resume an interrupted download.
 
     Example:  polaris models fetch no-hri
     """
-    from polaris_cli.commands.fetching import fetch_shown
+    from polaris_cli.commands.download import download
     from polaris_cli.models.resolving import resolve
 
     reference = resolve(name, revision)
     if reference.note:
         note(reference.note, sys.stderr)
-    print(fetch_shown(reference, anew=True))
+    print(download(reference, update=True))
 
 
 @app.command()
 def rm(
     name: Name, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False
 ) -> None:
-    """Delete a model's downloaded files, all revisions and unfinished downloads.
+    """Delete a model's downloaded files: all revisions and partial downloads.
 
     Example:  polaris models rm base-27b --yes
     """
@@ -206,14 +209,14 @@ def rm(
 def _confirm(question: str, reference: ModelRef) -> None:
     if not sys.stdin.isatty():
         raise UsageError(
-            f"Nobody can be asked whether {reference.name} may be deleted.",
-            hint=f"polaris models rm {reference.name} --yes",
+            "Cannot ask for confirmation: stdin is not a terminal.",
+            hint=f"Delete without asking: polaris models rm {reference.name} --yes",
         )
     typer.confirm(question, abort=True, err=True)
 
 
 def reference_facts(reference: ModelRef) -> dict[str, Any]:
-    """What is known of a model, whether the catalogue knows it or not."""
+    """The details of a model, from the catalogue or from its files, as plain data."""
     if reference.entry:
         return entry_facts(reference.entry, None, reference.revision)
     folder = cached(reference)
@@ -221,7 +224,7 @@ def reference_facts(reference: ModelRef) -> dict[str, Any]:
         raise corrupt(reference, lacking(reference.folder))
     if folder is None:
         raise ModelUnavailable(
-            f"{reference.name} is neither in the catalogue nor on this machine.",
+            f"{reference.name} is not in the catalogue and not downloaded.",
             hint=f"Download it: polaris models fetch {reference.name}, or see {reference.page}",
         )
     config = read_config(reference, folder)
@@ -239,7 +242,7 @@ def reference_facts(reference: ModelRef) -> dict[str, Any]:
 def entry_facts(
     entry: CatalogueEntry, words: int | None, revision: str | None = None
 ) -> dict[str, Any]:
-    """What the catalogue says of a model, as plain data; at `words` where that is given."""
+    """The catalogue's details of a model as plain data, with figures for `words` if given."""
     folder = cached(of_entry(entry, revision))
     facts: dict[str, Any] = {
         "name": entry.name,
@@ -274,17 +277,17 @@ def _by_stage(figures: ByStage) -> dict[str, float | None]:
 
 
 def _memory(size: ModelSize) -> dict[str, int]:
-    """Bytes needed for a story of usual length, by precision."""
+    """Bytes needed for a 3,000-word story, by precision."""
     return {label: _need(size, quantize) for quantize, label in PRECISIONS}
 
 
 def _flat(facts: dict[str, Any]) -> list[tuple[str, str]]:
-    """Facts for reading: one line each, those that are not known left out."""
-    lines = ((key, _worded(key, value)) for key, value in facts.items() if key != "name")
+    """The facts as text, without the unknown ones."""
+    lines = ((key, _as_text(key, value)) for key, value in facts.items() if key != "name")
     return [(key, text) for key, text in lines if text]
 
 
-def _worded(key: str, value: Any) -> str:
+def _as_text(key: str, value: Any) -> str:
     match value:
         case dict() if key == "memory":
             return ", ".join(f"{label} {size_text(need)}" for label, need in value.items())

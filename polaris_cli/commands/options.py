@@ -1,4 +1,7 @@
-"""Options that several commands share, and where they lead: `Outputs`."""
+"""Options that several commands share, and `Outputs`, the options on where the story goes.
+
+Knows names and help texts; `request.settings` reads and checks the values.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,12 +10,12 @@ from typing import Annotated
 from typer import Option
 
 from polaris_cli.formats.export import check_output
-from polaris_cli.formats.files import check_distinct, check_place
+from polaris_cli.formats.files import check_distinct, check_writable
 from polaris_cli.library.store import library_path
 
-# What a story is to be.
+# What to write, and how.
 Words = Annotated[
-    str | None, Option("--words", "-w", metavar="N", help="Length: 3000, 3k or 2.5k words.")
+    str | None, Option("--words", "-w", metavar="N", help="Length in words: 3000, 3k or 2.5k.")
 ]
 Model = Annotated[
     str | None,
@@ -21,7 +24,7 @@ Model = Annotated[
     ),
 ]
 Revision = Annotated[
-    str | None, Option("--revision", help="Branch, tag or commit of the model's repository.")
+    str | None, Option("--revision", help="Branch, tag or commit of the model on the hub.")
 ]
 PresetName = Annotated[
     str | None, Option("--preset", "-p", help="A preset's name or file (see: polaris presets).")
@@ -30,74 +33,93 @@ Form = Annotated[str | None, Option(help="story, flash, scene, essay, review or 
 Length = Annotated[
     str | None,
     Option(
-        help="How to reach the words: single (one pass), extend (go on after an early end), "
-        "chapters, or auto (single while the model is good at that length, else chapters)."
+        help="How to reach the length: single (one pass), extend (continue after an early end), "
+        "chapters, or auto (single if the model is good at this length, else chapters)."
     ),
 ]
 Chapters = Annotated[
-    str | None, Option(metavar="N|auto", help="Write in so many chapters, each asked for alone.")
+    str | None,
+    Option(metavar="N|auto", help="Write the story in this many chapters, one at a time."),
 ]
 Headings = Annotated[
-    bool | None, Option("--headings/--no-headings", help="Name the chapters in the text.")
+    bool | None, Option("--headings/--no-headings", help="Put chapter headings in the text.")
 ]
 PlanFile = Annotated[
-    Path | None, Option("--plan", metavar="FILE", help="Write by a plan of chapters (TOML).")
+    Path | None, Option("--plan", metavar="FILE", help="Write the chapters in this plan (TOML).")
 ]
 PlanOnly = Annotated[
-    bool, Option("--plan-only", help="Make the plan of chapters alone, for -o plan.toml.")
+    bool,
+    Option("--plan-only", help="Only write a plan of chapters, and save it with -o plan.toml."),
 ]
 Continued = Annotated[
     str | None,
     Option(
         "--continue",
         metavar="FILE",
-        help="Go on with a text of yours (txt, md, html, epub, docx, json; - reads a pipe), "
-        "up to --words in all.",
+        help="Continue your own text (txt, md, html, epub, docx, json; - reads a pipe) "
+        "to --words in total.",
     ),
 ]
 Temperature = Annotated[
-    str | None, Option(metavar="X", help="Higher is wilder; the card: 0.4-1.0.")
+    str | None, Option(metavar="X", help="Randomness; 0 is greedy, the model card says 0.4-1.0.")
 ]
-TopP = Annotated[str | None, Option(metavar="P", help="Share of probability to sample from.")]
+TopP = Annotated[
+    str | None,
+    Option(metavar="P", help="Sample from the most likely tokens with this total probability."),
+]
 TopK = Annotated[
-    str | None, Option(metavar="N", help="Number of tokens to sample from; 0: no limit.")
+    str | None,
+    Option(metavar="N", help="Sample from this many of the most likely tokens; 0: no limit."),
 ]
 MinP = Annotated[
     str | None,
     Option(metavar="P", help="Drop tokens below this fraction of the top probability; 0: none."),
 ]
 RepetitionPenalty = Annotated[
-    str | None, Option(metavar="X", help="1.0 is none; the card: to 1.1.")
+    str | None, Option(metavar="X", help="Penalty on repeated tokens; 1.0 is off.")
 ]
 PresencePenalty = Annotated[
-    str | None, Option(metavar="X", help="0 is none; instead of the other.")
+    str | None,
+    Option(
+        metavar="X",
+        help="Penalty on tokens already written; 0 is off. Needs --repetition-penalty 1.",
+    ),
 ]
 DryMultiplier = Annotated[
-    str | None, Option(metavar="X", help="Against what was said before (DRY); 0 is none.")
+    str | None, Option(metavar="X", help="DRY penalty on repeated phrases; 0 is off.")
 ]
-Seed = Annotated[str | None, Option(metavar="N", help="The same seed gives the same story.")]
+Seed = Annotated[
+    str | None, Option(metavar="N", help="Random seed; the same seed gives the same story.")
+]
 MaxNewTokens = Annotated[
-    str | None, Option(metavar="N", help="Token limit; default: follows the words.")
+    str | None, Option(metavar="N", help="Token limit; by default it follows from --words.")
 ]
-Think = Annotated[bool | None, Option("--think/--no-think", help="Plan before writing.")]
+Think = Annotated[
+    bool | None, Option("--think/--no-think", help="Let the model think before it writes.")
+]
 ThinkingBudget = Annotated[
     str | None,
-    Option(metavar="N", help="Tokens of thinking before the story must begin; -1: no limit."),
+    Option(metavar="N", help="Maximum number of thinking tokens; -1: no limit."),
 ]
-Quantize = Annotated[str | None, Option(help="auto, none, 8bit or 4bit.")]
+Quantize = Annotated[str | None, Option(help="Quantize the weights: auto, none, 8bit or 4bit.")]
 DeviceName = Annotated[str | None, Option("--device", help="auto, cuda, cuda:N, mps or cpu.")]
 Compile = Annotated[
     bool | None,
-    Option("--compile/--no-compile", help="Record the steps on a graphics card, and replay them."),
+    Option("--compile/--no-compile", help="Use CUDA graphs."),
 ]
 Band = Annotated[
-    str | None, Option(metavar="LO-HI", help="Ratios that count as on target: 0.9-1.1.")
+    str | None,
+    Option(metavar="LO-HI", help="Ratios (words written / words asked) that count as on target."),
 ]
-DryRun = Annotated[bool, Option("--dry-run", help="Show prompt, settings and needs; load nothing.")]
-EngineChoice = Annotated[str | None, Option("--engine", help="What runs the model: local.")]
+DryRun = Annotated[
+    bool, Option("--dry-run", help="Show prompt, settings and memory needed; load nothing.")
+]
+EngineChoice = Annotated[
+    str | None, Option("--engine", help="The engine that runs the model: local.")
+]
 BaseUrl = Annotated[str | None, Option(hidden=True)]
 
-# What becomes of it.
+# Where the story goes.
 StoryFile = Annotated[
     Path | None,
     Option("--output", "-o", metavar="FILE", help="Save as txt, md, html, epub, docx or json."),
@@ -106,18 +128,23 @@ ThinkingFile = Annotated[
     Path | None, Option("--thinking-output", metavar="FILE", help="Save the thinking to a file.")
 ]
 Force = Annotated[bool, Option("--force", help="Overwrite existing files.")]
-AsJson = Annotated[bool, Option("--json", help="Print the full record instead of the story.")]
-Quiet = Annotated[bool, Option("--quiet", "-q", help="The story alone: no progress, no report.")]
-ShowThinking = Annotated[bool, Option("--show-thinking", help="Print the thinking too, on stderr.")]
-NoSave = Annotated[bool, Option("--no-save", help="Keep nothing in the library.")]
+AsJson = Annotated[
+    bool, Option("--json", help="Print the full record as JSON instead of the story.")
+]
+Quiet = Annotated[
+    bool, Option("--quiet", "-q", help="Print only the story: no progress, no notes, no report.")
+]
+ShowThinking = Annotated[bool, Option("--show-thinking", help="Print the thinking on stderr.")]
+NoSave = Annotated[bool, Option("--no-save", help="Do not save the story in the library.")]
 Strict = Annotated[
-    bool, Option("--strict", help="Exit 6 when cut off, looping or outside the band.")
+    bool,
+    Option("--strict", help="Exit with 6 if the story is cut off, looping or outside the band."),
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """Where a story goes besides stdout, and how much is said about it."""
+    """Where a story goes besides stdout, and what is printed about it."""
 
     story: Path | None = None
     thinking: Path | None = None
@@ -129,16 +156,16 @@ class Outputs:
     strict: bool = False
 
     def check(self, *, plan: bool = False) -> None:
-        """Raise UsageError for files that cannot be written, before anything is loaded.
+        """Raise UsageError for files that cannot be written, before a model is loaded.
 
-        An `plan` is TOML, whatever its file is called.
+        `plan`: the output is a plan, which is TOML whatever the file is called.
         """
         if self.story and plan:
-            check_place(self.story, force=self.force)
+            check_writable(self.story, force=self.force)
         elif self.story:
             check_output(self.story, force=self.force)
         if self.thinking:
-            check_place(self.thinking, force=self.force)
+            check_writable(self.thinking, force=self.force)
         check_distinct(
             {
                 "--output": self.story,

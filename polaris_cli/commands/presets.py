@@ -1,4 +1,4 @@
-"""`polaris presets`: list the presets, show one, say where one's own belong."""
+"""`polaris presets`: list presets, show one, print the folder for your own."""
 
 import sys
 from typing import Annotated
@@ -11,7 +11,7 @@ from polaris_cli.screen.tables import print_table
 
 app = typer.Typer(
     cls=QuickGroup,
-    help="Prompt wordings and sampling settings, ready made or your own.",
+    help="List and show presets: prompt templates with sampling settings.",
     invoke_without_command=True,
     rich_markup_mode=None,
 )
@@ -19,7 +19,7 @@ app = typer.Typer(
 
 @app.callback()
 def presets(ctx: typer.Context) -> None:
-    """List the presets, your own included."""
+    """List the presets, including your own."""
     if ctx.invoked_subcommand is None:
         rows = [
             (
@@ -31,12 +31,12 @@ def presets(ctx: typer.Context) -> None:
             )
             for preset in all_presets()
         ]
-        print_table(("preset", "words", "temperature", "thinks", "for"), rows, sys.stdout)
+        print_table(("preset", "words", "temperature", "thinking", "description"), rows, sys.stdout)
 
 
 @app.command()
 def show(name: Annotated[str, typer.Argument(help="A preset's name or file.")]) -> None:
-    """Print a preset's file, comments and all: a start for one of your own.
+    """Print a preset's file, including comments. Use it to start your own.
 
     Example:  polaris presets show default > mine.toml
     """
@@ -45,5 +45,5 @@ def show(name: Annotated[str, typer.Argument(help="A preset's name or file.")]) 
 
 @app.command()
 def path() -> None:
-    """Print the folder where your own presets belong, one TOML file each."""
+    """Print the folder for your own presets (one TOML file each)."""
     print(own_folder())

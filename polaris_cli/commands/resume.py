@@ -1,4 +1,7 @@
-"""`polaris resume` and `polaris rerun`: go on with a story of the library, or write it again."""
+"""`polaris resume` and `polaris rerun`: continue a story from the library, or write it again.
+
+Turns options into a job and runs it; `story.resuming` decides what the job is.
+"""
 
 from typing import Annotated
 
@@ -20,13 +23,16 @@ from polaris_cli.library.store import open_library
 from polaris_cli.request.settings import from_options
 from polaris_cli.story import resuming
 
-Ref = Annotated[str, Argument(metavar="[ID]", help="A story's id, or the beginning of one.")]
+Ref = Annotated[
+    str,
+    Argument(metavar="[ID]", help="A story's id or its first digits; default: the newest story."),
+]
 
 
 def resume(
     ref: Ref = "last",
     words: Annotated[
-        str | None, Option("--words", "-w", metavar="N", help="A new length for the whole story.")
+        str | None, Option("--words", "-w", metavar="N", help="New length of the whole story.")
     ] = None,
     output: StoryFile = None,
     thinking_output: ThinkingFile = None,
@@ -37,10 +43,10 @@ def resume(
     no_save: NoSave = False,
     strict: Strict = False,
 ) -> None:
-    """Go on with a story that was interrupted, killed, cut off or became too short.
+    """Continue a story that was interrupted, killed, cut off or is too short.
 
-    The whole story is printed, the earlier text first; it gets an id of its own. Without ID the
-    newest story is meant.
+    Prints the whole story, starting with the text so far, and saves it under a new id. Without ID,
+    continues the newest story.
     """
     outputs = Outputs(
         output, thinking_output, force, as_json, quiet, show_thinking, not no_save, strict
@@ -63,9 +69,9 @@ def rerun(
     no_save: NoSave = False,
     strict: Strict = False,
 ) -> None:
-    """Write a story of the library again, from its recorded settings and seed.
+    """Write a story from the library again, with the same settings and seed.
 
-    On the same machine with the same versions it becomes the same text; what differs is said.
+    The same machine and versions give the same text. If something differs, a note says what.
     """
     outputs = Outputs(
         output, thinking_output, force, as_json, quiet, show_thinking, not no_save, strict

@@ -1,6 +1,6 @@
-"""The pipeline behind the commands that write: a job becomes a story on stdout and an exit code.
+"""Runs a job for the commands that write: prints the story and returns the exit code.
 
-Chooses where text goes, and words what went wrong; the work itself is done by `run_job`.
+Decides where text goes and which errors to raise; `run_job` writes the story.
 """
 
 import sys
@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TextIO
 
 from polaris_cli.api import Outcome, run_job
-from polaris_cli.commands.fetching import fetch_shown
+from polaris_cli.commands.download import download
 from polaris_cli.commands.interrupt import Interrupts
 from polaris_cli.commands.options import Outputs
 from polaris_cli.commands.stdio import reserved_stdio
@@ -25,37 +25,36 @@ from polaris_cli.request.story_request import StoryRequest
 from polaris_cli.screen import terminal
 from polaris_cli.screen.messages import note
 from polaris_cli.screen.region import restore_terminal
-from polaris_cli.screen.terminal import Sink, print_report, show, sinks_for
+from polaris_cli.screen.terminal import REASONS, Sink, print_report, show, sinks_for
 from polaris_cli.story.accumulator import collect
 from polaris_cli.story.job import Job
 from polaris_cli.story.plan_file import as_toml
-from polaris_cli.story.result import Story, begin
+from polaris_cli.story.result import Story, new_record
 from polaris_cli.story.resuming import differences
 from polaris_cli.words import count_words
 
 RETRY = "Try another --seed, or leave out --strict."
-MORE_WORDS = 500  # beyond those of a draft, as an example
+MORE_WORDS = 500  # added to a draft's words in a hint
 
-
-Say = Callable[[str], None]
+Notify = Callable[[str], None]
 Stage = Callable[[Iterator[Event]], Iterator[Event]]
 
 
 def run(job: Job, outputs: Outputs, before: Story | None = None) -> int:
-    """Load the model of a job, write its story and deliver it; the exit code.
+    """Load the model, write the story, print and save it. Returns the exit code.
 
-    `before` is the story that is written again or gone on with: what has changed since is said.
-    Raises PolarisError when the model cannot be loaded or its story cannot be delivered.
+    `before` is the story that is continued or written again: notes say what has changed since.
+    Raises PolarisError if the model cannot be loaded or the story cannot be saved.
     """
-    say = _speaker(outputs)
+    notify = _notifier(outputs)
     for text in job.notes:
-        say(text)
+        notify(text)
     with Interrupts(restore_terminal).listen() as interrupts, reserved_stdio() as out:
         with interrupts.breakable():
-            engine = _open(job, outputs, say)
+            engine = _open(job, outputs, notify)
         for text in differences(before, engine.info) if before else ():
-            say(f"The text may differ: {text}.")
-        outcome = _write(job, engine, outputs, out, say, interrupts.watch)
+            notify(f"The text may differ: {text}.")
+        outcome = _write(job, engine, outputs, out, notify, interrupts.watch)
         story = outcome.story
         if not outputs.quiet:
             print_report(story, err=sys.stderr, saved=outcome.kept, band=job.request.band)
@@ -63,55 +62,55 @@ def run(job: Job, outputs: Outputs, before: Story | None = None) -> int:
     return _exit_code(outcome, job.request, outputs)
 
 
-def is_long_enough(request: StoryRequest) -> bool:
-    """Whether the draft alone has the words asked for, so that nothing is left to write."""
+def draft_is_long_enough(request: StoryRequest) -> bool:
+    """Whether the draft already has the words asked for."""
     return request.draft is not None and count_words(request.draft.text) >= request.words
 
 
-def hand_back(job: Job, outputs: Outputs) -> int:
-    """Give out a draft that is long enough, as it is; no model is loaded and nothing is kept."""
+def return_draft(job: Job, outputs: Outputs) -> int:
+    """Print and save a draft unchanged. Loads no model and adds nothing to the library."""
     request, reference = job.request, job.reference
     assert request.draft
     words = count_words(request.draft.text)
-    source = job.settings["words"].source
-    _speaker(outputs)(
-        f"Nothing to write: the draft has {words:,} words, and {request.words:,} are asked for "
-        f"({source}). To go on, ask for more: --words {words + MORE_WORDS}"
+    source = job.settings["words"].name_of("words")
+    _notifier(outputs)(
+        f"Nothing to write: the draft has {words:,} words, and the length asked for is "
+        f"{request.words:,} ({source}). To continue it: --words {words + MORE_WORDS}"
     )
     events: Iterator[Event] = iter([Inserted("draft", request.draft.text), Finish("stop")])
     info = ModelInfo(reference.name, reference.id, reference.revision, request.engine)
     shown = show(events, _sinks(request, outputs, sys.stdout))
-    story = collect(shown, begin(request, info, job.messages))
+    story = collect(shown, new_record(request, info, job.messages))
     _deliver(story, outputs, sys.stdout, kept=False)
     return _exit_code(Outcome(story), request, outputs)
 
 
-def _speaker(outputs: Outputs) -> Say:
+def _notifier(outputs: Outputs) -> Notify:
     if outputs.quiet:
         return lambda text: None
     return lambda text: note(text, sys.stderr)
 
 
-def _open(job: Job, outputs: Outputs, say: Say) -> Engine:
+def _open(job: Job, outputs: Outputs, notify: Notify) -> Engine:
     if job.request.engine == "local":
-        fetch_shown(job.reference, quiet=outputs.quiet)
+        download(job.reference, quiet=outputs.quiet)
     message = f"Loading {job.reference.name}"
     with terminal.loading(message, sys.stderr, quiet=outputs.quiet) as progress:
         engine = open_engine(job.reference, job.request, job.tokens, progress.update)
     for text in engine.notes:
-        say(text)
+        notify(text)
     return engine
 
 
 def write_plan(job: Job, outputs: Outputs) -> int:
-    """Let the model make the plan alone and write it, as TOML, to a file or stdout."""
-    say = _speaker(outputs)
-    nothing_kept = replace(outputs, save=False, as_json=True)
+    """Let the model write only the plan; save it as TOML or print it. Returns the exit code."""
+    notify = _notifier(outputs)
+    plan_only = replace(outputs, save=False, as_json=True)
     with Interrupts(restore_terminal).listen() as interrupts, reserved_stdio() as out:
         with interrupts.breakable():
-            engine = _open(job, outputs, say)
+            engine = _open(job, outputs, notify)
         outcome = _write(
-            job, engine, nothing_kept, out, say, lambda e: _until_planned(interrupts.watch(e))
+            job, engine, plan_only, out, notify, lambda e: _until_planned(interrupts.watch(e))
         )
     if outcome.error:
         raise outcome.error
@@ -126,7 +125,7 @@ def write_plan(job: Job, outputs: Outputs) -> int:
 
 
 def _until_planned(events: Iterator[Event]) -> Iterator[Event]:
-    """Pass the events on, and stop the model when there is a plan."""
+    """Yield the events; stop once the plan is complete."""
     with closing(events):
         for event in events:
             yield event
@@ -136,14 +135,14 @@ def _until_planned(events: Iterator[Event]) -> Iterator[Event]:
 
 
 def _write(
-    job: Job, engine: Engine, outputs: Outputs, out: TextIO, say: Say, watch: Stage
+    job: Job, engine: Engine, outputs: Outputs, out: TextIO, notify: Notify, watch: Stage
 ) -> Outcome:
     return run_job(
         job,
         engine,
         library=open_library() if outputs.save else None,
         sinks=_sinks(job.request, outputs, out),
-        warn=say,
+        warn=notify,
         watch=watch,
     )
 
@@ -160,7 +159,7 @@ def _sinks(request: StoryRequest, outputs: Outputs, out: TextIO) -> list[Sink]:
 
 
 def _deliver(story: Story, outputs: Outputs, out: TextIO, *, kept: bool) -> None:
-    """Print the record and write the files asked for, as far as there is something to write."""
+    """Print the JSON record and save the files, if there is something to save."""
     if outputs.as_json:
         out.write(render(story, "json").decode())
     try:
@@ -170,12 +169,12 @@ def _deliver(story: Story, outputs: Outputs, out: TextIO, *, kept: bool) -> None
             write_atomic(outputs.thinking, f"{story.thinking}\n".encode(), force=outputs.force)
     except PolarisError as error:
         if kept:
-            error.hint = f"The story is kept: polaris library export {story.id} -o FILE"
+            error.hint = f"The story is in the library: polaris library export {story.id} -o FILE"
         raise
 
 
 def _exit_code(outcome: Outcome, request: StoryRequest, outputs: Outputs) -> int:
-    """0, or what `--help` promises; `__main__` prints the errors."""
+    """The exit code of a finished run. Raises the errors that have exit codes of their own."""
     story = outcome.story
     if outcome.error:
         raise outcome.error
@@ -191,27 +190,27 @@ def _exit_code(outcome: Outcome, request: StoryRequest, outputs: Outputs) -> int
 def _no_story(story: Story) -> NoStory:
     if story.finish == "length":
         return NoStory(
-            f"The model spent all of its {story.tokens.thinking:,} tokens thinking.",
-            hint="Limit the thinking (--thinking-budget 1000), or leave it out: --no-think",
+            f"The model used all {story.tokens.thinking:,} tokens for thinking.",
+            hint="Limit the thinking with --thinking-budget 1000, or turn it off with --no-think.",
         )
     if story.finish == "loop":
         return NoStory(
-            "The model repeated itself while thinking and was stopped.",
-            hint="Try another --seed, or leave the thinking out: --no-think",
+            "The model got stuck in a loop while thinking.",
+            hint="Try another --seed, or turn off thinking with --no-think.",
         )
     return NoStory(
-        "The model ended without writing a story.", hint="Try another --seed, or --no-think"
+        "The model ended without writing a story.", hint="Try another --seed, or add --no-think."
     )
 
 
 def _check_target(story: Story, band: tuple[float, float]) -> None:
-    """Raise OffTarget for a story that was cut off, loops, or lies outside the band."""
+    """Raise OffTarget if the story was cut off, looped, or is outside the band."""
     if story.finish != "stop":
-        raise OffTarget(f"The story did not end by itself ({story.finish}).", hint=RETRY)
+        raise OffTarget(f"The story did not end by itself ({REASONS[story.finish]}).", hint=RETRY)
     if not in_band(story.written, story.requested, band):
         low, high = band
         raise OffTarget(
-            f"The story has {story.written:,} of {story.requested:,} words (ratio "
-            f"{story.ratio:.2f}), outside the band {low:g}-{high:g}.",
+            f"The story has {story.written:,} of {story.requested:,} words: ratio "
+            f"{story.ratio:.2f} is outside the band {low:g}-{high:g}.",
             hint=RETRY,
         )

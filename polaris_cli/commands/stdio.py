@@ -1,6 +1,7 @@
-"""Standard output for polaris alone, and standard input shut, while other people's code runs.
+"""Keeps the output of other libraries off stdout, and keeps them from reading stdin.
 
-Knows file descriptors and streams; not what is printed on them.
+Knows file descriptors and streams, not what is printed. It guards a whole command;
+`engines.local.quiet` guards the loading of a model in Python, where there is no command.
 """
 
 import os
@@ -12,35 +13,35 @@ from typing import TextIO
 
 @contextmanager
 def reserved_stdio() -> Iterator[TextIO]:
-    """Give the one stream that leads to standard output inside the block.
+    """Yield the only stream that reaches standard output inside the block.
 
-    Libraries print notices to stdout and ask questions on stdin, where the story goes out and the
-    premise came in. Inside the block their output goes nowhere and their questions meet the end of
-    a file, whether they go through Python's streams or through the descriptors, as C code does.
+    Some libraries print notices to stdout or ask questions on stdin. Inside the block their output
+    goes to /dev/null and their reads get the end of a file. This holds for Python's streams and for
+    the file descriptors that C code uses.
     """
     out = sys.stdout
     with ExitStack() as undo:
-        nowhere = undo.enter_context(open(os.devnull, "r+"))  # noqa: PTH123
+        devnull = undo.enter_context(open(os.devnull, "r+"))  # noqa: PTH123
         undo.callback(setattr, sys, "stdin", sys.stdin)
-        sys.stdin = nowhere
-        undo.enter_context(redirect_stdout(nowhere))
-        undo.enter_context(_pointed_at(nowhere, 0))
+        sys.stdin = devnull
+        undo.enter_context(redirect_stdout(devnull))
+        undo.enter_context(_redirected(devnull, 0))
         if _descriptor(out) == 1:
-            out = undo.enter_context(_moved(out))
-            undo.enter_context(_pointed_at(nowhere, 1))
+            out = undo.enter_context(_duplicated(out))
+            undo.enter_context(_redirected(devnull, 1))
         yield out
 
 
 def _descriptor(stream: TextIO) -> int | None:
     try:
         return stream.fileno()
-    except (OSError, ValueError, AttributeError):  # a test's stream, or none at all
+    except (OSError, ValueError, AttributeError):  # not a real file, as in tests
         return None
 
 
 @contextmanager
-def _moved(stream: TextIO) -> Iterator[TextIO]:
-    """A stream like this one, on a descriptor that nobody else knows."""
+def _duplicated(stream: TextIO) -> Iterator[TextIO]:
+    """A stream to the same place on a new descriptor, which no library uses."""
     stream.flush()
     moved = open(  # noqa: PTH123, SIM115
         os.dup(stream.fileno()),
@@ -53,16 +54,16 @@ def _moved(stream: TextIO) -> Iterator[TextIO]:
         yield moved
         moved.flush()
     finally:
-        with suppress(OSError):  # a pipe that is closed has been reported when it was written to
+        with suppress(OSError):  # the write to a closed pipe has already failed
             moved.close()
 
 
 @contextmanager
-def _pointed_at(place: TextIO, descriptor: int) -> Iterator[None]:
-    """Let a descriptor lead elsewhere inside the block."""
+def _redirected(place: TextIO, descriptor: int) -> Iterator[None]:
+    """Redirect a file descriptor inside the block."""
     try:
         before = os.dup(descriptor)
-    except OSError:  # closed by whoever started the process
+    except OSError:  # closed by the parent process
         yield
         return
     os.dup2(place.fileno(), descriptor)

@@ -23,7 +23,7 @@ from polaris_cli.demo.unseen import UNSEEN
 from polaris_cli.engines.kernels.patching import patch_forwards
 from polaris_cli.engines.local.chat import Chat
 from polaris_cli.engines.local.generation import TokenizedRequest
-from polaris_cli.engines.local.lockstep import decode_together
+from polaris_cli.engines.local.lockstep import decode_batch
 from polaris_cli.engines.local.vocabulary import vocabulary_of
 from polaris_cli.events import Chunk, Kind
 from polaris_cli.models.catalogue import DEMO
@@ -99,7 +99,7 @@ def generate(
         for row, prompt in enumerate(prompts)
     ]
     answers = [Answer() for _ in requests]
-    for row, event in decode_together(model, vocabulary_of(model, tokenizer), requests):
+    for row, event in decode_batch(model, vocabulary_of(model, tokenizer), requests):
         if isinstance(event, Chunk):
             answers[row].texts[event.kind] += event.text
         elif event.error:

@@ -1,13 +1,13 @@
 """Engines turn a prompt into a stream of text.
 
-They know no stories, words or files.
+The engines proper know no stories and no lengths; loading and `doctor` read a model's files.
 
     base:     the `Engine` protocol and `ModelInfo`
-    opening:  `open_engine`, which imports an engine when it is used
-    local:    models in this process, by transformers
-    kernels:  faster forward passes on a processor
+    opening:  `open_engine`, which imports an engine only when it is used
+    local:    models in this process, with transformers
+    kernels:  faster forward passes
     quantize: weights in 4 and 8 bits
-    kv_cache: a cache of keys and values that grows in steps
+    kv_cache: a KV cache that grows in steps
     releases: names that differ between releases of transformers
     scripted: replays given text, for tests
     doctor:   what this machine can run

@@ -1,6 +1,6 @@
-"""What an engine is: `Engine`, from a `GenerationRequest` to a stream of thinking and story.
+"""The protocol of all engines: `Engine` turns a `GenerationRequest` into a stream of events.
 
-Knows nothing of lengths, chapters or files, and none of the engines.
+Does not know about lengths, chapters, files, or any particular engine.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,9 +21,9 @@ def always() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """Which model wrote, as it really ran: what the report and the records say of it.
+    """The model as it ran, for the report and the records.
 
-    `kernel` is what multiplies a quantized model's matrices, for instance "torch int4".
+    `kernel` is the library and number format of a quantized model's layers, such as "torch int4".
     """
 
     name: str
@@ -38,13 +38,13 @@ class ModelInfo:
 
 @dataclass(frozen=True, slots=True)
 class GenerationRequest:
-    """What an engine is asked for once: an answer to `messages`.
+    """One call of an engine: an answer to `messages`.
 
-    `max_new_tokens` limits thinking and story together, not counting `after`. `opening` are tokens
-    that the answer begins with, read as a part of the prompt: the story continues them, and they
-    are not streamed. `after` are the tokens of an answer begun earlier: they are streamed first,
-    and the answer goes on as it would have then. While `may_stop` says no, the model may not end
-    its answer.
+    `max_new_tokens` limits thinking and story together, without `after`. `opening` are token ids at
+    the start of the answer that count as part of the prompt: the story continues them, and they
+    are not streamed. `after` are the token ids of an earlier, unfinished answer: they are streamed
+    first, and the answer continues as it would have then. While `may_stop` returns False, the model
+    cannot end its answer.
     """
 
     messages: tuple[Message, ...]
@@ -58,8 +58,8 @@ class GenerationRequest:
 class Engine(Protocol):
     """A loaded model, or a connection to one.
 
-    `context` is the most tokens that fit it, prompt and answer together. `notes` are worth telling
-    the user once it is loaded.
+    `context` is the maximum number of tokens, prompt and answer together. `notes` are for the user
+    to read after loading.
     """
 
     info: ModelInfo
@@ -68,13 +68,13 @@ class Engine(Protocol):
     notes: tuple[str, ...]
 
     def stream(self, request: GenerationRequest) -> Iterator[AnswerEvent]:
-        """Yield thinking and story as they are written, then one `Finish`.
+        """Yield thinking and story as they are generated, then one `Finish`.
 
-        Closing the generator stops the work at once.
+        Closing the generator stops the generation at once.
         """
 
     def encode(self, text: str) -> tuple[int, ...]:
-        """The tokens of a text within an answer."""
+        """The token ids of a text within an answer."""
 
     def count_tokens(self, messages: tuple[Message, ...], sampling: Sampling) -> int:
-        """How many tokens the prompt of these messages has."""
+        """The length of the prompt for these messages, in tokens."""

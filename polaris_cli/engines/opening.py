@@ -1,4 +1,7 @@
-"""Opening the engine that a request asks for; each engine's module is imported when it is used."""
+"""Opens the engine for a request: the local one, imported only when it is used.
+
+Another engine is chosen here, by `request.engine`.
+"""
 
 from collections.abc import Callable
 
@@ -13,10 +16,10 @@ def open_engine(
     tokens: int,
     on_progress: Callable[[float], None] | None = None,
 ) -> Engine:
-    """Load a model as a request asks for it, with room for a sequence of `tokens`.
+    """Load a request's model, with memory for a sequence of `tokens` tokens.
 
-    `on_progress` is told the share of the weights loaded, 0 to 1. Raises ModelUnavailable or
-    OutOfMemory before anything large is loaded, where that can be known.
+    `on_progress` is called with the share of the weights loaded, 0 to 1. Raises ModelUnavailable,
+    OutOfMemory or UsageError, before anything large is loaded where possible.
     """
     from polaris_cli.engines.local.engine import load
 

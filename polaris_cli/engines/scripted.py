@@ -2,7 +2,7 @@
 
     engine = ScriptedEngine(["a plan", "</think>", "Once", " upon a time."])
 
-Knows no model and loads nothing.
+Loads no model.
 """
 
 import time
@@ -21,7 +21,7 @@ SCRIPTED = ModelInfo(name="scripted", id="scripted", engine="scripted")
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """What one call answers: its pieces, then `error` raised if there is one, else `finish`."""
+    """One answer: its pieces, then `error` is raised if set, else it ends with `finish`."""
 
     pieces: Sequence[str | Piece]
     finish: Reason = "stop"
@@ -29,12 +29,13 @@ class Script:
 
 
 class ScriptedEngine:
-    """Replays `scripts`, one a call, the last one again and again.
+    """Replays `scripts`, one per call; after the last one, it is repeated.
 
-    `opened` says whether thinking is open from the start when it is on, `finish` how pieces given
-    bare end, `delay` the seconds before each piece, `tokens_per_piece` what a piece given as a
-    string counts, `context` the tokens it claims to hold, `notes` what it has to say. `requests`
-    are those it was given; `running` is the number of streams neither ended nor closed.
+    `opened` says whether the prompt opens the thinking if it is on. `finish` is the finish reason
+    of scripts given as pieces only, `delay` the seconds before each piece, `tokens_per_piece` the
+    tokens of a piece given as a string, `context` the maximum number of tokens it reports.
+    `requests` are those received so far; `running` is the number of streams not yet ended or
+    closed.
     """
 
     def __init__(
@@ -62,9 +63,9 @@ class ScriptedEngine:
         self._tokens_per_piece = tokens_per_piece
 
     def stream(self, request: GenerationRequest) -> Iterator[AnswerEvent]:
-        """Replay the next script up to `max_new_tokens`. Raises the error of the script.
+        """Replay the next script up to `max_new_tokens`. Raises the script's error.
 
-        `after` is turned back into text first, a piece a token. A script always ends by itself.
+        `after` is replayed first, one piece per token. `may_stop` is ignored.
         """
         script = self._scripts[min(len(self.requests), len(self._scripts) - 1)]
         self.requests.append(request)
@@ -100,9 +101,9 @@ class ScriptedEngine:
             self.running -= 1
 
     def encode(self, text: str) -> tuple[int, ...]:
-        """The characters' numbers serve as tokens here."""
+        """The code points of the characters, which serve as token ids here."""
         return tuple(map(ord, text))
 
     def count_tokens(self, messages: tuple[Message, ...], sampling: Sampling) -> int:
-        """The prompt's length, a word a token."""
+        """The length of the prompt, counting each word as a token."""
         return sum(len(message.content.split()) for message in messages)

@@ -1,16 +1,16 @@
-"""A story as a file: txt, md, html, epub, docx, json; and texts read back.
+"""File formats: saves stories as txt, md, html, epub, docx or json, and reads them back.
 
-Knows nothing of how a story is written.
+Does not know how stories are written.
 
-    export:    which formats there are, and saving
-    html:      web pages
-    epub:      books
-    docx:      word processor files
-    structure: title, chapters and blocks of a story, read from its Markdown
-    markdown:  blocks written as Markdown
-    html_reader: web pages read as blocks
-    epub_reader: books read as blocks
-    docx_reader: word processor files read as blocks
-    drafts:    a text to go on with, or an exported story, read back
-    files:     files written whole or not at all
+    export:      the formats, and saving a story
+    html:        writes web pages
+    epub:        writes EPUB books
+    docx:        writes Word documents
+    structure:   parses a story's Markdown: title, chapters, blocks
+    markdown:    writes blocks as Markdown
+    html_reader: reads web pages as blocks
+    epub_reader: reads EPUB books as blocks
+    docx_reader: reads Word documents as blocks
+    drafts:      reads a text to continue, or an exported story
+    files:       atomic writes, zip archives, checks of output paths
 """

@@ -1,7 +1,7 @@
-"""A story as a word processor's file (Office Open XML), in Word's own styles.
+"""Writes a story as a Word document (Office Open XML) with Word's built-in styles.
 
-python-docx writes it. Knows which style stands for which block; not where the file goes.
-`docx_reader` reads these styles back.
+Uses python-docx. Knows which style each block gets, not where the file goes. `docx_reader` reads
+these styles back.
 """
 
 import zipfile
@@ -21,24 +21,24 @@ from docx.shared import Mm, Pt, RGBColor
 from docx.text.paragraph import Paragraph
 
 from polaris_cli.formats.files import zipped
-from polaris_cli.formats.html import moment
-from polaris_cli.formats.structure import DEEPEST, Span, Structure, printable, spans, structure
+from polaris_cli.formats.html import created_utc
+from polaris_cli.formats.structure import MAX_HEADING, Span, Structure, printable, spans, structure
 from polaris_cli.story.result import Story
 
 if TYPE_CHECKING:
     from markdown_it.token import Token
 
 SCENE_BREAK = "Scene Break"
-WORKING_TITLE = "Working Title"  # one that is no line of the text
+WORKING_TITLE = "Working Title"  # a title that is not in the text
 CODE_BLOCK, CODE = "macro", "Macro Text Char"  # Word's names for its monospaced styles
 
-_PROPERTY_LENGTH = 255  # characters that a property may have
-_DEEPEST_LIST = 3  # "List Bullet 3" is the last of its kind
+_PROPERTY_LENGTH = 255  # characters: Word's limit
+_MAX_LIST_LEVEL = 3  # Word has no "List Bullet 4"
 _FONT = "Georgia"
 
 
 def docx(story: Story) -> bytes:
-    """The story with title, headings, scene breaks, quotes, lists, code, links and emphasis."""
+    """The document as bytes, with title, headings, scene breaks, quotes, lists, code and links."""
     found = structure(story)
     document = Document()
     _strip_template(document)
@@ -54,7 +54,7 @@ def docx(story: Story) -> bytes:
 
 
 def _paragraphs(tokens: "list[Token]") -> Iterator[tuple[str, list[Span]]]:
-    """Style and text of each paragraph."""
+    """The style and text of each paragraph."""
     heading, around = 0, list[_Container]()
     for token in tokens:
         match token.type:
@@ -72,7 +72,7 @@ def _paragraphs(tokens: "list[Token]") -> Iterator[tuple[str, list[Span]]]:
                 around.pop()
             case "list_item_open":
                 around[-1].marker = token.info + token.markup
-            case "list_item_close" if around[-1].marker:  # nothing in it
+            case "list_item_close" if around[-1].marker:  # an empty item
                 yield around[-1].style(1), around[-1].take_number()
             case "inline" if heading or not around:
                 yield f"Heading {heading}" if heading else "Normal", spans(token)
@@ -82,7 +82,7 @@ def _paragraphs(tokens: "list[Token]") -> Iterator[tuple[str, list[Span]]]:
 
 
 class _Container:
-    """A quote or list that is open; `marker` is that of an item that is about to begin."""
+    """An open quote or list; `marker` is set from the start of an item to its first paragraph."""
 
     def __init__(self, token: "Token") -> None:
         self.marker = ""
@@ -95,10 +95,10 @@ class _Container:
             return "Quote"
         kind = "List" if self._is_ordered else "List Bullet"
         name = kind if self.marker else "List Continue"
-        return f"{name} {min(depth, _DEEPEST_LIST)}" if depth > 1 else name
+        return f"{name} {min(depth, _MAX_LIST_LEVEL)}" if depth > 1 else name
 
     def take_number(self) -> list[Span]:
-        """What an item begins with: its number as text, so that Word does not count anew."""
+        """The number of a list item as text, so that Word does not renumber the list."""
         marker, self.marker = self.marker, ""
         return [Span(f"{marker}\t")] if marker and self._is_ordered else []
 
@@ -125,13 +125,13 @@ def _set_page(document: DocumentObject) -> None:
 
 
 def _set_styles(document: DocumentObject) -> None:
-    """One serif font in black, and the styles that Word does not have."""
+    """Set one black serif font, and add the styles that Word lacks."""
     styles = document.styles
-    names = ["Normal", "Title", *(f"Heading {level}" for level in range(1, DEEPEST + 1))]
+    names = ["Normal", "Title", *(f"Heading {level}" for level in range(1, MAX_HEADING + 1))]
     for name, size in zip(names, (12, 24, 17, 15, 13), strict=True):
         font = styles[name].font
         font.name, font.size, font.color.rgb = _FONT, Pt(size), RGBColor(0, 0, 0)
-        for theme in ("asciiTheme", "hAnsiTheme", "cstheme"):  # it would win over the name
+        for theme in ("asciiTheme", "hAnsiTheme", "cstheme"):  # they override the font name
             styles[name].element.rPr.rFonts.attrib.pop(qn(f"w:{theme}"), None)
     working = styles.add_style(WORKING_TITLE, WD_STYLE_TYPE.PARAGRAPH)
     working.base_style = styles["Title"]
@@ -142,9 +142,9 @@ def _set_styles(document: DocumentObject) -> None:
 
 
 def _strip_template(document: DocumentObject) -> None:
-    """Leave out what python-docx's template has and a story has not.
+    """Remove parts of python-docx's template that a story does not need.
 
-    That is a picture of the first page, a language, the line below titles, styles of tables.
+    These are the thumbnail, the language, the line below titles and the table styles.
     """
     relationships = document.part.package.rels
     for key in [key for key, rel in relationships.items() if rel.reltype.endswith("/thumbnail")]:
@@ -164,11 +164,11 @@ def _set_properties(document: DocumentObject, story: Story, found: Structure) ->
     properties.author = properties.last_modified_by = printable(story.model.name)[:_PROPERTY_LENGTH]
     properties.comments = printable(story.premise)[:_PROPERTY_LENGTH]
     properties.identifier = f"polaris-{story.id}"
-    properties.created = properties.modified = datetime.fromisoformat(moment(story)[:-1])
+    properties.created = properties.modified = datetime.fromisoformat(created_utc(story)[:-1])
 
 
 def _reproducible(document: DocumentObject) -> bytes:
-    """The file without the time of its making, which python-docx puts into the archive."""
+    """The file without the creation time that python-docx puts in the archive."""
     file = BytesIO()
     document.save(file)
     with zipfile.ZipFile(file) as archive:

@@ -1,7 +1,7 @@
-"""A word processor's file (Office Open XML) read as blocks, from Word's own styles.
+"""Reads a Word document (Office Open XML) as blocks, by Word's built-in styles.
 
-python-docx reads it. Knows what the styles stand for; not where the file comes from. A cell of a
-table is a paragraph; pictures, notes and what was deleted are left out.
+Uses python-docx. Knows what the styles mean, not where the file comes from. Table cells become
+paragraphs; pictures, footnotes and deleted text are skipped.
 """
 
 import re
@@ -30,8 +30,8 @@ _NUMBER = re.compile(r"([0-9]{1,9}[.)])\s+")
 def read_docx(path: Path) -> tuple[list[Block], str]:
     """The blocks of a document, and its premise if polaris wrote it.
 
-    Raises whatever zipfile and python-docx stumble over in a file that is no such document, and
-    ValueError for one that is too large.
+    Raises the errors of zipfile and python-docx for a file that is not a Word document, ValueError
+    for one that is too large.
     """
     with zipfile.ZipFile(path) as archive:
         names = dict.fromkeys(archive.namelist())
@@ -50,24 +50,24 @@ def read_docx(path: Path) -> tuple[list[Block], str]:
 
 
 class _Containers:
-    """The quote and the list items that the last paragraph stood in."""
+    """The quote and the list items around the last paragraph."""
 
     def __init__(self) -> None:
         self._quote: Container | None = None
         self._items: list[Container] = []
 
-    def end(self) -> None:
-        """A paragraph in none of them."""
+    def close(self) -> None:
+        """End the quote and the lists."""
         self._quote, self._items = None, []
 
     def quote(self) -> tuple[Container, ...]:
-        """Around a paragraph of a quote."""
+        """The container of a quoted paragraph."""
         self._items = []
         self._quote = self._quote or Container(QUOTE, QUOTE)
         return (self._quote,)
 
     def item(self, depth: int, first: str) -> tuple[Container, ...]:
-        """Around a paragraph of a list item, a new one unless `first` is empty."""
+        """The containers of a paragraph in a list; a new item starts if `first` is not empty."""
         self._quote = None
         if first:
             self._items[depth - 1 :] = [Container(first, " " * len(first))]
@@ -81,7 +81,7 @@ def _block(style: str, spans: list[Span], containers: _Containers) -> Block:
         first = _marker(found[1], spans)
         around = containers.item(int(found[2] or 1), first)
         return Block("paragraph", spans, around=around, tight=bool(first))
-    containers.end()
+    containers.close()
     if style in (CODE_BLOCK, SCENE_BREAK):
         return Block("code" if style == CODE_BLOCK else "break", spans)
     if style == "Title":
@@ -92,7 +92,7 @@ def _block(style: str, spans: list[Span], containers: _Containers) -> Block:
 
 
 def _marker(kind: str | None, spans: list[Span]) -> str:
-    """What a list item begins with; a number that is text is taken out of the spans."""
+    """The marker of a list item; a number in the text is removed from the spans."""
     if kind == "Continue":
         return ""
     if kind is None and (number := _NUMBER.match(spans[0].text)):
@@ -102,7 +102,7 @@ def _marker(kind: str | None, spans: list[Span]) -> str:
 
 
 def _spans(paragraph: Paragraph, styles: dict[str, str]) -> Iterator[Span]:
-    """The runs of a paragraph; those within links and insertions too, which `runs` leaves out."""
+    """The runs of a paragraph, including those in links and insertions, which `runs` skips."""
     for element in paragraph._p.iter(qn("w:r")):
         run = Run(element, paragraph)
         marks = {mark for mark, holds in _marks(run, styles.get(element.style, "")) if holds}

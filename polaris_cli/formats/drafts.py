@@ -1,8 +1,8 @@
-"""Reading a text of the user's own to go on with, or an exported story: `read_draft`.
+"""`read_draft`: reads a text to continue, which may be an exported story.
 
-Knows the plain formats (txt, md, json) and takes off what an export puts around a story; their text
-is never changed but for its line ends. Other formats have readers, whose blocks become Markdown.
-Knows nothing of how a story goes on.
+Reads txt, md and json here and removes what an export adds to the story; the text stays the same
+except for line ends. Other formats have readers, whose blocks become Markdown. Does not know how
+a story continues.
 """
 
 import json
@@ -21,40 +21,39 @@ from polaris_cli.formats.structure import printable
 from polaris_cli.request.settings import read_text
 from polaris_cli.request.story_request import Draft
 
-UTF8_HINT = "Save it as UTF-8, for instance: iconv -f LATIN1 -t UTF-8 draft.txt"
+UTF8_HINT = "Convert it to UTF-8: iconv -f LATIN1 -t UTF-8 draft.txt"
 UNREAD_FORMATS = {".doc", ".odt", ".rtf", ".pdf"}
-FENCE, FENCES = "---", ("---", "...")
+OPENING_FENCE, CLOSING_FENCES = "---", ("---", "...")
 
 
 def read_draft(name: str) -> Draft:
-    """The draft of a file, or of stdin for "-".
+    """The draft in a file, or from stdin for "-".
 
-    Raises UsageError for what cannot be read, is not UTF-8, holds no text or is in a format that
-    is not read back.
+    Raises UsageError if it cannot be read, is not UTF-8, is empty or has an unsupported format.
     """
     what = "standard input" if name == "-" else name
     suffix = Path(name).suffix.lower()
     if suffix in UNREAD_FORMATS:
         raise UsageError(
-            f"{what} is in a format that --continue does not read.",
-            hint="Save it as docx, html, epub, md or txt, then give that file.",
+            f"--continue cannot read {suffix} files: {what}.",
+            hint="Save it as docx, html, epub, md or txt, and use that file.",
         )
     if suffix in _READERS:
-        found = _of_blocks(Path(name))
+        found = _from_blocks(Path(name))
     elif suffix == ".json":
-        found = _of_json(_text_of(name, what), what)
+        found = _from_json(_read_text(name, what), what)
     else:
-        found = _of_text(_text_of(name, what), markdown=suffix != ".txt")
+        found = _from_text(_read_text(name, what), markdown=suffix != ".txt")
     if not found.text.strip():
         raise UsageError(
-            f"{what} holds no text.",
-            hint='Begin a new story: polaris write "a lighthouse keeper" --words 800',
+            f"{what} is empty.",
+            hint='Start a new story: polaris write "a lighthouse keeper" --words 800',
         )
     return found
 
 
-def _text_of(name: str, what: str) -> str:
-    """The text with its line ends as line breaks, without a byte order mark."""
+def _read_text(name: str, what: str) -> str:
+    """The text with "\\n" as line ends and without a byte order mark."""
     if name != "-":
         return read_text(Path(name))
     try:
@@ -64,19 +63,19 @@ def _text_of(name: str, what: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _of_text(text: str, *, markdown: bool) -> Draft:
-    """A plain text is all story; Markdown may have front matter above it."""
+def _from_text(text: str, *, markdown: bool) -> Draft:
+    """A draft from plain text, or from Markdown, which may have front matter."""
     matter, values, body = _front_matter(text) if markdown else ("", {}, text)
     premise, words = values.get("premise"), values.get("words_requested")
     return Draft(
-        _ended(body),
+        _trim_end(body),
         matter,
         premise if isinstance(premise, str) else "",
         words if isinstance(words, int) and words > 0 else None,
     )
 
 
-def _of_json(text: str, what: str) -> Draft:
+def _from_json(text: str, what: str) -> Draft:
     try:
         record = json.loads(text)
         story, premise = record["story"], record["premise"]
@@ -85,24 +84,24 @@ def _of_json(text: str, what: str) -> Draft:
             raise TypeError
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UsageError(
-            f"{what} is not a story that polaris exported.",
-            hint="Give a text (txt, md), or a file of: polaris library export ID -o story.json",
+            f"{what} is not a story exported by polaris.",
+            hint="Export one (polaris library export ID -o story.json), or use a txt or md file.",
         ) from error
-    return Draft(_ended(story), premise=premise, words=words)
+    return Draft(_trim_end(story), premise=premise, words=words)
 
 
-def _of_blocks(path: Path) -> Draft:
+def _from_blocks(path: Path) -> Draft:
     kind, read = _READERS[path.suffix.lower()]
     try:
         blocks, premise = read(path)
     except UsageError:
         raise
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except Exception as error:  # the libraries name no errors of their own for a bad file
+        raise UsageError(f"Cannot read {path}: {error.strerror or error}.") from error
+    except Exception as error:  # the libraries raise all kinds of errors for bad files
         raise UsageError(
-            f"{path} is no {kind} file that can be read.",
-            hint="It may be broken, encrypted or over 100 MB. Save it again, or as md or txt.",
+            f"{path} is not a readable {kind} file.",
+            hint="It may be damaged, encrypted or over 100 MB. Save it again, or as md or txt.",
         ) from error
     return Draft(to_markdown(blocks), premise=printable(premise))
 
@@ -110,7 +109,7 @@ def _of_blocks(path: Path) -> Draft:
 def _html(path: Path) -> tuple[list[Block], str]:
     page = HTMLReader(read_text(path))
     if not page.has_elements:
-        raise ValueError("no element of HTML")
+        raise ValueError("no HTML elements")
     is_ours = page.meta.get("generator") == "polaris"
     return page.blocks, page.meta.get("description", "") if is_ours else ""
 
@@ -130,14 +129,14 @@ _READERS: dict[str, tuple[str, Callable[[Path], tuple[list[Block], str]]]] = {
 
 
 def _front_matter(text: str) -> tuple[str, Mapping[str, Any], str]:
-    """The YAML block above a text, its values, and the text below it.
+    """The YAML front matter, its values, and the text below it.
 
-    A story may begin with a scene break, so only a block that holds names with values counts.
+    A story may start with a scene break ("---"), so the block must be a mapping.
     """
     lines = text.split("\n")
-    if lines[0].rstrip() != FENCE:
+    if lines[0].rstrip() != OPENING_FENCE:
         return "", {}, text
-    end = next((n for n, line in enumerate(lines[1:], 1) if line.rstrip() in FENCES), 0)
+    end = next((n for n, line in enumerate(lines[1:], 1) if line.rstrip() in CLOSING_FENCES), 0)
     matter = "\n".join(lines[1:end])
     try:
         values = yaml.safe_load(matter)
@@ -148,7 +147,7 @@ def _front_matter(text: str) -> tuple[str, Mapping[str, Any], str]:
     return matter, values, "\n".join(lines[end + 1 :]).removeprefix("\n")
 
 
-def _ended(text: str) -> str:
-    """The text without the white space at its end, but for the blank line of a paragraph's end."""
+def _trim_end(text: str) -> str:
+    """The text without trailing white space; a blank line at the end, if any, is kept."""
     body = text.rstrip()
     return body + "\n\n" if text[len(body) :].count("\n") > 1 else body

@@ -1,13 +1,13 @@
-"""A story as an EPUB 3 book with a chapter for each heading.
+"""Writes a story as an EPUB 3 book, with a chapter for each heading.
 
-Knows the EPUB container; not where a file goes. Own code, because EbookLib, the one well-kept
-library, is under AGPL-3.0, and the container is small. The slow tests run epubcheck on its books.
+Knows the EPUB container, not where the file goes. Uses no library: EbookLib, the only maintained
+one, is under AGPL-3.0, and the container is small. The slow tests run epubcheck on the books.
 
-Source of the container's shape: EPUB 3.3, W3C Recommendation, sections 4 to 7.
+Specification: EPUB 3.3, W3C Recommendation, sections 4 to 7.
 """
 
 from polaris_cli.formats.files import zipped
-from polaris_cli.formats.html import STYLE, about, elements, escape, heading, moment
+from polaris_cli.formats.html import STYLE, created_utc, elements, escape, heading, story_info
 from polaris_cli.formats.structure import Structure, chapters, structure
 from polaris_cli.story.result import Story
 
@@ -22,7 +22,7 @@ _CONTAINER = """\
 
 
 def epub(story: Story) -> bytes:
-    """An EPUB 3 book: a title page, the chapters, and a table of contents."""
+    """The book as bytes: a title page, the chapters and a table of contents."""
     found = structure(story)
     named = list(chapters(found))
     names = [f"chapter-{number}.xhtml" for number in range(1, len(named) + 1)]
@@ -44,7 +44,7 @@ def _package(story: Story, title: str, names: list[str]) -> str:
     kind = 'media-type="application/xhtml+xml"'
     items = "\n".join(f'<item id="page-{n}" href="{page}" {kind}/>' for n, page in enumerate(pages))
     order = "\n".join(f'<itemref idref="page-{n}"/>' for n in range(len(pages)))
-    premise = escape(story.premise)  # an element without text is an error
+    premise = escape(story.premise)  # epubcheck rejects an empty element
     description = f"<dc:description>{premise}</dc:description>\n" if premise.strip() else ""
     return f"""\
 <?xml version="1.0" encoding="utf-8"?>
@@ -54,8 +54,8 @@ def _package(story: Story, title: str, names: list[str]) -> str:
 <dc:title>{escape(title)}</dc:title>
 <dc:language>und</dc:language>
 <dc:creator>{escape(story.model.name)}</dc:creator>
-{description}<dc:date>{moment(story)}</dc:date>
-<meta property="dcterms:modified">{moment(story)}</meta>
+{description}<dc:date>{created_utc(story)}</dc:date>
+<meta property="dcterms:modified">{created_utc(story)}</meta>
 </metadata>
 <manifest>
 <item id="nav" href="nav.xhtml" {kind} properties="nav"/>
@@ -77,7 +77,7 @@ def _contents(title: str, names: list[str], headings: list[str]) -> str:
 
 
 def _title_page(story: Story, found: Structure) -> str:
-    lines = [heading(found), "<footer>", *about(story), "</footer>"]
+    lines = [heading(found), "<footer>", *story_info(story), "</footer>"]
     return _xhtml(found.title, "\n".join(lines))
 
 

@@ -1,6 +1,6 @@
-"""The chapters of an EPUB book read as blocks, in the order of its spine.
+"""Reads the chapters of an EPUB book as blocks, in spine order.
 
-Knows the EPUB container; `html_reader` knows the pages in it. Not where the file comes from.
+Knows the EPUB container; `html_reader` reads its pages.
 """
 
 import posixpath
@@ -19,8 +19,8 @@ _CONTAINER = "META-INF/container.xml"
 def read_epub(path: Path) -> tuple[list[Block], str]:
     """The blocks of a book, and its premise if polaris wrote it.
 
-    Raises whatever zipfile, lxml and html.parser stumble over in a file that is no book, and
-    ValueError for one that is too large.
+    Raises the errors of zipfile, lxml and html.parser for a file that is not a book, ValueError
+    for one that is too large.
     """
     with zipfile.ZipFile(path) as archive:
         container = _xml(unpacked(archive, [_CONTAINER])[0])
@@ -34,7 +34,7 @@ def read_epub(path: Path) -> tuple[list[Block], str]:
 
 
 def _pages(package: Any, folder: str) -> list[str]:
-    """The names of the pages that are read in turn."""
+    """The names of the pages, in reading order."""
     items = {item.get("id"): item for item in package.iterfind("{*}manifest/{*}item")}
     order = [items[ref.get("idref")] for ref in package.iterfind("{*}spine/{*}itemref")]
     pages = [item.get("href") for item in order if "html" in item.get("media-type", "")]

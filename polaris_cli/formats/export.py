@@ -1,6 +1,6 @@
-"""A story as a file: which formats there are, and saving one whole or not at all.
+"""Renders a story in one of the formats, and saves it atomically.
 
-Knows the plain formats (txt, md, json) itself; `html`, `epub` and `docx` make the others.
+Renders txt, md and json here; `html`, `epub` and `docx` render the others.
 """
 
 import json
@@ -10,39 +10,39 @@ from pathlib import Path
 
 from polaris_cli.errors import UsageError
 from polaris_cli.formats.epub import epub
-from polaris_cli.formats.files import check_place, write_atomic
-from polaris_cli.formats.html import html, moment
+from polaris_cli.formats.files import check_writable, write_atomic
+from polaris_cli.formats.html import created_utc, html
 from polaris_cli.formats.structure import printable, structure
 from polaris_cli.story.result import Story
 
 
 def render(story: Story, format: str) -> bytes:
-    """The content of a file in one of `FORMATS`; the same story gives the same bytes."""
+    """The bytes of a file in one of `FORMATS`; the same story gives the same bytes."""
     return _RENDERERS[format](story)
 
 
 def save(story: Story, path: Path, *, force: bool) -> None:
-    """Write the story in the format of the suffix, whole or not at all.
+    """Save the story atomically; the suffix of `path` sets the format.
 
-    Raises UsageError for a suffix that is not known and for a file that is there already without
-    `force`, PolarisError when writing fails.
+    Raises UsageError for an unknown suffix, or an existing file without `force`; PolarisError if
+    writing fails.
     """
     write_atomic(path, render(story, _format(path)), force=force)
 
 
 def check_output(path: Path, *, force: bool) -> None:
-    """Raise UsageError if `save` could not write here, before any time is spent on a story."""
+    """Raise UsageError if `save` could not write here. Call it before writing a story."""
     _format(path)
-    check_place(path, force=force)
+    check_writable(path, force=force)
 
 
 def _format(path: Path) -> str:
     format = path.suffix.lower().removeprefix(".")
     if format not in FORMATS:
-        what = f"the suffix .{format}" if format else "no suffix"
+        problem = f"unknown suffix .{format}" if format else "no suffix"
         raise UsageError(
-            f"{path} has {what}, which names no format that stories are written in.",
-            hint=f"End the name in one of: {', '.join(f'.{known}' for known in FORMATS)}",
+            f"Cannot choose a format for {path}: {problem}.",
+            hint=f"Use one of: {', '.join(f'.{known}' for known in FORMATS)}",
         )
     return format
 
@@ -52,7 +52,7 @@ def _text(story: Story) -> bytes:
 
 
 def _markdown(story: Story) -> bytes:
-    """The text as it is, under YAML front matter."""
+    """The text with YAML front matter."""
     matter: dict[str, str | int | float] = {
         "title": structure(story).title,
         "premise": story.premise,
@@ -60,7 +60,7 @@ def _markdown(story: Story) -> bytes:
         "words_written": story.written,
         "ratio": round(story.ratio, 2),
         "model": story.model.name,
-        "date": moment(story),
+        "date": created_utc(story),
         "finish": story.finish,
         "id": story.id,
     }
@@ -69,20 +69,20 @@ def _markdown(story: Story) -> bytes:
 
 
 def _scalar(value: str | int | float) -> str:
-    """A value in YAML, where a JSON string is one too once the odd line ends are written out."""
+    """A YAML scalar: a JSON string is valid YAML if unusual line ends are escaped."""
     if not isinstance(value, str):
         return str(value)
     quoted = json.dumps(printable(value), ensure_ascii=False)
-    return re.sub("[\x7f-\x9f\u2028\u2029\ufeff]", lambda odd: f"\\u{ord(odd[0]):04x}", quoted)
+    return re.sub("[\x7f-\x9f\u2028\u2029\ufeff]", lambda found: f"\\u{ord(found[0]):04x}", quoted)
 
 
 def _json(story: Story) -> bytes:
     record = json.dumps(story.as_dict(), ensure_ascii=False, indent=2)
-    return f"{record}\n".encode("utf-8", "backslashreplace")  # which is JSON's own escape
+    return f"{record}\n".encode("utf-8", "backslashreplace")  # a valid escape in JSON
 
 
 def _docx(story: Story) -> bytes:
-    from polaris_cli.formats.docx import docx  # python-docx takes as long as a light command
+    from polaris_cli.formats.docx import docx  # python-docx is slow to import
 
     return docx(story)
 

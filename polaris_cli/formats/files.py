@@ -1,6 +1,6 @@
-"""Files that are written whole or not at all, and the check that a place can be written to.
+"""Atomic writes, zip archives, and checks that an output path can be written.
 
-Knows paths and bytes; not what is in them.
+Knows paths and bytes, not what is in them.
 """
 
 import io
@@ -17,14 +17,14 @@ from stat import S_ISDIR, S_ISREG
 
 from polaris_cli.errors import PolarisError, UsageError
 
-MOST_UNPACKED = 100 * 2**20
-"""How many bytes are read out of an archive at most."""
+MAX_UNPACKED = 100 * 2**20
+"""The most bytes to read from an archive."""
 
 
-def check_place(path: Path, *, force: bool) -> None:
-    """Raise UsageError if a file cannot be written at `path`, or is there already.
+def check_writable(path: Path, *, force: bool) -> None:
+    """Raise UsageError if a file cannot be written at `path`, or exists already.
 
-    `force` allows a file that is there. The folder is tried with a temporary file.
+    `force` allows an existing file. Tests the folder with a temporary file.
     """
     _check_file(path, force=force)
     folder = _target(path).parent
@@ -34,34 +34,34 @@ def check_place(path: Path, *, force: bool) -> None:
     except (FileNotFoundError, NotADirectoryError):
         raise UsageError(
             f"The folder {folder} does not exist.",
-            hint="Make it first, or name a file in another folder.",
+            hint="Create the folder, or use another one.",
         ) from None
     except OSError as error:
         raise UsageError(
-            f"No file can be written in the folder {folder}: {error.strerror}.",
-            hint="Name a file in another folder.",
+            f"Cannot write to the folder {folder}: {error.strerror}.",
+            hint="Use a file in another folder.",
         ) from None
 
 
 def check_distinct(outputs: Mapping[str, Path | None]) -> None:
-    """Raise UsageError if two of these named places, or one and standard output, are one file."""
+    """Raise UsageError if two of these named outputs, or one and stdout, are the same file."""
     given = [(name, path) for name, path in outputs.items() if path]
     for (name, path), (other, same) in combinations(given, 2):
-        if _is_one_file(path, same):
+        if _same_file(path, same):
             raise UsageError(
                 f"{name} and {other} are the same file: {path}.",
-                hint=f"Name another file for {name}.",
+                hint=f"Use another file for {name}.",
             )
     for name, path in given:
         if _is_stdout(path):
             raise UsageError(
-                f"{name} is the file that standard output goes to: {path}.",
-                hint=f"Leave out {name}, or the redirection.",
+                f"{name} and standard output are the same file: {path}.",
+                hint=f"Leave out {name} or the redirection.",
             )
 
 
-def _is_one_file(path: Path, other: Path) -> bool:
-    """Whether both name one file, through links and in whatever spelling; it need not exist."""
+def _same_file(path: Path, other: Path) -> bool:
+    """Whether both paths lead to the same file, which may not exist yet. Follows links."""
     with suppress(OSError, ValueError):
         return path.samefile(other)
     one, two = (os.path.normcase(_target(place.expanduser())) for place in (path, other))
@@ -75,20 +75,20 @@ def _is_stdout(path: Path) -> bool:
 
 
 def write_atomic(path: Path, data: bytes, *, force: bool) -> None:
-    """Write a file whole or not at all: to a temporary file beside it, then renamed.
+    """Write a file atomically: write a temporary file next to it, then rename that.
 
-    A link is followed, a file that is replaced keeps its permissions. Raises UsageError for a
-    file that is there already without `force`, PolarisError when writing fails.
+    Follows links; a replaced file keeps its permissions. Raises UsageError for an existing file
+    without `force`, PolarisError if writing fails.
     """
-    with whole_file(path, force=force) as temporary:
+    with atomic_file(path, force=force) as temporary:
         _write(temporary, data)
 
 
 @contextmanager
-def whole_file(path: Path, *, force: bool) -> Iterator[Path]:
-    """Give the name of a temporary file to write, which becomes the file when the block ends.
+def atomic_file(path: Path, *, force: bool) -> Iterator[Path]:
+    """Yield the path of a temporary file, which replaces `path` when the block ends.
 
-    If the block raises, nothing is left of it. Follows links and raises as `write_atomic` does.
+    If the block raises, the temporary file is deleted. Links and errors are as in `write_atomic`.
     """
     _check_file(path, force=force)
     target = _target(path)
@@ -105,21 +105,21 @@ def whole_file(path: Path, *, force: bool) -> Iterator[Path]:
             raise
     except OSError as error:
         raise PolarisError(
-            f"{path} could not be written: {error.strerror or error}.",
-            hint="Make room or name another place.",
+            f"Cannot write {path}: {error.strerror or error}.",
+            hint="Free some space, or use another file.",
         ) from error
 
 
 def zipped(members: Iterable[tuple[str, str | bytes]]) -> bytes:
-    """A zip archive of these names and contents, the same bytes each time. Texts are in UTF-8.
+    """A zip archive of these names and contents, the same bytes each time. Text is UTF-8.
 
-    The first member is stored as it is, which EPUB asks for; the rest are compressed.
+    The first member is not compressed, as EPUB requires; the others are.
     """
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for number, (name, content) in enumerate(members):
-            member = zipfile.ZipInfo(name)  # dated 1980-01-01
-            member.create_system = 3  # as on Unix, on every system
+            member = zipfile.ZipInfo(name)  # its default date is 1980-01-01
+            member.create_system = 3  # Unix, on every system
             member.external_attr = 0o644 << 16
             member.compress_type = zipfile.ZIP_DEFLATED if number else zipfile.ZIP_STORED
             archive.writestr(member, content)
@@ -129,15 +129,15 @@ def zipped(members: Iterable[tuple[str, str | bytes]]) -> bytes:
 def unpacked(archive: zipfile.ZipFile, names: Iterable[str]) -> list[bytes]:
     """The contents of these members of a zip archive.
 
-    Raises ValueError if they are larger than `MOST_UNPACKED` together, and what zipfile raises.
+    Raises ValueError if they are larger than `MAX_UNPACKED` in total, and zipfile's errors.
     """
-    contents, left = list[bytes](), MOST_UNPACKED
+    contents, left = list[bytes](), MAX_UNPACKED
     for name in names:
         with archive.open(name) as member:
-            contents.append(member.read(left + 1))  # the size that the archive states may be false
+            contents.append(member.read(left + 1))  # do not trust the size that the archive states
         left -= len(contents[-1])
         if left < 0:
-            raise ValueError(f"more than {MOST_UNPACKED} bytes")
+            raise ValueError(f"more than {MAX_UNPACKED} bytes")
     return contents
 
 
@@ -148,19 +148,17 @@ def _check_file(path: Path, *, force: bool) -> None:
         return
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise UsageError(
-            f"{path} cannot be written: {reason}.", hint="Name another file."
-        ) from None
+        raise UsageError(f"Cannot write {path}: {reason}.", hint="Use another file.") from None
     if S_ISDIR(mode):
-        raise UsageError(f"{path} is a folder.", hint=f"Name a file in it: {path / 'story.md'}")
+        raise UsageError(f"{path} is a folder.", hint=f"Use a file in it: {path / 'story.md'}")
     if not S_ISREG(mode):
-        raise UsageError(f"{path} is no ordinary file.", hint="Name another file.")
+        raise UsageError(f"{path} is not a regular file.", hint="Use another file.")
     if not force:
-        raise UsageError(f"{path} exists already.", hint="Add --force to replace it.")
+        raise UsageError(f"{path} already exists.", hint="Add --force to overwrite it.")
 
 
 def _target(path: Path) -> Path:
-    """The file itself where `path` is a link to it."""
+    """The path with links resolved."""
     return Path(os.path.realpath(path))
 
 

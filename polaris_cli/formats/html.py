@@ -1,7 +1,7 @@
-"""A story as one HTML page, and what an EPUB book's pages share with it.
+"""Writes a story as one HTML page; EPUB pages use parts of it.
 
-Knows HTML; not where a file goes. In a page, `header` and `footer` hold what is said about the
-story, everything else is its text: `html_reader` relies on it.
+Knows HTML, not where the file goes. In a page, `header` and `footer` contain information about the
+story and everything else is its text: `html_reader` relies on this.
 """
 
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ footer { margin-top: 4em; font-size: 0.8em; opacity: 0.7; }
 
 
 def html(story: Story) -> str:
-    """One self-contained page that reads well in light and dark, on paper and on a phone."""
+    """One self-contained page, for light and dark mode, paper and phones."""
     found = structure(story)
     lines = [
         "<!doctype html>",
@@ -54,7 +54,7 @@ def html(story: Story) -> str:
         "<body>",
         heading(found),
         f"{elements(found.body)}<footer>",
-        *about(story),
+        *story_info(story),
         "</footer>",
         "</body>",
         "</html>",
@@ -63,29 +63,29 @@ def html(story: Story) -> str:
 
 
 def heading(found: Structure) -> str:
-    """The title as an `h1`, in a `header` where it is no line of the text."""
+    """The title as an `h1`; in a `header` if it is not in the text."""
     element = f"<h1>{escape(found.title)}</h1>"
     return element if found.in_text else f"<header>{element}</header>"
 
 
 def elements(tokens: "list[Token]") -> str:
-    """Blocks as HTML that is also well-formed XML, a line end after each."""
+    """Blocks as HTML that is also well-formed XML, each ending with a line break."""
     markdown = parser()
     return printable(str(markdown.renderer.render(tokens, markdown.options, {})))
 
 
-def about(story: Story) -> Iterator[str]:
-    """Premise, model, length and day, a paragraph a line."""
+def story_info(story: Story) -> Iterator[str]:
+    """Premise, model, length and date, one paragraph per line."""
     yield f"<p>Premise: {escape(story.premise)}</p>"
-    length = f"{story.written:,} words of {story.requested:,} asked, {moment(story)[:10]}"
+    length = f"{story.written:,} words of {story.requested:,} asked, {created_utc(story)[:10]}"
     yield f"<p>Written by {escape(story.model.name)}: {length}</p>"
 
 
 def escape(text: str) -> str:
-    """A text as it may stand in XML and HTML, between tags and in quotes."""
+    """Escape a text for XML and HTML, also inside attributes."""
     return escape_all(printable(text))
 
 
-def moment(story: Story) -> str:
-    """When the story was begun, in UTC: 2026-01-31T12:00:00Z."""
+def created_utc(story: Story) -> str:
+    """When the story was started, in UTC: 2026-01-31T12:00:00Z."""
     return datetime.fromisoformat(story.created).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,7 +1,7 @@
-"""HTML read as blocks: headings, paragraphs, scene breaks, quotes, lists, code, emphasis, links.
+"""Reads HTML as blocks: headings, paragraphs, scene breaks, quotes, lists and code.
 
-Knows HTML's elements, in whatever order and nesting; nothing of files. Leaves out pictures and
-what is said about a text (see `SKIPPED`); a cell of a table is a paragraph.
+Accepts elements in any order and nesting; knows nothing about files. Skips pictures and the
+elements in `SKIPPED`. Table cells become paragraphs.
 """
 
 import re
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from html.parser import HTMLParser
 from itertools import islice
 
-from polaris_cli.formats.markdown import MOST_AROUND, QUOTE, Block, Container
+from polaris_cli.formats.markdown import MAX_NESTING, QUOTE, Block, Container
 from polaris_cli.formats.structure import Span, printable
 
 # fmt: off
@@ -31,7 +31,7 @@ _SOURCE_BREAK = re.compile(r"[ \t\f\r]*\n[ \t\f\r\n]*")
 
 @dataclass
 class _Box:
-    """A quote or list that is open. A list's container is that of its open item."""
+    """An open quote or list. A list's container is that of its open item."""
 
     element: str
     container: Container | None = None
@@ -39,16 +39,17 @@ class _Box:
     number: int = 0
 
     def begin_item(self, value: str) -> None:
-        """The next item of a list, with a number of its own if `value` is one."""
+        """Start the next list item; its number is `value` if that is a number."""
         self.number = int(value) if _NUMBER.fullmatch(value) else self.number + 1
         first = f"{self.marker} " if self.element == "ul" else f"{self.number}{self.marker} "
         self.container = Container(first, " " * len(first))
 
 
 class HTMLReader(HTMLParser):
-    """The `blocks` of a page, and in `meta` what it says of itself.
+    """Parses a page into `blocks`, and its `meta` elements by name.
 
-    `has_elements` is False for a text that is no HTML. Raises AssertionError for some of those.
+    `has_elements` is False if the text is not HTML. html.parser raises AssertionError for some
+    such texts.
     """
 
     def __init__(self, page: str) -> None:
@@ -61,20 +62,20 @@ class HTMLReader(HTMLParser):
         self._address = ""
         self._boxes: list[_Box] = []
         self._skipping = 0
-        self._block = ""  # the block element that began last, "" when one has ended since
-        self._last_list = (-1, "")  # how many blocks there were at its end, and its marker
+        self._block = ""  # the last block element opened, "" if one was closed since
+        self._last_list = (-1, "")  # the number of blocks when it ended, and its marker
         self.feed(page)
         self.close()
         self._finish_block()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Begin an element."""
+        """Open an element."""
         self.has_elements = True
         values = {name: value or "" for name, value in attrs}
         if tag == "meta":
             self.meta.setdefault(values.get("name", "").lower(), values.get("content", ""))
         elif tag == "body":
-            self._skipping = 0  # a head may lack its end
+            self._skipping = 0  # a head may have no end tag
         elif tag in SKIPPED:
             self._skipping += 1
         if self._skipping:
@@ -90,7 +91,7 @@ class HTMLReader(HTMLParser):
             self._styles[_STYLES[tag]] += 1
 
     def handle_endtag(self, tag: str) -> None:
-        """End an element, with those in it that were left open."""
+        """Close an element, and open elements inside it."""
         if tag in SKIPPED:
             self._skipping = max(self._skipping - 1, 0)
         elif self._skipping:
@@ -114,7 +115,7 @@ class HTMLReader(HTMLParser):
             self._spans.append(Span(text, self._marks()))
 
     def _break_line(self) -> None:
-        """A line break; a second one in a row ends a paragraph."""
+        """Add a line break; a second one ends the paragraph."""
         if self._block != "pre" and self._spans and self._spans[-1].text == "\n":
             self._finish_block()
         elif self._spans:
@@ -154,10 +155,10 @@ class HTMLReader(HTMLParser):
 
     def _around(self) -> tuple[Container, ...]:
         containers = (box.container for box in self._boxes if box.container)
-        return tuple(islice(containers, MOST_AROUND))
+        return tuple(islice(containers, MAX_NESTING))
 
     def _finish_block(self) -> None:
-        """Make a block of the text that was added since the last one."""
+        """Make a block of the text since the last block."""
         spans, self._spans = self._spans, []
         text = "".join(span.text for span in spans)
         if not text.strip():

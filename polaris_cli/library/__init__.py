@@ -1,9 +1,9 @@
-"""Every story kept while it is written, in one SQLite file.
+"""Saves every story in one SQLite file while it is written.
 
-Knows stories as records; not how they come to be.
+Knows stories as records. Does not know how they are written.
 
-    store:     `Library`: start, append, list, search, remove
+    store:     `Library`: start, append, finish, list, search, remove
     parts:     events as rows
-    database:  the file, its tables and versions
-    recording: the stage that saves a running story
+    database:  the file, its tables and its versions
+    recording: saves a story while it is written
 """

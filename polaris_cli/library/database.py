@@ -1,6 +1,6 @@
-"""The SQLite file of the library: opening, tables and their versions, trouble in words.
+"""The SQLite file of the library: opens it, creates and migrates the tables, explains errors.
 
-Knows the tables; not what a story is or when one is saved.
+Knows the tables. Does not know what a story is or when one is saved.
 """
 
 import os
@@ -14,12 +14,13 @@ from pathlib import Path
 
 from polaris_cli.errors import LibraryError
 
-BUSY_FOR = 5.0  # seconds to wait for another process that is saving
+BUSY_FOR = 5.0  # seconds to wait while another process writes
 
-_ELSEWHERE = "Name another file with POLARIS_LIBRARY=FILE, or add --no-save."
-_APPLICATION = 0x504F4C41  # "POLA": tells a library from any other SQLite file
+_ELSEWHERE = "Use another file with POLARIS_LIBRARY=FILE, or add --no-save."
+_APPLICATION = 0x504F4C41  # "POLA", the application id of a library
 
-# Each entry takes the file one version up (`PRAGMA user_version`). Published ones never change.
+# Each entry migrates the file to the next version (`PRAGMA user_version`). A released entry must
+# never change.
 _MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
         """CREATE TABLE story (
@@ -47,18 +48,18 @@ _MIGRATIONS: tuple[tuple[str, ...], ...] = (
             VALUES ('delete', old.n, old.title, old.premise, old.text);
             DELETE FROM part WHERE story = old.id; END""",
     ),
-    # So that the text held back is found without a look at all the text before it.
+    # To find the held text without reading all rows of the story.
     ("CREATE INDEX part_held ON part (story) WHERE kind = 'held'",),
 )
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Open the file, make or update its tables, and prefer many readers with one writer (WAL)."""
-    db = _opened(path)
+    """Open the file in WAL mode (one writer, many readers), and create or migrate its tables."""
+    db = _open(path)
     try:
-        _check_kind(db, path)
+        _check_file(db, path)
         _use_wal(db)
-        db.execute("PRAGMA synchronous = NORMAL")  # safe from a killed process; no wait per save
+        db.execute("PRAGMA synchronous = NORMAL")  # safe if the process is killed; no sync per save
         if _pragma(db, "user_version") < len(_MIGRATIONS):
             _migrate(db)
     except BaseException:
@@ -68,10 +69,10 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def connect_for_reading(path: Path) -> sqlite3.Connection:
-    """As `connect`, also where nothing can be written.
+    """Like `connect`, but falls back to read-only if the file or its folder cannot be written.
 
-    SQLite reads a library in WAL mode only with two files beside it, which it makes if it can.
-    Where it cannot, it has to be told that no other process changes the library.
+    To read in WAL mode, SQLite needs two more files, which it creates next to the library. If it
+    cannot create them, the file is opened as immutable: no other process may change it meanwhile.
     """
     try:
         return connect(path)
@@ -84,9 +85,9 @@ def connect_for_reading(path: Path) -> sqlite3.Connection:
 
 
 def _read_only(path: Path, how: str) -> sqlite3.Connection:
-    db = _opened(f"{path.absolute().as_uri()}?{how}", uri=True)
+    db = _open(f"{path.absolute().as_uri()}?{how}", uri=True)
     try:
-        _check_kind(db, path)
+        _check_file(db, path)
     except BaseException:
         db.close()
         raise
@@ -94,8 +95,8 @@ def _read_only(path: Path, how: str) -> sqlite3.Connection:
 
 
 def back_up(db: sqlite3.Connection, target: Path) -> None:
-    """Copy all that is in `db`, what only its WAL file holds too, into one file without a WAL."""
-    copy = _opened(target)
+    """Copy the database, including what is only in its WAL file, to one file without a WAL."""
+    copy = _open(target)
     try:
         db.backup(copy)
         copy.execute("PRAGMA journal_mode = DELETE")
@@ -103,28 +104,28 @@ def back_up(db: sqlite3.Connection, target: Path) -> None:
         copy.close()
 
 
-def _opened(path: Path | str, *, uri: bool = False) -> sqlite3.Connection:
+def _open(path: Path | str, *, uri: bool = False) -> sqlite3.Connection:
     return sqlite3.connect(
         path, timeout=BUSY_FOR, isolation_level=None, check_same_thread=False, uri=uri
     )
 
 
-def _check_kind(db: sqlite3.Connection, path: Path) -> None:
+def _check_file(db: sqlite3.Connection, path: Path) -> None:
     filled = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
     if filled and _pragma(db, "application_id") != _APPLICATION:
         raise LibraryError(
             f"{path} is an SQLite file of another program.",
-            hint="Name another file: POLARIS_LIBRARY=FILE",
+            hint="Use another file: POLARIS_LIBRARY=FILE",
         )
     if _pragma(db, "user_version") > len(_MIGRATIONS):
         raise LibraryError(
-            f"The library {path} was made by a newer polaris.",
-            hint="Update polaris, or name another file: POLARIS_LIBRARY=FILE",
+            f"The library {path} was made by a newer version of polaris.",
+            hint="Update polaris, or use another file: POLARIS_LIBRARY=FILE",
         )
 
 
 def _use_wal(db: sqlite3.Connection) -> None:
-    """Switch to WAL; SQLite does not wait by itself when two processes do so at once."""
+    """Switch to WAL mode, with retries: SQLite does not wait if two processes do this at once."""
     deadline = time.monotonic() + BUSY_FOR
     while True:
         try:
@@ -138,7 +139,7 @@ def _use_wal(db: sqlite3.Connection) -> None:
 
 def _migrate(db: sqlite3.Connection) -> None:
     with atomic(db):
-        version = _pragma(db, "user_version")  # another process may have been faster
+        version = _pragma(db, "user_version")  # another process may have migrated it by now
         for statement in chain.from_iterable(_MIGRATIONS[version:]):
             db.execute(statement)
         db.execute(f"PRAGMA application_id = {_APPLICATION}")
@@ -151,7 +152,7 @@ def _pragma(db: sqlite3.Connection, name: str) -> int:
 
 @contextmanager
 def atomic(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    """One change, whole or not at all, which no other process can come between."""
+    """One write transaction: commit at the end, roll back after an exception."""
     db.execute("BEGIN IMMEDIATE")
     try:
         yield db
@@ -163,7 +164,7 @@ def atomic(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
 
 @contextmanager
 def empty() -> Iterator[sqlite3.Connection]:
-    """A library without stories, in memory."""
+    """An empty library in memory."""
     db = connect(Path(":memory:"))
     try:
         yield db
@@ -172,12 +173,12 @@ def empty() -> Iterator[sqlite3.Connection]:
 
 
 @contextmanager
-def worded(path: Path) -> Iterator[None]:
-    """Turn what SQLite and the file system report into a LibraryError."""
+def sqlite_errors(path: Path) -> Iterator[None]:
+    """Turn exceptions of SQLite and the file system into a LibraryError."""
     try:
         yield
     except sqlite3.Error as error:
-        raise _explained(path, error) from error
+        raise _explain(path, error) from error
     except OSError as error:
         reason = error.strerror or error
         raise LibraryError(
@@ -185,23 +186,23 @@ def worded(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _explained(path: Path, error: sqlite3.Error) -> LibraryError:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without the extended part
+def _explain(path: Path, error: sqlite3.Error) -> LibraryError:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary result code
     if code == sqlite3.SQLITE_NOTADB:
         return LibraryError(
-            f"{path} is no library, or is damaged from its first line on.",
-            hint="Name another file with POLARIS_LIBRARY=FILE; if it was your library, move it "
-            "away and a new one is made.",
+            f"{path} is not a library, or its header is damaged.",
+            hint="Use another file with POLARIS_LIBRARY=FILE. If it was your library, move it "
+            "away, and polaris makes a new one.",
         )
     if code == sqlite3.SQLITE_CORRUPT:
         old, new = shlex.quote(str(path)), shlex.quote(f"{path}.damaged")
         return LibraryError(
             f"The library {path} is damaged.",
-            hint=f"Move it away and a new one is made: mv {old} {new}",
+            hint=f"Move it away, and polaris makes a new one: mv {old} {new}",
         )
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return LibraryError(
             f"The library {path} is in use by another program.",
-            hint="Try again when that one is done.",
+            hint="Try again when that program is done.",
         )
     return LibraryError(f"The library {path} cannot be used: {error}.", hint=_ELSEWHERE)

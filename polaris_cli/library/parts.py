@@ -1,18 +1,18 @@
-"""Events as rows of the library's table of parts, and back: `packed`, `unpacked`.
+"""Converts events to rows of the table `part` and back: `to_row`, `from_row`.
 
-A row has a kind, a text, a number (tokens, or what its kind counts) and token ids. Knows nothing
-of SQL.
+A row has a kind, a text, a number (of tokens, or of the chapter or restart) and token ids. Does not
+know SQL.
 """
 
 import struct
 
 from polaris_cli.events import ChapterStart, Chunk, Event, Inserted, Restart
 
-Row = tuple[str, str, int, bytes]  # ids are little-endian numbers of four bytes
+Row = tuple[str, str, int, bytes]  # the ids are 32-bit unsigned integers, little-endian
 
 
-def packed(event: Event) -> Row | None:
-    """The row of an event; None for one that stands elsewhere in the record."""
+def to_row(event: Event) -> Row | None:
+    """The row of an event; None for an event that is not stored as a part."""
     match event:
         case Chunk():
             return event.kind, event.text, event.tokens, _bytes(event.ids)
@@ -25,8 +25,8 @@ def packed(event: Event) -> Row | None:
     return None
 
 
-def unpacked(row: Row) -> Event:
-    """The event of a row. A kind that is not known was story text held back when a run ended."""
+def from_row(row: Row) -> Event:
+    """The event of a row. A row of any other kind, such as "held", is story text."""
     kind, text, number, ids = row
     match kind:
         case "chapter":
@@ -44,5 +44,5 @@ def _bytes(ids: tuple[int, ...]) -> bytes:
     return struct.pack(f"<{len(ids)}I", *ids)
 
 
-def _ids(packed: bytes) -> tuple[int, ...]:
-    return struct.unpack(f"<{len(packed) // 4}I", packed)
+def _ids(data: bytes) -> tuple[int, ...]:
+    return struct.unpack(f"<{len(data) // 4}I", data)

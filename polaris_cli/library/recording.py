@@ -1,6 +1,6 @@
-"""Keeping a story while it is written: a stage that passes events on and saves them beside it.
+"""Saves a story while it is written: `Recorder`, a stage between the engine and the output.
 
-Knows when text is saved; not how a library keeps it, nor what the events are shown on.
+Decides when text is saved. Does not know how the library stores it or how events are shown.
 """
 
 import threading
@@ -13,19 +13,18 @@ from polaris_cli.library.store import Library
 from polaris_cli.story.accumulator import Accumulator
 from polaris_cli.story.result import Story
 
-SAVE_EVERY = 1.0  # seconds; a killed process loses no more text than this, and the time of a save
+SAVE_EVERY = 1.0  # seconds; a killed process loses the text of this time, plus that of one save
 
 
 class Recorder:
-    """Keeps a story in a library from its first event on, and its whole record at the end.
+    """Saves a story to a library from its first event on, and the complete record at the end.
 
-    `accumulator` holds the story so far. `warn` is told once, in one sentence, of trouble with the
-    library: that never stops a story, and saving is tried again as the text grows. `kept` says
-    whether the whole record is in the library.
+    `accumulator` has the story so far. If saving fails, `warn` is called once with one sentence;
+    the story continues, and saving is tried again. `kept` says whether the complete record is in
+    the library.
 
-    Saving happens in a thread of its own, which keeps the promise about lost text while no event
-    comes, shows that the writer is alive, and is never broken off half-way by Ctrl-C, which only
-    the main thread receives.
+    A separate thread saves at regular intervals even if no event arrives, which also shows that the
+    writer is alive. Ctrl-C cannot interrupt a save, as only the main thread receives it.
     """
 
     def __init__(
@@ -33,35 +32,35 @@ class Recorder:
     ) -> None:
         self.kept = False
         self._library, self._accumulator, self._warn = library, accumulator, warn
-        self._begun = accumulator.story()
+        self._record = accumulator.story()
         self._pending: list[Event] = []
         self._held: tuple[Chunk, ...] = ()
-        self._started: Story | None = None  # what the row was last started with
+        self._started: Story | None = None  # the record that the library has
         self._ended = False
         self._lock = threading.Lock()
         self._wake = threading.Event()
-        self._trouble: str | None = None
-        self._told = False
+        self._problem: str | None = None
+        self._warned = False
         self._thread = threading.Thread(target=self._run, name="library", daemon=True)
 
     def watch(self, events: Iterator[Event]) -> Iterator[Event]:
-        """Pass the events on and keep the story; one that is closed or raises is kept as well."""
+        """Yield the events and save the story, even if the stream is closed or raises."""
         try:
             with closing(events):
                 for event in events:
-                    self._take(event)
+                    self._queue(event)
                     yield event
         finally:
             self._close()
 
-    def _take(self, event: Event) -> None:
-        """Take the next event; a line break or a plan has all saved at once, else it is in time."""
+    def _queue(self, event: Event) -> None:
+        """Queue an event for the next save; a plan or a line break starts a save at once."""
         with self._lock:
             match event:
-                case Finish():  # what was held back is in the text by now, or was dropped
+                case Finish():  # the held text is in the story by now, or was dropped
                     self._held = ()
                 case Planned():
-                    self._begun = replace(self._begun, plan=event.plan)
+                    self._record = replace(self._record, plan=event.plan)
                 case Held():
                     self._held = event.chunks
                 case _:
@@ -70,46 +69,46 @@ class Recorder:
             self._thread.start()
         if isinstance(event, Planned) or "\n" in text_of(event):
             self._wake.set()
-        self._tell()
+        self._warn_once()
 
     def _close(self) -> None:
-        """Save the rest and the whole record, and wait until that is done."""
+        """Save the remaining events and the complete record, and wait until that is done."""
         if not self._thread.ident:
-            return  # there has been nothing to keep
+            return  # there were no events to save
         with self._lock:
             self._pending += self._held
             self._held = ()
         self._ended = True
         self._wake.set()
         self._thread.join()
-        self._tell()
+        self._warn_once()
 
-    def _tell(self) -> None:
-        """Warn from the caller's thread, which owns the terminal."""
-        if self._trouble and not self._told:
-            self._told = True
-            self._warn(f"The story is not being saved: {self._trouble}")
+    def _warn_once(self) -> None:
+        """Warn of a failed save. Called in the caller's thread, which owns the terminal."""
+        if self._problem and not self._warned:
+            self._warned = True
+            self._warn(f"The story is not being saved: {self._problem}")
 
     def _run(self) -> None:
         ended = False
         while not ended:
             self._wake.clear()
-            ended = self._ended  # looked at before saving, so that the last events are in
+            ended = self._ended  # read before saving, so that the last save has all events
             try:
                 self._save(ended=ended)
             except LibraryError as error:
-                self._trouble = error.message
+                self._problem = error.message
             if not ended:
                 self._wake.wait(SAVE_EVERY)
 
     def _save(self, *, ended: bool) -> None:
-        begun = self._begun
-        if self._started is not begun:
-            self._library.start(begun)
-            self._started = begun
+        record = self._record
+        if self._started is not record:
+            self._library.start(record)
+            self._started = record
         with self._lock:
             events, held = self._pending[:], self._held
-        self._library.append(begun.id, events, held)
+        self._library.append(record.id, events, held)
         del self._pending[: len(events)]
         if ended:
             self._library.finish(self._accumulator.story())

@@ -1,6 +1,6 @@
-"""From words to tokens: how many a story may take, with room for the thinking, within a context.
+"""Token budgets: how many tokens a story and its thinking may use within a context.
 
-Knows arithmetic only; the figures of a model come in as arguments.
+Only arithmetic; the numbers of a model are arguments.
 """
 
 import math
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from polaris_cli.errors import UsageError
 from polaris_cli.request.story_request import Sampling
 
-# A model that overshoots should still end by itself: room for a third more than was asked for.
+# Room for a third more than the words asked for, so that a story that is too long can still end.
 HEADROOM = 1.35
 CARD_FLOOR_WORDS, CARD_FLOOR_TOKENS = 8_000, 14_336
 DEFAULT_TOKENS_PER_WORD = 1.4  # English prose is 1.3-1.4 tokens a word with Qwen's vocabulary
@@ -17,10 +17,10 @@ DEFAULT_TOKENS_PER_WORD = 1.4  # English prose is 1.3-1.4 tokens a word with Qwe
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """How many tokens a run may take.
+    """How many tokens a run may use.
 
-    `story` is what the words asked for are expected to need, `thinking` what is kept for the
-    thinking, `max_new_tokens` the limit of both together that the engine obeys.
+    `story` is the estimate for the words asked for, `thinking` the reserve for the thinking, and
+    `max_new_tokens` the engine's limit for both together.
     """
 
     story: int
@@ -29,7 +29,7 @@ class Budget:
 
     @property
     def holds_the_words(self) -> bool:
-        """Whether the limit leaves room for the words asked for after the thinking."""
+        """Whether the limit has room for the thinking and the words asked for."""
         return self.max_new_tokens >= self.story + self.thinking
 
 
@@ -43,13 +43,13 @@ def token_budget(
 ) -> Budget:
     """The budget for a story of `words` in a context of `context` tokens.
 
-    Follows the model card's floor of 14,336 tokens from 8,000 words on. `max_new_tokens` of the
-    sampling replaces the limit. Raises UsageError when the words cannot fit the context.
+    From 8,000 words on, the limit is at least 14,336 tokens, as the model card says. It is replaced
+    by `sampling.max_new_tokens` if that is set. Raises UsageError if the words do not fit.
     """
     story = math.ceil(words * tokens_per_word)
     room = context - prompt_tokens
     if story > room:
-        _refuse(words, context, room, tokens_per_word)
+        raise _does_not_fit(words, context, room, tokens_per_word)
     thinking = _thinking_reserve(sampling, room - story)
     wanted = sampling.max_new_tokens or _limit(words, story, sampling, thinking)
     return Budget(story, thinking, min(wanted, room))
@@ -66,14 +66,14 @@ def _thinking_reserve(sampling: Sampling, room: int) -> int:
     return room if sampling.thinking_budget < 0 else min(sampling.thinking_budget, room)
 
 
-def _refuse(words: int, context: int, room: int, tokens_per_word: float) -> None:
+def _does_not_fit(words: int, context: int, room: int, tokens_per_word: float) -> UsageError:
     if room <= 0:
-        raise UsageError(
+        return UsageError(
             f"The premise does not fit the model's context of {context:,} tokens.",
             hint="Shorten the premise.",
         )
     most = int(room / tokens_per_word)
-    raise UsageError(
+    return UsageError(
         f"{words:,} words do not fit the model's context of {context:,} tokens.",
         hint=f"Ask for at most {most:,} words: --words {most}",
     )

@@ -1,7 +1,7 @@
-"""Presets: TOML files of prompt wording and sampling, shipped with polaris or the user's own.
+"""Presets: TOML files with a prompt template and sampling settings, built in or the user's own.
 
-A user's preset wins over a shipped one of the same name. Knows the folders and what a preset
-holds; what the keys mean is in `settings`.
+A user's preset replaces a built-in one of the same name. Knows folders and files; `settings` knows
+the keys.
 """
 
 import difflib
@@ -16,7 +16,7 @@ from polaris_cli.request.settings import PRESET_KEYS, config_folder, read_toml
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """A preset's name, its file and its settings; `own` says it is the user's."""
+    """A preset's name, file and settings; `own` is True for the user's presets."""
 
     name: str
     path: Path
@@ -25,46 +25,46 @@ class Preset:
 
     @property
     def description(self) -> str:
-        """One line on what it is for."""
+        """One line on what it is for, or ""."""
         return str(self.values.get("description", ""))
 
 
-def shipped_folder() -> Path:
-    """The presets that came with polaris: in the wheel, or beside the package in a checkout."""
+def built_in_folder() -> Path:
+    """The folder of the built-in presets: in the wheel, or next to the package in a checkout."""
     package = Path(__file__).parents[1]
     packaged = package / "presets_data"
     return packaged if packaged.is_dir() else package.parent / "presets"
 
 
 def own_folder() -> Path:
-    """Where the user's presets are looked for; it need not exist."""
+    """The folder for the user's own presets; it may not exist."""
     return config_folder() / "presets"
 
 
 def preset_paths() -> dict[str, Path]:
-    """Every preset's file by name, sorted, the user's in place of shipped ones."""
+    """The file of every preset, sorted by name; the user's replace built-in ones."""
     found = {
         path.stem: path
-        for folder in (shipped_folder(), own_folder())
+        for folder in (built_in_folder(), own_folder())
         for path in sorted(folder.glob("*.toml"))
     }
     return dict(sorted(found.items()))
 
 
 def load_preset(name: str) -> Preset:
-    """The preset of a name or of a TOML file. Raises UsageError for none or a bad one."""
+    """The preset with this name or file. Raises UsageError if it is unknown or invalid."""
     path = preset_paths().get(name) or _as_file(name)
     values = read_toml(path, PRESET_KEYS)
     if "template" not in values:
         raise UsageError(
-            f"{path}: the key 'template' is missing.",
-            hint='Add one, such as: template = "Write a {words}-word {form} about {premise}."',
+            f"{path} has no key 'template'.",
+            hint='Add one: template = "Write a {words}-word {form} about {premise}."',
         )
-    return Preset(path.stem, path, values, own=path.parent != shipped_folder())
+    return Preset(path.stem, path, values, own=path.parent != built_in_folder())
 
 
 def all_presets() -> Iterator[Preset]:
-    """Every preset, by name. Raises UsageError at a bad file."""
+    """Every preset, sorted by name. Raises UsageError for an invalid file."""
     return (load_preset(name) for name in preset_paths())
 
 

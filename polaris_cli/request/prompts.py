@@ -1,6 +1,6 @@
-"""From a request to the messages that a model reads.
+"""Prompts: turns a request into the messages for a model.
 
-Knows the wording only; how a conversation becomes tokens is the engine's affair.
+Knows the wording. Does not know chat templates or tokens: engines apply them.
 """
 
 import re
@@ -19,18 +19,18 @@ FORM_NAMES = {
     "podcast": "podcast script",
 }
 
-# Stands in a template for a premise that does not fit it. Of six wordings the demo model, which
-# was trained on none, kept to this one best ("the following premise" became a person).
-FOLLOWING = "this premise"
-GAPS = {"sentence": " ", "text": "\n\n"}  # between a colon and such a premise
+# Fills {premise} if the premise is not a phrase, and the premise follows the template. Of six such
+# wordings, the demo model, trained on none of them, follows this one best.
+PLACEHOLDER = "this premise"
+SEPARATORS = {"sentence": " ", "text": "\n\n"}  # between "this premise:" and the premise
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
     """One turn of the conversation: `role` is "system", "user" or "assistant".
 
-    `full_text` is the text that `content` is a summary of: the model does not read it, but a
-    penalty on repeats should know it.
+    `full_text` is the text that `content` summarizes: the model does not read it, but repetition
+    penalties apply to it.
     """
 
     role: str
@@ -39,38 +39,37 @@ class Message:
 
 
 def messages_for(request: StoryRequest) -> tuple[Message, ...]:
-    """The conversation that asks for the story, or for the plan of one in chapters: one turn."""
+    """The messages that ask for the story, or for its plan if it has chapters: one user turn."""
     chapters = request.chapters
     return (Message("user", plan_prompt(request, chapters) if chapters else story_prompt(request)),)
 
 
 def story_prompt(request: StoryRequest) -> str:
-    """The wording that asks for the whole story.
+    """The prompt for the whole story.
 
-    A phrase stands in the preset's template. A sentence, a question or several of them follow it,
-    as they would not fit its grammar. A request of the user's own ("Write a fable about...") is
-    left as it is and only given the length. The length is always stated in digits without a comma,
-    as in training.
+    A phrase fills the preset's template. Sentences do not fit its grammar, so they follow it. A
+    request ("Write a fable about...") stays as it is, with the length added. The length is always
+    in digits without a comma, as in training.
     """
     premise = request.premise.strip()
     kind = kind_of(premise)
     if kind == "request":
-        return _with_length(premise, request)
+        return _append_length(premise, request)
     if kind == "form":
-        return _with_length(f"Write {premise[0].lower()}{premise[1:]}", request)
+        return _append_length(f"Write {premise[0].lower()}{premise[1:]}", request)
     if kind == "phrase":
-        return _worded(request, _without_length(premise).rstrip(". "))
-    asked = _worded(request, FOLLOWING)
-    if asked.endswith(f"{FOLLOWING}."):
-        return f"{asked[:-1]}:{GAPS[kind]}{premise}"
+        return _fill_template(request, _strip_length(premise).rstrip(". "))
+    asked = _fill_template(request, PLACEHOLDER)
+    if asked.endswith(f"{PLACEHOLDER}."):
+        return f"{asked[:-1]}:{SEPARATORS[kind]}{premise}"
     return f"{asked}\n\n{premise}"
 
 
 def plan_prompt(request: StoryRequest, chapters: int) -> str:
-    """The request for the plan of a story in chapters.
+    """The prompt for the plan of a story in chapters.
 
-    A template that says more than the plain one, or a premise that is a request, is given whole, so
-    that the chapters keep to it.
+    Includes the full story prompt if the template is not the plain one or the premise is a request,
+    so that the chapters follow it.
     """
     premise, words, form = request.premise.strip(), request.words, FORM_NAMES[request.form]
     kind = kind_of(premise)
@@ -80,13 +79,13 @@ def plan_prompt(request: StoryRequest, chapters: int) -> str:
     if kind == "phrase":
         return phrase_plan_prompt(premise, words, chapters, form)
     ask = f"Plan a {words}-word {form} in {chapters} chapters. Its premise:"
-    return f"{ask}{GAPS[kind]}{premise}\n\n{_plan_lines(words, chapters)}"
+    return f"{ask}{SEPARATORS[kind]}{premise}\n\n{_plan_lines(words, chapters)}"
 
 
 def phrase_plan_prompt(premise: str, words: int, chapters: int, form: str = "story") -> str:
-    """The request for a plan where the premise is a phrase.
+    """The prompt for a plan if the premise is a phrase.
 
-    The demo model was trained on exactly these lines; larger models follow them as they stand.
+    The demo model is trained on exactly this wording; larger models follow it as it is.
     """
     about = premise.strip().rstrip(". ")
     ask = f"Plan a {words}-word {form} about {about} in {chapters} chapters."
@@ -105,17 +104,17 @@ def _plan_lines(words: int, chapters: int) -> str:
 def chapter_prompt(
     number: int, count: int, title: str, words: int, summary: str, form: str = "story"
 ) -> str:
-    """The request for chapter `number` of `count`; `form` is its name, as in `FORM_NAMES`."""
+    """The prompt for chapter `number` of `count`; `form` is a value of `FORM_NAMES`."""
     return (
         f'Write chapter {number} of {count}, "{title}", as part of the {form}. '
         f"It should be approximately {words} words long.\n\nIn this chapter: {summary}"
     )
 
 
-def _without_length(phrase: str) -> str:
-    """A phrase without the length that stands before or behind it: "500 words: a fox".
+def _strip_length(phrase: str) -> str:
+    """Remove a length at the start or end of a phrase: "500 words: a fox".
 
-    The template states the length, and the phrase has to fit its grammar.
+    The template states the length already, and the phrase must fit its grammar.
     """
     stated = read_length(phrase).length
     if not stated:
@@ -126,18 +125,18 @@ def _without_length(phrase: str) -> str:
     return rest if rest.strip(" .") else phrase
 
 
-def _worded(request: StoryRequest, premise: str) -> str:
+def _fill_template(request: StoryRequest, premise: str) -> str:
     form = FORM_NAMES[request.form]
     text = request.template.format(premise=premise, words=request.words, form=form)
-    return _with_article(text)
+    return _fix_article(text)
 
 
-def _with_article(text: str) -> str:
-    """ "a 800-word" reads "an 800-word": 8, 11 and 18 (thousand) begin with a vowel sound."""
+def _fix_article(text: str) -> str:
+    """ "a 800-word" becomes "an 800-word": 8, 11 and 18 start with a vowel sound."""
     return re.sub(r"\b([Aa]) (?=(?:8\d*|11(?:\d{3})?|18(?:\d{3})?)-word)", r"\1n ", text)
 
 
-def _with_length(premise: str, request: StoryRequest) -> str:
+def _append_length(premise: str, request: StoryRequest) -> str:
     stated = read_length(premise).length
     if stated and stated.words == request.words and str(request.words) in stated.quote:
         return premise

@@ -1,8 +1,8 @@
-"""The settings a story can be given, how each is read, and which source of them wins.
+"""All settings of a story: how each is parsed, and which source wins.
 
-A setting comes from an option, the environment (`POLARIS_TOP_K`), `config.toml` or a preset, in
-that order of strength; all are read by the same parsers here. Knows files and names, not what
-the values do: `StoryRequest` checks their ranges.
+A setting comes from an option, the environment (`POLARIS_TOP_K`), `config.toml` or a preset; the
+first of these wins. All sources share the parsers here. Does not know what the values do:
+`StoryRequest` checks their ranges.
 """
 
 import difflib
@@ -18,6 +18,7 @@ from typing import Any
 import platformdirs
 
 from polaris_cli.errors import UsageError
+from polaris_cli.request.conflicts import check_values
 from polaris_cli.request.story_request import (
     ENGINES,
     FORMS,
@@ -35,21 +36,26 @@ TRUE, FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A value and where it came from, in words: "option", "preset default", ..."""
+    """A value and where it came from: "option", "environment", "preset default", ..."""
 
     value: Any
     source: str
 
+    def name_of(self, setting: str) -> str:
+        """Where the user set it: "--words", "POLARIS_WORDS", "words in config.toml"."""
+        names = {"option": _option(setting), "environment": _variable(setting)}
+        return names.get(self.source, f"{setting} in {self.source}")
+
 
 Source = tuple[str, dict[str, Any]]
-"""The name of where settings come from, and their values."""
+"""The name of a source, and its settings."""
 
 
 def parse_words(value: object) -> int:
     """A number of words from 3000, "3000", "3,000", "3k" or "2.5k". Raises ValueError.
 
-    Three digits behind a point or a space are thousands too, as many languages write them: nobody
-    asks for 3.000 words and means three.
+    "3.000" and "3 000" are 3000 too, as many languages write it: nobody asks for three words with
+    three decimals.
     """
     if isinstance(value, int) and not isinstance(value, bool):
         return value
@@ -92,7 +98,7 @@ def _integer(value: object) -> int:
 
 
 def _chapters(value: object) -> int | None:
-    """A number of chapters; "auto" leaves it to the length."""
+    """A number of chapters, None for "auto"."""
     return None if value == "auto" else _integer(value)
 
 
@@ -109,9 +115,9 @@ def _text(value: object) -> str:
 
 
 def _template(value: object) -> str:
-    """A prompt wording that states premise and words and names no other field.
+    """A prompt template: it must contain {premise} and {words}, may contain {form}, and no others.
 
-    Two braces stand for one, as in `str.format`; a single one is a mistake in the file.
+    Two braces stand for one, as in `str.format`. Raises ValueError.
     """
     text = _text(value)
     parts = list(Formatter().parse(text))  # raises ValueError for a lone brace
@@ -132,56 +138,60 @@ def _choice(allowed: tuple[str, ...]) -> Callable[[object], str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """How one setting is read, what it may be in words, and what there is to choose from."""
+class SettingType:
+    """How a setting is parsed, a description of allowed values, and its choices if it has some."""
 
     parse: Callable[[object], Any]
     allowed: str
     choices: tuple[str, ...] = ()
 
 
-def _one_of(choices: tuple[str, ...]) -> Kind:
-    return Kind(_choice(choices), f"one of {', '.join(choices)}", choices)
+def _one_of(choices: tuple[str, ...]) -> SettingType:
+    return SettingType(_choice(choices), f"one of {', '.join(choices)}", choices)
 
 
-SETTINGS: dict[str, Kind] = {
-    "words": Kind(parse_words, "a number such as 3000, 3k or 2.5k"),
+SETTINGS: dict[str, SettingType] = {
+    "words": SettingType(parse_words, "a number such as 3000, 3k or 2.5k"),
     "form": _one_of(FORMS),
-    "template": Kind(
+    "template": SettingType(
         _template,
         "text with {premise} and {words}, and {form} if you like; {{ and }} stand for braces",
     ),
     "length": _one_of(LENGTHS),
-    "chapters": Kind(_chapters, "a number of chapters, or auto"),
-    "headings": Kind(_flag, "true or false"),
-    "temperature": Kind(_number, "a number from 0 to 5"),
-    "top_p": Kind(_number, "a number above 0, to 1"),
-    "top_k": Kind(_integer, "a whole number, 0 for no limit"),
-    "min_p": Kind(_number, "a number from 0 to 1"),
-    "repetition_penalty": Kind(_number, "a number above 0; 1.0 means none"),
-    "presence_penalty": Kind(_number, "a number from -2 to 2; 0 means none"),
-    "dry_multiplier": Kind(_number, "a number from 0 to 100; 0 means none"),
-    "seed": Kind(_integer, "a whole number"),
-    "max_new_tokens": Kind(_integer, "a whole number of tokens"),
-    "think": Kind(_flag, "true or false"),
-    "thinking_budget": Kind(_integer, "a number of tokens, -1 for no limit, 0 for no thinking"),
-    "model": Kind(_text, "a model's name, a folder or a hub id"),
-    "revision": Kind(_text, "a branch, tag or commit of the model's repository"),
+    "chapters": SettingType(_chapters, "a number of chapters, or auto"),
+    "headings": SettingType(_flag, "true or false"),
+    "temperature": SettingType(_number, "a number from 0 to 5"),
+    "top_p": SettingType(_number, "a number above 0, at most 1"),
+    "top_k": SettingType(_integer, "a whole number, 0 for no limit"),
+    "min_p": SettingType(_number, "a number from 0 to 1"),
+    "repetition_penalty": SettingType(_number, "a number above 0; 1.0 means none"),
+    "presence_penalty": SettingType(_number, "a number from -2 to 2; 0 means none"),
+    "dry_multiplier": SettingType(_number, "a number from 0 to 100; 0 means none"),
+    "seed": SettingType(_integer, "a whole number"),
+    "max_new_tokens": SettingType(_integer, "a whole number of tokens"),
+    "think": SettingType(_flag, "true or false"),
+    "thinking_budget": SettingType(
+        _integer, "a number of tokens, -1 for no limit, 0 for no thinking"
+    ),
+    "model": SettingType(_text, "a model's name, a folder or a hub id"),
+    "revision": SettingType(_text, "a branch, tag or commit of the model's repository"),
     "quantize": _one_of(QUANTIZE),
-    "device": Kind(_text, "auto, cuda, cuda:N, mps or cpu"),
-    "compile": Kind(_flag, "true or false"),
+    "device": SettingType(_text, "auto, cuda, cuda:N, mps or cpu"),
+    "compile": SettingType(_flag, "true or false"),
     "engine": _one_of(ENGINES),
-    "base_url": Kind(_text, "the address of a server"),
-    "band": Kind(parse_band, "two ratios such as 0.9-1.1"),
-    "preset": Kind(_text, "a preset's name or file"),
+    "base_url": SettingType(_text, "the address of a server"),
+    "band": SettingType(parse_band, "two ratios such as 0.9-1.1"),
+    "preset": SettingType(_text, "a preset's name or file"),
 }
 
-# A preset says how to write; which model runs where is the user's own affair.
+DESCRIPTION = SettingType(_text, "one line of text")
+
+# A preset says how to write. The model and the device are up to the user.
 PRESET_KEYS = ("description", *list(SETTINGS)[: list(SETTINGS).index("model")])
 
 
 def config_folder() -> Path:
-    """Where the user's `config.toml` and own presets are."""
+    """The folder with the user's `config.toml` and presets."""
     return platformdirs.user_config_path("polaris")
 
 
@@ -190,59 +200,52 @@ def read_text(path: Path) -> str:
     try:
         return path.read_text("utf-8-sig")
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
+        raise UsageError(f"Cannot read {path}: {error.strerror}.") from error
     except UnicodeDecodeError as error:
         raise UsageError(
             f"{path} is not UTF-8 text.",
-            hint=f"Save it as UTF-8, for instance: iconv -f LATIN1 -t UTF-8 {path.name}",
+            hint=f"Convert it to UTF-8: iconv -f LATIN1 -t UTF-8 {path.name}",
         ) from error
 
 
 def read_toml(path: Path, allowed: tuple[str, ...]) -> dict[str, Any]:
-    """The settings of a TOML file, parsed. Raises UsageError naming file, key, allowed values."""
+    """The parsed settings of a TOML file. Raises UsageError that names the file and the key."""
     text = read_text(path)
     try:
         raw = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise UsageError(
-            f"{path} is not valid TOML: {error}.", hint="Correct the file, then try again."
+            f"{path} is not valid TOML: {error}.", hint="Fix the file, then try again."
         ) from error
     unknown = sorted(set(raw) - set(allowed))
     if unknown:
         near = difflib.get_close_matches(unknown[0], allowed, n=1)
         meant = f"Did you mean {near[0]}? " if near else ""
         raise UsageError(
-            f"{path} has no key {unknown[0]!r}.", hint=f"{meant}Allowed keys: {', '.join(allowed)}"
+            f"{path}: unknown key {unknown[0]!r}.",
+            hint=f"{meant}Allowed keys: {', '.join(allowed)}",
         )
     values = {name: _parsed(name, value, f"{path}: {name}") for name, value in raw.items()}
-    return _consistent(values, str(path))
+    check_values(values, str(path))
+    return values
 
 
 def from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
-    """The settings given as POLARIS_* variables; an empty variable counts as unset."""
-    named = {f"POLARIS_{name.upper()}": name for name in SETTINGS}
+    """The settings from POLARIS_* variables; an empty variable counts as unset."""
+    named = {_variable(name): name for name in SETTINGS}
     values = {
         name: _parsed(name, environ[variable], variable)
         for variable, name in named.items()
         if environ.get(variable)
     }
-    return _consistent(values, "The environment")
-
-
-def _consistent(values: dict[str, Any], where: str) -> dict[str, Any]:
-    """The settings of one source, unless they contradict each other."""
-    if "chapters" in values and values.get("length") in ("single", "extend"):
-        raise UsageError(
-            f"{where}: length {values['length']} and chapters contradict each other.",
-            hint="Leave out one of them.",
-        )
+    check_values(values, "The environment")
     return values
 
 
 def from_options(options: Mapping[str, object]) -> dict[str, Any]:
-    """The settings given on the command line, or by name in Python; None means not given.
+    """The settings from the command line or from Python; None means not given.
 
-    Raises UsageError for a name that is no setting and for a value that cannot be read.
+    Raises UsageError for an unknown name or an invalid value.
     """
     unknown = [name for name in options if name not in SETTINGS]
     if unknown:
@@ -250,20 +253,20 @@ def from_options(options: Mapping[str, object]) -> dict[str, Any]:
         hint = f"Did you mean {near[0]}?" if near else f"Settings: {', '.join(SETTINGS)}"
         raise UsageError(f"There is no setting {unknown[0]!r}.", hint=hint)
     return {
-        name: _parsed(name, value, f"--{name.replace('_', '-')}")
+        name: _parsed(name, value, _option(name))
         for name, value in options.items()
         if value is not None
     }
 
 
 def from_config() -> dict[str, Any]:
-    """The settings of the user's `config.toml`, {} where there is none."""
+    """The settings from the user's `config.toml`, {} if there is none."""
     path = config_folder() / "config.toml"
     return read_toml(path, tuple(SETTINGS)) if path.is_file() else {}
 
 
 def gather(options: Mapping[str, object]) -> list[Source]:
-    """Options, environment and config, strongest first, each with the name of its source."""
+    """The user's sources of settings, strongest first: options, environment, config.toml."""
     return [
         ("option", from_options(options)),
         ("environment", from_environment(os.environ)),
@@ -272,9 +275,9 @@ def gather(options: Mapping[str, object]) -> list[Source]:
 
 
 def merge(sources: list[Source]) -> dict[str, Setting]:
-    """Every setting with the value of its strongest source, and that source's name.
+    """Every setting with the value and the name of its strongest source.
 
-    To speak of chapters is to ask for them, unless a stronger source asks for another way.
+    `chapters` implies `length = "chapters"`, unless a stronger source sets another length mode.
     """
     merged: dict[str, Setting] = {}
     for source, values in reversed(sources):
@@ -289,9 +292,9 @@ def merge(sources: list[Source]) -> dict[str, Setting]:
 def build_request(
     premise: str, settings: Mapping[str, Setting], draft: Draft | None = None
 ) -> StoryRequest:
-    """The request of merged settings; a seed is drawn here when none is given.
+    """The request for merged settings, with a random seed if none is given.
 
-    Raises UsageError for values that cannot be right.
+    Raises UsageError for values out of range.
     """
     values = {name: setting.value for name, setting in settings.items()}
     values.setdefault("seed", int.from_bytes(os.urandom(4), "big"))
@@ -308,16 +311,22 @@ def _chosen(values: Mapping[str, Any], target: type) -> Iterator[tuple[str, Any]
 
 
 def _parsed(name: str, value: object, where: str) -> Any:
-    if name == "description":
-        return _text(value)
-    kind = SETTINGS[name]
+    setting = DESCRIPTION if name == "description" else SETTINGS[name]
     try:
-        return kind.parse(value)
+        return setting.parse(value)
     except (ValueError, OverflowError) as error:
-        near = difflib.get_close_matches(str(value), kind.choices, n=1)
-        meant = f"Did you mean {near[0]}?" if near else ""
-        if kind.choices:
-            fault, hint = f"{value!r} is not {kind.allowed}", meant or "Give one of these."
-        else:
-            fault, hint = f"{value!r} cannot be read", f"Give {kind.allowed}."
-        raise UsageError(f"{where}: {fault}.", hint=hint) from error
+        if not setting.choices:
+            raise UsageError(
+                f"{where}: invalid value {value!r}.", hint=f"Give {setting.allowed}."
+            ) from error
+        near = difflib.get_close_matches(str(value), setting.choices, n=1)
+        hint = f"Did you mean {near[0]}?" if near else "Choose one of these."
+        raise UsageError(f"{where}: {value!r} is not {setting.allowed}.", hint=hint) from error
+
+
+def _option(setting: str) -> str:
+    return f"--{setting.replace('_', '-')}"
+
+
+def _variable(setting: str) -> str:
+    return f"POLARIS_{setting.upper()}"

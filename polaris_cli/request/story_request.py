@@ -1,7 +1,7 @@
-"""What a user asks for, checked once and frozen: `StoryRequest` with its `Sampling`.
+"""What the user asks for, checked once and frozen: `StoryRequest` with its `Sampling`.
 
-Knows the allowed values and nothing else: not where they came from (`config`), not how a prompt
-is worded (`prompts`), not what a model needs (`budget`).
+Knows the allowed values. Does not know where they come from (`settings`), how the prompt is worded
+(`prompts`), or how many tokens a story needs (`budget`).
 """
 
 import math
@@ -23,19 +23,19 @@ ENGINES: tuple[str, ...] = get_args(EngineName)
 LENGTHS: tuple[str, ...] = get_args(Length)
 
 PLAIN_TEMPLATE = "Write a {words}-word {form} about {premise}."
-OPENING_WORDS = 40  # of a draft without a premise: they say what it is about
-MAX_WORDS = 200_000  # beyond the context of every known model
+OPENING_WORDS = 40  # the premise of a draft that has none: its first words
+MAX_WORDS = 200_000  # more than the context of any known model holds
 
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How tokens are chosen.
+    """How tokens are sampled, and how many.
 
-    `temperature` 0 means greedy. `top_p` and `min_p` are probabilities, `top_k` 0 means no
-    limit. `repetition_penalty` counts prompt and output, `presence_penalty` the output only.
-    `dry_multiplier` is that of the DRY penalty on runs of tokens said before, 0 for none.
-    `thinking_budget` is in tokens: after so many the thinking is closed; -1 for no limit, 0 for
-    none. `max_new_tokens` None lets the budget follow the words.
+    `temperature` 0 is greedy decoding. `top_p` and `min_p` are probabilities; `top_k` 0 is no
+    limit. `repetition_penalty` (1.0 is off) applies to tokens of the prompt and the output,
+    `presence_penalty` (0 is off) to the output only. `dry_multiplier` scales the DRY penalty on
+    repeated sequences; 0 is off. `thinking_budget` is the most tokens of thinking, -1 for no
+    limit, 0 for no thinking. `max_new_tokens` None derives the limit from the words.
     """
 
     temperature: float = 0.6
@@ -65,27 +65,27 @@ class Sampling:
             _in_range("max-new-tokens", self.max_new_tokens, 1, 1_000_000)
         if self.repetition_penalty != 1.0 and self.presence_penalty != 0.0:
             raise UsageError(
-                "repetition-penalty and presence-penalty are both set; the model card asks for "
-                "one of them at most.",
+                "repetition-penalty and presence-penalty are both set, but the model card allows "
+                "only one.",
                 hint="Add --repetition-penalty 1.0 to use the presence penalty alone.",
             )
 
     @property
     def thinks(self) -> bool:
-        """Whether the model is asked to think before the story."""
+        """Whether the model thinks before the story."""
         return self.thinking and self.thinking_budget != 0
 
     def redrawn(self, times: int = 1) -> "Sampling":
-        """The same with other draws, where the first ones led into a loop."""
+        """The same with another seed, to sample again after a loop."""
         return replace(self, seed=(self.seed + times * 7_368_787) % 2**63)
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A text of the user's own that the story begins with, word for word.
+    """The user's own text, which the story starts with, unchanged.
 
-    `front_matter` is the YAML block above it in its file: it is kept, and no part of the story.
-    `premise` and `words` are what the file says of itself, "" and None where it does not.
+    `front_matter` is the YAML block at the top of its file, which is not part of the story.
+    `premise` and `words` (a length) come from the file; "" and None if it has none.
     """
 
     text: str
@@ -95,21 +95,21 @@ class Draft:
 
     @property
     def about(self) -> str:
-        """What the draft is about: its premise, else its first words."""
+        """The draft's premise, or its first words if it has none."""
         return self.premise or " ".join(self.text.split()[:OPENING_WORDS])
 
 
 @dataclass(frozen=True, slots=True)
 class StoryRequest:
-    """Everything asked for: what about, how long (in `wc -w` words), by which model and how.
+    """What to write, how long, with which model and which settings.
 
-    `template` is the prompt wording of the preset, with {premise}, {words} and {form} as fields.
-    `length` says how the words are reached: in a single pass, by going on after an early end
-    (extend), in chapters, or by whichever suits the length (auto); `chapters` is their number,
-    None for one that suits, and `headings` whether they are named in the text. `compile` allows
-    a graphics card to record its steps and replay them. `band` holds the ratios (written / asked)
-    that count as on target. `draft` is a text to go on with; its words count. `plan` is a plan of
-    chapters to write by, where the user has one.
+    `words` is counted as `wc -w` does. `template` is the preset's prompt template with the fields
+    {premise}, {words} and {form}. `length` is how to reach the words: one pass (single), continuing
+    after an early end (extend), in chapters, or whichever suits the length (auto). `chapters` is
+    their number, None to derive it from the words; `headings` puts their titles in the text.
+    `compile` allows CUDA graphs. `band` is the lowest and highest ratio (written / asked) that is
+    on target. `draft` is a text to continue; its words count. `plan` is the user's own plan of
+    chapters.
     """
 
     premise: str
@@ -133,7 +133,7 @@ class StoryRequest:
     plan: Plan | None = None
 
     def __post_init__(self) -> None:
-        """Raise UsageError for anything that cannot be right whatever the model."""
+        """Raise UsageError for values that are invalid for every model."""
         if not self.premise.strip():
             raise UsageError(
                 "The premise is empty.",
@@ -148,28 +148,28 @@ class StoryRequest:
             _in_range("chapters", self.chapters, 2, 200)
         if self.draft and (self.length == "chapters" or self.sampling.thinks):
             raise UsageError(
-                "A draft is continued in one piece and without thinking.",
+                "A draft cannot be continued in chapters or with thinking.",
                 hint="Leave out --chapters, --length chapters and --think.",
             )
         low, high = self.band
         if not 0 < low <= 1 <= high or not math.isfinite(high):
             raise UsageError(
-                f"The band {low:g}-{high:g} does not hold the ratio 1.",
-                hint="Give it as LOW-HIGH around 1, for instance --band 0.9-1.1",
+                f"The band {low:g}-{high:g} does not contain the ratio 1.",
+                hint="Give a low and a high ratio: --band 0.9-1.1",
             )
         if self.base_url:
             raise UsageError(
-                "--base-url needs an engine that talks to a server; the local engine does not.",
-                hint=f"Leave --base-url {self.base_url} away.",
+                "--base-url is set, but the local engine uses no server.",
+                hint="Leave out --base-url.",
             )
 
 
 def _in_range(name: str, value: float, low: float, high: float, *, above: bool = False) -> None:
     inside = math.isfinite(value) and low <= value <= high and not (above and value == low)
     if not inside:
-        least = f"above {low:g}" if above else f"from {low:g}"
+        allowed = f"above {low:g}, at most {high:g}" if above else f"from {low:g} to {high:g}"
         raise UsageError(
-            f"{name} is {value:g}; it must be {least} to {high:g}.",
+            f"{name} is {value:g}, but must be {allowed}.",
             hint=f"Give another value: --{name} NUMBER",
         )
 
@@ -177,6 +177,5 @@ def _in_range(name: str, value: float, low: float, high: float, *, above: bool =
 def _one_of(name: str, value: str, allowed: Collection[str]) -> None:
     if value not in allowed:
         raise UsageError(
-            f"{name} is {value!r}, which is not known.",
-            hint=f"Choose one of: {', '.join(allowed)}",
+            f"{name}: {value!r} is not one of {', '.join(allowed)}.", hint="Choose one of these."
         )

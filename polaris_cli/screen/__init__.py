@@ -1,12 +1,12 @@
-"""What a person sees on a terminal.
+"""Output for people: stories, progress, reports, tables and messages on a terminal.
 
-Knows events and stories; nothing of options, models or files.
+Knows events and stories, not options, models or files.
 
-    terminal:     the story as it comes, and the report
-    progress:     the moving lines
-    region:       lines drawn anew in place
-    wrapping:     text folded into lines
+    terminal:     the story while it is written, and the report
+    progress:     the progress lines
+    region:       redraws lines in place
+    wrapping:     wraps text into lines
     capabilities: what a stream can show
     messages:     errors and notes
-    tables:       rows and columns
+    tables:       tables
 """

@@ -87,7 +87,7 @@ class _Flow:
 
     def add(self, text: str, width: int) -> list[Text]:
         """Add text; return the lines that are now complete."""
-        ready = self._trim(text)
+        ready = self._trim(text if self._started else text.lstrip("\n"))
         self._started = self._started or bool(ready)
         *done, self._line = wrap(self._line + harmless(encodable(ready, self._stream)), width)
         return [Text(line, self._style) for line in done]

@@ -1,6 +1,6 @@
-"""Tables: `print_table`, aligned by rich on a terminal, one row a line with tabs in a pipe.
+"""`print_table`: an aligned table on a terminal, tab-separated lines in a pipe.
 
-Knows streams and cells; nothing of what a table says.
+Uses rich. Knows streams and cells, not what a table is about.
 """
 
 import re
@@ -15,17 +15,17 @@ from polaris_cli.screen.capabilities import encodable, is_terminal
 from polaris_cli.screen.messages import one_line
 from polaris_cli.screen.region import painter
 
-GAP = 2  # cells between two columns
-LEAST = 10  # cells that a column of text keeps, however narrow the terminal
+GAP = 2  # cells between columns
+MIN_WIDTH = 10  # cells of a text column, however narrow the terminal
 
 _NUMBER = re.compile(r"[\d.,%/\u2013-]*( ?[kMGT]i?B?| s)?")
 
 
 def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]], out: TextIO) -> None:
-    """A table on a terminal; lines with tabs between the cells, headers first, in a pipe.
+    """Print an aligned table to a terminal, or tab-separated lines to a pipe, headers first.
 
-    The first column and numbers are never folded. Where the terminal is too narrow for that, each
-    row is shown as a table of its own, one line for each header.
+    The first column and numbers are never wrapped. If the terminal is too narrow for that, each row
+    is printed as a table of its own with one line per header.
     """
     lines = [[one_line(cell) for cell in row] for row in (headers, *rows)]
     if is_terminal(out):
@@ -38,12 +38,12 @@ def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]], out: Text
 def _draw(lines: list[list[str]], out: TextIO) -> None:
     console, (headers, *rows) = painter(out), lines
     table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False)
-    least = -GAP
+    needed = -GAP
     for place, (header, *cells) in enumerate(zip(*lines, strict=True)):
-        least += GAP + _add_column(table, header, cells, name=place == 0)
+        needed += GAP + _add_column(table, header, cells, name=place == 0)
     for row in rows:
         table.add_row(*row)
-    if least <= console.width or len(headers) <= 2:
+    if needed <= console.width or len(headers) <= 2:
         console.print(table)
     else:
         for row in rows:
@@ -51,8 +51,10 @@ def _draw(lines: list[list[str]], out: TextIO) -> None:
 
 
 def _add_column(table: Table, header: str, cells: Sequence[str], *, name: bool) -> int:
-    """Give the table a column; the fewest cells that it can do with. Above numbers, a header of
-    several words is folded."""
+    """Add a column to the table and return its minimum width.
+
+    A header of several words is wrapped above numbers.
+    """
     widest = max(map(cell_len, cells), default=0)
     if all(map(_NUMBER.fullmatch, cells)):
         widest = max(widest, *map(cell_len, header.split()))
@@ -60,11 +62,11 @@ def _add_column(table: Table, header: str, cells: Sequence[str], *, name: bool) 
         return widest
     table.add_column(header, no_wrap=name, overflow="fold")
     widest = max(widest, cell_len(header))
-    return widest if name else min(widest, LEAST)
+    return widest if name else min(widest, MIN_WIDTH)
 
 
 def _record(headers: list[str], row: list[str]) -> Table:
-    """One row as a table: the headers at the left, the cells beside them, a free line below."""
+    """One row as a table: headers on the left, cells on the right, a blank line below."""
     table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, show_header=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")

@@ -1,7 +1,7 @@
-"""What a person sees of a story: its text as it comes, the progress, the report.
+"""Shows a story while it is written, its progress, and the report at the end.
 
-Knows events, stories and streams; nothing of options, models or files. Control codes go to
-terminals only; whatever is piped gets plain text.
+Knows events, stories and streams, not options, models or files. Terminals get control codes, pipes
+get plain text.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -35,14 +35,14 @@ REASONS: dict[Reason, str] = {
 
 
 Sink = AbstractContextManager[Callable[[Event], None]]
-"""Shows events: entered once, called with each, and closed before the `Finish` is passed on."""
+"""A context manager that returns a function to show events. It ends before `Finish` is yielded."""
 
 
 def show(events: Iterator[Event], sinks: Sequence[Sink]) -> Iterator[Event]:
-    """Pass the events on and show them on the sinks.
+    """Yield the events and show them on the sinks.
 
-    However the stream ends, the text written so far is on the screen, the terminal is in order and
-    `events` is closed. Raises BrokenPipeError when the reader of a pipe has gone.
+    However the stream ends, the text so far is shown, the terminal is restored and `events` is
+    closed. Raises BrokenPipeError if the reader of a pipe has closed it.
     """
     with closing(events), ExitStack() as opened:
         shown = [opened.enter_context(sink) for sink in sinks]
@@ -66,8 +66,8 @@ def sinks_for(
 ) -> list[Sink]:
     """The sinks of a command: the story on `out`; plan, thinking and progress on `err`.
 
-    `requested` is in words. `quiet` shows the story alone, `print_story=False` all but the story.
-    Where lines can move, the progress line shows the text that goes to the same terminal itself.
+    `requested` is in words. `quiet` shows only the story, `print_story=False` everything else. On a
+    terminal that can redraw lines, the progress sink prints the story too.
     """
     show_thinking = show_thinking and not quiet
     live = not quiet and can_redraw(err)
@@ -98,14 +98,15 @@ def _thinking(err: TextIO) -> Iterator[Callable[[Event], None]]:
         def take(event: Event) -> None:
             if text_of(event, "story"):
                 writer.end("\n\n")
-            writer.write(text_of(event, "thinking"))
+            thought = text_of(event, "thinking")
+            writer.write(thought if writer.started else thought.lstrip("\n"))
 
         yield take
 
 
 @contextmanager
 def _progress(view: StoryProgress, stream: TextIO) -> Iterator[Callable[[Event], None]]:
-    """Moving lines on a terminal, kept up to date."""
+    """Progress lines on a terminal."""
     region = Region(stream, view)
 
     def take(event: Event) -> None:
@@ -130,23 +131,23 @@ def _plan(err: TextIO) -> Iterator[Callable[[Event], None]]:
 
 
 class _Writer:
-    """Writes text as it comes to a stream, without the white space at its end."""
+    """Writes text to a stream at once, except for trailing white space."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._trim = Trim()
-        self._begun = False
+        self.started = False
 
     def write(self, text: str) -> None:
         ready = self._trim(text)
         if ready:
             self._put(self._shape(encodable(ready, self._stream)))
-            self._begun = True
+            self.started = True
 
     def end(self, closing: str = "\n") -> None:
-        """End what was written, if anything was: with exactly one line break as a rule."""
-        if self._begun:
-            self._begun = False
+        """End the text with `closing`, if any text was written."""
+        if self.started:
+            self.started = False
             self._put(self._rest() + closing)
         self._trim = Trim()
 
@@ -162,12 +163,12 @@ class _Writer:
 
 
 class _WrappedWriter(_Writer):
-    """The same for a terminal without moving lines: breaks lines between words.
+    """A writer for a terminal that cannot redraw: wraps lines between words.
 
-    A word is held back until it is whole, since it could not be taken back.
+    Holds a word back until it is complete, because it cannot be erased.
     """
 
-    _line = ""  # the unfinished line, and how much of it is written
+    _line = ""  # the current line, and the part of it that is written
     _written = ""
 
     def _shape(self, text: str) -> str:
@@ -193,7 +194,7 @@ def _writing(stream: TextIO) -> Iterator[_Writer]:
 
 @contextmanager
 def loading(message: str, err: TextIO, *, quiet: bool = False) -> Iterator[LoadingProgress]:
-    """Show on the terminal `err` that something loads, until the block ends; else show nothing."""
+    """Show a progress line with `message` inside the block, if `err` is a terminal."""
     view = LoadingProgress(message, glyphs_of(err))
     with ExitStack() as shown:
         if not quiet and can_redraw(err):
@@ -204,7 +205,7 @@ def loading(message: str, err: TextIO, *, quiet: bool = False) -> Iterator[Loadi
 def print_report(
     story: Story, *, err: TextIO, saved: bool = True, band: tuple[float, float] = (0.90, 1.10)
 ) -> None:
-    """One line on what became of a story. `saved`: it is in the library, under its id."""
+    """Print the report, one line. `saved`: the story is in the library."""
     good = in_band(story.written, story.requested, band)
     line: list[Part] = [
         "polaris: ",
@@ -227,7 +228,7 @@ def _length(story: Story) -> str:
 
 
 def _cost(story: Story) -> str:
-    """Tokens where they are known, seconds, speed."""
+    """Tokens if known, seconds, speed."""
     tokens, timing = story.tokens, story.timing
     seconds = f"{timing.total_s:.1f} s"
     if not tokens.thinking and not tokens.story:

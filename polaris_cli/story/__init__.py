@@ -1,19 +1,19 @@
-"""A story and the ways to reach its length: one pass, extending, chapters.
+"""A story and the ways to reach its length: a single pass, extending, chapters.
 
-Knows engines by their protocol alone; not the terminal, nor the library.
+Knows engines only by their protocol. Does not know about the terminal or the library.
 
-    prepare:     everything settled before a model is loaded
-    advice:      notes that help to ask for the right thing
-    job:         `Job`, a story to be written
-    writing:     a job written on an engine
-    result:      `Story`, what is recorded of one
-    accumulator: a stream becomes a `Story`
-    older:       records of earlier versions
-    single_pass: one pass of a model
-    extending:   going on after an early end
+    prepare:     settles a request before a model is loaded
+    advice:      notes on requests that may not give what the user expects
+    job:         `Job`, a story to write
+    writing:     writes a job with an engine
+    result:      `Story`, the record of a story
+    accumulator: builds a `Story` from a stream of events
+    old_records: records of earlier versions
+    single_pass: one answer of the model
+    extending:   continues a story that ends too early
     chapters:    a plan, then chapter after chapter
-    length:      what both ways of reaching a length go by
-    plan:     reading a plan out of a model's answer
+    length:      limits and shares that extending and chapters use
+    plan:        reads a plan from a model's answer
     plan_file:   a plan as TOML
-    resuming:    taking a story up again
+    resuming:    resumes or rewrites a recorded story
 """

@@ -1,6 +1,6 @@
-"""From the events of a stream to the story they make: `Accumulator`, and `collect` for a whole one.
+"""Builds a story from the events of a stream: `Accumulator`, or `collect` for a whole stream.
 
-Knows events and records; not where the events come from, nor what becomes of the story.
+Knows events and records. Does not know where the events come from or where the story goes.
 """
 
 import time
@@ -11,25 +11,25 @@ from polaris_cli.events import Chunk, Event, Finish, Held, Kind, Planned, as_chu
 from polaris_cli.story.result import Story, Timing, Tokens
 
 
-def collect(events: Iterable[Event], begun: Story, *, load_s: float = 0.0) -> Story:
-    """Read the stream to its end and return the story; see `Accumulator`."""
-    accumulator = Accumulator(begun, load_s)
+def collect(events: Iterable[Event], record: Story, *, load_s: float = 0.0) -> Story:
+    """Read a stream to its end and return the story; the arguments are those of `Accumulator`."""
+    accumulator = Accumulator(record, load_s)
     for event in events:
         accumulator.add(event)
     return accumulator.story()
 
 
 class Accumulator:
-    """A story as far as its stream has come.
+    """The story so far of a running stream.
 
-    `begun` is its record before anything was written, `load_s` the seconds that loading the model
-    took; time is measured from here on. A stream without a `Finish` counts as interrupted: the
-    text that it held back is then part of the story, since nothing will replace it any more.
+    `record` is the story's record before writing, `load_s` the time that loading the model took,
+    in seconds. Timing starts when the accumulator is created. A stream without a `Finish` counts as
+    interrupted; the text that it held back is then part of the story.
     """
 
-    def __init__(self, begun: Story, load_s: float = 0.0) -> None:
+    def __init__(self, record: Story, load_s: float = 0.0) -> None:
         self.finish = Finish("interrupted")
-        self._begun, self._load_s = begun, load_s
+        self._record, self._load_s = record, load_s
         self._held: tuple[Chunk, ...] = ()
         self._texts: dict[Kind, list[str]] = {"thinking": [], "story": []}
         self._tokens: dict[Kind, int] = {"thinking": 0, "story": 0}
@@ -39,37 +39,37 @@ class Accumulator:
         self._total: float | None = None
 
     def watch(self, events: Iterator[Event]) -> Iterator[Event]:
-        """Pass the events on and take them in."""
+        """Yield the events unchanged, and add each to the story."""
         with closing(events):
             for event in events:
                 self.add(event)
                 yield event
 
     def add(self, event: Event) -> None:
-        """Take in the next event of the stream."""
+        """Add the next event of the stream."""
         match event:
             case Finish():
                 self.finish, self._held = event, ()
                 self._total = self._now()
             case Planned():
-                self._begun = replace(self._begun, plan=event.plan)
+                self._record = replace(self._record, plan=event.plan)
             case Held():
                 self._held = event.chunks
             case _ if chunk := as_chunk(event):
                 self._add_chunk(chunk)
 
     def story(self) -> Story:
-        """The story as it stands. White space at its end is dropped."""
+        """The story so far, without trailing white space."""
         text = "".join([*self._texts["story"], *(chunk.text for chunk in self._held)])
         held = sum(chunk.tokens for chunk in self._held)
         return replace(
-            self._begun,
+            self._record,
             text=text.rstrip(),
             thinking="".join(self._texts["thinking"]).strip(),
             finish=self.finish.reason,
             extended=self.finish.extended,
             tokens=Tokens(
-                prompt=self.finish.prompt_tokens or self._begun.tokens.prompt,
+                prompt=self.finish.prompt_tokens or self._record.tokens.prompt,
                 thinking=self._tokens["thinking"],
                 story=self._tokens["story"] + held,
             ),
@@ -77,7 +77,7 @@ class Accumulator:
         )
 
     def _add_chunk(self, chunk: Chunk) -> None:
-        if chunk.tokens:  # a draft and a heading are no model's
+        if chunk.tokens:  # the model did not write a draft or a heading
             self._first_token = self._first_token or self._now()
             if chunk.kind == "story" and chunk.text:
                 self._first_story = self._first_story or self._now()

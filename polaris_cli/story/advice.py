@@ -1,6 +1,6 @@
-"""What a user should know before a story is begun: notes that help to ask for the right thing.
+"""Notes for the user before a story starts, on settings that may not give what they expect.
 
-Knows the request, the budget and the card's figures; prints nothing and refuses nothing.
+Knows the request, the token budget and the model card's figures. Prints and rejects nothing.
 """
 
 from collections.abc import Iterator
@@ -13,36 +13,36 @@ from polaris_cli.request.settings import Setting
 from polaris_cli.request.story_request import StoryRequest
 
 CARD_TEMPERATURES = (0.4, 1.0)
-SHORTFALL = 0.9  # expected ratios below this deserve a note
+SHORTFALL = 0.9  # words written / words asked: below this there is a note
 
 
 def advice(request: StoryRequest, model: ModelRef, budget: Budget) -> Iterator[str]:
-    """One sentence for each thing worth knowing."""
+    """Yield the notes on a request, one sentence each."""
     yield from _on_sampling(request)
     yield from _on_budget(request, budget)
     yield from _on_model(request, model)
 
 
 def on_length(reading: Reading, words: Setting) -> Iterator[str]:
-    """What was read out of the premise as its length, and what was not; `words` is the setting."""
+    """Yield notes on the length that the premise states; `words` is the setting in effect."""
     stated = reading.length
     if stated and words.source == "the premise":
         yield f'Length: {stated.words:,} words, as the premise says ("{stated.quote}").'
     elif stated and stated.words != words.value:
         yield (
-            f"The premise says {stated.words:,} words, but {words.value:,} are asked for "
-            f"({words.source})."
+            f"The premise says {stated.words:,} words, but {words.name_of('words')} is "
+            f"{words.value:,}."
         )
     elif not stated and words.source.startswith(("preset", "built in")):
         for quote in reading.doubtful:
-            yield f'"{quote}" in the premise is not read as its length; give a length with --words.'
+            yield f'"{quote}" in the premise is not taken as the length; set one with --words.'
 
 
 def _on_sampling(request: StoryRequest) -> Iterator[str]:
     low, high = CARD_TEMPERATURES
     temperature = request.sampling.temperature
     if not low <= temperature <= high:
-        yield f"Temperature {temperature:g} lies outside the model card's {low:g}-{high:g}."
+        yield f"Temperature {temperature:g} is outside the model card's range, {low:g}-{high:g}."
 
 
 def _on_budget(request: StoryRequest, budget: Budget) -> Iterator[str]:

@@ -1,6 +1,6 @@
-"""A story to be written: `Job`, a request with everything that is settled before a model is loaded.
+"""A story to write: `Job`, a request and everything that is settled before a model is loaded.
 
-Knows what belongs together; not how it is settled (`prepare`), nor how a story is written.
+Only holds data: `prepare` settles a job, `writing` writes it.
 """
 
 from dataclasses import dataclass, field
@@ -12,12 +12,12 @@ from polaris_cli.request.prompts import Message
 from polaris_cli.request.settings import Setting
 from polaris_cli.request.story_request import StoryRequest
 
-BYTES_PER_TOKEN = 5  # of English; the exact count comes with the tokenizer
+BYTES_PER_TOKEN = 5  # for English; the exact count needs the tokenizer
 
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """What an earlier run wrote of a story: its events, and how that run ended."""
+    """An earlier run of a story: its events, and its finish reason."""
 
     events: tuple[Event, ...]
     finish: Reason
@@ -25,12 +25,12 @@ class Earlier:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A request that can go to a model, and what is known of it beforehand.
+    """A request that is ready for a model.
 
-    `messages` ask for the story, or for its plan if it is written in chapters. `budget` rests on an
-    estimate of the prompt's length. `plan` is the plan to write by, if there is one already.
-    `earlier` is set for a story that is taken up again. `settings` holds each value with its
-    source, `notes` are worth telling the user before the model is loaded.
+    `messages` ask for the story, or for its plan if it is written in chapters. `budget` is based on
+    an estimate of the prompt's length. `plan` is the plan to follow, if there is one already.
+    `earlier` is set for a story that is resumed. `settings` has the value and the source of each
+    setting, `notes` are for the user to read before the model is loaded.
     """
 
     request: StoryRequest
@@ -44,12 +44,12 @@ class Job:
 
     @property
     def tokens(self) -> int:
-        """The longest sequence that may result, prompt and output, in tokens (an estimate)."""
+        """The maximum length of prompt and output together, in tokens (an estimate)."""
         return prompt_estimate(self.request, self.messages) + self.budget.max_new_tokens
 
 
 def prompt_estimate(request: StoryRequest, messages: tuple[Message, ...]) -> int:
-    """About how many tokens the prompt has, with the draft that the answer goes on from."""
+    """An estimate of the prompt's length in tokens, including the draft that it continues."""
     texts = [message.content for message in messages]
     texts += [request.draft.text] if request.draft else []
     return sum(len(text.encode()) for text in texts) // BYTES_PER_TOKEN

@@ -1,6 +1,6 @@
-"""What both ways of reaching a length go by: the limits, and how the words are shared out.
+"""The limits for extending and chapters, and the number of words to request for each chapter.
 
-Knows words and profiles; not how a text is written or closed.
+Knows words and model profiles. Does not know how a text is written.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,25 +10,27 @@ from polaris_cli.models.catalogue import ModelProfile
 from polaris_cli.words import WordCounter
 
 SCENE_BREAK = "* * *\n\n"
-NEAR = 0.93  # of the words asked for: an end from here on is taken
-PAST = 1.05  # of the words asked for: from here on the story closes at the end of a paragraph
-EDGE = 1.12  # of the words asked for: from here on at the end of a sentence
-LEAST_EPISODE = 40  # words: no end is allowed earlier after a scene break
-MOST_ROUNDS = 200  # a bound that no honest run meets: each adds LEAST_EPISODE words
-COMFORT = 0.85  # of the most words a model writes well: what a chapter is planned to have
-MOST_CORRECTION = 1.6  # of an ask, either way
-MOST_SHARE = 1.25  # of a chapter's share of the words: from here on it closes after a paragraph
+# As multiples of the words requested for the story:
+ACCEPT_END_AT = 0.93  # from here on, the model may end the story
+CLOSE_PARAGRAPH_AT = 1.05  # from here on, the story ends after the current paragraph
+CLOSE_SENTENCE_AT = 1.12  # from here on, the story ends after the current sentence
+
+MIN_SCENE_WORDS = 40  # words after a scene break before the model may end
+MAX_ROUNDS = 200  # a safety limit: each round adds at least MIN_SCENE_WORDS words
+PLANNED_SHARE = 0.85  # planned length of a chapter / most words that the model writes well
+MAX_CORRECTION = 1.6  # factor by which a request may differ from the words wanted, up or down
+MAX_CHAPTER_SHARE = 1.25  # multiple of a chapter's share at which it ends after the paragraph
 
 
 def chapter_count(words: int, profile: ModelProfile) -> int:
-    """How many chapters a story of `words` takes with such a model."""
-    return max(2, -(-words // round(profile.good_words[1] * COMFORT)))
+    """How many chapters to plan for a story of `words` words with this model."""
+    return max(2, -(-words // round(profile.good_words[1] * PLANNED_SHARE)))
 
 
-def closed_after(run: Iterator[Event], words: int) -> Iterator[Event]:
-    """Pass a chapter on and close it at the end of the first paragraph with so many words.
+def close_after(run: Iterator[Event], words: int) -> Iterator[Event]:
+    """Yield the events of a chapter, and end it after the paragraph that reaches `words` words.
 
-    A model that does not heed a short ask would else take the words of the chapters to come.
+    Otherwise a model that writes more than requested would use up the words of later chapters.
     """
     counter, at_break = WordCounter(), False
     with closing(run):
@@ -43,36 +45,36 @@ def closed_after(run: Iterator[Event], words: int) -> Iterator[Event]:
 
 
 class Pace:
-    """How many words to ask for, so that the whole comes out right.
+    """How many words to request for each chapter, so that the story has `words` words.
 
-    What has been delivered of what was asked, over all chapters of this run, corrects the next
-    ask; it never leaves the range that the model writes well.
+    `count` is the number of chapters, `maximum` the most words to request for one. Words written /
+    words requested, over all chapters so far, corrects the next request.
     """
 
-    def __init__(self, words: int, count: int, most: int) -> None:
-        self._left = words
-        self._least = max(1, words // (2 * count))  # half an even share
-        self._most = most
-        self._asked = self._delivered = 0
+    def __init__(self, words: int, count: int, maximum: int) -> None:
+        self._remaining = words
+        self._minimum = max(1, words // (2 * count))  # half of an equal share
+        self._maximum = maximum
+        self._requested = self._delivered = 0
 
     @property
-    def left(self) -> int:
-        """The words still to be written, at least so many that a chapter can come to its end."""
-        return max(self._left, self._least)
+    def remaining(self) -> int:
+        """The words still to write, but at least half of an equal share, to finish a chapter."""
+        return max(self._remaining, self._minimum)
 
     def share(self, rest: Sequence[Chapter]) -> int:
-        """The words that the first of the chapters that are left should have."""
-        share = max(self._left, 0) * rest[0].words / sum(chapter.words for chapter in rest)
-        return max(round(share), LEAST_EPISODE)
+        """How many words the first of the remaining chapters, `rest`, should have."""
+        share = max(self._remaining, 0) * rest[0].words / sum(chapter.words for chapter in rest)
+        return max(round(share), MIN_SCENE_WORDS)
 
-    def ask(self, share: int) -> int:
-        """The words to ask for, so that a chapter of `share` words comes of it."""
-        rate = self._delivered / self._asked if self._asked and self._delivered else 1.0
-        rate = min(max(rate, 1 / MOST_CORRECTION), MOST_CORRECTION)
-        return max(min(round(share / rate), self._most), LEAST_EPISODE)
+    def words_to_request(self, share: int) -> int:
+        """How many words to request to get a chapter of `share` words."""
+        rate = self._delivered / self._requested if self._delivered else 1.0
+        rate = min(max(rate, 1 / MAX_CORRECTION), MAX_CORRECTION)
+        return max(min(round(share / rate), self._maximum), MIN_SCENE_WORDS)
 
-    def take(self, asked: int, delivered: int) -> None:
-        """Take a chapter with its heading off what is left, and learn from it."""
-        self._left -= delivered
-        self._asked += asked
+    def record(self, requested: int, delivered: int) -> None:
+        """Count a finished chapter: the words requested, and those delivered with the heading."""
+        self._remaining -= delivered
+        self._requested += requested
         self._delivered += delivered

@@ -1,7 +1,7 @@
-"""The plan of a story in chapters: reading it from a model's answer, and its shares.
+"""Reads the plan of a story in chapters from a model's answer.
 
-A plan is a title, the cast, and for each chapter a title, a share of the words and what
-happens in it. Asking a model for a plan is `chapters`' matter, reading a file `plan_file`'s.
+A plan is a title, a cast, and for each chapter a title, a number of words and a summary. `chapters`
+asks the model for a plan, `plan_file` reads one from a file.
 """
 
 import re
@@ -17,10 +17,10 @@ _BARS = re.compile(r"\s*(?:\||\s[–—-]\s)\s*")  # noqa: RUF001
 
 
 def parse_plan(answer: str, words: int) -> Plan | None:
-    """The plan in a model's answer, its shares scaled to `words`; None if it holds none.
+    """The plan in a model's answer, scaled to `words` words; None if there is none.
 
-    Mends what can be mended: bullets and bold type, missing shares, missing cast, any dash for
-    the bar, the same title twice. At least two chapters make an plan.
+    Accepts bullets and bold type, dashes in place of bars, and a missing title, cast, summary or
+    number of words. Numbers duplicate titles. A plan needs at least two chapters.
     """
     fields: dict[str, str] = {}
     chapters: list[Chapter] = []
@@ -33,11 +33,11 @@ def parse_plan(answer: str, words: int) -> Plan | None:
         return None
     cast = fields.get("cast") or fields.get("characters") or ""
     title = fields.get("title") or chapters[0].title
-    return Plan(title, cast, tuple(with_shares(_told_apart(chapters)))).shared(words)
+    return Plan(title, cast, tuple(with_shares(_unique_titles(chapters)))).shared(words)
 
 
-def _told_apart(chapters: list[Chapter]) -> list[Chapter]:
-    """The chapters with a number behind each title that an earlier one has too."""
+def _unique_titles(chapters: list[Chapter]) -> list[Chapter]:
+    """The chapters, with a number added to each title that an earlier chapter has."""
     titles = [chapter.title for chapter in chapters]
     times = [titles[: place + 1].count(title) for place, title in enumerate(titles)]
     return [
@@ -47,22 +47,21 @@ def _told_apart(chapters: list[Chapter]) -> list[Chapter]:
 
 
 def is_complete(answer: str, count: int) -> bool:
-    """Whether an answer that is still being written holds the line of its last chapter whole."""
+    """Whether an unfinished answer has the complete line of its last chapter."""
     lines = answer.split("\n")[:-1]
     return any((match := _CHAPTER.match(line)) and int(match[1]) == count for line in lines)
 
 
 def even_plan(premise: str, words: int, count: int) -> Plan:
-    """A plain plan of `count` equal chapters, for models that cannot make one."""
+    """A generic plan of `count` equal chapters, for models that cannot make a plan."""
     parts = [
-        Chapter(f"Chapter {number}", words // count, _part(number, count))
-        for number in range(1, count + 1)
+        Chapter(f"Chapter {number}", 1, _part(number, count)) for number in range(1, count + 1)
     ]
     return Plan(shortened(premise), "", tuple(parts)).shared(words)
 
 
 def shortened(premise: str, limit: int = 60) -> str:
-    """A premise as a title: one line of at most `limit` characters, with a capital."""
+    """A premise as a title: one capitalized line, cut to `limit` characters."""
     line = " ".join(premise.split())
     if len(line) > limit:
         line = line[:limit].rsplit(" ", 1)[0] + "…"
@@ -70,7 +69,7 @@ def shortened(premise: str, limit: int = 60) -> str:
 
 
 def _chapter(text: str) -> Chapter | None:
-    """A chapter from "Title | 300 words | what happens", with any column but the first missing."""
+    """A chapter from "Title | 300 words | summary"; all columns but the first are optional."""
     columns = [_clean(column) for column in _BARS.split(text) if column.strip()]
     if not columns or not columns[0]:
         return None
@@ -81,7 +80,7 @@ def _chapter(text: str) -> Chapter | None:
 
 
 def with_shares(chapters: list[Chapter]) -> Iterator[Chapter]:
-    """Chapters without a share (0) get the mean of the others', or 1 where none has one."""
+    """The chapters; those without words (0) get the mean of the others, or 1 if none has any."""
     known = [chapter.words for chapter in chapters if chapter.words]
     mean = round(sum(known) / len(known)) if known else 1
     return (replace(chapter, words=chapter.words or mean) for chapter in chapters)

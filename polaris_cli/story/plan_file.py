@@ -1,6 +1,6 @@
-"""A plan of chapters as a TOML file: `read_plan`, for one that a person wrote, and `as_toml`.
+"""A plan of chapters as a TOML file: `read_plan` reads one, `as_toml` makes one.
 
-Knows the file's keys and lines, so that a fault is named where it stands; not how a plan is used.
+Knows the keys, and the line of each, for error messages. Does not know how a plan is used.
 """
 
 import difflib
@@ -25,16 +25,16 @@ _HEADER = re.compile(r"\s*\[\[\s*[\"']?chapter[\"']?\s*\]\]")
 
 @dataclass(frozen=True, slots=True)
 class PlanFile:
-    """A plan as its file has it; `words` are those of all chapters, None where none are named."""
+    """The plan in a file; `words` is the total of the chapters, None if no chapter states any."""
 
     plan: Plan
     words: int | None
 
 
 def read_plan(path: Path) -> PlanFile:
-    """The plan of a TOML file, its shares as they stand; chapters without one get the mean.
+    """Read a plan from a TOML file; chapters without `words` get the mean of the others.
 
-    Raises UsageError for a bad file, naming the line where that is known.
+    Raises UsageError for a bad file, with the line number if it is known.
     """
     text = read_text(path)
     try:
@@ -45,21 +45,21 @@ def read_plan(path: Path) -> PlanFile:
     file.check_keys(raw, KEYS)
     rows = raw.get("chapter")
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise file.fault("chapter", "every chapter begins with a line [[chapter]]")
+        raise file.error("chapter", "every chapter starts with a line [[chapter]]")
     if len(rows) < 2:
-        raise file.fault("", f"it has {len(rows)} chapters, and a plan needs at least two")
+        raise file.error("", f"it has {len(rows)} chapters, and a plan needs at least two")
     chapters = [_chapter(file, number, row) for number, row in enumerate(rows, 1)]
-    known = [chapter.words for chapter in chapters if chapter.words]
+    stated = [chapter.words for chapter in chapters if chapter.words]
     shared = tuple(with_shares(chapters))
     plan = Plan(file.text(raw, "title"), file.text(raw, "cast"), shared)
-    return PlanFile(plan, plan.words if known else None)
+    return PlanFile(plan, plan.words if stated else None)
 
 
 def _chapter(file: "_File", number: int, row: dict[str, Any]) -> Chapter:
     file.check_keys(row, CHAPTER_KEYS, number)
     title = file.text(row, "title", number)
     if not title.strip():
-        raise file.fault("title", f"chapter {number} has no title", number)
+        raise file.error("title", f"chapter {number} has no title", number)
     words = 0
     if "words" in row:
         try:
@@ -68,18 +68,18 @@ def _chapter(file: "_File", number: int, row: dict[str, Any]) -> Chapter:
             words = -1
         if words < 1:
             what = f"words cannot be {row['words']!r}; give a number such as 1200"
-            raise file.fault("words", what, number)
+            raise file.error("words", what, number)
     return Chapter(title, words, file.text(row, "summary", number) if "summary" in row else title)
 
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """The file's name and lines: where a key stands in them, and what is said of a fault there."""
+    """The file's name and lines, to say in an error on which line a key is."""
 
     path: Path
     lines: list[str]
 
-    def fault(self, key: str, what: str, chapter: int = 0) -> UsageError:
+    def error(self, key: str, what: str, chapter: int = 0) -> UsageError:
         line = self._line_of(key, chapter)
         place = f"{self.path}, line {line}" if line else f"{self.path}"
         return UsageError(f"{place}: {what}.", hint=EXAMPLE)
@@ -90,16 +90,16 @@ class _File:
                 near = difflib.get_close_matches(key, list(allowed), n=1)
                 meant = f"; did you mean {near[0]}?" if near else f" (it has {', '.join(allowed)})"
                 where = "a chapter" if chapter else "a plan"
-                raise self.fault(key, f"{where} has no key {key!r}{meant}", chapter)
+                raise self.error(key, f"{where} has no key {key!r}{meant}", chapter)
 
     def text(self, table: dict[str, Any], key: str, chapter: int = 0) -> str:
         value = table.get(key, "")
         if not isinstance(value, str):
-            raise self.fault(key, f"{key} is {value!r}; it must be a text in quotes", chapter)
+            raise self.error(key, f"{key} is {value!r}; it must be text in quotes", chapter)
         return value
 
     def _line_of(self, key: str, chapter: int) -> int:
-        """The number of the key's line, of the chapter's header where there is none; 0: unknown."""
+        """The number of the key's line, or of the chapter's header without one; 0 if unknown."""
         headers = [n for n, line in enumerate(self.lines) if _HEADER.match(line)]
         bounds = [0, *headers, len(self.lines)]
         if chapter >= len(bounds) - 1:
@@ -111,7 +111,7 @@ class _File:
 
 
 def as_toml(plan: Plan) -> str:
-    """The plan as a file that a person can edit and `read_plan` reads."""
+    """The plan as the text of a TOML file, to edit and to read with `read_plan`."""
     return "\n".join([*_toml_lines(plan), ""])
 
 

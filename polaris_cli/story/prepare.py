@@ -1,7 +1,7 @@
-"""Everything that is settled about a story before a model is loaded: `prepare`.
+"""Settles everything about a story before a model is loaded: `prepare`.
 
-Puts settings, preset, prompt, model reference, budget and advice together, so that a bad request
-is refused at once and `--dry-run` can show all of it. Loads no model and no tokenizer.
+Combines settings, preset, prompt, model reference, token budget and advice, so that a bad request
+fails at once and `--dry-run` can show all of it. Loads no model and no tokenizer.
 """
 
 from collections.abc import Mapping
@@ -22,8 +22,8 @@ from polaris_cli.story.job import Job, prompt_estimate
 from polaris_cli.story.length import chapter_count
 from polaris_cli.words import count_words
 
-MODEL = ("model", "revision")  # the settings that say which model is meant
-BUILT_IN = {"preset": "default", "words": 1_500}  # where no source says otherwise
+MODEL = ("model", "revision")  # the settings that name the model
+BUILT_IN = {"preset": "default", "words": 1_500}  # the weakest source
 
 
 def prepare(
@@ -32,39 +32,39 @@ def prepare(
     draft: Draft | None = None,
     plan: Plan | None = None,
 ) -> Job:
-    """Settle a request from a premise and the command's options (None: not given).
+    """The job for a premise and the command's options (None: not given).
 
-    `draft` is a text to go on with; what it is about, it says itself where no premise does. `plan`
-    is a plan to write by; its chapters share the words that are asked for. Raises UsageError for
-    anything that cannot be right, ModelUnavailable for a model that nobody knows.
+    `draft` is a text to continue; without a premise, the draft's own is used. `plan` is a plan to
+    follow, scaled to the words requested. Raises UsageError for an invalid request,
+    ModelUnavailable for an unknown model.
     """
     sources = gather(options)
     chosen = merge(sources)
     model, revision = (chosen[name].value if name in chosen else None for name in MODEL)
     reference = resolve(model or "auto", revision)
     settings = settings_for(premise or "", sources, reference, draft)
-    about = premise or (draft.about if draft else "")
-    request = replace(build_request(about, settings, draft), plan=plan)
+    subject = premise or (draft.about if draft else "")
+    request = replace(build_request(subject, settings, draft), plan=plan)
     job = settle(request, reference)
-    said = on_length(read_length(premise or ""), settings["words"])
-    return replace(job, settings=settings, notes=(*said, *job.notes))
+    length_notes = on_length(read_length(premise or ""), settings["words"])
+    return replace(job, settings=settings, notes=(*length_notes, *job.notes))
 
 
-def settle(asked: StoryRequest, reference: ModelRef | None = None) -> Job:
-    """The job of a whole request; `reference` is its model, if that has been resolved already.
+def settle(original: StoryRequest, reference: ModelRef | None = None) -> Job:
+    """The job for a whole request; `reference` is its model, if it is resolved already.
 
-    `auto` is settled here: the request then names the model, and the way to reach its length.
-    Raises UsageError for words that do not fit the context, ModelUnavailable as `resolve` does.
+    Replaces `auto` by the name of the model and by the length mode that is used. Raises UsageError
+    for words that do not fit the context, ModelUnavailable as `resolve` does.
     """
-    reference = reference or resolve(asked.model, asked.revision)
+    reference = reference or resolve(original.model, original.revision)
     profile = reference.profile
-    plan = asked.plan.shared(asked.words) if asked.plan else None
-    length = _length(asked, profile)
+    plan = original.plan.shared(original.words) if original.plan else None
+    length = _length(original, profile)
     request = replace(
-        asked,
-        model=reference.name if asked.model == "auto" else asked.model,
+        original,
+        model=reference.name if original.model == "auto" else original.model,
         length=length,
-        chapters=_chapters(asked, profile) if length == "chapters" else None,
+        chapters=_chapters(original, profile) if length == "chapters" else None,
         plan=plan,
     )
     messages = messages_for(request)
@@ -74,7 +74,7 @@ def settle(asked: StoryRequest, reference: ModelRef | None = None) -> Job:
 
 
 def _length(request: StoryRequest, profile: ModelProfile) -> Length:
-    """`auto` means a single pass inside the range that the model writes well, else chapters."""
+    """The length mode; `auto` is a single pass up to the words that the model writes well."""
     if request.plan:
         return "chapters"
     if request.length != "auto":
@@ -85,7 +85,7 @@ def _length(request: StoryRequest, profile: ModelProfile) -> Length:
 
 
 def _chapters(request: StoryRequest, profile: ModelProfile) -> int:
-    """How many chapters: those of the plan, else those asked for, else what suits the model."""
+    """How many chapters: from the plan, else from the request, else by the model's profile."""
     if request.plan:
         return len(request.plan.chapters)
     return request.chapters or chapter_count(request.words, profile)
@@ -97,16 +97,16 @@ def settings_for(
     reference: ModelRef,
     draft: Draft | None = None,
 ) -> dict[str, Setting]:
-    """Every setting with its source; `sources` are the user's own, strongest first.
+    """Every setting with its source; `sources` are the user's, strongest first.
 
-    Between these and the preset come the length that the premise or the draft's own file states,
-    and what suits the model better.
+    They are followed by the length that the premise or the draft's file states, then by the
+    preset and the settings of the model's profile.
     """
     sources = [*sources]
     chosen = merge(sources)
     preset = load_preset(chosen.get("preset", Setting("default", "built in")).value)
     stated = read_length(premise).length
-    if stated and "words" not in chosen:  # with other words its band would mean nothing
+    if stated and "words" not in chosen:  # the stated band goes with the stated words only
         band = {"band": stated.band} if stated.band else {}
         sources.append(("the premise", {"words": stated.words, **band}))
     if draft and draft.words:
@@ -114,7 +114,7 @@ def settings_for(
     values = {key: value for key, value in preset.values.items() if key != "description"}
     below = [(f"preset {preset.name}", values)]
     suited = (f"model {reference.name}", dict(reference.profile.settings))
-    # What suits the model wins over the default preset, not over a chosen one.
+    # The model's settings override the default preset, but not one that the user chose.
     below = [*below, suited] if "preset" in chosen else [suited, *below]
     return merge([*sources, *below, ("built in", BUILT_IN)])
 
@@ -127,7 +127,11 @@ def budget_for(
     context: int | None = None,
     prompt_tokens: int | None = None,
 ) -> Budget:
-    """The request's token budget, with the loaded model's figures where they are given."""
+    """The request's token budget.
+
+    `context` and `prompt_tokens` are exact figures of the loaded model; without them, the context
+    of the profile and an estimate of the prompt's length are used.
+    """
     if prompt_tokens is None:
         prompt_tokens = prompt_estimate(request, messages)
     drafted = count_words(request.draft.text) if request.draft else 0

@@ -1,7 +1,7 @@
-"""What is recorded of a story: `Story`, and its JSON form.
+"""The record of a story: `Story`, and its JSON form.
 
-Not how a story is written, made from its stream (`accumulator`), shown (`screen`) or kept
-(`library`).
+Does not know how a story is written, built from its stream (`accumulator`), shown (`screen`) or
+stored (`library`).
 """
 
 import os
@@ -18,7 +18,7 @@ from polaris_cli.events import (
 from polaris_cli.request.adherence import length_score, ratio
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Draft, Sampling, StoryRequest
-from polaris_cli.story.older import modern
+from polaris_cli.story.old_records import upgrade_record
 from polaris_cli.story.plan import shortened
 from polaris_cli.version import __version__
 from polaris_cli.words import count_words, paper_words
@@ -31,7 +31,7 @@ REST_OF_REQUEST = (
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """Model tokens: of the prompt, of the thinking, of the story."""
+    """The number of tokens in the prompt, the thinking and the story."""
 
     prompt: int = 0
     thinking: int = 0
@@ -40,9 +40,10 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Seconds: to load the model, then from asking to the first token, first story text, end.
+    """Seconds to load the model, then from the start of writing to the first token, the first
+    story text and the end.
 
-    `tokens_per_s` counts the tokens after the first one over the time after it.
+    `tokens_per_s` is the tokens after the first one divided by the time after it.
     """
 
     load_s: float = 0.0
@@ -54,11 +55,11 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """One story with everything that is recorded of it; the text is empty until it is written.
+    """The record of one story; the text is empty until it is written.
 
-    `request` is all that was asked for, `created` an ISO 8601 time in UTC, `prompt` the user's turn
-    as the model saw it. `plan` is the plan of a story in chapters, `extended` how often the
-    story was made to go on.
+    `created` is an ISO 8601 time in UTC, `prompt` the last user message as the model saw it.
+    `extended` is how many times the story was continued after an early end, `plan` the plan of a
+    story in chapters.
     """
 
     id: str
@@ -77,12 +78,12 @@ class Story:
 
     @property
     def premise(self) -> str:
-        """What the story is about, as it was asked for."""
+        """What the story is about, in the user's words."""
         return self.request.premise
 
     @property
     def requested(self) -> int:
-        """Words asked for, as `wc -w` counts them."""
+        """Words requested, as `wc -w` counts them."""
         return self.request.words
 
     @property
@@ -92,12 +93,12 @@ class Story:
 
     @property
     def ratio(self) -> float:
-        """Words written / words asked."""
+        """Words written / words requested."""
         return ratio(self.written, self.requested)
 
     @property
     def title(self) -> str:
-        """The title of the plan or of the story's first line, else the premise, shortened."""
+        """The title of the plan, else a heading at the start of the text, else the premise, cut."""
         planned = self.plan.title if self.plan else _own_title(self.text)
         return planned or shortened(self.premise)
 
@@ -135,11 +136,11 @@ class Story:
 
     @classmethod
     def from_dict(cls, record: dict[str, Any]) -> Self:
-        """The story of a record made by `as_dict`, by an earlier version too.
+        """The story of a record that `as_dict` made, in this version or an earlier one.
 
-        Raises KeyError or TypeError for another record.
+        Raises KeyError or TypeError for any other record.
         """
-        record = modern(record)
+        record = upgrade_record(record)
         return cls(
             id=record["id"],
             created=record["created"],
@@ -157,7 +158,7 @@ class Story:
         )
 
     def _rest_of_request(self) -> dict[str, Any]:
-        """What was asked for and stands nowhere else in the record."""
+        """The values of the request that the record has nowhere else."""
         request = self.request
         values = {name: getattr(request, name) for name in REST_OF_REQUEST}
         return {**values, "band": [*request.band], "plan": request.plan and request.plan.as_dict()}
@@ -192,10 +193,10 @@ def _request_of(record: dict[str, Any]) -> StoryRequest:
     )
 
 
-def begin(
+def new_record(
     request: StoryRequest, model: ModelInfo, messages: tuple[Message, ...], prompt_tokens: int = 0
 ) -> Story:
-    """The record of a story that is about to be written, with a new id."""
+    """The record of a story that is not written yet, with a new id."""
     return Story(
         id=os.urandom(4).hex(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -207,7 +208,7 @@ def begin(
 
 
 def _own_title(text: str) -> str:
-    """A Markdown heading, or a short bold line, at the very start."""
+    """A Markdown heading or a short bold line at the start of the text; "" for none."""
     first = text.lstrip().split("\n", 1)[0].strip()
     if first.startswith("#"):
         return first.lstrip("#").replace("*", "").strip(" _")
@@ -216,7 +217,7 @@ def _own_title(text: str) -> str:
 
 
 def versions() -> dict[str, str]:
-    """The versions that decide what a model writes, read without importing the packages."""
+    """The versions of the packages that affect the text, read without importing them."""
     from importlib.metadata import PackageNotFoundError, version
 
     found = {"polaris": __version__}

@@ -1,6 +1,6 @@
-"""One pass: a model's answer, guarded and labelled, as a stream of events: `write_story`.
+"""A single pass: one answer of a model, stopped when it loops, as a stream of events.
 
-Knows the order of the steps; not how a model runs (`engines`), nor what is recorded of a story.
+Does not know how a model runs (`engines`) or what is recorded of a story.
 """
 
 from collections.abc import Generator, Iterable, Iterator
@@ -20,33 +20,34 @@ from polaris_cli.events import (
 from polaris_cli.request.story_request import Draft
 from polaris_cli.streaming.loops import guard
 
-TRIES = 3  # at an answer that goes round in a loop
+TRIES = 3  # attempts at an answer that loops
 
 
-def write_story(engine: Engine, request: GenerationRequest, *, attempt: int = 0) -> Iterator[Event]:
-    """Stream one answer: thinking and story text as they come, then one `Finish`.
+def stream_answer(
+    engine: Engine, request: GenerationRequest, *, attempt: int = 0
+) -> Iterator[Event]:
+    """Stream one answer: thinking and story text as they are generated, then one `Finish`.
 
-    `attempt` says how often the answer of an earlier run (`request.after`) had been restarted.
-    Thinking that goes round in a loop is dropped, and the answer restarted with other draws.
-    Closing the generator stops the engine. An engine that fails in the middle ends the stream with
-    its error, so that the text is kept.
+    If the thinking loops, it is dropped and the answer restarts with another seed. `attempt` is the
+    number of restarts before `request.after`. If the engine fails, the `Finish` has the error, so
+    that the text so far is kept. Closing the generator stops the engine.
     """
     last = max(attempt, TRIES - 1)
     while True:
         if attempt:
             yield Restart(attempt)
         drawn = replace(request, sampling=request.sampling.redrawn(attempt))
-        if not (yield from _given_up(_answer(engine, drawn), last=attempt == last)):
+        if not (yield from _needs_restart(_answer(engine, drawn), last=attempt == last)):
             return
         attempt += 1
         limit = request.max_new_tokens + len(request.after)
         request = replace(request, max_new_tokens=limit, after=())
 
 
-def behind(draft: Draft | None, run: Iterator[Event]) -> Iterator[Event]:
-    """Stream the draft, if there is one, and then the run that goes on from it.
+def with_draft(draft: Draft | None, run: Iterator[Event]) -> Iterator[Event]:
+    """Yield the draft, if there is one, then the events of the run that continues it.
 
-    The text comes from the user and not from the tokens, which some tokenizers word otherwise.
+    The draft is the user's own text: some tokenizers do not decode to the text they encoded.
     """
     with closing(run):
         if draft:
@@ -54,22 +55,24 @@ def behind(draft: Draft | None, run: Iterator[Event]) -> Iterator[Event]:
         yield from run
 
 
-def _given_up(run: Iterator[AnswerEvent], *, last: bool) -> Generator[Event, None, bool]:
-    """Pass an answer on; but one that loops before its story begins has no end, and is given up
-    unless it is the last."""
-    begun = False
+def _needs_restart(run: Iterator[AnswerEvent], *, last: bool) -> Generator[Event, None, bool]:
+    """Yield an answer's events; return whether it must restart, as it looped before its story.
+
+    On the `last` attempt, the loop ends the answer.
+    """
+    started = False
     with closing(run):
         for event in run:
             if isinstance(event, Chunk):
-                begun = begun or (event.kind == "story" and bool(event.text.strip()))
-            elif event.reason == "loop" and not begun and not last:
+                started = started or (event.kind == "story" and bool(event.text.strip()))
+            elif event.reason == "loop" and not started and not last:
                 return True
             yield event
     return False
 
 
 def since_restart(events: Iterable[Event]) -> tuple[int, list[Event]]:
-    """How often an answer was restarted, and its events since then."""
+    """How many times an answer was restarted, and its events since the last restart."""
     attempt, since = 0, list[Event]()
     for event in events:
         if isinstance(event, Restart):
@@ -80,13 +83,13 @@ def since_restart(events: Iterable[Event]) -> tuple[int, list[Event]]:
 
 
 def ids_of(events: Iterable[Event]) -> tuple[int, ...]:
-    """The tokens of an answer, the breaks between its scenes included."""
+    """The token ids of an answer, including those of inserted scene breaks."""
     chunks = (event for event in events if isinstance(event, Chunk | Inserted))
     return tuple(id_ for chunk in chunks for id_ in chunk.ids)
 
 
 def _answer(engine: Engine, request: GenerationRequest) -> Iterator[AnswerEvent]:
-    """One try at an answer, guarded; whatever the engine raises becomes its `Finish`."""
+    """One attempt at an answer; an exception of the engine becomes a `Finish` with the error."""
     try:
         yield from guard(engine.stream(request))
     except PolarisError as error:

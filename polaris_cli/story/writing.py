@@ -1,7 +1,7 @@
-"""Writing a job on a loaded engine: `write_job`.
+"""Writes a job with a loaded engine: `write_job`.
 
-Knows which way of writing a request asks for, and where an earlier run left off; not how each way
-works.
+Chooses the length mode's function, and continues where an earlier run stopped. Does not know how
+the modes work.
 """
 
 from collections.abc import Iterator
@@ -13,22 +13,22 @@ from polaris_cli.story.chapters import in_chapters
 from polaris_cli.story.extending import extended, rounds_of
 from polaris_cli.story.job import Job
 from polaris_cli.story.prepare import budget_for
-from polaris_cli.story.result import Story, begin
-from polaris_cli.story.single_pass import behind, ids_of, since_restart, write_story
+from polaris_cli.story.result import Story, new_record
+from polaris_cli.story.single_pass import ids_of, since_restart, stream_answer, with_draft
 from polaris_cli.streaming.loops import good_length
 
 Rounds = list[tuple[int, ...]]
 
 
-def begun(job: Job, engine: Engine) -> Story:
-    """The record of the story that `write_job` is about to write, with a new id."""
-    return begin(job.request, engine.info, job.messages, _prompt_tokens(job, engine))
+def record_for(job: Job, engine: Engine) -> Story:
+    """The record, with a new id, of the story that `write_job` will write."""
+    return new_record(job.request, engine.info, job.messages, _prompt_tokens(job, engine))
 
 
 def write_job(job: Job, engine: Engine) -> Iterator[Event]:
-    """Stream the story of a job: what an earlier run wrote comes first, then one `Finish` ends it.
+    """Stream a job's story: the text of an earlier run first, then the new text and one `Finish`.
 
-    Raises UsageError when prompt and words do not fit the model's context after all.
+    Raises UsageError if the prompt and the words do not fit the loaded model's context.
     """
     if job.request.length == "chapters":
         return in_chapters(job, engine)
@@ -44,7 +44,8 @@ def _as_one_text(job: Job, engine: Engine) -> Iterator[Event]:
         rounds = _earlier_rounds(job, engine, job.earlier.finish, answer)
     earlier = tuple(id_ for ids in rounds for id_ in ids)
     limit = generation.max_new_tokens
-    if job.earlier and job.earlier.finish == "length":  # else the limit of an uninterrupted run
+    # A run cut off by the limit gets the limit again; any other shares it with the earlier run.
+    if job.earlier and job.earlier.finish == "length":
         limit += len(earlier)
     if request.length == "extend":
         run = extended(
@@ -59,12 +60,12 @@ def _as_one_text(job: Job, engine: Engine) -> Iterator[Event]:
         opening = engine.encode(draft.text) if draft else ()
         left = limit - len(earlier)
         generation = replace(generation, max_new_tokens=left, opening=opening, after=earlier)
-        run = write_story(engine, generation, attempt=attempt)
-    return behind(draft, run)
+        run = stream_answer(engine, generation, attempt=attempt)
+    return with_draft(draft, run)
 
 
 def _limit(job: Job, engine: Engine) -> int:
-    """The limit of new tokens, from the exact length of the prompt."""
+    """The limit of new tokens, computed from the exact length of the prompt."""
     return budget_for(
         job.request,
         job.messages,
@@ -75,21 +76,21 @@ def _limit(job: Job, engine: Engine) -> int:
 
 
 def _prompt_tokens(job: Job, engine: Engine) -> int:
-    """The length of the prompt, with the draft that the answer goes on from."""
+    """The length of the prompt in tokens, including the draft that the answer continues."""
     draft = job.request.draft
     opening = len(engine.encode(draft.text)) if draft else 0
     return engine.count_tokens(job.messages, job.request.sampling) + opening
 
 
 def _earlier_rounds(job: Job, engine: Engine, finish: Reason, answer: list[Event]) -> Rounds:
-    """The tokens of an earlier run by rounds; of one that ended in a loop, those before it."""
+    """The token ids of an earlier run by rounds; without the loop if it ended in one."""
     if finish != "loop":
         return rounds_of(answer)
     return [_before_loop(job, engine, ids_of(answer))]
 
 
 def _before_loop(job: Job, engine: Engine, ids: tuple[int, ...]) -> tuple[int, ...]:
-    """The tokens up to where the text began to repeat itself."""
+    """The token ids up to where the text starts to repeat itself."""
     draft = job.request.draft
     opening = engine.encode(draft.text) if draft else ()
     request = GenerationRequest(job.messages, job.request.sampling, 0, opening, ids)

@@ -1,7 +1,7 @@
-"""Raw text becomes thinking and story; guards stop a bad stream.
+"""Splits raw text into thinking and story, and stops a stream that degenerates.
 
-Knows no engine and no terminal.
+Does not know about engines or the terminal.
 
-    thinking: the one splitter of thinking and story
-    loops:    a guard against text that repeats itself
+    thinking: splits thinking from story, for all engines
+    loops:    stops text that repeats itself
 """

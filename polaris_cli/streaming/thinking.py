@@ -1,25 +1,25 @@
-"""Tell thinking from story: `split_thinking`, one rule for every engine.
+"""Splits thinking from story: `split_thinking`, with one rule for all engines.
 
-Knows the tags `<think>` and `</think>`, and nothing of models, words or terminals.
+Knows the tags `<think>` and `</think>`. Does not know about models or the terminal.
 
-The rule, the same however the text is cut into pieces:
+The rule does not depend on how the text is cut into pieces:
 
-- Thinking stands at the front. It begins at once where the prompt has opened it, else at a
-  `<think>` that only white space precedes, and ends at the next `</think>`. A further block right
-  behind it is thinking too; blocks are joined by one empty line. A second opening tag at the front
-  of a block and a second closing tag behind it are dropped.
-- From its first character on, the story is the model's text byte for byte, tags included.
-- Thinking that is never closed is thinking to the end. Where it is unknown whether the prompt
-  has opened it, all text waits for the first `</think>`: with one, what came before was thinking;
-  without one, all was story.
-- A piece whose `kind` is set has been told apart already: in thinking so labelled tags mean
-  nothing; story so labelled can still have tags at its front.
-- White space is trimmed around thinking, and from the front of a story that a tag or thinking
-  precedes; but only spaces, tabs and line breaks: the wide space that indents a Japanese
-  paragraph belongs to the story.
+- Thinking comes first. It starts at once if the prompt has opened it, else at a `<think>` with only
+  white space before it, and ends at the next `</think>`. A block directly after it is thinking too;
+  blocks are joined by one empty line. A second opening tag at the start of a block and a second
+  closing tag after it are dropped.
+- From its first character on, the story is exactly the model's text, including any tags.
+- Thinking that is never closed lasts to the end. If it is unknown whether the prompt has opened
+  it, all text is held back until the first `</think>`: the text before that tag is thinking;
+  without one, all of it is story.
+- A piece with a `kind` is labelled already: tags have no meaning in labelled thinking, but labelled
+  story may still start with tags.
+- White space is trimmed around thinking, and from the start of a story after a tag or thinking.
+  Only spaces, tabs and line breaks count: the wide space that indents a Japanese paragraph is part
+  of the story.
 
-Tokens go with the first text that comes out of their piece. A piece that gives no text gives an
-empty chunk: of thinking, until the story has begun.
+Tokens are counted with the first chunk from their piece. A piece without text gives an empty chunk,
+which is thinking until the story starts.
 """
 
 from collections.abc import Generator, Iterator
@@ -29,28 +29,28 @@ from typing import Literal
 from polaris_cli.events import AnswerEvent, Chunk, Finish, Kind, Piece, RawEvent, closing
 
 OPEN, CLOSE = "<think>", "</think>"
-CLOSING = f"\n{CLOSE}\n\n"  # what ends the thinking as chat templates write it
+CLOSING = f"\n{CLOSE}\n\n"  # the closing tag as chat templates write it
 
 _SPACE = " \t\r\n"
 _State = Literal[
-    "start",  # nothing but white space so far, and no tag
-    "unknown",  # text that a closing tag would turn into thinking
-    "opening",  # in a block, nothing but white space so far
+    "start",  # only white space so far, and no tag
+    "unknown",  # text that is thinking if a closing tag follows
+    "opening",  # in a block, only white space so far
     "thinking",  # in a block
-    "field",  # in thinking that is labelled
-    "between",  # behind a block, nothing but white space so far
+    "field",  # in labelled thinking
+    "between",  # after a block, only white space so far
     "story",
 ]
-_Said = Iterator[tuple[Kind, str]]
+_Labelled = Iterator[tuple[Kind, str]]
 
 
 def split_thinking(events: Iterator[RawEvent], *, opened: bool | None) -> Iterator[AnswerEvent]:
-    """Label the text of `events` as thinking or story, and pass the `Finish` on as the last event.
+    """Label the text of `events` as thinking or story; the `Finish` is the last event.
 
-    `opened` says whether the prompt has opened the thinking; None (unknown) holds unlabelled text
-    back until a tag or the end decides. Text held back is given out at the end, and before an
-    error of the source goes on. Tokens and ids keep their sums and order. Closing the generator
-    closes `events`, and so does its end.
+    `opened` says whether the prompt has opened the thinking; with None (unknown), unlabelled text
+    is held back until a tag or the end. Held text is yielded at the end, and before an exception
+    from `events` is raised. The number and order of tokens and ids do not change. When the
+    generator ends or is closed, it closes `events`.
     """
     splitter = Splitter(opened)
     finish: Finish | None = None
@@ -70,42 +70,42 @@ def split_thinking(events: Iterator[RawEvent], *, opened: bool | None) -> Iterat
 
 
 class Splitter:
-    """The rule at work, piece by piece; `split_thinking` is the whole of it."""
+    """Applies the rule piece by piece; `split_thinking` applies it to a stream."""
 
     def __init__(self, opened: bool | None) -> None:
         self._state: _State = "opening" if opened else "start"
-        self._sure = opened is not None
+        self._certain = opened is not None
         self._label: Kind | None = None  # of the last text
-        self._begun = False  # the story
-        self._tail = ""  # may become a tag
-        self._held: list[str] = []  # white space at the start, text while unknown
+        self._story_started = False
+        self._tail = ""  # the start of a possible tag
+        self._held: list[str] = []  # white space at the start, or text in the state "unknown"
         self._block = _Blocks()
         self._tokens = 0
         self._ids: list[int] = []
 
     @property
     def inside(self) -> bool:
-        """Whether text that comes next would be thinking, as far as is known."""
+        """Whether the next text is thinking, as far as is known."""
         return self._state in ("opening", "thinking", "field")
 
     def feed(self, piece: Piece) -> Iterator[Chunk]:
-        """The chunks that are certain after `piece`."""
+        """Add a piece; yield the chunks whose label is certain."""
         self._tokens += piece.tokens
         self._ids += piece.ids
         if not piece.text and piece.kind:
             yield self._chunk(piece.kind, "")
             return
-        silent = True
+        no_text = True
         if piece.text:
             for kind, text in chain(self._follow_label(piece.kind), self._read(piece.text)):
-                silent = False
+                no_text = False
                 yield self._chunk(kind, text)
-        if silent and self._state not in ("start", "unknown"):
-            yield self._chunk("story" if self._begun else "thinking", "")
+        if no_text and self._state not in ("start", "unknown"):
+            yield self._chunk("story" if self._story_started else "thinking", "")
 
     def flush(self) -> Iterator[Chunk]:
-        """What was held back, and the tokens that no text has carried."""
-        for kind, text in self._let_go(at_end=True):
+        """Yield the held text, and a chunk for tokens that are not in any chunk yet."""
+        for kind, text in self._release_held(at_end=True):
             yield self._chunk(kind, text)
         if self._tokens or self._ids:
             yield self._chunk("story", "")
@@ -116,27 +116,27 @@ class Splitter:
         self._ids = []
         return chunk
 
-    def _follow_label(self, kind: Kind | None) -> _Said:
-        """Leave a state that cannot go on where the label changes to `kind`."""
+    def _follow_label(self, kind: Kind | None) -> _Labelled:
+        """Leave a state that ends when the label changes to `kind`."""
         if kind == self._label:
             return
         self._label = kind
-        self._sure = self._sure or kind is not None
+        self._certain = self._certain or kind is not None
         if kind == "thinking":
-            yield from self._let_go()
+            yield from self._release_held()
             self._state = "field"
         elif self._state == "field":
             self._leave_block()
         elif kind == "story" and self._state in ("opening", "thinking", "unknown"):
-            yield from self._let_go()
+            yield from self._release_held()
             self._leave_block()
 
     def _leave_block(self) -> None:
         self._block.end()
-        self._state = "story" if self._begun else "between" if self._block.any else "start"
+        self._state = "story" if self._story_started else "between" if self._block.any else "start"
 
-    def _let_go(self, *, at_end: bool = False) -> _Said:
-        """Give out what was held back, since no tag will explain it any more."""
+    def _release_held(self, *, at_end: bool = False) -> _Labelled:
+        """Yield the held text, as no tag can follow that would change its label."""
         text, self._tail = self._tail, ""
         if self._state in ("opening", "thinking", "field"):
             yield from self._block.add(text)
@@ -146,14 +146,14 @@ class Splitter:
             text = "".join(self._held) + text
         self._held.clear()
         if text:
-            self._begun = True
+            self._story_started = True
             yield "story", text
 
-    def _read(self, text: str) -> _Said:
+    def _read(self, text: str) -> _Labelled:
         text, self._tail = self._tail + text, ""
         while text:
             if self._state == "story":
-                self._begun = True
+                self._story_started = True
                 yield "story", text
                 return
             if self._state == "field":
@@ -162,10 +162,10 @@ class Splitter:
             if self._state in ("thinking", "unknown"):
                 text = yield from self._to_closing_tag(text)
             else:
-                text = self._front(text)
+                text = self._read_front(text)
 
-    def _front(self, text: str) -> str:
-        """Take tags and white space off the front, or find that there are none. Gives the rest."""
+    def _read_front(self, text: str) -> str:
+        """Remove a tag and white space from the start of the text; return the rest."""
         body = text.lstrip(_SPACE)
         if self._state == "start":
             self._held.append(text[: len(text) - len(body)])
@@ -177,7 +177,7 @@ class Splitter:
         if OPEN.startswith(body) or CLOSE.startswith(body):
             self._tail = body
             return ""
-        if self._state == "start" and not self._sure:
+        if self._state == "start" and not self._certain:
             self._state = "unknown"
         elif self._state == "opening":
             self._state = "thinking"
@@ -188,7 +188,7 @@ class Splitter:
         return body
 
     def _to_closing_tag(self, text: str) -> Generator[tuple[Kind, str], None, str]:
-        """Take all text up to the end of the block. Gives what is behind its tag."""
+        """Yield the text of the block; return the text after its closing tag."""
         body, tag, rest = text.partition(CLOSE)
         if not tag:
             body, self._tail = _before_partial_tag(body)
@@ -206,7 +206,7 @@ class Splitter:
 
 
 def _before_partial_tag(text: str) -> tuple[str, str]:
-    """Cut off the end of `text` where the closing tag may have begun."""
+    """Split off the end of `text` if it may be the start of a closing tag."""
     at = text.rfind("<")
     if at >= 0 and CLOSE.startswith(text[at:]):
         return text[:at], text[at:]
@@ -217,12 +217,12 @@ class _Blocks:
     """Trims the white space around blocks of thinking and joins them."""
 
     def __init__(self) -> None:
-        self.any = False  # block that had text
-        self._in_text = False
-        self._space: list[str] = []  # dropped when the block ends here
+        self.any = False  # whether any block had text
+        self._in_text = False  # whether this block had text
+        self._space: list[str] = []  # dropped if the block ends here
 
-    def add(self, text: str) -> _Said:
-        """The text of a block, but for white space that may be its end."""
+    def add(self, text: str) -> _Labelled:
+        """Yield the text of a block, without white space that may be at its end."""
         if not self._in_text:
             text = text.lstrip(_SPACE)
         body = text.rstrip(_SPACE)
@@ -236,6 +236,6 @@ class _Blocks:
         self.any = self._in_text = True
 
     def end(self) -> None:
-        """The block is over."""
+        """End the block."""
         self._in_text = False
         self._space.clear()

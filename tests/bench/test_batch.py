@@ -48,14 +48,14 @@ def test_stories_fit_in_the_reserved_cache(monkeypatch: pytest.MonkeyPatch) -> N
         assert tasks[0].may_stop()
         return iter(())
 
-    monkeypatch.setattr(batch, "decode_together", counted)
+    monkeypatch.setattr(batch, "decode_batch", counted)
     measured(qwen(), [1, 70])
     assert most and max(most) <= room([1, 70], 4)
 
 
 def test_a_batch_that_does_not_fit_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     ended = [(0, Finish("error", error=OutOfMemory("full", hint="fewer")))]
-    monkeypatch.setattr(batch, "decode_together", lambda *_: iter(ended))
+    monkeypatch.setattr(batch, "decode_batch", lambda *_: iter(ended))
     with pytest.raises(OutOfMemory):
         measured(qwen(), [1])
 
@@ -73,7 +73,7 @@ def test_json_is_one_object_in_the_last_line() -> None:
 def test_the_table_has_a_line_for_each_size() -> None:
     result = CliRunner().invoke(app, TINY)
     assert result.exit_code == 0, result.output
-    assert "stories at once" in result.stdout
+    assert "batch size" in result.stdout
     assert [line.split()[0] for line in result.stdout.splitlines()[-2:]] == ["1", "3"]
 
 

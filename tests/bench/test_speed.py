@@ -116,7 +116,7 @@ def test_the_table_names_both_ways() -> None:
     command = ["bench", "--tokens", "3", "--repeats", "1", "--at", "0"]
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 0, result.output
-    assert "polaris" in result.stdout and "snippet" in result.stdout and "GB/s" in result.stdout
+    assert "polaris" in result.stdout and "generate" in result.stdout and "GB/s" in result.stdout
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The list of commands: each is imported when it is called, and its line is its own."""
+"""The list of commands: each is imported only when it runs, and has its own summary."""
 
 import subprocess
 import sys
@@ -6,15 +6,15 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from polaris_cli.commands.app import COMMANDS, _imported, app
+from polaris_cli.commands.app import COMMANDS, _load_command, app
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_the_line_in_the_help_is_that_of_the_command(name: str) -> None:
-    assert _imported(name).get_short_help_str(1000) == COMMANDS[name][1]
+def test_the_help_lists_each_command_with_its_own_summary(name: str) -> None:
+    assert _load_command(name).get_short_help_str(1000) == COMMANDS[name][1]
 
 
-def test_the_help_names_every_command_and_imports_none() -> None:
+def test_the_help_lists_every_command_and_imports_none() -> None:
     program = """
 import sys
 from polaris_cli.__main__ import main
@@ -32,13 +32,13 @@ assert found == {"polaris_cli.commands.app", "polaris_cli.commands.quick"}, foun
     assert all(f"\n  {name} " in shown.stdout for name in COMMANDS)
 
 
-def test_an_unknown_command_is_told_with_the_known_one() -> None:
+def test_an_unknown_command_gets_a_suggestion() -> None:
     result = CliRunner().invoke(app, ["writ"])
     assert result.exit_code == 2
     assert "No such command 'writ'" in result.output and "write" in result.output
 
 
-def test_options_that_are_given_are_checked_all_the_same() -> None:
+def test_given_options_are_still_validated() -> None:
     result = CliRunner().invoke(app, ["library", "--limit", "0"])
     assert result.exit_code == 2
     assert "--limit" in result.output

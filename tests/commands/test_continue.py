@@ -1,4 +1,4 @@
-"""`--continue`: the user's own text comes out whole, unchanged and in its place."""
+"""`--continue`: the story starts with the user's text, whole and unchanged."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ from polaris_cli.formats.drafts import read_draft
 from polaris_cli.models.resolving import resolve
 from polaris_cli.story.accumulator import collect
 from polaris_cli.story.prepare import prepare
-from polaris_cli.story.writing import begun, write_job
+from polaris_cli.story.writing import record_for, write_job
 from polaris_cli.words import count_words
 from tests.cli import in_process, polaris_command, run, scripted_command
 
@@ -39,9 +39,7 @@ def record(home: Path) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("mode", ["extend", "single", "auto"])
-def test_the_draft_stands_unchanged_before_what_is_new(
-    tmp_path: Path, draft: Path, mode: str
-) -> None:
+def test_the_story_starts_with_the_unchanged_draft(tmp_path: Path, draft: Path, mode: str) -> None:
     words = str(WORDS + 7)
     command = ask(
         draft, "-w", words, "--length", mode, scripts=[[" Then it", " rang again and fell silent."]]
@@ -54,7 +52,7 @@ def test_the_draft_stands_unchanged_before_what_is_new(
     assert kept["tokens"]["story"] == 2  # type: ignore[index]
 
 
-def test_an_ending_that_is_set_aside_is_never_the_drafts(tmp_path: Path, draft: Path) -> None:
+def test_the_end_of_the_draft_is_never_set_aside(tmp_path: Path, draft: Path) -> None:
     rounds = [["\n\n", "An end of the model's."], ["More " * 30 + "it was.", "\n\n", "A last end."]]
     ended = run(ask(draft, "-w", str(WORDS + 60), scripts=rounds), tmp_path)
     assert ended.stdout.startswith(f"{DRAFT}\n\n* * *\n\nMore"), ended.stdout
@@ -68,7 +66,7 @@ def test_a_model_that_ends_at_once_is_asked_for_a_new_scene(tmp_path: Path, draf
 
 
 @pytest.mark.parametrize("words", [1, WORDS])
-def test_a_draft_that_is_long_enough_comes_back_as_it_is(
+def test_a_draft_that_is_long_enough_is_printed_unchanged(
     tmp_path: Path, draft: Path, words: int
 ) -> None:
     out = tmp_path / "whole.txt"
@@ -79,27 +77,27 @@ def test_a_draft_that_is_long_enough_comes_back_as_it_is(
     assert run(polaris_command("library", "--json"), tmp_path).stdout == ""
 
 
-def test_the_draft_itself_is_never_cut_on_disk(tmp_path: Path, draft: Path) -> None:
+def test_the_draft_file_is_never_changed(tmp_path: Path, draft: Path) -> None:
     ended = run(ask(draft, "-w", "3", "-o", str(draft), "--force"), tmp_path)
     assert ended.returncode == 0
     assert draft.read_text() == f"{DRAFT}\n"
 
 
-def test_a_length_that_nobody_asked_for_is_named(tmp_path: Path) -> None:
+def test_a_default_length_is_named_with_its_source(tmp_path: Path) -> None:
     long = tmp_path / "long.txt"
     long.write_text(" ".join(f"word{n}" for n in range(1600)))
     ended = run(ask(long), tmp_path)
     assert ended.stdout == long.read_text() + "\n"
-    assert "1,500 are asked for (preset default)" in ended.stderr
+    assert "the length asked for is 1,500 (words in preset default)" in ended.stderr
 
 
-def test_strict_minds_the_band(tmp_path: Path, draft: Path) -> None:
+def test_strict_checks_the_band(tmp_path: Path, draft: Path) -> None:
     assert run(ask(draft, "-w", str(WORDS), "--strict"), tmp_path).returncode == 0
     off = run(ask(draft, "-w", "5", "--strict"), tmp_path)
     assert (off.returncode, off.stdout) == (6, f"{DRAFT}\n")
 
 
-def test_the_draft_may_come_from_a_pipe(tmp_path: Path) -> None:
+def test_the_draft_can_come_from_a_pipe(tmp_path: Path) -> None:
     scripts = [[" and saw it fall."]]
     ended = run(ask("-", "-w", "6", scripts=scripts), tmp_path, stdin=b"He went\n")
     assert ended.stdout == "He went and saw it fall.\n"
@@ -107,7 +105,7 @@ def test_the_draft_may_come_from_a_pipe(tmp_path: Path) -> None:
     assert refused.returncode == 2 and "both" in refused.stderr
 
 
-def test_the_premise_of_a_draft_may_come_from_a_pipe(tmp_path: Path, draft: Path) -> None:
+def test_the_premise_of_a_draft_can_come_from_a_pipe(tmp_path: Path, draft: Path) -> None:
     asked = ("write", "-", "--continue", str(draft), "-m", "demo", "--dry-run")
     shown = run(polaris_command(*asked), tmp_path, stdin=b"a bell ringer\n")
     assert "about a bell ringer." in shown.stdout, shown.stderr
@@ -129,7 +127,7 @@ def test_a_dry_run_loads_and_writes_nothing(tmp_path: Path, draft: Path) -> None
         ["--plan", "p.toml"],
     ],
 )
-def test_what_does_not_go_with_a_draft_is_refused(
+def test_options_that_contradict_a_draft_are_refused(
     tmp_path: Path, draft: Path, more: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refused = in_process(["write", "--continue", str(draft), *more], tmp_path, monkeypatch)
@@ -137,7 +135,7 @@ def test_what_does_not_go_with_a_draft_is_refused(
     assert "--continue" in refused.stderr and more[0] in refused.stderr
 
 
-def test_an_exported_story_goes_on_as_itself(tmp_path: Path) -> None:
+def test_an_exported_story_is_continued_with_its_own_premise(tmp_path: Path) -> None:
     begun = scripted_command("write", "a fox", "-w", "11", "-m", "demo", "--no-think",
                              scripts=[["# Fox\n\nIt was night."]])  # fmt: skip
     exported = tmp_path / "fox.md"
@@ -149,7 +147,7 @@ def test_an_exported_story_goes_on_as_itself(tmp_path: Path) -> None:
     assert kept["premise"] == "a fox" and 'title: "Fox"' in kept["draft"]["front_matter"]  # type: ignore[index]
 
 
-def test_a_word_file_goes_on(tmp_path: Path) -> None:
+def test_a_word_file_is_continued(tmp_path: Path) -> None:
     begun = scripted_command("write", "a fox", "-w", "7", "-m", "demo", "--no-think",
                              scripts=[["# Fox\n\nIt was *dark* night."]])  # fmt: skip
     exported = tmp_path / "fox.docx"
@@ -159,14 +157,14 @@ def test_a_word_file_goes_on(tmp_path: Path) -> None:
     assert record(tmp_path)["premise"] == "a fox"
 
 
-def test_a_premise_names_the_length_and_a_draft_does_not(tmp_path: Path) -> None:
+def test_the_length_is_read_from_a_premise_but_not_from_a_draft(tmp_path: Path) -> None:
     told = tmp_path / "told.txt"
     told.write_text("A 50-word story is what he wanted.")
     shown = run(polaris_command("write", "--continue", str(told), "--dry-run", "--json"), tmp_path)
     assert json.loads(shown.stdout)["settings"]["words"]["source"] == "preset default"
 
 
-def test_rerun_and_resume_begin_with_the_draft(tmp_path: Path, draft: Path) -> None:
+def test_rerun_and_resume_start_with_the_draft(tmp_path: Path, draft: Path) -> None:
     run(ask(draft, "-w", str(WORDS + 40), "--seed", "3", scripts=[[" Soon", " after"]],
             finish="interrupted"), tmp_path)  # fmt: skip
     again = run(scripted_command("rerun", scripts=[[" Much later it all ended."]]), tmp_path)
@@ -177,9 +175,7 @@ def test_rerun_and_resume_begin_with_the_draft(tmp_path: Path, draft: Path) -> N
     assert on.stdout.count("The bell rang.") == 1
 
 
-def test_a_run_that_was_broken_off_before_its_first_word_is_resumed(
-    tmp_path: Path, draft: Path
-) -> None:
+def test_a_run_interrupted_before_its_first_word_is_resumed(tmp_path: Path, draft: Path) -> None:
     run(ask(draft, "-w", str(WORDS + 9), scripts=[[]], finish="interrupted"), tmp_path)
     on = run(
         scripted_command("resume", scripts=[[" " + "And so it fell down and was lost."]]), tmp_path
@@ -213,7 +209,7 @@ def test_a_real_model_never_changes_the_draft(
         "seed": 5,
     }
     prepared = prepare("a miller", options, read_draft(str(path)))
-    story = collect(write_job(prepared, demo), begun(prepared, demo))
+    story = collect(write_job(prepared, demo), record_for(prepared, demo))
     assert story.text.startswith(text.rstrip())
     assert "think>" not in story.text.removeprefix(text) and not story.thinking
     assert story.written > count_words(text)

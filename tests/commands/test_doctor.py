@@ -1,4 +1,4 @@
-"""`polaris doctor`, whole, against a hub on this machine."""
+"""`polaris doctor`, end to end, with a fake hub."""
 
 import json
 from pathlib import Path

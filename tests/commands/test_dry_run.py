@@ -1,4 +1,4 @@
-"""A dry run of a model's own folder: its memory follows from its files, and damage is said."""
+"""Dry runs with a model folder: the memory is computed from its files; damaged files are errors."""
 
 import json
 from pathlib import Path
@@ -29,14 +29,14 @@ def memory_of(folder: str, capsys: pytest.CaptureFixture[str]) -> list[dict[str,
     return needs
 
 
-def test_a_folder_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_memory_of_a_local_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     needs = memory_of(str(folder_of(tmp_path)), capsys)
     assert [need["format"] for need in needs] == ["bf16", "8-bit", "4-bit"]
     sizes = [need["gigabytes"] for need in needs]
     assert sizes == sorted(sizes, reverse=True) and all(need["fits"] for need in needs)
 
 
-def test_quantized_weights_stay_as_they_are(
+def test_quantized_weights_have_one_format(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = folder_of(tmp_path, quantization_config={"quant_method": "awq"})
@@ -44,7 +44,9 @@ def test_quantized_weights_stay_as_they_are(
 
 
 @pytest.mark.parametrize(("method", "times"), [("fp8", 2), ("mxfp4", 4)])
-def test_formats_that_a_processor_turns_into_bf16(tmp_path: Path, method: str, times: int) -> None:
+def test_formats_that_are_converted_to_bf16_on_a_cpu(
+    tmp_path: Path, method: str, times: int
+) -> None:
     settings = {"quantization_config": {"quant_method": method}}
     size = measured(ModelRef("m", "m"), folder_of(tmp_path, **settings), {**CONFIG, **settings})
     wide = as_computed(size, settings, "cpu")
@@ -53,7 +55,7 @@ def test_formats_that_a_processor_turns_into_bf16(tmp_path: Path, method: str, t
     assert as_computed(wide, {}, "cpu") == wide
 
 
-def test_a_model_of_the_hub_that_is_here(
+def test_memory_of_a_downloaded_model(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
@@ -64,7 +66,7 @@ def test_a_model_of_the_hub_that_is_here(
     assert len(memory_of("owner/mine", capsys)) == 3
 
 
-def test_damage_is_said_before_anything_is_printed(
+def test_damaged_files_are_an_error_before_anything_is_printed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = folder_of(tmp_path, num_hidden_layers=10**8)

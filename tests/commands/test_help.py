@@ -1,4 +1,4 @@
-"""`polaris help`: its pages are drawn or printed, and say what the code does."""
+"""`polaris help`: its pages are formatted or printed, and match the code."""
 
 import ast
 import json
@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from polaris_cli import errors
 from polaris_cli.commands import help as command
-from polaris_cli.commands.app import COMMANDS, _imported, app
+from polaris_cli.commands.app import COMMANDS, _load_command, app
 from polaris_cli.commands.help import pages, text_of
 from polaris_cli.events import Chapter, Plan
 from polaris_cli.models.catalogue import ModelProfile, find
@@ -40,7 +40,7 @@ NAMES = ["config", "exit-codes", "json", "lengths", "plan", "preset"]
 
 
 def items(text: str) -> dict[str, str]:
-    """What the lists of a page say of each name that stands before the colon of an item."""
+    """The list items of a page: the text after the colon, by each name before it."""
     found: dict[str, str] = {}
     for item in re.findall(r"^- (.*(?:\n  .*)*)", text, re.M):
         heading, said = re.fullmatch(r"((?:`[^`]+`,?\s*)+): (.*)", item, re.S).groups()  # type: ignore[union-attr]
@@ -66,8 +66,8 @@ def shown(*arguments: str) -> str:
 
 
 def parameters(name: str) -> Iterator[Any]:
-    """The parameters of a command and of the commands below it."""
-    waiting = [_imported(name)]
+    """The parameters of a command and its subcommands."""
+    waiting = [_load_command(name)]
     for found in waiting:
         waiting += getattr(found, "commands", {}).values()
         yield from found.params
@@ -77,15 +77,15 @@ def hidden_settings() -> set[str]:
     return {param.name for param in parameters("write") if getattr(param, "hidden", False)}
 
 
-def test_the_list_names_each_page_in_a_line() -> None:
+def test_the_list_has_a_line_for_each_page() -> None:
     header, *lines = shown().splitlines()
-    assert header == "page\twhat it says"
+    assert header == "page\tabout"
     assert [line.split("\t")[0] for line in lines] == NAMES == pages()
     assert all(len(line) < 80 for line in lines)
 
 
 @pytest.mark.parametrize("page", NAMES)
-def test_a_pipe_gets_the_page_as_it_is(page: str) -> None:
+def test_a_pipe_gets_the_markdown(page: str) -> None:
     assert shown(page) == text_of(page)
 
 
@@ -97,7 +97,9 @@ def test_a_page_is_short_and_plain(page: str) -> None:
 
 
 @pytest.mark.parametrize("page", NAMES)
-def test_a_terminal_gets_it_drawn(page: str, tty: Tty, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_gets_formatted_text(
+    page: str, tty: Tty, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("sys.stdout", tty.stream)
     monkeypatch.setenv("TERM", "xterm-256color")
     command.help(page)
@@ -114,14 +116,14 @@ def test_a_terminal_gets_it_drawn(page: str, tty: Tty, monkeypatch: pytest.Monke
     ("page", "hint"),
     [("plna", "Did you mean plan?"), ("zzz", "Pages: config"), ("write", "polaris write --help")],
 )
-def test_an_unknown_page_is_told_with_the_known_ones(page: str, hint: str) -> None:
+def test_an_unknown_page_gets_a_suggestion(page: str, hint: str) -> None:
     result = CliRunner().invoke(app, ["help", page])
     assert result.exit_code == 2
-    assert f"There is no page {page!r}." in result.output
+    assert f"There is no help page {page!r}." in result.output
     assert hint in result.output and all(name in result.output for name in NAMES)
 
 
-def test_pages_name_only_commands_and_options_that_there_are() -> None:
+def test_pages_name_only_existing_commands_and_options() -> None:
     text = "\n".join(map(text_of, pages()))
     known = {word for name in COMMANDS for param in parameters(name) for word in param.opts}
     known |= {word for name in COMMANDS for p in parameters(name) for word in p.secondary_opts}
@@ -134,7 +136,7 @@ def test_pages_name_only_commands_and_options_that_there_are() -> None:
 
 
 def commands_in(text: str) -> Iterator[str]:
-    """Lines of shell blocks, and code within lines, that call polaris."""
+    """The polaris commands in shell blocks and inline code."""
     yield from re.findall(r"`(polaris [^`]*)`", text)
     for block in re.findall(r"```sh\n(.*?)```", text, re.S):
         yield from (line for line in block.splitlines() if line.startswith("polaris "))
@@ -164,7 +166,7 @@ def test_the_settings_of_the_page_are_read(tmp_path: Path) -> None:
     assert from_environment({"POLARIS_TOP_K": "40"}) == tomllib.loads("top_k = 40")
 
 
-def test_the_sources_of_a_setting_stand_in_their_order(
+def test_the_sources_of_a_setting_are_in_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
@@ -207,7 +209,7 @@ def test_every_environment_variable_that_is_read_is_named() -> None:
 
 
 def flat(record: Any, name: str = "") -> Iterator[str]:
-    """The names of a record's values, those of tables and lists inside it too."""
+    """The names of all values in a record, including nested ones."""
     if isinstance(record, dict) and name != "versions":
         for key, value in record.items():
             yield from flat(value, f"{name}.{key}".lstrip("."))

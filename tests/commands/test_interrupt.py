@@ -1,4 +1,4 @@
-"""Signals stop the work between or within events and never tear a step."""
+"""Signals stop the work during or between events, and never in the middle of a step."""
 
 import os
 import signal
@@ -42,7 +42,7 @@ def test_a_signal_between_events_lets_the_consumer_finish_its_step() -> None:
 
 
 @pytest.mark.parametrize("within", [True, False])
-def test_text_that_is_held_is_given_out_before_the_end(within: bool) -> None:
+def test_held_back_text_is_passed_on_before_the_end(within: bool) -> None:
     def source() -> Iterator[Event]:
         try:
             yield Chunk("story", "Once")
@@ -65,7 +65,7 @@ def test_text_that_is_held_is_given_out_before_the_end(within: bool) -> None:
     assert events[-1] == Finish("interrupted")
 
 
-def test_without_a_signal_all_events_pass_and_the_handlers_come_back() -> None:
+def test_without_a_signal_all_events_pass_and_the_handlers_are_restored() -> None:
     before = signal.getsignal(signal.SIGTERM)
     with Interrupts().listen() as interrupts:
         assert list(interrupts.watch(iter("abc"))) == ["a", "b", "c"]
@@ -77,7 +77,7 @@ def test_a_second_signal_ends_the_process_at_once() -> None:
     program = """
 import os, signal, time
 from polaris_cli.commands.interrupt import Interrupts
-with Interrupts(last_words=lambda: print("bye", flush=True)).listen():
+with Interrupts(cleanup=lambda: print("bye", flush=True)).listen():
     os.kill(os.getpid(), signal.SIGINT)
     os.kill(os.getpid(), signal.SIGINT)
     time.sleep(30)

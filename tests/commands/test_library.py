@@ -32,7 +32,7 @@ def two(library: Library) -> Library:
 
 
 def run(*arguments: str, input: str | None = None) -> tuple[str, str]:
-    """Standard output and error of a command that ends well."""
+    """Standard output and error of a successful command."""
     result = CliRunner().invoke(app, arguments, input=input)
     if result.exception:
         raise result.exception
@@ -56,7 +56,7 @@ def test_the_list_as_json_has_a_line_for_each_story(two: Library) -> None:
     assert second["title"] == "Fog"
 
 
-def test_an_empty_library_says_how_to_begin(library: Library) -> None:
+def test_an_empty_library_hints_at_polaris_write(library: Library) -> None:
     out, err = run()
     assert out == f"{LIST}\n"
     assert "polaris write" in err
@@ -95,7 +95,7 @@ def test_show_prints_utf8_whatever_the_locale(two: Library) -> None:
     assert shown.stdout == "Sea é.\n\nMore.\n".encode()
 
 
-def test_an_unknown_id_is_told(two: Library) -> None:
+def test_an_unknown_id_is_an_error(two: Library) -> None:
     for arguments in (["show", "x"], ["rm", "x", "--yes"], ["export", "x", "-o", "x.md"]):
         with pytest.raises(UsageError, match="has the id 'x'"):
             run(*arguments)
@@ -121,8 +121,8 @@ def test_export_writes_a_file_once(two: Library, tmp_path: Path) -> None:
         run("export", "last", "-o", str(tmp_path / "tale.pdf"))
 
 
-def test_rm_asks_on_a_terminal_only(two: Library, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UsageError, match="Nobody can be asked") as caught:
+def test_rm_asks_only_on_a_terminal(two: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match="Cannot ask for confirmation") as caught:
         run("rm", "last", input="y\n")
     assert "--yes" in caught.value.hint
     monkeypatch.setattr("polaris_cli.commands.library._on_terminal", lambda: True)
@@ -141,7 +141,7 @@ def test_rm_removes_all_or_none(two: Library) -> None:
     assert two.entries() == []
 
 
-def test_path_prints_the_place_and_makes_nothing(library: Library) -> None:
+def test_path_prints_the_path_and_creates_nothing(library: Library) -> None:
     assert run("path") == (f"{library.path}\n", "")
     assert not library.path.exists()
 

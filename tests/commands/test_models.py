@@ -50,7 +50,7 @@ def test_the_table() -> None:
     rows = {row["model"]: row for row in table()}
     assert list(rows) == ["polaris", "no-hri", "base", "base-27b", "smollm2", "demo"]
     polaris = rows["polaris"]
-    assert (polaris["access"], polaris["here"]) == ("gated", "no")
+    assert (polaris["access"], polaris["local"]) == ("gated", "no")
     assert (polaris["download"], polaris["bf16"], polaris["4-bit"]) == (
         "19.3 GB",
         "19.7 GB",
@@ -70,15 +70,15 @@ def test_at_a_length(words: str, quality: str, expected: str) -> None:
     assert (polaris["quality"], polaris["expected words"]) == (quality, expected)
 
 
-def test_which_to_choose() -> None:
+def test_the_recommendation() -> None:
     advice = run("--words", "9000").stdout.splitlines()[-1]
-    assert advice.startswith("For 9,000 words choose polaris: the card recommends it above 6,000")
+    assert advice.startswith("For 9,000 words, choose polaris: the card recommends it above 6,000")
     assert "no-hri is close" in run("--words", "2k").stdout.splitlines()[-1]
 
 
 @pytest.mark.parametrize("words", ["0", "-5", "many", "1.5"])
-def test_a_length_that_is_none(words: str) -> None:
-    with pytest.raises(UsageError, match="no number of words"):
+def test_an_invalid_length_is_refused(words: str) -> None:
+    with pytest.raises(UsageError, match="--words: invalid value"):
         run("--words", words)
 
 
@@ -92,16 +92,16 @@ def test_json() -> None:
     assert listed["models"][-1]["expected_words"] is None
 
 
-def test_what_is_here(home: Path) -> None:
+def test_downloaded_models_are_marked_local(home: Path) -> None:
     cache(home, "Qwen/Qwen3.5-9B")
-    assert {row["model"] for row in table() if row["here"] == "yes"} >= {"base"}
+    assert {row["model"] for row in table() if row["local"] == "yes"} >= {"base"}
 
 
 def facts(*arguments: str) -> dict[str, str]:
     return dict(line.split("\t") for line in run("show", *arguments).stdout.splitlines())
 
 
-def test_one_model() -> None:
+def test_show() -> None:
     shown = facts("polaris")
     assert shown["id"] == "rishanthrajendhran/POLARIS-9B"
     assert shown["page"].startswith("https://huggingface.co/")
@@ -112,11 +112,11 @@ def test_one_model() -> None:
     assert shown["on this machine"] == "no"
 
 
-def test_figures_that_are_not_known_are_left_out() -> None:
+def test_show_leaves_out_unknown_figures() -> None:
     assert not {"quality", "page", "writingbench d4", "download bytes"} & set(facts("demo"))
 
 
-def test_a_folder_and_a_model_of_another_name(home: Path) -> None:
+def test_show_reads_the_files_of_other_models(home: Path) -> None:
     folder = cache(home, "owner/tiny")
     for name in (str(folder), "owner/tiny"):
         shown: dict[str, Any] = json.loads(run("show", name, "--json").stdout)
@@ -125,15 +125,15 @@ def test_a_folder_and_a_model_of_another_name(home: Path) -> None:
         assert shown["on_this_machine"] == str(folder)
 
 
-def test_a_model_that_is_not_here() -> None:
-    with pytest.raises(ModelUnavailable, match="neither in the catalogue nor on this machine"):
+def test_a_model_that_is_not_downloaded_is_an_error() -> None:
+    with pytest.raises(ModelUnavailable, match="not in the catalogue and not downloaded"):
         run("show", "owner/tiny")
     with pytest.raises(ModelUnavailable) as caught:
         run("show", "polarsi")
     assert "--model polaris" in caught.value.hint
 
 
-def test_a_folder_that_is_no_model(home: Path) -> None:
+def test_a_folder_with_damaged_files_is_an_error(home: Path) -> None:
     folder = cache(home, "owner/tiny")
     (folder / "model.safetensors").write_bytes(b"nonsense")
     with pytest.raises(ModelUnavailable, match=r"model\.safetensors cannot be read"):
@@ -142,9 +142,9 @@ def test_a_folder_that_is_no_model(home: Path) -> None:
 
 def test_remove(home: Path) -> None:
     folder = cache(home, "owner/tiny")
-    with pytest.raises(UsageError, match="Nobody can be asked") as caught:
+    with pytest.raises(UsageError, match="Cannot ask for confirmation") as caught:
         run("rm", "owner/tiny")
-    assert caught.value.hint == "polaris models rm owner/tiny --yes"
+    assert caught.value.hint == "Delete without asking: polaris models rm owner/tiny --yes"
     assert folder.exists()
     assert run("rm", "owner/tiny", "--yes").stdout == "0.6 MB freed.\n"
     assert not folder.exists()
@@ -152,12 +152,12 @@ def test_remove(home: Path) -> None:
         run("rm", "owner/tiny", "--yes")
 
 
-def test_remove_leaves_the_demo() -> None:
+def test_the_demo_model_cannot_be_removed() -> None:
     with pytest.raises(ModelUnavailable, match="not downloaded"):
         run("rm", "demo", "--yes")
 
 
-def test_fetch_of_what_needs_no_hub() -> None:
+def test_fetching_the_demo_model_needs_no_hub() -> None:
     assert run("fetch", "demo").stdout.strip().endswith("model")
 
 

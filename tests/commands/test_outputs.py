@@ -1,4 +1,4 @@
-"""Two outputs are never one file, however they are spelt; it is said before a model is loaded."""
+"""Two outputs cannot be the same file, however their paths are written."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ from tests.cli import environment, in_process, polaris_command, run
 
 
 def one_file(tmp_path: Path, kind: str) -> tuple[Path, Path]:
-    """Two spellings of one file; it exists only for a hard link."""
+    """Two paths of one file, which exists only for a hard link."""
     (tmp_path / "sub").mkdir()
     file = tmp_path / "story.md"
     match kind:
@@ -37,7 +37,7 @@ KINDS = ["same", "spelling", "relative", "link", "folder link", "hard link"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_one_file_by_two_names_is_refused(tmp_path: Path, kind: str) -> None:
+def test_one_file_with_two_names_is_refused(tmp_path: Path, kind: str) -> None:
     one, other = one_file(tmp_path, kind)
     with pytest.raises(UsageError, match="--output and --thinking-output are the same file"):
         check_distinct({"--output": one, "--thinking-output": other})
@@ -60,14 +60,14 @@ def test_every_command_that_writes_refuses_it(
     assert not file.exists()
 
 
-def test_the_library_is_no_output(tmp_path: Path) -> None:
+def test_the_library_cannot_be_an_output(tmp_path: Path) -> None:
     library = tmp_path / "library.db"
     more = ["--thinking-output", str(library), "--force"]
     refused = run(polaris_command("write", "a fox", *more), tmp_path)
     assert refused.returncode == 2 and "the library" in refused.stderr
 
 
-def test_standard_output_is_no_output_either(tmp_path: Path) -> None:
+def test_the_file_of_standard_output_cannot_be_an_output(tmp_path: Path) -> None:
     file = tmp_path / "a.md"
     command = polaris_command("write", "a fox", "-m", "demo", "-o", str(file), "--force")
     with file.open("w") as out:

@@ -1,4 +1,4 @@
-"""No library reads the premise's pipe or prints into the story's."""
+"""Libraries cannot read standard input or print to standard output."""
 
 import os
 import subprocess
@@ -44,7 +44,7 @@ app(prog_name="polaris")
 
 
 @pytest.mark.parametrize("more", [[], ["--json"], ["-o", "fox.txt"]])
-def test_nothing_of_a_library_is_read_or_printed(tmp_path: Path, more: list[str]) -> None:
+def test_libraries_cannot_read_or_print(tmp_path: Path, more: list[str]) -> None:
     command = [sys.executable, "-c", NOISY, "write", "-w", "3", "-m", "demo", "--no-think", *more]
     ended = subprocess.run(
         command, input=b"a fox\n", capture_output=True, env=environment(tmp_path), cwd=tmp_path,
@@ -56,7 +56,7 @@ def test_nothing_of_a_library_is_read_or_printed(tmp_path: Path, more: list[str]
         assert ended.stdout == b"A fox ran.\n"
 
 
-def test_after_the_block_all_is_as_before(capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_streams_are_restored_after_the_block(capfd: pytest.CaptureFixture[str]) -> None:
     before = (sys.stdin, sys.stdout, os.fstat(0).st_ino, os.fstat(1).st_ino)
     with reserved_stdio():
         pass

@@ -27,7 +27,7 @@ def library(home: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in listed.splitlines()]
 
 
-def test_a_pipe_gets_the_story_alone_and_stderr_the_report(tmp_path: Path) -> None:
+def test_a_pipe_gets_only_the_story_and_stderr_the_report(tmp_path: Path) -> None:
     ended = run(scripted_command(*ASK), tmp_path)
     assert (ended.returncode, ended.stdout) == (0, TALE_TEXT + "\n")
     assert f"{TALE_WORDS} of 10 words (1.00), ended by itself" in ended.stderr
@@ -40,7 +40,7 @@ def test_the_report_counts_as_wc_does(tmp_path: Path) -> None:
     assert int(counted.stdout) == TALE_WORDS
 
 
-def test_the_story_comes_as_it_is_written(tmp_path: Path) -> None:
+def test_the_story_is_streamed(tmp_path: Path) -> None:
     command = scripted_command(*ASK, delay=0.2)
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment(tmp_path)) as process:
         assert process.stdout
@@ -64,7 +64,7 @@ def test_no_save_leaves_no_trace(tmp_path: Path) -> None:
     assert not (tmp_path / "library.db").exists()
 
 
-def test_quiet_says_nothing_but_the_story(tmp_path: Path) -> None:
+def test_quiet_prints_only_the_story(tmp_path: Path) -> None:
     ended = run(
         scripted_command("write", "a 99-word fox", "-w", "10", "-m", "demo", "-q"), tmp_path
     )
@@ -96,7 +96,7 @@ def test_a_file_is_not_overwritten_without_force(tmp_path: Path) -> None:
     assert file.read_text() == TALE_TEXT + "\n"
 
 
-def test_a_file_that_cannot_be_saved_after_all_points_to_the_library(tmp_path: Path) -> None:
+def test_a_failed_save_points_to_the_library(tmp_path: Path) -> None:
     file = tmp_path / "story.txt"
     command = scripted_command(*ASK, "-o", str(file), delay=0.3)
     pipe = subprocess.PIPE
@@ -133,7 +133,7 @@ def test_an_interrupt_keeps_the_text_everywhere(tmp_path: Path, number: int) -> 
     assert (kept["state"], kept["written"]) == ("interrupted", 2)
 
 
-def test_a_reader_that_leaves_ends_it_silently(tmp_path: Path) -> None:
+def test_a_closed_pipe_ends_the_run_silently(tmp_path: Path) -> None:
     command = scripted_command(*ASK, delay=0.1)
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, env=environment(tmp_path)) as process:
@@ -177,7 +177,7 @@ def test_kill_minus_9_loses_two_seconds_at_most(tmp_path: Path) -> None:
         ({"scripts": [["</think>", *(["the same again. "] * 500)]]}, (), 0, "repeating itself"),
     ],
 )
-def test_how_it_ended_decides_the_code(
+def test_the_exit_code_depends_on_how_the_story_ended(
     tmp_path: Path, engine: dict[str, object], extra: tuple[str, ...], code: int, said: str
 ) -> None:
     ended = run(scripted_command(*ASK, *extra, **engine), tmp_path)
@@ -191,14 +191,14 @@ WRONG = [
     (("write", "-"), "premise is empty"),
     (("write", "a fox", "--words", "0"), "words is 0"),
     (("write", "a fox", "--words", "-5"), "words is -5"),
-    (("write", "a fox", "--words", "many"), "--words: 'many'"),
-    (("write", "a fox", "--words", "1.5"), "--words: '1.5'"),
+    (("write", "a fox", "--words", "many"), "--words: invalid value 'many'"),
+    (("write", "a fox", "--words", "1.5"), "--words: invalid value '1.5'"),
     (("write", "a fox", "--words", "190000", "-m", "polaris"), "do not fit the model's context"),
     (("write", "a fox", "--words", "9999999"), "words is"),
     (("write", "a fox", "--temperature", "nan"), "temperature is nan"),
     (("write", "a fox", "--top-p", "inf"), "top-p is inf"),
     (("write", "a fox", "--top-k", "-1"), "top-k is -1"),
-    (("write", "a fox", "--top-k", "few"), "--top-k: 'few'"),
+    (("write", "a fox", "--top-k", "few"), "--top-k: invalid value 'few'"),
     (("write", "a fox", "--presence-penalty", "1"), "both set"),
     (("write", "a fox", "--min-p", "2"), "from 0 to 1"),
     (("write", "a fox", "--dry-multiplier", "-1"), "from 0 to 100"),
@@ -207,7 +207,7 @@ WRONG = [
     (("write", "a fox", "--band", "2-3"), "band"),
     (("write", "a fox", "-o", "story.pdf"), ".pdf"),
     (("write", "a fox", "-o", "nosuch/story.txt"), "nosuch"),
-    (("write", "a fox", "--base-url", "http://127.0.0.1:9"), "--base-url needs"),
+    (("write", "a fox", "--base-url", "http://127.0.0.1:9"), "--base-url is set"),
     (("write", "a fox", "--engine", "magic"), "'magic' is not one of"),
     (("wrte",), "wrte"),
 ]
@@ -229,13 +229,13 @@ def test_a_premise_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     assert refused.returncode == 2 and "UTF-8" in refused.stderr
 
 
-def test_a_premise_comes_from_a_pipe(tmp_path: Path) -> None:
+def test_the_premise_can_come_from_a_pipe(tmp_path: Path) -> None:
     dry = run(polaris_command("write", "-w", "3k", "-m", "demo", "--dry-run", "--json"), tmp_path,
               stdin="a café\n".encode())  # fmt: skip
     assert json.loads(dry.stdout)["prompt"] == "Write a 3000-word story about a café."
 
 
-def test_a_dry_run_shows_where_each_value_came_from(tmp_path: Path) -> None:
+def test_a_dry_run_shows_the_source_of_each_value(tmp_path: Path) -> None:
     folder = tmp_path / "config" / "polaris"
     folder.mkdir(parents=True)
     (folder / "config.toml").write_text("top_k = 11\ntop_p = 0.9\nseed = 3\n")
@@ -259,7 +259,7 @@ def test_a_dry_run_shows_where_each_value_came_from(tmp_path: Path) -> None:
     assert settings["repetition_penalty"]["source"] == "preset default"
 
 
-def test_a_dry_run_in_words_loads_nothing(tmp_path: Path) -> None:
+def test_a_dry_run_as_text_loads_nothing(tmp_path: Path) -> None:
     dry = run(
         polaris_command("write", "a fox", "-w", "9000", "-m", "no-hri", "--dry-run"), tmp_path
     )
@@ -268,7 +268,7 @@ def test_a_dry_run_in_words_loads_nothing(tmp_path: Path) -> None:
         assert part in dry.stdout
 
 
-def test_models_that_cannot_be_had_end_with_3(tmp_path: Path) -> None:
+def test_unavailable_models_exit_with_3(tmp_path: Path) -> None:
     unknown = run(polaris_command("write", "a fox", "-m", "polarsi"), tmp_path)
     assert unknown.returncode == 3 and "polaris" in unknown.stderr
     started = time.monotonic()

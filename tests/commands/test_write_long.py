@@ -1,4 +1,4 @@
-"""Long stories on the command line: chapters, plans, going on, resuming, writing again."""
+"""Long stories on the command line: chapters, plans, --continue, resume, rerun."""
 
 import json
 import os
@@ -48,20 +48,20 @@ def test_a_plan_is_made_edited_and_followed(tmp_path: Path) -> None:
     assert "of 14 words" in ended.stderr  # the plan's own words
 
 
-def test_a_plan_goes_to_stdout_without_a_file(tmp_path: Path) -> None:
+def test_a_plan_without_a_file_is_printed(tmp_path: Path) -> None:
     made = run(scripted_command(*IN_CHAPTERS, "--plan-only", scripts=CHAPTERS), tmp_path)
     assert made.stdout.startswith("# The plan") and "[[chapter]]" in made.stdout
     assert library(tmp_path) == []
 
 
-def test_auto_takes_chapters_above_what_the_model_writes_well(tmp_path: Path) -> None:
+def test_auto_uses_chapters_above_the_length_the_model_is_good_at(tmp_path: Path) -> None:
     for words, mode in (("400", "single"), ("401", "chapters")):
         asked = ("write", "a fox", "-w", words, "-m", "demo", "--length", "auto", "--no-think")
         command = scripted_command(*asked, "--json", scripts=CHAPTERS)
         assert json.loads(run(command, tmp_path).stdout)["length"]["mode"] == mode
 
 
-def test_extending_is_told_in_the_report_and_the_record(tmp_path: Path) -> None:
+def test_extending_is_in_the_report_and_the_record(tmp_path: Path) -> None:
     scripts = [["One two three.", "\n\n", "The end."], ["Four five six seven eight nine ten."]]
     ended = run(scripted_command(*ASK, "--length", "extend", scripts=scripts), tmp_path)
     assert ended.stdout.startswith("One two three.\n\n* * *\n\nFour")
@@ -70,7 +70,7 @@ def test_extending_is_told_in_the_report_and_the_record(tmp_path: Path) -> None:
     assert record["length"] == {"mode": "extend", "headings": True, "extended": 1}
 
 
-def test_a_text_of_the_users_goes_on(tmp_path: Path) -> None:
+def test_the_users_text_is_continued(tmp_path: Path) -> None:
     draft = tmp_path / "draft.txt"
     draft.write_text("It was night.\n")
     asked = ("write", "--continue", str(draft), "-w", "8", "-m", "demo")
@@ -80,7 +80,7 @@ def test_a_text_of_the_users_goes_on(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\xff\xfe\xfa"])
-def test_a_text_that_cannot_be_read_is_refused(tmp_path: Path, content: bytes | None) -> None:
+def test_an_unreadable_text_is_refused(tmp_path: Path, content: bytes | None) -> None:
     draft = tmp_path / "draft.txt"
     if content is not None:
         draft.write_bytes(content)
@@ -100,7 +100,7 @@ def stopped(home: Path, command: list[str], after: bytes, number: int) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_a_story_in_chapters_is_resumed_where_it_broke_off(tmp_path: Path, number: int) -> None:
+def test_a_story_in_chapters_is_resumed_where_it_stopped(tmp_path: Path, number: int) -> None:
     scripts = [PLAN, ["A fox", " woke", " up", " early."]]
     stopped(tmp_path, scripted_command(*IN_CHAPTERS, scripts=scripts, delay=0.6), b"fox", number)
     (kept,) = library(tmp_path)
@@ -140,7 +140,7 @@ def test_an_unknown_id_is_refused(tmp_path: Path, command: str) -> None:
     assert refused.returncode == 2 and "polaris library" in refused.stderr
 
 
-def test_ctrl_c_in_the_plan_keeps_it_as_thinking_and_resume_begins_anew(tmp_path: Path) -> None:
+def test_ctrl_c_in_the_plan_keeps_it_as_thinking_and_resume_starts_over(tmp_path: Path) -> None:
     command = scripted_command(*IN_CHAPTERS, "--show-thinking", scripts=CHAPTERS, delay=0.8)
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, env=environment(tmp_path)) as process:

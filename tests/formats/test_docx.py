@@ -1,4 +1,4 @@
-"""A Word file holds the whole story in Word's own styles, and nothing of the template's text."""
+"""A Word file contains the whole story in Word's styles."""
 
 from io import BytesIO
 
@@ -19,7 +19,7 @@ def styled(text: str) -> list[tuple[str, str]]:
     return [(p.style.name or "", p.text) for p in paragraphs(text, "a fox") if p.style][1:]
 
 
-def test_all_of_the_story_is_in_its_styles() -> None:
+def test_each_block_has_its_style() -> None:
     found = [(p.style.name, p.text) for p in paragraphs(EVERYTHING) if p.style]
     assert found[0] == ("Title", "The Fog & the <Letter>")
     assert found[1][1].startswith("Before, with italic, bold, both at once and code.\nSecond line,")
@@ -53,13 +53,13 @@ def test_emphasis_code_and_links() -> None:
     assert (link.text, link.address) == ("a link", "https://example.org/a?b=c&d")
 
 
-def test_a_number_alone_stays() -> None:
+def test_a_lone_number_is_kept() -> None:
     assert styled("2.\n\nIt came.") == [("Normal", "2."), ("Normal", "It came.")]
     assert styled("1. a\n\n2.") == [("List", "1.\ta"), ("List", "2.\t")]
 
 
 @pytest.mark.parametrize("length", [10, 300])
-def test_the_properties_are_the_story_s(length: int) -> None:
+def test_the_properties_describe_the_story(length: int) -> None:
     story = a_story(text=f"# {'T' * length}\n\nIt came.", premise="p" * length)
     properties = Document(BytesIO(docx(story))).core_properties
     assert properties.title == "T" * min(length, 255)
@@ -68,7 +68,7 @@ def test_the_properties_are_the_story_s(length: int) -> None:
     assert f"{properties.created:%Y-%m-%d %H:%M}" == "2026-01-31 12:00"
 
 
-def test_the_template_leaves_no_picture_and_no_language() -> None:
+def test_the_thumbnail_and_language_of_the_template_are_removed() -> None:
     content = docx(a_story(text="It came."))
     assert "thumbnail" not in str(content)
     assert "w:lang" not in members(content)["word/styles.xml"]

@@ -1,4 +1,4 @@
-"""Word files of other programs are read by their styles."""
+"""Word files from other programs are read by their styles."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from polaris_cli.formats.docx_reader import read_docx
 from polaris_cli.formats.markdown import to_markdown
 
 
-def test_a_file_of_another_program(tmp_path: Path) -> None:
+def test_a_file_from_another_program(tmp_path: Path) -> None:
     document = Document()
     document.add_paragraph("The Fog", "Title")
     document.add_paragraph("One", "Heading 1")

@@ -1,4 +1,4 @@
-"""A draft is read as it stands, and what was exported is read back to what it was."""
+"""Drafts are read unchanged, and exports are read back to the same story."""
 
 import zipfile
 from io import BytesIO
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from polaris_cli.errors import UsageError
 from polaris_cli.formats.drafts import read_draft
 from polaris_cli.formats.export import render
-from polaris_cli.formats.files import MOST_UNPACKED, zipped
+from polaris_cli.formats.files import MAX_UNPACKED, zipped
 from polaris_cli.request.story_request import Draft
 from tests.books import EVERYTHING, FLAT_STORIES, MARKS, STORIES, plain_texts, shape
 from tests.stories import a_story
@@ -50,7 +50,7 @@ def test_only_line_ends_are_changed(tmp_path: Path, content: bytes, text: str) -
 @pytest.mark.parametrize(
     "text", [TEXT, "---\na: b\n---\n\nIt ended.", "## One\n\nA.\n\n## Two\n\nB."]
 )
-def test_an_export_is_read_back_to_what_it_was(tmp_path: Path, format: str, text: str) -> None:
+def test_an_export_is_read_back_unchanged(tmp_path: Path, format: str, text: str) -> None:
     story = a_story(text=text, premise="a fox: \"quoted\" #1 — 'so'", finish="length", words=900)
     found = read(tmp_path, render(story, format), f"story.{format}")
     assert found.text == text
@@ -60,17 +60,17 @@ def test_an_export_is_read_back_to_what_it_was(tmp_path: Path, format: str, text
 
 
 @given(st.text(min_size=1).filter(str.strip), st.text(min_size=1).filter(str.strip))
-def test_any_story_survives_the_way_through_markdown(premise: str, text: str) -> None:
-    from polaris_cli.formats.drafts import _of_text
+def test_any_story_survives_a_markdown_round_trip(premise: str, text: str) -> None:
+    from polaris_cli.formats.drafts import _from_text
 
     text = (
         text.encode("utf-8", "replace").decode().replace("\r\n", "\n").replace("\r", "\n").rstrip()
     )
     exported = render(a_story(text=text, premise=premise), "md").decode()
-    assert _of_text(exported, markdown=True).text == text
+    assert _from_text(exported, markdown=True).text == text
 
 
-def test_front_matter_of_other_programs_goes_to_the_record(tmp_path: Path) -> None:
+def test_front_matter_from_other_programs_goes_to_the_record(tmp_path: Path) -> None:
     matter = "title: The Fox\ntags: [a, b]\ndate: 2026-01-02"
     found = read(tmp_path, f"---\n{matter}\n---\n\nIt ran.\n", "draft.md")
     assert found == Draft("It ran.", matter)
@@ -90,7 +90,7 @@ def test_front_matter_of_other_programs_goes_to_the_record(tmp_path: Path) -> No
         "a: b\n---\nNo fence above.",
     ],
 )
-def test_a_scene_break_is_no_front_matter(tmp_path: Path, text: str) -> None:
+def test_a_scene_break_is_not_front_matter(tmp_path: Path, text: str) -> None:
     assert read(tmp_path, text, "draft.md") == Draft(text)
 
 
@@ -99,7 +99,7 @@ def test_a_text_file_has_no_front_matter(tmp_path: Path) -> None:
     assert read(tmp_path, text, "draft.txt") == Draft(text)
 
 
-def test_without_a_premise_the_first_words_say_what_it_is_about(tmp_path: Path) -> None:
+def test_without_a_premise_the_first_words_are_the_premise(tmp_path: Path) -> None:
     words = " ".join(f"w{n}" for n in range(100))
     assert read(tmp_path, words).about == " ".join(f"w{n}" for n in range(40))
 
@@ -107,39 +107,39 @@ def test_without_a_premise_the_first_words_say_what_it_is_about(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("empty.txt", b" \r\n\t", "holds no text"),
-        ("only.md", b"---\ntitle: x\n---\n", "holds no text"),
+        ("empty.txt", b" \r\n\t", "is empty"),
+        ("only.md", b"---\ntitle: x\n---\n", "is empty"),
         ("latin.txt", "Sch\u00f6n".encode("latin-1"), "not UTF-8"),
         ("wide.txt", "night".encode("utf-16"), "not UTF-8"),
-        ("old.DOC", b"\xd0\xcf", "does not read"),
-        ("paper.pdf", b"%PDF", "does not read"),
-        ("book.docx", b"PK\x03\x04", "no Word file"),
-        ("renamed.epub", b"It ran.", "no EPUB file"),
-        ("renamed.htm", b"It ran.", "no HTML file"),
-        ("odd.html", b"<p>a<![foo[", "no HTML file"),
-        ("empty.html", b"<p>", "holds no text"),
+        ("old.DOC", b"\xd0\xcf", "cannot read"),
+        ("paper.pdf", b"%PDF", "cannot read"),
+        ("book.docx", b"PK\x03\x04", "not a readable Word file"),
+        ("renamed.epub", b"It ran.", "not a readable EPUB file"),
+        ("renamed.htm", b"It ran.", "not a readable HTML file"),
+        ("odd.html", b"<p>a<![foo[", "not a readable HTML file"),
+        ("empty.html", b"<p>", "is empty"),
         ("latin.html", "<p>Sch\u00f6n".encode("latin-1"), "not UTF-8"),
-        ("empty.docx", zipped([("a", "b")]), "no Word file"),
-        ("empty.epub", zipped([("META-INF/container.xml", "<a/>")]), "no EPUB file"),
-        ("secret.epub", ENCRYPTED, "no EPUB file"),
-        ("secret.docx", ENCRYPTED, "no Word file"),
-        ("other.docx", render(a_story(text="It ran."), "epub"), "no Word file"),
-        ("other.epub", render(a_story(text="It ran."), "docx"), "no EPUB file"),
-        ("list.json", b"[1, 2]", "not a story that polaris exported"),
-        ("other.json", b'{"text": "It ran."}', "not a story that polaris exported"),
-        ("deep.json", b"[" * 100_000, "not a story that polaris exported"),
-        ("cut.json", b'{"story": "It', "not a story that polaris exported"),
+        ("empty.docx", zipped([("a", "b")]), "not a readable Word file"),
+        ("empty.epub", zipped([("META-INF/container.xml", "<a/>")]), "not a readable EPUB file"),
+        ("secret.epub", ENCRYPTED, "not a readable EPUB file"),
+        ("secret.docx", ENCRYPTED, "not a readable Word file"),
+        ("other.docx", render(a_story(text="It ran."), "epub"), "not a readable Word file"),
+        ("other.epub", render(a_story(text="It ran."), "docx"), "not a readable EPUB file"),
+        ("list.json", b"[1, 2]", "not a story exported by polaris"),
+        ("other.json", b'{"text": "It ran."}', "not a story exported by polaris"),
+        ("deep.json", b"[" * 100_000, "not a story exported by polaris"),
+        ("cut.json", b'{"story": "It', "not a story exported by polaris"),
     ],
 )
-def test_what_is_no_draft_is_refused(tmp_path: Path, name: str, content: bytes, said: str) -> None:
+def test_invalid_drafts_are_refused(tmp_path: Path, name: str, content: bytes, said: str) -> None:
     with pytest.raises(UsageError, match=said) as refused:
         read(tmp_path, content, name)
     assert refused.value.hint and name in refused.value.message
 
 
 @pytest.mark.parametrize("name", ["missing.txt", "."])
-def test_what_cannot_be_opened_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UsageError, match="cannot be read"):
+def test_unreadable_files_are_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match="Cannot read"):
         read_draft(str(tmp_path / name))
 
 
@@ -187,7 +187,7 @@ def test_a_story_is_read_back_with_its_premise(tmp_path: Path, format: str) -> N
 
 
 @pytest.mark.parametrize("format", ["html", "epub", "docx"])
-def test_a_title_made_of_the_premise_is_no_text(tmp_path: Path, format: str) -> None:
+def test_a_title_made_from_the_premise_is_not_text(tmp_path: Path, format: str) -> None:
     assert back(tmp_path, "It ran.\n\n***\n\n*Fast*, 5 * 3.", format) == (
         "It ran.\n\n* * *\n\n*Fast*, 5 * 3."
     )
@@ -201,14 +201,14 @@ def test_a_zip_bomb_is_not_unpacked(tmp_path: Path, format: str) -> None:
     with zipfile.ZipFile(bomb) as archive:
         page = next(name for name in archive.namelist() if "chapter" in name or "app.xml" in name)
         parts = {name: archive.read(name) for name in archive.namelist()}
-    parts[page] += b" " * MOST_UNPACKED
+    parts[page] += b" " * MAX_UNPACKED
     bomb.write_bytes(zipped(parts.items()))
-    with pytest.raises(UsageError, match="can be read") as refused:
+    with pytest.raises(UsageError, match="not a readable") as refused:
         read_draft(str(bomb))
     assert "more than" in str(refused.value.__cause__)
 
 
-def test_no_entity_brings_another_file_in(tmp_path: Path) -> None:
+def test_entities_cannot_include_other_files(tmp_path: Path) -> None:
     (tmp_path / "secret.txt").write_text("secret")
     entity = f'<!DOCTYPE a [<!ENTITY e SYSTEM "{(tmp_path / "secret.txt").as_uri()}">]>'
     with zipfile.ZipFile(BytesIO(render(a_story(text="It ran."), "docx"))) as archive:

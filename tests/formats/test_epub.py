@@ -1,4 +1,4 @@
-"""A book holds the whole story, a chapter for each heading, and is what EPUB readers expect."""
+"""A book contains the whole story with a chapter for each heading, and is valid EPUB."""
 
 import shutil
 from pathlib import Path
@@ -20,7 +20,7 @@ def story() -> Story:
     return a_story(text=EVERYTHING, premise=PREMISE, finish="stop")
 
 
-def test_epub_holds_the_parts_that_a_book_needs(story: Story) -> None:
+def test_epub_has_all_required_parts(story: Story) -> None:
     content = epub(story)
     assert content[30:58] == b"mimetypeapplication/epub+zip"  # where readers look for it
     parts = members(content)

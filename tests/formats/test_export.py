@@ -1,4 +1,4 @@
-"""Each format holds the whole story, well formed, whatever characters are in it."""
+"""Each format contains the whole story and is well formed for any characters."""
 
 import json
 from pathlib import Path
@@ -27,7 +27,7 @@ def test_txt_is_the_text_and_a_line_break(story: Story) -> None:
     assert render(a_story(text="a\ud800"), "txt") == b"a?\n"
 
 
-def test_md_is_the_text_under_its_front_matter(story: Story) -> None:
+def test_md_is_front_matter_and_the_text(story: Story) -> None:
     yaml = pytest.importorskip("yaml")
     content = render(story, "md").decode()
     _, matter, text = content.split("---\n", 2)
@@ -90,12 +90,12 @@ def test_saving_chooses_the_format_by_the_suffix(tmp_path: Path, story: Story, f
 
 
 @pytest.mark.parametrize("name", ["story", "story.pdf", ".md", "story.", "story.txt "])
-def test_an_unknown_suffix_is_told_with_the_known_ones(tmp_path: Path, name: str) -> None:
+def test_an_unknown_suffix_is_refused_with_the_known_ones(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError, match="suffix") as caught:
         check_output(tmp_path / name, force=False)
     assert all(f".{format}" in caught.value.hint for format in FORMATS)
 
 
-def test_a_missing_folder_is_told_first(tmp_path: Path) -> None:
+def test_a_missing_folder_is_refused_first(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="does not exist"):
         check_output(tmp_path / "missing" / "story.md", force=False)

@@ -1,4 +1,4 @@
-"""Files are written whole or not at all, and a place that cannot be is told beforehand."""
+"""Writes are atomic, and invalid output paths are refused before."""
 
 import os
 import zipfile
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from polaris_cli.errors import PolarisError, UsageError
-from polaris_cli.formats.files import check_distinct, check_place, write_atomic, zipped
+from polaris_cli.formats.files import check_distinct, check_writable, write_atomic, zipped
 
 
 def names(folder: Path) -> list[str]:
@@ -27,12 +27,12 @@ def test_a_file_is_replaced_only_with_force_and_keeps_its_permissions(tmp_path: 
     path = tmp_path / "a.txt"
     path.write_text("old")
     path.chmod(0o600)
-    for check in (check_place, write_it):
-        with pytest.raises(UsageError, match="exists already") as caught:
+    for check in (check_writable, write_it):
+        with pytest.raises(UsageError, match="already exists") as caught:
             check(path, force=False)
         assert "--force" in caught.value.hint
     assert path.read_text() == "old"
-    check_place(path, force=True)
+    check_writable(path, force=True)
     write_it(path, force=True)
     assert path.read_text() == "new"
     assert path.stat().st_mode & 0o777 == 0o600
@@ -53,13 +53,13 @@ def write_it(path: Path, *, force: bool) -> None:
         ("loop.txt", "symbolic links"),
     ],
 )
-def test_a_place_that_cannot_be_is_told(tmp_path: Path, path: str, sentence: str) -> None:
+def test_invalid_paths_are_refused(tmp_path: Path, path: str, sentence: str) -> None:
     (tmp_path / "file").write_text("")
     (tmp_path / "folder.md").mkdir()
     (tmp_path / "loop.txt").symlink_to("loop.txt")
     before = names(tmp_path)
     with pytest.raises(UsageError, match=sentence) as caught:
-        check_place(tmp_path / path, force=True)
+        check_writable(tmp_path / path, force=True)
     assert caught.value.hint
     with pytest.raises(PolarisError):
         write_it(tmp_path / path, force=True)
@@ -67,19 +67,19 @@ def test_a_place_that_cannot_be_is_told(tmp_path: Path, path: str, sentence: str
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder nobody can write in")
-def test_a_folder_that_takes_no_files_is_told() -> None:
+def test_a_read_only_folder_is_refused() -> None:
     with pytest.raises(UsageError, match="folder"):
-        check_place(Path("/proc/self/a.txt"), force=False)
+        check_writable(Path("/proc/self/a.txt"), force=False)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 def test_a_pipe_is_not_replaced(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.txt")
-    with pytest.raises(UsageError, match="no ordinary file"):
+    with pytest.raises(UsageError, match="not a regular file"):
         write_it(tmp_path / "pipe.txt", force=True)
 
 
-def test_two_outputs_may_not_be_one_file_even_before_it_exists(tmp_path: Path) -> None:
+def test_two_outputs_cannot_be_one_file_even_before_it_exists(tmp_path: Path) -> None:
     story, other = tmp_path / "a.md", tmp_path / "b.md"
     check_distinct({"--output": story, "--thinking-output": other, "--log": None})
     detour = tmp_path / "sub" / ".." / "a.md"
@@ -87,12 +87,12 @@ def test_two_outputs_may_not_be_one_file_even_before_it_exists(tmp_path: Path) -
         check_distinct({"--output": story, "--thinking-output": other, "--log": detour})
 
 
-def test_standard_output_that_is_no_file_is_no_output(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_standard_output_that_is_not_a_file_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdout", StringIO())
     check_distinct({"--output": Path(__file__)})
 
 
-def test_the_file_of_standard_output_is_no_output(
+def test_the_file_of_standard_output_cannot_be_an_output(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "a.txt"
@@ -102,7 +102,7 @@ def test_the_file_of_standard_output_is_no_output(
 
 
 def test_the_check_leaves_nothing_behind(tmp_path: Path) -> None:
-    check_place(tmp_path / "a.txt", force=False)
+    check_writable(tmp_path / "a.txt", force=False)
     assert names(tmp_path) == []
 
 
@@ -112,7 +112,7 @@ def test_a_link_is_followed(tmp_path: Path) -> None:
     (tmp_path / "link.txt").symlink_to("real/a.txt")
     (tmp_path / "dangling.txt").symlink_to("real/b.txt")
     with pytest.raises(UsageError):
-        check_place(tmp_path / "link.txt", force=False)
+        check_writable(tmp_path / "link.txt", force=False)
     write_it(tmp_path / "link.txt", force=True)
     write_it(tmp_path / "dangling.txt", force=False)
     assert (tmp_path / "link.txt").is_symlink()
@@ -136,7 +136,7 @@ def test_a_failure_leaves_the_old_file_and_no_other(
     with pytest.raises((PolarisError, KeyboardInterrupt)) as caught:
         write_it(tmp_path / "a.txt", force=True)
     if isinstance(error, OSError):
-        assert str(caught.value) == f"{tmp_path / 'a.txt'} could not be written: {REASON}."
+        assert str(caught.value) == f"Cannot write {tmp_path / 'a.txt'}: {REASON}."
     assert names(tmp_path) == ["a.txt"]
     assert (tmp_path / "a.txt").read_text() == "old"
 
@@ -151,7 +151,7 @@ def test_a_zip_is_the_same_each_time_and_its_first_member_is_stored() -> None:
         assert archive.read("b/c.xml").decode() == "é" * 1000
 
 
-def test_all_may_read_what_a_zip_holds() -> None:
+def test_members_of_a_zip_are_readable_by_everyone() -> None:
     with zipfile.ZipFile(BytesIO(zipped([("a.txt", "text")]))) as archive:
         [member] = archive.infolist()
         assert (member.create_system, member.external_attr >> 16) == (3, 0o644)  # Unix, rw-r--r--

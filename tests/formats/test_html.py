@@ -1,4 +1,4 @@
-"""A page holds the whole story, well formed, and nothing of a story is markup but Markdown."""
+"""A page contains the whole story, is well formed, and escapes HTML in the story."""
 
 import pytest
 
@@ -12,7 +12,7 @@ def body(text: str) -> str:
     return page.partition("</header>\n")[2].partition("<footer>")[0].strip()
 
 
-def test_a_page_has_all_of_the_story() -> None:
+def test_a_page_contains_the_whole_story() -> None:
     found = Elements(html(a_story(text=EVERYTHING, premise=PREMISE))).found
     assert ("title", "The Fog & the <Letter>") in found
     story = found[found.index(("h1", "The Fog & the <Letter>")) + 1 :]
@@ -55,7 +55,7 @@ def test_a_page_has_all_of_the_story() -> None:
         ("&#12;&#1;x\0", "<p>\ufffdx</p>"),
     ],
 )
-def test_markdown_comes_out_right(text: str, shown: str) -> None:
+def test_markdown_is_converted(text: str, shown: str) -> None:
     assert shown in html(a_story(text=text))
 
 
@@ -67,18 +67,18 @@ def test_only_web_and_mail_addresses_are_links(address: str) -> None:
     assert body("<mailto:a@b.org>").startswith('<p><a href="mailto:a@b.org">')
 
 
-def test_a_page_stands_alone_and_guesses_no_language() -> None:
+def test_a_page_is_self_contained_and_guesses_no_language() -> None:
     page = html(a_story(text="It came."))
     assert "src=" not in page and "href=" not in page and "lang=" not in page
     assert "color-scheme: light dark" in page
 
 
-def test_a_story_cannot_bring_tags() -> None:
+def test_tags_in_a_story_are_escaped() -> None:
     attack = '</p><script>alert("x")</script>'
     page = html(a_story(text=f"# {attack}\n\n{attack}\n\n<script>", premise=attack))
     assert "<script" not in page
 
 
-def test_a_title_that_is_not_in_the_text_stands_apart() -> None:
+def test_a_title_that_is_not_in_the_text_is_in_a_header() -> None:
     assert "<header><h1>A fox</h1></header>" in html(a_story(text="It ran.", premise="a fox"))
     assert "<header>" not in html(a_story(text="# Fox\n\nIt ran.", premise="a fox"))

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polaris_cli.formats.structure import chapters, parse, plain, printable, spans, structure
+from polaris_cli.formats.structure import (
+    MAX_LEVEL,
+    chapters,
+    parse,
+    plain_text,
+    printable,
+    spans,
+    structure,
+)
 from tests.books import MARKS, plain_texts
 from tests.stories import a_story
 
@@ -45,10 +53,23 @@ def test_scene_breaks(line: str) -> None:
 @pytest.mark.parametrize(
     "line",
     ["**", "--", "#hashtag", "####### seven", "*-*", "___", "~~~", "2.", "-", "[Kim]: hello",
-     "<div>", "<!-- a", "-item", "    indented"],
+     "<div>", "<!-- a", "-item", "    indented", "  ___", "  ~~~", "  2."],
 )  # fmt: skip
 def test_other_lines_are_text(line: str) -> None:
     assert elements(f"{line}\n\nb") == [("p", line.strip()), ("p", "b")]
+
+
+def test_a_numbered_item_keeps_its_number_and_a_language_is_no_number() -> None:
+    tokens = parse("1990. It began.\n\n```python\nx\n```")
+    assert [token.attrGet("value") for token in tokens if token.type == "list_item_open"] == [
+        "1990"
+    ]
+    assert [token.content for token in tokens if token.type == "fence"] == ["x\n"]
+
+
+def test_quotes_are_in_each_other_only_so_deep() -> None:
+    levels = [token.tag for token in parse(">" * (MAX_LEVEL + 5) + " a")].count("blockquote")
+    assert levels / 2 == MAX_LEVEL  # each opens and closes
 
 
 @pytest.mark.parametrize(
@@ -91,7 +112,7 @@ def test_adversarial_text_is_read_fast_and_whole(text: str) -> None:
 
 
 @pytest.mark.parametrize("own", ["# The *Fog*", "**The Fog**", "## The Fog ##"])
-def test_the_own_title_is_not_repeated(own: str) -> None:
+def test_the_storys_title_is_not_repeated(own: str) -> None:
     found = structure(a_story(text=f"{own}\n\nIt came."))
     assert (found.title, found.in_text) == ("The Fog", True)
     assert [token.content for token in found.body if token.content] == ["It came."]
@@ -105,12 +126,12 @@ def test_the_own_title_is_not_repeated(own: str) -> None:
         ("", ""),
     ],
 )
-def test_what_only_looks_like_the_title_stays(text: str, body: str) -> None:
+def test_text_that_only_looks_like_the_title_is_kept(text: str, body: str) -> None:
     found = structure(a_story(text=text, premise="A lighthouse keeper")).body
-    assert "".join(plain(token) for token in found) == body
+    assert "".join(plain_text(token) for token in found) == body
 
 
-def test_the_highest_headings_are_raised_and_begin_chapters() -> None:
+def test_the_top_headings_become_h2_and_start_chapters() -> None:
     found = structure(a_story(text="# T\n\nA.\n\n### One\n\n#### Sub\n\n###### Deep\n\n### *Two*"))
     tags = [token.tag for token in found.body if token.type == "heading_open"]
     assert tags == ["h2", "h3", "h4", "h2"]
@@ -122,7 +143,7 @@ def test_a_story_always_has_a_title() -> None:
 
 
 @given(st.text(st.characters()))
-def test_what_xml_forbids_is_dropped(text: str) -> None:
+def test_characters_that_xml_forbids_are_dropped(text: str) -> None:
     from xml.etree.ElementTree import fromstring
 
     kept = printable(text)

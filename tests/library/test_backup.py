@@ -20,9 +20,9 @@ def running(path: Path) -> Library:
     """A library with a finished story and one being written, nothing of which is checkpointed."""
     library = Library(path)
     library.finish(a_story("aaaa0000", "It ended.", finish="stop"))
-    begun = a_story("bbbb0000")
-    library.start(begun)
-    library.append(begun.id, [Chunk("story", "It began", 2, (1, 2))])
+    new = a_story("bbbb0000")
+    library.start(new)
+    library.append(new.id, [Chunk("story", "It began", 2, (1, 2))])
     return library
 
 

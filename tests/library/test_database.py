@@ -150,7 +150,7 @@ def test_only_a_library_that_nobody_may_write_is_read_as_it_stands(
 def test_a_file_that_is_no_library_is_named_and_kept(library: Library, content: bytes) -> None:
     library.path.parent.mkdir()
     library.path.write_bytes(content)
-    with pytest.raises(LibraryError, match="is no library") as caught:
+    with pytest.raises(LibraryError, match="is not a library") as caught:
         library.entries()
     assert "POLARIS_LIBRARY" in caught.value.hint and "mv " not in caught.value.hint
     assert writes_on(library)

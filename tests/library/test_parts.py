@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polaris_cli.events import ChapterStart, Chunk, Event, Held, Inserted, Planned, Restart
-from polaris_cli.library.parts import packed, unpacked
+from polaris_cli.library.parts import from_row, to_row
 
 IDS = st.lists(st.integers(0, 2**32 - 1), max_size=5).map(tuple)
 NUMBER = st.integers(0, 10_000)
@@ -19,9 +19,9 @@ EVENTS = st.one_of(
 
 @given(EVENTS)
 def test_an_event_comes_back_from_its_row(event: Event) -> None:
-    row = packed(event)
-    assert row and unpacked(row) == event
+    row = to_row(event)
+    assert row and from_row(row) == event
 
 
 def test_what_the_record_tells_has_no_row() -> None:
-    assert packed(Held()) is None and packed(Planned.__new__(Planned)) is None
+    assert to_row(Held()) is None and to_row(Planned.__new__(Planned)) is None

@@ -4,8 +4,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,9 +15,9 @@ import pytest
 from polaris_cli.errors import UsageError
 from polaris_cli.events import Chapter, Chunk, Event, Finish, Held, Plan, Planned
 from polaris_cli.library import recording
-from polaris_cli.library.recording import SAVE_EVERY
+from polaris_cli.library.recording import SAVE_EVERY, Recorder
 from polaris_cli.library.store import Library
-from polaris_cli.story.accumulator import collect
+from polaris_cli.story.accumulator import Accumulator, collect
 from tests.cli import ROOT
 from tests.stories import a_story, a_stream, chunks_in, no_warning, record
 
@@ -30,17 +31,24 @@ def until(true: Callable[[], object], seconds: float = 5.0) -> None:
 
 def test_the_stage_passes_everything_on_and_keeps_it(library: Library) -> None:
     events = list(a_stream("The fog", " came.\n"))
-    begun = a_story()
-    assert list(record(iter(events), library, begun, no_warning)) == events
-    kept = library.get(begun.id)
-    assert replace(kept, timing=begun.timing) == replace(
-        collect(iter(events), begun), timing=begun.timing
+    new = a_story()
+    assert list(record(iter(events), library, new, no_warning)) == events
+    kept = library.get(new.id)
+    assert replace(kept, timing=new.timing) == replace(
+        collect(iter(events), new), timing=new.timing
     )
     assert kept.timing.tokens_per_s
     assert (kept.text, kept.thinking, kept.finish) == ("The fog came.", "Plan.", "stop")
     assert library.entry("last").state == "stop"
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Saving by the clock comes too late to be seen."""
+    monkeypatch.setattr(recording, "SAVE_EVERY", 60.0)
+
+
+@pytest.mark.usefixtures("patient")
 def test_a_plan_is_kept_as_soon_as_it_is_known(library: Library) -> None:
     plan = Plan("The Fog", "", (Chapter("One", 4, "Fog comes."), Chapter("Two", 4, "It goes.")))
 
@@ -60,6 +68,7 @@ def test_a_plan_is_kept_as_soon_as_it_is_known(library: Library) -> None:
     assert library.get("last").plan == plan
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_row_is_there_while_the_story_grows(library: Library) -> None:
     stream = record(a_stream("The fog\n", "came."), library, a_story(), no_warning)
     next(stream)
@@ -83,6 +92,38 @@ def test_text_is_saved_in_time_while_no_event_comes(
     until(lambda: library.entries())
     next(stream)
     until(lambda: library.get("last").text, 1.0)
+    stream.close()  # type: ignore[attr-defined]
+
+
+@pytest.mark.usefixtures("patient")
+def test_between_saves_nothing_is_saved(library: Library) -> None:
+    saved: list[int] = []
+
+    class Counting(Library):
+        def append(self, id: str, events: Iterable[Event], held: Iterable[Chunk] = ()) -> None:
+            super().append(id, events, held)
+            saved.append(1)
+
+    stream = record(a_stream("One."), Counting(library.path), a_story(), no_warning)
+    next(stream)
+    until(lambda: saved)
+    time.sleep(0.05)
+    assert len(saved) == 1
+    stream.close()  # type: ignore[attr-defined]
+
+
+def test_a_story_is_kept_when_its_whole_record_is(library: Library) -> None:
+    accumulator = Accumulator(a_story())
+    recorder = Recorder(library, accumulator, no_warning)
+    for _ in recorder.watch(accumulator.watch(a_stream("One.\n"))):
+        assert not recorder.kept
+    assert recorder.kept
+
+
+def test_a_stream_that_nobody_closes_does_not_hold_up_the_program(library: Library) -> None:
+    stream = record(a_stream("One."), library, a_story(), no_warning)
+    next(stream)
+    assert all(thread.daemon for thread in threading.enumerate() if thread.name == "library")
     stream.close()  # type: ignore[attr-defined]
 
 

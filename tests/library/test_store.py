@@ -1,8 +1,11 @@
 """The library: nothing that was written is lost, whoever ends the writing and however."""
 
 import json
+import os
 import re
 import sqlite3
+import subprocess
+import sys
 import time
 from contextlib import closing
 from dataclasses import replace
@@ -47,12 +50,18 @@ def test_looking_makes_no_file(library: Library) -> None:
     assert not library.path.parent.exists()
 
 
+def test_the_first_story_makes_the_folders(tmp_path: Path) -> None:
+    library = Library(tmp_path / "share" / "polaris" / "library.db")
+    library.finish(a_story(text="Once."))
+    assert library.get("last").text == "Once."
+
+
 # --- What is kept ---
 
 
 def test_finish_keeps_the_whole_record(library: Library) -> None:
-    begun = a_story()
-    story = replace(collect(record(a_stream("One two."), library, begun, no_warning), begun))
+    new = a_story()
+    story = replace(collect(record(a_stream("One two."), library, new, no_warning), new))
     library.finish(story)
     assert library.get("last") == story
     library.finish(a_story("beef0000", "Never started."))  # the library was away until the end
@@ -132,6 +141,22 @@ def test_a_writer_on_another_machine_is_not_looked_for_here(library: Library) ->
     library.start(a_story())
     sql(library.path, "UPDATE story SET host = 'elsewhere', pid = 999999999")
     assert library.entry("last").state == "writing"
+
+
+def test_a_writer_who_may_not_be_signalled_lives(library: Library) -> None:
+    """As another user's: process 1 is the system's own."""
+    library.start(a_story())
+    sql(library.path, "UPDATE story SET pid = 1")
+    assert library.entry("last").state == "writing"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signal 0 asks on POSIX only")
+def test_a_writer_that_is_no_more_counts_as_killed_at_once(library: Library) -> None:
+    library.start(a_story())
+    with subprocess.Popen([sys.executable, "-S", "-c", ""]) as ended:
+        pass
+    sql(library.path, f"UPDATE story SET pid = {ended.pid}")
+    assert library.entry("last").state == "killed"
 
 
 # --- Finding ---

@@ -34,7 +34,7 @@ def test_the_budget_follows_the_words() -> None:
     assert budget(3000) == Budget(4200, 4096, 5670 + 64 + 4096)
 
 
-def test_the_cards_floor_holds_from_8000_words() -> None:
+def test_the_model_cards_minimum_applies_from_8000_words() -> None:
     assert limit_without_thinking(8000, 1.2) == 14_336  # the words alone would get 13,024
     assert limit_without_thinking(7999, 1.2) < 14_336
     assert limit_without_thinking(8000, 1.4) > 14_336  # a floor, no ceiling
@@ -45,11 +45,11 @@ def test_no_thinking_needs_no_reserve() -> None:
     assert budget(1000, thinking_budget=0).thinking == 0
 
 
-def test_thinking_without_a_limit_may_take_the_whole_context() -> None:
+def test_thinking_without_a_limit_can_use_the_whole_context() -> None:
     assert budget(1000, thinking_budget=-1).max_new_tokens == CONTEXT - 50
 
 
-def test_max_new_tokens_replaces_the_limit_and_tells_when_it_is_short() -> None:
+def test_max_new_tokens_replaces_the_limit_even_if_it_is_too_small() -> None:
     assert budget(3000, max_new_tokens=100) == Budget(4200, 4096, 100)
     assert not budget(3000, max_new_tokens=100).holds_the_words
     exact = 4200 + 4096

@@ -1,11 +1,11 @@
-"""Presets: the shipped ones are sound, the user's own win, bad ones are named."""
+"""Presets: the built-in ones are valid, the user's replace them, invalid files are named."""
 
 from pathlib import Path
 
 import pytest
 
 from polaris_cli.errors import UsageError
-from polaris_cli.request.presets import all_presets, load_preset, preset_paths, shipped_folder
+from polaris_cli.request.presets import all_presets, built_in_folder, load_preset, preset_paths
 from polaris_cli.request.prompts import messages_for
 from polaris_cli.request.settings import build_request, merge
 
@@ -20,12 +20,12 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_all_shipped_presets_are_there() -> None:
-    assert sorted(path.stem for path in shipped_folder().glob("*.toml")) == SHIPPED
+def test_all_built_in_presets_exist() -> None:
+    assert sorted(path.stem for path in built_in_folder().glob("*.toml")) == SHIPPED
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_a_shipped_preset_makes_a_request_and_says_when_to_use_it(name: str) -> None:
+def test_a_built_in_preset_makes_a_request_and_has_a_description(name: str) -> None:
     preset = load_preset(name)
     request = build_request("a fox", merge([("preset", preset.values)]))
     (message,) = messages_for(request)
@@ -34,7 +34,7 @@ def test_a_shipped_preset_makes_a_request_and_says_when_to_use_it(name: str) -> 
     assert preset.description
 
 
-def test_the_two_wordings() -> None:
+def test_the_two_templates() -> None:
     settings = {"words": 3000}
     by_name = {
         name: messages_for(
@@ -48,7 +48,7 @@ def test_the_two_wordings() -> None:
     assert by_name["training"].endswith("approximately 3000 words long.")
 
 
-def test_the_users_own_preset_wins_by_name(own: Path) -> None:
+def test_the_users_preset_replaces_a_built_in_one(own: Path) -> None:
     (own / "default.toml").write_text('template = "{words} words on {premise}"\n')
     assert load_preset("default").own
     assert load_preset("default").values == {"template": "{words} words on {premise}"}
@@ -62,13 +62,13 @@ def test_a_preset_can_be_a_file(tmp_path: Path) -> None:
     assert load_preset(str(path)).values["temperature"] == 1.0
 
 
-def test_an_unknown_preset_gets_a_near_match() -> None:
+def test_an_unknown_preset_gets_a_suggestion() -> None:
     with pytest.raises(UsageError, match="no preset 'flsh'") as refused:
         load_preset("flsh")
     assert "Did you mean flash?" in refused.value.hint
 
 
-def test_a_file_of_another_kind_is_no_preset(tmp_path: Path) -> None:
+def test_a_file_that_is_not_toml_is_not_a_preset(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text('template = "{premise}, {words} words"\n')
     for name in (path, tmp_path / "missing.toml"):
@@ -79,7 +79,7 @@ def test_a_file_of_another_kind_is_no_preset(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["temperature = 1", 'template = "{premise} {words}"\nmodel = "demo"']
 )
-def test_a_preset_without_wording_or_with_a_foreign_key_is_refused(own: Path, text: str) -> None:
+def test_a_preset_without_template_or_with_an_unknown_key_is_refused(own: Path, text: str) -> None:
     (own / "bad.toml").write_text(text)
     with pytest.raises(UsageError, match=r"bad\.toml"):
         load_preset("bad")

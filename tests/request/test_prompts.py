@@ -1,4 +1,4 @@
-"""The prompt states the length in digits, whatever the premise looks like."""
+"""The prompt states the length in digits for any premise."""
 
 import pytest
 from hypothesis import given
@@ -14,7 +14,7 @@ def asked(premise: str, words: int = 800, **more: str) -> str:
     return message.content
 
 
-def test_the_card_wording() -> None:
+def test_the_default_prompt() -> None:
     assert asked("a fox", 3000) == "Write a 3000-word story about a fox."
 
 
@@ -27,14 +27,14 @@ def test_a_final_stop_is_not_doubled() -> None:
     assert asked("A fox.").endswith("about A fox.")
 
 
-def test_an_instruction_is_kept_and_given_the_length() -> None:
+def test_a_request_is_kept_and_gets_the_length() -> None:
     assert asked("Write a fable about a fox") == (
         "Write a fable about a fox. The story should be approximately 800 words long."
     )
     assert asked("Write an 800-word fable!") == "Write an 800-word fable!"
 
 
-def test_a_premise_of_several_lines_follows_the_wording() -> None:
+def test_a_premise_of_several_lines_follows_the_template() -> None:
     assert asked("A fox.\nA hen.") == (
         "Write an 800-word story about this premise:\n\nA fox.\nA hen."
     )
@@ -54,7 +54,7 @@ def test_the_form_has_its_name() -> None:
         ("An island.\n\nA storm.", "\n\n"),
     ],
 )
-def test_what_is_no_phrase_follows_the_wording(premise: str, gap: str) -> None:
+def test_a_premise_that_is_not_a_phrase_follows_the_template(premise: str, gap: str) -> None:
     assert asked(premise) == f"Write an 800-word story about this premise:{gap}{premise}"
     assert planned(premise).startswith(
         f"Plan a 800-word story in 4 chapters. Its premise:{gap}{premise}\n\nAnswer"
@@ -67,8 +67,8 @@ def planned(premise: str, words: int = 800, chapters: int = 4, **more: str) -> s
     return plan_prompt(StoryRequest(premise, words, **more), chapters)  # type: ignore[arg-type]
 
 
-def test_the_demos_wording_of_plans_and_chapters() -> None:
-    """The demo was trained on these lines: not a letter may change."""
+def test_the_demo_models_prompts_for_plans_and_chapters() -> None:
+    """The demo model was trained on exactly these lines."""
     assert planned("two sisters, one violin") == (
         "Plan a 800-word story about two sisters, one violin in 4 chapters.\n\n"
         "Answer with these lines and nothing else:\n"
@@ -82,7 +82,7 @@ def test_the_demos_wording_of_plans_and_chapters() -> None:
     )
 
 
-def test_a_request_is_planned_as_it_stands() -> None:
+def test_a_plan_prompt_contains_the_whole_request() -> None:
     plan = planned("Write a fable about a fox. Make it sad.")
     request = (
         "Write a fable about a fox. Make it sad. The story should be approximately 800 words long."
@@ -104,17 +104,17 @@ def test_a_form_without_a_verb_becomes_a_request() -> None:
     "premise",
     ["800 words: a fox", "a fox, 800 words", "a fox (800 words)", "a fox - about 800 words."],
 )
-def test_a_length_beside_a_phrase_is_stated_once(premise: str) -> None:
+def test_a_length_next_to_a_phrase_is_stated_once(premise: str) -> None:
     assert asked(premise) == "Write an 800-word story about a fox."
 
 
-def test_a_number_within_a_phrase_stays() -> None:
+def test_a_number_inside_a_phrase_is_kept() -> None:
     phrase = "a parrot who knows 500 words of French"
     assert asked(phrase) == f"Write an 800-word story about {phrase}."
     assert asked("800 words") == "Write an 800-word story about 800 words."
 
 
-def test_a_preset_and_a_form_reach_the_chapters() -> None:
+def test_preset_and_form_apply_to_chapters() -> None:
     template = "Write a {words}-word {form} about {premise}. Name the speaker at each line."
     plan = planned("a fox", form="podcast", template=template)
     assert "Plan a 800-word podcast script in 4 chapters." in plan
@@ -129,7 +129,7 @@ def test_braces_of_a_template_are_text() -> None:
 
 
 @given(st.text(min_size=1).filter(lambda text: text.strip()), st.integers(1, 200_000))
-def test_any_premise_stands_in_the_prompt_with_its_length(premise: str, words: int) -> None:
+def test_the_prompt_contains_any_premise_and_its_length(premise: str, words: int) -> None:
     prompt = asked(premise, words)
     assert premise.strip().rstrip(". ") in prompt
     assert str(words) in prompt

@@ -1,4 +1,4 @@
-"""Settings are read alike from everywhere, and the strongest source wins."""
+"""All sources of settings are parsed the same way, and the strongest wins."""
 
 from pathlib import Path
 
@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from polaris_cli.errors import UsageError
 from polaris_cli.request.settings import (
+    PRESET_KEYS,
     SETTINGS,
+    Setting,
     build_request,
     from_config,
     from_environment,
@@ -33,7 +35,7 @@ def test_words_in_all_spellings(given_as: object, words: int) -> None:
 @pytest.mark.parametrize(
     "nonsense", ["", "many", "1.5", "3kk", "1,00", "nan", "inf", "0x10", "2.0005k", True, 2.5]
 )
-def test_words_that_are_no_number_are_refused(nonsense: object) -> None:
+def test_invalid_words_are_refused(nonsense: object) -> None:
     with pytest.raises(ValueError):
         parse_words(nonsense)
 
@@ -61,7 +63,7 @@ def test_the_strongest_source_wins(present: set[str]) -> None:
     assert (merged["seed"].value, merged["seed"].source) == (SOURCES.index(strongest), strongest)
 
 
-def test_sources_complete_each_other() -> None:
+def test_sources_are_merged() -> None:
     merged = merge([("option", {"words": 5}), ("preset p", {"words": 9, "seed": 1})])
     assert {name: setting.value for name, setting in merged.items()} == {"words": 5, "seed": 1}
 
@@ -87,7 +89,7 @@ def test_a_number_of_chapters_or_auto() -> None:
     assert from_environment({"POLARIS_CHAPTERS": "4"}) == {"chapters": 4}
 
 
-def test_a_name_that_is_no_setting_is_told_with_what_it_may_have_meant() -> None:
+def test_an_unknown_setting_gets_a_suggestion() -> None:
     with pytest.raises(UsageError, match="no setting 'wrods'") as refused:
         from_options({"words": 5, "wrods": 5})
     assert refused.value.hint == "Did you mean words?"
@@ -122,7 +124,7 @@ def test_options_not_given_are_left_out() -> None:
         ("words = [", "TOML"),
     ],
 )
-def test_a_bad_file_is_named_with_its_key(tmp_path: Path, text: str, named: str) -> None:
+def test_an_invalid_file_is_named_with_its_key(tmp_path: Path, text: str, named: str) -> None:
     path = tmp_path / "config.toml"
     path.write_text(text)
     with pytest.raises(UsageError, match=named) as refused:
@@ -140,13 +142,13 @@ def test_a_bad_file_is_named_with_its_key(tmp_path: Path, text: str, named: str)
         {"length": "chapters", "chapters": 4},
     ],
 )
-def test_a_good_file_is_read_as_it_stands(tmp_path: Path, values: dict[str, object]) -> None:
+def test_a_valid_file_is_read(tmp_path: Path, values: dict[str, object]) -> None:
     path = tmp_path / "config.toml"
     path.write_text("\n".join(f"{name} = {value!r}" for name, value in values.items()))
     assert read_toml(path, tuple(SETTINGS)) == values
 
 
-def test_the_users_own_file_is_read_where_there_is_one(
+def test_the_users_config_is_read_if_it_exists(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("polaris_cli.request.settings.config_folder", lambda: tmp_path)
@@ -155,22 +157,22 @@ def test_the_users_own_file_is_read_where_there_is_one(
     assert from_config() == {"words": 2000}
 
 
-def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+def test_a_file_can_start_with_a_byte_order_mark(tmp_path: Path) -> None:
     path = tmp_path / "p.toml"
     path.write_bytes("\ufefftemplate = '{premise}: {{name}}, {words}'\r\n".encode())
     assert read_toml(path, tuple(SETTINGS)) == {"template": "{premise}: {{name}}, {words}"}
 
 
-def test_a_choice_is_named_with_what_it_may_have_meant() -> None:
+def test_an_invalid_choice_gets_a_suggestion() -> None:
     with pytest.raises(UsageError, match="'novel' is not one of story, flash") as refused:
         from_options({"form": "novel"})
-    assert "Give one" in refused.value.hint
+    assert "Choose one" in refused.value.hint
     with pytest.raises(UsageError, match="not one of") as refused:
         from_options({"length": "chapter"})
     assert refused.value.hint == "Did you mean chapters?"
 
 
-def test_the_stronger_source_says_whether_there_are_chapters() -> None:
+def test_the_stronger_source_decides_on_chapters() -> None:
     merged = merge([("option", {"length": "single"}), ("config.toml", {"chapters": 4})])
     assert merged["length"].value == "single" and "chapters" not in merged
     merged = merge([("option", {"chapters": 4}), ("config.toml", {"length": "single"})])
@@ -179,15 +181,36 @@ def test_the_stronger_source_says_whether_there_are_chapters() -> None:
     assert merged["length"].source == "config.toml"
 
 
-def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UsageError, match="not UTF-8"):
         read_toml(path, tuple(SETTINGS))
 
 
-def test_a_request_is_built_and_draws_a_seed() -> None:
+def test_a_request_is_built_with_a_random_seed() -> None:
     settings = merge([("option", {"words": 100, "think": False, "top_k": 5})])
     first, second = (build_request("a fox", settings) for _ in range(2))
     assert (first.words, first.sampling.top_k, first.sampling.thinking) == (100, 5, False)
     assert first.sampling.seed != second.sampling.seed
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("option", "--top-k"),
+        ("environment", "POLARIS_TOP_K"),
+        ("config.toml", "top_k in config.toml"),
+        ("preset long", "top_k in preset long"),
+    ],
+)
+def test_a_setting_knows_where_it_is_set(source: str, name: str) -> None:
+    assert Setting(40, source).name_of("top_k") == name
+
+
+def test_a_description_that_is_not_text_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text("description = 5")
+    with pytest.raises(UsageError, match="description: invalid value 5") as refused:
+        read_toml(path, PRESET_KEYS)
+    assert refused.value.hint == "Give one line of text."

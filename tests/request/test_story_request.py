@@ -1,4 +1,4 @@
-"""The request refuses what cannot be right, and says what may be given."""
+"""Requests refuse invalid values and name the valid ones."""
 
 import math
 
@@ -57,7 +57,7 @@ def test_both_ends_of_a_range_are_allowed(field: str, least: float, most: float)
             sampling(beyond)
 
 
-def test_seeds_drawn_again_all_differ_and_stay_in_range() -> None:
+def test_new_seeds_all_differ_and_stay_in_range() -> None:
     drawn = [Sampling(seed=seed).redrawn(times).seed for seed in range(50) for times in range(4)]
     assert len(set(drawn)) == 200
     last = Sampling(seed=2**63 - 1)
@@ -92,12 +92,12 @@ def test_one_word_and_the_most_words_are_allowed() -> None:
     assert [StoryRequest("a fox", words).words for words in (1, MAX_WORDS)] == [1, MAX_WORDS]
 
 
-def test_a_band_may_end_at_the_length_asked_for() -> None:
+def test_a_band_can_end_at_ratio_1() -> None:
     for band in ((0.8, 1.0), (1.0, 1.2), (1.0, 1.0)):
         assert StoryRequest("a fox", 100, band=band).band == band
 
 
-def test_a_draft_goes_without_chapters_and_without_thinking() -> None:
+def test_a_draft_cannot_have_chapters_or_thinking() -> None:
     draft, plain = Draft("Once upon a time"), Sampling(thinking=False)
     assert StoryRequest("a fox", 100, sampling=plain, draft=draft).draft is draft
     with pytest.raises(UsageError, match="draft"):
@@ -106,7 +106,7 @@ def test_a_draft_goes_without_chapters_and_without_thinking() -> None:
         StoryRequest("a fox", 100, sampling=plain, draft=draft, length="chapters")
 
 
-def test_a_draft_is_about_its_premise_or_what_its_first_words_say() -> None:
+def test_a_draft_without_a_premise_uses_its_first_words() -> None:
     assert Draft("One.\nTwo three.", premise="a fox").about == "a fox"
     assert Draft("One.\nTwo three.").about == "One. Two three."
     assert len(Draft("word " * 500).about.split()) < 100
@@ -127,7 +127,7 @@ def test_a_draft_is_about_its_premise_or_what_its_first_words_say() -> None:
         {"base_url": "http://127.0.0.1:1"},
     ],
 )
-def test_other_values_are_refused(wrong: dict[str, object]) -> None:
+def test_invalid_choices_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(UsageError) as refused:
         StoryRequest("a fox", 100, **wrong)  # type: ignore[arg-type]
     assert refused.value.hint

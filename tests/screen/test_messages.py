@@ -7,7 +7,7 @@ from polaris_cli.screen.messages import note, print_error, warn
 from tests.screens import Tty
 
 
-def test_an_error_is_one_line_and_its_hint_another(tty: Tty) -> None:
+def test_an_error_and_its_hint_are_one_line_each(tty: Tty) -> None:
     err = StringIO()
     print_error(UsageError("Words is\n[red]0[/red]\x1b[2J.", hint="Type: polaris write"), err)
     expected = ["polaris: error: Words is [red]0[/red]␛[2J.", "polaris: hint: Type: polaris write"]

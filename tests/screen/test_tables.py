@@ -35,7 +35,7 @@ def test_a_pipe_gets_one_line_for_each_row() -> None:
     assert out.getvalue() == f"id\tsize\twhat\ndemo\t4\ta toy [b]\npolaris-9b\t19.3 GB\t{long}\n"
 
 
-def test_columns_are_aligned_with_numbers_at_the_right(tty: Tty) -> None:
+def test_columns_are_aligned_with_numbers_on_the_right(tty: Tty) -> None:
     assert drawn(tty, 80) == [
         "id             size  what",
         "demo              4  a toy [b]",
@@ -43,14 +43,14 @@ def test_columns_are_aligned_with_numbers_at_the_right(tty: Tty) -> None:
     ]
 
 
-def test_only_text_is_folded(tty: Tty) -> None:
+def test_only_text_is_wrapped(tty: Tty) -> None:
     header, _, *real = drawn(tty, 40)
     assert header == "id             size  what"
     assert real[0] == "polaris-9b  19.3 GB  real real real real"
     assert [line.strip() for line in real[1:]] == ["real real real real"] * 2
 
 
-def test_a_header_above_numbers_is_folded(tty: Tty) -> None:
+def test_a_header_above_numbers_is_wrapped(tty: Tty) -> None:
     assert drawn(tty, 80, ("way", "first token"), [("chapters", "0.25 s")]) == [
         "           first",
         "way        token",
@@ -69,17 +69,17 @@ def test_a_terminal_too_narrow_for_the_columns_gets_a_line_for_each_cell(tty: Tt
     ]
 
 
-def test_two_columns_stay_beside_each_other(tty: Tty) -> None:
+def test_two_columns_stay_side_by_side(tty: Tty) -> None:
     lines = drawn(tty, 20, ("disk", "what"), [("models are in", "/a/long/path")])
     assert [line.split("  ")[0] for line in lines] == ["disk", "models are in", "", ""]
     assert "".join(line[15:] for line in lines[1:]) == "/a/long/path"
 
 
-def test_a_table_without_rows_has_its_headers(tty: Tty) -> None:
+def test_a_table_without_rows_has_headers(tty: Tty) -> None:
     assert drawn(tty, 80, HEADERS, []) == ["id  size  what"]
 
 
-def test_what_the_stream_cannot_write_becomes_a_question_mark(
+def test_characters_the_stream_cannot_encode_become_question_marks(
     tty: Tty, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held = BytesIO()

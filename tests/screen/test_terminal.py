@@ -1,4 +1,4 @@
-"""What a person sees, on terminals of several kinds and in pipes."""
+"""Stories, progress and reports on several kinds of terminals and in pipes."""
 
 import itertools
 import threading
@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polaris_cli.engines.base import ModelInfo
-from polaris_cli.events import Chunk, Event, Finish
+from polaris_cli.events import ChapterStart, Chunk, Event, Finish, Inserted
 from polaris_cli.screen.messages import warn
 from polaris_cli.screen.terminal import loading, print_report, show, sinks_for
 from polaris_cli.screen.wrapping import wrap
@@ -74,7 +74,7 @@ def test_a_pipe_gets_each_chunk_at_once() -> None:
     assert out.seen[-1] == "one two"
 
 
-def test_thinking_is_printed_before_the_story_when_asked_for() -> None:
+def test_show_thinking_prints_it_before_the_story() -> None:
     err = StringIO()
     play(stream(thinking="One.\n\nTwo.\n\n"), StringIO(), err, show_thinking=True)
     assert err.getvalue() == "One.\n\nTwo.\n\n"
@@ -90,7 +90,7 @@ def test_without_the_story_a_pipe_gets_nothing() -> None:
 
 
 class Closed(StringIO):
-    """A pipe whose reader goes away after the first line."""
+    """A pipe that is closed after the first line."""
 
     def write(self, text: str) -> int:
         if "\n" in self.getvalue():
@@ -115,7 +115,7 @@ def test_a_closed_pipe_stops_the_stream() -> None:
     assert out.getvalue() == "line 0\nline 1"
 
 
-def test_progress_goes_to_a_terminal_beside_a_pipe(tty: Tty) -> None:
+def test_progress_goes_to_a_terminal_next_to_a_pipe(tty: Tty) -> None:
     out = StringIO()
     events = shown(stream(), requested=30, out=out, err=tty.stream)
     next(events)
@@ -136,7 +136,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 
 def until(events: Iterator[Event], phrase: str) -> None:
-    """Let events pass until the story ends with the phrase."""
+    """Yield events until the story ends with the phrase."""
     text = ""
     for event in events:
         if isinstance(event, Chunk) and event.kind == "story":
@@ -174,7 +174,7 @@ def test_any_width_shows_the_story(tty: Tty, columns: int) -> None:
     assert tty.lines() == wrapped(STORY, columns)
 
 
-def test_the_scrollback_holds_the_story_once(tty: Tty) -> None:
+def test_the_scrollback_contains_the_story_once(tty: Tty) -> None:
     tty.resize(40, 6)
     text = "\n\n".join(f"Paragraph {n} tells of a night at sea and of its end." for n in range(80))
     for number, _ in enumerate(shown(stream(text), requested=900, out=tty.stream, err=tty.stream)):
@@ -183,7 +183,7 @@ def test_the_scrollback_holds_the_story_once(tty: Tty) -> None:
     assert tty.lines() == wrapped(text, 40)
 
 
-def test_a_resize_in_mid_story_leaves_only_the_story(tty: Tty) -> None:
+def test_a_resize_during_the_story_leaves_only_the_story(tty: Tty) -> None:
     events = shown(stream(size=1), requested=30, out=tty.stream, err=tty.stream)
     until(events, "and with it came the")
     wait_for(lambda: "and with it came the" in tty.lines()[-2:][0])
@@ -211,7 +211,7 @@ def test_thinking_is_dim_on_a_terminal_and_ends_with_an_empty_line(tty: Tty) -> 
     assert "\x1b[2mPlan one.\x1b[0m" in tty.raw()
 
 
-def test_thinking_between_does_not_break_the_story(tty: Tty) -> None:
+def test_thinking_in_between_does_not_break_the_story(tty: Tty) -> None:
     events = [Chunk("story", "one"), Chunk("thinking", "hm"), Chunk("story", " two")]
     play(iter([*events, Finish("stop")]), tty.stream, tty.stream)
     assert tty.lines() == ["one two"]
@@ -228,7 +228,7 @@ def test_dumb_terminals_get_no_control_codes(tty: Tty, monkeypatch: pytest.Monke
     assert tty.lines()[: len(wrapped(STORY, 20)) + 2] == ["A plan.", "", *wrapped(STORY, 20)]
 
 
-def test_colours_are_left_out_with_no_color(tty: Tty, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_color_turns_off_colours(tty: Tty, monkeypatch: pytest.MonkeyPatch) -> None:
     play(stream(), tty.stream, tty.stream)
     assert "\x1b[36m" in tty.raw()
     seen = len(tty.raw())
@@ -239,7 +239,7 @@ def test_colours_are_left_out_with_no_color(tty: Tty, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("quiet", [True, False])
-def test_without_progress_words_stay_whole(tty: Tty, quiet: bool) -> None:
+def test_without_progress_words_are_not_split(tty: Tty, quiet: bool) -> None:
     tty.resize(20)
     err = tty.stream if quiet else StringIO()
     play(stream(size=1), tty.stream, err, quiet=quiet, show_thinking=quiet)
@@ -247,7 +247,7 @@ def test_without_progress_words_stay_whole(tty: Tty, quiet: bool) -> None:
     assert ESCAPE not in tty.raw()
 
 
-def test_words_appear_as_soon_as_they_are_whole(tty: Tty) -> None:
+def test_words_appear_as_soon_as_they_are_complete(tty: Tty) -> None:
     events = shown(stream("one two three", "", 1), requested=3, out=tty.stream, err=StringIO())
     for _ in range(6):
         next(events)
@@ -270,7 +270,7 @@ def test_plain_wrapping_can_be_undone(parts: list[str], columns: int) -> None:
         tty.close()
 
 
-def test_only_progress_without_the_story(tty: Tty) -> None:
+def test_progress_without_the_story(tty: Tty) -> None:
     events = shown(stream(), requested=30, out=tty.stream, err=tty.stream, print_story=False)
     until(events, "# T")
     wait_for(lambda: "2 / 30 words" in tty.lines()[-1])
@@ -288,7 +288,7 @@ def broken(error: BaseException, closed: list[str]) -> Iterator[Event]:
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), ValueError("broken")])
-def test_whatever_happens_the_text_stays_and_the_terminal_is_in_order(
+def test_any_ending_keeps_the_text_and_restores_the_terminal(
     tty: Tty, error: BaseException
 ) -> None:
     closed: list[str] = []
@@ -301,7 +301,7 @@ def test_whatever_happens_the_text_stays_and_the_terminal_is_in_order(
     assert not [thread for thread in threading.enumerate() if thread.name == "polaris-live"]
 
 
-def test_closing_keeps_the_text_and_closes_what_comes_before(tty: Tty) -> None:
+def test_closing_keeps_the_text_and_closes_the_source(tty: Tty) -> None:
     closed: list[str] = []
     upstream = broken(ValueError(), closed)
     events = shown(upstream, requested=9, out=tty.stream, err=tty.stream)
@@ -313,14 +313,14 @@ def test_closing_keeps_the_text_and_closes_what_comes_before(tty: Tty) -> None:
     assert [Finish("stop")] == play(iter([Finish("stop")]), StringIO(), StringIO())
 
 
-def test_the_terminal_is_in_order_when_the_finish_comes(tty: Tty) -> None:
+def test_the_terminal_is_restored_before_the_finish(tty: Tty) -> None:
     for event in shown(stream(), requested=30, out=tty.stream, err=tty.stream):
         if isinstance(event, Finish):
             assert tty.lines() == wrapped(STORY)
             assert tty.cursor_shown
 
 
-def test_messages_go_above_the_moving_lines(tty: Tty) -> None:
+def test_messages_go_above_the_progress_lines(tty: Tty) -> None:
     events = shown(stream("one two", "", 7), requested=30, out=tty.stream, err=tty.stream)
     next(events)
     warn("The disk is full.", tty.stream)
@@ -332,7 +332,7 @@ def test_messages_go_above_the_moving_lines(tty: Tty) -> None:
 # Loading, report, messages, tables
 
 
-def test_loading_shows_a_spinner_then_a_bar_and_leaves_nothing(tty: Tty) -> None:
+def test_loading_shows_a_spinner_then_a_bar_then_nothing(tty: Tty) -> None:
     with loading("Loading demo", tty.stream) as progress:
         assert "Loading demo  0 s" in tty.lines()[0]
         progress.update(0.5)
@@ -341,7 +341,7 @@ def test_loading_shows_a_spinner_then_a_bar_and_leaves_nothing(tty: Tty) -> None
     assert tty.lines() == [""]
 
 
-def test_loading_says_nothing_when_quiet_or_piped(tty: Tty) -> None:
+def test_loading_prints_nothing_when_quiet_or_piped(tty: Tty) -> None:
     err = StringIO()
     with loading("Loading demo", err) as progress:
         progress.update(0.5)
@@ -373,7 +373,7 @@ def test_the_report_is_one_line() -> None:
     )
 
 
-def test_the_report_names_what_really_ran() -> None:
+def test_the_report_names_the_actual_model() -> None:
     model = ModelInfo("polaris", "x", None, "local", "4bit", "bfloat16", "cuda:0")
     assert "; polaris (4bit, bfloat16, cuda:0); not saved\n" in report(model=model, saved=False)
     server = ModelInfo("some-model", "x", engine="endpoint")
@@ -415,3 +415,16 @@ def test_a_hundred_thousand_chunks_in_a_second(tty: Tty) -> None:
         err = tty.stream if out is tty.stream else StringIO()
         assert len(play(stream("word " * 100_000, size=5), out, err)) > 100_000
         assert time.perf_counter() - began < limit
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_the_thinking_of_each_chapter_begins_without_empty_lines(tty: Tty, live: bool) -> None:
+    events: list[Event] = []
+    for number in (1, 2):
+        events += [ChapterStart(number, "T"), Chunk("thinking", f"plan {number}", 1)]
+        events += [Inserted("heading", "## T\n\n"), Chunk("story", f"text {number}\n\n", 1)]
+    piped = StringIO()
+    play(iter([*events, Finish("stop")]), StringIO(), tty.stream if live else piped,
+         show_thinking=True)  # fmt: skip
+    shown = "\n".join(tty.lines()) if live else piped.getvalue()
+    assert shown.strip() == "plan 1\n\nplan 2"

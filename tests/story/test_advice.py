@@ -1,7 +1,12 @@
 """Advice speaks up when it helps, and is silent otherwise."""
 
+import re
+from dataclasses import replace
+
 import pytest
 
+from polaris_cli.models.catalogue import DEMO, ByStage, ModelProfile
+from polaris_cli.models.reference import ModelRef
 from polaris_cli.models.resolving import resolve
 from polaris_cli.request.budget import token_budget
 from polaris_cli.request.premise import read_length
@@ -39,9 +44,27 @@ def test_a_temperature_outside_the_cards_range(temperature: float) -> None:
     assert "Temperature" in notes("a fox", 400, "polaris", temperature=temperature)
 
 
-def test_a_token_limit_that_cannot_hold_the_words() -> None:
-    assert "--max-new-tokens" in notes("a fox", 3000, "polaris", max_new_tokens=2000)
-    assert notes("a fox", 3000, "polaris", max_new_tokens=20_000) == ""
+@pytest.mark.parametrize("temperature", [0.4, 1.0])
+def test_the_ends_of_the_cards_range_lie_within_it(temperature: float) -> None:
+    assert notes("a fox", 400, "polaris", temperature=temperature) == ""
+
+
+@pytest.mark.parametrize("thinking", [0, 2000])
+def test_a_token_limit_that_cannot_hold_the_words(thinking: int) -> None:
+    said = notes("a fox", 3000, "polaris", max_new_tokens=2000, thinking_budget=thinking)
+    found = re.search(r"--max-new-tokens (\d+)", said)
+    assert found
+    enough = int(found[1])
+    assert notes("a fox", 3000, "polaris", max_new_tokens=enough, thinking_budget=thinking) == ""
+
+
+@pytest.mark.parametrize(("ratio", "told"), [(0.89, True), (0.9, False)])
+def test_a_model_that_falls_short_by_more_than_a_tenth(ratio: float, told: bool) -> None:
+    profile = ModelProfile(length_ratio=ByStage(ratio))
+    model = ModelRef("tiny", "tiny", entry=replace(DEMO, profile=profile))
+    request = StoryRequest("a fox", 1000)
+    budget = token_budget(1000, request.sampling, context=262_144, prompt_tokens=20)
+    assert ("--length auto" in " ".join(advice(request, model, budget))) is told
 
 
 def said(premise: str, words: int, source: str) -> str:
@@ -56,7 +79,7 @@ def test_a_length_that_was_read_is_said() -> None:
 
 def test_a_premise_with_another_length() -> None:
     assert said("a 500-word tale", 800, "option") == (
-        "The premise says 500 words, but 800 are asked for (option)."
+        "The premise says 500 words, but --words is 800."
     )
     assert said("a 500-word tale", 500, "option") == ""
     assert said("a fox", 1500, "preset default") == ""

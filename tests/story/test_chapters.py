@@ -13,7 +13,7 @@ from polaris_cli.events import AnswerEvent, Chapter, Chunk, Event, Plan, Planned
 from polaris_cli.models.catalogue import DEMO, ModelProfile
 from polaris_cli.models.reference import ModelRef
 from polaris_cli.request.story_request import Sampling, StoryRequest
-from polaris_cli.story.chapters import drafts_in, in_chapters
+from polaris_cli.story.chapters import PLAN_TOKENS, chapter_drafts, in_chapters
 from polaris_cli.story.job import Earlier, Job
 from polaris_cli.story.length import chapter_count
 from polaris_cli.story.prepare import settle
@@ -69,6 +69,16 @@ def test_a_story_in_chapters_has_plan_headings_and_text() -> None:
     )
 
 
+def test_each_chapter_is_asked_for_by_its_own_title_and_summary() -> None:
+    engine = ScriptedEngine(plan_script(3), *(script(paragraph(n, 100)) for n in "abc"))
+    write(engine)
+    asks = [one.messages[-1].content for one in engine.requests[1:]]
+    for number, ask in enumerate(asks, 1):
+        assert f"Part {number}" in ask and f"thing {number}" in ask
+    whole = [message.content for message in engine.requests[-1].messages if message.role == "user"]
+    assert [f"Part {number}" in ask for number, ask in enumerate(whole[1:], 1)] == [True] * 3
+
+
 def test_a_model_that_goes_on_after_its_plan_is_stopped() -> None:
     plan = [*plan_script(2), "\n", "Once upon", " a time"]
     engine = ScriptedEngine(plan, script("One."), script("Two."))
@@ -79,6 +89,45 @@ def test_a_model_that_goes_on_after_its_plan_is_stopped() -> None:
 def test_headings_can_be_left_out() -> None:
     engine = ScriptedEngine(plan_script(2), script("One."), script("Two."))
     assert text_of(write(engine, 2, words=2, headings=False)) == "One.\n\nTwo."
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\n\n"])
+@pytest.mark.parametrize("headings", [True, False])
+def test_one_blank_line_stands_between_chapters(end: str, headings: bool) -> None:
+    engine = ScriptedEngine(plan_script(2), ["One.", end], script("Two."))
+    text = text_of(write(engine, 2, words=2, headings=headings))
+    assert text.split("One.")[1] == ("\n\n## Part 2\n\nTwo." if headings else "\n\nTwo.")
+
+
+@pytest.mark.parametrize(
+    ("sampling", "room"),
+    [
+        (SAMPLING, 0),
+        (Sampling(thinking_budget=500), 500),
+        (Sampling(thinking_budget=0), 0),
+        (Sampling(thinking_budget=-1), 0),
+    ],
+)
+def test_a_plan_has_its_room_behind_the_thinking(sampling: Sampling, room: int) -> None:
+    engine = ScriptedEngine(plan_script(2), script("One."), script("Two."), opened=False)
+    write(engine, 2, sampling=sampling)
+    assert engine.requests[0].max_new_tokens == PLAN_TOKENS + room
+
+
+@pytest.mark.parametrize(("planned", "taken"), [(5, False), (6, True), (10, True), (11, False)])
+def test_a_plan_of_about_as_many_chapters_is_taken(planned: int, taken: bool) -> None:
+    engine = ScriptedEngine(*[plan_script(planned, 800)] * 3, script("One."))
+    plans = [event for event in write(engine, 8, words=800) if isinstance(event, Planned)]
+    assert [(len(one.plan.chapters), not one.note) for one in plans] == [
+        (planned if taken else 8, taken)
+    ]
+
+
+def test_no_two_calls_share_their_draws() -> None:
+    """Two tries at a plan, then three chapters."""
+    engine = ScriptedEngine(["No."], plan_script(3), *(script(paragraph(n, 100)) for n in "abc"))
+    write(engine)
+    assert len({one.sampling.seed for one in engine.requests}) == len(engine.requests) == 5
 
 
 @pytest.mark.parametrize("rate", [0.7, 0.9, 1.2])
@@ -107,6 +156,18 @@ def test_the_last_chapter_is_held_to_what_is_left() -> None:
     for long in (script(*paragraphs), script("".join(sentences))):
         engine = ScriptedEngine(plan_script(2, 200), script(paragraph("a", 100)), long)
         assert 0.98 <= count_words(text_of(write(engine, 2, words=200))) / 200 <= 1.04
+
+
+@pytest.mark.parametrize(("short", "calls"), [(10, 3), (20, 4)])
+def test_the_last_chapter_may_end_a_little_early(short: int, calls: int) -> None:
+    """By less than 7% of the whole story; beyond that it is made to go on."""
+    left = 200 - 100 - 2 * count_words("## Part 1")
+    last = script(paragraph("b", left - short))
+    engine = ScriptedEngine(
+        plan_script(2, 200), script(paragraph("a", 100)), last, script(paragraph("c", 40))
+    )
+    write(engine, 2, words=200)
+    assert len(engine.requests) == calls
 
 
 def test_a_chapter_that_runs_away_is_closed_after_a_paragraph() -> None:
@@ -142,6 +203,19 @@ def test_beyond_the_context_all_are_lines() -> None:
     assert "thing 1." in contents and "thing 2." in contents
 
 
+def test_chapters_stand_whole_as_long_as_the_context_holds_them() -> None:
+    def last_call(context: int) -> GenerationRequest:
+        chapters = (script(paragraph(n, 100)) for n in "abc")
+        engine = ScriptedEngine(plan_script(3), *chapters, context=context)
+        write(engine)
+        return engine.requests[-1]
+
+    free = last_call(100_000)
+    needed = free.max_new_tokens + sum(len(one.content.split()) for one in free.messages)
+    assert last_call(needed).messages == free.messages
+    assert last_call(needed - 1).messages != free.messages
+
+
 @pytest.mark.parametrize("answers", [[["No."]], [["1. One"], ["no"], ["No."]]])
 def test_a_model_that_cannot_plan_gets_a_plain_plan(answers: list[list[str]]) -> None:
     tries = (answers * 3)[:3]
@@ -169,19 +243,19 @@ def test_how_a_chapter_ends_decides_about_the_story(chapter: Script, reason: str
 def test_chapters_are_found_again_in_what_was_recorded() -> None:
     engine = ScriptedEngine(plan_script(3), *(script(paragraph(n, 100)) for n in "abc"))
     events = write(engine)
-    drafts = drafts_in(merged(events))
+    drafts = chapter_drafts(merged(events))
     assert [draft.text for draft in drafts] == [paragraph(n, 100) for n in "abc"]
     assert ["".join(map(chr, ids_of(draft.events))) for draft in drafts] == [
         paragraph(n, 100) for n in "abc"
     ]
 
 
-def test_a_chapter_whose_thinking_was_begun_anew_is_found_again() -> None:
+def test_a_chapter_whose_thinking_restarted_is_found_again() -> None:
     loop, good = ["well, "] * 500, ["a plan</think>", *script(paragraph("b", 100))]
     engine = ScriptedEngine(
         ["</think>", *plan_script(3)], ["</think>", *script(paragraph("a", 100))], loop, good
     )
-    second = drafts_in(merged(write(engine, sampling=Sampling())))[1]
+    second = chapter_drafts(merged(write(engine, sampling=Sampling())))[1]
     assert second.text == paragraph("b", 100)
     attempt, answer = since_restart(second.events)
     assert attempt == 1
@@ -193,7 +267,7 @@ def test_a_story_cut_anywhere_goes_on_to_the_same_text(cut: int) -> None:
     scripts = [plan_script(3), *(script(paragraph(n, 100)) for n in "abc")]
     whole = write(ScriptedEngine(*scripts))[:-1]
     plan = next(event for event in write(ScriptedEngine(*scripts)) if isinstance(event, Planned))
-    drafts = drafts_in(merged(whole[:cut]))
+    drafts = chapter_drafts(merged(whole[:cut]))
     # The scripted engine does not continue a script by itself: give it the rest of the chapter.
     rests = [script(paragraph(n, 100)) for n in "abc"][max(len(drafts) - 1, 0) :]
     if drafts:
@@ -202,6 +276,35 @@ def test_a_story_cut_anywhere_goes_on_to_the_same_text(cut: int) -> None:
     earlier = Earlier(tuple(whole[:cut]), "interrupted")
     again = in_chapters(replace(job(3), plan=plan.plan, earlier=earlier), engine)
     assert text_of(list(again)) == text_of(list(whole))
+
+
+def test_a_chapter_that_ended_in_a_loop_is_written_anew() -> None:
+    whole = write(ScriptedEngine(plan_script(3), *(script(paragraph(n, 100)) for n in "abc")))
+    plan = next(event.plan for event in whole if isinstance(event, Planned))
+    new = [script(paragraph(name, 100)) for name in ("new", "c")]
+
+    class NothingToAdd(ScriptedEngine):
+        def stream(self, request: GenerationRequest) -> Iterator[AnswerEvent]:
+            self._scripts = [Script([] if request.after else new.pop(0))]
+            return super().stream(request)
+
+    earlier = Earlier(tuple(whole[:140]), "loop")  # in the middle of the second
+    again = in_chapters(replace(job(3), plan=plan, earlier=earlier), NothingToAdd())
+    texts = [paragraph(name, 100) for name in ("a", "new", "c")]
+    assert [draft.text for draft in chapter_drafts(merged(again))] == texts
+
+
+@pytest.mark.parametrize("cut", [140, 320], ids=["second", "last"])
+def test_a_chapter_taken_up_again_may_be_as_long_as_a_new_one(cut: int) -> None:
+    engine = ScriptedEngine(plan_script(3), *(script(paragraph(n, 100)) for n in "abc"))
+    whole = write(engine)
+    plan = next(event.plan for event in whole if isinstance(event, Planned))
+    again = ScriptedEngine(["The end."])
+    earlier = Earlier(tuple(whole[:cut]), "interrupted")
+    list(in_chapters(replace(job(3), plan=plan, earlier=earlier), again))
+    taken_up, new = again.requests[0], engine.requests[len(chapter_drafts(whole[:cut]))]
+    assert taken_up.after and taken_up.messages == new.messages
+    assert taken_up.max_new_tokens == new.max_new_tokens
 
 
 def test_the_number_of_chapters_suits_the_model() -> None:

@@ -7,10 +7,11 @@ import pytest
 from polaris_cli.engines.base import GenerationRequest
 from polaris_cli.engines.scripted import Script, ScriptedEngine
 from polaris_cli.errors import PolarisError
-from polaris_cli.events import AnswerEvent, Event, Finish, Held
+from polaris_cli.events import AnswerEvent, Chunk, Event, Finish, Held, Inserted, Restart
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Sampling
 from polaris_cli.story.extending import extended, rounds_of
+from polaris_cli.story.length import MIN_SCENE_WORDS
 from polaris_cli.story.single_pass import since_restart
 from polaris_cli.words import count_words
 from tests.scripts import LETTERS, finish_of, paragraph, script, text_of
@@ -41,6 +42,115 @@ def test_an_early_ending_makes_room_for_more_and_closes_the_story() -> None:
         paragraph("a", 30), "* * *", paragraph("b", 30), paragraph("c", 30), paragraph("ending", 10)
     ]  # fmt: skip
     assert finish_of(events).reason == "stop" and finish_of(events).extended == 1
+
+
+def test_an_end_near_the_target_is_taken_as_it_is() -> None:
+    """The ending that was set aside is not needed then."""
+    engine = ScriptedEngine(
+        script(paragraph("a", 30), paragraph("ending", 5)), script(paragraph("b", 62))
+    )
+    assert text_of(go(engine)).split("\n\n") == [paragraph("a", 30), "* * *", paragraph("b", 62)]
+
+
+def test_the_ending_comes_back_when_the_model_has_nothing_more_to_say() -> None:
+    engine = ScriptedEngine(script(paragraph("a", 30), paragraph("ending", 5)), [])
+    parts = [paragraph("a", 30), "* * *", paragraph("ending", 5)]
+    assert text_of(go(engine)).split("\n\n") == parts
+
+
+def test_a_paragraph_that_runs_on_closes_so_that_the_ending_still_fits() -> None:
+    sentences = " ".join(f"{one} met {other}." for one in LETTERS for other in LETTERS)
+    engine = ScriptedEngine(script(paragraph("a", 30), paragraph("ending", 20)), script(sentences))
+    text = text_of(go(engine))
+    assert text.endswith(f".\n\n{paragraph('ending', 20)}")
+    assert 105 <= count_words(text) < 105 + 3  # 1.05 of the words, and a sentence
+
+
+def test_a_single_paragraph_is_no_ending() -> None:
+    engine = ScriptedEngine(script(paragraph("a", 30)), script(paragraph("b", 68)))
+    assert text_of(go(engine)).split("\n\n") == [paragraph("a", 30), "* * *", paragraph("b", 68)]
+
+
+def behind_a_draft(*rounds: list[str]) -> str:
+    engine = ScriptedEngine(*rounds)
+    request = GenerationRequest(ASK, SAMPLING, 10_000)
+    events = list(extended(engine, request, words=100, draft=paragraph("draft", 20)))
+    assert all(one.opening == engine.encode(paragraph("draft", 20)) for one in engine.requests)
+    return text_of(events)
+
+
+def test_a_draft_is_gone_on_from_even_if_the_model_would_end_there() -> None:
+    text = behind_a_draft([], script(paragraph("b", 75)))
+    assert text == f"\n\n* * *\n\n{paragraph('b', 75)}"
+
+
+def test_a_paragraph_behind_a_draft_may_be_the_ending() -> None:
+    ending = ["\n\n", *script(paragraph("ending", 9))]
+    text = behind_a_draft(ending, script(paragraph("b", 30), paragraph("c", 30), paragraph("d", 9)))
+    assert text.split("\n\n") == [
+        "", "* * *", paragraph("b", 30), paragraph("c", 30), paragraph("ending", 9)
+    ]  # fmt: skip
+
+
+def test_the_rest_of_the_drafts_own_paragraph_is_no_ending() -> None:
+    text = behind_a_draft(script(paragraph("more", 9)), script(paragraph("b", 68)))
+    assert text == f"{paragraph('more', 9)}\n\n* * *\n\n{paragraph('b', 68)}"
+
+
+def test_the_limit_of_tokens_holds_for_all_rounds_together() -> None:
+    """What was set aside counts; a scene break of ours does not. Here a character is a token."""
+    rounds = [script(paragraph(name, 25), paragraph(f"end{name}", 8)) for name in "abc"]
+    engine = ScriptedEngine(*rounds)
+    go(engine)
+    made = ["".join(pieces) for pieces in rounds]
+    assert [one.max_new_tokens for one in engine.requests] == [
+        10_000, 10_000 - len(made[0]), 10_000 - len(made[0] + made[1])
+    ]  # fmt: skip
+
+
+def test_the_limit_of_tokens_counts_an_earlier_run() -> None:
+    known = ScriptedEngine().encode(paragraph("a", 30))
+    engine = ScriptedEngine(["\n\n", *script(paragraph("ending", 8))], script(paragraph("b", 60)))
+    list(extended(engine, GenerationRequest(ASK, SAMPLING, 10_000), words=100, rounds=[known]))
+    first, second = engine.requests
+    assert first.after == known and first.max_new_tokens == 10_000 - len(known)
+    assert second.max_new_tokens == first.max_new_tokens - len(f"\n\n{paragraph('ending', 8)}")
+
+
+def test_when_the_model_may_end() -> None:
+    """In the first round at any time, later not before an episode has been told."""
+    allowed: list[list[bool]] = []
+
+    class Watching(ScriptedEngine):
+        def stream(self, request: GenerationRequest) -> Iterator[AnswerEvent]:
+            allowed.append([])
+            for number, event in enumerate(super().stream(request)):
+                if number >= len(request.after):  # else it is read once more, not written
+                    allowed[-1].append(request.may_stop())
+                yield event
+
+    first = script(paragraph("a", 30), paragraph("ending", 8))
+    go(Watching(first, script(paragraph("b", 50))), 300)
+    assert all(allowed[0])
+    assert allowed[1].index(True) == MIN_SCENE_WORDS and all(allowed[1][MIN_SCENE_WORDS:])
+
+
+def test_the_story_closes_after_a_paragraph_from_a_twentieth_more_on() -> None:
+    paragraphs = (paragraph("a", 104), paragraph("b", 1), paragraph("c", 2))
+    assert text_of(go(ScriptedEngine(script(*paragraphs)))) == "\n\n".join(paragraphs[:2]) + "\n\n"
+
+
+def test_rounds_lie_between_scene_breaks() -> None:
+    answer: list[Event] = [
+        Chunk("thinking", "Hm", 1, (1,)),
+        Inserted("draft", "Once "),
+        Chunk("story", "a", 1, (2,)),
+        Inserted("scene break", "* * *", (8, 9)),
+        Chunk("story", "b", 1, (3,)),
+        Chunk("story", "c", 1, (4,)),
+        Inserted("ending", "z"),
+    ]
+    assert rounds_of(answer) == [(1, 2), (3, 4)]
 
 
 def test_the_prefix_of_each_round_is_what_was_given_out() -> None:
@@ -97,12 +207,19 @@ def test_a_loop_or_an_error_ends_it_with_the_text_kept() -> None:
     assert finish_of(go(stuck, 5000)).reason == "loop"
 
 
-def test_a_loop_in_the_held_paragraph_is_cut_away_and_drawn_anew() -> None:
+@pytest.mark.parametrize("ready", [True, False], ids=["a space behind", "a space before"])
+def test_a_loop_in_the_held_paragraph_is_cut_away_and_drawn_anew(ready: bool) -> None:
     stuck = script(paragraph("a", 30), "So it was, " + "and on and " * 200)
-    engine = ScriptedEngine(stuck, script(" so it ended. " + paragraph("b", 60)))
+    kept, ending = "So it was, and on and", f"so it ended. {paragraph('b', 60)}"
+    if ready:
+        stuck = [*script(paragraph("a", 30)), "\n\n", "So it was, ", *["and on and "] * 200]
+        kept += " "
+    else:
+        ending = " " + ending
+    engine = ScriptedEngine(stuck, script(ending))
     events = go(engine)
-    second = f"So it was, and on and so it ended. {paragraph('b', 60)}"
-    assert text_of(events) == f"{paragraph('a', 30)}\n\n{second}"
+    assert text_of(events) == f"{paragraph('a', 30)}\n\n{kept}{ending}"
+    assert not any(isinstance(event, Restart) for event in events)  # as for thinking given up
     assert finish_of(events).reason == "stop" and finish_of(events).extended == 0
 
 
@@ -111,6 +228,7 @@ def test_a_loop_that_comes_again_and_again_ends_it() -> None:
     events = go(engine)
     assert finish_of(events).reason == "loop"
     assert len(engine.requests) == 3
+    assert text_of(events).count("and on") > 3  # resuming cuts the last loop, not this
 
 
 def test_thinking_that_was_given_up_is_no_part_of_the_turn() -> None:
@@ -122,6 +240,13 @@ def test_thinking_that_was_given_up_is_no_part_of_the_turn() -> None:
     attempt, answer = since_restart(events)
     assert attempt == 1
     assert ["".join(map(chr, ids)) for ids in rounds_of(answer)] == ["".join(good)]
+
+
+def test_thinking_that_was_given_up_takes_nothing_off_the_limit() -> None:
+    loop, good = ["well, "] * 500, ["a plan</think>", *script(paragraph("a", 30))]
+    engine = ScriptedEngine(loop, good, script(paragraph("b", 70)))
+    list(extended(engine, GenerationRequest(ASK, Sampling(), 10_000), words=100))
+    assert engine.requests[2].max_new_tokens == 10_000 - len("".join(good))
 
 
 def test_an_interrupt_gives_out_the_paragraph_that_is_held() -> None:

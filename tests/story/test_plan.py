@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polaris_cli.events import Chapter, Plan
-from polaris_cli.story.plan import even_plan, is_complete, parse_plan
+from polaris_cli.story.plan import even_plan, is_complete, parse_plan, shortened
 
 ANSWER = """Title: The Letter
 Cast: Mara, a keeper; Ivo, her brother
@@ -39,10 +39,17 @@ def test_plans_that_are_badly_written_are_mended(answer: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", ["", "I would rather not.", "1. Only one | 9 words | a", "1.\n2."]
-)
+    "answer",
+    ["", "I would rather not.", "1. Only one | 9 words | a", "1.\n2.", "1. |\n2. |",
+     '1. ** | a\n2. "" | b'],  # a title of signs alone
+)  # fmt: skip
 def test_what_is_no_plan_is_none(answer: str) -> None:
     assert parse_plan(answer, 100) is None
+
+
+def test_a_plan_without_a_title_bears_that_of_its_first_chapter() -> None:
+    plan = parse_plan("1. Fog | a\n2. Sea | b", 200)
+    assert plan and plan.title == "Fog"
 
 
 def test_a_title_that_comes_again_gets_a_number() -> None:
@@ -64,8 +71,11 @@ SHARES = st.lists(st.integers(1, 5000), min_size=1, max_size=20)
 @given(SHARES, st.integers(100, 50_000))
 def test_shares_add_up_to_the_words(shares: list[int], words: int) -> None:
     plan = Plan("t", "", tuple(Chapter(str(n), n, "s") for n in shares)).shared(words)
-    assert plan.words == max(words, plan.words)
-    assert all(chapter.words >= 1 for chapter in plan.chapters)
+    exact = [words * share / sum(shares) for share in shares]
+    for chapter, due in zip(plan.chapters, exact, strict=True):
+        assert chapter.words >= 1 and abs(chapter.words - due) <= 1
+    if min(exact) >= 2:  # else a chapter may have a word more than is due
+        assert plan.words == words
 
 
 @given(st.integers(2, 30), st.integers(100, 20_000))
@@ -74,6 +84,21 @@ def test_an_even_plan_is_even(count: int, words: int) -> None:
     shares = [chapter.words for chapter in plan.chapters]
     assert (len(shares), sum(shares)) == (count, words)
     assert len({chapter.title for chapter in plan.chapters}) == count
+    first, *middle, last = [chapter.summary for chapter in plan.chapters]
+    assert "begins" in first and "end" in last
+    assert not any("begins" in summary or "end" in summary for summary in middle)
 
 
-TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+def test_a_plan_of_fewer_words_than_chapters_has_a_word_for_each() -> None:
+    assert [chapter.words for chapter in even_plan("a fox", 1, 3).chapters] == [1, 1, 1]
+
+
+def test_chapters_without_words_get_the_mean_of_the_others() -> None:
+    plan = parse_plan("1. One | 100 words | a\n2. Two | b\n3. Three | 300 words | c", 600)
+    assert plan and [chapter.words for chapter in plan.chapters] == [100, 200, 300]
+
+
+def test_a_premise_becomes_a_title_of_one_line() -> None:
+    assert shortened("a fox\n and  a bell") == "A fox and a bell"
+    assert shortened("a " + "fox " * 14 + "ax") == "A " + "fox " * 14 + "ax"  # 60 characters
+    assert shortened("a " + "fox " * 15) == "A " + "fox " * 13 + "fox…"

@@ -78,6 +78,7 @@ def test_a_byte_order_mark_and_windows_line_ends_are_no_fault(tmp_path: Path) ->
         (plan("1", "'many'"), 8, "many"),
         (plan("1", "[1]"), 8, "[1]"),
         (plan("1", "2").replace("C1", "  "), 7, "chapter 2 has no title"),
+        ("[[chapter]]\nwords = 1\n[[chapter]]\nwords = 2", 1, "chapter 1 has no title"),
         (plan("1", "2") + "sumary = 'x'", 9, "did you mean summary?"),
         ("tittle = 'x'\n" + plan("1", "2"), 1, "did you mean title?"),
         ("words = 900\n" + plan("1", "2"), 1, "no key 'words'"),
@@ -93,6 +94,30 @@ def test_a_fault_is_named_with_its_line(tmp_path: Path, text: str, line: int, sa
         read(tmp_path, text)
     assert f"line {line}" in refused.value.message and said in refused.value.message
     assert "plan.toml" in refused.value.message and refused.value.hint
+
+
+@pytest.mark.parametrize("second", ["{ title = 3 }", "{ words = 1 }", "{ tittle = 'x' }"])
+def test_a_fault_in_a_chapter_without_a_header_is_told_without_a_line(
+    tmp_path: Path, second: str
+) -> None:
+    with pytest.raises(UsageError, match=r"plan\.toml: ") as refused:
+        read(tmp_path, f"chapter = [{{ title = 'x' }}, {second}]")
+    assert "line" not in refused.value.message
+
+
+def test_a_file_can_be_read_by_a_person() -> None:
+    text = as_toml(Plan("The Fog", 'Mara, "the keeper"', (Chapter("One day", 300, "It comes."),)))
+    assert (
+        text.split("\n", 1)[1]
+        == """title = "The Fog"
+cast = "Mara, \\"the keeper\\""
+
+[[chapter]]
+title = "One day"
+words = 300
+summary = "It comes."
+"""
+    )
 
 
 @pytest.mark.parametrize("text", ["", "title = 'x'", plan("5"), "[[chapter]]\nwords = 3", "x" * 9])

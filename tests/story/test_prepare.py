@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 
 from polaris_cli.models.catalogue import DEMO
-from polaris_cli.models.reference import of_entry
+from polaris_cli.models.reference import ModelRef, of_entry
 from polaris_cli.request.settings import Setting
-from polaris_cli.story.prepare import prepare, settings_for
+from polaris_cli.request.story_request import Draft, Sampling, StoryRequest
+from polaris_cli.story.job import Job
+from polaris_cli.story.prepare import prepare, settings_for, settle
 
 TEMPLATE = 'template = "Write a {words}-word {form} about {premise}."\n'
 
@@ -48,3 +50,48 @@ def test_what_suits_the_model_counts_however_it_was_chosen() -> None:
     settings = settings_for("a fox", [], of_entry(DEMO))
     assert "model" not in settings  # as under `auto`
     assert settings["temperature"] == Setting(1.0, "model demo")
+
+
+def test_the_length_is_read_out_of_the_premise_where_no_option_says_it() -> None:
+    premise = "a 1500-2000 word tale about a fox"
+    read = prepare(premise, {"model": "demo"})
+    assert (read.request.words, read.settings["words"].source) == (1750, "the premise")
+    assert read.request.band != StoryRequest("a fox", 5).band
+    assert read.notes[0].startswith("Length: 1,750 words")
+    told = prepare(premise, {"model": "demo", "words": 800})
+    assert told.request.words == 800
+    assert told.request.band == StoryRequest("a fox", 5).band  # that of the premise is of 1,750
+
+
+def settled(words: int = 400, **more: object) -> Job:
+    return settle(StoryRequest("a fox", words, **more), of_entry(DEMO))  # type: ignore[arg-type]
+
+
+def test_auto_becomes_the_name_of_the_model() -> None:
+    assert settled(model="auto").request.model == "demo"
+    folder = ModelRef("fox", "/models/fox")
+    asked = StoryRequest("a fox", 5, model="/models/fox")
+    assert settle(asked, folder).request.model == "/models/fox"
+
+
+def test_auto_is_a_single_pass_as_far_as_the_model_writes_well() -> None:
+    most = of_entry(DEMO).profile.good_words[1]
+    assert settled(most, length="auto").request.length == "single"
+    assert settled(most + 1, length="auto").request.length == "chapters"
+    assert settled(most + 1, length="single").request.length == "single"
+
+
+def test_the_words_of_a_draft_need_no_tokens_any_more() -> None:
+    def story_tokens(words: int, draft: Draft | None = None) -> int:
+        return settled(words, draft=draft, sampling=Sampling(thinking=False)).budget.story
+
+    draft = Draft("word " * 100)
+    assert story_tokens(300, draft) == story_tokens(200)
+    assert story_tokens(50, draft) == story_tokens(1)
+
+
+def test_the_longest_sequence_is_prompt_draft_and_output() -> None:
+    asked = {"sampling": Sampling(thinking=False), "length": "extend"}
+    bare, drafted = settled(**asked), settled(draft=Draft("word " * 200), **asked)  # type: ignore[arg-type]
+    assert 0 < bare.tokens - bare.budget.max_new_tokens < 100
+    assert 200 <= drafted.tokens - drafted.budget.max_new_tokens < 300

@@ -1,6 +1,7 @@
 """The record of a story, and the stream that makes it."""
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -11,8 +12,8 @@ from polaris_cli.events import Chapter, Chunk, Event, Finish, Plan, Planned
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Draft, Sampling, StoryRequest
 from polaris_cli.story.accumulator import collect
-from polaris_cli.story.result import Story, begin
-from polaris_cli.story.single_pass import write_story
+from polaris_cli.story.result import Story, new_record
+from polaris_cli.story.single_pass import stream_answer
 
 ASK = (Message("user", "Write a 5-word story about a fox."),)
 
@@ -20,24 +21,34 @@ ASK = (Message("user", "Write a 5-word story about a fox."),)
 PLAN = Plan("The Fox", "a fox", (Chapter("Den", 3, "it wakes"), Chapter("Hill", 2, "up")))
 
 
-def begun(premise: str = "a fox") -> Story:
-    return begin(StoryRequest(premise, 5), ModelInfo("demo", "built in"), ASK, 7)
+def a_record(premise: str = "a fox") -> Story:
+    return new_record(StoryRequest(premise, 5), ModelInfo("demo", "built in"), ASK, 7)
 
 
 def test_a_stream_becomes_a_record() -> None:
     engine = ScriptedEngine(["a plan", "\n</think>\n\n", "Once upon", " a time.", "\n"])
-    story = collect(write_story(engine, GenerationRequest(ASK, Sampling(), 100)), begun())
+    story = collect(stream_answer(engine, GenerationRequest(ASK, Sampling(), 100)), a_record())
     assert (story.text, story.thinking, story.finish) == ("Once upon a time.", "a plan", "stop")
     assert (story.written, story.ratio) == (4, 0.8)
     assert (story.tokens.prompt, story.tokens.thinking + story.tokens.story) == (7, 5)
     assert story.timing.first_story_s is not None and story.timing.tokens_per_s is not None
 
 
+def test_a_story_about_to_be_written_has_an_id_and_a_prompt_alone() -> None:
+    record = a_record().as_dict()
+    assert re.fullmatch("[0-9a-f]{8}", record["id"])
+    assert record["tokens"] == {"prompt": 7, "thinking": 0, "story": 0}
+    assert (record["timing"]["load_s"], record["timing"]["total_s"]) == (0, 0)
+    assert (record["story"], record["length"]["extended"]) == ("", 0)
+    unknown = new_record(StoryRequest("a fox", 5), ModelInfo("demo", "built in"), ASK)
+    assert unknown.tokens.prompt == 0
+
+
 @pytest.mark.parametrize("plan", [None, PLAN])
 def test_a_record_survives_json(plan: Plan | None) -> None:
     events: list[Event] = [Planned(plan)] if plan else []
     events += [Chunk("story", "One two", 2, (1, 2)), Finish("length", 9, extended=2)]
-    story = collect(iter(events), begun())
+    story = collect(iter(events), a_record())
     again = Story.from_dict(json.loads(json.dumps(story.as_dict())))
     assert again == story
     assert (again.extended, again.tokens.prompt, again.plan) == (2, 9, plan)
@@ -64,7 +75,7 @@ def test_the_whole_request_survives_json() -> None:
     )
     drafted = replace(request, length="extend", plan=None, draft=Draft("Once", "a: 1", "a fox", 9))
     for asked in (request, drafted):
-        story = replace(begun(), request=asked)
+        story = replace(a_record(), request=asked)
         assert Story.from_dict(json.loads(json.dumps(story.as_dict()))).request == asked
 
 
@@ -74,16 +85,18 @@ def test_the_whole_request_survives_json() -> None:
         ("# The Fog\n\nOnce", "The Fog"),
         ("**The Fog**\n\nOnce", "The Fog"),
         ("Once upon a time", "A fox"),
+        (f"**{'x' * 95}**\n\nOnce", "x" * 95),
+        (f"**{'x' * 96}**\n\nOnce", "A fox"),  # a line of a hundred signs is a paragraph
     ],
 )
 def test_the_title_is_the_storys_own_where_it_has_one(text: str, title: str) -> None:
-    assert collect(iter([Chunk("story", text)]), begun()).title == title
+    assert collect(iter([Chunk("story", text)]), a_record()).title == title
 
 
 def test_a_long_premise_is_shortened_to_a_title() -> None:
-    title = begun("a fox " * 40).title
+    title = a_record("a fox " * 40).title
     assert len(title) <= 61 and title.endswith("…")
 
 
 def test_a_stream_without_an_end_counts_as_interrupted() -> None:
-    assert collect(iter([Chunk("story", "Once")]), begun()).finish == "interrupted"
+    assert collect(iter([Chunk("story", "Once")]), a_record()).finish == "interrupted"

@@ -27,13 +27,14 @@ from polaris_cli.events import (
     merged,
 )
 from polaris_cli.models.resolving import resolve
+from polaris_cli.request.story_request import Draft
 from polaris_cli.story.accumulator import collect
 from polaris_cli.story.job import Job
 from polaris_cli.story.length import SCENE_BREAK
 from polaris_cli.story.prepare import prepare
 from polaris_cli.story.result import Story
 from polaris_cli.story.resuming import differences, resume, write_again
-from polaris_cli.story.writing import begun, write_job
+from polaris_cli.story.writing import record_for, write_job
 
 GREEDY = {"words": 60, "model": "demo", "temperature": 0.0, "repetition_penalty": 1.0}
 DEMO = ModelInfo("demo", "built in", engine="scripted")
@@ -58,7 +59,7 @@ def cut(
     request: Job, engine: Engine, events: list[Event], chunks: int
 ) -> tuple[Story, list[Event]]:
     """What the library holds of a story that was interrupted after so many events."""
-    story = begun(request, engine)
+    story = record_for(request, engine)
     seen: list[Event] = list(islice((e for e in events if not isinstance(e, Finish)), chunks))
     return collect(seen, story), seen
 
@@ -108,28 +109,28 @@ def test_chapters_of_the_demo_model_go_on_to_the_same_text(demo: Engine, share: 
 
 def test_writing_again_gives_the_same_text(demo: Engine) -> None:
     job = prepared(temperature=1.0)
-    story = collect(write_job(job, demo), begun(job, demo))
+    story = collect(write_job(job, demo), record_for(job, demo))
     job = write_again(story)
-    again = collect(write_job(job, demo), begun(job, demo))
+    again = collect(write_job(job, demo), record_for(job, demo))
     assert again.text == story.text
     assert again.id != story.id
     assert list(differences(story, demo.info)) == []
 
 
 def test_what_has_changed_is_said(demo: Engine) -> None:
-    story = begun(prepared(), demo)
+    story = record_for(prepared(), demo)
     story = replace(story, versions={**story.versions, "torch": "1.0"})
     other = replace(demo.info, device="cuda:0", kernel="torch int4")
     said = list(differences(story, other))
     assert len(said) == 2 and "torch was 1.0" in said[0]
     quantized = replace(story, model=replace(other, kernel="bitsandbytes nf4"))
-    assert "the kernel was bitsandbytes nf4 then" in list(differences(quantized, other))[-1]
+    assert "the kernel was bitsandbytes nf4 and" in list(differences(quantized, other))[-1]
 
 
 # --- with a script
 
 
-def test_thinking_begun_anew_goes_on_with_its_own_draws() -> None:
+def test_restarted_thinking_resumes_with_its_own_seed() -> None:
     seen: list[tuple[int, str]] = []
 
     class Watching(ScriptedEngine):
@@ -153,7 +154,7 @@ def test_thinking_begun_anew_goes_on_with_its_own_draws() -> None:
 def scripted(
     text: str, finish: Reason = "interrupted", **more: object
 ) -> tuple[Story, list[Chunk]]:
-    story = begun(prepared(**more), ScriptedEngine(info=DEMO))
+    story = record_for(prepared(**more), ScriptedEngine(info=DEMO))
     chunks = [Chunk("story", text, 1, tuple(map(ord, text)))]
     return replace(collect(chunks, story), finish=finish), chunks
 
@@ -171,6 +172,73 @@ def test_a_finished_story_has_nothing_to_go_on_with() -> None:
     resume(replace(story, finish="interrupted"), chunks)
 
 
+@pytest.mark.parametrize("times", [1, 10])
+def test_the_hint_for_a_finished_story_can_be_followed(times: int) -> None:
+    story, chunks = scripted("word " * 60 * times, "stop")
+    with pytest.raises(UsageError) as refused:
+        resume(story, chunks)
+    words = int(refused.value.hint.split()[-1])
+    assert words >= story.requested + 500
+    assert resume(story, chunks, words).request.words == words > story.written
+
+
+def test_a_story_a_little_short_is_finished() -> None:
+    almost, chunks = scripted("word " * 93, "stop", words=100)
+    with pytest.raises(UsageError, match="93 of 100 words"):
+        resume(almost, chunks)
+    short, chunks = scripted("word " * 92, "stop", words=100)
+    assert resume(short, chunks).request.length == "extend"
+
+
+def test_a_single_pass_stays_one_unless_it_ended_too_early_or_shall_be_longer() -> None:
+    broken, chunks = scripted("word " * 20, "interrupted")
+    assert resume(broken, chunks).request.length == "single"
+    assert resume(broken, chunks, 61).request.length == "extend"
+    ended, chunks = scripted("word " * 20, "stop")
+    assert resume(ended, chunks).request.length == "extend"
+
+
+@pytest.mark.parametrize(("ran", "asked"), [("4bit", "4bit"), ("none", "none"), ("fp8", "auto")])
+def test_what_auto_stood_for_is_asked_for_again(ran: str, asked: str) -> None:
+    story, _ = scripted("Once")
+    found = write_again(replace(story, model=replace(story.model, quantization=ran)))
+    assert (found.request.model, found.request.quantize) == ("demo", asked)
+    other = replace(story, model=ModelInfo("fox", "someone/fox", "v1"))
+    assert write_again(other).request.model == "someone/fox"
+    assert write_again(other).request.revision == "v1"
+
+
+def limit_of(job: Job) -> int:
+    """The limit of new tokens that the engine is given."""
+    engine = ScriptedEngine(["Once."], info=DEMO)
+    list(write_job(job, engine))
+    return engine.requests[0].max_new_tokens
+
+
+@pytest.mark.parametrize("length", ["single", "extend"])
+def test_only_a_story_that_was_cut_off_at_its_limit_gets_a_new_one(length: str) -> None:
+    asked = {"length": length, "think": False}
+    broken, chunks = scripted("Once upon a time", "interrupted", **asked)
+    whole = limit_of(prepared(**asked))
+    assert limit_of(resume(broken, chunks)) == whole - len("Once upon a time")
+    assert limit_of(resume(replace(broken, finish="length"), chunks)) == whole
+
+
+def test_a_draft_is_a_part_of_the_prompt() -> None:
+    engine = ScriptedEngine(info=DEMO)
+    options = {**GREEDY, "think": False}
+    bare = record_for(prepare("a miller", options), engine)
+    drafted = prepare("a miller", options, Draft("Once upon"))
+    assert record_for(drafted, engine).tokens.prompt == bare.tokens.prompt + len("Once upon")
+
+
+def test_a_story_in_chapters_goes_on_with_its_own_plan() -> None:
+    story, chunks = scripted("", chapters=2)
+    assert resume(replace(story, plan=PLAN), chunks).plan == PLAN
+    given = replace(story, request=replace(story.request, plan=PLAN))
+    assert resume(given, chunks).plan == PLAN.shared(60)  # it broke off before it was recorded
+
+
 def test_a_finished_story_grows_to_a_new_length() -> None:
     story, chunks = scripted("One thing happened.\n\nThe end of it.", "stop", think=False)
     more = [f"Then came day {day}." + " And so on" * 8 + ".\n\n" for day in range(9)]
@@ -183,7 +251,7 @@ def test_a_finished_story_grows_to_a_new_length() -> None:
 
 def test_a_story_without_tokens_cannot_go_on() -> None:
     story, _ = scripted("Once upon a time")
-    with pytest.raises(UsageError, match="keeps no tokens") as refused:
+    with pytest.raises(UsageError, match="does not record tokens") as refused:
         resume(story, [Chunk("story", "Once", 1)])
     assert "polaris rerun" in refused.value.hint
 
@@ -193,7 +261,7 @@ def test_a_loop_is_cut_back_and_drawn_anew() -> None:
     story, chunks = scripted(text, "loop", think=False)
     job = resume(story, chunks)
     events = write_job(job, ScriptedEngine(["And so it ended."]))
-    assert text_of(events).count("the same again.") == 1
+    assert text_of(events) == ("A good beginning of it all.\n\nthe same again. And so it ended.")
     assert job.request.sampling.seed != story.request.sampling.seed
 
 

@@ -430,9 +430,9 @@ def test_it_keeps_little_and_takes_little_time() -> None:
     words = (f"{number} ".translate(letters) for number in range(40_000))
     begun = time.process_time()
     sizes: list[int] = []
-    state = loops._Watch()
+    state = loops._Detector()
     for word in words:
-        assert not state.stuck_after(Chunk("story", word, 1))
+        assert not state.add(Chunk("story", word, 1))
         sizes.append(len(state._cycle._seen) + len(state._stale._count) + len(state._open))
     assert max(sizes) <= loops.WINDOW + loops.RECENT + 20
     assert time.process_time() - begun < 3
@@ -440,9 +440,9 @@ def test_it_keeps_little_and_takes_little_time() -> None:
 
 def test_an_endless_word_is_not_kept() -> None:
     letters = islice(cycle("abcdefghijklmnopqrstuvwxyzäöü"), 300)
-    state = loops._Watch()
+    state = loops._Detector()
     for letter in letters:
-        state.stuck_after(Chunk("story", letter, 1))
+        state.add(Chunk("story", letter, 1))
         assert len(state._open) <= 8 + 7
 
 

@@ -69,7 +69,7 @@ def float32_is_faster(candidate: Multiply = in_float32) -> bool:
     return _pays([linear], candidate, rows=MANY)
 
 
-def in_bf16(modules: Iterable[Any]) -> list[Any]:
+def bf16_linears(modules: Iterable[Any]) -> list[Any]:
     """The linear layers with weights in bf16."""
     return [
         module
@@ -88,7 +88,7 @@ def faster_linears(modules: Iterable[Any], candidate: Multiply = without_onednn)
 
 def _by_shape(modules: Iterable[Any]) -> list[list[Any]]:
     groups: dict[tuple[int, ...], list[Any]] = defaultdict(list)
-    for module in in_bf16(modules):
+    for module in bf16_linears(modules):
         groups[tuple(module.weight.shape)].append(module)
     return list(groups.values())
 

@@ -142,7 +142,7 @@ def _patch_modules(model: Any, replaced: Replacements) -> bool:
 
 def _patch_linears(model: Any, replaced: Replacements) -> bool:
     """Use the matrix products that are faster on this machine, if any."""
-    linears = matmul.in_bf16(model.modules())
+    linears = matmul.bf16_linears(model.modules())
     if linears and matmul.float32_is_faster():
         for linear in linears:
             replaced.replace(linear, matmul.in_float32(linear))

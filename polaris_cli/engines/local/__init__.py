@@ -1,21 +1,21 @@
 """The local engine: transformers models in this process.
 
-Knows nothing of stories; where a model's files come from is the matter of `models`.
+Does not know about stories. `models` finds and downloads a model's files.
 
     engine:         `LocalEngine` and `load`
-    loading:        a model's files become a checked model and tokenizer
-    gguf_loading:   a GGUF file becomes a plain model
-    loading_errors: what the libraries raise, in words
+    loading:        loads and checks a model and its tokenizer
+    gguf_loading:   a GGUF file, dequantized by transformers
+    loading_errors: explains the exceptions of the libraries
     quiet:          keeps the libraries off stdin, stdout and stderr
-    chat:           messages become token ids
+    chat:           messages to token ids, by the chat template
     decode:         the decoding loop
     forward:        prefill and decode steps
-    static_forward: steps of fixed shapes, for CUDA graphs
-    generation:     one answer: which token comes, when it is over
-    vocabulary:     the tokens with a meaning of their own
-    sampling:       the choice of the next token
+    static_forward: decode steps with fixed shapes, for CUDA graphs
+    generation:     the state of one answer: next token, text, stop conditions
+    vocabulary:     the special tokens of a tokenizer
+    sampling:       penalties and sampling of the next token
     dry:            the DRY penalty
-    detokenizer:    tokens become text
-    lockstep:       several answers at once
-    random_models:  models of known shapes, for benchmarks
+    detokenizer:    tokens to text
+    lockstep:       decodes a batch of answers
+    random_models:  models with random weights, for benchmarks
 """

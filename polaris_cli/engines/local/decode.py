@@ -1,7 +1,8 @@
-"""The decoding loop: a loaded transformers model and the ids of a prompt become text, as it comes.
+"""The decoding loop: streams the text that a loaded model generates from a prompt's token ids.
 
-Knows which errors a run can end with; knows neither how models are loaded (`loading`) nor stories.
-`forward` steps the model; `generation` chooses tokens, closes the thinking and knows when to stop.
+`forward` runs the model; `generation` chooses tokens, closes the thinking and applies the stop
+conditions. Also turns out-of-memory exceptions into errors for the user. Does not know how models
+are loaded (`loading`), or about stories.
 """
 
 import re
@@ -14,57 +15,58 @@ import torch
 
 from polaris_cli.engines.local.forward import Forward
 from polaris_cli.engines.local.generation import Generation, TokenizedRequest
-from polaris_cli.engines.local.static_forward import fixed
+from polaris_cli.engines.local.static_forward import static_or_dynamic
 from polaris_cli.engines.local.vocabulary import Vocabulary
 from polaris_cli.errors import ModelUnavailable, OutOfMemory, PolarisError
 from polaris_cli.events import AnswerEvent, Chunk
 
 SMALLER = "Add --quantize 4bit, or ask for fewer --words"
 NO_MEMORY = re.compile("can't allocate memory|not enough memory|out of memory|ALLOC_FAILED")
-WANTED = re.compile(r"allocate ([\d.]+ \w+)")
+NEEDED = re.compile(r"allocate ([\d.]+ \w+)")
 
 
 def decode(
     model: Any, vocabulary: Vocabulary, request: TokenizedRequest, *, static: bool = False
 ) -> Iterator[AnswerEvent]:
-    """Yield what `model` writes after the prompt as it comes, then one `Finish`.
+    """Yield what `model` generates after the prompt, then one `Finish`.
 
-    No more than the context holds. Thinking is closed after `sampling.thinking_budget` tokens, and
-    a model that would end inside its thinking ends the thinking instead. `static` runs all steps
-    in the same memory, as one CUDA graph. Out of memory and damaged weights end the stream with an
-    error, so that the text so far is kept. Closing the generator frees the cache.
+    Stops at the end of the context. Thinking is closed after `sampling.thinking_budget` tokens; if
+    the model would end inside its thinking, only the thinking ends. `static` runs all decode steps
+    in the same memory, on CUDA as one graph. If memory runs out or the weights are damaged, the
+    `Finish` has the error, so that the text so far is kept. Closing the generator frees the KV
+    cache.
     """
     generation = Generation(vocabulary, request, context_length(model))
-    # Room for a step more: it may be under way when the last token is handed out.
-    most = generation.most_tokens + 1
-    opened = partial(fixed, model, most) if static else partial(Forward, model)
+    # One more, as the next step may already be running when the last token is yielded.
+    length = generation.max_tokens + 1
+    make_forward = partial(static_or_dynamic, model, length) if static else partial(Forward, model)
     error: PolarisError | None = None
     try:
-        # Held by no name here, so that the cache is freed with the last token.
-        yield from _chunks(_tokens(opened, generation), generation)
+        # No variable refers to the generator here, so the KV cache is freed after the last token.
+        yield from _chunks(_tokens(make_forward, generation), generation)
     except (Exception, KeyboardInterrupt) as problem:
-        yield from generation.rest()
-        error = explained(problem, model, generation.tokens)
+        yield from generation.flush()
+        error = as_polaris_error(problem, model, generation.tokens)
     yield from generation.end(error)
 
 
 def context_length(model: Any) -> int:
-    """Return how many tokens, prompt and output together, the model was made for."""
+    """The model's maximum number of tokens, prompt and output together."""
     limit = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     return limit or sys.maxsize
 
 
-def _tokens(opened: Callable[[], Forward], generation: Generation) -> Iterator[int]:
-    """Yield token after token; nothing is computed before it is asked for."""
+def _tokens(make_forward: Callable[[], Forward], generation: Generation) -> Iterator[int]:
+    """Yield the token ids one by one; the model does not run before the first is requested."""
     yield from generation.replay()
-    forward = opened()
+    forward = make_forward()
     request = generation.request
     logits = forward.prefill([*request.prompt_ids, *request.after])
-    check(logits)
+    check_logits(logits)
     while True:
         token = generation.choose(logits)
         read = forward.read(token)
-        if forward.ahead:  # the GPU computes the next step while the token becomes text
+        if forward.ahead:  # the GPU computes the next step while this token is detokenized
             logits = forward.step(token)
             yield read()
         else:
@@ -73,27 +75,27 @@ def _tokens(opened: Callable[[], Forward], generation: Generation) -> Iterator[i
 
 
 def _chunks(tokens: Iterator[int], generation: Generation) -> Iterator[Chunk]:
-    """Yield the text of the tokens until the answer ends."""
+    """Yield the text of the tokens until the answer is finished."""
     while not generation.reason:
         yield from generation.add(next(tokens))
 
 
-def check(logits: torch.Tensor) -> None:
-    """Raise ModelUnavailable if the model computes no numbers."""
+def check_logits(logits: torch.Tensor) -> None:
+    """Raise ModelUnavailable if the logits contain NaN."""
     if logits.isnan().any():
         raise ModelUnavailable(
-            "The model's output is not a number: its weights are damaged, or do not suit the "
-            "number format that they were loaded in.",
-            hint="Fetch it again (polaris models fetch NAME), or add --quantize none",
+            "The model's output is not a number (NaN): its weights are damaged, or the number "
+            "format is not suitable for this model.",
+            hint="Download it again (polaris models fetch NAME), or add --quantize none",
         )
 
 
-def explained(
+def as_polaris_error(
     problem: BaseException, model: Any, tokens: int, smaller: str = SMALLER
 ) -> PolarisError:
-    """Return the error to tell the user, or raise `problem` where it is a fault of the program.
+    """The error for the user if memory ran out or `problem` is one already; else raises `problem`.
 
-    `tokens` are those in memory, `smaller` is the hint on how to need less of it.
+    `tokens` is the number of tokens in memory, `smaller` the hint on how to use less memory.
     """
     if isinstance(problem, PolarisError):
         return problem
@@ -101,13 +103,13 @@ def explained(
     if not isinstance(problem, torch.OutOfMemoryError) and not NO_MEMORY.search(str(problem)):
         raise problem
     return OutOfMemory(
-        f"The memory of {model.device} ran out at {tokens} tokens{_figures(problem, model)}.",
+        f"{model.device} ran out of memory at {tokens} tokens{_figures(problem, model)}.",
         hint=smaller,
     )
 
 
 def _figures(problem: BaseException, model: Any) -> str:
-    figures = [f"{size} more were needed" for size in WANTED.findall(str(problem))[:1]]
+    figures = [f"{size} more were needed" for size in NEEDED.findall(str(problem))[:1]]
     if model.device.type == "cuda":
         free, total = (size / 2**30 for size in torch.cuda.mem_get_info(model.device))
         figures.append(f"{free:.1f} of {total:.1f} GiB are free")

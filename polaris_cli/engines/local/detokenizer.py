@@ -1,7 +1,7 @@
-"""Text out of tokens, as they come: `TextDecoder`.
+"""Incremental detokenizing: `TextDecoder`.
 
-Knows tokenizers, not models: never breaks a character in two, and the whole text equals what the
-tokenizer makes of all the tokens at once.
+Never splits a character, and the whole text equals what the tokenizer decodes from all tokens at
+once. Knows tokenizers. Does not know about models.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,61 +16,61 @@ Step = Callable[[int], str | None]
 
 
 class TextDecoder:
-    """Turns tokens into pieces of text, the think tags included; other control tokens are silent.
+    """Turns tokens into pieces of text, with the think tags but without other control tokens.
 
-    A token that leaves a character unfinished is held back and joins the next piece. `opening` are
-    the tokens before the first, whose text is not given: behind them a space is not dropped.
+    Tokens of an incomplete character are held back for the next piece. `opening` are the token ids
+    before the first one; their text is not returned, but a space after them is kept.
     """
 
     def __init__(self, vocabulary: Vocabulary, opening: Sequence[int] = ()) -> None:
         self._tokenizer = vocabulary.tokenizer
         self._step = _stepper(vocabulary.tokenizer)
-        self._silent = vocabulary.control_ids
+        self._skipped = vocabulary.control_ids
         self._ids: list[int] = []
-        self._given = 0  # characters in the pieces so far
+        self._emitted = 0  # characters in the pieces so far
         self._held = 0  # tokens at the end of _ids that are in no piece yet
         for token in opening:
-            self._next_text(token)
+            self._decode_next(token)
 
     @property
     def count(self) -> int:
-        """How many tokens came so far."""
+        """The number of tokens added so far."""
         return len(self._ids)
 
     def add(self, token: int) -> Piece | None:
-        """Take one token; return the text that it completed, None while there is none."""
+        """Add one token; return the text that it completes, or None."""
         self._ids.append(token)
         self._held += 1
-        text = None if token in self._silent else self._next_text(token)
+        text = None if token in self._skipped else self._decode_next(token)
         return self._piece(text) if text else None
 
-    def rest(self) -> Piece | None:
-        """Return what is still held back, as the tokenizer words it; None if there is nothing."""
+    def flush(self) -> Piece | None:
+        """The text still held back, as the tokenizer decodes it; None if there is none."""
         if not self._held:
             return None
-        return self._piece(self._worded(self._ids)[self._given :])
+        return self._piece(self._decode(self._ids)[self._emitted :])
 
-    def _next_text(self, token: int) -> str | None:
+    def _decode_next(self, token: int) -> str | None:
         try:
             return self._step(token)
         except Exception as error:  # tokenizers raises nothing narrower
             if "prefix" not in str(error):
                 raise
-            # Broken bytes have changed how text already given is read: go on behind them.
+            # Invalid bytes changed the decoding of text already returned: restart after it.
             self._step = _stepper(self._tokenizer)
-            return self._worded(self._ids[-self._held :])
+            return self._decode(self._ids[-self._held :])
 
-    def _worded(self, ids: list[int]) -> str:
-        return _text(self._tokenizer, [id_ for id_ in ids if id_ not in self._silent])
+    def _decode(self, ids: list[int]) -> str:
+        return _text(self._tokenizer, [id_ for id_ in ids if id_ not in self._skipped])
 
     def _piece(self, text: str) -> Piece:
         held, self._held = self._held, 0
-        self._given += len(text)
+        self._emitted += len(text)
         return Piece(text, tokens=held, ids=tuple(self._ids[-held:]))
 
 
 def _stepper(tokenizer: Any) -> Step:
-    """Return a function from the next token to the text it completes, fast where possible."""
+    """A function from the next token to the text that it completes, or None."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         return _Window(tokenizer)
@@ -79,9 +79,9 @@ def _stepper(tokenizer: Any) -> Step:
 
 
 class _Window:
-    """For tokenizers in plain Python: decodes the last piece's tokens with the new ones.
+    """For tokenizers in pure Python: decodes the new tokens together with those of the last piece.
 
-    The earlier tokens are needed because some tokenizers drop a space at the start of a text.
+    Some tokenizers drop a space at the start of a text, so the new tokens are not enough.
     """
 
     def __init__(self, tokenizer: Any) -> None:
@@ -91,12 +91,12 @@ class _Window:
 
     def __call__(self, token: int) -> str | None:
         self._new.append(token)
-        known = _text(self._tokenizer, self._before)
+        before = _text(self._tokenizer, self._before)
         text = _text(self._tokenizer, self._before + self._new)
-        if text.endswith("�") or len(text) <= len(known):
+        if text.endswith("�") or len(text) <= len(before):
             return None
         self._before, self._new = self._new, []
-        return text[len(known) :]
+        return text[len(before) :]
 
 
 def _text(tokenizer: Any, ids: list[int]) -> str:

@@ -1,22 +1,22 @@
 """The DRY penalty ("don't repeat yourself"): a logits processor against repeated sequences.
 
-A repetition penalty looks at single tokens, and after a thousand words most have occurred. DRY
-looks at runs: if the last tokens of the text occurred in it before, the token that followed them
-there becomes less likely, and the longer the run, the less likely. Knows token ids, not text.
+A repetition penalty applies to single tokens, and after a thousand words most have occurred. DRY
+applies to runs: if the last tokens of the text occurred before, the token that followed them there
+becomes less likely, and a longer run makes it less likely. Knows token ids. Does not know text.
 
     penalty = multiplier * GROWTH ** (run - FREE) * (1 + NEAR * exp(-distance / FADE))
 
-for runs of at least FREE tokens; `distance` is how many tokens ago the token followed.
+for runs of at least FREE tokens; `distance` is how many tokens ago that token occurred.
 
-DRY was invented by P. E. Weidmann and is known from llama.cpp and text-generation-webui. `GROWTH`
-(`dry_base` there) is 1.75 there. On the demo model that grows so fast that a repeated sentence
-breaks off in an odd place; at 1.3 it changes near its beginning. The slower growth also spares what
-has to be repeated, such as names and quotation marks, which are exempt there.
+DRY is by P. E. Weidmann, and llama.cpp and text-generation-webui implement it. There, `GROWTH`
+(`dry_base`) is 1.75. On the demo model, that grows so fast that a repeated sentence breaks off in
+an odd place; with 1.3 it changes near its start. The slower growth also spares text that must
+repeat, such as names and quotation marks, which are exempt there.
 
-Two things are our own. `NEAR`: late in a long story most sentence beginnings have been used, so
-all of them have a penalty; recent ones must have a larger one. On the demo model this halves the
-self-repetition over 4,000 words. And `exempt`: given the tokens inside words, the penalty does not
-break off a word; otherwise it would end "an astronomer" after "astron".
+Two parts are our own. `NEAR`: late in a long story, most sentence beginnings have been used, so
+all of them have a penalty, and recent ones need a larger one. On the demo model, this halves the
+self-repetition over 4,000 words. `exempt`: with the tokens that continue a word, the penalty does
+not cut off words; otherwise "an astronomer" would end after "astron".
 """
 
 from collections.abc import Sequence
@@ -26,15 +26,15 @@ import torch
 FREE = 2  # tokens; shorter runs have no penalty
 GROWTH = 1.3  # factor for each further token of a run
 NEAR = 2.0  # extra penalty at distance 0, as a multiple of the penalty
-FADE = 64  # tokens of distance in which the extra penalty falls to 1/e
-LONGEST = 52  # tokens; a longer run costs no more, as by then a penalty of 1 is half a million
+FADE = 64  # tokens of distance over which the extra penalty falls to 1/e
+LONGEST = 52  # tokens; a longer run has the same penalty, half a million times the multiplier
 
 
 class Dry:
     """The DRY penalty for one sequence, updated token by token.
 
-    `ids` are the tokens so far, prompt and output; `device` is that of the scores; `exempt` are
-    tokens without penalty.
+    `ids` are the token ids so far, prompt and output; `device` is the device of the scores;
+    `exempt` are the ids of tokens without a penalty.
     """
 
     def __init__(
@@ -47,11 +47,11 @@ class Dry:
         self._multiplier, self._count = multiplier, len(ids)
         self._exempt = torch.tensor(exempt, dtype=torch.long, device=device)
         self._ids = torch.tensor(ids, dtype=torch.long)
-        # At place + 1: the length of the run that ends at this place and also ends the text.
+        # At position + 1: the length of the run that ends at this position and also ends the text.
         self._runs = torch.cat([torch.zeros(1), _runs(self._ids)])
         self._ids, self._runs = self._ids.to(device), self._runs.to(device)
 
-    def note(self, token: torch.Tensor) -> None:
+    def add(self, token: torch.Tensor) -> None:
         """Add one token of the output, a tensor of one element."""
         count = self._count
         if count == len(self._ids):
@@ -77,9 +77,9 @@ class Dry:
 
 
 def _runs(ids: torch.Tensor) -> torch.Tensor:
-    """For each place, the length of the run that ends there and also ends the text.
+    """For each position, the length of the run that ends there and also ends the text.
 
-    It is 0 at the last place.
+    It is 0 at the last position.
     """
     runs = torch.zeros(len(ids))
     last = len(ids) - 1

@@ -1,6 +1,6 @@
 """The local engine: a loaded transformers model that streams text.
 
-Loading is `loading`'s matter, the prompt `chat`'s, the loop over tokens `decode`'s.
+`loading` loads the model, `chat` makes the prompt, `decode` runs the decoding loop.
 """
 
 import time
@@ -12,8 +12,8 @@ from polaris_cli.engines.kernels.patching import patch_forwards
 from polaris_cli.engines.local.chat import Chat
 from polaris_cli.engines.local.decode import context_length, decode
 from polaris_cli.engines.local.generation import TokenizedRequest
-from polaris_cli.engines.local.loading import load_stock
-from polaris_cli.engines.local.static_forward import supports
+from polaris_cli.engines.local.loading import load_model
+from polaris_cli.engines.local.static_forward import can_capture
 from polaris_cli.engines.local.vocabulary import vocabulary_of
 from polaris_cli.events import AnswerEvent
 from polaris_cli.models.reference import ModelRef
@@ -22,7 +22,7 @@ from polaris_cli.request.story_request import Quantize, Sampling
 
 
 class LocalEngine:
-    """A model in the memory of this machine; see `polaris_cli.engines.Engine`."""
+    """A loaded model on this machine; see `polaris_cli.engines.base.Engine`."""
 
     def __init__(
         self,
@@ -44,13 +44,13 @@ class LocalEngine:
         self._vocabulary = vocabulary_of(model, tokenizer)
 
     def stream(self, request: GenerationRequest) -> Iterator[AnswerEvent]:
-        """Yield the model's answer to the messages as it comes, then one Finish."""
+        """Yield the model's answer as it is generated, then one `Finish`."""
         return decode(self._model, self._vocabulary, self._tokenized(request), static=self._static)
 
     def _tokenized(self, request: GenerationRequest) -> TokenizedRequest:
         messages, sampling, opening = request.messages, request.sampling, request.opening
         inside = self._chat.opens_thinking(thinking=sampling.thinks)
-        # Some templates open the thinking whatever is asked: an opening is the story's, not its.
+        # Some templates always open the thinking; it must be closed before an opening.
         closing = self._vocabulary.closing_ids if opening and inside else ()
         opening = (*closing, *opening)
         summarized = "\n\n".join(message.full_text for message in messages if message.full_text)
@@ -66,11 +66,11 @@ class LocalEngine:
         )
 
     def encode(self, text: str) -> tuple[int, ...]:
-        """The tokens of a text within an answer."""
+        """The token ids of a text within an answer."""
         return self._chat.text_ids(text)
 
     def count_tokens(self, messages: tuple[Message, ...], sampling: Sampling) -> int:
-        """How many tokens the prompt of these messages has."""
+        """The length of the prompt for these messages, in tokens."""
         return len(self._chat.prompt_ids(messages, thinking=sampling.thinks))
 
 
@@ -83,27 +83,27 @@ def load(
     context_tokens: int,
     on_progress: Callable[[float], None] | None = None,
 ) -> LocalEngine:
-    """Load a model, fetching it first if it is not on this machine.
+    """Load a model, downloading it first if necessary.
 
-    `compile` lets a CUDA device record its steps, `context_tokens` is the length of the longest
-    sequence that must fit, `on_progress` is told the share of the weights loaded. Raises
-    ModelUnavailable when the model cannot be had or read, OutOfMemory when it does not fit the
-    device, UsageError for a device that is not there.
+    `compile` allows CUDA graphs, `context_tokens` is the length of the longest sequence that must
+    fit in memory, `on_progress` is called with the share of the weights loaded, 0 to 1. Raises
+    ModelUnavailable if the model cannot be downloaded or read, OutOfMemory if it does not fit on
+    the device, UsageError for an unknown device.
     """
     start = time.monotonic()
-    stock = load_stock(
+    loaded = load_model(
         reference,
         quantize=quantize,
         device=device,
         context_tokens=context_tokens,
         on_progress=on_progress,
     )
-    kind = stock.model.device.type
-    notes = stock.notes
+    kind = loaded.model.device.type
+    notes = loaded.notes
     if kind != "mps":
-        notes += patch_forwards(stock.model).notes
-    static = compile and kind == "cuda" and supports(stock.model)
+        notes += patch_forwards(loaded.model).notes
+    static = compile and kind == "cuda" and can_capture(loaded.model)
     seconds = time.monotonic() - start
     return LocalEngine(
-        stock.model, stock.tokenizer, stock.info, seconds, static=static, notes=notes
+        loaded.model, loaded.tokenizer, loaded.info, seconds, static=static, notes=notes
     )

@@ -96,7 +96,7 @@ class Forward(Passes):
         return copy_to_host(token) if token.is_cuda else lambda: int(token)
 
 
-class ForwardTogether(Passes):
+class BatchForward(Passes):
     """A model's passes over a batch of sequences, one per row; logits are (rows, vocabulary).
 
     Shorter prompts are padded on the left. On the right, the padding would be between a prompt and

@@ -1,8 +1,7 @@
-"""One answer while it is written: `Generation`, alone or as one row of a batch.
+"""The state of one answer during decoding: `Generation`, alone or as one row of a batch.
 
-Knows when to stop and when to close the thinking; knows neither models nor loops. Choosing tokens
-is done by `sampling`, turning them into text by `detokenizer`, telling thinking from story by the
-splitter.
+Applies the stop conditions and closes the thinking. `sampling` chooses tokens, `detokenizer` turns
+them into text, and the splitter separates thinking from story. Does not run the model.
 """
 
 import math
@@ -21,17 +20,17 @@ from polaris_cli.events import AnswerEvent, Chunk, Finish, Reason
 from polaris_cli.request.story_request import Sampling
 from polaris_cli.streaming.thinking import Splitter
 
-STORY_SHARE = 1 / 16  # of all new tokens, what thinking leaves at the least
+STORY_SHARE = 1 / 16  # of the new tokens: at least this share is kept for the story
 
 
 @dataclass(frozen=True, slots=True)
 class TokenizedRequest:
     """A `GenerationRequest` in token ids.
 
-    `prompt_ids` end with `opening`, the part of the answer that is given and not written out.
-    `inside_thinking` says whether they end inside the thinking. `summarized` are tokens of the
-    story that the prompt holds a summary of only, and that should not come again. The rest is as
-    in `GenerationRequest`.
+    `prompt_ids` end with `opening`, the given start of the answer, which is not streamed.
+    `inside_thinking` says whether they end inside the thinking. `summarized` are token ids of
+    earlier story text that the prompt only summarizes, for the DRY penalty. The other fields are
+    those of `GenerationRequest`.
     """
 
     prompt_ids: Sequence[int]
@@ -45,17 +44,17 @@ class TokenizedRequest:
 
 
 class Generation:
-    """One answer while it is written: which token comes next, what text there is, when it is over.
+    """The state of one answer: its next token, its text, and whether it is finished.
 
-    `context` is how many tokens fit the model, prompt and answer together. `reason` says why the
-    answer is over, None while it goes on.
+    `context` is the model's maximum number of tokens, prompt and answer together. `reason` is the
+    finish reason, None until then.
     """
 
     def __init__(self, vocabulary: Vocabulary, request: TokenizedRequest, context: int) -> None:
         self.request = request
         after, prompt_tokens = len(request.after), len(request.prompt_ids)
-        self._room = after + max(min(request.max_new_tokens, context - prompt_tokens - after), 0)
-        self.reason: Reason | None = None if self._room else "length"
+        self._limit = after + max(min(request.max_new_tokens, context - prompt_tokens - after), 0)
+        self.reason: Reason | None = None if self._limit else "length"
         self._vocabulary = vocabulary
         self._splitter = Splitter(request.inside_thinking)
         self._budget = self._thinking_budget()
@@ -64,51 +63,51 @@ class Generation:
 
     @property
     def tokens(self) -> int:
-        """How many tokens there are, prompt and answer together."""
+        """The number of tokens so far, prompt and answer together."""
         return len(self.request.prompt_ids) + self._text.count
 
     @property
-    def most_tokens(self) -> int:
-        """How many tokens there can be, prompt and answer together."""
-        return len(self.request.prompt_ids) + self._room
+    def max_tokens(self) -> int:
+        """The maximum number of tokens, prompt and answer together."""
+        return len(self.request.prompt_ids) + self._limit
 
     def replay(self) -> Iterator[int]:
-        """The tokens of the earlier run, one after another, each to be given to `add`."""
+        """Yield the token ids of the earlier run; the caller adds each one with `add`."""
         for token in self.request.after:
-            self._budget.due()
+            self._budget.forced()
             yield token
 
     def choose(self, logits: torch.Tensor) -> torch.Tensor:
-        """The next token for a row of logits, as a tensor of one element."""
+        """The next token for a row of logits (vocabulary,), as a tensor of one element."""
         sampler = self._sampler = self._sampler or self._make_sampler(logits)
-        forced = self._budget.due()
+        forced = self._budget.forced()
         if forced is None:
             token = sampler.choose(logits)
         else:
             token = torch.tensor([forced], device=logits.device)
-        sampler.note(token)
+        sampler.add(token)
         return token
 
     def add(self, token: int) -> list[Chunk]:
-        """Take the next token; return the chunks that it completed."""
+        """Add the next token; return the chunks that it completes."""
         if token in self._vocabulary.stop_ids:
             self.reason = "stop"
             return []
         self._budget.count()
         piece = self._text.add(token)
-        if self._text.count == self._room:
+        if self._text.count == self._limit:
             self.reason = "length"
         return list(self._splitter.feed(piece)) if piece else []
 
-    def rest(self) -> Iterator[Chunk]:
-        """The text that is still held back."""
-        if piece := self._text.rest():
+    def flush(self) -> Iterator[Chunk]:
+        """Yield the text that is still held back."""
+        if piece := self._text.flush():
             yield from self._splitter.feed(piece)
         yield from self._splitter.flush()
 
     def end(self, error: PolarisError | None = None) -> Iterator[AnswerEvent]:
-        """The text held back and the `Finish`; `error` is what broke the answer off."""
-        yield from self.rest()
+        """Yield the held text and the `Finish`; `error` is what stopped the answer, if anything."""
+        yield from self.flush()
         yield Finish(self.reason or "error", len(self.request.prompt_ids), error)
 
     def _make_sampler(self, logits: torch.Tensor) -> Sampler:
@@ -126,35 +125,35 @@ class Generation:
             request.after,
             stop,
             request.summarized,
-            vocabulary.word_insides if request.sampling.dry_multiplier else (),
+            vocabulary.word_continuations if request.sampling.dry_multiplier else (),
         )
 
     def _thinking_budget(self) -> "ThinkingBudget":
-        """The budget of the thinking; unless it has no limit, some tokens stay for the story."""
+        """The thinking budget; unless it is unlimited, it leaves some tokens for the story."""
         sampling, closing = self.request.sampling, self._vocabulary.closing_ids
         budget = sampling.thinking_budget if sampling.thinking else 0
-        story = max(len(closing) + 1, int(self._room * STORY_SHARE))
-        limit = math.inf if budget < 0 else min(budget, self._room - story)
+        story = max(len(closing) + 1, int(self._limit * STORY_SHARE))
+        limit = math.inf if budget < 0 else min(budget, self._limit - story)
         return ThinkingBudget(closing, limit, self._splitter)
 
 
 class ThinkingBudget:
-    """Counts the tokens of the thinking and hands out those that close it when it is used up.
+    """Counts the tokens of the thinking, and forces the closing tag when the budget is used up.
 
-    `closing` are the ids of the closing text, `limit` how many tokens all the thinking may take
-    (infinity for no limit), `splitter` knows whether the text ends inside it.
+    `closing` are the token ids of the closing tag, `limit` is the maximum number of thinking tokens
+    (infinity for no limit), `splitter` knows whether the text ends inside the thinking.
     """
 
     def __init__(self, closing: Sequence[int], limit: float, splitter: Splitter) -> None:
-        self._closing, self._left, self._splitter = closing, limit, splitter
-        self._due: deque[int] = deque()
+        self._closing, self._remaining, self._splitter = closing, limit, splitter
+        self._pending: deque[int] = deque()
 
-    def due(self) -> int | None:
-        """The token that must come next, None where the model is free to choose."""
-        if not self._due and self._left <= 0 and self._splitter.inside:
-            self._due.extend(self._closing)
-        return self._due.popleft() if self._due else None
+    def forced(self) -> int | None:
+        """The id of the token that must come next, or None if the model may choose."""
+        if not self._pending and self._remaining <= 0 and self._splitter.inside:
+            self._pending.extend(self._closing)
+        return self._pending.popleft() if self._pending else None
 
     def count(self) -> None:
-        """Count one more token, before its text is split."""
-        self._left -= self._splitter.inside
+        """Count one more token; call this before its text goes to the splitter."""
+        self._remaining -= self._splitter.inside

@@ -36,9 +36,9 @@ from polaris_cli.engines.local.loading_errors import (
 )
 from polaris_cli.engines.local.quiet import quiet
 from polaris_cli.engines.quantize.apply import (
+    choose_method,
     disable_packing_of_odd_shapes,
     quantize_layers,
-    way_for,
 )
 from polaris_cli.engines.quantize.quantizers import Packed, bitsandbytes, kernel_of
 from polaris_cli.models import devices, hub, memory
@@ -65,7 +65,7 @@ NO_TEMPLATE = "The model has no chat template: it gets only the text of the prom
 
 
 @dataclass(frozen=True, slots=True)
-class Stock:
+class LoadedModel:
     """A model as transformers loads it, its tokenizer, its `ModelInfo`, and notes for the user."""
 
     model: Any
@@ -74,14 +74,14 @@ class Stock:
     notes: tuple[str, ...] = ()
 
 
-def load_stock(
+def load_model(
     reference: ModelRef,
     *,
     quantize: Quantize = "auto",
     device: str = "auto",
     context_tokens: int,
     on_progress: Callable[[float], None] | None = None,
-) -> Stock:
+) -> LoadedModel:
     """Load a model without our faster forwards; arguments and errors are those of `local.load`."""
     chosen = devices.pick(device, devices.list_devices(with_torch=True))
     load = _load_gguf if reference.gguf else _load_folder
@@ -94,19 +94,19 @@ def _load_folder(
     quantize: Quantize,
     tokens: int,
     on_progress: Callable[[float], None] | None,
-) -> Stock:
+) -> LoadedModel:
     folder = hub.ensure(reference)
     config = read_config(reference, folder)
     check_others(reference, folder)
     size = as_computed(measured(reference, folder, config), config, device.kind)
-    shapes = shapes_alone(reference, folder, config)
+    meta = meta_model(reference, folder, config)
     plan = _plan(size, device, quantize, tokens)
     tokenizer = load_tokenizer(reference, folder)
-    weights, kernel = load_weights(reference, folder, plan, quantization(plan, shapes), on_progress)
+    weights, kernel = load_weights(reference, folder, plan, quantization(plan, meta), on_progress)
     notes = (adapter_note(folder), "" if tokenizer.chat_template else NO_TEMPLATE)
     revision = folder.name if folder.parent.name == "snapshots" else reference.revision
     info = model_info(reference, revision, stored_as(config) or plan.quantize, plan, kernel)
-    return Stock(weights, tokenizer, info, tuple(filter(None, notes)))
+    return LoadedModel(weights, tokenizer, info, tuple(filter(None, notes)))
 
 
 def _load_gguf(
@@ -115,41 +115,31 @@ def _load_gguf(
     quantize: Quantize,
     tokens: int,
     on_progress: Callable[[float], None] | None,
-) -> Stock:
+) -> LoadedModel:
     file = reference.gguf
     assert file
     gguf.check(file)
-    with gguf.read_once(on_progress):
-        return _read_gguf(reference, file, device, quantize, tokens, on_progress)
-
-
-def _read_gguf(
-    reference: ModelRef,
-    file: Path,
-    device: Device,
-    quantize: Quantize,
-    tokens: int,
-    on_progress: Callable[[float], None] | None,
-) -> Stock:
-    settings = gguf.read_settings(reference, file)
-    shapes = gguf.meta_model_of(reference, settings)
-    plan = _plan(gguf.size_of(shapes, settings.to_dict()), device, quantize, tokens)
-    tokenizer = gguf.tokenizer_of(reference, file, settings)
-    way = quantization(plan, shapes)
-    with quiet(), library_errors(Case(reference, WEIGHTS, plan)):
-        model, missing = gguf.plain_weights(file, settings, number_format(plan))
-        check_whole(reference, model, missing)
-        if isinstance(way, Packed):
-            quantize_layers(model, way, on_progress)
-        elif way:
-            model = gguf.quantized(model, way, device.id)
-        model = model.to(device.id) if not way else model
-    info = model_info(reference, None, plan.quantize, plan, kernel_of(way))
+    with gguf.read_once(on_progress), quiet():
+        settings = gguf.read_settings(reference, file)
+        meta = gguf.meta_model_of(reference, settings)
+        plan = _plan(gguf.size_of(meta, settings.to_dict()), device, quantize, tokens)
+        tokenizer = gguf.tokenizer_of(reference, file, settings)
+        method = quantization(plan, meta)
+        with library_errors(Case(reference, WEIGHTS, plan)):
+            model, missing = gguf.plain_weights(file, settings, number_format(plan))
+            check_whole(reference, model, missing)
+            if isinstance(method, Packed):
+                quantize_layers(model, method, on_progress)
+            elif method:
+                model = gguf.quantized(model, method, device.id)
+            else:
+                model = model.to(device.id)
+    info = model_info(reference, None, plan.quantize, plan, kernel_of(method))
     notes = () if tokenizer.chat_template else (NO_TEMPLATE,)
-    return Stock(model.eval(), tokenizer, info, notes)
+    return LoadedModel(model.eval(), tokenizer, info, notes)
 
 
-def shapes_alone(reference: ModelRef, folder: Path, config: Mapping[str, Any]) -> Any:
+def meta_model(reference: ModelRef, folder: Path, config: Mapping[str, Any]) -> Any:
     """The model on torch's meta device: without weights, so it takes no memory.
 
     Raises ModelUnavailable if it is far larger than its files: loading would allocate memory for
@@ -221,16 +211,16 @@ def load_weights(
     reference: ModelRef,
     folder: Path,
     plan: Plan,
-    way: Any = None,
+    method: Any = None,
     on_progress: Callable[[float], None] | None = None,
 ) -> tuple[Any, str]:
     """The model on its device, ready to run, and the kernel of its quantized layers.
 
     Raises ModelUnavailable for damaged weights, OutOfMemory if the device runs out of memory.
     """
-    later = way if isinstance(way, Packed) else None
+    later = method if isinstance(method, Packed) else None
     # Even None for this argument would override the quantization in config.json.
-    stored = {} if later or way is None else {"quantization_config": way}
+    stored = {} if later or method is None else {"quantization_config": method}
     with quiet(None if later else on_progress), library_errors(Case(reference, WEIGHTS, plan)):
         model, found = AutoModelForCausalLM.from_pretrained(
             folder,
@@ -246,7 +236,7 @@ def load_weights(
         if later:
             quantize_layers(model, later, on_progress)
         disable_packing_of_odd_shapes(model)
-    return model.eval(), kernel_of(way)
+    return model.eval(), kernel_of(method)
 
 
 @torch.inference_mode()
@@ -275,14 +265,14 @@ def number_format(plan: Plan) -> torch.dtype:
     return torch.float32 if tiny else DTYPE
 
 
-def quantization(plan: Plan, shapes: Any) -> Any:
-    """How to quantize the model (on the meta device); None to load the weights as they are."""
+def quantization(plan: Plan, meta: Any) -> Any:
+    """How to quantize the model `meta` (on the meta device); None: load the weights as stored."""
     if plan.quantize == "none":
         return None
     # The plan's figures are for nf4; other 4-bit formats take up to a tenth more.
     room = plan.device.free_bytes - plan.memory.total >= plan.memory.weights // 10
     with suppress(Exception):  # a failed timing only costs speed, so it must not stop the loading
-        return way_for(shapes, plan.quantize, plan.device.id, room=room)
+        return choose_method(meta, plan.quantize, plan.device.id, room=room)
     return bitsandbytes(plan.quantize)
 
 

@@ -1,8 +1,7 @@
-"""Several stories written side by side by one model, a token each in every step: `decode_together`.
+"""Decodes a batch: `decode_batch` generates several answers at once, one token each per step.
 
-A step reads all weights, whatever the number of stories, so that together they cost little more
-than one. Knows requests and when each is over; one answer is made by `generation`, and `forward`
-steps the model.
+A step reads all weights whatever the number of rows, so a batch costs little more than one answer.
+`generation` has the state of each answer, `forward` runs the model.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,8 +9,8 @@ from typing import Any
 
 import torch
 
-from polaris_cli.engines.local.decode import check, context_length, explained
-from polaris_cli.engines.local.forward import ForwardTogether
+from polaris_cli.engines.local.decode import as_polaris_error, check_logits, context_length
+from polaris_cli.engines.local.forward import BatchForward
 from polaris_cli.engines.local.generation import Generation, TokenizedRequest
 from polaris_cli.engines.local.vocabulary import Vocabulary
 from polaris_cli.errors import ModelUnavailable, PolarisError
@@ -23,60 +22,59 @@ Running = dict[int, Generation]
 SMALLER = "Write fewer stories at once, add --quantize 4bit, or ask for fewer --words"
 
 
-def decode_together(
+def decode_batch(
     model: Any, vocabulary: Vocabulary, requests: Sequence[TokenizedRequest]
 ) -> Events:
-    """Yield the text of all requests as it comes, each chunk with its request's number, from 0.
+    """Yield the events of all requests, each with the index of its request.
 
-    Each request gets what `decode` gives for it alone, in the end one `Finish`; but for rounding:
-    in half precision two tokens that are about as probable may change places. `opening`, `after`
-    and `summarized` of the requests are not used. A request that is over costs nothing more. Out of
-    memory and damaged weights end all that still run with an error. Closing the generator frees the
-    cache.
+    Each request gets the same events as from `decode`, ending with one `Finish`, except for
+    rounding: in half precision, two tokens of nearly equal probability may swap. `after` is not
+    supported. A finished request is removed from the batch. If memory runs out or the weights are
+    damaged, all running requests end with the error. Closing the generator frees the KV cache.
     """
     context = context_length(model)
     running = {n: Generation(vocabulary, one, context) for n, one in enumerate(requests)}
     error: PolarisError | None = None
     try:
-        yield from _written(model, running)
+        yield from _run(model, running)
     except (ModelUnavailable, RuntimeError) as problem:
         tokens = sum(generation.tokens for generation in running.values())
-        error = explained(problem, model, tokens, SMALLER)
+        error = as_polaris_error(problem, model, tokens, SMALLER)
     for number, generation in running.items():
         yield from _end(number, generation, error)
 
 
-def _written(model: Any, running: Running) -> Events:
-    """Yield what comes until no request goes on; those that are over earlier leave `running`."""
-    yield from _leaving(running)
+def _run(model: Any, running: Running) -> Events:
+    """Yield events until every request is finished; a finished one is removed from `running`."""
+    yield from _finish_rows(running)
     if not running:
         return
-    forward = ForwardTogether(model)
+    forward = BatchForward(model)
     logits = forward.prefill([one.request.prompt_ids for one in running.values()])
-    check(logits)
-    yield from _stepped(forward, logits, running)
+    check_logits(logits)
+    yield from _steps(forward, logits, running)
 
 
-def _stepped(forward: ForwardTogether, logits: torch.Tensor, running: Running) -> Events:
+def _steps(forward: BatchForward, logits: torch.Tensor, running: Running) -> Events:
     while True:
         rows = zip(running.values(), logits, strict=True)
         tokens = torch.cat([generation.choose(row) for generation, row in rows])
-        # All are read at once: each reading waits for the device.
+        # One transfer for all rows, as each transfer waits for the device.
         for (number, generation), token in zip(running.items(), tokens.tolist(), strict=True):
             for chunk in generation.add(token):
                 yield number, chunk
-        going = [row for row, one in enumerate(running.values()) if not one.reason]
-        if not going:
+        active = [row for row, one in enumerate(running.values()) if not one.reason]
+        if not active:
             return
-        if len(going) < len(running):
-            yield from _leaving(running)
-            forward.keep(going)
-            tokens = tokens[going]
+        if len(active) < len(running):
+            yield from _finish_rows(running)
+            forward.keep(active)
+            tokens = tokens[active]
         logits = forward.step(tokens)
 
 
-def _leaving(running: Running) -> Events:
-    """Take those that are over out of `running` and yield their end."""
+def _finish_rows(running: Running) -> Events:
+    """Remove the finished requests from `running` and yield their last events."""
     for number in [number for number, generation in running.items() if generation.reason]:
         yield from _end(number, running.pop(number))
 

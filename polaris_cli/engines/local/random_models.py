@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, Qwen3_5TextConfig
 
-from polaris_cli.engines.quantize.apply import quantize_layers, way_for
+from polaris_cli.engines.quantize.apply import choose_method, quantize_layers
 from polaris_cli.engines.quantize.quantizers import kernel_of
 from polaris_cli.errors import OutOfMemory, UsageError
 from polaris_cli.models.devices import Device
@@ -101,6 +101,6 @@ def random_model(
         ).eval()
     if quantize not in ("8bit", "4bit"):
         return model, ""
-    way = way_for(model, quantize, device.id, room=True)
-    quantize_layers(model, way)
-    return model, kernel_of(way)
+    method = choose_method(model, quantize, device.id, room=True)
+    quantize_layers(model, method)
+    return model, kernel_of(method)

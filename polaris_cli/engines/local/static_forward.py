@@ -56,13 +56,13 @@ class StaticForward(Forward):
         self._cache.reset()
 
 
-def fixed(model: Any, tokens: int) -> Forward:
+def static_or_dynamic(model: Any, tokens: int) -> Forward:
     """A `StaticForward` for `tokens` tokens, or a `Forward` if that fails."""
     with suppress(Exception):  # other releases or GPUs may raise any exception
         return StaticForward(model, tokens)
     return Forward(model)
 
 
-def supports(model: Any) -> bool:
+def can_capture(model: Any) -> bool:
     """Whether the model can run with a static cache and be captured as a graph."""
     return bool(getattr(model, "_can_compile_fullgraph", False))

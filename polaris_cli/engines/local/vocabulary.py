@@ -1,6 +1,6 @@
-"""What matters of a tokenizer's vocabulary while a model writes: `Vocabulary`.
+"""The tokens of a tokenizer that need special treatment during decoding: `Vocabulary`.
 
-Knows tokenizers and the settings that name end tokens; computed once, when a model is loaded.
+Knows tokenizers, and the model settings that name end tokens. Computed once per loaded model.
 """
 
 import re
@@ -12,16 +12,16 @@ from polaris_cli.streaming.thinking import CLOSE, CLOSING, OPEN
 
 END_TOKENS = ("<|im_end|>", "<|endoftext|>", "<|im_start|>")
 
-# As "<|video_pad|>" and "</tool_response>": added tokens may be ordinary words or spaces, too.
+# Such as "<|video_pad|>" and "</tool_response>". Other added tokens may be words or spaces.
 _CONTROL = re.compile(r"</?[|\w][^<>\s]*>|\[/?[A-Z_]+\]")
 
 
 class Vocabulary:
-    """The tokens with a meaning of their own.
+    """A tokenizer and its special token ids.
 
-    `stop_ids` end a text, `close_id` is the token that ends the thinking (None where it takes
-    several), `closing_ids` are those that end it as the chat template writes it. `control_ids`
-    stand for no text: turns, tools, pictures; think tags are read as text.
+    `stop_ids` end an answer. `close_id` is the token `</think>` (None if it is not a single token),
+    `closing_ids` are the tokens of the closing tag as chat templates write it. `control_ids` have
+    no text: turns, tools, images. The think tags are not among them, as they are read as text.
     """
 
     def __init__(self, tokenizer: Any, stop_ids: frozenset[int] = frozenset()) -> None:
@@ -37,11 +37,12 @@ class Vocabulary:
         )
 
     @cached_property  # a large vocabulary takes a tenth of a second, and only DRY needs it
-    def word_insides(self) -> tuple[int, ...]:
-        """The tokens that continue a word: they begin with one of the letters a to z.
+    def word_continuations(self) -> tuple[int, ...]:
+        """The ids of the tokens that continue a word: those that start with a letter from a to z.
 
-        At the start of a word tokenizers put a mark for the space, and after a line break or a
-        quotation mark it is a capital. Other scripts are left out: their letters look like bytes.
+        A token at the start of a word starts with a mark for the space, or with a capital after a
+        line break or a quotation mark. Other scripts are not included, as byte-level tokenizers
+        encode their letters as bytes.
         """
         known = self.tokenizer.get_vocab().items()
         return tuple(id_ for token, id_ in known if token[:1].isascii() and token[:1].islower())
@@ -53,24 +54,24 @@ def vocabulary_of(model: Any, tokenizer: Any) -> Vocabulary:
 
 
 def stop_ids(model: Any, tokenizer: Any) -> frozenset[int]:
-    """Every token id that ends a text: the tokenizer's and those of the model's settings.
+    """The ids of all end tokens, from the tokenizer, the model's configs and `END_TOKENS`.
 
-    Neither is enough: a model's folder may lack the generation settings, and a config may name
-    only one of two end tokens. A model that begins a turn has ended its own.
+    No single source is complete: the generation config may be missing, and a config may name only
+    one of two end tokens. A token that starts a new turn also ends the answer.
     """
     configs = (model.config, model.config.get_text_config(), model.generation_config)
     found: list[Any] = [getattr(config, "eos_token_id", None) for config in configs]
     found += [tokenizer.eos_token_id, *(token_id(tokenizer, token) for token in END_TOKENS)]
     lists = (ids if isinstance(ids, list) else [ids] for ids in found)
-    # A damaged setting may hold anything; what is no token can never be chosen.
+    # A damaged config may have any value; only valid ids are kept.
     size = getattr(model.config.get_text_config(), "vocab_size", sys.maxsize)
     return frozenset(int(id_) for ids in lists for id_ in ids if id_ in range(size))
 
 
 def token_id(tokenizer: Any, text: str) -> int | None:
-    """The id of the token that is spelt so, None where there is none.
+    """The id of the token with exactly this text, or None.
 
-    Asks for the one token: making a dictionary of 248,000 tokens takes 0.2 s.
+    Does not call `get_vocab`: building a dictionary of 248,000 tokens takes 0.2 s.
     """
     found = tokenizer.convert_tokens_to_ids(text)
     known = found is not None and tokenizer.convert_ids_to_tokens(found) == text

@@ -2,7 +2,7 @@
 
 Works on linear layers; does not know about prompts or text.
 
-    quantizers:    the ways to quantize a matrix, and which is fastest here
+    quantizers:    the methods to quantize a matrix, and which is fastest here
     packed_linear: quantized linear layers with torch's own CPU kernels
     apply:         which layers of a model are quantized
 """

@@ -17,8 +17,8 @@ PACKS = "support_avx512bf16_for_cpu"  # an attribute of bitsandbytes' layers
 SMALL = 64  # matrices with fewer rows are not quantized
 
 
-def way_for(model: Any, precision: Bits, device: str, *, room: bool) -> Any:
-    """The fastest way to quantize this model on the device; see `quantizers.fastest_way`.
+def choose_method(model: Any, precision: Bits, device: str, *, room: bool) -> Any:
+    """The fastest quantization method for this model on the device; see `fastest_method`.
 
     The model may be on torch's meta device. Without `room` for more memory than nf4 takes, or
     without a linear layer to time, it is bitsandbytes.
@@ -26,29 +26,31 @@ def way_for(model: Any, precision: Bits, device: str, *, room: bool) -> Any:
     skip = modules_to_skip(model)
     shape = dominant_shape(model, skip)
     if shape and room:
-        return quantizers.fastest_way(precision, skip, shape, device)
+        return quantizers.fastest_method(precision, skip, shape, device)
     return quantizers.bitsandbytes(precision, skip)
 
 
 def quantize_layers(
     model: Any,
-    way: Any,
+    method: Any,
     on_progress: Callable[[float], None] | None = None,
 ) -> None:
-    """Quantize a loaded model's linear layers in this way, one by one, in place.
+    """Quantize a loaded model's linear layers with this method, one by one, in place.
 
     `Packed` also quantizes the lm_head, to 8 bits, if its weight is not tied to the embeddings:
     each token reads all of it, and 4 bits would change the likely tokens. `on_progress` is called
     with the share done, 0 to 1.
     """
     skip = modules_to_skip(model)
-    head = _own_head(model) if isinstance(way, Packed) else None
+    head = _own_head(model) if isinstance(method, Packed) else None
     names = [name for name, _ in _linears(model) if name == head or name not in skip]
     for done, name in enumerate(names, 1):
         linear = model.get_submodule(name)
         weight = linear.weight.detach()
         quantized = (
-            EightBits(weight) if name == head else quantized_linear(way, weight, str(weight.device))
+            EightBits(weight)
+            if name == head
+            else quantized_linear(method, weight, str(weight.device))
         )
         quantized.bias = linear.bias
         model.set_submodule(name, quantized)

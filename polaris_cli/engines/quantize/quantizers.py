@@ -1,4 +1,4 @@
-"""The ways to quantize a matrix to 4 or 8 bits, and which of them is fastest on this machine.
+"""The methods to quantize a matrix to 4 or 8 bits, and which of them is fastest on this machine.
 
 Knows bitsandbytes, torchao, `packed_linear` and a single matrix on its device; `apply` chooses
 which matrices of a model are quantized. No kernel is the fastest on all devices, and their speeds
@@ -26,10 +26,10 @@ Multiply = Callable[[torch.Tensor], torch.Tensor]
 COLD = 128_000_000  # bytes of weights read in one timing: more than most caches hold
 COPIES = 16  # of one matrix, at most: the time of a smaller matrix does not matter
 ROUNDS = 3
-GAIN = 0.9  # a way is faster if it takes less than this share of the best time; the rest is noise
+GAIN = 0.9  # of the best time: a method that takes less is faster; a smaller gain is noise
 
 # The largest relative error (norm of the error / norm of the product). Random weights quantized to
-# 4 bits give 0.09 in every way, to float8 0.04, to int8 0.01; a wrong kernel gives 1 or more.
+# 4 bits give 0.09 with every method, to float8 0.04, to int8 0.01; a wrong kernel gives 1 or more.
 TOLERANCE = {"4bit": 0.15, "8bit": 0.06}
 
 
@@ -40,12 +40,12 @@ class Packed:
     precision: Bits
 
 
-def fastest_way(precision: Bits, skip: list[str], shape: tuple[int, int], device: str) -> Any:
-    """The fastest way to quantize on the device: a quantization config for transformers, or
+def fastest_method(precision: Bits, skip: list[str], shape: tuple[int, int], device: str) -> Any:
+    """The fastest quantization method on the device: a quantization config for transformers, or
     `Packed`.
 
     The modules named in `skip` are not quantized. `shape` (outputs, inputs) is that of the matrix
-    to time. If there is no alternative to bitsandbytes, or the timing fails, the way is
+    to time. If there is no alternative to bitsandbytes, or the timing fails, the method is
     bitsandbytes.
     """
     usual = bitsandbytes(precision, skip)
@@ -58,7 +58,7 @@ def fastest_way(precision: Bits, skip: list[str], shape: tuple[int, int], device
 def _timer(
     precision: Bits, usual: Any, shape: tuple[int, int], device: str
 ) -> Callable[[Any], float]:
-    """A function that times a way to quantize a matrix of this shape on the device, in seconds."""
+    """A function that times a method on a matrix of this shape on the device, in seconds."""
     numbers = torch.Generator().manual_seed(0)
     weight = torch.randn(shape, generator=numbers, dtype=DTYPE)
     x = torch.randn(1, 1, shape[1], generator=numbers, dtype=DTYPE).to(device)
@@ -68,28 +68,28 @@ def _timer(
     llm_int8 = usual if precision == "8bit" else None
     count = COLD * 8 // (weight.numel() * int(precision[0]))
 
-    def timed(way: Any) -> float:
-        layers = copies(quantized_linear(way, weight, device), count)
-        return seconds(layers, x, expected, TOLERANCE[precision], graph=way is not llm_int8)
+    def timed(method: Any) -> float:
+        layers = copies(quantized_linear(method, weight, device), count)
+        return seconds(layers, x, expected, TOLERANCE[precision], graph=method is not llm_int8)
 
     return timed
 
 
-def kernel_of(way: Any) -> str:
-    """The library and number format of a way's kernel, such as "torchao int8"; "" for None."""
-    match way:
+def kernel_of(method: Any) -> str:
+    """The library and number format of a method's kernel, such as "torchao int8"; "" for None."""
+    match method:
         case Packed():
-            return f"torch int{way.precision[0]}"
+            return f"torch int{method.precision[0]}"
         case BitsAndBytesConfig():
-            return "bitsandbytes int8" if way.load_in_8bit else "bitsandbytes nf4"
+            return "bitsandbytes int8" if method.load_in_8bit else "bitsandbytes nf4"
         case TorchAoConfig():
-            kind = type(way.quant_type).__name__.lower()
+            kind = type(method.quant_type).__name__.lower()
             return "torchao " + next(n for n in ("float8", "int8", "int4") if n in kind)
     return ""
 
 
 def alternatives(device: str, precision: Bits, skip: list[str]) -> list[Any]:
-    """The ways besides bitsandbytes: torch's kernels on a CPU, torchao's on a GPU."""
+    """The methods besides bitsandbytes: torch's kernels on a CPU, torchao's on a GPU."""
     if device == "cpu":
         return [Packed(precision)]
     return [*torchao(precision, skip)] if is_torchao_available() else []
@@ -109,7 +109,7 @@ def bitsandbytes(precision: Bits, skip: list[str] | None = None) -> BitsAndBytes
 
 
 def torchao(precision: Bits, skip: list[str]) -> list[TorchAoConfig]:
-    """torchao's ways that the installed release has."""
+    """torchao's methods that the installed release has."""
     makers = (_tiled,) if precision == "4bit" else (_int8, _float8)
     found = []
     for make in makers:
@@ -142,32 +142,32 @@ def _float8() -> Any:
     return Float8DynamicActivationFloat8WeightConfig(granularity=PerRow())
 
 
-def quantized_linear(way: Any, weight: torch.Tensor, device: str) -> Any:
-    """A linear layer on the device with this weight (bf16, on the CPU), quantized in this way."""
-    if isinstance(way, Packed):
-        return FourBits(weight) if way.precision == "4bit" else EightBits(weight)
+def quantized_linear(method: Any, weight: torch.Tensor, device: str) -> Any:
+    """A linear layer on the device with `weight` (bf16, on the CPU), quantized by `method`."""
+    if isinstance(method, Packed):
+        return FourBits(weight) if method.precision == "4bit" else EightBits(weight)
     rows, columns = weight.shape
-    if isinstance(way, TorchAoConfig):
+    if isinstance(method, TorchAoConfig):
         from torchao.quantization import quantize_
 
         linear = torch.nn.Linear(columns, rows, bias=False, device="meta")
         linear.weight = torch.nn.Parameter(weight.to(device), requires_grad=False)
-        quantize_(linear, way.quant_type)
+        quantize_(linear, method.quant_type)
         return linear
-    return _bitsandbytes_layer(way, weight).to(device).eval()  # moving it quantizes it
+    return _bitsandbytes_layer(method, weight).to(device).eval()  # moving it quantizes it
 
 
-def _bitsandbytes_layer(way: BitsAndBytesConfig, weight: torch.Tensor) -> Any:
+def _bitsandbytes_layer(method: BitsAndBytesConfig, weight: torch.Tensor) -> Any:
     from bitsandbytes import nn
 
     rows, columns = weight.shape
-    if way.load_in_8bit:
+    if method.load_in_8bit:
         linear = nn.Linear8bitLt(
             columns,
             rows,
             bias=False,
             has_fp16_weights=False,
-            threshold=way.llm_int8_threshold,
+            threshold=method.llm_int8_threshold,
             device="meta",
         )
         linear.weight = nn.Int8Params(weight, requires_grad=False, has_fp16_weights=False)
@@ -176,8 +176,8 @@ def _bitsandbytes_layer(way: BitsAndBytesConfig, weight: torch.Tensor) -> Any:
     linear.weight = nn.Params4bit(
         weight,
         requires_grad=False,
-        quant_type=way.bnb_4bit_quant_type,
-        compress_statistics=way.bnb_4bit_use_double_quant,
+        quant_type=method.bnb_4bit_quant_type,
+        compress_statistics=method.bnb_4bit_use_double_quant,
     )
     return linear
 
@@ -187,14 +187,14 @@ def copies(linear: Any, count: int) -> list[Multiply]:
     return [linear, *(copy.deepcopy(linear) for _ in range(min(count, COPIES) - 1))]
 
 
-def fastest(ways: Sequence[Any], seconds: Callable[[Any], float]) -> Any:
-    """The way with the shortest time; the first one unless another is clearly faster."""
-    chosen, least = ways[0], math.inf
-    for way in ways:
+def fastest(methods: Sequence[Any], seconds: Callable[[Any], float]) -> Any:
+    """The method with the shortest time; the first one unless another is clearly faster."""
+    chosen, least = methods[0], math.inf
+    for method in methods:
         with suppress(Exception):  # an unsupported device or release may raise any exception
-            took = seconds(way)
+            took = seconds(method)
             if took < GAIN * least:
-                chosen, least = way, took
+                chosen, least = method, took
     return chosen
 
 

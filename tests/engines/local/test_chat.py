@@ -98,6 +98,22 @@ def test_a_tokenizer_that_rewrites_text_is_no_way_in() -> None:
     assert lowering.decode(ids) == "a <think> b <think>\n<think>"
 
 
+@pytest.mark.parametrize("text", ["AB", "AB x", "x AB", "xABy"])
+def test_a_short_control_token_is_cut_wherever_it_stands(text: str) -> None:
+    lowering = byte_tokenizer(tags=False)
+    lowering.backend_tokenizer.normalizer = normalizers.Lowercase()
+    lowering.add_tokens([AddedToken("ab", normalized=True, special=False)])
+    ids = Chat(lowering).text_ids(text)
+    assert lowering.get_vocab()["ab"] not in ids and lowering.decode(ids) == text.lower()
+
+
+def test_a_text_within_an_answer_is_text() -> None:
+    text = f"Once {' '.join(CONTROLS)} upon"
+    ids = CHAT.text_ids(text)
+    assert TOKENIZER.decode(ids) == text and not set(ids) & ADDED
+    assert CHAT.text_ids("Once upon") == tuple(TOKENIZER.encode("Once upon"))
+
+
 def test_a_character_that_is_a_control_token_is_refused() -> None:
     strange = byte_tokenizer(tags=False)
     strange.backend_tokenizer.normalizer = normalizers.NFKC()
@@ -105,6 +121,16 @@ def test_a_character_that_is_a_control_token_is_refused() -> None:
     strange.chat_template = "{{ messages[0].content }}"
     with pytest.raises(UsageError, match="control token"):
         Chat(strange).prompt_ids((Message("user", "choose ⒜"),), thinking=True)
+    with pytest.raises(UsageError, match="control token"):
+        Chat(strange).text_ids("choose ⒜")
+
+
+def test_an_added_character_means_itself() -> None:
+    lettered = tokenizer()
+    lettered.add_tokens([AddedToken("☕", special=False)])
+    messages = (Message("user", "a cup of ☕"),)
+    ids = Chat(lettered).prompt_ids(messages, thinking=True)
+    assert lettered.decode(ids) == worded("a cup of ☕")
 
 
 def test_a_base_model_gets_the_text_alone() -> None:
@@ -113,6 +139,13 @@ def test_a_base_model_gets_the_text_alone() -> None:
     assert plain.decode(ids) == "Once <think> upon\n\n"
     assert not set(ids) & ADDED
     assert not Chat(plain).opens_thinking(thinking=True)
+
+
+def test_a_base_model_whose_tokenizer_begins_with_no_token_gets_none() -> None:
+    plain = tokenizer(template=None)
+    plain.bos_token = "<|im_start|>"
+    ids = Chat(plain).prompt_ids((Message("user", "Once"),), thinking=True)
+    assert plain.decode(ids) == "Once\n\n"
 
 
 def test_a_base_model_gets_its_first_token() -> None:

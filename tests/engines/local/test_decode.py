@@ -152,6 +152,14 @@ def test_any_causal_model_runs_to_the_end_of_its_context() -> None:
     assert finish.reason == "length"
 
 
+@pytest.mark.parametrize("done", [1, 20])
+def test_an_answer_taken_up_again_ends_with_the_context_too(done: int) -> None:
+    model = gpt2()
+    ids = ids_of(run(model, ends=frozenset())[0])
+    again, finish = run(model, ends=frozenset(), after=ids[:done])
+    assert ids_of(again) == ids and finish.reason == "length"
+
+
 def test_a_prompt_beyond_the_context_writes_nothing() -> None:
     pieces, finish = run(gpt2(), prompt=[1] * 70)
     assert (pieces, finish.reason) == ([], "length")
@@ -256,6 +264,16 @@ def test_thinking_leaves_room_for_a_story() -> None:
     thinking, story = text_of(pieces).split(CLOSE)
     assert len(thinking) == 150
     assert story
+
+
+def test_thinking_leaves_room_for_its_closing_and_a_token() -> None:
+    pieces, _ = recite("hm " * 9, replace(GREEDY, thinking_budget=99), inside=True, n=8)
+    thinking, story = text_of(pieces).split(CLOSE)
+    assert thinking == "hm " and len(story) == 1
+
+
+def test_an_answer_begins_outside_the_thinking_if_nothing_else_is_said() -> None:
+    assert {chunk.kind for chunk in stream_of(qwen()) if isinstance(chunk, Chunk)} == {"story"}
 
 
 @pytest.mark.parametrize("events", [5, 1000], ids=["closed early", "at its end"])

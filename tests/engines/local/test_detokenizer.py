@@ -44,7 +44,7 @@ def sentencepiece_like() -> Any:
 
 def pieces(tokenizer: Any, ids: list[int]) -> list[Piece]:
     decoder = TextDecoder(Vocabulary(tokenizer))
-    found = [decoder.add(token) for token in ids] + [decoder.rest()]
+    found = [decoder.add(token) for token in ids] + [decoder.flush()]
     assert decoder.count == len(ids)
     return [piece for piece in found if piece]
 
@@ -74,6 +74,14 @@ def test_no_piece_breaks_a_character(tokenizer: Any) -> None:
     assert [text for text in found if "�" in text] == ["�!"]
     assert "</think>" in found  # special here, yet in the text
     assert "🎉" in found
+
+
+@pytest.mark.parametrize("tokenizer", [BYTES, Plain()], ids=["backend", "plain"])
+def test_spaces_before_signs_stay(tokenizer: Any) -> None:
+    """Some tokenizers would tidy them up."""
+    text = "She did n't come . Why ?"
+    ids = BYTES.encode(text, add_special_tokens=False)
+    assert "".join(piece.text for piece in pieces(tokenizer, ids)) == text
 
 
 def test_an_unfinished_character_at_the_end_is_not_swallowed() -> None:

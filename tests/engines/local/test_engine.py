@@ -15,7 +15,7 @@ from polaris_cli.engines.base import GenerationRequest
 from polaris_cli.engines.kernels import matmul
 from polaris_cli.engines.local import loading
 from polaris_cli.engines.local.engine import LocalEngine, load
-from polaris_cli.engines.local.loading import quantization, shapes_alone, text_part
+from polaris_cli.engines.local.loading import meta_model, quantization, text_part
 from polaris_cli.engines.quantize import quantizers
 from polaris_cli.engines.quantize.quantizers import Packed, kernel_of
 from polaris_cli.errors import ModelUnavailable, OutOfMemory, UsageError
@@ -136,7 +136,7 @@ def test_a_vision_language_checkpoint_gives_its_text_model(tmp_path: Path) -> No
     assert engine.context == text.config.max_position_embeddings
     assert texts(engine, limit=5) is not None
     reference = resolve(str(tmp_path))
-    alone = shapes_alone(reference, tmp_path, read_config(reference, tmp_path))
+    alone = meta_model(reference, tmp_path, read_config(reference, tmp_path))
     shapes = {name: weight.shape for name, weight in alone.named_parameters()}
     assert shapes == {name: weight.shape for name, weight in text.named_parameters()}
 
@@ -155,7 +155,7 @@ def test_a_faster_way_that_fails_is_told_of(
     demo: LocalEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert demo.notes == ()
-    monkeypatch.setattr(matmul, "in_bf16", refuses)
+    monkeypatch.setattr(matmul, "bf16_linears", refuses)
     engine = load(resolve("demo"), context_tokens=1000)
     assert engine.notes == (NOTE.format("matrix product"),)
     assert texts(engine) == texts(demo)
@@ -253,7 +253,7 @@ def test_a_device_that_is_not_there() -> None:
 def test_nf4_is_taken_where_memory_is_short(
     free: int, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(quantizers, "fastest_way", lambda *_: "fastest")
+    monkeypatch.setattr(quantizers, "fastest_method", lambda *_: "fastest")
     monkeypatch.setattr(quantizers, "bitsandbytes", lambda *_: "nf4")
     plan = Plan("4bit", Device("cuda", 0, "card", 100, free), Memory(60, 20, 10), "")
     assert quantization(plan, qwen()) == way
@@ -262,7 +262,7 @@ def test_nf4_is_taken_where_memory_is_short(
 def test_what_cannot_be_compared_is_stored_in_the_usual_way(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(loading, "way_for", refuses)
+    monkeypatch.setattr(loading, "choose_method", refuses)
     plan = Plan("4bit", Device("cpu", 0, "processor", 100, 100), Memory(60, 20, 10), "")
     assert kernel_of(quantization(plan, qwen())) == "bitsandbytes nf4"
 
@@ -271,7 +271,7 @@ def test_what_cannot_be_compared_is_stored_in_the_usual_way(
 @pytest.mark.parametrize("precision", ["4bit", "8bit"])
 def test_bitsandbytes_loads_and_writes(precision: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     usual = quantizers.bitsandbytes
-    monkeypatch.setattr(quantizers, "fastest_way", lambda bits, whole, *_: usual(bits, whole))
+    monkeypatch.setattr(quantizers, "fastest_method", lambda bits, whole, *_: usual(bits, whole))
     engine = load(resolve("demo"), context_tokens=1000, quantize=precision)
     assert engine.info.quantization == precision
     kinds = {type(module).__name__ for module in engine._model.modules()}
@@ -283,7 +283,7 @@ def test_bitsandbytes_loads_and_writes(precision: Any, monkeypatch: pytest.Monke
 def test_a_processor_loads_packed_layers_and_writes(
     precision: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(quantizers, "fastest_way", lambda bits, *_: Packed(bits))
+    monkeypatch.setattr(quantizers, "fastest_method", lambda bits, *_: Packed(bits))
     shares: list[float] = []
     engine = load(
         resolve("demo"), context_tokens=1000, quantize=precision, on_progress=shares.append

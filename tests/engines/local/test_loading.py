@@ -19,7 +19,7 @@ import polaris_cli
 from polaris_cli.demo.paths import MODEL_DIR
 from polaris_cli.engines.base import GenerationRequest
 from polaris_cli.engines.local.engine import LocalEngine, load
-from polaris_cli.engines.local.loading import NO_TEMPLATE, load_stock
+from polaris_cli.engines.local.loading import NO_TEMPLATE, load_model
 from polaris_cli.errors import ModelUnavailable
 from polaris_cli.events import Finish
 from polaris_cli.models.resolving import resolve
@@ -305,10 +305,10 @@ def test_notes_are_printed_before_the_story(
 
 def test_an_adapter_beside_the_model_changes_nothing(tmp_path: Path) -> None:
     folder = copied(tmp_path)
-    plain = load_stock(resolve(str(folder)), context_tokens=200).model.state_dict()
+    plain = load_model(resolve(str(folder)), context_tokens=200).model.state_dict()
     settings = {"peft_type": "LORA", "base_model_name_or_path": "owner/base", "r": 2}
     (folder / "adapter_config.json").write_text(json.dumps(settings))
     shutil.copy(folder / SAFE, folder / "adapter_model.safetensors")
-    stock = load_stock(resolve(str(folder)), context_tokens=200)
-    assert ["is not loaded" in note for note in stock.notes] == [True]
-    assert plain.keys() == stock.model.state_dict().keys()
+    loaded = load_model(resolve(str(folder)), context_tokens=200)
+    assert ["is not loaded" in note for note in loaded.notes] == [True]
+    assert plain.keys() == loaded.model.state_dict().keys()

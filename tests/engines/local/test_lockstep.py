@@ -19,7 +19,7 @@ from polaris_cli.engines.kv_cache import ROOM, growing_cache
 from polaris_cli.engines.local import forward as forward_module
 from polaris_cli.engines.local.decode import decode
 from polaris_cli.engines.local.generation import TokenizedRequest
-from polaris_cli.engines.local.lockstep import decode_together
+from polaris_cli.engines.local.lockstep import decode_batch
 from polaris_cli.engines.local.vocabulary import Vocabulary
 from polaris_cli.errors import ModelUnavailable, OutOfMemory
 from polaris_cli.events import Chunk, Finish
@@ -53,7 +53,7 @@ def together(
     """Write all side by side; check what holds of every stream."""
     pieces: list[list[Chunk]] = [[] for _ in tasks]
     finishes: dict[int, Finish] = {}
-    for number, event in decode_together(model, Vocabulary(tokenizer, ends), tasks):
+    for number, event in decode_batch(model, Vocabulary(tokenizer, ends), tasks):
         assert number not in finishes, "nothing follows a Finish"
         if isinstance(event, Finish):
             finishes[number] = event
@@ -186,7 +186,7 @@ def test_a_story_that_is_over_costs_nothing_more() -> None:
 
 def test_the_end_of_a_story_comes_when_it_is_over() -> None:
     chosen = [task(9, n=3), task(5, n=0), task(4, n=9)]
-    events = decode_together(qwen(), Vocabulary(TOKENIZER), chosen)
+    events = decode_batch(qwen(), Vocabulary(TOKENIZER), chosen)
     order = [number for number, event in events if isinstance(event, Finish)]
     assert order == [1, 0, 2]
 
@@ -210,7 +210,7 @@ def test_the_cache_goes_with_the_stream(events: int) -> None:
     model.register_forward_hook(
         lambda _module, _args, output: caches.append(weakref.ref(output.past_key_values))
     )
-    stream: Any = decode_together(model, Vocabulary(TOKENIZER), [task(9, n=20), task(3, n=30)])
+    stream: Any = decode_batch(model, Vocabulary(TOKENIZER), [task(9, n=20), task(3, n=30)])
     gc.disable()  # it must go by itself, not when the collector comes round
     try:
         for number, event in islice(stream, events):
@@ -225,7 +225,7 @@ def test_the_cache_goes_with_the_stream(events: int) -> None:
 
 
 def test_the_caller_keeps_its_gradients_between_pieces() -> None:
-    for _ in decode_together(qwen(), Vocabulary(TOKENIZER, ENDS), [task(9), task(3)]):
+    for _ in decode_batch(qwen(), Vocabulary(TOKENIZER, ENDS), [task(9), task(3)]):
         assert torch.is_grad_enabled() and not torch.is_inference_mode_enabled()
 
 

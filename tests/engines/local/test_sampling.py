@@ -22,7 +22,7 @@ from polaris_cli.engines.local.sampling import (
     Sampler,
     StopRule,
     candidates,
-    drawn,
+    sample_index,
     token_probabilities,
 )
 from polaris_cli.request.story_request import Sampling
@@ -131,6 +131,16 @@ def test_the_presence_penalty_spares_the_prompt() -> None:
     assert token_probabilities(logits, sampling, PROMPT, [9])[9] < without[9]
 
 
+def test_top_p_takes_the_fewest_tokens_that_reach_it() -> None:
+    weights, _ = candidates(torch.zeros(4), replace(PLAIN, top_p=0.5))
+    assert weights.count_nonzero() == 2
+
+
+def test_min_p_spares_a_token_that_just_reaches_it() -> None:
+    weights, _ = candidates(torch.tensor([1.0, 1.0, 0.0]), replace(PLAIN, min_p=1.0))
+    assert weights.count_nonzero() == 2
+
+
 def test_top_p_after_top_k_sees_few_candidates() -> None:
     weights, ids = candidates(random_logits(3, 250_000), Sampling())
     assert len(weights) == len(ids) < 100
@@ -143,7 +153,7 @@ def test_tokens_come_as_often_as_they_are_probable(sampling: Sampling) -> None:
     weights, ids = candidates(Penalties(sampling, PROMPT, logits).apply(logits), sampling)
     numbers = CounterBasedRandom(sampling.seed, logits.device)
     for place in range(draws):
-        counts[ids[drawn(weights, numbers.at(place))]] += 1
+        counts[ids[sample_index(weights, numbers.at(place))]] += 1
     expected = token_probabilities(logits, sampling, PROMPT)
     assert counts[expected == 0].sum() == 0
     assert (counts / draws - expected).abs().max() < 0.02
@@ -157,7 +167,7 @@ def test_noted_tokens_count_as_output() -> None:
     chosen = []
     for _ in range(50):
         token = sampler.choose(logits)
-        sampler.note(token)
+        sampler.add(token)
         chosen.append(int(token))
     assert sorted(chosen) == list(range(50))
 
@@ -170,7 +180,7 @@ def draw(seed: int, n: int = 60) -> list[int]:
 
 def _next(sampler: Sampler, logits: torch.Tensor) -> int:
     token = sampler.choose(logits)
-    sampler.note(token)
+    sampler.add(token)
     return int(token)
 
 
@@ -197,7 +207,7 @@ def test_blocks_of_draws_differ_and_repeat() -> None:
 @pytest.mark.parametrize("number", [0.0, 0.5, 1.0 - 2**-24, 1.0])
 def test_a_draw_never_falls_on_a_weight_of_zero(number: float) -> None:
     weights = torch.tensor([0.0, 0.3, 0.7, 0.0])
-    assert weights[drawn(weights, torch.tensor([number]))] > 0
+    assert weights[sample_index(weights, torch.tensor([number]))] > 0
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
@@ -217,6 +227,27 @@ def test_an_end_inside_the_thinking_ends_the_thinking_alone() -> None:
     assert _next(Sampler(sampling, [], logits, stop=inside), logits) == 2
     other = torch.tensor([10.0, 9.0, 1.0, 8.0])
     assert _next(Sampler(sampling, [], other, stop=inside), other) == 0
+
+
+def test_an_end_outside_the_thinking_ends_the_text() -> None:
+    logits = torch.tensor([0.0, 9.0, 1.0, 8.0])
+    sampling = Sampling(temperature=0, repetition_penalty=1.0)
+    outside = StopRule(frozenset({1, 3}), close_id=2, inside_thinking=lambda: False)
+    assert _next(Sampler(sampling, [], logits, stop=outside), logits) == 1
+
+
+def test_thinking_that_no_single_token_ends_may_end_the_text() -> None:
+    logits = torch.tensor([0.0, 9.0, 1.0, 8.0])
+    sampling = Sampling(temperature=0, repetition_penalty=1.0)
+    inside = StopRule(frozenset({1, 3}), inside_thinking=lambda: True)
+    assert _next(Sampler(sampling, [], logits, stop=inside), logits) == 1
+
+
+def test_a_model_without_ends_goes_on_thinking() -> None:
+    logits = torch.tensor([0.0, 9.0, 1.0])
+    sampling = Sampling(temperature=0, repetition_penalty=1.0)
+    inside = StopRule(close_id=2, inside_thinking=lambda: True)
+    assert _next(Sampler(sampling, [], logits, stop=inside), logits) == 1
 
 
 def test_temperature_zero_takes_the_best_after_the_penalty() -> None:

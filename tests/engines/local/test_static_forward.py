@@ -11,7 +11,12 @@ from polaris_cli.engines.local import static_forward
 from polaris_cli.engines.local.decode import decode
 from polaris_cli.engines.local.forward import Forward
 from polaris_cli.engines.local.generation import TokenizedRequest
-from polaris_cli.engines.local.static_forward import BLOCK, StaticForward, fixed, supports
+from polaris_cli.engines.local.static_forward import (
+    BLOCK,
+    StaticForward,
+    can_capture,
+    static_or_dynamic,
+)
 from polaris_cli.engines.local.vocabulary import Vocabulary
 from polaris_cli.events import Chunk
 from polaris_cli.request.story_request import Sampling
@@ -29,7 +34,7 @@ def test_tokens_are_those_of_generate(shape: str, quick: bool) -> None:
     expected = generated(model, PROMPT, 150)
     if quick:
         patch_forwards(model)
-    assert supports(model)
+    assert can_capture(model)
     assert greedy(StaticForward(model, len(PROMPT) + 150), PROMPT, 150) == expected
 
 
@@ -64,9 +69,9 @@ def test_without_static_steps_the_usual_ones_are_used(
     monkeypatch: pytest.MonkeyPatch, broken: str
 ) -> None:
     model = qwen()
-    assert type(fixed(model, BLOCK)) is StaticForward
+    assert type(static_or_dynamic(model, BLOCK)) is StaticForward
     monkeypatch.setattr(static_forward, broken, refuses)
-    forward = fixed(model, BLOCK)
+    forward = static_or_dynamic(model, BLOCK)
     assert greedy(forward, PROMPT, 20) == generated(model, PROMPT, 20)
     assert type(forward) is Forward
 

@@ -1,5 +1,6 @@
 """The tokens with a meaning of their own are found, in every kind of tokenizer."""
 
+from tokenizers import processors
 from transformers import AutoTokenizer, GenerationConfig
 
 from polaris_cli.demo.paths import MODEL_DIR
@@ -35,11 +36,21 @@ def test_the_id_of_a_token_is_found_alone() -> None:
     assert token_id(sentencepiece_like(), "<|nothing|>") is None  # has an unknown token
 
 
+def test_thinking_is_closed_without_what_a_tokenizer_puts_before_a_text() -> None:
+    tokenizer = byte_tokenizer()
+    alone = Vocabulary(tokenizer).closing_ids
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="<|im_end|> $A", special_tokens=[("<|im_end|>", tokenizer.eos_token_id)]
+    )
+    assert tokenizer.encode("a")[0] == tokenizer.eos_token_id
+    assert Vocabulary(tokenizer).closing_ids == alone
+
+
 def test_the_insides_of_words_are_those_that_begin_with_a_small_letter() -> None:
     tokenizer = sentencepiece_like()
-    assert tokenizer.convert_ids_to_tokens(Vocabulary(tokenizer).word_insides) == ["a"]
+    assert tokenizer.convert_ids_to_tokens(Vocabulary(tokenizer).word_continuations) == ["a"]
     demo = AutoTokenizer.from_pretrained(MODEL_DIR)
-    exempt = set(Vocabulary(demo).word_insides)
+    exempt = set(Vocabulary(demo).word_continuations)
     first, *others = demo.encode(" astronomer")
     assert others and exempt.issuperset(others) and first not in exempt
     assert exempt.isdisjoint(demo.encode('The light went out. "So?" 7\n\nÉ 日本'))

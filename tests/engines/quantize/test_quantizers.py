@@ -1,4 +1,4 @@
-"""The ways to quantize a matrix: each gives the product, and the fastest is chosen."""
+"""The methods to quantize a matrix: each gives the product, and the fastest is chosen."""
 
 import math
 import time
@@ -71,7 +71,7 @@ def test_without_an_alternative_nothing_is_timed(
 ) -> None:
     monkeypatch.setattr(quantizers, "is_torchao_available", lambda: False)
     monkeypatch.setattr(quantizers, "fastest", lambda *_: None)
-    settings = quantizers.fastest_way(precision, SKIP, SHAPE, "cuda:0")
+    settings = quantizers.fastest_method(precision, SKIP, SHAPE, "cuda:0")
     assert isinstance(settings, BitsAndBytesConfig)
     assert settings.llm_int8_skip_modules == SKIP
     assert (settings.load_in_4bit, settings.load_in_8bit) == (
@@ -83,24 +83,24 @@ def test_without_an_alternative_nothing_is_timed(
 @pytest.mark.parametrize("broken", ["alternatives", "_timer", "fastest"])
 def test_a_failed_timing_leaves_bitsandbytes(broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quantizers, broken, refuses)
-    way = quantizers.fastest_way("4bit", SKIP, SHAPE, "cpu")
-    assert kernel_of(way) == "bitsandbytes nf4"
+    method = quantizers.fastest_method("4bit", SKIP, SHAPE, "cpu")
+    assert kernel_of(method) == "bitsandbytes nf4"
 
 
 @pytest.mark.parametrize("precision", ["4bit", "8bit"])
 def test_the_cpu_has_packed_layers(precision: Bits) -> None:
     assert quantizers.alternatives("cpu", precision, SKIP) == [Packed(precision)]
     assert all_right(Packed(precision), precision)
-    way = quantizers.fastest_way(precision, SKIP, SHAPE, "cpu")
-    assert isinstance(way, BitsAndBytesConfig | Packed)
+    method = quantizers.fastest_method(precision, SKIP, SHAPE, "cpu")
+    assert isinstance(method, BitsAndBytesConfig | Packed)
 
 
-def all_right(way: Any, precision: Bits) -> bool:
-    """Whether a layer quantized in this way, and its copies, give the product."""
+def all_right(method: Any, precision: Bits) -> bool:
+    """Whether a layer quantized with this method, and its copies, give the product."""
     torch.manual_seed(0)
     weight, x = (torch.randn(shape, dtype=torch.bfloat16) for shape in (SHAPE, (1, 1, SHAPE[1])))
     expected = torch.nn.functional.linear(x, weight)
-    layers = copies(quantized_linear(way, weight, "cpu"), 3)
+    layers = copies(quantized_linear(method, weight, "cpu"), 3)
     assert len(layers) == 3
     tolerance = quantizers.TOLERANCE[precision]
     return all(seconds([one], x, expected, tolerance) < math.inf for one in layers)
@@ -126,11 +126,11 @@ def test_torchao_gives_the_product() -> None:
     [("4bit", ["torchao int4"]), ("8bit", ["torchao int8", "torchao float8"])],
 )
 def test_the_kernels_of_torchao_have_names(precision: Bits, kernels: list[str]) -> None:
-    assert [kernel_of(way) for way in quantizers.torchao(precision, SKIP)] == kernels
+    assert [kernel_of(method) for method in quantizers.torchao(precision, SKIP)] == kernels
 
 
 @pytest.mark.parametrize(
-    ("way", "kernel"),
+    ("method", "kernel"),
     [
         (None, ""),
         (Packed("8bit"), "torch int8"),
@@ -138,13 +138,13 @@ def test_the_kernels_of_torchao_have_names(precision: Bits, kernels: list[str]) 
         (quantizers.bitsandbytes("8bit", SKIP), "bitsandbytes int8"),
     ],
 )
-def test_kernels_have_names(way: Any, kernel: str) -> None:
-    assert kernel_of(way) == kernel
+def test_kernels_have_names(method: Any, kernel: str) -> None:
+    assert kernel_of(method) == kernel
 
 
 @with_torchao
-@pytest.mark.parametrize(("precision", "ways"), [("4bit", 1), ("8bit", 2)])
-def test_torchao_has_all_its_ways(precision: Bits, ways: int) -> None:
+@pytest.mark.parametrize(("precision", "methods"), [("4bit", 1), ("8bit", 2)])
+def test_torchao_has_all_its_ways(precision: Bits, methods: int) -> None:
     found = quantizers.torchao(precision, SKIP)
-    assert len(found) == ways
-    assert all(way.modules_to_not_convert == SKIP for way in found)
+    assert len(found) == methods
+    assert all(method.modules_to_not_convert == SKIP for method in found)

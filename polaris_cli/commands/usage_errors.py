@@ -1,6 +1,6 @@
-"""Mistyped commands, options and values, in the same two lines as every other error: `explain`.
+"""`explain`: turns typer's errors about the command line into a UsageError with a hint.
 
-Knows what typer raises for a command line that it cannot read; not what the commands do.
+Knows what typer raises for mistyped commands, options and values, not what the commands do.
 """
 
 import difflib
@@ -11,27 +11,28 @@ from typer.exceptions import TyperException
 from polaris_cli.errors import PolarisError, UsageError
 from polaris_cli.request.story_request import FORMS, LENGTHS, QUANTIZE
 
-# What is often typed as an option of its own, and is a value of another.
-VALUES = {
+# Values that users mistake for options, and the options that take them.
+OPTION_OF = {
     **dict.fromkeys(LENGTHS, "--length"),
     **dict.fromkeys(FORMS, "--form"),
     **dict.fromkeys(QUANTIZE, "--quantize"),
 }
-CLOSE = 0.75  # share of letters in order that makes another word a likely typing error
+CUTOFF = 0.75  # difflib similarity above which another option is suggested
 
 
 def explain(error: TyperException) -> PolarisError:
-    """The error that says what is wrong with the command line, and what to type next."""
+    """A UsageError that says what is wrong, and hints at what to type next."""
     ctx: Any = getattr(error, "ctx", None)
     help_ = f"See: {ctx.command_path if ctx else 'polaris'} --help"
     option = getattr(error, "option_name", None)
     if option and hasattr(error, "possibilities"):
-        meant = _meant(option, ctx)
-        return UsageError(f"There is no option {option}.", hint=f"{meant}{help_}")
+        return UsageError(
+            f"There is no option {option}.", hint=f"{_suggestion(option, ctx)}{help_}"
+        )
     message, _, guess = error.format_message().partition(" Did you mean ")
     if "extra argument" in message and "premise" in _arguments(ctx):
         return UsageError(
-            f"{message.rstrip('.')}: the premise is one argument.",
+            f"{message.rstrip('.')}: the premise must be one argument.",
             hint='Put it in quotes: polaris write "a lighthouse keeper who finds a letter"',
         )
     guess = f"Did you mean {guess.replace(chr(39), '')} " if guess else ""
@@ -42,11 +43,11 @@ def _arguments(ctx: Any) -> list[str]:
     return [param.name for param in ctx.command.params] if ctx else []
 
 
-def _meant(option: str, ctx: Any) -> str:
-    """ "Did you mean …? " for the option that was probably meant, "" where none is near."""
+def _suggestion(option: str, ctx: Any) -> str:
+    """ "Did you mean …? " with the most similar option, "" if none is similar."""
     name = option.lstrip("-")
     known = [spelling for param in ctx.command.params for spelling in param.opts] if ctx else []
-    if VALUES.get(name) in known:
-        return f"Did you mean {VALUES[name]} {name}? "
-    near = difflib.get_close_matches(f"--{name}", known, n=1, cutoff=CLOSE)
+    if OPTION_OF.get(name) in known:
+        return f"Did you mean {OPTION_OF[name]} {name}? "
+    near = difflib.get_close_matches(f"--{name}", known, n=1, cutoff=CUTOFF)
     return f"Did you mean {near[0]}? " if near else ""

@@ -1,6 +1,6 @@
-"""Records and streams that earlier versions of polaris wrote, made what this version writes.
+"""Upgrades records and streams from earlier versions of polaris to the current format.
 
-Knows the formats of old; nothing else has to.
+The only module that knows the old formats.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,20 +16,20 @@ def is_older(record: dict[str, Any]) -> bool:
     return "request" not in record
 
 
-def modern(record: dict[str, Any]) -> dict[str, Any]:
-    """A record as `Story.as_dict` makes it today.
+def upgrade_record(record: dict[str, Any]) -> dict[str, Any]:
+    """The record in the current format of `Story.as_dict`.
 
-    Before 0.2 a record told of the request only what had an effect: the model and quantization as
-    they ran, the chapters that the plan had. Raises KeyError for what is no record.
+    Before 0.2, a record did not have the request's own values, only the resulting ones: the model
+    and quantization used, and the chapters of the plan. Raises KeyError if it is not a record.
     """
     if not is_older(record):
         return record
     model, plan = record["model"], record["outline"]
-    ran = model["quantization"]
+    used = model["quantization"]
     request = {
         "model": model["name"] if catalogue.find(model["name"]) else model["id"],
         "revision": model["revision"],
-        "quantize": ran if ran in QUANTIZE else "auto",
+        "quantize": used if used in QUANTIZE else "auto",
         "device": "auto",
         "compile": True,
         "engine": "local",
@@ -41,11 +41,11 @@ def modern(record: dict[str, Any]) -> dict[str, Any]:
     return {"template": PLAIN_TEMPLATE, "draft": None, **record, "request": request}
 
 
-def modern_events(events: Iterable[Event], record: dict[str, Any]) -> Iterator[Event]:
-    """The events of a stream from before 0.2, where structure was said by fields left empty.
+def upgrade_events(events: Iterable[Event], record: dict[str, Any]) -> Iterator[Event]:
+    """The events of a stream from before 0.2, which marked structure by empty fields.
 
-    A heading had neither tokens nor ids, a scene break ids and no tokens, what a plan took tokens
-    and no ids, and a restart was thinking of two line breaks alone.
+    A heading had neither tokens nor ids, a scene break had ids but no tokens, the text of a plan
+    had tokens but no ids, and a restart was a thinking chunk of two line breaks.
     """
     chunks = [event for event in events if isinstance(event, Chunk)]
     if record["outline"]:
@@ -60,15 +60,15 @@ def _one_text(chunks: list[Chunk], *, drafted: bool) -> Iterator[Event]:
             attempts += 1
             yield Restart(attempts)
         elif chunk.kind == "story" and not chunk.tokens:
-            ours = "draft" if drafted and place == 0 else "ending"
-            yield _break(chunk) if chunk.ids else Inserted(ours, chunk.text)  # type: ignore[arg-type]
+            kind = "draft" if drafted and place == 0 else "ending"
+            yield _break(chunk) if chunk.ids else Inserted(kind, chunk.text)  # type: ignore[arg-type]
         else:
             yield chunk
 
 
 def _chapters(chunks: list[Chunk], plan: Plan) -> Iterator[Event]:
     number = attempts = 0
-    written = True  # story text since the last chapter began
+    written = True  # whether the current chapter has text
     for chunk in chunks:
         if chunk.kind == "thinking" and not chunk.ids:
             if number:

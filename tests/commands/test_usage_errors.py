@@ -1,4 +1,4 @@
-"""A command line that cannot be read is answered like every other error, with what was meant."""
+"""Usage errors get a message and a hint with a suggestion."""
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -16,8 +16,12 @@ CASES = [
     ),
     (["write", "x", "--xyzzy"], "no option --xyzzy", "See: polaris write --help"),
     (["resume", "--thinking-outptu", "x"], "no option", "Did you mean --thinking-output?"),
-    (["write", "x", "--top-k", "many"], "--top-k: 'many'", "Give a whole number"),
-    (["write", "x", "--temperature", "warm"], "--temperature: 'warm'", "Give a number"),
+    (["write", "x", "--top-k", "many"], "--top-k: invalid value 'many'", "Give a whole number"),
+    (
+        ["write", "x", "--temperature", "warm"],
+        "--temperature: invalid value 'warm'",
+        "Give a number",
+    ),
     (["write", "x", "--temperature", "9"], "temperature is 9", "--temperature"),
     (["write", "x", "--form"], "--form", "--help"),
     (["write", "a", "lighthouse", "keeper"], "one argument", "in quotes"),
@@ -35,7 +39,9 @@ def run(*arguments: str) -> Result:
 
 
 @pytest.mark.parametrize(("arguments", "said", "hint"), CASES)
-def test_a_mistake_gets_two_lines(arguments: list[str], said: str, hint: str) -> None:
+def test_a_usage_error_gets_a_message_and_a_hint(
+    arguments: list[str], said: str, hint: str
+) -> None:
     refused = run(*arguments)
     assert (refused.exit_code, refused.stdout) == (2, "")
     error, help_ = refused.stderr.splitlines()
@@ -43,16 +49,16 @@ def test_a_mistake_gets_two_lines(arguments: list[str], said: str, hint: str) ->
     assert help_.startswith("polaris: hint: ") and hint in help_
 
 
-def test_an_option_that_is_like_none_gets_no_guess() -> None:
+def test_an_option_similar_to_none_gets_no_suggestion() -> None:
     assert "Did you mean" not in run("write", "x", "--xyzzy").stderr
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["write", "--help"]])
-def test_what_is_no_mistake_ends_well(arguments: list[str]) -> None:
+def test_help_and_version_are_not_errors(arguments: list[str]) -> None:
     shown = run(*arguments)
     assert (shown.exit_code, shown.stderr) == (0, "") and shown.stdout
 
 
-def test_nothing_at_all_shows_the_help() -> None:
+def test_no_arguments_show_the_help() -> None:
     shown = run()
     assert shown.exit_code == 2 and "Commands:\n" in shown.stderr

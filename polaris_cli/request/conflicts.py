@@ -1,0 +1,54 @@
+"""Settings that contradict each other, within one source: `check_options`, `check_values`.
+
+Knows names of options and settings; not what they do. Whether the values themselves are right is
+the affair of `settings` and `story_request`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from polaris_cli.errors import UsageError
+
+
+def check_options(
+    options: Mapping[str, Any],
+    *,
+    plan: bool = False,
+    plan_only: bool = False,
+    draft: str | None = None,
+    premise: str | None = None,
+) -> None:
+    """Raise UsageError for options of `polaris write` that contradict each other.
+
+    `options` holds the settings by name, None if not given. `draft` is the value of --continue.
+    """
+    length, chapters = options.get("length"), options.get("chapters")
+    for_chapters = {"--plan": plan, "--plan-only": plan_only, "--chapters": chapters}
+    given = [name for name, value in for_chapters.items() if value]
+    if given and length in ("single", "extend"):
+        raise _conflict(given[0], f"--length {length}")
+    if plan and (plan_only or chapters not in (None, "auto")):
+        raise _conflict("--plan", "--plan-only" if plan_only else "--chapters")
+    if draft:
+        against = [*given, *(["--length chapters"] if length == "chapters" else [])]
+        against += ["--think"] if options.get("think") else []
+        if against:
+            raise _conflict("--continue", against[0])
+    if draft == premise == "-":
+        raise UsageError(
+            "--continue and the premise cannot both read standard input.",
+            hint="Give the draft as a file: --continue draft.txt",
+        )
+
+
+def check_values(values: Mapping[str, Any], where: str) -> None:
+    """Raise UsageError for settings of one file, or of the environment, that contradict."""
+    if "chapters" in values and values.get("length") in ("single", "extend"):
+        raise UsageError(
+            f"{where}: length {values['length']} and chapters contradict each other.",
+            hint="Leave out one of them.",
+        )
+
+
+def _conflict(one: str, other: str) -> UsageError:
+    return UsageError(f"{one} and {other} contradict each other.", hint=f"Leave out {other}.")

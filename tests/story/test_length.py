@@ -1,0 +1,55 @@
+"""What both ways of reaching a length go by: where a chapter closes, how words are shared out."""
+
+from polaris_cli.events import Chapter, Chunk, Event, Finish
+from polaris_cli.story.length import MAX_CORRECTION, MIN_SCENE_WORDS, Pace, close_after
+from tests.scripts import text_of
+
+
+def closed(words: int) -> list[Event]:
+    """A chapter of two paragraphs, of three words and of one, closed after so many words."""
+    pieces = ("One two", " three.", "\n", "\n", "Four.")
+    return list(close_after((Chunk("story", piece) for piece in pieces), words))
+
+
+def test_a_chapter_closes_at_the_end_of_the_paragraph_that_has_its_words() -> None:
+    assert closed(3) == [*closed(4)[:-1], Finish("stop")]
+    assert text_of(closed(4)) == "One two three.\n\nFour."
+
+
+def test_a_break_within_a_piece_is_one_too() -> None:
+    pieces = [Chunk("story", "One.\n\n"), Chunk("story", "Two.")]
+    assert list(close_after(iter(pieces), 1)) == [pieces[0], Finish("stop")]
+
+
+def test_some_words_are_always_left() -> None:
+    """Enough for the last chapter to come to its end: half an even share."""
+    pace = Pace(300, 3, 1000)
+    pace.record(100, 120)
+    assert pace.remaining == 180
+    pace.record(100, 400)
+    assert pace.remaining == 50
+    assert Pace(1, 3, 1000).remaining == 1
+
+
+def test_words_are_shared_out_over_the_chapters_that_are_left() -> None:
+    chapters = [Chapter("A", 100, "a"), Chapter("B", 300, "b")]
+    pace = Pace(800, 2, 1000)
+    assert pace.share(chapters) == 200
+    pace.record(200, 250)
+    assert pace.share(chapters[1:]) == 550
+    pace.record(550, 700)
+    assert pace.share(chapters[1:]) == MIN_SCENE_WORDS
+
+
+def test_what_was_delivered_corrects_the_next_ask_within_limits() -> None:
+    pace = Pace(10_000, 10, 1000)
+    assert pace.words_to_request(400) == 400
+    pace.record(400, 0)  # tells nothing of how long its chapters become
+    assert pace.words_to_request(400) == 400
+    pace.record(400, 1000)
+    assert pace.words_to_request(400) == 320
+    assert pace.words_to_request(10) == MIN_SCENE_WORDS
+    terse = Pace(10_000, 10, 1000)
+    terse.record(1000, 10)
+    assert terse.words_to_request(400) == round(400 * MAX_CORRECTION)
+    assert terse.words_to_request(900) == 1000  # the most that the model writes well

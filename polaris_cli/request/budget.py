@@ -67,12 +67,12 @@ def _thinking_reserve(sampling: Sampling, room: int) -> int:
 
 
 def _does_not_fit(words: int, context: int, room: int, tokens_per_word: float) -> UsageError:
-    if room <= 0:
+    most = int(room / tokens_per_word)
+    if most < 1:
         return UsageError(
             f"The premise does not fit the model's context of {context:,} tokens.",
             hint="Shorten the premise.",
         )
-    most = int(room / tokens_per_word)
     return UsageError(
         f"{words:,} words do not fit the model's context of {context:,} tokens.",
         hint=f"Ask for at most {most:,} words: --words {most}",

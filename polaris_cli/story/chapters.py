@@ -90,11 +90,12 @@ def in_chapters(job: Job, engine: Engine) -> Iterator[Event]:
 
 
 def _earlier_chapters(job: Job) -> list[ChapterDraft]:
-    """The chapters of an earlier run, without a last one that ended in a loop."""
+    """The chapters of an earlier run; a last one that ended in a loop is empty again."""
     if not (job.earlier and job.plan):
         return []
     chapters = chapter_drafts(job.earlier.events)
-    return chapters[:-1] if job.earlier.finish == "loop" else chapters
+    looped = chapters and job.earlier.finish == "loop"
+    return [*chapters[:-1], ChapterDraft()] if looped else chapters
 
 
 def _make_plan(job: Job, engine: Engine) -> Generator[Event, None, Plan | None]:

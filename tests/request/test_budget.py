@@ -67,9 +67,10 @@ def test_words_beyond_the_context_are_refused_with_the_most_that_fits() -> None:
     assert "--words 678" in refused.value.hint
 
 
-def test_a_premise_beyond_the_context_is_refused() -> None:
+@pytest.mark.parametrize("prompt", [999, 1000, 1001])
+def test_a_premise_that_leaves_no_room_for_a_word_is_refused(prompt: int) -> None:
     with pytest.raises(UsageError, match="premise does not fit"):
-        budget(10, context=1000, prompt=1000)
+        budget(10, context=1000, prompt=prompt)
 
 
 @given(st.integers(1, 150_000), st.integers(0, 30_000), st.integers(-1, 50_000))

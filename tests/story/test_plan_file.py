@@ -96,12 +96,14 @@ def test_a_fault_is_named_with_its_line(tmp_path: Path, text: str, line: int, sa
     assert "plan.toml" in refused.value.message and refused.value.hint
 
 
-@pytest.mark.parametrize("second", ["{ title = 3 }", "{ words = 1 }", "{ tittle = 'x' }"])
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("faulty", ["{ title = 3 }", "{ words = 1 }", "{ tittle = 'x' }"])
 def test_a_fault_in_a_chapter_without_a_header_is_told_without_a_line(
-    tmp_path: Path, second: str
+    tmp_path: Path, faulty: str, first: bool
 ) -> None:
+    rows = [faulty, "{ title = 'x' }"] if first else ["{ title = 'x' }", faulty]
     with pytest.raises(UsageError, match=r"plan\.toml: ") as refused:
-        read(tmp_path, f"chapter = [{{ title = 'x' }}, {second}]")
+        read(tmp_path, f"chapter = [{', '.join(rows)}]")
     assert "line" not in refused.value.message
 
 

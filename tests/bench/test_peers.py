@@ -108,7 +108,7 @@ def test_the_table_has_two_more_columns_with_a_peer(steady: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "peer: llama.cpp, steady\n" in result.stdout
     headers, first, _ = result.stdout.splitlines()[-3:]
-    assert headers.endswith("\tpeer\tx peer")
+    assert headers.endswith("\tpeer\tspeedup over peer")
     assert first.split("\t")[-2] == "100.0" and float(first.split("\t")[-1]) > 0
     alone = CliRunner().invoke(app, ["bench", *SMALL])
     assert "peer" not in alone.stdout

@@ -122,7 +122,9 @@ def interrupted(home: Path, *extra: str, number: int = signal.SIGINT) -> tuple[i
     return process.returncode, (first + rest).decode(), told.decode()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_an_interrupt_keeps_the_text_everywhere(tmp_path: Path, number: int) -> None:
     file = tmp_path / "story.txt"
     code, story, told = interrupted(tmp_path, "-o", str(file), number=number)
@@ -146,6 +148,7 @@ def test_a_closed_pipe_ends_the_run_silently(tmp_path: Path) -> None:
     assert kept["state"] == "interrupted"
 
 
+@pytest.mark.slow
 def test_kill_minus_9_loses_two_seconds_at_most(tmp_path: Path) -> None:
     pieces = [f"word{number} " for number in range(400)]
     command = scripted_command("write", "a fox", "-w", "400", "-m", "demo", "--no-think",

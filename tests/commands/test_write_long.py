@@ -99,7 +99,9 @@ def stopped(home: Path, command: list[str], after: bytes, number: int) -> None:
         process.send_signal(number)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGKILL, marks=pytest.mark.slow)]
+)
 def test_a_story_in_chapters_is_resumed_where_it_stopped(tmp_path: Path, number: int) -> None:
     scripts = [PLAN, ["A fox", " woke", " up", " early."]]
     stopped(tmp_path, scripted_command(*IN_CHAPTERS, scripts=scripts, delay=0.6), b"fox", number)
@@ -140,6 +142,7 @@ def test_an_unknown_id_is_refused(tmp_path: Path, command: str) -> None:
     assert refused.returncode == 2 and "polaris library" in refused.stderr
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_the_plan_keeps_it_as_thinking_and_resume_starts_over(tmp_path: Path) -> None:
     command = scripted_command(*IN_CHAPTERS, "--show-thinking", scripts=CHAPTERS, delay=0.8)
     pipe = subprocess.PIPE

@@ -213,6 +213,7 @@ def test_a_killed_process_loses_less_than_two_seconds(library: Library) -> None:
     assert [entry.id for entry in library.search(["w9"])] == ["dead0000"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL is of POSIX")
 def test_a_process_killed_in_a_stall_loses_nothing_old(library: Library) -> None:
     with start_writer(library.path, "dead0000", 50, 0.001, stall=30) as writer:

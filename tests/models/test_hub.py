@@ -205,6 +205,7 @@ def test_offline_and_not_cached_answers_at_once(tmp_path: Path) -> None:
     assert time.monotonic() - start < 4  # includes the start of Python
 
 
+@pytest.mark.slow
 def test_what_is_missing_offline_is_named(env: dict[str, str]) -> None:
     here = polaris("models", "fetch", "owner/tiny", env=env)
     offline = env | {"HF_HUB_OFFLINE": "1"}

@@ -79,7 +79,7 @@ def chunks_of(events: Iterator[Event] | list[Event]) -> list[tuple[str, str]]:
 
 
 @given(share=st.floats(0, 1))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=4, deadline=None)
 def test_greedy_the_demo_model_goes_on_to_the_same_text(
     demo: Engine, whole: list[Event], share: float
 ) -> None:

@@ -164,7 +164,7 @@ def test_a_faster_way_that_fails_is_told_of(
 @pytest.mark.slow
 def test_loading_says_nothing_on_its_own() -> None:
     program = (
-        "from polaris_cli.engines.local.engine import load, Message, Sampling\n"
+        "from polaris_cli.engines.local.engine import GenerationRequest, load, Message, Sampling\n"
         "from polaris_cli.models.resolving import resolve\n"
         "engine = load(resolve('demo'), context_tokens=500)\n"
         "list(engine.stream(GenerationRequest((Message('user', 'x'),), Sampling(), 5)))"
@@ -299,7 +299,7 @@ def test_a_processor_loads_packed_layers_and_writes(
 @pytest.mark.slow
 def test_quantized_loading_says_nothing_on_its_own() -> None:
     program = (
-        "from polaris_cli.engines.local.engine import load, Message, Sampling\n"
+        "from polaris_cli.engines.local.engine import GenerationRequest, load, Message, Sampling\n"
         "from polaris_cli.models.resolving import resolve\n"
         "for precision in ('4bit', '8bit'):\n"
         "    engine = load(resolve('demo'), context_tokens=500, quantize=precision)\n"

@@ -20,7 +20,9 @@ Words = Annotated[
 Model = Annotated[
     str | None,
     Option(
-        "--model", "-m", help="auto, polaris, no-hri, base, base-27b, demo, a folder or a hub id."
+        "--model",
+        "-m",
+        help="auto, polaris, no-hri, base, base-27b, smollm2, demo, FILE.gguf, a folder or hub id.",
     ),
 ]
 Revision = Annotated[

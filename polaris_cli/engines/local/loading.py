@@ -129,7 +129,7 @@ def _load_gguf(
             model, missing = gguf.plain_weights(file, settings, number_format(plan))
             check_whole(reference, model, missing)
             if isinstance(method, Packed):
-                quantize_layers(model, method, on_progress)
+                quantize_layers(model, method)
             elif method:
                 model = gguf.quantized(model, method, device.id)
             else:

@@ -217,7 +217,9 @@ DEMO = CatalogueEntry(
     folder=DEMO_FOLDER,
 )
 
-# A real English chat model, small enough for any laptop.
+# A real English chat model, small enough for any laptop. Measured on 20 premises at temperature 0.7
+# and penalty 1.1 (28 November 2026): asked for 150, 300 and 600 words it wrote 360, 470 and 702 on
+# average, with ratios from 0.4 to 5; a word takes 1.20 to 1.28 tokens.
 SMOLLM2 = CatalogueEntry(
     name="smollm2",
     hub_id="HuggingFaceTB/SmolLM2-135M-Instruct",
@@ -231,8 +233,8 @@ SMOLLM2 = CatalogueEntry(
     state_bytes=0,
     profile=ModelProfile(
         context=8_192,
-        tokens_per_word=1.35,
-        good_words=(100, 300),
+        tokens_per_word=1.3,
+        good_words=(300, 600),
         recall=8,
         settings={"think": False, "temperature": 0.7},  # it has not learned to think
     ),

@@ -48,28 +48,31 @@ class Block:
 
 def to_markdown(blocks: Iterable[Block]) -> str:
     """The blocks as Markdown, which `structure.parse` parses into the same blocks."""
-    lines, begun, before = list[str](), set[Container](), None
+    lines, opened, before = list[str](), set[Container](), None
     for block in blocks:
         content = _content(block)
         if not content:
             continue
         around = block.around[:MAX_NESTING]
-        if before and not _follows(around, before.around, begun, block.tight and before.tight):
+        if before and not _follows(around, before.around, opened, block.tight and before.tight):
             shared = takewhile(before.around.__contains__, around)
             lines.append("".join(container.rest for container in shared).rstrip())
         for line in content.split("\n"):
-            margin = "".join(box.rest if box in begun else box.first for box in around)
+            margin = "".join(box.rest if box in opened else box.first for box in around)
             lines.append(margin + line if line else margin.rstrip())
-            begun.update(around)
+            opened.update(around)
         before = block
     return "\n".join(lines)
 
 
 def _follows(
-    around: tuple[Container, ...], before: tuple[Container, ...], begun: set[Container], tight: bool
+    around: tuple[Container, ...],
+    before: tuple[Container, ...],
+    opened: set[Container],
+    tight: bool,
 ) -> bool:
     """Whether no blank line is needed: before the next item of a tight list."""
-    return tight and len(around) <= len(before) and around[-1] not in begun
+    return tight and len(around) <= len(before) and around[-1] not in opened
 
 
 def _content(block: Block) -> str:

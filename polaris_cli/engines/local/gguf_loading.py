@@ -1,6 +1,6 @@
-"""A model from a GGUF file: transformers reads it, and its weights become plain ones in memory.
+"""Loads a GGUF file with transformers, and dequantizes its weights in memory.
 
-Knows the file by what transformers makes of it; nothing of llama.cpp.
+Does not know the format of the file, which transformers reads, nor llama.cpp.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -31,9 +31,9 @@ MAGIC = b"GGUF"
 def read_once(on_progress: Callable[[float], None] | None = None) -> Iterator[None]:
     """Read a file once inside the block, though transformers asks for it three times.
 
-    Each reading takes seconds of Python for the vocabulary, and the table of tensor names is made
-    again for every tensor. `on_progress` is told the share of tensors dequantized, 0 to 1, in place
-    of the library's own bar.
+    Reading the vocabulary takes seconds, and the table of tensor names is built again for every
+    tensor. `on_progress` is called with the share of tensors dequantized, 0 to 1; it replaces the
+    library's progress bar.
     """
     import gguf
 

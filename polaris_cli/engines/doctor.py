@@ -182,7 +182,8 @@ def hub_status() -> tuple[dict[str, str], list[Problem]]:
 def cache_status() -> tuple[dict[str, Any], list[Problem]]:
     """The cache's folder, its free bytes and its models; a problem if POLARIS-9B does not fit."""
     folder, free = cache_folder(), free_bytes()
-    models = {entry.name: stored_bytes(of_entry(entry)) for entry in CATALOGUE if entry.hub_id}
+    downloads = (reference for reference in map(of_entry, CATALOGUE) if not reference.folder)
+    models = {reference.name: stored_bytes(reference) for reference in downloads}
     status = {
         "folder": str(folder),
         "free_bytes": free,

@@ -66,7 +66,9 @@ def check(file: Path) -> None:
 def read_settings(reference: ModelRef, file: Path) -> Any:
     """The model's config. Raises ModelUnavailable for a file that transformers cannot read."""
     with quiet(), library_errors(Case(reference, SETTINGS)):
-        return AutoConfig.from_pretrained(file.parent, gguf_file=file.name, local_files_only=True)
+        return AutoConfig.from_pretrained(
+            file.parent, gguf_file=file.name, local_files_only=True, trust_remote_code=False
+        )
 
 
 def meta_model_of(reference: ModelRef, config: Any) -> Any:
@@ -104,19 +106,21 @@ def plain_weights(file: Path, settings: Any, dtype: torch.dtype) -> tuple[Any, A
         gguf_file=file.name,
         dtype=dtype,
         local_files_only=True,
+        trust_remote_code=False,
         output_loading_info=True,
         **plain,
     )
     return model, found["missing_keys"]
 
 
-def quantized(model: Any, way: Any, device: str) -> Any:
+def quantized(model: Any, method: Any, device: str) -> Any:
     """The model again with its layers quantized by a transformers quantization config."""
     return type(model).from_pretrained(
         None,
         config=model.config,
         state_dict=dict(model.state_dict()),
         dtype=model.dtype,
-        quantization_config=way,
+        quantization_config=method,
+        trust_remote_code=False,
         device_map={"": device},
     )

@@ -63,7 +63,8 @@ def _progress_to(on_progress: Callable[[float], None] | None) -> Iterator[None]:
 
 def counted(items: Any, on_progress: Callable[[float], None] | None) -> Iterable[Any]:
     """Pass the items on, and report the share of them that is done."""
-    for done, item in enumerate(items, 1):
+    report = on_progress or (lambda share: None)
+    for done, item in enumerate(items):
+        report(done / len(items))
         yield item
-        if on_progress:
-            on_progress(done / len(items))
+    report(1.0)

@@ -33,7 +33,7 @@ def print_dry_run(job: Job, *, as_json: bool) -> None:
     print(
         f"\nExpected length\n{_expected_text(facts['expected'], job.request.length)}\n", flush=True
     )
-    _print_memory(facts["memory"])
+    _print_memory(facts["memory"], is_here=bool(job.reference.gguf))
     print("\nNotes", *(facts["notes"] or ["none"]), sep="\n")
 
 
@@ -67,6 +67,8 @@ def _memory(job: Job) -> list[dict[str, Any]]:
     reference, tokens = job.reference, job.budget.max_new_tokens
     if not (reference.entry or reference.folder or cached(reference)):
         return []
+    if reference.gguf and not reference.entry:
+        return []  # transformers has to read the file first
     device = pick(job.request.device, list_devices())
     size, stored = _size(job, device)
     precisions = PRECISIONS if size.stored_bytes is None else (("none", stored),)
@@ -101,9 +103,12 @@ def _expected_text(expected: dict[str, Any], mode: str) -> str:
     )
 
 
-def _print_memory(needs: list[dict[str, Any]]) -> None:
+def _print_memory(needs: list[dict[str, Any]], *, is_here: bool) -> None:
     if not needs:
-        print("Memory\nunknown until the model is downloaded", flush=True)
+        print(
+            f"Memory\nunknown until the model is {'loaded' if is_here else 'downloaded'}",
+            flush=True,
+        )
         return
     rows = [
         (

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from polaris_cli.commands.dry_run import print_dry_run
+from polaris_cli.commands.models import reference_facts
 from polaris_cli.errors import ModelUnavailable
 from polaris_cli.models.model_files import as_computed, measured
 from polaris_cli.models.reference import ModelRef
+from polaris_cli.models.resolving import resolve
 from polaris_cli.story.prepare import prepare
 from tests.fake_hub import CONFIG, safetensors
 
@@ -76,3 +78,15 @@ def test_damaged_files_are_an_error_before_anything_is_printed(
     with pytest.raises(ModelUnavailable, match=r"missing: model\.safetensors"):
         memory_of(str(folder), capsys)
     assert not capsys.readouterr().out
+
+
+def test_the_memory_of_a_gguf_file_is_unknown_before_it_is_loaded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "model.gguf"
+    file.write_bytes(b"GGUF")
+    assert memory_of(str(file), capsys) == []
+    print_dry_run(prepare("a fox", {"model": str(file), "words": 100}), as_json=False)
+    assert "unknown until the model is loaded" in capsys.readouterr().out
+    with pytest.raises(ModelUnavailable, match="only once it is loaded"):
+        reference_facts(resolve(str(file)))

@@ -53,14 +53,13 @@ def extended(
     model at once writes an ending again.
 
     From `minimum` words on, the model may end the story (default: `ACCEPT_END_AT` of `words`).
-    `draft` is the user's own text that the story continues: its words count, and it is never set
-    aside. `rounds` are the token ids of an earlier run, split at scene breaks (see `rounds_of`);
-    each round ends where it ended then, so that the same ending is set aside. `attempt` is the
-    number of restarts in that run. `max_new_tokens` of the request limits all tokens, including
-    those of the earlier run.
+    `draft` is the user's own text that the story continues (the request's `opening` is its tokens):
+    its words count, and it is never set aside. `rounds` are the token ids of an earlier run, split
+    at scene breaks (see `rounds_of`); each round ends where it ended then, so that the same ending
+    is set aside. `attempt` is the number of restarts in that run. `max_new_tokens` of the request
+    limits all tokens, including those of the earlier run.
     """
     text = _Text(words, ACCEPT_END_AT * words if minimum is None else minimum, draft)
-    request = replace(request, opening=engine.encode(draft) if draft else ())
     for number in range(MAX_ROUNDS):
         earlier = rounds[number] if number < len(rounds) else ()
         run = _round(engine, request, text, earlier, attempt)

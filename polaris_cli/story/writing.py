@@ -22,7 +22,8 @@ Rounds = list[tuple[int, ...]]
 
 def record_for(job: Job, engine: Engine) -> Story:
     """The record, with a new id, of the story that `write_job` will write."""
-    return new_record(job.request, engine.info, job.messages, _prompt_tokens(job, engine))
+    prompt_tokens = _prompt_tokens(job, engine, _opening(job, engine))
+    return new_record(job.request, engine.info, job.messages, prompt_tokens)
 
 
 def write_job(job: Job, engine: Engine) -> Iterator[Event]:
@@ -36,14 +37,14 @@ def write_job(job: Job, engine: Engine) -> Iterator[Event]:
 
 
 def _as_one_text(job: Job, engine: Engine) -> Iterator[Event]:
-    request, draft = job.request, job.request.draft
-    generation = GenerationRequest(job.messages, request.sampling, _limit(job, engine))
+    request, draft, opening = job.request, job.request.draft, _opening(job, engine)
+    limit = _limit(job, engine, opening)
+    generation = GenerationRequest(job.messages, request.sampling, limit, opening)
     attempt, rounds = 0, Rounds()
     if job.earlier:
         attempt, answer = since_restart(job.earlier.events)
-        rounds = _earlier_rounds(job, engine, job.earlier.finish, answer)
+        rounds = _earlier_rounds(engine, generation, job.earlier.finish, answer)
     earlier = tuple(id_ for ids in rounds for id_ in ids)
-    limit = generation.max_new_tokens
     # A run cut off by the limit gets the limit again; any other shares it with the earlier run.
     if job.earlier and job.earlier.finish == "length":
         limit += len(earlier)
@@ -57,44 +58,48 @@ def _as_one_text(job: Job, engine: Engine) -> Iterator[Event]:
             attempt=attempt,
         )
     else:
-        opening = engine.encode(draft.text) if draft else ()
-        left = limit - len(earlier)
-        generation = replace(generation, max_new_tokens=left, opening=opening, after=earlier)
+        generation = replace(generation, max_new_tokens=limit - len(earlier), after=earlier)
         run = stream_answer(engine, generation, attempt=attempt)
     return with_draft(draft, run)
 
 
-def _limit(job: Job, engine: Engine) -> int:
+def _opening(job: Job, engine: Engine) -> tuple[int, ...]:
+    """The token ids of the draft that the answer continues, if there is one."""
+    draft = job.request.draft
+    return engine.encode(draft.text) if draft else ()
+
+
+def _limit(job: Job, engine: Engine, opening: tuple[int, ...]) -> int:
     """The limit of new tokens, computed from the exact length of the prompt."""
     return budget_for(
         job.request,
         job.messages,
         job.reference.profile,
         context=engine.context,
-        prompt_tokens=_prompt_tokens(job, engine),
+        prompt_tokens=_prompt_tokens(job, engine, opening),
     ).max_new_tokens
 
 
-def _prompt_tokens(job: Job, engine: Engine) -> int:
+def _prompt_tokens(job: Job, engine: Engine, opening: tuple[int, ...]) -> int:
     """The length of the prompt in tokens, including the draft that the answer continues."""
-    draft = job.request.draft
-    opening = len(engine.encode(draft.text)) if draft else 0
-    return engine.count_tokens(job.messages, job.request.sampling) + opening
+    return engine.count_tokens(job.messages, job.request.sampling) + len(opening)
 
 
-def _earlier_rounds(job: Job, engine: Engine, finish: Reason, answer: list[Event]) -> Rounds:
+def _earlier_rounds(
+    engine: Engine, request: GenerationRequest, finish: Reason, answer: list[Event]
+) -> Rounds:
     """The token ids of an earlier run by rounds; without the loop if it ended in one."""
     if finish != "loop":
         return rounds_of(answer)
-    return [_before_loop(job, engine, ids_of(answer))]
+    return [_before_loop(engine, request, ids_of(answer))]
 
 
-def _before_loop(job: Job, engine: Engine, ids: tuple[int, ...]) -> tuple[int, ...]:
+def _before_loop(
+    engine: Engine, request: GenerationRequest, ids: tuple[int, ...]
+) -> tuple[int, ...]:
     """The token ids up to where the text starts to repeat itself."""
-    draft = job.request.draft
-    opening = engine.encode(draft.text) if draft else ()
-    request = GenerationRequest(job.messages, job.request.sampling, 0, opening, ids)
-    chunks = [chunk for chunk in engine.stream(request) if isinstance(chunk, Chunk)]
+    replay = engine.stream(replace(request, max_new_tokens=0, after=ids))
+    chunks = [chunk for chunk in replay if isinstance(chunk, Chunk)]
     left = good_length("".join(chunk.text for chunk in chunks))
     kept: list[int] = []
     for chunk in chunks:

@@ -73,8 +73,9 @@ def test_a_single_paragraph_is_no_ending() -> None:
 
 def behind_a_draft(*rounds: list[str]) -> str:
     engine = ScriptedEngine(*rounds)
-    request = GenerationRequest(ASK, SAMPLING, 10_000)
-    events = list(extended(engine, request, words=100, draft=paragraph("draft", 20)))
+    draft = paragraph("draft", 20)
+    request = GenerationRequest(ASK, SAMPLING, 10_000, opening=engine.encode(draft))
+    events = list(extended(engine, request, words=100, draft=draft))
     assert all(one.opening == engine.encode(paragraph("draft", 20)) for one in engine.requests)
     return text_of(events)
 

@@ -119,13 +119,13 @@ def _load_gguf(
     file = reference.gguf
     assert file
     gguf.check(file)
-    with gguf.read_once(on_progress), quiet():
+    with gguf.read_once(on_progress):
         settings = gguf.read_settings(reference, file)
         meta = gguf.meta_model_of(reference, settings)
         plan = _plan(gguf.size_of(meta, settings.to_dict()), device, quantize, tokens)
         tokenizer = gguf.tokenizer_of(reference, file, settings)
         method = quantization(plan, meta)
-        with library_errors(Case(reference, WEIGHTS, plan)):
+        with quiet(), library_errors(Case(reference, WEIGHTS, plan)):
             model, missing = gguf.plain_weights(file, settings, number_format(plan))
             check_whole(reference, model, missing)
             if isinstance(method, Packed):

@@ -26,7 +26,7 @@ from polaris_cli.formats.export import save as save_file
 from polaris_cli.library.recording import Recorder
 from polaris_cli.library.store import Library
 from polaris_cli.models import catalogue
-from polaris_cli.request.story_request import Form, Length, Quantize, StoryRequest
+from polaris_cli.request.story_request import EngineName, Form, Length, Quantize, StoryRequest
 from polaris_cli.screen.terminal import Sink, show
 from polaris_cli.story.accumulator import Accumulator
 from polaris_cli.story.job import Job
@@ -64,6 +64,7 @@ class Settings(TypedDict, total=False):
     top_k: int
     min_p: float
     repetition_penalty: float
+    repetition_window: int
     presence_penalty: float
     dry_multiplier: float
     seed: int
@@ -73,34 +74,46 @@ class Settings(TypedDict, total=False):
     quantize: Quantize
     device: str
     compile: bool
+    gguf_file: str
+    threads: int
+    base_url: str
+    api_key_env: str
+    connect_timeout: float
+    stall_timeout: float
     band: tuple[float, float]
 
 
 def write(
-    premise: str | StoryRequest, *, engine: Engine | None = None, **settings: Unpack[Settings]
+    premise: str | StoryRequest,
+    *,
+    engine: Engine | EngineName | None = None,
+    **settings: Unpack[Settings],
 ) -> Story:
     """Write a story and return it when it is finished.
 
     `premise` is what the story is about, or a whole request. `engine` is a model loaded with
-    `open_engine`; without it, the model is loaded for this story only. Raises UsageError for
-    invalid settings, ModelUnavailable or OutOfMemory if the model cannot be loaded. Errors during
-    writing do not raise: the story's `finish` is then "error".
+    `open_engine`, or the name of an engine that loads the model for this story only. Raises
+    UsageError for invalid settings, ModelUnavailable or OutOfMemory if the model cannot be loaded.
+    Errors during writing do not raise: the story's `finish` is then "error".
     """
     with _python_error_messages():
-        job = _job_for(premise, engine, settings)
-        return run_job(job, engine or engine_for(job)).story
+        job, loaded = _job_for(premise, engine, settings)
+        return run_job(job, loaded or engine_for(job)).story
 
 
 def stream(
-    premise: str | StoryRequest, *, engine: Engine | None = None, **settings: Unpack[Settings]
+    premise: str | StoryRequest,
+    *,
+    engine: Engine | EngineName | None = None,
+    **settings: Unpack[Settings],
 ) -> Iterator[Event]:
     """Yield thinking and story as they are generated, then one `Finish`.
 
     Arguments and errors are those of `write`. Closing the iterator stops the model.
     """
     with _python_error_messages():
-        job = _job_for(premise, engine, settings)
-        return write_job(job, engine or engine_for(job))
+        job, loaded = _job_for(premise, engine, settings)
+        return write_job(job, loaded or engine_for(job))
 
 
 @contextmanager
@@ -176,19 +189,27 @@ def save(story: Story, path: str | Path, *, force: bool = False) -> None:
         save_file(story, Path(path), force=force)
 
 
-def _job_for(premise: str | StoryRequest, engine: Engine | None, settings: Settings) -> Job:
-    """The job for the arguments of `write`; the default model is that of `engine`, if given."""
+def _job_for(
+    premise: str | StoryRequest, engine: Engine | EngineName | None, settings: Settings
+) -> tuple[Job, Engine | None]:
+    """The job for the arguments of `write`, and the loaded engine if one is given.
+
+    The default model is that of the loaded engine.
+    """
+    loaded = None if isinstance(engine, str) else engine
     if isinstance(premise, StoryRequest):
-        if settings:
+        if settings or isinstance(engine, str):
             raise UsageError(
                 "A StoryRequest already has its settings.",
                 hint="Change them in the request: dataclasses.replace(request, words=800)",
             )
-        return settle(premise)
+        return settle(premise), loaded
     options: dict[str, object] = {**settings}
-    if engine and "model" not in options and (model := _model_of(engine)):
-        options |= {"model": model, "revision": engine.info.revision}
-    return prepare(premise, options)
+    if isinstance(engine, str):
+        options["engine"] = engine
+    elif loaded and "model" not in options and (model := _model_of(loaded)):
+        options |= {"model": model, "revision": loaded.info.revision}
+    return prepare(premise, options), loaded
 
 
 def _model_of(engine: Engine) -> str | None:

@@ -37,6 +37,20 @@ class ModelUnavailable(PolarisError):
     exit_code = 3
 
 
+class EndpointError(ModelUnavailable):
+    """A server cannot be reached, refuses a request, or broke off its answer.
+
+    `status` is the HTTP status of a refusal, else 0. `retry_in` is set if the same request may
+    succeed later: the seconds to wait that the server named, else 0.
+    """
+
+    def __init__(
+        self, message: str, *, hint: str = "", status: int = 0, retry_in: float | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.status, self.retry_in = status, retry_in
+
+
 class OutOfMemory(PolarisError):
     """The model or its KV cache does not fit in the device's memory."""
 

@@ -80,6 +80,10 @@ MinP = Annotated[
 RepetitionPenalty = Annotated[
     str | None, Option(metavar="X", help="Penalty on repeated tokens; 1.0 is off.")
 ]
+RepetitionWindow = Annotated[
+    str | None,
+    Option(metavar="N", help="Tokens that the repetition penalty looks back; 0: all of them."),
+]
 PresencePenalty = Annotated[
     str | None,
     Option(
@@ -117,9 +121,46 @@ DryRun = Annotated[
     bool, Option("--dry-run", help="Show prompt, settings and memory needed; load nothing.")
 ]
 EngineChoice = Annotated[
-    str | None, Option("--engine", help="The engine that runs the model: local.")
+    str | None,
+    Option(
+        "--engine",
+        help="local (transformers), gguf (llama.cpp), endpoint (a server), or auto: gguf for a "
+        "GGUF file, else local.",
+    ),
 ]
-BaseUrl = Annotated[str | None, Option(hidden=True)]
+GgufFile = Annotated[
+    str | None,
+    Option(
+        "--gguf-file",
+        metavar="NAME",
+        help="The file to use of a repository of GGUF files; by default the largest that fits.",
+    ),
+]
+Threads = Annotated[
+    str | None,
+    Option(metavar="N", help="CPU threads; by default all cores that are not busy."),
+]
+BaseUrl = Annotated[
+    str | None,
+    Option(
+        metavar="URL",
+        help="Use the model on this OpenAI-compatible server, such as http://127.0.0.1:8000/v1.",
+    ),
+]
+ApiKeyEnv = Annotated[
+    str | None,
+    Option(
+        metavar="NAME",
+        help="Environment variable with the server's key; by default POLARIS_API_KEY, then "
+        "OPENAI_API_KEY.",
+    ),
+]
+ConnectTimeout = Annotated[
+    str | None, Option(metavar="S", help="Seconds to wait for a connection to the server.")
+]
+StallTimeout = Annotated[
+    str | None, Option(metavar="S", help="Seconds of silence after which the server is given up.")
+]
 
 # Where the story goes.
 StoryFile = Annotated[

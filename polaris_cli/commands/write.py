@@ -28,6 +28,8 @@ EPILOG = """Examples:
   polaris write "the last train" -w 9k --plan-only -o plan.toml
   polaris write "the last train" --plan plan.toml > train.md
   polaris write --continue draft.txt --words 2500 > whole.txt
+  polaris write "the last train" -w 800 -m model.gguf --threads 4
+  polaris write "the last train" -w 3000 --base-url http://127.0.0.1:8000/v1
 
 Exit codes: 0 done, 2 usage, 3 model unavailable, 4 out of memory, 5 no story,
 6 off target (with --strict), 130 interrupted (the text is kept), 141 broken pipe.
@@ -58,6 +60,7 @@ def write(
     top_k: o.TopK = None,
     min_p: o.MinP = None,
     repetition_penalty: o.RepetitionPenalty = None,
+    repetition_window: o.RepetitionWindow = None,
     presence_penalty: o.PresencePenalty = None,
     dry_multiplier: o.DryMultiplier = None,
     seed: o.Seed = None,
@@ -78,7 +81,12 @@ def write(
     no_save: o.NoSave = False,
     dry_run: o.DryRun = False,
     engine: o.EngineChoice = None,
+    gguf_file: o.GgufFile = None,
+    threads: o.Threads = None,
     base_url: o.BaseUrl = None,
+    api_key_env: o.ApiKeyEnv = None,
+    connect_timeout: o.ConnectTimeout = None,
+    stall_timeout: o.StallTimeout = None,
 ) -> None:
     """Write a story of the length you ask for, and report its length."""
     options = {name: value for name, value in locals().items() if name in SETTINGS}

@@ -5,10 +5,12 @@ Knows what the catalogue says of it; not how a name is resolved (`hub`), nor whe
 """
 
 import importlib.util
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from polaris_cli.models import catalogue
 from polaris_cli.models.catalogue import CatalogueEntry, ModelProfile
+from polaris_cli.models.servers import Server, choose_model
 
 UNKNOWN = ModelProfile()
 
@@ -18,8 +20,8 @@ class ModelRef:
     """A model that can be loaded or fetched.
 
     `name` is what to call it, `id` its hub id, folder or file. `folder` is set for models that need
-    no hub, `gguf` for one that is a GGUF file in it. `note` says what `auto` chose and why, else it
-    is empty.
+    no hub, `gguf` for one that is a GGUF file in it, `server` for one that is on a server (`id` is
+    then its id there). `note` says what `auto` chose and why, else it is empty.
     """
 
     name: str
@@ -29,6 +31,7 @@ class ModelRef:
     folder: Path | None = None
     note: str = ""
     gguf: Path | None = None
+    server: Server | None = None
 
     @property
     def page(self) -> str:
@@ -37,8 +40,13 @@ class ModelRef:
 
     @property
     def profile(self) -> ModelProfile:
-        """How the model writes: what the catalogue knows, else what suits an unknown model."""
-        return self.entry.profile if self.entry else UNKNOWN
+        """How the model writes: what the catalogue knows, else what suits an unknown model.
+
+        The context is that of the server, where the model is on one that says it.
+        """
+        profile = self.entry.profile if self.entry else UNKNOWN
+        context = self.server.context_of(self.id) if self.server else None
+        return replace(profile, context=context) if context else profile
 
 
 def of_entry(entry: CatalogueEntry, revision: str | None = None) -> ModelRef:
@@ -54,6 +62,29 @@ def of_entry(entry: CatalogueEntry, revision: str | None = None) -> ModelRef:
 def of_gguf(name: str, file: Path, entry: CatalogueEntry | None = None) -> ModelRef:
     """The reference to a GGUF file."""
     return ModelRef(name, entry.hub_id if entry else str(file), None, entry, file.parent, gguf=file)
+
+
+def on_server(model: str, server: Server) -> ModelRef:
+    """The reference to a model on a server. Raises ModelUnavailable if it does not have it."""
+    known = catalogue.find(model)
+    wanted = known.name if known else model
+    id_ = choose_model(server, wanted, _catalogue_name)
+    entry = known or catalogue.find(_catalogue_name(id_) or "")
+    return ModelRef(entry.name if entry else _short_name(id_), id_, entry=entry, server=server)
+
+
+def _catalogue_name(id_: str) -> str | None:
+    """The catalogue's name of a model on a server, whose id may be a hub id, a file or a name."""
+    if entry := catalogue.find(id_):
+        return entry.name
+    name = _short_name(id_).casefold()
+    hub_names = ((e.name, e.hub_id.rpartition("/")[2].casefold()) for e in catalogue.CATALOGUE)
+    return next((own for own, hub in hub_names if hub and name.startswith(hub)), None)
+
+
+def _short_name(id_: str) -> str:
+    """The last part of an id that is a path; other ids stay whole."""
+    return Path(id_).name if id_.startswith("/") else id_
 
 
 def packaged_file(entry: CatalogueEntry) -> Path | None:

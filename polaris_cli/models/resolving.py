@@ -1,6 +1,7 @@
 """What a model's name means: `resolve` makes a `ModelRef` of a name, a path or a hub id.
 
-Reads the disk, and asks the hub whether a gated model may be downloaded; downloads nothing.
+Reads the disk, asks the hub whether a gated model may be downloaded, and asks a server which models
+it has; downloads nothing.
 """
 
 import re
@@ -13,17 +14,23 @@ from polaris_cli.models.cache import cached, offline
 from polaris_cli.models.hub import check_access, logged_in
 from polaris_cli.models.hub_errors import unknown
 from polaris_cli.models.model_files import adapter_alone, base_of_adapter
-from polaris_cli.models.reference import ModelRef, of_entry, of_gguf
+from polaris_cli.models.reference import ModelRef, of_entry, of_gguf, on_server
+from polaris_cli.models.servers import probe
+from polaris_cli.request.server_address import ServerAddress
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
-def resolve(model: str, revision: str | None = None) -> ModelRef:
+def resolve(
+    model: str, revision: str | None = None, server: ServerAddress | None = None
+) -> ModelRef:
     """The model that `auto`, a name in the catalogue, a folder or a hub id means.
 
-    Reads the disk; for `auto` it also asks the hub, for 2 s at most. Raises ModelUnavailable for
-    any other name.
+    With `server`, it is a model there. Reads the disk; for `auto` it also asks the hub, for 2 s at
+    most. Raises ModelUnavailable for any other name, EndpointError if the server does not answer.
     """
+    if server:
+        return on_server(model, probe(server))
     if model == "auto":
         return _auto(revision)
     entry = catalogue.find(model)

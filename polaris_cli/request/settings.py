@@ -19,6 +19,7 @@ import platformdirs
 
 from polaris_cli.errors import UsageError
 from polaris_cli.request.conflicts import check_values
+from polaris_cli.request.server_address import ServerAddress
 from polaris_cli.request.story_request import (
     ENGINES,
     FORMS,
@@ -165,6 +166,7 @@ SETTINGS: dict[str, SettingType] = {
     "top_k": SettingType(_integer, "a whole number, 0 for no limit"),
     "min_p": SettingType(_number, "a number from 0 to 1"),
     "repetition_penalty": SettingType(_number, "a number above 0; 1.0 means none"),
+    "repetition_window": SettingType(_integer, "a number of tokens; 0 means all"),
     "presence_penalty": SettingType(_number, "a number from -2 to 2; 0 means none"),
     "dry_multiplier": SettingType(_number, "a number from 0 to 100; 0 means none"),
     "seed": SettingType(_integer, "a whole number"),
@@ -179,7 +181,12 @@ SETTINGS: dict[str, SettingType] = {
     "device": SettingType(_text, "auto, cuda, cuda:N, mps or cpu"),
     "compile": SettingType(_flag, "true or false"),
     "engine": _one_of(ENGINES),
+    "gguf_file": SettingType(_text, "the name of a GGUF file in the model's repository"),
+    "threads": SettingType(_integer, "a number of threads"),
     "base_url": SettingType(_text, "the address of a server"),
+    "api_key_env": SettingType(_text, "the name of an environment variable"),
+    "connect_timeout": SettingType(_number, "a number of seconds"),
+    "stall_timeout": SettingType(_number, "a number of seconds"),
     "band": SettingType(parse_band, "two ratios such as 0.9-1.1"),
     "preset": SettingType(_text, "a preset's name or file"),
 }
@@ -277,7 +284,8 @@ def gather(options: Mapping[str, object]) -> list[Source]:
 def merge(sources: list[Source]) -> dict[str, Setting]:
     """Every setting with the value and the name of its strongest source.
 
-    `chapters` implies `length = "chapters"`, unless a stronger source sets another length mode.
+    `chapters` implies `length = "chapters"`, unless a stronger source sets another length mode. A
+    base URL given as an option implies the engine `endpoint`; any other counts only with it.
     """
     merged: dict[str, Setting] = {}
     for source, values in reversed(sources):
@@ -286,6 +294,18 @@ def merge(sources: list[Source]) -> dict[str, Setting]:
         merged |= {name: Setting(value, source) for name, value in values.items()}
         if "chapters" in values:
             merged["length"] = Setting("chapters", source)
+    return _with_engine(merged)
+
+
+def _with_engine(merged: dict[str, Setting]) -> dict[str, Setting]:
+    """The settings with the engine that the base URL implies, or without the base URL."""
+    engine, url = merged.get("engine"), merged.get("base_url")
+    if not url or (engine and engine.value == "endpoint"):
+        return merged
+    if url.source != "option":
+        return {name: setting for name, setting in merged.items() if name != "base_url"}
+    if not engine or engine.value == "auto":
+        return merged | {"engine": Setting("endpoint", url.source)}
     return merged
 
 
@@ -302,7 +322,16 @@ def build_request(
         values["thinking"] = values["think"]
     sampling = Sampling(**dict(_chosen(values, Sampling)))
     chosen = dict(_chosen(values, StoryRequest))
-    return StoryRequest(premise=premise, sampling=sampling, draft=draft, **chosen)
+    server = server_address(settings)
+    return StoryRequest(premise=premise, sampling=sampling, draft=draft, server=server, **chosen)
+
+
+def server_address(settings: Mapping[str, Setting]) -> ServerAddress | None:
+    """The address of the server in merged settings; None if there is none."""
+    if "base_url" not in settings:
+        return None
+    values = {name: setting.value for name, setting in settings.items()}
+    return ServerAddress(**dict(_chosen(values, ServerAddress)))
 
 
 def _chosen(values: Mapping[str, Any], target: type) -> Iterator[tuple[str, Any]]:

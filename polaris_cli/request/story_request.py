@@ -11,10 +11,11 @@ from typing import Literal, get_args
 
 from polaris_cli.errors import UsageError
 from polaris_cli.events import Plan
+from polaris_cli.request.server_address import EXAMPLE, ServerAddress
 
 Form = Literal["story", "flash", "scene", "essay", "review", "podcast"]
 Quantize = Literal["auto", "none", "8bit", "4bit"]
-EngineName = Literal["local"]
+EngineName = Literal["auto", "local", "gguf", "endpoint"]
 Length = Literal["auto", "single", "extend", "chapters"]
 
 FORMS: tuple[str, ...] = get_args(Form)
@@ -32,10 +33,11 @@ class Sampling:
     """How tokens are sampled, and how many.
 
     `temperature` 0 is greedy decoding. `top_p` and `min_p` are probabilities; `top_k` 0 is no
-    limit. `repetition_penalty` (1.0 is off) applies to tokens of the prompt and the output,
-    `presence_penalty` (0 is off) to the output only. `dry_multiplier` scales the DRY penalty on
-    repeated sequences; 0 is off. `thinking_budget` is the most tokens of thinking, -1 for no
-    limit, 0 for no thinking. `max_new_tokens` None derives the limit from the words.
+    limit. `repetition_penalty` (1.0 is off) applies to tokens of the prompt and the output that are
+    among the last `repetition_window` tokens (0: all), `presence_penalty` (0 is off) to all tokens
+    of the output. `dry_multiplier` scales the DRY penalty on repeated sequences; 0 is off.
+    `thinking_budget` is the most tokens of thinking, -1 for no limit, 0 for no thinking.
+    `max_new_tokens` None derives the limit from the words.
     """
 
     temperature: float = 0.6
@@ -43,6 +45,7 @@ class Sampling:
     top_k: int = 20
     min_p: float = 0.0
     repetition_penalty: float = 1.1
+    repetition_window: int = 0
     presence_penalty: float = 0.0
     dry_multiplier: float = 0.0
     seed: int = 0
@@ -57,6 +60,7 @@ class Sampling:
         _in_range("min-p", self.min_p, 0.0, 1.0)
         _in_range("top-k", self.top_k, 0, 1_000_000)
         _in_range("repetition-penalty", self.repetition_penalty, 0.0, 10.0, above=True)
+        _in_range("repetition-window", self.repetition_window, 0, 1_000_000)
         _in_range("presence-penalty", self.presence_penalty, -2.0, 2.0)
         _in_range("dry-multiplier", self.dry_multiplier, 0.0, 100.0)
         _in_range("seed", self.seed, 0, 2**63 - 1)
@@ -107,9 +111,10 @@ class StoryRequest:
     {premise}, {words} and {form}. `length` is how to reach the words: one pass (single), continuing
     after an early end (extend), in chapters, or whichever suits the length (auto). `chapters` is
     their number, None to derive it from the words; `headings` puts their titles in the text.
-    `compile` allows CUDA graphs. `band` is the lowest and highest ratio (written / asked) that is
-    on target. `draft` is a text to continue; its words count. `plan` is the user's own plan of
-    chapters.
+    `compile` allows CUDA graphs, `gguf_file` names a file in a repository of GGUF files, `threads`
+    is the number of CPU threads (None: the machine's load decides). `server` is set for the engine
+    `endpoint` only. `band` is the lowest and highest ratio (written / asked) that is on target.
+    `draft` is a text to continue; its words count. `plan` is the user's own plan of chapters.
     """
 
     premise: str
@@ -123,8 +128,10 @@ class StoryRequest:
     quantize: Quantize = "auto"
     device: str = "auto"
     compile: bool = True
-    engine: EngineName = "local"
-    base_url: str | None = None
+    engine: EngineName = "auto"
+    gguf_file: str | None = None
+    threads: int | None = None
+    server: ServerAddress | None = None
     length: Length = "single"
     chapters: int | None = None
     headings: bool = True
@@ -157,10 +164,16 @@ class StoryRequest:
                 f"The band {low:g}-{high:g} does not contain the ratio 1.",
                 hint="Give a low and a high ratio: --band 0.9-1.1",
             )
-        if self.base_url:
+        if self.threads is not None:
+            _in_range("threads", self.threads, 1, 1024)
+        if self.server and self.engine in ("local", "gguf"):
             raise UsageError(
-                "--base-url is set, but the local engine uses no server.",
-                hint="Leave out --base-url.",
+                f"--base-url is set, but the engine {self.engine} uses no server.",
+                hint="Leave out --base-url, or use --engine endpoint.",
+            )
+        if self.engine == "endpoint" and not self.server:
+            raise UsageError(
+                "The engine endpoint needs the address of a server.", hint=f"Add {EXAMPLE}"
             )
 
 

@@ -10,6 +10,9 @@ from polaris_cli.events import ChapterStart, Chunk, Event, Inserted, Plan, Resta
 from polaris_cli.models import catalogue
 from polaris_cli.request.story_request import PLAIN_TEMPLATE, QUANTIZE
 
+# What the request of a record has since engines other than transformers were added.
+ADDED = {"gguf_file": None, "threads": None, "server": None}
+
 
 def is_older(record: dict[str, Any]) -> bool:
     """Whether a record was written before 0.2."""
@@ -23,7 +26,7 @@ def upgrade_record(record: dict[str, Any]) -> dict[str, Any]:
     and quantization used, and the chapters of the plan. Raises KeyError if it is not a record.
     """
     if not is_older(record):
-        return record
+        return {**record, "request": {**ADDED, **record["request"]}}
     model, plan = record["model"], record["outline"]
     used = model["quantization"]
     request = {
@@ -33,7 +36,7 @@ def upgrade_record(record: dict[str, Any]) -> dict[str, Any]:
         "device": "auto",
         "compile": True,
         "engine": "local",
-        "base_url": None,
+        **ADDED,
         "chapters": len(plan["chapters"]) if plan else None,
         "band": [0.90, 1.10],
         "plan": None,

@@ -6,6 +6,7 @@ fails at once and `--dry-run` can show all of it. Loads no model and no tokenize
 
 from collections.abc import Mapping
 from dataclasses import replace
+from importlib.util import find_spec
 
 from polaris_cli.events import Plan
 from polaris_cli.models.catalogue import ModelProfile
@@ -15,8 +16,15 @@ from polaris_cli.request.budget import Budget, token_budget
 from polaris_cli.request.premise import read_length
 from polaris_cli.request.presets import load_preset
 from polaris_cli.request.prompts import Message, messages_for
-from polaris_cli.request.settings import Setting, Source, build_request, gather, merge
-from polaris_cli.request.story_request import Draft, Length, StoryRequest
+from polaris_cli.request.settings import (
+    Setting,
+    Source,
+    build_request,
+    gather,
+    merge,
+    server_address,
+)
+from polaris_cli.request.story_request import Draft, EngineName, Length, StoryRequest
 from polaris_cli.story.advice import advice, on_length
 from polaris_cli.story.job import Job, prompt_estimate
 from polaris_cli.story.length import chapter_count
@@ -41,7 +49,7 @@ def prepare(
     sources = gather(options)
     chosen = merge(sources)
     model, revision = (chosen[name].value if name in chosen else None for name in MODEL)
-    reference = resolve(model or "auto", revision)
+    reference = resolve(model or "auto", revision, server_address(chosen))
     settings = settings_for(premise or "", sources, reference, draft)
     subject = premise or (draft.about if draft else "")
     request = replace(build_request(subject, settings, draft), plan=plan)
@@ -56,13 +64,14 @@ def settle(original: StoryRequest, reference: ModelRef | None = None) -> Job:
     Replaces `auto` by the name of the model and by the length mode that is used. Raises UsageError
     for words that do not fit the context, ModelUnavailable as `resolve` does.
     """
-    reference = reference or resolve(original.model, original.revision)
+    reference = reference or resolve(original.model, original.revision, original.server)
     profile = reference.profile
     plan = original.plan.shared(original.words) if original.plan else None
     length = _length(original, profile)
     request = replace(
         original,
         model=reference.name if original.model == "auto" else original.model,
+        engine=engine_for(original, reference),
         length=length,
         chapters=_chapters(original, profile) if length == "chapters" else None,
         plan=plan,
@@ -82,6 +91,15 @@ def _length(request: StoryRequest, profile: ModelProfile) -> Length:
     if request.draft:
         return "extend"
     return "single" if request.words <= profile.good_words[1] else "chapters"
+
+
+def engine_for(request: StoryRequest, reference: ModelRef) -> EngineName:
+    """The engine; `auto` is llama.cpp for a GGUF file where it is installed, else transformers."""
+    if request.engine != "auto":
+        return request.engine
+    if reference.server:
+        return "endpoint"
+    return "gguf" if reference.gguf and find_spec("xllamacpp") else "local"
 
 
 def _chapters(request: StoryRequest, profile: ModelProfile) -> int:

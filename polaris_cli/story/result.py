@@ -17,6 +17,7 @@ from polaris_cli.events import (
 )
 from polaris_cli.request.adherence import length_score, ratio
 from polaris_cli.request.prompts import Message
+from polaris_cli.request.server_address import ServerAddress
 from polaris_cli.request.story_request import Draft, Sampling, StoryRequest
 from polaris_cli.story.old_records import upgrade_record
 from polaris_cli.story.plan import shortened
@@ -25,7 +26,8 @@ from polaris_cli.words import count_words, paper_words
 
 SCHEMA = "polaris.story/1"
 REST_OF_REQUEST = (
-    "model", "revision", "quantize", "device", "compile", "engine", "base_url", "chapters"
+    "model", "revision", "quantize", "device", "compile", "engine", "gguf_file", "threads",
+    "chapters",
 )  # fmt: skip
 
 
@@ -161,7 +163,12 @@ class Story:
         """The values of the request that the record has nowhere else."""
         request = self.request
         values = {name: getattr(request, name) for name in REST_OF_REQUEST}
-        return {**values, "band": [*request.band], "plan": request.plan and request.plan.as_dict()}
+        return {
+            **values,
+            "server": request.server and asdict(request.server),
+            "band": [*request.band],
+            "plan": request.plan and request.plan.as_dict(),
+        }
 
     def _words(self) -> dict[str, Any]:
         paper = paper_words(self.text)
@@ -189,6 +196,7 @@ def _request_of(record: dict[str, Any]) -> StoryRequest:
         draft=Draft(**record["draft"]) if record["draft"] else None,
         band=tuple(rest["band"]),
         plan=Plan.from_dict(rest["plan"]) if rest["plan"] else None,
+        server=ServerAddress(**rest["server"]) if rest["server"] else None,
         **{name: rest[name] for name in REST_OF_REQUEST},
     )
 

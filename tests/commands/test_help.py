@@ -20,6 +20,7 @@ from polaris_cli.events import Chapter, Plan
 from polaris_cli.models.catalogue import ModelProfile, find
 from polaris_cli.models.hub import TIMEOUT
 from polaris_cli.request.presets import load_preset
+from polaris_cli.request.server_address import ServerAddress
 from polaris_cli.request.settings import (
     PRESET_KEYS,
     SETTINGS,
@@ -198,7 +199,9 @@ def test_the_sources_of_a_setting_are_in_order(
 
 def test_every_environment_variable_that_is_read_is_named() -> None:
     named = {*items(section("config", "Environment variables"))}
-    shape = re.compile(r"(POLARIS|HF|HUGGINGFACE|TRANSFORMERS|CUDA|XDG)_[A-Z_]+|NO_COLOR|TERM")
+    shape = re.compile(
+        r"(POLARIS|OPENAI|HF|HUGGINGFACE|TRANSFORMERS|CUDA|XDG)_[A-Z_]+|NO_COLOR|TERM"
+    )
     trees = (ast.parse(path.read_text()) for path in (ROOT / "polaris_cli").rglob("*.py"))
     values = (getattr(node, "value", None) for tree in trees for node in ast.walk(tree))
     read = {value for value in values if isinstance(value, str) and shape.fullmatch(value)}
@@ -224,9 +227,11 @@ def test_every_key_of_a_record_is_explained() -> None:
     story = replace(a_story(), plan=plan)
     draft = Draft("The fog", "title: Fog", "fog", 9)
     story = replace(story, request=replace(story.request, sampling=Sampling(thinking=False)))
-    story = replace(story, request=replace(story.request, draft=draft, plan=plan))
+    server = ServerAddress("http://127.0.0.1:1")
+    there = {"engine": "endpoint", "server": server}
+    story = replace(story, request=replace(story.request, draft=draft, plan=plan, **there))
     record = json.loads(json.dumps(story.as_dict()))
-    either = {"outline", "draft", "request.plan"}  # null, or a table
+    either = {"outline", "draft", "request.plan", "request.server"}  # null, or a table
     assert {*items(text_of("json"))} - either == {*flat(record)}
     assert record["schema"] in text_of("json").splitlines()[0]
     assert all(reason in items(text_of("json"))["finish"] for reason in REASONS)

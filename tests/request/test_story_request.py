@@ -5,6 +5,7 @@ import math
 import pytest
 
 from polaris_cli.errors import UsageError
+from polaris_cli.request.server_address import ServerAddress
 from polaris_cli.request.story_request import MAX_WORDS, Draft, Sampling, StoryRequest
 
 
@@ -124,7 +125,9 @@ def test_a_draft_without_a_premise_uses_its_first_words() -> None:
         {"band": (0.8, 0.9)},
         {"band": (0.0, 1.2)},
         {"band": (0.9, math.inf)},
-        {"base_url": "http://127.0.0.1:1"},
+        {"engine": "endpoint"},
+        {"engine": "gguf", "server": ServerAddress("http://127.0.0.1:1")},
+        {"threads": 0},
     ],
 )
 def test_invalid_choices_are_refused(wrong: dict[str, object]) -> None:

@@ -79,7 +79,7 @@ def test_the_probabilities_are_those_of_transformers(
     min_p: float,
     penalty: tuple[float, float],
 ) -> None:
-    sampling = Sampling(temperature, top_p, top_k, min_p, *penalty)
+    sampling = Sampling(temperature, top_p, top_k, min_p, penalty[0], presence_penalty=penalty[1])
     logits = random_logits(seed)
     # Where the sum meets top-p to the last digits, rounding decides about the token at the edge.
     whole = token_probabilities(logits, replace(sampling, top_p=1.0, min_p=0.0), PROMPT, OUTPUT)

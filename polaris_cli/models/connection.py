@@ -1,0 +1,244 @@
+"""HTTP to an OpenAI-compatible server: `Connection`, over the openai client.
+
+Turns every fault of the network or the server into one error with a hint. Does not know what is
+asked of the server. The client is imported only when a connection is made. The client's own retries
+are off: it would also repeat a request that was met with silence, and wait for it again and again.
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from email.utils import parsedate_to_datetime
+from typing import Any, TypeVar
+
+from polaris_cli.errors import EndpointError, UsageError
+from polaris_cli.request.server_address import ServerAddress
+
+KEY_VARIABLES = ("POLARIS_API_KEY", "OPENAI_API_KEY")
+NO_KEY = "none"  # the client refuses to work without one
+RETRIES = 3
+RETRIED = {408, 409, 429, *range(500, 600)} - {501}  # HTTP statuses
+MOST_WAIT = 120.0  # seconds; a server that names a longer wait is not waited for
+QUOTED = 200  # characters of a server's own words in a message
+
+Json = Mapping[str, Any]
+T = TypeVar("T")
+
+
+def key_of(address: ServerAddress) -> str | None:
+    """The key in the environment; None if there is none. Raises UsageError if a named one is unset.
+
+    OPENAI_API_KEY is not sent to a server on this machine: it is meant for another.
+    """
+    if address.api_key_env:
+        key = os.environ.get(address.api_key_env)
+        if not key:
+            raise UsageError(
+                f"The variable {address.api_key_env} that --api-key-env names is not set.",
+                hint=f"export {address.api_key_env}=...",
+            )
+        return key
+    names = KEY_VARIABLES[:1] if address.is_loopback else KEY_VARIABLES
+    return next(filter(None, map(os.environ.get, names)), None)
+
+
+class Connection:
+    """A connection to one server. Paths that start with / are the server's own, others the API's.
+
+    `key` is kept here alone, and is in no message. A request that may succeed later (the connection
+    is refused, 429, 5xx) is repeated up to `retries` times, but never after its answer has begun.
+    Every method raises EndpointError.
+    """
+
+    def __init__(
+        self, address: ServerAddress, key: str | None = None, retries: int = RETRIES
+    ) -> None:
+        from openai import DefaultHttpxClient, OpenAI, Timeout
+
+        self.address = address
+        self._retries = retries
+        timeout = Timeout(address.stall_timeout, connect=address.connect_timeout)
+        # A proxy that the environment names must not stand between two programs of one machine.
+        http = DefaultHttpxClient(trust_env=not address.is_loopback, timeout=timeout)
+        self._client = OpenAI(
+            api_key=key or NO_KEY,
+            base_url=address.base_url,
+            timeout=timeout,
+            max_retries=0,
+            http_client=http,
+        )
+
+    def get(self, path: str) -> Any:
+        """The JSON at a path."""
+        return self._with_retries(lambda: self._client.get(self._url(path), cast_to=object))
+
+    def post(self, path: str, body: Json) -> Any:
+        """The JSON that answers a JSON body."""
+        url = self._url(path)
+        return self._with_retries(lambda: self._client.post(url, cast_to=object, body=body))
+
+    def events(self, path: str, body: Json) -> Iterator[dict[str, Any]]:
+        """Yield the events of a streamed answer as JSON objects.
+
+        Closing the generator closes the connection, which ends the work of a server that notices.
+        """
+        from openai import Stream
+
+        kind, url = Stream[object], self._url(path)
+        stream: Any = self._with_retries(
+            lambda: self._client.post(
+                url, cast_to=object, body={**body, "stream": True}, stream=True, stream_cls=kind
+            )
+        )
+        try:
+            with self._errors(begun=True):
+                yield from map(self._object, stream)
+        finally:
+            stream.close()
+
+    def close(self) -> None:
+        """Close all connections to the server."""
+        self._client.close()
+
+    def _with_retries(self, send: Callable[[], T]) -> T:
+        import stamina
+
+        attempts = stamina.retry_context(
+            on=_wait_before_retry, attempts=self._retries + 1, timeout=None, wait_initial=0.5
+        )
+        for attempt in attempts:
+            with attempt, self._errors():
+                return send()
+        raise AssertionError("the last attempt returns or raises")
+
+    def _url(self, path: str) -> str:
+        return f"{self.address.root}{path}" if path.startswith("/") else path
+
+    def _object(self, event: object) -> dict[str, Any]:
+        """An event of a stream. Raises EndpointError for anything but an object without error."""
+        if not isinstance(event, dict):
+            raise self.unreadable(event)
+        if error := event.get("error"):
+            raise _stopped(error)
+        return event
+
+    def unreadable(self, answer: object) -> EndpointError:
+        """The error for an answer that is not what an OpenAI-compatible server sends."""
+        return EndpointError(
+            f"{self.address.base_url} sent something that is no answer of an OpenAI-compatible "
+            f"server: {quoted(str(answer))}",
+            hint="Check the address: polaris doctor --base-url URL",
+        )
+
+    @contextmanager
+    def _errors(self, *, begun: bool = False) -> Iterator[None]:
+        """Turn the exceptions of the client into EndpointError; `begun` once the answer has."""
+        import httpx2
+        import openai
+
+        try:
+            yield
+        except openai.APIStatusError as error:
+            raise self._refusal(error) from error
+        except (openai.APITimeoutError, httpx2.TimeoutException) as error:
+            raise self._silence(error.__cause__ or error) from error
+        except (openai.APIConnectionError, httpx2.TransportError, httpx2.StreamError) as error:
+            raise self._no_connection(error.__cause__ or error, begun=begun) from error
+        except openai.APIError as error:
+            raise _stopped(error.body or error.message) from error
+        except ValueError as error:  # it is not JSON, or not even UTF-8
+            raise self.unreadable(getattr(error, "doc", error)) from error
+
+    def _silence(self, reason: BaseException) -> EndpointError:
+        import httpx2
+
+        if isinstance(reason, httpx2.ConnectTimeout):
+            return self._no_connection(f"no answer in {self.address.connect_timeout:g} s")
+        return EndpointError(
+            f"{self.address.base_url} has sent nothing for {self.address.stall_timeout:g} s.",
+            hint="Wait longer: --stall-timeout SECONDS",
+        )
+
+    def _no_connection(self, reason: object, *, begun: bool = False) -> EndpointError:
+        if begun:
+            return EndpointError(
+                f"The connection to {self.address.base_url} broke off: {quoted(str(reason))}",
+                hint="The text so far is kept; go on with: polaris resume",
+            )
+        return EndpointError(
+            f"No server answers at {self.address.base_url}: {quoted(str(reason))}",
+            hint="Start it, or check the address: --base-url URL",
+            retry_in=0,
+        )
+
+    def _refusal(self, error: Any) -> EndpointError:
+        status, response = error.status_code, error.response
+        words = quoted(_words_of(error.body) or response.reason_phrase or "it does not say why")
+        return EndpointError(
+            f"The server refused the request ({status}): {words}",
+            hint=_what_to_do(status),
+            status=status,
+            retry_in=_named_wait(response.headers) if status in RETRIED else None,
+        )
+
+
+def _stopped(error: object) -> EndpointError:
+    return EndpointError(
+        f"The server stopped with an error: {quoted(_words_of(error))}",
+        hint="The text so far is kept; go on with: polaris resume",
+    )
+
+
+def _wait_before_retry(error: Exception) -> bool | float:
+    """Whether to repeat a request after this error, or the seconds to wait before it."""
+    wait = error.retry_in if isinstance(error, EndpointError) else None
+    if wait is None or wait > MOST_WAIT:
+        return False
+    return wait or True
+
+
+def _named_wait(headers: Mapping[str, str]) -> float:
+    """The seconds in a Retry-After header, which has a number or a date; 0 if it has neither."""
+    named = headers.get("retry-after", "")
+    with suppress(ValueError):
+        return max(float(named), 0.0)
+    with suppress(ValueError):
+        return max(parsedate_to_datetime(named).timestamp() - time.time(), 0.0)
+    return 0.0
+
+
+def _what_to_do(status: int) -> str:
+    if status in (401, 403):
+        return "Put the server's key into POLARIS_API_KEY, or name its variable: --api-key-env NAME"
+    if status == 404:
+        return "Check the address and the model: polaris doctor --base-url URL"
+    if status == 429 or status >= 500:
+        return "Try again later; the text so far is kept: polaris resume"
+    return "See what the server can do: polaris doctor --base-url URL"
+
+
+def _words_of(body: object) -> str:
+    """What a server says about an error: OpenAI's, pydantic's and FastAPI's shapes are known."""
+    if isinstance(body, dict):
+        inner = body.get("error") or body.get("message") or body.get("detail")
+        return _words_of(inner) if inner else json.dumps(body)
+    if isinstance(body, list):
+        return "; ".join(map(_words_of_item, body))
+    return str(body or "")
+
+
+def _words_of_item(item: object) -> str:
+    """One item of a list of validation errors: where it is and what is wrong."""
+    if isinstance(item, dict) and "msg" in item:
+        place = ".".join(str(part) for part in item.get("loc", ()) if part != "body")
+        return f"{place}: {item['msg']}" if place else str(item["msg"])
+    return _words_of(item)
+
+
+def quoted(text: str) -> str:
+    """The text on one line, shortened, ending like a sentence."""
+    line = " ".join(text.split())
+    line = f"{line[:QUOTED]}…" if len(line) > QUOTED else line
+    return line if line.endswith((".", "!", "?", "…")) else f"{line}."

@@ -1,0 +1,180 @@
+"""What an OpenAI-compatible server is and which models it has: `probe` asks it.
+
+The kind of server is found by its own paths, never asked of the user. Writes no text with it: that
+is what `engines.endpoint` does.
+"""
+
+import difflib
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+from typing import Any, Literal
+
+from polaris_cli.errors import EndpointError, ModelUnavailable
+from polaris_cli.models.connection import Connection, key_of
+from polaris_cli.request.server_address import ServerAddress
+
+Kind = Literal["llama.cpp", "vLLM", "transformers", "Ollama", "unknown"]
+
+LISTED = 5  # models named in a message
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server as it was found.
+
+    `models` are the ids in its list, empty if it has none. `context` is the number of tokens that
+    prompt and answer may have together, where the server says it: for all models, or by model.
+    """
+
+    address: ServerAddress
+    kind: Kind = "unknown"
+    version: str = ""
+    models: tuple[str, ...] = ()
+    contexts: Mapping[str, int] | None = None
+    context: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The kind and version, as "vLLM 0.32.0"."""
+        kind = self.kind if self.kind != "unknown" else "OpenAI-compatible server"
+        return f"{kind} {self.version}".strip()
+
+    @property
+    def token_true(self) -> bool:
+        """Whether it can continue an answer from its token ids."""
+        return self.kind in ("llama.cpp", "vLLM")
+
+    def context_of(self, model: str) -> int | None:
+        """The context of one of its models in tokens; None if the server does not say it."""
+        return (self.contexts or {}).get(model, self.context)
+
+
+def probe(address: ServerAddress) -> Server:
+    """Ask a server what it is. Raises EndpointError if it does not answer or refuses the key."""
+    connection = Connection(address, key_of(address), retries=0)
+    try:
+        return identify(connection)
+    finally:
+        connection.close()
+
+
+def identify(connection: Connection) -> Server:
+    """The server at the other end of a connection."""
+    server = _with_models(Server(connection.address), connection)
+    for look in (_llama_cpp, _vllm, _ollama, _transformers):
+        found = look(server, connection)
+        if found:
+            return found
+    return server
+
+
+def _with_models(server: Server, connection: Connection) -> Server:
+    """The server with its list of models; an address that has no such list may still be right."""
+    try:
+        listed = connection.get("models")
+    except EndpointError as error:
+        if error.status != 404:
+            raise
+        listed = {"data": []}
+    data = listed.get("data") if isinstance(listed, dict) else None
+    if not isinstance(data, list):
+        raise connection.unreadable(listed)
+    models = [item for item in data if isinstance(item, dict) and item.get("id")]
+    contexts = {str(item["id"]): item.get("max_model_len") for item in models}
+    return replace(
+        server,
+        models=tuple(contexts),
+        contexts={model: size for model, size in contexts.items() if isinstance(size, int)},
+    )
+
+
+def _llama_cpp(server: Server, connection: Connection) -> Server | None:
+    props = _answer(connection, "/props")
+    settings = props.get("default_generation_settings")
+    if not isinstance(settings, dict) or "build_info" not in props:
+        return None
+    version = str(props["build_info"]).removesuffix("-unknown")
+    context = settings.get("n_ctx")
+    return replace(server, kind="llama.cpp", version=version, context=context)
+
+
+def _vllm(server: Server, connection: Connection) -> Server | None:
+    version = _answer(connection, "/version").get("version")
+    if not version or not server.contexts:
+        return None
+    return replace(server, kind="vLLM", version=str(version))
+
+
+def _ollama(server: Server, connection: Connection) -> Server | None:
+    version = _answer(connection, "/api/version").get("version")
+    return replace(server, kind="Ollama", version=str(version)) if version else None
+
+
+def _transformers(server: Server, connection: Connection) -> Server | None:
+    schema = _answer(connection, "/openapi.json")
+    paths = schema.get("paths")
+    known = isinstance(paths, dict) and "/load_model" in paths
+    return replace(server, kind="transformers") if known else None
+
+
+def _answer(connection: Connection, path: str) -> Mapping[str, Any]:
+    """The JSON object at a path; an empty one if there is none."""
+    with suppress(EndpointError):
+        answer = connection.get(path)
+        if isinstance(answer, dict):
+            return answer
+    return {}
+
+
+def choose_model(server: Server, wanted: str, known_as: Callable[[str], str | None]) -> str:
+    """The id of the model to use: the one `wanted`, or the only one for `auto`.
+
+    `known_as` gives the catalogue's name of an id, so that a model is also found by that. Raises
+    ModelUnavailable if there is none, with the ids that come near.
+    """
+    models = server.models
+    if wanted == "auto":
+        if len(models) == 1:
+            return models[0]
+        raise _which(server)
+    for same in (_equal, _equal_ending):
+        if found := next((model for model in models if same(model, wanted)), None):
+            return found
+    if found := next((model for model in models if known_as(model) == wanted), None):
+        return found
+    if not models or server.kind == "transformers":  # it loads what it is asked for
+        return wanted
+    raise _not_there(server, wanted)
+
+
+def _equal(model: str, wanted: str) -> bool:
+    return model.casefold() == wanted.casefold()
+
+
+def _equal_ending(model: str, wanted: str) -> bool:
+    path = PurePosixPath(model)
+    return wanted.casefold() in (path.name.casefold(), path.stem.casefold())
+
+
+def _which(server: Server) -> ModelUnavailable:
+    if not server.models:
+        what = f"{server.address.base_url} does not list its models."
+        return ModelUnavailable(what, hint="Name one: --model ID")
+    return ModelUnavailable(
+        f"{server.address.base_url} has {len(server.models)} models: {_some(server.models)}.",
+        hint=f"Choose one: --model {server.models[0]}",
+    )
+
+
+def _not_there(server: Server, wanted: str) -> ModelUnavailable:
+    near = difflib.get_close_matches(wanted, server.models, n=1, cutoff=0.4)
+    hint = f"Did you mean --model {near[0]} ?" if near else f"It has: {_some(server.models)}."
+    return ModelUnavailable(f"{server.address.base_url} has no model {wanted[:100]!r}.", hint=hint)
+
+
+def _some(models: tuple[str, ...]) -> str:
+    more = len(models) - LISTED
+    named = ", ".join(models[:LISTED])
+    return f"{named} and {more} more" if more > 0 else named

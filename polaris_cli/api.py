@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypedDict, Unpack
 
@@ -161,7 +162,8 @@ def run_job(
     words do not fit the loaded model's context.
     """
     events = watch(write_job(job, engine))
-    accumulator = Accumulator(record_for(job, engine), engine.load_seconds)
+    deviations = partial(engine.deviations, job.request.sampling)
+    accumulator = Accumulator(record_for(job, engine), engine.load_seconds, deviations)
     events = accumulator.watch(events)
     recorder = Recorder(library, accumulator, warn) if library else None
     if recorder:

@@ -18,7 +18,7 @@ ORDER = [
     "demo", "batch", "evaluate", "bench", "commands", "__main__",
 ]  # fmt: skip
 ENGINES = [
-    "base", "releases", "kv_cache", "kernels", "quantize", "local", "endpoint", "gguf", "scripted",
+    "base", "thinking_budget", "releases", "kv_cache", "kernels", "quantize", "local", "endpoint", "gguf", "scripted",
     "opening", "doctor",
 ]  # fmt: skip
 

@@ -4,7 +4,7 @@ Decides where text goes and which errors to raise; `run_job` writes the story.
 """
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TextIO
 
@@ -13,9 +13,9 @@ from polaris_cli.commands.download import download
 from polaris_cli.commands.interrupt import Interrupts
 from polaris_cli.commands.options import Outputs
 from polaris_cli.commands.stdio import reserved_stdio
-from polaris_cli.engines.base import Engine, ModelInfo
+from polaris_cli.engines.base import Deviation, Engine, ModelInfo
 from polaris_cli.engines.opening import open_engine
-from polaris_cli.errors import EXIT_INTERRUPTED, NoStory, OffTarget, PolarisError
+from polaris_cli.errors import EXIT_INTERRUPTED, NoStory, OffTarget, PolarisError, UsageError
 from polaris_cli.events import Event, Finish, Inserted, Planned, closing
 from polaris_cli.formats.export import render, save
 from polaris_cli.formats.files import write_atomic
@@ -33,7 +33,8 @@ from polaris_cli.story.result import Story, new_record
 from polaris_cli.story.resuming import differences
 from polaris_cli.words import count_words
 
-RETRY = "Try another --seed, or leave out --strict."
+WITHOUT_STRICT = "or leave out --strict."
+RETRY = f"Try another --seed, {WITHOUT_STRICT}"
 MORE_WORDS = 500  # added to a draft's words in a hint
 
 Notify = Callable[[str], None]
@@ -52,9 +53,12 @@ def run(job: Job, outputs: Outputs, before: Story | None = None) -> int:
     with Interrupts(restore_terminal).listen() as interrupts, reserved_stdio() as out:
         with interrupts.breakable():
             engine = _open(job, outputs, notify)
+        if outputs.strict:
+            check_settings(engine, job.request)
         for text in differences(before, engine.info) if before else ():
             notify(f"The text may differ: {text}.")
         outcome = _write(job, engine, outputs, out, notify, interrupts.watch)
+        engine.close()
         story = outcome.story
         if not outputs.quiet:
             print_report(story, err=sys.stderr, saved=outcome.kept, band=job.request.band)
@@ -92,7 +96,7 @@ def _notifier(outputs: Outputs) -> Notify:
 
 
 def _open(job: Job, outputs: Outputs, notify: Notify) -> Engine:
-    if job.request.engine == "local":
+    if not job.reference.server:
         download(job.reference, quiet=outputs.quiet)
     message = f"Loading {job.reference.name}"
     with terminal.loading(message, sys.stderr, quiet=outputs.quiet) as progress:
@@ -203,8 +207,22 @@ def _no_story(story: Story) -> NoStory:
     )
 
 
+def check_settings(engine: Engine, request: StoryRequest) -> None:
+    """Raise UsageError for settings that the engine is known to ignore."""
+    if ignored := [one for one in engine.deviations(request.sampling) if one.ignored]:
+        raise UsageError(_not_applied(ignored), hint=f"Turn it off, {WITHOUT_STRICT}")
+
+
+def _not_applied(ignored: Sequence[Deviation]) -> str:
+    told = "; ".join(f"{one.setting} ({one.text})" for one in ignored)
+    return f"The engine does not apply all settings: {told}."
+
+
 def _check_target(story: Story, band: tuple[float, float]) -> None:
-    """Raise OffTarget if the story was cut off, looped, or is outside the band."""
+    """Raise OffTarget if the story was cut off, looped, or is outside the band, or if a setting was
+    not applied."""
+    if ignored := [one for one in story.deviations if one.ignored]:
+        raise OffTarget(_not_applied(ignored), hint=f"Turn it off, {WITHOUT_STRICT}")
     if story.finish != "stop":
         raise OffTarget(f"The story did not end by itself ({REASONS[story.finish]}).", hint=RETRY)
     if not in_band(story.written, story.requested, band):

@@ -2,13 +2,16 @@
 
 The engines proper know no stories and no lengths; loading and `doctor` read a model's files.
 
-    base:     the `Engine` protocol and `ModelInfo`
-    opening:  `open_engine`, which imports an engine only when it is used
-    local:    models in this process, with transformers
-    kernels:  faster forward passes
-    quantize: weights in 4 and 8 bits
-    kv_cache: a KV cache that grows in steps
-    releases: names that differ between releases of transformers
-    scripted: replays given text, for tests
-    doctor:   what this machine can run
+    base:            the `Engine` protocol, with an example, and `ModelInfo`
+    opening:         `open_engine`, which imports an engine only when it is used
+    thinking_budget: limits the tokens of thinking
+    local:           models in this process, with transformers
+    kernels:         faster forward passes
+    quantize:        weights in 4 and 8 bits
+    kv_cache:        a KV cache that grows in steps
+    releases:        names that differ between releases of transformers
+    endpoint:        models on an OpenAI-compatible server
+    gguf:            GGUF files in this process, with llama.cpp
+    scripted:        replays given text, for tests
+    doctor:          what this machine can run
 """

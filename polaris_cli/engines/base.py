@@ -1,6 +1,37 @@
 """The protocol of all engines: `Engine` turns a `GenerationRequest` into a stream of events.
 
 Does not know about lengths, chapters, files, or any particular engine.
+
+A new engine is one file and one line in `opening`. This is a complete one; a test runs it:
+
+    class EchoEngine:
+        # Writes the premise back, a word at a time.
+
+        info = ModelInfo("echo", "echo", engine="echo")
+        capabilities = Capabilities(token_true=False)
+        context = 4096
+        load_seconds = 0.0
+        notes = ()
+
+        def stream(self, request):
+            words = request.messages[-1].content.split()
+            prompt_tokens = self.count_tokens(request.messages, request.sampling)
+            pieces = (Piece(f"{word} ") for word in words[: request.max_new_tokens])
+            finish = Finish("stop" if len(words) <= request.max_new_tokens else "length")
+            raw = chain(pieces, [replace(finish, prompt_tokens=prompt_tokens)])
+            return split_thinking(raw, opened=False)
+
+        def encode(self, text):
+            return ()
+
+        def count_tokens(self, messages, sampling):
+            return sum(len(message.content.split()) for message in messages)
+
+        def deviations(self, sampling):
+            return (Deviation("temperature", "it always writes the same", ignored=True),)
+
+        def close(self):
+            pass
 """
 
 from collections.abc import Callable, Iterator
@@ -13,6 +44,10 @@ from polaris_cli.request.story_request import Sampling
 
 MayStop = Callable[[], bool]
 
+# The DRY penalty of all engines (see `local.dry`).
+DRY_FREE = 2  # tokens; shorter repeated runs have no penalty
+DRY_GROWTH = 1.3  # factor for each further token of a run
+
 
 def always() -> bool:
     """The model may end its answer at any time."""
@@ -23,7 +58,8 @@ def always() -> bool:
 class ModelInfo:
     """The model as it ran, for the report and the records.
 
-    `kernel` is the library and number format of a quantized model's layers, such as "torch int4".
+    `kernel` is the library and number format of a quantized model's layers, such as "torch int4",
+    `server` the kind and version of the server that ran it, `threads` the number of CPU threads.
     """
 
     name: str
@@ -34,6 +70,34 @@ class ModelInfo:
     dtype: str = ""
     device: str = ""
     kernel: str = ""
+    server: str = ""
+    threads: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an engine can do, so that its callers ask this and never which engine it is.
+
+    `token_true`: answers have token ids, and it continues one from them (`opening`, `after` and
+    `may_stop` of a request count). `thinking_budget`: it ends the thinking after a number of
+    tokens. `batch`: it generates several answers at once.
+    """
+
+    token_true: bool = True
+    thinking_budget: bool = True
+    batch: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Deviation:
+    """A setting that an engine does not apply as the local engine does.
+
+    `text` says what it does instead, for the report. `ignored` is set if the setting has no effect.
+    """
+
+    setting: str
+    text: str
+    ignored: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +127,7 @@ class Engine(Protocol):
     """
 
     info: ModelInfo
+    capabilities: Capabilities
     context: int
     load_seconds: float
     notes: tuple[str, ...]
@@ -77,4 +142,10 @@ class Engine(Protocol):
         """The token ids of a text within an answer."""
 
     def count_tokens(self, messages: tuple[Message, ...], sampling: Sampling) -> int:
-        """The length of the prompt for these messages, in tokens."""
+        """The length of the prompt for these messages in tokens, or an estimate of it."""
+
+    def deviations(self, sampling: Sampling) -> tuple[Deviation, ...]:
+        """The settings that it does not apply as asked, as far as is known by now."""
+
+    def close(self) -> None:
+        """Free the model's memory, or close the connection. The engine cannot be used after it."""

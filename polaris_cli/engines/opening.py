@@ -1,13 +1,21 @@
-"""Opens the engine for a request: the local one, imported only when it is used.
+"""Opens the engine that a request names, imported only when it is used.
 
-Another engine is chosen here, by `request.engine`.
+A new engine is one line in `ENGINES`, and its name in `EngineName`.
 """
 
-from collections.abc import Callable
+import importlib
+from collections.abc import Callable, Mapping
 
 from polaris_cli.engines.base import Engine
 from polaris_cli.models.reference import ModelRef
 from polaris_cli.request.story_request import StoryRequest
+
+# The function that opens each engine, with the arguments of `open_engine`.
+ENGINES: Mapping[str, str] = {
+    "local": "polaris_cli.engines.local.engine.open_local",
+    "gguf": "polaris_cli.engines.gguf.open_gguf",
+    "endpoint": "polaris_cli.engines.endpoint.opening.open_endpoint",
+}
 
 
 def open_engine(
@@ -21,13 +29,8 @@ def open_engine(
     `on_progress` is called with the share of the weights loaded, 0 to 1. Raises ModelUnavailable,
     OutOfMemory or UsageError, before anything large is loaded where possible.
     """
-    from polaris_cli.engines.local.engine import load
-
-    return load(
-        reference,
-        quantize=request.quantize,
-        device=request.device,
-        compile=request.compile,
-        context_tokens=tokens,
-        on_progress=on_progress,
+    module, _, name = ENGINES[request.engine].rpartition(".")
+    engine: Engine = getattr(importlib.import_module(module), name)(
+        reference, request, tokens, on_progress
     )
+    return engine

@@ -9,13 +9,14 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from polaris_cli.engines.base import GenerationRequest, ModelInfo
+from polaris_cli.engines.base import Capabilities, Deviation, GenerationRequest, ModelInfo
 from polaris_cli.errors import PolarisError
 from polaris_cli.events import AnswerEvent, Finish, Piece, RawEvent, Reason
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Sampling
 from polaris_cli.streaming.thinking import split_thinking
 
+SCRIPTED_CAN = Capabilities(thinking_budget=False)
 SCRIPTED = ModelInfo(name="scripted", id="scripted", engine="scripted")
 
 
@@ -48,11 +49,15 @@ class ScriptedEngine:
         context: int = 262_144,
         info: ModelInfo = SCRIPTED,
         notes: tuple[str, ...] = (),
+        capabilities: Capabilities = SCRIPTED_CAN,
+        deviations: tuple[Deviation, ...] = (),
     ) -> None:
         self.info = info
         self.context = context
         self.load_seconds = 0.0
         self.notes = notes
+        self.capabilities = capabilities
+        self._deviations = deviations
         self.requests: list[GenerationRequest] = []
         self.running = 0
         self._scripts = [
@@ -107,3 +112,10 @@ class ScriptedEngine:
     def count_tokens(self, messages: tuple[Message, ...], sampling: Sampling) -> int:
         """The length of the prompt, counting each word as a token."""
         return sum(len(message.content.split()) for message in messages)
+
+    def deviations(self, sampling: Sampling) -> tuple[Deviation, ...]:
+        """Those given."""
+        return self._deviations
+
+    def close(self) -> None:
+        """Nothing to free."""

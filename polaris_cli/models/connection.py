@@ -23,6 +23,11 @@ RETRIED = {408, 409, 429, *range(500, 600)} - {501}  # HTTP statuses
 MOST_WAIT = 120.0  # seconds; a server that names a longer wait is not waited for
 QUOTED = 200  # characters of a server's own words in a message
 
+DONE: dict[str, Any] = {}
+"""Stands for the line [DONE], with which most servers end a stream."""
+
+OTHER_FIELDS = {"", "event", "id", "retry"}  # of server-sent events; "" is a comment
+
 Json = Mapping[str, Any]
 T = TypeVar("T")
 
@@ -80,23 +85,23 @@ class Connection:
         return self._with_retries(lambda: self._client.post(url, cast_to=object, body=body))
 
     def events(self, path: str, body: Json) -> Iterator[dict[str, Any]]:
-        """Yield the events of a streamed answer as JSON objects.
+        """Yield the events of a streamed answer as JSON objects, and `DONE` for its end mark.
 
         Closing the generator closes the connection, which ends the work of a server that notices.
         """
-        from openai import Stream
+        from httpx2 import Response
 
-        kind, url = Stream[object], self._url(path)
-        stream: Any = self._with_retries(
+        url = self._url(path)
+        response: Response = self._with_retries(
             lambda: self._client.post(
-                url, cast_to=object, body={**body, "stream": True}, stream=True, stream_cls=kind
+                url, cast_to=Response, body={**body, "stream": True}, stream=True
             )
         )
         try:
             with self._errors(begun=True):
-                yield from map(self._object, stream)
+                yield from self._parsed(response.iter_lines())
         finally:
-            stream.close()
+            response.close()
 
     def close(self) -> None:
         """Close all connections to the server."""
@@ -116,21 +121,36 @@ class Connection:
     def _url(self, path: str) -> str:
         return f"{self.address.root}{path}" if path.startswith("/") else path
 
-    def _object(self, event: object) -> dict[str, Any]:
-        """An event of a stream. Raises EndpointError for anything but an object without error."""
-        if not isinstance(event, dict):
-            raise self.unreadable(event)
-        if error := event.get("error"):
-            raise _stopped(error)
-        return event
+    def _parsed(self, lines: Iterator[str]) -> Iterator[dict[str, Any]]:
+        """The objects in a stream of server-sent events, each in one line of data.
+
+        Raises EndpointError for an error among them, and for anything that is no such stream.
+        """
+        for line in lines:
+            field, colon, value = line.partition(":")
+            if field in OTHER_FIELDS or not line:
+                continue
+            if field == "data" and value.strip() == "[DONE]":
+                yield DONE
+                return
+            event = json.loads(value if field == "data" and colon else line)
+            if not isinstance(event, dict):
+                raise self.unreadable(line)
+            if error := event.get("error"):
+                raise _stopped(error)
+            yield event
 
     def unreadable(self, answer: object) -> EndpointError:
         """The error for an answer that is not what an OpenAI-compatible server sends."""
         return EndpointError(
-            f"{self.address.base_url} sent something that is no answer of an OpenAI-compatible "
-            f"server: {quoted(str(answer))}",
+            f"{self.address.base_url} does not answer as an OpenAI-compatible server does: "
+            f"{quoted(str(answer))}",
             hint="Check the address: polaris doctor --base-url URL",
         )
+
+    def cut_off(self) -> EndpointError:
+        """The error for an answer that ends without a finish reason."""
+        return self._no_connection("it ended before the answer did", begun=True)
 
     @contextmanager
     def _errors(self, *, begun: bool = False) -> Iterator[None]:

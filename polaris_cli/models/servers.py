@@ -24,8 +24,9 @@ LISTED = 5  # models named in a message
 class Server:
     """A server as it was found.
 
-    `models` are the ids in its list, empty if it has none. `context` is the number of tokens that
-    prompt and answer may have together, where the server says it: for all models, or by model.
+    `models` are the ids in its list, empty if it has none. `contexts` has, where the server says
+    it, how many tokens prompt and answer of a model may have together; `context` is a limit for all
+    models. `quantization` is that of its only model, where the server says it.
     """
 
     address: ServerAddress
@@ -34,6 +35,7 @@ class Server:
     models: tuple[str, ...] = ()
     contexts: Mapping[str, int] | None = None
     context: int | None = None
+    quantization: str = ""
 
     @property
     def name(self) -> str:
@@ -48,7 +50,8 @@ class Server:
 
     def context_of(self, model: str) -> int | None:
         """The context of one of its models in tokens; None if the server does not say it."""
-        return (self.contexts or {}).get(model, self.context)
+        limits = ((self.contexts or {}).get(model), self.context)
+        return min(filter(None, limits), default=None)
 
 
 def probe(address: ServerAddress) -> Server:
@@ -82,12 +85,19 @@ def _with_models(server: Server, connection: Connection) -> Server:
     if not isinstance(data, list):
         raise connection.unreadable(listed)
     models = [item for item in data if isinstance(item, dict) and item.get("id")]
-    contexts = {str(item["id"]): item.get("max_model_len") for item in models}
+    contexts = {str(item["id"]): _context(item) for item in models}
     return replace(
         server,
         models=tuple(contexts),
         contexts={model: size for model, size in contexts.items() if isinstance(size, int)},
     )
+
+
+def _context(model: Mapping[str, Any]) -> object:
+    """The context of a model in the list, as vLLM or llama.cpp names it."""
+    meta = model.get("meta")
+    trained = meta.get("n_ctx_train") if isinstance(meta, dict) else None
+    return model.get("max_model_len") or trained
 
 
 def _llama_cpp(server: Server, connection: Connection) -> Server | None:
@@ -96,13 +106,15 @@ def _llama_cpp(server: Server, connection: Connection) -> Server | None:
     if not isinstance(settings, dict) or "build_info" not in props:
         return None
     version = str(props["build_info"]).removesuffix("-unknown")
-    context = settings.get("n_ctx")
-    return replace(server, kind="llama.cpp", version=version, context=context)
+    context, quantization = settings.get("n_ctx"), str(props.get("model_ftype", ""))
+    return replace(
+        server, kind="llama.cpp", version=version, context=context, quantization=quantization
+    )
 
 
 def _vllm(server: Server, connection: Connection) -> Server | None:
     version = _answer(connection, "/version").get("version")
-    if not version or not server.contexts:
+    if not version or not server.contexts:  # Ollama has a version too, but lists no context
         return None
     return replace(server, kind="vLLM", version=str(version))
 

@@ -79,6 +79,10 @@ class Sampling:
         """Whether the model thinks before the story."""
         return self.thinking and self.thinking_budget != 0
 
+    def at(self, position: int) -> "Sampling":
+        """The same with a seed for an answer that goes on behind `position` tokens."""
+        return replace(self, seed=(self.seed + position * 2_654_435_761) % 2**63)
+
     def redrawn(self, times: int = 1) -> "Sampling":
         """The same with another seed, to sample again after a loop."""
         return replace(self, seed=(self.seed + times * 7_368_787) % 2**63)

@@ -205,7 +205,10 @@ def loading(message: str, err: TextIO, *, quiet: bool = False) -> Iterator[Loadi
 def print_report(
     story: Story, *, err: TextIO, saved: bool = True, band: tuple[float, float] = (0.90, 1.10)
 ) -> None:
-    """Print the report, one line. `saved`: the story is in the library."""
+    """Print the report, one line, and one more for settings that were not applied as asked.
+
+    `saved`: the story is in the library.
+    """
     good = in_band(story.written, story.requested, band)
     line: list[Part] = [
         "polaris: ",
@@ -216,6 +219,9 @@ def print_report(
         (f"; {_cost(story)}; {_model(story)}; {f'id {story.id}' if saved else 'not saved'}", "dim"),
     ]
     print_line(line, err, soft_wrap=False)
+    if story.deviations:
+        told = "; ".join(f"{one.setting}: {one.text}" for one in story.deviations)
+        print_line(["polaris: ", (f"settings not as asked: {told}.", "dim")], err, soft_wrap=False)
 
 
 def _extended(story: Story) -> str:
@@ -245,6 +251,7 @@ def _model(story: Story) -> str:
         model.dtype,
         model.device,
         model.engine if model.engine != "local" else "",
+        model.server if model.engine == "endpoint" else "",
     ]
     known = ", ".join(fact for fact in facts if fact)
     return f"{model.name} ({known})" if known else model.name

@@ -4,9 +4,10 @@ Knows events and records. Does not know where the events come from or where the 
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
+from polaris_cli.engines.base import Deviation
 from polaris_cli.events import Chunk, Event, Finish, Held, Kind, Planned, as_chunk, closing
 from polaris_cli.story.result import Story, Timing, Tokens
 
@@ -23,13 +24,19 @@ class Accumulator:
     """The story so far of a running stream.
 
     `record` is the story's record before writing, `load_s` the time that loading the model took,
-    in seconds. Timing starts when the accumulator is created. A stream without a `Finish` counts as
+    in seconds, `deviations` gives the settings that the engine does not apply, as far as it knows
+    then. Timing starts when the accumulator is created. A stream without a `Finish` counts as
     interrupted; the text that it held back is then part of the story.
     """
 
-    def __init__(self, record: Story, load_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        record: Story,
+        load_s: float = 0.0,
+        deviations: Callable[[], tuple[Deviation, ...]] = tuple,
+    ) -> None:
         self.finish = Finish("interrupted")
-        self._record, self._load_s = record, load_s
+        self._record, self._load_s, self._deviations = record, load_s, deviations
         self._held: tuple[Chunk, ...] = ()
         self._texts: dict[Kind, list[str]] = {"thinking": [], "story": []}
         self._tokens: dict[Kind, int] = {"thinking": 0, "story": 0}
@@ -68,6 +75,7 @@ class Accumulator:
             thinking="".join(self._texts["thinking"]).strip(),
             finish=self.finish.reason,
             extended=self.finish.extended,
+            deviations=self._deviations(),
             tokens=Tokens(
                 prompt=self.finish.prompt_tokens or self._record.tokens.prompt,
                 thinking=self._tokens["thinking"],

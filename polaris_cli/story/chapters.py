@@ -192,7 +192,7 @@ class _ChapterWriter:
         )
         attempt, answer = since_restart(so_far.events)
         request = GenerationRequest(messages, sampling, limit)
-        if remaining is None:
+        if remaining is None or not self._engine.capabilities.token_true:
             request = replace(request, after=ids_of(answer))
             run = stream_answer(self._engine, request, attempt=attempt)
             return close_after(run, round(MAX_CHAPTER_SHARE * share))

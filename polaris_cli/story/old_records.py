@@ -26,7 +26,7 @@ def upgrade_record(record: dict[str, Any]) -> dict[str, Any]:
     and quantization used, and the chapters of the plan. Raises KeyError if it is not a record.
     """
     if not is_older(record):
-        return {**record, "request": {**ADDED, **record["request"]}}
+        return {"deviations": [], **record, "request": {**ADDED, **record["request"]}}
     model, plan = record["model"], record["outline"]
     used = model["quantization"]
     request = {
@@ -41,7 +41,8 @@ def upgrade_record(record: dict[str, Any]) -> dict[str, Any]:
         "band": [0.90, 1.10],
         "plan": None,
     }
-    return {"template": PLAIN_TEMPLATE, "draft": None, **record, "request": request}
+    lacking: dict[str, Any] = {"template": PLAIN_TEMPLATE, "draft": None, "deviations": []}
+    return {**lacking, **record, "request": request}
 
 
 def upgrade_events(events: Iterable[Event], record: dict[str, Any]) -> Iterator[Event]:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from polaris_cli.engines.base import ModelInfo
+from polaris_cli.engines.base import Deviation, ModelInfo
 from polaris_cli.events import (
     Plan,
     Reason,
@@ -61,7 +61,7 @@ class Story:
 
     `created` is an ISO 8601 time in UTC, `prompt` the last user message as the model saw it.
     `extended` is how many times the story was continued after an early end, `plan` the plan of a
-    story in chapters.
+    story in chapters, `deviations` are the settings that the engine did not apply as asked.
     """
 
     id: str
@@ -74,6 +74,7 @@ class Story:
     finish: Reason = "interrupted"
     extended: int = 0
     plan: Plan | None = None
+    deviations: tuple[Deviation, ...] = ()
     tokens: Tokens = field(default_factory=Tokens)
     timing: Timing = field(default_factory=Timing)
     versions: dict[str, str] = field(default_factory=lambda: versions())
@@ -127,6 +128,7 @@ class Story:
             "draft": request.draft and asdict(request.draft),
             "model": asdict(self.model),
             "sampling": asdict(request.sampling),
+            "deviations": [asdict(deviation) for deviation in self.deviations],
             "preset": request.preset,
             "template": request.template,
             "request": self._rest_of_request(),
@@ -154,6 +156,7 @@ class Story:
             finish=record["finish"],
             extended=record["length"]["extended"],
             plan=record["outline"] and Plan.from_dict(record["outline"]),
+            deviations=tuple(Deviation(**values) for values in record["deviations"]),
             tokens=Tokens(**record["tokens"]),
             timing=Timing(**record["timing"]),
             versions=record["versions"],

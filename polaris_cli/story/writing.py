@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from polaris_cli.engines.base import Engine, GenerationRequest
+from polaris_cli.errors import UsageError
 from polaris_cli.events import Chunk, Event, Reason
 from polaris_cli.story.chapters import in_chapters
 from polaris_cli.story.extending import extended, rounds_of
@@ -29,11 +30,27 @@ def record_for(job: Job, engine: Engine) -> Story:
 def write_job(job: Job, engine: Engine) -> Iterator[Event]:
     """Stream a job's story: the text of an earlier run first, then the new text and one `Finish`.
 
-    Raises UsageError if the prompt and the words do not fit the loaded model's context.
+    Raises UsageError if the prompt and the words do not fit the loaded model's context, and if the
+    engine cannot continue an answer where the job needs it.
     """
+    _check_capabilities(job, engine)
     if job.request.length == "chapters":
         return in_chapters(job, engine)
     return _as_one_text(job, engine)
+
+
+def _check_capabilities(job: Job, engine: Engine) -> None:
+    """Raise UsageError if the job has to continue an answer, and the engine cannot."""
+    request = job.request
+    resumed = job.earlier and request.length != "chapters"
+    continues = request.draft or resumed or request.length == "extend"
+    if engine.capabilities.token_true or not continues:
+        return
+    what = "--continue" if request.draft else "resume" if resumed else "--length extend"
+    raise UsageError(
+        f"This server takes only whole messages, so it cannot continue a text ({what}).",
+        hint="Use --length chapters, or a server that takes token ids: llama.cpp or vLLM.",
+    )
 
 
 def _as_one_text(job: Job, engine: Engine) -> Iterator[Event]:

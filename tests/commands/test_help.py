@@ -16,6 +16,7 @@ from polaris_cli import errors
 from polaris_cli.commands import help as command
 from polaris_cli.commands.app import COMMANDS, _load_command, app
 from polaris_cli.commands.help import pages, text_of
+from polaris_cli.engines.base import Deviation
 from polaris_cli.events import Chapter, Plan
 from polaris_cli.models.catalogue import ModelProfile, find
 from polaris_cli.models.hub import TIMEOUT
@@ -226,10 +227,13 @@ def test_every_key_of_a_record_is_explained() -> None:
     plan = Plan("The Fog", "Ada", (Chapter("One", 5, "fog comes"),))
     story = replace(a_story(), plan=plan)
     draft = Draft("The fog", "title: Fog", "fog", 9)
+    story = replace(story, deviations=(Deviation("seed", "it has none"),))
     story = replace(story, request=replace(story.request, sampling=Sampling(thinking=False)))
     server = ServerAddress("http://127.0.0.1:1")
-    there = {"engine": "endpoint", "server": server}
-    story = replace(story, request=replace(story.request, draft=draft, plan=plan, **there))
+    story = replace(
+        story,
+        request=replace(story.request, draft=draft, plan=plan, engine="endpoint", server=server),
+    )
     record = json.loads(json.dumps(story.as_dict()))
     either = {"outline", "draft", "request.plan", "request.server"}  # null, or a table
     assert {*items(text_of("json"))} - either == {*flat(record)}

@@ -210,7 +210,10 @@ WRONG = [
     (("write", "a fox", "--band", "2-3"), "band"),
     (("write", "a fox", "-o", "story.pdf"), ".pdf"),
     (("write", "a fox", "-o", "nosuch/story.txt"), "nosuch"),
-    (("write", "a fox", "--base-url", "http://127.0.0.1:9"), "--base-url is set"),
+    (("write", "a fox", "--base-url", "http://127.0.0.1:9", "--engine", "local"), "is set"),
+    (("write", "a fox", "--engine", "endpoint"), "needs the address of a server"),
+    (("write", "a fox", "--base-url", "ftp://127.0.0.1"), "not an address of a server"),
+    (("write", "a fox", "--base-url", "http://me:secret@127.0.0.1"), "a user name or a password"),
     (("write", "a fox", "--engine", "magic"), "'magic' is not one of"),
     (("wrte",), "wrte"),
 ]

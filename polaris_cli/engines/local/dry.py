@@ -23,8 +23,9 @@ from collections.abc import Sequence
 
 import torch
 
-FREE = 2  # tokens; shorter runs have no penalty
-GROWTH = 1.3  # factor for each further token of a run
+from polaris_cli.engines.base import DRY_FREE as FREE
+from polaris_cli.engines.base import DRY_GROWTH as GROWTH
+
 NEAR = 2.0  # extra penalty at distance 0, as a multiple of the penalty
 FADE = 64  # tokens of distance over which the extra penalty falls to 1/e
 LONGEST = 52  # tokens; a longer run has the same penalty, half a million times the multiplier

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from polaris_cli.engines.base import GenerationRequest, ModelInfo
+from polaris_cli.engines.base import Capabilities, Deviation, GenerationRequest, ModelInfo
 from polaris_cli.engines.kernels.patching import patch_forwards
 from polaris_cli.engines.local.chat import Chat
 from polaris_cli.engines.local.decode import context_length, decode
@@ -18,11 +18,13 @@ from polaris_cli.engines.local.vocabulary import vocabulary_of
 from polaris_cli.events import AnswerEvent
 from polaris_cli.models.reference import ModelRef
 from polaris_cli.request.prompts import Message
-from polaris_cli.request.story_request import Quantize, Sampling
+from polaris_cli.request.story_request import Quantize, Sampling, StoryRequest
 
 
 class LocalEngine:
     """A loaded model on this machine; see `polaris_cli.engines.base.Engine`."""
+
+    capabilities = Capabilities()
 
     def __init__(
         self,
@@ -72,6 +74,31 @@ class LocalEngine:
     def count_tokens(self, messages: tuple[Message, ...], sampling: Sampling) -> int:
         """The length of the prompt for these messages, in tokens."""
         return len(self._chat.prompt_ids(messages, thinking=sampling.thinks))
+
+    def deviations(self, sampling: Sampling) -> tuple[Deviation, ...]:
+        """None: the other engines are compared with this one."""
+        return ()
+
+    def close(self) -> None:
+        """Free the model's memory."""
+        del self._model
+
+
+def open_local(
+    reference: ModelRef,
+    request: StoryRequest,
+    tokens: int,
+    on_progress: Callable[[float], None] | None = None,
+) -> LocalEngine:
+    """Load a request's model as `load` does."""
+    return load(
+        reference,
+        quantize=request.quantize,
+        device=request.device,
+        compile=request.compile,
+        context_tokens=tokens,
+        on_progress=on_progress,
+    )
 
 
 def load(

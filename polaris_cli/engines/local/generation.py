@@ -4,8 +4,6 @@ Applies the stop conditions and closes the thinking. `sampling` chooses tokens, 
 them into text, and the splitter separates thinking from story. Does not run the model.
 """
 
-import math
-from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -15,12 +13,11 @@ from polaris_cli.engines.base import MayStop, always
 from polaris_cli.engines.local.detokenizer import TextDecoder
 from polaris_cli.engines.local.sampling import Sampler, StopRule
 from polaris_cli.engines.local.vocabulary import Vocabulary
+from polaris_cli.engines.thinking_budget import thinking_budget
 from polaris_cli.errors import PolarisError
 from polaris_cli.events import AnswerEvent, Chunk, Finish, Reason
 from polaris_cli.request.story_request import Sampling
 from polaris_cli.streaming.thinking import Splitter
-
-STORY_SHARE = 1 / 16  # of the new tokens: at least this share is kept for the story
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +54,9 @@ class Generation:
         self.reason: Reason | None = None if self._limit else "length"
         self._vocabulary = vocabulary
         self._splitter = Splitter(request.inside_thinking)
-        self._budget = self._thinking_budget()
+        self._budget = thinking_budget(
+            request.sampling, self._limit, vocabulary.closing_ids, self._splitter
+        )
         self._text = TextDecoder(vocabulary, request.opening)
         self._sampler: Sampler | None = None
 
@@ -127,33 +126,3 @@ class Generation:
             request.summarized,
             vocabulary.word_continuations if request.sampling.dry_multiplier else (),
         )
-
-    def _thinking_budget(self) -> "ThinkingBudget":
-        """The thinking budget; unless it is unlimited, it leaves some tokens for the story."""
-        sampling, closing = self.request.sampling, self._vocabulary.closing_ids
-        budget = sampling.thinking_budget if sampling.thinking else 0
-        story = max(len(closing) + 1, int(self._limit * STORY_SHARE))
-        limit = math.inf if budget < 0 else min(budget, self._limit - story)
-        return ThinkingBudget(closing, limit, self._splitter)
-
-
-class ThinkingBudget:
-    """Counts the tokens of the thinking, and forces the closing tag when the budget is used up.
-
-    `closing` are the token ids of the closing tag, `limit` is the maximum number of thinking tokens
-    (infinity for no limit), `splitter` knows whether the text ends inside the thinking.
-    """
-
-    def __init__(self, closing: Sequence[int], limit: float, splitter: Splitter) -> None:
-        self._closing, self._remaining, self._splitter = closing, limit, splitter
-        self._pending: deque[int] = deque()
-
-    def forced(self) -> int | None:
-        """The id of the token that must come next, or None if the model may choose."""
-        if not self._pending and self._remaining <= 0 and self._splitter.inside:
-            self._pending.extend(self._closing)
-        return self._pending.popleft() if self._pending else None
-
-    def count(self) -> None:
-        """Count one more token; call this before its text goes to the splitter."""
-        self._remaining -= self._splitter.inside

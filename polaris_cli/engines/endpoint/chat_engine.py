@@ -1,0 +1,176 @@
+"""An engine over chat completions, which every OpenAI-compatible server has: `ChatEngine`.
+
+Such a server takes messages and gives text: it cannot continue an answer or limit its thinking. A
+setting that it refuses is left out, and the request repeated. Knows the API, not the servers, but
+for what some of them ignore silently.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from polaris_cli.engines.base import Capabilities, Deviation, GenerationRequest, ModelInfo
+from polaris_cli.errors import EndpointError
+from polaris_cli.events import AnswerEvent, Finish, Kind, Piece, RawEvent, Reason
+from polaris_cli.models.connection import DONE, Connection
+from polaris_cli.models.servers import Server
+from polaris_cli.request.prompts import Message
+from polaris_cli.request.story_request import Sampling
+from polaris_cli.streaming.thinking import split_thinking
+
+REASONS: Mapping[str, Reason] = {
+    "stop": "stop", "eos": "stop", "end_turn": "stop", "eos_token": "stop",
+    "length": "length", "max_tokens": "length",
+}  # fmt: skip
+REFUSED = {400, 422}  # HTTP statuses for a request with a wrong field
+SEEDS = 2**31 - 1  # some servers take no larger seed
+CHARACTERS_PER_TOKEN = 4  # for an estimate of a prompt's length
+
+# What no server of the API has.
+MISSING = {
+    "dry_multiplier": "a chat server has no DRY penalty",
+    "repetition_window": "a chat server's penalties look back over the whole text",
+}
+# What a kind of server accepts without applying it; found by trying.
+IGNORED: Mapping[str, tuple[str, ...]] = {"transformers": ("presence_penalty",)}
+# Kinds of servers that send the thinking in a field of its own.
+LABELLING = ("transformers", "Ollama")
+
+
+class ChatEngine:
+    """A model on a chat server; see `polaris_cli.engines.base.Engine`."""
+
+    capabilities = Capabilities(token_true=False, thinking_budget=False)
+
+    def __init__(
+        self, connection: Connection, server: Server, info: ModelInfo, context: int
+    ) -> None:
+        self.info, self.context = info, context
+        self._connection, self._server = connection, server
+        self.load_seconds = 0.0
+        self.notes: tuple[str, ...] = ()
+        self._refused: set[str] = set()
+
+    def stream(self, request: GenerationRequest) -> Iterator[AnswerEvent]:
+        """Yield the model's answer as it is generated, then one `Finish`."""
+        labels = self._server.kind in LABELLING
+        opened = None if request.sampling.thinks and not labels else False
+        return split_thinking(self._answer(request), opened=opened)
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        """Nothing: a chat server takes no token ids."""
+        return ()
+
+    def count_tokens(self, messages: tuple[Message, ...], sampling: Sampling) -> int:
+        """An estimate of the length of the prompt, in tokens."""
+        return sum(len(message.content) for message in messages) // CHARACTERS_PER_TOKEN
+
+    def deviations(self, sampling: Sampling) -> tuple[Deviation, ...]:
+        """The settings that the server does not have, is known to ignore, or has refused."""
+        wanted = set(fields_of(sampling))
+        found = {name: text for name, text in MISSING.items() if getattr(sampling, name)}
+        ignored = wanted & set(IGNORED.get(self._server.kind, ()))
+        found |= dict.fromkeys(sorted(ignored), f"{self._server.name} ignores it")
+        found |= dict.fromkeys(sorted(wanted & self._refused), "the server refuses it")
+        if sampling.thinks and sampling.thinking_budget >= 0:
+            found["thinking_budget"] = "a chat server cannot limit the thinking"
+        return tuple(Deviation(name, text, ignored=True) for name, text in found.items())
+
+    def close(self) -> None:
+        """Close the connection to the server."""
+        self._connection.close()
+
+    def _answer(self, request: GenerationRequest) -> Iterator[RawEvent]:
+        prompt_tokens = self.count_tokens(request.messages, request.sampling)
+        counted, reason, labelled, done = 0, None, False, False
+        usage: Mapping[str, int] = {}
+        for event in self._events(request):
+            done = event is DONE
+            usage = event.get("usage") or usage
+            choice = _first(event)
+            for piece in pieces_of(choice, labelled=labelled):
+                labelled = labelled or piece.kind == "thinking"
+                counted += 1
+                yield piece
+            reason = choice.get("finish_reason") or reason
+        prompt_tokens = usage.get("prompt_tokens") or prompt_tokens
+        if counted and (written := usage.get("completion_tokens")):
+            yield Piece("", written - counted)  # a delta may hold several tokens
+        yield self._finish(reason, prompt_tokens, done=done)
+
+    def _finish(self, reason: str | None, prompt_tokens: int, *, done: bool) -> Finish:
+        """The finish; an answer without a reason has ended only if the server says that it has."""
+        if reason is None and not done:
+            return Finish("error", prompt_tokens, self._connection.cut_off())
+        if reason == "content_filter":
+            error = EndpointError("The server's content filter ended the answer.")
+            return Finish("error", prompt_tokens, error)
+        return Finish(REASONS.get(reason or "stop", "stop"), prompt_tokens)
+
+    def _events(self, request: GenerationRequest) -> Iterator[dict[str, Any]]:
+        """The events of the answer; a field that the server refuses is left out the next time."""
+        while True:
+            body = self._body(request)
+            try:
+                yield from self._connection.events("chat/completions", body)
+                return
+            except EndpointError as error:
+                named = self._named(error, body)
+                if not named:
+                    raise
+                self._refused |= named
+
+    def _body(self, request: GenerationRequest) -> dict[str, Any]:
+        sampling = request.sampling
+        limit = "max_completion_tokens" if "max_tokens" in self._refused else "max_tokens"
+        fields = {
+            limit: request.max_new_tokens,
+            "stream_options": {"include_usage": True},
+            "chat_template_kwargs": {"enable_thinking": sampling.thinks},
+            **fields_of(sampling),
+        }
+        kept = {name: value for name, value in fields.items() if name not in self._refused}
+        messages = [{"role": each.role, "content": each.content} for each in request.messages]
+        return {"model": self.info.id, "messages": messages, **kept}
+
+    def _named(self, error: EndpointError, body: Mapping[str, Any]) -> set[str]:
+        """The fields of the request that a refusal names."""
+        if error.status not in REFUSED:
+            return set()
+        words = set(re.findall(r"\w+", error.message))
+        return words & set(body) - {"model", "messages"}
+
+
+def fields_of(sampling: Sampling) -> dict[str, Any]:
+    """The sampling settings as the API names them, without those that are off."""
+    values = {
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "seed": sampling.seed % SEEDS,
+    }
+    off = {"top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0, "presence_penalty": 0.0}
+    chosen = {name: getattr(sampling, name) for name in off}
+    return values | {name: value for name, value in chosen.items() if value != off[name]}
+
+
+def pieces_of(choice: Mapping[str, Any], *, labelled: bool) -> Iterator[Piece]:
+    """The thinking and the story in one choice of an event.
+
+    `labelled`: thinking has come in a field of its own, so the rest is story.
+    """
+    delta = choice.get("delta") or choice.get("message") or {}
+    thinking = delta.get("reasoning_content") or delta.get("reasoning")
+    if isinstance(thinking, str) and thinking:
+        yield Piece(thinking, 1, "thinking")
+        labelled = True
+    story = delta.get("content")
+    if isinstance(story, str) and story:
+        kind: Kind | None = "story" if labelled else None
+        yield Piece(story, 1, kind)
+
+
+def _first(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The first of the choices in an event; an empty one if there is none."""
+    choices = event.get("choices")
+    first = choices[0] if isinstance(choices, list) and choices else {}
+    return first if isinstance(first, dict) else {}

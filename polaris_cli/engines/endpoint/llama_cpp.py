@@ -1,0 +1,163 @@
+"""The requests of llama.cpp's server: `LlamaCpp`, a `TokenServer`.
+
+What a setting means there, beside the local engine (`local.sampling`):
+
+| setting | llama.cpp |
+|---|---|
+| temperature, top_k, top_p, min_p | the same, in the same order |
+| repetition_penalty, repetition_window | the same: prompt and answer, within the window |
+| presence_penalty | also for the prompt's tokens, and only within the window |
+| dry_multiplier | also inside words, and without the extra penalty on recent text |
+| seed | its own random numbers: the same seed gives another text than the local engine |
+| thinking_budget, max_new_tokens | the same |
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from polaris_cli.engines.base import DRY_FREE, DRY_GROWTH, Deviation
+from polaris_cli.engines.endpoint.prompts import Chat
+from polaris_cli.engines.endpoint.token_engine import aligned
+from polaris_cli.events import Finish, Piece, RawEvent
+from polaris_cli.models.connection import Connection
+from polaris_cli.request.story_request import Sampling
+
+SAMPLERS = ["penalties", "dry", "temperature", "top_k", "top_p", "min_p"]
+SEEDS = 2**32 - 1  # the largest number is "random"
+
+
+class LlamaCpp:
+    """A llama.cpp server; see `polaris_cli.engines.endpoint.token_engine.TokenServer`."""
+
+    def __init__(self, connection: Connection, model: str) -> None:
+        self._connection, self._model = connection, model
+
+    def rendered(self, chat: Chat, *, thinking: bool) -> str:
+        """The prompt as the model's chat template writes it."""
+        body = {
+            "model": self._model,
+            "messages": chat,
+            "chat_template_kwargs": {"enable_thinking": thinking},
+        }
+        return str(self._field(self._connection.post("/apply-template", body), "prompt", str))
+
+    def tokenize(self, text: str, *, start: bool = False) -> list[int]:
+        """The ids of a text, control tokens included; `start`: with those that start a prompt."""
+        return [piece.ids[0] for piece in self._tokenized(text, start=start)]
+
+    def pieces(self, ids: Sequence[int]) -> list[Piece]:
+        """The texts of the tokens of an answer, in order, each with its ids."""
+        body = {"model": self._model, "tokens": list(ids)}
+        text = self._field(self._connection.post("/detokenize", body), "content", str)
+        return aligned(ids, self._tokenized(str(text)))
+
+    def generate(
+        self,
+        ids: Sequence[int],
+        sampling: Sampling,
+        max_tokens: int,
+        *,
+        may_end: bool = True,
+        reuse: bool = True,
+    ) -> Iterator[RawEvent]:
+        """Yield what continues `ids`, then a `Finish`."""
+        body = {
+            "model": self._model,
+            "prompt": list(ids),
+            "n_predict": max_tokens,
+            "ignore_eos": not may_end,
+            "cache_prompt": reuse,
+            "return_tokens": True,
+            **settings(sampling, len(ids) + max_tokens),
+        }
+        known = 0
+        for event in self._connection.events("/completion", body):
+            if event.get("stop"):
+                ended = event.get("stop_type") in ("eos", "word")
+                yield Finish("stop" if ended else "length")
+                return
+            text, count = str(event.get("content", "")), event.get("tokens_predicted", 0)
+            sent = event.get("tokens") or []
+            yield Piece(text, count - known, ids=self._ids_of(text, sent, count - known))
+            known = count
+        raise self._connection.cut_off()
+
+    def deviations(self, sampling: Sampling) -> tuple[Deviation, ...]:
+        """The settings that llama.cpp does not apply as the local engine does."""
+        return tuple(deviations(sampling))
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def _tokenized(self, text: str, *, start: bool = False) -> list[Piece]:
+        body = {
+            "model": self._model,
+            "content": text,
+            "add_special": start,
+            "parse_special": True,
+            "with_pieces": True,
+        }
+        listed = self._field(self._connection.post("/tokenize", body), "tokens", list)
+        return list(_decoded(listed))
+
+    def _ids_of(self, text: str, sent: list[int], count: int) -> tuple[int, ...]:
+        """The ids of a piece of `count` tokens.
+
+        The server sends only the last id of a character that takes several tokens.
+        """
+        if len(sent) == count:
+            return tuple(sent)
+        found = [id_ for piece in self._tokenized(text) for id_ in piece.ids]
+        return tuple(found)
+
+    def _field(self, answer: Any, name: str, kind: type) -> Any:
+        value = answer.get(name) if isinstance(answer, dict) else None
+        if not isinstance(value, kind):
+            raise self._connection.unreadable(answer)
+        return value
+
+
+def settings(sampling: Sampling, tokens: int) -> Mapping[str, Any]:
+    """The sampling settings as llama.cpp names them; all of them, as it has defaults of its own.
+
+    `tokens` is the most that prompt and answer can have.
+    """
+    return {
+        "samplers": SAMPLERS,
+        "temperature": sampling.temperature,
+        "top_k": sampling.top_k,
+        "top_p": sampling.top_p,
+        "min_p": sampling.min_p,
+        "repeat_penalty": sampling.repetition_penalty,
+        "repeat_last_n": sampling.repetition_window or tokens,
+        "presence_penalty": sampling.presence_penalty,
+        "frequency_penalty": 0.0,
+        "dry_multiplier": sampling.dry_multiplier,
+        "dry_base": DRY_GROWTH,
+        "dry_allowed_length": DRY_FREE,
+        "dry_penalty_last_n": tokens,
+        "seed": sampling.seed % SEEDS,
+    }
+
+
+def deviations(sampling: Sampling) -> Iterator[Deviation]:
+    """What llama.cpp does otherwise with these settings."""
+    if sampling.presence_penalty:
+        yield Deviation("presence_penalty", "llama.cpp also applies it to the prompt's tokens")
+    if sampling.dry_multiplier:
+        yield Deviation("dry_multiplier", "llama.cpp also applies it inside words")
+
+
+def _decoded(listed: list[dict[str, Any]]) -> Iterator[Piece]:
+    """The tokens of a list with pieces: text, or bytes where a character is not complete."""
+    held = b""
+    for item in listed:
+        piece = item["piece"]
+        held += piece.encode() if isinstance(piece, str) else bytes(piece)
+        try:
+            text = held.decode()
+            held = b""
+        except UnicodeDecodeError:
+            text = ""
+        yield Piece(text, 1, ids=(item["id"],))

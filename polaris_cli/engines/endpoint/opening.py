@@ -1,0 +1,42 @@
+"""Opens an engine on a server: `open_endpoint`, by what the server can do.
+
+Does not know how text is generated.
+"""
+
+import time
+from collections.abc import Callable
+
+from polaris_cli.engines.base import Engine, ModelInfo
+from polaris_cli.engines.endpoint.chat_engine import ChatEngine
+from polaris_cli.engines.endpoint.llama_cpp import LlamaCpp
+from polaris_cli.engines.endpoint.token_engine import TokenEngine
+from polaris_cli.models.connection import Connection, key_of
+from polaris_cli.models.reference import ModelRef
+from polaris_cli.request.story_request import StoryRequest
+
+TOKEN_SERVERS = {"llama.cpp": LlamaCpp}
+
+
+def open_endpoint(
+    reference: ModelRef,
+    request: StoryRequest,
+    tokens: int,
+    on_progress: Callable[[float], None] | None = None,
+) -> Engine:
+    """The engine for a model on a server. Raises EndpointError if the server does not answer."""
+    start = time.monotonic()
+    server = reference.server
+    assert server
+    connection = Connection(server.address, key_of(server.address))
+    info = ModelInfo(
+        reference.name,
+        reference.id,
+        engine="endpoint",
+        quantization=server.quantization,
+        server=server.name,
+    )
+    context = reference.profile.context
+    if server.kind not in TOKEN_SERVERS:
+        return ChatEngine(connection, server, info, context)
+    there = TOKEN_SERVERS[server.kind](connection, reference.id)
+    return TokenEngine(there, info, context, time.monotonic() - start)

@@ -1,0 +1,212 @@
+"""An engine over a server that takes and gives token ids: `TokenEngine`.
+
+It has the local engine's thinking budget, ends and continuation: where the server must not go on by
+itself (the thinking is too long, the answer must not end yet), its answer is broken off, and a new
+request continues from the token ids so far. Does not know any server's requests.
+"""
+
+from collections.abc import Generator, Iterator, Sequence
+from difflib import SequenceMatcher
+from typing import Protocol
+
+from polaris_cli.engines.base import Capabilities, Deviation, GenerationRequest, ModelInfo
+from polaris_cli.engines.endpoint.prompts import (
+    RemoteTokenizer,
+    opens_thinking,
+    prompt_ids,
+    text_ids,
+)
+from polaris_cli.engines.thinking_budget import thinking_budget
+from polaris_cli.errors import PolarisError
+from polaris_cli.events import AnswerEvent, Chunk, Finish, Piece, RawEvent, Reason, closing
+from polaris_cli.request.prompts import Message
+from polaris_cli.request.story_request import Sampling
+from polaris_cli.streaming.thinking import CLOSING, Splitter
+
+WITHOUT_END = 32  # tokens generated with the end forbidden, before it is looked at again
+
+
+class TokenServer(RemoteTokenizer, Protocol):
+    """A server that continues a text from its token ids."""
+
+    def pieces(self, ids: Sequence[int]) -> list[Piece]:
+        """The texts of the tokens of an answer, in order, each with its ids."""
+
+    def generate(
+        self,
+        ids: Sequence[int],
+        sampling: Sampling,
+        max_tokens: int,
+        *,
+        may_end: bool = True,
+        reuse: bool = True,
+    ) -> Iterator[RawEvent]:
+        """Yield what continues `ids`, then a `Finish` with "stop" or "length".
+
+        Without `may_end`, end tokens are not sampled. `reuse` allows the cache of earlier requests.
+        Raises EndpointError; closing the generator stops the server's work.
+        """
+
+    def deviations(self, sampling: Sampling) -> tuple[Deviation, ...]:
+        """The settings that the server does not apply as asked."""
+
+    def close(self) -> None:
+        """Close the connection, and stop the server if it is ours."""
+
+
+class TokenEngine:
+    """A model on a server; see `polaris_cli.engines.base.Engine`."""
+
+    capabilities = Capabilities()
+
+    def __init__(
+        self,
+        server: TokenServer,
+        info: ModelInfo,
+        context: int,
+        load_seconds: float = 0.0,
+        notes: tuple[str, ...] = (),
+    ) -> None:
+        self.info, self.context, self.load_seconds, self.notes = info, context, load_seconds, notes
+        self._server = server
+        self._closing = server.pieces(server.tokenize(CLOSING))
+
+    def stream(self, request: GenerationRequest) -> Iterator[AnswerEvent]:
+        """Yield the model's answer as it is generated, then one `Finish`."""
+        answer = self._begin(request)
+        error: PolarisError | None = None
+        try:
+            yield from self._chunks(answer)
+        except (Exception, KeyboardInterrupt) as problem:
+            yield from answer.splitter.flush()
+            if not isinstance(problem, PolarisError):
+                raise
+            error = problem
+        yield from answer.splitter.flush()
+        yield Finish(answer.reason or "error", len(answer.prompt), error)
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        """The token ids of a text within an answer."""
+        return text_ids(self._server, text)
+
+    def count_tokens(self, messages: tuple[Message, ...], sampling: Sampling) -> int:
+        """The length of the prompt for these messages, in tokens."""
+        return len(prompt_ids(self._server, messages, thinking=sampling.thinks))
+
+    def deviations(self, sampling: Sampling) -> tuple[Deviation, ...]:
+        """The settings that the server does not apply as the local engine does."""
+        return self._server.deviations(sampling)
+
+    def close(self) -> None:
+        """Close the connection to the server."""
+        self._server.close()
+
+    def _begin(self, request: GenerationRequest) -> "_Answer":
+        thinking = request.sampling.thinks
+        inside = opens_thinking(self._server, thinking=thinking)
+        prompt = prompt_ids(self._server, request.messages, thinking=thinking)
+        if request.opening and inside:  # the thinking must be closed before an opening
+            prompt += [id_ for piece in self._closing for id_ in piece.ids]
+        prompt += request.opening
+        return _Answer(request, prompt, inside and not request.opening, self.context, self._closing)
+
+    def _chunks(self, answer: "_Answer") -> Iterator[Chunk]:
+        """Yield the text of an earlier run, then that of as many requests as it takes."""
+        for piece in self._server.pieces(answer.request.after) if answer.request.after else ():
+            yield from answer.add(piece)
+        may_end = True
+        while not answer.reason:
+            end = yield from self._continue(answer, may_end=may_end)
+            may_end = True
+            if answer.must_close or (end == "stop" and answer.splitter.inside):
+                for piece in self._closing:
+                    yield from answer.add(piece)
+            elif end == "stop" and not answer.request.may_stop():
+                may_end = False
+            elif end == "stop":
+                answer.reason = "stop"
+
+    def _continue(self, answer: "_Answer", *, may_end: bool) -> Generator[Chunk, None, Reason]:
+        """Yield the text of one request; return why it ended."""
+        if answer.must_close:
+            return "length"
+        room = answer.limit - len(answer.ids)
+        tokens = self._server.generate(
+            [*answer.prompt, *answer.ids],
+            answer.sampling,
+            room if may_end else min(room, WITHOUT_END),
+            may_end=may_end,
+            # The first request of a story reads its prompt anew: a cache changes the last digits of
+            # the logits, and the same seed must give the same story.
+            reuse=bool(answer.ids) or len(answer.request.messages) > 1,
+        )
+        end: Reason = "length"
+        with closing(tokens):
+            for event in tokens:
+                if isinstance(event, Finish):
+                    end = event.reason
+                    break
+                yield from answer.add(event)
+                if answer.reason or answer.must_close:
+                    return "length"
+        if end == "length" and may_end:
+            answer.reason = "length"
+        return end
+
+
+class _Answer:
+    """The state of one answer: its token ids, its text, and whether it is finished."""
+
+    def __init__(
+        self,
+        request: GenerationRequest,
+        prompt: list[int],
+        inside: bool,
+        context: int,
+        closing_tag: Sequence[Piece],
+    ) -> None:
+        self.request, self.prompt, self.ids = request, prompt, list[int]()
+        after = len(request.after)
+        self.limit = after + max(min(request.max_new_tokens, context - len(prompt) - after), 0)
+        self.reason: Reason | None = None if self.limit else "length"
+        self.splitter = Splitter(inside)
+        tag = [id_ for piece in closing_tag for id_ in piece.ids]
+        self._budget = thinking_budget(request.sampling, self.limit, tag, self.splitter)
+
+    @property
+    def must_close(self) -> bool:
+        """Whether the thinking budget is used up, so that the closing tag comes next."""
+        return self._budget.used_up
+
+    @property
+    def sampling(self) -> Sampling:
+        """The settings for the next token: their seed depends on its place, so that a request that
+        goes on does not repeat the random numbers of the one before it."""
+        return self.request.sampling.at(len(self.ids))
+
+    def add(self, piece: Piece) -> Iterator[Chunk]:
+        """Add the next piece; yield the chunks that it completes."""
+        for id_ in piece.ids:
+            self._budget.count()
+            self.ids.append(id_)
+        yield from self.splitter.feed(piece)
+        if len(self.ids) >= self.limit:
+            self.reason = "length"
+
+
+def aligned(ids: Sequence[int], canonical: Sequence[Piece]) -> list[Piece]:
+    """The pieces of a text with the ids that were sampled for it.
+
+    `canonical` are the pieces that the tokenizer makes of the same text. Where a model has chosen
+    other tokens for it, one piece has several ids.
+    """
+    own = [piece.ids[0] for piece in canonical]
+    pieces: list[Piece] = []
+    matcher = SequenceMatcher(None, own, ids, autojunk=False)
+    for same, a, b, c, d in matcher.get_opcodes():
+        if same == "equal":
+            pieces += canonical[a:b]
+            continue
+        text = "".join(piece.text for piece in canonical[a:b])
+        pieces.append(Piece(text, d - c, ids=tuple(ids[c:d])))
+    return pieces

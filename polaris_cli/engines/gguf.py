@@ -1,0 +1,146 @@
+"""llama.cpp in this process: `open_gguf`, an engine for a GGUF file.
+
+Starts llama.cpp's server, from the package xllamacpp, on a port of this machine that the system
+chooses, with a random key, and talks to it as to any llama.cpp server. The server is a thread of
+this process, so it ends with it, however that ends. What its settings mean: `endpoint.llama_cpp`.
+"""
+
+import os
+import secrets
+import time
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from polaris_cli.engines.base import Engine, ModelInfo
+from polaris_cli.engines.endpoint.llama_cpp import LlamaCpp
+from polaris_cli.engines.endpoint.token_engine import TokenEngine
+from polaris_cli.errors import ModelUnavailable
+from polaris_cli.models.connection import Connection
+from polaris_cli.models.hub_errors import corrupt
+from polaris_cli.models.reference import ModelRef
+from polaris_cli.models.servers import identify
+from polaris_cli.request.server_address import ServerAddress
+from polaris_cli.request.story_request import StoryRequest
+
+SPARE_SHARE = 0.25  # of the tokens, which are an estimate
+SPARE_TOKENS = 1024
+BLOCK = 1 << 24  # bytes read at once
+WAIT = 3600.0  # seconds; a long prompt may take that long on a slow machine
+
+
+class Llama(LlamaCpp):
+    """A llama.cpp server that is ours, and stops when it is closed."""
+
+    def __init__(self, connection: Connection, model: str, server: Any) -> None:
+        super().__init__(connection, model)
+        self._server = server
+
+    def close(self) -> None:
+        """Close the connection and stop the server."""
+        super().close()
+        self._server = None
+
+
+def open_gguf(
+    reference: ModelRef,
+    request: StoryRequest,
+    tokens: int,
+    on_progress: Callable[[float], None] | None = None,
+) -> Engine:
+    """Load a GGUF file with llama.cpp, with room for a sequence of `tokens` tokens.
+
+    `on_progress` is called with the share of the file that is read, 0 to 1. Raises ModelUnavailable
+    if the model is no GGUF file, the package is missing, or llama.cpp cannot load the file.
+    """
+    start = time.monotonic()
+    file = gguf_of(reference)
+    read_through(file, on_progress)
+    key, threads = secrets.token_urlsafe(32), request.threads or os.cpu_count() or 1
+    context = int(tokens * (1 + SPARE_SHARE)) + SPARE_TOKENS
+    server = _started(reference, parameters(file, key, context, threads, request.device))
+    address = ServerAddress(server.listening_address, stall_timeout=WAIT)
+    connection = Connection(address, key)
+    found = identify(connection)
+    info = ModelInfo(
+        name=reference.name,
+        id=reference.id,
+        engine="gguf",
+        quantization=found.quantization,
+        device=device_of(request.device),
+        server=found.name,
+        threads=threads,
+    )
+    llama = Llama(connection, found.models[0], server)
+    limit = found.context_of(found.models[0]) or context
+    return TokenEngine(llama, info, limit, time.monotonic() - start)
+
+
+def gguf_of(reference: ModelRef) -> Path:
+    """The model's GGUF file. Raises ModelUnavailable if it has none or xllamacpp is missing."""
+    if not find_spec("xllamacpp"):
+        raise ModelUnavailable(
+            "The engine gguf needs the package xllamacpp, which is not installed.",
+            hint="pip install 'polaris-story[gguf]', or use --engine local",
+        )
+    if not reference.gguf:
+        raise ModelUnavailable(
+            f"{reference.name} has no GGUF file, which the engine gguf needs.",
+            hint="Use --engine local, with --quantize 4bit for less memory.",
+        )
+    return reference.gguf
+
+
+def read_through(file: Path, on_progress: Callable[[float], None] | None) -> None:
+    """Read a file once, so that it is in the system's cache when llama.cpp maps it into memory.
+
+    llama.cpp reports no progress, and cannot be interrupted while it loads. Raises
+    ModelUnavailable if the file cannot be read.
+    """
+    try:
+        with file.open("rb", buffering=0) as opened:
+            size, done = file.stat().st_size, 0
+            while block := opened.read(BLOCK):
+                done += len(block)
+                if on_progress:
+                    on_progress(done / size)
+    except OSError as error:
+        raise ModelUnavailable(f"{file} cannot be read: {error.strerror}.") from error
+
+
+def _started(reference: ModelRef, params: Any) -> Any:
+    import xllamacpp
+
+    try:
+        return xllamacpp.Server(params)
+    except RuntimeError as error:
+        raise corrupt(reference, "llama.cpp cannot load the file") from error
+
+
+def parameters(file: Path, key: str, context: int, threads: int, device: str) -> Any:
+    """The parameters of llama.cpp's server: for one story at a time, and for this process only."""
+    import xllamacpp
+
+    params = xllamacpp.CommonParams()
+    params.model.path = str(file)
+    params.n_ctx = context
+    params.n_parallel = 1
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
+    params.n_gpu_layers = 0 if device == "cpu" else -1  # -1: as many as fit
+    params.hostnames, params.port, params.api_keys = ["127.0.0.1"], 0, [key]
+    params.ui = False
+    params.warmup = False  # it would only delay the first token
+    params.cache_ram_mib = 0  # one conversation at a time: no second one to keep
+    params.verbosity = -1  # it logs to stderr
+    return params
+
+
+def device_of(asked: str) -> str:
+    """Where llama.cpp computes: the name of its first GPU, else "cpu"."""
+    import xllamacpp
+
+    kinds = xllamacpp.ggml_backend_dev_type
+    cards = (kinds.GGML_BACKEND_DEVICE_TYPE_GPU, kinds.GGML_BACKEND_DEVICE_TYPE_IGPU)
+    found = [device["name"] for device in xllamacpp.get_device_info() if device["type"] in cards]
+    return "cpu" if asked == "cpu" or not found else str(found[0]).lower()

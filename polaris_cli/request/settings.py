@@ -28,6 +28,7 @@ from polaris_cli.request.story_request import (
     Draft,
     Sampling,
     StoryRequest,
+    check_server,
 )
 
 _GROUPED = re.compile(r"-?\d{1,3}([,.'’ \u00a0\u202f_])\d{3}(?:\1\d{3})*")  # noqa: RUF001
@@ -330,6 +331,8 @@ def server_address(settings: Mapping[str, Setting]) -> ServerAddress | None:
     """The address of the server in merged settings; None if there is none."""
     if "base_url" not in settings:
         return None
+    if "engine" in settings:
+        check_server(settings["engine"].value)
     values = {name: setting.value for name, setting in settings.items()}
     return ServerAddress(**dict(_chosen(values, ServerAddress)))
 

@@ -170,15 +170,21 @@ class StoryRequest:
             )
         if self.threads is not None:
             _in_range("threads", self.threads, 1, 1024)
-        if self.server and self.engine in ("local", "gguf"):
-            raise UsageError(
-                f"--base-url is set, but the engine {self.engine} uses no server.",
-                hint="Leave out --base-url, or use --engine endpoint.",
-            )
+        if self.server:
+            check_server(self.engine)
         if self.engine == "endpoint" and not self.server:
             raise UsageError(
                 "The engine endpoint needs the address of a server.", hint=f"Add {EXAMPLE}"
             )
+
+
+def check_server(engine: str) -> None:
+    """Raise UsageError if a server is named for an engine that uses none."""
+    if engine in ("local", "gguf"):
+        raise UsageError(
+            f"--base-url is set, but the engine {engine} uses no server.",
+            hint="Leave out --base-url, or use --engine endpoint.",
+        )
 
 
 def _in_range(name: str, value: float, low: float, high: float, *, above: bool = False) -> None:

@@ -17,7 +17,6 @@ from typing import Any
 
 from polaris_cli.engines.base import DRY_FREE, DRY_GROWTH, Deviation
 from polaris_cli.engines.endpoint.prompts import Chat
-from polaris_cli.engines.endpoint.token_engine import aligned
 from polaris_cli.events import Finish, Piece, RawEvent
 from polaris_cli.models.connection import Connection
 from polaris_cli.request.story_request import Sampling
@@ -39,17 +38,21 @@ class LlamaCpp:
             "messages": chat,
             "chat_template_kwargs": {"enable_thinking": thinking},
         }
-        return str(self._field(self._connection.post("/apply-template", body), "prompt", str))
+        return str(self._connection.value("/apply-template", body, "prompt", str))
+
+    def chat_ids(self, chat: Chat, *, thinking: bool) -> list[int]:
+        """The token ids of that prompt."""
+        return self.tokenize(self.rendered(chat, thinking=thinking), start=True)
 
     def tokenize(self, text: str, *, start: bool = False) -> list[int]:
         """The ids of a text, control tokens included; `start`: with those that start a prompt."""
-        return [piece.ids[0] for piece in self._tokenized(text, start=start)]
+        body = {"model": self._model, "content": text, "add_special": start, "parse_special": True}
+        return list(self._connection.value("/tokenize", body, "tokens", list))
 
-    def pieces(self, ids: Sequence[int]) -> list[Piece]:
-        """The texts of the tokens of an answer, in order, each with its ids."""
+    def detokenize(self, ids: Sequence[int]) -> str:
+        """The text of token ids, control tokens included."""
         body = {"model": self._model, "tokens": list(ids)}
-        text = self._field(self._connection.post("/detokenize", body), "content", str)
-        return aligned(ids, self._tokenized(str(text)))
+        return str(self._connection.value("/detokenize", body, "content", str))
 
     def generate(
         self,
@@ -90,17 +93,6 @@ class LlamaCpp:
         """Close the connection."""
         self._connection.close()
 
-    def _tokenized(self, text: str, *, start: bool = False) -> list[Piece]:
-        body = {
-            "model": self._model,
-            "content": text,
-            "add_special": start,
-            "parse_special": True,
-            "with_pieces": True,
-        }
-        listed = self._field(self._connection.post("/tokenize", body), "tokens", list)
-        return list(_decoded(listed))
-
     def _ids_of(self, text: str, sent: list[int], count: int) -> tuple[int, ...]:
         """The ids of a piece of `count` tokens.
 
@@ -108,14 +100,7 @@ class LlamaCpp:
         """
         if len(sent) == count:
             return tuple(sent)
-        found = [id_ for piece in self._tokenized(text) for id_ in piece.ids]
-        return tuple(found)
-
-    def _field(self, answer: Any, name: str, kind: type) -> Any:
-        value = answer.get(name) if isinstance(answer, dict) else None
-        if not isinstance(value, kind):
-            raise self._connection.unreadable(answer)
-        return value
+        return tuple(self.tokenize(text))
 
 
 def settings(sampling: Sampling, tokens: int) -> Mapping[str, Any]:
@@ -147,17 +132,3 @@ def deviations(sampling: Sampling) -> Iterator[Deviation]:
         yield Deviation("presence_penalty", "llama.cpp also applies it to the prompt's tokens")
     if sampling.dry_multiplier:
         yield Deviation("dry_multiplier", "llama.cpp also applies it inside words")
-
-
-def _decoded(listed: list[dict[str, Any]]) -> Iterator[Piece]:
-    """The tokens of a list with pieces: text, or bytes where a character is not complete."""
-    held = b""
-    for item in listed:
-        piece = item["piece"]
-        held += piece.encode() if isinstance(piece, str) else bytes(piece)
-        try:
-            text = held.decode()
-            held = b""
-        except UnicodeDecodeError:
-            text = ""
-        yield Piece(text, 1, ids=(item["id"],))

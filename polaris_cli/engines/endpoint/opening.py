@@ -4,17 +4,21 @@ Does not know how text is generated.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from polaris_cli.engines.base import Engine, ModelInfo
 from polaris_cli.engines.endpoint.chat_engine import ChatEngine
 from polaris_cli.engines.endpoint.llama_cpp import LlamaCpp
-from polaris_cli.engines.endpoint.token_engine import TokenEngine
+from polaris_cli.engines.endpoint.token_engine import TokenEngine, TokenServer
+from polaris_cli.engines.endpoint.vllm import Vllm
 from polaris_cli.models.connection import Connection, key_of
 from polaris_cli.models.reference import ModelRef
 from polaris_cli.request.story_request import StoryRequest
 
-TOKEN_SERVERS = {"llama.cpp": LlamaCpp}
+TOKEN_SERVERS: Mapping[str, Callable[[Connection, str], TokenServer]] = {
+    "llama.cpp": LlamaCpp,
+    "vLLM": Vllm,
+}
 
 
 def open_endpoint(

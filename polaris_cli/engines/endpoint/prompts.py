@@ -1,4 +1,4 @@
-"""A prompt's token ids from a server that has the tokenizer, with no control token of the user's.
+"""Text and token ids with a server that has the tokenizer.
 
 `<|im_end|>` or `<think>` in a premise reaches the model as ordinary characters: a text that may be
 a control token is cut after its first character, and the parts are turned into tokens one by one.
@@ -6,14 +6,17 @@ Knows no server's paths.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
+from polaris_cli.events import Piece
 from polaris_cli.request.prompts import Message
 from polaris_cli.streaming.thinking import CLOSE, OPEN
 
 Chat = list[dict[str, str]]
 
+BLOCK = 32  # tokens of an earlier answer that are turned into text at once
+PARTIAL = "\ufffd"  # what a server writes for the bytes of half a character
 CUT = "\ufdd0"  # a code point that no text uses: Unicode reserves it for uses like this one
 
 _CONTROL = re.compile(r"(?=<[^<>\s]{1,80}>|\[/?[A-Z_]{2,40}\])")
@@ -25,15 +28,24 @@ class RemoteTokenizer(Protocol):
     def rendered(self, chat: Chat, *, thinking: bool) -> str:
         """The prompt as the model's chat template writes it."""
 
+    def chat_ids(self, chat: Chat, *, thinking: bool) -> list[int]:
+        """The token ids of that prompt."""
+
     def tokenize(self, text: str, *, start: bool = False) -> list[int]:
         """The ids of a text, control tokens included; `start`: with those that start a prompt."""
+
+    def detokenize(self, ids: Sequence[int]) -> str:
+        """The text of token ids, control tokens included."""
 
 
 def prompt_ids(
     tokenizer: RemoteTokenizer, messages: Sequence[Message], *, thinking: bool
 ) -> list[int]:
     """The token ids of the prompt for the next turn."""
-    text = tokenizer.rendered(as_chat(messages), thinking=thinking)
+    chat = as_chat(messages)
+    if not any(CUT in message["content"] for message in chat):
+        return tokenizer.chat_ids(chat, thinking=thinking)
+    text = tokenizer.rendered(chat, thinking=thinking)
     first, *rest = text.split(CUT)
     ids = tokenizer.tokenize(first, start=True)
     for part in rest:
@@ -45,6 +57,28 @@ def text_ids(tokenizer: RemoteTokenizer, text: str) -> tuple[int, ...]:
     """The token ids of a text within an answer, without control tokens."""
     parts = filter(None, cut(text).split(CUT))
     return tuple(id_ for part in parts for id_ in tokenizer.tokenize(part))
+
+
+def pieces_of(
+    tokenizer: RemoteTokenizer, ids: Sequence[int], close_id: int | None = None
+) -> Iterator[Piece]:
+    """Yield the text of an answer's token ids, up to `BLOCK` at a time.
+
+    A piece ends after `close_id`, the token that closes the thinking. None ends in half a
+    character: the tokens of one at the very end are left out.
+    """
+    start = 0
+    while start < len(ids):
+        end = min(start + BLOCK, len(ids))
+        if close_id in ids[start:end]:
+            end = ids.index(close_id, start) + 1
+        while (text := tokenizer.detokenize(ids[start:end])).endswith(PARTIAL):
+            if end < len(ids):
+                end += 1
+            else:
+                ids, end = ids[:-1], end - 1
+        yield Piece(text, end - start, ids=tuple(ids[start:end]))
+        start = end
 
 
 def opens_thinking(tokenizer: RemoteTokenizer, *, thinking: bool) -> bool:

@@ -6,13 +6,13 @@ request continues from the token ids so far. Does not know any server's requests
 """
 
 from collections.abc import Generator, Iterator, Sequence
-from difflib import SequenceMatcher
 from typing import Protocol
 
 from polaris_cli.engines.base import Capabilities, Deviation, GenerationRequest, ModelInfo
 from polaris_cli.engines.endpoint.prompts import (
     RemoteTokenizer,
     opens_thinking,
+    pieces_of,
     prompt_ids,
     text_ids,
 )
@@ -21,16 +21,13 @@ from polaris_cli.errors import PolarisError
 from polaris_cli.events import AnswerEvent, Chunk, Finish, Piece, RawEvent, Reason, closing
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Sampling
-from polaris_cli.streaming.thinking import CLOSING, Splitter
+from polaris_cli.streaming.thinking import CLOSE, CLOSING, Splitter
 
 WITHOUT_END = 32  # tokens generated with the end forbidden, before it is looked at again
 
 
 class TokenServer(RemoteTokenizer, Protocol):
     """A server that continues a text from its token ids."""
-
-    def pieces(self, ids: Sequence[int]) -> list[Piece]:
-        """The texts of the tokens of an answer, in order, each with its ids."""
 
     def generate(
         self,
@@ -69,7 +66,10 @@ class TokenEngine:
     ) -> None:
         self.info, self.context, self.load_seconds, self.notes = info, context, load_seconds, notes
         self._server = server
-        self._closing = server.pieces(server.tokenize(CLOSING))
+        tag = tuple(server.tokenize(CLOSING))
+        closing_tag = server.tokenize(CLOSE)
+        self._close_id = closing_tag[0] if len(closing_tag) == 1 else None
+        self._closing = Piece(CLOSING, len(tag), ids=tag)
 
     def stream(self, request: GenerationRequest) -> Iterator[AnswerEvent]:
         """Yield the model's answer as it is generated, then one `Finish`."""
@@ -106,21 +106,20 @@ class TokenEngine:
         inside = opens_thinking(self._server, thinking=thinking)
         prompt = prompt_ids(self._server, request.messages, thinking=thinking)
         if request.opening and inside:  # the thinking must be closed before an opening
-            prompt += [id_ for piece in self._closing for id_ in piece.ids]
+            prompt += self._closing.ids
         prompt += request.opening
         return _Answer(request, prompt, inside and not request.opening, self.context, self._closing)
 
     def _chunks(self, answer: "_Answer") -> Iterator[Chunk]:
         """Yield the text of an earlier run, then that of as many requests as it takes."""
-        for piece in self._server.pieces(answer.request.after) if answer.request.after else ():
+        for piece in pieces_of(self._server, answer.request.after, self._close_id):
             yield from answer.add(piece)
         may_end = True
         while not answer.reason:
             end = yield from self._continue(answer, may_end=may_end)
             may_end = True
             if answer.must_close or (end == "stop" and answer.splitter.inside):
-                for piece in self._closing:
-                    yield from answer.add(piece)
+                yield from answer.add(self._closing)
             elif end == "stop" and not answer.request.may_stop():
                 may_end = False
             elif end == "stop":
@@ -163,15 +162,14 @@ class _Answer:
         prompt: list[int],
         inside: bool,
         context: int,
-        closing_tag: Sequence[Piece],
+        closing_tag: Piece,
     ) -> None:
         self.request, self.prompt, self.ids = request, prompt, list[int]()
         after = len(request.after)
         self.limit = after + max(min(request.max_new_tokens, context - len(prompt) - after), 0)
         self.reason: Reason | None = None if self.limit else "length"
         self.splitter = Splitter(inside)
-        tag = [id_ for piece in closing_tag for id_ in piece.ids]
-        self._budget = thinking_budget(request.sampling, self.limit, tag, self.splitter)
+        self._budget = thinking_budget(request.sampling, self.limit, closing_tag.ids, self.splitter)
 
     @property
     def must_close(self) -> bool:
@@ -192,21 +190,3 @@ class _Answer:
         yield from self.splitter.feed(piece)
         if len(self.ids) >= self.limit:
             self.reason = "length"
-
-
-def aligned(ids: Sequence[int], canonical: Sequence[Piece]) -> list[Piece]:
-    """The pieces of a text with the ids that were sampled for it.
-
-    `canonical` are the pieces that the tokenizer makes of the same text. Where a model has chosen
-    other tokens for it, one piece has several ids.
-    """
-    own = [piece.ids[0] for piece in canonical]
-    pieces: list[Piece] = []
-    matcher = SequenceMatcher(None, own, ids, autojunk=False)
-    for same, a, b, c, d in matcher.get_opcodes():
-        if same == "equal":
-            pieces += canonical[a:b]
-            continue
-        text = "".join(piece.text for piece in canonical[a:b])
-        pieces.append(Piece(text, d - c, ids=tuple(ids[c:d])))
-    return pieces

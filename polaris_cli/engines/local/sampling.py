@@ -21,8 +21,8 @@ class Penalties:
     """The repetition penalty and the presence penalty for one sequence, updated token by token.
 
     The repetition penalty (Keskar et al. 2019, arXiv 1909.05858, section 4.1) applies to the tokens
-    of prompt and output. The presence penalty is subtracted from the logit of each token of the
-    output, once.
+    of prompt and output that are among the last `repetition_window` (0: all). The presence penalty
+    is subtracted from the logit of each token of the output, once.
     """
 
     def __init__(self, sampling: Sampling, prompt_ids: Sequence[int], logits: torch.Tensor) -> None:
@@ -30,15 +30,24 @@ class Penalties:
         self._repetition, self._presence = sampling.repetition_penalty, sampling.presence_penalty
         self._factor = torch.ones_like(logits) if self._repetition != 1.0 else None
         self._discount = torch.zeros_like(logits) if self._presence != 0.0 else None
-        if self._factor is not None:
-            self._factor[torch.tensor(prompt_ids, device=logits.device)] = self._repetition
+        self._window = sampling.repetition_window
+        self._recent = torch.empty(0, dtype=torch.long, device=logits.device)
+        self._repeat(torch.tensor(prompt_ids, dtype=torch.long, device=logits.device))
 
-    def add(self, token: torch.Tensor) -> None:
-        """Add one token of the output."""
-        if self._factor is not None:
-            self._factor.index_fill_(0, token, self._repetition)
+    def add(self, tokens: torch.Tensor) -> None:
+        """Add tokens of the output, (n,)."""
+        self._repeat(tokens)
         if self._discount is not None:
-            self._discount.index_fill_(0, token, self._presence)
+            self._discount.index_fill_(0, tokens, self._presence)
+
+    def _repeat(self, tokens: torch.Tensor) -> None:
+        """Penalize these tokens from now on, and no longer those that have left the window."""
+        if self._factor is None:
+            return
+        if self._window:
+            tokens = self._recent = torch.cat([self._recent, tokens])[-self._window :]
+            self._factor.fill_(1.0)
+        self._factor.index_fill_(0, tokens, self._repetition)
 
     def apply(self, scores: torch.Tensor) -> torch.Tensor:
         """Return the scores (vocabulary,) with both penalties applied."""
@@ -211,7 +220,7 @@ def token_probabilities(
     """
     penalties = Penalties(sampling, prompt_ids, logits)
     for token in output_ids:
-        penalties.add(torch.tensor(token, device=logits.device))
+        penalties.add(torch.tensor([token], device=logits.device))
     scores = penalties.apply(logits)
     if dry := _dry(sampling, [*prompt_ids, *output_ids], logits):
         scores = dry.apply(scores)

@@ -131,6 +131,22 @@ def test_the_presence_penalty_spares_the_prompt() -> None:
     assert token_probabilities(logits, sampling, PROMPT, [9])[9] < without[9]
 
 
+@given(
+    ids=st.lists(st.integers(0, 9), max_size=30),
+    split=st.integers(0, 30),
+    window=st.integers(1, 12),
+)
+def test_the_repetition_penalty_looks_back_over_its_window(
+    ids: list[int], split: int, window: int
+) -> None:
+    sampling = Sampling(repetition_penalty=2.0, repetition_window=window)
+    penalties = Penalties(sampling, ids[:split], torch.ones(10))
+    for token in ids[split:]:
+        penalties.add(torch.tensor([token]))
+    expected = [0.5 if token in ids[-window:] else 1.0 for token in range(10)]
+    assert penalties.apply(torch.ones(10)).tolist() == expected
+
+
 def test_top_p_takes_the_fewest_tokens_that_reach_it() -> None:
     weights, _ = candidates(torch.zeros(4), replace(PLAIN, top_p=0.5))
     assert weights.count_nonzero() == 2

@@ -1,0 +1,117 @@
+"""The requests of vLLM: `Vllm`, a `TokenServer`.
+
+What a setting means there, beside the local engine (`local.sampling`):
+
+| setting | vLLM |
+|---|---|
+| temperature, top_k, top_p | the same, in the same order |
+| min_p | before top_k and top_p |
+| repetition_penalty, presence_penalty | the same; over all tokens, without a window |
+| repetition_window, dry_multiplier | none |
+| seed | its own random numbers: the same seed gives another text than the local engine |
+| thinking_budget, max_new_tokens | the same |
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from polaris_cli.engines.base import Deviation
+from polaris_cli.engines.endpoint.prompts import Chat
+from polaris_cli.events import Finish, Piece, RawEvent
+from polaris_cli.models.connection import Connection
+from polaris_cli.request.story_request import Sampling
+
+HOTTEST = 2.0  # the highest temperature that it takes
+
+
+class Vllm:
+    """A vLLM server; see `polaris_cli.engines.endpoint.token_engine.TokenServer`."""
+
+    def __init__(self, connection: Connection, model: str) -> None:
+        self._connection, self._model = connection, model
+
+    def rendered(self, chat: Chat, *, thinking: bool) -> str:
+        """The prompt as the model's chat template writes it."""
+        return self.detokenize(self.chat_ids(chat, thinking=thinking))
+
+    def chat_ids(self, chat: Chat, *, thinking: bool) -> list[int]:
+        """The token ids of that prompt."""
+        body = {"messages": chat, "chat_template_kwargs": {"enable_thinking": thinking}}
+        return self._ids({**body, "add_generation_prompt": True})
+
+    def tokenize(self, text: str, *, start: bool = False) -> list[int]:
+        """The ids of a text, control tokens included; a prompt's start is in its template."""
+        return self._ids({"prompt": text, "add_special_tokens": False}) if text else []
+
+    def detokenize(self, ids: Sequence[int]) -> str:
+        """The text of token ids, control tokens included."""
+        body = {"model": self._model, "tokens": list(ids)}
+        return str(self._connection.value("/detokenize", body, "prompt", str))
+
+    def generate(
+        self,
+        ids: Sequence[int],
+        sampling: Sampling,
+        max_tokens: int,
+        *,
+        may_end: bool = True,
+        reuse: bool = True,
+    ) -> Iterator[RawEvent]:
+        """Yield what continues `ids`, then a `Finish`; vLLM itself decides on its cache."""
+        body = {
+            "model": self._model,
+            "prompt": list(ids),
+            "max_tokens": max_tokens,
+            "min_tokens": 0 if may_end else max_tokens,
+            "return_token_ids": True,
+            "skip_special_tokens": False,
+            **settings(sampling),
+        }
+        for event in self._connection.events("completions", body):
+            for choice in event.get("choices") or ():
+                reason = choice.get("finish_reason")
+                found = choice.get("token_ids") or []
+                at_end = reason == "stop" and choice.get("stop_reason") is None
+                told = tuple(found[:-1] if at_end else found)  # the end token is not text
+                yield Piece(str(choice.get("text") or ""), len(told), ids=told)
+                if reason:
+                    yield Finish("stop" if reason == "stop" else "length")
+                    return
+        raise self._connection.cut_off()
+
+    def deviations(self, sampling: Sampling) -> tuple[Deviation, ...]:
+        """The settings that vLLM does not apply as the local engine does."""
+        return tuple(deviations(sampling))
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def _ids(self, body: Mapping[str, Any]) -> list[int]:
+        body = {"model": self._model, **body}
+        return list(self._connection.value("/tokenize", body, "tokens", list))
+
+
+def settings(sampling: Sampling) -> Mapping[str, Any]:
+    """The sampling settings as vLLM names them; all of them, as a model may bring defaults."""
+    return {
+        "temperature": min(sampling.temperature, HOTTEST),
+        "top_k": sampling.top_k or -1,
+        "top_p": sampling.top_p,
+        "min_p": sampling.min_p,
+        "repetition_penalty": sampling.repetition_penalty,
+        "presence_penalty": sampling.presence_penalty,
+        "frequency_penalty": 0.0,
+        "seed": sampling.seed,
+    }
+
+
+def deviations(sampling: Sampling) -> Iterator[Deviation]:
+    """What vLLM does otherwise with these settings."""
+    if sampling.dry_multiplier:
+        yield Deviation("dry_multiplier", "vLLM has no DRY penalty", ignored=True)
+    if sampling.repetition_window and sampling.repetition_penalty != 1.0:
+        told = "vLLM's penalty looks back over the whole text"
+        yield Deviation("repetition_window", told, ignored=True)
+    if sampling.temperature > HOTTEST:
+        yield Deviation("temperature", f"vLLM takes at most {HOTTEST:g}")

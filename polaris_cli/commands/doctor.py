@@ -1,4 +1,4 @@
-"""`polaris doctor`: shows what this machine can run, and how to fix problems."""
+"""`polaris doctor`: shows what this machine or a server can run, and how to fix problems."""
 
 import json
 import sys
@@ -8,24 +8,63 @@ from typing import Annotated, Any
 
 import typer
 
+from polaris_cli.commands.options import ApiKeyEnv, BaseUrl
 from polaris_cli.engines.doctor import Diagnosis, diagnose
+from polaris_cli.engines.endpoint.checking import CheckedServer, check_server
 from polaris_cli.models.catalogue import CATALOGUE
 from polaris_cli.models.devices import Device, size_text
+from polaris_cli.request.server_address import ServerAddress
 from polaris_cli.screen import terminal
 from polaris_cli.screen.tables import print_table
 
 
-def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    base_url: BaseUrl = None,
+    api_key_env: ApiKeyEnv = None,
+) -> None:
     """Check devices, memory, hub access, disk and packages, and suggest fixes.
 
-    Example:  polaris doctor
+    With --base-url, checks a server: its kind, models, context, and the settings it applies.
+
+    \b
+    Examples:
+      polaris doctor
+      polaris doctor --base-url http://127.0.0.1:8000/v1
     """
+    if base_url:
+        address = ServerAddress(base_url, api_key_env)
+        with terminal.loading(f"Asking {address.base_url}", sys.stderr, quiet=as_json):
+            server = check_server(address)
+        print(json.dumps(asdict(server), indent=2)) if as_json else _print_server(server)
+        return
     with terminal.loading("Checking this machine", sys.stderr, quiet=as_json):
         found = diagnose()
     if as_json:
         print(json.dumps(as_data(found), indent=2))
     else:
         _print(found)
+
+
+def _print_server(found: CheckedServer) -> None:
+    server, can = found.server, found.capabilities
+    _table(("server", "value"), [("address", server.address.base_url), ("kind", server.name)])
+    contexts = ((model, server.context_of(model)) for model in server.models)
+    rows = [(model, f"{size:,}" if size else "unknown") for model, size in contexts]
+    _table(("model", "context in tokens"), rows)
+    if not can:
+        print("It lists no models; name one: polaris write ... --model ID")
+        return
+    yes = {True: "yes", False: "no"}
+    _table(
+        ("it can", ""),
+        [
+            ("continue a text (extend, --continue, resume)", yes[can.token_true]),
+            ("limit the thinking (--thinking-budget)", yes[can.thinking_budget]),
+            ("write chapters", "yes"),
+        ],
+    )
+    _table(("setting", f"with {found.model}"), list(found.settings.items()))
 
 
 def as_data(found: Diagnosis) -> dict[str, Any]:

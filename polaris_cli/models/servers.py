@@ -105,7 +105,8 @@ def _llama_cpp(server: Server, connection: Connection) -> Server | None:
     settings = props.get("default_generation_settings")
     if not isinstance(settings, dict) or "build_info" not in props:
         return None
-    version = str(props["build_info"]).removesuffix("-unknown")
+    build = str(props["build_info"])
+    version = "" if build.startswith("b0") else build  # a library's build has no number
     context, quantization = settings.get("n_ctx"), str(props.get("model_ftype", ""))
     return replace(
         server, kind="llama.cpp", version=version, context=context, quantization=quantization

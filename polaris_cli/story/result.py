@@ -232,7 +232,7 @@ def versions() -> dict[str, str]:
     from importlib.metadata import PackageNotFoundError, version
 
     found = {"polaris": __version__}
-    for package in ("transformers", "torch"):
+    for package in ("transformers", "torch", "xllamacpp"):
         with suppress(PackageNotFoundError):
             found[package] = version(package)
     return found

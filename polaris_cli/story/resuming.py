@@ -17,6 +17,14 @@ from polaris_cli.story.length import ACCEPT_END_AT
 from polaris_cli.story.prepare import settle
 from polaris_cli.story.result import Story, versions
 
+PACKAGES = {
+    "local": ("polaris", "transformers", "torch"),
+    "gguf": ("polaris", "xllamacpp"),
+    "endpoint": ("polaris",),
+    "scripted": ("polaris",),
+}
+"""The packages on which the text of each engine depends."""
+
 
 def write_again(story: Story) -> Job:
     """The job that writes a story again, with the same model and prompt.
@@ -49,11 +57,11 @@ def resume(story: Story, events: Sequence[Event], words: int | None = None) -> J
 def differences(story: Story, model: ModelInfo) -> Iterator[str]:
     """Yield what differs from when the story was written and may change the text."""
     now = versions()
-    for package in ("polaris", "transformers", "torch"):
+    for package in PACKAGES[story.model.engine]:
         before = story.versions.get(package)
         if before != now.get(package):
             yield f"{package} was {before} and is now {now.get(package)}"
-    for field in ("revision", "quantization", "kernel", "dtype", "device"):
+    for field in ("revision", "quantization", "kernel", "dtype", "device", "server"):
         before, after = getattr(story.model, field), getattr(model, field)
         if before and after and before != after:
             yield f"the {field} was {before} and is now {after}"

@@ -27,7 +27,12 @@ def open_endpoint(
     tokens: int,
     on_progress: Callable[[float], None] | None = None,
 ) -> Engine:
-    """The engine for a model on a server. Raises EndpointError if the server does not answer."""
+    """The engine for a job with a model on a server; nothing is loaded."""
+    return connected(reference)
+
+
+def connected(reference: ModelRef) -> Engine:
+    """The engine for a model on a server, whatever it shall write."""
     start = time.monotonic()
     server = reference.server
     assert server

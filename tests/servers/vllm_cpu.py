@@ -26,7 +26,11 @@ import platformdirs
 
 VERSION = "0.32.0"
 CACHE = platformdirs.user_cache_path("polaris-tests") / "vllm"
-MODELS = ("smollm2", "qwen")
+MODELS = {
+    "smollm2": ("--dtype", "float32"),
+    # Linear attention on a processor is for bfloat16 alone.
+    "qwen": ("--dtype", "bfloat16", "--reasoning-parser", "qwen3"),
+}
 UNUSABLE = ("torchaudio", "torchcodec")  # importing them needs CUDA libraries
 # Without CUDA libraries torchvision lacks its operators, and is not imported. vLLM imports it for
 # Qwen3.5 but never calls an operator, so any signature will do.
@@ -76,24 +80,26 @@ def make_model(name: str, folder: Path) -> None:
     vllm_models.SAVE[name](folder)
 
 
-def command(environment: Path, model: str, folder: Path, port: int) -> list[str]:
-    """The command that serves the model in `folder`."""
-    serve = [str(environment / "bin" / "vllm"), "serve", str(folder), "--served-model-name", model]
+def command(environment: Path, model: str, port: int) -> list[str]:
+    """The command that serves the model of that name in the current folder."""
+    vllm = str(environment.absolute() / "bin" / "vllm")
+    serve = [vllm, "serve", f"./{model}", "--served-model-name", model]
     address = ["--host", "127.0.0.1", "--port", str(port)]
-    limits = ["--max-model-len", "4096", "--dtype", "float32", "--enforce-eager"]
-    parser = ["--reasoning-parser", "qwen3"] if model == "qwen" else []
-    return [*serve, *address, *limits, *parser]
+    return [*serve, *address, "--max-model-len", "4096", "--enforce-eager", *MODELS[model]]
 
 
 @contextmanager
 def running(arguments: Sequence[str], url: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a server, whose output goes to `log`, from the time it is healthy; then end it.
+    """A server that is healthy, started in the folder of `log`, where its output goes.
+
+    It is ended, with all processes that it started, at the end of the block.
 
     Raises RuntimeError if the server ends, or is not healthy in time.
     """
     with log.open("wb") as output:
         process = subprocess.Popen(
             arguments,
+            cwd=log.parent,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -140,12 +146,14 @@ def main() -> None:
     folder = options.environment / "models" / options.model
     build_environment(options.environment)
     make_model(options.model, folder)
-    arguments = command(options.environment, options.model, folder, options.port) + others
+    log = folder.with_suffix(".log")
+    arguments = command(options.environment, options.model, options.port) + others
     url = f"http://127.0.0.1:{options.port}"
-    with suppress(KeyboardInterrupt), running(arguments, url, folder.with_suffix(".log")) as server:
+    with suppress(KeyboardInterrupt), running(arguments, url, log) as server:
         with urllib.request.urlopen(f"{url}/version") as answer:
             print(url, answer.read().decode(), flush=True)
         server.wait()
+        parser.exit(1, f"The server ended by itself; its output is in {log}.\n")
 
 
 if __name__ == "__main__":

@@ -35,7 +35,8 @@ def save_smollm2(folder: Path) -> None:
     read = AutoModelForCausalLM.from_pretrained(
         file.parent, gguf_file=file.name, dtype=torch.float32
     )
-    # transformers does not save a model that it read from a GGUF file.
+    # transformers does not save a model that it read from a GGUF file, so its weights move to another.
+    del read.config.quantization_config
     plain = LlamaForCausalLM(read.config)
     plain.load_state_dict(read.state_dict())
     plain.save_pretrained(folder)

@@ -61,7 +61,7 @@ def prompt_of(messages: Sequence[Mapping[str, str]], thinks: bool, generation: b
 
 
 def answer_so_far(prompt: Sequence[int]) -> list[int]:
-    """What a chat's prompt holds behind the opening of the last answer; nothing if it is no chat."""
+    """What a chat's prompt holds behind the opening of the last answer, [] if it is no chat."""
     header = encode(_HEADER)
     places = [n for n in range(len(prompt)) if list(prompt[n : n + len(header)]) == header]
     written = list(prompt[places[-1] + len(header) :]) if places else []

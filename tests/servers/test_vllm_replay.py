@@ -1,4 +1,4 @@
-"""The replaying server answers in the shape of a real vLLM, and does with its answers as it would."""
+"""The replaying server: the shape of its answers is that of a real vLLM, their text is given."""
 
 import http.client
 import json
@@ -210,7 +210,8 @@ def test_several_tokens_in_an_event(per_event: int) -> None:
 def chatted(server: VllmReplay, **body: Any) -> tuple[str, str]:
     asked = Request("/v1/chat/completions", {"messages": CHAT, **STREAM, **body})
     deltas = [e["choices"][0]["delta"] for e in [*events(ask(server.url, asked))][:-2]]
-    return tuple("".join(d.get(field, "") for d in deltas) for field in ("reasoning", "content"))
+    reasoning = "".join(delta.get("reasoning", "") for delta in deltas)
+    return reasoning, "".join(delta.get("content", "") for delta in deltas)
 
 
 def waits_for(condition: Callable[[], bool]) -> bool:

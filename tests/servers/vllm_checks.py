@@ -35,12 +35,12 @@ def _invalid(name: str, kind: str, reason: str, given: object) -> Refused:
 
 def check_values(body: Json, context: int) -> None:
     """Raise Refused for the first value that is out of range."""
-    temperature, top_p = body.get("temperature", 1.0), body.get("top_p", 1.0)
+    heat, top_p = body.get("temperature", 1.0), body.get("top_p", 1.0)
     most, least = body.get("max_tokens", 16), body.get("min_tokens", 0)
     checks = (
         ("stream_options" in body and not body.get("stream"), "stream_options",
          "Stream options can only be defined when `stream=True`."),
-        (temperature < 0, "temperature", f"temperature must be non-negative, got {temperature:.1f}."),
+        (heat < 0, "temperature", f"temperature must be non-negative, got {heat:.1f}."),
         (not 0 < top_p <= 1, "top_p", f"top_p must be in (0, 1], got {top_p:.1f}."),
         (most > context, "max_tokens",
          f"max_tokens={most} cannot be greater than max_model_len={context}."),

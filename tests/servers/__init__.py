@@ -1,0 +1,1 @@
+"""Servers for the tests of the endpoint engine: one that misbehaves on purpose, and real ones."""

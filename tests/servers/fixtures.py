@@ -1,0 +1,45 @@
+"""Fixtures of the real servers, one of each for a whole test run.
+
+pytest finds them where a conftest has `pytest_plugins = ["tests.servers.fixtures"]`.
+"""
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+from polaris_cli.models.catalogue import DEMO_FOLDER
+from tests.servers import llama_cpp, transformers_serve
+from tests.servers.children import Running
+
+
+def skip_if(missing: str) -> None:
+    """Skips the test where something is missing: the command that installs it."""
+    if missing:
+        pytest.skip(f"needs: {missing}")
+
+
+@pytest.fixture(scope="session")
+def llama_server() -> Iterator[Running]:
+    """llama.cpp's server on smollm2, without a key."""
+    skip_if(llama_cpp.missing())
+    with llama_cpp.llama_cpp_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def transformers_demo() -> Iterator[Running]:
+    """`transformers serve` on the demo model, which thinks. It takes about 10 seconds to start."""
+    skip_if(transformers_serve.missing())
+    with transformers_serve.transformers_server(DEMO_FOLDER) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def transformers_smollm2(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """`transformers serve` on smollm2. It takes about a minute to start and 540 MB of disk."""
+    skip_if(transformers_serve.missing() or llama_cpp.missing_model())
+    folder = transformers_serve.save_smollm2(tmp_path_factory.mktemp("smollm2"))
+    with transformers_serve.transformers_server(folder) as server:
+        yield server
+    shutil.rmtree(folder)

@@ -81,6 +81,12 @@ class ChatEngine:
         self._connection.close()
 
     def _answer(self, request: GenerationRequest) -> Iterator[RawEvent]:
+        try:
+            yield from self._pieces(request)
+        except EndpointError as error:
+            yield Finish("error", self.count_tokens(request.messages, request.sampling), error)
+
+    def _pieces(self, request: GenerationRequest) -> Iterator[RawEvent]:
         prompt_tokens = self.count_tokens(request.messages, request.sampling)
         counted, reason, labelled, done = 0, None, False, False
         usage: Mapping[str, int] = {}
@@ -170,7 +176,7 @@ def pieces_of(choice: Mapping[str, Any], *, labelled: bool) -> Iterator[Piece]:
 
 
 def _first(event: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The first of the choices in an event; an empty one if there is none."""
+    """The first of the answers that an event brings a part of; an empty one if it brings none."""
     choices = event.get("choices")
-    first = choices[0] if isinstance(choices, list) and choices else {}
-    return first if isinstance(first, dict) else {}
+    known = (choice for choice in choices or () if isinstance(choice, dict))
+    return next((choice for choice in known if not choice.get("index")), {})

@@ -1,0 +1,264 @@
+"""Chat completions from servers that behave and from others: no text is lost, none leaks."""
+
+import json
+import signal
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from polaris_cli.engines.base import GenerationRequest
+from polaris_cli.engines.endpoint.chat_engine import ChatEngine
+from polaris_cli.engines.endpoint.opening import connected
+from polaris_cli.events import AnswerEvent, Chunk, Finish, text_of
+from polaris_cli.models.reference import on_server
+from polaris_cli.models.servers import probe
+from polaris_cli.request.prompts import Message
+from polaris_cli.request.server_address import ServerAddress
+from polaris_cli.request.story_request import Sampling
+from tests.servers.faulty import Faulty
+from tests.servers.replies import (
+    CLOSE,
+    DELTAS,
+    GZIP,
+    HTML,
+    REFUSALS,
+    RESET,
+    STALL,
+    Script,
+    bytewise,
+    chat,
+    chunk,
+    crlf,
+    cut_inside,
+    ended,
+    error,
+    event,
+    gzipped,
+    refused,
+    refusing,
+    sized,
+    streamed,
+    talking,
+    until_closed,
+)
+
+ASK = (Message("system", "You write."), Message("user", "A fox."))
+PLAIN = Sampling(thinking=False)
+STORY = "".join(DELTAS)
+TEN_MEGABYTES = "x" * 10_000_000
+
+
+def on(server: Faulty, stall: float = 5.0) -> ChatEngine:
+    address = ServerAddress(server.url, stall_timeout=stall)
+    engine = connected(on_server("auto", probe(address)))
+    assert isinstance(engine, ChatEngine)
+    return engine
+
+
+def ask(
+    server: Faulty, sampling: Sampling = PLAIN, stall: float = 5.0
+) -> tuple[str, str, Finish, list[AnswerEvent]]:
+    events = [*on(server, stall).stream(GenerationRequest(ASK, sampling, 50))]
+    finish = events[-1]
+    assert isinstance(finish, Finish)
+    thinking = "".join(text_of(event, "thinking") for event in events)
+    return thinking, "".join(map(text_of, events)), finish, events
+
+
+GOOD: dict[str, Script] = {
+    "plain": streamed(chat(DELTAS)),
+    "a byte at a time": bytewise(streamed(chat(DELTAS))),
+    "CR LF": streamed(crlf(chat(DELTAS))),
+    "gzip": streamed(gzipped(chat(DELTAS)), GZIP),
+    "HTTP/1.0": until_closed(chat(DELTAS)),
+    "comments": streamed([b": ping\n\n", *chat(DELTAS)[:2], b": ping\n\n", *chat(DELTAS)[2:]]),
+    "no [DONE]": streamed(chat(DELTAS, done=b"")),
+    "no usage": streamed(chat(DELTAS, usage=b"")),
+    "no finish reason": streamed(chat(DELTAS, end=b"")),
+    "null reason": streamed(chat(DELTAS, end=ended(None))),
+    "unknown reason": streamed(chat(DELTAS, end=ended("because"))),
+    "a second choice": streamed(
+        [chunk({"delta": {"content": STORY}}, {"delta": {"content": "no"}}), *chat([])]
+    ),
+    "content null": streamed(chat([{"content": None}, *DELTAS])),
+}
+
+
+@pytest.mark.parametrize("script", GOOD.values(), ids=GOOD)
+def test_an_answer_is_read_whatever_its_form(script: Script) -> None:
+    with Faulty(script) as server:
+        thinking, story, finish, _ = ask(server)
+    assert (thinking, story, finish.reason) == ("", STORY, "stop")
+
+
+def test_the_request_is_what_the_server_gets() -> None:
+    with Faulty() as server:
+        ask(server, Sampling(temperature=0.5, top_k=20, seed=7, thinking=False))
+        body = server.requests[-1].json
+    assert [message["role"] for message in body["messages"]] == ["system", "user"]
+    assert (body["model"], body["max_tokens"], body["stream"]) == ("test-model", 50, True)
+    assert (body["temperature"], body["top_k"], body["seed"]) == (0.5, 20, 7)
+    assert body["chat_template_kwargs"] == {"enable_thinking": False}
+    assert "min_p" not in body and "presence_penalty" not in body
+
+
+def test_tokens_are_those_of_the_usage() -> None:
+    usage = chunk(usage={"prompt_tokens": 5, "completion_tokens": 11})
+    with Faulty(streamed(chat(DELTAS, usage=usage))) as server:
+        _, _, finish, events = ask(server)
+    assert sum(event.tokens for event in events if isinstance(event, Chunk)) == 11
+    assert finish.prompt_tokens == 5
+
+
+def test_the_token_limit_is_told() -> None:
+    with Faulty(streamed(chat(DELTAS, end=ended("length")))) as server:
+        assert ask(server)[2].reason == "length"
+
+
+THINKING: dict[str, Sequence[Any]] = {
+    "reasoning_content": [{"reasoning_content": "A "}, {"reasoning_content": "plan."}, *DELTAS],
+    "reasoning": [{"reasoning": "A plan."}, *DELTAS],
+    "both in one": [{"reasoning_content": "A plan.", "content": STORY}],
+    "tags": ["<think>", "A plan.</th", "ink>\n\n", *DELTAS],
+    "orphan": ["A plan.", "</think>\n\n", *DELTAS],
+}
+
+
+@pytest.mark.parametrize("deltas", THINKING.values(), ids=THINKING)
+def test_thinking_is_never_in_the_story(deltas: Sequence[Any]) -> None:
+    with Faulty(streamed(chat(deltas))) as server:
+        thinking, story, finish, _ = ask(server, Sampling())
+    assert (thinking, story, finish.reason) == ("A plan.", STORY, "stop")
+
+
+def test_a_story_without_thinking_streams_at_once() -> None:
+    with Faulty(streamed([*chat(DELTAS)[:3], STALL])) as server:
+        events = on(server).stream(GenerationRequest(ASK, PLAIN, 50))
+        assert text_of(next(events)) == DELTAS[0]
+        events.close()  # type: ignore[attr-defined]
+
+
+CUT: dict[str, Script] = {
+    "closed": streamed([*chat(DELTAS)[:3], CLOSE]),
+    "reset": streamed([*chat(DELTAS)[:3], RESET]),
+    "in a character": cut_inside(streamed(chat(["Once", " upon", " a fée"])), "é"),
+    "stalled": streamed([*chat(DELTAS)[:3], STALL]),
+    "no JSON": streamed([*chat(DELTAS)[:3], b"data: {oops\n\n"]),
+    "not UTF-8": streamed([*chat(DELTAS)[:3], b"data: \xff\xfe\n\n"]),
+    "an error": streamed([*chat(DELTAS)[:3], event(error("full"))]),
+    "HTTP/1.0": until_closed(chat(DELTAS)[:3]),
+    "a list": streamed([*chat(DELTAS)[:3], event([1])]),
+}
+
+
+@pytest.mark.parametrize("script", CUT.values(), ids=CUT)
+def test_an_answer_that_breaks_off_keeps_its_text(script: Script) -> None:
+    with Faulty(script) as server:
+        _, story, finish, _ = ask(server, stall=0.5)
+    assert story == "Once upon" and finish.reason == "error"
+    assert finish.error and finish.error.exit_code == 3 and finish.error.hint
+    assert finish.error.message.endswith((".", "…"))
+
+
+NOTHING: dict[str, Script] = {
+    "HTML": sized(HTML, {"Content-Type": "text/html"}),
+    "an error with 200": sized(json.dumps(error("no")).encode()),
+    "empty": sized(b""),
+    "another JSON": sized(b'{"a": 1}'),
+}
+
+
+@pytest.mark.parametrize("script", NOTHING.values(), ids=NOTHING)
+def test_what_is_no_answer_is_an_error(script: Script) -> None:
+    with Faulty(script) as server:
+        _, story, finish, _ = ask(server)
+    assert story == "" and finish.reason == "error" and finish.error and finish.error.hint
+
+
+def test_a_long_line_is_read() -> None:
+    with Faulty(streamed(chat([TEN_MEGABYTES]))) as server:
+        start = time.monotonic()
+        assert ask(server)[1] == TEN_MEGABYTES
+    assert time.monotonic() - start < 20
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503])
+def test_a_refusal_that_may_pass_is_tried_again(status: int) -> None:
+    busy = refused(status, headers={"Retry-After": "0.1"})
+    with Faulty(busy, busy, talking()) as server:
+        assert ask(server)[1] == STORY
+        asked = [request for request in server.requests if request.path.endswith("completions")]
+    assert len(asked) == 3
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 422])
+def test_a_refusal_that_stays_is_worded(status: int) -> None:
+    with Faulty(refused(status)) as server:
+        finish = ask(server)[2]
+        asked = [request for request in server.requests if request.path.endswith("completions")]
+    assert finish.error and str(status) in finish.error.message and finish.error.hint
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("script", [[CLOSE], [RESET]], ids=["closed", "reset"])
+def test_a_connection_lost_before_the_answer_is_tried_again(script: Script) -> None:
+    with Faulty(script, talking()) as server:
+        assert ask(server)[1] == STORY
+
+
+def test_nothing_is_asked_again_once_there_was_text() -> None:
+    with Faulty(streamed([*chat(DELTAS)[:3], RESET])) as server:
+        ask(server)
+        asked = [request for request in server.requests if request.path.endswith("completions")]
+    assert len(asked) == 1
+
+
+def test_silence_is_given_up_and_not_repeated() -> None:
+    with Faulty([STALL]) as server:
+        start = time.monotonic()
+        finish = ask(server, stall=0.5)[2]
+        asked = [request for request in server.requests if request.path.endswith("completions")]
+    assert time.monotonic() - start < 3 and len(asked) == 1
+    assert finish.error and "has sent nothing for 0.5 s" in finish.error.message
+    assert "--stall-timeout" in finish.error.hint
+
+
+@pytest.mark.parametrize("shape", REFUSALS)
+def test_a_setting_that_is_refused_is_left_out_and_named(shape: Any) -> None:
+    sampling = Sampling(top_k=20, min_p=0.1, repetition_penalty=1.2, seed=3, thinking=False)
+    with Faulty(refusing(("top_k", "min_p"), shape)) as server:
+        engine = on(server)
+        events = [*engine.stream(GenerationRequest(ASK, sampling, 50))]
+        assert "".join(map(text_of, events)) == STORY
+        told = {one.setting: one.ignored for one in engine.deviations(sampling)}
+        body = server.requests[-1].json
+    assert told == {"top_k": True, "min_p": True}
+    assert body["repetition_penalty"] == 1.2 and "top_k" not in body
+
+
+def test_settings_that_no_chat_server_has_are_named() -> None:
+    with Faulty() as server:
+        told = on(server).deviations(Sampling(dry_multiplier=1.0, repetition_window=9))
+    assert {one.setting for one in told} == {
+        "dry_multiplier", "repetition_window", "thinking_budget",
+    }  # fmt: skip
+    assert all(one.ignored for one in told)
+
+
+def test_an_interrupt_ends_a_silence() -> None:
+    with Faulty(streamed([*chat(DELTAS)[:3], STALL])) as server:
+        events = on(server, stall=60).stream(GenerationRequest(ASK, PLAIN, 50))
+        next(events), next(events)
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+        start = time.monotonic()
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                next(events)
+        finally:
+            signal.signal(signal.SIGALRM, before)
+        assert time.monotonic() - start < 0.7
+        generating = [r for r in server.requests if r.path.endswith("completions")]
+        assert generating[-1].left.wait(0.5)

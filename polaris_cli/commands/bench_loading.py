@@ -53,13 +53,17 @@ def load(
     if shape:
         return Loaded(*_random(shape, request, tokens), time.perf_counter() - start)
     made = load_model(
-        resolve(request.model, request.revision),
+        choose_file(_reference(request), tokens, request.device),
         quantize=request.quantize,
         device=request.device,
         context_tokens=tokens,
         on_progress=on_progress,
     )
     return Loaded(made.model, made.tokenizer, made.info, time.perf_counter() - start)
+
+
+def _reference(request: StoryRequest) -> ModelRef:
+    return resolve(request.model, request.revision, gguf_file=request.gguf_file)
 
 
 def _random(shape: str, request: StoryRequest, tokens: int) -> tuple[Any, Any, ModelInfo]:

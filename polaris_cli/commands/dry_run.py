@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 from polaris_cli.models.cache import cached, gguf_path
-from polaris_cli.models.devices import GB, Device, list_devices, pick
+from polaris_cli.models.devices import GB, Device, device_for
 from polaris_cli.models.gguf_files import gguf_facts
 from polaris_cli.models.hub import ensure
 from polaris_cli.models.memory import (
@@ -74,7 +74,7 @@ def _memory(job: Job) -> list[dict[str, Any]]:
     reference, tokens = job.reference, job.budget.max_new_tokens
     if not (reference.entry or reference.folder or cached(reference)):
         return []
-    device = pick(job.request.device, list_devices())
+    device = device_for(job.request.engine, job.request.device)
     size, stored = _size(job, device)
     precisions = PRECISIONS if size.stored_bytes is None else (("none", stored),)
     return [_need(size, tokens, device, *names) for names in precisions]

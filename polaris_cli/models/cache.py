@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 
 from polaris_cli.errors import ModelUnavailable
-from polaris_cli.models.gguf_choice import part_names
+from polaris_cli.models.gguf_choice import choices, part_names
 from polaris_cli.models.reference import ModelRef
 from polaris_cli.models.weights import lacking
 
@@ -60,6 +60,17 @@ def gguf_sizes(folder: Path) -> dict[str, int]:
     """The GGUF files in a folder and below, by their path in it, with their sizes in bytes."""
     files = (path for path in folder.rglob("*.gguf") if path.is_file())
     return {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
+
+
+def gguf_downloads() -> list[ModelRef]:
+    """The GGUF files in the hub's cache, each as a reference of its own."""
+    found = []
+    for folder in sorted(cache_folder().glob("models--*/snapshots/*")):
+        id_ = folder.parents[1].name.removeprefix("models--").replace("--", "/", 1)
+        for file in choices(gguf_sizes(folder)):
+            path = folder / file.name
+            found.append(ModelRef(id_, id_, folder.name, gguf=path, gguf_name=file.name))
+    return found
 
 
 def snapshot(reference: ModelRef) -> Path:

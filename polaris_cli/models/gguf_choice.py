@@ -133,5 +133,5 @@ def largest_fitting(
         f"No file of {model} fits: the smallest, {smallest}, needs about "
         f"{size_text(smallest.size + beside)} with the story's cache, and {device.id} has "
         f"{size_text(device.free_bytes)} free.",
-        hint=f"Use a smaller model, or use this one nevertheless: --gguf-file {smallest.quantization}",
+        hint=f"Use a smaller model, or this one anyway: --gguf-file {smallest.quantization}",
     )

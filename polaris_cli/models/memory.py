@@ -163,9 +163,7 @@ def check_fits(reference: ModelRef, tokens: int, device: Device) -> None:
     raise _too_large(file.name, memory, device, tokens, hint)
 
 
-def _too_large(
-    what: str, memory: Memory, device: Device, tokens: int, hint: str
-) -> OutOfMemory:
+def _too_large(what: str, memory: Memory, device: Device, tokens: int, hint: str) -> OutOfMemory:
     return OutOfMemory(
         f"{device.id} has {size_text(device.free_bytes)} free, but {what} needs "
         f"{size_text(memory.total)}: weights {size_text(memory.weights)}, cache for {tokens:,} "

@@ -11,7 +11,7 @@ from pathlib import Path
 from polaris_cli.errors import ModelUnavailable, UsageError
 from polaris_cli.models import catalogue
 from polaris_cli.models.cache import cached, gguf_path, gguf_sizes, offline, snapshot
-from polaris_cli.models.devices import list_devices, pick
+from polaris_cli.models.devices import device_for
 from polaris_cli.models.gguf_choice import (
     GgufFile,
     choices,
@@ -63,16 +63,18 @@ def resolve(
     return _with_file(reference, files[0]) if len(files) == 1 else reference
 
 
-def choose_file(reference: ModelRef, tokens: int, device: str = "auto") -> ModelRef:
+def choose_file(
+    reference: ModelRef, tokens: int, engine: EngineName = "gguf", device: str = "auto"
+) -> ModelRef:
     """The reference with its GGUF file: the largest that fits with a cache of `tokens` tokens.
 
-    Does nothing if the file is chosen already, or if the model is not in GGUF files. `device` is
-    the name of the one whose free memory counts. Raises OutOfMemory if no file fits.
+    Does nothing if the file is chosen already, or if the model is not in GGUF files. What counts
+    is the free memory of the device that the engine uses. Raises OutOfMemory if no file fits.
     """
     files = reference.gguf_files
     if not files or reference.gguf_name:
         return reference
-    file = largest_fitting(files, tokens, pick(device, list_devices()), reference.name)
+    file = largest_fitting(files, tokens, device_for(engine, device), reference.name)
     note = f"{file}: the largest of {len(files)} files that fits the free memory."
     return replace(_with_file(reference, file), note=note)
 

@@ -83,7 +83,7 @@ def settle(original: StoryRequest, reference: ModelRef | None = None) -> Job:
     messages = messages_for(request)
     budget = budget_for(request, messages, profile)
     tokens = prompt_estimate(request, messages) + budget.max_new_tokens
-    reference = choose_file(reference, tokens, request.device)
+    reference = choose_file(reference, tokens, request.engine, request.device)
     request = replace(request, gguf_file=reference.gguf_name)
     notes = (*filter(None, [reference.note]), *advice(request, reference, budget))
     return Job(request, reference, messages, budget, plan, notes=notes)

@@ -146,11 +146,15 @@ class _Reader:
         return count
 
     def _text(self) -> str:
-        length = self._count(MOST_TEXT)
-        self._at += length
+        start = self._skip(self._count(MOST_TEXT))
+        return self._data[start : self._at].decode("utf-8", "replace")
+
+    def _skip(self, size: int) -> int:
+        """Go on after `size` bytes; return where they start."""
+        start, self._at = self._at, self._at + size
         if self._at > len(self._data):
             raise Unreadable("it is cut off")
-        return self._data[self._at - length : self._at].decode("utf-8", "replace")
+        return start
 
     def _field(self) -> tuple[str, Any]:
         return self._text(), self._value(self._number("I"))
@@ -166,8 +170,8 @@ class _Reader:
         if kind == _STRING:
             self._skip_strings(count)
             return []
-        start, layout = self._at, struct.Struct(f"<{count}{_form(kind)}")
-        self._at += layout.size
+        layout = struct.Struct(f"<{count}{_form(kind)}")
+        start = self._skip(layout.size)
         return [] if count > MOST_PER_LAYER else list(layout.unpack_from(self._data, start))
 
     def _skip_strings(self, count: int) -> None:

@@ -1,6 +1,7 @@
 """Writes tiny GGUF files for tests, with the gguf package's writer."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import gguf
@@ -44,6 +45,12 @@ def write_gguf(
     writer.write_tensors_to_file()
     writer.close()
     return path
+
+
+def gguf_bytes(*, side: int) -> bytes:
+    """The bytes of such a file."""
+    with TemporaryDirectory() as folder:
+        return write_gguf(Path(folder) / "m.gguf", side=side).read_bytes()
 
 
 def _add(writer: Any, key: str, value: Any) -> None:

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polaris_cli.errors import ModelUnavailable, OutOfMemory, UsageError
-from polaris_cli.models import memory
+from polaris_cli.models import gguf_choice, memory
 from polaris_cli.models.catalogue import BASE_27B, DEMO, POLARIS
 from polaris_cli.models.devices import GB, Device
-from polaris_cli.models.memory import ModelSize, choose_quantization, memory_needed, size_of_entry
 from polaris_cli.models.gguf_files import gguf_facts
+from polaris_cli.models.memory import ModelSize, choose_quantization, memory_needed, size_of_entry
 from polaris_cli.models.reference import of_entry, of_gguf
 from tests.fake_hub import CONFIG, safetensors
 from tests.gguf_writing import write_gguf
@@ -199,7 +199,7 @@ def test_a_gguf_file_is_as_stored_with_llama_cpp_and_dequantized_otherwise(tmp_p
     as_stored = memory.size_of_gguf(facts, "gguf")
     needed = memory_needed(as_stored, "none", TOKENS)
     assert (needed.weights, needed.cache) == (file.stat().st_size, TOKENS * 256)
-    assert needed.overhead == memory.LLAMA_CPP_OVERHEAD
+    assert needed.overhead == gguf_choice.OVERHEAD
     plain = memory.size_of_gguf(facts, "local")
     needed = memory_needed(plain, "none", TOKENS)
     assert needed.weights == 2 * facts.parameters and needed.overhead == memory.OVERHEAD["cuda"]

@@ -1,7 +1,6 @@
 """A model's name, whatever it is, means one model or is refused with what to type next."""
 
 from pathlib import Path
-from typing import cast
 
 import pytest
 
@@ -10,7 +9,6 @@ from polaris_cli.models.cache import cached, gguf_path, stored_bytes
 from polaris_cli.models.catalogue import BASE, DEMO, POLARIS
 from polaris_cli.models.hub import ensure
 from polaris_cli.models.resolving import choose_file, resolve
-from polaris_cli.request.story_request import EngineName
 
 
 @pytest.mark.parametrize(("name", "entry"), [("polaris", POLARIS), ("Qwen/Qwen3.5-9B", BASE)])
@@ -101,8 +99,8 @@ def test_a_folder_with_several_gguf_files(several: Path) -> None:
 def test_a_folder_with_weights_for_transformers_and_a_gguf_file(several: Path) -> None:
     (several / "config.json").write_text("{}")
     (several / "model.safetensors").touch()
-    for engine in ("auto", "local"):
-        assert not resolve(str(several), engine=cast("EngineName", engine)).is_gguf
+    assert not resolve(str(several)).is_gguf
+    assert not resolve(str(several), engine="local").is_gguf
     assert resolve(str(several), engine="gguf").is_gguf
     assert resolve(str(several), gguf_file="Q8_0").gguf
 

@@ -192,3 +192,9 @@ def test_any_damage_is_one_sentence(
         assert "\n" not in error.message and error.message.endswith(".")
     else:
         assert not cut and facts.parameters >= 0
+
+
+def test_the_last_layer_of_each_interval_has_attention(tmp_path: Path) -> None:
+    lists = {"block_count": 3, "full_attention_interval": 3, "attention.head_count_kv": [1, 1, 5]}
+    path = write_gguf(tmp_path / "m.gguf", LLAMA | lists, architecture="qwen35")
+    assert gguf_facts(path).cache_bytes_per_token == 5 * 32 * 2

@@ -14,6 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
 
+from tests.gguf_writing import gguf_bytes
+
 COMMITS = {"main": "a" * 40, "old": "b" * 40}
 TOKENS = {"hf_member", "hf_stranger"}
 
@@ -59,7 +61,16 @@ TINY: dict[str, bytes] = {
 REPOSITORIES: dict[str, dict[str, bytes]] = {
     "owner/tiny": TINY,
     "owner/pictures": TINY | {"config.json": b'{"architectures": ["ViTForImageClassification"]}'},
-    "owner/gguf": {"model.gguf": b"GGUF", "README.md": b"a quantized model"},
+    "owner/quantized": {"model-Q8_0.gguf": b"GGUF", "README.md": b"a quantized model"},
+    "owner/tiny-GGUF": {
+        "tiny-Q2_K.gguf": gguf_bytes(side=32),
+        "tiny-Q8_0.gguf": gguf_bytes(side=256),
+        "BF16/tiny-BF16-00001-of-00002.gguf": gguf_bytes(side=288),
+        "BF16/tiny-BF16-00002-of-00002.gguf": gguf_bytes(side=64),
+        "mmproj-F16.gguf": b"GGUF",
+        "config.json": b"{}",
+    },
+    "owner/both": TINY | {"both-Q4_K_M.gguf": gguf_bytes(side=32)},
     "owner/adapter": {
         "adapter_config.json": b'{"base_model_name_or_path": "owner/tiny"}',
         "adapter_model.safetensors": safetensors({"lora_A": (8, 64)}),

@@ -15,7 +15,8 @@ from polaris_cli.engines.base import ModelInfo
 from polaris_cli.errors import UsageError
 from polaris_cli.models.catalogue import DEMO
 from polaris_cli.models.devices import list_devices, pick
-from polaris_cli.models.resolving import resolve
+from polaris_cli.models.reference import ModelRef
+from polaris_cli.models.resolving import choose_file, resolve
 from polaris_cli.request.story_request import StoryRequest
 from polaris_cli.story.prepare import prepare
 
@@ -53,13 +54,17 @@ def load(
     if shape:
         return Loaded(*_random(shape, request, tokens), time.perf_counter() - start)
     made = load_model(
-        resolve(request.model, request.revision),
+        choose_file(_reference(request), tokens, "local", request.device),
         quantize=request.quantize,
         device=request.device,
         context_tokens=tokens,
         on_progress=on_progress,
     )
     return Loaded(made.model, made.tokenizer, made.info, time.perf_counter() - start)
+
+
+def _reference(request: StoryRequest) -> ModelRef:
+    return resolve(request.model, request.revision, gguf_file=request.gguf_file)
 
 
 def _random(shape: str, request: StoryRequest, tokens: int) -> tuple[Any, Any, ModelInfo]:

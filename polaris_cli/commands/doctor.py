@@ -78,6 +78,8 @@ def as_data(found: Diagnosis) -> dict[str, Any]:
 def _print(found: Diagnosis) -> None:
     _table(("device", "name", "free", "memory"), [_device(device) for device in found.devices])
     _table(("model", "bf16", "8-bit", "4-bit"), _fits(found))
+    if found.gguf:
+        _table(("GGUF file with llama.cpp", "needed", "fits"), _gguf(found))
     _table(("hub", "status"), list(found.hub.items()))
     _table(("disk", "value"), _disk(found.cache))
     _table(("optional package", "version"), list(found.kernels.items()))
@@ -97,6 +99,13 @@ def _fits(found: Diagnosis) -> list[tuple[str, ...]]:
     verdicts = (found.fits[entry.name].values() for entry in CATALOGUE)
     words = (["fits" if fits else "too large" for fits in row] for row in verdicts)
     return [(entry.name, *row) for entry, row in zip(CATALOGUE, words, strict=True)]
+
+
+def _gguf(found: Diagnosis) -> list[tuple[str, ...]]:
+    return [
+        (name, size_text(need["bytes"]), "fits" if need["fits"] else "too large")
+        for name, need in found.gguf.items()
+    ]
 
 
 def _disk(cache: dict[str, Any]) -> list[tuple[str, str]]:

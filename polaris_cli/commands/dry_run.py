@@ -7,10 +7,17 @@ import json
 import sys
 from typing import Any
 
-from polaris_cli.models.cache import cached
-from polaris_cli.models.devices import GB, Device, list_devices, pick
+from polaris_cli.models.cache import cached, gguf_path
+from polaris_cli.models.devices import GB, Device, device_for
+from polaris_cli.models.gguf_files import gguf_facts
 from polaris_cli.models.hub import ensure
-from polaris_cli.models.memory import ModelSize, fits, memory_needed, size_of_entry
+from polaris_cli.models.memory import (
+    ModelSize,
+    fits,
+    memory_needed,
+    size_of_entry,
+    size_of_gguf,
+)
 from polaris_cli.models.model_files import as_computed, measured, read_config, stored_as
 from polaris_cli.screen.tables import print_table
 from polaris_cli.story.job import Job
@@ -33,7 +40,7 @@ def print_dry_run(job: Job, *, as_json: bool) -> None:
     print(
         f"\nExpected length\n{_expected_text(facts['expected'], job.request.length)}\n", flush=True
     )
-    _print_memory(facts["memory"], is_here=bool(job.reference.gguf))
+    _print_memory(facts["memory"])
     print("\nNotes", *(facts["notes"] or ["none"]), sep="\n")
 
 
@@ -67,16 +74,17 @@ def _memory(job: Job) -> list[dict[str, Any]]:
     reference, tokens = job.reference, job.budget.max_new_tokens
     if not (reference.entry or reference.folder or cached(reference)):
         return []
-    if reference.gguf and not reference.entry:
-        return []  # transformers has to read the file first
-    device = pick(job.request.device, list_devices())
+    device = device_for(job.request.engine, job.request.device)
     size, stored = _size(job, device)
     precisions = PRECISIONS if size.stored_bytes is None else (("none", stored),)
     return [_need(size, tokens, device, *names) for names in precisions]
 
 
 def _size(job: Job, device: Device) -> tuple[ModelSize, str]:
-    """The model's size on the device, and how its files are quantized."""
+    """The model's size on the device, and how its weights are quantized if they stay as stored."""
+    if file := gguf_path(job.reference):
+        facts = gguf_facts(file)
+        return size_of_gguf(facts, job.request.engine), facts.quantization or "as stored"
     if job.reference.entry:
         return size_of_entry(job.reference.entry), ""
     folder = ensure(job.reference)  # downloads nothing: `_memory` checked that the files are here
@@ -103,12 +111,9 @@ def _expected_text(expected: dict[str, Any], mode: str) -> str:
     )
 
 
-def _print_memory(needs: list[dict[str, Any]], *, is_here: bool) -> None:
+def _print_memory(needs: list[dict[str, Any]]) -> None:
     if not needs:
-        print(
-            f"Memory\nunknown until the model is {'loaded' if is_here else 'downloaded'}",
-            flush=True,
-        )
+        print("Memory\nunknown until the model is downloaded", flush=True)
         return
     rows = [
         (

@@ -11,7 +11,7 @@ import typer
 
 from polaris_cli.commands.quick import QuickGroup
 from polaris_cli.errors import ModelUnavailable, UsageError
-from polaris_cli.models.cache import cached, remove, stored_bytes
+from polaris_cli.models.cache import cached, gguf_path, remove, stored_bytes
 from polaris_cli.models.catalogue import (
     CATALOGUE,
     ByStage,
@@ -20,8 +20,16 @@ from polaris_cli.models.catalogue import (
     recommended,
 )
 from polaris_cli.models.devices import size_text
+from polaris_cli.models.gguf_files import gguf_facts
 from polaris_cli.models.hub_errors import corrupt
-from polaris_cli.models.memory import LARGE, ModelSize, memory_needed, size_of_entry, text_settings
+from polaris_cli.models.memory import (
+    LARGE,
+    ModelSize,
+    memory_needed,
+    size_of_entry,
+    size_of_gguf,
+    text_settings,
+)
 from polaris_cli.models.model_files import measured, read_config
 from polaris_cli.models.reference import ModelRef, of_entry
 from polaris_cli.models.weights import lacking
@@ -43,6 +51,10 @@ app = typer.Typer(cls=QuickGroup, invoke_without_command=True, rich_markup_mode=
 Name = Annotated[str, typer.Argument(help="A model's name, a folder or a hub id (owner/name).")]
 Revision = Annotated[
     str | None, typer.Option(help="A branch, tag or commit of the model on the hub.")
+]
+GgufFile = Annotated[
+    str | None,
+    typer.Option("--gguf-file", metavar="NAME", help="One of its GGUF files: Q4_K_M or a name."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -159,14 +171,16 @@ def _expected(entry: CatalogueEntry, words: int) -> str:
 
 
 @app.command()
-def show(name: Name, revision: Revision = None, as_json: AsJson = False) -> None:
+def show(
+    name: Name, revision: Revision = None, gguf_file: GgufFile = None, as_json: AsJson = False
+) -> None:
     """Show the details of a model: access, size, memory, figures from the model card.
 
     Example:  polaris models show polaris
     """
     from polaris_cli.models.resolving import resolve
 
-    facts = reference_facts(resolve(name, revision))
+    facts = reference_facts(resolve(name, revision, gguf_file=gguf_file))
     if as_json:
         print(json.dumps(facts, indent=2))
         return
@@ -175,15 +189,18 @@ def show(name: Name, revision: Revision = None, as_json: AsJson = False) -> None
 
 
 @app.command()
-def fetch(name: Name, revision: Revision = None) -> None:
+def fetch(name: Name, revision: Revision = None, gguf_file: GgufFile = None) -> None:
     """Download a model, or resume an interrupted download.
+
+    Of a repository of GGUF files, downloads one: the largest that fits the free memory, unless
+    --gguf-file names another.
 
     Example:  polaris models fetch no-hri
     """
     from polaris_cli.commands.download import download
-    from polaris_cli.models.resolving import resolve
+    from polaris_cli.models.resolving import choose_file, resolve
 
-    reference = resolve(name, revision)
+    reference = choose_file(resolve(name, revision, gguf_file=gguf_file), TYPICAL_TOKENS)
     if reference.note:
         note(reference.note, sys.stderr)
     print(download(reference, update=True))
@@ -197,9 +214,9 @@ def rm(
 
     Example:  polaris models rm base-27b --yes
     """
-    from polaris_cli.models.resolving import resolve
+    from polaris_cli.models.resolving import by_name
 
-    reference = resolve(name)
+    reference = by_name(name)
     size = stored_bytes(reference)
     if size and not reference.folder and not yes:
         _confirm(f"Delete {reference.name} ({size_text(size)})?", reference)
@@ -219,6 +236,8 @@ def reference_facts(reference: ModelRef) -> dict[str, Any]:
     """The details of a model, from the catalogue or from its files, as plain data."""
     if reference.entry:
         return entry_facts(reference.entry, None, reference.revision)
+    if reference.is_gguf:
+        return gguf_file_facts(reference)
     folder = cached(reference)
     if folder is None and reference.folder:
         raise corrupt(reference, lacking(reference.folder))
@@ -236,6 +255,29 @@ def reference_facts(reference: ModelRef) -> dict[str, Any]:
         "parameters": size.parameters,
         "context": text_settings(config).get("max_position_embeddings"),
         "memory": _memory(size),
+    }
+
+
+def gguf_file_facts(reference: ModelRef) -> dict[str, Any]:
+    """The details of a GGUF file on this machine, or of the files to choose from."""
+    file = gguf_path(reference)
+    about = {
+        "name": reference.name,
+        "id": reference.id,
+        "on_this_machine": str(file) if file else None,
+    }
+    if not file:
+        return about | {"files": {file.name: file.size for file in reference.gguf_files}}
+    facts = gguf_facts(file)
+    as_stored = _need(size_of_gguf(facts, "gguf"), "none")
+    return about | {
+        "architecture": facts.architecture,
+        "quantization": facts.quantization,
+        "chat_template": "yes" if facts.has_chat_template else "no",
+        "file_bytes": facts.file_bytes,
+        "parameters": facts.parameters,
+        "context": facts.context or None,
+        "memory": {"llama.cpp": as_stored} | _memory(size_of_gguf(facts, "local")),
     }
 
 
@@ -289,7 +331,7 @@ def _flat(facts: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _as_text(key: str, value: Any) -> str:
     match value:
-        case dict() if key == "memory":
+        case dict() if key in ("memory", "files"):
             return ", ".join(f"{label} {size_text(need)}" for label, need in value.items())
         case dict():
             return ", ".join(f"{k} {v:g}" for k, v in value.items() if v is not None)

@@ -11,9 +11,17 @@ from typing import Any
 
 from polaris_cli.errors import ModelUnavailable
 from polaris_cli.models import hub, memory
-from polaris_cli.models.cache import cache_folder, cached, free_bytes, offline, stored_bytes
+from polaris_cli.models.cache import (
+    cache_folder,
+    cached,
+    free_bytes,
+    gguf_downloads,
+    offline,
+    stored_bytes,
+)
 from polaris_cli.models.catalogue import CATALOGUE, POLARIS, CatalogueEntry
-from polaris_cli.models.devices import Device, list_devices, pick, size_text
+from polaris_cli.models.devices import Device, device_for, list_devices, pick, size_text
+from polaris_cli.models.gguf_files import gguf_facts
 from polaris_cli.models.memory import Precision
 from polaris_cli.models.reference import of_entry
 from polaris_cli.version import __version__
@@ -28,16 +36,19 @@ PACKAGES = (
     "tokenizers",
     "safetensors",
     "huggingface_hub",
+    "gguf",
     "bitsandbytes",
 )
 
-# Optional packages that make a GPU faster or quantize models: module name and package name.
+# Optional packages that make a GPU faster, quantize models or run GGUF files: module name and
+# package name.
 KERNELS = {
     "fla": "flash-linear-attention",
     "causal_conv1d": "causal-conv1d",
     "flash_attn": "flash-attn",
     "triton": "triton",
     "bitsandbytes": "bitsandbytes",
+    "xllamacpp": "xllamacpp",
     "torchao": "torchao",
 }
 
@@ -53,11 +64,13 @@ class Problem:
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
     """All results. `fits` maps each model to its precisions, and whether each fits on the best
-    device now."""
+    device now; `gguf` maps each GGUF file on this machine to the bytes that it needs with
+    llama.cpp, and whether they are free."""
 
     versions: dict[str, str]
     devices: tuple[Device, ...]
     fits: dict[str, dict[str, bool]]
+    gguf: dict[str, dict[str, Any]]
     hub: dict[str, str]
     cache: dict[str, Any]
     kernels: dict[str, str]
@@ -78,8 +91,9 @@ def diagnose() -> Diagnosis:
     )
     best = pick("auto", devices)
     fits = {entry.name: fitting(entry, best) for entry in CATALOGUE}
-    problems = (*problems, *memory_problems(fits, best))
-    return Diagnosis(package_versions(), devices, fits, status, cache, kernels, problems)
+    gguf, gguf_problems = gguf_status()
+    problems = (*problems, *memory_problems(fits, best), *gguf_problems)
+    return Diagnosis(package_versions(), devices, fits, gguf, status, cache, kernels, problems)
 
 
 def package_versions() -> dict[str, str]:
@@ -107,6 +121,26 @@ def fitting(entry: CatalogueEntry, device: Device) -> dict[str, bool]:
     """For each precision, whether the model fits in the device's free memory."""
     size = memory.size_of_entry(entry)
     return {p: memory.fits(size, p, TYPICAL_TOKENS, device) for p in PRECISIONS}
+
+
+def gguf_status() -> tuple[dict[str, dict[str, Any]], list[Problem]]:
+    """What each GGUF file needs with llama.cpp, and whether it fits now; a problem for each that is
+    damaged."""
+    installed = [reference for reference in map(of_entry, CATALOGUE) if reference.gguf]
+    device = device_for("gguf", "auto")
+    status: dict[str, dict[str, Any]] = {}
+    problems = []
+    for reference in (*installed, *gguf_downloads()):
+        assert reference.gguf
+        try:
+            size = memory.size_of_gguf(gguf_facts(reference.gguf), "gguf")
+        except ModelUnavailable as error:
+            problems.append(Problem(error.message, error.hint))
+            continue
+        need = memory.memory_needed(size, "none", TYPICAL_TOKENS, device.kind).total
+        fits = need <= device.free_bytes
+        status[f"{reference.name} {reference.gguf.name}"] = {"bytes": need, "fits": fits}
+    return status, problems
 
 
 def device_problems(usable: tuple[Device, ...], present: tuple[Device, ...]) -> list[Problem]:

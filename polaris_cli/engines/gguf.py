@@ -17,8 +17,12 @@ from polaris_cli.engines.base import Engine, ModelInfo
 from polaris_cli.engines.endpoint.llama_cpp import LlamaCpp
 from polaris_cli.engines.endpoint.token_engine import TokenEngine
 from polaris_cli.errors import ModelUnavailable
+from polaris_cli.models import hub
+from polaris_cli.models.cache import gguf_path
 from polaris_cli.models.connection import Connection
+from polaris_cli.models.devices import device_for
 from polaris_cli.models.hub_errors import corrupt
+from polaris_cli.models.memory import check_fits
 from polaris_cli.models.reference import ModelRef
 from polaris_cli.models.servers import identify
 from polaris_cli.request.server_address import ServerAddress
@@ -52,13 +56,15 @@ def open_gguf(
     """Load a GGUF file with llama.cpp, with room for a sequence of `tokens` tokens.
 
     `on_progress` is called with the share of the file that is read, 0 to 1. Raises ModelUnavailable
-    if the model is no GGUF file, the package is missing, or llama.cpp cannot load the file.
+    if the model is no GGUF file, the package is missing, or llama.cpp cannot load the file;
+    OutOfMemory if it does not fit.
     """
     start = time.monotonic()
     file = gguf_of(reference)
+    context = int(tokens * (1 + SPARE_SHARE)) + SPARE_TOKENS
+    check_fits(reference, context, device_for("gguf", request.device))
     read_through(file, on_progress)
     key, threads = secrets.token_urlsafe(32), request.threads or os.cpu_count() or 1
-    context = int(tokens * (1 + SPARE_SHARE)) + SPARE_TOKENS
     server = _started(reference, parameters(file, key, context, threads, request.device))
     address = ServerAddress(server.listening_address, stall_timeout=WAIT)
     connection = Connection(address, key)
@@ -78,18 +84,24 @@ def open_gguf(
 
 
 def gguf_of(reference: ModelRef) -> Path:
-    """The model's GGUF file. Raises ModelUnavailable if it has none or xllamacpp is missing."""
+    """The model's GGUF file, downloaded first if it is not here.
+
+    Raises ModelUnavailable if it has none or xllamacpp is missing.
+    """
     if not find_spec("xllamacpp"):
         raise ModelUnavailable(
             "The engine gguf needs the package xllamacpp, which is not installed.",
             hint="pip install 'polaris-story[gguf]', or use --engine local",
         )
-    if not reference.gguf:
+    if not reference.is_gguf:
         raise ModelUnavailable(
             f"{reference.name} has no GGUF file, which the engine gguf needs.",
             hint="Use --engine local, with --quantize 4bit for less memory.",
         )
-    return reference.gguf
+    hub.ensure(reference)
+    file = gguf_path(reference)
+    assert file
+    return file
 
 
 def read_through(file: Path, on_progress: Callable[[float], None] | None) -> None:

@@ -7,6 +7,8 @@ Loads no model, and does not know about stories.
     cache:       a model's files on this machine
     model_files: the settings in a model's folder, checked before loading
     weights:     the weight files in a model's folder
+    gguf_files:  what a GGUF file says of itself
+    gguf_choice: which of several GGUF files to use
     connection:  HTTP to an OpenAI-compatible server
     servers:     what a server is and which models it has
     resolving:   resolves a name to a `ModelRef`

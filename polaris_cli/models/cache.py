@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 
 from polaris_cli.errors import ModelUnavailable
+from polaris_cli.models.gguf_choice import choices, part_names
 from polaris_cli.models.reference import ModelRef
 from polaris_cli.models.weights import lacking
 
@@ -39,10 +40,37 @@ def repository_folder(reference: ModelRef) -> Path:
 
 def cached(reference: ModelRef) -> Path | None:
     """The folder with the model's files if all of them are on this machine, else None."""
-    if reference.gguf:
-        return reference.gguf.parent if reference.gguf.is_file() else None
+    if reference.is_gguf:
+        file = gguf_path(reference)
+        return file.parent if file else None
     folder = reference.folder or snapshot(reference)
     return None if lacking(folder) else folder
+
+
+def gguf_path(reference: ModelRef) -> Path | None:
+    """The model's GGUF file (its first part, if it is split) if all of it is on this machine."""
+    file = reference.gguf
+    if not file and reference.gguf_name:
+        file = (reference.folder or snapshot(reference)) / reference.gguf_name
+    here = file and all((file.parent / name).is_file() for name in part_names(file.name))
+    return file if here else None
+
+
+def gguf_sizes(folder: Path) -> dict[str, int]:
+    """The GGUF files in a folder and below, by their path in it, with their sizes in bytes."""
+    files = (path for path in folder.rglob("*.gguf") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
+
+
+def gguf_downloads() -> list[ModelRef]:
+    """The GGUF files in the hub's cache, each as a reference of its own."""
+    found = []
+    for folder in sorted(cache_folder().glob("models--*/snapshots/*")):
+        id_ = folder.parents[1].name.removeprefix("models--").replace("--", "/", 1)
+        for file in choices(gguf_sizes(folder)):
+            path = folder / file.name
+            found.append(ModelRef(id_, id_, folder.name, gguf=path, gguf_name=file.name))
+    return found
 
 
 def snapshot(reference: ModelRef) -> Path:
@@ -56,8 +84,9 @@ def snapshot(reference: ModelRef) -> Path:
 
 def stored_bytes(reference: ModelRef) -> int:
     """Bytes that the model takes on disk, unfinished downloads included."""
-    if reference.gguf:
-        return reference.gguf.stat().st_size
+    if reference.gguf and reference.folder:
+        parts = (reference.gguf.parent / name for name in part_names(reference.gguf.name))
+        return sum(part.stat().st_size for part in parts if part.is_file())
     folder = reference.folder or repository_folder(reference)
     files = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
     return sum(path.stat().st_size for path in files)

@@ -8,10 +8,12 @@ import os
 import platform
 import subprocess
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
 from polaris_cli.errors import UsageError
+from polaris_cli.request.story_request import EngineName
 
 Kind = Literal["cuda", "mps", "cpu"]
 
@@ -80,6 +82,24 @@ def pick(asked: str, devices: tuple[Device, ...]) -> Device:
         f"There is no device {asked!r} on this machine, only {there}.",
         hint=f"Leave out --device, or add --device {devices[0].id}",
     )
+
+
+def device_for(engine: EngineName, asked: str) -> Device:
+    """The device that an engine uses, as `pick`; without torch.
+
+    For `gguf` it is the CPU, unless the installed build of llama.cpp has a GPU.
+    """
+    devices = list_devices()
+    return devices[-1] if engine == "gguf" and not _llama_cpp_has_gpu() else pick(asked, devices)
+
+
+def _llama_cpp_has_gpu() -> bool:
+    if not find_spec("xllamacpp"):
+        return False
+    import xllamacpp
+
+    cpu = xllamacpp.ggml_backend_dev_type.GGML_BACKEND_DEVICE_TYPE_CPU
+    return any(device["type"] != cpu for device in xllamacpp.get_device_info())
 
 
 def _cpu() -> Device:

@@ -15,13 +15,19 @@ from pathlib import Path
 from typing import Any
 
 from polaris_cli.errors import ModelUnavailable
-from polaris_cli.models.cache import cache_folder, cached, free_bytes, repository_folder
+from polaris_cli.models.cache import (
+    cache_folder,
+    cached,
+    free_bytes,
+    repository_folder,
+)
 from polaris_cli.models.devices import size_text
 from polaris_cli.models.download import download
+from polaris_cli.models.gguf_choice import choices, part_names
 from polaris_cli.models.hub_errors import corrupt, hub_errors, not_for_text
 from polaris_cli.models.model_files import ADAPTER, adapter_alone, base_of_adapter, check_config
 from polaris_cli.models.reference import ModelRef
-from polaris_cli.models.weights import lacking
+from polaris_cli.models.weights import CONFIG, lacking
 
 TIMEOUT = 2.0
 """Seconds to wait for the hub's first answer, unless HF_HUB_ETAG_TIMEOUT is set."""
@@ -50,11 +56,13 @@ def check_access(reference: ModelRef) -> None:
     from huggingface_hub.errors import EntryNotFoundError
 
     with hub_errors(reference):
-        url = hf_hub_url(reference.id, "config.json", revision=reference.revision)
+        name = reference.gguf_name or CONFIG
+        url = hf_hub_url(reference.id, name, revision=reference.revision)
         try:
             _in_time(lambda: get_hf_file_metadata(url, token=None, timeout=_timeout()))
         except EntryNotFoundError:
             _refuse_adapter(reference)
+            _refuse_gguf(reference)
             raise
 
 
@@ -66,6 +74,16 @@ def _refuse_adapter(reference: ModelRef) -> None:
     with suppress(EntryNotFoundError):
         path = Path(hf_hub_download(reference.id, ADAPTER, revision=reference.revision))
         raise adapter_alone(reference.id, base_of_adapter(path.parent) or "")
+
+
+def _refuse_gguf(reference: ModelRef) -> None:
+    """Raise ModelUnavailable if the repository holds GGUF files, and none was asked for."""
+    files = choices(_listing(reference)[1])
+    if files and not reference.gguf_name:
+        raise ModelUnavailable(
+            f"{reference.id} holds GGUF files, not a model for transformers.",
+            hint=f"Choose one, for example: --gguf-file {files[-1].quantization}",
+        )
 
 
 def _timeout() -> float:
@@ -98,11 +116,14 @@ def _in_time(call: Callable[[], Any]) -> None:
 def ensure(reference: ModelRef, on_progress: OnProgress | None = None) -> Path:
     """The folder with the model's files, downloaded first if they are not on this machine.
 
-    Raises ModelUnavailable as `fetch` does, or if a local folder is incomplete.
+    For a model in GGUF files it is the folder of the chosen one, whose path is then
+    `cache.gguf_path`. Raises ModelUnavailable as `fetch` does, or if a local folder is incomplete.
     """
     folder = cached(reference)
     if folder:
         return folder
+    if reference.gguf and reference.folder:
+        raise corrupt(reference, f"{reference.gguf.name} or a part of it is missing")
     if reference.folder:
         raise corrupt(reference, lacking(reference.folder))
     return fetch(reference, on_progress)
@@ -116,7 +137,7 @@ def fetch(reference: ModelRef, on_progress: OnProgress | None = None) -> Path:
     """
     if reference.folder:
         return ensure(reference)
-    from huggingface_hub import hf_hub_download, snapshot_download
+    from huggingface_hub import snapshot_download
     from huggingface_hub.utils import disable_progress_bars
 
     disable_progress_bars()
@@ -124,17 +145,23 @@ def fetch(reference: ModelRef, on_progress: OnProgress | None = None) -> Path:
     with hub_errors(reference):
         commit, files = repository_files(reference)
         check_names(reference, files)
-        config = Path(hf_hub_download(reference.id, "config.json", revision=reference.revision))
-        check_config(reference, json.loads(config.read_text("utf-8")))
-        count = _ByteCount(_present(config.parent, files), sum(files.values()), on_progress)
+        if not reference.gguf_name:
+            _check_settings(reference)
+        here = repository_folder(reference) / "snapshots" / commit
+        count = _ByteCount(_present(here, files), sum(files.values()), on_progress)
         check_disk(reference, count.missing - _unfinished(reference))
         for name in filter(is_weights, files):
             download(reference, name, commit, count.add)
-        folder = snapshot_download(
-            reference.id, revision=reference.revision, allow_patterns=list(files)
-        )
+        snapshot_download(reference.id, revision=reference.revision, allow_patterns=list(files))
         count.add(count.missing)
-    return Path(folder)
+    return (here / (reference.gguf_name or CONFIG)).parent
+
+
+def _check_settings(reference: ModelRef) -> None:
+    from huggingface_hub import hf_hub_download
+
+    config = Path(hf_hub_download(reference.id, CONFIG, revision=reference.revision))
+    check_config(reference, json.loads(config.read_text("utf-8")))
 
 
 class _ByteCount:
@@ -155,7 +182,7 @@ class _ByteCount:
 
 def is_weights(name: str) -> bool:
     """Whether a file with that name holds weights."""
-    return name.endswith((".safetensors", ".bin"))
+    return name.endswith((".safetensors", ".bin", ".gguf"))
 
 
 def repository_files(reference: ModelRef) -> tuple[str, dict[str, int]]:
@@ -163,11 +190,29 @@ def repository_files(reference: ModelRef) -> tuple[str, dict[str, int]]:
 
     Asks the hub, and raises what its client raises.
     """
+    commit, sizes = _listing(reference)
+    if reference.gguf_name:
+        parts = part_names(reference.gguf_name)
+        return commit, {name: size for name, size in sizes.items() if name in parts}
+    return commit, wanted_files(sizes)
+
+
+def all_files(reference: ModelRef) -> dict[str, int]:
+    """The names and sizes in bytes of all files of the model's repository.
+
+    Raises ModelUnavailable if the hub refuses or does not answer in time.
+    """
+    found: list[dict[str, int]] = []
+    with hub_errors(reference):
+        _in_time(lambda: found.append(_listing(reference)[1]))
+    return found[0]
+
+
+def _listing(reference: ModelRef) -> tuple[str, dict[str, int]]:
     from huggingface_hub import HfApi
 
     info = HfApi().model_info(reference.id, revision=reference.revision, files_metadata=True)
-    sizes = {file.rfilename: file.size or 0 for file in info.siblings or ()}
-    return str(info.sha), wanted_files(sizes)
+    return str(info.sha), {file.rfilename: file.size or 0 for file in info.siblings or ()}
 
 
 def wanted_files(sizes: Mapping[str, int]) -> dict[str, int]:
@@ -184,6 +229,13 @@ def wanted_files(sizes: Mapping[str, int]) -> dict[str, int]:
 
 def check_names(reference: ModelRef, files: Mapping[str, int]) -> None:
     """Raise ModelUnavailable if these files cannot be a text model."""
+    if reference.gguf_name and not files:
+        raise ModelUnavailable(
+            f"{reference.id} has no file {reference.gguf_name} any more.",
+            hint=f"See its files: {reference.page}/tree/main",
+        )
+    if reference.gguf_name:
+        return
     if not any(map(is_weights, files)) or "config.json" not in files:
         raise not_for_text(reference, "it has no config.json or no weights for transformers")
 

@@ -133,7 +133,7 @@ def _what_is_here(reference: ModelRef) -> str:
     """The start of the sentence in `unreachable`: what this machine has of the model."""
     if cached(reference):
         return f"{reference.name} cannot be updated:"
-    if snapshot(reference).is_dir():
+    if snapshot(reference).is_dir() and not reference.is_gguf:
         return f"{reference.name} is incomplete ({lacking(snapshot(reference))}), and"
     if reference.revision and repository_folder(reference).is_dir():
         return f"Revision {reference.revision!r} of {reference.name} is not on this machine, and"
@@ -142,7 +142,8 @@ def _what_is_here(reference: ModelRef) -> str:
 
 def _fetch_command(reference: ModelRef) -> str:
     revision = f" --revision {reference.revision}" if reference.revision else ""
-    return f"polaris models fetch {reference.name}{revision}"
+    file = f" --gguf-file {reference.gguf_name}" if reference.gguf_name else ""
+    return f"polaris models fetch {reference.name}{revision}{file}"
 
 
 def _refused(reference: ModelRef, status: int, message: str) -> ModelUnavailable:
@@ -173,8 +174,10 @@ def corrupt(reference: ModelRef, detail: str = "") -> ModelUnavailable:
     if reference.folder:
         hint = f"Put complete files into {reference.folder}, or choose another: polaris models"
     else:
-        name = reference.name
-        hint = f"Download it again: polaris models rm {name} --yes && polaris models fetch {name}"
+        hint = (
+            f"Download it again: polaris models rm {reference.name} --yes && "
+            f"{_fetch_command(reference)}"
+        )
     return ModelUnavailable(f"The files of {reference.name} are damaged{more}.", hint=hint)
 
 

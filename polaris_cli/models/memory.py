@@ -11,11 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from polaris_cli.errors import OutOfMemory, UsageError
+from polaris_cli.errors import ModelUnavailable, OutOfMemory, UsageError
+from polaris_cli.models.cache import gguf_path
 from polaris_cli.models.catalogue import CatalogueEntry
 from polaris_cli.models.devices import Device, size_text
+from polaris_cli.models.gguf_choice import OVERHEAD as LLAMA_CPP_OVERHEAD
+from polaris_cli.models.gguf_files import GgufFacts, gguf_facts
+from polaris_cli.models.reference import ModelRef
 from polaris_cli.models.weights import Unreadable, file_bytes, tensor_shapes, weight_files
-from polaris_cli.request.story_request import Quantize
+from polaris_cli.request.story_request import EngineName, Quantize
 
 Precision = Literal["none", "8bit", "4bit"]
 
@@ -40,6 +44,8 @@ class ModelSize:
     Quantization shrinks `linear_parameters` only. The KV cache takes `cache_bytes_per_token` for
     each token, and linear-attention layers `state_bytes` at any length. `stored_bytes` is set if
     the weights are already quantized in their files; they then take that many bytes.
+    `overhead_bytes` is set for another engine than transformers, whose overhead does not depend on
+    the device.
     """
 
     parameters: int
@@ -47,6 +53,7 @@ class ModelSize:
     cache_bytes_per_token: int = 0
     state_bytes: int = 0
     stored_bytes: int | None = None
+    overhead_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +91,8 @@ def weights_bytes(size: ModelSize, quantize: Precision) -> int:
 def memory_needed(size: ModelSize, quantize: Precision, tokens: int, kind: str = "cuda") -> Memory:
     """The memory for weights in this precision and a context of `tokens`, on a kind of device."""
     cache = size.state_bytes + tokens * size.cache_bytes_per_token
-    return Memory(weights_bytes(size, quantize), cache, OVERHEAD[kind])
+    overhead = OVERHEAD[kind] if size.overhead_bytes is None else size.overhead_bytes
+    return Memory(weights_bytes(size, quantize), cache, overhead)
 
 
 def fits(size: ModelSize, quantize: Precision, tokens: int, device: Device) -> bool:
@@ -110,7 +118,9 @@ def choose_quantization(
     quantize, reason = _preferred(size, device, asked, context_tokens)
     memory = memory_needed(size, quantize, context_tokens, device.kind)
     if memory.total > device.free_bytes:
-        _refuse(size, device, quantize, memory, context_tokens)
+        precision = {"none": "bf16", "8bit": "8-bit", "4bit": "4-bit"}[quantize]
+        hint = _smaller(size, device, quantize, context_tokens)
+        raise _too_large(f"in {precision} the model", memory, device, context_tokens, hint)
     return Plan(quantize, device, memory, reason)
 
 
@@ -130,15 +140,35 @@ def _preferred(
     return "none", f"bf16 fits {device.id}"
 
 
-def _refuse(
-    size: ModelSize, device: Device, quantize: Precision, memory: Memory, tokens: int
-) -> None:
-    precision = {"none": "bf16", "8bit": "8-bit", "4bit": "4-bit"}[quantize]
-    raise OutOfMemory(
-        f"{device.id} has {size_text(device.free_bytes)} free, but in {precision} the model needs "
+def check_fits(reference: ModelRef, tokens: int, device: Device) -> None:
+    """Check a GGUF file on this machine before llama.cpp loads it, with a cache of `tokens` tokens.
+
+    Raises OutOfMemory, with the figures, if it needs more than the device's free memory;
+    ModelUnavailable if the file is damaged or not here.
+    """
+    file = gguf_path(reference)
+    if file is None:
+        raise ModelUnavailable(
+            f"{reference.name} is not on this machine.", hint="See what is: polaris models"
+        )
+    size = size_of_gguf(gguf_facts(file), "gguf")
+    if fits(size, "none", tokens, device):
+        return
+    memory = memory_needed(size, "none", tokens, device.kind)
+    hint = "Use a file of a smaller quantization"
+    if memory.weights + memory.overhead < device.free_bytes:
+        hint += ", ask for fewer --words"
+    if reference.gguf_files:
+        hint += f": --gguf-file NAME; names and sizes: polaris models show {reference.id}"
+    raise _too_large(file.name, memory, device, tokens, hint)
+
+
+def _too_large(what: str, memory: Memory, device: Device, tokens: int, hint: str) -> OutOfMemory:
+    return OutOfMemory(
+        f"{device.id} has {size_text(device.free_bytes)} free, but {what} needs "
         f"{size_text(memory.total)}: weights {size_text(memory.weights)}, cache for {tokens:,} "
         f"tokens {size_text(memory.cache)}, working memory {size_text(memory.overhead)}.",
-        hint=_smaller(size, device, quantize, tokens),
+        hint=hint,
     )
 
 
@@ -157,6 +187,19 @@ def size_of_entry(entry: CatalogueEntry) -> ModelSize:
         entry.linear_parameters,
         entry.cache_bytes_per_token,
         entry.state_bytes,
+    )
+
+
+def size_of_gguf(facts: GgufFacts, engine: EngineName) -> ModelSize:
+    """The size of a GGUF file: as it is with the engine `gguf`, else dequantized."""
+    as_stored = engine == "gguf"
+    return ModelSize(
+        facts.parameters,
+        facts.linear_parameters,
+        facts.cache_bytes_per_token,
+        facts.state_bytes,
+        stored_bytes=facts.file_bytes if as_stored else None,
+        overhead_bytes=LLAMA_CPP_OVERHEAD if as_stored else None,
     )
 
 

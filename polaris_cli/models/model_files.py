@@ -39,14 +39,8 @@ part, and some store many experts or blocks in one tensor."""
 def read_config(reference: ModelRef, folder: Path) -> dict[str, Any]:
     """The model's `config.json`.
 
-    Raises ModelUnavailable if it is damaged or not a text model's, and for a GGUF file, which has
-    none.
+    Raises ModelUnavailable if it is damaged or not a text model's.
     """
-    if reference.gguf:
-        raise ModelUnavailable(
-            f"The details of a GGUF file ({reference.gguf.name}) are known only once it is loaded.",
-            hint=f"Write with it: polaris write PREMISE --model {reference.id}",
-        )
     try:
         config = json.loads((folder / CONFIG).read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as error:

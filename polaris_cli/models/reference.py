@@ -1,7 +1,7 @@
 """A model that was asked for by name, resolved once: `ModelRef`.
 
-Knows what the catalogue says of it; not how a name is resolved (`hub`), nor where its files are
-(`cache`).
+Knows what the catalogue says of it; not how a name is resolved (`resolving`), nor where its files
+are (`cache`).
 """
 
 import importlib.util
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from polaris_cli.models import catalogue
 from polaris_cli.models.catalogue import CatalogueEntry, ModelProfile
+from polaris_cli.models.gguf_choice import GgufFile
 from polaris_cli.models.servers import Server, choose_model
 
 UNKNOWN = ModelProfile()
@@ -20,8 +21,12 @@ class ModelRef:
     """A model that can be loaded or fetched.
 
     `name` is what to call it, `id` its hub id, folder or file. `folder` is set for models that need
-    no hub, `gguf` for one that is a GGUF file in it, `server` for one that is on a server (`id` is
-    then its id there). `note` says what `auto` chose and why, else it is empty.
+    no hub, `server` for one that is on a server (`id` is then its id there). `note` says what was
+    chosen and why, else it is empty.
+
+    A model in GGUF files has `gguf`, the path of the file once it is on this machine. In a
+    repository or folder of such files, `gguf_files` are those to choose from, and `gguf_name` is
+    the chosen one's name there.
     """
 
     name: str
@@ -32,6 +37,13 @@ class ModelRef:
     note: str = ""
     gguf: Path | None = None
     server: Server | None = None
+    gguf_name: str | None = None
+    gguf_files: tuple[GgufFile, ...] = ()
+
+    @property
+    def is_gguf(self) -> bool:
+        """Whether the model is a GGUF file, or one is to be chosen."""
+        return bool(self.gguf or self.gguf_files)
 
     @property
     def page(self) -> str:

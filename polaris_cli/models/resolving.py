@@ -1,36 +1,137 @@
 """What a model's name means: `resolve` makes a `ModelRef` of a name, a path or a hub id.
 
 Reads the disk, asks the hub whether a gated model may be downloaded, and asks a server which models
-it has; downloads nothing.
+it has; downloads nothing. For GGUF files, asks the hub which ones a repository has.
 """
 
 import re
 from dataclasses import replace
 from pathlib import Path
 
-from polaris_cli.errors import ModelUnavailable
+from polaris_cli.errors import ModelUnavailable, UsageError
 from polaris_cli.models import catalogue
-from polaris_cli.models.cache import cached, offline
-from polaris_cli.models.hub import check_access, logged_in
+from polaris_cli.models.cache import cached, gguf_path, gguf_sizes, offline, snapshot
+from polaris_cli.models.devices import device_for
+from polaris_cli.models.gguf_choice import (
+    GgufFile,
+    choices,
+    largest_fitting,
+    matching,
+    named,
+    part_names,
+)
+from polaris_cli.models.hub import all_files, check_access, is_weights, logged_in
 from polaris_cli.models.hub_errors import unknown
 from polaris_cli.models.model_files import adapter_alone, base_of_adapter
 from polaris_cli.models.reference import ModelRef, of_entry, of_gguf, on_server
 from polaris_cli.models.servers import probe
+from polaris_cli.models.weights import weight_files
 from polaris_cli.request.server_address import ServerAddress
+from polaris_cli.request.story_request import EngineName
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def resolve(
-    model: str, revision: str | None = None, server: ServerAddress | None = None
+    model: str,
+    revision: str | None = None,
+    server: ServerAddress | None = None,
+    gguf_file: str | None = None,
+    engine: EngineName = "auto",
 ) -> ModelRef:
     """The model that `auto`, a name in the catalogue, a folder or a hub id means.
 
-    With `server`, it is a model there. Reads the disk; for `auto` it also asks the hub, for 2 s at
-    most. Raises ModelUnavailable for any other name, EndpointError if the server does not answer.
+    With `server`, it is a model there. Of a repository or folder with GGUF files, `gguf_file` is
+    the one to use, by its name or quantization. Reads the disk; for `auto`, and for GGUF files that
+    are not on this machine, it also asks the hub, for 2 s at most. Raises ModelUnavailable for any
+    other name, UsageError if there is no such GGUF file or if `engine` needs one and there is none,
+    EndpointError if the server does not answer.
     """
     if server:
         return on_server(model, probe(server))
+    reference = by_name(model, revision)
+    wanted = bool(gguf_file) or engine == "gguf"
+    if reference.gguf:
+        _refuse_choice(reference, gguf_file)
+        return reference
+    files = _gguf_files(reference, gguf_file, wanted=wanted)
+    if not files and wanted:
+        raise _without_gguf(reference, gguf_file)
+    reference = replace(reference, gguf_files=files)
+    if gguf_file:
+        return _with_file(reference, named(files, gguf_file, reference.name))
+    return _with_file(reference, files[0]) if len(files) == 1 else reference
+
+
+def choose_file(
+    reference: ModelRef, tokens: int, engine: EngineName = "gguf", device: str = "auto"
+) -> ModelRef:
+    """The reference with its GGUF file: the largest that fits with a cache of `tokens` tokens.
+
+    Does nothing if the file is chosen already, or if the model is not in GGUF files. What counts
+    is the free memory of the device that the engine uses. Raises OutOfMemory if no file fits.
+    """
+    files = reference.gguf_files
+    if not files or reference.gguf_name:
+        return reference
+    file = largest_fitting(files, tokens, device_for(engine, device), reference.name)
+    note = f"{file}: the largest of {len(files)} files that fits the free memory."
+    return replace(_with_file(reference, file), note=note)
+
+
+def _with_file(reference: ModelRef, file: GgufFile) -> ModelRef:
+    chosen = replace(reference, gguf_name=file.name)
+    return replace(chosen, gguf=gguf_path(chosen))
+
+
+def _gguf_files(
+    reference: ModelRef, gguf_file: str | None, *, wanted: bool
+) -> tuple[GgufFile, ...]:
+    """The GGUF files to choose from: those on this machine if they are enough, else the hub's.
+
+    None if the model has weights for transformers and no GGUF file is wanted. Asks the hub only if
+    one is wanted or if the repository's name says that it holds such files.
+    """
+    folder = reference.folder or snapshot(reference)
+    if reference.entry or (weight_files(folder) and not wanted):
+        return ()
+    here = choices(gguf_sizes(folder))
+    if reference.folder or (here and not gguf_file) or matching(here, gguf_file or ""):
+        return here
+    if not wanted and "gguf" not in reference.id.casefold():
+        return ()
+    sizes = all_files(reference)
+    plain = any(is_weights(name) and not name.endswith(".gguf") for name in sizes)
+    return () if plain and not wanted else choices(sizes)
+
+
+def _refuse_choice(reference: ModelRef, gguf_file: str | None) -> None:
+    """Raise UsageError if another GGUF file is asked for than the one that the model is."""
+    assert reference.gguf
+    if gguf_file and gguf_file != reference.gguf.name:
+        raise UsageError(
+            f"--model {reference.name} is one GGUF file: --gguf-file {gguf_file} cannot be used.",
+            hint="Leave out --gguf-file, or give the folder of the files as --model.",
+        )
+
+
+def _without_gguf(reference: ModelRef, gguf_file: str | None) -> UsageError:
+    if gguf_file:
+        return UsageError(
+            f"{reference.name} has no GGUF files, so --gguf-file {gguf_file} cannot be used.",
+            hint="Leave out --gguf-file.",
+        )
+    folder = cached(reference) or "FOLDER"
+    return UsageError(
+        f"{reference.name} has no GGUF file, which --engine gguf (llama.cpp) needs.",
+        hint="Convert it with the converter in llama.cpp's repository: python "
+        f"convert_hf_to_gguf.py {folder} --outfile {reference.name.rpartition('/')[2]}.gguf "
+        "--outtype q8_0. Or use transformers: --engine local --quantize 4bit",
+    )
+
+
+def by_name(model: str, revision: str | None = None) -> ModelRef:
+    """What a name means, before a GGUF file is chosen. Raises ModelUnavailable as `resolve`."""
     if model == "auto":
         return _auto(revision)
     entry = catalogue.find(model)
@@ -76,7 +177,10 @@ def _of_path(path: Path) -> ModelRef:
     if (path / "config.json").is_file():
         return ModelRef(path.resolve().name, str(path.resolve()), folder=path.resolve())
     if path.suffix == ".gguf" and path.is_file():
-        return of_gguf(path.stem, path.resolve())
+        first = path.resolve().parent / part_names(path.name)[0]
+        return of_gguf(first.stem, first)
+    if choices(gguf_sizes(path)):
+        return ModelRef(path.resolve().name, str(path.resolve()), folder=path.resolve())
     base = base_of_adapter(path)
     if base is not None:
         raise adapter_alone(str(path), base)

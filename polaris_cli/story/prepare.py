@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from polaris_cli.events import Plan
 from polaris_cli.models.catalogue import ModelProfile
 from polaris_cli.models.reference import ModelRef
-from polaris_cli.models.resolving import resolve
+from polaris_cli.models.resolving import choose_file, resolve
 from polaris_cli.request.budget import Budget, token_budget
 from polaris_cli.request.premise import read_length
 from polaris_cli.request.presets import load_preset
@@ -30,7 +30,7 @@ from polaris_cli.story.job import Job, prompt_estimate
 from polaris_cli.story.length import chapter_count
 from polaris_cli.words import count_words
 
-MODEL = ("model", "revision")  # the settings that name the model
+MODEL = ("model", "revision", "gguf_file", "engine")  # the settings that name the model
 BUILT_IN = {"preset": "default", "words": 1_500}  # the weakest source
 
 
@@ -48,8 +48,10 @@ def prepare(
     """
     sources = gather(options)
     chosen = merge(sources)
-    model, revision = (chosen[name].value if name in chosen else None for name in MODEL)
-    reference = resolve(model or "auto", revision, server_address(chosen))
+    model, revision, file, engine = (chosen[n].value if n in chosen else None for n in MODEL)
+    reference = resolve(
+        model or "auto", revision, server_address(chosen), file, engine=engine or "auto"
+    )
     settings = settings_for(premise or "", sources, reference, draft)
     subject = premise or (draft.about if draft else "")
     request = replace(build_request(subject, settings, draft), plan=plan)
@@ -64,7 +66,9 @@ def settle(original: StoryRequest, reference: ModelRef | None = None) -> Job:
     Replaces `auto` by the name of the model and by the length mode that is used. Raises UsageError
     for words that do not fit the context, ModelUnavailable as `resolve` does.
     """
-    reference = reference or resolve(original.model, original.revision, original.server)
+    reference = reference or resolve(
+        original.model, original.revision, original.server, original.gguf_file, original.engine
+    )
     profile = reference.profile
     plan = original.plan.shared(original.words) if original.plan else None
     length = _length(original, profile)
@@ -78,6 +82,9 @@ def settle(original: StoryRequest, reference: ModelRef | None = None) -> Job:
     )
     messages = messages_for(request)
     budget = budget_for(request, messages, profile)
+    tokens = prompt_estimate(request, messages) + budget.max_new_tokens
+    reference = choose_file(reference, tokens, request.engine, request.device)
+    request = replace(request, gguf_file=reference.gguf_name)
     notes = (*filter(None, [reference.note]), *advice(request, reference, budget))
     return Job(request, reference, messages, budget, plan, notes=notes)
 
@@ -99,7 +106,7 @@ def engine_for(request: StoryRequest, reference: ModelRef) -> EngineName:
         return request.engine
     if reference.server:
         return "endpoint"
-    return "gguf" if reference.gguf and find_spec("xllamacpp") else "local"
+    return "gguf" if reference.is_gguf and find_spec("xllamacpp") else "local"
 
 
 def _chapters(request: StoryRequest, profile: ModelProfile) -> int:

@@ -25,7 +25,16 @@ def test_doctor(tmp_path: Path) -> None:
 def test_json_and_no_network(tmp_path: Path) -> None:
     done = polaris("doctor", "--json", env=environment(tmp_path, "http://127.0.0.1:9"))
     found = json.loads(done.stdout)
-    assert set(found) == {"versions", "devices", "fits", "hub", "cache", "kernels", "problems"}
+    assert set(found) == {
+        "versions",
+        "devices",
+        "fits",
+        "gguf",
+        "hub",
+        "cache",
+        "kernels",
+        "problems",
+    }
     assert found["devices"][-1]["id"] == "cpu"
     assert found["fits"]["demo"]["none"] is True
     assert any("cannot be reached" in problem["what"] for problem in found["problems"])

@@ -14,6 +14,7 @@ from polaris_cli.models.reference import ModelRef
 from polaris_cli.models.resolving import resolve
 from polaris_cli.story.prepare import prepare
 from tests.fake_hub import CONFIG, safetensors
+from tests.gguf_writing import write_gguf
 
 BIG = {"model.layers.0.mlp.up_proj.weight": (8000, 5000)}
 
@@ -25,8 +26,10 @@ def folder_of(folder: Path, **changes: Any) -> Path:
     return folder
 
 
-def memory_of(folder: str, capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
-    print_dry_run(prepare("a fox", {"model": folder, "words": 100}), as_json=True)
+def memory_of(
+    folder: str, capsys: pytest.CaptureFixture[str], **options: str
+) -> list[dict[str, Any]]:
+    print_dry_run(prepare("a fox", {"model": folder, "words": 100} | options), as_json=True)
     needs: list[dict[str, Any]] = json.loads(capsys.readouterr().out)["memory"]
     return needs
 
@@ -80,13 +83,28 @@ def test_damaged_files_are_an_error_before_anything_is_printed(
     assert not capsys.readouterr().out
 
 
-def test_the_memory_of_a_gguf_file_is_unknown_before_it_is_loaded(
+def test_the_memory_of_a_gguf_file_depends_on_the_engine(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = tmp_path / "model.gguf"
-    file.write_bytes(b"GGUF")
-    assert memory_of(str(file), capsys) == []
-    print_dry_run(prepare("a fox", {"model": str(file), "words": 100}), as_json=False)
-    assert "unknown until the model is loaded" in capsys.readouterr().out
-    with pytest.raises(ModelUnavailable, match="only once it is loaded"):
-        reference_facts(resolve(str(file)))
+    file = write_gguf(tmp_path / "model.gguf")
+    needs = memory_of(str(file), capsys, engine="gguf")
+    assert [(need["format"], need["gigabytes"]) for need in needs] == [("Q4_K_M", 0.3)]
+    needs = memory_of(str(file), capsys, engine="local")
+    assert [need["format"] for need in needs] == ["bf16", "8-bit", "4-bit"]
+
+
+def test_the_details_of_a_gguf_file(tmp_path: Path) -> None:
+    file = write_gguf(tmp_path / "model.gguf")
+    facts = reference_facts(resolve(str(file)))
+    assert (facts["quantization"], facts["context"], facts["chat_template"]) == (
+        "Q4_K_M",
+        4096,
+        "yes",
+    )
+    assert facts["memory"]["llama.cpp"] == file.stat().st_size + 300_000_000 + 8192 * 256
+    assert set(facts["memory"]) == {"llama.cpp", "bf16", "8-bit", "4-bit"}
+    write_gguf(tmp_path / "model-Q8_0.gguf")
+    assert set(reference_facts(resolve(str(tmp_path)))["files"]) == {
+        "model.gguf",
+        "model-Q8_0.gguf",
+    }

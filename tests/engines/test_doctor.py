@@ -8,6 +8,7 @@ import pytest
 from polaris_cli.engines import doctor
 from polaris_cli.models.catalogue import CATALOGUE
 from polaris_cli.models.devices import GB, Device
+from tests.gguf_writing import write_gguf
 
 CPU = Device("cpu", 0, "processor", 64 * GB, 60 * GB)
 CARD = Device("cuda", 0, "Big Card", 80 * GB, 79 * GB)
@@ -64,3 +65,15 @@ def test_the_hub_is_not_asked_offline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     status, problems = doctor.hub_status()
     assert status["network"].startswith("off") and not problems
+
+
+def test_gguf_files_on_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    folder = tmp_path / "models--owner--m-GGUF" / "snapshots" / ("a" * 40)
+    for number in (1, 2):
+        write_gguf(folder / "BF16" / f"m-BF16-0000{number}-of-00002.gguf")
+    write_gguf(folder / "m-Q8_0.gguf").write_bytes(b"GGUF")
+    status, problems = doctor.gguf_status()
+    need = status["owner/m-GGUF m-BF16-00001-of-00002.gguf"]
+    assert need["fits"] and 300_000_000 < need["bytes"] < 310_000_000
+    assert "m-Q8_0.gguf is damaged" in fixes(problems) and len(problems) == 1

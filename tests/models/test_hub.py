@@ -158,7 +158,7 @@ for token, name in json.loads(sys.argv[1]):
 ASKED = [
     ("", "polaris", "is gated, and you are not logged in", "hf auth login"),
     ("", "owner/pictures", "it is a ViTForImageClassification", "polaris models"),
-    ("", "owner/gguf", "has no config.json", "polaris models"),
+    ("", "owner/quantized", "owner/quantized holds GGUF files", "--gguf-file Q8_0"),
     ("", "owner/adapter", "owner/adapter holds an adapter of owner/tiny", "merge_and_unload"),
     ("", "owner/none", "no model owner/none", "hf auth login"),
     ("", "owner/tiny@v2", "no revision 'v2'", "owner/tiny/tree/main"),

@@ -7,13 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polaris_cli.errors import OutOfMemory, UsageError
-from polaris_cli.models import memory
+from polaris_cli.errors import ModelUnavailable, OutOfMemory, UsageError
+from polaris_cli.models import gguf_choice, memory
 from polaris_cli.models.catalogue import BASE_27B, DEMO, POLARIS
 from polaris_cli.models.devices import GB, Device
+from polaris_cli.models.gguf_files import gguf_facts
 from polaris_cli.models.memory import ModelSize, choose_quantization, memory_needed, size_of_entry
-from polaris_cli.models.reference import of_entry
+from polaris_cli.models.reference import of_entry, of_gguf
 from tests.fake_hub import CONFIG, safetensors
+from tests.gguf_writing import write_gguf
 
 NINE_B = size_of_entry(POLARIS)
 TOKENS = 8_192
@@ -189,3 +191,31 @@ def test_the_catalogue_knows_the_demo() -> None:
     config = json.loads((folder / "config.json").read_text())
     assert memory.size_of_folder(folder, config) == size_of_entry(DEMO)
     assert config["max_position_embeddings"] == DEMO.profile.context
+
+
+def test_a_gguf_file_is_as_stored_with_llama_cpp_and_dequantized_otherwise(tmp_path: Path) -> None:
+    file = write_gguf(tmp_path / "m.gguf")
+    facts = gguf_facts(file)
+    as_stored = memory.size_of_gguf(facts, "gguf")
+    needed = memory_needed(as_stored, "none", TOKENS)
+    assert (needed.weights, needed.cache) == (file.stat().st_size, TOKENS * 256)
+    assert needed.overhead == gguf_choice.OVERHEAD
+    plain = memory.size_of_gguf(facts, "local")
+    needed = memory_needed(plain, "none", TOKENS)
+    assert needed.weights == 2 * facts.parameters and needed.overhead == memory.OVERHEAD["cuda"]
+    assert memory.weights_bytes(plain, "4bit") < needed.weights
+
+
+def test_a_gguf_file_that_does_not_fit_is_refused_with_the_figures(tmp_path: Path) -> None:
+    reference = of_gguf("m", write_gguf(tmp_path / "m.gguf"))
+    memory.check_fits(reference, TOKENS, processor(1, quick=False))
+    with pytest.raises(
+        OutOfMemory, match=r"m\.gguf needs 0\.3 GB: weights \d\d KB, cache"
+    ) as caught:
+        memory.check_fits(reference, TOKENS, processor(0.1, quick=False))
+    assert caught.value.hint == "Use a file of a smaller quantization"
+    with pytest.raises(OutOfMemory) as caught:
+        memory.check_fits(reference, 10**7, processor(1, quick=False))
+    assert "fewer --words" in caught.value.hint
+    with pytest.raises(ModelUnavailable, match="not on this machine"):
+        memory.check_fits(of_gguf("m", tmp_path / "none.gguf"), TOKENS, card(80))

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from polaris_cli.errors import ModelUnavailable
+from polaris_cli.errors import ModelUnavailable, UsageError
+from polaris_cli.models.cache import cached, gguf_path, stored_bytes
 from polaris_cli.models.catalogue import BASE, DEMO, POLARIS
-from polaris_cli.models.resolving import resolve
+from polaris_cli.models.hub import ensure
+from polaris_cli.models.resolving import choose_file, resolve
 
 
 @pytest.mark.parametrize(("name", "entry"), [("polaris", POLARIS), ("Qwen/Qwen3.5-9B", BASE)])
@@ -56,12 +58,74 @@ def test_names_that_mean_nothing(
 
 
 def test_a_gguf_file_and_an_empty_folder(tmp_path: Path) -> None:
+    with pytest.raises(ModelUnavailable, match=r"no config\.json"):
+        resolve(str(tmp_path))
     file = tmp_path / "model.gguf"
     file.write_bytes(b"GGUF")
     reference = resolve(str(file))
     assert (reference.name, reference.id, reference.gguf) == ("model", str(file), file)
-    with pytest.raises(ModelUnavailable, match=r"no config\.json"):
-        resolve(str(tmp_path))
+    assert resolve(str(file), gguf_file="model.gguf") == reference
+    with pytest.raises(UsageError, match="model is one GGUF file: --gguf-file Q8_0 cannot be used"):
+        resolve(str(file), gguf_file="Q8_0")
+
+
+def test_a_folder_with_one_gguf_file(tmp_path: Path) -> None:
+    file = tmp_path / "tiny-Q4_0.gguf"
+    file.write_bytes(b"GGUF")
+    reference = resolve(str(tmp_path))
+    assert (reference.id, reference.gguf, reference.is_gguf) == (str(tmp_path), file, True)
+    assert cached(reference) == tmp_path == ensure(reference) and stored_bytes(reference) == 4
+
+
+@pytest.fixture
+def several(tmp_path: Path) -> Path:
+    for name, size in (("a-Q2_K.gguf", 10), ("a-Q8_0.gguf", 20)):
+        (tmp_path / name).write_bytes(b"0" * size)
+    return tmp_path
+
+
+def test_a_folder_with_several_gguf_files(several: Path) -> None:
+    reference = resolve(str(several))
+    assert reference.is_gguf and not reference.gguf and not cached(reference)
+    chosen = choose_file(reference, 1_000, device="cpu")
+    assert chosen.gguf == several / "a-Q8_0.gguf" and chosen.gguf_name == "a-Q8_0.gguf"
+    assert chosen.note == "Q8_0 (0 KB): the largest of 2 files that fits the free memory."
+    small = resolve(str(several), gguf_file="q2_k")
+    assert small.gguf == several / "a-Q2_K.gguf" and choose_file(small, 1_000) == small
+    with pytest.raises(UsageError, match="no GGUF file 'Q4_0'"):
+        resolve(str(several), gguf_file="Q4_0")
+
+
+def test_a_folder_with_weights_for_transformers_and_a_gguf_file(several: Path) -> None:
+    (several / "config.json").write_text("{}")
+    (several / "model.safetensors").touch()
+    assert not resolve(str(several)).is_gguf
+    assert not resolve(str(several), engine="local").is_gguf
+    assert resolve(str(several), engine="gguf").is_gguf
+    assert resolve(str(several), gguf_file="Q8_0").gguf
+
+
+def test_any_part_of_a_split_file_means_all_of_them(tmp_path: Path) -> None:
+    parts = [tmp_path / f"m-0000{number}-of-00002.gguf" for number in (1, 2)]
+    for part in parts:
+        part.write_bytes(b"GGUF")
+    reference = resolve(str(parts[1]))
+    assert reference.gguf == parts[0] == gguf_path(reference) and stored_bytes(reference) == 8
+    parts[1].unlink()
+    assert not cached(reference)
+    with pytest.raises(ModelUnavailable, match=r"m-00001-of-00002\.gguf or a part of it"):
+        ensure(reference)
+
+
+def test_llama_cpp_needs_a_gguf_file(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    for model, name in (("no-hri", "no-hri"), (str(tmp_path), tmp_path.name)):
+        with pytest.raises(UsageError, match="has no GGUF file, which --engine gguf") as caught:
+            resolve(model, engine="gguf")
+        command = f"python convert_hf_to_gguf.py FOLDER --outfile {name}.gguf --outtype q8_0"
+        assert command in caught.value.hint and "--quantize 4bit" in caught.value.hint
+    with pytest.raises(UsageError, match="no-hri has no GGUF files, so --gguf-file Q8_0"):
+        resolve("no-hri", gguf_file="Q8_0")
 
 
 def test_a_single_file_is_not_a_model(tmp_path: Path) -> None:

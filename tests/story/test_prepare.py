@@ -95,3 +95,16 @@ def test_the_longest_sequence_is_prompt_draft_and_output() -> None:
     bare, drafted = settled(**asked), settled(draft=Draft("word " * 200), **asked)  # type: ignore[arg-type]
     assert 0 < bare.tokens - bare.budget.max_new_tokens < 100
     assert 200 <= drafted.tokens - drafted.budget.max_new_tokens < 300
+
+
+def test_the_chosen_gguf_file_is_part_of_the_request(tmp_path: Path) -> None:
+    for name, size in (("a-Q2_K.gguf", 10), ("a-Q8_0.gguf", 20)):
+        (tmp_path / name).write_bytes(b"0" * size)
+    options = {"model": str(tmp_path), "engine": "gguf", "words": 100}
+    job = prepare("a fox", options)
+    assert job.request.gguf_file == "a-Q8_0.gguf" and job.reference.gguf
+    assert "Q8_0 (0 KB): the largest of 2 files that fits the free memory." in job.notes
+    again = settle(job.request)
+    assert again.reference.gguf == job.reference.gguf and again.request == job.request
+    job = prepare("a fox", options | {"gguf_file": "Q2_K"})
+    assert job.request.gguf_file == "a-Q2_K.gguf" and not job.reference.note

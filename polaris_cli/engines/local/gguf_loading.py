@@ -21,6 +21,7 @@ from transformers import (
 from polaris_cli.engines.local.loading_errors import SETTINGS, TOKENIZER, Case, library_errors
 from polaris_cli.engines.local.quiet import counted, quiet
 from polaris_cli.errors import ModelUnavailable
+from polaris_cli.models.gguf_choice import part_names
 from polaris_cli.models.memory import ModelSize, cache_of_config, count_parameters
 from polaris_cli.models.reference import ModelRef
 
@@ -53,7 +54,12 @@ def read_once(on_progress: Callable[[float], None] | None = None) -> Iterator[No
 
 
 def check(file: Path) -> None:
-    """Raise ModelUnavailable for a file that cannot be read or is no GGUF."""
+    """Raise ModelUnavailable for a file that cannot be read, is no GGUF, or is split."""
+    if len(part_names(file.name)) > 1:
+        raise ModelUnavailable(
+            f"{file.name} is split into several files, which transformers cannot read.",
+            hint="Use llama.cpp, which reads them all: --engine gguf",
+        )
     try:
         with file.open("rb") as opened:
             mark = opened.read(len(MAGIC))

@@ -42,6 +42,7 @@ from polaris_cli.engines.quantize.apply import (
 )
 from polaris_cli.engines.quantize.quantizers import Packed, bitsandbytes, kernel_of
 from polaris_cli.models import devices, hub, memory
+from polaris_cli.models.cache import gguf_path
 from polaris_cli.models.devices import Device
 from polaris_cli.models.hub_errors import corrupt
 from polaris_cli.models.memory import ModelSize, Plan, text_settings
@@ -84,7 +85,7 @@ def load_model(
 ) -> LoadedModel:
     """Load a model without our faster forwards; arguments and errors are those of `local.load`."""
     chosen = devices.pick(device, devices.list_devices(with_torch=True))
-    load = _load_gguf if reference.gguf else _load_folder
+    load = _load_gguf if reference.is_gguf else _load_folder
     return load(reference, chosen, quantize, context_tokens, on_progress)
 
 
@@ -116,7 +117,8 @@ def _load_gguf(
     tokens: int,
     on_progress: Callable[[float], None] | None,
 ) -> LoadedModel:
-    file = reference.gguf
+    hub.ensure(reference)
+    file = gguf_path(reference)
     assert file
     gguf.check(file)
     with gguf.read_once(on_progress):
@@ -134,7 +136,7 @@ def _load_gguf(
                 model = gguf.quantized(model, method, device.id)
             else:
                 model = model.to(device.id)
-    info = model_info(reference, None, plan.quantize, plan, kernel_of(method))
+    info = model_info(reference, reference.revision, plan.quantize, plan, kernel_of(method))
     notes = () if tokenizer.chat_template else (NO_TEMPLATE,)
     return LoadedModel(model.eval(), tokenizer, info, notes)
 

@@ -59,3 +59,9 @@ def test_what_is_no_gguf_file_is_refused(tmp_path: Path) -> None:
     file.write_bytes(b"PK")
     with pytest.raises(ModelUnavailable, match="is not a GGUF file"):
         check(file)
+
+
+def test_transformers_cannot_read_a_split_file(tmp_path: Path) -> None:
+    with pytest.raises(ModelUnavailable, match="split into several files") as caught:
+        check(tmp_path / "m-00001-of-00002.gguf")
+    assert "--engine gguf" in caught.value.hint

@@ -89,7 +89,7 @@ def _catalogue_name(id_: str) -> str | None:
     """The catalogue's name of a model on a server, whose id may be a hub id, a file or a name."""
     if entry := catalogue.find(id_):
         return entry.name
-    name = _short_name(id_).casefold()
+    name = id_.rpartition("/")[2].casefold()
     hub_names = ((e.name, e.hub_id.rpartition("/")[2].casefold()) for e in catalogue.CATALOGUE)
     return next((own for own, hub in hub_names if hub and name.startswith(hub)), None)
 

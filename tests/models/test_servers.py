@@ -1,0 +1,152 @@
+"""What a server is: found by its own paths; which of its models is meant; its key stays secret."""
+
+import pytest
+
+from polaris_cli.errors import EndpointError, ModelUnavailable, UsageError
+from polaris_cli.models.connection import Connection, key_of
+from polaris_cli.models.reference import on_server
+from polaris_cli.models.servers import Server, choose_model, probe
+from polaris_cli.request.server_address import ServerAddress
+from tests.servers.faulty import Faulty
+from tests.servers.replies import HTML, STALL, Script, redirected, refused, said, sized
+from tests.servers.vllm_replay import VllmReplay
+
+ADDRESS = ServerAddress("http://127.0.0.1:9")
+
+
+def test_kinds_are_found() -> None:
+    with Faulty() as server:
+        found = probe(ServerAddress(server.url))
+    assert (found.kind, found.models, found.token_true) == ("unknown", ("test-model",), False)
+    with Faulty(kind="llama.cpp") as server:
+        found = probe(ServerAddress(server.url))
+    assert found.kind == "llama.cpp" and found.token_true and found.context
+    with VllmReplay("Once.") as replay:
+        found = probe(ServerAddress(replay.url))
+    assert found.name == "vLLM 0.32.0" and found.context_of(found.models[0])
+    with Faulty(routes={"/api/version": said({"version": "0.9"})}) as server:
+        assert probe(ServerAddress(server.url)).name == "Ollama 0.9"
+    with Faulty(routes={"/openapi.json": said({"paths": {"/load_model": {}}})}) as server:
+        assert probe(ServerAddress(server.url)).kind == "transformers"
+
+
+def test_a_server_without_a_list_of_models_is_one_too() -> None:
+    with Faulty(routes={"/v1/models": refused(404)}) as server:
+        assert probe(ServerAddress(server.url)).models == ()
+
+
+STRANGE: dict[str, Script] = {
+    "HTML": sized(HTML, {"Content-Type": "text/html"}),
+    "a list": said([1, 2]),
+    "no data": said({"object": "list"}),
+    "no JSON": sized(b"{oops"),
+    "not UTF-8": sized(b'{"data": "\xff"}'),
+    "401": refused(401),
+    "500": refused(500),
+    "silence": [STALL],
+}
+
+
+@pytest.mark.parametrize("script", STRANGE.values(), ids=STRANGE)
+def test_anything_else_is_refused_in_a_sentence(script: Script) -> None:
+    with Faulty(routes={"/v1/models": script}) as server, pytest.raises(EndpointError) as refused:
+        probe(ServerAddress(server.url, stall_timeout=0.5))
+    assert refused.value.message.endswith((".", "…")) and refused.value.hint
+    assert refused.value.exit_code == 3
+
+
+def test_nobody_at_the_address() -> None:
+    with pytest.raises(EndpointError, match=r"No server answers at http://127\.0\.0\.1:9/v1"):
+        probe(ADDRESS)
+
+
+def test_a_redirect_is_followed() -> None:
+    there = said({"data": [{"id": "moved"}]})
+    routes = {"/v1/models": redirected(307, "/v2/models"), "/v2/models": there}
+    with Faulty(routes=routes) as server:
+        assert probe(ServerAddress(server.url)).models == ("moved",)
+
+
+def test_the_key_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("POLARIS_API_KEY", "OPENAI_API_KEY", "MINE"):
+        monkeypatch.delenv(name, raising=False)
+    away = ServerAddress("https://example.org/v1")
+    assert key_of(away) is None
+    monkeypatch.setenv("OPENAI_API_KEY", "theirs")
+    assert (key_of(away), key_of(ADDRESS)) == ("theirs", None)
+    monkeypatch.setenv("POLARIS_API_KEY", "ours")
+    assert (key_of(away), key_of(ADDRESS)) == ("ours", "ours")
+    named = ServerAddress("https://example.org/v1", api_key_env="MINE")
+    with pytest.raises(UsageError, match="MINE"):
+        key_of(named)
+    monkeypatch.setenv("MINE", "mine")
+    assert key_of(named) == "mine"
+
+
+def test_the_key_is_sent_and_never_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POLARIS_API_KEY", "sk-secret")
+    with Faulty(routes={"/v1/models": refused(401)}) as server:
+        with pytest.raises(EndpointError) as refusal:
+            probe(ServerAddress(server.url))
+        assert server.requests[0].headers["authorization"] == "Bearer sk-secret"
+    told = f"{refusal.value.message} {refusal.value.hint} {refusal.value.__cause__}"
+    assert "sk-secret" not in told and "POLARIS_API_KEY" in told
+
+
+def test_another_host_does_not_get_the_key() -> None:
+    with Faulty() as other:
+        away = f"http://localhost:{other.url.rpartition(':')[2]}/v1/models"
+        with Faulty(routes={"/v1/models": redirected(307, away)}) as server:
+            Connection(ServerAddress(server.url), "sk-secret").get("models")
+        assert "authorization" not in other.requests[0].headers
+
+
+MODELS = ("owner/Qwen3.5-9B-AWQ", "/models/SmolLM2-135M-Instruct.Q4_1.gguf", "llama-3")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found", "name"),
+    [
+        ("llama-3", "llama-3", "llama-3"),
+        ("LLAMA-3", "llama-3", "llama-3"),
+        ("smollm2", MODELS[1], "smollm2"),
+        ("SmolLM2-135M-Instruct.Q4_1.gguf", MODELS[1], "smollm2"),
+        ("SmolLM2-135M-Instruct.Q4_1", MODELS[1], "smollm2"),
+        ("base", MODELS[0], "base"),
+        ("Qwen/Qwen3.5-9B", MODELS[0], "base"),
+    ],
+)
+def test_a_model_is_found_by_what_it_is_called(wanted: str, found: str, name: str) -> None:
+    reference = on_server(wanted, Server(ADDRESS, models=MODELS))
+    assert (reference.id, reference.name) == (found, name)
+
+
+def test_the_only_model_needs_no_name() -> None:
+    reference = on_server("auto", Server(ADDRESS, models=("rishanthrajendhran/POLARIS-9B",)))
+    assert (reference.name, reference.id) == ("polaris", "rishanthrajendhran/POLARIS-9B")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "models", "told"),
+    [
+        ("auto", MODELS, "--model owner/Qwen3.5-9B-AWQ"),
+        ("auto", (), "--model ID"),
+        ("llama-2", MODELS, "Did you mean --model llama-3"),
+        ("zzzz", MODELS, "It has: owner/Qwen3.5-9B-AWQ"),
+    ],
+)
+def test_a_model_that_is_not_there_gets_a_hint(
+    wanted: str, models: tuple[str, ...], told: str
+) -> None:
+    with pytest.raises(ModelUnavailable) as refused:
+        choose_model(Server(ADDRESS, models=models), wanted, lambda id_: None)
+    assert told in refused.value.hint
+
+
+def test_a_server_that_loads_what_it_is_asked_for_gets_any_name() -> None:
+    assert choose_model(Server(ADDRESS, "transformers"), "a/b", lambda id_: None) == "a/b"
+
+
+def test_the_context_is_the_smallest_that_is_known() -> None:
+    server = Server(ADDRESS, models=("smollm2",), contexts={"smollm2": 8192}, context=2048)
+    assert on_server("auto", server).profile.context == 2048

@@ -12,20 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from polaris_cli.commands.app import COMMANDS
 from tests.cli import environment
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 MOST_LINES = 300
-
-
-def commands() -> Iterator[str]:
-    """Every command with its line in the help."""
-    yield "| command | what it does |"
-    yield "|---|---|"
-    for name, (_, line) in COMMANDS.items():
-        yield f"| `polaris {name}` | {line} |"
 
 
 def packages() -> Iterator[str]:
@@ -44,7 +35,7 @@ def _summary(path: Path) -> str:
     return docstring.split("\n\n")[0].replace("\n", " ").rstrip(".")
 
 
-PARTS = {"commands": commands, "packages": packages}
+PARTS = {"packages": packages}
 
 
 def with_parts(text: str) -> str:

@@ -38,7 +38,7 @@ from tests.cli import ROOT
 from tests.screens import Tty
 from tests.stories import a_story
 
-NAMES = ["config", "exit-codes", "json", "lengths", "plan", "preset"]
+NAMES = ["config", "engines", "exit-codes", "json", "lengths", "plan", "preset"]
 
 
 def items(text: str) -> dict[str, str]:

@@ -25,8 +25,8 @@ What it does, seen with transformers 5.24 (`test_transformers_serve` checks a pa
 - A stream is: a delta with the role, the deltas, one event with finish_reason "length" or "stop"
   and usage. No [DONE]; usage comes unasked. An assistant's message at the end is not continued.
 - An error while generating is 500 with "Internal Server Error" as text. In a stream it is
-  `data: {"error": "text"}` after the first deltas, with status 200, and the stream ends; the text is
-  not escaped, so it may be no JSON.
+  `data: {"error": "text"}` after the first deltas, with status 200, and the stream ends; the text
+  is not escaped, so it may be no JSON.
 - Broken JSON is 422 with pydantic's list as detail. There are no keys.
 - A client that leaves stops a stream at the next token: the process's CPU time stands still. An
   answer in one piece is written to its end.

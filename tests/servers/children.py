@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -89,6 +91,12 @@ def free_port() -> int:
         taken.bind(("127.0.0.1", 0))
         port: int = taken.getsockname()[1]
     return port
+
+
+def skip_if(missing: str) -> None:
+    """Skips the test where something is missing: the command that installs it."""
+    if missing:
+        pytest.skip(f"needs: {missing}")
 
 
 def _wait_until_healthy(

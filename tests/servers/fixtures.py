@@ -10,13 +10,7 @@ import pytest
 
 from polaris_cli.models.catalogue import DEMO_FOLDER
 from tests.servers import llama_cpp, transformers_serve
-from tests.servers.children import Running
-
-
-def skip_if(missing: str) -> None:
-    """Skips the test where something is missing: the command that installs it."""
-    if missing:
-        pytest.skip(f"needs: {missing}")
+from tests.servers.children import Running, skip_if
 
 
 @pytest.fixture(scope="session")

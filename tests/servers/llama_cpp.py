@@ -1,7 +1,7 @@
 """llama.cpp's own server on smollm2, as xllamacpp carries it, in a child process.
 
-`python -m tests.servers.llama_cpp --port N` starts it by hand. One thread is the default: with as
-many threads as cores it waits for the slowest of them, and a busy machine makes it ten times slower.
+`python -m tests.servers.llama_cpp --port N` starts it by hand. One thread is the default: threads
+wait for the slowest of them, and with one for each core of a busy machine it is ten times slower.
 
 What it does, seen with xllamacpp 2026.10 (a client relies on it; `test_llama_cpp` checks the part
 that a new release is likely to change):

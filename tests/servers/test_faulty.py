@@ -182,9 +182,16 @@ def test_it_stops_though_nobody_reads() -> None:
 def test_it_knows_that_the_client_has_left() -> None:
     with Faulty(streamed([*chat()[:3], STALL])) as server:
         answer = post(server, {})
-        answer.read1()
+        while b" upon" not in answer.readline():
+            pass
         assert not server.requests[0].left.is_set()
         answer.close()
+        assert server.requests[0].left.wait(2)
+
+
+def test_it_knows_that_the_client_has_left_much_unread() -> None:
+    with Faulty(streamed([b"x" * 10_000_000, STALL])) as server:
+        post(server, {}).close()
         assert server.requests[0].left.wait(2)
 
 

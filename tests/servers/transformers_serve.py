@@ -18,15 +18,14 @@ What it does, seen with transformers 5.24 (`test_transformers_serve` checks a pa
   sampling on: a model whose generation_config.json lacks do_sample is greedy whatever is asked
   (smollm2). `generation_config`, a JSON text, replaces the model's own: do_sample, top_k, min_p and
   repetition_penalty can be set there.
-- The same seed gives the same text. It sets torch's one seed, so requests at the same time share it.
-- Thinking is in reasoning_content, also the "\n\n" of thinking that is turned off, for the
-  families of models whose tags it knows (Qwen3.5: the demo model). The text of a stop word is cut
-  off.
+- The same seed gives the same text. It seeds torch itself, so requests at the same time disturb it.
+- Thinking is in reasoning_content for the families of models whose tags it knows (Qwen3.5: the
+  demo model); with thinking off, two line ends are left there. A stop word is not in the text.
 - A stream is: a delta with the role, the deltas, one event with finish_reason "length" or "stop"
   and usage. No [DONE]; usage comes unasked. An assistant's message at the end is not continued.
 - An error while generating is 500 with "Internal Server Error" as text. In a stream it is
-  `data: {"error": "text"}` after the first deltas, with status 200, and the stream ends; the text is
-  not escaped, so it may be no JSON.
+  `data: {"error": "text"}` after the first deltas, with status 200, and the stream ends; the text
+  is not escaped, so it may be no JSON.
 - Broken JSON is 422 with pydantic's list as detail. There are no keys.
 - A client that leaves stops a stream at the next token: the process's CPU time stands still. An
   answer in one piece is written to its end.

@@ -3,6 +3,7 @@
 Public names are imported on first use, so that the command line starts fast.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
     from polaris_cli.story.result import Story
 
 from polaris_cli.version import __version__ as __version__
+
+# Threads wait for each other hundreds of times per token, and by default they spin meanwhile: beside
+# another busy process, a token then takes up to 40 times as long. With this policy they sleep, and
+# a busy core costs little. The variable is read once, when the first OpenMP library is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 _HOMES = {
     "stream": "api",

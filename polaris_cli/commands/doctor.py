@@ -38,6 +38,7 @@ def as_data(found: Diagnosis) -> dict[str, Any]:
 
 def _print(found: Diagnosis) -> None:
     _table(("device", "name", "free", "memory"), [_device(device) for device in found.devices])
+    _table(("cores", "busy with other programs", "threads"), [_cpu(found)])
     _table(("model", "bf16", "8-bit", "4-bit"), _fits(found))
     _table(("hub", "status"), list(found.hub.items()))
     _table(("disk", "value"), _disk(found.cache))
@@ -52,6 +53,10 @@ def _print(found: Diagnosis) -> None:
 def _device(device: Device) -> tuple[str, ...]:
     free, total = (f"{size_text(size)}" for size in (device.free_bytes, device.total_bytes))
     return device.id, device.name, free, total
+
+
+def _cpu(found: Diagnosis) -> tuple[str, ...]:
+    return tuple(f"{found.cpu[name]:g}" for name in ("cores", "busy", "threads"))
 
 
 def _fits(found: Diagnosis) -> list[tuple[str, ...]]:

@@ -24,6 +24,7 @@ class ModelInfo:
     """The model as it ran, for the report and the records.
 
     `kernel` is the library and number format of a quantized model's layers, such as "torch int4".
+    `threads` is the number of CPU threads; None where it does not matter or is not known.
     """
 
     name: str
@@ -34,6 +35,7 @@ class ModelInfo:
     dtype: str = ""
     device: str = ""
     kernel: str = ""
+    threads: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

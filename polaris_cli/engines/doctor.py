@@ -16,9 +16,11 @@ from polaris_cli.models.catalogue import CATALOGUE, POLARIS, CatalogueEntry
 from polaris_cli.models.devices import Device, list_devices, pick, size_text
 from polaris_cli.models.memory import Precision
 from polaris_cli.models.reference import of_entry
+from polaris_cli.models.threads import busy_cpus, choose_threads, usable_cores
 from polaris_cli.version import __version__
 
 PRECISIONS: tuple[Precision, ...] = ("none", "8bit", "4bit")
+LOAD_INTERVAL = 0.2  # seconds over which the load of the cores is measured
 TYPICAL_TOKENS = 8_192  # a 3,000-word story with its thinking
 
 PACKAGES = (
@@ -53,10 +55,11 @@ class Problem:
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
     """All results. `fits` maps each model to its precisions, and whether each fits on the best
-    device now."""
+    device now. `cpu` has the usable cores, how many others keep busy, and the threads to use."""
 
     versions: dict[str, str]
     devices: tuple[Device, ...]
+    cpu: dict[str, float]
     fits: dict[str, dict[str, bool]]
     hub: dict[str, str]
     cache: dict[str, Any]
@@ -79,7 +82,9 @@ def diagnose() -> Diagnosis:
     best = pick("auto", devices)
     fits = {entry.name: fitting(entry, best) for entry in CATALOGUE}
     problems = (*problems, *memory_problems(fits, best))
-    return Diagnosis(package_versions(), devices, fits, status, cache, kernels, problems)
+    return Diagnosis(
+        package_versions(), devices, cpu_status(), fits, status, cache, kernels, problems
+    )
 
 
 def package_versions() -> dict[str, str]:
@@ -107,6 +112,15 @@ def fitting(entry: CatalogueEntry, device: Device) -> dict[str, bool]:
     """For each precision, whether the model fits in the device's free memory."""
     size = memory.size_of_entry(entry)
     return {p: memory.fits(size, p, TYPICAL_TOKENS, device) for p in PRECISIONS}
+
+
+def cpu_status() -> dict[str, float]:
+    """The cores that polaris may use, how many of them others keep busy, and its threads."""
+    return {
+        "cores": usable_cores(),
+        "busy": round(busy_cpus(LOAD_INTERVAL), 1),
+        "threads": choose_threads(None).number,
+    }
 
 
 def device_problems(usable: tuple[Device, ...], present: tuple[Device, ...]) -> list[Problem]:

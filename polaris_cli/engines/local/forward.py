@@ -31,7 +31,7 @@ class Passes:
         self._model = model
         self._cache: Any = None  # the model creates the kind that it needs
         self._device = model.get_input_embeddings().weight.device
-        self._threads = _threads(model, self._device)
+        self._threads = step_threads(model)
         self._cache_key = cache_name(model.forward)
         keeps = "logits_to_keep" in inspect.signature(model.forward).parameters
         self._options = {"logits_to_keep": 1} if keeps else {}
@@ -143,10 +143,11 @@ class BatchForward(Passes):
         return {"attention_mask": mask, "position_ids": positions}
 
 
-def _threads(model: Any, device: torch.device) -> int:
+def step_threads(model: Any) -> int:
     """Threads for a step: one for a small model, whose steps take less than synchronizing more."""
     small = sum(weight.nbytes for weight in model.parameters()) < ALONE
-    return 1 if small and device.type == "cpu" else torch.get_num_threads()
+    on_cpu = model.get_input_embeddings().weight.device.type == "cpu"
+    return 1 if small and on_cpu else torch.get_num_threads()
 
 
 def _can_chunk(model: Any, padded: bool) -> bool:

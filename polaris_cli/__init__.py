@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 from polaris_cli.version import __version__ as __version__
 
 # Threads wait for each other hundreds of times per token. By default they spin meanwhile, and a
-# token takes up to 40 times as long beside another busy process. With this policy they sleep, and a
-# busy core costs little. The variable is read once, when torch loads its OpenMP library.
+# token takes up to 40 times as long beside another busy process. With this policy they sleep: a
+# busy core costs little, but a small model is slower on a quiet machine. The variable is read once,
+# when torch loads its OpenMP library.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 _HOMES = {

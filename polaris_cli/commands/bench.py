@@ -55,6 +55,7 @@ def bench(
     repeats: Annotated[int, Option(min=1, help="Runs of each program, alternating.")] = 3,
     quantize: o.Quantize = None,
     device: o.DeviceName = None,
+    threads: o.Threads = None,
     compile: o.Compile = None,
     peer: Annotated[
         str | None,
@@ -74,7 +75,9 @@ def bench(
     """
     if ctx.invoked_subcommand:
         return
-    request = bench_request(model, shape, quantize=quantize, device=device, compile=compile)
+    request = bench_request(
+        model, shape, quantize=quantize, device=device, threads=threads, compile=compile
+    )
     positions = _positions(at)
     _check_peer(peer, shape)
     with terminal.loading("Loading", sys.stderr, quiet=as_json) as progress:

@@ -30,6 +30,7 @@ def batch(
     tokens: Annotated[int, Option(min=2, help="Tokens to write per story.")] = 64,
     quantize: o.Quantize = None,
     device: o.DeviceName = None,
+    threads: o.Threads = None,
     as_json: Annotated[bool, Option("--json", help="Print JSON, one object.")] = False,
 ) -> None:
     """Measure how fast a model writes several stories at once, one token each per step.
@@ -38,7 +39,7 @@ def batch(
 
     Example:  polaris bench batch --shape qwen3.5-0.8b --sizes 1,4,16
     """
-    request = bench_request(model, shape, quantize=quantize, device=device)
+    request = bench_request(model, shape, quantize=quantize, device=device, threads=threads)
     numbers = _sizes(sizes)
     with terminal.loading("Loading", sys.stderr, quiet=as_json) as progress:
         from polaris_cli.bench import batch

@@ -35,6 +35,7 @@ def length(
     stories: Annotated[int, Option(min=1, max=40, help="Stories per length and mode.")] = 10,
     quantize: o.Quantize = None,
     device: o.DeviceName = None,
+    threads: o.Threads = None,
     as_json: Annotated[bool, Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Compare the length modes single, extend and chapters at several lengths.
@@ -43,7 +44,9 @@ def length(
     model and take about an hour on two cores. For POLARIS-9B, use --words 3000,6000,10000.
     """
     lengths = [parse_words(part) for part in words.split(",")]
-    options: dict[str, object] = {"model": model, "quantize": quantize, "device": device}
+    options: dict[str, object] = {
+        "model": model, "quantize": quantize, "device": device, "threads": threads
+    }  # fmt: skip
     prepared = prepare(UNSEEN[0][1], {**options, "words": max(lengths)})
     download(prepared.reference)
     with loading(f"Loading {prepared.reference.name}", sys.stderr) as progress:

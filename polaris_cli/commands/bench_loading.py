@@ -57,6 +57,7 @@ def load(
         choose_file(_reference(request), tokens, "local", request.device),
         quantize=request.quantize,
         device=request.device,
+        threads=request.threads,
         context_tokens=tokens,
         on_progress=on_progress,
     )
@@ -69,12 +70,13 @@ def _reference(request: StoryRequest) -> ModelRef:
 
 def _random(shape: str, request: StoryRequest, tokens: int) -> tuple[Any, Any, ModelInfo]:
     """Random weights of that shape, with the demo model's tokenizer: the text does not matter."""
-    from polaris_cli.engines.local.loading import load_tokenizer
+    from polaris_cli.engines.local.loading import load_tokenizer, set_threads
     from polaris_cli.engines.local.random_models import config_of, random_model
     from polaris_cli.models.reference import of_entry
 
     config = config_of(shape)
     chosen = pick(request.device, list_devices(with_torch=True))
+    set_threads(request.threads, chosen)
     tokenizer = load_tokenizer(of_entry(DEMO), MODEL_DIR)
     kept = "none" if request.quantize == "auto" else request.quantize
     name = f"{shape} (random weights)"

@@ -77,6 +77,7 @@ def as_data(found: Diagnosis) -> dict[str, Any]:
 
 def _print(found: Diagnosis) -> None:
     _table(("device", "name", "free", "memory"), [_device(device) for device in found.devices])
+    _table(("cores", "busy with other programs", "threads"), [_cpu(found)])
     _table(("model", "bf16", "8-bit", "4-bit"), _fits(found))
     if found.gguf:
         _table(("GGUF file with llama.cpp", "needed", "fits"), _gguf(found))
@@ -93,6 +94,10 @@ def _print(found: Diagnosis) -> None:
 def _device(device: Device) -> tuple[str, ...]:
     free, total = (f"{size_text(size)}" for size in (device.free_bytes, device.total_bytes))
     return device.id, device.name, free, total
+
+
+def _cpu(found: Diagnosis) -> tuple[str, ...]:
+    return tuple(f"{found.cpu[name]:g}" for name in ("cores", "busy", "threads"))
 
 
 def _fits(found: Diagnosis) -> list[tuple[str, ...]]:

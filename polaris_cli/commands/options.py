@@ -138,7 +138,7 @@ GgufFile = Annotated[
 ]
 Threads = Annotated[
     str | None,
-    Option(metavar="N", help="CPU threads; by default all cores that are not busy."),
+    Option(metavar="N", help="CPU threads; by default one for each idle core."),
 ]
 BaseUrl = Annotated[
     str | None,

@@ -100,6 +100,14 @@ class Deviation:
     ignored: bool = False
 
 
+def fewer_threads(chosen: int | None, used: int) -> tuple[Deviation, ...]:
+    """The deviation of an engine that has `used` fewer threads than were chosen at first."""
+    if not chosen or used >= chosen:
+        return ()
+    told = f"{chosen} at first, {used} at the end, as other programs kept the cores busy"
+    return (Deviation("threads", told),)
+
+
 @dataclass(frozen=True, slots=True)
 class GenerationRequest:
     """One call of an engine: an answer to `messages`.

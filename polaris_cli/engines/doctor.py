@@ -24,9 +24,11 @@ from polaris_cli.models.devices import Device, device_for, list_devices, pick, s
 from polaris_cli.models.gguf_files import gguf_facts
 from polaris_cli.models.memory import Precision
 from polaris_cli.models.reference import of_entry
+from polaris_cli.models.threads import busy_cpus, choose_threads, usable_cores
 from polaris_cli.version import __version__
 
 PRECISIONS: tuple[Precision, ...] = ("none", "8bit", "4bit")
+LOAD_INTERVAL = 0.2  # seconds over which the load of the cores is measured
 TYPICAL_TOKENS = 8_192  # a 3,000-word story with its thinking
 
 PACKAGES = (
@@ -65,10 +67,12 @@ class Problem:
 class Diagnosis:
     """All results. `fits` maps each model to its precisions, and whether each fits on the best
     device now; `gguf` maps each GGUF file on this machine to the bytes that it needs with
-    llama.cpp, and whether they are free."""
+    llama.cpp, and whether they are free. `cpu` has the usable cores, how many others keep busy,
+    and the threads to use."""
 
     versions: dict[str, str]
     devices: tuple[Device, ...]
+    cpu: dict[str, float]
     fits: dict[str, dict[str, bool]]
     gguf: dict[str, dict[str, Any]]
     hub: dict[str, str]
@@ -93,7 +97,9 @@ def diagnose() -> Diagnosis:
     fits = {entry.name: fitting(entry, best) for entry in CATALOGUE}
     gguf, gguf_problems = gguf_status()
     problems = (*problems, *memory_problems(fits, best), *gguf_problems)
-    return Diagnosis(package_versions(), devices, fits, gguf, status, cache, kernels, problems)
+    return Diagnosis(
+        package_versions(), devices, cpu_status(), fits, gguf, status, cache, kernels, problems
+    )
 
 
 def package_versions() -> dict[str, str]:
@@ -141,6 +147,15 @@ def gguf_status() -> tuple[dict[str, dict[str, Any]], list[Problem]]:
         fits = need <= device.free_bytes
         status[f"{reference.name} {reference.gguf.name}"] = {"bytes": need, "fits": fits}
     return status, problems
+
+
+def cpu_status() -> dict[str, float]:
+    """The cores that polaris may use, how many of them others keep busy, and its threads."""
+    return {
+        "cores": usable_cores(),
+        "busy": round(busy_cpus(LOAD_INTERVAL), 1),
+        "threads": choose_threads(None).number,
+    }
 
 
 def device_problems(usable: tuple[Device, ...], present: tuple[Device, ...]) -> list[Problem]:

@@ -5,18 +5,18 @@ chooses, with a random key, and talks to it as to any llama.cpp server. The serv
 this process, so it ends with it, however that ends. What its settings mean: `endpoint.llama_cpp`.
 """
 
-import os
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from polaris_cli.engines.base import Engine, ModelInfo
+from polaris_cli.engines.base import Deviation, Engine, ModelInfo, fewer_threads
 from polaris_cli.engines.endpoint.llama_cpp import LlamaCpp
 from polaris_cli.engines.endpoint.token_engine import TokenEngine
 from polaris_cli.errors import ModelUnavailable
+from polaris_cli.events import Piece, RawEvent, closing
 from polaris_cli.models import hub
 from polaris_cli.models.cache import gguf_path
 from polaris_cli.models.connection import Connection
@@ -25,8 +25,9 @@ from polaris_cli.models.hub_errors import corrupt
 from polaris_cli.models.memory import check_fits
 from polaris_cli.models.reference import ModelRef
 from polaris_cli.models.servers import identify
+from polaris_cli.models.threads import SlowSteps, choose_threads
 from polaris_cli.request.server_address import ServerAddress
-from polaris_cli.request.story_request import StoryRequest
+from polaris_cli.request.story_request import Sampling, StoryRequest
 
 SPARE_SHARE = 0.25  # of the tokens, which are an estimate
 SPARE_TOKENS = 1024
@@ -34,17 +35,64 @@ BLOCK = 1 << 24  # bytes read at once
 WAIT = 3600.0  # seconds; a long prompt may take that long on a slow machine
 
 
-class Llama(LlamaCpp):
-    """A llama.cpp server that is ours, and stops when it is closed."""
+Start = Callable[[int], tuple[Any, Connection]]
+"""Starts llama.cpp with a number of threads; returns its server and a connection to it."""
 
-    def __init__(self, connection: Connection, model: str, server: Any) -> None:
-        super().__init__(connection, model)
-        self._server = server
+
+class Llama(LlamaCpp):
+    """llama.cpp's server in this process, which stops when it is closed.
+
+    If tokens become far slower, another program needs a core: llama.cpp is started again with a
+    thread less, and continues the text.
+    """
+
+    def __init__(self, start: Start, threads: int) -> None:
+        self._start, self.threads, self._chosen = start, threads, threads
+        self._server, connection = start(threads)
+        self.found = identify(connection)
+        super().__init__(connection, self.found.models[0])
+
+    def generate(
+        self,
+        ids: Sequence[int],
+        sampling: Sampling,
+        max_tokens: int,
+        *,
+        may_end: bool = True,
+        reuse: bool = True,
+    ) -> Iterator[RawEvent]:
+        """Yield what continues `ids`, then a `Finish`."""
+        done, slow = list[int](), SlowSteps()
+        events = super().generate(ids, sampling, max_tokens, may_end=may_end, reuse=reuse)
+        with closing(events):
+            start = time.perf_counter()
+            for event in events:
+                seconds = time.perf_counter() - start
+                yield event
+                if isinstance(event, Piece):
+                    done += event.ids
+                    if self.threads > 1 and slow.add(seconds):
+                        break
+                start = time.perf_counter()
+            else:
+                return
+        self._use_fewer_threads()
+        left, later = max_tokens - len(done), sampling.at(len(done))
+        yield from self.generate([*ids, *done], later, left, may_end=may_end)
+
+    def deviations(self, sampling: Sampling) -> tuple[Deviation, ...]:
+        """The settings that llama.cpp does not apply as the local engine does."""
+        return super().deviations(sampling) + fewer_threads(self._chosen, self.threads)
 
     def close(self) -> None:
         """Close the connection and stop the server."""
         super().close()
         self._server = None
+
+    def _use_fewer_threads(self) -> None:
+        self.close()
+        self.threads -= 1
+        self._server, self._connection = self._start(self.threads)
 
 
 def open_gguf(
@@ -64,11 +112,17 @@ def open_gguf(
     context = int(tokens * (1 + SPARE_SHARE)) + SPARE_TOKENS
     check_fits(reference, context, device_for("gguf", request.device))
     read_through(file, on_progress)
-    key, threads = secrets.token_urlsafe(32), request.threads or os.cpu_count() or 1
-    server = _started(reference, parameters(file, key, context, threads, request.device))
-    address = ServerAddress(server.listening_address, stall_timeout=WAIT)
-    connection = Connection(address, key)
-    found = identify(connection)
+    chosen = choose_threads(request.threads)
+    key = secrets.token_urlsafe(32)
+
+    def started(threads: int) -> tuple[Any, Connection]:
+        params = parameters(file, key, context, threads, request.device)
+        server = _server(reference, params)
+        address = ServerAddress(server.listening_address, stall_timeout=WAIT)
+        return server, Connection(address, key)
+
+    llama = Llama(started, chosen.number)
+    found = llama.found
     info = ModelInfo(
         name=reference.name,
         id=reference.id,
@@ -76,11 +130,11 @@ def open_gguf(
         quantization=found.quantization,
         device=device_of(request.device),
         server=found.name,
-        threads=threads,
+        threads=chosen.number,
     )
-    llama = Llama(connection, found.models[0], server)
     limit = found.context_of(found.models[0]) or context
-    return TokenEngine(llama, info, limit, time.monotonic() - start)
+    notes = (f"{chosen.reason}.",) if chosen.reason else ()
+    return TokenEngine(llama, info, limit, time.monotonic() - start, notes)
 
 
 def gguf_of(reference: ModelRef) -> Path:
@@ -121,7 +175,7 @@ def read_through(file: Path, on_progress: Callable[[float], None] | None) -> Non
         raise ModelUnavailable(f"{file} cannot be read: {error.strerror}.") from error
 
 
-def _started(reference: ModelRef, params: Any) -> Any:
+def _server(reference: ModelRef, params: Any) -> Any:
     import xllamacpp
 
     try:

@@ -17,4 +17,5 @@ Loads no model, and does not know about stories.
     download:    resumable downloads into the hub's cache
     devices:     GPUs, MPS and CPU, and their memory
     memory:      how much memory a model needs
+    threads:     how many CPU threads to compute with
 """

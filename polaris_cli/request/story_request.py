@@ -116,7 +116,7 @@ class StoryRequest:
     after an early end (extend), in chapters, or whichever suits the length (auto). `chapters` is
     their number, None to derive it from the words; `headings` puts their titles in the text.
     `compile` allows CUDA graphs, `gguf_file` names a file in a repository of GGUF files, `threads`
-    is the number of CPU threads (None: the machine's load decides). `server` is set for the engine
+    is the number of CPU threads (None: one for each idle core). `server` is set for the engine
     `endpoint` only. `band` is the lowest and highest ratio (written / asked) that is on target.
     `draft` is a text to continue; its words count. `plan` is the user's own plan of chapters.
     """

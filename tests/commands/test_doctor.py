@@ -17,6 +17,7 @@ def test_doctor(tmp_path: Path) -> None:
     assert "your account has no access" in done.stdout
     assert all(f"\n{entry.name}\t" in done.stdout for entry in CATALOGUE)
     assert "device\tname\tfree\tmemory\n" in done.stdout and "\ncpu\t" in done.stdout
+    assert "cores\tbusy with other programs\tthreads\n" in done.stdout
     assert str(tmp_path) in done.stdout
     assert done.stdout.count("Problem: ") == done.stdout.count("\n    Fix: ")
 
@@ -25,16 +26,9 @@ def test_doctor(tmp_path: Path) -> None:
 def test_json_and_no_network(tmp_path: Path) -> None:
     done = polaris("doctor", "--json", env=environment(tmp_path, "http://127.0.0.1:9"))
     found = json.loads(done.stdout)
-    assert set(found) == {
-        "versions",
-        "devices",
-        "fits",
-        "gguf",
-        "hub",
-        "cache",
-        "kernels",
-        "problems",
-    }
+    parts = {"versions", "devices", "cpu", "fits", "gguf", "hub", "cache", "kernels", "problems"}
+    assert set(found) == parts
+    assert found["cpu"]["cores"] >= found["cpu"]["threads"] >= 1 and found["cpu"]["busy"] >= 0
     assert found["devices"][-1]["id"] == "cpu"
     assert found["fits"]["demo"]["none"] is True
     assert any("cannot be reached" in problem["what"] for problem in found["problems"])

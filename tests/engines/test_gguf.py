@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import gguf as package
 import pytest
 import torch
 
+from polaris_cli.engines import gguf
 from polaris_cli.engines.base import Engine, GenerationRequest, ModelInfo
 from polaris_cli.engines.endpoint.token_engine import TokenEngine
 from polaris_cli.engines.gguf import Llama, gguf_of, open_gguf, parameters, read_through
@@ -23,6 +25,7 @@ from polaris_cli.models.catalogue import SMOLLM2
 from polaris_cli.models.connection import Connection
 from polaris_cli.models.reference import of_entry, of_gguf
 from polaris_cli.models.resolving import resolve
+from polaris_cli.models.threads import SlowSteps
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.server_address import ServerAddress
 from polaris_cli.request.story_request import Sampling, StoryRequest
@@ -52,18 +55,16 @@ def ask(engine: Engine, text: str, limit: int, sampling: Sampling = GREEDY) -> l
 
 def in_float32(source: Path, target: Path) -> None:
     """Write a GGUF file again with its weights dequantized."""
-    import gguf
-
-    reader = gguf.GGUFReader(source)
-    writer = gguf.GGUFWriter(target, "llama")
+    reader = package.GGUFReader(source)
+    writer = package.GGUFWriter(target, "llama")
     for name, field in reader.fields.items():
         if name == "general.file_type":
-            writer.add_file_type(gguf.LlamaFileType.ALL_F32)
+            writer.add_file_type(package.LlamaFileType.ALL_F32)
         elif not name.startswith(("GGUF.", "general.architecture")):
             inner = field.types[-1] if len(field.types) > 1 else None
             writer.add_key_value(name, field.contents(), field.types[0], inner)
     for tensor in reader.tensors:
-        writer.add_tensor(tensor.name, gguf.dequantize(tensor.data, tensor.tensor_type))
+        writer.add_tensor(tensor.name, package.dequantize(tensor.data, tensor.tensor_type))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -85,7 +86,7 @@ def test_greedy_text_in_float32_is_that_of_the_local_engine(float32: Path) -> No
     params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
     server = xllamacpp.Server(params)
     connection = Connection(ServerAddress(server.listening_address), key)
-    engine = TokenEngine(Llama(connection, "any", server), ModelInfo("a", "a"), 2048)
+    engine = TokenEngine(Llama(lambda threads: (server, connection), 2), ModelInfo("a", "a"), 2048)
     reference = of_gguf("smollm2", float32)
     settings = gguf_loading.read_settings(reference, float32)
     model, _ = gguf_loading.plain_weights(float32, settings, torch.float32)
@@ -165,6 +166,27 @@ def test_reading_a_file_through_reports_its_share(tmp_path: Path) -> None:
     shares: list[float] = []
     read_through(file, shares.append)
     assert shares == sorted(shares) and shares[-1] == 1.0 and len(shares) == 3
+
+
+class SlowAtFive(SlowSteps):
+    """Says that the fifth step is too slow."""
+
+    steps = 0
+
+    def add(self, seconds: float) -> bool:
+        self.steps += 1
+        return self.steps == 5
+
+
+def test_a_sudden_slowness_costs_a_thread_and_no_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = open_gguf(resolve("smollm2"), replace(REQUEST, threads=2), 1000)
+    whole = ask(engine, PROMPTS[0], 12)
+    assert engine.deviations(GREEDY) == ()
+    monkeypatch.setattr(gguf, "SlowSteps", SlowAtFive)
+    assert ask(engine, PROMPTS[0], 12) == whole
+    (told,) = engine.deviations(GREEDY)
+    assert (told.setting, told.ignored) == ("threads", False) and "1 at the end" in told.text
+    engine.close()
 
 
 def test_nothing_is_left_after_kill() -> None:

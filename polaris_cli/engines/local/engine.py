@@ -7,7 +7,15 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from polaris_cli.engines.base import Capabilities, Deviation, GenerationRequest, ModelInfo
+import torch
+
+from polaris_cli.engines.base import (
+    Capabilities,
+    Deviation,
+    GenerationRequest,
+    ModelInfo,
+    fewer_threads,
+)
 from polaris_cli.engines.kernels.patching import patch_forwards
 from polaris_cli.engines.local.chat import Chat
 from polaris_cli.engines.local.decode import context_length, decode
@@ -76,8 +84,8 @@ class LocalEngine:
         return len(self._chat.prompt_ids(messages, thinking=sampling.thinks))
 
     def deviations(self, sampling: Sampling) -> tuple[Deviation, ...]:
-        """None: the other engines are compared with this one."""
-        return ()
+        """A smaller number of threads; the other engines are compared with this one."""
+        return fewer_threads(self.info.threads, torch.get_num_threads())
 
     def close(self) -> None:
         """Free the model's memory."""
@@ -96,6 +104,7 @@ def open_local(
         quantize=request.quantize,
         device=request.device,
         compile=request.compile,
+        threads=request.threads,
         context_tokens=tokens,
         on_progress=on_progress,
     )
@@ -107,21 +116,24 @@ def load(
     quantize: Quantize = "auto",
     device: str = "auto",
     compile: bool = True,
+    threads: int | None = None,
     context_tokens: int,
     on_progress: Callable[[float], None] | None = None,
 ) -> LocalEngine:
     """Load a model, downloading it first if necessary.
 
-    `compile` allows CUDA graphs, `context_tokens` is the length of the longest sequence that must
-    fit in memory, `on_progress` is called with the share of the weights loaded, 0 to 1. Raises
-    ModelUnavailable if the model cannot be downloaded or read, OutOfMemory if it does not fit on
-    the device, UsageError for an unknown device.
+    `compile` allows CUDA graphs, `threads` is the number of CPU threads, which stays set for the
+    process (None: one for each idle core; on a GPU, torch's own number), `context_tokens` is the length
+    of the longest sequence that must fit in memory, `on_progress` is called with the share of the
+    weights loaded, 0 to 1. Raises ModelUnavailable if the model cannot be downloaded or read,
+    OutOfMemory if it does not fit on the device, UsageError for an unknown device.
     """
     start = time.monotonic()
     loaded = load_model(
         reference,
         quantize=quantize,
         device=device,
+        threads=threads,
         context_tokens=context_tokens,
         on_progress=on_progress,
     )

@@ -5,6 +5,7 @@ Knows how to call models and what their caches need; chooses no tokens, and does
 
 import inspect
 import re
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ import transformers
 from polaris_cli.engines.kernels.cuda_graph import copy_to_host
 from polaris_cli.engines.local.loading_errors import run_errors
 from polaris_cli.engines.releases import cache_name, cache_of
+from polaris_cli.models.threads import SlowSteps
 
 PREFILL_CHUNK = 2048  # prompt tokens per forward pass, to bound the memory for long prompts
 ALONE = 64_000_000  # bytes of weights below which a second thread makes a step slower
@@ -24,14 +26,16 @@ class Passes:
 
     A pass takes token ids (rows, tokens), a row for each sequence, and returns the logits for each
     row's next token, (rows, vocabulary) in float32. Inference mode and the number of threads are
-    set for each pass: set around a generator's `yield`, they would leak to the caller.
+    set for each pass: set around a generator's `yield`, they would leak to the caller. If steps on
+    a CPU become far slower, another program needs a core, and a thread less is used from then on.
     """
 
     def __init__(self, model: Any) -> None:
         self._model = model
         self._cache: Any = None  # the model creates the kind that it needs
         self._device = model.get_input_embeddings().weight.device
-        self._threads = _threads(model, self._device)
+        self._threads = step_threads(model)
+        self._slow = SlowSteps() if self._device.type == "cpu" and self._threads > 1 else None
         self._cache_key = cache_name(model.forward)
         keeps = "logits_to_keep" in inspect.signature(model.forward).parameters
         self._options = {"logits_to_keep": 1} if keeps else {}
@@ -48,9 +52,12 @@ class Passes:
     def _advance(self, ids: torch.Tensor) -> torch.Tensor:
         threads = torch.get_num_threads()
         torch.set_num_threads(self._threads)
+        start = time.perf_counter()
         try:
             return self._compute(ids)
         finally:
+            if self._slow and ids.shape[1] == 1 and self._slow.add(time.perf_counter() - start):
+                threads = self._threads = max(1, self._threads - 1)  # for later passes too
             torch.set_num_threads(threads)
 
     @torch.inference_mode()
@@ -143,10 +150,11 @@ class BatchForward(Passes):
         return {"attention_mask": mask, "position_ids": positions}
 
 
-def _threads(model: Any, device: torch.device) -> int:
+def step_threads(model: Any) -> int:
     """Threads for a step: one for a small model, whose steps take less than synchronizing more."""
     small = sum(weight.nbytes for weight in model.parameters()) < ALONE
-    return 1 if small and device.type == "cpu" else torch.get_num_threads()
+    on_cpu = model.get_input_embeddings().weight.device.type == "cpu"
+    return 1 if small and on_cpu else torch.get_num_threads()
 
 
 def _can_chunk(model: Any, padded: bool) -> bool:

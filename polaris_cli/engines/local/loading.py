@@ -7,7 +7,7 @@ runs Python code from a model's folder. Does not know what the model is used for
 import importlib.util
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from transformers.models.auto.tokenization_auto import (
 
 from polaris_cli.engines.base import ModelInfo
 from polaris_cli.engines.local import gguf_loading as gguf
+from polaris_cli.engines.local.forward import step_threads
 from polaris_cli.engines.local.loading_errors import (
     SETTINGS,
     TOKENIZER,
@@ -55,6 +56,7 @@ from polaris_cli.models.model_files import (
     stored_as,
 )
 from polaris_cli.models.reference import ModelRef
+from polaris_cli.models.threads import choose_threads
 from polaris_cli.models.weights import file_bytes, listed
 from polaris_cli.request.story_request import Quantize
 
@@ -80,13 +82,31 @@ def load_model(
     *,
     quantize: Quantize = "auto",
     device: str = "auto",
+    threads: int | None = None,
     context_tokens: int,
     on_progress: Callable[[float], None] | None = None,
 ) -> LoadedModel:
     """Load a model without our faster forwards; arguments and errors are those of `local.load`."""
     chosen = devices.pick(device, devices.list_devices(with_torch=True))
+    notes = set_threads(threads, chosen)
     load = _load_gguf if reference.is_gguf else _load_folder
-    return load(reference, chosen, quantize, context_tokens, on_progress)
+    loaded = load(reference, chosen, quantize, context_tokens, on_progress)
+    used = step_threads(loaded.model) if threads or chosen.kind == "cpu" else None
+    info = replace(loaded.info, threads=used)
+    return replace(loaded, info=info, notes=(*loaded.notes, *notes))
+
+
+def set_threads(asked: int | None, device: Device) -> tuple[str, ...]:
+    """Set torch's number of CPU threads, for a GPU only if `asked`. Returns notes for the user.
+
+    Without `asked`, a smaller number set before stays, such as that of OMP_NUM_THREADS.
+    """
+    if asked is None and device.kind != "cpu":
+        return ()
+    chosen = choose_threads(asked)
+    most = chosen.number if asked else torch.get_num_threads()
+    torch.set_num_threads(min(chosen.number, most))
+    return (f"{chosen.reason}.",) if chosen.reason else ()
 
 
 def _load_folder(

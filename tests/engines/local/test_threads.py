@@ -1,0 +1,62 @@
+"""The CPU threads that the local engine sets, records and tells of."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from polaris_cli.engines.local.forward import step_threads
+from polaris_cli.engines.local.loading import load_model, set_threads
+from polaris_cli.models.devices import Device
+from polaris_cli.models.resolving import resolve
+from polaris_cli.models.threads import usable_cores
+from tests.tiny import byte_tokenizer, qwen
+
+CPU, CARD = Device("cpu", 0, "", 0, 0), Device("cuda", 0, "", 0, 0)
+MORE = usable_cores() + 1
+
+
+@pytest.fixture(autouse=True)
+def one_thread_afterwards() -> Iterator[None]:
+    yield
+    torch.set_num_threads(1)
+
+
+def test_one_thread_for_each_core() -> None:
+    torch.set_num_threads(MORE)
+    assert set_threads(None, CPU) == ()
+    assert torch.get_num_threads() == usable_cores()
+
+
+def test_a_smaller_number_set_before_stays() -> None:
+    torch.set_num_threads(1)
+    assert set_threads(None, CPU) == ()
+    assert torch.get_num_threads() == 1
+
+
+def test_a_number_asked_for_is_taken_even_if_it_is_large() -> None:
+    (note,) = set_threads(MORE, CPU)
+    assert torch.get_num_threads() == MORE and note.startswith(f"{MORE} threads on ")
+    assert set_threads(1, CPU) == ()
+    assert torch.get_num_threads() == 1
+
+
+def test_a_gpu_keeps_torchs_number_unless_asked() -> None:
+    torch.set_num_threads(MORE)
+    assert set_threads(None, CARD) == () and torch.get_num_threads() == MORE
+    assert set_threads(1, CARD) == () and torch.get_num_threads() == 1
+
+
+def test_the_number_is_recorded(tmp_path: Path) -> None:
+    large = qwen(vocab_size=300_000)  # 77 MB: steps of smaller models run on one thread
+    large.save_pretrained(tmp_path)
+    byte_tokenizer().save_pretrained(tmp_path)
+    loaded = load_model(resolve(str(tmp_path)), device="cpu", threads=MORE, context_tokens=200)
+    assert loaded.info.threads == step_threads(loaded.model) == MORE
+    assert any(note.startswith(f"{MORE} threads on ") for note in loaded.notes)
+
+
+def test_a_small_model_runs_on_one_thread() -> None:
+    torch.set_num_threads(MORE)
+    assert load_model(resolve("demo"), device="cpu", context_tokens=200).info.threads == 1

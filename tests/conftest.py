@@ -10,6 +10,8 @@ import pytest
 from polaris_cli.library.store import Library
 from tests.screens import Tty
 
+pytest_plugins = ["tests.servers.fixtures"]
+
 # A card would round otherwise, and texts are compared. Nothing has looked for one yet.
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
 

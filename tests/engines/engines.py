@@ -8,6 +8,7 @@ import pytest
 from polaris_cli.engines.base import Engine
 from polaris_cli.engines.opening import open_engine
 from polaris_cli.engines.scripted import ScriptedEngine
+from polaris_cli.models.catalogue import DEMO_FOLDER
 from polaris_cli.models.resolving import resolve
 from polaris_cli.request.server_address import ServerAddress
 from polaris_cli.request.story_request import EngineName, StoryRequest
@@ -16,6 +17,7 @@ from tests.servers.vllm_replay import VllmReplay
 TEXT = "Once 🦊 upon a time 日本 there was a fox by the sea. It slept all day."
 FIXED_TEXT = {"scripted", "replay"}
 """Names of models that always write the same."""
+WITHOUT_EMOJI = {"demo", DEMO_FOLDER.name}
 
 ENGINES = [
     "scripted",
@@ -24,7 +26,8 @@ ENGINES = [
     "gguf",
     "llama.cpp",
     "vLLM replayed",
-    pytest.param("transformers serve", marks=pytest.mark.slow),
+    pytest.param("transformers serve, demo", marks=pytest.mark.slow),
+    pytest.param("transformers serve, smollm2", marks=pytest.mark.slow),
     pytest.param("vLLM", marks=pytest.mark.vllm),
 ]
 
@@ -41,7 +44,11 @@ def opened(name: str, request: pytest.FixtureRequest) -> Engine:
         case "gguf":
             return _opened("smollm2", "gguf")
         case "llama.cpp":
-            return _on_server("http://127.0.0.1:8089")
+            return _on_server(request.getfixturevalue("llama_server").url)
+        case "transformers serve, demo":
+            return _on_server(request.getfixturevalue("transformers_demo").url)
+        case "transformers serve, smollm2":
+            return _on_server(request.getfixturevalue("transformers_smollm2").url)
         case "vLLM replayed":
             server = VllmReplay(TEXT)
             server.__enter__()
@@ -52,7 +59,7 @@ def opened(name: str, request: pytest.FixtureRequest) -> Engine:
             if not url:
                 pytest.skip("start one: python -m tests.servers.vllm_cpu; POLARIS_TEST_VLLM=URL")
             return _on_server(url)
-    pytest.skip("not there yet")
+    raise ValueError(name)
 
 
 def _opened(model: str, engine: EngineName) -> Engine:

@@ -13,12 +13,12 @@ from polaris_cli.engines.base import Deviation, Engine, GenerationRequest
 from polaris_cli.events import AnswerEvent, Chunk, Finish, text_of
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Sampling
-from tests.engines.engines import ENGINES, FIXED_TEXT, opened
+from tests.engines.engines import ENGINES, FIXED_TEXT, WITHOUT_EMOJI, opened
 
 PREMISE = (Message("user", "Write a 100-word story about a lighthouse keeper."),)
 EMOJI = (Message("user", "Repeat these: 🦊 🌧 🐉 日本 🦊 🌧 🐉 日本 🦊 🌧 🐉 日本 🦊 🌧"),)
-GREEDY = Sampling(temperature=0, repetition_penalty=1.0, thinking=False)
-WARM = replace(GREEDY, temperature=1.0, top_k=0, top_p=1.0)
+GREEDY = Sampling(temperature=0, top_k=0, repetition_penalty=1.0, thinking=False)
+WARM = replace(GREEDY, temperature=1.0, top_p=1.0)
 
 
 @pytest.fixture(params=ENGINES, scope="module")
@@ -55,6 +55,10 @@ def finish(events: list[AnswerEvent]) -> Finish:
     return last
 
 
+def named(engine: Engine, sampling: Sampling) -> set[str]:
+    return {deviation.setting for deviation in engine.deviations(sampling)}
+
+
 def test_it_ends_at_the_token_limit(engine: Engine) -> None:
     events = ask(engine, limit=12)
     assert finish(events).reason == "length"
@@ -81,12 +85,13 @@ def test_greedy_text_repeats_and_comes_in_pieces(engine: Engine) -> None:
 
 def test_a_seed_repeats_its_text(engine: Engine) -> None:
     first, again, other = (story(ask(engine, replace(WARM, seed=n))) for n in (1, 1, 2))
+    fixed = engine.info.name in FIXED_TEXT or named(engine, WARM) & {"temperature"}
     assert first == again
-    assert first != other or engine.info.name in FIXED_TEXT
+    assert first != other or fixed
 
 
 def test_characters_are_whole(engine: Engine) -> None:
-    if engine.info.name == "demo":
+    if engine.info.name in WITHOUT_EMOJI:
         pytest.skip("its vocabulary has no such characters")
     events = ask(engine, limit=40, messages=EMOJI)
     assert "\ufffd" not in story(events)
@@ -162,7 +167,7 @@ def test_what_it_does_not_apply_is_named(engine: Engine) -> None:
     for deviation in engine.deviations(everything):
         assert isinstance(deviation, Deviation)
         assert hasattr(everything, deviation.setting) and deviation.text
-    named = {deviation.setting for deviation in engine.deviations(everything)}
+    told = named(engine, everything)
     limited = engine.capabilities.thinking_budget or engine.info.engine == "scripted"
-    assert limited == ("thinking_budget" not in named)
-    assert not {one.setting for one in engine.deviations(GREEDY)} - {"seed"}
+    assert limited == ("thinking_budget" not in told)
+    assert named(engine, GREEDY) <= {"seed"}

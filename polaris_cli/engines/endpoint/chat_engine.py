@@ -33,6 +33,10 @@ MISSING = {
 }
 # What a kind of server accepts without applying it; found by trying.
 IGNORED: Mapping[str, tuple[str, ...]] = {"transformers": ("presence_penalty",)}
+# What a kind of server applies to some models only.
+DOUBTFUL: Mapping[str, Mapping[str, str]] = {
+    "transformers": {"temperature": "only if the model's generation_config.json has do_sample"}
+}
 # Kinds of servers that send the thinking in a field of its own.
 LABELLING = ("transformers", "Ollama")
 
@@ -74,7 +78,9 @@ class ChatEngine:
         found |= dict.fromkeys(sorted(wanted & self._refused), "the server refuses it")
         if sampling.thinks and sampling.thinking_budget >= 0:
             found["thinking_budget"] = "a chat server cannot limit the thinking"
-        return tuple(Deviation(name, text, ignored=True) for name, text in found.items())
+        ignoring = (Deviation(name, text, ignored=True) for name, text in found.items())
+        doubtful = DOUBTFUL.get(self._server.kind, {}).items() if sampling.temperature else ()
+        return (*ignoring, *(Deviation(name, text) for name, text in doubtful))
 
     def close(self) -> None:
         """Close the connection to the server."""

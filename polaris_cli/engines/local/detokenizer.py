@@ -1,7 +1,7 @@
 """Incremental detokenizing: `TextDecoder`.
 
-Never splits a character, and the whole text equals what the tokenizer decodes from all tokens at
-once. Knows tokenizers. Does not know about models.
+Never splits a character. The whole text equals what the tokenizer decodes from all tokens at once,
+without half a character at its end. Knows tokenizers. Does not know about models.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,6 +12,7 @@ from tokenizers.decoders import DecodeStream
 from polaris_cli.engines.local.vocabulary import Vocabulary
 from polaris_cli.events import Piece
 
+PARTIAL = "\ufffd"  # what tokenizers decode the bytes of half a character to
 Step = Callable[[int], str | None]
 
 
@@ -45,10 +46,10 @@ class TextDecoder:
         return self._piece(text) if text else None
 
     def flush(self) -> Piece | None:
-        """The text still held back, as the tokenizer decodes it; None if there is none."""
+        """The text still held back, without half a character at its end; None if there is none."""
         if not self._held:
             return None
-        return self._piece(self._decode(self._ids)[self._emitted :])
+        return self._piece(self._decode(self._ids)[self._emitted :].rstrip(PARTIAL))
 
     def _decode_next(self, token: int) -> str | None:
         try:
@@ -93,7 +94,7 @@ class _Window:
         self._new.append(token)
         before = _text(self._tokenizer, self._before)
         text = _text(self._tokenizer, self._before + self._new)
-        if text.endswith("�") or len(text) <= len(before):
+        if text.endswith(PARTIAL) or len(text) <= len(before):
             return None
         self._before, self._new = self._new, []
         return text[len(before) :]

@@ -123,10 +123,10 @@ def load(
     """Load a model, downloading it first if necessary.
 
     `compile` allows CUDA graphs, `threads` is the number of CPU threads, which stays set for the
-    process (None: one for each idle core; on a GPU, torch's own number), `context_tokens` is the length
-    of the longest sequence that must fit in memory, `on_progress` is called with the share of the
-    weights loaded, 0 to 1. Raises ModelUnavailable if the model cannot be downloaded or read,
-    OutOfMemory if it does not fit on the device, UsageError for an unknown device.
+    process (None: one for each idle core; on a GPU, torch's own number), `context_tokens` is the
+    length of the longest sequence that must fit in memory, `on_progress` is called with the share
+    of the weights loaded, 0 to 1. Raises ModelUnavailable if the model cannot be downloaded or
+    read, OutOfMemory if it does not fit on the device, UsageError for an unknown device.
     """
     start = time.monotonic()
     loaded = load_model(

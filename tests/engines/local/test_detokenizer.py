@@ -61,7 +61,7 @@ def whole(tokenizer: Any, ids: list[int]) -> str:
 @given(ids=st.lists(st.integers(0, 259), max_size=40))
 def test_any_tokens_give_the_tokenizers_text(tokenizer: Any, ids: list[int]) -> None:
     found = pieces(tokenizer, ids)
-    assert "".join(piece.text for piece in found) == whole(BYTES, ids)
+    assert "".join(piece.text for piece in found).rstrip("�") == whole(BYTES, ids).rstrip("�")
     assert [token for piece in found for token in piece.ids] == ids
     assert all(piece.tokens == len(piece.ids) > 0 for piece in found)
 
@@ -82,13 +82,13 @@ def test_spaces_before_signs_stay() -> None:
     tidying.clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output = True
     ids = tidying.encode("She did n't come . Why ? 🎉", add_special_tokens=False)[:-1]
     found = "".join(piece.text for piece in pieces(tidying, ids))
-    assert found == "She did n't come . Why ? �"
+    assert found == "She did n't come . Why ? "
 
 
-def test_an_unfinished_character_at_the_end_is_not_swallowed() -> None:
+def test_half_a_character_at_the_end_has_no_text() -> None:
     ids = BYTES.encode("fog 🎉", add_special_tokens=False)[:-1]
     found = pieces(BYTES, ids)
-    assert [piece.text for piece in found] == ["f", "o", "g", " ", "�"]
+    assert [piece.text for piece in found] == ["f", "o", "g", " ", ""]
     assert found[-1].tokens == 3
 
 

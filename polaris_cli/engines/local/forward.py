@@ -52,12 +52,15 @@ class Passes:
     def _advance(self, ids: torch.Tensor) -> torch.Tensor:
         threads = torch.get_num_threads()
         torch.set_num_threads(self._threads)
-        start = time.perf_counter()
         try:
-            return self._compute(ids)
-        finally:
-            if self._slow and ids.shape[1] == 1 and self._slow.add(time.perf_counter() - start):
+            if not self._slow or ids.shape[1] > 1:
+                return self._compute(ids)
+            start = time.perf_counter()
+            logits = self._compute(ids)
+            if self._slow.add(time.perf_counter() - start):
                 threads = self._threads = max(1, self._threads - 1)  # for later passes too
+            return logits
+        finally:
             torch.set_num_threads(threads)
 
     @torch.inference_mode()
@@ -151,10 +154,14 @@ class BatchForward(Passes):
 
 
 def step_threads(model: Any) -> int:
-    """Threads for a step: one for a small model, whose steps take less than synchronizing more."""
+    """Threads for a step."""
+    return 1 if takes_one_thread(model) else torch.get_num_threads()
+
+
+def takes_one_thread(model: Any) -> bool:
+    """Whether the model is so small that a step takes less than synchronizing threads."""
     small = sum(weight.nbytes for weight in model.parameters()) < ALONE
-    on_cpu = model.get_input_embeddings().weight.device.type == "cpu"
-    return 1 if small and on_cpu else torch.get_num_threads()
+    return bool(small and model.get_input_embeddings().weight.device.type == "cpu")
 
 
 def _can_chunk(model: Any, padded: bool) -> bool:

@@ -25,7 +25,7 @@ from transformers.models.auto.tokenization_auto import (
 
 from polaris_cli.engines.base import ModelInfo
 from polaris_cli.engines.local import gguf_loading as gguf
-from polaris_cli.engines.local.forward import step_threads
+from polaris_cli.engines.local.forward import step_threads, takes_one_thread
 from polaris_cli.engines.local.loading_errors import (
     SETTINGS,
     TOKENIZER,
@@ -93,6 +93,8 @@ def load_model(
     loaded = load(reference, chosen, quantize, context_tokens, on_progress)
     used = step_threads(loaded.model) if threads or chosen.kind == "cpu" else None
     info = replace(loaded.info, threads=used)
+    if takes_one_thread(loaded.model):  # whatever was chosen
+        notes = ()
     return replace(loaded, info=info, notes=(*loaded.notes, *notes))
 
 

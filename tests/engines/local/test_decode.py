@@ -90,7 +90,8 @@ def by_kind(events: Iterable[object]) -> dict[str, str]:
     for event in events:
         if isinstance(event, Chunk):
             texts[event.kind] += event.text
-    return texts
+    # The bytes of half a character at the end have no text.
+    return {kind: text.rstrip("�") for kind, text in texts.items()}
 
 
 def ids_of(chunks: list[Chunk]) -> list[int]:
@@ -192,9 +193,9 @@ def test_characters_are_never_cut() -> None:
     assert [piece.tokens for piece in pieces if piece.text == "🎉"] == [4]
 
 
-def test_a_character_cut_by_the_limit_is_flushed() -> None:
+def test_a_character_cut_by_the_limit_has_tokens_and_no_text() -> None:
     pieces, finish = recite("fog 🎉", n=6)
-    assert text_of(pieces) == "fog �"
+    assert "".join(piece.text for piece in pieces) == "fog "
     assert [piece.tokens for piece in pieces] == [1, 1, 1, 1, 2]
     assert finish.reason == "length"
 

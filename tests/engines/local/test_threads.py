@@ -23,15 +23,16 @@ def one_thread_afterwards() -> Iterator[None]:
     torch.set_num_threads(1)
 
 
-def test_one_thread_for_each_core() -> None:
+def test_one_thread_for_each_idle_core() -> None:
     torch.set_num_threads(MORE)
-    assert set_threads(None, CPU) == ()
-    assert torch.get_num_threads() == usable_cores()
+    notes = set_threads(None, CPU)
+    assert torch.get_num_threads() <= usable_cores()
+    assert bool(notes) == (torch.get_num_threads() < usable_cores())
 
 
 def test_a_smaller_number_set_before_stays() -> None:
     torch.set_num_threads(1)
-    assert set_threads(None, CPU) == ()
+    set_threads(None, CPU)
     assert torch.get_num_threads() == 1
 
 

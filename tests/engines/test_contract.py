@@ -140,6 +140,16 @@ def test_an_answer_continues_an_opening(engine: Engine) -> None:
     assert tokens_in(events) == 8 and "The keeper of the light" not in story(events)
 
 
+def test_the_thinking_ends_with_its_budget(engine: Engine) -> None:
+    if not engine.capabilities.thinking_budget:
+        pytest.skip("it cannot limit the thinking")
+    sampling = replace(WARM, thinking=True, thinking_budget=5, top_p=0.5)
+    events = ask(engine, sampling, limit=40)
+    thought = [chunk for chunk in events if isinstance(chunk, Chunk) and chunk.kind == "thinking"]
+    assert sum(chunk.tokens for chunk in thought) <= 5 + len(engine.encode("\n</think>\n\n"))
+    assert "</think>" not in story(events) and story(events).strip()
+
+
 def test_an_answer_does_not_end_before_it_may(engine: Engine) -> None:
     if not engine.capabilities.token_true or engine.info.name in FIXED_TEXT:
         pytest.skip("its answers have a fixed end")

@@ -21,6 +21,7 @@ from polaris_cli.models import hub
 from polaris_cli.models.cache import gguf_path
 from polaris_cli.models.connection import Connection
 from polaris_cli.models.devices import device_for
+from polaris_cli.models.gguf_files import gguf_facts
 from polaris_cli.models.hub_errors import corrupt
 from polaris_cli.models.memory import check_fits
 from polaris_cli.models.reference import ModelRef
@@ -33,7 +34,6 @@ SPARE_SHARE = 0.25  # of the tokens, which are an estimate
 SPARE_TOKENS = 1024
 BLOCK = 1 << 24  # bytes read at once
 WAIT = 3600.0  # seconds; a long prompt may take that long on a slow machine
-
 
 Start = Callable[[int], tuple[Any, Connection]]
 """Starts llama.cpp with a number of threads; returns its server and a connection to it."""
@@ -110,6 +110,7 @@ def open_gguf(
     start = time.monotonic()
     file = gguf_of(reference)
     context = int(tokens * (1 + SPARE_SHARE)) + SPARE_TOKENS
+    context = min(context, gguf_facts(file).context or context)
     check_fits(reference, context, device_for("gguf", request.device))
     read_through(file, on_progress)
     chosen = choose_threads(request.threads)

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypedDict, Unpack
+from weakref import WeakKeyDictionary
 
 from polaris_cli.engines import opening
 from polaris_cli.engines.base import Engine
@@ -36,6 +37,9 @@ from polaris_cli.story.result import Story
 from polaris_cli.story.writing import record_for, write_job
 
 DEFAULT_WORDS = 3_000  # the length of story that `open_engine` makes room for
+
+# The options that each loaded engine was opened with.
+_OPENED: WeakKeyDictionary[Engine, dict[str, object]] = WeakKeyDictionary()
 
 FLAGS = {"force", "think", "headings", "compile"}  # options without a value
 
@@ -122,8 +126,11 @@ def open_engine(
     model: str = "auto",
     *,
     revision: str | None = None,
+    engine: EngineName = "auto",
+    base_url: str | None = None,
     quantize: Quantize = "auto",
     device: str = "auto",
+    threads: int | None = None,
     words: int = DEFAULT_WORDS,
 ) -> Iterator[Engine]:
     """Load a model once to write several stories, each with `write(..., engine=engine)`.
@@ -131,10 +138,16 @@ def open_engine(
     The memory is planned for stories of `words` words. Raises UsageError for an unknown device,
     ModelUnavailable or OutOfMemory if the model cannot be loaded.
     """
-    options = {"model": model, "revision": revision, "quantize": quantize, "device": device}
+    options: dict[str, object] = {"model": model, "revision": revision, "engine": engine}
+    options |= {"base_url": base_url, "quantize": quantize, "device": device, "threads": threads}
     with _python_error_messages():
-        engine = engine_for(prepare("any story", {**options, "words": words}))
-    yield engine
+        job = prepare("any story", {**options, "words": words})
+        loaded = engine_for(job)
+    _OPENED[loaded] = options | {"model": job.request.model, "revision": loaded.info.revision}
+    try:
+        yield loaded
+    finally:
+        loaded.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,17 +222,14 @@ def _job_for(
     options: dict[str, object] = {**settings}
     if isinstance(engine, str):
         options["engine"] = engine
-    elif loaded and "model" not in options and (model := _model_of(loaded)):
-        options |= {"model": model, "revision": loaded.info.revision}
+    elif loaded and "model" not in options:
+        options = _OPENED.get(loaded, _named_by(loaded)) | options
     return prepare(premise, options), loaded
 
 
-def _model_of(engine: Engine) -> str | None:
-    """The name or hub id of a loaded engine's model; None if it has neither."""
-    info = engine.info
-    if catalogue.find(info.name):
-        return info.name
-    return info.id if "/" in info.id else None
+def _named_by(engine: Engine) -> dict[str, object]:
+    """The model of an engine that was not opened here, if the catalogue knows it."""
+    return {"model": engine.info.name} if catalogue.find(engine.info.name) else {}
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from polaris_cli import (
 )
 from polaris_cli.engines.scripted import ScriptedEngine
 from tests.cli import ROOT
+from tests.servers.vllm_replay import VllmReplay
 
 SCRIPT = ["a plan", "\n</think>\n\n", "Once upon", " a time."]
 
@@ -68,6 +69,17 @@ def test_a_whole_request_is_written() -> None:
     assert (story.text, story.request.sampling.seed) == ("Once upon a time.", 9)
     with pytest.raises(UsageError, match="already has its settings"):
         write(request, words=5)
+
+
+def test_a_server_writes_many_stories() -> None:
+    with VllmReplay("Once.", model="tales") as server:
+        with open_engine(base_url=server.url) as engine:
+            first, second = (write(p, engine=engine, words=30) for p in ("a fox", "a hen"))
+        alone = write("an owl", words=30, base_url=server.url, think=False)
+        asked = {request["model"] for request in server.requests}
+    assert {first.text, second.text, alone.text} == {"Once."} and asked == {"tales"}
+    assert first.model.engine == second.request.engine == "endpoint"
+    assert first.request.server and first.request.server.base_url == f"{server.url}/v1"
 
 
 def test_one_engine_writes_many_stories_that_are_saved_and_kept(tmp_path: Path) -> None:

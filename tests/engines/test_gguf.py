@@ -53,18 +53,29 @@ def ask(engine: Engine, text: str, limit: int, sampling: Sampling = GREEDY) -> l
     return [id_ for chunk in chunks for id_ in chunk.ids]
 
 
-def in_float32(source: Path, target: Path) -> None:
-    """Write a GGUF file again with its weights dequantized."""
+THINKING = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    "<|im_start|>assistant\n<think>\n{% if not enable_thinking %}\n</think>\n\n{% endif %}"
+)
+
+
+def rewritten(source: Path, target: Path, *, dequantize: bool = False, template: str = "") -> None:
+    """Write a GGUF file again, with its weights dequantized or with another chat template."""
     reader = package.GGUFReader(source)
     writer = package.GGUFWriter(target, "llama")
     for name, field in reader.fields.items():
-        if name == "general.file_type":
+        if name == "general.file_type" and dequantize:
             writer.add_file_type(package.LlamaFileType.ALL_F32)
+        elif name == "tokenizer.chat_template" and template:
+            writer.add_chat_template(template)
         elif not name.startswith(("GGUF.", "general.architecture")):
             inner = field.types[-1] if len(field.types) > 1 else None
             writer.add_key_value(name, field.contents(), field.types[0], inner)
     for tensor in reader.tensors:
-        writer.add_tensor(tensor.name, package.dequantize(tensor.data, tensor.tensor_type))
+        if dequantize:
+            writer.add_tensor(tensor.name, package.dequantize(tensor.data, tensor.tensor_type))
+        else:
+            writer.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -75,7 +86,7 @@ def in_float32(source: Path, target: Path) -> None:
 def float32(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert FILE
     file = tmp_path_factory.mktemp("float32") / "smollm2.gguf"
-    in_float32(FILE, file)
+    rewritten(FILE, file, dequantize=True)
     return file
 
 
@@ -112,6 +123,22 @@ def test_greedy_text_in_float32_is_that_of_the_local_engine(float32: Path) -> No
 def engine() -> Iterator[Engine]:
     engine = open_gguf(resolve("smollm2"), REQUEST, 1000)
     yield engine
+    engine.close()
+
+
+@pytest.mark.slow
+def test_the_files_own_template_turns_thinking_on_and_off(tmp_path: Path) -> None:
+    assert FILE
+    file = tmp_path / "thinker.gguf"
+    rewritten(FILE, file, template=THINKING)
+    engine = open_gguf(of_gguf("thinker", file), REQUEST, 1000)
+    for sampling, thinks in ((GREEDY, False), (replace(GREEDY, thinking=True), True)):
+        few = replace(sampling, thinking_budget=6)
+        request = GenerationRequest((Message("user", "Name a colour."),), few, 60)
+        *chunks, _ = engine.stream(request)
+        thought = [chunk for chunk in chunks if text_of(chunk, "thinking")]
+        assert bool(thought) == thinks and "".join(map(text_of, chunks)).strip()
+        assert "think>" not in "".join(text_of(chunk, "thinking") for chunk in chunks)
     engine.close()
 
 

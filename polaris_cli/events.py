@@ -23,23 +23,30 @@ class Piece:
 
     `tokens` is the number of tokens (0 if the engine does not know), `ids` their ids if the engine
     has them. `kind` is set only by engines that receive thinking in a separate field (some
-    servers); otherwise the tags in the text decide.
+    servers); otherwise the tags in the text decide. `log_probs` are the natural logarithms of the
+    tokens' probabilities in the model's own distribution, before temperature and penalties, for
+    those tokens for which the engine knows them.
     """
 
     text: str
     tokens: int = 1
     kind: Kind | None = None
     ids: tuple[int, ...] = ()
+    log_probs: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A piece of thinking or story with its tokens. `text` may be empty."""
+    """A piece of thinking or story with its tokens. `text` may be empty.
+
+    `log_probs` are those of its tokens, as in `Piece`; they are not stored in the library.
+    """
 
     kind: Kind
     text: str
     tokens: int = 0
     ids: tuple[int, ...] = ()
+    log_probs: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,4 +213,5 @@ def merged(events: Iterable[Event]) -> Iterator[Event]:
 def _joined(chunks: list[Chunk]) -> Chunk:
     text = "".join(chunk.text for chunk in chunks)
     ids = tuple(chain.from_iterable(chunk.ids for chunk in chunks))
-    return Chunk(chunks[0].kind, text, sum(chunk.tokens for chunk in chunks), ids)
+    log_probs = tuple(chain.from_iterable(chunk.log_probs for chunk in chunks))
+    return Chunk(chunks[0].kind, text, sum(chunk.tokens for chunk in chunks), ids, log_probs)

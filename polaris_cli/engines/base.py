@@ -80,11 +80,13 @@ class Capabilities:
 
     `token_true`: answers have token ids, and it continues one from them (`opening`, `after` and
     `may_stop` of a request count). `thinking_budget`: it ends the thinking after a number of
-    tokens. `batch`: it generates several answers at once.
+    tokens. `log_probabilities`: chunks have those of their tokens. `batch`: it generates several
+    answers at once.
     """
 
     token_true: bool = True
     thinking_budget: bool = True
+    log_probabilities: bool = False
     batch: bool = False
 
 

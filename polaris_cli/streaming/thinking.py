@@ -82,6 +82,7 @@ class Splitter:
         self._block = _Blocks()
         self._tokens = 0
         self._ids: list[int] = []
+        self._log_probs: list[float] = []
 
     @property
     def inside(self) -> bool:
@@ -92,6 +93,7 @@ class Splitter:
         """Add a piece; yield the chunks whose label is certain."""
         self._tokens += piece.tokens
         self._ids += piece.ids
+        self._log_probs += piece.log_probs
         if not piece.text and piece.kind:
             yield self._chunk(piece.kind, "")
             return
@@ -111,9 +113,9 @@ class Splitter:
             yield self._chunk("story", "")
 
     def _chunk(self, kind: Kind, text: str) -> Chunk:
-        chunk = Chunk(kind, text, self._tokens, tuple(self._ids))
+        chunk = Chunk(kind, text, self._tokens, tuple(self._ids), tuple(self._log_probs))
         self._tokens = 0
-        self._ids = []
+        self._ids, self._log_probs = [], []
         return chunk
 
     def _follow_label(self, kind: Kind | None) -> _Labelled:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import gguf as package
 import pytest
@@ -116,7 +117,24 @@ def test_greedy_text_in_float32_is_that_of_the_local_engine(float32: Path) -> No
         with torch.inference_mode():
             best = model(torch.tensor([before])).logits[0, -1].topk(2).values
         assert best[0] - best[1] < CLOSE, f"{prompt}: apart at token {apart}"
+    check_log_probabilities(engine, local, model)
     engine.close()
+
+
+def check_log_probabilities(engine: Engine, local: LocalEngine, model: Any) -> None:
+    """They are the model's own, though temperature and penalty change what is sampled."""
+    messages = (Message("user", PROMPTS[0]),)
+    odd = Sampling(temperature=2.0, top_k=0, top_p=1.0, repetition_penalty=1.5, thinking=False)
+    *chunks, _ = engine.stream(GenerationRequest(messages, odd, 20))
+    texts = [chunk for chunk in chunks if isinstance(chunk, Chunk) and len(chunk.ids) == 1]
+    told = [value for chunk in texts for value in chunk.log_probs]
+    ids = [id_ for chunk in chunks if isinstance(chunk, Chunk) for id_ in chunk.ids]
+    prompt = local._chat.prompt_ids(messages, thinking=False)
+    with torch.inference_mode():
+        logits = model(torch.tensor([[*prompt, *ids]])).logits[0, len(prompt) - 1 : -1]
+    own = logits.log_softmax(-1)[range(len(ids)), ids].tolist()
+    assert len(texts) == len(ids), "a character of several tokens: choose another seed"
+    assert told == pytest.approx(own, abs=0.01)
 
 
 @pytest.fixture(scope="module")

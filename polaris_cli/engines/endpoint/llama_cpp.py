@@ -72,6 +72,7 @@ class LlamaCpp:
             "ignore_eos": not may_end,
             "cache_prompt": reuse,
             "return_tokens": True,
+            "n_probs": 1,  # the log-probability of the chosen token
             **settings(sampling, len(ids) + max_tokens),
         }
         return self._pieces(self._connection.events("/completion", body))
@@ -96,7 +97,8 @@ class LlamaCpp:
                     return
                 text, count = str(event.get("content", "")), event.get("tokens_predicted", 0)
                 ids = (*held.ids, *self._ids_of(text, event.get("tokens") or [], count - known))
-                held, known = Piece(text, len(ids), ids=ids), count
+                log_probs = (*held.log_probs, *_log_probs(event))
+                held, known = Piece(text, len(ids), ids=ids, log_probs=log_probs), count
                 if text:
                     yield held
                     held = Piece("", 0)
@@ -110,6 +112,13 @@ class LlamaCpp:
         if len(sent) == count:
             return tuple(sent)
         return tuple(self.tokenize(text))
+
+
+def _log_probs(event: Mapping[str, Any]) -> Iterator[float]:
+    """The log-probabilities in an event; the server leaves out all but the last of a character of
+    several tokens."""
+    for token in event.get("completion_probabilities") or ():
+        yield token["logprob"]
 
 
 def settings(sampling: Sampling, tokens: int) -> Mapping[str, Any]:

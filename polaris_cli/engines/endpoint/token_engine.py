@@ -54,7 +54,7 @@ class TokenServer(RemoteTokenizer, Protocol):
 class TokenEngine:
     """A model on a server; see `polaris_cli.engines.base.Engine`."""
 
-    capabilities = Capabilities()
+    capabilities = Capabilities(log_probabilities=True)
 
     def __init__(
         self,

@@ -64,6 +64,7 @@ class Vllm:
             "max_tokens": max_tokens,
             "min_tokens": 0 if may_end else max_tokens,
             "return_token_ids": True,
+            "logprobs": 0,  # of the chosen token alone
             "skip_special_tokens": False,
             **settings(sampling),
         }
@@ -72,8 +73,14 @@ class Vllm:
                 reason = choice.get("finish_reason")
                 found = choice.get("token_ids") or []
                 at_end = reason == "stop" and choice.get("stop_reason") is None
-                told = tuple(found[:-1] if at_end else found)  # the end token is not text
-                yield Piece(str(choice.get("text") or ""), len(told), ids=told)
+                count = len(found) - at_end  # the end token is not text
+                log_probs = (choice.get("logprobs") or {}).get("token_logprobs") or ()
+                yield Piece(
+                    str(choice.get("text") or ""),
+                    count,
+                    ids=tuple(found[:count]),
+                    log_probs=tuple(log_probs[:count]),
+                )
                 if reason:
                     yield Finish("stop" if reason == "stop" else "length")
                     return

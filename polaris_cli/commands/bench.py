@@ -16,6 +16,7 @@ from polaris_cli.bench.pipeline import pass_through
 from polaris_cli.bench.startup import Start, starts
 from polaris_cli.commands import options as o
 from polaris_cli.commands.bench_batch import batch
+from polaris_cli.commands.bench_engines import bench_engines
 from polaris_cli.commands.bench_length import length
 from polaris_cli.commands.bench_loading import Loaded, Shape, bench_request, load
 from polaris_cli.engines.doctor import package_versions
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from polaris_cli.bench.peers import Peer
 
 SCHEMA = "polaris.bench/1"
+POSITIONS = "0,2000"
 HEADERS = (
     "from token", "polaris", "range", "generate", "speedup", "of limit",
     "first token", "first token of generate",
@@ -50,9 +52,13 @@ def bench(
     shape: Shape = None,
     tokens: Annotated[int, Option(min=2, help="Tokens to write in each run.")] = 256,
     at: Annotated[
-        str, Option(metavar="N,N", help="Positions in the text, in tokens, to start writing at.")
-    ] = "0,2000",
-    repeats: Annotated[int, Option(min=1, help="Runs of each program, alternating.")] = 3,
+        str | None,
+        Option(
+            metavar="N,N",
+            help=f"Positions in the text, in tokens, to start writing at; by default {POSITIONS}.",
+        ),
+    ] = None,
+    repeats: Annotated[int, Option(min=1, help="Runs of each program, alternating.")] = 5,
     quantize: o.Quantize = None,
     device: o.DeviceName = None,
     compile: o.Compile = None,
@@ -63,9 +69,20 @@ def bench(
             help="Also measure llama.cpp with that file, or vLLM with the model.",
         ),
     ] = None,
+    engine: Annotated[
+        str | None,
+        Option(
+            metavar="all|N,N",
+            help="Measure these engines side by side: all, local, gguf or local,gguf.",
+        ),
+    ] = None,
+    threads: o.Threads = None,
     as_json: Annotated[bool, Option("--json", help="Print JSON, one object.")] = False,
 ) -> None:
     """Measure how fast a model writes here, compared with transformers' `generate`.
+
+    --engine measures the local engine (unquantized, 8 bits, 4 bits), llama.cpp, and llama.cpp's
+    server called directly.
 
     --shape downloads nothing: random weights are as fast as trained ones. Speeds are in tokens/s.
     The limit is the measured memory bandwidth / bytes read per token.
@@ -74,10 +91,17 @@ def bench(
     """
     if ctx.invoked_subcommand:
         return
-    request = bench_request(model, shape, quantize=quantize, device=device, compile=compile)
-    positions = _positions(at)
+    options = {"quantize": quantize, "device": device, "compile": compile, "threads": threads}
+    if engine:
+        _check_alone(shape=shape, at=at, peer=peer)
+        options |= {"model": model or "demo"}
+        bench_engines(engine, options, tokens=tokens, repeats=repeats, as_json=as_json)
+        return
+    request = bench_request(model, shape, **options)
+    positions = _positions(at or POSITIONS)
     _check_peer(peer, shape)
     with terminal.loading("Loading", sys.stderr, quiet=as_json) as progress:
+        _set_threads(request.threads)
         loaded = load(request, shape, max(positions) + tokens + 1, progress.update)
         beside = _open_peer(peer, loaded, request, positions, tokens)
     with terminal.loading("Measuring", sys.stderr, quiet=as_json):
@@ -114,6 +138,14 @@ def _start_cells(one: Start) -> tuple[str, ...]:
     return one.name, f"{one.seconds:.2f} s", f"{one.fastest:.2f}-{one.slowest:.2f} s", beside
 
 
+def _check_alone(**options: str | None) -> None:
+    """Check that none of these options is given with --engine."""
+    for name in (name for name, value in options.items() if value):
+        raise UsageError(
+            f"--engine and --{name} contradict each other.", hint="Leave out one of them."
+        )
+
+
 def _positions(text: str) -> list[int]:
     try:
         positions = [int(part) for part in text.split(",")]
@@ -124,6 +156,13 @@ def _positions(text: str) -> list[int]:
             f"--at: invalid value {text!r}.", hint="Give positions in tokens: --at 0,2000,8000"
         )
     return positions
+
+
+def _set_threads(threads: int | None) -> None:
+    if threads:
+        import torch
+
+        torch.set_num_threads(threads)
 
 
 def _check_peer(peer: str | None, shape: str | None) -> None:

@@ -72,8 +72,8 @@ def test_a_peer_writes_as_many_tokens_in_the_same_turns(monkeypatch: pytest.Monk
 
         return way
 
-    snippet = speed._snippet
-    monkeypatch.setattr(speed, "_snippet", lambda *given: noted("snippet", snippet(*given)))
+    snippet = speed.snippet
+    monkeypatch.setattr(speed, "snippet", lambda *given: noted("snippet", snippet(*given)))
     given: dict[str, Any] = {"positions": [100], "tokens": 5, "repeats": 2, "bandwidth": 1e9}
     (one,) = compare(qwen(), byte_tokenizer(), Sampling(), **given, peer=noted("peer", steadily))
     assert turns[:2] == [("snippet", 16, 8), ("peer", 16, 8)]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Option
 
+from polaris_cli.bench.first_text import first_text
 from polaris_cli.bench.pipeline import pass_through
 from polaris_cli.bench.startup import Start, starts
 from polaris_cli.commands import options as o
@@ -123,12 +124,20 @@ def start(
     """
     with terminal.loading("Measuring", sys.stderr, quiet=as_json):
         found = list(starts(repeats))
+        text = first_text(repeats)
         passage = pass_through()
     if as_json:
-        figures = {"starts": [asdict(one) for one in found], "pipeline": asdict(passage)}
+        figures = {
+            "starts": [asdict(one) for one in found],
+            "first_text": asdict(text) | {"ratio": text.ratio} if text else None,
+            "pipeline": asdict(passage),
+        }
         print(json.dumps({"schema": SCHEMA, **figures}))
         return
     print_table(START_HEADERS, [_start_cells(one) for one in found], sys.stdout)
+    if text:
+        print(f"\nfirst text of a {text.model} story with llama.cpp: {text.seconds:.2f} s;")
+        print(f"llama.cpp alone: {text.load_s:.2f} s to load, {text.prompt_s:.2f} s to first token")
     print(f"\n{passage.tokens:,} tokens through polaris without a model: {passage.seconds:.1f} s;")
     print(f"memory grew by {size_text(max(0, passage.growth))} after the first quarter of them")
 

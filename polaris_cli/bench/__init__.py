@@ -3,10 +3,14 @@
 Only measures; nothing here is used to write a story.
 
     speed:    tokens/s, compared with the usual transformers snippet
+    engines:  the engines side by side
     batch:    throughput of several stories at once
     length:   compares the ways to reach a length
     prompts:  prompts without meaning, and timed requests
     peers:    llama.cpp and vLLM, for comparison
+    llama_server: llama.cpp's server called directly
     pipeline: the time of everything except the model
+    first_text: the time to the first text of a story with llama.cpp
+    bare_llama: a program that runs llama.cpp alone
     startup:  how long the commands take to start
 """

@@ -5,25 +5,21 @@ either; they are imported when asked for.
 """
 
 import os
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
-from itertools import islice
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from polaris_cli.bench.speed import Times, Write, times
+from polaris_cli.bench.speed import Times, Write
 from polaris_cli.errors import ModelUnavailable, UsageError
 from polaris_cli.request.story_request import Sampling
 
-VLLM = "vllm"
-PACKAGES: Mapping[str, str] = MappingProxyType(
-    {"llama_cpp": "llama-cpp-python", "vllm": "vllm"}  # module name: package name
-)
+if TYPE_CHECKING:
+    from polaris_cli.bench.llama_server import LlamaServer
+
+VLLM, XLLAMACPP = "vllm", "xllamacpp"  # their packages
 CARD_SHARE = 0.9  # of the GPU's free memory for vLLM; the rest is for polaris and the snippet
 
 
@@ -48,11 +44,10 @@ def check_peer(peer: str, shape: str | None) -> None:
         )
     if peer != VLLM:
         _check_gguf(Path(peer))
-    module = VLLM if peer == VLLM else "llama_cpp"
-    if not find_spec(module):
+    package = VLLM if peer == VLLM else XLLAMACPP
+    if not find_spec(package):
         raise ModelUnavailable(
-            f"The package {PACKAGES[module]} is not installed.",
-            hint=f"pip install {PACKAGES[module]}",
+            f"The package {package} is not installed.", hint=f"pip install {package}"
         )
 
 
@@ -77,43 +72,26 @@ def llama_cpp(path: Path, model: Any, sampling: Sampling, context: int) -> Peer:
     `context` is the length of the longest run, in tokens. Raises ModelUnavailable if llama.cpp
     cannot load the file.
     """
-    import llama_cpp as package
+    from polaris_cli.bench.llama_server import LlamaServer
+    from polaris_cli.engines.gguf import device_of
 
-    on_card = model.device.type != "cpu" and package.llama_supports_gpu_offload()
+    device = "cpu" if model.device.type == "cpu" else "auto"
     try:
-        llama = package.Llama(
-            str(path),
-            n_ctx=context,
-            n_gpu_layers=-1 if on_card else 0,
-            n_threads=torch.get_num_threads(),
-            n_threads_batch=torch.get_num_threads(),
-            last_n_tokens_size=context,  # the repetition penalty sees all tokens, as in polaris
-            verbose=False,
-        )
-    except ValueError as error:
-        raise _not_loaded("llama.cpp", path, error, "llama-cpp-python") from error
-    place = model.device.type if on_card else "cpu"
-    return Peer(f"llama.cpp, {path.name}, {place}", _llama_way(llama, sampling))
+        server = LlamaServer(path, context, torch.get_num_threads(), device)
+    except RuntimeError as error:
+        raise _not_loaded("llama.cpp", path, error, XLLAMACPP) from error
+    return Peer(f"llama.cpp, {path.name}, {device_of(device)}", _llama_way(server, sampling))
 
 
-def _llama_way(llama: Any, sampling: Sampling) -> Write:
-    options = {
-        "temp": sampling.temperature,
-        "top_p": sampling.top_p,
-        "top_k": sampling.top_k,
-        "min_p": sampling.min_p,
-        "repeat_penalty": sampling.repetition_penalty,
-        "presence_penalty": sampling.presence_penalty,
-    }
+def _llama_way(server: "LlamaServer", sampling: Sampling) -> Write:
+    from polaris_cli.bench.llama_server import engine_body
+
+    sampling = replace(sampling, dry_multiplier=0.0)
 
     def write(prompt: list[int], tokens: int) -> Times:
-        known = [token % llama.n_vocab() for token in prompt]
-        llama.reset()  # otherwise it reuses the KV cache of the same prompt
-        moments = [time.perf_counter()]
-        # `generate` yields tokens forever: it does not stop at an end-of-text token.
-        for _ in islice(llama.generate(known, **options), tokens + 1):
-            moments.append(time.perf_counter())
-        return times(moments)
+        known = [token % server.vocabulary_size for token in prompt]
+        body = engine_body(known, sampling, tokens + 1)
+        return server.complete({**body, "ignore_eos": True})
 
     return write
 
@@ -138,7 +116,7 @@ def vllm(folder: Path, model: Any, sampling: Sampling, context: int) -> Peer:
             disable_log_stats=False,  # otherwise it records no times
         )
     except (RuntimeError, ValueError) as error:
-        raise _not_loaded("vLLM", folder, error, "vllm") from error
+        raise _not_loaded("vLLM", folder, error, VLLM) from error
     return Peer(f"vLLM, {dtype}", _vllm_way(llm, sampling))
 
 

@@ -21,6 +21,7 @@ from polaris_cli.engines.local.decode import decode
 from polaris_cli.engines.local.static_forward import can_capture
 from polaris_cli.engines.local.vocabulary import Vocabulary
 from polaris_cli.engines.quantize.quantizers import synchronize
+from polaris_cli.errors import ModelUnavailable
 from polaris_cli.events import Finish
 from polaris_cli.models.memory import cache_of_config
 from polaris_cli.request.story_request import Sampling
@@ -100,8 +101,8 @@ def compare(
     `compile` allows CUDA graphs. The DRY penalty is off, as the other programs have none.
     """
     sampling = replace(sampling, dry_multiplier=0.0)
-    own = _polaris(model, tokenizer, sampling, static=compile and _can_capture(model))
-    ways = [_patched(model, own), _snippet(model, sampling), *([peer] if peer else [])]
+    own = decoding(model, tokenizer, sampling, static=compile and has_graphs(model))
+    ways = [patched(model, own), snippet(model, sampling), *([peer] if peer else [])]
     for way in ways:
         way(prompt_of(model, SHORTEST), WARM_UP)
     for position in positions:
@@ -123,35 +124,38 @@ def _compared(
     snippet: Sequence[Times],
     peer: Sequence[Times] = (),
 ) -> Comparison:
-    ratios = _ratios(polaris, snippet)
+    found = ratios(polaris, snippet)
     return Comparison(
         position,
-        _speed(polaris),
-        _speed(snippet),
-        median(ratios),
-        min(ratios),
-        max(ratios),
+        speed_of(polaris),
+        speed_of(snippet),
+        median(found),
+        min(found),
+        max(found),
         limit,
-        _speed(peer) if peer else None,
-        median(_ratios(polaris, peer)) if peer else None,
+        speed_of(peer) if peer else None,
+        median(ratios(polaris, peer)) if peer else None,
     )
 
 
-def _ratios(runs: Sequence[Times], others: Sequence[Times]) -> list[float]:
+def ratios(runs: Sequence[Times], others: Sequence[Times]) -> list[float]:
+    """The tokens/s of each run / those of the other program in the same turn."""
     turns = zip(runs, others, strict=True)
     return [run.tokens_per_s / other.tokens_per_s for run, other in turns]
 
 
-def _speed(runs: Sequence[Times]) -> Speed:
+def speed_of(runs: Sequence[Times]) -> Speed:
+    """The figures of several runs of one program."""
     speeds = [run.tokens_per_s for run in runs]
     return Speed(median(speeds), min(speeds), max(speeds), median(run.first for run in runs))
 
 
-def _can_capture(model: Any) -> bool:
+def has_graphs(model: Any) -> bool:
+    """Whether the model's steps can be recorded as a CUDA graph."""
     return bool(model.device.type == "cuda" and can_capture(model))
 
 
-def _polaris(model: Any, tokenizer: Any, sampling: Sampling, *, static: bool) -> Write:
+def decoding(model: Any, tokenizer: Any, sampling: Sampling, *, static: bool) -> Write:
     """The decoding loop of polaris; records the time just before each token is sampled."""
     vocabulary = Vocabulary(tokenizer)
 
@@ -167,10 +171,10 @@ def _polaris(model: Any, tokenizer: Any, sampling: Sampling, *, static: bool) ->
     return write
 
 
-def _patched(model: Any, write: Write) -> Write:
+def patched(model: Any, write: Write) -> Write:
     """`write` on the patched model, as `polaris write` runs it; the patch is undone after."""
 
-    def patched(prompt: list[int], tokens: int) -> Times:
+    def while_patched(prompt: list[int], tokens: int) -> Times:
         if model.device.type == "mps":
             return write(prompt, tokens)
         undo = patch_forwards(model).undo
@@ -179,7 +183,7 @@ def _patched(model: Any, write: Write) -> Write:
         finally:
             undo()
 
-    return patched
+    return while_patched
 
 
 class _Clock(BaseStreamer):  # type: ignore[misc]
@@ -195,7 +199,7 @@ class _Clock(BaseStreamer):  # type: ignore[misc]
         """Required by the base class."""
 
 
-def _snippet(model: Any, sampling: Sampling) -> Write:
+def snippet(model: Any, sampling: Sampling) -> Write:
     """`model.generate` as the model card shows it, with the same settings."""
     options = {
         "do_sample": sampling.temperature > 0,
@@ -226,6 +230,19 @@ def times(moments: Sequence[float]) -> Times:
     """The times of a run from the moments of its start and of each token, in seconds."""
     first, *steps = (after - before for before, after in pairwise(moments))
     return Times(first, tuple(steps))
+
+
+def evenly(first: float, seconds: float, tokens: int) -> Times:
+    """The times of a run in which `seconds` are known for all `tokens` after the first together.
+
+    Raises ModelUnavailable if there are none.
+    """
+    if tokens < 1:
+        raise ModelUnavailable(
+            "The model ended its answer at once, so that its speed cannot be measured.",
+            hint="Measure another model: polaris bench --model NAME",
+        )
+    return Times(first, (seconds / tokens,) * tokens)
 
 
 def bytes_per_token(model: Any, position: int) -> int:

@@ -77,16 +77,11 @@ def _seconds(command: list[str], folder: str) -> float:
     Its output goes to a pseudo-terminal where the system has one, as drawing a table takes longer
     than writing lines to a pipe.
     """
-    environment = {
-        **os.environ,
-        "POLARIS_LIBRARY": str(Path(folder) / "library.db"),
-        "HF_HUB_OFFLINE": "1",
-    }
     start = time.perf_counter()
     with _terminal() as output:
         subprocess.run(
             [sys.executable, *command],
-            env=environment,
+            env=environment(Path(folder)),
             check=True,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -94,6 +89,12 @@ def _seconds(command: list[str], folder: str) -> float:
             timeout=600,
         )
     return time.perf_counter() - start
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """The environment of a measured process: offline, with a library in `folder`."""
+    library = str(folder / "library.db")
+    return {**os.environ, "POLARIS_LIBRARY": library, "HF_HUB_OFFLINE": "1"}
 
 
 @contextmanager

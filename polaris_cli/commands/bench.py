@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Option
 
+from polaris_cli.bench.first_text import first_text
 from polaris_cli.bench.pipeline import pass_through
 from polaris_cli.bench.startup import Start, starts
 from polaris_cli.commands import options as o
 from polaris_cli.commands.bench_batch import batch
+from polaris_cli.commands.bench_engines import bench_engines
 from polaris_cli.commands.bench_length import length
 from polaris_cli.commands.bench_loading import Loaded, Shape, bench_request, load
 from polaris_cli.engines.doctor import package_versions
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from polaris_cli.bench.peers import Peer
 
 SCHEMA = "polaris.bench/1"
+POSITIONS = "0,2000"
 HEADERS = (
     "from token", "polaris", "range", "generate", "speedup", "of limit",
     "first token", "first token of generate",
@@ -50,12 +53,15 @@ def bench(
     shape: Shape = None,
     tokens: Annotated[int, Option(min=2, help="Tokens to write in each run.")] = 256,
     at: Annotated[
-        str, Option(metavar="N,N", help="Positions in the text, in tokens, to start writing at.")
-    ] = "0,2000",
-    repeats: Annotated[int, Option(min=1, help="Runs of each program, alternating.")] = 3,
+        str | None,
+        Option(
+            metavar="N,N",
+            help=f"Positions in the text, in tokens, to start writing at; by default {POSITIONS}.",
+        ),
+    ] = None,
+    repeats: Annotated[int, Option(min=1, help="Runs of each program, alternating.")] = 5,
     quantize: o.Quantize = None,
     device: o.DeviceName = None,
-    threads: o.Threads = None,
     compile: o.Compile = None,
     peer: Annotated[
         str | None,
@@ -64,9 +70,20 @@ def bench(
             help="Also measure llama.cpp with that file, or vLLM with the model.",
         ),
     ] = None,
+    engine: Annotated[
+        str | None,
+        Option(
+            metavar="all|N,N",
+            help="Measure these engines side by side: all, local, gguf or local,gguf.",
+        ),
+    ] = None,
+    threads: o.Threads = None,
     as_json: Annotated[bool, Option("--json", help="Print JSON, one object.")] = False,
 ) -> None:
     """Measure how fast a model writes here, compared with transformers' `generate`.
+
+    --engine measures the local engine (unquantized, 8 bits, 4 bits), llama.cpp, and llama.cpp's
+    server called directly.
 
     --shape downloads nothing: random weights are as fast as trained ones. Speeds are in tokens/s.
     The limit is the measured memory bandwidth / bytes read per token.
@@ -75,10 +92,14 @@ def bench(
     """
     if ctx.invoked_subcommand:
         return
-    request = bench_request(
-        model, shape, quantize=quantize, device=device, threads=threads, compile=compile
-    )
-    positions = _positions(at)
+    options = {"quantize": quantize, "device": device, "compile": compile, "threads": threads}
+    if engine:
+        _check_alone(shape=shape, at=at, peer=peer)
+        options |= {"model": model or "demo"}
+        bench_engines(engine, options, tokens=tokens, repeats=repeats, as_json=as_json)
+        return
+    request = bench_request(model, shape, **options)
+    positions = _positions(at or POSITIONS)
     _check_peer(peer, shape)
     with terminal.loading("Loading", sys.stderr, quiet=as_json) as progress:
         loaded = load(request, shape, max(positions) + tokens + 1, progress.update)
@@ -102,12 +123,20 @@ def start(
     """
     with terminal.loading("Measuring", sys.stderr, quiet=as_json):
         found = list(starts(repeats))
+        text = first_text(repeats)
         passage = pass_through()
     if as_json:
-        figures = {"starts": [asdict(one) for one in found], "pipeline": asdict(passage)}
+        figures = {
+            "starts": [asdict(one) for one in found],
+            "first_text": asdict(text) | {"ratio": text.ratio} if text else None,
+            "pipeline": asdict(passage),
+        }
         print(json.dumps({"schema": SCHEMA, **figures}))
         return
     print_table(START_HEADERS, [_start_cells(one) for one in found], sys.stdout)
+    if text:
+        print(f"\nfirst text of a {text.model} story with llama.cpp: {text.seconds:.2f} s;")
+        print(f"llama.cpp alone: {text.load_s:.2f} s to load, {text.prompt_s:.2f} s to first token")
     print(f"\n{passage.tokens:,} tokens through polaris without a model: {passage.seconds:.1f} s;")
     print(f"memory grew by {size_text(max(0, passage.growth))} after the first quarter of them")
 
@@ -115,6 +144,14 @@ def start(
 def _start_cells(one: Start) -> tuple[str, ...]:
     beside = f"{one.ratio:.2f} x {one.beside}" if one.ratio else ""
     return one.name, f"{one.seconds:.2f} s", f"{one.fastest:.2f}-{one.slowest:.2f} s", beside
+
+
+def _check_alone(**options: str | None) -> None:
+    """Check that none of these options is given with --engine."""
+    for name in (name for name, value in options.items() if value):
+        raise UsageError(
+            f"--engine and --{name} contradict each other.", hint="Leave out one of them."
+        )
 
 
 def _positions(text: str) -> list[int]:

@@ -1,6 +1,6 @@
 """`polaris bench --peer`: a third program in the same turns, and the errors if it cannot run.
 
-llama.cpp itself is tested if llama-cpp-python and gguf are installed; vLLM is faked.
+llama.cpp itself is tested if xllamacpp is installed; vLLM is faked.
 """
 
 import json
@@ -9,8 +9,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import gguf
 import pytest
 import torch
+from tokenizers import pre_tokenizers
 from typer.testing import CliRunner
 
 from polaris_cli.bench import peers, speed
@@ -72,8 +74,8 @@ def test_a_peer_writes_as_many_tokens_in_the_same_turns(monkeypatch: pytest.Monk
 
         return way
 
-    snippet = speed._snippet
-    monkeypatch.setattr(speed, "_snippet", lambda *given: noted("snippet", snippet(*given)))
+    snippet = speed.snippet
+    monkeypatch.setattr(speed, "snippet", lambda *given: noted("snippet", snippet(*given)))
     given: dict[str, Any] = {"positions": [100], "tokens": 5, "repeats": 2, "bandwidth": 1e9}
     (one,) = compare(qwen(), byte_tokenizer(), Sampling(), **given, peer=noted("peer", steadily))
     assert turns[:2] == [("snippet", 16, 8), ("peer", 16, 8)]
@@ -146,7 +148,7 @@ def test_a_missing_package_hints_at_the_command(
     monkeypatch: pytest.MonkeyPatch, gguf_file: Path
 ) -> None:
     monkeypatch.setattr(peers, "find_spec", lambda _: None)
-    for peer, package in ((str(gguf_file), "llama-cpp-python"), ("vllm", "vllm")):
+    for peer, package in ((str(gguf_file), "xllamacpp"), ("vllm", "vllm")):
         code, said = refused("--peer", peer)
         assert code == 3
         assert f"The package {package} is not installed." in said
@@ -194,8 +196,7 @@ def test_vllm_gets_the_same_request_and_its_own_times_are_used(
 @pytest.fixture
 def llama_file(tmp_path: Path) -> Path:
     """A random model of the llama architecture with 64 tokens, in a GGUF file."""
-    pytest.importorskip("llama_cpp")
-    gguf = pytest.importorskip("gguf")
+    pytest.importorskip("xllamacpp")
     path = tmp_path / "tiny.gguf"
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_vocab_size(64)
@@ -205,7 +206,13 @@ def llama_file(tmp_path: Path) -> Path:
     writer.add_block_count(1)
     writer.add_head_count(2)
     writer.add_layer_norm_rms_eps(1e-5)
-    writer.add_tokenizer_model("no_vocab")
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("default")
+    writer.add_token_list(sorted(pre_tokenizers.ByteLevel.alphabet())[:64])
+    writer.add_token_types([gguf.TokenType.NORMAL] * 64)
+    writer.add_token_merges(["a b"])
+    writer.add_eos_token_id(0)
+    writer.add_chat_template("{{ messages[0].content }}")
     for name, shape in LLAMA_TENSORS.items():
         writer.add_tensor(f"{name}.weight", torch.randn(shape).numpy())
     writer.write_header_to_file()
@@ -230,7 +237,7 @@ def test_llama_cpp_runs_next_to_the_demo_model(llama_file: Path) -> None:
 
 
 def test_a_damaged_gguf_file(gguf_file: Path) -> None:
-    pytest.importorskip("llama_cpp")
+    pytest.importorskip("xllamacpp")
     with pytest.raises(ModelUnavailable, match=r"llama\.cpp cannot load .*story\.gguf: ") as told:
         peers.llama_cpp(gguf_file, qwen(), Sampling(), 100)
-    assert "pip install -U llama-cpp-python" in told.value.hint
+    assert "pip install -U xllamacpp" in told.value.hint

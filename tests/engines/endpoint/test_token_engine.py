@@ -34,6 +34,14 @@ def server() -> Iterator[VllmReplay]:
         yield server
 
 
+def is_idle(server: VllmReplay) -> bool:
+    """Whether the server stops its work within half a second."""
+    deadline = time.monotonic() + 0.5
+    while server.running and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return server.running == 0
+
+
 def texts(engine: TokenEngine, request: GenerationRequest) -> tuple[str, str, Finish]:
     *chunks, finish = engine.stream(request)
     assert isinstance(finish, Finish)
@@ -52,7 +60,7 @@ def test_thinking_beyond_its_budget_is_closed(server: VllmReplay) -> None:
     assert thinking == "A p" and story.startswith("A plan.")
     closed = server.requests[-1]["prompt"]
     assert byte_tokens.decode(closed).endswith("A p\n</think>\n\n")
-    assert server.running == 0
+    assert is_idle(server)
 
 
 def test_an_answer_that_ends_inside_its_thinking_goes_on_with_the_story() -> None:
@@ -96,10 +104,7 @@ def test_closing_stops_the_server(server: VllmReplay) -> None:
     events = on(server).stream(REQUEST)
     next(events)
     events.close()  # type: ignore[attr-defined]
-    deadline = time.monotonic() + 0.5
-    while server.running and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert server.running == 0
+    assert is_idle(server)
 
 
 def test_settings_that_vllm_does_not_have_are_named(server: VllmReplay) -> None:

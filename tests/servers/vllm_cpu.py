@@ -141,7 +141,8 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--environment", type=Path, default=CACHE, metavar="FOLDER")
     options, others = parser.parse_known_args()
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    # A process in the background inherits that SIGINT is ignored.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     folder = options.environment / "models" / options.model
     build_environment(options.environment)

@@ -6,6 +6,7 @@ built on it, would take half a second more, and hides how a stream has ended.
 """
 
 import json
+import logging
 import os
 import time
 from collections.abc import Generator, Iterator, Mapping
@@ -115,6 +116,7 @@ class Connection:
         """The response to a request, its body not read yet; the request is repeated if it helps."""
         import stamina
 
+        logging.getLogger("stamina").disabled = True  # it would log each retry to stderr
         url = self.address.root + path if path[0] == "/" else f"{self.address.base_url}/{path}"
         request = self._client.build_request(method, url, json=body)
         attempts = stamina.retry_context(

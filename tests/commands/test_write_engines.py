@@ -71,7 +71,7 @@ def test_the_key_is_nowhere_but_in_the_request(tmp_path: Path) -> None:
 
 
 def test_a_broken_connection_keeps_the_text_and_resume_goes_on(tmp_path: Path) -> None:
-    with VllmReplay(TALE, delay=0.02) as server:
+    with VllmReplay(TALE, delay=0.01) as server:
         port = int(server.url.rpartition(":")[2])
         command = [*polaris_command(*WRITE, "--base-url", server.url)]
         code, out, err = interrupted(command, tmp_path, b"fox")
@@ -190,6 +190,7 @@ def test_doctor_shows_a_server(tmp_path: Path) -> None:
     assert found["settings"]["temperature"] == "applied" and not found["capabilities"]["token_true"]
 
 
+@pytest.mark.slow
 @needs_llama
 def test_llama_cpp_writes_resumes_and_is_named(tmp_path: Path) -> None:
     command = polaris_command(

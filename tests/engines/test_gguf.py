@@ -98,7 +98,7 @@ def test_greedy_text_in_float32_is_that_of_the_local_engine(float32: Path) -> No
     params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
     server = xllamacpp.Server(params)
     connection = Connection(ServerAddress(server.listening_address), key)
-    engine = TokenEngine(Llama(lambda threads: (server, connection), 2), ModelInfo("a", "a"), 2048)
+    engine = TokenEngine(Llama(lambda threads: (server, connection), 1), ModelInfo("a", "a"), 2048)
     reference = of_gguf("smollm2", float32)
     settings = gguf_loading.read_settings(reference, float32)
     model, _ = gguf_loading.plain_weights(float32, settings, torch.float32)
@@ -167,6 +167,7 @@ def test_it_says_what_runs(engine: Engine) -> None:
     assert 1000 < engine.context < SMOLLM2.profile.context
 
 
+@pytest.mark.slow
 def test_the_window_of_the_repetition_penalty_counts(engine: Engine) -> None:
     strong = replace(GREEDY, repetition_penalty=1.5)
     whole, short = (
@@ -223,6 +224,7 @@ class SlowAtFive(SlowSteps):
         return self.steps == 5
 
 
+@pytest.mark.slow
 def test_a_sudden_slowness_costs_a_thread_and_no_text(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = open_gguf(resolve("smollm2"), replace(REQUEST, threads=2), 1000)
     whole = ask(engine, PROMPTS[0], 12)
@@ -234,6 +236,7 @@ def test_a_sudden_slowness_costs_a_thread_and_no_text(monkeypatch: pytest.Monkey
     engine.close()
 
 
+@pytest.mark.slow
 def test_nothing_is_left_after_kill() -> None:
     script = (
         "from polaris_cli.engines.gguf import open_gguf\n"

@@ -99,6 +99,7 @@ def test_a_dry_run_names_the_file(env: dict[str, str], tmp_path: Path) -> None:
     assert facts["memory"] == [] and not downloaded(tmp_path)
 
 
+@pytest.mark.slow
 def test_the_engine_decides_where_a_repository_has_both(
     env: dict[str, str], tmp_path: Path
 ) -> None:

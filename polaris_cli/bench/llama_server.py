@@ -7,14 +7,14 @@ as Python allows. Knows HTTP and the server's fields, not what is compared with 
 import json
 import secrets
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from polaris_cli.bench.speed import Times, evenly
-from polaris_cli.engines.endpoint.llama_cpp import LlamaCpp
+from polaris_cli.engines.endpoint.llama_cpp import LlamaCpp, completion
 from polaris_cli.engines.gguf import parameters
 from polaris_cli.errors import ModelUnavailable
 from polaris_cli.models.connection import Connection, Json
@@ -75,18 +75,5 @@ def _events(answer: bytes) -> Iterator[dict[str, Any]]:
 
 def engine_body(ids: Sequence[int], sampling: Sampling, tokens: int) -> Json:
     """The body that the engines send to continue `ids` at the start of a story."""
-    noted = _Noted()
-    for _ in LlamaCpp(noted, "").generate(ids, sampling, tokens, reuse=False):
-        pass
-    return noted.body
-
-
-class _Noted(Connection):
-    """A connection to nothing: notes the body of the request, and answers that it is done."""
-
-    def __init__(self) -> None:
-        self.body: Mapping[str, Any] = {}
-
-    def events(self, path: str, body: Json) -> Generator[dict[str, Any], None, None]:
-        self.body = {**body, "stream": True}
-        yield {"stop": True}
+    body = completion(ids, sampling, tokens, may_end=True, reuse=False)
+    return {"model": "", **body, "stream": True}

@@ -28,7 +28,7 @@ from polaris_cli.request.story_request import (
     Draft,
     Sampling,
     StoryRequest,
-    check_server,
+    check_uses_server,
 )
 
 _GROUPED = re.compile(r"-?\d{1,3}([,.'’ \u00a0\u202f_])\d{3}(?:\1\d{3})*")  # noqa: RUF001
@@ -332,7 +332,7 @@ def server_address(settings: Mapping[str, Setting]) -> ServerAddress | None:
     if "base_url" not in settings:
         return None
     if "engine" in settings:
-        check_server(settings["engine"].value)
+        check_uses_server(settings["engine"].value)
     values = {name: setting.value for name, setting in settings.items()}
     return ServerAddress(**dict(_chosen(values, ServerAddress)))
 

@@ -171,14 +171,14 @@ class StoryRequest:
         if self.threads is not None:
             _in_range("threads", self.threads, 1, 1024)
         if self.server:
-            check_server(self.engine)
+            check_uses_server(self.engine)
         if self.engine == "endpoint" and not self.server:
             raise UsageError(
                 "The engine endpoint needs the address of a server.", hint=f"Add {EXAMPLE}"
             )
 
 
-def check_server(engine: str) -> None:
+def check_uses_server(engine: str) -> None:
     """Raise UsageError if a server is named for an engine that uses none."""
     if engine in ("local", "gguf"):
         raise UsageError(

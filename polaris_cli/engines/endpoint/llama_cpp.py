@@ -65,17 +65,8 @@ class LlamaCpp:
         reuse: bool = True,
     ) -> Iterator[RawEvent]:
         """Yield what continues `ids`, then a `Finish`."""
-        body = {
-            "model": self._model,
-            "prompt": list(ids),
-            "n_predict": max_tokens,
-            "ignore_eos": not may_end,
-            "cache_prompt": reuse,
-            "return_tokens": True,
-            "n_probs": 1,  # the log-probability of the chosen token
-            **settings(sampling, len(ids) + max_tokens),
-        }
-        return self._pieces(self._connection.events("/completion", body))
+        body = completion(ids, sampling, max_tokens, may_end=may_end, reuse=reuse)
+        return self._pieces(self._connection.events("/completion", {"model": self._model, **body}))
 
     def deviations(self, sampling: Sampling) -> tuple[Deviation, ...]:
         """The settings that llama.cpp does not apply as the local engine does."""
@@ -119,6 +110,21 @@ def _log_probs(event: Mapping[str, Any]) -> Iterator[float]:
     several tokens."""
     for token in event.get("completion_probabilities") or ():
         yield token["logprob"]
+
+
+def completion(
+    ids: Sequence[int], sampling: Sampling, max_tokens: int, *, may_end: bool, reuse: bool
+) -> dict[str, Any]:
+    """The request that continues `ids`; the arguments are those of `TokenServer.generate`."""
+    return {
+        "prompt": list(ids),
+        "n_predict": max_tokens,
+        "ignore_eos": not may_end,
+        "cache_prompt": reuse,
+        "return_tokens": True,
+        "n_probs": 1,  # the log-probability of the chosen token
+        **settings(sampling, len(ids) + max_tokens),
+    }
 
 
 def settings(sampling: Sampling, tokens: int) -> Mapping[str, Any]:

@@ -94,7 +94,7 @@ def as_chat(messages: Sequence[Message]) -> Chat:
 
 def cut(text: str) -> str:
     """The text with a cut after the first character of everything that may be a control token."""
-    places = [match.start() + 1 for match in _CONTROL.finditer(text.replace(CUT, ""))]
     text = text.replace(CUT, "")
+    places = [match.start() + 1 for match in _CONTROL.finditer(text)]
     parts = [text[a:b] for a, b in zip([0, *places], [*places, len(text)], strict=True)]
     return CUT.join(parts)

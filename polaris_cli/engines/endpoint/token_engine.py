@@ -66,6 +66,7 @@ class TokenEngine:
     ) -> None:
         self.info, self.context, self.load_seconds, self.notes = info, context, load_seconds, notes
         self._server = server
+        self._opens: dict[bool, bool] = {}  # whether a prompt opens the thinking, by `thinks`
         tag = tuple(server.tokenize(CLOSING))
         closing_tag = server.tokenize(CLOSE)
         self._close_id = closing_tag[0] if len(closing_tag) == 1 else None
@@ -103,7 +104,9 @@ class TokenEngine:
 
     def _begin(self, request: GenerationRequest) -> "_Answer":
         thinking = request.sampling.thinks
-        inside = opens_thinking(self._server, thinking=thinking)
+        if thinking not in self._opens:
+            self._opens[thinking] = opens_thinking(self._server, thinking=thinking)
+        inside = self._opens[thinking]
         prompt = prompt_ids(self._server, request.messages, thinking=thinking)
         if request.opening and inside:  # the thinking must be closed before an opening
             prompt += self._closing.ids

@@ -71,6 +71,7 @@ def test_a_whole_request_is_written() -> None:
         write(request, words=5)
 
 
+@pytest.mark.slow
 def test_a_server_writes_many_stories() -> None:
     with VllmReplay("Once.", model="tales") as server:
         with open_engine(base_url=server.url, words=30) as engine:

@@ -60,6 +60,7 @@ def test_a_batch_that_does_not_fit_is_an_error(monkeypatch: pytest.MonkeyPatch) 
         measured(qwen(), [1])
 
 
+@pytest.mark.slow
 def test_json_is_one_object_in_the_last_line() -> None:
     result = CliRunner().invoke(app, [*TINY, "--json"])
     assert result.exit_code == 0, result.output

@@ -75,6 +75,7 @@ def test_the_body_is_that_of_the_engine() -> None:
     assert body["cache_prompt"] is False  # or the next turn would not read the prompt
 
 
+@pytest.mark.slow
 def test_json_has_each_precision_of_the_local_engine() -> None:
     result = CliRunner().invoke(app, [*SMALL, "--json"])
     assert result.exit_code == 0, result.output

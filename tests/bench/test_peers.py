@@ -229,6 +229,7 @@ def test_llama_cpp_writes_to_the_last_token(llama_file: Path) -> None:
         assert len(peer.write(list(range(100)), 49).steps) == 49
 
 
+@pytest.mark.slow
 def test_llama_cpp_runs_next_to_the_demo_model(llama_file: Path) -> None:
     result = CliRunner().invoke(app, ["bench", *SMALL, "--json", "--peer", str(llama_file)])
     assert result.exit_code == 0, result.output

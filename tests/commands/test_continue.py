@@ -91,12 +91,14 @@ def test_a_default_length_is_named_with_its_source(tmp_path: Path) -> None:
     assert "the length asked for is 1,500 (words in preset default)" in ended.stderr
 
 
+@pytest.mark.slow
 def test_strict_checks_the_band(tmp_path: Path, draft: Path) -> None:
     assert run(ask(draft, "-w", str(WORDS), "--strict"), tmp_path).returncode == 0
     off = run(ask(draft, "-w", "5", "--strict"), tmp_path)
     assert (off.returncode, off.stdout) == (6, f"{DRAFT}\n")
 
 
+@pytest.mark.slow
 def test_the_draft_can_come_from_a_pipe(tmp_path: Path) -> None:
     scripts = [[" and saw it fall."]]
     ended = run(ask("-", "-w", "6", scripts=scripts), tmp_path, stdin=b"He went\n")
@@ -105,6 +107,7 @@ def test_the_draft_can_come_from_a_pipe(tmp_path: Path) -> None:
     assert refused.returncode == 2 and "both" in refused.stderr
 
 
+@pytest.mark.slow
 def test_the_premise_of_a_draft_can_come_from_a_pipe(tmp_path: Path, draft: Path) -> None:
     asked = ("write", "-", "--continue", str(draft), "-m", "demo", "--dry-run")
     shown = run(polaris_command(*asked), tmp_path, stdin=b"a bell ringer\n")
@@ -135,6 +138,7 @@ def test_options_that_contradict_a_draft_are_refused(
     assert "--continue" in refused.stderr and more[0] in refused.stderr
 
 
+@pytest.mark.slow
 def test_an_exported_story_is_continued_with_its_own_premise(tmp_path: Path) -> None:
     begun = scripted_command("write", "a fox", "-w", "11", "-m", "demo", "--no-think",
                              scripts=[["# Fox\n\nIt was night."]])  # fmt: skip
@@ -147,6 +151,7 @@ def test_an_exported_story_is_continued_with_its_own_premise(tmp_path: Path) -> 
     assert kept["premise"] == "a fox" and 'title: "Fox"' in kept["draft"]["front_matter"]  # type: ignore[index]
 
 
+@pytest.mark.slow
 def test_a_word_file_is_continued(tmp_path: Path) -> None:
     begun = scripted_command("write", "a fox", "-w", "7", "-m", "demo", "--no-think",
                              scripts=[["# Fox\n\nIt was *dark* night."]])  # fmt: skip
@@ -164,6 +169,7 @@ def test_the_length_is_read_from_a_premise_but_not_from_a_draft(tmp_path: Path) 
     assert json.loads(shown.stdout)["settings"]["words"]["source"] == "preset default"
 
 
+@pytest.mark.slow
 def test_rerun_and_resume_start_with_the_draft(tmp_path: Path, draft: Path) -> None:
     run(ask(draft, "-w", str(WORDS + 40), "--seed", "3", scripts=[[" Soon", " after"]],
             finish="interrupted"), tmp_path)  # fmt: skip
@@ -175,6 +181,7 @@ def test_rerun_and_resume_start_with_the_draft(tmp_path: Path, draft: Path) -> N
     assert on.stdout.count("The bell rang.") == 1
 
 
+@pytest.mark.slow
 def test_a_run_interrupted_before_its_first_word_is_resumed(tmp_path: Path, draft: Path) -> None:
     run(ask(draft, "-w", str(WORDS + 9), scripts=[[]], finish="interrupted"), tmp_path)
     on = run(
@@ -188,6 +195,7 @@ def demo() -> Engine:
     return load(resolve("demo"), context_tokens=4000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [

@@ -48,6 +48,7 @@ def test_the_story_is_streamed(tmp_path: Path) -> None:
         assert process.poll() is None
 
 
+@pytest.mark.slow
 def test_json_is_one_object_and_the_library_keeps_the_same(tmp_path: Path) -> None:
     ended = run(scripted_command(*ASK, "--json"), tmp_path)
     record = json.loads(ended.stdout)
@@ -79,6 +80,7 @@ def test_thinking_goes_to_stderr_and_to_its_file(tmp_path: Path) -> None:
     assert file.read_text() == "a plan\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["txt", "md", "html", "epub", "docx", "json"])
 def test_every_format_is_written(tmp_path: Path, suffix: str) -> None:
     file = tmp_path / f"story.{suffix}"
@@ -86,6 +88,7 @@ def test_every_format_is_written(tmp_path: Path, suffix: str) -> None:
     assert file.stat().st_size > len(TALE_TEXT)
 
 
+@pytest.mark.slow
 def test_a_file_is_not_overwritten_without_force(tmp_path: Path) -> None:
     file = tmp_path / "story.txt"
     file.write_text("mine")
@@ -96,6 +99,7 @@ def test_a_file_is_not_overwritten_without_force(tmp_path: Path) -> None:
     assert file.read_text() == TALE_TEXT + "\n"
 
 
+@pytest.mark.slow
 def test_a_failed_save_points_to_the_library(tmp_path: Path) -> None:
     file = tmp_path / "story.txt"
     command = scripted_command(*ASK, "-o", str(file), delay=0.3)
@@ -274,6 +278,7 @@ def test_a_dry_run_as_text_loads_nothing(tmp_path: Path) -> None:
         assert part in dry.stdout
 
 
+@pytest.mark.slow
 def test_unavailable_models_exit_with_3(tmp_path: Path) -> None:
     unknown = run(polaris_command("write", "a fox", "-m", "polarsi"), tmp_path)
     assert unknown.returncode == 3 and "polaris" in unknown.stderr

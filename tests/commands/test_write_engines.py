@@ -60,6 +60,7 @@ def test_a_story_from_a_server(tmp_path: Path) -> None:
     assert found["thinking"] == "A plan." and found["tokens"]["story"] == len(STORY)
 
 
+@pytest.mark.slow
 def test_the_key_is_nowhere_but_in_the_request(tmp_path: Path) -> None:
     with Faulty() as server:
         command = polaris_command(*WRITE, "--base-url", server.url, "--json", "--api-key-env", "K")
@@ -70,6 +71,7 @@ def test_the_key_is_nowhere_but_in_the_request(tmp_path: Path) -> None:
     assert "sk-secret" not in done.stdout + done.stderr and b"sk-secret" not in kept
 
 
+@pytest.mark.slow
 def test_a_broken_connection_keeps_the_text_and_resume_goes_on(tmp_path: Path) -> None:
     with VllmReplay(TALE, delay=0.01) as server:
         port = int(server.url.rpartition(":")[2])
@@ -84,6 +86,7 @@ def test_a_broken_connection_keeps_the_text_and_resume_goes_on(tmp_path: Path) -
     assert gone.returncode == 3 and f"127.0.0.1:{port}" in gone.stderr
 
 
+@pytest.mark.slow
 def test_a_chat_server_cut_off_is_an_error_with_its_text(tmp_path: Path) -> None:
     with Faulty(streamed([*chat(DELTAS)[:3], RESET])) as server:
         done = run(polaris_command(*WRITE, "--no-think", "--base-url", server.url), tmp_path)
@@ -93,6 +96,7 @@ def test_a_chat_server_cut_off_is_an_error_with_its_text(tmp_path: Path) -> None
     assert resumed.returncode == 2 and "polaris rerun" in resumed.stderr
 
 
+@pytest.mark.slow
 def test_a_stalled_server_is_left_by_ctrl_c(tmp_path: Path) -> None:
     with Faulty(streamed([*chat(DELTAS)[:3], STALL])) as server:
         command = polaris_command(*WRITE, "--no-think", "--base-url", server.url)
@@ -100,6 +104,7 @@ def test_a_stalled_server_is_left_by_ctrl_c(tmp_path: Path) -> None:
     assert code == 130 and out.strip() == "Once upon"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "told"),
     [
@@ -119,6 +124,7 @@ def test_what_a_chat_server_cannot_do_is_said_before_anything_is_written(
     assert told in done.stderr and "llama.cpp or vLLM" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_chat_server_writes_chapters(tmp_path: Path) -> None:
     plan = "1. Fog | 20 words | fog comes\n2. Sun | 20 words | it goes\n"
     with Faulty(*[streamed(chat([text])) for text in (plan, "It came.", "It went.")]) as server:
@@ -127,6 +133,7 @@ def test_a_chat_server_writes_chapters(tmp_path: Path) -> None:
     assert done.returncode == 0 and done.stdout == "## Fog\n\nIt came.\n\n## Sun\n\nIt went.\n"
 
 
+@pytest.mark.slow
 def test_refused_settings_are_named_once_and_refused_when_strict(tmp_path: Path) -> None:
     with Faulty(refusing(("top_k",), "openai")) as server:
         command = polaris_command(*WRITE, "--no-think", "--base-url", server.url, "--json")
@@ -140,6 +147,7 @@ def test_refused_settings_are_named_once_and_refused_when_strict(tmp_path: Path)
     assert strict.returncode == 6 and "top_k" in strict.stderr
 
 
+@pytest.mark.slow
 def test_strict_refuses_at_once_what_is_known(tmp_path: Path) -> None:
     with VllmReplay(TALE) as server:
         command = polaris_command(*WRITE, "--dry-multiplier", "1", "--strict", "--base-url")
@@ -170,6 +178,7 @@ def test_a_refused_key_gets_a_hint(tmp_path: Path) -> None:
     assert done.returncode == 3 and "--api-key-env" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_dry_run_asks_the_server_and_writes_nothing(tmp_path: Path) -> None:
     with VllmReplay(TALE) as server:
         command = polaris_command(*WRITE, "--base-url", server.url, "--dry-run", "--json")
@@ -178,6 +187,7 @@ def test_a_dry_run_asks_the_server_and_writes_nothing(tmp_path: Path) -> None:
     assert done.returncode == 0 and json.loads(done.stdout)["settings"]["engine"]
 
 
+@pytest.mark.slow
 def test_doctor_shows_a_server(tmp_path: Path) -> None:
     with VllmReplay(TALE) as server:
         done = run(polaris_command("doctor", "--base-url", server.url), tmp_path)
@@ -205,6 +215,7 @@ def test_llama_cpp_writes_resumes_and_is_named(tmp_path: Path) -> None:
     assert found["versions"]["xllamacpp"]
 
 
+@pytest.mark.slow
 @needs_llama
 def test_the_local_engine_is_one_option_away(tmp_path: Path) -> None:
     command = polaris_command("write", "a fox", "-w", "60", "-m", "smollm2", "--dry-run", "--json")

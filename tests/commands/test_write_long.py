@@ -25,6 +25,7 @@ def library(home: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in listed.splitlines()]
 
 
+@pytest.mark.slow
 def test_chapters_go_to_stdout_and_the_plan_to_stderr(tmp_path: Path) -> None:
     ended = run(scripted_command(*IN_CHAPTERS, scripts=CHAPTERS), tmp_path)
     assert (ended.returncode, ended.stdout) == (0, BOOK)
@@ -34,6 +35,7 @@ def test_chapters_go_to_stdout_and_the_plan_to_stderr(tmp_path: Path) -> None:
     assert [chapter["title"] for chapter in record["outline"]["chapters"]] == ["Den", "Hill"]
 
 
+@pytest.mark.slow
 def test_a_plan_is_made_edited_and_followed(tmp_path: Path) -> None:
     plan = tmp_path / "plan.toml"
     made = run(
@@ -54,6 +56,7 @@ def test_a_plan_without_a_file_is_printed(tmp_path: Path) -> None:
     assert library(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_auto_uses_chapters_above_the_length_the_model_is_good_at(tmp_path: Path) -> None:
     for words, mode in (("400", "single"), ("401", "chapters")):
         asked = ("write", "a fox", "-w", words, "-m", "demo", "--length", "auto", "--no-think")
@@ -61,6 +64,7 @@ def test_auto_uses_chapters_above_the_length_the_model_is_good_at(tmp_path: Path
         assert json.loads(run(command, tmp_path).stdout)["length"]["mode"] == mode
 
 
+@pytest.mark.slow
 def test_extending_is_in_the_report_and_the_record(tmp_path: Path) -> None:
     scripts = [["One two three.", "\n\n", "The end."], ["Four five six seven eight nine ten."]]
     ended = run(scripted_command(*ASK, "--length", "extend", scripts=scripts), tmp_path)
@@ -79,6 +83,7 @@ def test_the_users_text_is_continued(tmp_path: Path) -> None:
     assert "8 of 8 words" in ended.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [None, b"", b"\xff\xfe\xfa"])
 def test_an_unreadable_text_is_refused(tmp_path: Path, content: bytes | None) -> None:
     draft = tmp_path / "draft.txt"
@@ -99,6 +104,7 @@ def stopped(home: Path, command: list[str], after: bytes, number: int) -> None:
         process.send_signal(number)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "number", [signal.SIGINT, pytest.param(signal.SIGKILL, marks=pytest.mark.slow)]
 )
@@ -129,6 +135,7 @@ def test_a_single_story_is_resumed_and_a_finished_one_is_not(tmp_path: Path) -> 
     assert "--words" in refused.stderr
 
 
+@pytest.mark.slow
 def test_rerun_uses_the_recorded_settings(tmp_path: Path) -> None:
     run(scripted_command(*ASK, "--seed", "7"), tmp_path)
     again = run(scripted_command("rerun", "last", "--json"), tmp_path)

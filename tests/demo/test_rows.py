@@ -3,6 +3,7 @@
 from itertools import islice
 from random import Random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
@@ -35,6 +36,7 @@ def test_scene_breaks_are_read_but_not_learned() -> None:
     assert tasks.BREAK in RAW.decode(row.ids)
 
 
+@pytest.mark.slow
 def test_batches_are_full_but_not_overfull() -> None:
     rng = Random(0)
     for batch in islice(rows.batches(rows.rows(RAW, rng), 4096, rng), 12):

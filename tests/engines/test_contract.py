@@ -160,6 +160,7 @@ def test_the_thinking_ends_with_its_budget(engine: Engine) -> None:
     assert "</think>" not in story(events) and story(events).strip()
 
 
+@pytest.mark.slow
 def test_an_answer_does_not_end_before_it_may(engine: Engine) -> None:
     if not engine.capabilities.token_true or engine.info.name in FIXED_TEXT:
         pytest.skip("its answers have a fixed end")

@@ -183,6 +183,7 @@ def test_the_server_asks_for_its_key(engine: Engine) -> None:
         Connection(address).post("/tokenize", {"content": "a"})
 
 
+@pytest.mark.slow
 def test_a_proxy_of_the_environment_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
@@ -261,6 +262,7 @@ def test_nothing_is_left_after_kill() -> None:
         Connection(address, retries=0).get("models")
 
 
+@pytest.mark.slow
 def test_closing_stops_the_server() -> None:
     engine = open_gguf(resolve("smollm2"), REQUEST, 1000)
     address = engine._server._connection.address  # type: ignore[attr-defined]

@@ -161,6 +161,7 @@ def test_a_page_is_read_back_to_the_same_blocks(tmp_path: Path, format: str, tex
     assert shape(back(tmp_path, text, format)) == shape(text)
 
 
+@pytest.mark.slow
 @FEW
 @given(text=FLAT_STORIES)
 def test_a_word_file_is_read_back_to_the_same_blocks(tmp_path: Path, text: str) -> None:
@@ -193,6 +194,7 @@ def test_a_title_made_from_the_premise_is_not_text(tmp_path: Path, format: str) 
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", ["epub", "docx"])
 def test_a_zip_bomb_is_not_unpacked(tmp_path: Path, format: str) -> None:
     content = render(a_story(text="It ran."), format)

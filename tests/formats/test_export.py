@@ -68,6 +68,7 @@ def test_the_same_story_gives_the_same_bytes(story: Story, format: str) -> None:
     assert render(story, format) == render(story, format)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=15)
 @given(text=st.text(st.characters(), max_size=60) | MARKS)
 def test_any_text_is_well_formed_in_every_format(text: str) -> None:

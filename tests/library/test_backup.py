@@ -49,6 +49,7 @@ def test_a_backup_replaces_a_file_only_with_force(tmp_path: Path) -> None:
     assert len(Library(copy).entries()) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("link", [False, True])
 def test_the_library_is_never_its_own_backup(tmp_path: Path, link: bool) -> None:
     running(tmp_path / "library.db")
@@ -78,6 +79,7 @@ def unprivileged(*command: str) -> list[str]:
     return ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--", *command]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("checkpointed", [True, False])
 @pytest.mark.parametrize("command", [("--json",), ("show", "aaaa"), ("search", "ended")])
 def test_a_library_on_a_read_only_place_is_read(

@@ -36,6 +36,7 @@ def test_its_stories_are_listed_and_found(home: Path) -> None:
     assert searched.returncode == 0, searched.stderr
 
 
+@pytest.mark.slow
 def test_a_record_is_whole_and_exported(home: Path) -> None:
     shown = run(polaris_command("library", "show", "f192", "--json"), home)
     record = json.loads(shown.stdout)

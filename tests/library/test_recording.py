@@ -228,6 +228,7 @@ def test_a_process_killed_in_a_stall_loses_nothing_old(library: Library) -> None
     assert library.entry("dead").state == "killed"
 
 
+@pytest.mark.slow
 def test_two_processes_write_at_once(library: Library) -> None:
     writers = [start_writer(library.path, f"{n}000", 300, 0.001) for n in range(3)]
     for writer in writers:

@@ -34,6 +34,7 @@ def downloaded(home: Path) -> set[str]:
     }
 
 
+@pytest.mark.slow
 def test_the_largest_file_that_fits_is_downloaded_with_all_its_parts(
     env: dict[str, str], tmp_path: Path
 ) -> None:
@@ -45,6 +46,7 @@ def test_the_largest_file_that_fits_is_downloaded_with_all_its_parts(
     assert Path(done.stdout.strip()).name == "BF16"
 
 
+@pytest.mark.slow
 def test_a_file_by_its_quantization_is_fetched_shown_and_removed(
     env: dict[str, str], server: FakeHub, tmp_path: Path
 ) -> None:
@@ -61,6 +63,7 @@ def test_a_file_by_its_quantization_is_fetched_shown_and_removed(
     assert removed.stdout == "0.3 MB freed.\n" and not downloaded(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_download_that_broke_off_is_resumed(
     env: dict[str, str], server: FakeHub, tmp_path: Path
 ) -> None:
@@ -78,6 +81,7 @@ def test_a_download_that_broke_off_is_resumed(
     assert Path(done.stdout.strip(), "tiny-Q8_0.gguf").read_bytes() == data
 
 
+@pytest.mark.slow
 def test_names_that_no_file_has_and_repositories_without_files(env: dict[str, str]) -> None:
     done = polaris("models", "fetch", "owner/tiny-GGUF", "--gguf-file", "Q8_1", env=env)
     assert done.returncode == 2 and "owner/tiny-GGUF has no GGUF file 'Q8_1'" in done.stderr
@@ -86,12 +90,14 @@ def test_names_that_no_file_has_and_repositories_without_files(env: dict[str, st
     assert done.returncode == 2 and "owner/tiny has no GGUF files" in done.stderr
 
 
+@pytest.mark.slow
 def test_the_files_to_choose_from_are_shown(env: dict[str, str]) -> None:
     shown = polaris("models", "show", "owner/tiny-GGUF", "--json", env=env)
     files = json.loads(shown.stdout)["files"]
     assert list(files) == ["tiny-Q2_K.gguf", "tiny-Q8_0.gguf", "BF16/tiny-BF16-00001-of-00002.gguf"]
 
 
+@pytest.mark.slow
 def test_a_dry_run_names_the_file(env: dict[str, str], tmp_path: Path) -> None:
     done = polaris("write", "a fox", "-m", "owner/tiny-GGUF", "--dry-run", "--json", env=env)
     facts = json.loads(done.stdout)
@@ -115,6 +121,7 @@ def test_the_engine_decides_where_a_repository_has_both(
     assert formats == [["bf16", "8-bit", "4-bit"], ["Q4_K_M"]]
 
 
+@pytest.mark.slow
 def test_an_unreachable_hub_is_named(tmp_path: Path) -> None:
     env = environment(tmp_path, "http://127.0.0.1:9")
     done = polaris("write", "a fox", "-m", "owner/tiny-GGUF", env=env)

@@ -83,6 +83,7 @@ def test_a_full_disk() -> None:
 # Fetching.
 
 
+@pytest.mark.slow
 def test_fetch_downloads_what_is_needed(
     server: FakeHub, env: dict[str, str], tmp_path: Path
 ) -> None:
@@ -105,6 +106,7 @@ def test_fetch_downloads_what_is_needed(
     assert len(downloads) == 3
 
 
+@pytest.mark.slow
 def test_fetch_downloads_the_revision_asked_for(env: dict[str, str]) -> None:
     done = polaris("models", "fetch", "owner/tiny", "--revision", "old", env=env)
     assert done.stdout.strip().endswith("b" * 40)
@@ -122,6 +124,7 @@ print(json.dumps(steps))
 """
 
 
+@pytest.mark.slow
 def test_progress_counts_the_bytes(env: dict[str, str]) -> None:
     done = subprocess.run(
         [sys.executable, "-c", PROGRESS], env=env, capture_output=True, text=True, check=True
@@ -186,6 +189,7 @@ def talk(env: dict[str, str], *asked: tuple[str, str]) -> list[tuple[int, str, s
     return [tuple(json.loads(line)) for line in done.stdout.splitlines()]
 
 
+@pytest.mark.slow
 def test_what_the_hub_grants_and_refuses(env: dict[str, str]) -> None:
     answers = talk(env, *((token, name) for token, name, _, _ in ASKED))
     for (token, name, says, more), (code, first, second) in zip(ASKED, answers, strict=True):

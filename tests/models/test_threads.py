@@ -107,6 +107,7 @@ def test_the_affinity_counts() -> None:
     assert done.stdout.split() == ["1", str(usable_cpus()[-1])]
 
 
+@pytest.mark.slow
 def test_the_load_of_others_without_our_own() -> None:
     # This process works for the whole interval, so that others get one CPU less.
     worker = subprocess.Popen([sys.executable, "-S", "-c", SPIN])

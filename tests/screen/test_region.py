@@ -52,6 +52,7 @@ def test_settled_lines_stay_above_the_moving_ones(tty: Tty) -> None:
     assert region_on(tty.stream) is None
 
 
+@pytest.mark.slow
 def test_moving_lines_are_drawn_while_the_caller_is_busy(tty: Tty) -> None:
     view = Counting()
     with Region(tty.stream, view).running():

@@ -99,6 +99,7 @@ def test_no_colour_is_no_colour(
     assert escapes <= ({"\x1b[1m", "\x1b[0m"} if name == "NO_COLOR" else set())
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(TEXTS, TEXTS, TEXTS), max_size=4), st.sampled_from([40, 60, 80, 160]))
 def test_nothing_is_lost_at_any_width(rows: list[tuple[str, str, str]], columns: int) -> None:
     tty = Tty(columns)

@@ -174,6 +174,7 @@ def test_any_width_shows_the_story(tty: Tty, columns: int) -> None:
     assert tty.lines() == wrapped(STORY, columns)
 
 
+@pytest.mark.slow
 def test_the_scrollback_contains_the_story_once(tty: Tty) -> None:
     tty.resize(40, 6)
     text = "\n\n".join(f"Paragraph {n} tells of a night at sea and of its end." for n in range(80))

@@ -56,6 +56,7 @@ def test_the_last_token_may_still_move(line: str, rest: str) -> None:
     assert without_last_token(line) == rest
 
 
+@pytest.mark.slow
 @given(st.lists(st.text(" \n\tab\u3000\xa0")))
 def test_white_space_waits_for_text(parts: list[str]) -> None:
     trim = Trim()

@@ -44,6 +44,7 @@ def test_a_server_that_does_not_start_says_why() -> None:
         pass
 
 
+@pytest.mark.slow
 def test_it_ends_with_the_block() -> None:
     skip_if(missing())
     with pytest.raises(KeyboardInterrupt), llama_cpp_server() as server:
@@ -52,6 +53,7 @@ def test_it_ends_with_the_block() -> None:
     assert not lives(server.pid)
 
 
+@pytest.mark.slow
 def test_it_ends_with_a_run_that_is_killed() -> None:
     skip_if(missing())
     command = [sys.executable, "-c", STARTS_AND_WAITS]

@@ -57,6 +57,7 @@ def test_a_character_of_several_tokens_keeps_one_id(server: Running) -> None:
     assert len(whole["tokens"]) == 6
 
 
+@pytest.mark.slow
 def test_going_on_from_the_ids_equals_one_request(server: Running) -> None:
     start = server.post("/tokenize", {"content": PROMPT})["tokens"]
     greedy = {"temperature": 0, "ignore_eos": True}

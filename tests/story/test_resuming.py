@@ -78,6 +78,7 @@ def chunks_of(events: Iterator[Event] | list[Event]) -> list[tuple[str, str]]:
     return joined
 
 
+@pytest.mark.slow
 @given(share=st.floats(0, 1))
 @settings(max_examples=4, deadline=None)
 def test_greedy_the_demo_model_goes_on_to_the_same_text(
@@ -107,6 +108,7 @@ def test_chapters_of_the_demo_model_go_on_to_the_same_text(demo: Engine, share: 
     assert chunks_of(again) == chunks_of(events)
 
 
+@pytest.mark.slow
 def test_writing_again_gives_the_same_text(demo: Engine) -> None:
     job = prepared(temperature=1.0)
     story = collect(write_job(job, demo), record_for(job, demo))

@@ -265,6 +265,7 @@ def test_no_alarm(name: str) -> None:
     assert passes(HUMAN[name])
 
 
+@pytest.mark.slow
 def test_no_alarm_in_all_of_it_together() -> None:
     each_once = [text for name, text in HUMAN.items() if name != "song"]  # the fading one has it
     assert passes("\n\n".join(each_once * 2))

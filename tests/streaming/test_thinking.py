@@ -141,6 +141,7 @@ LABELLED = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(LABELLED, OPENED, OPENED)
 @settings(max_examples=200)
 def test_chunks_fed_again_stay_as_they_are(
@@ -173,6 +174,7 @@ def test_tokens_and_ids_are_kept_and_one_finish_ends(
     assert ids == [i for piece in pieces for i in piece.ids]
 
 
+@pytest.mark.slow
 @given(st.data(), LABELLED, OPENED)
 @settings(max_examples=150)
 def test_no_cut_of_a_labelled_piece_makes_a_difference(

@@ -202,6 +202,7 @@ def test_a_refusal_that_stays_is_worded(status: int) -> None:
     assert len(asked) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", [[CLOSE], [RESET]], ids=["closed", "reset"])
 def test_a_connection_lost_before_the_answer_is_tried_again(script: Script) -> None:
     with Faulty(script, talking()) as server:
@@ -215,6 +216,7 @@ def test_nothing_is_asked_again_once_there_was_text() -> None:
     assert len(asked) == 1
 
 
+@pytest.mark.slow
 def test_silence_is_given_up_and_not_repeated() -> None:
     with Faulty([STALL]) as server:
         start = time.monotonic()

@@ -77,6 +77,7 @@ def test_a_step_takes_far_fewer_operations(shape: str) -> None:
     assert operations(model) < 0.75 * before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
 def test_tokens_are_those_of_generate(shape: str) -> None:
     model = qwen(**SHAPES[shape])
@@ -122,6 +123,7 @@ def replaced_modules(model: Any) -> set[str]:
     return {type(m).__name__ for m in model.modules() if "forward" in vars(m)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", one_token.FORWARDS)
 @pytest.mark.parametrize(
     "wrong",

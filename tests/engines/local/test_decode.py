@@ -358,6 +358,7 @@ def test_ctrl_c_goes_through() -> None:
         run(Interrupted([], len(PROMPT)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampling", [GREEDY, Sampling(seed=5, temperature=1.0)])
 @pytest.mark.parametrize("done", [1, 2, 17, 99])
 def test_an_answer_taken_up_again_goes_on_as_it_would_have(sampling: Sampling, done: int) -> None:

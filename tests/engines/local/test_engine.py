@@ -88,6 +88,7 @@ def test_it_streams_and_ends_with_one_finish(demo: LocalEngine) -> None:
     assert sum(piece.tokens for piece in pieces) <= 40
 
 
+@pytest.mark.slow
 def test_what_a_summary_stands_for_is_not_told_again(demo: LocalEngine) -> None:
     plain = replace(GREEDY, thinking=False)
     wary = replace(plain, dry_multiplier=1.0)
@@ -151,6 +152,7 @@ def test_a_config_older_releases_would_take_whole(monkeypatch: pytest.MonkeyPatc
     assert text_part(other := Gemma3Config()) is other
 
 
+@pytest.mark.slow
 def test_a_faster_way_that_fails_is_told_of(
     demo: LocalEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -95,6 +95,7 @@ def test_a_bin_file_and_its_shards(tmp_path: Path) -> None:
     opened(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("bits", "layer"), [(4, "Linear4bit"), (8, "Linear8bitLt")])
 def test_weights_already_quantized_by_bitsandbytes(tmp_path: Path, bits: int, layer: str) -> None:
     # The gates have fewer rows than bitsandbytes' CPU kernel supports.
@@ -206,6 +207,7 @@ def test_code_beside_a_known_model_type_is_not_run(with_code: Path) -> None:
     assert type(opened(with_code)._model).__module__.startswith("transformers.")
 
 
+@pytest.mark.slow
 def test_a_premise_from_a_pipe_is_not_read_as_an_answer(tmp_path: Path) -> None:
     folder, mark = copied(tmp_path), tmp_path / "mark"
     (folder / "own.py").write_text(CODE.format(mark=str(mark)))
@@ -264,6 +266,7 @@ def test_pickles_with_code(tmp_path: Path, capfd: pytest.CaptureFixture[str]) ->
     assert "this runs" not in capfd.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [torch.nan, torch.inf, -torch.inf])
 @pytest.mark.parametrize("part", ["embed_tokens", "A_log", "q_proj", "q_norm"])
 def test_weights_that_are_nan_or_infinite(tmp_path: Path, number: float, part: str) -> None:
@@ -291,6 +294,7 @@ def test_a_model_without_a_chat_template(tmp_path: Path) -> None:
     assert NO_TEMPLATE in opened(saved(tmp_path)).notes
 
 
+@pytest.mark.slow
 def test_notes_are_printed_before_the_story(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -92,6 +92,7 @@ KINDS: dict[str, Callable[[], Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quick", [False, True], ids=["stock modules", "quick modules"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_story_is_the_one_written_alone(kind: str, quick: bool) -> None:
@@ -131,6 +132,7 @@ QUICK = qwen(8, num_hidden_layers=2, layer_types=["linear_attention", "full_atte
 patch_forwards(QUICK)
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None)
 @given(st.lists(tasks, max_size=5))
 def test_any_stories_together_are_those_written_alone(chosen: list[TokenizedRequest]) -> None:

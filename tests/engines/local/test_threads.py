@@ -49,6 +49,7 @@ def test_a_gpu_keeps_torchs_number_unless_asked() -> None:
     assert set_threads(1, CARD) == () and torch.get_num_threads() == 1
 
 
+@pytest.mark.slow
 def test_the_number_is_recorded(tmp_path: Path) -> None:
     large = qwen(vocab_size=300_000)  # 77 MB: steps of smaller models run on one thread
     large.save_pretrained(tmp_path)

@@ -15,10 +15,10 @@ from statistics import median
 from polaris_cli.models.devices import CGROUP
 
 INTERVAL = 0.1  # seconds over which the load is measured
-USUAL = 64  # steps; the median of the last ones is what a step usually takes
-SLOW_STEPS = 3  # in a row
-SLOW_SECONDS = 1.0  # that they take together
-FACTOR = 5.0
+USUAL = 64  # steps; their median is what a step usually takes
+RECENT_STEPS, RECENT_SECONDS = 4, 2.0  # the least that are compared with the usual ones
+FACTOR = 3.0
+LONGEST = 10.0  # times the usual; a step that took longer was held up once, by something else
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,23 +60,29 @@ def decide(asked: int | None, cores: int, busy: float = 0.0) -> Threads:
 class SlowSteps:
     """Notices that decode steps have become far slower than before, as when a core is busy.
 
-    A few slow steps are no sign, and a growing KV cache slows them only gradually.
+    Measured on two cores beside a busy process (smollm2, tokens/s): two threads 20 with llama.cpp
+    and 13 with torch, 80 and 47 before it; one thread 50 and 34. A few slow steps are no sign, and
+    a growing KV cache slows them only gradually.
     """
 
     def __init__(self) -> None:
         self._usual = deque[float](maxlen=USUAL)
-        self._slow: list[float] = []
+        self._recent = deque[float]()
+        self._seconds = 0.0  # of the recent steps
 
     def add(self, seconds: float) -> bool:
-        """Count a step; return whether the steps have been `FACTOR` times as slow for a while."""
-        if len(self._usual) < SLOW_STEPS or seconds < FACTOR * median(self._usual):
-            self._usual.append(seconds)
-            self._slow.clear()
+        """Count a step; return whether the recent steps took `FACTOR` times as long as usual."""
+        usual = median(self._usual) if len(self._usual) >= RECENT_STEPS else None
+        self._recent.append(min(seconds, LONGEST * usual) if usual else seconds)
+        self._seconds += self._recent[-1]
+        while len(self._recent) > RECENT_STEPS and self._seconds - self._recent[0] > RECENT_SECONDS:
+            self._seconds -= self._recent[0]
+            self._usual.append(self._recent.popleft())
+        enough = len(self._recent) >= RECENT_STEPS and self._seconds > RECENT_SECONDS
+        if not usual or not enough or self._seconds < FACTOR * usual * len(self._recent):
             return False
-        self._slow.append(seconds)
-        if len(self._slow) < SLOW_STEPS or sum(self._slow) < SLOW_SECONDS:
-            return False
-        self._slow.clear()
+        self._recent.clear()
+        self._seconds = 0.0
         return True
 
 

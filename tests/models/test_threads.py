@@ -44,22 +44,24 @@ def slow(steps: list[float]) -> list[int]:
 
 
 def test_steps_that_stay_slow_are_noticed_once_a_while() -> None:
-    assert slow([0.02] * 50 + [0.5] * 5) == [52]
-    assert slow([0.02] * 50 + [0.12] * 20) == [58, 67]
-    assert slow([1.0] * 5 + [6.0] * 3) == [7]
+    assert slow([0.02] * 200 + [0.5] * 20) == [207, 218]
+    assert slow([0.02] * 200 + [0.08] * 45) == [222]
+    assert slow([1.0] * 12 + [6.0] * 6) == [13, 17]
+    # A thread that waits for another is slow at every second or third step.
+    assert slow([0.02] * 200 + [0.02, 0.02, 0.2] * 10)
 
 
 @pytest.mark.parametrize(
     "steps",
     [
-        [0.02] * 50 + [3.0, 0.02, 3.0, 0.02, 3.0, 0.02],
-        [0.02] * 50 + [3.0, 3.0, 0.02, 3.0, 3.0],
-        [0.001 * step for step in range(1, 2000)],
-        [0.02] * 50 + [0.09] * 100,
-        [0.001] * 50 + [0.01] * 50,
+        [0.02] * 200 + [3.0] * 3 + [0.02] * 200,
+        [0.02] * 200 + [3.0, 0.02] * 3,
+        [0.01 + 0.00001 * step for step in range(9000)],
+        [0.02] * 200 + [0.05] * 200,
+        [0.001] * 4000 + [0.01] * 50,
         [5.0] * 20,
     ],
-    ids=["single", "pairs", "growing", "four times", "shorter than a second", "always"],
+    ids=["a few", "single", "growing", "twice", "shorter than two seconds", "always"],
 )
 def test_other_slow_steps_are_no_sign(steps: list[float]) -> None:
     assert slow(steps) == []

@@ -45,6 +45,8 @@ class ModelProfile:
     words, that the model writes well in one pass, `recall` how many earlier chapters it is shown in
     full when it writes in chapters (the others in one line each). `length_ratio` is the words
     written for each word asked. `settings` suit the model better than those of the default preset.
+    `plans` says whether it can plan chapters, `continues` whether it is trained to go on in the
+    same answer after a scene break.
     """
 
     context: int = 262_144
@@ -52,6 +54,8 @@ class ModelProfile:
     good_words: tuple[int, int] = (1_000, 3_000)
     recall: int = 1_000
     length_ratio: ByStage = ByStage()
+    plans: bool = True
+    continues: bool = False
     settings: Mapping[str, object] = field(default_factory=dict, hash=False)
 
 
@@ -204,6 +208,7 @@ DEMO = CatalogueEntry(
         tokens_per_word=1.45,
         good_words=(100, 400),
         recall=0,
+        continues=True,
         settings={
             "thinking_budget": 512,  # a longer plan has gone wrong
             # The training stories draw on a fixed set of sentences, so confident sampling repeats
@@ -235,8 +240,9 @@ SMOLLM2 = CatalogueEntry(
     profile=ModelProfile(
         context=8_192,
         tokens_per_word=1.3,
-        good_words=(300, 600),
-        recall=8,
+        good_words=(150, 400),
+        recall=30,
+        plans=False,
         # It has not learned to think. A penalty on all tokens of a long text forbids it the common
         # words.
         settings={"think": False, "temperature": 0.7, "repetition_window": 256},

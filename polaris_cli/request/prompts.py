@@ -111,6 +111,33 @@ def chapter_prompt(
     )
 
 
+NOVELIST = (
+    "You are a {writer}. You write the {form} in parts. Each part goes on exactly where the part "
+    "before it ended, with the same people and places. Write only the text of the {form} itself."
+)
+WRITERS = {
+    "essay": "gifted essayist",
+    "review": "gifted critic",
+    "podcast": "gifted podcast author",
+}
+
+
+def novelist_prompt(form: str) -> str:
+    """The system prompt for a text in parts; `form` is a key of `FORM_NAMES`."""
+    return NOVELIST.format(writer=WRITERS.get(form, "gifted novelist"), form=FORM_NAMES[form])
+
+
+def part_prompt(request: StoryRequest, number: int, count: int, words: int, beat: str) -> str:
+    """The prompt for part `number` of `count` of a text without chapter titles."""
+    form = FORM_NAMES[request.form]
+    if number == 1:
+        ask = f"Write only the first part now, in about {words} words. {beat}."
+        return f"{story_prompt(request)}\n\n{ask}"
+    ending = f" and end the {form}" if number == count else ""
+    part = "last" if number == count else "next"
+    return f"Write the {part} part{ending}, in about {words} words. {beat}."
+
+
 def _strip_length(phrase: str) -> str:
     """Remove a length at the start or end of a phrase: "500 words: a fox".
 

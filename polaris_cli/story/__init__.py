@@ -10,10 +10,12 @@ Knows engines only by their protocol. Does not know about the terminal or the li
     accumulator: builds a `Story` from a stream of events
     old_records: records of earlier versions
     single_pass: one answer of the model
-    extending:   continues a story that ends too early
-    chapters:    a plan, then chapter after chapter
-    length:      limits and shares that extending and chapters use
+    extending:   continues a story within the same answer, with a model trained for it
+    chapters:    a story in parts: chapters, or one pass and what it lacks
+    length:      where a text closes, and how many words to request for each part
+    planning:    asks the model for the plan of the chapters
     plan:        reads a plan from a model's answer
+    arc:         a plan without a model: the arc of a story
     plan_file:   a plan as TOML
     resuming:    resumes or rewrites a recorded story
 """

@@ -1,47 +1,57 @@
-"""Stories in chapters: a plan first, then each chapter at a length that the model writes well.
+"""Stories in parts: each chapter at a length that the model writes well, in one conversation.
 
 Calls an engine several times and yields one stream of events. Does not know how a model runs
-(`engines`) or how a plan is read (`plan`).
+(`engines`), how a plan is made (`planning`), or what a chapter's prompt says (`request.prompts`).
 """
 
 import sys
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import count
 
 from polaris_cli.engines.base import Engine, GenerationRequest
 from polaris_cli.events import (
     Chapter,
     ChapterStart,
-    Chunk,
     Event,
     Finish,
     Held,
     Inserted,
     Plan,
     Planned,
-    Restart,
     closing,
     text_of,
 )
-from polaris_cli.models.catalogue import ModelProfile
 from polaris_cli.request.budget import token_budget
-from polaris_cli.request.prompts import FORM_NAMES, Message, chapter_prompt, plan_prompt
-from polaris_cli.request.story_request import Sampling, StoryRequest
+from polaris_cli.request.prompts import (
+    FORM_NAMES,
+    Message,
+    chapter_prompt,
+    novelist_prompt,
+    part_prompt,
+    plan_prompt,
+)
+from polaris_cli.request.story_request import StoryRequest
+from polaris_cli.story.arc import another_beat, last_beat
 from polaris_cli.story.extending import extended, rounds_of
 from polaris_cli.story.job import Job
 from polaris_cli.story.length import (
     ACCEPT_END_AT,
+    CHAPTER_SENTENCE_AT,
     CLOSE_PARAGRAPH_AT,
-    MAX_CHAPTER_SHARE,
+    GO_ON_BELOW,
+    MAX_FURTHER,
+    LengthTarget,
     Pace,
-    close_after,
+    chapter_count,
+    close_at,
 )
-from polaris_cli.story.plan import even_plan, is_complete, parse_plan
-from polaris_cli.story.single_pass import ids_of, since_restart, stream_answer
+from polaris_cli.story.planning import make_plan
+from polaris_cli.story.single_pass import ids_of, seed_of_call, since_restart, stream_answer
 from polaris_cli.words import count_words
 
-TRIES = 3  # attempts at a plan before a generic one is used
-PLAN_TOKENS = 2_000  # limit for a plan, without its thinking
+Ask = Callable[[int, int, Chapter, int], str]
+"""The prompt for a chapter: its number, the number of chapters, the chapter, words to request."""
 
 
 @dataclass(slots=True)
@@ -72,21 +82,79 @@ def chapter_drafts(events: Iterable[Event]) -> list[ChapterDraft]:
     return chapters
 
 
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """How the conversation asks for chapters: the messages at its start, and each prompt."""
+
+    preface: tuple[Message, ...]
+    ask: Ask
+
+
+def wording_for(request: StoryRequest, plan: Plan) -> Wording:
+    """The wording for a plan; that of a plan without chapter titles does not speak of chapters."""
+    form = FORM_NAMES[request.form]
+    if plan.chapters[0].title:
+        prompt = Message("user", plan_prompt(request, len(plan.chapters)))
+        return Wording(
+            (prompt, Message("assistant", plan.as_lines())),
+            lambda number, total, chapter, words: chapter_prompt(
+                number, total, chapter.title, words, chapter.summary, form
+            ),
+        )
+    return Wording(
+        (Message("system", novelist_prompt(request.form)),),
+        lambda number, total, chapter, words: part_prompt(
+            request, number, total, words, chapter.summary
+        ),
+    )
+
+
 def in_chapters(job: Job, engine: Engine) -> Iterator[Event]:
     """Stream a story in chapters: first its plan, then each chapter.
 
     After every chapter, the remaining words are divided among the remaining chapters, and the
     number of words to request is corrected by what the model has delivered so far, so that errors
-    do not add up. If an earlier run ended in a loop, its last chapter is written again.
+    do not add up. If more is left than the remaining chapters will deliver, a chapter is inserted.
+    If an earlier run ended in a loop, its last chapter is written again.
     """
     plan = job.plan
     if plan:
         yield Planned(plan)
     else:
-        plan = yield from _make_plan(job, engine)
+        plan = yield from make_plan(job, engine)
     if plan:
-        writer = _ChapterWriter(engine, job.request, job.reference.profile, plan)
-        yield from writer.write(_earlier_chapters(job))
+        wording = wording_for(job.request, plan)
+        yield from ChapterWriter(job, engine, plan, wording).write(_earlier_chapters(job))
+
+
+def in_parts(job: Job, engine: Engine, opening: tuple[int, ...]) -> Iterator[Event]:
+    """Stream a story in one pass; if it ends too early, go on with further parts.
+
+    `opening` are the token ids of the draft that the first part continues. The further parts are
+    asked for in the same conversation, each by a step of the story's arc.
+    """
+    request = job.request
+    plan = Plan("", "", (Chapter("", request.words, ""),))
+
+    def ask(number: int, total: int, chapter: Chapter, words: int) -> str:
+        if number == 1:
+            return job.messages[-1].content
+        return part_prompt(request, number, total, words, chapter.summary)
+
+    writer = ChapterWriter(job, engine, plan, Wording((), ask), opening)
+    yield from writer.write(_earlier_parts(job))
+
+
+def _earlier_parts(job: Job) -> list[ChapterDraft]:
+    """The parts of an earlier run, without its draft; it may have been a single pass."""
+    if not job.earlier:
+        return []
+    written = [event for event in job.earlier.events if not _is_draft(event)]
+    return chapter_drafts(written) or [ChapterDraft(written)]
+
+
+def _is_draft(event: Event) -> bool:
+    return isinstance(event, Inserted) and event.kind == "draft"
 
 
 def _earlier_chapters(job: Job) -> list[ChapterDraft]:
@@ -98,112 +166,124 @@ def _earlier_chapters(job: Job) -> list[ChapterDraft]:
     return [*chapters[:-1], ChapterDraft()] if looped else chapters
 
 
-def _make_plan(job: Job, engine: Engine) -> Generator[Event, None, Plan | None]:
-    """Ask for a plan until one can be read; yield and return it, or None if the run was cut off.
-
-    The text of the answers is streamed as thinking.
-    """
-    request, count = job.request, job.request.chapters
-    assert count
-    for attempt in range(TRIES):
-        if attempt:
-            yield Restart(attempt)
-        sampling = replace(request.sampling, seed=_seed_of_call(request.sampling, -attempt))
-        limit = PLAN_TOKENS + max(sampling.thinking_budget, 0) * sampling.thinks
-        run = stream_answer(engine, GenerationRequest(job.messages, sampling, limit))
-        answer = yield from _plan_answer(run, count)
-        if answer is None:
-            return None
-        plan = parse_plan(answer, request.words)
-        if plan and abs(len(plan.chapters) - count) <= count // 4:
-            yield Planned(plan)
-            return plan
-    plan = even_plan(request.premise, request.words, count)
-    yield Planned(plan, note="The model did not write a usable plan; a generic one is used.")
-    return plan
-
-
-def _plan_answer(run: Iterator[Event], count: int) -> Generator[Event, None, str | None]:
-    """Yield an answer as thinking and return its text, or None if the run was cut off.
-
-    Stops after the line of the last chapter: small models continue with the story itself.
-    """
-    answer = ""
-    with closing(run):
-        for event in run:
-            if isinstance(event, Chunk):
-                yield replace(event, kind="thinking")
-                answer += event.text if event.kind == "story" else ""
-                if "\n" in event.text and is_complete(answer, count):
-                    break
-            elif isinstance(event, Finish) and event.reason in ("interrupted", "error"):
-                yield event
-                return None
-    return answer
-
-
-def _seed_of_call(sampling: Sampling, number: int) -> int:
-    """A different seed for each call, so that chapters do not share random numbers."""
-    return (sampling.seed + number * 1_000_003) % 2**63
-
-
-class _ChapterWriter:
-    """Writes the chapters of one plan."""
+class ChapterWriter:
+    """Writes the chapters of one plan; `opening` are the token ids that the first one continues."""
 
     def __init__(
-        self, engine: Engine, request: StoryRequest, profile: ModelProfile, plan: Plan
+        self,
+        job: Job,
+        engine: Engine,
+        plan: Plan,
+        wording: Wording,
+        opening: tuple[int, ...] = (),
     ) -> None:
-        self._engine, self._request, self._profile = engine, request, profile
-        self._plan = plan
+        self._engine, self._request, self._profile = engine, job.request, job.reference.profile
+        self._plan, self._wording, self._opening = plan, wording, opening
+        self._draft = job.request.draft.text if job.request.draft else ""
+        # An earlier run that ended by itself has no unfinished chapter.
+        self._finished = bool(job.earlier and job.earlier.finish == "stop")
+        self._in_one_pass = not plan.title
+        self._pace = Pace(job.request.words, len(plan.chapters), self._profile.good_words[1])
         self._done: list[ChapterDraft] = []
+        self._further = 0  # times that the story went on after an early end
+        self._most = 2 * max(len(plan.chapters), chapter_count(job.request.words, self._profile))
 
     def write(self, earlier: list[ChapterDraft]) -> Iterator[Event]:
         """Replay the earlier chapters, continue the last, write the rest; yield one `Finish`."""
-        chapters = self._plan.chapters
-        pace = Pace(self._request.words, len(chapters), self._profile.good_words[1])
         finish = Finish("stop")
-        for number, chapter in enumerate(chapters, 1):
-            share = pace.share(chapters[number - 1 :])
-            requested = pace.words_to_request(share)
-            if number < len(earlier):  # the last of them may be unfinished
-                run = iter(earlier[number - 1].events)
-            else:
-                so_far = earlier[number - 1] if number == len(earlier) else ChapterDraft()
-                title = count_words(self._heading(chapter, ""))
-                remaining = pace.remaining - title if number == len(chapters) else None
-                run = self._generate(number, requested, share, remaining, so_far)
-            finish = yield from self._stream_chapter(number, run)
+        for number in count(1):
+            if number > len(earlier):
+                yield from self._adjust_plan()
+            if number > len(self._plan.chapters):
+                break
+            finish = yield from self._write_chapter(number, earlier)
             if finish.reason != "stop":
                 break
-            pace.record(requested, self._done[-1].words + count_words(self._heading(chapter, "")))
-        yield finish
+        yield replace(finish, extended=self._further)
+
+    def _adjust_plan(self) -> Iterator[Planned]:
+        """Add chapters if more is left than the others will deliver, or after an early end."""
+        before = self._plan
+        if self._profile.continues and not self._in_one_pass:
+            return
+        if len(self._done) == len(before.chapters):
+            if self._further == MAX_FURTHER or not self._ended_early():
+                return
+            self._further += 1
+            self._insert(last_beat(self._request.form, self._pace.missing), len(self._done))
+        while len(self._plan.chapters) < self._most and self._pace.needs_another(self._left):
+            beat = another_beat(self._request.form, self._plan)
+            self._insert(beat, len(self._plan.chapters) - 1)
+        if self._plan is not before and not self._in_one_pass:
+            yield Planned(self._plan)
+
+    @property
+    def _left(self) -> int:
+        """How many chapters are still to be written."""
+        return len(self._plan.chapters) - len(self._done)
+
+    def _insert(self, beat: Chapter, place: int) -> None:
+        chapters = self._plan.chapters
+        self._plan = replace(self._plan, chapters=(*chapters[:place], beat, *chapters[place:]))
+
+    def _ended_early(self) -> bool:
+        return self._pace.missing > (1 - GO_ON_BELOW) * self._request.words
+
+    def _write_chapter(
+        self, number: int, earlier: list[ChapterDraft]
+    ) -> Generator[Event, None, Finish]:
+        """Yield a chapter, or the same as in the earlier run; return how it ended."""
+        chapter = self._plan.chapters[number - 1]
+        share = self._pace.share(self._plan.chapters[number - 1 :])
+        requested = self._pace.words_to_request(share)
+        if number < len(earlier) + self._finished:  # else the last of them is unfinished
+            run = iter(earlier[number - 1].events)
+        else:
+            so_far = earlier[number - 1] if number == len(earlier) else ChapterDraft()
+            run = self._generate(number, requested, share, so_far)
+        finish = yield from self._stream_chapter(number, run)
+        added = self._heading(chapter, "") + (self._draft if number == 1 else "")
+        self._pace.record(requested, self._done[-1].words + count_words(added))
+        return finish
 
     def _generate(
-        self, number: int, requested: int, share: int, remaining: int | None, so_far: ChapterDraft
+        self, number: int, requested: int, share: int, so_far: ChapterDraft
     ) -> Iterator[Event]:
-        """Write one chapter, continuing the text `so_far`.
-
-        `remaining` is set only for the last chapter, which must end at this number of words, as no
-        later one can make up for it.
-        """
-        messages, limit = self._messages_and_limit(number, requested)
-        sampling = replace(
-            self._request.sampling, seed=_seed_of_call(self._request.sampling, number)
-        )
+        """Write one chapter, continuing the text `so_far`."""
+        messages, limit = self._messages_and_limit(number, requested, share)
+        sampling = self._request.sampling
+        sampling = replace(sampling, seed=seed_of_call(sampling, number))
         attempt, answer = since_restart(so_far.events)
-        request = GenerationRequest(messages, sampling, limit)
-        if remaining is None or not self._engine.capabilities.token_true:
-            request = replace(request, after=ids_of(answer))
-            run = stream_answer(self._engine, request, attempt=attempt)
-            return close_after(run, round(MAX_CHAPTER_SHARE * share))
-        minimum = remaining - round((1 - ACCEPT_END_AT) * self._request.words)
+        opening = self._opening if number == 1 else ()
+        request = GenerationRequest(messages, sampling, limit, opening)
+        is_last = number == len(self._plan.chapters)
+        if is_last and self._profile.continues and self._engine.capabilities.token_true:
+            return self._continued(request, answer, attempt)
+        request = replace(request, after=ids_of(answer))
+        run = stream_answer(self._engine, request, attempt=attempt)
+        return close_at(run, self._target(number, share))
+
+    def _target(self, number: int, share: int) -> LengthTarget:
+        words = self._request.words
+        if number < len(self._plan.chapters):
+            return LengthTarget.of_chapter(share)
+        if number == 1:
+            return LengthTarget.of_pass(words, self._request.band, count_words(self._draft))
+        return LengthTarget.of_last_chapter(words, self._pace.written)
+
+    def _continued(
+        self, request: GenerationRequest, answer: list[Event], attempt: int
+    ) -> Iterator[Event]:
+        """Write the last chapter with a model that is trained to go on after its ending."""
+        title = count_words(self._heading(self._plan.chapters[-1], ""))
+        remaining = self._pace.remaining - title
         # `extended` closes at CLOSE_PARAGRAPH_AT times its words, not at the words themselves.
         words = max(round(remaining / CLOSE_PARAGRAPH_AT), 1)
         return extended(
             self._engine,
-            replace(request, max_new_tokens=limit + len(ids_of(answer))),
+            replace(request, max_new_tokens=request.max_new_tokens + len(ids_of(answer))),
             words=words,
-            minimum=minimum,
+            minimum=remaining - round((1 - ACCEPT_END_AT) * self._request.words),
             rounds=rounds_of(answer),
             attempt=attempt,
         )
@@ -231,20 +311,25 @@ class _ChapterWriter:
         """The line breaks and the heading between the text before and a chapter's text."""
         breaks = len(before) - len(before.rstrip("\n"))
         gap = "\n" * max(0, 2 - breaks) if before else ""
-        return f"{gap}## {chapter.title}\n\n" if self._request.headings else gap
+        has_heading = chapter.title and self._request.headings
+        return f"{gap}## {chapter.title}\n\n" if has_heading else gap
 
-    def _messages_and_limit(self, number: int, requested: int) -> tuple[tuple[Message, ...], int]:
+    def _messages_and_limit(
+        self, number: int, requested: int, share: int
+    ) -> tuple[tuple[Message, ...], int]:
         """The conversation that asks for a chapter, and the limit of new tokens.
 
         As many of the latest chapters as the context has room for are in it in full, up to
         `recall` of the model's profile; of the others only the summary.
         """
         context = self._engine.context
+        words = max(requested, round(CHAPTER_SENTENCE_AT * share))
         for whole in range(min(number - 1, self._profile.recall), -1, -1):
             messages = tuple(self._conversation(number, requested, whole))
             prompt_tokens = self._engine.count_tokens(messages, self._request.sampling)
+            prompt_tokens += len(self._opening) if number == 1 else 0
             wanted = token_budget(
-                requested,
+                words,
                 self._request.sampling,
                 context=sys.maxsize if whole else context,
                 prompt_tokens=prompt_tokens,
@@ -255,23 +340,22 @@ class _ChapterWriter:
         return messages, wanted.max_new_tokens
 
     def _conversation(self, number: int, requested: int, whole: int) -> Iterator[Message]:
-        yield Message("user", plan_prompt(self._request, len(self._plan.chapters)))
-        yield Message("assistant", self._plan.as_lines())
+        yield from self._wording.preface
         for earlier, written in enumerate(self._done, 1):
-            yield self._chapter_prompt(earlier, written.words)
-            text, summary = written.text.strip(), f"{self._plan.chapters[earlier - 1].summary}."
+            yield self._prompt(earlier, written.words)
+            text = ((self._draft if earlier == 1 else "") + written.text).strip()
+            summary = f"{self._plan.chapters[earlier - 1].summary}."
             if earlier >= number - whole:
                 yield Message("assistant", text)
             else:
                 yield Message("assistant", summary, full_text=text)
-        yield self._chapter_prompt(number, requested)
+        yield self._prompt(number, requested)
 
-    def _chapter_prompt(self, number: int, words: int) -> Message:
+    def _prompt(self, number: int, words: int) -> Message:
         chapters = self._plan.chapters
-        named = chapters[number - 1]
-        form = FORM_NAMES[self._request.form]
-        prompt = chapter_prompt(number, len(chapters), named.title, words, named.summary, form)
-        return Message("user", prompt)
+        return Message(
+            "user", self._wording.ask(number, len(chapters), chapters[number - 1], words)
+        )
 
 
 def _has_story_text(event: Event) -> bool:

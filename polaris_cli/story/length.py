@@ -3,9 +3,12 @@
 Knows words and model profiles. Does not know how a text is written.
 """
 
+import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Self
 
-from polaris_cli.events import Chapter, Chunk, Event, Finish, closing
+from polaris_cli.events import Chapter, Event, Finish, closing, text_of
 from polaris_cli.models.catalogue import ModelProfile
 from polaris_cli.words import WordCounter
 
@@ -15,11 +18,23 @@ ACCEPT_END_AT = 0.93  # from here on, the model may end the story
 CLOSE_PARAGRAPH_AT = 1.05  # from here on, the story ends after the current paragraph
 CLOSE_SENTENCE_AT = 1.12  # from here on, the story ends after the current sentence
 
+LAST_PARAGRAPH_AT = 0.98  # the same for a last chapter: its end is asked for near the target
+LAST_SENTENCE_AT = 1.1
+BEYOND_BAND = 0.05  # a single pass ends after a paragraph above the band, then after a sentence
+
 MIN_SCENE_WORDS = 40  # words after a scene break before the model may end
 MAX_ROUNDS = 200  # a safety limit: each round adds at least MIN_SCENE_WORDS words
 PLANNED_SHARE = 0.85  # planned length of a chapter / most words that the model writes well
 MAX_CORRECTION = 1.6  # factor by which a request may differ from the words wanted, up or down
-MAX_CHAPTER_SHARE = 1.25  # multiple of a chapter's share at which it ends after the paragraph
+# As multiples of a chapter's share:
+CHAPTER_PARAGRAPH_AT = 1.1  # from here on, a chapter ends after the current paragraph
+CHAPTER_SENTENCE_AT = 1.3  # from here on, a chapter ends after the current sentence
+MORE_CHAPTERS_AT = 1.25  # multiple of what a chapter has delivered that asks for one more
+GO_ON_BELOW = 0.85  # of the words: a story that ended earlier goes on
+MAX_FURTHER = 2  # scenes after an early end
+
+_BREAK = re.compile(r"\n[^\S\n]*\n\s*$")
+_SENTENCE = re.compile(r"(?<!\b[A-Z][a-z])(?<!\bMrs)[.!?…][\"'”’)\]]*$")  # noqa: RUF001
 
 
 def chapter_count(words: int, profile: ModelProfile) -> int:
@@ -27,21 +42,46 @@ def chapter_count(words: int, profile: ModelProfile) -> int:
     return max(2, -(-words // round(profile.good_words[1] * PLANNED_SHARE)))
 
 
-def close_after(run: Iterator[Event], words: int) -> Iterator[Event]:
-    """Yield the events of a chapter, and end it after the paragraph that reaches `words` words.
+@dataclass(frozen=True, slots=True)
+class LengthTarget:
+    """Where a text closes: after the paragraph that reaches `paragraph` words, or after the
+    sentence that reaches `sentence` words."""
 
-    Otherwise a model that writes more than requested would use up the words of later chapters.
-    """
-    counter, at_break = WordCounter(), False
+    paragraph: float
+    sentence: float
+
+    @classmethod
+    def of_chapter(cls, share: int) -> Self:
+        """For a chapter that others follow; without it, one would use up the words of the next."""
+        return cls(CHAPTER_PARAGRAPH_AT * share, CHAPTER_SENTENCE_AT * share)
+
+    @classmethod
+    def of_last_chapter(cls, words: int, written: int) -> Self:
+        """For the end of a story of `words` words, of which `written` are in earlier parts."""
+        return cls(LAST_PARAGRAPH_AT * words - written, LAST_SENTENCE_AT * words - written)
+
+    @classmethod
+    def of_pass(cls, words: int, band: tuple[float, float], written: int = 0) -> Self:
+        """For a story in one pass, which may end anywhere within the band."""
+        high = max(band[1], 1.0)
+        return cls(high * words - written, (high + BEYOND_BAND) * words - written)
+
+
+def close_at(run: Iterator[Event], target: LengthTarget) -> Iterator[Event]:
+    """Yield the events of an answer, and end it with "stop" where the target says."""
+    counter, tail = WordCounter(), ""
     with closing(run):
         for event in run:
-            if isinstance(event, Chunk) and event.kind == "story" and event.text:
-                if at_break and event.text.strip() and counter.count >= words:
-                    yield Finish("stop")
-                    return
-                counter.add(event.text)
-                at_break = "\n" in event.text if event.text.isspace() else event.text.endswith("\n")
+            text = text_of(event)
+            if text.strip() and counter.count >= target.paragraph and _BREAK.search(tail):
+                yield Finish("stop")
+                return
             yield event
+            counter.add(text)
+            tail = (tail + text)[-40:]
+            if counter.count >= target.sentence and text and _SENTENCE.search(tail):
+                yield Finish("stop")
+                return
 
 
 class Pace:
@@ -52,20 +92,37 @@ class Pace:
     """
 
     def __init__(self, words: int, count: int, maximum: int) -> None:
-        self._remaining = words
+        self._words = words
         self._minimum = max(1, words // (2 * count))  # half of an equal share
         self._maximum = maximum
-        self._requested = self._delivered = 0
+        self._requested = self._delivered = self._chapters = 0
+
+    @property
+    def written(self) -> int:
+        """The words of the chapters so far."""
+        return self._delivered
+
+    @property
+    def missing(self) -> int:
+        """The words still to write."""
+        return self._words - self._delivered
 
     @property
     def remaining(self) -> int:
         """The words still to write, but at least half of an equal share, to finish a chapter."""
-        return max(self._remaining, self._minimum)
+        return max(self.missing, self._minimum)
 
     def share(self, rest: Sequence[Chapter]) -> int:
         """How many words the first of the remaining chapters, `rest`, should have."""
-        share = max(self._remaining, 0) * rest[0].words / sum(chapter.words for chapter in rest)
+        share = max(self.missing, 0) * rest[0].words / sum(chapter.words for chapter in rest)
         return max(round(share), MIN_SCENE_WORDS)
+
+    def needs_another(self, chapters: int) -> bool:
+        """Whether more is missing than this number of chapters will probably deliver."""
+        if not self._chapters:
+            return False
+        usual = self._delivered / self._chapters
+        return self.missing > MORE_CHAPTERS_AT * usual * chapters
 
     def words_to_request(self, share: int) -> int:
         """How many words to request to get a chapter of `share` words."""
@@ -75,6 +132,6 @@ class Pace:
 
     def record(self, requested: int, delivered: int) -> None:
         """Count a finished chapter: the words requested, and those delivered with the heading."""
-        self._remaining -= delivered
         self._requested += requested
         self._delivered += delivered
+        self._chapters += 1

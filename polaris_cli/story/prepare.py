@@ -90,14 +90,19 @@ def settle(original: StoryRequest, reference: ModelRef | None = None) -> Job:
 
 
 def _length(request: StoryRequest, profile: ModelProfile) -> Length:
-    """The length mode; `auto` is a single pass up to the words that the model writes well."""
+    """The length mode; `auto` is one pass up to the words that the model writes well.
+
+    It closes a story that becomes too long, unless the model holds back paragraphs for that.
+    """
     if request.plan:
         return "chapters"
     if request.length != "auto":
         return request.length
     if request.draft:
         return "extend"
-    return "single" if request.words <= profile.good_words[1] else "chapters"
+    if request.words > profile.good_words[1]:
+        return "chapters"
+    return "single" if profile.continues else "extend"
 
 
 def engine_for(request: StoryRequest, reference: ModelRef) -> EngineName:

@@ -17,7 +17,7 @@ from polaris_cli.events import (
     Restart,
     closing,
 )
-from polaris_cli.request.story_request import Draft
+from polaris_cli.request.story_request import Draft, Sampling
 from polaris_cli.streaming.loops import guard
 
 TRIES = 3  # attempts at an answer that loops
@@ -42,6 +42,11 @@ def stream_answer(
         attempt += 1
         limit = request.max_new_tokens + len(request.after)
         request = replace(request, max_new_tokens=limit, after=())
+
+
+def seed_of_call(sampling: Sampling, number: int) -> int:
+    """A different seed for each call of a story, so that they do not share random numbers."""
+    return (sampling.seed + number * 1_000_003) % 2**63
 
 
 def with_draft(draft: Draft | None, run: Iterator[Event]) -> Iterator[Event]:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from polaris_cli.engines.base import Engine, GenerationRequest
 from polaris_cli.errors import UsageError
 from polaris_cli.events import Chunk, Event, Reason
-from polaris_cli.story.chapters import in_chapters
+from polaris_cli.story.chapters import in_chapters, in_parts
 from polaris_cli.story.extending import extended, rounds_of
 from polaris_cli.story.job import Job
 from polaris_cli.story.prepare import budget_for
@@ -36,6 +36,9 @@ def write_job(job: Job, engine: Engine) -> Iterator[Event]:
     _check_capabilities(job, engine)
     if job.request.length == "chapters":
         return in_chapters(job, engine)
+    if job.request.length == "extend" and not job.reference.profile.continues:
+        draft = job.request.draft
+        return with_draft(draft, in_parts(job, engine, _opening(job, engine)))
     return _as_one_text(job, engine)
 
 
@@ -43,7 +46,8 @@ def _check_capabilities(job: Job, engine: Engine) -> None:
     """Raise UsageError if the job has to continue an answer, and the engine cannot."""
     request = job.request
     resumed = job.earlier and request.length != "chapters"
-    continues = request.draft or resumed or request.length == "extend"
+    extends = request.length == "extend" and job.reference.profile.continues
+    continues = request.draft or resumed or extends
     if engine.capabilities.token_true or not continues:
         return
     what = "--continue" if request.draft else "resume" if resumed else "--length extend"

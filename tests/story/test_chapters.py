@@ -13,9 +13,10 @@ from polaris_cli.events import AnswerEvent, Chapter, Chunk, Event, Plan, Planned
 from polaris_cli.models.catalogue import DEMO, ModelProfile
 from polaris_cli.models.reference import ModelRef
 from polaris_cli.request.story_request import Sampling, StoryRequest
-from polaris_cli.story.chapters import PLAN_TOKENS, chapter_drafts, in_chapters
+from polaris_cli.story.chapters import chapter_drafts, in_chapters
 from polaris_cli.story.job import Earlier, Job
 from polaris_cli.story.length import chapter_count
+from polaris_cli.story.planning import TOKENS, TOKENS_PER_CHAPTER
 from polaris_cli.story.prepare import settle
 from polaris_cli.story.single_pass import ids_of, since_restart
 from polaris_cli.words import count_words
@@ -23,6 +24,7 @@ from tests.scripts import LETTERS, finish_of, paragraph, script, text_of
 
 SAMPLING = Sampling(thinking=False)
 PROFILE = ModelProfile(good_words=(50, 100), recall=1)
+TRAINED = replace(PROFILE, continues=True)  # to go on after its ending was set aside
 
 
 def request(words: int = 300, **more: object) -> StoryRequest:
@@ -111,16 +113,15 @@ def test_one_blank_line_stands_between_chapters(end: str, headings: bool) -> Non
 def test_a_plan_has_its_room_behind_the_thinking(sampling: Sampling, room: int) -> None:
     engine = ScriptedEngine(plan_script(2), script("One."), script("Two."), opened=False)
     write(engine, 2, sampling=sampling)
-    assert engine.requests[0].max_new_tokens == PLAN_TOKENS + room
+    assert engine.requests[0].max_new_tokens == TOKENS + TOKENS_PER_CHAPTER * 2 + room
 
 
 @pytest.mark.parametrize(("planned", "taken"), [(5, False), (6, True), (10, True), (11, False)])
 def test_a_plan_of_about_as_many_chapters_is_taken(planned: int, taken: bool) -> None:
     engine = ScriptedEngine(*[plan_script(planned, 800)] * 3, script("One."))
-    plans = [event for event in write(engine, 8, words=800) if isinstance(event, Planned)]
-    assert [(len(one.plan.chapters), not one.note) for one in plans] == [
-        (planned if taken else 8, taken)
-    ]
+    plans = (event for event in write(engine, 8, words=800) if isinstance(event, Planned))
+    first = next(plans)
+    assert (len(first.plan.chapters), not first.note) == (planned if taken else 8, taken)
 
 
 def test_no_two_calls_share_their_draws() -> None:
@@ -155,7 +156,8 @@ def test_the_last_chapter_is_held_to_what_is_left() -> None:
     sentences = [f"{one} met {other}. " for one in LETTERS for other in LETTERS]
     for long in (script(*paragraphs), script("".join(sentences))):
         engine = ScriptedEngine(plan_script(2, 200), script(paragraph("a", 100)), long)
-        assert 0.98 <= count_words(text_of(write(engine, 2, words=200))) / 200 <= 1.04
+        written = text_of(write(engine, 2, words=200, profile=TRAINED))
+        assert 0.98 <= count_words(written) / 200 <= 1.04
 
 
 @pytest.mark.parametrize(("short", "calls"), [(10, 3), (20, 4)])
@@ -166,8 +168,69 @@ def test_the_last_chapter_may_end_a_little_early(short: int, calls: int) -> None
     engine = ScriptedEngine(
         plan_script(2, 200), script(paragraph("a", 100)), last, script(paragraph("c", 40))
     )
-    write(engine, 2, words=200)
+    write(engine, 2, words=200, profile=TRAINED)
     assert len(engine.requests) == calls
+
+
+def last_prompt(engine: ScriptedEngine) -> str:
+    return engine.requests[-1].messages[-1].content
+
+
+SMALL = replace(PROFILE, plans=False, recall=100)
+
+
+def test_a_model_that_does_not_plan_follows_the_arc_in_one_conversation() -> None:
+    texts = [paragraph(name, 100) for name in "abc"]
+    engine = ScriptedEngine(*map(script, texts))
+    events = write(engine, profile=SMALL)
+    (planned,) = (event for event in events if isinstance(event, Planned))
+    assert not planned.note and len(planned.plan.chapters) == 3
+    assert text_of(events) == "\n\n".join(texts)  # no headings
+    roles = [message.role for message in engine.requests[-1].messages]
+    assert roles == ["system", "user", "assistant", "user", "assistant", "user"]
+    assert all(
+        text.strip() in [m.content for m in engine.requests[-1].messages] for text in texts[:2]
+    )
+    assert "a fox" in engine.requests[0].messages[1].content
+    for one, chapter in zip(engine.requests, planned.plan.chapters, strict=True):
+        assert chapter.summary in one.messages[-1].content
+    assert "end the story" in last_prompt(engine)
+
+
+@pytest.mark.parametrize("profile", [PROFILE, SMALL])
+def test_a_chapter_is_inserted_if_the_others_will_not_deliver_what_is_left(
+    profile: ModelProfile,
+) -> None:
+    plan = [plan_script(3)] if profile.plans else []
+    engine = ScriptedEngine(*plan, *(script(paragraph(f"n{n}", 60)) for n in range(6)))
+    events = write(engine, profile=profile)
+    plans = [event.plan for event in events if isinstance(event, Planned)]
+    assert len(plans[0].chapters) == 3 and len(plans[-1].chapters) == 5
+    assert plans[-1].chapters[-1] == plans[0].chapters[-1]  # the end stays the end
+    assert 0.85 <= count_words(text_of(events)) / 300 <= 1.1
+
+
+def test_an_early_end_is_followed_by_two_scenes_at_most() -> None:
+    engine = ScriptedEngine(*(script(paragraph(f"n{n}", 100)) for n in range(2)), script("End."))
+    engine._scripts += [Script(script("No more."))] * 10
+    events = write(engine, profile=SMALL)
+    assert finish_of(events).reason == "stop" and finish_of(events).extended == 2
+    assert len(engine.requests) <= 2 * chapter_count(300, SMALL) + 2
+
+
+@pytest.mark.parametrize("long", ["paragraphs", "one paragraph"])
+def test_the_last_chapter_closes_near_the_target(long: str) -> None:
+    sentences = [f"{one} met {other}. " for one in LETTERS for other in LETTERS]
+    answer = [paragraph(n, 20) for n in LETTERS] if long == "paragraphs" else ["".join(sentences)]
+    engine = ScriptedEngine(script(paragraph("a", 100)), script(*answer))
+    written = count_words(text_of(write(engine, 2, words=200, profile=SMALL)))
+    assert 0.98 <= written / 200 <= 1.12
+
+
+def test_no_story_has_more_than_twice_the_chapters() -> None:
+    engine = ScriptedEngine(*[script(paragraph(f"n{n}", 10)) for n in range(100)])
+    assert finish_of(write(engine, 3, profile=SMALL)).reason == "stop"
+    assert len(engine.requests) <= 2 * chapter_count(300, SMALL) + 2
 
 
 def test_a_chapter_that_runs_away_is_closed_after_a_paragraph() -> None:

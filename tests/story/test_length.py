@@ -1,14 +1,22 @@
 """What both ways of reaching a length go by: where a chapter closes, how words are shared out."""
 
 from polaris_cli.events import Chapter, Chunk, Event, Finish
-from polaris_cli.story.length import MAX_CORRECTION, MIN_SCENE_WORDS, Pace, close_after
+from polaris_cli.story.length import (
+    MAX_CORRECTION,
+    MIN_SCENE_WORDS,
+    LengthTarget,
+    Pace,
+    close_at,
+)
 from tests.scripts import text_of
 
 
-def closed(words: int) -> list[Event]:
+def closed(paragraph: float, sentence: float = 1000) -> list[Event]:
     """A chapter of two paragraphs, of three words and of one, closed after so many words."""
     pieces = ("One two", " three.", "\n", "\n", "Four.")
-    return list(close_after((Chunk("story", piece) for piece in pieces), words))
+    return list(
+        close_at((Chunk("story", piece) for piece in pieces), LengthTarget(paragraph, sentence))
+    )
 
 
 def test_a_chapter_closes_at_the_end_of_the_paragraph_that_has_its_words() -> None:
@@ -18,7 +26,7 @@ def test_a_chapter_closes_at_the_end_of_the_paragraph_that_has_its_words() -> No
 
 def test_a_break_within_a_piece_is_one_too() -> None:
     pieces = [Chunk("story", "One.\n\n"), Chunk("story", "Two.")]
-    assert list(close_after(iter(pieces), 1)) == [pieces[0], Finish("stop")]
+    assert list(close_at(iter(pieces), LengthTarget(1, 9))) == [pieces[0], Finish("stop")]
 
 
 def test_some_words_are_always_left() -> None:

@@ -85,13 +85,15 @@ class Finish:
     stop: the model ended the story; length: a token limit was reached; loop: degenerate
     repetition; interrupted: the user or a signal stopped it; error: `error` says what happened.
     `prompt_tokens` is the length of the prompt in tokens (0 if unknown), `extended` how many times
-    the story was continued after an early end.
+    the story was continued after an early end. `closed` says that the text was ended at its length,
+    after a paragraph or a sentence, before the model ended it.
     """
 
     reason: Reason
     prompt_tokens: int = 0
     error: PolarisError | None = None
     extended: int = 0
+    closed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -214,7 +214,7 @@ def print_report(
         "polaris: ",
         (_length(story), "green" if good else "yellow"),
         ", ",
-        (REASONS[story.finish], "" if story.finish == "stop" else "yellow"),
+        (_ending(story), "" if story.finish == "stop" else "yellow"),
         _extended(story),
         (f"; {_cost(story)}; {_model(story)}; {f'id {story.id}' if saved else 'not saved'}", "dim"),
     ]
@@ -222,6 +222,10 @@ def print_report(
     if story.deviations:
         told = "; ".join(f"{one.setting}: {one.text}" for one in story.deviations)
         print_line(["polaris: ", (f"settings not as asked: {told}.", "dim")], err, soft_wrap=False)
+
+
+def _ending(story: Story) -> str:
+    return "closed at its length" if story.closed else REASONS[story.finish]
 
 
 def _extended(story: Story) -> str:

@@ -7,6 +7,7 @@ Knows engines only by their protocol. Does not know about the terminal or the li
     job:         `Job`, a story to write
     writing:     writes a job with an engine
     result:      `Story`, the record of a story
+    quality:     surprise and repetition of a text
     accumulator: builds a `Story` from a stream of events
     old_records: records of earlier versions
     single_pass: one answer of the model

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from polaris_cli.engines.base import Deviation
 from polaris_cli.events import Chunk, Event, Finish, Held, Kind, Planned, as_chunk, closing
+from polaris_cli.story.quality import quality_of
 from polaris_cli.story.result import Story, Timing, Tokens
 
 
@@ -40,6 +41,7 @@ class Accumulator:
         self._held: tuple[Chunk, ...] = ()
         self._texts: dict[Kind, list[str]] = {"thinking": [], "story": []}
         self._tokens: dict[Kind, int] = {"thinking": 0, "story": 0}
+        self._log_probs: list[float] = []  # of the story's tokens
         self._start = time.perf_counter()
         self._first_token: float | None = None
         self._first_story: float | None = None
@@ -69,12 +71,15 @@ class Accumulator:
         """The story so far, without trailing white space."""
         text = "".join([*self._texts["story"], *(chunk.text for chunk in self._held)])
         held = sum(chunk.tokens for chunk in self._held)
+        log_probs = [*self._log_probs, *(p for chunk in self._held for p in chunk.log_probs)]
         return replace(
             self._record,
             text=text.rstrip(),
+            quality=quality_of(text, log_probs),
             thinking="".join(self._texts["thinking"]).strip(),
             finish=self.finish.reason,
             extended=self.finish.extended,
+            closed=self.finish.closed,
             deviations=self._deviations(),
             tokens=Tokens(
                 prompt=self.finish.prompt_tokens or self._record.tokens.prompt,
@@ -91,6 +96,8 @@ class Accumulator:
                 self._first_story = self._first_story or self._now()
         self._texts[chunk.kind].append(chunk.text)
         self._tokens[chunk.kind] += chunk.tokens
+        if chunk.kind == "story":
+            self._log_probs += chunk.log_probs
 
     def _now(self) -> float:
         return time.perf_counter() - self._start

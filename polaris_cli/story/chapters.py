@@ -298,7 +298,7 @@ class ChapterWriter:
         with closing(run):
             for event in run:
                 if isinstance(event, Finish):
-                    return _chapter_finish(event, written)
+                    return event if self._in_one_pass else _chapter_finish(event, written)
                 if not started and _has_story_text(event):
                     started = True
                     yield Inserted("heading", self._heading(chapter, before))

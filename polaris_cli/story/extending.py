@@ -76,7 +76,7 @@ def extended(
             return
         if text.closed or text.is_long_enough or not text.grew:
             yield from text.ending_text()
-            yield finish
+            yield replace(finish, closed=text.closed)
             return
         yield from text.start_scene(engine.encode)
 

@@ -69,18 +69,19 @@ class LengthTarget:
 
 def close_at(run: Iterator[Event], target: LengthTarget) -> Iterator[Event]:
     """Yield the events of an answer, and end it with "stop" where the target says."""
+    closed = Finish("stop", closed=True)
     counter, tail = WordCounter(), ""
     with closing(run):
         for event in run:
             text = text_of(event)
             if text.strip() and counter.count >= target.paragraph and _BREAK.search(tail):
-                yield Finish("stop")
+                yield closed
                 return
             yield event
             counter.add(text)
             tail = (tail + text)[-40:]
             if counter.count >= target.sentence and text and _SENTENCE.search(tail):
-                yield Finish("stop")
+                yield closed
                 return
 
 

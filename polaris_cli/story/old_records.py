@@ -26,7 +26,12 @@ def upgrade_record(record: dict[str, Any]) -> dict[str, Any]:
     and quantization used, and the chapters of the plan. Raises KeyError if it is not a record.
     """
     if not is_older(record):
-        return {"deviations": [], **record, "request": {**ADDED, **record["request"]}}
+        return {
+            "deviations": [],
+            "quality": None,
+            **record,
+            "request": {**ADDED, **record["request"]},
+        }
     model, plan = record["model"], record["outline"]
     used = model["quantization"]
     request = {
@@ -41,7 +46,12 @@ def upgrade_record(record: dict[str, Any]) -> dict[str, Any]:
         "band": [0.90, 1.10],
         "plan": None,
     }
-    lacking: dict[str, Any] = {"template": PLAIN_TEMPLATE, "draft": None, "deviations": []}
+    lacking: dict[str, Any] = {
+        "template": PLAIN_TEMPLATE,
+        "draft": None,
+        "deviations": [],
+        "quality": None,
+    }
     return {**lacking, **record, "request": request}
 
 

@@ -31,7 +31,7 @@ from polaris_cli.story.length import chapter_count
 from polaris_cli.words import count_words
 
 MODEL = ("model", "revision", "gguf_file", "engine")  # the settings that name the model
-BUILT_IN = {"preset": "default", "words": 1_500}  # the weakest source
+BUILT_IN = {"preset": "default", "words": 1_500, "length": "auto"}  # the weakest source
 
 
 def prepare(

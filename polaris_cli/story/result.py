@@ -21,6 +21,7 @@ from polaris_cli.request.server_address import ServerAddress
 from polaris_cli.request.story_request import Draft, Sampling, StoryRequest
 from polaris_cli.story.old_records import upgrade_record
 from polaris_cli.story.plan import shortened
+from polaris_cli.story.quality import Quality
 from polaris_cli.version import __version__
 from polaris_cli.words import count_words, paper_words
 
@@ -60,8 +61,9 @@ class Story:
     """The record of one story; the text is empty until it is written.
 
     `created` is an ISO 8601 time in UTC, `prompt` the last user message as the model saw it.
-    `extended` is how many times the story was continued after an early end, `plan` the plan of a
-    story in chapters, `deviations` are the settings that the engine did not apply as asked.
+    `extended` is how many times the story was continued after an early end; `closed` says that its
+    text was ended at its length, before the model ended it. `plan` is the plan of a story in
+    chapters; `deviations` are the settings that the engine did not apply as asked.
     """
 
     id: str
@@ -73,7 +75,9 @@ class Story:
     thinking: str = ""
     finish: Reason = "interrupted"
     extended: int = 0
+    closed: bool = False
     plan: Plan | None = None
+    quality: Quality = field(default_factory=Quality)
     deviations: tuple[Deviation, ...] = ()
     tokens: Tokens = field(default_factory=Tokens)
     timing: Timing = field(default_factory=Timing)
@@ -123,7 +127,9 @@ class Story:
                 "mode": request.length,
                 "headings": request.headings,
                 "extended": self.extended,
+                "closed": self.closed,
             },
+            "quality": {**asdict(self.quality), "curve": [*self.quality.curve]},
             "outline": self.plan and self.plan.as_dict(),
             "draft": request.draft and asdict(request.draft),
             "model": asdict(self.model),
@@ -155,7 +161,9 @@ class Story:
             thinking=record["thinking"],
             finish=record["finish"],
             extended=record["length"]["extended"],
+            closed=record["length"].get("closed", False),
             plan=record["outline"] and Plan.from_dict(record["outline"]),
+            quality=_quality_of(record["quality"]),
             deviations=tuple(Deviation(**values) for values in record["deviations"]),
             tokens=Tokens(**record["tokens"]),
             timing=Timing(**record["timing"]),
@@ -183,6 +191,11 @@ class Story:
             "paper_ratio": round(ratio(paper, self.requested), 4),
             "length_score": round(length_score(paper, self.requested), 4),
         }
+
+
+def _quality_of(record: dict[str, Any] | None) -> Quality:
+    """The figures in a record; those of earlier versions have none."""
+    return Quality(**{**record, "curve": tuple(record["curve"])}) if record else Quality()
 
 
 def _request_of(record: dict[str, Any]) -> StoryRequest:

@@ -18,7 +18,7 @@ from polaris_cli.commands.app import COMMANDS, _load_command, app
 from polaris_cli.commands.help import pages, text_of
 from polaris_cli.engines.base import Deviation
 from polaris_cli.events import Chapter, Plan
-from polaris_cli.models.catalogue import ModelProfile, find
+from polaris_cli.models.catalogue import DEMO, SMOLLM2, ModelProfile
 from polaris_cli.models.hub import TIMEOUT
 from polaris_cli.request.presets import load_preset
 from polaris_cli.request.server_address import ServerAddress
@@ -34,6 +34,7 @@ from polaris_cli.request.story_request import LENGTHS, Draft, Sampling
 from polaris_cli.screen.terminal import REASONS
 from polaris_cli.story.plan_file import CHAPTER_KEYS, KEYS, read_plan
 from polaris_cli.story.prepare import prepare
+from polaris_cli.story.quality import Quality
 from tests.cli import ROOT
 from tests.screens import Tty
 from tests.stories import a_story
@@ -234,6 +235,7 @@ def test_every_key_of_a_record_is_explained() -> None:
         story,
         request=replace(story.request, draft=draft, plan=plan, engine="endpoint", server=server),
     )
+    story = replace(story, quality=Quality(curve=(1.0,)))
     record = json.loads(json.dumps(story.as_dict()))
     either = {"outline", "draft", "request.plan", "request.server"}  # null, or a table
     assert {*items(text_of("json"))} - either == {*flat(record)}
@@ -246,14 +248,11 @@ def test_lengths_are_explained() -> None:
     assert len(asking) == 5
     assert all(said == f"{parse_words(text)} words" for text, said in asking.items())
     assert {*items(section("lengths", "Reaching: --length"))} == {*LENGTHS}
-    toy = find("demo")
-    assert (
-        toy
-        and f"{ModelProfile().good_words[1]:,} words; {toy.profile.good_words[1]} for"
-        in text_of("lengths")
-    )
+    usual, small = ModelProfile().good_words[1], {m.profile.good_words[1] for m in (DEMO, SMOLLM2)}
+    told = f"({usual:,} words; {small.pop()} for smollm2 and the demo model)"
+    assert not small and told in " ".join(text_of("lengths").split())
     report = section("lengths", "The report")
-    assert all(ending in report for ending in REASONS.values())
+    assert all(ending in " ".join(report.split()) for ending in REASONS.values())
 
 
 def exit_codes() -> set[int]:

@@ -240,9 +240,9 @@ def test_a_premise_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_premise_can_come_from_a_pipe(tmp_path: Path) -> None:
-    dry = run(polaris_command("write", "-w", "3k", "-m", "demo", "--dry-run", "--json"), tmp_path,
+    dry = run(polaris_command("write", "-w", "300", "-m", "demo", "--dry-run", "--json"), tmp_path,
               stdin="a café\n".encode())  # fmt: skip
-    assert json.loads(dry.stdout)["prompt"] == "Write a 3000-word story about a café."
+    assert json.loads(dry.stdout)["prompt"] == "Write a 300-word story about a café."
 
 
 def test_a_dry_run_shows_the_source_of_each_value(tmp_path: Path) -> None:
@@ -271,7 +271,10 @@ def test_a_dry_run_shows_the_source_of_each_value(tmp_path: Path) -> None:
 
 def test_a_dry_run_as_text_loads_nothing(tmp_path: Path) -> None:
     dry = run(
-        polaris_command("write", "a fox", "-w", "9000", "-m", "no-hri", "--dry-run"), tmp_path
+        polaris_command(
+            "write", "a fox", "-w", "9000", "-m", "no-hri", "--length", "single", "--dry-run"
+        ),
+        tmp_path,
     )
     assert dry.returncode == 0
     for part in ("Write a 9000-word story about a fox.", "21,170", "6,300 words", "GB", "polaris"):

@@ -15,7 +15,7 @@ from tests.servers.faulty import Faulty
 from tests.servers.replies import DELTAS, RESET, STALL, chat, refused, refusing, streamed
 from tests.servers.vllm_replay import VllmReplay
 
-WRITE = ("write", "a fox", "--words", "30", "--seed", "1")
+WRITE = ("write", "a fox", "--words", "30", "--seed", "1", "--length", "single")
 TALE = "A plan.</think>\n\nOnce there was a fox.\n\nIt slept all day, and nobody minded."
 STORY = "Once there was a fox.\n\nIt slept all day, and nobody minded."
 
@@ -105,30 +105,21 @@ def test_a_stalled_server_is_left_by_ctrl_c(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("options", "told"),
-    [
-        (("--length", "extend"), "--length extend"),
-        (("--continue", "draft.txt"), "--continue"),
-    ],
-)
-def test_what_a_chat_server_cannot_do_is_said_before_anything_is_written(
-    options: tuple[str, ...], told: str, tmp_path: Path
-) -> None:
+def test_what_a_chat_server_cannot_do_is_said_before_anything_is_written(tmp_path: Path) -> None:
     (tmp_path / "draft.txt").write_text("Once.")
-    options = tuple(str(tmp_path / o) if o == "draft.txt" else o for o in options)
+    options = ("--continue", str(tmp_path / "draft.txt"))
     with Faulty() as server:
         done = run(polaris_command(*WRITE, *options, "--base-url", server.url), tmp_path)
         assert not any(request.path.endswith("completions") for request in server.requests)
     assert done.returncode == 2 and not done.stdout
-    assert told in done.stderr and "llama.cpp or vLLM" in done.stderr
+    assert "--continue" in done.stderr and "llama.cpp or vLLM" in done.stderr
 
 
 @pytest.mark.slow
 def test_a_chat_server_writes_chapters(tmp_path: Path) -> None:
-    plan = "1. Fog | 20 words | fog comes\n2. Sun | 20 words | it goes\n"
+    plan = "1. Fog | 5 words | fog comes\n2. Sun | 5 words | it goes\n"
     with Faulty(*[streamed(chat([text])) for text in (plan, "It came.", "It went.")]) as server:
-        command = [*WRITE[:2], "--words", "40", "--chapters", "2", "--no-think", "--base-url"]
+        command = [*WRITE[:2], "--words", "9", "--chapters", "2", "--no-think", "--base-url"]
         done = run(polaris_command(*command, server.url), tmp_path)
     assert done.returncode == 0 and done.stdout == "## Fog\n\nIt came.\n\n## Sun\n\nIt went.\n"
 

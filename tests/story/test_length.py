@@ -20,13 +20,16 @@ def closed(paragraph: float, sentence: float = 1000) -> list[Event]:
 
 
 def test_a_chapter_closes_at_the_end_of_the_paragraph_that_has_its_words() -> None:
-    assert closed(3) == [*closed(4)[:-1], Finish("stop")]
+    assert closed(3) == [*closed(4)[:-1], Finish("stop", closed=True)]
     assert text_of(closed(4)) == "One two three.\n\nFour."
 
 
 def test_a_break_within_a_piece_is_one_too() -> None:
     pieces = [Chunk("story", "One.\n\n"), Chunk("story", "Two.")]
-    assert list(close_at(iter(pieces), LengthTarget(1, 9))) == [pieces[0], Finish("stop")]
+    assert list(close_at(iter(pieces), LengthTarget(1, 9))) == [
+        pieces[0],
+        Finish("stop", closed=True),
+    ]
 
 
 def test_some_words_are_always_left() -> None:

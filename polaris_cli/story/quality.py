@@ -1,0 +1,58 @@
+"""Figures on the text of a story, beside its length: `quality_of`.
+
+Surprise is the mean of -log p of the tokens chosen, in nats, in the model's own distribution,
+before temperature and penalties. Works on text and numbers only.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from statistics import fmean
+
+from polaris_cli.words import self_repetition
+
+WINDOW = 64  # tokens
+POINTS = 20  # of the curve
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """Surprise and repetition of a story.
+
+    `surprise_worst` is the highest mean over `WINDOW` tokens, `curve` the means over `POINTS` equal
+    stretches; `tokens` is how many tokens they are taken from (0: the engine gives no
+    probabilities, or they were not recorded). `self_repetition` is the score of the POLARIS
+    training reward, 0 to about 1.16.
+    """
+
+    surprise_mean: float | None = None
+    surprise_worst: float | None = None
+    curve: tuple[float, ...] = ()
+    tokens: int = 0
+    self_repetition: float = 0.0
+
+
+def quality_of(text: str, log_probs: Sequence[float]) -> Quality:
+    """The figures for a text and the log-probabilities of its tokens, as far as they are known."""
+    surprise = [-value for value in log_probs]
+    worst = max(means(surprise), default=None)
+    return Quality(
+        surprise_mean=round(fmean(surprise), 3) if surprise else None,
+        surprise_worst=None if worst is None else round(worst, 3),
+        curve=tuple(round(fmean(part), 2) for part in _stretches(surprise)),
+        tokens=len(surprise),
+        self_repetition=round(self_repetition(text), 5),
+    )
+
+
+def means(values: Sequence[float], window: int = WINDOW) -> Iterator[float]:
+    """Yield the mean of each run of `window` values."""
+    sums = list(accumulate(values, initial=0.0))
+    return ((b - a) / window for a, b in zip(sums, sums[window:], strict=False))
+
+
+def _stretches(values: Sequence[float]) -> Iterator[Sequence[float]]:
+    """Yield `POINTS` equal stretches of the values, if there are that many."""
+    if len(values) >= POINTS:
+        bounds = pairwise(round(len(values) * part / POINTS) for part in range(POINTS + 1))
+        yield from (values[start:end] for start, end in bounds)

@@ -1,4 +1,4 @@
-"""`polaris bench length`: measures how close each length mode comes to the words asked for.
+"""`polaris bench length`: compares the ways to reach a length, by words and by the text itself.
 
 Knows options and tables; `bench.length` writes the stories.
 """
@@ -6,63 +6,121 @@ Knows options and tables; `bench.length` writes the stories.
 import json
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 from typer import Option
 
 from polaris_cli.api import engine_for
-from polaris_cli.bench.length import WAYS, Row, summed_up, write_all
+from polaris_cli.bench.length import WAYS, Row, Written, summed_up, write_all
 from polaris_cli.commands import options as o
 from polaris_cli.commands.download import download
 from polaris_cli.demo.unseen import UNSEEN
+from polaris_cli.engines.base import ModelInfo
+from polaris_cli.errors import UsageError
 from polaris_cli.request.settings import parse_words
 from polaris_cli.screen.tables import print_table
 from polaris_cli.screen.terminal import loading
 from polaris_cli.story.prepare import prepare
+from polaris_cli.story.result import versions
 
-LENGTHS = (
-    "400,1200,2400,4000"  # 1, 3, 6 and 10 times the longest story in the demo model's training
-)
+SCHEMA = "polaris.bench-length/1"
+BUILT_IN = "builtin"
+GOOD_SHARE = 0.75  # of the most words that the model writes well in one pass: the baseline
 HEADERS = (
-    "words", "mode", "stories", "mean ratio", "worst", "in band", "repetition",
-    "paragraphs repeated", "seconds",
+    "words", "way", "stories", "mean ratio", "lowest", "highest", "in band", "surprise", "worst",
+    "last tenth", "repetition", "short paragraphs", "seconds",
 )  # fmt: skip
 
 
 def length(
     model: o.Model = "demo",
-    words: Annotated[str, Option(help="The lengths to ask for, separated by commas.")] = LENGTHS,
-    stories: Annotated[int, Option(min=1, max=40, help="Stories per length and mode.")] = 10,
+    words: Annotated[str, Option(help="The lengths to ask for, separated by commas.")] = "600,1200",
+    ways: Annotated[str, Option(help="Ways to write, separated by commas.")] = ",".join(WAYS),
+    premises: Annotated[
+        str, Option(metavar="FILE|builtin", help="A text file with one premise per line.")
+    ] = BUILT_IN,
+    stories: Annotated[int, Option(min=1, help="Stories per length and way, at most.")] = 10,
+    engine: o.EngineChoice = None,
+    base_url: o.BaseUrl = None,
     quantize: o.Quantize = None,
     device: o.DeviceName = None,
     threads: o.Threads = None,
-    as_json: Annotated[bool, Option("--json", help="Print JSON.")] = False,
+    as_json: Annotated[bool, Option("--json", help="Print JSON, with all stories.")] = False,
 ) -> None:
     """Compare the length modes single, extend and chapters at several lengths.
 
-    The ratio is words written / words asked; the band is 0.90-1.10. The defaults are for the demo
-    model and take about an hour on two cores. For POLARIS-9B, use --words 3000,6000,10000.
+    The first row, the baseline, is one pass at a length that the model writes well; the others can
+    be judged by it. The ratio is words written / words asked, the band 0.90-1.10. Surprise is the
+    mean -log p of the tokens in nats, worst the highest over 64 tokens.
+
+    Example:  polaris bench length -m smollm2 --words 600,1200,2400 --ways chapters
     """
-    lengths = [parse_words(part) for part in words.split(",")]
+    lengths = _lengths(words)
+    chosen = _ways(ways)
+    told = _premises(premises)[:stories]
     options: dict[str, object] = {
-        "model": model, "quantize": quantize, "device": device, "threads": threads
+        "model": model, "engine": engine, "base_url": base_url, "quantize": quantize,
+        "device": device, "threads": threads,
     }  # fmt: skip
-    prepared = prepare(UNSEEN[0][1], {**options, "words": max(lengths)})
-    download(prepared.reference)
+    prepared = prepare(told[0], {**options, "words": max(lengths)})
+    if not prepared.reference.server:
+        download(prepared.reference)
     with loading(f"Loading {prepared.reference.name}", sys.stderr) as progress:
-        engine = engine_for(prepared, progress.update)
-    premises = [premise for _, premise in UNSEEN[:stories]]
-    total = len(lengths) * len(WAYS) * stories
+        loaded = engine_for(prepared, progress.update)
+    baseline = round(GOOD_SHARE * prepared.reference.profile.good_words[1])
+    total = len(told) * (1 + len(lengths) * len(chosen))
     written = []
     with loading("Writing", sys.stderr) as progress:
-        for one in write_all(engine, premises, lengths, options):
+        for one in write_all(loaded, told, lengths, chosen, options, baseline):
             written.append(one)
             progress.update(len(written) / total)
-    rows = list(summed_up(written))
     if as_json:
-        print(json.dumps([asdict(row) for row in rows]))
+        print(json.dumps(_report(loaded.info, written)))
     else:
-        print_table(HEADERS, [_cells(row) for row in rows], sys.stdout)
+        print_table(HEADERS, [_cells(row) for row in summed_up(written)], sys.stdout)
+    loaded.close()
+
+
+def _lengths(text: str) -> list[int]:
+    try:
+        return [parse_words(part) for part in text.split(",")]
+    except ValueError as error:
+        named = text[:40]
+        raise UsageError(
+            f"--words '{named}' is no list of lengths.", hint="--words 600,1200"
+        ) from error
+
+
+def _ways(text: str) -> list[str]:
+    chosen = [part.strip() for part in text.split(",")]
+    if unknown := [way for way in chosen if way not in WAYS]:
+        named = unknown[0][:40]
+        raise UsageError(f"--ways does not know '{named}'.", hint="--ways extend,chapters")
+    return chosen
+
+
+def _premises(source: str) -> list[str]:
+    """The lines of a file, or the premises that come with polaris."""
+    if source == BUILT_IN:
+        return [premise for _, premise in UNSEEN]
+    try:
+        lines = Path(source).read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{source} cannot be read as UTF-8 text: {error}.") from error
+    if not (found := [line.strip() for line in lines if line.strip()]):
+        raise UsageError(f"{source} has no premises.", hint="Write one premise per line.")
+    return found
+
+
+def _report(info: ModelInfo, written: list[Written]) -> dict[str, object]:
+    return {
+        "schema": SCHEMA,
+        "model": asdict(info),
+        "rows": [asdict(row) for row in summed_up(written)],
+        "stories": [one.as_dict() for one in written],
+        "versions": versions(),
+    }
 
 
 def _cells(row: Row) -> tuple[str, ...]:
@@ -71,9 +129,17 @@ def _cells(row: Row) -> tuple[str, ...]:
         row.way,
         str(row.stories),
         f"{row.mean_ratio:.2f}",
-        f"{row.worst_ratio:.2f}",
+        f"{row.lowest_ratio:.2f}",
+        f"{row.highest_ratio:.2f}",
         f"{row.in_band:.0%}",
-        f"{row.repetition:.5f}",
-        f"{row.repeated_paragraphs:.1%}",
+        _nats(row.surprise),
+        _nats(row.surprise_worst),
+        _nats(row.surprise_by_tenth[-1] if row.surprise_by_tenth else None),
+        f"{row.repetition:.4f}",
+        f"{row.short_paragraphs:.1%}",
         f"{row.seconds:.1f}",
     )
+
+
+def _nats(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"

@@ -4,15 +4,19 @@ Surprise is the mean of -log p of the tokens chosen, in nats, in the model's own
 before temperature and penalties. Works on text and numbers only.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from statistics import fmean
 
-from polaris_cli.words import self_repetition
+from polaris_cli.words import count_words, self_repetition
 
 WINDOW = 64  # tokens
 POINTS = 20  # of the curve
+SHORT = 8  # words
+
+_DIALOGUE = re.compile(r"[\"“”„«»「」]|^\s*[-–—]|(?:^|\s)['‘]", re.M)  # noqa: RUF001
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +60,11 @@ def _stretches(values: Sequence[float]) -> Iterator[Sequence[float]]:
     if len(values) >= POINTS:
         bounds = pairwise(round(len(values) * part / POINTS) for part in range(POINTS + 1))
         yield from (values[start:end] for start, end in bounds)
+
+
+def short_paragraphs(text: str) -> float:
+    """The share of paragraphs that have fewer than `SHORT` words and no dialogue."""
+    paragraphs = [part.strip() for part in text.split("\n\n") if part.strip()]
+    narrated = [part for part in paragraphs if not _DIALOGUE.search(part)]
+    short = sum(count_words(part) < SHORT for part in narrated)
+    return short / len(paragraphs) if paragraphs else 0.0

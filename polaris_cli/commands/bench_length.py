@@ -88,7 +88,7 @@ def _lengths(text: str) -> list[int]:
     except ValueError as error:
         named = text[:40]
         raise UsageError(
-            f"--words '{named}' is no list of lengths.", hint="--words 600,1200"
+            f"--words '{named}' is not a list of lengths.", hint="--words 600,1200"
         ) from error
 
 

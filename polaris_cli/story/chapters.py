@@ -56,9 +56,14 @@ Ask = Callable[[int, int, Chapter, int], str]
 
 @dataclass(slots=True)
 class ChapterDraft:
-    """A finished or unfinished chapter: its events so far, without the heading."""
+    """A finished or unfinished chapter: its events so far, without the heading.
+
+    `prompt` is what asked for it; it stays the same in later prompts, so that an engine can keep
+    its cache of the conversation.
+    """
 
     events: list[Event] = field(default_factory=list)
+    prompt: str = ""
 
     @property
     def text(self) -> str:
@@ -241,7 +246,7 @@ class ChapterWriter:
         else:
             so_far = earlier[number - 1] if number == len(earlier) else ChapterDraft()
             run = self._generate(number, requested, share, so_far)
-        finish = yield from self._stream_chapter(number, run)
+        finish = yield from self._stream_chapter(number, run, self._ask(number, requested))
         added = self._heading(chapter, "") + (self._draft if number == 1 else "")
         self._pace.record(requested, self._done[-1].words + count_words(added))
         return finish
@@ -288,11 +293,13 @@ class ChapterWriter:
             attempt=attempt,
         )
 
-    def _stream_chapter(self, number: int, run: Iterator[Event]) -> Generator[Event, None, Finish]:
+    def _stream_chapter(
+        self, number: int, run: Iterator[Event], prompt: str
+    ) -> Generator[Event, None, Finish]:
         """Yield one chapter with its heading; return how it ended."""
         before = self._done[-1].text if self._done else ""
         chapter = self._plan.chapters[number - 1]
-        written, started = ChapterDraft(), False
+        written, started = ChapterDraft(prompt=prompt), False
         self._done.append(written)
         yield ChapterStart(number, chapter.title)
         with closing(run):
@@ -342,20 +349,18 @@ class ChapterWriter:
     def _conversation(self, number: int, requested: int, whole: int) -> Iterator[Message]:
         yield from self._wording.preface
         for earlier, written in enumerate(self._done, 1):
-            yield self._prompt(earlier, written.words)
+            yield Message("user", written.prompt)
             text = ((self._draft if earlier == 1 else "") + written.text).strip()
             summary = f"{self._plan.chapters[earlier - 1].summary}."
             if earlier >= number - whole:
                 yield Message("assistant", text)
             else:
                 yield Message("assistant", summary, full_text=text)
-        yield self._prompt(number, requested)
+        yield Message("user", self._ask(number, requested))
 
-    def _prompt(self, number: int, words: int) -> Message:
+    def _ask(self, number: int, words: int) -> str:
         chapters = self._plan.chapters
-        return Message(
-            "user", self._wording.ask(number, len(chapters), chapters[number - 1], words)
-        )
+        return self._wording.ask(number, len(chapters), chapters[number - 1], words)
 
 
 def _has_story_text(event: Event) -> bool:

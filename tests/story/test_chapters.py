@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -371,3 +372,14 @@ def test_the_number_of_chapters_suits_the_model() -> None:
     small = ModelProfile(good_words=(100, 400))
     assert [chapter_count(words, small) for words in (400, 1200, 2400, 4000)] == [2, 4, 8, 12]
     assert [chapter_count(words, ModelProfile()) for words in (4000, 10_000)] == [2, 4]
+
+
+@pytest.mark.parametrize("profile", [SMALL, replace(PROFILE, recall=100)])
+def test_each_conversation_starts_with_the_one_before(profile: ModelProfile) -> None:
+    """So that an engine keeps its cache, and reads only what is new."""
+    plan = [plan_script(3)] if profile.plans else []
+    engine = ScriptedEngine(*plan, *(script(paragraph(n, 90)) for n in "abc"))
+    write(engine, profile=profile)
+    told = [one.messages for one in engine.requests[len(plan) :]]
+    for earlier, later in pairwise(told):
+        assert later[: len(earlier)] == earlier and len(later) == len(earlier) + 2

@@ -38,18 +38,18 @@ def capture(step: Step, device: torch.device) -> Step:
     return replay
 
 
-def copy_to_host(token: torch.Tensor) -> Callable[[], int]:
-    """Start copying a token to the CPU; return a function that waits for the copy and reads it.
+def copy_to_host(numbers: torch.Tensor) -> Callable[[], list[float]]:
+    """Start copying numbers to the CPU; return a function that waits for the copy and reads them.
 
-    `int(token)` would also wait for everything launched after this call.
+    `numbers.tolist()` would also wait for everything launched after this call.
     """
-    pinned = torch.empty(1, dtype=token.dtype, pin_memory=True)
-    pinned.copy_(token, non_blocking=True)
+    pinned = torch.empty(numbers.shape, dtype=numbers.dtype, pin_memory=True)
+    pinned.copy_(numbers, non_blocking=True)
     copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
     copied.record()
 
-    def read() -> int:
+    def read() -> list[float]:
         copied.synchronize()
-        return int(pinned)
+        return list(pinned.tolist())
 
     return read

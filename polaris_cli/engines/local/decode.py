@@ -15,6 +15,7 @@ import torch
 
 from polaris_cli.engines.local.forward import Forward
 from polaris_cli.engines.local.generation import Generation, TokenizedRequest
+from polaris_cli.engines.local.sampling import log_probability
 from polaris_cli.engines.local.static_forward import static_or_dynamic
 from polaris_cli.engines.local.vocabulary import Vocabulary
 from polaris_cli.errors import ModelUnavailable, OutOfMemory, PolarisError
@@ -56,16 +57,22 @@ def context_length(model: Any) -> int:
     return limit or sys.maxsize
 
 
-def _tokens(make_forward: Callable[[], Forward], generation: Generation) -> Iterator[int]:
-    """Yield the token ids one by one; the model does not run before the first is requested."""
-    yield from generation.replay()
+def _tokens(
+    make_forward: Callable[[], Forward], generation: Generation
+) -> Iterator[tuple[int, float | None]]:
+    """Yield the token ids one by one, with the log-probabilities of those chosen here.
+
+    The model does not run before the first is requested.
+    """
+    for id_ in generation.replay():
+        yield id_, None
     forward = make_forward()
     request = generation.request
     logits = forward.prefill([*request.prompt_ids, *request.after])
     check_logits(logits)
     while True:
         token = generation.choose(logits)
-        read = forward.read(token)
+        read = forward.read(token, log_probability(logits, token))
         if forward.ahead:  # the GPU computes the next step while this token is detokenized
             logits = forward.step(token)
             yield read()
@@ -74,10 +81,10 @@ def _tokens(make_forward: Callable[[], Forward], generation: Generation) -> Iter
             logits = forward.step(token)
 
 
-def _chunks(tokens: Iterator[int], generation: Generation) -> Iterator[Chunk]:
+def _chunks(tokens: Iterator[tuple[int, float | None]], generation: Generation) -> Iterator[Chunk]:
     """Yield the text of the tokens until the answer is finished."""
     while not generation.reason:
-        yield from generation.add(next(tokens))
+        yield from generation.add(*next(tokens))
 
 
 def check_logits(logits: torch.Tensor) -> None:

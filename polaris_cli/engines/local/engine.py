@@ -32,7 +32,7 @@ from polaris_cli.request.story_request import Quantize, Sampling, StoryRequest
 class LocalEngine:
     """A loaded model on this machine; see `polaris_cli.engines.base.Engine`."""
 
-    capabilities = Capabilities()
+    capabilities = Capabilities(log_probabilities=True)
 
     def __init__(
         self,

@@ -101,9 +101,20 @@ class Forward(Passes):
         with run_errors():
             return self._advance(token.view(1, 1))[0]
 
-    def read(self, token: torch.Tensor) -> Callable[[], int]:
-        """A function that returns the token's id, without waiting for steps launched later."""
-        return copy_to_host(token) if token.is_cuda else lambda: int(token)
+    def read(self, token: torch.Tensor, log_prob: torch.Tensor) -> Callable[[], tuple[int, float]]:
+        """A function that returns the token's id and its log-probability as numbers.
+
+        It does not wait for steps launched later.
+        """
+        if not token.is_cuda:
+            return lambda: (int(token), float(log_prob))
+        read = copy_to_host(torch.cat([token.double(), log_prob.double()]))
+
+        def numbers() -> tuple[int, float]:
+            id_, logarithm = read()
+            return int(id_), logarithm
+
+        return numbers
 
 
 class BatchForward(Passes):

@@ -5,7 +5,7 @@ them into text, and the splitter separates thinking from story. Does not run the
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -15,7 +15,7 @@ from polaris_cli.engines.local.sampling import Sampler, StopRule
 from polaris_cli.engines.local.vocabulary import Vocabulary
 from polaris_cli.engines.thinking_budget import thinking_budget
 from polaris_cli.errors import PolarisError
-from polaris_cli.events import AnswerEvent, Chunk, Finish, Reason
+from polaris_cli.events import AnswerEvent, Chunk, Finish, Piece, Reason
 from polaris_cli.request.story_request import Sampling
 from polaris_cli.streaming.thinking import Splitter
 
@@ -58,6 +58,7 @@ class Generation:
             request.sampling, self._limit, vocabulary.closing_ids, self._splitter
         )
         self._text = TextDecoder(vocabulary, request.opening)
+        self._log_probs: list[float] = []  # of the tokens that are not in a piece yet
         self._sampler: Sampler | None = None
 
     @property
@@ -87,27 +88,34 @@ class Generation:
         sampler.add(token)
         return token
 
-    def add(self, token: int) -> list[Chunk]:
-        """Add the next token; return the chunks that it completes."""
+    def add(self, token: int, log_prob: float | None = None) -> list[Chunk]:
+        """Add the next token, with its log-probability if known; return the chunks completed."""
         if token in self._vocabulary.stop_ids:
             self.reason = "stop"
             return []
         self._budget.count()
+        if log_prob is not None:
+            self._log_probs.append(log_prob)
         piece = self._text.add(token)
         if self._text.count == self._limit:
             self.reason = "length"
-        return list(self._splitter.feed(piece)) if piece else []
+        return list(self._feed(piece)) if piece else []
 
     def flush(self) -> Iterator[Chunk]:
         """Yield the text that is still held back."""
         if piece := self._text.flush():
-            yield from self._splitter.feed(piece)
+            yield from self._feed(piece)
         yield from self._splitter.flush()
 
     def end(self, error: PolarisError | None = None) -> Iterator[AnswerEvent]:
         """Yield the held text and the `Finish`; `error` is what stopped the answer, if anything."""
         yield from self.flush()
         yield Finish(self.reason or "error", len(self.request.prompt_ids), error)
+
+    def _feed(self, piece: Piece) -> Iterator[Chunk]:
+        piece = replace(piece, log_probs=tuple(self._log_probs))
+        self._log_probs.clear()
+        return self._splitter.feed(piece)
 
     def _make_sampler(self, logits: torch.Tensor) -> Sampler:
         request, vocabulary = self.request, self._vocabulary

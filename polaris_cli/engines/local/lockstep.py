@@ -12,6 +12,7 @@ import torch
 from polaris_cli.engines.local.decode import as_polaris_error, check_logits, context_length
 from polaris_cli.engines.local.forward import BatchForward
 from polaris_cli.engines.local.generation import Generation, TokenizedRequest
+from polaris_cli.engines.local.sampling import log_probability
 from polaris_cli.engines.local.vocabulary import Vocabulary
 from polaris_cli.errors import ModelUnavailable, PolarisError
 from polaris_cli.events import AnswerEvent
@@ -59,9 +60,11 @@ def _steps(forward: BatchForward, logits: torch.Tensor, running: Running) -> Eve
     while True:
         rows = zip(running.values(), logits, strict=True)
         tokens = torch.cat([generation.choose(row) for generation, row in rows])
-        # One transfer for all rows, as each transfer waits for the device.
-        for (number, generation), token in zip(running.items(), tokens.tolist(), strict=True):
-            for chunk in generation.add(token):
+        log_probs = log_probability(logits, tokens.unsqueeze(1)).squeeze(1)
+        # Two transfers for all rows, as each transfer waits for the device.
+        chosen = zip(running.items(), tokens.tolist(), log_probs.tolist(), strict=True)
+        for (number, generation), token, log_prob in chosen:
+            for chunk in generation.add(token, log_prob):
                 yield number, chunk
         active = [row for row, one in enumerate(running.values()) if not one.reason]
         if not active:

@@ -169,6 +169,15 @@ def _dry(
     return Dry(multiplier, ids, logits.device, exempt) if multiplier else None
 
 
+@torch.inference_mode()
+def log_probability(logits: torch.Tensor, token: torch.Tensor) -> torch.Tensor:
+    """The natural logarithm of a token's probability in the model's own distribution.
+
+    `logits` are float32, (..., vocabulary), before temperature and penalties; `token` (..., 1).
+    """
+    return logits.gather(-1, token) - logits.logsumexp(-1, keepdim=True)
+
+
 def sample_index(weights: torch.Tensor, number: torch.Tensor) -> torch.Tensor:
     """Sample an index in proportion to `weights`, by inverse transform sampling.
 

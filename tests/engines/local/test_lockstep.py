@@ -58,7 +58,7 @@ def together(
         if isinstance(event, Finish):
             finishes[number] = event
         else:
-            pieces[number].append(event)
+            pieces[number].append(without_log_probs(event))
     return [(pieces[number], finishes[number]) for number in range(len(tasks))]
 
 
@@ -67,7 +67,24 @@ def alone(
 ) -> Result:
     *pieces, finish = decode(model, Vocabulary(tokenizer, ends), one)
     assert isinstance(finish, Finish)
-    return [piece for piece in pieces if isinstance(piece, Chunk)], finish
+    return [without_log_probs(piece) for piece in pieces if isinstance(piece, Chunk)], finish
+
+
+def without_log_probs(chunk: Chunk) -> Chunk:
+    """For comparisons: their last digits depend on what is computed together."""
+    assert len(chunk.log_probs) == len(chunk.ids)
+    return replace(chunk, log_probs=())
+
+
+def test_log_probabilities_are_those_of_a_story_written_alone() -> None:
+    chosen = [task(3), task(9, SAMPLED)]
+    vocabulary, found = Vocabulary(TOKENIZER, ENDS), dict[int, list[float]]()
+    for number, event in decode_batch(QUICK, vocabulary, chosen):
+        found.setdefault(number, []).extend(getattr(event, "log_probs", ()))
+    for number, one in enumerate(chosen):
+        events = decode(QUICK, vocabulary, one)
+        single = [value for event in events for value in getattr(event, "log_probs", ())]
+        assert len(single) > 9 and found[number] == pytest.approx(single, abs=1e-3)
 
 
 def each_alone(

@@ -111,6 +111,7 @@ _CACHE_9B = 8 * 2 * 4 * 256 * 2
 _STATE_9B = 24 * 32 * 128 * 128 * 4
 _DOWNLOAD_9B = 19_300_000_000  # an estimate
 _RESEARCH = "other: for research"
+_TRAINED = {"repetition_window": 8_192}  # the length in tokens of the answers in training
 
 POLARIS = CatalogueEntry(
     name="polaris",
@@ -123,7 +124,7 @@ POLARIS = CatalogueEntry(
     download_bytes=_DOWNLOAD_9B,
     cache_bytes_per_token=_CACHE_9B,
     state_bytes=_STATE_9B,
-    profile=ModelProfile(length_ratio=ByStage(0.99, 0.87, 0.72, 0.90)),
+    profile=ModelProfile(length_ratio=ByStage(0.99, 0.87, 0.72, 0.90), settings=_TRAINED),
     quality=ByStage(57.4, 48.2, 44.1, 52.1),
     eqbench=ByStage(63.1, 57.5, 54.3, 59.8),
     slope=-3.0,
@@ -143,7 +144,7 @@ NO_HRI = CatalogueEntry(
     download_bytes=_DOWNLOAD_9B,
     cache_bytes_per_token=_CACHE_9B,
     state_bytes=_STATE_9B,
-    profile=ModelProfile(length_ratio=ByStage(0.94, 0.86, 0.70, 0.87)),
+    profile=ModelProfile(length_ratio=ByStage(0.94, 0.86, 0.70, 0.87), settings=_TRAINED),
     quality=ByStage(56.5, 47.0, 37.7, 49.7),
     eqbench=ByStage(62.1, 55.7, 51.6, 58.2),
     slope=-3.8,
@@ -244,8 +245,8 @@ SMOLLM2 = CatalogueEntry(
         recall=30,
         plans=False,
         # It has not learned to think. A penalty on all tokens of a long text forbids it the common
-        # words. Without DRY it copies paragraphs of earlier chapters: at 1,200 words, self-repetition
-        # was 0.15 to 0.20 in four of twenty stories, with any multiplier from 0.4 on 0.00.
+        # words. Without DRY it copies paragraphs of earlier chapters: at 1,200 words, four of 20
+        # stories had a self-repetition of 0.15 to 0.20, with any multiplier from 0.4 on 0.00.
         settings={
             "think": False,
             "temperature": 0.7,

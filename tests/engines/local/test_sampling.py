@@ -271,3 +271,28 @@ def test_temperature_zero_takes_the_best_after_the_penalty() -> None:
     sampling = Sampling(temperature=0, repetition_penalty=1.2)
     assert Sampler(sampling, [2], logits).choose(logits).tolist() == [1]
     assert token_probabilities(logits, sampling, [2]).tolist() == [0, 1, 0, 0]
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    seed=st.integers(0, 10_000),
+    spread=st.sampled_from([0.1, 1.0, 4.0, 20.0]),
+    top_p=st.floats(0.01, 0.999),
+    min_p=st.sampled_from([0.0, 0.02]),
+)
+def test_top_p_alone_needs_no_whole_vocabulary(
+    seed: int, spread: float, top_p: float, min_p: float
+) -> None:
+    """The same weights as after sorting everything, whether or not the first tokens are enough."""
+    scores = torch.randn(5_000, generator=torch.Generator().manual_seed(seed)) * spread
+    asked = Sampling(temperature=1.0, top_k=0, top_p=top_p, min_p=min_p)
+    weights, ids = candidates(scores, asked)
+    found = torch.zeros(5_000).index_add(0, ids, weights)
+    ordered, order = scores.sort(descending=True)
+    every = ordered.softmax(-1)
+    every = every.masked_fill(every.cumsum(-1) - every >= top_p, 0.0)
+    every = every.masked_fill(every < min_p * every.max(), 0.0)
+    expected = torch.zeros(5_000).index_copy(0, order, every)
+    # At the edge, rounding may decide about one token.
+    assert int((found - expected).abs().gt(1e-6).sum()) <= 1
+    assert (found.sum() - expected.sum()).abs() <= expected[expected > 0].min() + 1e-5

@@ -124,6 +124,11 @@ class Plan:
     chapters: tuple[Chapter, ...]
 
     @property
+    def titled(self) -> bool:
+        """Whether the chapters have titles: those of the arc have none."""
+        return bool(self.chapters[0].title)
+
+    @property
     def words(self) -> int:
         """The planned words of all chapters together."""
         return sum(chapter.words for chapter in self.chapters)

@@ -123,8 +123,12 @@ def _progress(view: StoryProgress, stream: TextIO) -> Iterator[Callable[[Event],
 
 @contextmanager
 def _plan(err: TextIO) -> Iterator[Callable[[Event], None]]:
+    shown = False
+
     def take(event: Event) -> None:
-        if isinstance(event, Planned):
+        nonlocal shown
+        if isinstance(event, Planned) and not shown:  # later ones only have chapters inserted
+            shown = True
             _print_plan(event, err)
 
     yield take
@@ -264,5 +268,5 @@ def _model(story: Story) -> str:
 def _print_plan(planned: Planned, err: TextIO) -> None:
     if planned.note:
         note(planned.note, err)
-    for line in planned.plan.as_lines().splitlines():
+    for line in planned.plan.as_lines().splitlines() if planned.plan.titled else ():
         print_line([(one_line(line), "dim")], err)

@@ -98,7 +98,7 @@ class Wording:
 def wording_for(request: StoryRequest, plan: Plan) -> Wording:
     """The wording for a plan; that of a plan without chapter titles does not speak of chapters."""
     form = FORM_NAMES[request.form]
-    if plan.chapters[0].title:
+    if plan.titled:
         prompt = Message("user", plan_prompt(request, len(plan.chapters)))
         return Wording(
             (prompt, Message("assistant", plan.as_lines())),

@@ -35,8 +35,9 @@ Form = Annotated[str | None, Option(help="story, flash, scene, essay, review or 
 Length = Annotated[
     str | None,
     Option(
-        help="How to reach the length: single (one pass), extend (continue after an early end), "
-        "chapters, or auto (single if the model is good at this length, else chapters)."
+        help="How to reach the length: single (one pass), extend (one pass, and more after an early "
+        "end), chapters, or auto, the default (one pass if the model writes this length well, else "
+        "chapters)."
     ),
 ]
 Chapters = Annotated[

@@ -35,7 +35,7 @@ Form = Annotated[str | None, Option(help="story, flash, scene, essay, review or 
 Length = Annotated[
     str | None,
     Option(
-        help="How to reach the length: single (one pass), extend (one pass, more after an early end), "
+        help="How to reach the length: single (one pass), extend (more after an early end), "
         "chapters, or auto, the default (one pass if the model writes this length well)."
     ),
 ]

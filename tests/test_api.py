@@ -75,8 +75,8 @@ def test_a_whole_request_is_written() -> None:
 def test_a_server_writes_many_stories() -> None:
     with VllmReplay("Once.", model="tales") as server:
         with open_engine(base_url=server.url, words=30) as engine:
-            first, second = (write(p, engine=engine, words=30) for p in ("a fox", "a hen"))
-        alone = write("an owl", words=30, base_url=server.url, think=False)
+            first, second = (write(p, engine=engine, words=1) for p in ("a fox", "a hen"))
+        alone = write("an owl", words=1, base_url=server.url, think=False)
         asked = {request["model"] for request in server.requests}
     assert {first.text, second.text, alone.text} == {"Once."} and asked == {"tales"}
     assert first.model.engine == second.request.engine == "endpoint"

@@ -50,7 +50,7 @@ class Written:
             "finish": story.finish,
             "closed": story.closed,
             "extended": story.extended,
-            "quality": story.as_dict()["quality"],
+            "quality": story.quality.as_dict(),
             "repetition_by_stretch": repetition_by_stretch(story.text),
             "short_paragraphs": short_paragraphs(story.text),
             "seconds": round(self.seconds, 2),

@@ -132,11 +132,14 @@ def in_chapters(job: Job, engine: Engine) -> Iterator[Event]:
         yield from ChapterWriter(job, engine, plan, wording).write(_earlier_chapters(job))
 
 
-def in_parts(job: Job, engine: Engine, opening: tuple[int, ...]) -> Iterator[Event]:
+def in_parts(
+    job: Job, engine: Engine, opening: tuple[int, ...], earlier: list[ChapterDraft]
+) -> Iterator[Event]:
     """Stream a story in one pass; if it ends too early, go on with further parts.
 
-    `opening` are the token ids of the draft that the first part continues. The further parts are
-    asked for in the same conversation, each by a step of the story's arc.
+    `opening` are the token ids of the draft that the first part continues, `earlier` the parts of
+    an earlier run. The further parts are asked for in the same conversation, each by a step of the
+    story's arc.
     """
     request = job.request
     plan = Plan("", "", (Chapter("", request.words, ""),))
@@ -146,11 +149,11 @@ def in_parts(job: Job, engine: Engine, opening: tuple[int, ...]) -> Iterator[Eve
             return job.messages[-1].content
         return part_prompt(request, number, total, words, chapter.summary)
 
-    writer = ChapterWriter(job, engine, plan, Wording((), ask), opening)
-    yield from writer.write(_earlier_parts(job))
+    writer = ChapterWriter(job, engine, plan, Wording((), ask), opening, in_one_pass=True)
+    yield from writer.write(earlier)
 
 
-def _earlier_parts(job: Job) -> list[ChapterDraft]:
+def earlier_parts(job: Job) -> list[ChapterDraft]:
     """The parts of an earlier run, without its draft; it may have been a single pass."""
     if not job.earlier:
         return []
@@ -172,7 +175,11 @@ def _earlier_chapters(job: Job) -> list[ChapterDraft]:
 
 
 class ChapterWriter:
-    """Writes the chapters of one plan; `opening` are the token ids that the first one continues."""
+    """Writes the chapters of one plan; `opening` are the token ids that the first one continues.
+
+    `in_one_pass`: the plan is only how much is asked for, so it is not shown, and a token limit
+    ends the story.
+    """
 
     def __init__(
         self,
@@ -181,13 +188,15 @@ class ChapterWriter:
         plan: Plan,
         wording: Wording,
         opening: tuple[int, ...] = (),
+        *,
+        in_one_pass: bool = False,
     ) -> None:
         self._engine, self._request, self._profile = engine, job.request, job.reference.profile
         self._plan, self._wording, self._opening = plan, wording, opening
         self._draft = job.request.draft.text if job.request.draft else ""
         # An earlier run that ended by itself has no unfinished chapter.
         self._finished = bool(job.earlier and job.earlier.finish == "stop")
-        self._in_one_pass = not plan.title
+        self._in_one_pass = in_one_pass
         self._pace = Pace(job.request.words, len(plan.chapters), self._profile.good_words[1])
         self._done: list[ChapterDraft] = []
         self._further = 0  # times that the story went on after an early end
@@ -209,7 +218,7 @@ class ChapterWriter:
     def _adjust_plan(self) -> Iterator[Planned]:
         """Add chapters if more is left than the others will deliver, or after an early end."""
         before = self._plan
-        if self._profile.continues and not self._in_one_pass:
+        if self._profile.continues:
             return
         if len(self._done) == len(before.chapters):
             if self._further == MAX_FURTHER or not self._ended_early():

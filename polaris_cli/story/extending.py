@@ -17,13 +17,13 @@ from polaris_cli.story.length import (
     CLOSE_SENTENCE_AT,
     MAX_ROUNDS,
     MIN_SCENE_WORDS,
+    PARAGRAPH_END,
     SCENE_BREAK,
 )
 from polaris_cli.story.single_pass import TRIES, stream_answer
 from polaris_cli.streaming.loops import good_length
 from polaris_cli.words import WordCounter, count_words
 
-_BREAK = re.compile(r"\n[^\S\n]*\n\s*$")
 _LEADING_BREAK = re.compile(r"[^\S\n]*\n[^\S\n]*\n\s*\S")
 _BREAKS = re.compile(r"\n[^\S\n]*\n\s*(?=\S)")
 _SENTENCE = re.compile(r"[.!?…][\"'”’)\]]*\s*$")  # noqa: RUF001
@@ -196,7 +196,7 @@ class _Text:
         if event.kind == "thinking":
             yield event
             return
-        if event.text.strip() and _BREAK.search(self._held_text()):
+        if event.text.strip() and PARAGRAPH_END.search(self._held_text()):
             self._release_held()
             self.closed = self._fits_now()
         if not self.closed:  # else this chunk starts the next paragraph

@@ -33,7 +33,7 @@ MORE_CHAPTERS_AT = 1.25  # multiple of what a chapter has delivered that asks fo
 GO_ON_BELOW = 0.85  # of the words: a story that ended earlier goes on
 MAX_FURTHER = 2  # scenes after an early end
 
-_BREAK = re.compile(r"\n[^\S\n]*\n\s*$")
+PARAGRAPH_END = re.compile(r"\n[^\S\n]*\n\s*$")
 _SENTENCE = re.compile(r"(?<!\b[A-Z][a-z])(?<!\bMrs)[.!?…][\"'”’)\]]*$")  # noqa: RUF001
 
 
@@ -74,7 +74,7 @@ def close_at(run: Iterator[Event], target: LengthTarget) -> Iterator[Event]:
     with closing(run):
         for event in run:
             text = text_of(event)
-            if text.strip() and counter.count >= target.paragraph and _BREAK.search(tail):
+            if text.strip() and counter.count >= target.paragraph and PARAGRAPH_END.search(tail):
                 yield closed
                 return
             yield event

@@ -6,9 +6,10 @@ before temperature and penalties. Works on text and numbers only.
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import accumulate, pairwise
 from statistics import fmean
+from typing import Any
 
 from polaris_cli.words import count_words, self_repetition
 
@@ -34,6 +35,10 @@ class Quality:
     curve: tuple[float, ...] = ()
     tokens: int = 0
     self_repetition: float = 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """The figures as JSON types."""
+        return {**asdict(self), "curve": [*self.curve]}
 
 
 def quality_of(text: str, log_probs: Sequence[float]) -> Quality:

@@ -129,7 +129,7 @@ class Story:
                 "extended": self.extended,
                 "closed": self.closed,
             },
-            "quality": {**asdict(self.quality), "curve": [*self.quality.curve]},
+            "quality": self.quality.as_dict(),
             "outline": self.plan and self.plan.as_dict(),
             "draft": request.draft and asdict(request.draft),
             "model": asdict(self.model),

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from polaris_cli.engines.base import Engine, GenerationRequest
 from polaris_cli.errors import UsageError
-from polaris_cli.events import Chunk, Event, Reason
-from polaris_cli.story.chapters import in_chapters, in_parts
+from polaris_cli.events import Chunk, Event, Reason, Restart
+from polaris_cli.story.chapters import ChapterDraft, earlier_parts, in_chapters, in_parts
 from polaris_cli.story.extending import extended, rounds_of
 from polaris_cli.story.job import Job
 from polaris_cli.story.prepare import budget_for
@@ -37,8 +37,7 @@ def write_job(job: Job, engine: Engine) -> Iterator[Event]:
     if job.request.length == "chapters":
         return in_chapters(job, engine)
     if job.request.length == "extend" and not job.reference.profile.continues:
-        draft = job.request.draft
-        return with_draft(draft, in_parts(job, engine, _opening(job, engine)))
+        return _in_parts(job, engine)
     return _as_one_text(job, engine)
 
 
@@ -55,6 +54,18 @@ def _check_capabilities(job: Job, engine: Engine) -> None:
         f"This server takes only whole messages, so it cannot continue a text ({what}).",
         hint="Use --length chapters, or a server that takes token ids: llama.cpp or vLLM.",
     )
+
+
+def _in_parts(job: Job, engine: Engine) -> Iterator[Event]:
+    earlier = earlier_parts(job)
+    if earlier and job.earlier and job.earlier.finish == "loop":
+        attempt, answer = since_restart(earlier[-1].events)
+        replay = GenerationRequest(job.messages, job.request.sampling, 0)
+        kept = Chunk("story", "", ids=_before_loop(engine, replay, ids_of(answer)))
+        restart = [Restart(attempt)] if attempt else []
+        earlier[-1] = ChapterDraft([*restart, kept])
+    run = in_parts(job, engine, _opening(job, engine), earlier)
+    return with_draft(job.request.draft, run)
 
 
 def _as_one_text(job: Job, engine: Engine) -> Iterator[Event]:

@@ -227,7 +227,8 @@ def _most_likely(scores: torch.Tensor, top_p: float) -> tuple[torch.Tensor, torc
     """
     if scores.device.type == "cpu" and len(scores) > LIKELY:
         values, ids = scores.topk(LIKELY)
-        values = values - scores.logsumexp(-1)
+        best = values[0]  # subtracted first, as rounding grows with the numbers
+        values = values - best - (scores - best).logsumexp(-1)
         rest = 1 - values.double().exp().sum()
         if rest < 1 - top_p - MARGIN:
             last = rest.clamp(min=0).log().to(values)

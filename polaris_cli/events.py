@@ -83,7 +83,8 @@ class Finish:
     """The end of a stream.
 
     stop: the model ended the story; length: a token limit was reached; loop: degenerate
-    repetition; decay: no language or no story any more; interrupted: the user or a signal stopped it; error: `error` says what happened.
+    repetition; decay: no language or no story any more; interrupted: the user or a signal stopped
+    it; error: `error` says what happened.
     `prompt_tokens` is the length of the prompt in tokens (0 if unknown), `extended` how many times
     the story was continued after an early end.
     """

@@ -14,9 +14,10 @@ There are six criteria. The figures come from SmolLM2-135M at temperatures 0.5 t
   0.9 nats. A model that is always that sure begins so, and is not stopped.
 - Talk: `TALK` sentences of meta-talk within `NEAR` characters. One alone is often just a last
   remark. Those in the first `OPENING` characters introduce the story.
-- Turned to the reader or the text: of the last hundred words outside speech and letters, `TURNED`
-  address the reader or name the text and its parts, and of the first `FIRST_WORDS` at most `OWN`
-  do. A story in the second person, or about a writer, begins like that.
+- Turned to the reader or the text: the last hundred words outside speech and letters have `TURNED`
+  points, two for a word that names the text or its parts, one for each "you", while the first
+  `FIRST_WORDS` have at most `OWN`. A story in the second person, or about a writer, begins like
+  that.
 - Litter: `LITTER` hashtags, handles, links, emojis or stage directions within `NEAR` characters, or
   `ITEMS` of the last eight lines are list items, where the beginning had none.
 - Fragments: of the last `LINES` lines, `SHORT_LINES` are shorter than `SHORT` words and no speech.
@@ -43,8 +44,8 @@ OPENING = 300
 NEAR = 900  # characters, about 150 words
 TALK = 2
 FIRST_WORDS = 150
-OWN = 4
-TURNED = 5
+OWN = 6
+TURNED = 8
 LITTER = 4
 ITEMS = 6
 LINES = 20
@@ -61,11 +62,11 @@ _LITTER = re.compile(
 _ITEM = re.compile(r"\s*(?:[-*•]|\d+[.)])\s+\S")
 _LINE = re.compile(r"[^\n]*\S[^\n]*")
 _WORD = re.compile(r"[\w']+")
-_SENTENCE_END = re.compile(r"[.!?…][\"'”’»)*]*(?=\s|$)")
-_TURNED = re.compile(
-    r"you(?:r|rs|rself|'re|'ll|'ve|'d)?|(?:story|stories|chapter|narrative|reader|paragraph|"
-    r"sentence|scene|character|theme|plot|ending|writing|prompt|tale|article|essay|novel|text|"
-    r"title)(?:s|'s)?",
+_SENTENCE_END = re.compile(r"[.!?…][\"'”’»)*]*(?=\s|$)")  # noqa: RUF001
+_READER = re.compile(r"you(?:r|rs|rself|'re|'ll|'ve|'d)?", re.IGNORECASE)
+_TEXT = re.compile(
+    r"(?:story|stories|chapter|narrative|reader|paragraph|sentence|scene|character|theme|plot|"
+    r"ending|writing|prompt|tale|article|essay|novel|text|title)(?:s|'s)?",
     re.IGNORECASE,
 )
 
@@ -200,14 +201,15 @@ class _Prose:
         return next((first for first, last in pairs if last - first <= NEAR), None)
 
     def _turned(self) -> int | None:
-        if self._before + len(self._recent) < NEAR + 100 * 6:  # the hundred words are later ones
+        if self._before + len(self._recent) < 2 * NEAR:  # else the hundred words may be the first
             return None
         words = list(_WORD.finditer(narration(self._recent)))[-100:]
-        found = [word.start() for word in words if _TURNED.fullmatch(word[0])]
-        if len(found) < TURNED:
+        if sum(_points(word[0]) for word in words) < TURNED:
             return None
         first = _WORD.findall(narration(self._beginning))[:FIRST_WORDS]
-        return found[0] if sum(map(bool, map(_TURNED.fullmatch, first))) <= OWN else None
+        if sum(map(_points, first)) > OWN:
+            return None
+        return next(word.start() for word in words if _points(word[0]))
 
     def _litter(self) -> int | None:
         found = [each.start() for each in _LITTER.finditer(self._recent)]
@@ -232,4 +234,9 @@ class _Prose:
 
 
 def _is_fragment(line: str) -> bool:
-    return len(line.split()) < SHORT and not re.search(r"[\"“”«»]|^\s*[-–—]", line)
+    return len(line.split()) < SHORT and not re.search(r"[\"“”«»]|^\s*[-–—]", line)  # noqa: RUF001
+
+
+def _points(word: str) -> int:
+    """How much a word shows that the text turned to the reader or to itself."""
+    return 2 * bool(_TEXT.fullmatch(word)) + bool(_READER.fullmatch(word))

@@ -22,17 +22,20 @@ _PATTERNS = (
     rf"i hope (?:that )?this (?:helps|meets|{_TEXT}|inspires|gives you)",
     r"(?:please )?let me know (?:if|how|what|whether) (?:you|i|there|this)\b",
     r"feel free to\b|don't hesitate to\b|please (?!god|forgive)\w",
-    r"if you(?:'d like| would like| have any|'re interested| are interested| need (?:any|more|help)|"
+    r"if you(?:'d like| would like| have any|'re interested| are interested| need (?:any|more)|"
     r"'re looking| enjoyed| liked| want (?:me|more))\b",
     r"i(?:'ll| will| can|'d| would|'m here to)(?: be)? (?:do my best|happy to|your guide|assist|"
     r"help you|provide|explain|continue (?:the|this|with))\b",
-    r"(?:what|how) (?:can|may|else can) i (?:help|assist|do for)\b|what (?:do you think|would you)\b",
-    rf"(?:as|when) we (?:continue|conclude|explore|delve)\b|let's (?:dive|explore|continue|talk)\b",
+    r"(?:what|how) (?:can|may|else can) i (?:help|assist|do for)\b",
+    r"what (?:do you think|would you)\b",
+    r"(?:as|when) we (?:continue|conclude|explore|delve)\b|let's (?:dive|explore|continue|talk)\b",
     r"in (?:conclusion|summary)\b|to (?:summari[sz]e|conclude)\b|ladies and gentlemen\b",
     rf"the (?:above |original )?{_TEXT} (?:ends|continues|also|shows|teaches|reminds|has become)\b",
     rf"[^\n]*\b(?:inspired|want(?:ed)?|like|love) (?:me )?to share (?:\w+ ){{0,3}}{_TEXT}\b",
-    rf"[^\n]*\b(?:this|the) {_TEXT} (?:i'm|i am|we're) writing\b|it (?:appears|seems|looks like) you\b",
-    r"you(?:'re| are) (?:absolutely|quite) (?:correct|right)\b|here(?:'s| is) (?:how|what) (?:i|you|we)\b",
+    rf"[^\n]*\b(?:this|the) {_TEXT} (?:i'm|i am|we're) writing\b",
+    r"it (?:appears|seems|looks like) you\b",
+    r"you(?:'re| are) (?:absolutely|quite) (?:correct|right)\b",
+    r"here(?:'s| is) (?:how|what) (?:i|you|we)\b",
     r"(?:so,? )?that(?:'s| is) (?:what i want|why i (?:am writing|wrote)|the end of)\b",
     rf"this (?:is|was) (?:indeed |just )?(?:a|an|one|the end of)? ?(?:\w+ )?(?:{_TEXT}|example)\b",
     r"thank(?:s| you)(?: \w+){0,2},? (?:again )?for (?:reading|sharing|asking|listening|watching|"
@@ -42,15 +45,16 @@ _PATTERNS = (
     rf"(?:in|for|throughout) (?:the|this|our|my) (?:\w+ )?(?:{_TEXT}|section|part|installment|"
     r"episode)s?,? (?:we|you|i|let)\b",
     # "This story highlights ..."
-    rf"(?:this|your|the (?:above|following)|my|our) (?:\w+ ){{0,2}}?{_TEXT} (?:also )?(?:explores?|has|starts|touches|"
-    r"highlights?|illustrates?|demonstrates?|showcases?|emphasi[sz]es?|teaches|reminds|delves|"
-    r"captures|conveys|aims|revolves|focuses|follows|serves|introduces|describes|"
+    rf"(?:this|your|the (?:above|following)|my|our) (?:\w+ ){{0,2}}?{_TEXT} (?:also )?"
+    r"(?:explores?|has|starts|touches|highlights?|illustrates?|demonstrates?|showcases?|"
+    r"emphasi[sz]es?|teaches|reminds|delves|captures|conveys|aims|revolves|focuses|follows|serves|"
+    r"introduces|describes|"
     r"is (?:about|set|based|told|inspired|intended|meant|incomplete|a (?:reminder|testament)))\b",
     rf"the (?:first|second|third|next|final|last|rest|end|beginning|following)(?: \w+)? "
     rf"(?:of )?(?:(?:the|this|our|your) )?{_TEXT} (?:{_PRESENT}|follows|begins|ends|introduces)\b",
     rf"[^\n]*\bthe (?:reader|protagonist|main character|narrator)s? {_PRESENT}\b",
-    rf"(?:can|could|would) you (?:please |also |now |like (?:me )?to )*(?:provide|elaborate|clarify|"
-    rf"rewrite|write|revise|summari[sz]e|share|suggest|explain|tell me more|continue)\b",
+    r"(?:can|could|would) you (?:please |also |now |like (?:me )?to )*(?:provide|elaborate|clarify|"
+    r"rewrite|write|revise|summari[sz]e|share|suggest|explain|tell me more|continue)\b",
     rf"(?:please|just)? ?(?:write|rewrite|describe|create|imagine|consider|include|use|add|"
     rf"remember|try|start|make sure|think|provide|explain|discuss|ensure|avoid|choose|go ahead)\b"
     rf"[^\n]*\b(?:your|the|this|a) (?:\w+ )?(?:{_TEXT}|characters?|readers?|sentences?|tone)\b",
@@ -71,8 +75,11 @@ _PATTERNS = (
 )
 _OPENER = r"(?:(?:so|now|well|ok|okay|sure|yes|great|finally|and|but|also|again),? |sure!? )?"
 _META = re.compile(rf"\W*{_OPENER}(?:{'|'.join(_PATTERNS)})", re.IGNORECASE)
-_SENTENCE = re.compile(r"[^\s.!?][^.!?\n]*(?:[.!?]+[\"”’)*\]]*|(?=\n)|$)")
-_SPEECH = re.compile(r"“[^”\n]*”?|\"[^\"\n]*\"?|«[^»\n]*»?|(?<!\w)[‘`'](?=\w)[^\n]*?[.,!?]'(?!\w)")
+_SENTENCE = re.compile(r"[^\s.!?][^.!?\n]*(?:[.!?]+[\"”’)*\]]*|(?=\n)|$)")  # noqa: RUF001
+_SPEECH = re.compile(
+    r"“[^”\n]*”?|\"[^\"\n]*\"?|«[^»\n]*»?"
+    r"|(?<!\w)[‘`'](?=\w)[^\n]*?[.,!?]'(?!\w)"  # noqa: RUF001
+)
 _LETTER = re.compile(r"^[\s*_]*(?:my )?dear(?:est)? [^\n]{1,40},[ *_]*$", re.IGNORECASE | re.M)
 _SIGNATURE = re.compile(r"^[^\n.:!?]{1,30}$", re.M)
 
@@ -88,7 +95,7 @@ def meta_talk(text: str) -> list[tuple[int, int]]:
 
 def narration(text: str) -> str:
     """The text with quoted speech and letters replaced by letters x of the same number."""
-    plain = _SPEECH.sub(_masked, text.replace("’", "'"))
+    plain = _SPEECH.sub(_masked, text.replace("’", "'"))  # noqa: RUF001
     for start, end in _letters(plain):
         plain = plain[:start] + "x" * (end - start) + plain[end:]
     return plain

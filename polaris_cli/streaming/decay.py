@@ -2,7 +2,7 @@
 `good_length` finds where the good part ends.
 
 Knows the text and the log-probabilities of its tokens, where the engine gives them. Does not know
-about models or stories. Repetition is the matter of `loops`. Thinking is ignored.
+about models or stories. `loops` finds repetition. Thinking is ignored.
 
 There are six criteria. The figures come from SmolLM2-135M at temperatures 0.5 to 1.4.
 
@@ -32,7 +32,7 @@ from statistics import fmean, median
 from polaris_cli.events import AnswerEvent, Chunk, Finish, closing
 from polaris_cli.streaming.talk import meta_talk, narration
 
-WINDOW = 64  # tokens, as design's "surprise"
+WINDOW = 64  # tokens
 BEGINNING = 3 * WINDOW
 HIGH = 2.5
 FAR_ABOVE = 1.35

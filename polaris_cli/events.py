@@ -14,7 +14,7 @@ from typing import Any, Literal, Self
 from polaris_cli.errors import PolarisError
 
 Kind = Literal["thinking", "story"]
-Reason = Literal["stop", "length", "loop", "interrupted", "error"]
+Reason = Literal["stop", "length", "loop", "decay", "interrupted", "error"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +83,11 @@ class Finish:
     """The end of a stream.
 
     stop: the model ended the story; length: a token limit was reached; loop: degenerate
-    repetition; interrupted: the user or a signal stopped it; error: `error` says what happened.
+    repetition; decay: no language or no story any more; interrupted: the user or a signal stopped
+    it; error: `error` says what happened.
     `prompt_tokens` is the length of the prompt in tokens (0 if unknown), `extended` how many times
-    the story was continued after an early end. `closed` says that the text was ended at its length,
+    the story was continued after an early end, `rewritten` how many times a passage that had
+    decayed was written anew. `closed` says that the text was ended at its length,
     after a paragraph or a sentence, before the model ended it.
     """
 
@@ -93,6 +95,7 @@ class Finish:
     prompt_tokens: int = 0
     error: PolarisError | None = None
     extended: int = 0
+    rewritten: int = 0
     closed: bool = False
 
 

@@ -50,6 +50,7 @@ class Written:
             "finish": story.finish,
             "closed": story.closed,
             "extended": story.extended,
+            "rewritten": story.rewritten,
             "quality": story.quality.as_dict(),
             "repetition_by_stretch": repetition_by_stretch(story.text),
             "short_paragraphs": short_paragraphs(story.text),
@@ -67,8 +68,9 @@ class Row:
     each tenth of the stories, `surprise_worst` the highest mean over 64 tokens in any of them.
     `repetition` is the mean self-repetition of stretches of `STRETCH` words (see `words`), without
     scene breaks, `repetition_whole` that of whole stories. `short_paragraphs` is the mean share of
-    paragraphs under 8 words without dialogue. `finish` counts the finish reasons, `seconds` is the
-    mean time per story.
+    paragraphs under 8 words without dialogue, `meta_talk` the number of stories with sentences
+    about the text or its reader, `rewritten` that of passages written anew. `finish` counts the
+    finish reasons, `seconds` is the mean time per story.
     """
 
     way: str
@@ -84,6 +86,8 @@ class Row:
     repetition: float
     repetition_whole: float
     short_paragraphs: float
+    meta_talk: int
+    rewritten: int
     finish: dict[str, int]
     closed: int
     seconds: float
@@ -145,6 +149,8 @@ def _row(way: str, words: int, written: Sequence[Written]) -> Row:
         repetition=fmean(stretches) if stretches else 0.0,
         repetition_whole=fmean(self_repetition(without_breaks(story.text)) for story in stories),
         short_paragraphs=fmean(short_paragraphs(story.text) for story in stories),
+        meta_talk=sum(bool(story.quality.meta_talk) for story in stories),
+        rewritten=sum(story.rewritten for story in stories),
         finish=dict(Counter(story.finish for story in stories)),
         closed=sum(story.closed for story in stories),
         seconds=fmean(one.seconds for one in written),

@@ -29,7 +29,7 @@ BUILT_IN = "builtin"
 GOOD_SHARE = 0.75  # of the most words that the model writes well in one pass: the baseline
 HEADERS = (
     "words", "way", "stories", "mean ratio", "lowest", "highest", "in band", "surprise", "worst",
-    "last tenth", "repetition", "short paragraphs", "seconds",
+    "last tenth", "repetition", "short paragraphs", "meta-talk", "seconds",
 )  # fmt: skip
 
 
@@ -137,6 +137,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         _nats(row.surprise_by_tenth[-1] if row.surprise_by_tenth else None),
         f"{row.repetition:.4f}",
         f"{row.short_paragraphs:.1%}",
+        str(row.meta_talk),
         f"{row.seconds:.1f}",
     )
 

@@ -181,7 +181,10 @@ ShowThinking = Annotated[bool, Option("--show-thinking", help="Print the thinkin
 NoSave = Annotated[bool, Option("--no-save", help="Do not save the story in the library.")]
 Strict = Annotated[
     bool,
-    Option("--strict", help="Exit with 6 if the story is cut off, looping or outside the band."),
+    Option(
+        "--strict",
+        help="Exit with 6 if the story is cut off, looping, decayed or outside the band.",
+    ),
 ]
 
 

@@ -219,8 +219,8 @@ def _not_applied(ignored: Sequence[Deviation]) -> str:
 
 
 def _check_target(story: Story, band: tuple[float, float]) -> None:
-    """Raise OffTarget if the story was cut off, looped, or is outside the band, or if a setting was
-    not applied."""
+    """Raise OffTarget if the story was cut off, looped, decayed, or is outside the band, or if a
+    setting was not applied."""
     if ignored := [one for one in story.deviations if one.ignored]:
         raise OffTarget(_not_applied(ignored), hint=f"Turn it off, {WITHOUT_STRICT}")
     if story.finish != "stop":

@@ -14,6 +14,7 @@ from polaris_cli.events import Plan
 from polaris_cli.request.server_address import EXAMPLE, ServerAddress
 
 Form = Literal["story", "flash", "scene", "essay", "review", "podcast"]
+NARRATIVE = ("story", "flash", "scene")
 Quantize = Literal["auto", "none", "8bit", "4bit"]
 EngineName = Literal["auto", "local", "gguf", "endpoint"]
 Length = Literal["auto", "single", "extend", "chapters"]
@@ -142,6 +143,11 @@ class StoryRequest:
     band: tuple[float, float] = (0.90, 1.10)
     draft: Draft | None = None
     plan: Plan | None = None
+
+    @property
+    def narrative(self) -> bool:
+        """Whether the form tells a story, in which nobody speaks of the text or to its reader."""
+        return self.form in NARRATIVE
 
     def __post_init__(self) -> None:
         """Raise UsageError for values that are invalid for every model."""

@@ -6,6 +6,7 @@ Knows chunks, words and seconds, and makes lines of them; `region` draws the lin
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from itertools import groupby
 from operator import attrgetter
 from typing import NamedTuple, TextIO
@@ -15,7 +16,7 @@ from rich.text import Text
 from polaris_cli.events import Chunk, Kind
 from polaris_cli.screen.capabilities import encodable, harmless
 from polaris_cli.screen.wrapping import Trim, wrap
-from polaris_cli.words import WordCounter
+from polaris_cli.words import WordCounter, count_words
 
 _BAR_CELLS = (8, 30)  # minimum and maximum width
 _SETTLING_S = 1.0  # seconds; a speed over a shorter time is not reliable
@@ -26,7 +27,7 @@ class StoryProgress:
     """The view of a running stream: its text line by line, and its progress.
 
     `add` only queues chunks. They are counted and wrapped when a frame needs lines, in the thread
-    that draws.
+    that draws. `hold` gives text that may still change; it is shown, but does not settle.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class StoryProgress:
     ) -> None:
         self._inbox: deque[Chunk] = deque()
         self._meter = _Meter(requested, glyphs_of(stream))
+        self._held: Sequence[Chunk] = ()
         self._with_thinking = with_thinking
         self._flows: dict[Kind, _Flow] = {}
         if with_story:
@@ -44,6 +46,9 @@ class StoryProgress:
 
     def add(self, chunk: Chunk) -> None:
         self._inbox.append(chunk)
+
+    def hold(self, chunks: Sequence[Chunk]) -> None:
+        self._held = chunks
 
     def end(self) -> None:
         """From now on, all text is settled, the last line too."""
@@ -71,8 +76,13 @@ class StoryProgress:
             yield from self._flows[kind].add(text, width)
 
     def moving(self, width: int) -> list[Text]:
-        unfinished = [line for flow in self._flows.values() for line in flow.unfinished(width)]
-        return [*unfinished, self._meter.line(width - _MARGIN)]
+        held, text = self._held, "".join(chunk.text for chunk in self._held)
+        unfinished = [
+            line
+            for kind, flow in self._flows.items()
+            for line in flow.unfinished(width, text if kind == "story" else "")
+        ]
+        return [*unfinished, self._meter.line(width - _MARGIN, held)]
 
 
 class _Flow:
@@ -87,16 +97,20 @@ class _Flow:
 
     def add(self, text: str, width: int) -> list[Text]:
         """Add text; return the lines that are now complete."""
-        ready = self._trim(text if self._started else text.lstrip("\n"))
+        ready = self._ready(self._trim, text)
         self._started = self._started or bool(ready)
-        *done, self._line = wrap(self._line + harmless(encodable(ready, self._stream)), width)
+        *done, self._line = wrap(self._line + ready, width)
         return [Text(line, self._style) for line in done]
 
-    def unfinished(self, width: int) -> list[Text]:
-        """The last line so far; several lines if the terminal has become narrower."""
-        return (
-            [Text(line, self._style) for line in wrap(self._line, width)] if self._started else []
-        )
+    def unfinished(self, width: int, held: str = "") -> list[Text]:
+        """The last line so far, with the held text after it."""
+        line = self._line + self._ready(deepcopy(self._trim), held)
+        shown = self._started or line
+        return [Text(line, self._style) for line in wrap(line, width)] if shown else []
+
+    def _ready(self, trim: Trim, text: str) -> str:
+        ready = trim(text if self._started else text.lstrip("\n"))
+        return harmless(encodable(ready, self._stream))
 
     def finish(self) -> list[Text]:
         """The last line and an empty one, if there was any text. A new text can follow."""
@@ -140,17 +154,22 @@ class _Meter:
         if kind == "story":
             self._words.add(text)
 
-    def line(self, width: int) -> Text:
-        """The progress in one line of at most `width` cells."""
+    def line(self, width: int, held: Sequence[Chunk] = ()) -> Text:
+        """The progress in one line of at most `width` cells; `held` text counts too."""
+        if held:
+            self._kind = "story"
+            self._first.setdefault("story", time.monotonic())
+        tokens = sum(self._tokens.values()) + sum(chunk.tokens for chunk in held)
         if self._kind == "story":
-            words = self._words.count
-            facts = [f"{words:,} / {self._requested:,} words", self._left(words), self._speed()]
+            words = self._words.count + count_words("".join(chunk.text for chunk in held))
+            told = f"{words:,} / {self._requested:,} words"
+            facts = [told, self._left(words), self._speed(tokens)]
             return _bar_line(words / self._requested, facts, width, self._glyphs)
         waited = _duration(time.monotonic() - self._began)
         if self._kind is None:
             return _spinner_line(["reading the prompt", waited], width, self._glyphs)
-        tokens = self._tokens["thinking"]
-        facts = ["thinking", f"{tokens:,} tokens" if tokens else "", waited, self._speed()]
+        told = f"{tokens:,} tokens" if tokens else ""
+        facts = ["thinking", told, waited, self._speed(tokens)]
         return _spinner_line(facts, width, self._glyphs)
 
     def _left(self, words: int) -> str:
@@ -159,8 +178,7 @@ class _Meter:
             return ""
         return f"{_duration((self._requested - words) * span / words)} left"
 
-    def _speed(self) -> str:
-        tokens = sum(self._tokens.values())
+    def _speed(self, tokens: int) -> str:
         span = time.monotonic() - min(self._first.values())
         return per_second(tokens / span) if tokens and span > _SETTLING_S else ""
 

@@ -10,7 +10,7 @@ from typing import TextIO
 
 from rich.cells import cell_len
 
-from polaris_cli.events import Event, Finish, Planned, Reason, as_chunk, closing, text_of
+from polaris_cli.events import Event, Finish, Held, Planned, Reason, as_chunk, closing, text_of
 from polaris_cli.request.adherence import in_band
 from polaris_cli.screen.capabilities import (
     can_redraw,
@@ -29,6 +29,7 @@ REASONS: dict[Reason, str] = {
     "stop": "ended by itself",
     "length": "cut off at the token limit",
     "loop": "stopped: it was repeating itself",
+    "decay": "stopped: it was not a story any more",
     "interrupted": "interrupted",
     "error": "failed",
 }
@@ -110,9 +111,11 @@ def _progress(view: StoryProgress, stream: TextIO) -> Iterator[Callable[[Event],
     region = Region(stream, view)
 
     def take(event: Event) -> None:
-        if chunk := as_chunk(event):
+        if isinstance(event, Held):
+            view.hold(event.chunks)
+        elif chunk := as_chunk(event):
             view.add(chunk)
-            region.refresh()
+        region.refresh()
 
     with region.running():
         try:
@@ -219,7 +222,8 @@ def print_report(
         (_length(story), "green" if good else "yellow"),
         ", ",
         (_ending(story), "" if story.finish == "stop" else "yellow"),
-        _extended(story),
+        _times(story.extended, "extended"),
+        _times(story.rewritten, "a passage rewritten"),
         (f"; {_cost(story)}; {_model(story)}; {f'id {story.id}' if saved else 'not saved'}", "dim"),
     ]
     print_line(line, err, soft_wrap=False)
@@ -232,9 +236,8 @@ def _ending(story: Story) -> str:
     return "closed at its length" if story.closed else REASONS[story.finish]
 
 
-def _extended(story: Story) -> str:
-    times = {0: "", 1: ", extended once"}
-    return times.get(story.extended, f", extended {story.extended} times")
+def _times(number: int, what: str) -> str:
+    return {0: "", 1: f", {what} once"}.get(number, f", {what} {number} times")
 
 
 def _length(story: Story) -> str:

@@ -64,6 +64,8 @@ class Accumulator:
                 self._record = replace(self._record, plan=event.plan)
             case Held():
                 self._held = event.chunks
+                for held in event.chunks[-1:]:
+                    self._note_first(held)
             case _ if chunk := as_chunk(event):
                 self._add_chunk(chunk)
 
@@ -75,10 +77,11 @@ class Accumulator:
         return replace(
             self._record,
             text=text.rstrip(),
-            quality=quality_of(text, log_probs),
+            quality=quality_of(text, log_probs, narrative=self._record.request.narrative),
             thinking="".join(self._texts["thinking"]).strip(),
             finish=self.finish.reason,
             extended=self.finish.extended,
+            rewritten=self.finish.rewritten,
             closed=self.finish.closed,
             deviations=self._deviations(),
             tokens=Tokens(
@@ -90,14 +93,18 @@ class Accumulator:
         )
 
     def _add_chunk(self, chunk: Chunk) -> None:
-        if chunk.tokens:  # the model did not write a draft or a heading
-            self._first_token = self._first_token or self._now()
-            if chunk.kind == "story" and chunk.text:
-                self._first_story = self._first_story or self._now()
+        self._note_first(chunk)
         self._texts[chunk.kind].append(chunk.text)
         self._tokens[chunk.kind] += chunk.tokens
         if chunk.kind == "story":
             self._log_probs += chunk.log_probs
+
+    def _note_first(self, chunk: Chunk) -> None:
+        """Note when the first token and the first text of the story are there."""
+        if chunk.tokens:  # the model did not write a draft or a heading
+            self._first_token = self._first_token or self._now()
+            if chunk.kind == "story" and chunk.text:
+                self._first_story = self._first_story or self._now()
 
     def _now(self) -> float:
         return time.perf_counter() - self._start

@@ -33,6 +33,7 @@ from polaris_cli.request.prompts import (
 )
 from polaris_cli.request.story_request import StoryRequest
 from polaris_cli.story.arc import another_beat, last_beat
+from polaris_cli.story.decayed import RETRIES, beginning_of, without_decay
 from polaris_cli.story.extending import extended, rounds_of
 from polaris_cli.story.job import Job
 from polaris_cli.story.length import (
@@ -200,6 +201,7 @@ class ChapterWriter:
         self._pace = Pace(job.request.words, len(plan.chapters), self._profile.good_words[1])
         self._done: list[ChapterDraft] = []
         self._further = 0  # times that the story went on after an early end
+        self._rewritten = 0  # passages
         self._most = 2 * max(len(plan.chapters), chapter_count(job.request.words, self._profile))
 
     def write(self, earlier: list[ChapterDraft]) -> Iterator[Event]:
@@ -211,9 +213,10 @@ class ChapterWriter:
             if number > len(self._plan.chapters):
                 break
             finish = yield from self._write_chapter(number, earlier)
+            self._rewritten += finish.rewritten
             if finish.reason != "stop":
                 break
-        yield replace(finish, extended=self._further)
+        yield replace(finish, extended=self._further, rewritten=self._rewritten)
 
     def _adjust_plan(self) -> Iterator[Planned]:
         """Add chapters if more is left than the others will deliver, or after an early end."""
@@ -274,8 +277,18 @@ class ChapterWriter:
         if is_last and self._profile.continues and self._engine.capabilities.token_true:
             return self._continued(request, answer, attempt)
         request = replace(request, after=ids_of(answer))
-        run = stream_answer(self._engine, request, attempt=attempt)
-        return close_at(run, self._target(number, share))
+        target = self._target(number, share)
+
+        def write(request: GenerationRequest) -> Iterator[Event]:
+            return close_at(stream_answer(self._engine, request, attempt=attempt), target)
+
+        return without_decay(
+            write,
+            request,
+            beginning_of(event for chapter in self._done for event in chapter.events),
+            narrative=self._request.narrative,
+            retries=RETRIES if self._engine.capabilities.token_true else 0,
+        )
 
     def _target(self, number: int, share: int) -> LengthTarget:
         words = self._request.words

@@ -11,6 +11,7 @@ from itertools import accumulate, pairwise
 from statistics import fmean
 from typing import Any
 
+from polaris_cli.streaming.talk import meta_talk
 from polaris_cli.words import count_words, self_repetition
 
 WINDOW = 64  # tokens
@@ -27,7 +28,9 @@ class Quality:
     `surprise_worst` is the highest mean over `WINDOW` tokens, `curve` the means over `POINTS` equal
     stretches; `tokens` is how many tokens they are taken from (0: the engine gives no
     probabilities, or they were not recorded). `self_repetition` is the score of the POLARIS
-    training reward, 0 to about 1.16.
+    training reward, 0 to about 1.16. `meta_talk` is the number of sentences about the task, the
+    text or the reader, as far as they are found in English; None for an essay or a podcast, which
+    may have them.
     """
 
     surprise_mean: float | None = None
@@ -35,14 +38,18 @@ class Quality:
     curve: tuple[float, ...] = ()
     tokens: int = 0
     self_repetition: float = 0.0
+    meta_talk: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The figures as JSON types."""
         return {**asdict(self), "curve": [*self.curve]}
 
 
-def quality_of(text: str, log_probs: Sequence[float]) -> Quality:
-    """The figures for a text and the log-probabilities of its tokens, as far as they are known."""
+def quality_of(text: str, log_probs: Sequence[float], *, narrative: bool = True) -> Quality:
+    """The figures for a text and the log-probabilities of its tokens, as far as they are known.
+
+    `narrative` says that it is a story.
+    """
     surprise = [-value for value in log_probs]
     worst = max(means(surprise), default=None)
     return Quality(
@@ -51,6 +58,7 @@ def quality_of(text: str, log_probs: Sequence[float]) -> Quality:
         curve=tuple(round(fmean(part), 2) for part in _stretches(surprise)),
         tokens=len(surprise),
         self_repetition=round(self_repetition(text), 5),
+        meta_talk=len(meta_talk(text)) if narrative else None,
     )
 
 

@@ -61,8 +61,9 @@ class Story:
     """The record of one story; the text is empty until it is written.
 
     `created` is an ISO 8601 time in UTC, `prompt` the last user message as the model saw it.
-    `extended` is how many times the story was continued after an early end; `closed` says that its
-    text was ended at its length, before the model ended it. `plan` is the plan of a story in
+    `extended` is how many times the story was continued after an early end, `rewritten` how many
+    times a passage that had decayed was written anew; `closed` says that the text was ended at its
+    length, before the model ended it. `plan` is the plan of a story in
     chapters; `deviations` are the settings that the engine did not apply as asked.
     """
 
@@ -75,6 +76,7 @@ class Story:
     thinking: str = ""
     finish: Reason = "interrupted"
     extended: int = 0
+    rewritten: int = 0
     closed: bool = False
     plan: Plan | None = None
     quality: Quality = field(default_factory=Quality)
@@ -127,6 +129,7 @@ class Story:
                 "mode": request.length,
                 "headings": request.headings,
                 "extended": self.extended,
+                "rewritten": self.rewritten,
                 "closed": self.closed,
             },
             "quality": self.quality.as_dict(),
@@ -161,6 +164,7 @@ class Story:
             thinking=record["thinking"],
             finish=record["finish"],
             extended=record["length"]["extended"],
+            rewritten=record["length"].get("rewritten", 0),
             closed=record["length"].get("closed", False),
             plan=record["outline"] and Plan.from_dict(record["outline"]),
             quality=_quality_of(record["quality"]),

@@ -47,7 +47,7 @@ def resume(story: Story, events: Sequence[Event], words: int | None = None) -> J
     request = replace(_resolved_request(story), words=requested)
     if request.length == "single" and (story.finish == "stop" or requested > story.requested):
         request = replace(request, length="extend")
-    if story.finish == "loop":  # the same random numbers would give the same loop
+    if story.finish in ("loop", "decay"):  # the same random numbers would give the same text
         request = replace(request, sampling=request.sampling.redrawn())
     job = _job_with_prompt(story, request)
     earlier = Earlier(tuple(events), story.finish)

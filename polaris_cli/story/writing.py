@@ -11,6 +11,7 @@ from polaris_cli.engines.base import Engine, GenerationRequest
 from polaris_cli.errors import UsageError
 from polaris_cli.events import Chunk, Event, Reason, Restart
 from polaris_cli.story.chapters import ChapterDraft, earlier_parts, in_chapters, in_parts
+from polaris_cli.story.decayed import RETRIES, without_decay
 from polaris_cli.story.extending import extended, rounds_of
 from polaris_cli.story.job import Job
 from polaris_cli.story.prepare import budget_for
@@ -91,7 +92,12 @@ def _as_one_text(job: Job, engine: Engine) -> Iterator[Event]:
         )
     else:
         generation = replace(generation, max_new_tokens=limit - len(earlier), after=earlier)
-        run = stream_answer(engine, generation, attempt=attempt)
+        run = without_decay(
+            lambda generation: stream_answer(engine, generation, attempt=attempt),
+            generation,
+            narrative=request.narrative,
+            retries=RETRIES if engine.capabilities.token_true else 0,
+        )
     return with_draft(draft, run)
 
 

@@ -4,4 +4,6 @@ Does not know about engines or the terminal.
 
     thinking: splits thinking from story, for all engines
     loops:    stops text that repeats itself
+    talk:     finds sentences about the text in place of the story
+    decay:    stops text that is no language or no story any more
 """

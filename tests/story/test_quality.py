@@ -16,7 +16,7 @@ def test_figures_are_those_of_the_log_probabilities(log_probs: list[float]) -> N
     found = quality_of("One two.", log_probs)
     assert found.tokens == len(log_probs)
     if not log_probs:
-        assert found == Quality(self_repetition=found.self_repetition)
+        assert found == Quality(self_repetition=found.self_repetition, meta_talk=0)
         return
     assert found.surprise_mean == pytest.approx(-fmean(log_probs), abs=1e-3)
     assert len(found.curve) == (POINTS if len(log_probs) >= POINTS else 0)

@@ -1,0 +1,144 @@
+"""Cuts away text that has decayed and writes the passage anew: `without_decay`.
+
+A stage behind one answer of an engine. Does not know how decay is found (`streaming.decay`) or what
+the answer is a part of.
+"""
+
+import re
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import accumulate
+
+from polaris_cli.engines.base import GenerationRequest
+from polaris_cli.events import Chunk, Event, Finish, Held, Restart, closing
+from polaris_cli.story.single_pass import ids_of
+from polaris_cli.streaming.decay import NEAR, good_length, guard_decay
+
+RETRIES = 2  # times that a passage is written anew
+MOST_HELD = 2 * NEAR  # characters; in a longer paragraph, sentences are given out
+
+_PARAGRAPH = re.compile(r".*\n\s*", re.DOTALL)
+_SENTENCE = re.compile(r".*[.!?…][^\w\s]*\s+", re.DOTALL)
+
+
+def without_decay(
+    write: Callable[[GenerationRequest], Iterator[Event]],
+    request: GenerationRequest,
+    beginning: Sequence[Chunk] = (),
+    *,
+    narrative: bool = True,
+    retries: int = RETRIES,
+) -> Iterator[Event]:
+    """Stream the answer of `write`; text that decays is cut away and written anew.
+
+    The paragraphs of the last 150 words are held back (as `Held`), so that text in the stream need
+    not be taken back. As long as there are `retries` left, a single sentence of meta-talk is
+    written anew too; after them, an answer that still decays ends after its last good paragraph,
+    with the finish "decay". `beginning` and `narrative` are those of `guard_decay`. `retries` is 0
+    for an engine that cannot continue from token ids.
+    """
+    tail = _Tail()
+    limit = request.max_new_tokens + len(request.after)
+    for attempt in range(retries + 1):
+        first = beginning or beginning_of(tail.chunks)
+        drawn = replace(request, sampling=request.sampling.redrawn(attempt))
+        options = {"narrative": narrative, "any_talk": attempt < retries}
+        run = guard_decay(write(drawn), first, **options)
+        try:
+            finish = yield from tail.take(run)
+        except KeyboardInterrupt:
+            yield from tail.release()
+            raise
+        if finish.reason != "decay":
+            break
+        tail.cut(good_length(tail.chunks, first, **options))
+        request = replace(request, after=tail.ids, max_new_tokens=limit - len(tail.ids))
+    yield from tail.release()
+    yield replace(finish, rewritten=attempt)
+
+
+def beginning_of(events: Iterable[Event]) -> list[Chunk]:
+    """The first chunks of a story, with which later parts of it are compared."""
+    story = [event for event in events if isinstance(event, Chunk) and event.kind == "story"]
+    lengths = accumulate((len(chunk.text) for chunk in story), initial=0)
+    return [chunk for chunk, before in zip(story, lengths, strict=False) if before < NEAR]
+
+
+class _Tail:
+    """The answer so far: the chunks that are in the stream, and those held back."""
+
+    def __init__(self) -> None:
+        self._given: list[Chunk] = []
+        self._held: list[Chunk] = []
+
+    @property
+    def chunks(self) -> list[Chunk]:
+        """All chunks of the answer."""
+        return [*self._given, *self._held]
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """The token ids of the answer."""
+        return ids_of(self.chunks)
+
+    def take(self, run: Iterator[Event]) -> Generator[Event, None, Finish]:
+        """Yield the events of a run, but for the end of the story; return how it finished."""
+        replayed = len(self.ids)
+        with closing(run):
+            for event in run:
+                if isinstance(event, Finish):
+                    return event
+                if replayed > 0 and isinstance(event, Chunk):
+                    replayed -= len(event.ids)  # kept from an earlier attempt
+                    continue
+                yield from self._add(event)
+        return Finish("interrupted")
+
+    def cut(self, length: int) -> None:
+        """Drop the held chunks behind the first `length` characters of the story."""
+        given = sum(len(chunk.text) for chunk in self._given if chunk.kind == "story")
+        self._held = self._held[: self._count_within(length - given)]
+
+    def release(self) -> Iterator[Event]:
+        """Yield the held chunks."""
+        return self._give(len(self._held))
+
+    def _add(self, event: Event) -> Iterator[Event]:
+        if isinstance(event, Restart):
+            self._given.clear()
+        if not isinstance(event, Chunk):
+            yield event
+        elif event.kind == "thinking":
+            self._given.append(event)
+            yield event
+        else:
+            self._held.append(event)
+            yield from self._give(self._count_within(self._settled()))
+            yield Held(tuple(self._held))
+
+    def _give(self, count: int) -> Iterator[Event]:
+        """Yield the first `count` of the held chunks."""
+        if count:
+            yield Held()  # first, so that no text is in the stream twice
+        for _ in range(count):
+            self._given.append(self._held.pop(0))
+            yield self._given[-1]
+
+    def _settled(self) -> int:
+        """The number of held characters before the last `NEAR`, up to a paragraph's end."""
+        text = "".join(chunk.text for chunk in self._held)
+        end = max(0, len(text) - NEAR)
+        found = _PARAGRAPH.match(text, 0, end)
+        if not found and len(text) > MOST_HELD:
+            found = _SENTENCE.match(text, 0, end)
+        return found.end() if found else 0
+
+    def _count_within(self, length: int) -> int:
+        """How many of the held chunks have their text, but for trailing space, in `length`."""
+        text, count = "", 0
+        for chunk in self._held:
+            text += chunk.text
+            if len(text.rstrip()) > length:
+                break
+            count += 1
+        return count

@@ -1,0 +1,272 @@
+"""Detects decay: `guard_decay` ends a stream that stops being language or stops being a story,
+`good_length` finds where the good part ends.
+
+Knows the text and the log-probabilities of its tokens, where the engine gives them. Does not know
+about models or chapters. `loops` finds repetition. Thinking is ignored.
+
+There are six criteria. Talk and turning to the reader are those of stories alone: an essay or a
+podcast may do both. The figures come from SmolLM2-135M at temperatures 0.5 to 1.4.
+
+- Gibberish: the surprise of two windows of `WINDOW` tokens in a row is above `HIGH`, and above
+  `FAR_ABOVE` times that of the first `BEGINNING` tokens (the median of its windows, so that one odd
+  name does not count). Good stories have 0.9 to 1.9 nats, single windows up to 2.4, gibberish has
+  2.9 to 4.3. Above `GIBBERISH` the beginning does not matter: it may be gibberish itself.
+- A rut: both windows are below `LOW` and below `FAR_BELOW` times the beginning. Ruts have 0.5 to
+  0.9 nats. A model that is always that sure begins so, and is not stopped.
+- Talk: `TALK` sentences of meta-talk within `NEAR` characters. One alone is often just a last
+  remark. Those in the first `OPENING` characters introduce the story.
+- Turned to the reader or the text: the last hundred words outside speech and letters have `TURNED`
+  points, two for a word that names the text or its parts, one for each "you", while the first
+  `FIRST_WORDS` have at most `OWN`. A story in the second person, or about a writer, begins like
+  that.
+- Litter: `LITTER` hashtags, handles, links, emojis or stage directions within `NEAR` characters, or
+  `ITEMS` of the last eight lines are list items, where the beginning had none.
+- Fragments: of the last `LINES` lines, `SHORT_LINES` are shorter than `SHORT` words and no speech.
+  Verse that begins as verse may stay so.
+"""
+
+import re
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from statistics import fmean, median
+
+from polaris_cli.events import Chunk, Event, Finish, Restart, closing
+from polaris_cli.streaming.talk import meta_talk, narration
+
+WINDOW = 64  # tokens
+BEGINNING = 3 * WINDOW
+HIGH = 2.5
+FAR_ABOVE = 1.35
+GIBBERISH = 2.9
+LOW = 0.9
+FAR_BELOW = 0.65
+
+OPENING = 300
+NEAR = 900  # characters, about 150 words
+TALK = 2
+FIRST_WORDS = 150
+OWN = 6
+TURNED = 8
+LITTER = 4
+ITEMS = 6
+LINES = 20
+SHORT_LINES = 18
+SHORT = 5
+
+RECENT = 2 * NEAR  # characters that are kept
+STEP = 120  # characters between two looks at the text
+
+_LITTER = re.compile(
+    r"(?<!\S)[#@]\w\S*|https?://\S+|www\.\S+|[\u263a\u2728\u2764\U0001f300-\U0001faff]"
+    r"|\((?:\w+ly )?[a-z]+ing\b[^)\n]{0,60}\)|\*sighs?\*"
+)
+_ITEM = re.compile(r"\s*(?:[-*•]|\d+[.)])\s+\S")
+_LINE = re.compile(r"[^\n]*\S[^\n]*")
+_WORD = re.compile(r"[\w']+")
+_SENTENCE_END = re.compile(r"[.!?…][\"'”’»)*]*(?=\s|$)")  # noqa: RUF001
+_READER = re.compile(r"you(?:r|rs|rself|'re|'ll|'ve|'d)?", re.IGNORECASE)
+_TEXT = re.compile(
+    r"(?:story|stories|chapter|narrative|reader|paragraph|sentence|scene|character|theme|plot|"
+    r"ending|writing|prompt|tale|article|essay|novel|text|title)(?:s|'s)?",
+    re.IGNORECASE,
+)
+
+
+def guard_decay(
+    events: Iterator[Event],
+    beginning: Sequence[Chunk] = (),
+    *,
+    narrative: bool = True,
+    any_talk: bool = False,
+) -> Iterator[Event]:
+    """Yield `events` until the story decays, then end with `Finish("decay")`.
+
+    All text up to there is yielded, including the decayed part. `beginning` is that of the story if
+    the events are a later part of it; the text is compared with it. `narrative` says that the text
+    is a story, not an essay or a podcast, `any_talk` that a single sentence of meta-talk is decay,
+    also at the start: for a caller that has the passage written anew. When the generator ends or is
+    closed, it closes `events`. Uses constant memory, and time proportional to the text.
+    """
+    detector = _Detector(beginning, narrative=narrative, any_talk=any_talk)
+    with closing(events):
+        for event in events:
+            yield event
+            if isinstance(event, Finish):
+                return
+            if isinstance(event, Restart):
+                detector = _Detector(beginning, narrative=narrative, any_talk=any_talk)
+            if isinstance(event, Chunk) and event.kind == "story" and detector.add(event):
+                break
+        else:
+            return
+    yield Finish("decay")
+
+
+def good_length(
+    chunks: Iterable[Chunk],
+    beginning: Sequence[Chunk] = (),
+    *,
+    narrative: bool = True,
+    any_talk: bool = False,
+) -> int:
+    """The number of characters of the story up to the end of the last good paragraph.
+
+    In a long paragraph it is the end of the last good sentence. A story that does not decay is good
+    to its end. The other arguments are those of `guard_decay`.
+    """
+    detector, text = _Detector(beginning, narrative=narrative, any_talk=any_talk), ""
+    for chunk in chunks:
+        if chunk.kind != "story":
+            continue
+        text += chunk.text
+        if detector.add(chunk):
+            return _last_end(text[: detector.start])
+    return len(text)
+
+
+def _last_end(text: str) -> int:
+    paragraph = text.rfind("\n")
+    if 2 * paragraph >= len(text):
+        return len(text[:paragraph].rstrip())
+    return max((found.end() for found in _SENTENCE_END.finditer(text)), default=0)
+
+
+class _Detector:
+    """Applies the criteria to a story; `start` is the character where the decay starts."""
+
+    def __init__(self, beginning: Sequence[Chunk], *, narrative: bool, any_talk: bool) -> None:
+        text = "".join(chunk.text for chunk in beginning)
+        self._surprise = _Surprise([-each for chunk in beginning for each in chunk.log_probs])
+        self._prose = _Prose(text, narrative=narrative, any_talk=any_talk)
+        self.start = 0
+
+    def add(self, chunk: Chunk) -> bool:
+        """Add a chunk; return whether the story has decayed by now."""
+        starts = [self._surprise.add(chunk), self._prose.add(chunk)]
+        found = [start for start in starts if start is not None]
+        self.start = min(found, default=0)
+        return bool(found)
+
+
+class _Surprise:
+    """Compares the last two windows of tokens with the beginning."""
+
+    def __init__(self, beginning: list[float]) -> None:
+        self._length = 0
+        self._beginning: list[float] = []
+        self._usual: float | None = None
+        self._recent: deque[tuple[int, float]] = deque(maxlen=2 * WINDOW)
+        for surprise in beginning:
+            self._begin(surprise)
+
+    def add(self, chunk: Chunk) -> int | None:
+        """Add a chunk; return where decay starts, if the surprise shows it."""
+        for log_prob in chunk.log_probs:
+            self._recent.append((self._length, -log_prob))
+            self._begin(-log_prob)
+        self._length += len(chunk.text)
+        if not chunk.log_probs or len(self._recent) < 2 * WINDOW:
+            return None
+        values = [value for _, value in self._recent]
+        return (
+            self._recent[0][0]
+            if self._decayed(fmean(values[:WINDOW]), fmean(values[WINDOW:]))
+            else None
+        )
+
+    def _begin(self, surprise: float) -> None:
+        if self._usual is not None:
+            return
+        self._beginning.append(surprise)
+        if len(self._beginning) == BEGINNING:
+            starts = range(0, BEGINNING, WINDOW)
+            self._usual = median(fmean(self._beginning[at : at + WINDOW]) for at in starts)
+
+    def _decayed(self, before: float, now: float) -> bool:
+        if self._usual is None:
+            return min(before, now) > GIBBERISH
+        high = min(GIBBERISH, max(HIGH, FAR_ABOVE * self._usual))
+        low = min(LOW, FAR_BELOW * self._usual)
+        return min(before, now) > high or max(before, now) < low
+
+
+class _Prose:
+    """Applies the criteria that need the text alone, to its last `RECENT` characters."""
+
+    def __init__(self, beginning: str, *, narrative: bool, any_talk: bool) -> None:
+        self._beginning = beginning[:NEAR]
+        self._earlier = len(beginning)  # characters before the text
+        self._before = 0  # characters before the recent ones
+        self._recent = ""
+        self._unseen = 0
+        self._talks, self._opening = (1, 0) if any_talk else (TALK, OPENING)
+        self._criteria = [self._litter, self._items, self._fragments]
+        self._criteria += [self._talk, self._turned] if narrative else []
+
+    def add(self, chunk: Chunk) -> int | None:
+        """Add a chunk; return where decay starts, if the text shows it."""
+        if len(self._beginning) < NEAR:
+            self._beginning = (self._beginning + chunk.text)[:NEAR]
+        self._recent += chunk.text
+        self._unseen += len(chunk.text)
+        if self._unseen < STEP and "\n" not in chunk.text:
+            return None
+        self._unseen = 0
+        self._before += max(0, len(self._recent) - RECENT)
+        self._recent = self._recent[-RECENT:]
+        for criterion in self._criteria:
+            if (start := criterion()) is not None:
+                return self._before + start
+        return None
+
+    def _place(self, start: int) -> int:
+        """The place in the story, in characters, of a place in the recent text."""
+        return self._earlier + self._before + start
+
+    def _talk(self) -> int | None:
+        ends = [0, *(found.end() for found in _SENTENCE_END.finditer(self._recent))]
+        whole = self._recent[: max(ends[-1], self._recent.rfind("\n") + 1)]
+        starts = [start for start, _ in meta_talk(whole) if self._place(start) >= self._opening]
+        pairs = zip(starts, starts[self._talks - 1 :], strict=False)
+        return next((first for first, last in pairs if last - first <= NEAR), None)
+
+    def _turned(self) -> int | None:
+        if self._place(len(self._recent)) < 2 * NEAR:  # else the hundred words may be the first
+            return None
+        words = list(_WORD.finditer(narration(self._recent)))[-100:]
+        if sum(_points(word[0]) for word in words) < TURNED:
+            return None
+        first = _WORD.findall(narration(self._beginning))[:FIRST_WORDS]
+        if sum(map(_points, first)) > OWN:
+            return None
+        return next(word.start() for word in words if _points(word[0]))
+
+    def _litter(self) -> int | None:
+        found = [each.start() for each in _LITTER.finditer(self._recent)]
+        near = [start for start in found if start >= len(self._recent) - NEAR]
+        if len(near) < LITTER or self._place(near[0]) < OPENING:
+            return None
+        return near[0]
+
+    def _items(self) -> int | None:
+        lines = list(_LINE.finditer(self._recent))[-8:]
+        items = [line.start() for line in lines if _ITEM.match(line[0])]
+        begun = any(_ITEM.match(line) for line in _LINE.findall(self._beginning))
+        return items[0] if len(items) >= ITEMS and not begun else None
+
+    def _fragments(self) -> int | None:
+        lines = list(_LINE.finditer(self._recent))[-LINES:]
+        short = [line.start() for line in lines if _is_fragment(line[0])]
+        if len(short) < SHORT_LINES:
+            return None
+        begun = _LINE.findall(self._beginning)
+        return None if sum(map(_is_fragment, begun)) * 3 >= len(begun) else short[0]
+
+
+def _is_fragment(line: str) -> bool:
+    return len(line.split()) < SHORT and not re.search(r"[\"“”«»]|^\s*[-–—]", line)  # noqa: RUF001
+
+
+def _points(word: str) -> int:
+    """How much a word shows that the text turned to the reader or to itself."""
+    return 2 * bool(_TEXT.fullmatch(word)) + bool(_READER.fullmatch(word))

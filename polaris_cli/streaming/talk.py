@@ -1,0 +1,112 @@
+"""Finds meta-talk: sentences about the task, the text or the reader, not of the story.
+
+Knows English wording only. Does not know about models or streams. Quoted speech and letters belong
+to the story, whatever they say.
+"""
+
+import re
+from collections.abc import Iterator
+
+_TEXT = (
+    r"(?:story|stories|storyline|chapters?|tale|narrative|passage|paragraphs?|version|draft|essay"
+    r"|prompt|plot|outline|summary|rewrite|continuation|excerpt)"
+)
+_PRESENT = r"(?:is|are|has|have|will|should|can|could|must|needs?|learns?|feels?|discovers?|faces)"
+_PATTERNS = (
+    # "Here's the edited version", but not "Here is the story of my life"
+    rf"here(?:'s| is| are) (?:[\w'-]+ ){{0,5}}?(?:{_TEXT}|list|tips|examples?|suggestions|"
+    r"possible (?:\w+ )?ending)\b(?! (?:of (?:how|my|our|his|her)|that|as)\b)",
+    # "I hope you enjoyed it"
+    rf"i (?:really )?hope (?:that )?you(?:'ve| have|'ll| will)? (?:enjoy|like|love|find|found)\w* "
+    rf"(?:it\b(?! (?:here|there))|this\b|reading|(?:the|my|our|these) (?:\w+ )?{_TEXT})",
+    rf"i hope (?:that )?this (?:helps|meets|{_TEXT}|inspires|gives you)",
+    r"(?:please )?let me know (?:if|how|what|whether) (?:you|i|there|this)\b",
+    r"feel free to\b|don't hesitate to\b|please (?!god|forgive)\w",
+    r"if you(?:'d like| would like| have any|'re interested| are interested| need (?:any|more)|"
+    r"'re looking| enjoyed| liked| want (?:me|more))\b",
+    r"i(?:'ll| will| can|'d| would|'m here to)(?: be)? (?:do my best|happy to|your guide|assist|"
+    r"help you|provide|explain|continue (?:the|this|with))\b",
+    r"(?:what|how) (?:can|may|else can) i (?:help|assist|do for)\b",
+    r"what (?:do you think|would you)\b",
+    r"(?:as|when) we (?:continue|conclude|explore|delve)\b|let's (?:dive|explore|continue|talk)\b",
+    r"in (?:conclusion|summary)\b|to (?:summari[sz]e|conclude)\b|ladies and gentlemen\b",
+    rf"the (?:above |original )?{_TEXT} (?:ends|continues|also|shows|teaches|reminds|has become)\b",
+    rf"[^\n]*\b(?:inspired|want(?:ed)?|like|love) (?:me )?to share (?:\w+ ){{0,3}}{_TEXT}\b",
+    rf"[^\n]*\b(?:this|the) {_TEXT} (?:i'm|i am|we're) writing\b",
+    r"it (?:appears|seems|looks like) you\b",
+    r"you(?:'re| are) (?:absolutely|quite) (?:correct|right)\b",
+    r"here(?:'s| is) (?:how|what) (?:i|you|we)\b",
+    r"(?:so,? )?that(?:'s| is) (?:what i want|why i (?:am writing|wrote)|the end of)\b",
+    rf"this (?:is|was) (?:indeed |just )?(?:a|an|one|the end of)? ?(?:\w+ )?(?:{_TEXT}|example)\b",
+    r"thank(?:s| you)(?: \w+){0,2},? (?:again )?for (?:reading|sharing|asking|listening|watching|"
+    r"providing|joining|your (?:time|feedback|patience|interest|support|understanding|story|"
+    r"message|question|response|input|comments?|kind words))\b",
+    # "In the next chapters we will ..."
+    rf"(?:in|for|throughout) (?:the|this|our|my) (?:\w+ )?(?:{_TEXT}|section|part|installment|"
+    r"episode)s?,? (?:we|you|i|let)\b",
+    # "This story highlights ..."
+    rf"(?:this|your|the (?:above|following)|my|our) (?:\w+ ){{0,2}}?{_TEXT} (?:also )?"
+    r"(?:explores?|has|starts|touches|highlights?|illustrates?|demonstrates?|showcases?|"
+    r"emphasi[sz]es?|teaches|reminds|delves|captures|conveys|aims|revolves|focuses|follows|serves|"
+    r"introduces|describes|"
+    r"is (?:about|set|based|told|inspired|intended|meant|incomplete|a (?:reminder|testament)))\b",
+    rf"the (?:first|second|third|next|final|last|rest|end|beginning|following)(?: \w+)? "
+    rf"(?:of )?(?:(?:the|this|our|your) )?{_TEXT} (?:{_PRESENT}|follows|begins|ends|introduces)\b",
+    rf"[^\n]*\bthe (?:reader|protagonist|main character|narrator)s? {_PRESENT}\b",
+    r"(?:can|could|would) you (?:please |also |now |like (?:me )?to )*(?:provide|elaborate|clarify|"
+    r"rewrite|write|revise|summari[sz]e|share|suggest|explain|tell me more|continue)\b",
+    rf"(?:please|just)? ?(?:write|rewrite|describe|create|imagine|consider|include|use|add|"
+    rf"remember|try|start|make sure|think|provide|explain|discuss|ensure|avoid|choose|go ahead)\b"
+    rf"[^\n]*\b(?:your|the|this|a) (?:\w+ )?(?:{_TEXT}|characters?|readers?|sentences?|tone)\b",
+    rf"i(?:'m| am) (?:\w+ )?(?:sorry|glad|excited|happy|ready|here|thrilled)\b[^\n]*\b(?:{_TEXT}|"
+    rf"you (?:liked|enjoyed|found)|assist|help you|confusion|feedback|reading)\b",
+    rf"i(?:'ve| have|'ll| will| can|'d| would)? (?:also )?(?:\w+ )?(?:tried|made|added|revised|"
+    rf"edited|rewritten|rewrote|changed|included|provide|help|continue|expanded|removed|created)\b"
+    rf"[^\n]*\b(?:your {_TEXT}|prompt|version|word count|tone|narrative|passage|original)\b",
+    r"(?:as|i'm|i am)(?: just| only)? an? (?:ai|language model|virtual assistant)\b",
+    rf"[^\n]*\byour (?:own )?(?:{_TEXT}|writing|readers?|audience)\b",
+    r"[^\n]*\b\d+[- ]words?\b",
+    r"[^\n]*\bword (?:count|limit)\b",
+    r"(?:end of (?:the |this )?(?:story|note|chapter|scene|text|part))\b",
+    # labels of a text's parts
+    r"(?:title|genre|setting|characters?|plot|themes?|summary|synopsis|prompt|outline|notes?|"
+    r"author's note|tips?|instructions?|questions?|answer|response|example|edited|"
+    r"revised|rewritten|conclusion|introduction|user|assistant)(?: \w+)?\W{0,3}:",
+)
+_OPENER = r"(?:(?:so|now|well|ok|okay|sure|yes|great|finally|and|but|also|again),? |sure!? )?"
+_META = re.compile(rf"\W*{_OPENER}(?:{'|'.join(_PATTERNS)})", re.IGNORECASE)
+_SENTENCE = re.compile(r"[^\s.!?][^.!?\n]*(?:[.!?]+[\"”’)*\]]*|(?=\n)|$)")  # noqa: RUF001
+_SPEECH = re.compile(
+    r"“[^”\n]*”?|\"[^\"\n]*\"?|«[^»\n]*»?"
+    r"|(?<!\w)[‘`'](?=\w)[^\n]*?[.,!?]'(?!\w)"  # noqa: RUF001
+)
+_LETTER = re.compile(r"^[\s*_]*(?:my )?dear(?:est)? [^\n]{1,40},[ *_]*$", re.IGNORECASE | re.M)
+_SIGNATURE = re.compile(r"^[^\n.:!?]{1,30}$", re.M)
+
+
+def meta_talk(text: str) -> list[tuple[int, int]]:
+    """The sentences of `text` that are meta-talk, as pairs of character positions (start, end)."""
+    return [
+        (sentence.start(), sentence.end())
+        for sentence in _SENTENCE.finditer(narration(text))
+        if _META.match(sentence[0])
+    ]
+
+
+def narration(text: str) -> str:
+    """The text with quoted speech and letters replaced by letters x of the same number."""
+    plain = _SPEECH.sub(_masked, text.replace("’", "'"))  # noqa: RUF001
+    for start, end in _letters(plain):
+        plain = plain[:start] + "x" * (end - start) + plain[end:]
+    return plain
+
+
+def _masked(found: re.Match[str]) -> str:
+    return "x" * len(found[0])
+
+
+def _letters(text: str) -> Iterator[tuple[int, int]]:
+    """The letters in a text: from "Dear ...," to a short line, the signature."""
+    for opening in _LETTER.finditer(text):
+        signature = _SIGNATURE.search(text, opening.end() + 1)
+        yield opening.start(), signature.end() if signature else len(text)

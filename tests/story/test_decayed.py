@@ -1,0 +1,159 @@
+"""Decayed text is cut away and written anew, without taking back what is in the stream."""
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from polaris_cli.engines.base import GenerationRequest
+from polaris_cli.engines.scripted import Script, ScriptedEngine
+from polaris_cli.events import Chunk, Event, Finish, Held, Inserted, Restart
+from polaris_cli.request.prompts import Message
+from polaris_cli.request.story_request import Sampling
+from polaris_cli.story.decayed import MOST_HELD, RETRIES, without_decay
+from polaris_cli.story.single_pass import ids_of, stream_answer
+from tests.scripts import finish_of, paragraph, script, text_of
+
+REQUEST = GenerationRequest((Message("user", "Write."),), Sampling(thinking_budget=0), 100_000)
+TALK = "Here is chapter 2 of the story.", "I hope you enjoyed it.", "Let me know if you want more."
+GOOD = [paragraph(name, 90) for name in "abc"]
+
+
+def go(engine: ScriptedEngine, retries: int = RETRIES) -> list[Event]:
+    return list(
+        without_decay(lambda request: stream_answer(engine, request), REQUEST, retries=retries)
+    )
+
+
+def rewritten(*rest: list[str]) -> ScriptedEngine:
+    """An engine whose first answer turns to talk; the others go on from its good paragraphs."""
+    return ScriptedEngine(script(*GOOD, *TALK, *TALK), *rest)
+
+
+def test_a_decayed_passage_is_written_anew_from_its_last_good_paragraph() -> None:
+    engine = rewritten(script(paragraph("new", 40)))
+    events = go(engine)
+    assert text_of(events).split("\n\n") == [*GOOD, paragraph("new", 40)]
+    assert finish_of(events) == Finish("stop", 1, rewritten=1)
+    first, second = engine.requests
+    assert "".join(map(chr, second.after)) == "\n\n".join([*GOOD, ""])
+    assert first.sampling.seed != second.sampling.seed
+    assert second.max_new_tokens == first.max_new_tokens - len(second.after)
+
+
+def test_an_answer_that_decays_each_time_ends_after_its_good_part() -> None:
+    engine = rewritten(script(*TALK, *TALK))
+    events = go(engine)
+    assert text_of(events).rstrip() == "\n\n".join(GOOD)
+    assert finish_of(events).reason == "decay"
+    assert len(engine.requests) == 1 + RETRIES
+
+
+def test_one_sentence_of_talk_is_written_anew_but_does_not_end_a_story() -> None:
+    talk = script(TALK[0], paragraph("e", 30))
+    engine = ScriptedEngine(script(*GOOD, TALK[0], GOOD[0]), talk, talk)
+    events = go(engine)
+    assert text_of(events).split("\n\n") == [*GOOD, TALK[0], paragraph("e", 30)]
+    assert finish_of(events) == Finish("stop", 1, rewritten=RETRIES)
+
+
+def test_a_preface_is_left_out() -> None:
+    events = go(ScriptedEngine(script("Here is a story:", *GOOD), script(*GOOD)))
+    assert text_of(events) == "\n\n".join(GOOD)
+    assert finish_of(events).rewritten == 1
+
+
+def test_without_retries_it_ends_at_once() -> None:
+    engine = rewritten()
+    events = go(engine, retries=0)
+    assert (text_of(events).rstrip(), len(engine.requests)) == ("\n\n".join(GOOD), 1)
+    assert finish_of(events) == Finish("decay")
+
+
+def test_thinking_is_given_out_at_once_and_stays() -> None:
+    thinks = Sampling()
+    engine = ScriptedEngine(
+        ["a plan", "</think>", *script(*GOOD, *TALK)], ["</think>\n\n", *script(paragraph("d", 30))]
+    )
+    run = without_decay(
+        lambda request: stream_answer(engine, request),
+        GenerationRequest(REQUEST.messages, thinks, 100_000),
+    )
+    events = list(run)
+    assert events[0] == Chunk("thinking", "a plan", 1, tuple(map(ord, "a plan")))
+    assert chr(engine.requests[1].after[0]) == "a"
+
+
+def test_a_restart_drops_the_answer_so_far() -> None:
+    loop = ["well, "] * 500
+    engine = ScriptedEngine(loop, ["</think>", *script(*GOOD)])
+    request = GenerationRequest(REQUEST.messages, Sampling(), 100_000)
+    events = list(without_decay(lambda each: stream_answer(engine, each), request))
+    assert Restart(1) in events
+    assert text_of(events) == "\n\n".join(GOOD)
+
+
+def test_the_last_150_words_or_so_are_held_at_a_paragraph() -> None:
+    paragraphs = [paragraph(name, 30) for name in "abcdefghij"]
+    given, most = "", 0
+    for event in go(ScriptedEngine(script(*paragraphs))):
+        given += text_of([event])
+        if isinstance(event, Held):
+            assert not given or given.endswith("\n\n")
+            most = max(most, sum(len(chunk.text) for chunk in event.chunks))
+    assert 900 < most < 1200
+
+
+def test_in_a_long_paragraph_sentences_are_given_out() -> None:
+    sentences = " ".join(paragraph(name, 12) for name in "abcdefghijklmnopqrstuvwxyz" * 3)
+    held = [e for e in go(ScriptedEngine(script(sentences))) if isinstance(e, Held)]
+    assert max(sum(len(chunk.text) for chunk in each.chunks) for each in held) < MOST_HELD + 20
+
+
+def test_an_interrupt_gives_out_the_held_text() -> None:
+    engine = ScriptedEngine(script(paragraph("a", 30), paragraph("b", 30)))
+    run = without_decay(lambda request: stream_answer(engine, request), REQUEST)
+    given: list[Event] = []
+    while "ba0" not in str(given):
+        given.append(next(run))
+    given.append(run.throw(KeyboardInterrupt()))  # type: ignore[attr-defined]
+    with pytest.raises(KeyboardInterrupt):
+        given.extend(run)
+    assert "ba0" in text_of(given)
+    assert engine.running == 0
+
+
+def test_an_error_keeps_the_held_text() -> None:
+    engine = ScriptedEngine(Script(script(*GOOD), error=RuntimeError("out of order")))
+    events = go(engine)
+    assert text_of(events) == "\n\n".join(GOOD)
+    assert finish_of(events).reason == "error"
+
+
+def test_closing_it_stops_the_engine() -> None:
+    engine = ScriptedEngine(script(*GOOD))
+    run: Iterator[Event] = without_decay(lambda each: stream_answer(engine, each), REQUEST)
+    next(run)
+    run.close()  # type: ignore[attr-defined]
+    assert engine.running == 0
+
+
+PIECES = st.lists(st.sampled_from([" word", "\n\n", ".", " One", "\n", "", " ", "…", "x" * 300]))
+
+
+@given(PIECES, st.integers(1, 40))
+def test_a_sound_answer_is_unchanged_and_nothing_is_in_the_stream_twice(
+    pieces: list[str], repeat: int
+) -> None:
+    given, held = "", ""
+    pieces = [f"{piece}{number}" for number in range(repeat) for piece in pieces]
+    events = go(ScriptedEngine(pieces))
+    for event in events:
+        if isinstance(event, Held):
+            held = text_of(list(event.chunks))
+        given += text_of([event])
+        assert "".join(pieces).startswith(given + held) or not held
+    assume(finish_of(events).reason == "stop")
+    assert given == "".join(pieces)
+    assert ids_of(e for e in events if not isinstance(e, Inserted)) == tuple(map(ord, given))

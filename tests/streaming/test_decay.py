@@ -1,0 +1,182 @@
+"""The guard stops decayed stories soon, and leaves good ones alone.
+
+`data/decay.jsonl.gz` holds stories of SmolLM2-135M: single passes, and stories forced on past their
+end. `seen` is the character at which a reader sees the decay (null: none), `parts` are the
+characters, tokens and mean surprise of every eight tokens.
+"""
+
+import gzip
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from polaris_cli.events import Chunk, Event, Finish
+from polaris_cli.streaming.decay import good_length, guard_decay
+
+STOP = Finish("stop")
+CAUGHT = 28  # of 43; 29 with the unrounded log-probabilities
+DATA = Path(__file__).parent / "data" / "decay.jsonl.gz"
+PROSE = (
+    "The ferry left at dusk, and Marta stood at the rail until the lamps of the harbour were gone. "
+    "She had sold the house, the two fields and the mule. What was left fitted into one bag.\n\n"
+    "A boy came by with tea. He looked at her boots and laughed, and she laughed too.\n\n"
+)
+
+
+def stories() -> list[dict[str, Any]]:
+    with gzip.open(DATA, "rt", encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
+
+
+STORIES = stories()
+DECAYED = [story for story in STORIES if story["seen"] is not None]
+GOOD = [story for story in STORIES if story["seen"] is None]
+
+
+def chunks_of(story: dict[str, Any]) -> list[Chunk]:
+    at, chunks = 0, []
+    for length, tokens, surprise in story["parts"]:
+        text = story["text"][at : at + length]
+        chunks.append(Chunk("story", text, tokens, (), (-surprise,) * tokens))
+        at += length
+    return chunks
+
+
+def plain(text: str, surprise: float | None = None, kind: str = "story") -> list[Chunk]:
+    log_probs = () if surprise is None else (-surprise,)
+    pieces = [text[at : at + 5] for at in range(0, len(text), 5)]
+    return [
+        Chunk("thinking" if kind == "thinking" else "story", piece, 1, (), log_probs)
+        for piece in pieces
+    ]
+
+
+def watch(chunks: list[Chunk]) -> tuple[str, Event]:
+    *passed, finish = guard_decay(iter([*chunks, STOP]))
+    return "".join(event.text for event in passed if isinstance(event, Chunk)), finish
+
+
+def decays(text: str) -> bool:
+    return watch(plain(text))[1] == Finish("decay")
+
+
+def caught(story: dict[str, Any]) -> bool:
+    """Whether a story is stopped within 150 words of where a reader sees the decay."""
+    passed, finish = watch(chunks_of(story))
+    late = len(passed.split()) - len(story["text"][: story["seen"]].split())
+    return finish == Finish("decay") and -60 <= late <= 150
+
+
+def test_no_good_single_pass_is_stopped() -> None:
+    assert len(GOOD) >= 50
+    assert [story["text"][:60] for story in GOOD if watch(chunks_of(story))[1] is not STOP] == []
+
+
+def test_most_decayed_stories_are_stopped_within_150_words() -> None:
+    assert len(DECAYED) >= 40
+    assert sum(map(caught, DECAYED)) >= CAUGHT
+
+
+def test_the_good_part_ends_before_the_decay_at_a_paragraph() -> None:
+    talk = "Thank you for reading.\n\nI hope you enjoyed this story.\n\nHere is chapter 2:\n\n"
+    text = PROSE * 4 + talk
+    assert decays(text)
+    assert good_length(plain(text)) == len((PROSE * 4).rstrip())
+
+
+def test_a_long_paragraph_is_good_up_to_a_sentence() -> None:
+    text = (PROSE * 4).replace("\n\n", " ")
+    mixed = plain(text, 1.5) + plain("zrk blo " * 100, 4.0)
+    assert text[: good_length(mixed)].endswith("too.")
+
+
+def test_all_of_a_good_story_is_good() -> None:
+    assert good_length(plain(PROSE * 4, 1.5)) == len(PROSE * 4)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "#love #story #life @anna @ben\n#sea #hope #joy\n",
+        "❤️ ✨ 🌉 🍰\n",
+        "- a single sentence\n- a short summary\n- a full essay\n" * 3,
+        "Thanks.\nWow.\nI do too.\nYou are kind.\n" * 6,
+    ],
+)
+def test_what_is_no_prose_ends_the_story(bad: str) -> None:
+    assert not decays(PROSE * 5)
+    assert decays(PROSE * 5 + bad)
+
+
+def test_a_scene_break_of_ornaments_is_no_emoji() -> None:
+    assert not decays((PROSE + "✦ ✦ ✦\n\n") * 5)
+
+
+def test_an_essay_may_speak_of_itself_and_to_its_reader() -> None:
+    text = PROSE * 4 + "In conclusion, the reader is left alone. This essay explores why.\n\n" * 4
+    assert decays(text)
+    assert list(guard_decay(iter([*plain(text), STOP]), narrative=False))[-1] is STOP
+
+
+def test_a_later_part_is_compared_with_the_beginning_of_the_story() -> None:
+    start, gibberish = plain(PROSE * 4, 1.0), plain(PROSE * 4, 2.7)
+    assert list(guard_decay(iter([*gibberish, STOP])))[-1] is STOP
+    assert list(guard_decay(iter([*gibberish, STOP]), start))[-1] == Finish("decay")
+    assert good_length(gibberish, start) == 0
+
+
+def test_verse_may_stay_verse_and_speech_may_be_short() -> None:
+    assert not decays(
+        "The rain came down,\nthe gate was shut,\nno light in town,\nno path, no rut.\n" * 9
+    )
+    assert not decays(PROSE * 5 + '"No," he said.\n"Yes."\n' * 15)
+
+
+def test_a_story_to_a_reader_or_about_a_writer_goes_on() -> None:
+    second = (
+        "You open the door, and your hand shakes. You know this room, and you know your place.\n\n"
+    )
+    writer = "Her chapter was late again. The story had no ending, and the novel had no title.\n\n"
+    assert not decays(second * 20)
+    assert not decays(writer * 20)
+
+
+@pytest.mark.parametrize(
+    ("surprise", "ends"), [(0.4, True), (1.0, False), (2.0, False), (3.5, True)]
+)
+def test_surprise_far_from_the_beginning_ends_the_story(surprise: float, ends: bool) -> None:
+    chunks = plain(PROSE * 4, 1.5) + plain(PROSE * 4, surprise)
+    assert (watch(chunks)[1] == Finish("decay")) is ends
+
+
+def test_a_model_that_is_always_sure_is_not_in_a_rut() -> None:
+    assert watch(plain(PROSE * 8, 0.3))[1] is STOP
+
+
+def test_thinking_is_ignored() -> None:
+    assert watch(plain("#a #b #c #d #e\n" * 90, 5.0, "thinking"))[1] is STOP
+
+
+def test_the_source_is_closed() -> None:
+    closed = []
+
+    def source() -> Iterator[Event]:
+        try:
+            yield from plain(PROSE * 5 + "#a #b #c #d #e #f\n" * 50)
+        finally:
+            closed.append(True)
+
+    assert list(guard_decay(source()))[-1] == Finish("decay")
+    assert closed == [True]
+
+
+@given(st.text(max_size=400), st.floats(0, 9))
+def test_any_text_is_read(text: str, surprise: float) -> None:
+    chunks = plain(text * 3, surprise)
+    assert 0 <= good_length(chunks) <= len(text * 3)
+    assert watch(chunks)[0] in text * 3

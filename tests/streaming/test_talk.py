@@ -1,0 +1,50 @@
+"""Meta-talk is found, and fiction is left alone."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from polaris_cli.streaming.talk import meta_talk
+
+TALK = [
+    "Here is chapter 2:",
+    "Here's the edited version.",
+    "I hope you enjoyed it.",
+    "In the next chapters we will see her leave.",
+    "Word count: 512",
+    "Thank you for reading.",
+    "This story highlights the importance of kindness.",
+    "Please let me know if you'd like any changes.",
+    "As an AI, I cannot know.",
+    "Can you please elaborate further?",
+]
+FICTION = [
+    '"I hope you like it," said the king.',
+    "“Thank you for reading it to me,” she said.",
+    "`Please come back and finish your story!' Alice called after it.",
+    "Here is the house.",
+    "Here is the story of my life.",
+    "I hope you like it here, he thought.",
+    "Dear Anna,\nI hope you enjoyed it. Thank you for your time.\nYour Peter\n",
+    "I wrote the last chapter in the spring, and burned it in the autumn.",
+    "She read the chapter again, and the story seemed worse than before.",
+    "I walked to the sea and thought of you.",
+]
+
+
+@pytest.mark.parametrize("sentence", TALK)
+def test_talk_about_the_text_is_found(sentence: str) -> None:
+    story = "The king slept. "
+    (found,) = meta_talk(f"{story}{sentence}\n\nHe woke at noon.")
+    assert f"{story}{sentence}"[slice(*found)] == sentence
+
+
+@pytest.mark.parametrize("text", FICTION)
+def test_fiction_is_no_talk(text: str) -> None:
+    assert meta_talk(text) == []
+
+
+@given(st.text())
+def test_passages_lie_in_the_text_in_order(text: str) -> None:
+    bounds = [bound for passage in meta_talk(text) for bound in passage]
+    assert bounds == sorted(bounds) and all(0 <= bound <= len(text) for bound in bounds)

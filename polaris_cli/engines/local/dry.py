@@ -80,13 +80,14 @@ class Dry:
 def _runs(ids: torch.Tensor) -> torch.Tensor:
     """For each position, the length of the run that ends there and also ends the text.
 
-    It is 0 at the last position.
+    It is 0 at the last position. Lengths above `LONGEST` are cut off there, so that the time is
+    linear in the text even if all its tokens are the same.
     """
     runs = torch.zeros(len(ids))
     last = len(ids) - 1
     alive = torch.arange(max(last, 0))
     length = 0
-    while len(alive):
+    while len(alive) and length < LONGEST:
         alive = alive[ids[alive - length] == ids[last - length]]
         runs[alive] += 1
         length += 1

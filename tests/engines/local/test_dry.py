@@ -1,6 +1,7 @@
 """The DRY penalty, compared with its definition computed token by token."""
 
 import math
+import time
 from collections.abc import Collection
 from dataclasses import replace
 
@@ -82,6 +83,13 @@ def test_recent_repeats_cost_more() -> None:
 def test_a_text_that_repeats_a_single_token_stays_finite() -> None:
     """The growth to the power of 340 is more than float32 holds."""
     assert Dry(1.0, [3] * 500, CPU).apply(FLAT).isfinite().all()
+
+
+def test_a_long_loop_is_ready_at_once() -> None:
+    """Comparing all pairs of positions would take minutes."""
+    start = time.perf_counter()
+    Dry(1.0, [3] * 100_000, CPU)
+    assert time.perf_counter() - start < 5
 
 
 LOGITS = torch.tensor([1.0, 0.5, 0.4, 0.3, 0.2, 0.1])

@@ -7,7 +7,7 @@ What a setting means there, beside the local engine (`local.sampling`):
 | temperature, top_k, top_p, min_p | the same, in the same order |
 | repetition_penalty, repetition_window | the same: prompt and answer, within the window |
 | presence_penalty | also for the prompt's tokens, and only within the window |
-| dry_multiplier | also inside words, and without the extra penalty on recent text |
+| dry_multiplier | also inside words and names, and without the extra penalty on recent text |
 | seed | its own random numbers: the same seed gives another text than the local engine |
 | thinking_budget, max_new_tokens | the same |
 """

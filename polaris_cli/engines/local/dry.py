@@ -13,10 +13,13 @@ DRY is by P. E. Weidmann, and llama.cpp and text-generation-webui implement it. 
 an odd place; with 1.3 it changes near its start. The slower growth also spares text that must
 repeat, such as names and quotation marks, which are exempt there.
 
-Two parts are our own. `NEAR`: late in a long story, most sentence beginnings have been used, so
+Three parts are our own. `NEAR`: late in a long story, most sentence beginnings have been used, so
 all of them have a penalty, and recent ones need a larger one. On the demo model, this halves the
 self-repetition over 4,000 words. `exempt`: with the tokens that continue a word, the penalty does
-not cut off words; otherwise "an astronomer" would end after "astron".
+not cut off words; otherwise "an astronomer" would end after "astron". `PLAUSIBLE`: where the model
+is sure how a phrase goes on, as in a name, it goes on; otherwise "two sisters" would become "two
+guthers", as a word that the model did not think of goes on in no sensible way. In a loop, where the
+model is always sure, any token will do.
 """
 
 from collections.abc import Sequence
@@ -28,6 +31,8 @@ from polaris_cli.engines.base import DRY_GROWTH as GROWTH
 
 NEAR = 2.0  # extra penalty at distance 0, as a multiple of the penalty
 FADE = 64  # tokens of distance over which the extra penalty falls to 1/e
+PLAUSIBLE = 3.0  # a token takes another's place if at least 1/e**3 as likely as the best one
+LOOP = 16  # tokens; from this run on, any token may
 LONGEST = 52  # tokens; a longer run has the same penalty, half a million times the multiplier
 
 
@@ -62,14 +67,20 @@ class Dry:
         self._count += 1
 
     def apply(self, scores: torch.Tensor) -> torch.Tensor:
-        """The scores (vocabulary,) minus the penalty of each token that would continue a run."""
+        """The scores (vocabulary,) minus the penalty of each token that would continue a run.
+
+        Where there is a penalty, tokens that are not plausible without it get -inf, except in a
+        loop. Scores that are -inf stay so.
+        """
         run = self._runs[1 : self._count].clamp(max=LONGEST)
         cost = self._multiplier * GROWTH ** (run - FREE) * (run >= FREE)
         distance = torch.arange(len(run), 0, -1, device=scores.device)
         cost *= 1 + NEAR * torch.exp(-distance / FADE)
         following = self._ids[1 : self._count]
         penalty = torch.zeros_like(scores).scatter_reduce(0, following, cost, "amax")
-        return scores - penalty.index_fill_(0, self._exempt, 0.0)
+        penalty.index_fill_(0, self._exempt, 0.0)
+        kept = (run >= LOOP).any() | (penalty.max() == 0) | (scores >= scores.max() - PLAUSIBLE)
+        return (scores - penalty).masked_fill(~kept, -torch.inf)
 
     def _grow(self) -> None:
         more = max(1024, self._count)
@@ -85,11 +96,9 @@ def _runs(ids: torch.Tensor) -> torch.Tensor:
     """
     runs = torch.zeros(len(ids))
     last = len(ids) - 1
-    alive = torch.arange(max(last, 0))
-    length = 0
-    while len(alive) and length < LONGEST:
-        alive = alive[ids[alive - length] == ids[last - length]]
-        runs[alive] += 1
-        length += 1
-        alive = alive[alive >= length]
+    alive = torch.ones(max(last, 0), dtype=torch.bool)
+    for length in range(min(last, LONGEST)):
+        alive[:length] = False
+        alive[length:] &= ids[: last - length] == ids[last - length]
+        runs[:last] += alive
     return runs

@@ -145,12 +145,14 @@ class Sampler:
     def choose(self, logits: torch.Tensor) -> torch.Tensor:
         """Return the next token for float32 logits (vocabulary,), as a tensor of one element."""
         scores = self._penalties.apply(logits)
-        if self._dry and not self._stop.inside_thinking():  # a plan may repeat itself
-            scores = self._dry.apply(scores)
         if self._stop.inside_thinking() and self._stop.close_id is not None:
             scores = self._replace_end_tokens(scores, self._stop.close_id)
         elif not self._stop.may_stop():
             scores = scores.index_fill(0, self._end_ids, -torch.inf)
+        # After the end tokens, as DRY keeps only what is plausible among the tokens allowed. A plan
+        # may repeat itself.
+        if self._dry and not self._stop.inside_thinking():
+            scores = self._dry.apply(scores)
         if self._sampling.temperature == 0:
             return scores.argmax(-1, keepdim=True)
         weights, ids = candidates(scores, self._sampling)

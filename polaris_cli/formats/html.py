@@ -55,6 +55,7 @@ def html(story: Story) -> str:
         heading(found),
         f"{elements(found.body)}<footer>",
         *story_info(story),
+        _figures(story),
         "</footer>",
         "</body>",
         "</html>",
@@ -79,6 +80,20 @@ def story_info(story: Story) -> Iterator[str]:
     yield f"<p>Premise: {escape(story.premise)}</p>"
     length = f"{story.written:,} words of {story.requested:,} asked, {created_utc(story)[:10]}"
     yield f"<p>Written by {escape(story.model.name)}: {length}</p>"
+
+
+def _figures(story: Story) -> str:
+    """The figures on the text, folded away."""
+    quality = story.quality
+    facts = [f"words written / words asked {story.ratio:.2f}", f"finish: {story.finish}"]
+    if quality.surprise_mean is not None:
+        facts.append(f"surprise {quality.surprise_mean:.2f} nats")
+    if quality.surprise_worst is not None:
+        facts.append(f"at most {quality.surprise_worst:.2f} over 64 tokens")
+    facts.append(f"self-repetition {quality.self_repetition:.4f}")
+    if quality.meta_talk is not None:
+        facts.append(f"sentences about the text: {quality.meta_talk}")
+    return f"<details><summary>Figures</summary><p>{'; '.join(facts)}</p></details>"
 
 
 def escape(text: str) -> str:

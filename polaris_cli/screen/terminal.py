@@ -10,7 +10,9 @@ from typing import TextIO
 
 from rich.cells import cell_len
 
+from polaris_cli.engines.base import Deviation
 from polaris_cli.events import Event, Finish, Held, Planned, Reason, as_chunk, closing, text_of
+from polaris_cli.models import catalogue
 from polaris_cli.request.adherence import in_band
 from polaris_cli.screen.capabilities import (
     can_redraw,
@@ -219,7 +221,7 @@ def print_report(
     good = in_band(story.written, story.requested, band)
     line: list[Part] = [
         "polaris: ",
-        (_length(story), "green" if good else "yellow"),
+        (_length(story, band), "green" if good else "yellow"),
         ", ",
         (_ending(story), "" if story.finish == "stop" else "yellow"),
         _times(story.extended, "extended"),
@@ -227,9 +229,16 @@ def print_report(
         (f"; {_cost(story)}; {_model(story)}; {f'id {story.id}' if saved else 'not saved'}", "dim"),
     ]
     print_line(line, err, soft_wrap=False)
-    if story.deviations:
-        told = "; ".join(f"{one.setting}: {one.text}" for one in story.deviations)
+    if deviations := [one for one in story.deviations if one.ignored or _is_asked(one, story)]:
+        told = "; ".join(f"{one.setting}: {one.text}" for one in deviations)
         print_line(["polaris: ", (f"settings not as asked: {told}.", "dim")], err, soft_wrap=False)
+
+
+def _is_asked(deviation: Deviation, story: Story) -> bool:
+    """Whether a setting has another value than the model's own, which suits its engine."""
+    entry, sampling = catalogue.find(story.model.name), story.request.sampling
+    own = entry.profile.settings.get(deviation.setting) if entry else None
+    return own is None or own != getattr(sampling, deviation.setting, None)
 
 
 def _ending(story: Story) -> str:
@@ -240,8 +249,10 @@ def _times(number: int, what: str) -> str:
     return {0: "", 1: f", {what} once"}.get(number, f", {what} {number} times")
 
 
-def _length(story: Story) -> str:
-    return f"{story.written} of {story.requested} words ({story.ratio:.2f})"
+def _length(story: Story, band: tuple[float, float]) -> str:
+    over = story.written - story.requested
+    told = f": {over:,} too many" if story.ratio > band[1] else ""
+    return f"{story.written} of {story.requested} words ({story.ratio:.2f}{told})"
 
 
 def _cost(story: Story) -> str:

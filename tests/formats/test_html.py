@@ -3,6 +3,7 @@
 import pytest
 
 from polaris_cli.formats.html import html
+from polaris_cli.story.quality import Quality
 from tests.books import EVERYTHING, PREMISE, Elements
 from tests.stories import a_story
 
@@ -10,6 +11,16 @@ from tests.stories import a_story
 def body(text: str) -> str:
     page = html(a_story(text=text))
     return page.partition("</header>\n")[2].partition("<footer>")[0].strip()
+
+
+def test_the_footer_has_the_figures_on_the_text() -> None:
+    quality = Quality(1.5, 2.25, self_repetition=0.001, meta_talk=0)
+    page = html(a_story(text="One two.", words=4, quality=quality))
+    assert (
+        "words written / words asked 0.50; finish: interrupted; surprise 1.50 nats; at most 2.25"
+        in page
+    )
+    assert "surprise" not in html(a_story(text="One two."))
 
 
 def test_a_page_contains_the_whole_story() -> None:

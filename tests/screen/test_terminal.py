@@ -4,6 +4,7 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from io import StringIO
 from typing import Any
 
@@ -11,9 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polaris_cli.engines.base import ModelInfo
-from polaris_cli.events import ChapterStart, Chunk, Event, Finish, Inserted
+from polaris_cli.engines.base import Deviation, ModelInfo
+from polaris_cli.events import ChapterStart, Chunk, Event, Finish, Held, Inserted
+from polaris_cli.models.catalogue import DEMO
 from polaris_cli.screen.messages import warn
+from polaris_cli.screen.progress import StoryProgress
 from polaris_cli.screen.terminal import loading, print_report, show, sinks_for
 from polaris_cli.screen.wrapping import wrap
 from polaris_cli.story.result import Timing, Tokens
@@ -388,6 +391,7 @@ def test_the_report_names_the_actual_model() -> None:
     [
         ("length", "cut off at the token limit"),
         ("loop", "stopped: it was repeating itself"),
+        ("decay", "stopped: it was not a story any more"),
         ("interrupted", "interrupted"),
         ("error", "failed"),
     ],
@@ -402,8 +406,57 @@ def test_the_report_is_coloured_by_the_band_and_wrapped_between_words(tty: Tty) 
     print_report(story, err=tty.stream)
     assert "\x1b[32m8 of 8 words (1.00)" in tty.raw()
     assert " ".join(tty.lines()) == report().strip()
-    print_report(story, err=tty.stream, band=(0.5, 0.9))
+    print_report(story, err=tty.stream, band=(1.1, 1.2))
     assert "\x1b[33m8 of 8 words (1.00)" in tty.raw()
+
+
+def test_the_report_says_how_many_words_are_too_many() -> None:
+    assert report(words=7).startswith("polaris: 8 of 7 words (1.14: 1 too many), ended by itself;")
+    assert ", a passage rewritten 2 times;" in report(rewritten=2)
+
+
+def test_the_report_does_not_repeat_how_an_engine_applies_the_models_own_settings() -> None:
+    deviation = Deviation("dry_multiplier", "also inside words")
+    own = float(str(DEMO.profile.settings["dry_multiplier"]))
+    for value, told in ((own, False), (3.5, True)):
+        err = StringIO()
+        story = a_story(model=ModelInfo("demo", "demo"), deviations=(deviation,))
+        sampling = replace(story.request.sampling, dry_multiplier=value)
+        print_report(replace(story, request=replace(story.request, sampling=sampling)), err=err)
+        assert ("settings not as asked: dry_multiplier" in err.getvalue()) is told
+
+
+# Text that may still change
+
+
+def held(*chunks: str) -> Held:
+    return Held(tuple(Chunk("story", text, 1) for text in chunks))
+
+
+def test_a_pipe_gets_held_text_when_it_settles() -> None:
+    out = Recorder()
+    events: list[Event] = [
+        held("One."), held("One.", "\n\nTwo."), Held(), Chunk("story", "One.", 1),
+        held("\n\nTwo."), Held(), Finish("stop"),
+    ]  # fmt: skip
+    play(iter(events), out, StringIO())
+    assert out.seen[-1] == "One.\n"
+
+
+def test_a_terminal_shows_held_text_and_takes_it_back() -> None:
+    view = StoryProgress(10, StringIO(), with_story=True, with_thinking=False)
+    view.add(Chunk("story", "It was late. \n\n", 1))
+    view.hold(held("The bell", " rang.\n\nHere is", " chapter two.").chunks)
+    assert view.settled(20) == []
+    *text, progress = view.moving(40)
+    assert [line.plain for line in text] == [
+        "It was late.", "", "The bell rang.", "", "Here is chapter two.",
+    ]  # fmt: skip
+    assert "10 / 10 words" in progress.plain
+    view.hold(())
+    *text, progress = view.moving(40)
+    assert [line.plain for line in text] == ["It was late."]
+    assert "3 / 10 words" in progress.plain
 
 
 # Speed

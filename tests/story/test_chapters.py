@@ -10,7 +10,18 @@ import pytest
 from polaris_cli.engines.base import GenerationRequest
 from polaris_cli.engines.scripted import Script, ScriptedEngine
 from polaris_cli.errors import PolarisError
-from polaris_cli.events import AnswerEvent, Chapter, Chunk, Event, Held, Plan, Planned, merged
+from polaris_cli.events import (
+    AnswerEvent,
+    Chapter,
+    ChapterStart,
+    Chunk,
+    Event,
+    Held,
+    Piece,
+    Plan,
+    Planned,
+    merged,
+)
 from polaris_cli.models.catalogue import DEMO, ModelProfile
 from polaris_cli.models.reference import ModelRef
 from polaris_cli.request.story_request import Sampling, StoryRequest
@@ -384,3 +395,37 @@ def test_each_conversation_starts_with_the_one_before(profile: ModelProfile) -> 
     told = [one.messages for one in engine.requests[len(plan) :]]
     for earlier, later in pairwise(told):
         assert later[: len(earlier)] == earlier and len(later) == len(earlier) + 2
+
+
+TALK = "Here is chapter 2 of the story.", "I hope you enjoyed it.", "Let me know if you want more."
+
+
+def test_a_decayed_passage_of_a_chapter_is_written_anew() -> None:
+    first = script(paragraph("a", 60), *TALK)
+    engine = ScriptedEngine(
+        plan_script(2, 200), first, script(paragraph("new", 15)), script(paragraph("b", 100))
+    )
+    events = write(engine, 2, words=200, headings=False)
+    names = (("a", 60), ("new", 15), ("b", 100))
+    assert text_of(events).split("\n\n") == [paragraph(*name) for name in names]
+    assert finish_of(events).rewritten == 1
+
+
+def test_a_chapter_that_always_decays_ends_the_story_after_its_good_part() -> None:
+    good = paragraph("a", 60)
+    engine = ScriptedEngine(plan_script(2, 200), script(good, *TALK), script(*TALK))
+    events = write(engine, 2, words=200, headings=False)
+    assert (text_of(events).rstrip(), finish_of(events).reason) == (good, "decay")
+    assert [event.number for event in events if isinstance(event, ChapterStart)] == [1]
+
+
+def test_a_later_chapter_is_compared_with_the_beginning_of_the_story() -> None:
+    def pieces(name: str, surprise: float) -> list[Piece]:
+        return [
+            Piece(word, 1, ids=tuple(map(ord, word)), log_probs=(-surprise,))
+            for word in script(paragraph(name, 250))
+        ]
+
+    engine = ScriptedEngine(plan_script(2, 500), pieces("a", 1.0), pieces("b", 2.7))
+    events = write(engine, 2, words=500)
+    assert finish_of(events).reason == "decay"

@@ -70,16 +70,22 @@ def length(
         loaded = engine_for(prepared, progress.update)
     baseline = round(GOOD_SHARE * prepared.reference.profile.good_words[1])
     total = len(told) * (1 + len(lengths) * len(chosen))
-    written = []
-    with loading("Writing", sys.stderr) as progress:
-        for one in write_all(loaded, told, lengths, chosen, options, baseline):
-            written.append(one)
-            progress.update(len(written) / total)
+    written: list[Written] = []
+    try:
+        with loading("Writing", sys.stderr) as progress:
+            for one in write_all(loaded, told, lengths, chosen, options, baseline):
+                written.append(one)
+                progress.update(len(written) / total)
+    finally:  # after Ctrl-C too: an hour's stories are not thrown away
+        _print(loaded.info, written, as_json=as_json)
+        loaded.close()
+
+
+def _print(info: ModelInfo, written: list[Written], *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(_report(loaded.info, written)))
-    else:
+        print(json.dumps(_report(info, written)))
+    elif written:
         print_table(HEADERS, [_cells(row) for row in summed_up(written)], sys.stdout)
-    loaded.close()
 
 
 def _lengths(text: str) -> list[int]:

@@ -88,7 +88,7 @@ class _Polaris(QuickGroup):
             _discard_stdout()
             sys.exit(EXIT_BROKEN_PIPE)
         except KeyboardInterrupt:
-            print("polaris: interrupted before the story began.", file=sys.stderr)
+            print("polaris: interrupted.", file=sys.stderr)
             sys.exit(EXIT_INTERRUPTED)
         except PolarisError as error:
             sys.exit(_report_error(error))

@@ -69,7 +69,7 @@ class Row:
     `repetition` is the mean self-repetition of stretches of `STRETCH` words (see `words`), without
     scene breaks, `repetition_whole` that of whole stories. `short_paragraphs` is the mean share of
     paragraphs under 8 words without dialogue, `meta_talk` the number of stories with sentences
-    about the text or its reader, `rewritten` that of passages written anew. `finish` counts the
+    about the text or its reader, `rewritten` that of passages written again. `finish` counts the
     finish reasons, `seconds` is the mean time per story.
     """
 

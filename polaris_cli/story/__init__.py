@@ -11,7 +11,7 @@ Knows engines only by their protocol. Does not know about the terminal or the li
     accumulator: builds a `Story` from a stream of events
     old_records: records of earlier versions
     single_pass: one answer of the model
-    decayed:     cuts away decayed text and writes the passage anew
+    decayed:     cuts away decayed text and rewrites the passage
     extending:   continues a story within the same answer, with a model trained for it
     chapters:    a story in parts: chapters, or one pass and what it lacks
     length:      where a text closes, and how many words to request for each part

@@ -1,4 +1,4 @@
-"""Cuts away text that has decayed and writes the passage anew: `without_decay`.
+"""Cuts away text that has decayed and rewrites the passage: `without_decay`.
 
 A stage behind one answer of an engine. Does not know how decay is found (`streaming.decay`) or what
 the answer is a part of.
@@ -14,7 +14,7 @@ from polaris_cli.events import Chunk, Event, Finish, Held, Restart, closing
 from polaris_cli.story.single_pass import ids_of
 from polaris_cli.streaming.decay import NEAR, good_length, guard_decay
 
-RETRIES = 2  # times that a passage is written anew
+RETRIES = 2  # times that a passage is written again
 MOST_HELD = 2 * NEAR  # characters; in a longer paragraph, sentences are given out
 
 _PARAGRAPH = re.compile(r".*\n\s*", re.DOTALL)
@@ -29,11 +29,11 @@ def without_decay(
     narrative: bool = True,
     retries: int = RETRIES,
 ) -> Iterator[Event]:
-    """Stream the answer of `write`; text that decays is cut away and written anew.
+    """Stream the answer of `write`; text that decays is cut away and written again.
 
     The paragraphs of the last 150 words are held back (as `Held`), so that text in the stream need
     not be taken back. As long as there are `retries` left, a single sentence of meta-talk is
-    written anew too; after them, an answer that still decays ends after its last good paragraph,
+    written again too; after them, an answer that still decays ends after its last good paragraph,
     with the finish "decay". `beginning` and `narrative` are those of `guard_decay`. `retries` is 0
     for an engine that cannot continue from token ids.
     """

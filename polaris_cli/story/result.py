@@ -62,7 +62,7 @@ class Story:
 
     `created` is an ISO 8601 time in UTC, `prompt` the last user message as the model saw it.
     `extended` is how many times the story was continued after an early end, `rewritten` how many
-    times a passage that had decayed was written anew; `closed` says that the text was ended at its
+    times a passage that had decayed was written again; `closed` says that the text was ended at its
     length, before the model ended it. `plan` is the plan of a story in
     chapters; `deviations` are the settings that the engine did not apply as asked.
     """

@@ -84,7 +84,7 @@ def guard_decay(
     All text up to there is yielded, including the decayed part. `beginning` is that of the story if
     the events are a later part of it; the text is compared with it. `narrative` says that the text
     is a story, not an essay or a podcast, `any_talk` that a single sentence of meta-talk is decay,
-    also at the start: for a caller that has the passage written again. When the generator ends or is
+    also at the start: for a caller that rewrites the passage. When the generator ends or is
     closed, it closes `events`. Uses constant memory, and time proportional to the text.
     """
     detector = _Detector(beginning, narrative=narrative, any_talk=any_talk)

@@ -138,7 +138,7 @@ class TokenEngine:
             answer.sampling,
             room if may_end else min(room, WITHOUT_END),
             may_end=may_end,
-            # The first request of a story reads its whole prompt: a cache changes the last digits of
+            # A story's first request reads its whole prompt: a cache changes the last digits of
             # the logits, and the same seed must give the same story.
             reuse=bool(answer.ids) or len(answer.request.messages) > 1,
         )

@@ -8,7 +8,7 @@ The engines proper know no stories and no lengths; loading and `doctor` read a m
     local:           models in this process, with transformers
     kernels:         faster forward passes
     quantize:        weights in 4 and 8 bits
-    kv_cache:        a KV cache that grows in steps
+    kv_cache:        a KV cache that grows in steps, and cutting it back
     releases:        names that differ between releases of transformers
     endpoint:        models on an OpenAI-compatible server
     gguf:            GGUF files in this process, with llama.cpp

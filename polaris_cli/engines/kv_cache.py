@@ -1,15 +1,18 @@
-"""A KV cache that grows by a quarter at a time; the stock one copies itself for each token.
+"""A KV cache that grows by a quarter at a time, and cutting a cache back to an earlier token.
 
 A stock layer concatenates the old keys and the new one at each token. At 8,000 tokens that moves an
 eighth as many bytes as the weights of a model with 0.8 billion parameters. Knows caches, not
 models.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from transformers import DynamicCache
-from transformers.cache_utils import DynamicLayer
+from transformers.cache_utils import DynamicLayer, LinearAttentionLayer, StaticLayer
+
+from polaris_cli.engines.releases import state_tensors
 
 ROOM = 256  # the least number of free token slots after the cache has grown
 
@@ -64,3 +67,28 @@ def growing_cache(config: Any) -> DynamicCache:
         GrowingLayer() if type(layer) is DynamicLayer else layer for layer in cache.layers
     ]
     return cache
+
+
+def can_rewind(cache: Any, states: Sequence[torch.Tensor]) -> bool:
+    """Whether `rewind` works: not with sliding windows, for example, which forget tokens."""
+    known = (DynamicLayer, GrowingLayer, StaticLayer, LinearAttentionLayer)
+    layers = getattr(cache, "layers", ())
+    # In older releases of transformers, static layers have no `crop`.
+    croppable = all(type(layer) in known and hasattr(layer, "crop") for layer in layers)
+    return bool(layers) and croppable and len(states) == len(states_of_cache(cache))
+
+
+def states_of_cache(cache: Any) -> list[torch.Tensor]:
+    """The states of the linear-attention layers, which steps overwrite in place."""
+    layers = getattr(cache, "layers", ())
+    return [state for layer in layers for state in state_tensors(layer)]
+
+
+@torch.inference_mode()
+def rewind(cache: Any, tokens: int, states: Sequence[torch.Tensor]) -> None:
+    """Remove the last tokens; `states` are copies of the cache's states from before them."""
+    for layer in cache.layers:
+        if type(layer) is not LinearAttentionLayer:
+            layer.crop(-tokens)
+    for state, copy in zip(states_of_cache(cache), states, strict=True):
+        state.copy_(copy)

@@ -44,6 +44,15 @@ def states_of(kept: Any) -> tuple[Any, Any] | None:
     return _first(kept.conv_states), _first(kept.recurrent_states)
 
 
+def state_tensors(kept: Any) -> list[Any]:
+    """All states of a linear-attention layer in a cache, of both kinds; [] for other layers."""
+    held = [getattr(kept, name, None) for name in ("conv_states", "recurrent_states")]
+    states = [
+        state for kind in held for state in (kind.values() if isinstance(kind, dict) else [kind])
+    ]
+    return [state for state in states if state is not None]
+
+
 def _first(held: Any) -> Any:
     return held[0] if isinstance(held, dict) else held
 

@@ -11,6 +11,7 @@ Does not know about stories. `models` finds and downloads a model's files.
     decode:         the decoding loop
     forward:        prefill and decode steps
     static_forward: decode steps with fixed shapes, for CUDA graphs
+    prefix_cache:   the KV cache of the last answer, for the next one
     generation:     the state of one answer: next token, text, stop conditions
     vocabulary:     the special tokens of a tokenizer
     sampling:       penalties and sampling of the next token

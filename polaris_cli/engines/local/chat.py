@@ -28,14 +28,16 @@ class Chat:
         inner = "|".join(re.escape(text) for text in self._controls)
         self._control = re.compile(f"(?={inner})") if inner else None
 
-    def prompt_ids(self, messages: Sequence[Message], *, thinking: bool) -> list[int]:
-        """The token ids of the prompt for the next turn.
+    def prompt_ids(
+        self, messages: Sequence[Message], *, thinking: bool, next_turn: bool = True
+    ) -> list[int]:
+        """The token ids of the prompt, up to the start of the next turn, or without `next_turn`.
 
         Control tokens come only from the template, never from the messages. Raises UsageError for
         a character that the tokenizer reads as a control token.
         """
         contents = [message.content.strip() for message in messages]
-        rendered = self._rendered(messages, thinking=thinking)
+        rendered = self._rendered(messages, thinking=thinking, next_turn=next_turn)
         expected = self._count_controls(self._encode([_PLACES.sub("", rendered)]))
         # Encoding a text in parts, split inside each control token, is enough unless the tokenizer
         # normalizes text (lower case, wide to narrow forms). Then every character is encoded alone.
@@ -47,6 +49,11 @@ class Chat:
             "The premise contains a character that this model reads as a control token.",
             hint="Leave special characters out of the premise.",
         )
+
+    def turn_start(self, messages: Sequence[Message], prompt: list[int], *, thinking: bool) -> int:
+        """How many ids of these messages' `prompt` come before the next turn; 0 if unknown."""
+        before = self.prompt_ids(messages, thinking=thinking, next_turn=False)
+        return len(before) if prompt[: len(before)] == before else 0
 
     def text_ids(self, text: str) -> tuple[int, ...]:
         """The token ids of a text within an answer, without control tokens.
@@ -67,7 +74,9 @@ class Chat:
         rendered = self._rendered((Message("user", "."),), thinking=thinking)
         return rendered.rfind(OPEN) > rendered.rfind(CLOSE)
 
-    def _rendered(self, messages: Sequence[Message], *, thinking: bool) -> str:
+    def _rendered(
+        self, messages: Sequence[Message], *, thinking: bool, next_turn: bool = True
+    ) -> str:
         """The prompt with a placeholder for each message's text.
 
         A model without a chat template is a base model: it gets only the texts, to continue them.
@@ -80,7 +89,7 @@ class Chat:
         chat = [{"role": message.role, "content": place} for message, place in turns]
         try:
             rendered: str = self._tokenizer.apply_chat_template(
-                chat, tokenize=False, add_generation_prompt=True, enable_thinking=thinking
+                chat, tokenize=False, add_generation_prompt=next_turn, enable_thinking=thinking
             )
         except Exception as error:  # a template is a program, and may raise any exception
             raise ModelUnavailable(

@@ -15,6 +15,7 @@ import torch
 
 from polaris_cli.engines.local.forward import Forward
 from polaris_cli.engines.local.generation import Generation, TokenizedRequest
+from polaris_cli.engines.local.prefix_cache import PrefixCache
 from polaris_cli.engines.local.sampling import log_probability
 from polaris_cli.engines.local.static_forward import static_or_dynamic
 from polaris_cli.engines.local.vocabulary import Vocabulary
@@ -27,7 +28,12 @@ NEEDED = re.compile(r"allocate ([\d.]+ \w+)")
 
 
 def decode(
-    model: Any, vocabulary: Vocabulary, request: TokenizedRequest, *, static: bool = False
+    model: Any,
+    vocabulary: Vocabulary,
+    request: TokenizedRequest,
+    *,
+    static: bool = False,
+    prefix_cache: PrefixCache | None = None,
 ) -> Iterator[AnswerEvent]:
     """Yield what `model` generates after the prompt, then one `Finish`.
 
@@ -35,7 +41,7 @@ def decode(
     the model would end inside its thinking, only the thinking ends. `static` runs all decode steps
     in the same memory, on CUDA as one graph. If memory runs out or the weights are damaged, the
     `Finish` has the error, so that the text so far is kept. Closing the generator frees the KV
-    cache.
+    cache, or leaves it in `prefix_cache`.
     """
     generation = Generation(vocabulary, request, context_length(model))
     # One more, as the next step may already be running when the last token is yielded.
@@ -44,7 +50,9 @@ def decode(
     error: PolarisError | None = None
     try:
         # No variable refers to the generator here, so the KV cache is freed after the last token.
-        yield from _chunks(_tokens(make_forward, generation), generation)
+        yield from _chunks(
+            _tokens(generation, make_forward, length, prefix_cache or PrefixCache()), generation
+        )
     except (Exception, KeyboardInterrupt) as problem:
         yield from generation.flush()
         error = as_polaris_error(problem, model, generation.tokens)
@@ -58,7 +66,10 @@ def context_length(model: Any) -> int:
 
 
 def _tokens(
-    make_forward: Callable[[], Forward], generation: Generation
+    generation: Generation,
+    make_forward: Callable[[], Forward],
+    length: int,
+    prefix_cache: PrefixCache,
 ) -> Iterator[tuple[int, float | None]]:
     """Yield the token ids one by one, with the log-probabilities of those chosen here.
 
@@ -66,19 +77,17 @@ def _tokens(
     """
     for id_ in generation.replay():
         yield id_, None
-    forward = make_forward()
-    request = generation.request
-    logits = forward.prefill([*request.prompt_ids, *request.after])
-    check_logits(logits)
-    while True:
-        token = generation.choose(logits)
-        read = forward.read(token, log_probability(logits, token))
-        if forward.ahead:  # the GPU computes the next step while this token is detokenized
-            logits = forward.step(token)
-            yield read()
-        else:
-            yield read()
-            logits = forward.step(token)
+    with prefix_cache.prefilled(generation.request, make_forward, length) as (forward, logits):
+        check_logits(logits)
+        while True:
+            token = generation.choose(logits)
+            read = forward.read(token, log_probability(logits, token))
+            if forward.ahead:  # the GPU computes the next step while this token is detokenized
+                logits = forward.step(token)
+                yield read()
+            else:
+                yield read()
+                logits = forward.step(token)
 
 
 def _chunks(tokens: Iterator[tuple[int, float | None]], generation: Generation) -> Iterator[Chunk]:

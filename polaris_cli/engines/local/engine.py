@@ -21,6 +21,7 @@ from polaris_cli.engines.local.chat import Chat
 from polaris_cli.engines.local.decode import context_length, decode
 from polaris_cli.engines.local.generation import TokenizedRequest
 from polaris_cli.engines.local.loading import load_model
+from polaris_cli.engines.local.prefix_cache import PrefixCache
 from polaris_cli.engines.local.static_forward import can_capture
 from polaris_cli.engines.local.vocabulary import vocabulary_of
 from polaris_cli.events import AnswerEvent
@@ -52,10 +53,21 @@ class LocalEngine:
         self._static = static
         self._chat = Chat(tokenizer)
         self._vocabulary = vocabulary_of(model, tokenizer)
+        self._prefix_cache = PrefixCache()
 
     def stream(self, request: GenerationRequest) -> Iterator[AnswerEvent]:
         """Yield the model's answer as it is generated, then one `Finish`."""
-        return decode(self._model, self._vocabulary, self._tokenized(request), static=self._static)
+        # A cache changes the last digits of the logits, and the same seed must give the same story:
+        # only later answers of a story start from it.
+        if not (request.after or any(one.role == "assistant" for one in request.messages)):
+            self._prefix_cache.clear()
+        return decode(
+            self._model,
+            self._vocabulary,
+            self._tokenized(request),
+            static=self._static,
+            prefix_cache=self._prefix_cache,
+        )
 
     def _tokenized(self, request: GenerationRequest) -> TokenizedRequest:
         messages, sampling, opening = request.messages, request.sampling, request.opening
@@ -64,8 +76,9 @@ class LocalEngine:
         closing = self._vocabulary.closing_ids if opening and inside else ()
         opening = (*closing, *opening)
         summarized = "\n\n".join(message.full_text for message in messages if message.full_text)
+        prompt = self._chat.prompt_ids(messages, thinking=sampling.thinks)
         return TokenizedRequest(
-            prompt_ids=[*self._chat.prompt_ids(messages, thinking=sampling.thinks), *opening],
+            prompt_ids=[*prompt, *opening],
             sampling=sampling,
             max_new_tokens=request.max_new_tokens,
             inside_thinking=inside and not opening,
@@ -73,6 +86,7 @@ class LocalEngine:
             after=request.after,
             summarized=self.encode(summarized),
             may_stop=request.may_stop,
+            turn_start=self._chat.turn_start(messages, prompt, thinking=sampling.thinks),
         )
 
     def encode(self, text: str) -> tuple[int, ...]:
@@ -89,7 +103,7 @@ class LocalEngine:
 
     def close(self) -> None:
         """Free the model's memory."""
-        del self._model
+        del self._model, self._prefix_cache
 
 
 def open_local(

@@ -4,6 +4,7 @@ Knows how to call models and what their caches need; chooses no tokens, and does
 """
 
 import inspect
+import math
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ import torch
 import transformers
 
 from polaris_cli.engines.kernels.cuda_graph import copy_to_host
+from polaris_cli.engines.kv_cache import can_rewind, rewind, states_of_cache
 from polaris_cli.engines.local.loading_errors import run_errors
 from polaris_cli.engines.releases import cache_name, cache_of
 from polaris_cli.models.threads import SlowSteps
@@ -86,20 +88,61 @@ class Forward(Passes):
     """A model's passes over one sequence; logits have the shape (vocabulary,).
 
     `ahead` means that a step only launches work on the GPU, so the next step may start before the
-    token it takes is yielded.
+    token it takes is yielded. `capacity` is how many tokens its cache has room for.
     """
 
     ahead = False
+    capacity: float = math.inf
+
+    def __init__(self, model: Any) -> None:
+        super().__init__(model)
+        self._ids: list[torch.Tensor] = []  # not numbers, as a GPU may not have computed them yet
+        self._continues = _can_chunk(model, padded=False)
+
+    @property
+    def ids(self) -> list[int]:
+        """The ids of all tokens in the cache."""
+        return torch.cat(self._ids).tolist() if self._ids else []
 
     def prefill(self, ids: Sequence[int]) -> torch.Tensor:
-        """Run the prompt (at least one token) through the model; return the next token's logits."""
+        """Run the prompt, or its next tokens (at least one); return the next token's logits."""
+        tokens = torch.tensor([ids], device=self._device)
         with run_errors():
-            return self._prefill(torch.tensor([ids]))[0]
+            logits = self._prefill(tokens)[0]
+        self._ids.append(tokens[0])
+        return logits
 
     def step(self, token: torch.Tensor) -> torch.Tensor:
         """Run one more token through the model; return the next token's logits."""
         with run_errors():
-            return self._advance(token.view(1, 1))[0]
+            logits = self._step(token.view(1, 1))
+        self._ids.append(token.view(1))
+        return logits
+
+    def _step(self, token: torch.Tensor) -> torch.Tensor:
+        return self._advance(token)[0]
+
+    @property
+    def copies_states(self) -> bool:
+        """Whether the model has states of linear attention, which can be copied and continued."""
+        return self._continues and bool(getattr(self._model, "_is_stateful", False))
+
+    def copy_states(self) -> list[torch.Tensor]:
+        """Copies of the states of linear attention, for `rewind`."""
+        return [state.clone() for state in states_of_cache(self._cache)]
+
+    def rewind(self, tokens: int, states: Sequence[torch.Tensor]) -> bool:
+        """Remove the last tokens from the cache; False if that is impossible.
+
+        `states` are those of linear attention from before the tokens.
+        """
+        if not tokens or not self._continues:
+            return self._continues
+        if not can_rewind(self._cache, states):
+            return False
+        self._ids = [torch.cat(self._ids)[:-tokens]]
+        rewind(self._cache, tokens, states)
+        return True
 
     def read(self, token: torch.Tensor, log_prob: torch.Tensor) -> Callable[[], tuple[int, float]]:
         """A function that returns the token's id and its log-probability as numbers.

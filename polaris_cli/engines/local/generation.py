@@ -25,9 +25,9 @@ class TokenizedRequest:
     """A `GenerationRequest` in token ids.
 
     `prompt_ids` end with `opening`, the given start of the answer, which is not streamed.
-    `inside_thinking` says whether they end inside the thinking. `summarized` are token ids of
-    earlier story text that the prompt only summarizes, for the DRY penalty. The other fields are
-    those of `GenerationRequest`.
+    `turn_start` is where the answer's turn starts in them, 0 if unknown. `inside_thinking` says
+    whether they end inside the thinking. `summarized` are token ids of earlier story text that the
+    prompt only summarizes, for the DRY penalty. The other fields are those of `GenerationRequest`.
     """
 
     prompt_ids: Sequence[int]
@@ -37,6 +37,7 @@ class TokenizedRequest:
     opening: Sequence[int] = ()
     after: Sequence[int] = ()
     summarized: Sequence[int] = ()
+    turn_start: int = 0
     may_stop: MayStop = always
 
 

@@ -12,7 +12,6 @@ from transformers import StaticCache
 
 from polaris_cli.engines.kernels.cuda_graph import Step, capture
 from polaris_cli.engines.local.forward import Forward
-from polaris_cli.engines.local.loading_errors import run_errors
 
 BLOCK = 1024  # tokens; cache lengths are multiples of this
 
@@ -28,17 +27,17 @@ class StaticForward(Forward):
 
     def __init__(self, model: Any, tokens: int) -> None:
         super().__init__(model)
-        self._cache = StaticCache(config=model.config, max_cache_len=-(-tokens // BLOCK) * BLOCK)
+        self.capacity = -(-tokens // BLOCK) * BLOCK
+        self._cache = StaticCache(config=model.config, max_cache_len=self.capacity)
         self._token = torch.zeros((1, 1), dtype=torch.long, device=self._device)
         self._run: Step = self._next
         if self._device.type == "cuda":
             self._record()
 
-    def step(self, token: torch.Tensor) -> torch.Tensor:
+    def _step(self, token: torch.Tensor) -> torch.Tensor:
         """Run one more token through the model. The next step overwrites the logits."""
-        self._token.copy_(token.view(1, 1))
-        with run_errors():
-            return self._run()
+        self._token.copy_(token)
+        return self._run()
 
     def _next(self) -> torch.Tensor:
         return self._advance(self._token)[0]
@@ -54,6 +53,7 @@ class StaticForward(Forward):
     def reset(self) -> None:
         """Clear the cache but keep its memory, so that another prompt can follow."""
         self._cache.reset()
+        self._ids.clear()
 
 
 def static_or_dynamic(model: Any, tokens: int) -> Forward:

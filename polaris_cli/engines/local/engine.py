@@ -4,7 +4,7 @@
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -59,7 +59,7 @@ class LocalEngine:
         """Yield the model's answer as it is generated, then one `Finish`."""
         # A cache changes the last digits of the logits, and the same seed must give the same story:
         # only later answers of a story start from it.
-        if not (request.after or any(one.role == "assistant" for one in request.messages)):
+        if not (request.after or _has_answer(request.messages)):
             self._prefix_cache.clear()
         return decode(
             self._model,
@@ -77,6 +77,8 @@ class LocalEngine:
         opening = (*closing, *opening)
         summarized = "\n\n".join(message.full_text for message in messages if message.full_text)
         prompt = self._chat.prompt_ids(messages, thinking=sampling.thinks)
+        turn_start = self._chat.turn_start(messages, prompt, thinking=sampling.thinks)
+        asked = len(self.encode(messages[-1].content))
         return TokenizedRequest(
             prompt_ids=[*prompt, *opening],
             sampling=sampling,
@@ -86,7 +88,8 @@ class LocalEngine:
             after=request.after,
             summarized=self.encode(summarized),
             may_stop=request.may_stop,
-            turn_start=self._chat.turn_start(messages, prompt, thinking=sampling.thinks),
+            turn_start=turn_start,
+            earlier=max(turn_start - asked, 0) if _has_answer(messages) else 0,
         )
 
     def encode(self, text: str) -> tuple[int, ...]:
@@ -104,6 +107,11 @@ class LocalEngine:
     def close(self) -> None:
         """Free the model's memory."""
         del self._model, self._prefix_cache
+
+
+def _has_answer(messages: Sequence[Message]) -> bool:
+    """Whether the messages are a conversation, such as that of a story in chapters."""
+    return any(message.role == "assistant" for message in messages)
 
 
 def open_local(

@@ -25,7 +25,8 @@ class TokenizedRequest:
     """A `GenerationRequest` in token ids.
 
     `prompt_ids` end with `opening`, the given start of the answer, which is not streamed.
-    `turn_start` is where the answer's turn starts in them, 0 if unknown. `inside_thinking` says
+    `turn_start` is where the answer's turn starts in them, 0 if unknown, `earlier` about how many
+    of them are of the earlier turns of a conversation. `inside_thinking` says
     whether they end inside the thinking. `summarized` are token ids of earlier story text that the
     prompt only summarizes, for the DRY penalty. The other fields are those of `GenerationRequest`.
     """
@@ -38,6 +39,7 @@ class TokenizedRequest:
     after: Sequence[int] = ()
     summarized: Sequence[int] = ()
     turn_start: int = 0
+    earlier: int = 0
     may_stop: MayStop = always
 
 
@@ -134,4 +136,5 @@ class Generation:
             stop,
             request.summarized,
             vocabulary.word_continuations if request.sampling.dry_multiplier else (),
+            request.earlier,
         )

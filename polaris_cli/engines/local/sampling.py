@@ -110,7 +110,8 @@ class Sampler:
     Every token of the output must be added with `add`, even if it was not chosen here. `after` are
     the token ids of an earlier run that is resumed. `summarized` are token ids of story text that
     is not in the prompt, to which the DRY penalty also applies; `exempt` are the token ids that it
-    never applies to.
+    never applies to. The first `earlier` of the prompt's ids are earlier turns of the conversation,
+    to which the repetition penalty does not apply.
     """
 
     def __init__(
@@ -122,9 +123,10 @@ class Sampler:
         stop: StopRule = StopRule(),
         summarized: Sequence[int] = (),
         exempt: Sequence[int] = (),
+        earlier: int = 0,
     ) -> None:
         self._sampling = sampling
-        self._penalties = Penalties(sampling, prompt_ids, logits)
+        self._penalties = Penalties(sampling, prompt_ids[earlier:], logits)
         self._dry = _dry(sampling, [*summarized, *prompt_ids, *after], logits, exempt)
         self._random = CounterBasedRandom(sampling.seed, logits.device)
         self._position = len(after)

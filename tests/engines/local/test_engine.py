@@ -98,6 +98,16 @@ def test_what_a_summary_stands_for_is_not_told_again(demo: LocalEngine) -> None:
     assert texts(demo, wary, messages=knowing) != texts(demo, wary, messages=known)
 
 
+def test_the_repetition_penalty_leaves_out_earlier_turns(demo: LocalEngine) -> None:
+    ask, told = Message("user", "Write about a quiet fox."), Message("assistant", "It was late.")
+    sampling = Sampling(thinking=False)
+    request = GenerationRequest((ask, told, replace(ask, content="Go on.")), sampling, 10)
+    ids = demo._tokenized(request)
+    penalized = demo._chat._tokenizer.decode(ids.prompt_ids[ids.earlier :])
+    assert "fox" not in penalized and "late" not in penalized and "on." in penalized
+    assert demo._tokenized(replace(request, messages=(ask,))).earlier == 0
+
+
 def test_thinking_can_be_switched(demo: LocalEngine) -> None:
     off = Sampling(thinking=False)
     kinds = [{chunk.kind for chunk in chunks_of(demo, one)} for one in (GREEDY, off)]

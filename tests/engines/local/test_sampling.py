@@ -188,6 +188,13 @@ def test_noted_tokens_count_as_output() -> None:
     assert sorted(chosen) == list(range(50))
 
 
+def test_earlier_turns_are_not_penalized() -> None:
+    logits = torch.tensor([3.0, 2.0, 1.0])
+    sampling = Sampling(temperature=0, repetition_penalty=4.0)
+    assert int(Sampler(sampling, [0, 1], logits).choose(logits)) == 2
+    assert int(Sampler(sampling, [0, 1], logits, earlier=1).choose(logits)) == 0
+
+
 def draw(seed: int, n: int = 60) -> list[int]:
     logits = random_logits(6)
     sampler = Sampler(replace(PLAIN, seed=seed), PROMPT, logits)

@@ -186,3 +186,21 @@ def test_a_template_that_refuses() -> None:
     refusing = Chat(tokenizer("{{ raise_exception('only in pairs') }}"))
     with pytest.raises(ModelUnavailable, match="only in pairs"):
         refusing.prompt_ids((Message("user", "x"),), thinking=True)
+
+
+def test_the_next_turn_starts_after_the_messages() -> None:
+    messages = (
+        Message("user", "A keeper."),
+        Message("assistant", "A light."),
+        Message("user", "On."),
+    )
+    prompt = CHAT.prompt_ids(messages, thinking=True)
+    start = CHAT.turn_start(messages, prompt, thinking=True)
+    assert TOKENIZER.decode(prompt[start:]) == "<|im_start|>assistant\n<think>\n"
+
+
+def test_where_the_next_turn_starts_may_be_unknown() -> None:
+    chat = Chat(tokenizer("{{ 'Answer: ' if add_generation_prompt }}{{ messages[0].content }}"))
+    messages = (Message("user", "A keeper."),)
+    prompt = chat.prompt_ids(messages, thinking=True)
+    assert chat.turn_start(messages, prompt, thinking=True) == 0

@@ -24,6 +24,9 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder.parent
 
 
+OWN = DEMO.profile.settings["temperature"]
+
+
 def temperature(**options: object) -> tuple[float, str]:
     prepared = prepare("a fox", {"model": "demo", **options})
     setting = prepared.settings["temperature"]
@@ -32,9 +35,9 @@ def temperature(**options: object) -> tuple[float, str]:
 
 
 def test_a_chosen_preset_wins_over_what_suits_the_model(config: Path) -> None:
-    assert temperature() == (1.0, "model demo")
+    assert temperature() == (OWN, "model demo")
     assert temperature(preset="cool") == (0.2, "preset cool")
-    assert temperature(preset="bare") == (1.0, "model demo")
+    assert temperature(preset="bare") == (OWN, "model demo")
     assert temperature(preset="cool", temperature=0.7) == (0.7, "option")
     (config / "config.toml").write_text('preset = "cool"\n')
     assert temperature() == (0.2, "preset cool")
@@ -49,7 +52,7 @@ def test_a_preset_needs_no_length_of_its_own() -> None:
 def test_what_suits_the_model_counts_however_it_was_chosen() -> None:
     settings = settings_for("a fox", [], of_entry(DEMO))
     assert "model" not in settings  # as under `auto`
-    assert settings["temperature"] == Setting(1.0, "model demo")
+    assert settings["temperature"] == Setting(OWN, "model demo")
 
 
 def test_the_length_is_read_out_of_the_premise_where_no_option_says_it() -> None:

@@ -10,7 +10,16 @@ from typing import TextIO
 
 from rich.cells import cell_len
 
-from polaris_cli.events import Event, Finish, Planned, Reason, as_chunk, closing, text_of
+from polaris_cli.events import (
+    Event,
+    Finish,
+    Planned,
+    Reason,
+    Restart,
+    as_chunk,
+    closing,
+    text_of,
+)
 from polaris_cli.request.adherence import in_band
 from polaris_cli.screen.capabilities import (
     can_redraw,
@@ -106,10 +115,12 @@ def _thinking(err: TextIO) -> Iterator[Callable[[Event], None]]:
 
 @contextmanager
 def _progress(view: StoryProgress, stream: TextIO) -> Iterator[Callable[[Event], None]]:
-    """Progress lines on a terminal."""
+    """Progress lines on a terminal, with the plan while it is written."""
     region = Region(stream, view)
 
     def take(event: Event) -> None:
+        if isinstance(event, Restart | Planned):
+            view.drop_plan()
         if chunk := as_chunk(event):
             view.add(chunk)
             region.refresh()
@@ -245,10 +256,12 @@ def _cost(story: Story) -> str:
     """Tokens if known, seconds, speed."""
     tokens, timing = story.tokens, story.timing
     seconds = f"{timing.total_s:.1f} s"
-    if not tokens.thinking and not tokens.story:
+    if not tokens.thinking and not tokens.plan and not tokens.story:
         return seconds
     speed = f" ({per_second(timing.tokens_per_s)})" if timing.tokens_per_s else ""
-    return f"{tokens.thinking} thinking + {tokens.story} story tokens in {seconds}{speed}"
+    plan = f"{tokens.plan} plan + " if tokens.plan else ""
+    counts = f"{tokens.thinking} thinking + {plan}{tokens.story} story tokens"
+    return f"{counts} in {seconds}{speed}"
 
 
 def _model(story: Story) -> str:

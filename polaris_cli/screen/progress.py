@@ -169,7 +169,7 @@ class _Meter:
             words = self._words.count
             facts = [f"{words:,} / {self._requested:,} words", self._left(words), self._speed()]
             return _bar_line(words / self._requested, facts, width, self._glyphs)
-        waited = _duration(time.monotonic() - self._began)
+        waited = duration(time.monotonic() - self._began)
         if self._kind is None:
             return _spinner_line(["reading the prompt", waited], width, self._glyphs)
         tokens = self._tokens[self._kind]
@@ -181,7 +181,7 @@ class _Meter:
         span = time.monotonic() - self._first["story"]
         if span < _SETTLING_S or not 0 < words < self._requested:
             return ""
-        return f"{_duration((self._requested - words) * span / words)} left"
+        return f"{duration((self._requested - words) * span / words)} left"
 
     def _speed(self) -> str:
         tokens = sum(self._tokens.values())
@@ -194,7 +194,8 @@ def per_second(speed: float) -> str:
     return f"{speed:.{0 if speed >= 10 else 1}f} tokens/s"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """A time as text: "42 s", "3 min 05 s"."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
 
@@ -243,7 +244,7 @@ class LoadingProgress:
         return []
 
     def moving(self, width: int) -> list[Text]:
-        waited = _duration(time.monotonic() - self._began)
+        waited = duration(time.monotonic() - self._began)
         message = harmless(self.message)
         if self._fraction is None:
             return [_spinner_line([message, waited], width - _MARGIN, self._glyphs)]

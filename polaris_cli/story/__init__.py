@@ -16,6 +16,7 @@ Knows engines only by their protocol. Does not know about the terminal or the li
     wording:     how a conversation asks for chapters
     length:      where a text closes, and how many words to request for each part
     planning:    asks the model for the plan of the chapters
+    passes:      the passes of a job, and the tokens of each, before a model is loaded
     plan_answer: reads a plan from a model's answer
     plan:        what every plan needs, and a plain one
     arc:         a plan without a model: the arc of a story

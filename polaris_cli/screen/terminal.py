@@ -90,7 +90,7 @@ def sinks_for(
         stream = out if on_out else err
         sinks.append(_progress(StoryProgress(requested, stream, on_out, show_thinking), stream))
     if not quiet:
-        sinks.append(_plan(err))
+        sinks.append(_plan(err, written_live=live))
     return sinks
 
 
@@ -133,16 +133,24 @@ def _progress(view: StoryProgress, stream: TextIO) -> Iterator[Callable[[Event],
 
 
 @contextmanager
-def _plan(err: TextIO) -> Iterator[Callable[[Event], None]]:
-    shown = False
+def _plan(err: TextIO, *, written_live: bool) -> Iterator[Callable[[Event], None]]:
+    """The plan once it is complete; of an unfinished one the text so far, if nothing showed it."""
+    shown, unfinished = False, ""
 
     def take(event: Event) -> None:
-        nonlocal shown
+        nonlocal shown, unfinished
+        unfinished += text_of(event, "plan")
+        if isinstance(event, Restart | Planned):
+            unfinished = ""
         if isinstance(event, Planned) and not shown:  # later ones only have chapters inserted
             shown = True
             _print_plan(event, err)
 
-    yield take
+    try:
+        yield take
+    finally:
+        if not written_live:
+            _print_dim(unfinished, err)
 
 
 class _Writer:
@@ -281,5 +289,10 @@ def _model(story: Story) -> str:
 def _print_plan(planned: Planned, err: TextIO) -> None:
     if planned.note:
         note(planned.note, err)
-    for line in planned.plan.as_lines().splitlines() if planned.plan.titled else ():
+    if planned.plan.titled:
+        _print_dim(planned.plan.as_lines(), err)
+
+
+def _print_dim(text: str, err: TextIO) -> None:
+    for line in text.strip().splitlines():
         print_line([(one_line(line), "dim")], err)

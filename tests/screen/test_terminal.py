@@ -481,3 +481,9 @@ def test_a_pipe_gets_the_finished_plan_on_stderr(thinking: bool) -> None:
     events = planning(Planned(PLAN), Chunk("story", "Once.", 1), Finish("stop"))
     play(events, out, err, show_thinking=thinking)
     assert (out.getvalue(), err.getvalue().strip()) == ("Once.\n", PLAN.as_lines())
+
+
+def test_a_pipe_gets_an_unfinished_plan_at_the_end() -> None:
+    out, err = StringIO(), StringIO()
+    play(planning(Finish("interrupted")), out, err)
+    assert (out.getvalue(), err.getvalue()) == ("", "**Title:** The Fox\n1. Den\n")

@@ -13,7 +13,8 @@ from typing import Any, Literal, Self
 
 from polaris_cli.errors import PolarisError
 
-Kind = Literal["thinking", "story"]
+Kind = Literal["thinking", "plan", "story"]
+KINDS: tuple[Kind, ...] = ("thinking", "plan", "story")
 Reason = Literal["stop", "length", "loop", "decay", "interrupted", "error"]
 
 
@@ -37,9 +38,10 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A piece of thinking or story with its tokens. `text` may be empty.
+    """A piece of thinking, of a plan or of the story, with its tokens. `text` may be empty.
 
-    `log_probs` are those of its tokens, as in `Piece`; they are not stored in the library.
+    Engines tell thinking from story; what asks for a plan labels the answer as one. `log_probs` are
+    those of its tokens, as in `Piece`; they are not stored in the library.
     """
 
     kind: Kind
@@ -111,25 +113,42 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Chapter:
-    """A chapter of a plan: its title, its planned length in words, and what happens in it."""
+    """A chapter of a plan: its title, its planned length in words, and what happens in it.
+
+    `events` has the same as the summary, one by one and in order, if the plan has them.
+    """
 
     title: str
     words: int
     summary: str
+    events: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The plan of a story in chapters."""
+    """The plan of a story in chapters.
+
+    A full plan also has the `place` (and the time), the `arc` of the story, the `facts` that must
+    not be forgotten, or the events of each chapter.
+    """
 
     title: str
     cast: str
     chapters: tuple[Chapter, ...]
+    place: str = ""
+    arc: str = ""
+    facts: str = ""
 
     @property
     def titled(self) -> bool:
         """Whether the chapters have titles: those of the arc have none."""
         return bool(self.chapters[0].title)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it has more than a title, a cast and a line for each chapter."""
+        has_events = any(chapter.events for chapter in self.chapters)
+        return bool(self.place or self.arc or self.facts or has_events)
 
     @property
     def words(self) -> int:
@@ -145,12 +164,15 @@ class Plan:
         return replace(self, chapters=tuple(replace(ch, words=n) for ch, n in pairs))
 
     def as_lines(self) -> str:
-        """The plan in the format that the prompt asks for."""
+        """The plan in the format that the prompt for it asks for."""
+        start = "Chapter {}:" if self.is_full else "{}."
+        fields = {"Place": self.place, "Arc": self.arc, "Facts": self.facts}
         lines = [f"Title: {self.title}", f"Cast: {self.cast}"]
-        lines += [
-            f"{number}. {chapter.title} | {chapter.words} words | {chapter.summary}"
-            for number, chapter in enumerate(self.chapters, 1)
-        ]
+        lines += [f"{name}: {text}" for name, text in fields.items() if text]
+        for number, chapter in enumerate(self.chapters, 1):
+            line = f"{start.format(number)} {chapter.title} | {chapter.words} words"
+            lines.append(line if chapter.events else f"{line} | {chapter.summary}")
+            lines += [f"- {event}" for event in chapter.events]
         return "\n".join(lines)
 
     def as_dict(self) -> dict[str, Any]:
@@ -160,8 +182,12 @@ class Plan:
     @classmethod
     def from_dict(cls, record: dict[str, Any]) -> Self:
         """The plan from the output of `as_dict`. Raises KeyError or TypeError for anything else."""
-        chapters = tuple(Chapter(**chapter) for chapter in record["chapters"])
-        return cls(record["title"], record["cast"], chapters)
+        chapters = tuple(
+            Chapter(**{**chapter, "events": tuple(chapter.get("events", ()))})
+            for chapter in record["chapters"]
+        )
+        full = {name: record.get(name, "") for name in ("place", "arc", "facts")}
+        return cls(record["title"], record["cast"], chapters, **full)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +219,7 @@ def as_chunk(event: Event) -> Chunk | None:
 
 
 def text_of(event: Event, kind: Kind = "story") -> str:
-    """The text that an event adds to the story (or the thinking); "" if it adds none."""
+    """The text that an event adds to the story (or thinking, or plan); "" if it adds none."""
     chunk = as_chunk(event)
     return chunk.text if chunk and chunk.kind == kind else ""
 

@@ -1,12 +1,19 @@
-"""`polaris write --dry-run`: shows the prompt, the settings and the memory a job needs.
+"""`polaris write --dry-run`: shows the prompt, the settings, and the tokens, time and memory a job
+needs.
 
-Reads the config of a downloaded model; loads neither a model nor torch.
+Reads the config of a downloaded model, and the last measured speed in the library; loads neither a
+model nor torch.
 """
 
 import json
 import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict
 from typing import Any
 
+from polaris_cli.errors import LibraryError
+from polaris_cli.library.store import open_library
 from polaris_cli.models.cache import cached, gguf_path
 from polaris_cli.models.devices import GB, Device, device_for
 from polaris_cli.models.gguf_files import gguf_facts
@@ -19,8 +26,10 @@ from polaris_cli.models.memory import (
     size_of_gguf,
 )
 from polaris_cli.models.model_files import as_computed, measured, read_config, stored_as
+from polaris_cli.screen.progress import duration, per_second
 from polaris_cli.screen.tables import print_table
 from polaris_cli.story.job import Job
+from polaris_cli.story.passes import PLAN, Pass, passes_of
 
 PRECISIONS = (("none", "bf16"), ("8bit", "8-bit"), ("4bit", "4-bit"))
 
@@ -32,11 +41,13 @@ def print_dry_run(job: Job, *, as_json: bool) -> None:
         print(json.dumps(facts, ensure_ascii=False, indent=2))
         return
     print(f"Prompt\n{facts['prompt']}\n", flush=True)
-    settings = [(name, str(s["value"]), s["source"]) for name, s in facts["settings"].items()]
+    settings = [
+        (name, _value_text(s["value"]), s["source"]) for name, s in facts["settings"].items()
+    ]
     print_table(("setting", "value", "source"), settings, sys.stdout)
-    tokens = [(name, f"{count:,}") for name, count in facts["tokens"].items()]
     print(flush=True)
-    print_table(("tokens", "number"), tokens, sys.stdout)
+    _print_tokens(facts)
+    print(f"\nTime\n{_time_text(facts, job)}")
     print(
         f"\nExpected length\n{_expected_text(facts['expected'], job.request.length)}\n", flush=True
     )
@@ -45,21 +56,42 @@ def print_dry_run(job: Job, *, as_json: bool) -> None:
 
 
 def _facts(job: Job) -> dict[str, Any]:
+    passes = passes_of(job)
     return {
         "prompt": job.messages[-1].content,
         "settings": {
             name: {"value": setting.value, "source": setting.source}
             for name, setting in sorted(job.settings.items())
         },
-        "tokens": {
-            "story": job.budget.story,
-            "thinking": job.budget.thinking,
-            "max_new_tokens": job.budget.max_new_tokens,
-        },
+        "chapters": job.request.chapters,
+        "passes": [asdict(one) for one in passes],
+        "tokens": _tokens(job, passes),
+        "time": _time(job, passes),
         "expected": _expected(job),
         "memory": _memory(job),
         "notes": list(job.notes),
     }
+
+
+def _tokens(job: Job, passes: Sequence[Pass]) -> dict[str, int | None]:
+    """The tokens of all passes together; a limit only where there is one pass."""
+    plan = sum(one.text for one in passes if one.name == PLAN)
+    return {
+        "prompt": sum(one.prompt for one in passes),
+        "thinking": sum(one.thinking for one in passes),
+        "plan": plan,
+        "story": sum(one.text for one in passes) - plan,
+        "max_new_tokens": job.budget.max_new_tokens if len(passes) == 1 else None,
+    }
+
+
+def _time(job: Job, passes: Sequence[Pass]) -> dict[str, float | None]:
+    """The seconds for the text and the thinking of all passes at the speed last measured."""
+    speed = None
+    with suppress(LibraryError):  # without a library that can be read there is no speed
+        speed = open_library().speed_of(job.reference.name, job.request.engine)
+    tokens = sum(one.text + one.thinking for one in passes)
+    return {"tokens_per_s": speed, "seconds": round(tokens / speed) if speed else None}
 
 
 def _expected(job: Job) -> dict[str, Any]:
@@ -100,6 +132,37 @@ def _need(size: ModelSize, tokens: int, device: Device, quantize: Any, name: str
         "device": str(device),
         "fits": fits(size, quantize, tokens, device),
     }
+
+
+def _value_text(value: object) -> str:
+    """A setting's value; None leaves the choice to polaris."""
+    return "auto" if value is None else str(value)
+
+
+def _print_tokens(facts: dict[str, Any]) -> None:
+    """A table of the passes of a story in chapters, else of the tokens of its one pass."""
+    if not facts["chapters"]:
+        tokens = [(name, f"{count:,}") for name, count in facts["tokens"].items() if name != PLAN]
+        print_table(("tokens", "number"), tokens, sys.stdout)
+        return
+    columns = ("prompt", "thinking", "text")
+    rows = [(one["name"], *(f"{one[name]:,}" for name in columns)) for one in facts["passes"]]
+    sums = (sum(one[name] for one in facts["passes"]) for name in columns)
+    print_table(
+        (f"tokens, {facts['chapters']} chapters", *columns),
+        [*rows, ("all", *(f"{number:,}" for number in sums))],
+        sys.stdout,
+    )
+
+
+def _time_text(facts: dict[str, Any], job: Job) -> str:
+    time = facts["time"]
+    by = f"by {job.reference.name} with the engine {job.request.engine}"
+    if not time["seconds"]:
+        return f"not known yet: the library has no story {by} on this machine"
+    thinks = ", if it thinks as long as it may" if facts["tokens"]["thinking"] else ""
+    speed = per_second(time["tokens_per_s"])
+    return f"about {duration(time['seconds'])}{thinks}, at {speed}: the last story {by}"
 
 
 def _expected_text(expected: dict[str, Any], mode: str) -> str:

@@ -118,7 +118,7 @@ Band = Annotated[
     Option(metavar="LO-HI", help="Ratios (words written / words asked) that count as on target."),
 ]
 DryRun = Annotated[
-    bool, Option("--dry-run", help="Show prompt, settings and memory needed; load nothing.")
+    bool, Option("--dry-run", help="Show prompt, settings, tokens, time and memory; load nothing.")
 ]
 EngineChoice = Annotated[
     str | None,

@@ -35,8 +35,8 @@ def from_row(row: Row) -> Event:
             return Restart(number)
         case "draft" | "heading" | "scene break" | "ending":
             return Inserted(kind, text, _ids(ids))
-        case "thinking":
-            return Chunk("thinking", text, number, _ids(ids))
+        case "thinking" | "plan":
+            return Chunk(kind, text, number, _ids(ids))
     return Chunk("story", text, number, _ids(ids))
 
 

@@ -147,6 +147,18 @@ class Library:
             row = db.execute("SELECT record FROM story WHERE id = ?", [id]).fetchone()
             return list(_events(db, id, loads(row[0])))
 
+    def speed_of(self, model: str, engine: str) -> float | None:
+        """Tokens per second of the newest story by this model and engine on this machine; None if
+        there is none."""
+        with self._reading() as db:
+            row = db.execute(
+                "SELECT json_extract(record, '$.timing.tokens_per_s') AS speed FROM story "
+                "WHERE model = ? AND host = ? AND json_extract(record, '$.model.engine') = ? "
+                "AND speed > 0 ORDER BY n DESC LIMIT 1",
+                [model, platform.node(), engine],
+            ).fetchone()
+        return row[0] if row else None
+
     def remove(self, ref: str) -> None:
         """Remove a story. Raises UsageError while it is being written."""
         entry = self.entry(ref)

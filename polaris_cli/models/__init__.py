@@ -17,5 +17,6 @@ Loads no model, and does not know about stories.
     download:    resumable downloads into the hub's cache
     devices:     GPUs, MPS and CPU, and their memory
     memory:      how much memory a model needs
+    parameters:  how many parameters a model has
     threads:     how many CPU threads to compute with
 """

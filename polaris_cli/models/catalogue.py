@@ -16,6 +16,7 @@ from polaris_cli.request.adherence import stage_of
 from polaris_cli.request.budget import DEFAULT_TOKENS_PER_WORD
 
 Access = Literal["public", "gated", "built in"]
+PlanKind = Literal["arc", "lines", "full"]
 
 LONG_STORY_WORDS = 6_000
 """The model card recommends POLARIS-9B for stories longer than this."""
@@ -45,8 +46,10 @@ class ModelProfile:
     words, that the model writes well in one pass, `recall` how many earlier chapters it is shown in
     full when it writes in chapters (the others in one line each). `length_ratio` is the words
     written for each word asked. `settings` suit the model better than those of the default preset.
-    `plans` says whether it can plan chapters, `continues` whether it is trained to go on in the
-    same answer after a scene break.
+    `plans` is what it can plan of a story in chapters: nothing, so that it follows the arc of a
+    story ("arc"), a line for each chapter ("lines"), or also the cast with what each wants, the
+    place, the arc and the events of each chapter ("full"). `continues` says whether it is trained
+    to go on in the same answer after a scene break.
     """
 
     context: int = 262_144
@@ -54,7 +57,7 @@ class ModelProfile:
     good_words: tuple[int, int] = (1_000, 3_000)
     recall: int = 1_000
     length_ratio: ByStage = ByStage()
-    plans: bool = True
+    plans: PlanKind = "lines"
     continues: bool = False
     settings: Mapping[str, object] = field(default_factory=dict, hash=False)
 
@@ -124,7 +127,9 @@ POLARIS = CatalogueEntry(
     download_bytes=_DOWNLOAD_9B,
     cache_bytes_per_token=_CACHE_9B,
     state_bytes=_STATE_9B,
-    profile=ModelProfile(length_ratio=ByStage(0.99, 0.87, 0.72, 0.90), settings=_TRAINED),
+    profile=ModelProfile(
+        length_ratio=ByStage(0.99, 0.87, 0.72, 0.90), plans="full", settings=_TRAINED
+    ),
     quality=ByStage(57.4, 48.2, 44.1, 52.1),
     eqbench=ByStage(63.1, 57.5, 54.3, 59.8),
     slope=-3.0,
@@ -144,7 +149,9 @@ NO_HRI = CatalogueEntry(
     download_bytes=_DOWNLOAD_9B,
     cache_bytes_per_token=_CACHE_9B,
     state_bytes=_STATE_9B,
-    profile=ModelProfile(length_ratio=ByStage(0.94, 0.86, 0.70, 0.87), settings=_TRAINED),
+    profile=ModelProfile(
+        length_ratio=ByStage(0.94, 0.86, 0.70, 0.87), plans="full", settings=_TRAINED
+    ),
     quality=ByStage(56.5, 47.0, 37.7, 49.7),
     eqbench=ByStage(62.1, 55.7, 51.6, 58.2),
     slope=-3.8,
@@ -164,7 +171,7 @@ BASE = CatalogueEntry(
     download_bytes=_DOWNLOAD_9B,
     cache_bytes_per_token=_CACHE_9B,
     state_bytes=_STATE_9B,
-    profile=ModelProfile(length_ratio=ByStage(1.09, 0.96, 0.88, 1.01)),
+    profile=ModelProfile(length_ratio=ByStage(1.09, 0.96, 0.88, 1.01), plans="full"),
     quality=ByStage(35.1, 8.7, -11.8, 18.5),
     eqbench=ByStage(50.2, 37.2, 30.3, 42.6),
     slope=-10.8,
@@ -185,7 +192,7 @@ BASE_27B = CatalogueEntry(
     download_bytes=55_600_000_000,  # an estimate
     cache_bytes_per_token=16 * 2 * 4 * 256 * 2,
     state_bytes=48 * 48 * 128 * 128 * 4,
-    profile=ModelProfile(length_ratio=ByStage(far=0.82)),
+    profile=ModelProfile(length_ratio=ByStage(far=0.82), plans="full"),
     quality=ByStage(51.5, 38.7, 24.6, 42.8),
     slope=-5.9,
 )
@@ -244,7 +251,7 @@ SMOLLM2 = CatalogueEntry(
         tokens_per_word=1.3,
         good_words=(150, 400),
         recall=30,
-        plans=False,
+        plans="arc",
         # It has not learned to think. A penalty on all tokens of a long text forbids it the common
         # words. Without DRY it copies paragraphs of earlier chapters: at 1,200 words, four of 20
         # stories had a self-repetition of 0.15 to 0.20, with any multiplier from 0.4 on 0.00.

@@ -14,6 +14,9 @@ from polaris_cli.models.gguf_choice import GgufFile
 from polaris_cli.models.servers import Server, choose_model
 
 UNKNOWN = ModelProfile()
+LARGE_UNKNOWN = ModelProfile(plans="full")
+PLANS_FULLY = 2_800_000_000
+"""Parameters from which an unknown model is asked for a full plan: those sold as 3B, and larger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,8 @@ class ModelRef:
 
     A model in GGUF files has `gguf`, the path of the file once it is on this machine. In a
     repository or folder of such files, `gguf_files` are those to choose from, and `gguf_name` is
-    the chosen one's name there.
+    the chosen one's name there. `parameters` is their number where a model that the catalogue does
+    not have needs it; None if unknown.
     """
 
     name: str
@@ -39,6 +43,7 @@ class ModelRef:
     server: Server | None = None
     gguf_name: str | None = None
     gguf_files: tuple[GgufFile, ...] = ()
+    parameters: int | None = None
 
     @property
     def is_gguf(self) -> bool:
@@ -56,7 +61,8 @@ class ModelRef:
 
         The context is that of the server, where the model is on one that says it.
         """
-        profile = self.entry.profile if self.entry else UNKNOWN
+        unknown = LARGE_UNKNOWN if (self.parameters or 0) >= PLANS_FULLY else UNKNOWN
+        profile = self.entry.profile if self.entry else unknown
         context = self.server.context_of(self.id) if self.server else None
         return replace(profile, context=context) if context else profile
 

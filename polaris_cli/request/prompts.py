@@ -4,10 +4,11 @@ Knows the wording. Does not know chat templates or tokens: engines apply them.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from polaris_cli.request.premise import read_length
-from polaris_cli.request.premise_kinds import kind_of
+from polaris_cli.request.premise_kinds import Kind, kind_of
 from polaris_cli.request.story_request import PLAIN_TEMPLATE, StoryRequest
 
 FORM_NAMES = {
@@ -38,10 +39,14 @@ class Message:
     full_text: str = ""
 
 
-def messages_for(request: StoryRequest) -> tuple[Message, ...]:
-    """The messages that ask for the story, or for its plan if it has chapters: one user turn."""
-    chapters = request.chapters
-    return (Message("user", plan_prompt(request, chapters) if chapters else story_prompt(request)),)
+def messages_for(request: StoryRequest, *, full_plan: bool = False) -> tuple[Message, ...]:
+    """The messages that ask for the story, or for its plan if it has chapters: one user turn.
+
+    `full_plan` is for a model that can write one.
+    """
+    if request.chapters:
+        return (Message("user", plan_prompt(request, request.chapters, full=full_plan)),)
+    return (Message("user", story_prompt(request)),)
 
 
 def story_prompt(request: StoryRequest) -> str:
@@ -65,21 +70,38 @@ def story_prompt(request: StoryRequest) -> str:
     return f"{asked}\n\n{premise}"
 
 
-def plan_prompt(request: StoryRequest, chapters: int) -> str:
-    """The prompt for the plan of a story in chapters.
+def plan_prompt(request: StoryRequest, chapters: int, *, full: bool = False) -> str:
+    """The prompt for the plan of a story in chapters: a line for each, or a `full` plan.
 
     Includes the full story prompt if the template is not the plain one or the premise is a request,
     so that the chapters follow it.
     """
     premise, words, form = request.premise.strip(), request.words, FORM_NAMES[request.form]
+    lines = _full_plan_lines(request, chapters) if full else _plan_lines(words, chapters)
     kind = kind_of(premise)
     if request.template != PLAIN_TEMPLATE or kind in ("request", "form"):
         ask = f"Plan a {words}-word {form} in {chapters} chapters. It follows this request:"
-        return f"{ask}\n\n{story_prompt(request)}\n\n{_plan_lines(words, chapters)}"
-    if kind == "phrase":
+        ask = f"{ask}\n\n{story_prompt(request)}"
+    elif full:
+        ask = _ask_on_premise(f"Plan a {words}-word {form} in {chapters} chapters", premise, kind)
+    elif kind == "phrase":
         return phrase_plan_prompt(premise, words, chapters, form)
-    ask = f"Plan a {words}-word {form} in {chapters} chapters. Its premise:"
-    return f"{ask}{SEPARATORS[kind]}{premise}\n\n{_plan_lines(words, chapters)}"
+    else:
+        ask = f"Plan a {words}-word {form} in {chapters} chapters. Its premise:"
+        ask = f"{ask}{SEPARATORS[kind]}{premise}"
+    return f"{_fix_article(ask) if full else ask}\n\n{lines}"
+
+
+def _ask_on_premise(ask: str, premise: str, kind: Kind) -> str:
+    """An ask with its premise: a phrase continues it, anything else is quoted or follows it.
+
+    A phrase with a capital letter may be a sentence that was not recognized as one.
+    """
+    if kind == "phrase" and premise[0].islower():
+        return f"{ask}, about {_strip_length(premise).rstrip('. ')}."
+    if kind == "text" or '"' in premise:
+        return f"{ask}, based on this premise:\n\n{premise}"
+    return f'{ask}, based on this premise: "{premise}"'
 
 
 def phrase_plan_prompt(premise: str, words: int, chapters: int, form: str = "story") -> str:
@@ -92,6 +114,32 @@ def phrase_plan_prompt(premise: str, words: int, chapters: int, form: str = "sto
     return f"{ask}\n\n{_plan_lines(words, chapters)}"
 
 
+# For models that plan more than the lines of `_plan_lines`, which the demo is trained on.
+FULL_PLAN = """\
+Answer with these lines and nothing else:
+Title: the title of the {form}
+Cast: the name of each person, who that is, and what he or she wants
+Place: where and when it happens
+Arc: how it changes from its beginning to its end, in one or two sentences
+Facts: what must not be forgotten later, such as names, ages, objects and promises
+Chapter 1: title of the chapter | {words} words
+- the first event of the chapter
+- the second event
+- the third event, if there is one
+Chapter 2: title of the chapter | {words} words
+- and so on, two or three events for each chapter"""
+
+
+def _full_plan_lines(request: StoryRequest, chapters: int) -> str:
+    share = round(request.words / chapters)
+    return FULL_PLAN.format(form=FORM_NAMES[request.form], words=share)
+
+
+def missing_line_prompt(number: int, *, full: bool = False) -> str:
+    """The question for the one line that a plan lacks: that of chapter `number`."""
+    return f"Write the line of chapter {number}{' and its events' if full else ''}."
+
+
 def _plan_lines(words: int, chapters: int) -> str:
     return (
         "Answer with these lines and nothing else:\n"
@@ -102,12 +150,23 @@ def _plan_lines(words: int, chapters: int) -> str:
 
 
 def chapter_prompt(
-    number: int, count: int, title: str, words: int, summary: str, form: str = "story"
+    number: int,
+    count: int,
+    title: str,
+    words: int,
+    summary: str,
+    form: str = "story",
+    events: Sequence[str] = (),
 ) -> str:
-    """The prompt for chapter `number` of `count`; `form` is a value of `FORM_NAMES`."""
+    """The prompt for chapter `number` of `count`; `form` is a value of `FORM_NAMES`.
+
+    It names the events, if there are any, else it has the summary.
+    """
+    named = f', "{title}",' if title else ""
+    happens = "".join(f"\n- {event}" for event in events) or f" {summary}"
     return (
-        f'Write chapter {number} of {count}, "{title}", as part of the {form}. '
-        f"It should be approximately {words} words long.\n\nIn this chapter: {summary}"
+        f"Write chapter {number} of {count}{named} as part of the {form}. "
+        f"It should be approximately {words} words long.\n\nIn this chapter:{happens}"
     )
 
 

@@ -8,12 +8,11 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from itertools import groupby
-from operator import attrgetter
 from typing import NamedTuple, TextIO
 
 from rich.text import Text
 
-from polaris_cli.events import Chunk, Kind
+from polaris_cli.events import KINDS, Chunk, Kind
 from polaris_cli.screen.capabilities import encodable, harmless
 from polaris_cli.screen.wrapping import Trim, wrap
 from polaris_cli.words import WordCounter, count_words
@@ -27,16 +26,19 @@ class StoryProgress:
     """The view of a running stream: its text line by line, and its progress.
 
     `add` only queues chunks. They are counted and wrapped when a frame needs lines, in the thread
-    that draws. `hold` gives text that may still change; it is shown, but does not settle.
+    that draws. `hold` gives text that may still change; it is shown, but does not settle. A plan
+    moves while it is written, as it may be dropped: `drop_plan`.
     """
 
     def __init__(
         self, requested: int, stream: TextIO, with_story: bool, with_thinking: bool
     ) -> None:
-        self._inbox: deque[Chunk] = deque()
+        self._inbox: deque[Chunk | None] = deque()  # None drops the plan
         self._meter = _Meter(requested, glyphs_of(stream))
         self._held: Sequence[Chunk] = ()
         self._with_thinking = with_thinking
+        self._stream = stream
+        self._plan = ""
         self._flows: dict[Kind, _Flow] = {}
         if with_story:
             self._flows["story"] = _Flow(stream)
@@ -50,6 +52,10 @@ class StoryProgress:
     def hold(self, chunks: Sequence[Chunk]) -> None:
         self._held = chunks
 
+    def drop_plan(self) -> None:
+        """Stop showing the plan so far: it is written again, or printed as it was read."""
+        self._inbox.append(None)
+
     def end(self) -> None:
         """From now on, all text is settled, the last line too."""
         self._ended = True
@@ -57,15 +63,29 @@ class StoryProgress:
     def settled(self, width: int) -> list[Text]:
         lines: list[Text] = []
         arrived = [self._inbox.popleft() for _ in range(len(self._inbox))]
-        for kind, chunks in groupby(arrived, key=attrgetter("kind")):
-            same = list(chunks)
-            text = "".join(chunk.text for chunk in same)
-            self._meter.add(kind, text, sum(chunk.tokens for chunk in same))
-            if text:
-                lines += self._flowing(kind, text, width)
+        for kind, group in groupby(arrived, key=_kind_of):
+            if kind:
+                lines += self._taken(kind, [chunk for chunk in group if chunk], width)
+            else:
+                self._plan = ""
         if self._ended:
             lines += [line for flow in self._flows.values() for line in flow.finish()]
+            lines += self._plan_lines(width)
+            self._plan = ""
         return lines
+
+    def _taken(self, kind: Kind, chunks: list[Chunk], width: int) -> Iterator[Text]:
+        """Count chunks of one kind; yield the lines that they complete."""
+        text = "".join(chunk.text for chunk in chunks)
+        self._meter.add(kind, text, sum(chunk.tokens for chunk in chunks))
+        if kind == "plan":
+            self._plan += text
+        elif text:
+            yield from self._flowing(kind, text, width)
+
+    def _plan_lines(self, width: int) -> list[Text]:
+        text = harmless(encodable(self._plan.strip(), self._stream))
+        return [Text(line, "dim") for line in wrap(text, width)] if text else []
 
     def _flowing(self, kind: Kind, text: str, width: int) -> Iterator[Text]:
         if self._with_thinking:  # thinking and story alternate; end the line of the other one
@@ -82,7 +102,12 @@ class StoryProgress:
             for kind, flow in self._flows.items()
             for line in flow.unfinished(width, text if kind == "story" else "")
         ]
-        return [*unfinished, self._meter.line(width - _MARGIN, held)]
+        progress = self._meter.line(width - _MARGIN, held)
+        return [*unfinished, *self._plan_lines(width), progress]
+
+
+def _kind_of(chunk: Chunk | None) -> Kind | None:
+    return chunk.kind if chunk else None
 
 
 class _Flow:
@@ -141,7 +166,7 @@ class _Meter:
         self._requested = requested
         self._glyphs = glyphs
         self._words = WordCounter()
-        self._tokens: dict[Kind, int] = {"thinking": 0, "story": 0}
+        self._tokens: dict[Kind, int] = dict.fromkeys(KINDS, 0)
         self._kind: Kind | None = None
         self._began = time.monotonic()
         self._first: dict[Kind, float] = {}  # when each kind started
@@ -149,7 +174,7 @@ class _Meter:
     def add(self, kind: Kind, text: str, tokens: int) -> None:
         self._first.setdefault(kind, time.monotonic())
         self._tokens[kind] += tokens
-        if text.strip() or (kind == "thinking" and tokens):
+        if text.strip() or (kind != "story" and tokens):
             self._kind = kind
         if kind == "story":
             self._words.add(text)
@@ -165,18 +190,19 @@ class _Meter:
             told = f"{words:,} / {self._requested:,} words"
             facts = [told, self._left(words), self._speed(tokens)]
             return _bar_line(words / self._requested, facts, width, self._glyphs)
-        waited = _duration(time.monotonic() - self._began)
+        waited = duration(time.monotonic() - self._began)
         if self._kind is None:
             return _spinner_line(["reading the prompt", waited], width, self._glyphs)
-        told = f"{tokens:,} tokens" if tokens else ""
-        facts = ["thinking", told, waited, self._speed(tokens)]
+        done = self._tokens[self._kind]
+        doing = "planning" if self._kind == "plan" else "thinking"
+        facts = [doing, f"{done:,} tokens" if done else "", waited, self._speed(tokens)]
         return _spinner_line(facts, width, self._glyphs)
 
     def _left(self, words: int) -> str:
         span = time.monotonic() - self._first["story"]
         if span < _SETTLING_S or not 0 < words < self._requested:
             return ""
-        return f"{_duration((self._requested - words) * span / words)} left"
+        return f"{duration((self._requested - words) * span / words)} left"
 
     def _speed(self, tokens: int) -> str:
         span = time.monotonic() - min(self._first.values())
@@ -188,7 +214,8 @@ def per_second(speed: float) -> str:
     return f"{speed:.{0 if speed >= 10 else 1}f} tokens/s"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """A time as text: "42 s", "3 min 05 s"."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
 
@@ -237,7 +264,7 @@ class LoadingProgress:
         return []
 
     def moving(self, width: int) -> list[Text]:
-        waited = _duration(time.monotonic() - self._began)
+        waited = duration(time.monotonic() - self._began)
         message = harmless(self.message)
         if self._fraction is None:
             return [_spinner_line([message, waited], width - _MARGIN, self._glyphs)]

@@ -11,7 +11,17 @@ from typing import TextIO
 from rich.cells import cell_len
 
 from polaris_cli.engines.base import Deviation
-from polaris_cli.events import Event, Finish, Held, Planned, Reason, as_chunk, closing, text_of
+from polaris_cli.events import (
+    Event,
+    Finish,
+    Held,
+    Planned,
+    Reason,
+    Restart,
+    as_chunk,
+    closing,
+    text_of,
+)
 from polaris_cli.models import catalogue
 from polaris_cli.request.adherence import in_band
 from polaris_cli.screen.capabilities import (
@@ -84,7 +94,7 @@ def sinks_for(
         stream = out if on_out else err
         sinks.append(_progress(StoryProgress(requested, stream, on_out, show_thinking), stream))
     if not quiet:
-        sinks.append(_plan(err))
+        sinks.append(_plan(err, written_live=live))
     return sinks
 
 
@@ -109,10 +119,12 @@ def _thinking(err: TextIO) -> Iterator[Callable[[Event], None]]:
 
 @contextmanager
 def _progress(view: StoryProgress, stream: TextIO) -> Iterator[Callable[[Event], None]]:
-    """Progress lines on a terminal."""
+    """Progress lines on a terminal, with the plan while it is written."""
     region = Region(stream, view)
 
     def take(event: Event) -> None:
+        if isinstance(event, Restart | Planned):
+            view.drop_plan()
         if isinstance(event, Held):
             view.hold(event.chunks)
         elif chunk := as_chunk(event):
@@ -127,16 +139,24 @@ def _progress(view: StoryProgress, stream: TextIO) -> Iterator[Callable[[Event],
 
 
 @contextmanager
-def _plan(err: TextIO) -> Iterator[Callable[[Event], None]]:
-    shown = False
+def _plan(err: TextIO, *, written_live: bool) -> Iterator[Callable[[Event], None]]:
+    """The plan once it is complete; of an unfinished one the text so far, if nothing showed it."""
+    shown, unfinished = False, ""
 
     def take(event: Event) -> None:
-        nonlocal shown
+        nonlocal shown, unfinished
+        unfinished += text_of(event, "plan")
+        if isinstance(event, Restart | Planned):
+            unfinished = ""
         if isinstance(event, Planned) and not shown:  # later ones only have chapters inserted
             shown = True
             _print_plan(event, err)
 
-    yield take
+    try:
+        yield take
+    finally:
+        if not written_live:
+            _print_dim(unfinished, err)
 
 
 class _Writer:
@@ -259,10 +279,12 @@ def _cost(story: Story) -> str:
     """Tokens if known, seconds, speed."""
     tokens, timing = story.tokens, story.timing
     seconds = f"{timing.total_s:.1f} s"
-    if not tokens.thinking and not tokens.story:
+    if not tokens.thinking and not tokens.plan and not tokens.story:
         return seconds
     speed = f" ({per_second(timing.tokens_per_s)})" if timing.tokens_per_s else ""
-    return f"{tokens.thinking} thinking + {tokens.story} story tokens in {seconds}{speed}"
+    plan = f"{tokens.plan} plan + " if tokens.plan else ""
+    counts = f"{tokens.thinking} thinking + {plan}{tokens.story} story tokens"
+    return f"{counts} in {seconds}{speed}"
 
 
 def _model(story: Story) -> str:
@@ -282,5 +304,10 @@ def _model(story: Story) -> str:
 def _print_plan(planned: Planned, err: TextIO) -> None:
     if planned.note:
         note(planned.note, err)
-    for line in planned.plan.as_lines().splitlines() if planned.plan.titled else ():
+    if planned.plan.titled:
+        _print_dim(planned.plan.as_lines(), err)
+
+
+def _print_dim(text: str, err: TextIO) -> None:
+    for line in text.strip().splitlines():
         print_line([(one_line(line), "dim")], err)

@@ -14,9 +14,12 @@ Knows engines only by their protocol. Does not know about the terminal or the li
     decayed:     cuts away decayed text and rewrites the passage
     extending:   continues a story within the same answer, with a model trained for it
     chapters:    a story in parts: chapters, or one pass and what it lacks
+    wording:     how a conversation asks for chapters
     length:      where a text closes, and how many words to request for each part
     planning:    asks the model for the plan of the chapters
-    plan:        reads a plan from a model's answer
+    passes:      the passes of a job, and the tokens of each, before a model is loaded
+    plan_answer: reads a plan from a model's answer
+    plan:        what every plan needs, and a plain one
     arc:         a plan without a model: the arc of a story
     plan_file:   a plan as TOML
     resuming:    resumes or rewrites a recorded story

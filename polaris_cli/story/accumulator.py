@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from polaris_cli.engines.base import Deviation
-from polaris_cli.events import Chunk, Event, Finish, Held, Kind, Planned, as_chunk, closing
+from polaris_cli.events import KINDS, Chunk, Event, Finish, Held, Kind, Planned, as_chunk, closing
 from polaris_cli.story.quality import quality_of
 from polaris_cli.story.result import Story, Timing, Tokens
 
@@ -39,8 +39,8 @@ class Accumulator:
         self.finish = Finish("interrupted")
         self._record, self._load_s, self._deviations = record, load_s, deviations
         self._held: tuple[Chunk, ...] = ()
-        self._texts: dict[Kind, list[str]] = {"thinking": [], "story": []}
-        self._tokens: dict[Kind, int] = {"thinking": 0, "story": 0}
+        self._texts: dict[Kind, list[str]] = {kind: [] for kind in KINDS}
+        self._tokens: dict[Kind, int] = dict.fromkeys(KINDS, 0)
         self._log_probs: list[float] = []  # of the story's tokens
         self._start = time.perf_counter()
         self._first_token: float | None = None
@@ -87,6 +87,7 @@ class Accumulator:
             tokens=Tokens(
                 prompt=self.finish.prompt_tokens or self._record.tokens.prompt,
                 thinking=self._tokens["thinking"],
+                plan=self._tokens["plan"],
                 story=self._tokens["story"] + held,
             ),
             timing=self._timing(),

@@ -1,11 +1,11 @@
 """Stories in parts: each chapter at a length that the model writes well, in one conversation.
 
 Calls an engine several times and yields one stream of events. Does not know how a model runs
-(`engines`), how a plan is made (`planning`), or what a chapter's prompt says (`request.prompts`).
+(`engines`), how a plan is made (`planning`), or what a chapter's prompt says (`wording`).
 """
 
 import sys
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import count
 
@@ -23,15 +23,7 @@ from polaris_cli.events import (
     text_of,
 )
 from polaris_cli.request.budget import token_budget
-from polaris_cli.request.prompts import (
-    FORM_NAMES,
-    Message,
-    chapter_prompt,
-    novelist_prompt,
-    part_prompt,
-    plan_prompt,
-)
-from polaris_cli.request.story_request import StoryRequest
+from polaris_cli.request.prompts import Message, part_prompt
 from polaris_cli.story.arc import another_beat, last_beat
 from polaris_cli.story.decayed import RETRIES, beginning_of, without_decay
 from polaris_cli.story.extending import extended, rounds_of
@@ -49,10 +41,8 @@ from polaris_cli.story.length import (
 )
 from polaris_cli.story.planning import make_plan
 from polaris_cli.story.single_pass import ids_of, seed_of_call, since_restart, stream_answer
+from polaris_cli.story.wording import Wording, wording_for
 from polaris_cli.words import count_words
-
-Ask = Callable[[int, int, Chapter, int], str]
-"""The prompt for a chapter: its number, the number of chapters, the chapter, words to request."""
 
 
 @dataclass(slots=True)
@@ -86,33 +76,6 @@ def chapter_drafts(events: Iterable[Event]) -> list[ChapterDraft]:
         elif chapters and not (isinstance(event, Inserted) and event.kind == "heading"):
             chapters[-1].events.append(event)
     return chapters
-
-
-@dataclass(frozen=True, slots=True)
-class Wording:
-    """How the conversation asks for chapters: the messages at its start, and each prompt."""
-
-    preface: tuple[Message, ...]
-    ask: Ask
-
-
-def wording_for(request: StoryRequest, plan: Plan) -> Wording:
-    """The wording for a plan; that of a plan without chapter titles does not speak of chapters."""
-    form = FORM_NAMES[request.form]
-    if plan.titled:
-        prompt = Message("user", plan_prompt(request, len(plan.chapters)))
-        return Wording(
-            (prompt, Message("assistant", plan.as_lines())),
-            lambda number, total, chapter, words: chapter_prompt(
-                number, total, chapter.title, words, chapter.summary, form
-            ),
-        )
-    return Wording(
-        (Message("system", novelist_prompt(request.form)),),
-        lambda number, total, chapter, words: part_prompt(
-            request, number, total, words, chapter.summary
-        ),
-    )
 
 
 def in_chapters(job: Job, engine: Engine) -> Iterator[Event]:

@@ -14,10 +14,11 @@ from typing import Any
 from polaris_cli.errors import UsageError
 from polaris_cli.events import Chapter, Plan
 from polaris_cli.request.settings import parse_words, read_text
-from polaris_cli.story.plan import with_shares
+from polaris_cli.story.plan import summary_of, with_shares
 
-KEYS = ("title", "cast", "chapter")
-CHAPTER_KEYS = ("title", "words", "summary")
+TEXTS = ("title", "cast", "place", "arc", "facts")
+KEYS = (*TEXTS, "chapter")
+CHAPTER_KEYS = ("title", "words", "summary", "events")
 EXAMPLE = "See one: polaris write PREMISE --chapters 4 --plan-only -o plan.toml"
 
 _HEADER = re.compile(r"\s*\[\[\s*[\"']?chapter[\"']?\s*\]\]")
@@ -50,8 +51,8 @@ def read_plan(path: Path) -> PlanFile:
         raise file.error("", f"it has {len(rows)} chapters, and a plan needs at least two")
     chapters = [_chapter(file, number, row) for number, row in enumerate(rows, 1)]
     stated = [chapter.words for chapter in chapters if chapter.words]
-    shared = tuple(with_shares(chapters))
-    plan = Plan(file.text(raw, "title"), file.text(raw, "cast"), shared)
+    texts = {key: file.text(raw, key) for key in TEXTS}
+    plan = Plan(chapters=tuple(with_shares(chapters)), **texts)
     return PlanFile(plan, plan.words if stated else None)
 
 
@@ -69,7 +70,9 @@ def _chapter(file: "_File", number: int, row: dict[str, Any]) -> Chapter:
         if words < 1:
             what = f"words cannot be {row['words']!r}; give a number such as 1200"
             raise file.error("words", what, number)
-    return Chapter(title, words, file.text(row, "summary", number) if "summary" in row else title)
+    events = file.texts(row, "events", number)
+    stated = file.text(row, "summary", number) if "summary" in row else None
+    return Chapter(title, words, summary_of(title, events) if stated is None else stated, events)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,13 @@ class _File:
             raise self.error(key, f"{key} is {value!r}; it must be text in quotes", chapter)
         return value
 
+    def texts(self, table: dict[str, Any], key: str, chapter: int) -> tuple[str, ...]:
+        value = table.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+            what = f'{key} is {value!r}; it must be a list of texts, such as ["one", "two"]'
+            raise self.error(key, what, chapter)
+        return tuple(value)
+
     def _line_of(self, key: str, chapter: int) -> int:
         """The number of the key's line, or of the chapter's header without one; 0 if unknown."""
         headers = [n for n, line in enumerate(self.lines) if _HEADER.match(line)]
@@ -119,11 +129,16 @@ def _toml_lines(plan: Plan) -> Iterator[str]:
     yield "# The plan of a story: edit it, then write it with  polaris write PREMISE --plan FILE"
     yield f"title = {_quoted(plan.title)}"
     yield f"cast = {_quoted(plan.cast)}"
+    full = {key: getattr(plan, key) for key in TEXTS[2:]}
+    yield from (f"{key} = {_quoted(text)}" for key, text in full.items() if text)
     for chapter in plan.chapters:
         yield "\n[[chapter]]"
         yield f"title = {_quoted(chapter.title)}"
         yield f"words = {chapter.words}"
-        yield f"summary = {_quoted(chapter.summary)}"
+        if not chapter.events or chapter.summary != summary_of(chapter.title, chapter.events):
+            yield f"summary = {_quoted(chapter.summary)}"
+        if chapter.events:
+            yield from ("events = [", *(f"  {_quoted(event)}," for event in chapter.events), "]")
 
 
 def _quoted(text: str) -> str:

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 
 from polaris_cli.events import Plan
 from polaris_cli.models.catalogue import ModelProfile
+from polaris_cli.models.parameters import with_parameters
 from polaris_cli.models.reference import ModelRef
 from polaris_cli.models.resolving import choose_file, resolve
 from polaris_cli.request.budget import Budget, token_budget
@@ -72,6 +73,8 @@ def settle(original: StoryRequest, reference: ModelRef | None = None) -> Job:
     profile = reference.profile
     plan = original.plan.shared(original.words) if original.plan else None
     length = _length(original, profile)
+    if length == "chapters":  # only a plan depends on the number of parameters
+        reference = with_parameters(reference)
     request = replace(
         original,
         model=reference.name if original.model == "auto" else original.model,
@@ -80,7 +83,8 @@ def settle(original: StoryRequest, reference: ModelRef | None = None) -> Job:
         chapters=_chapters(original, profile) if length == "chapters" else None,
         plan=plan,
     )
-    messages = messages_for(request)
+    plans_fully = plan.is_full if plan else reference.profile.plans == "full"
+    messages = messages_for(request, full_plan=plans_fully)
     budget = budget_for(request, messages, profile)
     tokens = prompt_estimate(request, messages) + budget.max_new_tokens
     reference = choose_file(reference, tokens, request.engine, request.device)

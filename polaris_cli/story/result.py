@@ -34,10 +34,11 @@ REST_OF_REQUEST = (
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """The number of tokens in the prompt, the thinking and the story."""
+    """The number of tokens in the prompt, the thinking, the plan and the story."""
 
     prompt: int = 0
     thinking: int = 0
+    plan: int = 0
     story: int = 0
 
 

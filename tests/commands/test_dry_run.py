@@ -9,14 +9,24 @@ import pytest
 from polaris_cli.commands.dry_run import print_dry_run
 from polaris_cli.commands.models import reference_facts
 from polaris_cli.errors import ModelUnavailable
+from polaris_cli.library.store import Library
 from polaris_cli.models.model_files import as_computed, measured
 from polaris_cli.models.reference import ModelRef
 from polaris_cli.models.resolving import resolve
 from polaris_cli.story.prepare import prepare
+from polaris_cli.story.result import Timing
 from tests.fake_hub import CONFIG, safetensors
 from tests.gguf_writing import write_gguf
+from tests.stories import a_story
 
 BIG = {"model.layers.0.mlp.up_proj.weight": (8000, 5000)}
+
+
+@pytest.fixture(autouse=True)
+def library(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Library:
+    path = tmp_path_factory.mktemp("library") / "library.db"
+    monkeypatch.setenv("POLARIS_LIBRARY", str(path))
+    return Library(path)
 
 
 def folder_of(folder: Path, **changes: Any) -> Path:
@@ -108,3 +118,54 @@ def test_the_details_of_a_gguf_file(tmp_path: Path) -> None:
         "model.gguf",
         "model-Q8_0.gguf",
     }
+
+
+def dry_run(capsys: pytest.CaptureFixture[str], **options: object) -> tuple[dict[str, Any], str]:
+    """What a dry run prints, as JSON and as text."""
+    job = prepare("a fox", {"model": "demo", **options})
+    print_dry_run(job, as_json=True)
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    print_dry_run(job, as_json=False)
+    return found, capsys.readouterr().out
+
+
+def test_a_story_in_chapters_shows_every_pass(capsys: pytest.CaptureFixture[str]) -> None:
+    found, text = dry_run(capsys, words=2000, chapters="auto")
+    count = found["chapters"]
+    assert [one["name"] for one in found["passes"]] == [
+        "plan",
+        *(f"chapter {n}" for n in range(1, count + 1)),
+    ]
+    tokens = found["tokens"]
+    assert tokens["thinking"] == (count + 1) * 512 and tokens["max_new_tokens"] is None
+    assert 0 < tokens["plan"] == found["passes"][0]["text"]
+    assert tokens["story"] + tokens["plan"] == sum(one["text"] for one in found["passes"])
+    assert f"tokens, {count} chapters\tprompt\tthinking\ttext\n" in text
+    assert f"all\t{tokens['prompt']:,}\t{tokens['thinking']:,}\t" in text
+    assert "None" not in text and "chapters\tauto\t" in text
+
+
+def test_one_pass_shows_its_tokens(capsys: pytest.CaptureFixture[str]) -> None:
+    found, text = dry_run(capsys, words=100)
+    assert found["chapters"] is None and len(found["passes"]) == 1
+    assert "max_new_tokens\t" in text and "plan\t" not in text and "None" not in text
+
+
+def test_the_time_is_that_of_the_speed_last_measured(
+    capsys: pytest.CaptureFixture[str], library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, text = dry_run(capsys, words=100)
+    assert found["time"] == {"tokens_per_s": None, "seconds": None}
+    assert "Time\nnot known yet: the library has no story by demo with the engine local" in text
+    story = a_story(timing=Timing(tokens_per_s=50.0))
+    library.start(story)
+    library.finish(story)
+    found, text = dry_run(capsys, words=100)
+    tokens = found["tokens"]["story"] + found["tokens"]["thinking"]
+    assert found["time"] == {"tokens_per_s": 50.0, "seconds": round(tokens / 50)}
+    assert "if it thinks as long as it may, at 50 tokens/s" in text
+    assert "thinks" not in dry_run(capsys, words=100, think=False)[1]
+    damaged = library.path.with_name("damaged.db")
+    damaged.write_text("no library")
+    monkeypatch.setenv("POLARIS_LIBRARY", str(damaged))
+    assert "not known yet" in dry_run(capsys, words=100)[1]

@@ -225,7 +225,7 @@ def flat(record: Any, name: str = "") -> Iterator[str]:
 
 
 def test_every_key_of_a_record_is_explained() -> None:
-    plan = Plan("The Fog", "Ada", (Chapter("One", 5, "fog comes"),))
+    plan = Plan("The Fog", "Ada", (Chapter("One", 5, "fog comes", ("fog comes",)),))
     story = replace(a_story(), plan=plan)
     draft = Draft("The fog", "title: Fog", "fog", 9)
     story = replace(story, deviations=(Deviation("seed", "it has none"),))

@@ -15,13 +15,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from polaris_cli.engines.base import ModelInfo
 from polaris_cli.errors import LibraryError, UsageError
 from polaris_cli.events import Chunk
 from polaris_cli.library import store as module
 from polaris_cli.library.database import connect
 from polaris_cli.library.store import Library, library_path, open_library
 from polaris_cli.story.accumulator import collect
-from polaris_cli.story.result import Story
+from polaris_cli.story.result import Story, Timing
 from tests.stories import a_story, a_stream, chunks_in, no_warning, record
 
 
@@ -57,6 +58,24 @@ def test_the_first_story_makes_the_folders(tmp_path: Path) -> None:
 
 
 # --- What is kept ---
+
+
+def test_the_speed_of_the_newest_story_by_a_model_on_this_machine(library: Library) -> None:
+    def write(id: str, speed: float | None, name: str = "demo", engine: str = "local") -> None:
+        story = a_story(id, model=ModelInfo(name, name, engine=engine))
+        library.start(story)
+        library.finish(replace(story, timing=Timing(tokens_per_s=speed)))
+
+    assert library.speed_of("demo", "local") is None
+    write("aa00", 10.0)
+    write("bb00", 20.5)
+    write("cc00", None)  # it was interrupted at once
+    write("dd00", 40.0, engine="gguf")
+    write("ee00", 50.0, name="smollm2")
+    assert library.speed_of("demo", "local") == 20.5
+    assert library.speed_of("demo", "endpoint") is None
+    sql(library.path, "UPDATE story SET host = 'another'")
+    assert library.speed_of("demo", "local") is None
 
 
 def test_finish_keeps_the_whole_record(library: Library) -> None:

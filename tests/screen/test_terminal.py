@@ -13,7 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polaris_cli.engines.base import Deviation, ModelInfo
-from polaris_cli.events import ChapterStart, Chunk, Event, Finish, Held, Inserted
+from polaris_cli.events import (
+    Chapter,
+    ChapterStart,
+    Chunk,
+    Event,
+    Finish,
+    Held,
+    Inserted,
+    Plan,
+    Planned,
+    Restart,
+)
 from polaris_cli.models.catalogue import DEMO
 from polaris_cli.screen.messages import warn
 from polaris_cli.screen.progress import StoryProgress
@@ -356,7 +367,7 @@ def test_loading_prints_nothing_when_quiet_or_piped(tty: Tty) -> None:
 
 TOY = ModelInfo("demo", "polaris/demo", dtype="float32", device="cpu")
 SPENT: dict[str, Any] = {
-    "tokens": Tokens(20, 142, 398),
+    "tokens": Tokens(20, 142, story=398),
     "timing": Timing(0.5, 0.1, 1.0, 5.12, 105.7),
     "finish": "stop",
     "model": TOY,
@@ -398,6 +409,11 @@ def test_the_report_names_the_actual_model() -> None:
 )
 def test_the_report_says_how_the_story_ended(finish: str, words: str) -> None:
     assert report(finish=finish, words=20).startswith(f"polaris: 8 of 20 words (0.40), {words};")
+
+
+def test_the_report_counts_the_tokens_of_a_plan() -> None:
+    line = report(tokens=Tokens(20, 142, 60, 398))
+    assert "; 142 thinking + 60 plan + 398 story tokens in 5.1 s" in line
 
 
 def test_the_report_is_coloured_by_the_band_and_wrapped_between_words(tty: Tty) -> None:
@@ -482,3 +498,46 @@ def test_the_thinking_of_each_chapter_begins_without_empty_lines(tty: Tty, live:
          show_thinking=True)  # fmt: skip
     shown = "\n".join(tty.lines()) if live else piped.getvalue()
     assert shown.strip() == "plan 1\n\nplan 2"
+
+
+PLAN = Plan("The Fox", "a fox", (Chapter("Den", 5, "it wakes"), Chapter("Hill", 5, "it runs")))
+
+
+def planning(*events: Event) -> Iterator[Event]:
+    """A plan that is written twice, and more events."""
+    yield from (Chunk("plan", "Title: Wrong\nno pl", 3), Restart(1))
+    yield from (Chunk("plan", "**Title:** The Fox\n", 3), Chunk("plan", "1. Den", 2), *events)
+
+
+def test_a_plan_is_shown_live_and_printed_as_it_was_read(tty: Tty) -> None:
+    out = StringIO()
+    events = shown(planning(), requested=30, out=out, err=tty.stream)
+    for _ in range(4):
+        next(events)
+    time.sleep(0.3)
+    assert "\n".join(tty.lines()).count("**Title:** The Fox") == 1  # it is still being written
+    assert "\x1b[2m**Title:** The Fox" in tty.raw() and "planning" in tty.raw()
+    events.close()  # type: ignore[attr-defined]
+    assert "1. Den" in "\n".join(tty.lines()) and "Wrong" not in "\n".join(tty.lines())
+    assert out.getvalue() == ""
+
+
+def test_a_finished_plan_takes_the_place_of_the_one_that_was_written(tty: Tty) -> None:
+    play(
+        planning(Planned(PLAN), Chunk("story", "Once.", 1), Finish("stop")), tty.stream, tty.stream
+    )
+    assert tty.lines() == [*PLAN.as_lines().splitlines(), "Once."]
+
+
+@pytest.mark.parametrize("thinking", [True, False])
+def test_a_pipe_gets_the_finished_plan_on_stderr(thinking: bool) -> None:
+    out, err = StringIO(), StringIO()
+    events = planning(Planned(PLAN), Chunk("story", "Once.", 1), Finish("stop"))
+    play(events, out, err, show_thinking=thinking)
+    assert (out.getvalue(), err.getvalue().strip()) == ("Once.\n", PLAN.as_lines())
+
+
+def test_a_pipe_gets_an_unfinished_plan_at_the_end() -> None:
+    out, err = StringIO(), StringIO()
+    play(planning(Finish("interrupted")), out, err)
+    assert (out.getvalue(), err.getvalue()) == ("", "**Title:** The Fox\n1. Den\n")

@@ -22,13 +22,14 @@ from polaris_cli.events import (
     Planned,
     merged,
 )
+from polaris_cli.events import text_of as event_text
 from polaris_cli.models.catalogue import DEMO, ModelProfile
 from polaris_cli.models.reference import ModelRef
 from polaris_cli.request.story_request import Sampling, StoryRequest
 from polaris_cli.story.chapters import chapter_drafts, in_chapters
 from polaris_cli.story.job import Earlier, Job
 from polaris_cli.story.length import chapter_count
-from polaris_cli.story.planning import TOKENS, TOKENS_PER_CHAPTER
+from polaris_cli.story.planning import plan_tokens
 from polaris_cli.story.prepare import settle
 from polaris_cli.story.single_pass import ids_of, since_restart
 from polaris_cli.words import count_words
@@ -78,9 +79,8 @@ def test_a_story_in_chapters_has_plan_headings_and_text() -> None:
         f"## Part {number}\n\n{paragraph(name, 100)}" for number, name in enumerate("abc", 1)
     )
     assert finish_of(events).reason == "stop"
-    assert "Title: The Fox" in "".join(
-        event.text for event in events if isinstance(event, Chunk) and event.kind == "thinking"
-    )
+    assert "Title: The Fox" in "".join(event_text(event, "plan") for event in events)
+    assert not any(event_text(event, "thinking").strip() for event in events)
 
 
 def test_each_chapter_is_asked_for_by_its_own_title_and_summary() -> None:
@@ -96,8 +96,8 @@ def test_each_chapter_is_asked_for_by_its_own_title_and_summary() -> None:
 def test_a_model_that_goes_on_after_its_plan_is_stopped() -> None:
     plan = [*plan_script(2), "\n", "Once upon", " a time"]
     engine = ScriptedEngine(plan, script("One."), script("Two."))
-    thought = [e.text for e in write(engine, 2) if isinstance(e, Chunk) and e.kind == "thinking"]
-    assert "Once upon" not in thought and engine.running == 0
+    planned = [e.text for e in write(engine, 2) if isinstance(e, Chunk) and e.kind == "plan"]
+    assert "Once upon" not in planned and engine.running == 0
 
 
 def test_headings_can_be_left_out() -> None:
@@ -119,16 +119,22 @@ def test_one_blank_line_stands_between_chapters(end: str, headings: bool) -> Non
         (SAMPLING, 0),
         (Sampling(thinking_budget=500), 500),
         (Sampling(thinking_budget=0), 0),
-        (Sampling(thinking_budget=-1), 0),
     ],
 )
 def test_a_plan_has_its_room_behind_the_thinking(sampling: Sampling, room: int) -> None:
     engine = ScriptedEngine(plan_script(2), script("One."), script("Two."), opened=False)
     write(engine, 2, sampling=sampling)
-    assert engine.requests[0].max_new_tokens == TOKENS + TOKENS_PER_CHAPTER * 2 + room
+    assert engine.requests[0].max_new_tokens == plan_tokens("lines", 2) + room
 
 
-@pytest.mark.parametrize(("planned", "taken"), [(5, False), (6, True), (10, True), (11, False)])
+def test_unlimited_thinking_about_a_plan_may_fill_the_context() -> None:
+    engine = ScriptedEngine(plan_script(2), script("One."), script("Two."), context=5000)
+    write(engine, 2, sampling=Sampling(thinking_budget=-1))
+    prompt = engine.count_tokens(engine.requests[0].messages, SAMPLING)
+    assert engine.requests[0].max_new_tokens == 5000 - prompt
+
+
+@pytest.mark.parametrize(("planned", "taken"), [(5, False), (10, True), (11, False)])
 def test_a_plan_of_about_as_many_chapters_is_taken(planned: int, taken: bool) -> None:
     engine = ScriptedEngine(*[plan_script(planned, 800)] * 3, script("One."))
     plans = (event for event in write(engine, 8, words=800) if isinstance(event, Planned))
@@ -188,7 +194,7 @@ def last_prompt(engine: ScriptedEngine) -> str:
     return engine.requests[-1].messages[-1].content
 
 
-SMALL = replace(PROFILE, plans=False, recall=100)
+SMALL = replace(PROFILE, plans="arc", recall=100)
 
 
 def test_a_model_that_does_not_plan_follows_the_arc_in_one_conversation() -> None:
@@ -213,7 +219,7 @@ def test_a_model_that_does_not_plan_follows_the_arc_in_one_conversation() -> Non
 def test_a_chapter_is_inserted_if_the_others_will_not_deliver_what_is_left(
     profile: ModelProfile,
 ) -> None:
-    plan = [plan_script(3)] if profile.plans else []
+    plan = [plan_script(3)] if profile.plans != "arc" else []
     engine = ScriptedEngine(*plan, *(script(paragraph(f"n{n}", 60)) for n in range(6)))
     events = write(engine, profile=profile)
     plans = [event.plan for event in events if isinstance(event, Planned)]
@@ -389,7 +395,7 @@ def test_the_number_of_chapters_suits_the_model() -> None:
 @pytest.mark.parametrize("profile", [SMALL, replace(PROFILE, recall=100)])
 def test_each_conversation_starts_with_the_one_before(profile: ModelProfile) -> None:
     """So that an engine keeps its cache, and reads only what is new."""
-    plan = [plan_script(3)] if profile.plans else []
+    plan = [plan_script(3)] if profile.plans != "arc" else []
     engine = ScriptedEngine(*plan, *(script(paragraph(n, 90)) for n in "abc"))
     write(engine, profile=profile)
     told = [one.messages for one in engine.requests[len(plan) :]]

@@ -1,6 +1,7 @@
 """A plan's file is read as a person would read it, or refused with its line named."""
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from polaris_cli.errors import UsageError
 from polaris_cli.events import Chapter, Plan
+from polaris_cli.story.plan import summary_of
 from polaris_cli.story.plan_file import PlanFile, as_toml, read_plan
 from tests.cli import in_process, run, scripted_command
 
@@ -30,11 +32,20 @@ def plan(*words: str) -> str:
     return "title = 'T'\n" + "\n".join(rows)
 
 
-@given(TEXT, TEXT, st.lists(st.tuples(TEXT, st.integers(1, 9999), TEXT), min_size=2, max_size=5))
+CHAPTERS = st.builds(
+    Chapter, TEXT, st.integers(1, 9999), TEXT, st.lists(TEXT, max_size=3).map(tuple)
+)
+DERIVED = CHAPTERS.map(lambda one: replace(one, summary=summary_of(one.title, one.events)))
+
+
+@given(
+    st.tuples(TEXT, TEXT), st.lists(CHAPTERS | DERIVED, min_size=2, max_size=5),
+    st.tuples(*[st.just("") | TEXT] * 3),
+)  # fmt: skip
 def test_any_plan_survives_its_file(
-    title: str, cast: str, rows: list[tuple[str, int, str]]
+    names: tuple[str, str], chapters: list[Chapter], full: tuple[str, str, str]
 ) -> None:
-    plan = Plan(title, cast, tuple(Chapter(*row) for row in rows))
+    plan = Plan(*names, tuple(chapters), *full)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "plan.toml"
         path.write_text(as_toml(plan), "utf-8", newline="")
@@ -64,6 +75,13 @@ def test_a_chapter_without_a_summary_is_about_its_title(tmp_path: Path) -> None:
     assert read(tmp_path, plan("1", "2")).plan.chapters[1].summary == "C1"
 
 
+def test_a_chapter_with_events_needs_no_summary(tmp_path: Path) -> None:
+    text = plan("1", "2") + "events = ['He wakes.', 'he eats']\n"
+    last = read(tmp_path, text).plan.chapters[1]
+    assert last == Chapter("C1", 2, "He wakes. he eats", ("He wakes.", "he eats"))
+    assert "summary" not in as_toml(Plan("T", "", (last, last)))
+
+
 def test_a_byte_order_mark_and_windows_line_ends_are_no_fault(tmp_path: Path) -> None:
     text = plan("1", "2").replace("\n", "\r\n")
     assert read(tmp_path, b"\xef\xbb\xbf" + text.encode()).plan.title == "T"
@@ -77,6 +95,8 @@ def test_a_byte_order_mark_and_windows_line_ends_are_no_fault(tmp_path: Path) ->
         (plan("-3", "1"), 4, "-3"),
         (plan("1", "'many'"), 8, "many"),
         (plan("1", "[1]"), 8, "[1]"),
+        (plan("1", "2") + "events = 'he wakes'\n", 9, "list of texts"),
+        (plan("1", "2") + "events = ['a', 3]\n", 9, "list of texts"),
         (plan("1", "2").replace("C1", "  "), 7, "chapter 2 has no title"),
         ("[[chapter]]\nwords = 1\n[[chapter]]\nwords = 2", 1, "chapter 1 has no title"),
         (plan("1", "2") + "sumary = 'x'", 9, "did you mean summary?"),

@@ -1,0 +1,180 @@
+"""Reads a plan from a model's answer, leniently: `read_answer`, `is_complete`.
+
+The answer has a line for each field ("Cast: …") and each chapter ("3. Title | 300 words | …" or
+"Chapter 3: Title | 300 words"), and items ("- …") below a field or a chapter, in any order. Does
+not know what was asked (`request.prompts`), or what happens to an answer that lacks lines
+(`planning`).
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from polaris_cli.events import Chapter, Plan
+from polaris_cli.story.plan import summary_of, with_shares
+
+_WORDED = re.compile(r"^\W*chapter\s+(\d{1,3})\W*?(?:[.):|–—-]\W*(.*))?$", re.I)  # noqa: RUF001
+_NUMBERED = re.compile(r"^\W*(\d{1,3})\s*[.):]\s*(.+)$")
+_LABEL = re.compile(r"^\W*([a-z][a-z ,'&/-]{1,30}?)\W*:\s*(.*)$", re.I)
+_ITEM = re.compile(r"^\s*(?:[-*•–]|\(?\d{1,2}[.)]|\(?[a-z]\))\s+(.+)$")  # noqa: RUF001
+_WORDS = re.compile(r"^~?\(?\s*(?:about\s+|approximately\s+)?(\d[\d,]*)\s*(?:words?)?\s*\)?$", re.I)
+_BARS = re.compile(r"\s*(?:\||\s[–—-]\s)\s*")  # noqa: RUF001
+_IN_BRACKETS = re.compile(r"\s*[(\[](~?[a-z ]*\d[\d,]* words)[)\]]", re.I)
+
+_FIELDS = {"title": "title", "cast": "cast", "characters": "cast", "people": "cast"}
+_FIELDS |= dict.fromkeys(("place", "setting", "place and time", "time and place"), "place")
+_FIELDS |= dict.fromkeys(("arc", "story arc"), "arc")
+_FIELDS |= dict.fromkeys(("facts", "remember", "not to forget", "do not forget"), "facts")
+_PARTS = {"words": "words", "length": "words"}  # of a chapter
+_PARTS |= dict.fromkeys(("events", "summary", "what happens", "event"), "events")
+
+
+@dataclass(frozen=True, slots=True)
+class PlanAnswer:
+    """What could be read: the fields, and the chapters by number, with 0 words if none are stated.
+
+    If the numbers make no sense, the chapters are numbered in order.
+    """
+
+    fields: dict[str, str]
+    chapters: dict[int, Chapter]
+
+    def missing(self, count: int) -> list[int]:
+        """The numbers of the chapters that the answer lacks, of those from 1 to `count`."""
+        return [number for number in range(1, count + 1) if number not in self.chapters]
+
+    def is_readable(self, count: int) -> bool:
+        """Whether it has at least two chapters, and about as many as were asked for."""
+        found, few = len(self.chapters), count // 4
+        return 2 <= found <= count + few and len(self.missing(count)) <= few
+
+    def plan(self, words: int) -> Plan:
+        """The plan, scaled to `words` words. Numbers are added to titles that occur twice."""
+        chapters = [self.chapters[number] for number in sorted(self.chapters)]
+        shared = tuple(with_shares(_unique_titles(chapters)))
+        named = {"title": chapters[0].title, "cast": "", **self.fields}
+        return Plan(chapters=shared, **named).shared(words)
+
+
+@dataclass(slots=True)
+class _Row:
+    """The line of a chapter, without its number, and the items below it."""
+
+    number: int
+    text: str
+    events: list[str] = field(default_factory=list)
+
+    def chapter(self) -> Chapter | None:
+        """The chapter of "Title | 300 words | summary"; None if it has no title."""
+        text = _IN_BRACKETS.sub(r" | \1", self.text)
+        columns = [_clean(column) for column in _BARS.split(text) if column.strip()]
+        if not columns or not columns[0]:
+            return None
+        words = next(filter(None, map(_WORDS.match, columns[1:])), None)
+        rest = [column for column in columns[1:] if not _WORDS.match(column)]
+        number = int(words[1].replace(",", "")) if words else 0
+        summary = " - ".join(rest) or summary_of(columns[0], self.events)
+        return Chapter(columns[0], number, summary, tuple(self.events))
+
+
+def read_answer(answer: str) -> PlanAnswer:
+    """What can be read of a plan in a model's answer; lines of any other kind are ignored."""
+    reader = _Reader(worded=any(map(_WORDED.match, answer.splitlines())))
+    for line in answer.splitlines():
+        reader.add(line)
+    fields = {name: "; ".join(texts) for name, texts in reader.fields.items() if texts}
+    return PlanAnswer(fields, _by_number(reader.rows))
+
+
+def is_complete(answer: str, count: int, *, full: bool = False) -> bool:
+    """Whether an unfinished answer has the complete line of its last chapter.
+
+    A full plan has its events below it, and is complete when something else follows.
+    """
+    lines = answer.split("\n")[:-1]
+    worded = any(map(_WORDED.match, lines))
+    rows = [_row(line, worded=worded) for line in lines]
+    last = next((place for place, row in enumerate(rows) if row and row.number == count), None)
+    if last is None or not full:
+        return last is not None
+    return any(_has_text(line) and not _belongs(line) for line in lines[last + 1 :])
+
+
+def _belongs(line: str) -> bool:
+    """Whether a line below that of a chapter is part of the plan."""
+    return bool(_ITEM.match(line) or _label(line) or _WORDED.match(line))
+
+
+class _Reader:
+    """Reads lines one by one. `worded`: chapters have the word, so other numbers are of items."""
+
+    def __init__(self, *, worded: bool) -> None:
+        self.fields: dict[str, list[str]] = {}
+        self.rows: list[_Row] = []
+        self._worded = worded
+        self._below: list[str] = []  # where the items go
+
+    def add(self, line: str) -> None:
+        if not _has_text(line):
+            return
+        if row := _row(line, worded=self._worded):
+            self.rows.append(row)
+            self._below = row.events
+        elif label := _label(line):
+            self._add_label(*label)
+        elif match := _ITEM.match(line):
+            self._below.append(_clean(match[1]))
+        elif self.fields and not self._below and not self.rows:
+            self._below.append(_clean(line))  # "Arc:", then its text on a line of its own
+
+    def _add_label(self, name: str, text: str) -> None:
+        row = self.rows[-1] if self.rows else _Row(0, "")  # which is dropped
+        if name == "words":
+            row.text += f" | {text}"
+        elif name == "title" and self.rows and not row.text:
+            row.text = text
+        else:
+            self._below = row.events if name == "events" else self._new_field(name)
+            self._below += [text] if text else []
+
+    def _new_field(self, name: str) -> list[str]:
+        """The texts of a field; those of one that occurs a second time are dropped."""
+        return [] if name in self.fields else self.fields.setdefault(name, [])
+
+
+def _row(line: str, *, worded: bool) -> _Row | None:
+    match = (_WORDED if worded else _NUMBERED).match(line)
+    return _Row(int(match[1]), match[2] or "") if match else None
+
+
+def _label(line: str) -> tuple[str, str] | None:
+    """The name of a field or of a part of a chapter, and the text behind it."""
+    match = _LABEL.match(line)
+    name = ({**_FIELDS, **_PARTS}).get(match[1].lower()) if match else None
+    return (name, _clean(match[2])) if match and name else None
+
+
+def _by_number(rows: Iterable[_Row]) -> dict[int, Chapter]:
+    found = [(row.number, chapter) for row in rows if (chapter := row.chapter())]
+    numbers = [number for number, _ in found]
+    if len({*numbers}) < len(numbers) or 0 in numbers:
+        return dict(enumerate((chapter for _, chapter in found), 1))
+    return dict(found)
+
+
+def _unique_titles(chapters: list[Chapter]) -> list[Chapter]:
+    """The chapters, with a number added to each title that an earlier chapter has."""
+    titles = [chapter.title for chapter in chapters]
+    times = [titles[: place + 1].count(title) for place, title in enumerate(titles)]
+    return [
+        replace(chapter, title=f"{chapter.title} ({count})") if count > 1 else chapter
+        for chapter, count in zip(chapters, times, strict=True)
+    ]
+
+
+def _has_text(line: str) -> bool:
+    return any(map(str.isalnum, line))
+
+
+def _clean(text: str) -> str:
+    return text.replace("**", "").strip().strip('*_"“”').strip()

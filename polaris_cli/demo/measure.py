@@ -6,10 +6,13 @@ the model was trained.
 """
 
 import json
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import cache
 from pathlib import Path
+from random import Random
 from typing import Annotated, Any, cast
 
 import torch
@@ -18,7 +21,9 @@ from rich.console import Console
 from rich.table import Table
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from polaris_cli.demo.grammar import write_story
 from polaris_cli.demo.paths import MODEL_DIR
+from polaris_cli.demo.premises import sample_premise
 from polaris_cli.demo.unseen import UNSEEN
 from polaris_cli.engines.kernels.patching import patch_forwards
 from polaris_cli.engines.local.chat import Chat
@@ -31,7 +36,11 @@ from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Sampling
 from polaris_cli.words import self_repetition
 
+GRAMMAR_STORIES = 5_000  # whose words count as known
 LENGTHS = (100, 200, 300, 400)
+HEADS = (
+    "asked", "stories", "ratio", "0.75-1.25", "ended", "names noun", "repetition", "broken words",
+)  # fmt: skip
 USUAL = Sampling(**cast(dict[str, Any], DEMO.profile.settings))
 TOKENS = 1100  # limit for an answer: the longest story takes about 800, its plan included
 PROMPTS = {
@@ -59,7 +68,7 @@ class Written:
 
 @dataclass(frozen=True)
 class Line:
-    """The figures for one length: means and shares (0 to 1)."""
+    """The figures for one length: means and shares (0 to 1), and the number of broken words."""
 
     asked: int
     stories: int
@@ -68,6 +77,8 @@ class Line:
     ended: float
     noun: float
     repetition: float
+    words: int
+    broken: int
 
 
 @dataclass(slots=True)
@@ -81,6 +92,26 @@ class Answer:
 def has_noun(noun: str, story: str) -> bool:
     """Whether the story contains the noun, in singular or plural, ignoring case."""
     return noun.lower() in story.lower()
+
+
+@cache
+def known_words() -> frozenset[str]:
+    """The words of many stories of the grammar, in lower case."""
+    rng = Random(0)
+    stories = (write_story(sample_premise(rng), 300, rng).text for _ in range(GRAMMAR_STORIES))
+    return frozenset(word for story in stories for word in words_of(story))
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a text in lower case, without digits and punctuation."""
+    return re.findall(r"[^\W\d_]+", text.lower())
+
+
+def broken_words(story: Written) -> list[str]:
+    """The words of a story that are neither the grammar's nor the premise's, nor its plurals."""
+    given = set(words_of(story.premise))
+    given |= {word + ending for word in given for ending in ("s", "es")}
+    return [word for word in words_of(story.story) if word not in known_words() | given]
 
 
 def generate(
@@ -133,18 +164,20 @@ def line_of(stories: list[Written]) -> Line:
         ended=sum(s.ended for s in stories) / total,
         noun=sum(has_noun(s.noun, s.story) for s in stories) / total,
         repetition=sum(self_repetition(s.story) for s in stories) / total,
+        words=sum(len(s.story.split()) for s in stories),
+        broken=sum(len(broken_words(s)) for s in stories),
     )
 
 
 def table_of(lines: list[Line], title: str) -> Table:
     """The figures as a table."""
     table = Table(title=title)
-    for head in ("asked", "stories", "ratio", "0.75-1.25", "ended", "names noun", "repetition"):
+    for head in HEADS:
         table.add_column(head, justify="right")
     for x in lines:
         shares = [f"{share:.0%}" for share in (x.within_quarter, x.ended, x.noun)]
-        row = [str(x.asked), str(x.stories), f"{x.ratio:.2f}", *shares, f"{x.repetition:.3f}"]
-        table.add_row(*row)
+        row = [str(x.asked), str(x.stories), f"{x.ratio:.2f}", *shares, f"{x.repetition:.4f}"]
+        table.add_row(*row, f"{x.broken} of {x.words:,}")
     return table
 
 
@@ -153,6 +186,8 @@ def main(
     wording: Annotated[str, typer.Option(help="Prompt wording: card or training.")] = "card",
     penalty: Annotated[float, typer.Option(help="Repetition penalty.")] = USUAL.repetition_penalty,
     dry: Annotated[float, typer.Option(help="DRY penalty (multiplier).")] = USUAL.dry_multiplier,
+    temperature: Annotated[float, typer.Option(help="Temperature.")] = USUAL.temperature,
+    min_p: Annotated[float, typer.Option(help="Min-p.")] = USUAL.min_p,
     thinking: Annotated[bool, typer.Option(help="Plan before writing.")] = True,
     seed: Annotated[int, typer.Option(help="Sampling seed of the first story.")] = 0,
     json_out: Annotated[Path | None, typer.Option(help="Write figures and stories here.")] = None,
@@ -160,8 +195,9 @@ def main(
     """Write stories about unseen premises and print their figures."""
     torch.set_num_threads(1)  # more threads do not make so small a model faster
     sampling = replace(
-        USUAL, repetition_penalty=penalty, dry_multiplier=dry, thinking=thinking, seed=seed
-    )
+        USUAL, repetition_penalty=penalty, dry_multiplier=dry, temperature=temperature,
+        min_p=min_p, thinking=thinking, seed=seed,
+    )  # fmt: skip
     tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     model = AutoModelForCausalLM.from_pretrained(
         folder, dtype=torch.float32, trust_remote_code=False
@@ -174,7 +210,9 @@ def main(
     title += f"{time.monotonic() - started:.0f} s"
     Console().print(table_of(lines, title))
     if json_out is not None:
-        stories = [asdict(story) for batch in batches for story in batch]
+        stories = [
+            {**asdict(story), "broken": broken_words(story)} for batch in batches for story in batch
+        ]
         figures = {"table": [asdict(line) for line in lines], "stories": stories}
         json_out.write_text(json.dumps(figures, indent=1, ensure_ascii=False), "utf-8")
 

@@ -50,7 +50,8 @@ FULL_PLAN = Plan(
 
 
 def test_a_record_from_before_plans_had_tokens_is_read() -> None:
-    story = collect(iter([Planned(PLAN), Chunk("plan", "Title: T", 3)]), a_record())
+    events: list[Event] = [Planned(PLAN), Chunk("plan", "Title: T", 3)]
+    story = collect(events, a_record())
     record = json.loads(json.dumps(story.as_dict()))
     assert record["tokens"].pop("plan") == 3
     for name in ("place", "arc", "facts"):

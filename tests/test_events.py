@@ -28,6 +28,7 @@ from polaris_cli.events import (
     [
         (Chunk("story", "Once"), "Once", ""),
         (Chunk("thinking", "Hm"), "", "Hm"),
+        (Chunk("plan", "1. One"), "", ""),
         (Inserted("heading", "## One"), "## One", ""),
         (ChapterStart(1, "One"), "", "\n\n"),
         (Restart(1), "", "\n\n"),
@@ -49,7 +50,7 @@ def test_what_is_not_said_of_tokens() -> None:
 
 CHUNKS = st.builds(
     Chunk,
-    st.sampled_from(["thinking", "story"]),
+    st.sampled_from(["thinking", "plan", "story"]),
     st.text(max_size=3),
     st.integers(0, 3),
     st.lists(st.integers(0, 9), max_size=3).map(tuple),
@@ -69,7 +70,7 @@ def test_merged_events_say_the_same_and_have_no_neighbours_of_a_kind(events: lis
 
     joined = list(merged(events))
     assert said(joined) == said(events)
-    for kind in ("thinking", "story"):
+    for kind in ("thinking", "plan", "story"):
         before, after = ([e for e in some if isinstance(e, Chunk) and e.kind == kind]
                          for some in (events, joined))  # fmt: skip
         assert sum(chunk.tokens for chunk in before) == sum(chunk.tokens for chunk in after)

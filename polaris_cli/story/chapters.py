@@ -183,24 +183,18 @@ class ChapterWriter:
 
     def _adjust_plan(self) -> Iterator[Planned]:
         """Add chapters if more is left than the others will deliver, or after an early end."""
-        before = self._plan
+        before, done, pace = self._plan, len(self._done), self._pace
         if self._profile.continues:
             return
-        if len(self._done) == len(before.chapters):
+        if done == len(before.chapters):
             if self._further == MAX_FURTHER or not self._ended_early():
                 return
             self._further += 1
-            self._insert(last_beat(self._request.form, self._pace.missing), len(self._done))
-        while len(self._plan.chapters) < self._most and self._pace.needs_another(self._left):
-            beat = another_beat(self._request.form, self._plan)
-            self._insert(beat, len(self._plan.chapters) - 1)
+            self._insert(last_beat(self._request.form, pace.missing), done)
+        while (total := len(self._plan.chapters)) < self._most and pace.needs_another(total - done):
+            self._insert(another_beat(self._request.form, self._plan), total - 1)
         if self._plan is not before and not self._in_one_pass:
             yield Planned(self._plan)
-
-    @property
-    def _left(self) -> int:
-        """How many chapters are still to be written."""
-        return len(self._plan.chapters) - len(self._done)
 
     def _insert(self, beat: Chapter, place: int) -> None:
         chapters = self._plan.chapters

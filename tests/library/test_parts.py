@@ -10,7 +10,7 @@ IDS = st.lists(st.integers(0, 2**32 - 1), max_size=5).map(tuple)
 NUMBER = st.integers(0, 10_000)
 KINDS = ("draft", "heading", "scene break", "ending")
 EVENTS = st.one_of(
-    st.builds(Chunk, st.sampled_from(["thinking", "story"]), st.text(), NUMBER, IDS),
+    st.builds(Chunk, st.sampled_from(["thinking", "plan", "story"]), st.text(), NUMBER, IDS),
     st.builds(Inserted, st.sampled_from(KINDS), st.text(), IDS),
     st.builds(ChapterStart, NUMBER, st.text()),
     st.builds(Restart, NUMBER),

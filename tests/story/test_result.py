@@ -44,7 +44,24 @@ def test_a_story_about_to_be_written_has_an_id_and_a_prompt_alone() -> None:
     assert unknown.tokens.prompt == 0
 
 
-@pytest.mark.parametrize("plan", [None, PLAN])
+FULL_PLAN = Plan(
+    "T", "a fox", (Chapter("One", 5, "it wakes", ("it wakes",)),), "a hill", "it learns", "one ear"
+)
+
+
+def test_a_record_from_before_plans_had_tokens_is_read() -> None:
+    events: list[Event] = [Planned(PLAN), Chunk("plan", "Title: T", 3)]
+    story = collect(events, a_record())
+    record = json.loads(json.dumps(story.as_dict()))
+    assert record["tokens"].pop("plan") == 3
+    for name in ("place", "arc", "facts"):
+        del record["outline"][name]
+    del record["outline"]["chapters"][0]["events"]
+    again = Story.from_dict(record)
+    assert (again.tokens.plan, again.plan) == (0, PLAN)
+
+
+@pytest.mark.parametrize("plan", [None, PLAN, FULL_PLAN])
 def test_a_record_survives_json(plan: Plan | None) -> None:
     events: list[Event] = [Planned(plan)] if plan else []
     events += [Chunk("story", "One two", 2, (1, 2)), Finish("length", 9, extended=2)]

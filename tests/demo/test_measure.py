@@ -2,7 +2,7 @@
 
 import pytest
 
-from polaris_cli.demo.measure import Written, has_noun, line_of
+from polaris_cli.demo.measure import Written, broken_words, has_noun, line_of
 
 
 def story(words: int, asked: int, *, ended: bool = True, noun: str = "android") -> Written:
@@ -20,8 +20,15 @@ def test_figures_of_a_line() -> None:
     assert line.ended == 0.75
     assert line.noun == 0.75
     assert line.repetition == 0.0
+    assert (line.words, line.broken) == (400, 396)
 
 
 def test_noun_is_found_in_any_case_and_number() -> None:
     assert has_noun("submarine", "Submarines sank.")
     assert not has_noun("submarine", "A sub sank.")
+
+
+def test_broken_words_are_in_neither_the_grammar_nor_the_premise() -> None:
+    text = "The orchestras came back, and the orcheaqu's keeper said: two guthers."
+    told = Written(100, "orchestra", "an orchestra without instruments", "", text, True)
+    assert broken_words(told) == ["orcheaqu", "guthers"]

@@ -9,7 +9,7 @@ from dataclasses import replace
 from importlib.util import find_spec
 
 from polaris_cli.events import Plan
-from polaris_cli.models.catalogue import ModelProfile
+from polaris_cli.models.catalogue import ModelProfile, PlanKind
 from polaris_cli.models.parameters import with_parameters
 from polaris_cli.models.reference import ModelRef
 from polaris_cli.models.resolving import choose_file, resolve
@@ -27,8 +27,10 @@ from polaris_cli.request.settings import (
 )
 from polaris_cli.request.story_request import Draft, EngineName, Length, StoryRequest
 from polaris_cli.story.advice import advice, on_length
+from polaris_cli.story.arc import arc_plan
 from polaris_cli.story.job import Job, prompt_estimate
 from polaris_cli.story.length import chapter_count
+from polaris_cli.story.wording import wording_for
 from polaris_cli.words import count_words
 
 MODEL = ("model", "revision", "gguf_file", "engine")  # the settings that name the model
@@ -83,14 +85,25 @@ def settle(original: StoryRequest, reference: ModelRef | None = None) -> Job:
         chapters=_chapters(original, profile) if length == "chapters" else None,
         plan=plan,
     )
-    plans_fully = plan.is_full if plan else reference.profile.plans == "full"
-    messages = messages_for(request, full_plan=plans_fully)
+    messages = _first_messages(request, plan, reference.profile.plans)
     budget = budget_for(request, messages, profile)
     tokens = prompt_estimate(request, messages) + budget.max_new_tokens
     reference = choose_file(reference, tokens, request.engine, request.device)
     request = replace(request, gguf_file=reference.gguf_name)
     notes = (*filter(None, [reference.note]), *advice(request, reference, budget))
     return Job(request, reference, messages, budget, plan, notes=notes)
+
+
+def _first_messages(
+    request: StoryRequest, plan: Plan | None, plans: PlanKind
+) -> tuple[Message, ...]:
+    """What the model is asked first: for the story, for its plan, or for the first chapter."""
+    if request.length != "chapters" or not (plan or plans == "arc"):
+        return messages_for(request, full_plan=plans == "full")
+    followed = plan or arc_plan(request, request.chapters or 1)
+    wording, first = wording_for(request, followed), followed.chapters[0]
+    ask = wording.ask(1, len(followed.chapters), first, first.words)
+    return (*wording.preface, Message("user", ask))
 
 
 def _length(request: StoryRequest, profile: ModelProfile) -> Length:

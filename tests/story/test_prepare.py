@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from polaris_cli.events import Chapter, Plan
 from polaris_cli.models.catalogue import DEMO
 from polaris_cli.models.reference import ModelRef, of_entry
 from polaris_cli.request.settings import Setting
@@ -111,3 +112,15 @@ def test_the_chosen_gguf_file_is_part_of_the_request(tmp_path: Path) -> None:
     assert again.reference.gguf == job.reference.gguf and again.request == job.request
     job = prepare("a fox", options | {"gguf_file": "Q2_K"})
     assert job.request.gguf_file == "a-Q2_K.gguf" and not job.reference.note
+
+
+def test_the_prompt_is_what_the_model_is_asked_first() -> None:
+    def prompt(**options: object) -> str:
+        return prepare("a fox", {"words": 1200, **options}).messages[-1].content
+
+    assert "Write only the first part now, in about 300 words." in prompt(model="smollm2")
+    assert prompt(model="demo").startswith("Plan a ")
+    plan = Plan("The Fox", "a fox", (Chapter("Out", 400, "It goes"), Chapter("In", 800, "It is")))
+    job = prepare("a fox", {"model": "demo"}, plan=plan)
+    assert [message.role for message in job.messages] == ["user", "assistant", "user"]
+    assert job.messages[-1].content.startswith('Write chapter 1 of 2, "Out",')

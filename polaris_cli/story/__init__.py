@@ -15,6 +15,7 @@ Knows engines only by their protocol. Does not know about the terminal or the li
     extending:   continues a story within the same answer, with a model trained for it
     chapters:    a story in parts: chapters, or one pass and what it lacks
     wording:     how a conversation asks for chapters
+    chapter_drafts: the chapters so far, and those of an earlier run
     length:      where a text closes, and how many words to request for each part
     planning:    asks the model for the plan of the chapters
     passes:      the passes of a job, and the tokens of each, before a model is loaded

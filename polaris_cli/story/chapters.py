@@ -5,8 +5,8 @@ Calls an engine several times and yields one stream of events. Does not know how
 """
 
 import sys
-from collections.abc import Generator, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Generator, Iterator
+from dataclasses import replace
 from itertools import count
 
 from polaris_cli.engines.base import Engine, GenerationRequest
@@ -25,6 +25,7 @@ from polaris_cli.events import (
 from polaris_cli.request.budget import token_budget
 from polaris_cli.request.prompts import Message, part_prompt
 from polaris_cli.story.arc import another_beat, last_beat
+from polaris_cli.story.chapter_drafts import ChapterDraft, earlier_chapters
 from polaris_cli.story.decayed import RETRIES, beginning_of, without_decay
 from polaris_cli.story.extending import extended, rounds_of
 from polaris_cli.story.job import Job
@@ -45,39 +46,6 @@ from polaris_cli.story.wording import Wording, wording_for
 from polaris_cli.words import count_words
 
 
-@dataclass(slots=True)
-class ChapterDraft:
-    """A finished or unfinished chapter: its events so far, without the heading.
-
-    `prompt` is what asked for it; it stays the same in later prompts, so that an engine can keep
-    its cache of the conversation.
-    """
-
-    events: list[Event] = field(default_factory=list)
-    prompt: str = ""
-
-    @property
-    def text(self) -> str:
-        """The chapter's text, without its heading."""
-        return "".join(map(text_of, self.events))
-
-    @property
-    def words(self) -> int:
-        """Words of the text."""
-        return count_words(self.text)
-
-
-def chapter_drafts(events: Iterable[Event]) -> list[ChapterDraft]:
-    """The chapters in the events of an earlier run; the last one may be unfinished."""
-    chapters: list[ChapterDraft] = []
-    for event in events:
-        if isinstance(event, ChapterStart):
-            chapters.append(ChapterDraft())
-        elif chapters and not (isinstance(event, Inserted) and event.kind == "heading"):
-            chapters[-1].events.append(event)
-    return chapters
-
-
 def in_chapters(job: Job, engine: Engine) -> Iterator[Event]:
     """Stream a story in chapters: first its plan, then each chapter.
 
@@ -93,7 +61,7 @@ def in_chapters(job: Job, engine: Engine) -> Iterator[Event]:
         plan = yield from make_plan(job, engine)
     if plan:
         wording = wording_for(job.request, plan)
-        yield from ChapterWriter(job, engine, plan, wording).write(_earlier_chapters(job))
+        yield from ChapterWriter(job, engine, plan, wording).write(earlier_chapters(job))
 
 
 def in_parts(
@@ -115,27 +83,6 @@ def in_parts(
 
     writer = ChapterWriter(job, engine, plan, Wording((), ask), opening, in_one_pass=True)
     yield from writer.write(earlier)
-
-
-def earlier_parts(job: Job) -> list[ChapterDraft]:
-    """The parts of an earlier run, without its draft; it may have been a single pass."""
-    if not job.earlier:
-        return []
-    written = [event for event in job.earlier.events if not _is_draft(event)]
-    return chapter_drafts(written) or [ChapterDraft(written)]
-
-
-def _is_draft(event: Event) -> bool:
-    return isinstance(event, Inserted) and event.kind == "draft"
-
-
-def _earlier_chapters(job: Job) -> list[ChapterDraft]:
-    """The chapters of an earlier run; a last one that ended in a loop is empty again."""
-    if not (job.earlier and job.plan):
-        return []
-    chapters = chapter_drafts(job.earlier.events)
-    looped = chapters and job.earlier.finish == "loop"
-    return [*chapters[:-1], ChapterDraft()] if looped else chapters
 
 
 class ChapterWriter:

@@ -10,7 +10,8 @@ from dataclasses import replace
 from polaris_cli.engines.base import Engine, GenerationRequest
 from polaris_cli.errors import UsageError
 from polaris_cli.events import Chunk, Event, Reason, Restart
-from polaris_cli.story.chapters import ChapterDraft, earlier_parts, in_chapters, in_parts
+from polaris_cli.story.chapter_drafts import ChapterDraft, earlier_parts
+from polaris_cli.story.chapters import in_chapters, in_parts
 from polaris_cli.story.decayed import RETRIES, without_decay
 from polaris_cli.story.extending import extended, rounds_of
 from polaris_cli.story.job import Job

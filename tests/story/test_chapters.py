@@ -26,7 +26,8 @@ from polaris_cli.events import text_of as event_text
 from polaris_cli.models.catalogue import DEMO, ModelProfile
 from polaris_cli.models.reference import ModelRef
 from polaris_cli.request.story_request import Sampling, StoryRequest
-from polaris_cli.story.chapters import chapter_drafts, in_chapters
+from polaris_cli.story.chapter_drafts import chapter_drafts
+from polaris_cli.story.chapters import in_chapters
 from polaris_cli.story.job import Earlier, Job
 from polaris_cli.story.length import chapter_count
 from polaris_cli.story.planning import plan_tokens

@@ -3,7 +3,7 @@
 from typing import Any
 
 from polaris_cli.events import Chapter, ChapterStart, Chunk, Event, Inserted, Plan, Restart
-from polaris_cli.story.chapters import chapter_drafts
+from polaris_cli.story.chapter_drafts import chapter_drafts
 from polaris_cli.story.old_records import upgrade_events
 
 PLAN = Plan("T", "", (Chapter("One", 5, "a"), Chapter("Two", 5, "b")))

@@ -1,0 +1,65 @@
+"""The chapters of a story so far: `ChapterDraft`, and those of an earlier run.
+
+Knows events. Does not know how a chapter is asked for or written (`chapters`).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from polaris_cli.events import ChapterStart, Event, Inserted, text_of
+from polaris_cli.story.job import Job
+from polaris_cli.words import count_words
+
+
+@dataclass(slots=True)
+class ChapterDraft:
+    """A finished or unfinished chapter: its events so far, without the heading.
+
+    `prompt` is what asked for it; it stays the same in later prompts, so that an engine can keep
+    its cache of the conversation.
+    """
+
+    events: list[Event] = field(default_factory=list)
+    prompt: str = ""
+
+    @property
+    def text(self) -> str:
+        """The chapter's text, without its heading."""
+        return "".join(map(text_of, self.events))
+
+    @property
+    def words(self) -> int:
+        """Words of the text."""
+        return count_words(self.text)
+
+
+def chapter_drafts(events: Iterable[Event]) -> list[ChapterDraft]:
+    """The chapters in the events of an earlier run; the last one may be unfinished."""
+    chapters: list[ChapterDraft] = []
+    for event in events:
+        if isinstance(event, ChapterStart):
+            chapters.append(ChapterDraft())
+        elif chapters and not (isinstance(event, Inserted) and event.kind == "heading"):
+            chapters[-1].events.append(event)
+    return chapters
+
+
+def earlier_parts(job: Job) -> list[ChapterDraft]:
+    """The parts of an earlier run, without its draft; it may have been a single pass."""
+    if not job.earlier:
+        return []
+    written = [event for event in job.earlier.events if not _is_draft(event)]
+    return chapter_drafts(written) or [ChapterDraft(written)]
+
+
+def _is_draft(event: Event) -> bool:
+    return isinstance(event, Inserted) and event.kind == "draft"
+
+
+def earlier_chapters(job: Job) -> list[ChapterDraft]:
+    """The chapters of an earlier run; a last one that ended in a loop is empty again."""
+    if not (job.earlier and job.plan):
+        return []
+    chapters = chapter_drafts(job.earlier.events)
+    looped = chapters and job.earlier.finish == "loop"
+    return [*chapters[:-1], ChapterDraft()] if looped else chapters

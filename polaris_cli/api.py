@@ -114,6 +114,7 @@ def stream(
 ) -> Iterator[Event]:
     """Yield thinking and story as they are generated, then one `Finish`.
 
+    The last 150 words or so come as `Held`, each replacing the one before: they may still change.
     Arguments and errors are those of `write`. Closing the iterator stops the model.
     """
     with _python_error_messages():

@@ -105,7 +105,8 @@ class Finish:
 class Held:
     """Story text that may still be set aside; replaces the text held before.
 
-    It is not shown, but recorded in case the process ends here.
+    It is recorded in case the process ends here, and shown where it can be taken back: on a
+    terminal, but not in a pipe.
     """
 
     chunks: tuple[Chunk, ...] = ()

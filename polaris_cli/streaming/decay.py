@@ -28,6 +28,7 @@ podcast may do both. The figures come from SmolLM2-135M at temperatures 0.5 to 1
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from statistics import fmean, median
 
 from polaris_cli.events import Chunk, Event, Finish, Restart, closing
@@ -90,9 +91,11 @@ def guard_decay(
     detector = _Detector(beginning, narrative=narrative, any_talk=any_talk)
     with closing(events):
         for event in events:
-            yield event
             if isinstance(event, Finish):
+                decayed = event.reason in ("stop", "length") and detector.end()
+                yield replace(event, reason="decay") if decayed else event
                 return
+            yield event
             if isinstance(event, Restart):
                 detector = _Detector(beginning, narrative=narrative, any_talk=any_talk)
             if isinstance(event, Chunk) and event.kind == "story" and detector.add(event):
@@ -121,7 +124,7 @@ def good_length(
         text += chunk.text
         if detector.add(chunk):
             return _last_end(text[: detector.start])
-    return len(text)
+    return _last_end(text[: detector.start]) if detector.end() else len(text)
 
 
 def _last_end(text: str) -> int:
@@ -142,7 +145,13 @@ class _Detector:
 
     def add(self, chunk: Chunk) -> bool:
         """Add a chunk; return whether the story has decayed by now."""
-        starts = [self._surprise.add(chunk), self._prose.add(chunk)]
+        return self._note(self._surprise.add(chunk), self._prose.add(chunk))
+
+    def end(self) -> bool:
+        """Whether the story has decayed in its last words."""
+        return self._note(self._prose.look())
+
+    def _note(self, *starts: int | None) -> bool:
         found = [start for start in starts if start is not None]
         self.start = min(found, default=0)
         return bool(found)
@@ -209,8 +218,10 @@ class _Prose:
             self._beginning = (self._beginning + chunk.text)[:NEAR]
         self._recent += chunk.text
         self._unseen += len(chunk.text)
-        if self._unseen < STEP and "\n" not in chunk.text:
-            return None
+        return self.look() if self._unseen >= STEP or "\n" in chunk.text else None
+
+    def look(self) -> int | None:
+        """Where decay starts, if the text so far shows it."""
         self._unseen = 0
         self._before += max(0, len(self._recent) - RECENT)
         self._recent = self._recent[-RECENT:]

@@ -89,6 +89,15 @@ def test_the_good_part_ends_before_the_decay_at_a_paragraph() -> None:
     assert good_length(plain(text)) == len((PROSE * 4).rstrip())
 
 
+def test_the_last_words_count_too() -> None:
+    text = PROSE * 4 + "In conclusion, this story is over."
+    *_, finish = guard_decay(iter([*plain(text), Finish("stop", 7)]), any_talk=True)
+    assert finish == Finish("decay", 7)
+    assert good_length(plain(text), any_talk=True) == len((PROSE * 4).rstrip())
+    *_, finish = guard_decay(iter([*plain(text), Finish("interrupted")]), any_talk=True)
+    assert finish == Finish("interrupted")
+
+
 def test_a_long_paragraph_is_good_up_to_a_sentence() -> None:
     text = (PROSE * 4).replace("\n\n", " ")
     mixed = plain(text, 1.5) + plain("zrk blo " * 100, 4.0)

@@ -44,9 +44,7 @@ from polaris_cli.request.story_request import Sampling
 
 MayStop = Callable[[], bool]
 
-# The DRY penalty of all engines (see `local.dry`).
-DRY_FREE = 2  # tokens; shorter repeated runs have no penalty
-DRY_GROWTH = 1.3  # factor for each further token of a run
+DRY_GROWTH = 1.3  # of the DRY penalty (see `local.dry`): factor for each further token of a run
 
 
 def always() -> bool:

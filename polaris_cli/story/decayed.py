@@ -32,9 +32,9 @@ def without_decay(
     """Stream the answer of `write`; text that decays is cut away and written again.
 
     The paragraphs of the last 150 words are held back (as `Held`), so that text in the stream need
-    not be taken back. As long as there are `retries` left, a single sentence of meta-talk is
-    written again too; after them, an answer that still decays ends after its last good paragraph,
-    with the finish "decay". `beginning` and `narrative` are those of `guard_decay`. `retries` is 0
+    not be taken back. If the text still decays after `retries`, the answer ends after its last good
+    paragraph: with "stop" if all that was wrong is a sentence about the text, as after the end of a
+    story, else with "decay". `beginning` and `narrative` are those of `guard_decay`. `retries` is 0
     for an engine that cannot continue from token ids.
     """
     tail = _Tail()
@@ -42,8 +42,7 @@ def without_decay(
     for attempt in range(retries + 1):
         first = beginning or beginning_of(tail.chunks)
         drawn = replace(request, sampling=request.sampling.redrawn(attempt))
-        options = {"narrative": narrative, "any_talk": attempt < retries}
-        run = guard_decay(write(drawn), first, **options)
+        run = guard_decay(write(drawn), first, narrative=narrative, any_talk=True)
         try:
             finish = yield from tail.take(run)
         except KeyboardInterrupt:
@@ -51,9 +50,12 @@ def without_decay(
             raise
         if finish.reason != "decay":
             break
-        tail.cut(good_length(tail.chunks, first, **options))
+        only_talked = good_length(tail.chunks, first, narrative=narrative) == tail.length
+        tail.cut(good_length(tail.chunks, first, narrative=narrative, any_talk=True))
         request = replace(request, after=tail.ids, max_new_tokens=limit - len(tail.ids))
     yield from tail.release()
+    if finish.reason == "decay" and only_talked and tail.length:
+        finish = replace(finish, reason="stop")
     yield replace(finish, rewritten=attempt)
 
 
@@ -75,6 +77,11 @@ class _Tail:
     def chunks(self) -> list[Chunk]:
         """All chunks of the answer."""
         return [*self._given, *self._held]
+
+    @property
+    def length(self) -> int:
+        """The number of characters of the story."""
+        return sum(len(chunk.text) for chunk in self.chunks if chunk.kind == "story")
 
     @property
     def ids(self) -> tuple[int, ...]:

@@ -418,9 +418,10 @@ def test_a_decayed_passage_of_a_chapter_is_written_anew() -> None:
 
 
 def test_a_chapter_that_always_decays_ends_the_story_after_its_good_part() -> None:
-    good = paragraph("a", 60)
-    engine = ScriptedEngine(plan_script(2, 200), script(good, *TALK), script(*TALK))
-    events = write(engine, 2, words=200, headings=False)
+    good = paragraph("a", 90)
+    litter = "#love #story #life @anna @ben #sea #hope #joy"
+    engine = ScriptedEngine(plan_script(2, 2000), script(good, litter), script(litter))
+    events = write(engine, 2, words=2000, headings=False)
     assert (text_of(events).rstrip(), finish_of(events).reason) == (good, "decay")
     assert [event.number for event in events if isinstance(event, ChapterStart)] == [1]
 

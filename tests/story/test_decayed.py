@@ -17,6 +17,7 @@ from tests.scripts import finish_of, paragraph, script, text_of
 
 REQUEST = GenerationRequest((Message("user", "Write."),), Sampling(thinking_budget=0), 100_000)
 TALK = "Here is chapter 2 of the story.", "I hope you enjoyed it.", "Let me know if you want more."
+LITTER = "#love #story #life @anna @ben #sea #hope #joy"
 GOOD = [paragraph(name, 90) for name in "abc"]
 
 
@@ -43,19 +44,20 @@ def test_a_decayed_passage_is_written_anew_from_its_last_good_paragraph() -> Non
 
 
 def test_an_answer_that_decays_each_time_ends_after_its_good_part() -> None:
-    engine = rewritten(script(*TALK, *TALK))
+    engine = ScriptedEngine(script(*GOOD, LITTER), script(LITTER))
     events = go(engine)
     assert text_of(events).rstrip() == "\n\n".join(GOOD)
     assert finish_of(events).reason == "decay"
     assert len(engine.requests) == 1 + RETRIES
 
 
-def test_one_sentence_of_talk_is_written_anew_but_does_not_end_a_story() -> None:
+def test_a_story_ends_before_talk_that_is_always_there() -> None:
     talk = script(TALK[0], paragraph("e", 30))
     engine = ScriptedEngine(script(*GOOD, TALK[0], GOOD[0]), talk, talk)
     events = go(engine)
-    assert text_of(events).split("\n\n") == [*GOOD, TALK[0], paragraph("e", 30)]
-    assert finish_of(events) == Finish("stop", 1, rewritten=RETRIES)
+    assert text_of(events).rstrip() == "\n\n".join(GOOD)
+    assert finish_of(events).reason == "stop"
+    assert finish_of(events).rewritten == RETRIES
 
 
 def test_a_preface_is_left_out() -> None:
@@ -65,10 +67,15 @@ def test_a_preface_is_left_out() -> None:
 
 
 def test_without_retries_it_ends_at_once() -> None:
-    engine = rewritten()
+    engine = ScriptedEngine(script(*GOOD, LITTER))
     events = go(engine, retries=0)
     assert (text_of(events).rstrip(), len(engine.requests)) == ("\n\n".join(GOOD), 1)
-    assert finish_of(events) == Finish("decay")
+    assert finish_of(events).reason == "decay"
+
+
+def test_an_answer_that_is_talk_alone_has_decayed() -> None:
+    events = go(ScriptedEngine(script(*TALK)))
+    assert (text_of(events), finish_of(events).reason) == ("", "decay")
 
 
 def test_thinking_is_given_out_at_once_and_stays() -> None:

@@ -7,7 +7,7 @@ What a setting means there, beside the local engine (`local.sampling`):
 | temperature, top_k, top_p, min_p | the same, in the same order |
 | repetition_penalty, repetition_window | the same: prompt and answer, within the window |
 | presence_penalty | also for the prompt's tokens, and only within the window |
-| dry_multiplier | also inside words and names, and without the extra penalty on recent text |
+| dry_multiplier | later in a repetition, also inside words, without more for recent text |
 | seed | its own random numbers: the same seed gives another text than the local engine |
 | thinking_budget, max_new_tokens | the same |
 """
@@ -16,12 +16,15 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
-from polaris_cli.engines.base import DRY_FREE, DRY_GROWTH, Deviation
+from polaris_cli.engines.base import DRY_GROWTH, Deviation
 from polaris_cli.engines.endpoint.prompts import Chat
 from polaris_cli.events import Finish, Piece, RawEvent
 from polaris_cli.models.connection import Connection
 from polaris_cli.request.story_request import Sampling
 
+# Tokens of a repetition without a DRY penalty. It also applies inside words here, so a small number
+# breaks names: with 2, as in the local engine, "Finnlel" became "Finnlee", "Finnleh", "Finnelel".
+DRY_FREE = 5
 SAMPLERS = ["penalties", "dry", "temperature", "top_k", "top_p", "min_p"]
 SEEDS = 2**32 - 1  # the largest number is "random"
 
@@ -155,4 +158,5 @@ def deviations(sampling: Sampling) -> Iterator[Deviation]:
     if sampling.presence_penalty:
         yield Deviation("presence_penalty", "llama.cpp also applies it to the prompt's tokens")
     if sampling.dry_multiplier:
-        yield Deviation("dry_multiplier", "llama.cpp also applies it inside words")
+        told = f"llama.cpp applies it from {DRY_FREE} repeated tokens on, also inside words"
+        yield Deviation("dry_multiplier", told)

@@ -26,9 +26,9 @@ from collections.abc import Sequence
 
 import torch
 
-from polaris_cli.engines.base import DRY_FREE as FREE
 from polaris_cli.engines.base import DRY_GROWTH as GROWTH
 
+FREE = 2  # tokens; shorter repeated runs have no penalty
 NEAR = 2.0  # extra penalty at distance 0, as a multiple of the penalty
 FADE = 64  # tokens of distance over which the extra penalty falls to 1/e
 PLAUSIBLE = 3.0  # a token takes another's place if at least 1/e**3 as likely as the best one

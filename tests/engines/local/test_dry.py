@@ -10,9 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from polaris_cli.engines.base import DRY_FREE as FREE
 from polaris_cli.engines.base import DRY_GROWTH as GROWTH
-from polaris_cli.engines.local.dry import FADE, LONGEST, LOOP, NEAR, Dry
+from polaris_cli.engines.local.dry import FADE, FREE, LONGEST, LOOP, NEAR, Dry
 from polaris_cli.engines.local.sampling import Sampler, StopRule, token_probabilities
 from polaris_cli.request.story_request import Sampling
 

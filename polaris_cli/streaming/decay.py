@@ -4,6 +4,10 @@
 Knows the text and the log-probabilities of its tokens, where the engine gives them. Does not know
 about models or chapters. `loops` finds repetition. Thinking is ignored.
 
+It does not find all decay, and talk that is worded in other ways least of all. Of 39 texts that a
+reader marked after everything here was fixed, 28 are stopped within 150 words of the mark (0.72,
+95% interval 0.56 to 0.83); of the 43 from which the figures below come, 29.
+
 There are six criteria. Talk and turning to the reader are those of stories alone: an essay or a
 podcast may do both. The figures come from SmolLM2-135M at temperatures 0.5 to 1.4.
 

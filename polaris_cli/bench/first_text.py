@@ -1,14 +1,16 @@
 """How long `polaris write` takes to show the first text of a story, beside llama.cpp alone.
 
-Runs each in its own process, in turns, with the engine gguf. Knows command lines and pipes.
+Runs each in its own process on a pseudo-terminal, in turns, with the engine gguf; a pipe gets the
+text later, as it may still change. Knows command lines and terminals.
 """
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,14 +22,15 @@ from polaris_cli.story.prepare import prepare
 
 MODEL, PREMISE, WORDS = "smollm2", "a lighthouse keeper who finds a letter in the fog", 300
 TIMEOUT = 600  # seconds
+TEXT = rf"[1-9]\d* / {WORDS} words"  # the progress below the first words of the story
 
 
 @dataclass(frozen=True, slots=True)
 class FirstText:
     """Medians in seconds from the start of a process.
 
-    `seconds` is the time of `polaris write` to the first byte of the story on stdout, with the
-    fastest and slowest run. `load_s` is that of llama.cpp alone until the model is loaded, with
+    `seconds` is the time of `polaris write` to the first words of the story on the terminal, with
+    the fastest and slowest run. `load_s` is that of llama.cpp alone until the model is loaded, with
     Python's start and the import of xllamacpp, and `prompt_s` its time from there to the first
     token.
     """
@@ -54,10 +57,13 @@ def first_text(repeats: int) -> FirstText | None:
     bare = [bare_llama.__file__, str(job.reference.gguf), threads, job.messages[-1].content]
     write = [
         *("-m", "polaris_cli", "write", PREMISE, "--model", MODEL, "--words", str(WORDS)),
-        *("--engine", "gguf", "--threads", threads, "--seed", "1", "--quiet", "--no-save"),
+        *("--engine", "gguf", "--threads", threads, "--seed", "1", "--no-save"),
     ]
     with tempfile.TemporaryDirectory() as folder:
-        turns = [(moments(write, 1, folder), moments(bare, 2, folder)) for _ in range(repeats + 1)]
+        turns = [
+            (moments(write, [TEXT], folder), moments(bare, ["loaded", "answered"], folder))
+            for _ in range(repeats + 1)
+        ]
     texts, loads = zip(*turns[1:], strict=True)  # the first turn fills disk caches
     seconds = [text for (text,) in texts]
     return FirstText(
@@ -70,25 +76,35 @@ def first_text(repeats: int) -> FirstText | None:
     )
 
 
-def moments(command: list[str], reads: int, folder: str) -> tuple[float, ...]:
-    """Seconds from the start of a Python program to each of its first outputs; then it is ended."""
+def moments(command: list[str], patterns: Sequence[str], folder: str) -> tuple[float, ...]:
+    """Seconds from the start of a Python program until each pattern is on its terminal, in this
+    order; then it is ended. Raises CalledProcessError if it ends before."""
     start = time.perf_counter()
+    reading, writing = os.openpty()
     with subprocess.Popen(
         [sys.executable, *command],
-        env=environment(Path(folder)),
+        env={**environment(Path(folder)), "TERM": "xterm"},
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stdout=writing,
+        stderr=writing,
     ) as process:
+        os.close(writing)
         try:
-            return tuple(_arrivals(process, reads, start))
+            return tuple(_arrivals(process, reading, patterns, start))
         finally:
             process.kill()
+            os.close(reading)
 
 
-def _arrivals(process: subprocess.Popen[bytes], reads: int, start: float) -> Iterator[float]:
-    assert process.stdout
-    for _ in range(reads):
-        if not os.read(process.stdout.fileno(), 4096):
-            raise subprocess.CalledProcessError(process.wait(TIMEOUT), process.args)
+def _arrivals(
+    process: subprocess.Popen[bytes], terminal: int, patterns: Sequence[str], start: float
+) -> Iterator[float]:
+    shown = b""
+    for pattern in patterns:
+        while not re.search(pattern.encode(), shown):
+            try:
+                shown += os.read(terminal, 4096)
+            except OSError as error:  # Linux: the program has ended
+                status = process.wait(TIMEOUT)
+                raise subprocess.CalledProcessError(status, process.args) from error
         yield time.perf_counter() - start

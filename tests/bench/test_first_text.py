@@ -11,13 +11,13 @@ TALKS = "import os, time; os.write(1, b'a'); time.sleep(0.2); os.write(1, b'b')"
 
 
 def test_each_output_has_its_moment(tmp_path: Path) -> None:
-    first, second = moments(["-c", f"{TALKS}; time.sleep(60)"], 2, str(tmp_path))
+    first, second = moments(["-c", f"{TALKS}; time.sleep(60)"], ["a", "b"], str(tmp_path))
     assert second > first > 0
 
 
 def test_a_program_that_says_nothing_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(subprocess.CalledProcessError):
-        moments(["-c", "raise SystemExit(3)"], 1, str(tmp_path))
+        moments(["-c", "raise SystemExit(3)"], ["a"], str(tmp_path))
 
 
 def test_the_ratio_is_to_load_and_prompt_together() -> None:

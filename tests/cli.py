@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,22 @@ PLAN = ["a plan", "\n</think>\n\n"]
 TALE = ["Once upon", " a time", " there was a fox.", "\n\n", "It slept", ".\n\n"]
 TALE_TEXT = "Once upon a time there was a fox.\n\nIt slept."
 TALE_WORDS = 10
+
+
+def wait_for_text(home: Path, text: str, seconds: float = 60) -> None:
+    """Wait until the story being written has this text; a pipe may get it later."""
+    from polaris_cli.errors import PolarisError
+    from polaris_cli.library.store import Library
+
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            if text in Library(home / "library.db").get("last").text:
+                return
+        except PolarisError:
+            pass  # there is no story yet
+        time.sleep(0.05)
+    raise AssertionError(f"no {text!r} in the library after {seconds} s")
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli import environment, polaris_command, run
+from tests.cli import environment, polaris_command, run, wait_for_text
 from tests.servers.faulty import Faulty
 from tests.servers.replies import DELTAS, RESET, STALL, chat, refused, refusing, streamed
 from tests.servers.vllm_replay import VllmReplay
@@ -31,22 +31,17 @@ def record(home: Path, ref: str = "last") -> dict[str, Any]:
     return found
 
 
-def interrupted(command: list[str], home: Path, after: bytes) -> tuple[int, str, str]:
-    """Run until `after` is printed, press Ctrl-C; the exit code and both outputs."""
+def interrupted(command: list[str], home: Path, after: str) -> tuple[int, str, str]:
+    """Run until `after` is written, press Ctrl-C; the exit code and both outputs."""
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(home)
     )
-    assert process.stdout and process.stderr
-    printed = b""
-    while after not in printed:
-        byte = process.stdout.read(1)
-        assert byte, process.stderr.read().decode()
-        printed += byte
+    wait_for_text(home, after)
     start = time.monotonic()
     process.send_signal(signal.SIGINT)
-    rest, err = process.communicate(timeout=20)
+    story, err = process.communicate(timeout=20)
     assert time.monotonic() - start < 5
-    return process.returncode, (printed + rest).decode(), err.decode()
+    return process.returncode, story.decode(), err.decode()
 
 
 def test_a_story_from_a_server(tmp_path: Path) -> None:
@@ -76,7 +71,7 @@ def test_a_broken_connection_keeps_the_text_and_resume_goes_on(tmp_path: Path) -
     with VllmReplay(TALE, delay=0.01) as server:
         port = int(server.url.rpartition(":")[2])
         command = [*polaris_command(*WRITE, "--base-url", server.url)]
-        code, out, err = interrupted(command, tmp_path, b"fox")
+        code, out, err = interrupted(command, tmp_path, "fox")
         assert code == 130 and "interrupted" in err and STORY.startswith(out.strip())
         resumed = run(polaris_command("resume"), tmp_path)
         assert (resumed.returncode, resumed.stdout) == (0, f"{STORY}\n")
@@ -100,7 +95,7 @@ def test_a_chat_server_cut_off_is_an_error_with_its_text(tmp_path: Path) -> None
 def test_a_stalled_server_is_left_by_ctrl_c(tmp_path: Path) -> None:
     with Faulty(streamed([*chat(DELTAS)[:3], STALL])) as server:
         command = polaris_command(*WRITE, "--no-think", "--base-url", server.url)
-        code, out, _ = interrupted(command, tmp_path, b"upon")
+        code, out, _ = interrupted(command, tmp_path, "upon")
     assert code == 130 and out.strip() == "Once upon"
 
 
@@ -197,7 +192,7 @@ def test_llama_cpp_writes_resumes_and_is_named(tmp_path: Path) -> None:
     command = polaris_command(
         "write", "a lighthouse keeper", "--words", "200", "-m", "smollm2", "--threads", "1"
     )
-    code, out, err = interrupted(command, tmp_path, b"light")
+    code, out, err = interrupted(command, tmp_path, "light")
     assert code == 130 and "gguf" in err and out.strip()
     resumed = run([*polaris_command("resume"), "--words", "60"], tmp_path)
     assert resumed.returncode == 0 and resumed.stdout.startswith(out.strip()[:-1])

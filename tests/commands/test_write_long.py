@@ -1,14 +1,13 @@
 """Long stories on the command line: chapters, plans, --continue, resume, rerun."""
 
 import json
-import os
 import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.cli import environment, polaris_command, run, scripted_command
+from tests.cli import environment, polaris_command, run, scripted_command, wait_for_text
 
 PLAN = [
     "Title: The Fox\nCast: a fox\n1. Den | 5 words | it wakes\n",
@@ -93,14 +92,11 @@ def test_an_unreadable_text_is_refused(tmp_path: Path, content: bytes | None) ->
     assert refused.returncode == 2 and "draft.txt" in refused.stderr
 
 
-def stopped(home: Path, command: list[str], after: bytes, number: int) -> None:
+def stopped(home: Path, command: list[str], after: str, number: int) -> None:
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment(home)
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment(home)
     ) as process:
-        assert process.stdout
-        printed = b""
-        while after not in printed:
-            printed += os.read(process.stdout.fileno(), 1000)
+        wait_for_text(home, after)
         process.send_signal(number)
 
 
@@ -110,7 +106,7 @@ def stopped(home: Path, command: list[str], after: bytes, number: int) -> None:
 )
 def test_a_story_in_chapters_is_resumed_where_it_stopped(tmp_path: Path, number: int) -> None:
     scripts = [PLAN, ["A fox", " woke", " up", " early."]]
-    stopped(tmp_path, scripted_command(*IN_CHAPTERS, scripts=scripts, delay=0.6), b"fox", number)
+    stopped(tmp_path, scripted_command(*IN_CHAPTERS, scripts=scripts, delay=0.6), "fox", number)
     (kept,) = library(tmp_path)
     assert kept["state"] in ("interrupted", "killed")
     rest = [[" and ate."], ["It ran up the hill."]]
@@ -125,7 +121,7 @@ def test_a_story_in_chapters_is_resumed_where_it_stopped(tmp_path: Path, number:
 @pytest.mark.slow
 def test_a_single_story_is_resumed_and_a_finished_one_is_not(tmp_path: Path) -> None:
     command = scripted_command(*ASK, scripts=[["A fox", " woke", " up."]], delay=0.6)
-    stopped(tmp_path, command, b"fox", signal.SIGINT)
+    stopped(tmp_path, command, "fox", signal.SIGINT)
     rest = [[" slept and dreamt of eleven fat geese on a very green hill."]]
     ended = run(scripted_command("resume", scripts=rest), tmp_path)
     assert ended.returncode == 0, ended.stderr

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from pathlib import Path
 
@@ -56,6 +57,9 @@ def test_a_server_ends_with_all_its_processes(tmp_path: Path) -> None:
             child = int(answer.read())
         assert is_alive(child)
         assert is_alive(server.pid)
+    deadline = time.monotonic() + 10  # a killed process takes a moment to end
+    while is_alive(child) and time.monotonic() < deadline:
+        time.sleep(0.05)
     assert not is_alive(child)
     assert not is_alive(server.pid)
 

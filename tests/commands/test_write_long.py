@@ -70,7 +70,8 @@ def test_extending_is_in_the_report_and_the_record(tmp_path: Path) -> None:
     assert ended.stdout.startswith("One two three.\n\n* * *\n\nFour")
     assert "extended once" in ended.stderr
     record = json.loads(run(polaris_command("library", "show", "last", "--json"), tmp_path).stdout)
-    assert record["length"] == {"mode": "extend", "headings": True, "extended": 1, "closed": True}
+    length = {"mode": "extend", "headings": True, "extended": 1, "rewritten": 0, "closed": True}
+    assert record["length"] == length
 
 
 def test_the_users_text_is_continued(tmp_path: Path) -> None:

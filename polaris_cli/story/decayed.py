@@ -11,7 +11,7 @@ from itertools import accumulate
 
 from polaris_cli.engines.base import GenerationRequest
 from polaris_cli.events import Chunk, Event, Finish, Held, Restart, closing
-from polaris_cli.story.single_pass import ids_of
+from polaris_cli.story.single_pass import ids_of, without_replay
 from polaris_cli.streaming.decay import NEAR, good_length, guard_decay
 
 RETRIES = 2  # times that a passage is written again
@@ -90,14 +90,11 @@ class _Tail:
 
     def take(self, run: Iterator[Event]) -> Generator[Event, None, Finish]:
         """Yield the events of a run, but for the end of the story; return how it finished."""
-        replayed = len(self.ids)
-        with closing(run):
-            for event in run:
+        new = without_replay(run, len(self.ids))  # else what was kept of an earlier attempt
+        with closing(new):
+            for event in new:
                 if isinstance(event, Finish):
                     return event
-                if replayed > 0 and isinstance(event, Chunk):
-                    replayed -= len(event.ids)  # kept from an earlier attempt
-                    continue
                 yield from self._add(event)
         return Finish("interrupted")
 

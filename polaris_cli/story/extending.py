@@ -20,7 +20,7 @@ from polaris_cli.story.length import (
     PARAGRAPH_END,
     SCENE_BREAK,
 )
-from polaris_cli.story.single_pass import TRIES, stream_answer
+from polaris_cli.story.single_pass import TRIES, stream_answer, without_replay
 from polaris_cli.streaming.loops import good_length
 from polaris_cli.words import WordCounter, count_words
 
@@ -111,21 +111,18 @@ def _generate(
     restarts: int,
 ) -> Generator[Event, None, Finish]:
     """Continue the text with one call of the engine; return the finish."""
-    replayed = len(text.ids)
+    replayed = len(text.ids)  # yielded in an earlier round
     request = replace(
         request,
         max_new_tokens=request.max_new_tokens - len(after) - text.generated,
         after=(*text.ids, *after),
         may_stop=text.may_stop,
     )
-    run = stream_answer(engine, request, attempt=restarts)
+    run = without_replay(stream_answer(engine, request, attempt=restarts), replayed)
     with closing(run):
         for event in run:
             if isinstance(event, Finish):
                 return event
-            if replayed > 0 and isinstance(event, Chunk):
-                replayed -= len(event.ids)  # yielded in an earlier round
-                continue
             yield from text.add(event)
             yield text.held()
             if text.closed:

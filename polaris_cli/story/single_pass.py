@@ -87,6 +87,19 @@ def since_restart(events: Iterable[Event]) -> tuple[int, list[Event]]:
     return attempt, since
 
 
+def without_replay(run: Iterator[Event], replayed: int) -> Iterator[Event]:
+    """Yield an answer's events without the chunks of its first `replayed` token ids.
+
+    An engine streams the tokens that an answer continues first; these are in the stream already.
+    """
+    with closing(run):
+        for event in run:
+            if replayed > 0 and isinstance(event, Chunk):
+                replayed -= len(event.ids)
+            else:
+                yield event
+
+
 def ids_of(events: Iterable[Event]) -> tuple[int, ...]:
     """The token ids of an answer, including those of inserted scene breaks."""
     chunks = (event for event in events if isinstance(event, Chunk | Inserted))

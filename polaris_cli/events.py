@@ -89,8 +89,8 @@ class Finish:
     it; error: `error` says what happened.
     `prompt_tokens` is the length of the prompt in tokens (0 if unknown), `extended` how many times
     the story was continued after an early end, `rewritten` how many times a passage that had
-    decayed was written again. `closed` says that the text was ended at its length,
-    after a paragraph or a sentence, before the model ended it.
+    decayed was written again. `closed` says that the text was ended at its length, after a
+    paragraph or a sentence, before the model ended it.
     """
 
     reason: Reason

@@ -78,7 +78,6 @@ class LocalEngine:
         summarized = "\n\n".join(message.full_text for message in messages if message.full_text)
         prompt = self._chat.prompt_ids(messages, thinking=sampling.thinks)
         turn_start = self._chat.turn_start(messages, prompt, thinking=sampling.thinks)
-        asked = len(self.encode(messages[-1].content))
         return TokenizedRequest(
             prompt_ids=[*prompt, *opening],
             sampling=sampling,
@@ -89,8 +88,14 @@ class LocalEngine:
             summarized=self.encode(summarized),
             may_stop=request.may_stop,
             turn_start=turn_start,
-            earlier=max(turn_start - asked, 0) if _has_answer(messages) else 0,
+            earlier=self._earlier(messages, turn_start),
         )
+
+    def _earlier(self, messages: Sequence[Message], turn_start: int) -> int:
+        """About how many tokens the turns before the last question of a conversation have."""
+        if not _has_answer(messages):
+            return 0
+        return max(turn_start - len(self.encode(messages[-1].content)), 0)
 
     def encode(self, text: str) -> tuple[int, ...]:
         """The token ids of a text within an answer."""

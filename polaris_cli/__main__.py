@@ -1,10 +1,12 @@
 """The entry of the command line: `polaris`, and `python -m polaris_cli`."""
 
 from polaris_cli.commands.app import app
+from polaris_cli.commands.standard_streams import prepare_streams
 
 
 def main() -> None:
     """Run the `polaris` command and exit with its code."""
+    prepare_streams()
     app(prog_name="polaris")
 
 

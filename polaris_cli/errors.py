@@ -69,5 +69,11 @@ class OffTarget(PolarisError):
     exit_code = 6
 
 
+class OutputError(PolarisError):
+    """A file or standard output cannot be written. The library still has the story."""
+
+    exit_code = 8
+
+
 class LibraryError(PolarisError):
     """The library cannot be read or written. This never costs the story itself."""

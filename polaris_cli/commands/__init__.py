@@ -2,25 +2,27 @@
 
 Knows typer; the work itself is done elsewhere.
 
-    app:           the list of commands; prints every error
-    quick:         a command group that starts fast
-    usage_errors:  mistyped options and commands
-    options:       options that commands share
-    write:         `polaris write`
-    running:       runs a job: a story and an exit code
-    dry_run:       `polaris write --dry-run`
-    resume:        `polaris resume` and `rerun`
-    library:       `polaris library`
-    models:        `polaris models`
-    download:      downloads a model, with progress
-    presets:       `polaris presets`
-    doctor:        `polaris doctor`
-    bench:         `polaris bench`
-    bench_batch:   `polaris bench batch`
-    bench_length:  `polaris bench length`
-    bench_engines: `polaris bench --engine`
-    bench_loading: loads the model to measure
-    help:          `polaris help`
-    interrupt:     Ctrl-C and SIGTERM
-    stdio:         keeps other output off stdout
+    app:              the list of commands; prints every error
+    quick:            a command group that starts fast
+    usage_errors:     mistyped options and commands
+    options:          options that commands share
+    write:            `polaris write`
+    running:          runs a job: a story and an exit code
+    delivery:         saves a story's files, prints its record
+    dry_run:          `polaris write --dry-run`
+    resume:           `polaris resume` and `rerun`
+    library:          `polaris library`
+    models:           `polaris models`
+    download:         downloads a model, with progress
+    presets:          `polaris presets`
+    doctor:           `polaris doctor`
+    bench:            `polaris bench`
+    bench_batch:      `polaris bench batch`
+    bench_length:     `polaris bench length`
+    bench_engines:    `polaris bench --engine`
+    bench_loading:    loads the model to measure
+    help:             `polaris help`
+    interrupt:        Ctrl-C and SIGTERM
+    stdio:            keeps other output off stdout
+    standard_streams: makes closed, full and oddly encoded streams usable
 """

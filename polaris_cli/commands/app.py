@@ -71,33 +71,29 @@ class _Polaris(QuickGroup):
         """Run the command line and exit the process."""
         try:
             code = super().main(*args, **{**options, "standalone_mode": False})
+            # A full disk or a closed pipe may only show when the last buffer is written.
+            sys.stdout.flush()
         except TyperException as error:
             code = _report_usage_error(error)
         except typer.Abort:
             print("polaris: cancelled.", file=sys.stderr)
             code = 1
+        except BrokenPipeError:
+            code = EXIT_BROKEN_PIPE
+        except PolarisError as error:
+            code = _report_error(error)
+        except Exception as error:
+            unexpected = PolarisError(f"Unexpected error: {error!r}.", hint=DEBUG_HINT)
+            unexpected.__cause__ = error
+            code = _report_error(unexpected)
         sys.exit(code if isinstance(code, int) else 0)
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            result = super().invoke(ctx)
-            # A closed pipe may only show when the last buffer is written.
-            sys.stdout.flush()
-            return result
-        except BrokenPipeError:
-            _discard_stdout()
-            sys.exit(EXIT_BROKEN_PIPE)
+            return super().invoke(ctx)
         except KeyboardInterrupt:
             print("polaris: interrupted.", file=sys.stderr)
             sys.exit(EXIT_INTERRUPTED)
-        except PolarisError as error:
-            sys.exit(_report_error(error))
-        except (TyperException, typer.Exit, typer.Abort):
-            raise
-        except Exception as error:
-            unexpected = PolarisError(f"Unexpected error: {error!r}.", hint=DEBUG_HINT)
-            unexpected.__cause__ = error
-            sys.exit(_report_error(unexpected))
 
 
 def _load_command(name: str) -> Any:
@@ -130,11 +126,6 @@ def _report_error(error: PolarisError) -> int:
         traceback.print_exception(error)
     print_error(error, sys.stderr)
     return error.exit_code
-
-
-def _discard_stdout() -> None:
-    """Send stdout to /dev/null: Python flushes it at exit, and that would fail again."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _version(asked: bool) -> None:

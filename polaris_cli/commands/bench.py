@@ -3,7 +3,6 @@
 Knows options and tables; the package `bench` measures.
 """
 
-import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -25,6 +24,7 @@ from polaris_cli.errors import UsageError
 from polaris_cli.models.devices import size_text
 from polaris_cli.request.story_request import StoryRequest
 from polaris_cli.screen import terminal
+from polaris_cli.screen.printing import print_json, print_text
 from polaris_cli.screen.tables import print_table
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def bench(
     with terminal.loading("Measuring", sys.stderr, quiet=as_json):
         report = _measure(loaded, request, positions, tokens, repeats, beside)
     if as_json:
-        print(json.dumps(report))
+        print_json(report)
     else:
         _print(report)
 
@@ -131,14 +131,20 @@ def start(
             "first_text": asdict(text) | {"ratio": text.ratio} if text else None,
             "pipeline": asdict(passage),
         }
-        print(json.dumps({"schema": SCHEMA, **figures}))
+        print_json({"schema": SCHEMA, **figures})
         return
     print_table(START_HEADERS, [_start_cells(one) for one in found], sys.stdout)
     if text:
-        print(f"\nfirst text of a {text.model} story with llama.cpp: {text.seconds:.2f} s;")
-        print(f"llama.cpp alone: {text.load_s:.2f} s to load, {text.prompt_s:.2f} s to first token")
-    print(f"\n{passage.tokens:,} tokens through polaris without a model: {passage.seconds:.1f} s;")
-    print(f"memory grew by {size_text(max(0, passage.growth))} after the first quarter of them")
+        print_text(f"\nfirst text of a {text.model} story with llama.cpp: {text.seconds:.2f} s;")
+        print_text(
+            f"llama.cpp alone: {text.load_s:.2f} s to load, {text.prompt_s:.2f} s to first token"
+        )
+    print_text(
+        f"\n{passage.tokens:,} tokens through polaris without a model: {passage.seconds:.1f} s;"
+    )
+    print_text(
+        f"memory grew by {size_text(max(0, passage.growth))} after the first quarter of them"
+    )
 
 
 def _start_cells(one: Start) -> tuple[str, ...]:
@@ -235,13 +241,13 @@ def _measure(
 def _print(report: dict[str, Any]) -> None:
     model = report["model"]
     facts = (model["name"], model["kernel"], model["dtype"], model["device"])
-    print(", ".join(fact for fact in facts if fact))
+    print_text(", ".join(fact for fact in facts if fact))
     if report["peer"]:
-        print(f"peer: {report['peer']}")
-    print(f"loaded in {report['load_s']:.1f} s")
-    print(f"peak memory of this process: {size_text(report['peak_memory_bytes'])}")
-    print(f"bandwidth: {size_text(report['bandwidth_bytes_per_s'])}/s")
-    print(f"read per token: {size_text(report['bytes_per_token'])} and the cache\n", flush=True)
+        print_text(f"peer: {report['peer']}")
+    print_text(f"loaded in {report['load_s']:.1f} s")
+    print_text(f"peak memory of this process: {size_text(report['peak_memory_bytes'])}")
+    print_text(f"bandwidth: {size_text(report['bandwidth_bytes_per_s'])}/s")
+    print_text(f"read per token: {size_text(report['bytes_per_token'])} and the cache\n")
     headers = HEADERS + PEER_HEADERS if report["peer"] else HEADERS
     print_table(headers, [_cells(one) for one in report["positions"]], sys.stdout)
 

@@ -3,7 +3,6 @@
 Knows options and tables; `bench.batch` measures.
 """
 
-import json
 import sys
 from dataclasses import asdict
 from typing import Annotated, Any
@@ -15,6 +14,7 @@ from polaris_cli.commands.bench_loading import Shape, bench_request, load
 from polaris_cli.engines.doctor import package_versions
 from polaris_cli.errors import UsageError
 from polaris_cli.screen import terminal
+from polaris_cli.screen.printing import print_json, print_text
 from polaris_cli.screen.tables import print_table
 
 SCHEMA = "polaris.bench-batch/1"
@@ -59,7 +59,7 @@ def batch(
         "versions": package_versions(),
     }
     if as_json:
-        print(json.dumps(report))
+        print_json(report)
     else:
         _print(report)
 
@@ -78,8 +78,8 @@ def _sizes(text: str) -> list[int]:
 
 def _print(report: dict[str, Any]) -> None:
     model = report["model"]
-    print(f"{model['name']}, {model['dtype']}, {model['device']}")
-    print(f"{report['tokens']} tokens per story\n", flush=True)
+    print_text(f"{model['name']}, {model['dtype']}, {model['device']}")
+    print_text(f"{report['tokens']} tokens per story\n")
     print_table(HEADERS, [_cells(one) for one in report["sizes"]], sys.stdout)
 
 

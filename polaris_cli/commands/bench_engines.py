@@ -3,7 +3,6 @@
 Knows options and tables; `bench.engines` measures.
 """
 
-import json
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -16,6 +15,7 @@ from polaris_cli.errors import UsageError
 from polaris_cli.models.devices import list_devices
 from polaris_cli.request.story_request import Quantize
 from polaris_cli.screen import terminal
+from polaris_cli.screen.printing import print_json, print_text
 from polaris_cli.screen.tables import print_table
 from polaris_cli.story.job import Job
 from polaris_cli.story.prepare import prepare
@@ -52,7 +52,7 @@ def bench_engines(
     with terminal.loading("Measuring", sys.stderr, quiet=as_json):
         rows = in_turns(programs, tokens, repeats)
     if as_json:
-        print(json.dumps(_report(job, rows, tokens, repeats)))
+        print_json(_report(job, rows, tokens, repeats))
     else:
         _print(job, rows, repeats)
 
@@ -91,7 +91,7 @@ def _llama_version() -> dict[str, str]:
 
 def _print(job: Job, rows: "list[Row]", repeats: int) -> None:
     threads = job.request.threads
-    print(f"{job.reference.name}, threads: {threads}, medians of {repeats}\n", flush=True)
+    print_text(f"{job.reference.name}, threads: {threads}, medians of {repeats}\n")
     print_table(HEADERS, [_cells(row) for row in rows], sys.stdout)
 
 

@@ -3,7 +3,6 @@
 Knows options and tables; `bench.length` writes the stories.
 """
 
-import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -19,6 +18,7 @@ from polaris_cli.demo.unseen import UNSEEN
 from polaris_cli.engines.base import ModelInfo
 from polaris_cli.errors import UsageError
 from polaris_cli.request.settings import parse_words
+from polaris_cli.screen.printing import print_json
 from polaris_cli.screen.tables import print_table
 from polaris_cli.screen.terminal import loading
 from polaris_cli.story.prepare import prepare
@@ -83,7 +83,7 @@ def length(
 
 def _print(info: ModelInfo, written: list[Written], *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(_report(info, written)))
+        print_json(_report(info, written))
     elif written:
         print_table(HEADERS, [_cells(row) for row in summed_up(written)], sys.stdout)
 

@@ -1,6 +1,5 @@
 """`polaris doctor`: shows what this machine or a server can run, and how to fix problems."""
 
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -15,6 +14,7 @@ from polaris_cli.models.catalogue import CATALOGUE
 from polaris_cli.models.devices import Device, size_text
 from polaris_cli.request.server_address import ServerAddress
 from polaris_cli.screen import terminal
+from polaris_cli.screen.printing import print_json, print_text
 from polaris_cli.screen.tables import print_table
 
 
@@ -36,12 +36,12 @@ def doctor(
         address = ServerAddress(base_url, api_key_env)
         with terminal.loading(f"Asking {address.base_url}", sys.stderr, quiet=as_json):
             server = check_server(address)
-        print(json.dumps(asdict(server), indent=2)) if as_json else _print_server(server)
+        print_json(asdict(server), indent=2) if as_json else _print_server(server)
         return
     with terminal.loading("Checking this machine", sys.stderr, quiet=as_json):
         found = diagnose()
     if as_json:
-        print(json.dumps(as_data(found), indent=2))
+        print_json(as_data(found), indent=2)
     else:
         _print(found)
 
@@ -53,7 +53,7 @@ def _print_server(found: CheckedServer) -> None:
     rows = [(model, f"{size:,}" if size else "unknown") for model, size in contexts]
     _table(("model", "context in tokens"), rows)
     if not can:
-        print("It lists no models; name one: polaris write ... --model ID")
+        print_text("It lists no models; name one: polaris write ... --model ID")
         return
     yes = {True: "yes", False: "no"}
     _table(
@@ -86,9 +86,9 @@ def _print(found: Diagnosis) -> None:
     _table(("optional package", "version"), list(found.kernels.items()))
     _table(("package", "version"), list(found.versions.items()))
     if not found.problems:
-        print("No problems.")
+        print_text("No problems.")
     for problem in found.problems:
-        print(f"Problem: {problem.what}\n    Fix: {problem.fix}")
+        print_text(f"Problem: {problem.what}\n    Fix: {problem.fix}")
 
 
 def _device(device: Device) -> tuple[str, ...]:
@@ -124,4 +124,4 @@ def _disk(cache: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     print_table(headers, rows, sys.stdout)
-    print(flush=True)
+    print_text("")

@@ -5,7 +5,6 @@ Reads the config of a downloaded model, and the last measured speed in the libra
 model nor torch.
 """
 
-import json
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -26,6 +25,7 @@ from polaris_cli.models.memory import (
     size_of_gguf,
 )
 from polaris_cli.models.model_files import as_computed, measured, read_config, stored_as
+from polaris_cli.screen.printing import print_json, print_text
 from polaris_cli.screen.progress import duration, per_second
 from polaris_cli.screen.tables import print_table
 from polaris_cli.story.job import Job
@@ -38,21 +38,19 @@ def print_dry_run(job: Job, *, as_json: bool) -> None:
     """Print what the job is to stdout, as text or as one JSON object."""
     facts = _facts(job)
     if as_json:
-        print(json.dumps(facts, ensure_ascii=False, indent=2))
+        print_json(facts, indent=2)
         return
-    print(f"Prompt\n{facts['prompt']}\n", flush=True)
+    print_text(f"Prompt\n{facts['prompt']}\n")
     settings = [
         (name, _value_text(s["value"]), s["source"]) for name, s in facts["settings"].items()
     ]
     print_table(("setting", "value", "source"), settings, sys.stdout)
-    print(flush=True)
+    print_text("")
     _print_tokens(facts)
-    print(f"\nTime\n{_time_text(facts, job)}")
-    print(
-        f"\nExpected length\n{_expected_text(facts['expected'], job.request.length)}\n", flush=True
-    )
+    print_text(f"\nTime\n{_time_text(facts, job)}")
+    print_text(f"\nExpected length\n{_expected_text(facts['expected'], job.request.length)}\n")
     _print_memory(facts["memory"])
-    print("\nNotes", *(facts["notes"] or ["none"]), sep="\n")
+    print_text("\nNotes", *(facts["notes"] or ["none"]))
 
 
 def _facts(job: Job) -> dict[str, Any]:
@@ -176,7 +174,7 @@ def _expected_text(expected: dict[str, Any], mode: str) -> str:
 
 def _print_memory(needs: list[dict[str, Any]]) -> None:
     if not needs:
-        print("Memory\nunknown until the model is downloaded", flush=True)
+        print_text("Memory\nunknown until the model is downloaded")
         return
     rows = [
         (

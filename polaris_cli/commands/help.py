@@ -15,6 +15,7 @@ from typer import Argument
 from polaris_cli.commands.app import COMMANDS
 from polaris_cli.errors import UsageError
 from polaris_cli.screen.capabilities import can_redraw, encodable
+from polaris_cli.screen.printing import print_text
 from polaris_cli.screen.region import painter
 from polaris_cli.screen.tables import print_table
 
@@ -62,7 +63,7 @@ def _title(page: str) -> list[str]:
 
 def _print(text: str) -> None:
     if not can_redraw(sys.stdout) or encodable(BULLET, sys.stdout) != BULLET:
-        print(text, end="")
+        print_text(text, end="")
         return
     console = painter(sys.stdout)
     with console.use_theme(

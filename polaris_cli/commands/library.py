@@ -3,7 +3,6 @@
 Turns options into library calls; knows no SQL and no file format.
 """
 
-import json
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -14,10 +13,11 @@ from typing import Annotated
 import typer
 
 from polaris_cli.commands.quick import QuickGroup
+from polaris_cli.commands.standard_streams import encoding_note
 from polaris_cli.errors import UsageError
 from polaris_cli.library.store import Entry, library_path, open_library
-from polaris_cli.screen.capabilities import encodable, harmless, is_terminal
 from polaris_cli.screen.messages import note
+from polaris_cli.screen.printing import print_json, print_text
 from polaris_cli.screen.tables import print_table
 
 HEADERS = ("id", "when", "title", "model", "words", "asked", "ratio", "state")
@@ -79,11 +79,9 @@ def show(
         )
     story = open_library().get(id)
     if as_json:
-        from polaris_cli.formats.export import render
-
-        sys.stdout.write(render(story, "json").decode())
-    else:
-        _print_text(story.thinking if thinking else story.text)
+        print_json(story.as_dict(), indent=2)
+    elif text := story.thinking if thinking else story.text:
+        _print_story(text)
 
 
 @app.command()
@@ -108,21 +106,26 @@ def search(
 def export(
     id: Ref,
     output: Annotated[
-        Path,
+        list[Path],
         typer.Option("--output", "-o", metavar="FILE", help="txt, md, html, epub, docx or json."),
     ],
-    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite existing files.")] = False,
 ) -> None:
-    """Save a story to a file; the suffix sets the format.
+    """Save a story to files; each suffix sets a format. - prints the text.
 
-    Example:  polaris library export last -o story.epub
+    Example:  polaris library export last -o story.epub -o story.md
     """
-    from polaris_cli.formats.export import check_output, save
-    from polaris_cli.formats.files import check_distinct
+    from polaris_cli.commands.options import Outputs
+    from polaris_cli.formats.export import save
+    from polaris_cli.formats.files import STDOUT
 
-    check_output(output, force=force)
-    check_distinct({"--output": output, "the library": library_path()})
-    save(open_library().get(id), output, force=force)
+    outputs = Outputs(output, force=force)
+    outputs.check()
+    story = open_library().get(id)
+    if STDOUT in output:
+        _print_story(story.text)
+    for file in outputs.files:
+        save(story, file, force=force)
 
 
 @app.command()
@@ -157,7 +160,7 @@ def backup(
     from polaris_cli.formats.files import atomic_file, check_distinct, check_writable
 
     source = library_path()
-    check_distinct({"FILE": file, "the library": source})
+    check_distinct([("FILE", file), ("the library", source)])
     check_writable(file, force=force)
     with atomic_file(file, force=force) as temporary:
         open_library().back_up(temporary)
@@ -169,13 +172,13 @@ def path() -> None:
 
     Example:  ls -l "$(polaris library path)"
     """
-    print(library_path())
+    print_text(library_path())
 
 
 def _print_entries(entries: Iterable[Entry], as_json: bool) -> None:
     if as_json:
         for entry in entries:
-            print(json.dumps({**asdict(entry), "ratio": round(entry.ratio, 4)}))
+            print_json({**asdict(entry), "ratio": round(entry.ratio, 4)})
     else:
         print_table(HEADERS, [_row(entry) for entry in entries], sys.stdout)
 
@@ -186,14 +189,10 @@ def _row(entry: Entry) -> tuple[str, ...]:
     return (entry.id, f"{when:%Y-%m-%d %H:%M}", entry.title, entry.model, *length, entry.state)
 
 
-def _print_text(text: str) -> None:
-    """Print the text and a line break; a pipe gets UTF-8, whatever the locale."""
-    if text and is_terminal(sys.stdout):
-        print(encodable(harmless(text), sys.stdout))
-    elif text:
-        sys.stdout.flush()
-        sys.stdout.buffer.write(f"{text}\n".encode("utf-8", "replace"))
-        sys.stdout.buffer.flush()
+def _print_story(text: str) -> None:
+    if problem := encoding_note(sys.stdout):
+        note(problem, sys.stderr)
+    print_text(text)
 
 
 def _confirmed(entries: Iterable[Entry]) -> bool:
@@ -203,7 +202,7 @@ def _confirmed(entries: Iterable[Entry]) -> bool:
             hint="Add --yes to delete without asking.",
         )
     for entry in entries:
-        print(f"{entry.id}  {entry.title}", file=sys.stderr)
+        print_text(f"{entry.id}  {entry.title}", stream=sys.stderr)
     return typer.confirm("Delete permanently?", err=True)
 
 

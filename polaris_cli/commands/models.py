@@ -3,7 +3,6 @@
 Knows how figures are shown; the catalogue has the figures, `memory` the sizes.
 """
 
-import json
 import sys
 from typing import Annotated, Any
 
@@ -34,6 +33,7 @@ from polaris_cli.models.model_files import measured, read_config
 from polaris_cli.models.reference import ModelRef, of_entry
 from polaris_cli.models.weights import lacking
 from polaris_cli.screen.messages import note
+from polaris_cli.screen.printing import print_json, print_text
 from polaris_cli.screen.tables import print_table
 
 PRECISIONS = (("none", "bf16"), ("8bit", "8-bit"), ("4bit", "4-bit"))
@@ -81,7 +81,7 @@ def models(
         listed: dict[str, Any] = {"models": [entry_facts(entry, length) for entry in CATALOGUE]}
         if length:
             listed |= {"words": length, "recommended": recommended(length)[0]}
-        print(json.dumps(listed, indent=2))
+        print_json(listed, indent=2)
     elif length:
         _print_choice(length)
     else:
@@ -121,7 +121,7 @@ def _print_all() -> None:
         for entry in CATALOGUE
     ]
     print_table(headers, rows, sys.stdout)
-    print(f"\n{LEGEND}")
+    print_text(f"\n{LEGEND}")
 
 
 def _print_choice(words: int) -> None:
@@ -140,7 +140,7 @@ def _print_choice(words: int) -> None:
     ]
     print_table(headers, rows, sys.stdout)
     name, reason = recommended(words)
-    print(f"\nFor {words:,} words, choose {name}: {reason}.")
+    print_text(f"\nFor {words:,} words, choose {name}: {reason}.")
 
 
 def _is_local(entry: CatalogueEntry) -> str:
@@ -182,7 +182,7 @@ def show(
 
     facts = reference_facts(resolve(name, revision, gguf_file=gguf_file))
     if as_json:
-        print(json.dumps(facts, indent=2))
+        print_json(facts, indent=2)
         return
     rows = [(key.replace("_", " "), text) for key, text in _flat(facts)]
     print_table(("model", facts["name"]), rows, sys.stdout)
@@ -203,7 +203,7 @@ def fetch(name: Name, revision: Revision = None, gguf_file: GgufFile = None) -> 
     reference = choose_file(resolve(name, revision, gguf_file=gguf_file), TYPICAL_TOKENS)
     if reference.note:
         note(reference.note, sys.stderr)
-    print(download(reference, update=True))
+    print_text(download(reference, update=True))
 
 
 @app.command()
@@ -220,7 +220,7 @@ def rm(
     size = stored_bytes(reference)
     if size and not reference.folder and not yes:
         _confirm(f"Delete {reference.name} ({size_text(size)})?", reference)
-    print(f"{size_text(remove(reference))} freed.")
+    print_text(f"{size_text(remove(reference))} freed.")
 
 
 def _confirm(question: str, reference: ModelRef) -> None:

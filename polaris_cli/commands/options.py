@@ -3,6 +3,7 @@
 Knows names and help texts; `request.settings` reads and checks the values.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +11,7 @@ from typing import Annotated
 from typer import Option
 
 from polaris_cli.formats.export import check_output
-from polaris_cli.formats.files import check_distinct, check_writable
+from polaris_cli.formats.files import STDOUT, check_distinct, check_writable
 from polaris_cli.library.store import library_path
 
 # What to write, and how.
@@ -163,9 +164,14 @@ StallTimeout = Annotated[
 ]
 
 # Where the story goes.
-StoryFile = Annotated[
-    Path | None,
-    Option("--output", "-o", metavar="FILE", help="Save as txt, md, html, epub, docx or json."),
+StoryFiles = Annotated[
+    list[Path] | None,
+    Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="Save as txt, md, html, epub, docx or json; give it again for more files.",
+    ),
 ]
 ThinkingFile = Annotated[
     Path | None, Option("--thinking-output", metavar="FILE", help="Save the thinking to a file.")
@@ -192,7 +198,7 @@ Strict = Annotated[
 class Outputs:
     """Where a story goes besides stdout, and what is printed about it."""
 
-    story: Path | None = None
+    stories: Sequence[Path] | None = None
     thinking: Path | None = None
     force: bool = False
     as_json: bool = False
@@ -206,16 +212,19 @@ class Outputs:
 
         `plan`: the output is a plan, which is TOML whatever the file is called.
         """
-        if self.story and plan:
-            check_writable(self.story, force=self.force)
-        elif self.story:
-            check_output(self.story, force=self.force)
+        for file in self.files:
+            (check_writable if plan else check_output)(file, force=self.force)
         if self.thinking:
             check_writable(self.thinking, force=self.force)
         check_distinct(
-            {
-                "--output": self.story,
-                "--thinking-output": self.thinking,
-                "the library": library_path() if self.save else None,
-            }
+            [
+                *(("--output", file) for file in self.files),
+                *([("--thinking-output", self.thinking)] if self.thinking else []),
+                *([("the library", library_path())] if self.save else []),
+            ]
         )
+
+    @property
+    def files(self) -> list[Path]:
+        """The files for the story, without "-": standard output gets the story in any case."""
+        return [file for file in self.stories or () if file != STDOUT]

@@ -14,7 +14,7 @@ from polaris_cli.commands.options import (
     Outputs,
     Quiet,
     ShowThinking,
-    StoryFile,
+    StoryFiles,
     Strict,
     ThinkingFile,
 )
@@ -34,7 +34,7 @@ def resume(
     words: Annotated[
         str | None, Option("--words", "-w", metavar="N", help="New length of the whole story.")
     ] = None,
-    output: StoryFile = None,
+    output: StoryFiles = None,
     thinking_output: ThinkingFile = None,
     force: Force = False,
     as_json: AsJson = False,
@@ -60,7 +60,7 @@ def resume(
 
 def rerun(
     ref: Ref = "last",
-    output: StoryFile = None,
+    output: StoryFiles = None,
     thinking_output: ThinkingFile = None,
     force: Force = False,
     as_json: AsJson = False,

@@ -9,21 +9,23 @@ from dataclasses import replace
 from typing import TextIO
 
 from polaris_cli.api import Outcome, run_job
+from polaris_cli.commands.delivery import deliver
 from polaris_cli.commands.download import download
 from polaris_cli.commands.interrupt import Interrupts
 from polaris_cli.commands.options import Outputs
+from polaris_cli.commands.standard_streams import encoding_note
 from polaris_cli.commands.stdio import reserved_stdio
 from polaris_cli.engines.base import Deviation, Engine, ModelInfo
 from polaris_cli.engines.opening import open_engine
-from polaris_cli.errors import EXIT_INTERRUPTED, NoStory, OffTarget, PolarisError, UsageError
+from polaris_cli.errors import EXIT_INTERRUPTED, NoStory, OffTarget, OutputError, UsageError
 from polaris_cli.events import Event, Finish, Inserted, Planned, closing
-from polaris_cli.formats.export import render, save
 from polaris_cli.formats.files import write_atomic
 from polaris_cli.library.store import open_library
 from polaris_cli.request.adherence import in_band
 from polaris_cli.request.story_request import StoryRequest
 from polaris_cli.screen import terminal
 from polaris_cli.screen.messages import note
+from polaris_cli.screen.printing import print_text
 from polaris_cli.screen.region import restore_terminal
 from polaris_cli.screen.terminal import REASONS, Sink, print_report, show, sinks_for
 from polaris_cli.story.accumulator import collect
@@ -50,20 +52,38 @@ def run(job: Job, outputs: Outputs, before: Story | None = None) -> int:
     notify = _notifier(outputs)
     for text in job.notes:
         notify(text)
-    with Interrupts(restore_terminal).listen() as interrupts, reserved_stdio() as out:
-        with interrupts.breakable():
-            engine = _open(job, outputs, notify)
-        if outputs.strict:
-            check_settings(engine, job.request)
-        for text in differences(before, engine.info) if before else ():
-            notify(f"The text may differ: {text}.")
-        outcome = _write(job, engine, outputs, out, notify, interrupts.watch)
-        engine.close()
-        story = outcome.story
-        if not outputs.quiet:
-            print_report(story, err=sys.stderr, saved=outcome.kept, band=job.request.band)
-        _deliver(story, outputs, out, kept=outcome.kept)
+    outcome: Outcome | None = None
+    listening = Interrupts(restore_terminal).listen()
+    keep_going = outputs.save or bool(outputs.files)
+    try:
+        with listening as interrupts, reserved_stdio(keep_going=keep_going) as out:
+            if problem := encoding_note(out):
+                notify(problem)
+            with interrupts.breakable():
+                engine = _open(job, outputs, notify)
+            _check_engine(engine, job, outputs, before, notify)
+            outcome = _write(job, engine, outputs, out, notify, interrupts.watch)
+            engine.close()
+            if not outputs.quiet:
+                band = job.request.band
+                print_report(outcome.story, err=sys.stderr, saved=outcome.kept, band=band)
+            deliver(outcome.story, outputs, out)
+    except OutputError as error:
+        if outcome and outcome.kept:
+            where = f"polaris library export {outcome.story.id} -o FILE"
+            error.hint = f"The story is in the library: {where}"
+        raise
     return _exit_code(outcome, job.request, outputs)
+
+
+def _check_engine(
+    engine: Engine, job: Job, outputs: Outputs, before: Story | None, notify: Notify
+) -> None:
+    """Say what differs from `before`; with --strict, refuse settings that would be ignored."""
+    if outputs.strict:
+        check_settings(engine, job.request)
+    for text in differences(before, engine.info) if before else ():
+        notify(f"The text may differ: {text}.")
 
 
 def draft_is_long_enough(request: StoryRequest) -> bool:
@@ -85,7 +105,7 @@ def return_draft(job: Job, outputs: Outputs) -> int:
     info = ModelInfo(reference.name, reference.id, reference.revision, request.engine)
     shown = show(events, _sinks(request, outputs, sys.stdout))
     story = collect(shown, new_record(request, info, job.messages))
-    _deliver(story, outputs, sys.stdout, kept=False)
+    deliver(story, outputs, sys.stdout)
     return _exit_code(Outcome(story), request, outputs)
 
 
@@ -121,10 +141,10 @@ def write_plan(job: Job, outputs: Outputs) -> int:
     plan = outcome.story.plan
     if plan is None:
         return EXIT_INTERRUPTED
-    if outputs.story:
-        write_atomic(outputs.story, as_toml(plan).encode(), force=outputs.force)
-    else:
-        print(as_toml(plan), end="")
+    for file in outputs.files:
+        write_atomic(file, as_toml(plan).encode(), force=outputs.force)
+    if not outputs.files or outputs.stories != outputs.files:
+        print_text(as_toml(plan), end="")
     return 0
 
 
@@ -160,21 +180,6 @@ def _sinks(request: StoryRequest, outputs: Outputs, out: TextIO) -> list[Sink]:
         show_thinking=outputs.show_thinking,
         print_story=not outputs.as_json,
     )
-
-
-def _deliver(story: Story, outputs: Outputs, out: TextIO, *, kept: bool) -> None:
-    """Print the JSON record and save the files, if there is something to save."""
-    if outputs.as_json:
-        out.write(render(story, "json").decode())
-    try:
-        if outputs.story and story.text:
-            save(story, outputs.story, force=outputs.force)
-        if outputs.thinking and story.thinking:
-            write_atomic(outputs.thinking, f"{story.thinking}\n".encode(), force=outputs.force)
-    except PolarisError as error:
-        if kept:
-            error.hint = f"The story is in the library: polaris library export {story.id} -o FILE"
-        raise
 
 
 def _exit_code(outcome: Outcome, request: StoryRequest, outputs: Outputs) -> int:

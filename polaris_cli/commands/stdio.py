@@ -10,14 +10,18 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from typing import TextIO
 
+from polaris_cli.commands.standard_streams import Descriptor, LaterDescriptor, text_stream
+
 
 @contextmanager
-def reserved_stdio() -> Iterator[TextIO]:
+def reserved_stdio(*, keep_going: bool = False) -> Iterator[TextIO]:
     """Yield the only stream that reaches standard output inside the block.
 
     Some libraries print notices to stdout or ask questions on stdin. Inside the block their output
     goes to /dev/null and their reads get the end of a file. This holds for Python's streams and for
     the file descriptors that C code uses.
+
+    `keep_going`: when standard output is full, OutputError is raised at the end of the block only.
     """
     out = sys.stdout
     with ExitStack() as undo:
@@ -27,7 +31,7 @@ def reserved_stdio() -> Iterator[TextIO]:
         undo.enter_context(redirect_stdout(devnull))
         undo.enter_context(_redirected(devnull, 0))
         if _descriptor(out) == 1:
-            out = undo.enter_context(_duplicated(out))
+            out = undo.enter_context(_duplicated(out, keep_going))
             undo.enter_context(_redirected(devnull, 1))
         yield out
 
@@ -40,32 +44,26 @@ def _descriptor(stream: TextIO) -> int | None:
 
 
 @contextmanager
-def _duplicated(stream: TextIO) -> Iterator[TextIO]:
+def _duplicated(stream: TextIO, keep_going: bool) -> Iterator[TextIO]:
     """A stream to the same place on a new descriptor, which no library uses."""
     stream.flush()
-    moved = open(  # noqa: PTH123, SIM115
-        os.dup(stream.fileno()),
-        "w",
-        encoding=stream.encoding,
-        errors=stream.errors,
-        newline="" if os.name != "nt" else None,
-    )
+    kind = LaterDescriptor if keep_going else Descriptor
+    moved = kind(os.dup(stream.fileno()), owned=True)
+    out = text_stream(moved, stream.encoding, stream.errors or "strict")
     try:
-        yield moved
-        moved.flush()
+        yield out
+        out.flush()
     finally:
         with suppress(OSError):  # the write to a closed pipe has already failed
-            moved.close()
+            out.close()
+    if moved.problem:
+        raise moved.problem
 
 
 @contextmanager
 def _redirected(place: TextIO, descriptor: int) -> Iterator[None]:
     """Redirect a file descriptor inside the block."""
-    try:
-        before = os.dup(descriptor)
-    except OSError:  # closed by the parent process
-        yield
-        return
+    before = os.dup(descriptor)
     os.dup2(place.fileno(), descriptor)
     try:
         yield

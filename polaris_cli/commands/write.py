@@ -32,7 +32,8 @@ EPILOG = """Examples:
   polaris write "the last train" -w 3000 --base-url http://127.0.0.1:8000/v1
 
 Exit codes: 0 done, 2 usage, 3 model unavailable, 4 out of memory, 5 no story,
-6 off target (with --strict), 130 interrupted (the text is kept), 141 broken pipe.
+6 off target (with --strict), 8 an output could not be written, 130 interrupted
+(the text is kept), 141 broken pipe.
 """
 
 UTF8_HINT = "Convert it to UTF-8: iconv -f LATIN1 -t UTF-8 premise.txt"
@@ -74,7 +75,7 @@ def write(
     compile: o.Compile = None,
     band: o.Band = None,
     strict: o.Strict = False,
-    output: o.StoryFile = None,
+    output: o.StoryFiles = None,
     force: o.Force = False,
     as_json: o.AsJson = False,
     quiet: o.Quiet = False,

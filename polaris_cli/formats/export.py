@@ -24,19 +24,20 @@ def render(story: Story, format: str) -> bytes:
 def save(story: Story, path: Path, *, force: bool) -> None:
     """Save the story atomically; the suffix of `path` sets the format.
 
-    Raises UsageError for an unknown suffix, or an existing file without `force`; PolarisError if
+    Raises UsageError for an unknown suffix, or an existing file without `force`; OutputError if
     writing fails.
     """
-    write_atomic(path, render(story, _format(path)), force=force)
+    write_atomic(path, render(story, format_of(path)), force=force)
 
 
 def check_output(path: Path, *, force: bool) -> None:
     """Raise UsageError if `save` could not write here. Call it before writing a story."""
-    _format(path)
+    format_of(path)
     check_writable(path, force=force)
 
 
-def _format(path: Path) -> str:
+def format_of(path: Path) -> str:
+    """The format that the suffix of a file names; raises UsageError if it names none."""
     format = path.suffix.lower().removeprefix(".")
     if format not in FORMATS:
         problem = f"unknown suffix .{format}" if format else "no suffix"

@@ -9,13 +9,16 @@ import shutil
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import combinations
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 
-from polaris_cli.errors import PolarisError, UsageError
+from polaris_cli.errors import OutputError, UsageError
+
+STDOUT = Path("-")
+"""How a user names standard output."""
 
 MAX_UNPACKED = 100 * 2**20
 """The most bytes to read from an archive."""
@@ -26,6 +29,8 @@ def check_writable(path: Path, *, force: bool) -> None:
 
     `force` allows an existing file. Tests the folder with a temporary file.
     """
+    if path == STDOUT:
+        raise UsageError("- is standard output, which only --output can name.", hint="Name a file.")
     _check_file(path, force=force)
     folder = _target(path).parent
     try:
@@ -43,15 +48,13 @@ def check_writable(path: Path, *, force: bool) -> None:
         ) from None
 
 
-def check_distinct(outputs: Mapping[str, Path | None]) -> None:
+def check_distinct(outputs: Iterable[tuple[str, Path]]) -> None:
     """Raise UsageError if two of these named outputs, or one and stdout, are the same file."""
-    given = [(name, path) for name, path in outputs.items() if path]
+    given = list(outputs)
     for (name, path), (other, same) in combinations(given, 2):
         if _same_file(path, same):
-            raise UsageError(
-                f"{name} and {other} are the same file: {path}.",
-                hint=f"Use another file for {name}.",
-            )
+            both = f"{name} and {other} are" if name != other else f"{name} is given twice for"
+            raise UsageError(f"{both} the same file: {path}.", hint=f"Use another file for {name}.")
     for name, path in given:
         if _is_stdout(path):
             raise UsageError(
@@ -78,7 +81,7 @@ def write_atomic(path: Path, data: bytes, *, force: bool) -> None:
     """Write a file atomically: write a temporary file next to it, then rename that.
 
     Follows links; a replaced file keeps its permissions. Raises UsageError for an existing file
-    without `force`, PolarisError if writing fails.
+    without `force`, OutputError if writing fails.
     """
     with atomic_file(path, force=force) as temporary:
         _write(temporary, data)
@@ -104,7 +107,7 @@ def atomic_file(path: Path, *, force: bool) -> Iterator[Path]:
                 temporary.unlink()
             raise
     except OSError as error:
-        raise PolarisError(
+        raise OutputError(
             f"Cannot write {path}: {error.strerror or error}.",
             hint="Free some space, or use another file.",
         ) from error

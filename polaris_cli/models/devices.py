@@ -23,11 +23,11 @@ CPUINFO = Path("/proc/cpuinfo")
 
 
 def size_text(size: float) -> str:
-    """A number of bytes with a unit: "19.3 GB", "24.6 MB", "3 KB"."""
+    """A number of bytes with a unit: "19.3 GB", "24.6 MB", "3 KB", "12 bytes"."""
     for unit, name in ((GB, "GB"), (10**6, "MB")):
         if size >= unit / 10:
             return f"{size / unit:.1f} {name}"
-    return f"{size / 1000:.0f} KB"
+    return f"{size / 1000:.0f} KB" if size >= 1000 else f"{size:.0f} bytes"
 
 
 @dataclass(frozen=True, slots=True)

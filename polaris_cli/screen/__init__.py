@@ -8,5 +8,6 @@ Knows events and stories, not options, models or files.
     wrapping:     wraps text into lines
     capabilities: what a stream can show
     messages:     errors and notes
+    printing:     text and JSON as they are
     tables:       tables
 """

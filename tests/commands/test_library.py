@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from polaris_cli.commands.library import app
 from polaris_cli.errors import PolarisError, UsageError
 from polaris_cli.library.store import Library
-from tests.cli import ROOT
+from tests.cli import ROOT, polaris_command
 from tests.stories import a_story
 
 LIST = "id\twhen\ttitle\tmodel\twords\tasked\tratio\tstate"
@@ -84,15 +84,25 @@ def test_show_prints_the_record_or_the_thinking(two: Library) -> None:
         run("show", "last", "--thinking", "--json")
 
 
-def test_show_prints_utf8_whatever_the_locale(two: Library) -> None:
-    program = "from polaris_cli.commands.library import app; app(['show', 'last'])"
+@pytest.mark.parametrize(
+    ("variables", "text"),
+    [
+        ({"LC_ALL": "C"}, "Sea é."),
+        ({"LANG": "xx_YY"}, "Sea é."),
+        ({"PYTHONIOENCODING": "ascii"}, "Sea ?."),
+    ],
+)
+def test_show_prints_utf8_unless_another_encoding_is_asked_for(
+    two: Library, variables: dict[str, str], text: str
+) -> None:
     shown = subprocess.run(
-        [sys.executable, "-c", program],
-        env={"POLARIS_LIBRARY": str(two.path), "PYTHONIOENCODING": "ascii"},
+        polaris_command("library", "show", "last"),
+        env={"POLARIS_LIBRARY": str(two.path), **variables},
         capture_output=True,
         cwd=ROOT,
     )
-    assert shown.stdout == "Sea é.\n\nMore.\n".encode()
+    assert shown.stdout == f"{text}\n\nMore.\n".encode()
+    assert (b"printed in ascii" in shown.stderr) == ("?" in text)
 
 
 def test_an_unknown_id_is_an_error(two: Library) -> None:

@@ -40,12 +40,11 @@ KINDS = ["same", "spelling", "relative", "link", "folder link", "hard link"]
 def test_one_file_with_two_names_is_refused(tmp_path: Path, kind: str) -> None:
     one, other = one_file(tmp_path, kind)
     with pytest.raises(UsageError, match="--output and --thinking-output are the same file"):
-        check_distinct({"--output": one, "--thinking-output": other})
+        check_distinct([("--output", one), ("--thinking-output", other)])
 
 
 def test_different_files_and_missing_ones_pass(tmp_path: Path) -> None:
-    names = {"a": tmp_path / "a.md", "b": tmp_path / "b.md", "c": None, "d": tmp_path / "A.txt"}
-    check_distinct(names)
+    check_distinct([(name, tmp_path / name) for name in ("a.md", "b.md", "A.txt")])
 
 
 @pytest.mark.parametrize("command", [["write", "a fox"], ["resume"], ["rerun"]])

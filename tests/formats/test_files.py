@@ -81,15 +81,15 @@ def test_a_pipe_is_not_replaced(tmp_path: Path) -> None:
 
 def test_two_outputs_cannot_be_one_file_even_before_it_exists(tmp_path: Path) -> None:
     story, other = tmp_path / "a.md", tmp_path / "b.md"
-    check_distinct({"--output": story, "--thinking-output": other, "--log": None})
+    check_distinct([("--output", story), ("--thinking-output", other)])
     detour = tmp_path / "sub" / ".." / "a.md"
     with pytest.raises(UsageError, match="--output and --log are the same file"):
-        check_distinct({"--output": story, "--thinking-output": other, "--log": detour})
+        check_distinct([("--output", story), ("--thinking-output", other), ("--log", detour)])
 
 
 def test_standard_output_that_is_not_a_file_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdout", StringIO())
-    check_distinct({"--output": Path(__file__)})
+    check_distinct([("--output", Path(__file__))])
 
 
 def test_the_file_of_standard_output_cannot_be_an_output(
@@ -98,7 +98,7 @@ def test_the_file_of_standard_output_cannot_be_an_output(
     path = tmp_path / "a.txt"
     with path.open("w") as stdout, pytest.raises(UsageError, match="standard output"):
         monkeypatch.setattr("sys.stdout", stdout)
-        check_distinct({"--output": path})
+        check_distinct([("--output", path)])
 
 
 def test_the_check_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -70,9 +70,9 @@ def test_no_control_code_of_others_reaches_a_terminal(
     presets.mkdir(parents=True)
     text = EVIL.replace("\x00", "").replace("\x7f", "")
     told = json.dumps(text)  # escapes, which TOML reads as the characters
-    (presets / "evil.toml").write_text(
-        f"description = {told}\ntemplate = {json.dumps('{premise} {words} ' + text)}\n# \x9b2J fox\n"
-    )
+    template = json.dumps(f"{{premise}} {{words}} {text}")
+    lines = [f"description = {told}", f"template = {template}", "# \x9b2J fox"]
+    (presets / "evil.toml").write_text("\n".join(lines))
     Library(tmp_path / "library.db").finish(a_story(text=EVIL, premise=EVIL))
     subprocess.run(
         polaris_command(*command), stdin=subprocess.DEVNULL, stdout=tty.stream, stderr=tty.stream,

@@ -1,12 +1,17 @@
 """The entry of the command line: `polaris`, and `python -m polaris_cli`."""
 
+import sys
+
 from polaris_cli.commands.app import app
+from polaris_cli.commands.home import ensure_home
 from polaris_cli.commands.standard_streams import prepare_streams
 
 
 def main() -> None:
     """Run the `polaris` command and exit with its code."""
     prepare_streams()
+    if told := ensure_home():
+        print(f"polaris: note: {told}", file=sys.stderr)
     app(prog_name="polaris")
 
 

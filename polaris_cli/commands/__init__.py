@@ -24,5 +24,6 @@ Knows typer; the work itself is done elsewhere.
     help:             `polaris help`
     interrupt:        Ctrl-C and SIGTERM
     stdio:            keeps other output off stdout
+    home:             a home folder for users who have none
     standard_streams: makes closed, full and oddly encoded streams usable
 """

@@ -82,10 +82,10 @@ class _Polaris(QuickGroup):
             code = EXIT_BROKEN_PIPE
         except PolarisError as error:
             code = _report_error(error)
+        except OSError as error:
+            code = _report_error(_unusable_file(error))
         except Exception as error:
-            unexpected = PolarisError(f"Unexpected error: {error!r}.", hint=DEBUG_HINT)
-            unexpected.__cause__ = error
-            code = _report_error(unexpected)
+            code = _report_error(_unexpected(error))
         sys.exit(code if isinstance(code, int) else 0)
 
     def invoke(self, ctx: Any) -> Any:
@@ -117,6 +117,24 @@ def _report_usage_error(error: TyperException) -> int:
         print(ctx.get_help(), file=sys.stderr)
         return error.exit_code
     return _report_error(explain(error))
+
+
+def _unusable_file(error: OSError) -> PolarisError:
+    """The error for a file or folder that the system does not let us use."""
+    if not error.filename or not error.strerror:
+        return _unexpected(error)
+    found = PolarisError(
+        f"Cannot use {os.fsdecode(error.filename)}: {error.strerror}.",
+        hint="Check its permissions, or use another file or folder.",
+    )
+    found.__cause__ = error
+    return found
+
+
+def _unexpected(error: Exception) -> PolarisError:
+    found = PolarisError(f"Unexpected error: {error!r}.", hint=DEBUG_HINT)
+    found.__cause__ = error
+    return found
 
 
 def _report_error(error: PolarisError) -> int:

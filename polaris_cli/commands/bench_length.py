@@ -18,6 +18,7 @@ from polaris_cli.demo.unseen import UNSEEN
 from polaris_cli.engines.base import ModelInfo
 from polaris_cli.errors import UsageError
 from polaris_cli.request.settings import parse_words
+from polaris_cli.request.text_files import read_text
 from polaris_cli.screen.printing import print_json
 from polaris_cli.screen.tables import print_table
 from polaris_cli.screen.terminal import loading
@@ -92,17 +93,15 @@ def _lengths(text: str) -> list[int]:
     try:
         return [parse_words(part) for part in text.split(",")]
     except ValueError as error:
-        named = text[:40]
         raise UsageError(
-            f"--words '{named}' is not a list of lengths.", hint="--words 600,1200"
+            f"--words '{text}' is not a list of lengths.", hint="--words 600,1200"
         ) from error
 
 
 def _ways(text: str) -> list[str]:
     chosen = [part.strip() for part in text.split(",")]
     if unknown := [way for way in chosen if way not in WAYS]:
-        named = unknown[0][:40]
-        raise UsageError(f"--ways does not know '{named}'.", hint="--ways extend,chapters")
+        raise UsageError(f"--ways does not know '{unknown[0]}'.", hint="--ways extend,chapters")
     return chosen
 
 
@@ -110,10 +109,7 @@ def _premises(source: str) -> list[str]:
     """The lines of a file, or the premises that come with polaris."""
     if source == BUILT_IN:
         return [premise for _, premise in UNSEEN]
-    try:
-        lines = Path(source).read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{source} cannot be read as UTF-8 text: {error}.") from error
+    lines = read_text(Path(source)).splitlines()
     if not (found := [line.strip() for line in lines if line.strip()]):
         raise UsageError(f"{source} has no premises.", hint="Write one premise per line.")
     return found

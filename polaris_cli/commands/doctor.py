@@ -115,9 +115,10 @@ def _gguf(found: Diagnosis) -> list[tuple[str, ...]]:
 
 def _disk(cache: dict[str, Any]) -> list[tuple[str, str]]:
     models = [(name, f"{size_text(size)}") for name, size in cache["models"].items()]
+    free = cache.get("free_bytes")  # not known where the folder cannot be read
     return [
         ("models folder", cache["folder"]),
-        ("free", f"{size_text(cache['free_bytes'])}"),
+        *([] if free is None else [("free", size_text(free))]),
         *models,
     ]
 

@@ -184,9 +184,12 @@ def _print_entries(entries: Iterable[Entry], as_json: bool) -> None:
 
 
 def _row(entry: Entry) -> tuple[str, ...]:
-    when = datetime.fromisoformat(entry.created).astimezone()
+    try:
+        when = f"{datetime.fromisoformat(entry.created).astimezone():%Y-%m-%d %H:%M}"
+    except (ValueError, OverflowError):  # a damaged row
+        when = entry.created
     length = (str(entry.written), str(entry.requested), f"{entry.ratio:.2f}")
-    return (entry.id, f"{when:%Y-%m-%d %H:%M}", entry.title, entry.model, *length, entry.state)
+    return (entry.id, when, entry.title, entry.model, *length, entry.state)
 
 
 def _print_story(text: str) -> None:

@@ -144,7 +144,10 @@ def _print_choice(words: int) -> None:
 
 
 def _is_local(entry: CatalogueEntry) -> str:
-    return "yes" if cached(of_entry(entry)) else "no"
+    try:
+        return "yes" if cached(of_entry(entry)) else "no"
+    except OSError:
+        return "unreadable"
 
 
 def _need(size: ModelSize, quantize: Any) -> int:

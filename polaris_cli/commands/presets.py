@@ -7,6 +7,7 @@ import typer
 
 from polaris_cli.commands.quick import QuickGroup
 from polaris_cli.request.presets import all_presets, load_preset, own_folder
+from polaris_cli.request.text_files import read_text
 from polaris_cli.screen.printing import print_text
 from polaris_cli.screen.tables import print_table
 
@@ -41,7 +42,7 @@ def show(name: Annotated[str, typer.Argument(help="A preset's name or file.")]) 
 
     Example:  polaris presets show default > mine.toml
     """
-    print_text(load_preset(name).path.read_text("utf-8"), end="")
+    print_text(read_text(load_preset(name).path), end="")
 
 
 @app.command()

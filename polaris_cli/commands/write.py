@@ -15,6 +15,7 @@ from polaris_cli.errors import UsageError
 from polaris_cli.formats.drafts import read_draft
 from polaris_cli.request.conflicts import check_options
 from polaris_cli.request.settings import SETTINGS
+from polaris_cli.request.text_files import MAX_BYTES, text_of
 from polaris_cli.story.plan_file import PlanFile, read_plan
 from polaris_cli.story.prepare import prepare
 
@@ -36,7 +37,7 @@ Exit codes: 0 done, 2 usage, 3 model unavailable, 4 out of memory, 5 no story,
 (the text is kept), 141 broken pipe.
 """
 
-UTF8_HINT = "Convert it to UTF-8: iconv -f LATIN1 -t UTF-8 premise.txt"
+UTF8_HINT = "Set a UTF-8 locale, or save the premise as UTF-8: polaris write < premise.txt"
 EXAMPLE = 'polaris write "a lighthouse keeper who finds a letter" --words 800'
 
 
@@ -131,9 +132,9 @@ def read_premise(given: str | None) -> str:
     """
     if given is None and sys.stdin.isatty():
         raise UsageError("There is no premise.", hint=f"Say what the story is about: {EXAMPLE}")
+    if given is None or given == "-":
+        return text_of(sys.stdin.buffer.read(MAX_BYTES + 1), "The premise")
     try:
-        if given is None or given == "-":
-            given = sys.stdin.buffer.read().decode("utf-8-sig")
         given.encode()  # an argument that is not UTF-8 contains surrogates
     except UnicodeError as error:
         raise UsageError("The premise is not UTF-8 text.", hint=UTF8_HINT) from error

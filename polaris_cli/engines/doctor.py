@@ -5,9 +5,10 @@ Returns the results as plain data, each problem with its fix; prints nothing.
 
 import importlib.util
 import platform
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import Any, TypeVar
 
 from polaris_cli.errors import ModelUnavailable
 from polaris_cli.models import hub, memory
@@ -26,6 +27,8 @@ from polaris_cli.models.memory import Precision
 from polaris_cli.models.reference import of_entry
 from polaris_cli.models.threads import busy_cpus, decide, usable_cores
 from polaris_cli.version import __version__
+
+T = TypeVar("T")
 
 PRECISIONS: tuple[Precision, ...] = ("none", "8bit", "4bit")
 LOAD_INTERVAL = 0.2  # seconds over which the load of the cores is measured
@@ -84,9 +87,9 @@ class Diagnosis:
 def diagnose() -> Diagnosis:
     """Check packages, devices, hub and disk. Takes seconds, as it imports torch."""
     devices = list_devices(with_torch=True)
-    status, hub_problems = hub_status()
+    status, hub_problems = _readable(hub_status, {})
     kernels = kernel_versions()
-    cache, cache_problems = cache_status()
+    cache, cache_problems = _readable(cache_status, {"folder": str(cache_folder()), "models": {}})
     problems = (
         *device_problems(devices, list_devices()),
         *kernel_problems(kernels, devices),
@@ -95,11 +98,22 @@ def diagnose() -> Diagnosis:
     )
     best = pick("auto", devices)
     fits = {entry.name: fitting(entry, best) for entry in CATALOGUE}
-    gguf, gguf_problems = gguf_status()
+    gguf, gguf_problems = _readable(gguf_status, {})
     problems = (*problems, *memory_problems(fits, best), *gguf_problems)
     return Diagnosis(
         package_versions(), devices, cpu_status(), fits, gguf, status, cache, kernels, problems
     )
+
+
+def _readable(
+    check: Callable[[], tuple[dict[str, T], list[Problem]]], otherwise: dict[str, T]
+) -> tuple[dict[str, T], list[Problem]]:
+    """What a check found; `otherwise` and a problem if it may not read a file or folder."""
+    try:
+        return check()
+    except OSError as error:
+        what = f"Cannot read {error.filename}: {error.strerror}."
+        return otherwise, [Problem(what, "Change its permissions, or set HF_HOME to another one.")]
 
 
 def package_versions() -> dict[str, str]:

@@ -18,10 +18,9 @@ from polaris_cli.formats.epub_reader import read_epub
 from polaris_cli.formats.html_reader import HTMLReader
 from polaris_cli.formats.markdown import Block, to_markdown
 from polaris_cli.formats.structure import printable
-from polaris_cli.request.settings import read_text
 from polaris_cli.request.story_request import Draft
+from polaris_cli.request.text_files import MAX_BYTES, read_text, text_of
 
-UTF8_HINT = "Convert it to UTF-8: iconv -f LATIN1 -t UTF-8 draft.txt"
 UNREAD_FORMATS = {".doc", ".odt", ".rtf", ".pdf"}
 OPENING_FENCE, CLOSING_FENCES = "---", ("---", "...")
 
@@ -53,14 +52,9 @@ def read_draft(name: str) -> Draft:
 
 
 def _read_text(name: str, what: str) -> str:
-    """The text with "\\n" as line ends and without a byte order mark."""
     if name != "-":
         return read_text(Path(name))
-    try:
-        text = sys.stdin.buffer.read().decode("utf-8-sig")
-    except UnicodeError as error:
-        raise UsageError(f"{what} is not UTF-8 text.", hint=UTF8_HINT) from error
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    return text_of(sys.stdin.buffer.read(MAX_BYTES + 1), what)
 
 
 def _from_text(text: str, *, markdown: bool) -> Draft:

@@ -14,6 +14,8 @@ from pathlib import Path
 
 from polaris_cli.errors import LibraryError
 
+PRIVATE = 0o600  # permissions: stories are their writer's
+MEMORY = ":memory:"
 BUSY_FOR = 5.0  # seconds to wait while another process writes
 
 _ELSEWHERE = "Use another file with POLARIS_LIBRARY=FILE, or add --no-save."
@@ -55,6 +57,7 @@ _MIGRATIONS: tuple[tuple[str, ...], ...] = (
 
 def connect(path: Path) -> sqlite3.Connection:
     """Open the file in WAL mode (one writer, many readers), and create or migrate its tables."""
+    _make_private(path)
     db = _open(path)
     try:
         _check_file(db, path)
@@ -62,6 +65,8 @@ def connect(path: Path) -> sqlite3.Connection:
         db.execute("PRAGMA synchronous = NORMAL")  # safe if the process is killed; no sync per save
         if _pragma(db, "user_version") < len(_MIGRATIONS):
             _migrate(db)
+            if str(path) != MEMORY:
+                path.chmod(PRIVATE)  # earlier releases made libraries that everybody could read
     except BaseException:
         db.close()
         raise
@@ -96,6 +101,7 @@ def _read_only(path: Path, how: str) -> sqlite3.Connection:
 
 def back_up(db: sqlite3.Connection, target: Path) -> None:
     """Copy the database, including what is only in its WAL file, to one file without a WAL."""
+    _make_private(target)
     copy = _open(target)
     try:
         db.backup(copy)
@@ -105,9 +111,18 @@ def back_up(db: sqlite3.Connection, target: Path) -> None:
 
 
 def _open(path: Path | str, *, uri: bool = False) -> sqlite3.Connection:
-    return sqlite3.connect(
+    db = sqlite3.connect(
         path, timeout=BUSY_FOR, isolation_level=None, check_same_thread=False, uri=uri
     )
+    db.text_factory = lambda data: data.decode("utf-8", "replace")  # a damaged text hides no other
+    return db
+
+
+def _make_private(path: Path) -> None:
+    """Make an empty file that only its owner may read; SQLite's other files get its permissions."""
+    if str(path) != MEMORY:
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE))
 
 
 def _check_file(db: sqlite3.Connection, path: Path) -> None:
@@ -165,7 +180,7 @@ def atomic(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
 @contextmanager
 def empty() -> Iterator[sqlite3.Connection]:
     """An empty library in memory."""
-    db = connect(Path(":memory:"))
+    db = connect(Path(MEMORY))
     try:
         yield db
     finally:
@@ -205,4 +220,15 @@ def _explain(path: Path, error: sqlite3.Error) -> LibraryError:
             f"The library {path} is in use by another program.",
             hint="Try again when that program is done.",
         )
-    return LibraryError(f"The library {path} cannot be used: {error}.", hint=_ELSEWHERE)
+    return LibraryError(
+        f"The library {path} cannot be used: {_reason(path) or error}.", hint=_ELSEWHERE
+    )
+
+
+def _reason(path: Path) -> str | None:
+    """Why the system does not open the file, which SQLite does not say."""
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        return error.strerror
+    return None

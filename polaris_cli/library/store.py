@@ -6,6 +6,7 @@ Knows the rows and the full-text search. Does not know how a story is written, w
 
 import os
 import platform
+import re
 import sqlite3
 import threading
 import time
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import platformdirs
 
+from polaris_cli.characters import CJK, THAI_AND_SIMILAR
 from polaris_cli.errors import LibraryError, UsageError
 from polaris_cli.events import Chunk, Event, merged
 from polaris_cli.library.database import (
@@ -39,6 +41,8 @@ KILLED = "killed"  # the state of a story whose process ended before its `Finish
 HELD = "held"  # the kind of a part with held text, which may still be set aside
 
 STALE_AFTER = 10.0  # seconds without a heartbeat until the writer counts as killed
+
+_SPACELESS = re.compile(f"[{CJK}{THAI_AND_SIMILAR}]")
 
 _ENTRY = "id, created, title, premise, model, requested, written, state, host, pid, seen"
 
@@ -123,11 +127,7 @@ class Library:
         with self._reading() as db:
             with suppress(sqlite3.OperationalError):  # search works on a full disk, too
                 _update_running(db)
-            rows = db.execute(
-                f"SELECT {_ENTRY} FROM story JOIN (SELECT rowid AS n, rank FROM found "
-                "WHERE found MATCH ?) USING (n) ORDER BY rank, n DESC LIMIT ?",
-                [_query(words), limit or -1],
-            )
+            rows = db.execute(*_search(words, limit))
             return [_to_entry(db, row) for row in rows.fetchall()]
 
     def entry(self, ref: str) -> Entry:
@@ -153,7 +153,8 @@ class Library:
         with self._reading() as db:
             row = db.execute(
                 "SELECT json_extract(record, '$.timing.tokens_per_s') AS speed FROM story "
-                "WHERE model = ? AND host = ? AND json_extract(record, '$.model.engine') = ? "
+                "WHERE json_valid(record) AND model = ? AND host = ? "
+                "AND json_extract(record, '$.model.engine') = ? "
                 "AND speed > 0 ORDER BY n DESC LIMIT 1",
                 [model, platform.node(), engine],
             ).fetchone()
@@ -165,7 +166,7 @@ class Library:
         if entry.state == WRITING:
             raise UsageError(
                 f"Story {entry.id} is being written right now.",
-                hint="Stop it with Ctrl-C first.",
+                hint="Stop it with Ctrl-C first (if it is suspended: fg, then Ctrl-C).",
             )
         with self._transaction() as db:
             db.execute("DELETE FROM story WHERE id = ?", [entry.id])
@@ -231,11 +232,13 @@ def _heartbeat(db: sqlite3.Connection, id: str) -> None:
 
 def _to_entry(db: sqlite3.Connection, row: tuple[Any, ...]) -> Entry:
     """The entry of a row of `_ENTRY`; title and words of an unfinished story are from its parts."""
-    *columns, host, pid, seen = row
-    entry = Entry(*columns)
+    *texts, requested, written, state, host, pid, seen = row
+    id, created, title, premise, model = map(str, texts)
+    counts = _number(requested), _number(written)
+    entry = Entry(id, created, title, premise, model, *counts, str(state))
     if entry.state != WRITING:
         return entry
-    state = WRITING if _alive(host, pid, seen) else KILLED
+    state = WRITING if _alive(host, int(_number(pid)), _number(seen)) else KILLED
     with suppress(LibraryError):  # one unreadable record must not hide the others
         story = _load(db, entry.id)
         entry = replace(entry, title=story.title, written=story.written)
@@ -254,18 +257,30 @@ def _update_running(db: sqlite3.Connection) -> None:
                 _upsert(db, _load(db, entry.id), entry.state)
 
 
+def _number(value: object) -> Any:
+    """The value of a column of numbers; 0 for what a damaged row has there instead."""
+    return value if isinstance(value, int | float) else 0
+
+
 def _alive(host: str, pid: int, seen: float) -> bool:
-    if time.time() - seen > STALE_AFTER:
-        return False
-    if host != platform.node() or os.name == "nt":  # signal 0 only checks on POSIX
-        return True
+    """Whether the writer that was last heard of at `seen` still exists, running or suspended.
+
+    Of a writer on another machine, only its silence tells.
+    """
+    if host != platform.node():
+        return time.time() - seen < STALE_AFTER
+    import psutil  # only stories being written need it
+
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return False
+        # A process that started later has only taken over the number. Clocks differ a little.
+        return bool(process.create_time() < seen + STALE_AFTER)
+    except psutil.AccessDenied:
+        return time.time() - seen < STALE_AFTER
+    except (psutil.NoSuchProcess, ValueError, OverflowError):
         return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _find(db: sqlite3.Connection, ref: str) -> Entry:
@@ -328,11 +343,22 @@ def _rows(id: str, events: Iterable[Event]) -> Iterator[tuple[Any, ...]]:
         yield id, kind, _storable(text), number, ids
 
 
-def _query(words: Sequence[str]) -> str:
-    """An FTS5 query for all of the words, each quoted so that it cannot be an operator."""
-    terms = " ".join(words).replace("\0", " ").split()
-    quoted = (_storable(term).replace('"', '""') for term in terms)
-    return " ".join(f'"{term}"' for term in quoted) or '""'
+def _search(words: Sequence[str], limit: int | None) -> tuple[str, list[object]]:
+    """A query for the stories with all of the words, and its parameters.
+
+    FTS5 takes a text without spaces, as in Chinese or Thai, for one word: there, a term is found
+    anywhere in the text.
+    """
+    terms = [_storable(term) for term in " ".join(words).replace("\0", " ").split()]
+    parts = [term for term in terms if _SPACELESS.search(term)]
+    rest = " ".join('"{}"'.format(term.replace('"', '""')) for term in terms if term not in parts)
+    query, where = f"SELECT {_ENTRY} FROM story", ["n" if parts or rest else "0"]
+    if rest:
+        query += " JOIN (SELECT rowid AS n, rank FROM found WHERE found MATCH ?) USING (n)"
+    where += ["instr(title || char(10) || premise || char(10) || text, ?)"] * len(parts)
+    order = "rank, n DESC" if rest else "n DESC"
+    query += f" WHERE {' AND '.join(where)} ORDER BY {order} LIMIT ?"
+    return query, [*([rest] if rest else []), *parts, limit or -1]
 
 
 def _storable(text: str) -> str:

@@ -30,6 +30,7 @@ from polaris_cli.request.story_request import (
     StoryRequest,
     check_uses_server,
 )
+from polaris_cli.request.text_files import read_text
 
 _GROUPED = re.compile(r"-?\d{1,3}([,.'’ \u00a0\u202f_])\d{3}(?:\1\d{3})*")  # noqa: RUF001
 
@@ -116,6 +117,14 @@ def _text(value: object) -> str:
     return value.strip()
 
 
+def _revision(value: object) -> str:
+    """A name that git allows for a branch, tag or commit, nearly: no spaces, of a path's length."""
+    text = _text(value)
+    if not re.fullmatch(r"[^\s\x00-\x1f\x7f~^:?*\[\\]{1,200}", text):
+        raise ValueError(value)
+    return text
+
+
 def _template(value: object) -> str:
     """A prompt template: it must contain {premise} and {words}, may contain {form}, and no others.
 
@@ -177,7 +186,7 @@ SETTINGS: dict[str, SettingType] = {
         _integer, "a number of tokens, -1 for no limit, 0 for no thinking"
     ),
     "model": SettingType(_text, "a model's name, a folder or a hub id"),
-    "revision": SettingType(_text, "a branch, tag or commit of the model's repository"),
+    "revision": SettingType(_revision, "a branch, tag or commit of the model's repository"),
     "quantize": _one_of(QUANTIZE),
     "device": SettingType(_text, "auto, cuda, cuda:N, mps or cpu"),
     "compile": SettingType(_flag, "true or false"),
@@ -201,19 +210,6 @@ PRESET_KEYS = ("description", *list(SETTINGS)[: list(SETTINGS).index("model")])
 def config_folder() -> Path:
     """The folder with the user's `config.toml` and presets."""
     return platformdirs.user_config_path("polaris")
-
-
-def read_text(path: Path) -> str:
-    """The text of a UTF-8 file, with or without a byte order mark. Raises UsageError."""
-    try:
-        return path.read_text("utf-8-sig")
-    except OSError as error:
-        raise UsageError(f"Cannot read {path}: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(
-            f"{path} is not UTF-8 text.",
-            hint=f"Convert it to UTF-8: iconv -f LATIN1 -t UTF-8 {path.name}",
-        ) from error
 
 
 def read_toml(path: Path, allowed: tuple[str, ...]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 Knows streams and errors, but not stories. Colors go to terminals only.
 """
 
+import re
 from collections.abc import Sequence
 from typing import TextIO
 
@@ -12,25 +13,42 @@ from polaris_cli.errors import PolarisError
 from polaris_cli.screen.capabilities import encodable, harmless, is_terminal
 from polaris_cli.screen.region import painter, region_on
 
+WORD, MESSAGE = 200, 1000  # characters; paths are words
+_LONG_WORD = re.compile(rf"\S{{{WORD + 1},}}")
+
 Part = str | tuple[str, str]
 """Text, or text with its style on a terminal."""
 
 
 def print_error(error: PolarisError, err: TextIO) -> None:
     """Print one line on what is wrong, and one with the hint, if there is one."""
-    print_line(("polaris: ", ("error: ", "bold red"), one_line(error.message)), err)
+    print_line(("polaris: ", ("error: ", "bold red"), one_line(shortened(error.message))), err)
     if error.hint:
-        print_line(("polaris: ", ("hint: ", "bold"), one_line(error.hint)), err)
+        print_line(("polaris: ", ("hint: ", "bold"), one_line(shortened(error.hint))), err)
 
 
 def warn(text: str, err: TextIO) -> None:
     """Print one line about something that may make the result worse."""
-    print_line(("polaris: ", ("warning: ", "yellow"), one_line(text)), err)
+    print_line(("polaris: ", ("warning: ", "yellow"), one_line(shortened(text))), err)
 
 
 def note(text: str, err: TextIO) -> None:
     """Print one line of information."""
-    print_line(("polaris: ", ("note: ", "cyan"), one_line(text)), err)
+    print_line(("polaris: ", ("note: ", "cyan"), one_line(shortened(text))), err)
+
+
+def shortened(text: str) -> str:
+    """A message without the middle of a very long word in it, and of its own if it is very long.
+
+    So a value that it repeats, which may be a whole file pasted by mistake, does not hide it.
+    """
+    text = _LONG_WORD.sub(lambda found: _cut(found[0], WORD), text)
+    return _cut(text, MESSAGE)
+
+
+def _cut(text: str, length: int) -> str:
+    half = length // 2
+    return text if len(text) <= length else f"{text[:half]}…{text[-half:]}"
 
 
 def one_line(text: str) -> str:

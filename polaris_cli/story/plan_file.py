@@ -13,7 +13,8 @@ from typing import Any
 
 from polaris_cli.errors import UsageError
 from polaris_cli.events import Chapter, Plan
-from polaris_cli.request.settings import parse_words, read_text
+from polaris_cli.request.settings import parse_words
+from polaris_cli.request.text_files import read_text
 from polaris_cli.story.plan import summary_of, with_shares
 
 TEXTS = ("title", "cast", "place", "arc", "facts")

@@ -1,8 +1,10 @@
 """`polaris library`: what each command prints, asks and refuses."""
 
 import json
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -74,6 +76,14 @@ def test_a_title_cannot_break_the_list(library: Library) -> None:
 def test_show_prints_the_story_and_nothing_else(two: Library) -> None:
     assert run("show", "last") == ("Sea é.\n\nMore.\n", "")
     assert run("show", "aa") == ("# Fog\n\nThe fog came.\n", "")
+
+
+def test_the_list_bears_a_damaged_row(two: Library) -> None:
+    with closing(sqlite3.connect(two.path)) as db:
+        db.execute("UPDATE story SET created = 'now', requested = 'x', title = x'ff' WHERE n = 1")
+        db.commit()
+    assert len(run()[0].splitlines()) == 3
+    assert len(run("--json")[0].splitlines()) == 2
 
 
 def test_show_prints_the_record_or_the_thinking(two: Library) -> None:

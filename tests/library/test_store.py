@@ -147,13 +147,34 @@ def test_text_that_is_held_is_kept_until_it_is_decided(library: Library) -> None
     assert library.get("last").text == "It ends. It goes on."
 
 
-def test_a_writer_without_a_sign_of_life_counts_as_killed(library: Library) -> None:
+@pytest.fixture
+def silent(library: Library) -> Library:
+    """A library whose writer, this process, has saved nothing for a minute."""
     library.start(a_story())
-    assert library.entry("last").state == "writing"
-    sql(library.path, f"UPDATE story SET seen = {time.time() - module.STALE_AFTER - 1}")
-    assert library.entry("last").state == "killed"
-    library.append("abcd1234", [])  # it was only suspended
-    assert library.entry("last").state == "writing"
+    sql(library.path, f"UPDATE story SET seen = {time.time() - 60}")
+    return library
+
+
+def test_a_suspended_writer_lives(silent: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "STALE_AFTER", 1_000)  # this process may be younger than a minute
+    assert silent.entry("last").state == "writing"
+    with pytest.raises(UsageError, match="being written"):
+        silent.remove("last")
+
+
+def test_a_younger_process_with_the_number_is_another(silent: Library) -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        sql(silent.path, f"UPDATE story SET pid = {other.pid}")
+        assert silent.entry("last").state == "killed"
+        other.communicate(b"\n")
+
+
+def test_a_silent_writer_on_another_machine_counts_as_killed(silent: Library) -> None:
+    sql(silent.path, "UPDATE story SET host = 'elsewhere'")
+    assert silent.entry("last").state == "killed"
+    silent.append("abcd1234", [])
+    sql(silent.path, "UPDATE story SET host = 'elsewhere'")
+    assert silent.entry("last").state == "writing"
 
 
 def test_a_writer_on_another_machine_is_not_looked_for_here(library: Library) -> None:
@@ -200,7 +221,9 @@ def three(library: Library) -> Library:
 
 
 def test_the_newest_come_first(three: Library) -> None:
-    assert [entry.id for entry in three.entries()] == ["aa20", "aa10", "aa00"]
+    listed = three.entries()
+    assert [entry.id for entry in listed] == ["aa20", "aa10", "aa00"]
+    assert all(entry.ratio >= 0 for entry in listed)
     assert [entry.id for entry in three.entries(2)] == ["aa20", "aa10"]
     assert three.entry("aa1").ratio == 5 / 8
 
@@ -258,10 +281,54 @@ def test_search_takes_operators_for_words(three: Library, words: str) -> None:
     assert three.search([words]) == []
 
 
+@pytest.mark.parametrize("words", [["狐"], ["ภูเขา"], ["狐狸", "premise"], ["fog", "山"]])
+def test_search_finds_words_in_texts_without_spaces(three: Library, words: list[str]) -> None:
+    text = "A fog.\n\n那只狐狸在山上。\n\nแมวบนภูเขา"
+    three.finish(a_story("cc00", premise="premise 3", text=text))
+    assert [entry.id for entry in three.search(words)] == ["cc00"]
+    assert not three.search([*words, "虎"])
+
+
 @given(st.text(max_size=20))
 def test_no_search_breaks(words: str) -> None:
     with closing(connect(Path(":memory:"))) as db:
-        db.execute("SELECT 1 FROM found WHERE found MATCH ?", [module._query([words])]).fetchall()
+        db.execute(*module._search([words], None)).fetchall()
+
+
+DAMAGES = [
+    "title = CAST(x'ff41' AS TEXT)",
+    "title = x'ff'",
+    "requested = 'many'",
+    "written = x'00'",
+    "created = 'yesterday'",
+    "record = '{'",
+    "record = '[]'",
+    "text = CAST(x'ff' AS TEXT)",
+    "state = 7",
+    "state = 'writing', record = '{', seen = 'x', pid = 'y'",
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_row_hides_no_other(three: Library, damage: str) -> None:
+    sql(three.path, f"UPDATE story SET {damage} WHERE id = 'aa10'")
+    three.close()
+    listed = three.entries()
+    assert [entry.id for entry in listed] == ["aa20", "aa10", "aa00"]
+    assert all(entry.ratio >= 0 for entry in listed)
+    assert [entry.id for entry in three.search(["fog"])] == ["aa20", "aa00"]
+    assert three.get("aa20").text and three.speed_of("demo", "local") is None
+    three.remove("aa10")
+    assert len(three.entries()) == 2
+
+
+def test_only_its_owner_may_read_a_library(tmp_path: Path) -> None:
+    with closing(Library(tmp_path / "library.db")) as library:
+        library.start(a_story())
+        library.back_up(tmp_path / "copy.db")
+        files = [*tmp_path.iterdir()]
+        assert len(files) > 2  # SQLite's own beside it
+        assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
 
 
 def test_what_is_removed_is_gone_everywhere(three: Library) -> None:

@@ -15,7 +15,8 @@ from tests.screens import Tty
 from tests.stories import a_story
 
 EVIL = "A fox\x1b]52;c;ZXZpbA==\x07\x1b]0;title\x1b\\\x1b[2J\x9b2J\x7f\x00."
-PRINTS_ITSELF = {"commands/app.py"}  # a message before the modules of `screen` are imported
+# Messages before the modules of `screen` are imported.
+PRINTS_ITSELF = {"__main__.py", "commands/app.py"}
 
 
 def test_nothing_prints_beside_the_screen_package() -> None:

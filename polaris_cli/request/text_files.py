@@ -1,0 +1,39 @@
+"""Reads a text that the user wrote: a preset, a plan, a draft, premises.
+
+Knows UTF-8 and sizes, not what the text is.
+"""
+
+from pathlib import Path
+
+from polaris_cli.errors import UsageError
+
+MAX_BYTES = 50 * 10**6
+"""Ten times the longest novels; a device such as /dev/zero never ends."""
+
+
+def read_text(path: Path) -> str:
+    """The text of a UTF-8 file, with or without a byte order mark, and "\\n" as line ends.
+
+    Raises UsageError if it cannot be read, is larger than `MAX_BYTES` or is not UTF-8.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"Cannot read {path}: {reason}.", hint="Use another file.") from error
+    return text_of(data, str(path))
+
+
+def text_of(data: bytes, name: str) -> str:
+    """As `read_text`, for the bytes of a file or stream with this name."""
+    if len(data) > MAX_BYTES:
+        raise UsageError(
+            f"{name} is larger than {MAX_BYTES // 10**6} MB.", hint="Use a file of text."
+        )
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        hint = "Convert it to UTF-8: iconv -f LATIN1 -t UTF-8 FILE"
+        raise UsageError(f"{name} is not UTF-8 text.", hint=hint) from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")

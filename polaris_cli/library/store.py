@@ -62,8 +62,8 @@ class Entry:
 
     @property
     def ratio(self) -> float:
-        """Words written / words requested."""
-        return ratio(self.written, self.requested)
+        """Words written / words requested; 0 if a damaged row does not say how many."""
+        return ratio(self.written, self.requested) if self.requested > 0 else 0.0
 
 
 def library_path() -> Path:

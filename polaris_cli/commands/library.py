@@ -46,7 +46,9 @@ app = typer.Typer(
 )
 
 Ref = Annotated[str, typer.Argument(metavar="ID", help="An id, its first digits, or last.")]
-Limit = Annotated[int, typer.Option(min=1, metavar="N", help="Number of stories to list.")]
+Limit = Annotated[
+    int, typer.Option(min=1, max=10**9, metavar="N", help="Number of stories to list.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
 
 

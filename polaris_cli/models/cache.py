@@ -57,8 +57,12 @@ def gguf_path(reference: ModelRef) -> Path | None:
 
 
 def gguf_sizes(folder: Path) -> dict[str, int]:
-    """The GGUF files in a folder and below, by their path in it, with their sizes in bytes."""
-    files = (path for path in folder.rglob("*.gguf") if path.is_file())
+    """The GGUF files in a folder and its folders, by their path in it, with their sizes in bytes.
+
+    No deeper, where repositories have none: the folder may be a whole disk, given by mistake.
+    """
+    found = (path for pattern in ("*.gguf", "*/*.gguf") for path in folder.glob(pattern))
+    files = (path for path in found if path.is_file())
     return {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
 
 

@@ -15,7 +15,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from polaris_cli.errors import EndpointError, UsageError
-from polaris_cli.request.server_address import ServerAddress
+from polaris_cli.request.server_address import EXAMPLE, ServerAddress
 
 KEY_VARIABLES = ("POLARIS_API_KEY", "OPENAI_API_KEY")
 RETRIES = 3
@@ -118,7 +118,8 @@ class Connection:
 
         logging.getLogger("stamina").disabled = True  # it would log each retry to stderr
         url = self.address.root + path if path[0] == "/" else f"{self.address.base_url}/{path}"
-        request = self._client.build_request(method, url, json=body)
+        with self._errors():
+            request = self._client.build_request(method, url, json=body)
         attempts = stamina.retry_context(
             on=_wait_before_retry, attempts=self._retries + 1, timeout=None, wait_initial=0.5
         )
@@ -176,6 +177,10 @@ class Connection:
             raise EndpointError(
                 f"{self.address.base_url} has sent nothing for {self.address.stall_timeout:g} s.",
                 hint="Wait longer: --stall-timeout SECONDS",
+            ) from error
+        except httpx2.InvalidURL as error:  # a host that no name server can know
+            raise UsageError(
+                "The base URL is not an address of a server.", hint=f"Give one: {EXAMPLE}"
             ) from error
         except (httpx2.RequestError, httpx2.StreamError) as error:
             raise self._no_connection(error, begun=begun) from error

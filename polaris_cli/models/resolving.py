@@ -4,6 +4,7 @@ Reads the disk, asks the hub whether a gated model may be downloaded, and asks a
 it has; downloads nothing. For GGUF files, asks the hub which ones a repository has.
 """
 
+import errno
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -138,7 +139,7 @@ def by_name(model: str, revision: str | None = None) -> ModelRef:
     if entry:
         return of_entry(entry, revision)
     path = Path(model).expanduser()
-    if path.exists() or _looks_like_path(model):
+    if _looks_like_path(model) or _exists(path):
         return _of_path(path)
     if HUB_ID.fullmatch(model):
         return ModelRef(model, model, revision)
@@ -167,6 +168,15 @@ def _auto(revision: str | None) -> ModelRef:
 
 def _with_note(reference: ModelRef, reason: str) -> ModelRef:
     return replace(reference, note=f"Model: {reference.name} ({reason}).")
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:  # a premise, perhaps, but no path
+            return False
+        raise
 
 
 def _looks_like_path(model: str) -> bool:

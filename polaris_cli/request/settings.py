@@ -34,6 +34,8 @@ from polaris_cli.request.text_files import read_text
 
 _GROUPED = re.compile(r"-?\d{1,3}([,.'’ \u00a0\u202f_])\d{3}(?:\1\d{3})*")  # noqa: RUF001
 
+LARGEST = 2**63  # of a whole number: the library and torch store 64 bits
+
 TRUE, FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 
 
@@ -97,7 +99,10 @@ def _flag(value: object) -> bool:
 def _integer(value: object) -> int:
     if isinstance(value, bool | float):
         raise ValueError(value)
-    return int(str(value).strip())
+    number = int(str(value).strip())
+    if abs(number) >= LARGEST:
+        raise ValueError(value)
+    return number
 
 
 def _chapters(value: object) -> int | None:
@@ -117,9 +122,15 @@ def _text(value: object) -> str:
     return value.strip()
 
 
+def _name(value: object) -> str:
+    text = _text(value)
+    text.encode()  # raises a ValueError for bytes that are no UTF-8
+    return text
+
+
 def _revision(value: object) -> str:
     """A name that git allows for a branch, tag or commit, nearly: no spaces, of a path's length."""
-    text = _text(value)
+    text = _name(value)
     if not re.fullmatch(r"[^\s\x00-\x1f\x7f~^:?*\[\\]{1,200}", text):
         raise ValueError(value)
     return text
@@ -188,13 +199,13 @@ SETTINGS: dict[str, SettingType] = {
     "model": SettingType(_text, "a model's name, a folder or a hub id"),
     "revision": SettingType(_revision, "a branch, tag or commit of the model's repository"),
     "quantize": _one_of(QUANTIZE),
-    "device": SettingType(_text, "auto, cuda, cuda:N, mps or cpu"),
+    "device": SettingType(_name, "auto, cuda, cuda:N, mps or cpu"),
     "compile": SettingType(_flag, "true or false"),
     "engine": _one_of(ENGINES),
     "gguf_file": SettingType(_text, "the name of a GGUF file in the model's repository"),
     "threads": SettingType(_integer, "a number of threads"),
-    "base_url": SettingType(_text, "the address of a server"),
-    "api_key_env": SettingType(_text, "the name of an environment variable"),
+    "base_url": SettingType(_name, "the address of a server"),
+    "api_key_env": SettingType(_name, "the name of an environment variable"),
     "connect_timeout": SettingType(_number, "a number of seconds"),
     "stall_timeout": SettingType(_number, "a number of seconds"),
     "band": SettingType(parse_band, "two ratios such as 0.9-1.1"),

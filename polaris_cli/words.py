@@ -1,8 +1,9 @@
 """Counts words, and measures how much a text repeats itself.
 
-There are two counts. `count_words` is the one that users see, and matches `wc -w` and word
-processors. `paper_words` is the one of the POLARIS evaluation. Does not know about models, streams
-or stories; `adherence` compares a count with the length asked for.
+`count_words` is the count that users see, and matches `wc -w` and word processors. `story_words` is
+the same but for Thai, Lao, Khmer and Burmese, which put no spaces between words: ICU finds them, if
+it is installed. `paper_words` is the count of the POLARIS evaluation. Does not know about models,
+streams or stories; `adherence` compares a count with the length asked for.
 
 `count_words` agrees with `wc -w` (GNU coreutils, UTF-8 locale) on what separates words: white
 space, the no-break spaces U+00A0, U+2007, U+202F and the word joiner U+2060, but not U+0085, U+2028
@@ -13,10 +14,12 @@ or an "é" alone is not a word there, and no-break spaces do not separate.
 
 import html
 import re
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from functools import cache
 
-from polaris_cli.characters import CJK
+from polaris_cli.characters import CJK, THAI_AND_SIMILAR
 
+_UNSPACED_RUN = re.compile(f"[{THAI_AND_SIMILAR}]+")
 _CJK = re.compile(f"[{CJK}]")
 _INVISIBLE = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\u2028\u2029]")
 _WORD = re.compile(r"\w+")
@@ -34,6 +37,27 @@ def count_words(text: str) -> int:
     return sum(map(_words_in, _stretches(text)))
 
 
+def story_words(text: str) -> int:
+    """As `count_words`, but with the words that ICU finds in Thai, Lao, Khmer and Burmese."""
+    return sum(map(_segmented_words_in, _stretches(text)))
+
+
+def has_unspaced_words(text: str) -> bool:
+    """Whether the text has Thai, Lao, Khmer or Burmese in it."""
+    return bool(_UNSPACED_RUN.search(text))
+
+
+@cache
+def word_breaker() -> Callable[[str], Iterable[tuple[int, int]]] | None:
+    """A function that yields start and end of each word, space and sign of a text; None if ICU's
+    package (the extra "segmentation") is not installed."""
+    try:
+        from icu4py.breakers import WordBreaker
+    except ImportError:
+        return None
+    return lambda text: WordBreaker(text, "en").segments()  # the scripts decide, not the language
+
+
 def _stretches(text: str) -> list[str]:
     # str.split would separate at some control characters where wc does not, so remove them first.
     return _INVISIBLE.sub("", text).replace("\u2060", " ").split()
@@ -46,10 +70,23 @@ def _words_in(stretch: str) -> int:
     return len(runs) - 1 + sum(1 for run in runs if _LETTER.search(run))
 
 
-class WordCounter:
-    """Counts a text that arrives in parts: `count` is always `count_words` of the joined parts.
+def _segmented_words_in(stretch: str) -> int:
+    """As `_words_in`, with the words in each run of Thai and the like in place of one."""
+    segments = word_breaker() if has_unspaced_words(stretch) else None
+    if not segments:
+        return _words_in(stretch)
+    unspaced = _UNSPACED_RUN.findall(stretch)
+    others = _UNSPACED_RUN.split(stretch)
+    return sum(
+        1 for run in unspaced for start, end in segments(run) if _LETTER.search(run[start:end])
+    ) + sum(_words_in(run) for run in others if _CJK.search(run) or _LETTER.search(run))
 
-    Takes time linear in the text and keeps only a few characters, whatever the parts are.
+
+class WordCounter:
+    """Counts a text that arrives in parts: `count` is always `story_words` of the joined parts.
+
+    Takes time linear in the text and keeps only a few characters, whatever the parts are; of
+    languages without spaces, it keeps and counts the last stretch again.
     """
 
     def __init__(self) -> None:
@@ -59,18 +96,21 @@ class WordCounter:
     @property
     def count(self) -> int:
         """Words so far, including an unfinished one."""
-        return self._done + count_words(self._open)
+        return self._done + story_words(self._open)
 
     def add(self, text: str) -> None:
         """Count `text`, which continues exactly where the last part ended."""
         stretches = _stretches(self._open + text + "x")  # the x ends up in the open stretch
         last = stretches.pop()[:-1]
         self._open = _short_form(last)
-        self._done += sum(map(_words_in, stretches)) + count_words(last) - count_words(self._open)
+        self._done += sum(map(_segmented_words_in, stretches))
+        self._done += story_words(last) - story_words(self._open)
 
 
 def _short_form(stretch: str) -> str:
-    """A stretch of at most two characters that counts the same whatever text follows it."""
+    """A stretch that counts the same whatever text follows it, of two characters if possible."""
+    if has_unspaced_words(stretch):
+        return stretch
     *before, run = _CJK.split(stretch)
     if _LETTER.search(run):
         run = "a"

@@ -9,11 +9,19 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from polaris_cli.words import WordCounter, count_words, paper_words, self_repetition
+from polaris_cli import words
+from polaris_cli.words import (
+    WordCounter,
+    count_words,
+    paper_words,
+    self_repetition,
+    story_words,
+)
 
 TEXTS = st.text(
     st.sampled_from(
-        "ab1_-“”.。、漢字かカーéß😀 \n\t\u00a0\u2007\u202f\u2060\u3000\u2028\x01\x1c\x85한"
+        "ab1_-“”.。、漢字かカーéßแมวລາວខ្ញុំကျ๑"
+        "😀 \n\t\u00a0\u2007\u202f\u2060\u3000\u2028\x01\x1c\x85한"
     )
     | st.characters(exclude_categories=["Cs"])
 )
@@ -99,7 +107,7 @@ def test_counter_equals_the_count_of_the_whole_after_every_part(parts: list[str]
     counter = WordCounter()
     for end, part in enumerate(parts, 1):
         counter.add(part)
-        assert counter.count == count_words("".join(parts[:end]))
+        assert counter.count == story_words("".join(parts[:end]))
 
 
 @given(TEXTS)
@@ -107,7 +115,7 @@ def test_counter_takes_a_text_character_by_character(text: str) -> None:
     counter = WordCounter()
     for character in text:
         counter.add(character)
-    assert counter.count == count_words(text)
+    assert counter.count == story_words(text)
 
 
 def test_counter_keeps_few_characters_of_a_text_without_spaces() -> None:
@@ -116,6 +124,25 @@ def test_counter_keeps_few_characters_of_a_text_without_spaces() -> None:
         counter.add("ab-漢。c")
     assert counter.count == 200_001
     assert max(len(str(value)) for value in vars(counter).values()) < 10
+
+
+@pytest.mark.parametrize(
+    ("text", "spaced", "found"),
+    [
+        ("แมวนอนบนเตียง", 1, 4),
+        ("ຂ້ອຍຮັກເຈົ້າ", 1, 3),
+        ("ខ្ញុំស្រលាញ់អ្នក", 1, 3),
+        ("ကျွန်တော် မြန်မာစာကို ဖတ်သည်", 3, 5),
+        ("A word, แมวนอน, 狐狸 and more.", 7, 8),
+        ("A plain text – no more.", 6, 6),
+    ],
+)
+def test_icu_finds_words_without_spaces(
+    text: str, spaced: int, found: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (count_words(text), story_words(text)) == (spaced, found)
+    monkeypatch.setattr(words, "word_breaker", lambda: None)
+    assert story_words(text) == spaced  # without ICU
 
 
 def test_paper_words_match_the_authors_code() -> None:

@@ -142,7 +142,7 @@ def _row(way: str, words: int, written: Sequence[Written]) -> Row:
         mean_ratio=fmean(ratios),
         lowest_ratio=min(ratios),
         highest_ratio=max(ratios),
-        in_band=fmean(in_band(story.written, words, BAND) for story in stories),
+        in_band=fmean(in_band(story.counted, words, BAND) for story in stories),
         surprise=fmean(means) if means else None,
         surprise_worst=max(worst, default=None),
         surprise_by_tenth=_by_tenth(stories),

@@ -33,7 +33,7 @@ from polaris_cli.story.job import Job
 from polaris_cli.story.plan_file import as_toml
 from polaris_cli.story.result import Story, new_record
 from polaris_cli.story.resuming import differences
-from polaris_cli.words import count_words
+from polaris_cli.words import story_words
 
 WITHOUT_STRICT = "or leave out --strict."
 RETRY = f"Try another --seed, {WITHOUT_STRICT}"
@@ -88,14 +88,14 @@ def _check_engine(
 
 def draft_is_long_enough(request: StoryRequest) -> bool:
     """Whether the draft already has the words asked for."""
-    return request.draft is not None and count_words(request.draft.text) >= request.words
+    return request.draft is not None and story_words(request.draft.text) >= request.words
 
 
 def return_draft(job: Job, outputs: Outputs) -> int:
     """Print and save a draft unchanged. Loads no model and adds nothing to the library."""
     request, reference = job.request, job.reference
     assert request.draft
-    words = count_words(request.draft.text)
+    words = story_words(request.draft.text)
     source = job.settings["words"].name_of("words")
     _notifier(outputs)(
         f"Nothing to write: the draft has {words:,} words, and the length asked for is "
@@ -230,10 +230,10 @@ def _check_target(story: Story, band: tuple[float, float]) -> None:
         raise OffTarget(_not_applied(ignored), hint=f"Turn it off, {WITHOUT_STRICT}")
     if story.finish != "stop":
         raise OffTarget(f"The story did not end by itself ({REASONS[story.finish]}).", hint=RETRY)
-    if not in_band(story.written, story.requested, band):
+    if not in_band(story.counted, story.requested, band):
         low, high = band
         raise OffTarget(
-            f"The story has {story.written:,} of {story.requested:,} words: ratio "
+            f"The story has {story.counted:,} of {story.requested:,} words: ratio "
             f"{story.ratio:.2f} is outside the band {low:g}-{high:g}.",
             hint=RETRY,
         )

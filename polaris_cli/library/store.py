@@ -212,7 +212,7 @@ def _upsert(db: sqlite3.Connection, story: "Story", state: str) -> None:
     del record["story"]  # it has its own column, for the search
     columns = "id, created, title, premise, model, requested, written, state, record, text"
     values = (story.id, story.created, story.title, story.premise, story.model.name)
-    counts = (story.requested, story.written)
+    counts = (story.requested, story.counted)
     db.execute(
         f"INSERT INTO story ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
         "ON CONFLICT (id) DO UPDATE SET title = excluded.title, requested = excluded.requested, "
@@ -241,7 +241,7 @@ def _to_entry(db: sqlite3.Connection, row: tuple[Any, ...]) -> Entry:
     state = WRITING if _alive(host, int(_number(pid)), _number(seen)) else KILLED
     with suppress(LibraryError):  # one unreadable record must not hide the others
         story = _load(db, entry.id)
-        entry = replace(entry, title=story.title, written=story.written)
+        entry = replace(entry, title=story.title, written=story.counted)
     return replace(entry, state=state)
 
 

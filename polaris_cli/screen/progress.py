@@ -15,7 +15,7 @@ from rich.text import Text
 from polaris_cli.events import KINDS, Chunk, Kind
 from polaris_cli.screen.capabilities import encodable, harmless
 from polaris_cli.screen.wrapping import Trim, wrap
-from polaris_cli.words import WordCounter, count_words
+from polaris_cli.words import WordCounter, story_words
 
 _BAR_CELLS = (8, 30)  # minimum and maximum width
 _SETTLING_S = 1.0  # seconds; a speed over a shorter time is not reliable
@@ -186,7 +186,7 @@ class _Meter:
             self._first.setdefault("story", time.monotonic())
         tokens = sum(self._tokens.values()) + sum(chunk.tokens for chunk in held)
         if self._kind == "story":
-            words = self._words.count + count_words("".join(chunk.text for chunk in held))
+            words = self._words.count + story_words("".join(chunk.text for chunk in held))
             told = f"{words:,} / {self._requested:,} words"
             facts = [told, self._left(words), self._speed(tokens)]
             return _bar_line(words / self._requested, facts, width, self._glyphs)

@@ -36,6 +36,7 @@ from polaris_cli.screen.progress import LoadingProgress, StoryProgress, glyphs_o
 from polaris_cli.screen.region import Region
 from polaris_cli.screen.wrapping import Trim, without_last_token, wrap
 from polaris_cli.story.result import Story
+from polaris_cli.words import has_unspaced_words
 
 REASONS: dict[Reason, str] = {
     "stop": "ended by itself",
@@ -238,7 +239,7 @@ def print_report(
 
     `saved`: the story is in the library.
     """
-    good = in_band(story.written, story.requested, band)
+    good = in_band(story.counted, story.requested, band)
     line: list[Part] = [
         "polaris: ",
         (_length(story, band), "green" if good else "yellow"),
@@ -270,9 +271,16 @@ def _times(number: int, what: str) -> str:
 
 
 def _length(story: Story, band: tuple[float, float]) -> str:
-    over = story.written - story.requested
+    over = story.counted - story.requested
     told = f": {over:,} too many" if story.ratio > band[1] else ""
-    return f"{story.written} of {story.requested} words ({story.ratio:.2f}{told})"
+    return f"{story.counted} of {story.requested} words ({story.ratio:.2f}{told}{_count_of(story)})"
+
+
+def _count_of(story: Story) -> str:
+    """How the words were counted, where spaces do not tell them apart."""
+    if story.segmented is not None:
+        return f"; words found by ICU, {story.written} with spaces"
+    return "; approximate: no spaces between words" if has_unspaced_words(story.text) else ""
 
 
 def _cost(story: Story) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from polaris_cli.events import ChapterStart, Event, Inserted, text_of
 from polaris_cli.story.job import Job
-from polaris_cli.words import count_words
+from polaris_cli.words import story_words
 
 
 @dataclass(slots=True)
@@ -30,7 +30,7 @@ class ChapterDraft:
     @property
     def words(self) -> int:
         """Words of the text."""
-        return count_words(self.text)
+        return story_words(self.text)
 
 
 def chapter_drafts(events: Iterable[Event]) -> list[ChapterDraft]:

@@ -43,7 +43,7 @@ from polaris_cli.story.length import (
 from polaris_cli.story.planning import make_plan
 from polaris_cli.story.single_pass import ids_of, seed_of_call, since_restart, stream_answer
 from polaris_cli.story.wording import Wording, wording_for
-from polaris_cli.words import count_words
+from polaris_cli.words import story_words
 
 
 def in_chapters(job: Job, engine: Engine) -> Iterator[Event]:
@@ -164,7 +164,7 @@ class ChapterWriter:
             run = self._generate(number, requested, share, so_far)
         finish = yield from self._stream_chapter(number, run, self._ask(number, requested))
         added = self._heading(chapter, "") + (self._draft if number == 1 else "")
-        self._pace.record(requested, self._done[-1].words + count_words(added))
+        self._pace.record(requested, self._done[-1].words + story_words(added))
         return finish
 
     def _generate(
@@ -199,14 +199,14 @@ class ChapterWriter:
         if number < len(self._plan.chapters):
             return LengthTarget.of_chapter(share)
         if number == 1:
-            return LengthTarget.of_pass(words, self._request.band, count_words(self._draft))
+            return LengthTarget.of_pass(words, self._request.band, story_words(self._draft))
         return LengthTarget.of_last_chapter(words, self._pace.written)
 
     def _continued(
         self, request: GenerationRequest, answer: list[Event], attempt: int
     ) -> Iterator[Event]:
         """Write the last chapter with a model that is trained to go on after its ending."""
-        title = count_words(self._heading(self._plan.chapters[-1], ""))
+        title = story_words(self._heading(self._plan.chapters[-1], ""))
         remaining = self._pace.remaining - title
         # `extended` closes at CLOSE_PARAGRAPH_AT times its words, not at the words themselves.
         words = max(round(remaining / CLOSE_PARAGRAPH_AT), 1)

@@ -22,7 +22,7 @@ from polaris_cli.story.length import (
 )
 from polaris_cli.story.single_pass import TRIES, stream_answer, without_replay
 from polaris_cli.streaming.loops import good_length
-from polaris_cli.words import WordCounter, count_words
+from polaris_cli.words import WordCounter, story_words
 
 _LEADING_BREAK = re.compile(r"[^\S\n]*\n[^\S\n]*\n\s*\S")
 _BREAKS = re.compile(r"\n[^\S\n]*\n\s*(?=\S)")
@@ -267,7 +267,7 @@ class _Text:
     def _is_past(self) -> bool:
         """Whether the story must close within this paragraph."""
         if self._ending:
-            return self._total() + count_words(self._ending) >= CLOSE_PARAGRAPH_AT * self._words
+            return self._total() + story_words(self._ending) >= CLOSE_PARAGRAPH_AT * self._words
         return self._total() >= CLOSE_SENTENCE_AT * self._words
 
     def _fits_now(self) -> bool:
@@ -276,10 +276,10 @@ class _Text:
         if not self._ending:
             return released >= CLOSE_PARAGRAPH_AT * self._words
         paragraph = released / self._paragraphs
-        return released + count_words(self._ending) + paragraph / 2 >= self._words
+        return released + story_words(self._ending) + paragraph / 2 >= self._words
 
     def _total(self) -> int:
-        return self._released.count + count_words(self._held_text())
+        return self._released.count + story_words(self._held_text())
 
     def _held_text(self) -> str:
         return "".join(chunk.text for chunk in self._held)

@@ -31,7 +31,7 @@ from polaris_cli.story.arc import arc_plan
 from polaris_cli.story.job import Job, prompt_estimate
 from polaris_cli.story.length import chapter_count
 from polaris_cli.story.wording import wording_for
-from polaris_cli.words import count_words
+from polaris_cli.words import story_words
 
 MODEL = ("model", "revision", "gguf_file", "engine")  # the settings that name the model
 BUILT_IN = {"preset": "default", "words": 1_500, "length": "auto"}  # the weakest source
@@ -181,7 +181,7 @@ def budget_for(
     """
     if prompt_tokens is None:
         prompt_tokens = prompt_estimate(request, messages)
-    drafted = count_words(request.draft.text) if request.draft else 0
+    drafted = story_words(request.draft.text) if request.draft else 0
     return token_budget(
         max(request.words - drafted, 1),
         request.sampling,

@@ -12,7 +12,7 @@ from statistics import fmean
 from typing import Any
 
 from polaris_cli.streaming.talk import meta_talk
-from polaris_cli.words import count_words, self_repetition
+from polaris_cli.words import self_repetition, story_words
 
 WINDOW = 64  # tokens
 POINTS = 20  # of the curve
@@ -79,5 +79,5 @@ def short_paragraphs(text: str) -> float:
     """The share of paragraphs that have fewer than `SHORT` words and no dialogue."""
     paragraphs = [part.strip() for part in text.split("\n\n") if part.strip()]
     narrated = [part for part in paragraphs if not _DIALOGUE.search(part)]
-    short = sum(count_words(part) < SHORT for part in narrated)
+    short = sum(story_words(part) < SHORT for part in narrated)
     return short / len(paragraphs) if paragraphs else 0.0

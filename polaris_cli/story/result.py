@@ -23,7 +23,13 @@ from polaris_cli.story.old_records import upgrade_record
 from polaris_cli.story.plan import shortened
 from polaris_cli.story.quality import Quality
 from polaris_cli.version import __version__
-from polaris_cli.words import count_words, paper_words
+from polaris_cli.words import (
+    count_words,
+    has_unspaced_words,
+    paper_words,
+    story_words,
+    word_breaker,
+)
 
 SCHEMA = "polaris.story/1"
 REST_OF_REQUEST = (
@@ -102,9 +108,22 @@ class Story:
         return count_words(self.text)
 
     @property
+    def segmented(self) -> int | None:
+        """Words as ICU finds them, for a story with Thai, Lao, Khmer or Burmese in it; None for
+        others, and without ICU."""
+        if has_unspaced_words(self.text) and word_breaker():
+            return story_words(self.text)
+        return None
+
+    @property
+    def counted(self) -> int:
+        """The words that the ratio is of: `segmented` if there is that count, else `written`."""
+        return self.written if self.segmented is None else self.segmented
+
+    @property
     def ratio(self) -> float:
         """Words written / words requested."""
-        return ratio(self.written, self.requested)
+        return ratio(self.counted, self.requested)
 
     @property
     def title(self) -> str:
@@ -191,6 +210,7 @@ class Story:
         return {
             "requested": self.requested,
             "written": self.written,
+            "segmented": self.segmented,
             "ratio": round(self.ratio, 4),
             "paper_written": paper,
             "paper_ratio": round(ratio(paper, self.requested), 4),

@@ -86,10 +86,10 @@ def _job_with_prompt(story: Story, request: StoryRequest) -> Job:
 
 
 def _check_unfinished(story: Story, requested: int) -> None:
-    if story.finish == "stop" and story.written >= ACCEPT_END_AT * requested:
-        more = max(story.written * 2, requested + 500)
+    if story.finish == "stop" and story.counted >= ACCEPT_END_AT * requested:
+        more = max(story.counted * 2, requested + 500)
         raise UsageError(
-            f"Story {story.id} is finished: {story.written:,} of {requested:,} words.",
+            f"Story {story.id} is finished: {story.counted:,} of {requested:,} words.",
             hint=f"Ask for more: polaris resume {story.id} --words {more}",
         )
 

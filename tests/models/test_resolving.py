@@ -89,7 +89,7 @@ def test_a_folder_with_several_gguf_files(several: Path) -> None:
     assert reference.is_gguf and not reference.gguf and not cached(reference)
     chosen = choose_file(reference, 1_000, device="cpu")
     assert chosen.gguf == several / "a-Q8_0.gguf" and chosen.gguf_name == "a-Q8_0.gguf"
-    assert chosen.note == "Q8_0 (0 KB): the largest of 2 files that fits the free memory."
+    assert chosen.note == "Q8_0 (20 bytes): the largest of 2 files that fits the free memory."
     small = resolve(str(several), gguf_file="q2_k")
     assert small.gguf == several / "a-Q2_K.gguf" and choose_file(small, 1_000) == small
     with pytest.raises(UsageError, match="no GGUF file 'Q4_0'"):

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from polaris_cli import words
 from polaris_cli.engines.base import Deviation, ModelInfo
 from polaris_cli.events import (
     Chapter,
@@ -30,6 +31,7 @@ from polaris_cli.screen.messages import warn
 from polaris_cli.screen.progress import StoryProgress
 from polaris_cli.screen.terminal import loading, print_report, show, sinks_for
 from polaris_cli.screen.wrapping import wrap
+from polaris_cli.story import result
 from polaris_cli.story.result import Timing, Tokens
 from tests.screens import Recorder, Tty
 from tests.stories import a_story
@@ -386,6 +388,22 @@ def test_the_report_is_one_line() -> None:
         "polaris: 8 of 8 words (1.00), ended by itself; 142 thinking + 398 story tokens "
         "in 5.1 s (106 tokens/s); demo (toy, float32, cpu); id 3f9a2c1b\n"
     )
+
+
+def test_the_report_says_how_words_without_spaces_are_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    story = a_story(text="แมวนอนบนเตียง ก")
+    assert (story.written, story.segmented, story.counted) == (2, 5, 5)
+    err = io.StringIO()
+    print_report(story, err=err)
+    assert "5 of 8 words (0.62; words found by ICU, 2 with spaces)" in err.getvalue()
+    for module in (words, result):
+        monkeypatch.setattr(module, "word_breaker", lambda: None)
+    print_report(story, err=err)
+    assert "2 of 8 words (0.25; approximate: no spaces between words)" in err.getvalue()
+    print_report(a_story(text="a b c"), err=err)
+    assert "3 of 8 words (0.38), " in err.getvalue()
 
 
 def test_the_report_names_the_actual_model() -> None:

@@ -107,7 +107,7 @@ def test_the_chosen_gguf_file_is_part_of_the_request(tmp_path: Path) -> None:
     options = {"model": str(tmp_path), "engine": "gguf", "words": 100}
     job = prepare("a fox", options)
     assert job.request.gguf_file == "a-Q8_0.gguf" and job.reference.gguf
-    assert "Q8_0 (0 KB): the largest of 2 files that fits the free memory." in job.notes
+    assert "Q8_0 (20 bytes): the largest of 2 files that fits the free memory." in job.notes
     again = settle(job.request)
     assert again.reference.gguf == job.reference.gguf and again.request == job.request
     job = prepare("a fox", options | {"gguf_file": "Q2_K"})

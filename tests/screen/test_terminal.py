@@ -1,5 +1,6 @@
 """Stories, progress and reports on several kinds of terminals and in pipes."""
 
+import io
 import itertools
 import threading
 import time

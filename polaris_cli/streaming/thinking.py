@@ -1,6 +1,8 @@
 """Splits thinking from story: `split_thinking`, with one rule for all engines.
 
-Knows the tags `<think>` and `</think>`. Does not know about models or the terminal.
+Knows the tags `<think>` and `</think>`, and `<thinking>`, which models without a chat template's
+tags write: it works the same way and ends at `</thinking>`. Does not know about models or the
+terminal.
 
 The rule does not depend on how the text is cut into pieces:
 
@@ -29,6 +31,7 @@ from typing import Literal
 from polaris_cli.events import AnswerEvent, Chunk, Finish, Kind, Piece, RawEvent, closing
 
 OPEN, CLOSE = "<think>", "</think>"
+TAGS = {OPEN: CLOSE, "<thinking>": "</thinking>"}
 CLOSING = f"\n{CLOSE}\n\n"  # the closing tag as chat templates write it
 
 _SPACE = " \t\r\n"
@@ -78,6 +81,7 @@ class Splitter:
         self._label: Kind | None = None  # of the last text
         self._story_started = False
         self._tail = ""  # the start of a possible tag
+        self._close = CLOSE  # the tag that ends the block
         self._held: list[str] = []  # white space at the start, or text in the state "unknown"
         self._block = _Blocks()
         self._tokens = 0
@@ -171,12 +175,14 @@ class Splitter:
         body = text.lstrip(_SPACE)
         if self._state == "start":
             self._held.append(text[: len(text) - len(body)])
-        if body.startswith((OPEN, CLOSE)):
+        closing_tags = [self._close] if self._state == "opening" else TAGS.values()
+        tags = (*TAGS, *closing_tags)
+        if tag := next(filter(body.startswith, tags), None):
             self._held.clear()
-            opens = body.startswith(OPEN)
-            self._state = "opening" if opens else "between"
-            return body[len(OPEN if opens else CLOSE) :]
-        if OPEN.startswith(body) or CLOSE.startswith(body):
+            self._close = TAGS.get(tag, self._close)
+            self._state = "opening" if tag in TAGS else "between"
+            return body[len(tag) :]
+        if any(tag.startswith(body) for tag in tags):
             self._tail = body
             return ""
         if self._state == "start" and not self._certain:
@@ -191,9 +197,9 @@ class Splitter:
 
     def _to_closing_tag(self, text: str) -> Generator[tuple[Kind, str], None, str]:
         """Yield the text of the block; return the text after its closing tag."""
-        body, tag, rest = text.partition(CLOSE)
+        body, tag, rest = text.partition(self._close)
         if not tag:
-            body, self._tail = _before_partial_tag(body)
+            body, self._tail = _before_partial_tag(body, self._close)
         if self._state == "unknown":
             self._held.append(body)
             body = ""
@@ -207,10 +213,10 @@ class Splitter:
         return rest
 
 
-def _before_partial_tag(text: str) -> tuple[str, str]:
-    """Split off the end of `text` if it may be the start of a closing tag."""
+def _before_partial_tag(text: str, tag: str) -> tuple[str, str]:
+    """Split off the end of `text` if it may be the start of the tag."""
     at = text.rfind("<")
-    if at >= 0 and CLOSE.startswith(text[at:]):
+    if at >= 0 and tag.startswith(text[at:]):
         return text[:at], text[at:]
     return text, ""
 

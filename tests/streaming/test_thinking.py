@@ -18,7 +18,23 @@ STOP = Finish("stop", prompt_tokens=7)
 OPENED = st.sampled_from([True, False, None])
 TAGGED = st.lists(
     st.sampled_from(
-        ["<think>", "</think>", "<", "</", "think>", "nk>", " ", "\n\n", "\t", "a", "Ä", "\u3000"]
+        [
+            "<think>",
+            "</think>",
+            "<thinking>",
+            "</thinking>",
+            "<",
+            "</",
+            "think>",
+            "nk>",
+            "ing>",
+            " ",
+            "\n\n",
+            "\t",
+            "a",
+            "Ä",
+            "\u3000",
+        ]  # fmt: skip
     ),
     max_size=14,
 ).map("".join)
@@ -66,7 +82,9 @@ CASES: list[tuple[str, bool | None, str, str]] = [
     # not at all
     ("  Once <think>not</think> ", False, "", "  Once <think>not</think> "),
     ("Once </think> more", False, "", "Once </think> more"),
-    ("<thinking> about it", False, "", "<thinking> about it"),
+    ("<thinking>plan</think></thinking>Once", False, "plan</think>", "Once"),
+    ("<think>plan</thinking></think>Once", False, "plan</thinking>", "Once"),
+    ("<thinker> thought", False, "", "<thinker> thought"),
     (" <thi", False, "", " <thi"),
     ("\n\n", False, "", "\n\n"),
     ("a < b", False, "", "a < b"),
@@ -99,16 +117,17 @@ def test_every_cut_of_every_case(text: str, opened: bool | None, thinking: str, 
 def by_the_rule(text: str, opened: bool | None) -> tuple[str, str]:
     """The rule of the module, said another way: over the whole text, with regular expressions."""
     space = "[ \t\r\n]*"
-    self_opened = re.match(f"{space}<think>", text)
+    self_opened = re.match(f"{space}<think(ing)?>", text)
     if opened or (opened is None and not self_opened and "</think>" in text):
         text = "<think>" + text
     blocks: list[str] = []
-    front = re.compile(f"{space}(?:</think>{space}|(?:<think>{space})+)")
+    front = re.compile(f"{space}(?:</think(?:ing)?>{space}|(?:<think(?:ing)?>{space})+)")
     tagged = False
     while found := front.match(text):
         tagged, text = True, text[found.end() :]
-        if "<think>" in found[0]:
-            block, closed, text = text.partition("</think>")
+        if "<think" in found[0]:
+            last = found[0][found[0].rindex("<") :].strip(" \t\r\n")
+            block, closed, text = text.partition(last.replace("<", "</"))
             text = text if closed else ""
             blocks.append(block.rstrip(" \t\r\n"))
             if not closed:

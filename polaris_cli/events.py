@@ -13,8 +13,8 @@ from typing import Any, Literal, Self
 
 from polaris_cli.errors import PolarisError
 
-Kind = Literal["thinking", "plan", "story"]
-KINDS: tuple[Kind, ...] = ("thinking", "plan", "story")
+Kind = Literal["thinking", "plan", "aside", "story"]
+KINDS: tuple[Kind, ...] = ("thinking", "plan", "aside", "story")
 Reason = Literal["stop", "length", "loop", "decay", "interrupted", "error"]
 
 
@@ -38,9 +38,10 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A piece of thinking, of a plan or of the story, with its tokens. `text` may be empty.
+    """A piece of thinking, of a plan, of an aside or of the story, with its tokens.
 
-    Engines tell thinking from story; what asks for a plan labels the answer as one. `log_probs` are
+    `text` may be empty. Engines tell thinking from story; what asks for a plan labels the answer as
+    one. An aside is what the model says about the story before and after it. `log_probs` are
     those of its tokens, as in `Piece`; they are not stored in the library.
     """
 

@@ -35,7 +35,7 @@ def from_row(row: Row) -> Event:
             return Restart(number)
         case "draft" | "heading" | "scene break" | "ending":
             return Inserted(kind, text, _ids(ids))
-        case "thinking" | "plan":
+        case "thinking" | "plan" | "aside":
             return Chunk(kind, text, number, _ids(ids))
     return Chunk("story", text, number, _ids(ids))
 

@@ -174,7 +174,7 @@ class _Meter:
     def add(self, kind: Kind, text: str, tokens: int) -> None:
         self._first.setdefault(kind, time.monotonic())
         self._tokens[kind] += tokens
-        if text.strip() or (kind != "story" and tokens):
+        if kind != "aside" and (text.strip() or (kind != "story" and tokens)):
             self._kind = kind
         if kind == "story":
             self._words.add(text)

@@ -36,7 +36,7 @@ from polaris_cli.screen.progress import LoadingProgress, StoryProgress, glyphs_o
 from polaris_cli.screen.region import Region
 from polaris_cli.screen.wrapping import Trim, without_last_token, wrap
 from polaris_cli.story.result import Story
-from polaris_cli.words import has_unspaced_words
+from polaris_cli.words import count_words, has_unspaced_words
 
 REASONS: dict[Reason, str] = {
     "stop": "ended by itself",
@@ -247,6 +247,7 @@ def print_report(
         (_ending(story), "" if story.finish == "stop" else "yellow"),
         _times(story.extended, "extended"),
         _times(story.rewritten, "a passage rewritten"),
+        f", {count_words(story.aside)} words about the story left out" if story.aside else "",
         (f"; {_cost(story)}; {_model(story)}; {f'id {story.id}' if saved else 'not saved'}", "dim"),
     ]
     print_line(line, err, soft_wrap=False)

@@ -79,6 +79,7 @@ class Accumulator:
             text=text.rstrip(),
             quality=quality_of(text, log_probs, narrative=self._record.request.narrative),
             thinking="".join(self._texts["thinking"]).strip(),
+            aside="".join(self._texts["aside"]).strip(),
             finish=self.finish.reason,
             extended=self.finish.extended,
             rewritten=self.finish.rewritten,
@@ -88,7 +89,7 @@ class Accumulator:
                 prompt=self.finish.prompt_tokens or self._record.tokens.prompt,
                 thinking=self._tokens["thinking"],
                 plan=self._tokens["plan"],
-                story=self._tokens["story"] + held,
+                story=self._tokens["story"] + self._tokens["aside"] + held,
             ),
             timing=self._timing(),
         )

@@ -13,6 +13,8 @@ from polaris_cli.engines.base import GenerationRequest
 from polaris_cli.events import Chunk, Event, Finish, Held, Restart, closing
 from polaris_cli.story.single_pass import ids_of, without_replay
 from polaris_cli.streaming.decay import NEAR, good_length, guard_decay
+from polaris_cli.streaming.preamble import is_word_count
+from polaris_cli.streaming.talk import is_talk
 
 RETRIES = 2  # times that a passage is written again
 MOST_HELD = 2 * NEAR  # characters; in a longer paragraph, sentences are given out
@@ -51,10 +53,14 @@ def without_decay(
         if finish.reason != "decay":
             break
         only_talked = good_length(tail.chunks, first, narrative=narrative) == tail.length
-        tail.cut(good_length(tail.chunks, first, narrative=narrative, any_talk=True))
+        dropped = tail.cut(good_length(tail.chunks, first, narrative=narrative, any_talk=True))
+        only_talked = only_talked or is_talk(dropped.text)
+        if is_word_count(dropped.text):
+            break
         request = replace(request, after=tail.ids, max_new_tokens=limit - len(tail.ids))
     yield from tail.release()
     if finish.reason == "decay" and only_talked and tail.length:
+        yield dropped
         finish = replace(finish, reason="stop")
     yield replace(finish, rewritten=attempt)
 
@@ -98,10 +104,16 @@ class _Tail:
                 yield from self._add(event)
         return Finish("interrupted")
 
-    def cut(self, length: int) -> None:
-        """Drop the held chunks behind the first `length` characters of the story."""
+    def cut(self, length: int) -> Chunk:
+        """Drop the held chunks behind the first `length` characters of the story.
+
+        Returns their text as an aside. It has no ids: what continues the story must not read it.
+        """
         given = sum(len(chunk.text) for chunk in self._given if chunk.kind == "story")
-        self._held = self._held[: self._count_within(length - given)]
+        count = self._count_within(length - given)
+        dropped, self._held = self._held[count:], self._held[:count]
+        text = "".join(chunk.text for chunk in dropped)
+        return Chunk("aside", f"\n\n{text.strip()}", sum(chunk.tokens for chunk in dropped))
 
     def release(self) -> Iterator[Event]:
         """Yield the held chunks."""
@@ -112,7 +124,7 @@ class _Tail:
             self._given.clear()
         if not isinstance(event, Chunk):
             yield event
-        elif event.kind == "thinking":
+        elif event.kind != "story":
             self._given.append(event)
             yield event
         else:

@@ -190,7 +190,7 @@ class _Text:
             return
         self.ids += event.ids
         self.generated += len(event.ids)
-        if event.kind == "thinking":
+        if event.kind != "story":
             yield event
             return
         if event.text.strip() and PARAGRAPH_END.search(self._held_text()):

@@ -141,7 +141,7 @@ class _Planning:
     def _as_plan(run: Iterator[Event]) -> Iterator[Event]:
         """The events of an answer, its text labelled as a plan; only a Finish that cuts it off."""
         for event in run:
-            if isinstance(event, Chunk) and event.kind == "story":
+            if isinstance(event, Chunk) and event.kind in ("story", "aside"):
                 yield replace(event, kind="plan")
             elif not isinstance(event, Finish) or event.reason in ("interrupted", "error"):
                 yield event

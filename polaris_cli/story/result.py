@@ -70,8 +70,9 @@ class Story:
     `created` is an ISO 8601 time in UTC, `prompt` the last user message as the model saw it.
     `extended` is how many times the story was continued after an early end, `rewritten` how many
     times a passage that had decayed was written again; `closed` says that the text was ended at its
-    length, before the model ended it. `plan` is the plan of a story in
-    chapters; `deviations` are the settings that the engine did not apply as asked.
+    length, before the model ended it. `aside` is what the model said about the story before and
+    after it. `plan` is the plan of a story in chapters; `deviations` are the settings that the
+    engine did not apply as asked.
     """
 
     id: str
@@ -81,6 +82,7 @@ class Story:
     prompt: str
     text: str = ""
     thinking: str = ""
+    aside: str = ""
     finish: Reason = "interrupted"
     extended: int = 0
     rewritten: int = 0
@@ -143,6 +145,7 @@ class Story:
             "form": request.form,
             "story": self.text,
             "thinking": self.thinking,
+            "aside": self.aside,
             "words": self._words(),
             "finish": self.finish,
             "length": {
@@ -182,6 +185,7 @@ class Story:
             prompt=record["prompt"],
             text=record["story"],
             thinking=record["thinking"],
+            aside=record.get("aside", ""),
             finish=record["finish"],
             extended=record["length"]["extended"],
             rewritten=record["length"].get("rewritten", 0),

@@ -19,6 +19,7 @@ from polaris_cli.events import (
 )
 from polaris_cli.request.story_request import Draft, Sampling
 from polaris_cli.streaming.loops import guard
+from polaris_cli.streaming.preamble import without_preamble
 
 TRIES = 3  # attempts at an answer that loops
 
@@ -109,7 +110,9 @@ def ids_of(events: Iterable[Event]) -> tuple[int, ...]:
 def _answer(engine: Engine, request: GenerationRequest) -> Iterator[AnswerEvent]:
     """One attempt at an answer; an exception of the engine becomes a `Finish` with the error."""
     try:
-        yield from guard(engine.stream(request))
+        answer = guard(engine.stream(request))
+        # After a draft, the answer begins in the middle of a text.
+        yield from answer if request.opening else without_preamble(answer)
     except PolarisError as error:
         yield Finish("error", error=error)
     except Exception as error:

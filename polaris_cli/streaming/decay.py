@@ -68,6 +68,7 @@ _LITTER = re.compile(
 _ITEM = re.compile(r"\s*(?:[-*•]|\d+[.)])\s+\S")
 _LINE = re.compile(r"[^\n]*\S[^\n]*")
 _WORD = re.compile(r"[\w']+")
+_LAST_RULE = re.compile(r"(?:\n[ \t]*(?:[-*_~][ \t]*){3,}|\s)+\Z")  # a scene break that ends a text
 _SENTENCE_END = re.compile(r"[.!?…][\"'”’»)*]*(?=\s|$)")  # noqa: RUF001
 _READER = re.compile(r"you(?:r|rs|rself|'re|'ll|'ve|'d)?", re.IGNORECASE)
 _TEXT = re.compile(
@@ -134,7 +135,7 @@ def good_length(
 def _last_end(text: str) -> int:
     paragraph = text.rfind("\n")
     if 2 * paragraph >= len(text):
-        return len(text[:paragraph].rstrip())
+        return len(_LAST_RULE.sub("", text[:paragraph]).rstrip())
     return max((found.end() for found in _SENTENCE_END.finditer(text)), default=0)
 
 
@@ -153,7 +154,7 @@ class _Detector:
 
     def end(self) -> bool:
         """Whether the story has decayed in its last words."""
-        return self._note(self._prose.look())
+        return self._note(self._prose.look(at_end=True))
 
     def _note(self, *starts: int | None) -> bool:
         found = [start for start in starts if start is not None]
@@ -211,7 +212,7 @@ class _Prose:
         self._earlier = len(beginning)  # characters before the text
         self._before = 0  # characters before the recent ones
         self._recent = ""
-        self._unseen = 0
+        self._unseen, self._ended = 0, False
         self._talks, self._opening = (1, 0) if any_talk else (TALK, OPENING)
         self._criteria = [self._litter, self._items, self._fragments]
         self._criteria += [self._talk, self._turned] if narrative else []
@@ -224,9 +225,9 @@ class _Prose:
         self._unseen += len(chunk.text)
         return self.look() if self._unseen >= STEP or "\n" in chunk.text else None
 
-    def look(self) -> int | None:
-        """Where decay starts, if the text so far shows it."""
-        self._unseen = 0
+    def look(self, *, at_end: bool = False) -> int | None:
+        """Where decay starts, if the text so far, which may be all, shows it."""
+        self._unseen, self._ended = 0, at_end
         self._before += max(0, len(self._recent) - RECENT)
         self._recent = self._recent[-RECENT:]
         for criterion in self._criteria:
@@ -240,7 +241,8 @@ class _Prose:
 
     def _talk(self) -> int | None:
         ends = [0, *(found.end() for found in _SENTENCE_END.finditer(self._recent))]
-        whole = self._recent[: max(ends[-1], self._recent.rfind("\n") + 1)]
+        end = len(self._recent) if self._ended else max(ends[-1], self._recent.rfind("\n") + 1)
+        whole = self._recent[:end]
         starts = [start for start, _ in meta_talk(whole) if self._place(start) >= self._opening]
         pairs = zip(starts, starts[self._talks - 1 :], strict=False)
         return next((first for first, last in pairs if last - first <= NEAR), None)

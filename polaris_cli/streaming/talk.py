@@ -93,6 +93,12 @@ def meta_talk(text: str) -> list[tuple[int, int]]:
     ]
 
 
+def is_talk(text: str) -> bool:
+    """Whether nearly all of a text is meta-talk."""
+    talk = sum(end - start for start, end in meta_talk(text))
+    return talk > 0.8 * len(text.strip())
+
+
 def narration(text: str) -> str:
     """The text with quoted speech and letters replaced by letters x of the same number."""
     plain = _SPEECH.sub(_masked, text.replace("’", "'"))  # noqa: RUF001

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli import (
+    PLAN,
     TALE_TEXT,
     TALE_WORDS,
     environment,
@@ -145,11 +146,12 @@ def test_an_interrupt_keeps_the_text_everywhere(tmp_path: Path, number: int) -> 
 
 
 def test_a_closed_pipe_ends_the_run_silently(tmp_path: Path) -> None:
-    command = scripted_command(*ASK, delay=0.1)
+    pieces = [*PLAN, "Once upon a time.\n\n", *["It slept. "] * 20]
+    command = scripted_command(*ASK, scripts=[pieces], delay=0.05)
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, env=environment(tmp_path)) as process:
         assert process.stdout and process.stderr
-        os.read(process.stdout.fileno(), 10)
+        wait_for_text(tmp_path, "Once")
         process.stdout.close()
         told = process.stderr.read()
     assert (process.returncode, told) == (141, b"")
@@ -306,3 +308,21 @@ def test_another_process_writes_the_same_text_again(tmp_path: Path) -> None:
     first = run(polaris_command("write", "a lighthouse", "-w", "80", "-m", "demo"), tmp_path)
     again = run(polaris_command("rerun"), tmp_path)
     assert first.stdout and first.stdout == again.stdout
+
+
+def test_what_a_model_says_around_the_story_is_left_out(tmp_path: Path) -> None:
+    around = [
+        "Sure! Here is a",
+        " 10-word story:\n\n",
+        TALE_TEXT,
+        "\n\n---\n\n(Word",
+        " count: 10)",
+    ]
+    options = ["-w", "10", "-m", "demo", "--no-think"]
+    ended = run(scripted_command("write", "a fox", *options, scripts=[around]), tmp_path)
+    assert ended.stdout == TALE_TEXT + "\n"
+    assert "ended by itself, 10 words about the story left out" in ended.stderr
+    shown = run(polaris_command("library", "show", "last", "--json"), tmp_path)
+    record = json.loads(shown.stdout)
+    assert record["aside"] == "Sure! Here is a 10-word story:\n\n\n\n---\n\n(Word count: 10)"
+    assert (record["story"], record["length"]["rewritten"]) == (TALE_TEXT, 0)

@@ -61,9 +61,26 @@ def test_a_story_ends_before_talk_that_is_always_there() -> None:
 
 
 def test_a_preface_is_left_out() -> None:
-    events = go(ScriptedEngine(script("Here is a story:", *GOOD), script(*GOOD)))
+    events = go(ScriptedEngine(script("Here is a story:", *GOOD)))
     assert text_of(events) == "\n\n".join(GOOD)
-    assert finish_of(events).rewritten == 1
+    assert finish_of(events).rewritten == 0
+
+
+def test_a_word_count_ends_the_story_at_once() -> None:
+    engine = ScriptedEngine(script(*GOOD, "---", "(Word count: 512)"))
+    events = go(engine)
+    assert (text_of(events).rstrip(), len(engine.requests)) == ("\n\n".join(GOOD), 1)
+    assert (finish_of(events).reason, finish_of(events).rewritten) == ("stop", 0)
+    asides = [event.text for event in events if isinstance(event, Chunk) and event.kind == "aside"]
+    assert "".join(asides).strip() == "---\n\n(Word count: 512)"
+
+
+def test_a_farewell_that_comes_again_and_again_is_an_aside() -> None:
+    farewell = "I hope you enjoyed this story. Let me know what you think."
+    events = go(ScriptedEngine(script(*GOOD, farewell), *[script("\n\n" + farewell)] * 2))
+    assert text_of(events).rstrip() == "\n\n".join(GOOD)
+    asides = [event.text for event in events if isinstance(event, Chunk) and event.kind == "aside"]
+    assert "".join(asides).strip() == farewell
 
 
 def test_without_retries_it_ends_at_once() -> None:

@@ -34,7 +34,7 @@ TAGGED = st.lists(
             "a",
             "Ä",
             "\u3000",
-        ]  # fmt: skip
+        ]
     ),
     max_size=14,
 ).map("".join)
@@ -117,7 +117,7 @@ def test_every_cut_of_every_case(text: str, opened: bool | None, thinking: str, 
 def by_the_rule(text: str, opened: bool | None) -> tuple[str, str]:
     """The rule of the module, said another way: over the whole text, with regular expressions."""
     space = "[ \t\r\n]*"
-    self_opened = re.match(f"{space}<think(ing)?>", text)
+    self_opened = re.match(f"{space}</?think(ing)?>", text)
     if opened or (opened is None and not self_opened and "</think>" in text):
         text = "<think>" + text
     blocks: list[str] = []

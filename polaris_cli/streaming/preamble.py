@@ -1,0 +1,153 @@
+"""Finds what a model says around a story: "Sure! Here is a story:" and "(Word count: 512)".
+
+Knows English wording only, and only the two ends of an answer: a story may contain any sentence.
+Does not know about models or what becomes of the text that is found.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+from polaris_cli.events import AnswerEvent, Chunk, closing
+
+LONGEST = 300  # characters of a preamble; what is longer is a paragraph of the story
+
+_TEXT = (
+    r"(?:story|tale|narrative|chapter|scene|essay|review|episode|script|flash fiction|version"
+    r"|continuation|piece)"
+)
+_WORDS = r"\d[\d,.]*k?[- ]?words?\b"
+_YES = r"(?:sure(?: thing)?|certainly|of course|absolutely|gladly|ok(?:ay)?|alright|great|got it)"
+_OFFER = (
+    r"i(?:'d| would|'ll| will|'m| am| can)(?: be)? "
+    r"(?:happy|glad|delighted|love|try|do my best|write)"
+)
+_HERE = (
+    r"(?:here(?:'s| is| are)|below is|the following is) "
+    rf"(?:(?!where|who|when|why|how)[\w'’-]+,? ){{0,8}}?(?:{_TEXT}|{_WORDS})\b"  # noqa: RUF001
+)
+_FOR_YOU = r"\b(?:you(?:'ve| have)? (?:asked|requested)|your (?:request|prompt|premise)|for you)\b"
+_SPEECH = re.compile(
+    r"[“”\"«»]|\b(?:said|says|asked|replied|cried|whispered|thought|told|answered|shouted)\b"
+    r"(?! for\b)"
+)
+_PREAMBLE = re.compile(
+    # "Sure!", "Of course, here is ...", "Certainly! I'd be happy to write ..."
+    rf"{_YES}[!.,:]*(?:[ ]+(?:(?:{_OFFER})[^\n]*|{_HERE}[^\n]*[:.!]))?|"
+    # "Here is a story about a fox:", but not "Here is the story of my life:"
+    rf"{_HERE}(?! (?:of (?:how|my|our|his|her|the)|that|as)\b)[^\n]*:|"
+    rf"{_HERE}[^\n]*(?:{_FOR_YOU}|{_WORDS})[^\n]*[:.!]|"
+    rf"{_OFFER} (?:to )?(?:write|help|create|share)\b[^\n]*",
+    re.IGNORECASE,
+)
+_OPENERS = (
+    "sure", "certainly", "of course", "absolutely", "gladly", "ok", "alright", "great", "got it",
+    "here's", "here is", "here are", "here goes", "below is", "the following is", "i'd", "i would",
+    "i'll", "i will", "i'm", "i am", "i can",
+)  # fmt: skip
+_MARKS = " \t*_>#~-"
+_RULE = re.compile(r"[ \t]*(?:[-*_~][ \t]*){3,}")
+_COUNT = re.compile(
+    rf"[\s*_(\[~]*(?:(?:approx\w*|total|final|about|the)?[ ]*word[ ]?count\b.*|{_WORDS}.{{0,15}})",
+    re.IGNORECASE,
+)
+
+
+def is_preamble(line: str) -> bool:
+    """Whether the first line of an answer speaks to the reader about the story that follows."""
+    line = line.strip(_MARKS).replace("’", "'")  # noqa: RUF001
+    return bool(
+        line and len(line) <= LONGEST and _PREAMBLE.fullmatch(line) and not _SPEECH.search(line)
+    )
+
+
+def is_word_count(text: str) -> bool:
+    """Whether a text behind a story is a count of its words, such as "(Word count: 512)"."""
+    lines = [line for line in text.splitlines() if line.strip() and not _RULE.fullmatch(line)]
+    return bool(lines) and all(_COUNT.fullmatch(line.strip(_MARKS)) for line in lines)
+
+
+def without_preamble(events: Iterator[AnswerEvent]) -> Iterator[AnswerEvent]:
+    """Yield an answer's events; a preamble is an "aside" in place of story.
+
+    The first line is held back until it is complete or cannot be a preamble. Tokens and ids keep
+    their order; a token that is in both has its id in the story.
+    """
+    front = _Front()
+    with closing(events):
+        try:
+            for event in events:
+                if isinstance(event, Chunk) and event.kind == "story":
+                    yield from front.feed(event)
+                else:
+                    yield from front.flush()
+                    yield event
+        except (Exception, KeyboardInterrupt):
+            yield from front.flush()
+            raise
+
+
+class _Front:
+    """The start of a story, held back while it may be a preamble."""
+
+    def __init__(self) -> None:
+        self._held: list[Chunk] = []
+        self._text = ""
+        self._aside = 0  # characters that are a preamble for certain
+        self._open = True  # whether more may follow
+
+    def feed(self, chunk: Chunk) -> Iterator[Chunk]:
+        """Add a chunk; yield what is decided."""
+        if not self._open:
+            yield chunk
+            return
+        self._held.append(chunk)
+        self._text += chunk.text
+        if not self._is_undecided():
+            yield from self.flush()
+
+    def flush(self) -> Iterator[Chunk]:
+        """Yield all that is held, for the answer ends or its story has begun."""
+        if self._held:
+            self._open = False
+            if self._aside:  # with the empty lines after it
+                story = self._text[self._aside :].lstrip("\n")
+                self._aside = len(self._text) - len(story)
+            yield from _divided(self._held, self._aside)
+            self._held = []
+
+    def _is_undecided(self) -> bool:
+        """Move `aside` behind the preamble's lines; whether more text is needed."""
+        while True:
+            rest = self._text[self._aside :]
+            line, line_end, _ = rest.lstrip().partition("\n")
+            if not line_end:
+                return len(line) <= LONGEST and _may_begin(line, after=bool(self._aside))
+            is_rule = self._aside > 0 and bool(_RULE.fullmatch(line))
+            if not is_rule and not is_preamble(line):
+                return False
+            self._aside += len(rest) - len(rest.lstrip()) + len(line) + len(line_end)
+            if self._aside == len(self._text):
+                return True
+
+
+def _may_begin(line: str, *, after: bool) -> bool:
+    """Whether a line with this start may be a preamble, or a rule `after` one."""
+    start = line.strip(_MARKS).lower().replace("’", "'")  # noqa: RUF001
+    if not start:
+        return not line or after or len(line) < 4
+    return any(start.startswith(opener) or opener.startswith(start) for opener in _OPENERS)
+
+
+def _divided(chunks: list[Chunk], length: int) -> Iterator[Chunk]:
+    """The chunks, with the first `length` characters as an aside."""
+    for chunk in chunks:
+        before, behind = chunk.text[:length], chunk.text[length:]
+        length -= len(before)
+        if not before:
+            yield chunk
+        elif not behind:
+            yield replace(chunk, kind="aside")
+        else:
+            yield Chunk("aside", before)
+            yield replace(chunk, text=behind)

@@ -9,12 +9,9 @@ import os
 import select
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, TextIO
+from typing import Any, TextIO
 
 from polaris_cli.errors import OutputError
-
-if TYPE_CHECKING:  # Python has it from 3.12 on
-    from typing_extensions import Buffer
 
 OUTPUT_HINT = "Free some space there, or send the output to another place."
 
@@ -32,7 +29,7 @@ class Descriptor(io.FileIO):
     def __init__(self, descriptor: int, *, owned: bool = False) -> None:
         super().__init__(descriptor, "w", closefd=owned)
 
-    def write(self, data: "Buffer", /) -> int:
+    def write(self, data: Any, /) -> int:
         """Write the bytes, waiting where a non-blocking descriptor has no room."""
         if self.failed:
             return memoryview(data).nbytes

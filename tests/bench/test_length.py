@@ -64,7 +64,7 @@ def test_a_story_as_json_has_its_text_and_figures(tmp_path: Path) -> None:
     ("options", "told"),
     [
         (("--ways", "chapters,verse"), "does not know 'verse'"),
-        (("--premises", "nowhere.txt"), "nowhere.txt cannot be read"),
+        (("--premises", "nowhere.txt"), "Cannot read nowhere.txt"),
         (("--words", "abc"), "abc"),
     ],
 )

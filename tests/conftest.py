@@ -6,11 +6,16 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from polaris_cli.library.store import Library
 from tests.screens import Tty
 
 pytest_plugins = ["tests.servers.fixtures"]
+
+# On a busy machine a single example may take long; the tests as a whole have limits.
+settings.register_profile("polaris", deadline=None)
+settings.load_profile("polaris")
 
 # A card would round otherwise, and texts are compared. Nothing has looked for one yet.
 os.environ["CUDA_VISIBLE_DEVICES"] = ""

@@ -14,7 +14,7 @@ from polaris_cli.demo.unseen import UNSEEN
 SEEDS = st.integers(0, 2**32)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SEEDS, st.integers(50, 400))
 def test_story_has_the_length_asked_for(seed: int, asked: int) -> None:
     rng = Random(seed)
@@ -22,7 +22,7 @@ def test_story_has_the_length_asked_for(seed: int, asked: int) -> None:
     assert abs(len(story.text.split()) - asked) <= max(10, 0.06 * asked)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SEEDS, st.integers(50, 400))
 def test_story_follows_its_plan_scene_by_scene(seed: int, asked: int) -> None:
     rng = Random(seed)
@@ -34,7 +34,7 @@ def test_story_follows_its_plan_scene_by_scene(seed: int, asked: int) -> None:
     assert named >= len(keys) - 1  # the scene of the event may name its object in the plural
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SEEDS)
 def test_story_mentions_its_premise(seed: int) -> None:
     rng = Random(seed)
@@ -44,7 +44,7 @@ def test_story_mentions_its_premise(seed: int) -> None:
     assert premise.noun in story.plan
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(SEEDS)
 def test_every_example_is_complete_and_clean(seed: int) -> None:
     for turn in tasks.sample(Random(seed)).turns:

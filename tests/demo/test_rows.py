@@ -45,7 +45,7 @@ def test_batches_are_full_but_not_overfull() -> None:
         assert widest <= rows.LONGEST
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(0, 2**32))
 def test_positions_increase_and_jump_at_breaks_only(seed: int) -> None:
     rng = Random(seed)

@@ -22,7 +22,7 @@ def shipped() -> PreTrainedTokenizerBase:
     return AutoTokenizer.from_pretrained(MODEL_DIR)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text())
 def test_text_survives_encoding_and_decoding(text: str) -> None:
     ids = RAW.encode(text).ids

@@ -145,9 +145,7 @@ def test_unreadable_files_are_refused(tmp_path: Path, name: str) -> None:
 
 # --- html, epub, docx ---
 
-FEW = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+FEW = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def back(tmp_path: Path, text: str, format: str) -> str:

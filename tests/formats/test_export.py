@@ -69,7 +69,7 @@ def test_the_same_story_gives_the_same_bytes(story: Story, format: str) -> None:
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(text=st.text(st.characters(), max_size=60) | MARKS)
 def test_any_text_is_well_formed_in_every_format(text: str) -> None:
     story = a_story(text=f"{text}\n\n# {text}\n\n*{text}*", premise=text if text.strip() else "x")

@@ -172,7 +172,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return write_gguf(tmp_path_factory.mktemp("gguf") / "m.gguf").read_bytes()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(place=st.floats(0, 1), bytes_there=st.binary(min_size=1, max_size=8), cut=st.booleans())
 def test_any_damage_is_one_sentence(
     whole: bytes,

@@ -80,7 +80,7 @@ def chunks_of(events: Iterator[Event] | list[Event]) -> list[tuple[str, str]]:
 
 @pytest.mark.slow
 @given(share=st.floats(0, 1))
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=4)
 def test_greedy_the_demo_model_goes_on_to_the_same_text(
     demo: Engine, whole: list[Event], share: float
 ) -> None:
@@ -289,7 +289,7 @@ def extended(demo: Engine) -> tuple[Job, list[Event]]:
 
 @pytest.mark.slow
 @given(share=st.floats(0, 1))
-@settings(max_examples=6, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@settings(max_examples=6, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 def test_a_story_that_is_extended_goes_on_to_the_same_text(
     demo: Engine, extended: tuple[Job, list[Event]], share: float
 ) -> None:

@@ -189,3 +189,22 @@ def test_any_text_is_read(text: str, surprise: float) -> None:
     chunks = plain(text * 3, surprise)
     assert 0 <= good_length(chunks) <= len(text * 3)
     assert watch(chunks)[0] in text * 3
+
+
+RUT = (
+    "He smiled at them again, and smiled at himself, and smiled at himself again after a while. "
+    "He smiled at himself again, and smiled at his own reflection outside of his window, but it "
+    "wasn't his reflection. It was himself, and he smiled at himself again, so happy that he could "
+    "say anything. He smiled at himself several times, and smiled at himself again. His family had "
+    "been watching him, but he hadn't told anyone about his family because he couldn't tell anyone "
+    "about himself. He smiled at himself once more, and smiled down at himself two times until "
+    "finally he smiled down at himself once last time, and smiled back at himself again. "
+)
+
+
+def test_phrases_that_come_again_and_again_are_a_rut() -> None:
+    assert decays(f"{GOOD[0]['text'][:1500]}\n\n{RUT}")
+
+
+def test_a_litany_that_begins_as_one_goes_on() -> None:
+    assert not decays(RUT + RUT.replace("himself", "herself"))

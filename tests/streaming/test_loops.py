@@ -383,7 +383,7 @@ def test_text_between_resets_the_count_of_silent_tokens() -> None:
 
 
 @given(st.data(), st.sampled_from(["the ", SENTENCE, "hahaha", "\n", "x" * 30 + " ", "大海"]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_place_where_it_ends_does_not_depend_on_the_cut(data: st.DataObject, bit: str) -> None:
     text = (bit * 2500)[:2500]
     exact, _ = watch(text, size=1)

@@ -370,7 +370,7 @@ def test_an_answer_taken_up_again_goes_on_as_it_would_have(sampling: Sampling, d
 
 
 @given(st.integers(1, 39))
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_thinking_that_is_being_closed_is_closed_once(done: int) -> None:
     thinking = replace(GREEDY, thinking_budget=8)
     text = "a plan " * 4 + "</think>\n\nOnce upon a time"

@@ -41,7 +41,7 @@ def reference(ids: list[int], multiplier: float, exempt: Collection[int] = ()) -
     return torch.tensor(costs)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     ids=texts,
     multiplier=st.floats(0.1, 5.0),
@@ -54,7 +54,7 @@ def test_the_penalty_matches_its_definition(
     torch.testing.assert_close(taken, reference(ids, multiplier, exempt))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(before=texts, after=texts)
 def test_tokens_one_by_one_give_the_same_as_all_at_once(
     before: list[int], after: list[int]

@@ -150,7 +150,7 @@ patch_forwards(QUICK)
 
 
 @pytest.mark.slow
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(st.lists(tasks, max_size=5))
 def test_any_stories_together_are_those_written_alone(chosen: list[TokenizedRequest]) -> None:
     assert together(QUICK, chosen, LATE_ENDS) == each_alone(QUICK, chosen, LATE_ENDS)

@@ -62,7 +62,7 @@ penalties = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     seed=st.integers(0, 2**31),
     temperature=st.floats(0.1, 3.0),
@@ -91,7 +91,7 @@ def test_the_probabilities_are_those_of_transformers(
     )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(seed=st.integers(0, 2**31), top_k=st.integers(1, 60), temperature=st.floats(0.1, 3.0))
 def test_tokens_tied_with_the_last_of_top_k_are_kept(
     seed: int, top_k: int, temperature: float
@@ -280,7 +280,7 @@ def test_temperature_zero_takes_the_best_after_the_penalty() -> None:
     assert token_probabilities(logits, sampling, [2]).tolist() == [0, 1, 0, 0]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 10_000),
     spread=st.sampled_from([0.1, 1.0, 4.0, 20.0]),

@@ -11,12 +11,12 @@ from itertools import groupby, takewhile
 from typing import Literal
 
 from polaris_cli.formats.structure import ADDRESS, Span, merge_spans, parse, spans
+from polaris_cli.story.headings import is_scene_break
 
 SCENE_BREAK = "* * *"
 QUOTE = "> "
 MAX_NESTING = 6  # quotes and lists around a block; `structure` parses no more
 
-_SCENE_BREAK = re.compile(r"[ \t]*([*-])([ \t]*\1){2,}[ \t]*")
 _SPECIAL = re.compile(r"[\\`*_\[\]<&#]|^([ \t]*)([>+=~-])|^([ \t]*\d+)([.)])", re.MULTILINE)
 _LINE_END = re.compile(r"[ \t]*\n[ \t]*")
 _WORDS_OR_SPACE = re.compile(r"\s+|\S+(?:\s+\S+)*")
@@ -84,7 +84,7 @@ def _content(block: Block) -> str:
     if block.kind == "heading":
         one_line = [replace(span, text=span.text.replace("\n", " ")) for span in block.spans]
         return _checked(_move_spaces(one_line), "#" * min(block.level, 6) + " ")
-    if block.kind == "break" or _SCENE_BREAK.fullmatch(text):
+    if block.kind == "break" or is_scene_break(text):
         return SCENE_BREAK
     return _checked(_move_spaces(block.spans))
 

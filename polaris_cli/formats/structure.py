@@ -8,9 +8,15 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import TYPE_CHECKING
 
+from polaris_cli.story.headings import (
+    is_bare_chapter_heading,
+    is_chapter_heading,
+    is_scene_break,
+    title_in,
+)
 from polaris_cli.story.result import Story
 
 if TYPE_CHECKING:
@@ -33,6 +39,7 @@ _OFF = [
     "reference",  # "[Kim]: hello" is dialogue
     "image",
 ]
+_BLOCKS = ("paragraph_open", "heading_open")
 _INTERRUPTS = ["paragraph", "reference", "blockquote"]  # blocks that a new one can interrupt
 _LONE_MARKER = r"([-+*]|[0-9]+[.)])[ \t]*$"  # a section number: "2."
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -59,8 +66,8 @@ class Structure:
 def parser() -> "MarkdownIt":
     """A CommonMark parser without the rules that misread prose.
 
-    Line breaks are kept. HTML is text. Only web and mail addresses are links. Lines of underscores
-    or tildes, lone list markers, and quotes and lists nested too deep are text.
+    Line breaks are kept. HTML is text. Only web and mail addresses are links. Lone list markers,
+    and quotes and lists nested too deep, are text.
     """
     from markdown_it import MarkdownIt
     from markdown_it.rules_block import blockquote, fence, hr, list_block
@@ -80,17 +87,34 @@ def parse(text: str) -> "list[Token]":
 
     List items keep their numbers: a paragraph that starts with "1990." must not become "2.".
     """
-    tokens = parser().parse(printable(text))
+    tokens = [*_with_breaks(parser().parse(printable(text)))]
     for token in tokens:
         if token.type == "list_item_open" and token.info:
             token.attrSet("value", str(int(token.info)))
     return tokens
 
 
+def _with_breaks(tokens: "list[Token]") -> "Iterator[Token]":
+    """The tokens, with scene breaks for paragraphs of ornaments and for headings without text."""
+    from markdown_it.token import Token
+
+    left = iter(range(len(tokens)))
+    for at in left:
+        token = tokens[at]
+        text = tokens[at + 1].content if token.type in _BLOCKS else ""
+        empty = token.type == "heading_open" and not text
+        if empty or is_scene_break(text):
+            yield Token("hr", "hr", 0, map=token.map, level=token.level, block=True)
+            next(left), next(left)
+        else:
+            yield token
+
+
 def structure(story: Story) -> Structure:
     """The structure of a story; the top level of headings in its body becomes `h2`."""
     tokens = parse(story.text)
     title = _take_title(tokens, story.title)
+    _mark_chapters(tokens)
     headings = [token for token in tokens if token.type in ("heading_open", "heading_close")]
     top = min((int(token.tag[1]) for token in headings), default=1)
     for token in headings:
@@ -167,10 +191,11 @@ def _take_title(tokens: "list[Token]", title: str) -> str:
         return ""
     inline = tokens[1]
     line, _, rest = inline.content.partition("\n")
-    marked = tokens[0].type == "heading_open" or line.startswith("**")
-    if not marked or _plain_line(line) != _plain_line(printable(title)):
+    stated = title_in(f"# {line}" if tokens[0].type == "heading_open" else line)
+    if not stated or _plain_line(stated) != _plain_line(printable(title)):
         return ""
-    found = plain_text(inline).partition("\n")[0].strip()
+    shown = plain_text(inline).partition("\n")[0].strip()
+    found = title_in(f"# {shown}") or shown
     if rest:
         children = inline.children or []
         end = next(number for number, child in enumerate(children) if child.tag == "br")
@@ -178,6 +203,30 @@ def _take_title(tokens: "list[Token]", title: str) -> str:
     else:
         del tokens[:3]
     return found
+
+
+def _mark_chapters(tokens: "list[Token]") -> None:
+    """Turn paragraphs that are a chapter's heading, bold or alone, into headings."""
+    from markdown_it.token import Token
+
+    tag = _chapter_tag(tokens)
+    for before, inline, after in zip(tokens, tokens[1:], tokens[2:], strict=False):
+        if before.type != "paragraph_open" or before.level or "\n" in inline.content:
+            continue
+        found = spans(inline)
+        text = "".join(span.text for span in found)
+        bold = all("strong" in span.marks for span in found) and is_chapter_heading(text)
+        if bold or is_bare_chapter_heading(text):
+            before.type, after.type = "heading_open", "heading_close"
+            before.tag = after.tag = tag
+            inline.content, inline.children = text, [Token("text", "", 0, content=text)]
+
+
+def _chapter_tag(tokens: "list[Token]") -> str:
+    """The level of the headings of chapters: of those marked as headings, else the highest."""
+    headings = [pair for pair in pairwise(tokens) if pair[0].type == "heading_open"]
+    of_chapters = [head.tag for head, text in headings if is_chapter_heading(plain_text(text))]
+    return next(iter([*of_chapters, *sorted(head.tag for head, _ in headings)]), "h1")
 
 
 def _plain_line(line: str) -> str:

@@ -19,6 +19,7 @@ from polaris_cli.request.adherence import length_score, ratio
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.server_address import ServerAddress
 from polaris_cli.request.story_request import Draft, Sampling, StoryRequest
+from polaris_cli.story.headings import title_in
 from polaris_cli.story.old_records import upgrade_record
 from polaris_cli.story.plan import shortened
 from polaris_cli.story.quality import Quality
@@ -130,7 +131,7 @@ class Story:
     @property
     def title(self) -> str:
         """The title of the plan, else a heading at the start of the text, else the premise, cut."""
-        planned = self.plan.title if self.plan else _own_title(self.text)
+        planned = self.plan.title if self.plan else title_in(self.text.lstrip().split("\n", 1)[0])
         return planned or shortened(self.premise)
 
     def as_dict(self) -> dict[str, Any]:
@@ -258,15 +259,6 @@ def new_record(
         prompt=messages[-1].content,
         tokens=Tokens(prompt=prompt_tokens),
     )
-
-
-def _own_title(text: str) -> str:
-    """A Markdown heading or a short bold line at the start of the text; "" for none."""
-    first = text.lstrip().split("\n", 1)[0].strip()
-    if first.startswith("#"):
-        return first.lstrip("#").replace("*", "").strip(" _")
-    bold = first.startswith("**") and first.endswith("**") and len(first) < 100
-    return first.replace("*", "").strip() if bold else ""
 
 
 def versions() -> dict[str, str]:

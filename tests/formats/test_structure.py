@@ -45,15 +45,21 @@ def test_headings_and_breaks_need_no_blank_lines() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("line", ["***", "* * *", "---", " - - - ", "*****", "    ---"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "***", "* * *", "---", " - - - ", "*****", "    ---", "#", "###", "# # #", "⁂", "•••",
+        "• • •", "___", "~", "~~~", "~ * ~", "*", "◆", "❦", "§", "· · ·", "———", "+++", "===",
+    ],
+)  # fmt: skip
 def test_scene_breaks(line: str) -> None:
-    assert elements(f"a\n\n{line}\n\nb")[1] == ("hr", "")
+    assert elements(f"a\n\n{line}\n\nb") == [("p", "a"), ("hr", ""), ("p", "b")]
 
 
 @pytest.mark.parametrize(
     "line",
-    ["**", "--", "#hashtag", "####### seven", "*-*", "___", "~~~", "2.", "-", "[Kim]: hello",
-     "<div>", "<!-- a", "-item", "    indented", "  ___", "  ~~~", "  2."],
+    ["--", "#hashtag", "####### seven", "*-*", "2.", "-", "[Kim]: hello", "…", "...", ".", "—",
+     "<div>", "<!-- a", "-item", "    indented", "  2.", "~a~", "_", "?", "“…”"],
 )  # fmt: skip
 def test_other_lines_are_text(line: str) -> None:
     assert elements(f"{line}\n\nb") == [("p", line.strip()), ("p", "b")]
@@ -111,7 +117,11 @@ def test_adversarial_text_is_read_fast_and_whole(text: str) -> None:
     assert time.perf_counter() - start < 5
 
 
-@pytest.mark.parametrize("own", ["# The *Fog*", "**The Fog**", "## The Fog ##"])
+@pytest.mark.parametrize(
+    "own",
+    ["# The *Fog*", "**The Fog**", "## The Fog ##", "Title: The Fog", "**Title:** The Fog",
+     "# Title: “The Fog”", "**Title: The Fog**", "Story Title: *The Fog*"],
+)  # fmt: skip
 def test_the_storys_title_is_not_repeated(own: str) -> None:
     found = structure(a_story(text=f"{own}\n\nIt came."))
     assert (found.title, found.in_text) == ("The Fog", True)
@@ -129,6 +139,35 @@ def test_the_storys_title_is_not_repeated(own: str) -> None:
 def test_text_that_only_looks_like_the_title_is_kept(text: str, body: str) -> None:
     found = structure(a_story(text=text, premise="A lighthouse keeper")).body
     assert "".join(plain_text(token) for token in found) == body
+
+
+@pytest.mark.parametrize(
+    "heading",
+    ["# Chapter 1", "## Chapter One: The Fog", "**Chapter 1**", "Chapter 1", "Chapter 2: Storm",
+     "# Prologue", "**Part II**", "# 第一章", "**Chapter Twenty-One – Rain**", "Kapitel 3"],
+)  # fmt: skip
+def test_the_heading_of_a_chapter_is_no_title(heading: str) -> None:
+    story = a_story(text=f"{heading}\n\nIt came.\n\n**Chapter 9**\n\nIt went.", premise="a fog")
+    found = structure(story)
+    assert (found.title, found.in_text, story.title) == ("A fog", False, "A fog")
+    names = [name for name, _ in chapters(found)]
+    assert names == [heading.strip("#* "), "Chapter 9"]
+
+
+def test_a_title_and_the_first_chapters_heading_are_told_apart() -> None:
+    found = structure(a_story(text="Title: The Fox\n\nChapter 1\n\nIt ran.\n\nChapter 2\n\nHa."))
+    assert (found.title, found.in_text) == ("The Fox", True)
+    assert [name for name, _ in chapters(found)] == ["Chapter 1", "Chapter 2"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["Chapter 1 was missing from the book.", "Part of him knew.", "**Run!**", "Title deeds: none.",
+     "Prologue to a war, they called it.", "Chapter and verse", "The last chapter", "Scene"],
+)  # fmt: skip
+def test_a_sentence_is_no_heading(line: str) -> None:
+    found = structure(a_story(text=f"It came.\n\n{line}\n\nIt went."))
+    assert [token.type for token in found.body if "heading" in token.type] == []
 
 
 def test_the_top_headings_become_h2_and_start_chapters() -> None:

@@ -1,0 +1,62 @@
+"""Tells titles, chapter headings and scene breaks from the other lines of a story.
+
+Knows single lines, not Markdown as a whole (`formats.structure` parses that).
+"""
+
+import re
+
+LONGEST_BOLD = 100  # characters; a longer bold line is a sentence
+
+_NUMBER = (
+    r"(?:\d+|[ivxlc]+|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen"
+    r"|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen|(?:twenty|thirty|forty|fifty)"
+    r"(?:-\w+)?|first|second|third|last|final)"
+)
+_CHAPTER = re.compile(
+    rf"(?:(?:chapter|part|book|act|scene|episode|section|kapitel|chapitre|capítulo|capitolo)"
+    rf"[ .#]*{_NUMBER}|{_NUMBER} (?:chapter|part|act)|第\s*[\d一二三四五六七八九十百]+\s*[章回节節]"
+    r"|prologue|epilogue|prolog|epilog|interlude|coda)(?:\s*[:.–—-].{0,80})?",  # noqa: RUF001
+    re.IGNORECASE,
+)
+_BARE_CHAPTER = re.compile(
+    rf"(?:chapter|kapitel|chapitre|capítulo|capitolo) {_NUMBER}(?:\s*[:–—-] ?.{{0,60}})?",  # noqa: RUF001
+    re.IGNORECASE,
+)
+_LABEL = re.compile(r"(?:story )?title\s*[:：]\s*(?=\S)", re.IGNORECASE)  # noqa: RUF001
+_MARKS = "*_# \t"
+_QUOTES = "\"'“”‘’«»"  # noqa: RUF001
+# A lone sign, or several; dashes and dots only where no sentence can be meant.
+_BREAK = re.compile(
+    r"[#~*•·§※⁂❦❧◆◇✦✧★☆]|(?:[#~*•·§※⁂❦❧◆◇✦✧★☆][ \t]*){2,}|(?:[_+=][ \t]*){3,}|(?:[-–—][ \t]*){3,}"  # noqa: RUF001
+)
+
+
+def title_in(line: str) -> str:
+    """The title that the first line of a story states; "" if it states none.
+
+    It is a Markdown heading, a short bold line, or behind "Title:"; "Chapter 1" is no title.
+    """
+    line = line.strip()
+    bare = line.strip(_MARKS)
+    label = _LABEL.match(bare.replace("**", "").replace("__", ""))
+    bold = line.startswith("**") and line.endswith("**") and len(line) < LONGEST_BOLD
+    if not (label or bold or line.startswith("#")):
+        return ""
+    title = bare.replace("**", "").replace("__", "").replace("*", "").strip(_MARKS)
+    title = title[label.end() :].strip(_MARKS + _QUOTES) if label else title
+    return "" if is_chapter_heading(title) else title
+
+
+def is_chapter_heading(text: str) -> bool:
+    """Whether a line that is marked as a heading or bold is that of a chapter."""
+    return bool(_CHAPTER.fullmatch(text.strip(_MARKS)))
+
+
+def is_bare_chapter_heading(text: str) -> bool:
+    """Whether a line without any marks is a chapter's heading: "Chapter 2", "Chapter Two: Fog"."""
+    return bool(_BARE_CHAPTER.fullmatch(text.strip())) and not text.rstrip().endswith((".", "!"))
+
+
+def is_scene_break(line: str) -> bool:
+    """Whether a line alone in its paragraph is a scene break: "* * *", "#", "⁂", "___", "~"."""
+    return bool(_BREAK.fullmatch(line.strip()))

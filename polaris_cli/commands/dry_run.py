@@ -25,8 +25,8 @@ from polaris_cli.models.memory import (
     size_of_gguf,
 )
 from polaris_cli.models.model_files import as_computed, measured, read_config, stored_as
+from polaris_cli.screen.meter import duration, per_second
 from polaris_cli.screen.printing import print_json, print_text
-from polaris_cli.screen.progress import duration, per_second
 from polaris_cli.screen.tables import print_table
 from polaris_cli.story.job import Job
 from polaris_cli.story.passes import PLAN, Pass, passes_of

@@ -3,7 +3,8 @@
 Knows events and stories, not options, models or files.
 
     terminal:     the story while it is written, and the report
-    progress:     the progress lines
+    progress:     the text so far and its progress
+    meter:        progress in one line
     region:       redraws lines in place
     wrapping:     wraps text into lines
     capabilities: what a stream can show

@@ -8,37 +8,36 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from itertools import groupby
-from typing import NamedTuple, TextIO
+from typing import TextIO
 
 from rich.text import Text
 
-from polaris_cli.events import KINDS, Chunk, Kind
+from polaris_cli.events import ChapterStart, Chunk, Kind, Planned, Restart
 from polaris_cli.screen.capabilities import encodable, harmless
+from polaris_cli.screen.meter import Glyphs, Meter, bar_line, duration, glyphs_of, spinner_line
 from polaris_cli.screen.wrapping import Trim, wrap
-from polaris_cli.words import WordCounter, story_words
 
-_BAR_CELLS = (8, 30)  # minimum and maximum width
-_SETTLING_S = 1.0  # seconds; a speed over a shorter time is not reliable
 _MARGIN = 2  # cells left free at the end of a moving line, for the ^C that a terminal echoes
 
 
 class StoryProgress:
     """The view of a running stream: its text line by line, and its progress.
 
-    `add` only queues chunks. They are counted and wrapped when a frame needs lines, in the thread
-    that draws. `hold` gives text that may still change; it is shown, but does not settle. A plan
-    moves while it is written, as it may be dropped: `drop_plan`.
+    `add` only queues. Chunks are counted and wrapped when a frame needs lines, in the thread that
+    draws. `hold` gives text that may still change; it is shown, but does not settle. A plan moves
+    while it is written, as it may be dropped, and settles as it was read.
     """
 
     def __init__(
         self, requested: int, stream: TextIO, with_story: bool, with_thinking: bool
     ) -> None:
-        self._inbox: deque[Chunk | None] = deque()  # None drops the plan
-        self._meter = _Meter(requested, glyphs_of(stream))
+        self._inbox: deque[Chunk | Restart | Planned | ChapterStart] = deque()
+        self._meter = Meter(requested, glyphs_of(stream))
         self._held: Sequence[Chunk] = ()
         self._with_thinking = with_thinking
         self._stream = stream
-        self._plan = ""
+        self._plan = ""  # as the model writes it
+        self._planned = False
         self._flows: dict[Kind, _Flow] = {}
         if with_story:
             self._flows["story"] = _Flow(stream)
@@ -46,15 +45,11 @@ class StoryProgress:
             self._flows["thinking"] = _Flow(stream, "dim")
         self._ended = False
 
-    def add(self, chunk: Chunk) -> None:
-        self._inbox.append(chunk)
+    def add(self, event: Chunk | Restart | Planned | ChapterStart) -> None:
+        self._inbox.append(event)
 
     def hold(self, chunks: Sequence[Chunk]) -> None:
         self._held = chunks
-
-    def drop_plan(self) -> None:
-        """Stop showing the plan so far: it is written again, or printed as it was read."""
-        self._inbox.append(None)
 
     def end(self) -> None:
         """From now on, all text is settled, the last line too."""
@@ -63,16 +58,34 @@ class StoryProgress:
     def settled(self, width: int) -> list[Text]:
         lines: list[Text] = []
         arrived = [self._inbox.popleft() for _ in range(len(self._inbox))]
-        for kind, group in groupby(arrived, key=_kind_of):
-            if kind:
-                lines += self._taken(kind, [chunk for chunk in group if chunk], width)
-            else:
-                self._plan = ""
+        for _, group in groupby(arrived, key=_kind_of):
+            events = list(group)
+            chunks = [event for event in events if isinstance(event, Chunk)]
+            lines += self._taken(chunks[0].kind, chunks, width) if chunks else ()
+            for event in events:
+                lines += self._structured(event, width)
         if self._ended:
             lines += [line for flow in self._flows.values() for line in flow.finish()]
-            lines += self._plan_lines(width)
+            lines += self._plan_lines(self._plan, width)
             self._plan = ""
         return lines
+
+    def _structured(
+        self, event: Chunk | Restart | Planned | ChapterStart, width: int
+    ) -> Iterator[Text]:
+        """Note the event; yield the lines of a plan that was read, the first time."""
+        if isinstance(event, Restart | Planned):
+            self._plan = ""
+        if isinstance(event, ChapterStart):
+            self._meter.start_chapter(event)
+        elif isinstance(event, Planned):
+            self._meter.plan = event.plan
+            if event.plan.titled and not self._planned:  # later ones only have chapters inserted
+                self._planned = True
+                for flow in self._flows.values():
+                    yield from flow.finish()
+                yield from self._plan_lines(event.plan.as_lines(), width)
+                yield Text()
 
     def _taken(self, kind: Kind, chunks: list[Chunk], width: int) -> Iterator[Text]:
         """Count chunks of one kind; yield the lines that they complete."""
@@ -83,8 +96,8 @@ class StoryProgress:
         elif text:
             yield from self._flowing(kind, text, width)
 
-    def _plan_lines(self, width: int) -> list[Text]:
-        text = harmless(encodable(self._plan.strip(), self._stream))
+    def _plan_lines(self, plan: str, width: int) -> list[Text]:
+        text = harmless(encodable(plan.strip(), self._stream))
         return [Text(line, "dim") for line in wrap(text, width)] if text else []
 
     def _flowing(self, kind: Kind, text: str, width: int) -> Iterator[Text]:
@@ -103,11 +116,11 @@ class StoryProgress:
             for line in flow.unfinished(width, text if kind == "story" else "")
         ]
         progress = self._meter.line(width - _MARGIN, held)
-        return [*unfinished, *self._plan_lines(width), progress]
+        return [*unfinished, *self._plan_lines(self._plan, width), progress]
 
 
-def _kind_of(chunk: Chunk | None) -> Kind | None:
-    return chunk.kind if chunk else None
+def _kind_of(event: object) -> object:
+    return event.kind if isinstance(event, Chunk) else event
 
 
 class _Flow:
@@ -144,109 +157,6 @@ class _Flow:
         return last
 
 
-class Glyphs(NamedTuple):
-    """The characters of the spinner and the bar."""
-
-    spinner: str
-    full: str
-    rest: str
-
-
-def glyphs_of(stream: TextIO) -> Glyphs:
-    """The glyphs that the stream's encoding can show: Unicode or ASCII."""
-    encoding = getattr(stream, "encoding", None) or "utf-8"
-    unicode = encoding.lower().startswith("utf")
-    return Glyphs("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "━", "─") if unicode else Glyphs("|/-\\", "#", "-")
-
-
-class _Meter:
-    """The progress of a stream: words, tokens and time."""
-
-    def __init__(self, requested: int, glyphs: Glyphs) -> None:
-        self._requested = requested
-        self._glyphs = glyphs
-        self._words = WordCounter()
-        self._tokens: dict[Kind, int] = dict.fromkeys(KINDS, 0)
-        self._kind: Kind | None = None
-        self._began = time.monotonic()
-        self._first: dict[Kind, float] = {}  # when each kind started
-
-    def add(self, kind: Kind, text: str, tokens: int) -> None:
-        self._first.setdefault(kind, time.monotonic())
-        self._tokens[kind] += tokens
-        if kind != "aside" and (text.strip() or (kind != "story" and tokens)):
-            self._kind = kind
-        if kind == "story":
-            self._words.add(text)
-
-    def line(self, width: int, held: Sequence[Chunk] = ()) -> Text:
-        """The progress in one line of at most `width` cells; `held` text counts too."""
-        if held:
-            self._kind = "story"
-            self._first.setdefault("story", time.monotonic())
-        tokens = sum(self._tokens.values()) + sum(chunk.tokens for chunk in held)
-        if self._kind == "story":
-            words = self._words.count + story_words("".join(chunk.text for chunk in held))
-            told = f"{words:,} / {self._requested:,} words"
-            facts = [told, self._left(words), self._speed(tokens)]
-            return _bar_line(words / self._requested, facts, width, self._glyphs)
-        waited = duration(time.monotonic() - self._began)
-        if self._kind is None:
-            return _spinner_line(["reading the prompt", waited], width, self._glyphs)
-        done = self._tokens[self._kind]
-        doing = "planning" if self._kind == "plan" else "thinking"
-        facts = [doing, f"{done:,} tokens" if done else "", waited, self._speed(tokens)]
-        return _spinner_line(facts, width, self._glyphs)
-
-    def _left(self, words: int) -> str:
-        span = time.monotonic() - self._first["story"]
-        if span < _SETTLING_S or not 0 < words < self._requested:
-            return ""
-        return f"{duration((self._requested - words) * span / words)} left"
-
-    def _speed(self, tokens: int) -> str:
-        span = time.monotonic() - min(self._first.values())
-        return per_second(tokens / span) if tokens and span > _SETTLING_S else ""
-
-
-def per_second(speed: float) -> str:
-    """A speed as text: "12 tokens/s", with one decimal below 10."""
-    return f"{speed:.{0 if speed >= 10 else 1}f} tokens/s"
-
-
-def duration(seconds: float) -> str:
-    """A time as text: "42 s", "3 min 05 s"."""
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
-
-
-def _spinner_line(facts: Sequence[str], width: int, glyphs: Glyphs) -> Text:
-    frame = glyphs.spinner[int(time.monotonic() * 10) % len(glyphs.spinner)]
-    line = Text.assemble((frame, "cyan"), " ", (_joined(facts, width - 2), "dim"))
-    line.truncate(max(width, 1))
-    return line
-
-
-def _bar_line(fraction: float, facts: Sequence[str], width: int, glyphs: Glyphs) -> Text:
-    fewest, most = _BAR_CELLS
-    text = Text(_joined(facts, width - fewest - 2), "dim")
-    text.truncate(max(width, 1))
-    cells = min(most, width - text.cell_len - 2)
-    if cells < fewest:
-        return text
-    full = round(cells * min(1.0, max(0.0, fraction)))
-    bar = Text.assemble((glyphs.full * full, "green"), (glyphs.rest * (cells - full), "dim"))
-    return bar + Text("  ") + text
-
-
-def _joined(facts: Sequence[str], width: int) -> str:
-    """As many of the facts as fit, but always the first."""
-    given = [fact for fact in facts if fact]
-    while len(given) > 1 and len("  ".join(given)) > width:
-        given.pop()
-    return "  ".join(given)
-
-
 class LoadingProgress:
     """The view while something loads: a message with a spinner, or with a bar after `update`."""
 
@@ -267,6 +177,6 @@ class LoadingProgress:
         waited = duration(time.monotonic() - self._began)
         message = harmless(self.message)
         if self._fraction is None:
-            return [_spinner_line([message, waited], width - _MARGIN, self._glyphs)]
+            return [spinner_line([message, waited], width - _MARGIN, self._glyphs)]
         facts = [message, f"{self._fraction:.0%}", waited]
-        return [_bar_line(self._fraction, facts, width - _MARGIN, self._glyphs)]
+        return [bar_line(self._fraction, facts, width - _MARGIN, self._glyphs)]

@@ -12,6 +12,7 @@ from rich.cells import cell_len
 
 from polaris_cli.engines.base import Deviation
 from polaris_cli.events import (
+    ChapterStart,
     Event,
     Finish,
     Held,
@@ -32,7 +33,8 @@ from polaris_cli.screen.capabilities import (
     terminal_size,
 )
 from polaris_cli.screen.messages import Part, note, one_line, print_line
-from polaris_cli.screen.progress import LoadingProgress, StoryProgress, glyphs_of, per_second
+from polaris_cli.screen.meter import glyphs_of, per_second
+from polaris_cli.screen.progress import LoadingProgress, StoryProgress
 from polaris_cli.screen.region import Region
 from polaris_cli.screen.wrapping import Trim, without_last_token, wrap
 from polaris_cli.story.result import Story
@@ -95,7 +97,7 @@ def sinks_for(
         stream = out if on_out else err
         sinks.append(_progress(StoryProgress(requested, stream, on_out, show_thinking), stream))
     if not quiet:
-        sinks.append(_plan(err, written_live=live))
+        sinks.append(_plan(err, shown_live=live))
     return sinks
 
 
@@ -110,7 +112,7 @@ def _thinking(err: TextIO) -> Iterator[Callable[[Event], None]]:
     with _writing(err) as writer:
 
         def take(event: Event) -> None:
-            if text_of(event, "story"):
+            if text_of(event, "story") or isinstance(event, Planned) or text_of(event, "plan"):
                 writer.end("\n\n")
             thought = text_of(event, "thinking")
             writer.write(thought if writer.started else thought.lstrip("\n"))
@@ -124,11 +126,11 @@ def _progress(view: StoryProgress, stream: TextIO) -> Iterator[Callable[[Event],
     region = Region(stream, view)
 
     def take(event: Event) -> None:
-        if isinstance(event, Restart | Planned):
-            view.drop_plan()
         if isinstance(event, Held):
             view.hold(event.chunks)
-        elif chunk := as_chunk(event):
+        if isinstance(event, Restart | Planned | ChapterStart):
+            view.add(event)
+        if chunk := as_chunk(event):
             view.add(chunk)
         region.refresh()
 
@@ -140,8 +142,9 @@ def _progress(view: StoryProgress, stream: TextIO) -> Iterator[Callable[[Event],
 
 
 @contextmanager
-def _plan(err: TextIO, *, written_live: bool) -> Iterator[Callable[[Event], None]]:
-    """The plan once it is complete; of an unfinished one the text so far, if nothing showed it."""
+def _plan(err: TextIO, *, shown_live: bool) -> Iterator[Callable[[Event], None]]:
+    """The plan once it is complete, or the text so far of an unfinished one, if nothing else shows
+    it; and what there is to say about it."""
     shown, unfinished = False, ""
 
     def take(event: Event) -> None:
@@ -151,12 +154,15 @@ def _plan(err: TextIO, *, written_live: bool) -> Iterator[Callable[[Event], None
             unfinished = ""
         if isinstance(event, Planned) and not shown:  # later ones only have chapters inserted
             shown = True
-            _print_plan(event, err)
+            if event.note:
+                note(event.note, err)
+            if event.plan.titled and not shown_live:
+                _print_dim(event.plan.as_lines(), err)
 
     try:
         yield take
     finally:
-        if not written_live:
+        if not shown_live:
             _print_dim(unfinished, err)
 
 
@@ -308,13 +314,6 @@ def _model(story: Story) -> str:
     ]
     known = ", ".join(fact for fact in facts if fact)
     return f"{model.name} ({known})" if known else model.name
-
-
-def _print_plan(planned: Planned, err: TextIO) -> None:
-    if planned.note:
-        note(planned.note, err)
-    if planned.plan.titled:
-        _print_dim(planned.plan.as_lines(), err)
 
 
 def _print_dim(text: str, err: TextIO) -> None:

@@ -136,9 +136,9 @@ def test_progress_goes_to_a_terminal_next_to_a_pipe(tty: Tty) -> None:
     out = StringIO()
     events = shown(stream(), requested=30, out=out, err=tty.stream)
     next(events)
-    wait_for(lambda: "thinking  1 tokens" in tty.lines()[-1])
+    wait_for(lambda: "thinking · 1 tokens" in tty.lines()[-1])
     until(events, "# T")
-    wait_for(lambda: "2 / 30 words" in tty.lines()[-1])
+    wait_for(lambda: "2 of 30 words" in tty.lines()[-1])
     list(events)
     assert tty.lines() == [""]
     assert tty.cursor_shown
@@ -168,14 +168,14 @@ def until(events: Iterator[Event], phrase: str) -> None:
 def test_a_terminal_shows_thinking_then_story_then_the_story_alone(tty: Tty) -> None:
     events = shown(stream(size=1), requested=30, out=tty.stream, err=tty.stream)
     next(events)
-    wait_for(lambda: "thinking  1 tokens" in tty.lines()[-1])
+    wait_for(lambda: "thinking · 1 tokens" in tty.lines()[-1])
     assert "reading the prompt" in tty.raw()
     until(events, "and with it")
     wait_for(
         lambda: tty.lines()[-2:][0] == "The fog came in [bold]at dusk[/bold] :smile:, and with it"
     )
     assert "━" in tty.lines()[-1]
-    assert "13 / 30 words" in tty.lines()[-1]
+    assert "13 of 30 words" in tty.lines()[-1]
     assert not tty.cursor_shown
     list(events)
     assert tty.lines() == wrapped(STORY)
@@ -291,7 +291,7 @@ def test_plain_wrapping_can_be_undone(parts: list[str], columns: int) -> None:
 def test_progress_without_the_story(tty: Tty) -> None:
     events = shown(stream(), requested=30, out=tty.stream, err=tty.stream, print_story=False)
     until(events, "# T")
-    wait_for(lambda: "2 / 30 words" in tty.lines()[-1])
+    wait_for(lambda: "2 of 30 words" in tty.lines()[-1])
     list(events)
     assert tty.lines() == [""]
 
@@ -352,7 +352,7 @@ def test_messages_go_above_the_progress_lines(tty: Tty) -> None:
 
 def test_loading_shows_a_spinner_then_a_bar_then_nothing(tty: Tty) -> None:
     with loading("Loading demo", tty.stream) as progress:
-        assert "Loading demo  0 s" in tty.lines()[0]
+        assert "Loading demo · 0 s" in tty.lines()[0]
         progress.update(0.5)
         wait_for(lambda: "50%" in tty.lines()[0])
         assert tty.lines()[0].startswith("━" * 15 + "─")
@@ -487,11 +487,11 @@ def test_a_terminal_shows_held_text_and_takes_it_back() -> None:
     assert [line.plain for line in text] == [
         "It was late.", "", "The bell rang.", "", "Here is chapter two.",
     ]  # fmt: skip
-    assert "10 / 10 words" in progress.plain
+    assert "10 of 10 words" in progress.plain
     view.hold(())
     *text, progress = view.moving(40)
     assert [line.plain for line in text] == ["It was late."]
-    assert "3 / 10 words" in progress.plain
+    assert "3 of 10 words" in progress.plain
 
 
 # Speed
@@ -545,7 +545,7 @@ def test_a_finished_plan_takes_the_place_of_the_one_that_was_written(tty: Tty) -
     play(
         planning(Planned(PLAN), Chunk("story", "Once.", 1), Finish("stop")), tty.stream, tty.stream
     )
-    assert tty.lines() == [*PLAN.as_lines().splitlines(), "Once."]
+    assert tty.lines() == [*PLAN.as_lines().splitlines(), "", "Once."]
 
 
 @pytest.mark.parametrize("thinking", [True, False])

@@ -16,11 +16,13 @@ from polaris_cli.commands.quick import QuickGroup
 from polaris_cli.commands.standard_streams import encoding_note
 from polaris_cli.errors import UsageError
 from polaris_cli.library.store import Entry, library_path, open_library
+from polaris_cli.screen.endings import STATES
 from polaris_cli.screen.messages import note
 from polaris_cli.screen.printing import print_json, print_text
 from polaris_cli.screen.tables import print_table
 
 HEADERS = ("id", "when", "title", "model", "words", "asked", "ratio", "state")
+DROPPED = ("when", "model", "asked", "ratio", "words")  # first to last, on a narrow terminal
 DEFAULT_LIMIT = 20  # stories in a list
 
 EPILOG = """Examples:
@@ -32,9 +34,9 @@ EPILOG = """Examples:
   polaris library export 3f9c -o tale.epub
   polaris library backup stories.db        copy all stories
 
-ID is a story's id, its first digits, or "last" for the newest story. States: stop (the model
-ended it), length (cut off at the token limit), loop (stopped: it was repeating itself),
-interrupted, error, writing (right now), killed (its process was killed; the text is kept).
+ID is a story's id, its first digits, or "last" for the newest story. States: ended (by itself, or
+closed at its length), cut off (at the token limit), looped, decayed (and was stopped), interrupted,
+failed, writing (right now), killed (its process was killed; the text is kept).
 """
 
 app = typer.Typer(
@@ -182,7 +184,8 @@ def _print_entries(entries: Iterable[Entry], as_json: bool) -> None:
         for entry in entries:
             print_json({**asdict(entry), "ratio": round(entry.ratio, 4)})
     else:
-        print_table(HEADERS, [_row(entry) for entry in entries], sys.stdout)
+        rows = [_row(entry) for entry in entries]
+        print_table(HEADERS, rows, sys.stdout, drop=DROPPED)
 
 
 def _row(entry: Entry) -> tuple[str, ...]:
@@ -191,7 +194,7 @@ def _row(entry: Entry) -> tuple[str, ...]:
     except (ValueError, OverflowError):  # a damaged row
         when = entry.created
     length = (str(entry.written), str(entry.requested), f"{entry.ratio:.2f}")
-    return (entry.id, when, entry.title, entry.model, *length, entry.state)
+    return (entry.id, when, entry.title, entry.model, *length, STATES.get(entry.state, entry.state))
 
 
 def _print_story(text: str) -> None:

@@ -120,7 +120,7 @@ def _print_all() -> None:
         )
         for entry in CATALOGUE
     ]
-    print_table(headers, rows, sys.stdout)
+    print_table(headers, rows, sys.stdout, drop=("bf16", "download", "length", "access", "quality"))
     print_text(f"\n{LEGEND}")
 
 
@@ -138,7 +138,7 @@ def _print_choice(words: int) -> None:
         )
         for entry in CATALOGUE
     ]
-    print_table(headers, rows, sys.stdout)
+    print_table(headers, rows, sys.stdout, drop=("bf16", "access", "quality", "4-bit"))
     name, reason = recommended(words)
     print_text(f"\nFor {words:,} words, choose {name}: {reason}.")
 

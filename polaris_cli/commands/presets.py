@@ -33,7 +33,8 @@ def presets(ctx: typer.Context) -> None:
             )
             for preset in all_presets()
         ]
-        print_table(("preset", "words", "temperature", "thinking", "description"), rows, sys.stdout)
+        headers = ("preset", "words", "temperature", "thinking", "description")
+        print_table(headers, rows, sys.stdout, drop=("thinking", "temperature", "words"))
 
 
 @app.command()

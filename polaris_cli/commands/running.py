@@ -24,10 +24,11 @@ from polaris_cli.library.store import open_library
 from polaris_cli.request.adherence import in_band
 from polaris_cli.request.story_request import StoryRequest
 from polaris_cli.screen import terminal
+from polaris_cli.screen.endings import REASONS
 from polaris_cli.screen.messages import note
 from polaris_cli.screen.printing import print_text
 from polaris_cli.screen.region import restore_terminal
-from polaris_cli.screen.terminal import REASONS, Sink, print_report, show, sinks_for
+from polaris_cli.screen.terminal import Sink, print_report, show, sinks_for
 from polaris_cli.story.accumulator import collect
 from polaris_cli.story.job import Job
 from polaris_cli.story.plan_file import as_toml
@@ -67,6 +68,8 @@ def run(job: Job, outputs: Outputs, before: Story | None = None) -> int:
             if not outputs.quiet:
                 band = job.request.band
                 print_report(outcome.story, err=sys.stderr, saved=outcome.kept, band=band)
+                if outcome.kept:
+                    _say_how_to_continue(outcome.story, engine)
             deliver(outcome.story, outputs, out)
     except OutputError as error:
         if outcome and outcome.kept:
@@ -74,6 +77,15 @@ def run(job: Job, outputs: Outputs, before: Story | None = None) -> int:
             error.hint = f"The story is in the library: {where}"
         raise
     return _exit_code(outcome, job.request, outputs)
+
+
+def _say_how_to_continue(story: Story, engine: Engine) -> None:
+    """Name the command that continues a story that did not end by itself."""
+    if story.finish == "stop" or not story.text:
+        return
+    can_resume = engine.capabilities.token_true or story.plan
+    command, what = ("resume", "Continue it") if can_resume else ("rerun", "Write it again")
+    note(f"{what}: polaris {command} {story.id}", sys.stderr)
 
 
 def _check_engine(

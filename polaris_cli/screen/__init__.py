@@ -8,6 +8,7 @@ Knows events and stories, not options, models or files.
     region:       redraws lines in place
     wrapping:     wraps text into lines
     capabilities: what a stream can show
+    endings:      words for how a story ended
     messages:     errors and notes
     printing:     text and JSON as they are
     tables:       tables

@@ -21,33 +21,48 @@ MIN_WIDTH = 10  # cells of a text column, however narrow the terminal
 _NUMBER = re.compile(r"[\d.,%/\u2013-]*( ?[kMGT]i?B?| s)?")
 
 
-def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]], out: TextIO) -> None:
+def print_table(
+    headers: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    out: TextIO,
+    *,
+    drop: Sequence[str] = (),
+) -> None:
     """Print an aligned table to a terminal, or tab-separated lines to a pipe, headers first.
 
-    The first column and numbers are never wrapped. If the terminal is too narrow for that, each row
-    is printed as a table of its own with one line per header.
+    The first column and numbers are never wrapped. If the terminal is too narrow for that, the
+    columns of `drop` are left out, one after the other; if that is not enough, each row is printed
+    as a table of its own with one line per header.
     """
     lines = [[one_line(cell) for cell in row] for row in (headers, *rows)]
     if is_terminal(out):
-        _draw([[encodable(cell, out) for cell in line] for line in lines], out)
+        _draw([[encodable(cell, out) for cell in line] for line in lines], out, drop)
     else:
         out.writelines("\t".join(line) + "\n" for line in lines)
         out.flush()
 
 
-def _draw(lines: list[list[str]], out: TextIO) -> None:
+def _draw(lines: list[list[str]], out: TextIO, drop: Sequence[str]) -> None:
     console, (headers, *rows) = painter(out), lines
+    for dropped in range(len(drop) + 1):
+        kept = [place for place, name in enumerate(headers) if name not in drop[:dropped]]
+        table, needed = _table([[line[place] for place in kept] for line in lines])
+        if needed <= console.width or len(kept) <= 2:
+            console.print(table)
+            return
+    for row in rows:
+        console.print(_record(headers, row))
+
+
+def _table(lines: list[list[str]]) -> tuple[Table, int]:
+    """The table of these lines, the first of them headers, and the least cells that it needs."""
     table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False)
     needed = -GAP
     for place, (header, *cells) in enumerate(zip(*lines, strict=True)):
         needed += GAP + _add_column(table, header, cells, name=place == 0)
-    for row in rows:
+    for row in lines[1:]:
         table.add_row(*row)
-    if needed <= console.width or len(headers) <= 2:
-        console.print(table)
-    else:
-        for row in rows:
-            console.print(_record(headers, row))
+    return table, needed
 
 
 def _add_column(table: Table, header: str, cells: Sequence[str], *, name: bool) -> int:

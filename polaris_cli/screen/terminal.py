@@ -17,7 +17,6 @@ from polaris_cli.events import (
     Finish,
     Held,
     Planned,
-    Reason,
     Restart,
     as_chunk,
     closing,
@@ -32,6 +31,7 @@ from polaris_cli.screen.capabilities import (
     is_terminal,
     terminal_size,
 )
+from polaris_cli.screen.endings import REASONS
 from polaris_cli.screen.messages import Part, note, one_line, print_line
 from polaris_cli.screen.meter import glyphs_of, per_second
 from polaris_cli.screen.progress import LoadingProgress, StoryProgress
@@ -39,16 +39,6 @@ from polaris_cli.screen.region import Region
 from polaris_cli.screen.wrapping import Trim, without_last_token, wrap
 from polaris_cli.story.result import Story
 from polaris_cli.words import count_words, has_unspaced_words
-
-REASONS: dict[Reason, str] = {
-    "stop": "ended by itself",
-    "length": "cut off at the token limit",
-    "loop": "stopped: it was repeating itself",
-    "decay": "stopped: it was not a story any more",
-    "interrupted": "interrupted",
-    "error": "failed",
-}
-
 
 Sink = AbstractContextManager[Callable[[Event], None]]
 """A context manager that returns a function to show events. It ends before `Finish` is yielded."""
@@ -230,11 +220,16 @@ def _writing(stream: TextIO) -> Iterator[_Writer]:
 
 @contextmanager
 def loading(message: str, err: TextIO, *, quiet: bool = False) -> Iterator[LoadingProgress]:
-    """Show a progress line with `message` inside the block, if `err` is a terminal."""
+    """Show a progress line with `message` inside the block, if `err` is a terminal.
+
+    A terminal that cannot redraw lines gets the message once.
+    """
     view = LoadingProgress(message, glyphs_of(err))
     with ExitStack() as shown:
         if not quiet and can_redraw(err):
             shown.enter_context(Region(err, view).running())
+        elif not quiet and is_terminal(err):
+            note(f"{message} ...", err)
         yield view
 
 

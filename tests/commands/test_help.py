@@ -31,7 +31,7 @@ from polaris_cli.request.settings import (
     read_toml,
 )
 from polaris_cli.request.story_request import LENGTHS, Draft, Sampling
-from polaris_cli.screen.terminal import REASONS
+from polaris_cli.screen.endings import REASONS
 from polaris_cli.story.plan_file import CHAPTER_KEYS, KEYS, read_plan
 from polaris_cli.story.prepare import prepare
 from polaris_cli.story.quality import Quality

@@ -46,8 +46,8 @@ def test_the_list_is_newest_first_and_plain_in_a_pipe(two: Library) -> None:
     header, newest, oldest = out.splitlines()
     assert header == LIST
     assert newest.split("\t")[0] == "bbbb0000"
-    assert newest.split("\t")[2:] == ["A lighthouse keeper", "demo", "3", "8", "0.38", "length"]
-    assert oldest.split("\t")[2:] == ["Fog", "demo", "5", "8", "0.62", "stop"]
+    assert newest.split("\t")[2:] == ["A lighthouse keeper", "demo", "3", "8", "0.38", "cut off"]
+    assert oldest.split("\t")[2:] == ["Fog", "demo", "5", "8", "0.62", "ended"]
     assert err == ""
     assert len(run("--limit", "1")[0].splitlines()) == 2
 

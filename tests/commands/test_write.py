@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -184,7 +185,12 @@ def test_kill_minus_9_loses_two_seconds_at_most(tmp_path: Path) -> None:
         ({}, ("--strict",), 0, "1.00"),
         ({"finish": "length"}, (), 0, "cut off at the token limit"),
         ({"finish": "error"}, (), 1, "ends in an error"),
-        ({"scripts": [["</think>", *(["the same again. "] * 500)]]}, (), 0, "repeating itself"),
+        (
+            {"scripts": [["</think>", *(["the same again. "] * 500)]]},
+            (),
+            0,
+            "looped and was stopped",
+        ),
     ],
 )
 def test_the_exit_code_depends_on_how_the_story_ended(
@@ -326,3 +332,15 @@ def test_what_a_model_says_around_the_story_is_left_out(tmp_path: Path) -> None:
     record = json.loads(shown.stdout)
     assert record["aside"] == "Sure! Here is a 10-word story:\n\n\n\n---\n\n(Word count: 10)"
     assert (record["story"], record["length"]["rewritten"]) == (TALE_TEXT, 0)
+
+
+@pytest.mark.parametrize(
+    ("engine", "told"),
+    [
+        ({"finish": "length"}, "Continue it: polaris resume "),
+        ({"scripts": [[*PLAN, "Once upon a time. " * 9]], "finish": "stop"}, ""),
+    ],
+)
+def test_the_way_to_continue_is_named(tmp_path: Path, engine: dict[str, Any], told: str) -> None:
+    ended = run(scripted_command(*ASK, **engine), tmp_path)
+    assert ("polaris resume" in ended.stderr) == bool(told) and told in ended.stderr

@@ -111,3 +111,24 @@ def test_nothing_is_lost_at_any_width(rows: list[tuple[str, str, str]], columns:
             assert shown.count(character) >= wanted.count(character)
     finally:
         tty.close()
+
+
+@pytest.mark.parametrize(
+    ("columns", "header"),
+    [
+        (80, "id  when  title  words  state"),
+        (32, "id  title  words  state"),
+        (25, "id  title  state"),
+    ],
+)
+def test_columns_are_left_out_in_the_given_order(columns: int, header: str) -> None:
+    tty = Tty(columns)
+    try:
+        headers = ("id", "when", "title", "words", "state")
+        row = ("abcd1234", "2026-11-29 07:00", "The Fog", "300", "ended")
+        print_table(headers, [row], tty.stream, drop=("when", "words"))
+        first, second = tty.lines()[:2]
+        assert first.split() == header.split()
+        assert "abcd1234" in second and "ended" in second
+    finally:
+        tty.close()

@@ -420,8 +420,8 @@ def test_the_report_names_the_actual_model() -> None:
     ("finish", "words"),
     [
         ("length", "cut off at the token limit"),
-        ("loop", "stopped: it was repeating itself"),
-        ("decay", "stopped: it was not a story any more"),
+        ("loop", "looped and was stopped"),
+        ("decay", "decayed and was stopped"),
         ("interrupted", "interrupted"),
         ("error", "failed"),
     ],
@@ -560,3 +560,12 @@ def test_a_pipe_gets_an_unfinished_plan_at_the_end() -> None:
     out, err = StringIO(), StringIO()
     play(planning(Finish("interrupted")), out, err)
     assert (out.getvalue(), err.getvalue()) == ("", "**Title:** The Fox\n1. Den\n")
+
+
+def test_a_terminal_that_cannot_redraw_gets_the_message_once(
+    tty: Tty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    with loading("Loading demo", tty.stream) as view:
+        view.update(0.5)
+    assert tty.lines() == ["polaris: note: Loading demo ..."]

@@ -7,20 +7,37 @@ from someone else) is made visible; a pipe gets the text as it is.
 import json
 import re
 import sys
+import textwrap
 from typing import Any, TextIO
 
-from polaris_cli.screen.capabilities import encodable, harmless, is_terminal
+from polaris_cli.screen.capabilities import encodable, harmless, is_terminal, terminal_size
 
 # JSON may contain these as they are, but a terminal obeys some, and lone surrogates are no text.
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff]")
 
 
 def print_text(*lines: object, stream: TextIO | None = None, end: str = "\n") -> None:
-    """Print the lines, each with a line break, to `stream` (default: standard output)."""
+    """Print the lines, each with a line break, to `stream` (default: standard output).
+
+    On a terminal, long lines are wrapped between words.
+    """
     stream = stream or sys.stdout
     text = "\n".join(map(str, lines))
-    stream.write(encodable(harmless(text) if is_terminal(stream) else text, stream) + end)
+    if is_terminal(stream):
+        width = terminal_size(stream)[0] - 1
+        text = "\n".join(_wrapped(line, width) for line in harmless(text).split("\n"))
+    stream.write(encodable(text, stream) + end)
     stream.flush()
+
+
+def _wrapped(line: str, width: int) -> str:
+    """The line, wrapped between words; a longer word, such as a path, stays in one piece."""
+    if len(line) <= width:
+        return line
+    wrapper = textwrap.TextWrapper(
+        max(width, 1), break_long_words=False, break_on_hyphens=False, replace_whitespace=False
+    )
+    return "\n".join(wrapper.wrap(line))
 
 
 def print_json(data: Any, *, indent: int | None = None, stream: TextIO | None = None) -> None:

@@ -17,6 +17,7 @@ from polaris_cli.screen.region import painter
 
 GAP = 2  # cells between columns
 MIN_WIDTH = 10  # cells of a text column, however narrow the terminal
+NARROW = 60  # cells of a terminal
 
 _NUMBER = re.compile(r"[\d.,%/\u2013-]*( ?[kMGT]i?B?| s)?")
 
@@ -46,7 +47,10 @@ def _draw(lines: list[list[str]], out: TextIO, drop: Sequence[str]) -> None:
     console, (headers, *rows) = painter(out), lines
     for dropped in range(len(drop) + 1):
         kept = [place for place, name in enumerate(headers) if name not in drop[:dropped]]
-        table, needed = _table([[line[place] for place in kept] for line in lines])
+        # On a narrow terminal, a text in a few letters is worth less than no column beside it.
+        narrow = console.width < NARROW and dropped < len(drop)
+        columns = [[line[place] for place in kept] for line in lines]
+        table, needed = _table(columns, 2 * MIN_WIDTH if narrow else MIN_WIDTH)
         if needed <= console.width or len(kept) <= 2:
             console.print(table)
             return
@@ -54,18 +58,21 @@ def _draw(lines: list[list[str]], out: TextIO, drop: Sequence[str]) -> None:
         console.print(_record(headers, row))
 
 
-def _table(lines: list[list[str]]) -> tuple[Table, int]:
-    """The table of these lines, the first of them headers, and the least cells that it needs."""
+def _table(lines: list[list[str]], least: int) -> tuple[Table, int]:
+    """The table of these lines, the first of them headers, and the cells that it needs.
+
+    A column of text needs `least` at most.
+    """
     table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False)
     needed = -GAP
     for place, (header, *cells) in enumerate(zip(*lines, strict=True)):
-        needed += GAP + _add_column(table, header, cells, name=place == 0)
+        needed += GAP + _add_column(table, header, cells, least, name=place == 0)
     for row in lines[1:]:
         table.add_row(*row)
     return table, needed
 
 
-def _add_column(table: Table, header: str, cells: Sequence[str], *, name: bool) -> int:
+def _add_column(table: Table, header: str, cells: Sequence[str], least: int, *, name: bool) -> int:
     """Add a column to the table and return its minimum width.
 
     A header of several words is wrapped above numbers.
@@ -77,7 +84,7 @@ def _add_column(table: Table, header: str, cells: Sequence[str], *, name: bool) 
         return widest
     table.add_column(header, no_wrap=name, overflow="fold")
     widest = max(widest, cell_len(header))
-    return widest if name else min(widest, MIN_WIDTH)
+    return widest if name else min(widest, least)
 
 
 def _record(headers: list[str], row: list[str]) -> Table:

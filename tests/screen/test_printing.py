@@ -38,6 +38,12 @@ def test_a_pipe_gets_the_text_as_it_is(tmp_path: Path) -> None:
         assert out.read() == f"{EVIL}\nsecond\n"
 
 
+def test_a_terminal_gets_long_lines_wrapped_between_words(tty: Tty) -> None:
+    tty.resize(20)
+    print_text("  a line of several words", "/a/long/path/to/a/file.md", "", stream=tty.stream)
+    assert tty.raw() == ("  a line of several\r\nwords\r\n/a/long/path/to/a/file.md\r\n\r\n")
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
 def test_json_is_the_same_value_in_every_encoding(tmp_path: Path, encoding: str) -> None:
     data = {"premise": EVIL, "title": "Füchse 狐 \udc80 \u2028"}

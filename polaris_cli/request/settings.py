@@ -8,7 +8,6 @@ first of these wins. All sources share the parsers here. Does not know what the 
 import difflib
 import os
 import re
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -30,7 +29,7 @@ from polaris_cli.request.story_request import (
     StoryRequest,
     check_uses_server,
 )
-from polaris_cli.request.text_files import read_text
+from polaris_cli.request.text_files import parse_toml, read_text
 
 _GROUPED = re.compile(r"-?\d{1,3}([,.'’ \u00a0\u202f_])\d{3}(?:\1\d{3})*")  # noqa: RUF001
 
@@ -225,13 +224,7 @@ def config_folder() -> Path:
 
 def read_toml(path: Path, allowed: tuple[str, ...]) -> dict[str, Any]:
     """The parsed settings of a TOML file. Raises UsageError that names the file and the key."""
-    text = read_text(path)
-    try:
-        raw = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise UsageError(
-            f"{path} is not valid TOML: {error}.", hint="Fix the file, then try again."
-        ) from error
+    raw = parse_toml(read_text(path), path, "Fix the file, then try again.")
     unknown = sorted(set(raw) - set(allowed))
     if unknown:
         near = difflib.get_close_matches(unknown[0], allowed, n=1)

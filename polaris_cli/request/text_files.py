@@ -1,9 +1,11 @@
 """Reads a text that the user wrote: a preset, a plan, a draft, premises.
 
-Knows UTF-8 and sizes, not what the text is.
+Knows UTF-8, TOML and sizes, not what the text is.
 """
 
+import tomllib
 from pathlib import Path
+from typing import Any
 
 from polaris_cli.errors import UsageError
 
@@ -23,6 +25,15 @@ def read_text(path: Path) -> str:
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"Cannot read {path}: {reason}.", hint="Use another file.") from error
     return text_of(data, str(path))
+
+
+def parse_toml(text: str, path: Path, hint: str) -> dict[str, Any]:
+    """The values in the TOML text of a file. Raises UsageError with this hint."""
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        raise UsageError(f"{path} is not valid TOML: {reason}.", hint=hint) from error
 
 
 def text_of(data: bytes, name: str) -> str:

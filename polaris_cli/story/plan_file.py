@@ -5,7 +5,6 @@ Knows the keys, and the line of each, for error messages. Does not know how a pl
 
 import difflib
 import re
-import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 from polaris_cli.errors import UsageError
 from polaris_cli.events import Chapter, Plan
 from polaris_cli.request.settings import parse_words
-from polaris_cli.request.text_files import read_text
+from polaris_cli.request.text_files import parse_toml, read_text
 from polaris_cli.story.plan import summary_of, with_shares
 
 TEXTS = ("title", "cast", "place", "arc", "facts")
@@ -39,10 +38,7 @@ def read_plan(path: Path) -> PlanFile:
     Raises UsageError for a bad file, with the line number if it is known.
     """
     text = read_text(path)
-    try:
-        raw = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{path} is not valid TOML: {error}.", hint=EXAMPLE) from error
+    raw = parse_toml(text, path, EXAMPLE)
     file = _File(path, text.splitlines())
     file.check_keys(raw, KEYS)
     rows = raw.get("chapter")

@@ -1,5 +1,6 @@
-"""Two outputs cannot be the same file, however their paths are written."""
+"""Where a story goes: several files, standard output, and never two outputs in one file."""
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -8,7 +9,18 @@ import pytest
 
 from polaris_cli.errors import UsageError
 from polaris_cli.formats.files import check_distinct
-from tests.cli import environment, in_process, polaris_command, run
+from polaris_cli.library.store import Library
+from polaris_cli.models.devices import size_text
+from tests.cli import (
+    TALE_TEXT,
+    environment,
+    in_process,
+    polaris_command,
+    run,
+    scripted_command,
+    wait_for_text,
+)
+from tests.stories import a_story
 
 
 def one_file(tmp_path: Path, kind: str) -> tuple[Path, Path]:
@@ -74,3 +86,58 @@ def test_the_file_of_standard_output_cannot_be_an_output(tmp_path: Path) -> None
             command, stdout=out, stderr=subprocess.PIPE, env=environment(tmp_path), timeout=60
         )
     assert ended.returncode == 2 and b"standard output" in ended.stderr
+
+
+def test_several_files_and_standard_output_get_the_story(tmp_path: Path) -> None:
+    files = [tmp_path / f"fox.{suffix}" for suffix in ("txt", "epub", "json")]
+    given = [argument for file in files for argument in ("-o", str(file))]
+    command = scripted_command("write", "a fox", "-w", "10", "-m", "demo", *given, "-o", "-")
+    ended = run(command, tmp_path)
+    assert (ended.returncode, ended.stdout) == (0, TALE_TEXT + "\n")
+    assert files[0].read_text() == TALE_TEXT + "\n"
+    assert json.loads(files[2].read_text())["story"] == TALE_TEXT
+    saved = [line for line in ended.stderr.splitlines() if "saved" in line]
+    assert saved == [f"polaris: saved {f} ({size_text(f.stat().st_size)})" for f in files]
+
+
+def test_a_file_that_cannot_be_written_does_not_keep_the_others_back(tmp_path: Path) -> None:
+    """Its folder is removed while the story is written."""
+    (tmp_path / "gone").mkdir()
+    lost, kept = tmp_path / "gone" / "a.md", tmp_path / "b.txt"
+    command = scripted_command(
+        "write", "a fox", "-w", "10", "-m", "demo", "-o", str(lost), "-o", str(kept), delay=0.2
+    )
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, env=environment(tmp_path)) as process:
+        wait_for_text(tmp_path, "Once")
+        (tmp_path / "gone").rmdir()
+        out, err = process.communicate()
+    assert process.returncode == 8 and out.decode() == TALE_TEXT + "\n"
+    assert kept.read_text() == TALE_TEXT + "\n"
+    assert b"Cannot write" in err and b"The story is in the library" in err
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["-o", "a.md", "-o", "./a.md"], "--output is given twice for the same file"),
+        (["-o", "a.md", "-o", "b"], "Cannot choose a format for b"),
+        (["--thinking-output", "-"], "- is standard output"),
+    ],
+)
+def test_outputs_that_cannot_work_are_refused(
+    tmp_path: Path, options: list[str], told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    refused = in_process(["write", "a fox", "-m", "demo", *options], tmp_path, monkeypatch)
+    assert refused.returncode == 2 and told in refused.stderr
+    assert not [*tmp_path.glob("*.md")]
+
+
+def test_an_export_goes_to_several_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Library(tmp_path / "library.db").finish(a_story(text="It came."))
+    files = [tmp_path / "a.md", tmp_path / "a.html"]
+    outputs = ["-o", str(files[0]), "-o", "-", "-o", str(files[1])]
+    ended = in_process(["library", "export", "last", *outputs], tmp_path, monkeypatch)
+    assert (ended.returncode, ended.stdout) == (0, "It came.\n"), ended.stderr
+    assert all(file.stat().st_size for file in files)

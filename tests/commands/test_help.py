@@ -112,7 +112,8 @@ def test_a_terminal_gets_formatted_text(
     monkeypatch.setenv("TERM", "dumb")
     already = len(tty.raw())
     command.help(page)
-    assert tty.raw()[already:].replace("\r\n", "\n") == text_of(page)
+    plain = tty.raw()[already:]  # with long lines wrapped
+    assert plain.split() == text_of(page).split() and "\x1b[" not in plain
 
 
 @pytest.mark.parametrize(

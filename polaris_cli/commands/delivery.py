@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TextIO
 
 from polaris_cli.commands.options import Outputs
-from polaris_cli.errors import OutputError
+from polaris_cli.errors import PolarisError
 from polaris_cli.formats.export import format_of, render
 from polaris_cli.formats.files import write_atomic
 from polaris_cli.models.devices import size_text
@@ -21,13 +21,13 @@ from polaris_cli.story.result import Story
 def deliver(story: Story, outputs: Outputs, out: TextIO) -> None:
     """Save the story's files and print the JSON record.
 
-    Raises the first OutputError once all that can be written is written.
+    Raises the first error once all that can be written is written.
     """
     problems = []
     for file, content in _files(story, outputs):
         try:
             write_atomic(file, content, force=outputs.force)
-        except OutputError as error:
+        except PolarisError as error:
             problems.append(error)
         else:
             _say_saved(file, len(content), outputs)

@@ -17,7 +17,7 @@ from polaris_cli.commands.standard_streams import encoding_note
 from polaris_cli.commands.stdio import reserved_stdio
 from polaris_cli.engines.base import Deviation, Engine, ModelInfo
 from polaris_cli.engines.opening import open_engine
-from polaris_cli.errors import EXIT_INTERRUPTED, NoStory, OffTarget, OutputError, UsageError
+from polaris_cli.errors import EXIT_INTERRUPTED, NoStory, OffTarget, PolarisError, UsageError
 from polaris_cli.events import Event, Finish, Inserted, Planned, closing
 from polaris_cli.formats.files import write_atomic
 from polaris_cli.library.store import open_library
@@ -71,7 +71,7 @@ def run(job: Job, outputs: Outputs, before: Story | None = None) -> int:
                 if outcome.kept:
                     _say_how_to_continue(outcome.story, engine)
             deliver(outcome.story, outputs, out)
-    except OutputError as error:
+    except PolarisError as error:
         if outcome and outcome.kept:
             where = f"polaris library export {outcome.story.id} -o FILE"
             error.hint = f"The story is in the library: {where}"

@@ -84,10 +84,12 @@ def prepare_streams() -> None:
 
 
 def text_stream(descriptor: Descriptor, encoding: str, errors: str) -> TextIO:
-    """A text stream with these bytes; lines end as the system ends them."""
-    return io.TextIOWrapper(
-        io.BufferedWriter(descriptor), encoding, errors, line_buffering=descriptor.isatty()
-    )
+    """A text stream with these bytes; lines end as the system ends them.
+
+    Messages, and all text on a terminal, come line by line.
+    """
+    by_line = descriptor.isatty() or isinstance(descriptor, QuietDescriptor)
+    return io.TextIOWrapper(io.BufferedWriter(descriptor), encoding, errors, line_buffering=by_line)
 
 
 def encoding_note(out: TextIO) -> str:

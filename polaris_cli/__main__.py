@@ -10,7 +10,12 @@ from polaris_cli.commands.standard_streams import prepare_streams
 def main() -> None:
     """Run the `polaris` command and exit with its code."""
     prepare_streams()
-    if told := ensure_home():
+    try:
+        told = ensure_home()
+    except OSError as error:
+        print(f"polaris: error: There is no home folder: {error}. Set HOME.", file=sys.stderr)
+        sys.exit(1)
+    if told:
         print(f"polaris: note: {told}", file=sys.stderr)
     app(prog_name="polaris")
 

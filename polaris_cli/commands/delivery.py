@@ -4,7 +4,8 @@ Knows the options on where the story goes, not how it was written.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
@@ -26,22 +27,24 @@ def deliver(story: Story, outputs: Outputs, out: TextIO) -> None:
     problems = []
     for file, content in _files(story, outputs):
         try:
-            write_atomic(file, content, force=outputs.force)
+            data = content()
+            write_atomic(file, data, force=outputs.force)
         except PolarisError as error:
             problems.append(error)
         else:
-            _say_saved(file, len(content), outputs)
+            _say_saved(file, len(data), outputs)
     if outputs.as_json:
         print_json(story.as_dict(), indent=2, stream=out)
     if problems:
         raise problems[0]
 
 
-def _files(story: Story, outputs: Outputs) -> Iterator[tuple[Path, bytes]]:
+def _files(story: Story, outputs: Outputs) -> Iterator[tuple[Path, Callable[[], bytes]]]:
+    """Each file, and what makes its content."""
     for file in outputs.files if story.text else ():
-        yield file, render(story, format_of(file))
+        yield file, partial(render, story, format_of(file))
     if outputs.thinking and story.thinking:
-        yield outputs.thinking, f"{story.thinking}\n".encode()
+        yield outputs.thinking, f"{story.thinking}\n".encode
 
 
 def _say_saved(file: Path, size: int, outputs: Outputs) -> None:

@@ -88,7 +88,8 @@ def _print(found: Diagnosis) -> None:
     if not found.problems:
         print_text("No problems.")
     for problem in found.problems:
-        print_text(f"Problem: {problem.what}\n    Fix: {problem.fix}")
+        print_text(f"Problem: {problem.what}", wrap=True)
+        print_text(f"    Fix: {problem.fix}")
 
 
 def _device(device: Device) -> tuple[str, ...]:

@@ -200,7 +200,7 @@ def _row(entry: Entry) -> tuple[str, ...]:
 def _print_story(text: str) -> None:
     if problem := encoding_note(sys.stdout):
         note(problem, sys.stderr)
-    print_text(text)
+    print_text(text, wrap=True)
 
 
 def _confirmed(entries: Iterable[Entry]) -> bool:

@@ -121,7 +121,7 @@ def _print_all() -> None:
         for entry in CATALOGUE
     ]
     print_table(headers, rows, sys.stdout, drop=("bf16", "download", "length", "access", "quality"))
-    print_text(f"\n{LEGEND}")
+    print_text(f"\n{LEGEND}", wrap=True)
 
 
 def _print_choice(words: int) -> None:
@@ -140,7 +140,7 @@ def _print_choice(words: int) -> None:
     ]
     print_table(headers, rows, sys.stdout, drop=("bf16", "access", "quality", "4-bit"))
     name, reason = recommended(words)
-    print_text(f"\nFor {words:,} words, choose {name}: {reason}.")
+    print_text(f"\nFor {words:,} words, choose {name}: {reason}.", wrap=True)
 
 
 def _is_local(entry: CatalogueEntry) -> str:

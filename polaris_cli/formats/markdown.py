@@ -11,7 +11,7 @@ from itertools import groupby, takewhile
 from typing import Literal
 
 from polaris_cli.formats.structure import ADDRESS, Span, merge_spans, parse, spans
-from polaris_cli.story.headings import is_scene_break
+from polaris_cli.streaming.headings import is_scene_break
 
 SCENE_BREAK = "* * *"
 QUOTE = "> "

@@ -11,13 +11,13 @@ from functools import lru_cache
 from itertools import groupby, pairwise
 from typing import TYPE_CHECKING
 
-from polaris_cli.story.headings import (
+from polaris_cli.story.result import Story
+from polaris_cli.streaming.headings import (
     is_bare_chapter_heading,
     is_chapter_heading,
     is_scene_break,
     title_in,
 )
-from polaris_cli.story.result import Story
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt

@@ -65,8 +65,6 @@ def connect(path: Path) -> sqlite3.Connection:
         db.execute("PRAGMA synchronous = NORMAL")  # safe if the process is killed; no sync per save
         if _pragma(db, "user_version") < len(_MIGRATIONS):
             _migrate(db)
-            if str(path) != MEMORY:
-                path.chmod(PRIVATE)  # earlier releases made libraries that everybody could read
     except BaseException:
         db.close()
         raise
@@ -119,10 +117,18 @@ def _open(path: Path | str, *, uri: bool = False) -> sqlite3.Connection:
 
 
 def _make_private(path: Path) -> None:
-    """Make an empty file that only its owner may read; SQLite's other files get its permissions."""
-    if str(path) != MEMORY:
-        with suppress(FileExistsError):
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE))
+    """Make the file one that only its owner may read; SQLite's other files get its permissions.
+
+    Earlier releases made libraries that everybody could read.
+    """
+    if str(path) == MEMORY:
+        return
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE))
+    except FileExistsError:
+        with suppress(OSError):  # it is somebody else's, or on a disk without permissions
+            if path.stat().st_mode & 0o077:
+                path.chmod(PRIVATE)
 
 
 def _check_file(db: sqlite3.Connection, path: Path) -> None:

@@ -355,7 +355,8 @@ def _search(words: Sequence[str], limit: int | None) -> tuple[str, list[object]]
     query, where = f"SELECT {_ENTRY} FROM story", ["n" if parts or rest else "0"]
     if rest:
         query += " JOIN (SELECT rowid AS n, rank FROM found WHERE found MATCH ?) USING (n)"
-    where += ["instr(title || char(10) || premise || char(10) || text, ?)"] * len(parts)
+    whole = "lower(title || char(10) || premise || char(10) || text)"
+    where += [f"instr({whole}, lower(?))"] * len(parts)
     order = "rank, n DESC" if rest else "n DESC"
     query += f" WHERE {' AND '.join(where)} ORDER BY {order} LIMIT ?"
     return query, [*([rest] if rest else []), *parts, limit or -1]

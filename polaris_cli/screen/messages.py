@@ -13,8 +13,8 @@ from polaris_cli.errors import PolarisError
 from polaris_cli.screen.capabilities import encodable, harmless, is_terminal
 from polaris_cli.screen.region import painter, region_on
 
-WORD, MESSAGE = 200, 1000  # characters; paths are words
-_LONG_WORD = re.compile(rf"\S{{{WORD + 1},}}")
+WORD, MESSAGE = 200, 1000  # characters; the parts of a path are words
+_LONG_WORD = re.compile(rf"[^\s/]{{{WORD + 1},}}")
 
 Part = str | tuple[str, str]
 """Text, or text with its style on a terminal."""
@@ -24,7 +24,7 @@ def print_error(error: PolarisError, err: TextIO) -> None:
     """Print one line on what is wrong, and one with the hint, if there is one."""
     print_line(("polaris: ", ("error: ", "bold red"), one_line(shortened(error.message))), err)
     if error.hint:
-        print_line(("polaris: ", ("hint: ", "bold"), one_line(shortened(error.hint))), err)
+        print_line(("polaris: ", ("hint: ", "bold"), one_line(error.hint)), err)
 
 
 def warn(text: str, err: TextIO) -> None:

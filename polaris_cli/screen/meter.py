@@ -4,6 +4,7 @@ Knows chunks, words and seconds, not how lines reach a terminal.
 """
 
 import time
+from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple, TextIO
 
@@ -15,6 +16,7 @@ from polaris_cli.words import WordCounter, story_words
 
 OTHER_FACTS = 48  # cells for the words of chapter and story, beside the chapter's name
 SETTLING_S = 1.0  # seconds; a speed over a shorter time is not reliable
+WINDOW_S = 120.0  # seconds over which the speed is taken: a chapter's thinking counts too
 _BAR_CELLS = (8, 30)  # minimum and maximum width
 
 
@@ -46,23 +48,18 @@ class Meter:
         self._words = WordCounter()
         self._chapter: ChapterStart | None = None
         self._words_before = 0  # the chapter
-        self._given = 0  # words of a draft or an earlier run, which took no time
+        self._samples: deque[tuple[float, int, int]] = deque()  # time, words and tokens so far
         self._tokens: dict[Kind, int] = dict.fromkeys(KINDS, 0)
         self._kind: Kind | None = None
         self._began = time.monotonic()
-        self._first: dict[Kind, float] = {}  # when each kind started
 
     def add(self, kind: Kind, text: str, tokens: int) -> None:
         """Count a piece of the stream."""
         self._tokens[kind] += tokens
-        if tokens:
-            self._first.setdefault(kind, time.monotonic())
         if kind != "aside" and (text.strip() or (kind != "story" and tokens)):
             self._kind = kind
         if kind == "story":
             self._words.add(text)
-            if "story" not in self._first:
-                self._given = self._words.count
 
     def start_chapter(self, chapter: ChapterStart) -> None:
         """From now on, the text is this chapter's."""
@@ -72,10 +69,10 @@ class Meter:
         """The progress in one line of at most `width` cells; `held` text counts too."""
         if held:
             self._kind = "story"
-            self._first.setdefault("story", time.monotonic())
         tokens = sum(self._tokens.values()) + sum(chunk.tokens for chunk in held)
+        words = self._words.count + story_words("".join(chunk.text for chunk in held))
+        self._take_sample(words, tokens)
         if self._kind == "story":
-            words = self._words.count + story_words("".join(chunk.text for chunk in held))
             facts = [*self._told(words, width), self._left(words), self._speed(tokens)]
             return bar_line(words / self._requested, facts, width, self._glyphs)
         waited = duration(time.monotonic() - self._began)
@@ -108,16 +105,30 @@ class Meter:
         title = f' "{harmless(self._chapter.title)}"' if self._chapter.title else ""
         return name + title if len(name + title) <= width - OTHER_FACTS else name
 
+    def _take_sample(self, words: int, tokens: int) -> None:
+        """Note where the stream is. What was there at the first look took no time: a draft, or an
+        earlier run."""
+        now = time.monotonic()
+        if not self._samples and not tokens and not words:
+            return
+        if not self._samples or now - self._samples[-1][0] >= SETTLING_S:
+            self._samples.append((now, words, tokens))
+        while now - self._samples[0][0] > WINDOW_S:
+            self._samples.popleft()
+
     def _left(self, words: int) -> str:
-        span = time.monotonic() - self._first.get("story", time.monotonic())
-        new = words - self._given
+        since, before, _ = self._samples[0]
+        span, new = time.monotonic() - since, words - before
         if span < SETTLING_S or new <= 0 or words >= self._requested:
             return ""
         return f"{duration((self._requested - words) * span / new)} left"
 
     def _speed(self, tokens: int) -> str:
-        span = time.monotonic() - min(self._first.values(), default=time.monotonic())
-        return per_second(tokens / span) if tokens and span > SETTLING_S else ""
+        if not self._samples:
+            return ""
+        since, _, before = self._samples[0]
+        span, new = time.monotonic() - since, tokens - before
+        return per_second(new / span) if new > 0 and span > SETTLING_S else ""
 
 
 def per_second(speed: float) -> str:

@@ -16,16 +16,20 @@ from polaris_cli.screen.capabilities import encodable, harmless, is_terminal, te
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff]")
 
 
-def print_text(*lines: object, stream: TextIO | None = None, end: str = "\n") -> None:
+def print_text(
+    *lines: object, stream: TextIO | None = None, end: str = "\n", wrap: bool = False
+) -> None:
     """Print the lines, each with a line break, to `stream` (default: standard output).
 
-    On a terminal, long lines are wrapped between words.
+    `wrap` wraps long lines between words on a terminal: for prose, which nobody copies.
     """
     stream = stream or sys.stdout
     text = "\n".join(map(str, lines))
     if is_terminal(stream):
-        width = terminal_size(stream)[0] - 1
-        text = "\n".join(_wrapped(line, width) for line in harmless(text).split("\n"))
+        text = harmless(text)
+        if wrap:
+            width = terminal_size(stream)[0] - 1
+            text = "\n".join(_wrapped(line, width) for line in text.split("\n"))
     stream.write(encodable(text, stream) + end)
     stream.flush()
 

@@ -22,7 +22,6 @@ Knows engines only by their protocol. Does not know about the terminal or the li
     plan_answer: reads a plan from a model's answer
     plan:        what every plan needs, and a plain one
     arc:         a plan without a model: the arc of a story
-    headings:    titles, chapter headings and scene breaks
     plan_file:   a plan as TOML
     resuming:    resumes or rewrites a recorded story
 """

@@ -19,10 +19,10 @@ from polaris_cli.request.adherence import length_score, ratio
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.server_address import ServerAddress
 from polaris_cli.request.story_request import Draft, Sampling, StoryRequest
-from polaris_cli.story.headings import title_in
 from polaris_cli.story.old_records import upgrade_record
 from polaris_cli.story.plan import shortened
 from polaris_cli.story.quality import Quality
+from polaris_cli.streaming.headings import title_in
 from polaris_cli.version import __version__
 from polaris_cli.words import (
     count_words,

@@ -4,6 +4,7 @@ Does not know about engines or the terminal.
 
     thinking: splits thinking from story, for all engines
     preamble: finds what a model says before and after a story
+    headings: titles, chapter headings and scene breaks
     loops:    stops text that repeats itself
     talk:     finds sentences about the text in place of the story
     decay:    stops text that is no language or no story any more

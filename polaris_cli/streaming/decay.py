@@ -8,8 +8,9 @@ It does not find all decay, and talk that is worded in other ways least of all. 
 reader marked after everything here was fixed, 28 are stopped within 150 words of the mark (0.72,
 95% interval 0.56 to 0.83); of the 43 from which the figures below come, 29.
 
-There are seven criteria. Talk and turning to the reader are those of stories alone: an essay or a
-podcast may do both. The figures come from SmolLM2-135M at temperatures 0.5 to 1.4.
+There are seven criteria. Talk, turning to the reader and phrases that come again are those of
+stories alone: an essay or a podcast may do so. The figures come from SmolLM2-135M at temperatures
+0.5 to 1.4.
 
 - Gibberish: the surprise of two windows of `WINDOW` tokens in a row is above `HIGH`, and above
   `FAR_ABOVE` times that of the first `BEGINNING` tokens (the median of its windows, so that one odd
@@ -17,9 +18,10 @@ podcast may do both. The figures come from SmolLM2-135M at temperatures 0.5 to 1
   2.9 to 4.3. Above `GIBBERISH` the beginning does not matter: it may be gibberish itself.
 - A rut: both windows are below `LOW` and below `FAR_BELOW` times the beginning. Ruts have 0.5 to
   0.9 nats. A model that is always that sure begins so, and is not stopped.
-- Phrases that come again: of the groups of three words in the last hundred, `REPEATED` or more are
-  repetitions of earlier ones there ("he smiled at himself, and smiled at himself again"). Good
-  stories reach 0.08. A text whose first hundred words have half of that is a litany by intention.
+- Phrases that come again: of the groups of three words in the last hundred outside speech,
+  `REPEATED` or more are repetitions of earlier ones there ("he smiled at himself, and smiled at
+  himself again"). Good stories reach 0.08. A text whose first hundred words have half of that is a
+  litany by intention.
 - Talk: `TALK` sentences of meta-talk within `NEAR` characters. One alone is often just a last
   remark. Those in the first `OPENING` characters introduce the story.
 - Turned to the reader or the text: the last hundred words outside speech and letters have `TURNED`
@@ -36,9 +38,11 @@ import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from statistics import fmean, median
 
 from polaris_cli.events import Chunk, Event, Finish, Restart, closing
+from polaris_cli.streaming.headings import title_in
 from polaris_cli.streaming.talk import meta_talk, narration
 
 WINDOW = 64  # tokens
@@ -71,6 +75,9 @@ _LITTER = re.compile(
 )
 _ITEM = re.compile(r"\s*(?:[-*•]|\d+[.)])\s+\S")
 _LINE = re.compile(r"[^\n]*\S[^\n]*")
+_STRETCH = re.compile(r"\S+")
+_MASK = re.compile(r"\W*x{2,}\W*")  # what `narration` puts in place of speech
+_SIGNS = ".,;:!?…-–—*_()[]\"'“”‘’«»"  # noqa: RUF001
 _WORD = re.compile(r"[\w']+")
 _LAST_RULE = re.compile(r"(?:\n[ \t]*(?:[-*_~][ \t]*){3,}|\s)+\Z")  # a scene break that ends a text
 _SENTENCE_END = re.compile(r"[.!?…][\"'”’»)*]*(?=\s|$)")  # noqa: RUF001
@@ -218,8 +225,8 @@ class _Prose:
         self._recent = ""
         self._unseen, self._ended = 0, False
         self._talks, self._opening = (1, 0) if any_talk else (TALK, OPENING)
-        self._criteria = [self._litter, self._items, self._fragments, self._repeats]
-        self._criteria += [self._talk, self._turned] if narrative else []
+        self._criteria = [self._litter, self._items, self._fragments]
+        self._criteria += [self._talk, self._turned, self._repeats] if narrative else []
 
     def add(self, chunk: Chunk) -> int | None:
         """Add a chunk; return where decay starts, if the text shows it."""
@@ -247,9 +254,18 @@ class _Prose:
         ends = [0, *(found.end() for found in _SENTENCE_END.finditer(self._recent))]
         end = len(self._recent) if self._ended else max(ends[-1], self._recent.rfind("\n") + 1)
         whole = self._recent[:end]
-        starts = [start for start, _ in meta_talk(whole) if self._place(start) >= self._opening]
+        first = self._title_end()
+        places = (start for start, _ in meta_talk(whole) if start >= first)
+        starts = [start for start in places if self._place(start) >= self._opening]
         pairs = zip(starts, starts[self._talks - 1 :], strict=False)
         return next((first for first, last in pairs if last - first <= NEAR), None)
+
+    def _title_end(self) -> int:
+        """The end of a first line such as "Title: The Fox", which is no talk about the text."""
+        if self._earlier or self._before:
+            return 0
+        line = self._recent.lstrip().split("\n", 1)[0]
+        return self._recent.index(line) + len(line) if title_in(line) else 0
 
     def _turned(self) -> int | None:
         if self._place(len(self._recent)) < 2 * NEAR:  # else the hundred words may be the first
@@ -276,11 +292,12 @@ class _Prose:
         return items[0] if len(items) >= ITEMS and not begun else None
 
     def _repeats(self) -> int | None:
-        words = list(_WORD.finditer(self._recent))[-100:]
-        if len(words) < 100 or _repeated([word[0] for word in words]) < REPEATED:
+        words = _narrated(self._recent)[-100:]
+        again = _repeated(words)
+        if len(words) < 100 or len(again) < REPEATED * len(words):
             return None
-        begun = _repeated(_WORD.findall(self._beginning)[:100])
-        return words[0].start() if begun < REPEATED / 2 else None
+        begun = _repeated(_narrated(self._beginning)[:100])
+        return again[0] if len(begun) < REPEATED / 2 * 100 else None
 
     def _fragments(self) -> int | None:
         lines = list(_LINE.finditer(self._recent))[-LINES:]
@@ -291,11 +308,34 @@ class _Prose:
         return None if sum(map(_is_fragment, begun)) * 3 >= len(begun) else short[0]
 
 
-def _repeated(words: list[str]) -> float:
-    """The share of groups of three words that occurred before."""
-    lower = [word.lower() for word in words]
-    groups = list(zip(lower, lower[1:], lower[2:], strict=False))
-    return 1 - len(set(groups)) / len(groups) if groups else 0.0
+def _narrated(text: str) -> list[tuple[str, int]]:
+    """The words outside speech and letters, with their places.
+
+    Without sentences that are there a second time: those are a refrain.
+    """
+    told = narration(text)
+    ends = [found.end() for found in _SENTENCE_END.finditer(told)]
+    words, seen = list[tuple[str, int]](), set[tuple[str, ...]]()
+    for start, end in pairwise([0, *ends, len(told)]):
+        found = [
+            each for each in _STRETCH.finditer(told, start, end) if not _MASK.fullmatch(each[0])
+        ]
+        sentence = [(each[0].strip(_SIGNS).lower(), each.start()) for each in found]
+        plain = tuple(word for word, _ in sentence)
+        if plain not in seen:
+            words += sentence
+        seen.add(plain)
+    return words
+
+
+def _repeated(words: Sequence[tuple[str, int]]) -> list[int]:
+    """Where groups of three words begin that occurred before."""
+    seen, again = set[tuple[str, ...]](), list[int]()
+    for (first, place), (second, _), (third, _) in zip(words, words[1:], words[2:], strict=False):
+        if (first, second, third) in seen:
+            again.append(place)
+        seen.add((first, second, third))
+    return again
 
 
 def _is_fragment(line: str) -> bool:

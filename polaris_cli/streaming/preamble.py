@@ -20,11 +20,17 @@ _WORDS = r"\d[\d,.]*k?[- ]?words?\b"
 _YES = r"(?:sure(?: thing)?|certainly|of course|absolutely|gladly|ok(?:ay)?|alright|great|got it)"
 _OFFER = (
     r"i(?:'d| would|'ll| will|'m| am| can)(?: be)? "
-    r"(?:happy|glad|delighted|love|try|do my best|write)"
+    rf"(?:happy|glad|delighted|love|try|do my best|write)\b[^\n]*\b(?:{_TEXT}|you)\b"
 )
 _HERE = (
     r"(?:here(?:'s| is| are)|below is|the following is) "
-    rf"(?:(?!where|who|when|why|how)[\w'’-]+,? ){{0,8}}?(?:{_TEXT}|{_WORDS})\b"  # noqa: RUF001
+    rf"(?:(?!where|who|when|why|how)[\w'-]+,? ){{0,8}}?(?:{_TEXT}|{_WORDS})\b"
+)
+_HERE_IS_A = (
+    r"(?:here(?:'s| is)|below is|the following is) (?:an?|your|the next) "
+    rf"(?:(?!where|who|when|why|how)[\w'-]+,? ){{0,8}}?(?:{_TEXT}|{_WORDS})"
+    r"(?: (?:about|based|inspired|for|in|with|set|featuring|titled|called|on|that (?:takes|is))\b"
+    r"[^\n]*)?"
 )
 _FOR_YOU = r"\b(?:you(?:'ve| have)? (?:asked|requested)|your (?:request|prompt|premise)|for you)\b"
 _SPEECH = re.compile(
@@ -32,14 +38,16 @@ _SPEECH = re.compile(
     r"(?! for\b)"
 )
 _PREAMBLE = re.compile(
-    # "Sure!", "Of course, here is ...", "Certainly! I'd be happy to write ..."
-    rf"{_YES}[!.,:]*(?:[ ]+(?:(?:{_OFFER})[^\n]*|{_HERE}[^\n]*[:.!]))?|"
+    # "Of course, here is ...", "Certainly! I'd be happy to write a story"
+    rf"{_YES}[!.,:]+[ ]+(?:{_OFFER}[^\n]*|{_HERE}[^\n]*[:.!])|"
     # "Here is a story about a fox:", but not "Here is the story of my life:"
-    rf"{_HERE}(?! (?:of (?:how|my|our|his|her|the)|that|as)\b)[^\n]*:|"
+    rf"{_HERE_IS_A}:|"
     rf"{_HERE}[^\n]*(?:{_FOR_YOU}|{_WORDS})[^\n]*[:.!]|"
-    rf"{_OFFER} (?:to )?(?:write|help|create|share)\b[^\n]*",
+    rf"i(?:'d| would) be (?:happy|glad|delighted) to (?:write|help you|create)\b[^\n]*\b{_TEXT}\b"
+    r"[^\n]*",
     re.IGNORECASE,
 )
+_ASSENT = re.compile(rf"{_YES}[!.]", re.IGNORECASE)
 _OPENERS = (
     "sure", "certainly", "of course", "absolutely", "gladly", "ok", "alright", "great", "got it",
     "here's", "here is", "here are", "here goes", "below is", "the following is", "i'd", "i would",
@@ -59,6 +67,11 @@ def is_preamble(line: str) -> bool:
     return bool(
         line and len(line) <= LONGEST and _PREAMBLE.fullmatch(line) and not _SPEECH.search(line)
     )
+
+
+def is_assent(line: str) -> bool:
+    """Whether a line is only "Sure!" or the like: a preamble if one follows, else a story's."""
+    return bool(_ASSENT.fullmatch(line.strip(_MARKS)))
 
 
 def is_word_count(text: str) -> bool:
@@ -118,16 +131,20 @@ class _Front:
 
     def _is_undecided(self) -> bool:
         """Move `aside` behind the preamble's lines; whether more text is needed."""
+        place = self._aside
         while True:
-            rest = self._text[self._aside :]
+            rest = self._text[place:]
             line, line_end, _ = rest.lstrip().partition("\n")
             if not line_end:
-                return len(line) <= LONGEST and _may_begin(line, after=bool(self._aside))
+                return len(line) <= LONGEST and _may_begin(line, after=place > 0)
             is_rule = self._aside > 0 and bool(_RULE.fullmatch(line))
-            if not is_rule and not is_preamble(line):
+            certain = is_rule or is_preamble(line)
+            if not certain and not (place == 0 and is_assent(line)):
                 return False
-            self._aside += len(rest) - len(rest.lstrip()) + len(line) + len(line_end)
-            if self._aside == len(self._text):
+            place += len(rest) - len(rest.lstrip()) + len(line) + len(line_end)
+            if certain:
+                self._aside = place
+            if place == len(self._text):
                 return True
 
 

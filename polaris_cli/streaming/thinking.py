@@ -1,8 +1,8 @@
 """Splits thinking from story: `split_thinking`, with one rule for all engines.
 
 Knows the tags `<think>` and `</think>`, and `<thinking>`, which models without a chat template's
-tags write: it works the same way and ends at `</thinking>`. Does not know about models or the
-terminal.
+tags write: it works the same way and ends at `</thinking>` or `</think>`. Does not know about
+models or the terminal.
 
 The rule does not depend on how the text is cut into pieces:
 
@@ -31,7 +31,8 @@ from typing import Literal
 from polaris_cli.events import AnswerEvent, Chunk, Finish, Kind, Piece, RawEvent, closing
 
 OPEN, CLOSE = "<think>", "</think>"
-TAGS = {OPEN: CLOSE, "<thinking>": "</thinking>"}
+TAGS = {OPEN: (CLOSE,), "<thinking>": ("</thinking>", CLOSE)}  # with what ends each
+CLOSING_TAGS = (CLOSE, "</thinking>")
 CLOSING = f"\n{CLOSE}\n\n"  # the closing tag as chat templates write it
 
 _SPACE = " \t\r\n"
@@ -81,7 +82,7 @@ class Splitter:
         self._label: Kind | None = None  # of the last text
         self._story_started = False
         self._tail = ""  # the start of a possible tag
-        self._close = CLOSE  # the tag that ends the block
+        self._ends: tuple[str, ...] = (CLOSE,)  # the tags that end the block
         self._held: list[str] = []  # white space at the start, or text in the state "unknown"
         self._block = _Blocks()
         self._tokens = 0
@@ -175,11 +176,10 @@ class Splitter:
         body = text.lstrip(_SPACE)
         if self._state == "start":
             self._held.append(text[: len(text) - len(body)])
-        closing_tags = [self._close] if self._state == "opening" else TAGS.values()
-        tags = (*TAGS, *closing_tags)
+        tags = (*TAGS, *(self._ends if self._state == "opening" else CLOSING_TAGS))
         if tag := next(filter(body.startswith, tags), None):
             self._held.clear()
-            self._close = TAGS.get(tag, self._close)
+            self._ends = TAGS.get(tag, self._ends)
             self._state = "opening" if tag in TAGS else "between"
             return body[len(tag) :]
         if any(tag.startswith(body) for tag in tags):
@@ -197,9 +197,10 @@ class Splitter:
 
     def _to_closing_tag(self, text: str) -> Generator[tuple[Kind, str], None, str]:
         """Yield the text of the block; return the text after its closing tag."""
-        body, tag, rest = text.partition(self._close)
+        tag = min((end for end in self._ends if end in text), key=text.index, default="")
+        body, _, rest = text.partition(tag) if tag else (text, "", "")
         if not tag:
-            body, self._tail = _before_partial_tag(body, self._close)
+            body, self._tail = _before_partial_tag(body, self._ends)
         if self._state == "unknown":
             self._held.append(body)
             body = ""
@@ -213,10 +214,10 @@ class Splitter:
         return rest
 
 
-def _before_partial_tag(text: str, tag: str) -> tuple[str, str]:
-    """Split off the end of `text` if it may be the start of the tag."""
+def _before_partial_tag(text: str, tags: tuple[str, ...]) -> tuple[str, str]:
+    """Split off the end of `text` if it may be the start of one of the tags."""
     at = text.rfind("<")
-    if at >= 0 and tag.startswith(text[at:]):
+    if at >= 0 and any(tag.startswith(text[at:]) for tag in tags):
         return text[:at], text[at:]
     return text, ""
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -281,9 +282,9 @@ def test_search_takes_operators_for_words(three: Library, words: str) -> None:
     assert three.search([words]) == []
 
 
-@pytest.mark.parametrize("words", [["狐"], ["ภูเขา"], ["狐狸", "premise"], ["fog", "山"]])
+@pytest.mark.parametrize("words", [["狐"], ["ภูเขา"], ["狐狸", "premise"], ["fog", "山"], ["ABC山"]])
 def test_search_finds_words_in_texts_without_spaces(three: Library, words: list[str]) -> None:
-    text = "A fog.\n\n那只狐狸在山上。\n\nแมวบนภูเขา"
+    text = "A fog.\n\n那只狐狸在abc山上。\n\nแมวบนภูเขา"
     three.finish(a_story("cc00", premise="premise 3", text=text))
     assert [entry.id for entry in three.search(words)] == ["cc00"]
     assert not three.search([*words, "虎"])
@@ -369,3 +370,12 @@ def test_saving_is_linear(library: Library) -> None:
 
     cost("warm", 10)
     assert cost("long", 2000) < 20 * cost("short", 200)
+
+
+def test_a_library_that_everybody_could_read_is_closed(tmp_path: Path) -> None:
+    old = tmp_path / "library.db"
+    shutil.copyfile(Path(__file__).parent / "written_by_0.1.0.db", old)
+    old.chmod(0o644)
+    with closing(Library(old)) as library:
+        library.start(a_story("cc00"))
+    assert old.stat().st_mode & 0o777 == 0o600

@@ -23,3 +23,14 @@ def test_an_error_and_its_hint_are_one_line_each(tty: Tty) -> None:
         "polaris: warning: Careful.",
         "polaris: note: By the way.",
     ]
+
+
+def test_a_long_value_is_shortened_but_no_path_and_no_hint() -> None:
+    err = StringIO()
+    path = "/".join(["a-folder"] * 30)
+    print_error(UsageError(f"There is no preset '{'x' * 5000}' in {path}.", hint="y" * 300), err)
+    said, hint = err.getvalue().splitlines()
+    assert len(said) < 600 and path in said and "x…x" in said
+    assert hint.endswith("y" * 300)
+    print_error(UsageError("word " * 1000), err)
+    assert len(err.getvalue().splitlines()[-1]) < 1100

@@ -40,7 +40,9 @@ def test_a_pipe_gets_the_text_as_it_is(tmp_path: Path) -> None:
 
 def test_a_terminal_gets_long_lines_wrapped_between_words(tty: Tty) -> None:
     tty.resize(20)
-    print_text("  a line of several words", "/a/long/path/to/a/file.md", "", stream=tty.stream)
+    print_text(
+        "  a line of several words", "/a/long/path/to/a/file.md", "", stream=tty.stream, wrap=True
+    )
     assert tty.raw() == ("  a line of several\r\nwords\r\n/a/long/path/to/a/file.md\r\n\r\n")
 
 

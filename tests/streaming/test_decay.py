@@ -208,3 +208,21 @@ def test_phrases_that_come_again_and_again_are_a_rut() -> None:
 
 def test_a_litany_that_begins_as_one_goes_on() -> None:
     assert not decays(RUT + RUT.replace("himself", "herself"))
+
+
+REFRAIN = """“Who will help me {} the wheat?” asked the little red hen.
+
+“Not I,” said the cat. “Not I,” said the goose. “Not I,” said the rat.
+
+“Then I will do it myself,” said the little red hen, and she did."""
+
+
+def test_a_refrain_is_no_rut() -> None:
+    refrains = "\n\n".join(REFRAIN.format(verb) for verb in ("plant", "cut", "carry", "grind"))
+    assert not decays(f"{GOOD[0]['text'][:1200]}\n\n{refrains}")
+
+
+@pytest.mark.parametrize("line", ["Title: The Fox", "**Title: The Fox**", "# Title: The Story"])
+def test_a_title_is_no_talk_about_the_text(line: str) -> None:
+    events: list[Event] = [*plain(f"{line}\n\n{PROSE}"), STOP]
+    assert [*guard_decay(iter(events), any_talk=True)][-1] == STOP

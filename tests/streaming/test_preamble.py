@@ -21,11 +21,9 @@ PREAMBLES = [
     "Here's the story you requested:",
     "Below is a 1,200-word tale based on your prompt:",
     "Okay, here is the next chapter:",
-    "Sure!",
     "Absolutely! Here's a scene that takes place in a lighthouse:",
     "I'd be happy to help you with a story about the sea!",
     "Great! Here is the story.",
-    "Certainly.",
 ]
 STORIES = [
     "Sure, said the king",
@@ -63,6 +61,16 @@ STORIES = [
     "Chapter 1",
     "In 500 words, the law changed everything.",
     "Once upon a time there was a story.",
+    "Okay.",
+    "Great!",
+    "Of course.",
+    "I'll try to write down what happened the night the lighthouse went dark.",
+    "I would love to help you find him, but the sea keeps its own counsel.",
+    "I'd be happy to share my bread with the fox, if the fox were not so proud.",
+    "I am happy to write that the winter is over, dear sister.",
+    "Here is the true story of what happened at the lighthouse:",
+    "Here are the last words of the chapter my father never finished:",
+    "Here is the story about my mother:",
 ]
 
 
@@ -124,6 +132,8 @@ CASES = [
     ("---\n\nOnce.", "---\n\nOnce."),
     ("  Once\n\nSure! Here is a story:\n\nTwice", "  Once\n\nSure! Here is a story:\n\nTwice"),
     ("Sure", "Sure"),
+    ("Okay.\n\nThe sea was calm.", "Okay.\n\nThe sea was calm."),
+    ("Great!\n\n---\n\nIt rained.", "Great!\n\n---\n\nIt rained."),
     ("", ""),
 ]
 

@@ -82,7 +82,9 @@ CASES: list[tuple[str, bool | None, str, str]] = [
     # not at all
     ("  Once <think>not</think> ", False, "", "  Once <think>not</think> "),
     ("Once </think> more", False, "", "Once </think> more"),
-    ("<thinking>plan</think></thinking>Once", False, "plan</think>", "Once"),
+    ("<thinking>plan</thinking>Once", False, "plan", "Once"),
+    ("<thinking>plan</think></thinking>Once", False, "plan", "Once"),
+    ("<thinking>plan</think>\n\nOnce", True, "plan", "Once"),
     ("<think>plan</thinking></think>Once", False, "plan</thinking>", "Once"),
     ("<thinker> thought", False, "", "<thinker> thought"),
     (" <thi", False, "", " <thi"),
@@ -127,7 +129,10 @@ def by_the_rule(text: str, opened: bool | None) -> tuple[str, str]:
         tagged, text = True, text[found.end() :]
         if "<think" in found[0]:
             last = found[0][found[0].rindex("<") :].strip(" \t\r\n")
-            block, closed, text = text.partition(last.replace("<", "</"))
+            ends = "</think(?:ing)?>" if last == "<thinking>" else "</think>"
+            end = re.search(ends, text)
+            block = text[: end.start()] if end else text
+            closed, text = bool(end), text[end.end() :] if end else ""
             text = text if closed else ""
             blocks.append(block.rstrip(" \t\r\n"))
             if not closed:

@@ -22,6 +22,13 @@ _BARE_CHAPTER = re.compile(
     rf"(?:chapter|kapitel|chapitre|capítulo|capitolo) {_NUMBER}(?:\s*[:–—-] ?.{{0,60}})?",  # noqa: RUF001
     re.IGNORECASE,
 )
+_FIRST_CHAPTER = re.compile(  # what heads the first part of a story, and no whole one
+    rf"(?:(?:chapter|part|book|act|scene|episode|section|kapitel|chapitre|capítulo|capitolo)"
+    rf"[ .#]*{_NUMBER}|第\s*[\d一二三四五六七八九十百]+\s*[章回节節]|prologue?)"
+    r"(?:\s*[:.–—-].{0,80})?",  # noqa: RUF001
+    re.IGNORECASE,
+)
+_CLOSING_MARKS = re.compile(r"[ \t]+#+[ \t]*$")
 _LABEL = re.compile(r"(?:story )?title\s*[:：]\s*(?=\S)", re.IGNORECASE)  # noqa: RUF001
 _MARKS = "*_# \t"
 _QUOTES = "\"'“”‘’«»"  # noqa: RUF001
@@ -34,7 +41,7 @@ _BREAK = re.compile(
 def title_in(line: str) -> str:
     """The title that the first line of a story states; "" if it states none.
 
-    It is a Markdown heading, a short bold line, or behind "Title:"; "Chapter 1" is no title.
+    It is a Markdown heading, a short bold line, or behind "Title:"; "Chapter 1" is not a title.
     """
     line = line.strip()
     bare = line.strip(_MARKS)
@@ -42,9 +49,9 @@ def title_in(line: str) -> str:
     bold = line.startswith("**") and line.endswith("**") and len(line) < LONGEST_BOLD
     if not (label or bold or line.startswith("#")):
         return ""
-    title = bare.replace("**", "").replace("__", "").replace("*", "").strip(_MARKS)
-    title = title[label.end() :].strip(_MARKS + _QUOTES) if label else title
-    return "" if is_chapter_heading(title) else title
+    title = _CLOSING_MARKS.sub("", line).lstrip(_MARKS).replace("*", "").replace("__", "").strip()
+    title = title[label.end() :].strip(_QUOTES + " ") if label else title.strip("_ ")
+    return "" if _FIRST_CHAPTER.fullmatch(title) else title
 
 
 def is_chapter_heading(text: str) -> bool:

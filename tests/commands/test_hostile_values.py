@@ -9,18 +9,11 @@ from typer.testing import CliRunner
 from polaris_cli.commands.app import _load_command, app
 from tests.cli import environment
 
-VALUES = [
-    "",
-    "x" * 5000,
-    "\udcff\udc80",
-    "9" * 400,
-    "nan",
-    "-inf",
-    "[[" * 3000,
-    "http://☃",
-    "\x1b[2J",
+VALUES = ["", "x" * 5000, "\udcff\udc80", "9" * 400]
+MORE_VALUES = [
+    *("nan", "-inf", "0", "-5", "1e999", "١٢", "[[" * 3000, "a b " * 2000, "http://☃", "\x1b[2J"),
+    *("~nobody/x", "/", "-", "{}", "0-0", "\n"),
 ]
-MORE_VALUES = ["0", "-5", "1e999", "١٢", "a b " * 2000, "~nobody/x", "/", "-", "{}", "0-0", "\n"]
 SERVER = {"--base-url", "--connect-timeout", "--stall-timeout"}
 ARGUMENTS = [
     ["write", "{}", "-m", "demo", "--dry-run"],

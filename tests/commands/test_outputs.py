@@ -100,6 +100,7 @@ def test_several_files_and_standard_output_get_the_story(tmp_path: Path) -> None
     assert saved == [f"polaris: saved {f} ({size_text(f.stat().st_size)})" for f in files]
 
 
+@pytest.mark.slow
 def test_a_file_that_cannot_be_written_does_not_keep_the_others_back(tmp_path: Path) -> None:
     """Its folder is removed while the story is written."""
     (tmp_path / "gone").mkdir()

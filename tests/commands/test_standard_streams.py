@@ -129,7 +129,10 @@ def test_an_encoding_that_lacks_characters_never_fails(
     assert (told in ended.stderr.decode(encoding)) == (encoding != "utf-16")
 
 
-@pytest.mark.parametrize("command", [["models"], ["presets"], ["help", "lengths"], ["doctor"]])
+DOCTOR = pytest.param(["doctor"], marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("command", [["models"], ["presets"], ["help", "lengths"], DOCTOR])
 def test_tables_and_pages_degrade(tmp_path: Path, command: list[str]) -> None:
     ended = shell(polaris_command(*command), tmp_path, PYTHONIOENCODING="ascii")
     assert ended.returncode == 0, ended.stderr

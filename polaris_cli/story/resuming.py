@@ -43,6 +43,7 @@ def resume(story: Story, events: Sequence[Event], words: int | None = None) -> J
     """
     requested = words or story.requested
     _check_unfinished(story, requested)
+    _check_longer(story, words)
     _check_tokens(story, events)
     request = replace(_resolved_request(story), words=requested)
     if request.length == "single" and (story.finish == "stop" or requested > story.requested):
@@ -91,6 +92,15 @@ def _check_unfinished(story: Story, requested: int) -> None:
         raise UsageError(
             f"Story {story.id} is finished: {story.counted:,} of {requested:,} words.",
             hint=f"Ask for more: polaris resume {story.id} --words {more}",
+        )
+
+
+def _check_longer(story: Story, words: int | None) -> None:
+    """Raise UsageError for fewer words than there are: the existing text is not cut."""
+    if words and story.counted >= words:
+        raise UsageError(
+            f"Story {story.id} already has {story.counted:,} words.",
+            hint=f"Ask for more: polaris resume {story.id} --words {story.counted + 500}",
         )
 
 

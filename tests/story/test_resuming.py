@@ -35,6 +35,7 @@ from polaris_cli.story.prepare import prepare
 from polaris_cli.story.result import Story
 from polaris_cli.story.resuming import differences, resume, write_again
 from polaris_cli.story.writing import record_for, write_job
+from tests.stories import a_story
 
 GREEDY = {"words": 60, "model": "demo", "temperature": 0.0, "repetition_penalty": 1.0}
 DEMO = ModelInfo("demo", "built in", engine="scripted")
@@ -298,3 +299,10 @@ def test_a_story_that_is_extended_goes_on_to_the_same_text(
     story, chunks = cut(request, demo, events, round(share * (len(events) - 1)))
     again = write_job(resume(story, list(merged(chunks))), demo)
     assert chunks_of(again) == chunks_of(events)
+
+
+def test_fewer_words_than_there_are_are_refused() -> None:
+    story = a_story(text="a b c d e", finish="interrupted")
+    events = [Chunk("story", "a b c d e", 5, (1, 2, 3, 4, 5))]
+    with pytest.raises(UsageError, match="already has 5 words"):
+        resume(story, events, 4)

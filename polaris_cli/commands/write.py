@@ -15,7 +15,7 @@ from polaris_cli.errors import UsageError
 from polaris_cli.formats.drafts import read_draft
 from polaris_cli.request.conflicts import check_options
 from polaris_cli.request.settings import SETTINGS
-from polaris_cli.request.text_files import MAX_BYTES, text_of
+from polaris_cli.request.text_files import read_stdin
 from polaris_cli.story.plan_file import PlanFile, read_plan
 from polaris_cli.story.prepare import prepare
 
@@ -133,7 +133,7 @@ def read_premise(given: str | None) -> str:
     if given is None and sys.stdin.isatty():
         raise UsageError("There is no premise.", hint=f"Say what the story is about: {EXAMPLE}")
     if given is None or given == "-":
-        return text_of(sys.stdin.buffer.read(MAX_BYTES + 1), "The premise")
+        return read_stdin("The premise")
     try:
         given.encode()  # an argument that is not UTF-8 contains surrogates
     except UnicodeError as error:

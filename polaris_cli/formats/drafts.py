@@ -6,7 +6,6 @@ a story continues.
 """
 
 import json
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from polaris_cli.formats.html_reader import HTMLReader
 from polaris_cli.formats.markdown import Block, to_markdown
 from polaris_cli.formats.structure import printable
 from polaris_cli.request.story_request import Draft
-from polaris_cli.request.text_files import MAX_BYTES, read_text, text_of
+from polaris_cli.request.text_files import read_stdin, read_text
 
 UNREAD_FORMATS = {".doc", ".odt", ".rtf", ".pdf"}
 OPENING_FENCE, CLOSING_FENCES = "---", ("---", "...")
@@ -52,9 +51,7 @@ def read_draft(name: str) -> Draft:
 
 
 def _read_text(name: str, what: str) -> str:
-    if name != "-":
-        return read_text(Path(name))
-    return text_of(sys.stdin.buffer.read(MAX_BYTES + 1), what)
+    return read_stdin(what) if name == "-" else read_text(Path(name))
 
 
 def _from_text(text: str, *, markdown: bool) -> Draft:

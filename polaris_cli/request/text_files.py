@@ -3,6 +3,7 @@
 Knows UTF-8, TOML and sizes, not what the text is.
 """
 
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,11 @@ def read_text(path: Path) -> str:
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"Cannot read {path}: {reason}.", hint="Use another file.") from error
     return text_of(data, str(path))
+
+
+def read_stdin(name: str) -> str:
+    """As `read_text`, for standard input; `name` says in an error what it was to be."""
+    return text_of(sys.stdin.buffer.read(MAX_BYTES + 1), name)
 
 
 def parse_toml(text: str, path: Path, hint: str) -> dict[str, Any]:

@@ -114,14 +114,12 @@ class Story:
     def segmented(self) -> int | None:
         """Words as ICU finds them, for a story with Thai, Lao, Khmer or Burmese in it; None for
         others, and without ICU."""
-        if has_unspaced_words(self.text) and word_breaker():
-            return story_words(self.text)
-        return None
+        return self.counted if has_unspaced_words(self.text) and word_breaker() else None
 
     @property
     def counted(self) -> int:
         """The words that the ratio is of: `segmented` if there is that count, else `written`."""
-        return self.written if self.segmented is None else self.segmented
+        return story_words(self.text)
 
     @property
     def ratio(self) -> float:

@@ -12,20 +12,22 @@ _NUMBER = (
     r"|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen|(?:twenty|thirty|forty|fifty)"
     r"(?:-\w+)?|first|second|third|last|final)"
 )
-_CHAPTER = re.compile(
-    rf"(?:(?:chapter|part|book|act|scene|episode|section|kapitel|chapitre|capítulo|capitolo)"
-    rf"[ .#]*{_NUMBER}|{_NUMBER} (?:chapter|part|act)|第\s*[\d一二三四五六七八九十百]+\s*[章回节節]"
-    r"|prologue|epilogue|prolog|epilog|interlude|coda)(?:\s*[:.–—-].{0,80})?",  # noqa: RUF001
-    re.IGNORECASE,
+_WORD_FOR_CHAPTER = r"(?:chapter|kapitel|chapitre|capítulo|capitolo)"
+_NUMBERED = (
+    rf"(?:{_WORD_FOR_CHAPTER}|part|book|act|scene|episode|section)[ .#]*{_NUMBER}"
+    r"|第\s*[\d一二三四五六七八九十百]+\s*[章回节節]"
 )
-_BARE_CHAPTER = re.compile(
-    rf"(?:chapter|kapitel|chapitre|capítulo|capitolo) {_NUMBER}(?:\s*[:–—-] ?.{{0,60}})?",  # noqa: RUF001
+_NAME = r"(?:\s*[:.–—-].{0,80})?"  # noqa: RUF001
+_CHAPTER = re.compile(
+    rf"(?:{_NUMBERED}|{_NUMBER} (?:chapter|part|act)|prolog(?:ue)?|epilog(?:ue)?|interlude|coda)"
+    rf"{_NAME}",
     re.IGNORECASE,
 )
 _FIRST_CHAPTER = re.compile(  # what heads the first part of a story, and no whole one
-    rf"(?:(?:chapter|part|book|act|scene|episode|section|kapitel|chapitre|capítulo|capitolo)"
-    rf"[ .#]*{_NUMBER}|第\s*[\d一二三四五六七八九十百]+\s*[章回节節]|prologue?)"
-    r"(?:\s*[:.–—-].{0,80})?",  # noqa: RUF001
+    rf"(?:{_NUMBERED}|prologue?){_NAME}", re.IGNORECASE
+)
+_BARE_CHAPTER = re.compile(
+    rf"{_WORD_FOR_CHAPTER} {_NUMBER}(?:\s*[:–—-] ?.{{0,60}})?",  # noqa: RUF001
     re.IGNORECASE,
 )
 _CLOSING_MARKS = re.compile(r"[ \t]+#+[ \t]*$")

@@ -14,6 +14,7 @@ PACKAGE = Path(polaris_cli.__file__).parent
 MOST = 8
 
 
+@pytest.mark.slow
 def test_few_packages_stand_above_the_first_forward_pass(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,7 @@ def messages_of(path: Path) -> Iterator[str]:
             yield text
 
 
+@cache
 def messages() -> dict[str, list[str]]:
     """All messages, help texts and help pages, by file, without repetitions."""
     found = {

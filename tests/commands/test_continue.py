@@ -65,7 +65,7 @@ def test_a_model_that_ends_at_once_is_asked_for_a_new_scene(tmp_path: Path, draf
     assert ended.stdout.startswith(f"{DRAFT}\n\n* * *\n\nIt rang"), ended.stderr
 
 
-@pytest.mark.parametrize("words", [1, WORDS])
+@pytest.mark.parametrize("words", [pytest.param(1, marks=pytest.mark.slow), WORDS])
 def test_a_draft_that_is_long_enough_is_printed_unchanged(
     tmp_path: Path, draft: Path, words: int
 ) -> None:

@@ -10,6 +10,7 @@ def story(words: int, asked: int, *, ended: bool = True, noun: str = "android") 
     return Written(asked, noun, "an android", "", text, ended)
 
 
+@pytest.mark.slow  # writes thousands of stories to know their words
 def test_figures_of_a_line() -> None:
     stories = [story(100, 100), story(80, 100), story(130, 100, ended=False)]
     stories.append(story(90, 100, noun="submarine"))
@@ -28,6 +29,7 @@ def test_noun_is_found_in_any_case_and_number() -> None:
     assert not has_noun("submarine", "A sub sank.")
 
 
+@pytest.mark.slow
 def test_broken_words_are_in_neither_the_grammar_nor_the_premise() -> None:
     text = "The orchestras came back, and the orcheaqu's keeper said: two guthers."
     told = Written(100, "orchestra", "an orchestra without instruments", "", text, True)

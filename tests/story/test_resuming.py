@@ -90,6 +90,7 @@ def test_greedy_the_demo_model_goes_on_to_the_same_text(
     assert chunks_of(events) == chunks_of(whole)
 
 
+@pytest.mark.slow
 def test_sampled_the_draws_go_on(demo: Engine) -> None:
     request = prepared(temperature=1.0)
     events = list(write_job(request, demo))

@@ -124,10 +124,8 @@ def generate(model: Any, prompt: Sequence[int], n: int, **options: Any) -> list[
 @pytest.mark.parametrize(("shape", "penalty"), [("plain", 1.0), ("plain", 1.1), ("grouped", 1.1)])
 def test_greedy_tokens_are_those_of_generate(shape: str, penalty: float) -> None:
     model = qwen(**MODELS[shape])
-    pieces, finish = run(
-        model, replace(GREEDY, repetition_penalty=penalty), ends=frozenset(), n=150
-    )
-    assert ids_of(pieces) == generate(model, PROMPT, 150, repetition_penalty=penalty)
+    pieces, finish = run(model, replace(GREEDY, repetition_penalty=penalty), ends=frozenset(), n=60)
+    assert ids_of(pieces) == generate(model, PROMPT, 60, repetition_penalty=penalty)
     assert len(set(ids_of(pieces))) > 5  # else the comparison says little
     assert finish.reason == "length"
 

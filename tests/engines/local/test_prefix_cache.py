@@ -201,7 +201,7 @@ Prompts = list[tuple[int, int, list[int]]]  # tokens shared with the one before,
 
 
 @pytest.mark.parametrize("make", MODELS)
-@settings(max_examples=8)
+@settings(max_examples=4)
 @given(
     st.lists(
         st.tuples(

@@ -117,7 +117,7 @@ def start(
     repeats: Annotated[int, Option(min=1, help="Runs of each command, alternating.")] = 5,
     as_json: Annotated[bool, Option("--json", help="Print JSON, one object.")] = False,
 ) -> None:
-    """Measure how fast commands start, and how much time polaris adds to the model's.
+    """Measure how fast commands start, and what polaris adds.
 
     Each command is compared with a Python program that only imports the same libraries.
     """

@@ -33,7 +33,9 @@ def batch(
     threads: o.Threads = None,
     as_json: Annotated[bool, Option("--json", help="Print JSON, one object.")] = False,
 ) -> None:
-    """Measure how fast a model writes several stories at once, one token each per step.
+    """Measure how fast a model writes several stories at once.
+
+    Each step writes one token of every story.
 
     Speeds are medians of alternating runs, in tokens/s. --shape downloads nothing.
 

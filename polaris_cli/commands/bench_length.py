@@ -49,7 +49,7 @@ def length(
     threads: o.Threads = None,
     as_json: Annotated[bool, Option("--json", help="Print JSON, with all stories.")] = False,
 ) -> None:
-    """Compare the length modes single, extend and chapters at several lengths.
+    """Compare single, extend and chapters at several lengths.
 
     The first row, the baseline, is one pass at a length that the model writes well; the others can
     be judged by it. The ratio is words written / words asked, the band 0.90-1.10. Surprise is the

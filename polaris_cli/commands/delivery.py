@@ -4,8 +4,9 @@ Knows the options on where the story goes, not how it was written.
 """
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TextIO
 
@@ -18,35 +19,53 @@ from polaris_cli.screen.messages import one_line, print_line
 from polaris_cli.screen.printing import print_json
 from polaris_cli.story.result import Story
 
+File = tuple[Path, Callable[[], bytes]]
+"""A file to write, and what makes its content."""
+
 
 def deliver(story: Story, outputs: Outputs, out: TextIO) -> None:
     """Save the story's files and print the JSON record.
 
     Raises the first error once all that can be written is written.
     """
+    try:
+        files = story_files(story, outputs) if story.text else iter(())
+        save_files(chain(files, _thinking_file(story, outputs)), outputs)
+    finally:
+        if outputs.as_json:
+            print_json(story.as_dict(), indent=2, stream=out)
+
+
+def save_files(files: Iterable[File], outputs: Outputs) -> None:
+    """Write each file and say so.
+
+    Raises the first error once all that can be written is written.
+    """
     problems = []
-    for file, content in _files(story, outputs):
+    for file, content in files:
         try:
             data = content()
             write_atomic(file, data, force=outputs.force)
         except PolarisError as error:
             problems.append(error)
         else:
-            _say_saved(file, len(data), outputs)
-    if outputs.as_json:
-        print_json(story.as_dict(), indent=2, stream=out)
+            if not outputs.quiet:
+                say_saved(file, len(data))
     if problems:
         raise problems[0]
 
 
-def _files(story: Story, outputs: Outputs) -> Iterator[tuple[Path, Callable[[], bytes]]]:
-    """Each file, and what makes its content."""
-    for file in outputs.files if story.text else ():
+def story_files(story: Story, outputs: Outputs) -> Iterator[File]:
+    """The story's files; the suffix of each sets its format."""
+    for file in outputs.files:
         yield file, partial(render, story, format_of(file))
+
+
+def _thinking_file(story: Story, outputs: Outputs) -> Iterator[File]:
     if outputs.thinking and story.thinking:
         yield outputs.thinking, f"{story.thinking}\n".encode
 
 
-def _say_saved(file: Path, size: int, outputs: Outputs) -> None:
-    if not outputs.quiet:
-        print_line((f"polaris: saved {one_line(str(file))} ({size_text(size)})",), sys.stderr)
+def say_saved(file: Path, size: int) -> None:
+    """Say that a file is saved; `size` in bytes."""
+    print_line((f"polaris: saved {one_line(str(file))} ({size_text(size)})",), sys.stderr)

@@ -77,7 +77,7 @@ def as_data(found: Diagnosis) -> dict[str, Any]:
 
 def _print(found: Diagnosis) -> None:
     _table(("device", "name", "free", "memory"), [_device(device) for device in found.devices])
-    _table(("cores", "busy with other programs", "threads"), [_cpu(found)])
+    _table(("cores", "busy", "threads"), [_cpu(found)])
     _table(("model", "bf16", "8-bit", "4-bit"), _fits(found))
     if found.gguf:
         _table(("GGUF file with llama.cpp", "needed", "fits"), _gguf(found))

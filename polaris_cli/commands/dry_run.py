@@ -47,10 +47,11 @@ def print_dry_run(job: Job, *, as_json: bool) -> None:
     print_table(("setting", "value", "source"), settings, sys.stdout)
     print_text("")
     _print_tokens(facts)
-    print_text(f"\nTime\n{_time_text(facts, job)}")
-    print_text(f"\nExpected length\n{_expected_text(facts['expected'], job.request.length)}\n")
+    print_text(f"\nTime\n{_time_text(facts, job)}", wrap=True)
+    expected = _expected_text(facts["expected"], job.request.length)
+    print_text(f"\nExpected length\n{expected}\n", wrap=True)
     _print_memory(facts["memory"])
-    print_text("\nNotes", *(facts["notes"] or ["none"]))
+    print_text("\nNotes", *(facts["notes"] or ["none"]), wrap=True)
 
 
 def _facts(job: Job) -> dict[str, Any]:

@@ -34,7 +34,7 @@ EPILOG = """Examples:
 
 def help(
     page: Annotated[
-        str | None, Argument(metavar="[PAGE]", help="The page; leave it out for a list.")
+        str | None, Argument(metavar="PAGE", help="The page; leave it out for a list.")
     ] = None,
 ) -> None:
     """Show help pages on plans, presets, settings, JSON, lengths and exit codes."""

@@ -48,9 +48,7 @@ app = typer.Typer(
 )
 
 Ref = Annotated[str, typer.Argument(metavar="ID", help="An id, its first digits, or last.")]
-Limit = Annotated[
-    int, typer.Option(min=1, max=10**9, metavar="N", help="Number of stories to list.")
-]
+Limit = Annotated[int, typer.Option(min=1, metavar="N", help="Number of stories to list.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
 
 
@@ -91,7 +89,7 @@ def show(
 @app.command()
 def search(
     words: Annotated[
-        list[str], typer.Argument(metavar="WORDS...", help="A story must contain all of them.")
+        list[str], typer.Argument(metavar="WORDS", help="A story must contain all of them.")
     ],
     limit: Limit = DEFAULT_LIMIT,
     as_json: AsJson = False,
@@ -119,8 +117,8 @@ def export(
 
     Example:  polaris library export last -o story.epub -o story.md
     """
+    from polaris_cli.commands.delivery import save_files, story_files
     from polaris_cli.commands.options import Outputs
-    from polaris_cli.formats.export import save
     from polaris_cli.formats.files import STDOUT
 
     outputs = Outputs(output, force=force)
@@ -128,14 +126,13 @@ def export(
     story = open_library().get(id)
     if STDOUT in output:
         _print_story(story.text)
-    for file in outputs.files:
-        save(story, file, force=force)
+    save_files(story_files(story, outputs), outputs)
 
 
 @app.command()
 def rm(
     ids: Annotated[
-        list[str], typer.Argument(metavar="ID...", help="Ids, their first digits, or last.")
+        list[str], typer.Argument(metavar="ID", help="Ids, their first digits, or last.")
     ],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
@@ -155,12 +152,13 @@ def backup(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write the copy to.")],
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> None:
-    """Copy the whole library to a file, even while stories are being written.
+    """Copy the library to a file, even while stories are written.
 
     To read the copy:  POLARIS_LIBRARY=FILE polaris library
 
     Example:  polaris library backup stories.db
     """
+    from polaris_cli.commands.delivery import say_saved
     from polaris_cli.formats.files import atomic_file, check_distinct, check_writable
 
     source = library_path()
@@ -168,6 +166,7 @@ def backup(
     check_writable(file, force=force)
     with atomic_file(file, force=force) as temporary:
         open_library().back_up(temporary)
+    say_saved(file, file.stat().st_size)
 
 
 @app.command()

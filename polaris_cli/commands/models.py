@@ -177,7 +177,7 @@ def _expected(entry: CatalogueEntry, words: int) -> str:
 def show(
     name: Name, revision: Revision = None, gguf_file: GgufFile = None, as_json: AsJson = False
 ) -> None:
-    """Show the details of a model: access, size, memory, figures from the model card.
+    """Show a model: access, size, memory, figures from its card.
 
     Example:  polaris models show polaris
     """
@@ -213,7 +213,7 @@ def fetch(name: Name, revision: Revision = None, gguf_file: GgufFile = None) -> 
 def rm(
     name: Name, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False
 ) -> None:
-    """Delete a model's downloaded files: all revisions and partial downloads.
+    """Delete a model's files: all revisions and partial downloads.
 
     Example:  polaris models rm base-27b --yes
     """

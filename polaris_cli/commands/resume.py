@@ -25,7 +25,7 @@ from polaris_cli.story import resuming
 
 Ref = Annotated[
     str,
-    Argument(metavar="[ID]", help="A story's id or its first digits; default: the newest story."),
+    Argument(metavar="ID", help="A story's id or its first digits."),
 ]
 
 

@@ -40,6 +40,7 @@ WRITING = "writing"  # the state of a story while it is written
 KILLED = "killed"  # the state of a story whose process ended before its `Finish`
 HELD = "held"  # the kind of a part with held text, which may still be set aside
 
+MOST_ROWS = 2**63 - 1  # SQLite's largest number
 STALE_AFTER = 10.0  # seconds without a heartbeat until the writer counts as killed
 
 _SPACELESS = re.compile(f"[{CJK}{THAI_AND_SIMILAR}]")
@@ -119,7 +120,7 @@ class Library:
     def entries(self, limit: int | None = None) -> list[Entry]:
         """The stories, newest first; at most `limit` of them."""
         with self._reading() as db:
-            rows = db.execute(f"SELECT {_ENTRY} FROM story ORDER BY n DESC LIMIT ?", [limit or -1])
+            rows = db.execute(f"SELECT {_ENTRY} FROM story ORDER BY n DESC LIMIT ?", [_most(limit)])
             return [_to_entry(db, row) for row in rows.fetchall()]
 
     def search(self, words: Sequence[str], limit: int | None = None) -> list[Entry]:
@@ -343,6 +344,10 @@ def _rows(id: str, events: Iterable[Event]) -> Iterator[tuple[Any, ...]]:
         yield id, kind, _storable(text), number, ids
 
 
+def _most(limit: int | None) -> int:
+    return min(limit or MOST_ROWS, MOST_ROWS)
+
+
 def _search(words: Sequence[str], limit: int | None) -> tuple[str, list[object]]:
     """A query for the stories with all of the words, and its parameters.
 
@@ -359,7 +364,7 @@ def _search(words: Sequence[str], limit: int | None) -> tuple[str, list[object]]
     where += [f"instr({whole}, lower(?))"] * len(parts)
     order = "rank, n DESC" if rest else "n DESC"
     query += f" WHERE {' AND '.join(where)} ORDER BY {order} LIMIT ?"
-    return query, [*([rest] if rest else []), *parts, limit or -1]
+    return query, [*([rest] if rest else []), *parts, _most(limit)]
 
 
 def _storable(text: str) -> str:

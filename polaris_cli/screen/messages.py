@@ -4,9 +4,11 @@ Knows streams and errors, but not stories. Colors go to terminals only.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TextIO
 
+from rich.cells import cell_len
+from rich.console import Console
 from rich.text import Text
 
 from polaris_cli.errors import PolarisError
@@ -15,6 +17,10 @@ from polaris_cli.screen.region import painter, region_on
 
 WORD, MESSAGE = 200, 1000  # characters; the parts of a path are words
 _LONG_WORD = re.compile(rf"[^\s/]{{{WORD + 1},}}")
+# A command to type next, at the end of a message; what follows a label is a sentence.
+_COMMAND = re.compile(
+    r"(?<!hint: )(?<!note: )(?<!error: )(?<!warning: )(?<=: )(?:polaris|pip|python|export) [^;]*$"
+)
 
 Part = str | tuple[str, str]
 """Text, or text with its style on a terminal."""
@@ -56,10 +62,10 @@ def one_line(text: str) -> str:
     return harmless(" ".join(text.split()))
 
 
-def print_line(parts: Sequence[Part], stream: TextIO, *, soft_wrap: bool = True) -> None:
+def print_line(parts: Sequence[Part], stream: TextIO) -> None:
     """Print a line, above the moving lines if the terminal has some.
 
-    `soft_wrap` leaves wrapping to the terminal, so that a command can be copied in one piece.
+    A terminal gets it wrapped between words, with a command at its end on a line of its own.
     """
     plain = encodable("".join(part if isinstance(part, str) else part[0] for part in parts), stream)
     if not is_terminal(stream):
@@ -68,8 +74,34 @@ def print_line(parts: Sequence[Part], stream: TextIO, *, soft_wrap: bool = True)
         return
     line = Text.assemble(*parts)
     line.plain = plain
-    if region := region_on(stream):
-        region.print_above(line)
-    else:
-        painter(stream).print(line, soft_wrap=soft_wrap)
+    console, region = painter(stream), region_on(stream)
+    for each in _wrapped(line, console):
+        if region:
+            region.print_above(each)
+        else:
+            console.print(each, soft_wrap=True)
     stream.flush()
+
+
+def _wrapped(line: Text, console: Console) -> Iterator[Text]:
+    """The lines that fit the terminal. Only it may break a command, or a word wider than itself:
+    both can then be copied in one piece."""
+    command = _COMMAND.search(line.plain)
+    if line.cell_len <= console.width:
+        yield line
+    elif command:
+        yield from _wrapped(line[: command.start() - 1], console)
+        yield Text("  ") + line[command.start() :]
+    else:
+        for each in line.divide(_breaks(line.plain, console.width)):
+            each.rstrip()
+            yield each
+
+
+def _breaks(text: str, width: int) -> Iterator[int]:
+    """Where the lines after the first begin; each with the words that fit in `width` cells."""
+    start = 0
+    for word in re.finditer(r"\S+", text):
+        if word.start() > start and cell_len(text[start : word.end()]) > width:
+            start = word.start()
+            yield start

@@ -37,7 +37,8 @@ def print_table(
     """
     lines = [[one_line(cell) for cell in row] for row in (headers, *rows)]
     if is_terminal(out):
-        _draw([[encodable(cell, out) for cell in line] for line in lines], out, drop)
+        if rows:
+            _draw([[encodable(cell, out) for cell in line] for line in lines], out, drop)
     else:
         out.writelines("\t".join(line) + "\n" for line in lines)
         out.flush()
@@ -54,7 +55,9 @@ def _draw(lines: list[list[str]], out: TextIO, drop: Sequence[str]) -> None:
         if needed <= console.width or len(kept) <= 2:
             console.print(table)
             return
-    for row in rows:
+    for number, row in enumerate(rows):
+        if number:
+            console.print()
         console.print(_record(headers, row))
 
 
@@ -88,11 +91,10 @@ def _add_column(table: Table, header: str, cells: Sequence[str], least: int, *, 
 
 
 def _record(headers: list[str], row: list[str]) -> Table:
-    """One row as a table: headers on the left, cells on the right, a blank line below."""
+    """One row as a table: headers on the left, cells on the right."""
     table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, show_header=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for header, cell in zip(headers, row, strict=True):
         table.add_row(header, cell)
-    table.add_row()
     return table

@@ -251,10 +251,10 @@ def print_report(
         f", {count_words(story.aside)} words about the story left out" if story.aside else "",
         (f"; {_cost(story)}; {_model(story)}; {f'id {story.id}' if saved else 'not saved'}", "dim"),
     ]
-    print_line(line, err, soft_wrap=False)
+    print_line(line, err)
     if deviations := [one for one in story.deviations if one.ignored or _is_asked(one, story)]:
         told = "; ".join(f"{one.setting}: {one.text}" for one in deviations)
-        print_line(["polaris: ", (f"settings not as asked: {told}.", "dim")], err, soft_wrap=False)
+        print_line(["polaris: ", (f"settings not as asked: {told}.", "dim")], err)
 
 
 def _is_asked(deviation: Deviation, story: Story) -> bool:

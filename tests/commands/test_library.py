@@ -131,7 +131,7 @@ def test_search_lists_what_it_finds(two: Library) -> None:
 
 def test_export_writes_a_file_once(two: Library, tmp_path: Path) -> None:
     path = tmp_path / "tale.txt"
-    assert run("export", "aaaa", "-o", str(path)) == ("", "")
+    assert run("export", "aaaa", "-o", str(path)) == ("", f"polaris: saved {path} (21 bytes)\n")
     assert path.read_text() == "# Fog\n\nThe fog came.\n"
     with pytest.raises(UsageError, match="exists"):
         run("export", "last", "-o", str(path))

@@ -34,3 +34,24 @@ def test_a_long_value_is_shortened_but_no_path_and_no_hint() -> None:
     assert hint.endswith("y" * 300)
     print_error(UsageError("word " * 1000), err)
     assert len(err.getvalue().splitlines()[-1]) < 1100
+
+
+def test_a_terminal_gets_lines_wrapped_between_words_and_commands_in_one_piece(tty: Tty) -> None:
+    tty.resize(30)
+    note("Not all that was asked for is there: polaris write 'a fox' --words 800", tty.stream)
+    path = "/" + "a" * 39
+    warn(f"There is no file {path} to read.", tty.stream)
+    print_error(UsageError("polaris is not a tool for this."), tty.stream)
+    assert tty.lines() == [
+        "polaris: note: Not all that",
+        "was asked for is there:",
+        "  polaris write 'a fox' --word",
+        "s 800",
+        "polaris: warning: There is no",
+        "file",
+        path[:30],
+        path[30:],
+        "to read.",
+        "polaris: error: polaris is not",
+        "a tool for this.",
+    ]

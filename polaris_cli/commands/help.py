@@ -63,7 +63,7 @@ def _title(page: str) -> list[str]:
 
 def _print(text: str) -> None:
     if not can_redraw(sys.stdout) or encodable(BULLET, sys.stdout) != BULLET:
-        print_text(text, end="")
+        print_text(text, end="", wrap=True)
         return
     console = painter(sys.stdout)
     with console.use_theme(

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
 
-from polaris_cli.errors import LibraryError
+from polaris_cli.errors import LibraryError, OutputError
 
 PRIVATE = 0o600  # permissions: stories are their writer's
 MEMORY = ":memory:"
@@ -98,12 +98,21 @@ def _read_only(path: Path, how: str) -> sqlite3.Connection:
 
 
 def back_up(db: sqlite3.Connection, target: Path) -> None:
-    """Copy the database, including what is only in its WAL file, to one file without a WAL."""
+    """Copy the database, including what is only in its WAL file, to one file without a WAL.
+
+    Raises OutputError if the copy cannot be written.
+    """
     _make_private(target)
     copy = _open(target)
     try:
         db.backup(copy)
         copy.execute("PRAGMA journal_mode = DELETE")
+    except sqlite3.Error as error:
+        if error.sqlite_errorcode not in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE):
+            raise
+        raise OutputError(
+            f"Cannot write the copy: {error}.", hint="Free some space, or use another disk."
+        ) from error
     finally:
         copy.close()
 

@@ -39,6 +39,17 @@ def test_a_backup_holds_running_stories_and_needs_no_other_file(tmp_path: Path) 
     assert [entry.id for entry in copied.search(["ended"])] == ["aaaa0000"]
 
 
+def test_a_backup_that_does_not_fit_is_no_fault_of_the_library(tmp_path: Path) -> None:
+    running(tmp_path / "library.db")
+    copy = tmp_path / "copies" / "b.db"
+    copy.parent.mkdir()
+    # A limit on the size of a file stands for a disk without space.
+    limited = ["sh", "-c", 'ulimit -f 20; exec "$@"', "sh"]
+    ended = run([*limited, *polaris_command("library", "backup", str(copy))], tmp_path)
+    assert ended.returncode == 8 and "Cannot write the copy: " in ended.stderr
+    assert not [*copy.parent.iterdir()]
+
+
 def test_a_backup_replaces_a_file_only_with_force(tmp_path: Path) -> None:
     running(tmp_path / "library.db")
     copy = tmp_path / "b.db"

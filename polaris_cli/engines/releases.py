@@ -7,6 +7,8 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
+
 NAMES = ("cache", "past_key_values", "cache_params")
 
 
@@ -51,6 +53,17 @@ def state_tensors(kept: Any) -> list[Any]:
         state for kind in held for state in (kind.values() if isinstance(kind, dict) else [kind])
     ]
     return [state for state in states if state is not None]
+
+
+def join_states(kept: Any, more: Any) -> None:
+    """Add the rows of a linear-attention layer's states, of both kinds, below those of `kept`."""
+    for name in ("conv_states", "recurrent_states"):
+        held, added = getattr(kept, name), getattr(more, name)
+        if isinstance(held, dict):
+            for index in held:
+                held[index] = torch.cat([held[index], added[index]])
+        else:
+            setattr(kept, name, torch.cat([held, added]))
 
 
 def _first(held: Any) -> Any:

@@ -14,7 +14,14 @@ import torch
 import transformers
 
 from polaris_cli.engines.kernels.cuda_graph import copy_to_host
-from polaris_cli.engines.kv_cache import can_rewind, rewind, states_of_cache
+from polaris_cli.engines.kv_cache import (
+    can_join,
+    can_rewind,
+    cut_left,
+    join_caches,
+    rewind,
+    states_of_cache,
+)
 from polaris_cli.engines.local.loading_errors import run_errors
 from polaris_cli.engines.releases import cache_name, cache_of
 from polaris_cli.models.threads import SlowSteps
@@ -163,23 +170,29 @@ class Forward(Passes):
 class BatchForward(Passes):
     """A model's passes over a batch of sequences, one per row; logits are (rows, vocabulary).
 
-    Shorter prompts are padded on the left. On the right, the padding would be between a prompt and
-    its answer, and become part of the state of linear-attention layers.
+    Shorter rows are padded on the left. On the right, the padding would be between a prompt and its
+    answer, and become part of the state of linear-attention layers.
     """
 
-    _pads: torch.Tensor | None = None  # padding tokens of each row, if any row has some
-    _length = 0  # tokens per row so far, padding included
+    def __init__(self, model: Any) -> None:
+        super().__init__(model)
+        self._length = 0  # tokens per row so far, padding included
+        self._pads: list[int] = []  # padding tokens of each row
+        self._starts: torch.Tensor | None = None  # the same, (rows, 1), if any row has some
+
+    @property
+    def can_join(self) -> bool:
+        """Whether other rows can be added to these."""
+        return can_join(self._cache)
 
     def prefill(self, prompts: Sequence[Sequence[int]]) -> torch.Tensor:
         """Run the prompts, each of at least one token, through the model; return the logits."""
         longest = max(map(len, prompts))
-        pads = [longest - len(prompt) for prompt in prompts]
-        if any(pads):
-            self._pads = torch.tensor(pads, device=self._device).unsqueeze(1)
-        rows = zip(pads, prompts, strict=True)
+        self._set_pads([longest - len(prompt) for prompt in prompts])
+        rows = zip(self._pads, prompts, strict=True)
         ids = torch.tensor([[0] * pad + [*prompt] for pad, prompt in rows])
         with run_errors():
-            return self._prefill(ids, padded=any(pads))
+            return self._prefill(ids, padded=any(self._pads))
 
     def step(self, tokens: torch.Tensor) -> torch.Tensor:
         """Run one more token per row through the model; return the logits."""
@@ -189,20 +202,39 @@ class BatchForward(Passes):
     @torch.inference_mode()
     def keep(self, rows: Sequence[int]) -> None:
         """Keep only these rows of the batch, in this order."""
-        chosen = torch.tensor(rows, device=self._device)
         # Linear-attention layers have this method, but no `batch_select_indices`.
-        self._cache.reorder_cache(chosen)
-        if self._pads is not None:
-            self._pads = self._pads[chosen]
+        self._cache.reorder_cache(torch.tensor(rows, device=self._device))
+        self._trim([self._pads[row] for row in rows])
+
+    @torch.inference_mode()
+    def join(self, other: "BatchForward") -> None:
+        """Add the rows of another forward below these, with their cache."""
+        length = max(self._length, other._length)
+        pads = [pad + length - each._length for each in (self, other) for pad in each._pads]
+        join_caches(self._cache, other._cache)
+        self._length = length
+        self._trim(pads)
+
+    def _trim(self, pads: list[int]) -> None:
+        """Cut away the padding that all rows have."""
+        common = min(pads) if can_join(self._cache) else 0
+        if common:
+            cut_left(self._cache, common)
+            self._length -= common
+        self._set_pads([pad - common for pad in pads])
+
+    def _set_pads(self, pads: list[int]) -> None:
+        self._pads = pads
+        self._starts = torch.tensor(pads, device=self._device).unsqueeze(1) if any(pads) else None
 
     def _advance(self, ids: torch.Tensor) -> torch.Tensor:
         self._length += ids.shape[1]
         return super()._advance(ids)
 
     def _padding(self, new: int) -> dict[str, torch.Tensor]:
-        if self._pads is None:
+        if self._starts is None:
             return {}
-        places = torch.arange(self._length, device=self._device) - self._pads
+        places = torch.arange(self._length, device=self._device) - self._starts
         mask, positions = (places >= 0).long(), places[:, -new:].clamp(min=0)
         return {"attention_mask": mask, "position_ids": positions}
 

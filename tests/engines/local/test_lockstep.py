@@ -4,7 +4,7 @@ import gc
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import count, islice
 from typing import Any
 
 import pytest
@@ -18,13 +18,15 @@ from polaris_cli.engines.kernels.patching import patch_forwards
 from polaris_cli.engines.kv_cache import ROOM, growing_cache
 from polaris_cli.engines.local import forward as forward_module
 from polaris_cli.engines.local.decode import decode
+from polaris_cli.engines.local.forward import BatchForward
 from polaris_cli.engines.local.generation import TokenizedRequest
-from polaris_cli.engines.local.lockstep import decode_batch
+from polaris_cli.engines.local.lockstep import Lockstep, Row, decode_batch
 from polaris_cli.engines.local.vocabulary import Vocabulary
 from polaris_cli.errors import ModelUnavailable, OutOfMemory
 from polaris_cli.events import Chunk, Finish
 from polaris_cli.request.story_request import Sampling
 from tests.engines.local.test_decode import CLOSE, ENDS, TOKENIZER, gpt2, ids_of, text_of
+from tests.engines.local.test_prefix_cache import sliding
 from tests.tiny import qwen
 
 GREEDY = Sampling(temperature=0, repetition_penalty=1.0, thinking_budget=-1)
@@ -156,6 +158,88 @@ def test_any_stories_together_are_those_written_alone(chosen: list[TokenizedRequ
     assert together(QUICK, chosen, LATE_ENDS) == each_alone(QUICK, chosen, LATE_ENDS)
 
 
+def in_turn(model: Any, starts: dict[int, list[TokenizedRequest]]) -> list[Result]:
+    """Each request starts at its step, beside those that still run."""
+    lockstep, left = Lockstep(model, Vocabulary(TOKENIZER, LATE_ENDS)), dict(starts)
+    rows: list[Row] = []
+    for number in count():
+        rows += map(lockstep.submit, left.pop(number, []))
+        if not left and not len(lockstep):
+            break
+        lockstep.step()
+    return [result_of(row) for row in rows]
+
+
+def result_of(row: Row) -> Result:
+    *chunks, finish = row.events
+    assert isinstance(finish, Finish) and row.finished
+    return [without_log_probs(chunk) for chunk in chunks if isinstance(chunk, Chunk)], finish
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_stories_that_start_later_are_those_written_alone(kind: str) -> None:
+    model = KINDS[kind]()
+    starts = {0: [task(9, n=30), task(20, n=12)], 5: [task(40, n=25)], 12: [task(3, n=40)]}
+    starts[60] = [task(7, n=9), task(2, n=9)]  # after all others
+    alone_each = [alone(model, one, LATE_ENDS) for chosen in starts.values() for one in chosen]
+    assert in_turn(model, starts) == alone_each
+
+
+@settings(max_examples=6)
+@given(st.dictionaries(st.integers(0, 30), st.lists(tasks, max_size=3), max_size=4))
+def test_stories_that_start_at_any_step_are_those_written_alone(
+    starts: dict[int, list[TokenizedRequest]],
+) -> None:
+    chosen = [one for step in sorted(starts) for one in starts[step]]
+    assert in_turn(QUICK, starts) == each_alone(QUICK, chosen, LATE_ENDS)
+
+
+def test_a_model_that_forgets_its_padding_starts_the_next_stories_when_all_are_done() -> None:
+    model = sliding()
+    starts = {0: [task(9, n=30), task(9, n=12)], 5: [task(9, n=25)]}
+    chosen = [one for step in sorted(starts) for one in starts[step]]
+    assert in_turn(model, starts) == each_alone(model, chosen, LATE_ENDS)
+
+
+def test_an_earlier_run_is_repeated_and_continued() -> None:
+    one = task(9, n=30)
+    whole = ids_of(alone(QUICK, one)[0])
+    resumed = replace(one, after=whole[:11], max_new_tokens=19)
+    lockstep = Lockstep(QUICK, Vocabulary(TOKENIZER, ENDS))
+    rows = [lockstep.submit(each) for each in (task(20, n=5), resumed)]
+    while len(lockstep):
+        lockstep.step()
+    assert ids_of(event for event in rows[1].events if isinstance(event, Chunk)) == whole
+
+
+def test_a_dropped_story_leaves_the_batch() -> None:
+    lockstep = Lockstep(QUICK, Vocabulary(TOKENIZER, LATE_ENDS))
+    rows = [lockstep.submit(task(length, n=20)) for length in (9, 20, 4)]
+    for _ in range(5):
+        lockstep.step()
+    lockstep.drop(rows[1])
+    lockstep.drop(lockstep.submit(task(3)))
+    assert len(lockstep) == 2
+    while len(lockstep):
+        lockstep.step()
+    assert not rows[1].finished
+    assert [result_of(row) for row in (rows[0], rows[2])] == [
+        alone(QUICK, task(length, n=20), LATE_ENDS) for length in (9, 4)
+    ]
+
+
+def test_the_cache_is_as_long_as_the_longest_story_of_now() -> None:
+    model = qwen()
+    forward = BatchForward(model)
+    forward.prefill([prompt(30), prompt(9)])
+    forward.keep([1])
+    other = BatchForward(model)
+    other.prefill([prompt(12)])
+    forward.join(other)
+    lengths = {layer.keys.shape[2] for layer in forward._cache.layers if hasattr(layer, "keys")}
+    assert lengths == {12}
+
+
 def test_words_are_spared_as_they_are_alone() -> None:
     model = AutoModelForCausalLM.from_pretrained(MODEL_DIR, dtype=torch.float32).eval()
     tokenizer = AutoTokenizer.from_pretrained(MODEL_DIR)
@@ -235,8 +319,7 @@ def test_the_cache_goes_with_the_stream(events: int) -> None:
         for number, event in islice(stream, events):
             if number == 1 and isinstance(event, Finish):
                 assert caches[-1]() is None
-            else:
-                assert caches[-1]() is not None
+        assert (events == 5) == (caches[-1]() is not None)
         stream.close()
         assert caches[-1]() is None
     finally:
@@ -296,12 +379,12 @@ def test_a_grown_cache_keeps_the_rows_it_is_told_to() -> None:
     config = qwen().config
     layer = config.layer_types.index("full_attention")
     stock, grown = DynamicCache(config=config), growing_cache(config)
-    count = 4
+    left = 4
     for size, rows in ((3, [3, 1, 2]), (1, [0, 2]), (ROOM, [1]), (1, [0])):
-        keys, values = torch.randn(2, count, 4, size, 16)
+        keys, values = torch.randn(2, left, 4, size, 16)
         for cache in (stock, grown):
             cache.update(keys, values, layer)
             cache.reorder_cache(torch.tensor(rows))
         assert torch.equal(stock.layers[layer].keys, grown.layers[layer].keys)
         assert torch.equal(stock.layers[layer].values, grown.layers[layer].values)
-        count = len(rows)
+        left = len(rows)

@@ -43,11 +43,13 @@ class Llama(LlamaCpp):
     """llama.cpp's server in this process, which stops when it is closed.
 
     If tokens become far slower, another program needs a core: llama.cpp is started again with a
-    thread less, and continues the text.
+    thread less, and continues the text; but not if it generates several texts (`parallel`), which
+    make each other slower.
     """
 
-    def __init__(self, start: Start, threads: int) -> None:
+    def __init__(self, start: Start, threads: int, parallel: int = 1) -> None:
         self._start, self.threads, self._chosen = start, threads, threads
+        self._parallel = parallel
         self._server, connection = start(threads)
         self.found = identify(connection)
         super().__init__(connection, self.found.models[0])
@@ -71,7 +73,7 @@ class Llama(LlamaCpp):
                 yield event
                 if isinstance(event, Piece):
                     done += event.ids
-                    if self.threads > 1 and slow.add(seconds):
+                    if self.threads > self._parallel == 1 and slow.add(seconds):
                         break
                 start = time.perf_counter()
             else:
@@ -100,8 +102,9 @@ def open_gguf(
     request: StoryRequest,
     tokens: int,
     on_progress: Callable[[float], None] | None = None,
+    parallel: int = 1,
 ) -> Engine:
-    """Load a GGUF file with llama.cpp, with room for a sequence of `tokens` tokens.
+    """Load a GGUF file with llama.cpp, with room for `parallel` sequences of `tokens` tokens each.
 
     `on_progress` is called with the share of the file that is read, 0 to 1. Raises ModelUnavailable
     if the model is no GGUF file, the package is missing, or llama.cpp cannot load the file;
@@ -111,18 +114,18 @@ def open_gguf(
     file = gguf_of(reference)
     context = int(tokens * (1 + SPARE_SHARE)) + SPARE_TOKENS
     context = min(context, gguf_facts(file).context or context)
-    check_fits(reference, context, device_for("gguf", request.device))
+    check_fits(reference, context * parallel, device_for("gguf", request.device))
     read_through(file, on_progress)
     chosen = choose_threads(request.threads)
     key = secrets.token_urlsafe(32)
 
     def started(threads: int) -> tuple[Any, Connection]:
-        params = parameters(file, key, context, threads, request.device)
+        params = parameters(file, key, context, threads, request.device, parallel)
         server = _server(reference, params)
         address = ServerAddress(server.listening_address, stall_timeout=WAIT)
         return server, Connection(address, key)
 
-    llama = Llama(started, chosen.number)
+    llama = Llama(started, chosen.number, parallel)
     found = llama.found
     info = ModelInfo(
         name=reference.name,
@@ -185,20 +188,23 @@ def _server(reference: ModelRef, params: Any) -> Any:
         raise corrupt(reference, "llama.cpp cannot load the file") from error
 
 
-def parameters(file: Path, key: str, context: int, threads: int, device: str) -> Any:
-    """The parameters of llama.cpp's server: for one story at a time, and for this process only."""
+def parameters(
+    file: Path, key: str, context: int, threads: int, device: str, parallel: int = 1
+) -> Any:
+    """The parameters of llama.cpp's server: `parallel` sequences of `context` tokens at once, and
+    for this process only."""
     import xllamacpp
 
     params = xllamacpp.CommonParams()
     params.model.path = str(file)
-    params.n_ctx = context
-    params.n_parallel = 1
+    params.n_ctx = context * parallel
+    params.n_parallel = parallel
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
     params.n_gpu_layers = 0 if device == "cpu" else -1  # -1: as many as fit
     params.hostnames, params.port, params.api_keys = ["127.0.0.1"], 0, [key]
     params.ui = False
     params.warmup = False  # it would only delay the first token
-    params.cache_ram_mib = 0  # one conversation at a time: no second one to keep
+    params.cache_ram_mib = 0  # each conversation has its own sequence: none is set aside
     params.verbosity = -1  # it logs to stderr
     return params
 

@@ -23,14 +23,16 @@ def open_engine(
     request: StoryRequest,
     tokens: int,
     on_progress: Callable[[float], None] | None = None,
+    parallel: int = 1,
 ) -> Engine:
     """Load a request's model, with memory for a sequence of `tokens` tokens.
 
-    `on_progress` is called with the share of the weights loaded, 0 to 1. Raises ModelUnavailable,
+    `on_progress` is called with the share of the weights loaded, 0 to 1. `parallel` is how many
+    answers it generates at once; each is then read by a thread of its own. Raises ModelUnavailable,
     OutOfMemory or UsageError, before anything large is loaded where possible.
     """
     module, _, name = ENGINES[request.engine].rpartition(".")
     engine: Engine = getattr(importlib.import_module(module), name)(
-        reference, request, tokens, on_progress
+        reference, request, tokens, on_progress, parallel
     )
     return engine

@@ -26,8 +26,12 @@ def open_endpoint(
     request: StoryRequest,
     tokens: int,
     on_progress: Callable[[float], None] | None = None,
+    parallel: int = 1,
 ) -> Engine:
-    """The engine for a job with a model on a server; nothing is loaded."""
+    """The engine for a job with a model on a server; nothing is loaded.
+
+    It takes any number of requests at once.
+    """
     return connected(reference)
 
 

@@ -17,6 +17,7 @@ Does not know about stories. `models` finds and downloads a model's files.
     sampling:       penalties and sampling of the next token
     dry:            the DRY penalty
     detokenizer:    tokens to text
-    lockstep:       decodes a batch of answers
+    lockstep:       generates several answers at once
+    shared_steps:   lets threads read these answers, each as if it were alone
     random_models:  models with random weights, for benchmarks
 """

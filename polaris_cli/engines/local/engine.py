@@ -21,7 +21,9 @@ from polaris_cli.engines.local.chat import Chat
 from polaris_cli.engines.local.decode import context_length, decode
 from polaris_cli.engines.local.generation import TokenizedRequest
 from polaris_cli.engines.local.loading import load_model
+from polaris_cli.engines.local.lockstep import Lockstep
 from polaris_cli.engines.local.prefix_cache import PrefixCache
+from polaris_cli.engines.local.shared_steps import SharedSteps
 from polaris_cli.engines.local.static_forward import can_capture
 from polaris_cli.engines.local.vocabulary import vocabulary_of
 from polaris_cli.events import AnswerEvent
@@ -114,6 +116,26 @@ class LocalEngine:
         del self._model, self._prefix_cache
 
 
+class LockstepEngine(LocalEngine):
+    """A loaded model that several threads use at once: each step is one token for all of them."""
+
+    capabilities = Capabilities(log_probabilities=True, batch=True)
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._steps = SharedSteps(Lockstep(self._model, self._vocabulary))
+
+    def stream(self, request: GenerationRequest) -> Iterator[AnswerEvent]:
+        """Yield the model's answer as it is generated, then one `Finish`."""
+        return self._steps.stream(self._tokenized(request))
+
+    def close(self) -> None:
+        """End the answers that still run, and free the model's memory."""
+        self._steps.close()
+        del self._steps
+        super().close()
+
+
 def _has_answer(messages: Sequence[Message]) -> bool:
     """Whether the messages are a conversation, such as that of a story in chapters."""
     return any(message.role == "assistant" for message in messages)
@@ -124,6 +146,7 @@ def open_local(
     request: StoryRequest,
     tokens: int,
     on_progress: Callable[[float], None] | None = None,
+    parallel: int = 1,
 ) -> LocalEngine:
     """Load a request's model as `load` does."""
     return load(
@@ -134,6 +157,7 @@ def open_local(
         threads=request.threads,
         context_tokens=tokens,
         on_progress=on_progress,
+        parallel=parallel,
     )
 
 
@@ -146,14 +170,16 @@ def load(
     threads: int | None = None,
     context_tokens: int,
     on_progress: Callable[[float], None] | None = None,
+    parallel: int = 1,
 ) -> LocalEngine:
     """Load a model, downloading it first if necessary.
 
     `compile` allows CUDA graphs, `threads` is the number of CPU threads, which stays set for the
     process (None: one for each idle core; on a GPU, torch's own number), `context_tokens` is the
     length of the longest sequence that must fit in memory, `on_progress` is called with the share
-    of the weights loaded, 0 to 1. Raises ModelUnavailable if the model cannot be downloaded or
-    read, OutOfMemory if it does not fit on the device, UsageError for an unknown device.
+    of the weights loaded, 0 to 1, `parallel` is the largest number of answers at once. Raises
+    ModelUnavailable if the model cannot be downloaded or read, OutOfMemory if it does not fit on
+    the device, UsageError for an unknown device.
     """
     start = time.monotonic()
     loaded = load_model(
@@ -161,15 +187,14 @@ def load(
         quantize=quantize,
         device=device,
         threads=threads,
-        context_tokens=context_tokens,
+        context_tokens=context_tokens * parallel,
         on_progress=on_progress,
     )
     kind = loaded.model.device.type
     notes = loaded.notes
     if kind != "mps":
         notes += patch_forwards(loaded.model).notes
-    static = compile and kind == "cuda" and can_capture(loaded.model)
+    static = parallel == 1 and compile and kind == "cuda" and can_capture(loaded.model)
     seconds = time.monotonic() - start
-    return LocalEngine(
-        loaded.model, loaded.tokenizer, loaded.info, seconds, static=static, notes=notes
-    )
+    engine = LocalEngine if parallel == 1 else LockstepEngine
+    return engine(loaded.model, loaded.tokenizer, loaded.info, seconds, static=static, notes=notes)

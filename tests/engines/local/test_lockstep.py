@@ -209,7 +209,7 @@ def test_an_earlier_run_is_repeated_and_continued() -> None:
     rows = [lockstep.submit(each) for each in (task(20, n=5), resumed)]
     while len(lockstep):
         lockstep.step()
-    assert ids_of(event for event in rows[1].events if isinstance(event, Chunk)) == whole
+    assert ids_of([event for event in rows[1].events if isinstance(event, Chunk)]) == whole
 
 
 def test_a_dropped_story_leaves_the_batch() -> None:

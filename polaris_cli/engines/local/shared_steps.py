@@ -1,0 +1,107 @@
+"""Shares the steps of a model among threads, each of which reads one answer: `SharedSteps`.
+
+A step runs as soon as every reader waits for its next event, so that no row is ahead of its reader
+and what a reader decides (to stop, or that the model may end now) counts for the next token, as
+when it reads alone. One thread runs all steps. Knows rows, not what they say.
+"""
+
+import threading
+from collections.abc import Iterator
+from queue import Empty, SimpleQueue
+
+from polaris_cli.engines.local.generation import TokenizedRequest
+from polaris_cli.engines.local.lockstep import Lockstep, Row
+from polaris_cli.events import AnswerEvent, Finish
+
+Events = SimpleQueue[AnswerEvent | BaseException]
+
+
+class SharedSteps:
+    """The thread that runs the steps, and the readers' queues."""
+
+    def __init__(self, lockstep: Lockstep) -> None:
+        self._lockstep = lockstep
+        self._queues: dict[Row, Events] = {}  # of the rows that are not finished
+        self._waiting = 0  # readers of these rows that wait for an event
+        self._closed = False
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name="polaris steps", daemon=True)
+        self._thread.start()
+
+    def stream(self, request: TokenizedRequest) -> Iterator[AnswerEvent]:
+        """Yield the events of an answer; closing the generator ends its row."""
+        events: Events = SimpleQueue()
+        row = self._submit(request, events)
+        try:
+            while True:
+                event = self._next(events)
+                if isinstance(event, BaseException):
+                    raise event
+                yield event
+                if isinstance(event, Finish):
+                    return
+        finally:
+            self._drop(row)
+
+    def close(self) -> None:
+        """End the thread; answers that still run are interrupted."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _submit(self, request: TokenizedRequest, events: Events) -> Row:
+        with self._changed:
+            row = self._lockstep.submit(request)
+            self._queues[row] = events
+            self._deliver(row)
+            return row
+
+    def _next(self, events: Events) -> AnswerEvent | BaseException:
+        try:
+            return events.get_nowait()
+        except Empty:
+            with self._changed:
+                self._waiting += 1
+                self._changed.notify()
+            return events.get()
+
+    def _drop(self, row: Row) -> None:
+        with self._changed:
+            if self._queues.pop(row, None):
+                self._lockstep.drop(row)
+                self._changed.notify()
+
+    def _run(self) -> None:
+        while self._all_wait():
+            with self._changed:
+                try:
+                    self._lockstep.step()
+                except BaseException as problem:
+                    self._end_all(problem)
+                for row in [row for row in self._queues if row.events]:
+                    self._waiting -= 1
+                    self._deliver(row)
+        self._end_all(Finish("interrupted"))
+
+    def _all_wait(self) -> bool:
+        """Wait until every reader waits; False if the thread is to end."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or 0 < len(self._queues) == self._waiting)
+            return not self._closed
+
+    def _deliver(self, row: Row) -> None:
+        """Give a row's events to its reader."""
+        events = self._queues[row]
+        if row.finished:
+            del self._queues[row]
+        while row.events:
+            events.put(row.events.popleft())
+
+    def _end_all(self, last: AnswerEvent | BaseException) -> None:
+        with self._changed:
+            for row, events in self._queues.items():
+                self._lockstep.drop(row)
+                events.put(last)
+            self._queues.clear()
+            self._waiting = 0

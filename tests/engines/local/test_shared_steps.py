@@ -1,0 +1,148 @@
+"""Answers read by several threads at once are those of a single reader."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from polaris_cli.engines.base import GenerationRequest, ModelInfo
+from polaris_cli.engines.local.engine import LocalEngine, LockstepEngine
+from polaris_cli.engines.local.generation import TokenizedRequest
+from polaris_cli.engines.local.lockstep import Lockstep
+from polaris_cli.engines.local.shared_steps import SharedSteps
+from polaris_cli.engines.local.vocabulary import Vocabulary
+from polaris_cli.errors import ModelUnavailable
+from polaris_cli.events import AnswerEvent, Chunk, Finish
+from polaris_cli.request.prompts import Message
+from tests.engines.local.test_decode import TOKENIZER
+from tests.engines.local.test_lockstep import (
+    LATE_ENDS,
+    QUICK,
+    SAMPLED,
+    Result,
+    alone,
+    failing_after,
+    task,
+    without_log_probs,
+)
+from tests.engines.local.test_prefix_cache import tokenizer
+from tests.tiny import qwen
+
+
+@pytest.fixture
+def steps() -> Iterator[SharedSteps]:
+    shared = SharedSteps(Lockstep(QUICK, Vocabulary(TOKENIZER, LATE_ENDS)))
+    yield shared
+    shared.close()
+
+
+def read(steps: SharedSteps, one: TokenizedRequest) -> Result:
+    *chunks, finish = steps.stream(one)
+    assert isinstance(finish, Finish)
+    return [without_log_probs(chunk) for chunk in chunks if isinstance(chunk, Chunk)], finish
+
+
+def test_each_reader_gets_its_own_answer_whole(steps: SharedSteps) -> None:
+    tasks = [
+        replace(task(1 + 3 * n, n=2 + 5 * (n % 6)), sampling=replace(SAMPLED, seed=n))
+        for n in range(24)
+    ]
+    with ThreadPoolExecutor(8) as readers:
+        found = list(readers.map(lambda one: read(steps, one), tasks))
+    assert found == [alone(QUICK, one, LATE_ENDS) for one in tasks]
+
+
+def test_no_token_is_chosen_before_its_reader_has_read_the_last(steps: SharedSteps) -> None:
+    """What a reader decides counts for the next token, whatever the others do."""
+    read_by_slow: list[int] = []
+    seen: list[int] = []
+
+    def may_stop() -> bool:  # asked for each token that is chosen
+        seen.append(len(read_by_slow))
+        return True
+
+    slow = task(9, SAMPLED, n=20, may_stop=may_stop)
+    with ThreadPoolExecutor(1) as others:
+        beside = others.submit(read, steps, task(4, n=40))
+        for event in steps.stream(slow):
+            if isinstance(event, Chunk):
+                read_by_slow.extend(event.ids)
+        beside.result()
+    assert seen == sorted(seen) and seen[0] == 0
+    assert len(set(seen)) > 10  # one more was read each time, except for halves of characters
+
+
+def test_a_reader_that_stops_holds_nobody_up(steps: SharedSteps) -> None:
+    stream: Any = steps.stream(task(9, n=500))
+    next(stream)
+    with ThreadPoolExecutor(1) as others:
+        beside = others.submit(read, steps, task(4, n=9))
+        stream.close()
+        assert beside.result(timeout=20) == alone(QUICK, task(4, n=9), LATE_ENDS)
+
+
+def test_closing_interrupts_who_still_reads() -> None:
+    shared = SharedSteps(Lockstep(qwen(), Vocabulary(TOKENIZER)))
+    begun = threading.Event()
+    with ThreadPoolExecutor(1) as readers:
+
+        def reading() -> Finish:
+            for event in shared.stream(task(9, n=100_000)):
+                begun.set()
+                if isinstance(event, Finish):
+                    return event
+            raise AssertionError("no Finish")
+
+        waiting = readers.submit(reading)
+        assert begun.wait(20)
+        shared.close()
+        assert waiting.result(timeout=20).reason == "interrupted"
+
+
+def test_a_fault_of_the_model_reaches_every_reader() -> None:
+    def fault() -> None:
+        raise RuntimeError("shapes do not match")
+
+    shared = SharedSteps(Lockstep(failing_after(9, fault), Vocabulary(TOKENIZER)))
+    with ThreadPoolExecutor(3) as readers:
+        found = list(readers.map(lambda n: read(shared, task(n, n=50)), (9, 4, 6)))
+    assert all(isinstance(finish.error, ModelUnavailable) for _, finish in found)
+    shared.close()
+
+
+def test_an_unexpected_fault_is_raised_by_every_reader() -> None:
+    def fault() -> bool:
+        raise ZeroDivisionError
+
+    shared = SharedSteps(Lockstep(QUICK, Vocabulary(TOKENIZER)))
+    with ThreadPoolExecutor(3) as readers:
+        runs = [readers.submit(read, shared, task(9, may_stop=fault)) for _ in range(3)]
+    for run in runs:
+        with pytest.raises(ZeroDivisionError):
+            run.result(timeout=20)
+    shared.close()
+
+
+def without_figures(events: Iterator[AnswerEvent]) -> Iterator[AnswerEvent]:
+    return (without_log_probs(each) if isinstance(each, Chunk) else each for each in events)
+
+
+def test_the_engine_gives_the_text_of_the_local_engine() -> None:
+    model, info = qwen(), ModelInfo("tiny", "tiny")
+    requests = [
+        GenerationRequest((Message("user", text),), replace(SAMPLED, seed=3), 30)
+        for text in ("A fox.", "A hen, and a longer premise.", "Rain")
+    ]
+    expected = [
+        list(without_figures(LocalEngine(model, tokenizer(), info, 0.0).stream(one)))
+        for one in requests
+    ]
+    engine = LockstepEngine(model, tokenizer(), info, 0.0)
+    assert engine.capabilities.batch
+    with ThreadPoolExecutor(3) as readers:
+        found = list(readers.map(lambda one: list(without_figures(engine.stream(one))), requests))
+    assert found == expected
+    engine.close()

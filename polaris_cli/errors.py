@@ -5,6 +5,7 @@ Does not know about the terminal; `commands.app` prints an error.
 
 from typing import ClassVar
 
+EXIT_FAILED_ROWS = 7  # of a batch
 EXIT_INTERRUPTED = 130  # what a shell reports for a process that SIGINT ended
 EXIT_BROKEN_PIPE = 141  # the same for SIGPIPE
 DEBUG_HINT = "Set POLARIS_DEBUG=1 and try again to see where it happened."

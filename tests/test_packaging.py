@@ -94,7 +94,8 @@ def test_the_wheel_writes_a_story_of_its_own(unpacked: Path) -> None:
     assert len(story.stdout.split()) > 20
 
 
-OPTIONAL = {"icu4py", "torchao", "xllamacpp", "vllm"}  # an extra's, or a peer to measure against
+# An extra's, or a peer to measure against.
+OPTIONAL = {"icu4py", "torchao", "xllamacpp", "vllm", "pyarrow", "datasets"}
 UNSEEN = {"accelerate"}  # transformers imports it to place weights on a device
 
 

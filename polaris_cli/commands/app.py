@@ -26,6 +26,7 @@ COMMANDS = {
         "Continue a story that was interrupted, killed, cut off or is too short.",
     ),
     "rerun": ("resume", "Write a story from the library again, with the same settings and seed."),
+    "batch": ("batch", "Write many stories, and go on where an earlier run stopped."),
     "library": ("library", "List, show, search, export and remove your stories."),
     "models": (
         "models",

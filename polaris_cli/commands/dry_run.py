@@ -13,18 +13,13 @@ from typing import Any
 
 from polaris_cli.errors import LibraryError
 from polaris_cli.library.store import open_library
-from polaris_cli.models.cache import cached, gguf_path
 from polaris_cli.models.devices import GB, Device, device_for
-from polaris_cli.models.gguf_files import gguf_facts
-from polaris_cli.models.hub import ensure
 from polaris_cli.models.memory import (
     ModelSize,
     fits,
     memory_needed,
-    size_of_entry,
-    size_of_gguf,
 )
-from polaris_cli.models.model_files import as_computed, measured, read_config, stored_as
+from polaris_cli.models.sizes import size_on
 from polaris_cli.screen.meter import duration, per_second
 from polaris_cli.screen.printing import print_json, print_text
 from polaris_cli.screen.tables import print_table
@@ -102,26 +97,14 @@ def _expected(job: Job) -> dict[str, Any]:
 
 
 def _memory(job: Job) -> list[dict[str, Any]]:
-    reference, tokens = job.reference, job.budget.max_new_tokens
-    if not (reference.entry or reference.folder or cached(reference)):
-        return []
+    tokens = job.budget.max_new_tokens
     device = device_for(job.request.engine, job.request.device)
-    size, stored = _size(job, device)
+    found = size_on(job.reference, job.request.engine, device)
+    if not found:
+        return []
+    size, stored = found
     precisions = PRECISIONS if size.stored_bytes is None else (("none", stored),)
     return [_need(size, tokens, device, *names) for names in precisions]
-
-
-def _size(job: Job, device: Device) -> tuple[ModelSize, str]:
-    """The model's size on the device, and how its weights are quantized if they stay as stored."""
-    if file := gguf_path(job.reference):
-        facts = gguf_facts(file)
-        return size_of_gguf(facts, job.request.engine), facts.quantization or "as stored"
-    if job.reference.entry:
-        return size_of_entry(job.reference.entry), ""
-    folder = ensure(job.reference)  # downloads nothing: `_memory` checked that the files are here
-    config = read_config(job.reference, folder)
-    size = measured(job.reference, folder, config)
-    return as_computed(size, config, device.kind), stored_as(config)
 
 
 def _need(size: ModelSize, tokens: int, device: Device, quantize: Any, name: str) -> dict[str, Any]:

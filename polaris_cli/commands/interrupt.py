@@ -7,6 +7,7 @@ events it takes effect at the next step, so that writes are never cut in half.
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -21,14 +22,20 @@ T = TypeVar("T")
 class Interrupts:
     """Handles SIGINT and SIGTERM while `listen()` is active.
 
-    `cleanup` runs before a second signal ends the process, to restore the terminal.
+    `cleanup` runs before a second signal ends the process, to restore the terminal. `stop` is set
+    by the first, for other threads.
     """
 
     def __init__(self, cleanup: Callable[[], None] = lambda: None) -> None:
-        self.seen = False
+        self.stop = threading.Event()
         self._breakable = False
         self._raised = False  # whether KeyboardInterrupt has been raised already
         self._cleanup = cleanup
+
+    @property
+    def seen(self) -> bool:
+        """Whether a signal has come."""
+        return self.stop.is_set()
 
     @contextmanager
     def listen(self) -> Iterator["Interrupts"]:
@@ -84,7 +91,7 @@ class Interrupts:
             self._cleanup()
             sys.stderr.flush()
             os._exit(EXIT_INTERRUPTED)
-        self.seen = True
+        self.stop.set()
         if self._breakable:
             self._breakable = False
             self._raised = True

@@ -124,6 +124,16 @@ def choose_quantization(
     return Plan(quantize, device, memory, reason)
 
 
+def most_at_once(size: ModelSize, plan: Plan, tokens: int) -> int:
+    """How many stories of `tokens` tokens fit in the memory that is free beside the weights.
+
+    `plan` is the one for a single story.
+    """
+    each = size.state_bytes + tokens * size.cache_bytes_per_token
+    left = plan.device.free_bytes - plan.memory.total
+    return 1 + left // max(each, 1)
+
+
 def _preferred(
     size: ModelSize, device: Device, asked: Quantize, tokens: int
 ) -> tuple[Precision, str]:

@@ -61,8 +61,8 @@ def parse_words(value: object) -> int:
     "3.000" and "3 000" are 3000 too, as many languages write it: nobody asks for three words with
     three decimals.
     """
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
+    if isinstance(value, int):
+        return _integer(value)
     text = str(value).strip().lower()
     if isinstance(value, str) and _GROUPED.fullmatch(text):
         return int(re.sub(r"[^\d-]", "", text))
@@ -346,7 +346,7 @@ def _parsed(name: str, value: object, where: str) -> Any:
     setting = DESCRIPTION if name == "description" else SETTINGS[name]
     try:
         return setting.parse(value)
-    except (ValueError, OverflowError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         if not setting.choices:
             raise UsageError(
                 f"{where}: invalid value {value!r}.", hint=f"Give {setting.allowed}."

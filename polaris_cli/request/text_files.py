@@ -23,8 +23,7 @@ def read_text(path: Path) -> str:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"Cannot read {path}: {reason}.", hint="Use another file.") from error
+        raise unreadable(path, error) from error
     return text_of(data, str(path))
 
 
@@ -51,6 +50,17 @@ def text_of(data: bytes, name: str) -> str:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        hint = "Convert it to UTF-8: iconv -f LATIN1 -t UTF-8 FILE"
-        raise UsageError(f"{name} is not UTF-8 text.", hint=hint) from error
+        raise not_utf8(name) from error
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def unreadable(path: Path, error: Exception) -> UsageError:
+    """The error for a file that the system does not open or read."""
+    reason = getattr(error, "strerror", None) or error
+    return UsageError(f"Cannot read {path}: {reason}.", hint="Use another file.")
+
+
+def not_utf8(name: str) -> UsageError:
+    """The error for text that is not UTF-8; `name` says where it is."""
+    hint = "Convert it to UTF-8: iconv -f LATIN1 -t UTF-8 FILE"
+    return UsageError(f"{name} is not UTF-8 text.", hint=hint)

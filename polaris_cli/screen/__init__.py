@@ -5,6 +5,7 @@ Knows events and stories, not options, models or files.
     terminal:     the story while it is written, and the report
     progress:     the text so far and its progress
     meter:        progress in one line
+    batch_progress: progress of many stories
     region:       redraws lines in place
     wrapping:     wraps text into lines
     capabilities: what a stream can show

@@ -47,9 +47,14 @@ def _wrapped(line: str, width: int) -> str:
 def print_json(data: Any, *, indent: int | None = None, stream: TextIO | None = None) -> None:
     """Print JSON; characters that the stream lacks or that a terminal obeys are escaped."""
     stream = stream or sys.stdout
-    text = json.dumps(data, ensure_ascii=False, indent=indent)
-    text = _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    text = json_text(data, indent=indent)
     if encodable(text, stream) != text:
         text = json.dumps(data, indent=indent)
     stream.write(f"{text}\n")
     stream.flush()
+
+
+def json_text(data: Any, *, indent: int | None = None) -> str:
+    """JSON that UTF-8 can encode; characters that a terminal obeys are escaped."""
+    text = json.dumps(data, ensure_ascii=False, indent=indent)
+    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

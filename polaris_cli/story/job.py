@@ -11,6 +11,7 @@ from polaris_cli.request.budget import Budget
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.settings import Setting
 from polaris_cli.request.story_request import StoryRequest
+from polaris_cli.story.result import Place
 
 BYTES_PER_TOKEN = 5  # for English; the exact count needs the tokenizer
 
@@ -30,7 +31,8 @@ class Job:
     `messages` ask for the story, or for its plan if it is written in chapters. `budget` is based on
     an estimate of the prompt's length. `plan` is the plan to follow, if there is one already.
     `earlier` is set for a story that is resumed. `settings` has the value and the source of each
-    setting, `notes` are for the user to read before the model is loaded.
+    setting, `notes` are for the user to read before the model is loaded. `place` is that of a story
+    written with others.
     """
 
     request: StoryRequest
@@ -41,6 +43,7 @@ class Job:
     earlier: Earlier | None = None
     settings: dict[str, Setting] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    place: Place | None = None
 
     @property
     def tokens(self) -> int:

@@ -65,6 +65,24 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a story belongs, if it is written with others.
+
+    `key` names it in its batch, `fingerprint` is a digest of what was asked for, `row` and
+    `input_id` are those of its premise in the input. `draft` counts the drafts of one request,
+    which share a `group`; `chosen` marks the draft that the user prefers.
+    """
+
+    key: str = ""
+    fingerprint: str = ""
+    row: int | None = None
+    input_id: str = ""
+    group: str = ""
+    draft: int | None = None
+    chosen: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Story:
     """The record of one story; the text is empty until it is written.
 
@@ -72,8 +90,8 @@ class Story:
     `extended` is how many times the story was continued after an early end, `rewritten` how many
     times a passage that had decayed was written again; `closed` says that the text was ended at its
     length, before the model ended it. `aside` is what the model said about the story before and
-    after it. `plan` is the plan of a story in chapters; `deviations` are the settings that the
-    engine did not apply as asked.
+    after it. `plan` is the plan of a story in chapters, `place` that of a story written with
+    others; `deviations` are the settings that the engine did not apply as asked.
     """
 
     id: str
@@ -89,6 +107,7 @@ class Story:
     rewritten: int = 0
     closed: bool = False
     plan: Plan | None = None
+    place: Place | None = None
     quality: Quality = field(default_factory=Quality)
     deviations: tuple[Deviation, ...] = ()
     tokens: Tokens = field(default_factory=Tokens)
@@ -166,6 +185,7 @@ class Story:
             "prompt": self.prompt,
             "tokens": asdict(self.tokens),
             "timing": asdict(self.timing),
+            "batch": self.place and asdict(self.place),
             "versions": self.versions,
         }
 
@@ -194,6 +214,7 @@ class Story:
             deviations=tuple(Deviation(**values) for values in record["deviations"]),
             tokens=Tokens(**record["tokens"]),
             timing=Timing(**record["timing"]),
+            place=Place(**record["batch"]) if record.get("batch") else None,
             versions=record["versions"],
         )
 
@@ -246,7 +267,11 @@ def _request_of(record: dict[str, Any]) -> StoryRequest:
 
 
 def new_record(
-    request: StoryRequest, model: ModelInfo, messages: tuple[Message, ...], prompt_tokens: int = 0
+    request: StoryRequest,
+    model: ModelInfo,
+    messages: tuple[Message, ...],
+    prompt_tokens: int = 0,
+    place: Place | None = None,
 ) -> Story:
     """The record of a story that is not written yet, with a new id."""
     return Story(
@@ -255,6 +280,7 @@ def new_record(
         request=request,
         model=model,
         prompt=messages[-1].content,
+        place=place,
         tokens=Tokens(prompt=prompt_tokens),
     )
 

@@ -26,7 +26,7 @@ Rounds = list[tuple[int, ...]]
 def record_for(job: Job, engine: Engine) -> Story:
     """The record, with a new id, of the story that `write_job` will write."""
     prompt_tokens = _prompt_tokens(job, engine, _opening(job, engine))
-    return new_record(job.request, engine.info, job.messages, prompt_tokens)
+    return new_record(job.request, engine.info, job.messages, prompt_tokens, job.place)
 
 
 def write_job(job: Job, engine: Engine) -> Iterator[Event]:

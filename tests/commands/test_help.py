@@ -35,6 +35,7 @@ from polaris_cli.screen.endings import REASONS
 from polaris_cli.story.plan_file import CHAPTER_KEYS, KEYS, read_plan
 from polaris_cli.story.prepare import prepare
 from polaris_cli.story.quality import Quality
+from polaris_cli.story.result import Place
 from tests.cli import ROOT
 from tests.screens import Tty
 from tests.stories import a_story
@@ -236,9 +237,9 @@ def test_every_key_of_a_record_is_explained() -> None:
         story,
         request=replace(story.request, draft=draft, plan=plan, engine="endpoint", server=server),
     )
-    story = replace(story, quality=Quality(curve=(1.0,)))
+    story = replace(story, quality=Quality(curve=(1.0,)), place=Place("1"))
     record = json.loads(json.dumps(story.as_dict()))
-    either = {"outline", "draft", "request.plan", "request.server"}  # null, or a table
+    either = {"outline", "draft", "request.plan", "request.server", "batch"}  # null, or a table
     assert {*items(text_of("json"))} - either == {*flat(record)}
     assert record["schema"] in text_of("json").splitlines()[0]
     assert all(reason in items(text_of("json"))["finish"] for reason in REASONS)

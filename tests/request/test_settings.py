@@ -33,7 +33,8 @@ def test_words_in_all_spellings(given_as: object, words: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "nonsense", ["", "many", "1.5", "3kk", "1,00", "nan", "inf", "0x10", "2.0005k", True, 2.5]
+    "nonsense",
+    ["", "many", "1.5", "3kk", "1,00", "nan", "inf", "0x10", "2.0005k", True, 2.5, 10**400],
 )
 def test_invalid_words_are_refused(nonsense: object) -> None:
     with pytest.raises(ValueError):
@@ -121,6 +122,7 @@ def test_options_not_given_are_left_out() -> None:
         ("model = ' '", "model"),
         ("length = 'single'\nchapters = 4", "contradict"),
         ("form = 'sonnet'", "form"),
+        ("band = [[0.9], 1.1]", "band"),
         ("words = [", "TOML"),
     ],
 )

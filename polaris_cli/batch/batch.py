@@ -1,0 +1,132 @@
+"""A whole batch: which stories there are to write, and what becomes of each.
+
+Rows and a grid give tasks; those that are done already are left out; the others are written by one
+engine after another. Does not know options, nor what is shown.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from itertools import chain
+
+from polaris_cli.batch.premises import BadRow, Row
+from polaris_cli.batch.results import Results
+from polaris_cli.batch.running import Written
+from polaris_cli.batch.tasks import Grid, Loading, Options, Task, fingerprint, tasks_of
+from polaris_cli.errors import NoStory, PolarisError, UsageError
+from polaris_cli.request.premise import read_length
+from polaris_cli.request.settings import from_options
+from polaris_cli.story.job import Job
+
+Rows = Callable[[], Iterator[Row | BadRow]]
+"""Reads the input from its start."""
+
+
+@dataclass(slots=True)
+class Survey:
+    """What there is to do: numbers of stories, the rows that cannot be read, and for each way of
+    loading an engine the story that needs most room."""
+
+    total: int = 0
+    done: int = 0
+    changed: int = 0
+    bad: list[BadRow] = field(default_factory=list)
+    longest: dict[Loading, Task] = field(default_factory=dict)
+
+
+class Batch:
+    """The stories of a batch and their results. `only` limits it to these keys, if given."""
+
+    def __init__(
+        self,
+        rows: Rows,
+        options: Options,
+        grid: Grid,
+        results: Results,
+        only: frozenset[str] | None = None,
+    ) -> None:
+        self._rows, self._options, self._grid = rows, options, grid
+        self._results, self._only = results, only
+
+    def survey(self) -> Survey:
+        """Read all of the input once. Raises UsageError as `read_premises` does."""
+        found, words = Survey(), dict[Loading, int]()
+        found.bad = [row for row in self._rows() if isinstance(row, BadRow)]
+        for task in self._tasks():
+            found.total += 1
+            if self._is_done(task):
+                found.done += 1
+                continue
+            found.changed += self._results.fingerprint(task.key) is not None
+            asked = _words(task)
+            if asked > words.get(task.loading, -1):
+                words[task.loading], found.longest[task.loading] = asked, task
+        return found
+
+    def pending(self, loading: Loading) -> Iterator[Task]:
+        """The tasks of an engine that are not done."""
+        for task in self._tasks():
+            if task.loading == loading and not self._is_done(task):
+                yield task
+
+    def valid_job(self, loading: Loading, longest: Task) -> Job:
+        """A job to open the engine for: that of `longest`, or the first that is valid.
+
+        Raises the error of `longest` if all are invalid.
+        """
+        for task in chain([longest], self.pending(loading)):
+            with suppress(UsageError):
+                return task.job()
+        return longest.job()
+
+    def kept(self, written: Written[Task]) -> Written[Task]:
+        """Keep a result; a story without text becomes a failure.
+
+        A story that was interrupted is not kept: it is written again by the next run.
+        """
+        story, error = written.story, written.error
+        if story and not story.text and story.finish != "interrupted":
+            error = error or NoStory("The model ended without writing a story.")
+        if error:
+            self.fail(written.task, error)
+        elif story and story.finish != "interrupted":
+            self._results.add(story.as_dict())
+        return replace(written, error=error)
+
+    def fail(self, task: Task, error: PolarisError) -> None:
+        """Keep a task's failure."""
+        self._results.fail(task.key, task.row.where, error)
+
+    def fail_row(self, row: BadRow) -> None:
+        """Keep the failure of a row that cannot be read."""
+        self._results.fail(str(row.number), row.where, row.error)
+
+    @property
+    def damaged(self) -> int:
+        """The lines of the results that are no stories."""
+        return self._results.damaged
+
+    def _tasks(self) -> Iterator[Task]:
+        rows = (row for row in self._rows() if isinstance(row, Row))
+        for task in tasks_of(rows, self._options, self._grid):
+            if self._only is None or task.key in self._only:
+                yield task
+
+    def _is_done(self, task: Task) -> bool:
+        kept = self._results.fingerprint(task.key)
+        if kept is None:
+            return False
+        try:
+            return kept == fingerprint(task.job())
+        except PolarisError:
+            return False
+
+
+def _words(task: Task) -> int:
+    """The words asked for, 0 if they are in no setting and not in the premise."""
+    try:
+        words: int | None = from_options({"words": task.options.get("words")}).get("words")
+    except PolarisError:
+        return 0
+    stated = None if words else read_length(task.row.premise).length
+    return words or (stated.words if stated else 0)

@@ -1,0 +1,57 @@
+"""The names that the fields of a batch's input may have, in keys and in columns.
+
+Case, and dashes for underscores, do not matter. Does not know the values, nor where they come from.
+"""
+
+import difflib
+from collections.abc import Collection, Mapping
+from functools import lru_cache
+
+from polaris_cli.errors import UsageError
+from polaris_cli.request.settings import SETTINGS
+
+ALIASES = {"prompt": "premise", "uid": "id", "target_word_count": "words"}
+KNOWN = {"premise", "id", *ALIASES, *SETTINGS}
+LIKENESS = 0.85  # "temprature" is a setting with a typing error, "world" and "format" are not
+
+
+def fields_of(values: Mapping[str, object]) -> dict[str, object]:
+    """The values by the names of settings, "premise" and "id", without unknown and absent ones.
+
+    Absent are None and NaN, which tables have in empty cells. A name wins over its alias.
+    """
+    plain = {_plain(key): value for key, value in values.items() if not _is_absent(value)}
+    aliased = {ALIASES[key]: value for key, value in plain.items() if key in ALIASES}
+    own = {key: value for key, value in plain.items() if key in KNOWN and key not in ALIASES}
+    return aliased | own
+
+
+def misspelt(values: Mapping[str, object]) -> tuple[str, str] | None:
+    """The first key that is nearly the name of a setting, and that name; None if there is none."""
+    near = ((key, _near(_plain(key))) for key, value in values.items() if not _is_absent(value))
+    return next(((key, name) for key, name in near if name), None)
+
+
+def check_columns(columns: Collection[str], source: str) -> None:
+    """Raise UsageError if no column of the table `source` has the premises."""
+    if {"premise", "prompt"}.isdisjoint(map(_plain, columns)):
+        raise UsageError(
+            f"{source} has no column 'premise' or 'prompt'.",
+            hint="Name the columns in the first line, such as: premise,words,seed",
+        )
+
+
+def _plain(key: str) -> str:
+    return key.strip().lower().replace("-", "_")
+
+
+def _is_absent(value: object) -> bool:
+    return value is None or value != value
+
+
+@lru_cache(maxsize=1_000)  # all records of an input tend to have the same keys
+def _near(key: str) -> str:
+    """The setting that a key other than a known one is nearly the name of, else ""."""
+    if key in KNOWN:
+        return ""
+    return next(iter(difflib.get_close_matches(key, SETTINGS, n=1, cutoff=LIKENESS)), "")

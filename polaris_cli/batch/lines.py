@@ -1,0 +1,130 @@
+"""A file of JSON objects, one per line, that a killed process leaves whole.
+
+Knows lines and bytes. Does not know what an object means.
+"""
+
+import json
+import os
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from polaris_cli.errors import OutputError, UsageError
+from polaris_cli.formats.files import atomic_file
+from polaris_cli.screen.printing import json_text
+
+ELSEWHERE = "Use another folder with -o."
+
+Entry = dict[str, Any]
+
+
+class Lines:
+    """Opens a file to append JSON objects; creates it if it does not exist.
+
+    `valid` says whether an object belongs in the file. `damaged` is the number of other lines,
+    which stay in the file. Only one process and one thread may write. Raises UsageError if `path`
+    is not a regular file, OutputError if it cannot be written.
+    """
+
+    def __init__(self, path: Path, valid: Callable[[Entry], bool]) -> None:
+        self.path, self.damaged = path, 0
+        self._valid = valid
+        with explained(path):
+            if path.exists() and not path.is_file():
+                raise UsageError(f"{path} is not a regular file.", hint=ELSEWHERE)
+            self._file = path.open("ab", buffering=0)
+
+    def read(self) -> Iterator[tuple[int, Entry]]:
+        """Yield each object and the position of its line in bytes, one line in memory at a time.
+
+        Then cut away what follows the last object, such as a torn line. Raises UsageError if there
+        are lines but no object is valid: the file is from another program.
+        """
+        position = end = damaged = 0
+        with explained(self.path), self.path.open("rb") as file:
+            for line in file:
+                if (entry := self._parsed(line)) is not None:
+                    yield position, entry
+                    end, self.damaged = position + len(line), damaged
+                damaged += entry is None and line.endswith(b"\n")
+                position += len(line)
+            if damaged and not end:
+                raise UsageError(
+                    f"{self.path} is not a file of polaris batch.",
+                    hint="Move it, or use another folder with -o.",
+                )
+            if end < position:
+                self._file.truncate(end)
+
+    def append(self, entry: Entry) -> tuple[int, Entry]:
+        """Append an object, and return the position and the object as `read` would yield them.
+
+        The line is on the disk when this returns. Raises OutputError, and removes what was written
+        of the line, if writing fails.
+        """
+        line = encoded(entry)
+        with explained(self.path):
+            position = os.fstat(self._file.fileno()).st_size
+            try:
+                self._write(line)
+            except BaseException:
+                self._file.truncate(position)
+                raise
+        return position, json.loads(line)
+
+    def close(self) -> None:
+        """Close the file, which may be closed already."""
+        self._file.close()
+
+    def remove(self, positions: Collection[int]) -> None:
+        """Close the file and remove the lines at these positions from it, atomically.
+
+        Raises OutputError, and leaves the file as it was, if writing fails.
+        """
+        self.close()
+        with (
+            atomic_file(self.path, force=True) as temporary,
+            self.path.open("rb") as lines,
+            temporary.open("xb") as kept,
+        ):
+            position = 0
+            for line in lines:
+                if position not in positions:
+                    kept.write(line)
+                position += len(line)
+            kept.flush()
+            os.fsync(kept.fileno())
+
+    def _parsed(self, line: bytes) -> Entry | None:
+        """The object in a line, or None if the line is torn or damaged."""
+        if not line.endswith(b"\n"):
+            return None
+        try:
+            entry = json.loads(line.decode())
+        except (ValueError, RecursionError):
+            return None
+        return entry if isinstance(entry, dict) and self._valid(entry) else None
+
+    def _write(self, line: bytes) -> None:
+        rest = memoryview(line)
+        while rest:
+            rest = rest[self._file.write(rest) :]
+        os.fsync(self._file.fileno())
+
+
+def encoded(entry: Entry) -> bytes:
+    """An object as a line of the file."""
+    return json_text(entry).encode() + b"\n"
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Raise OutputError for an OSError in the block, which writes to `path`."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"Cannot write {path}: {error.strerror or error}.",
+            hint="Free some space, or use another folder with -o.",
+        ) from error

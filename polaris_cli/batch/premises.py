@@ -1,0 +1,122 @@
+"""Reads the premises of a batch, with the settings of each: `read_premises`.
+
+A row that is wrong takes the place of a premise and costs no other row. Does not know file formats,
+nor whether the values of settings are valid: `prepare` says so.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+
+from polaris_cli.batch.fields import fields_of, misspelt
+from polaris_cli.batch.records import Record, name_of, records_of
+from polaris_cli.errors import UsageError
+from polaris_cli.request.text_files import not_utf8
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One premise of the input.
+
+    `number` counts the rows from 1, `where` names the row's place ("premises.jsonl, line 3"). `id`
+    is its own id, "" for none. `settings` are options for `prepare`, by the names of `SETTINGS`.
+    """
+
+    number: int
+    where: str
+    id: str
+    premise: str
+    settings: dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """A row that cannot be read, and why; `number` and `where` are as in `Row`."""
+
+    number: int
+    where: str
+    error: UsageError
+
+
+def read_premises(source: str) -> Iterator[Row | BadRow]:
+    """The rows of a file, of standard input ("-") or of a data set ("hub:OWNER/NAME/SPLIT").
+
+    Raises UsageError at once for an input that cannot be read, has no rows or no column of
+    premises, ModelUnavailable for a data set that is not available. Both may come later if the
+    rest of the input is damaged.
+    """
+    name = name_of(source)
+    rows = _rows(records_of(source), name)
+    first = next(rows, None)
+    if first is None:
+        raise UsageError(f"{name} has no premises.", hint="Write one premise a line.")
+    return chain([first], rows)
+
+
+def _rows(records: Iterator[Record], name: str) -> Iterator[Row | BadRow]:
+    places = dict[str, str]()
+    for number, (place, values) in enumerate(records, 1):
+        where = f"{name}, {place}"
+        try:
+            row = _row(number, where, values)
+            _check_new(row, places)
+        except UsageError as error:
+            yield BadRow(number, where, error)
+        else:
+            places[row.id] = place
+            yield row
+
+
+def _row(number: int, where: str, values: dict[str, object] | UsageError) -> Row:
+    if isinstance(values, UsageError):
+        raise values
+    _check_text(values, where)
+    if found := misspelt(values):
+        raise UsageError(f"{where} has no setting {found[0]!r}.", hint=f"Did you mean {found[1]}?")
+    fields = fields_of(values)
+    premise = _premise(fields.pop("premise", ""), where)
+    own_id = _id(fields.pop("id", ""), where)
+    settings = {name: _whole(value) for name, value in fields.items()}
+    return Row(number, where, own_id, premise, settings)
+
+
+def _check_text(values: dict[str, object], where: str) -> None:
+    """Raise UsageError for lone surrogates: from bytes that are not UTF-8, or from "\\ud800"."""
+    try:
+        for text in chain(values, values.values()):
+            if isinstance(text, str):
+                text.encode()
+    except UnicodeEncodeError as error:
+        raise not_utf8(where) from error
+
+
+def _premise(value: object, where: str) -> str:
+    if not isinstance(value, str):
+        raise UsageError(
+            f"{where} has a premise that is not a text.", hint="Put the premise in double quotes."
+        )
+    if not value.strip():
+        raise UsageError(f"{where} has no premise.", hint="Add the field 'premise'.")
+    return value
+
+
+def _id(value: object, where: str) -> str:
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        return str(_whole(value)).strip()
+    raise UsageError(
+        f"{where} has an id that is neither a text nor a number.",
+        hint="Give the row another id, or none.",
+    )
+
+
+def _whole(value: object) -> object:
+    """The value, as int if it is a float without decimals, as tables have in a column with gaps."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _check_new(row: Row, places: dict[str, str]) -> None:
+    if row.id and row.id in places:
+        raise UsageError(
+            f"{row.where} has the id {row.id!r} of {places[row.id]} again.",
+            hint="Give one of them another id.",
+        )

@@ -1,0 +1,309 @@
+"""Reads the records of a batch's input: of a file, of standard input or of a data set of the hub.
+
+A record is its place ("line 3") and the values there, or the error that stands for them. Records
+are read one after the other, and no file is held whole but a .json file. Knows file formats. Does
+not know what the values mean.
+"""
+
+import csv
+import json
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from itertools import chain, groupby
+from pathlib import Path
+from stat import S_ISDIR, S_ISREG
+from typing import Any, NoReturn, TextIO
+
+from polaris_cli.batch.fields import check_columns
+from polaris_cli.errors import ModelUnavailable, PolarisError, UsageError
+from polaris_cli.models.hub_errors import causes, is_network_error
+from polaris_cli.request.text_files import MAX_BYTES, not_utf8, read_stdin, read_text, unreadable
+
+Record = tuple[str, dict[str, object] | UsageError]
+
+STDIN = "standard input"
+HUB = "hub:"
+EXAMPLE = '{"premise": "a fox", "words": 800}'
+BATCH_ROWS = 256  # of a Parquet file: those that are in memory together
+INSTALL = "pip install 'polaris-story[datasets]'"
+
+
+def name_of(source: str) -> str:
+    """What messages call an input."""
+    return STDIN if source == "-" else source
+
+
+def records_of(source: str) -> Iterator[Record]:
+    """The records of a file, of standard input ("-") or of a data set ("hub:OWNER/NAME/SPLIT").
+
+    The suffix of a file tells its format; a file with any other suffix is text. The first record,
+    or the end, raises UsageError for an input that cannot be read or has no premises' column,
+    ModelUnavailable for a data set that is not available.
+    """
+    if source.startswith(HUB):
+        return _from_hub(source)
+    if source == "-":
+        return _from_stdin()
+    path = _regular_file(source)
+    return _READERS.get(path.suffix.lower(), _from_text)(path)
+
+
+def _regular_file(source: str) -> Path:
+    path = Path(source)
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError) as error:
+        raise unreadable(path, error) from error
+    if S_ISDIR(mode):
+        raise UsageError(f"{path} is a folder.", hint="Name a file in it.")
+    if not S_ISREG(mode):
+        raise UsageError(
+            f"{path} is not a regular file.", hint="Use a file, or - for standard input."
+        )
+    return path
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn the errors of reading a file inside the block into UsageError."""
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise not_utf8(str(path)) from error
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def _opened(path: Path, newline: str | None = None) -> TextIO:
+    """The file as text; bytes that are not UTF-8 become lone surrogates and cost one record."""
+    return path.open(encoding="utf-8-sig", errors="surrogateescape", newline=newline)
+
+
+def _from_stdin() -> Iterator[Record]:
+    text = read_stdin(STDIN)
+    lines = text.split("\n")
+    if text.lstrip().startswith("{"):
+        return _objects(lines, STDIN)
+    return _premises(lines, apart=_has_paragraphs(_text_lines(lines, STDIN)))
+
+
+def _from_text(path: Path) -> Iterator[Record]:
+    with _reading(path), path.open(encoding="utf-8-sig") as file:
+        apart = _has_paragraphs(_text_lines(file, str(path)))
+        file.seek(0)
+        yield from _premises(file, apart=apart)
+
+
+def _text_lines(lines: Iterable[str], name: str) -> Iterator[str]:
+    """The lines, if none has a NUL: text has none, but UTF-16 and other data have."""
+    for line in lines:
+        if "\0" in line:
+            raise not_utf8(name)
+        yield line
+
+
+def _has_paragraphs(lines: Iterable[str]) -> bool:
+    """Whether a blank line is between two others. Reads to the end, where errors may be."""
+    blocks = groupby(lines, lambda line: bool(line.strip()))
+    return sum(is_text for is_text, _ in blocks) > 1
+
+
+def _premises(lines: Iterable[str], *, apart: bool) -> Iterator[Record]:
+    """The premises of a text: its paragraphs if they are blocks `apart`, else its lines."""
+    numbered = ((number, line.strip()) for number, line in enumerate(lines, 1))
+    for is_text, block in groupby(numbered, lambda line: bool(line[1])):
+        if not is_text:
+            continue
+        for number, premise in [_joined(block)] if apart else block:
+            yield f"line {number}", {"premise": premise}
+
+
+def _joined(block: Iterable[tuple[int, str]]) -> tuple[int, str]:
+    """A paragraph's first line number, and its text on one line."""
+    numbers, lines = zip(*block, strict=True)
+    return numbers[0], " ".join(lines)
+
+
+def _from_json_lines(path: Path) -> Iterator[Record]:
+    with _reading(path), _opened(path) as file:
+        yield from _objects(file, str(path))
+
+
+def _objects(lines: Iterable[str], name: str) -> Iterator[Record]:
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            place = f"line {number}"
+            yield place, _object_in(line.rstrip(), f"{name}, {place}")
+
+
+def _object_in(line: str, where: str) -> dict[str, object] | UsageError:
+    hint = f"Write one object a line, such as {EXAMPLE}"
+    try:
+        return _object(_parsed(line, where, hint), where)
+    except UsageError as error:
+        return error
+
+
+def _object(value: object, where: str) -> dict[str, object]:
+    if isinstance(value, dict):
+        return value
+    raise UsageError(f"{where} is not a JSON object.", hint=f"Write an object, such as {EXAMPLE}")
+
+
+def _parsed(text: str, where: str, hint: str) -> Any:
+    """The value of a JSON text. Raises UsageError, also for NaN, which JSON does not have."""
+    try:
+        text.encode()
+        return json.loads(text, parse_constant=_refuse)
+    except UnicodeEncodeError as error:
+        raise not_utf8(where) from error
+    except json.JSONDecodeError as error:
+        reason = f"{error.msg} at character {error.pos + 1}"
+    except RecursionError:
+        reason = "it is nested too deeply"
+    except ValueError as error:
+        reason = str(error)
+    raise UsageError(f"{where} is not valid JSON: {reason}.", hint=hint)
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not a number of JSON")
+
+
+def _from_json(path: Path) -> Iterator[Record]:
+    hint = f"Write a list of objects, such as [{EXAMPLE}], or one object a line in a .jsonl file."
+    items = _parsed(read_text(path), str(path), hint)
+    if not isinstance(items, list):
+        raise UsageError(f"{path} is not a list of premises.", hint=hint)
+    for number, item in enumerate(items, 1):
+        place = f"item {number}"
+        try:
+            yield place, _object(item, f"{path}, {place}")
+        except UsageError as error:
+            yield place, error
+
+
+def _from_table(path: Path, delimiter: str) -> Iterator[Record]:
+    """The records of a CSV file, which are strict: else an open quote would swallow the rest."""
+    with _reading(path), _opened(path, newline="") as file:
+        lines = iter(partial(file.readline, MAX_BYTES), "")
+        rows = _table_rows(csv.reader(lines, delimiter=delimiter, strict=True))
+        number, header = next(rows, (0, None))
+        if isinstance(header, csv.Error):
+            raise _not_csv(f"{path}, line {number}", header)
+        if header:
+            check_columns(header, str(path))
+            for number, cells in rows:
+                yield f"line {number}", _record(header, cells, f"{path}, line {number}")
+
+
+def _table_rows(reader: Any) -> Iterator[tuple[int, list[str] | csv.Error]]:
+    """The cells of each row that is not blank, or an error, with the number of its first line."""
+    while True:
+        number = reader.line_num + 1
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield number, error
+        else:
+            if cells:
+                yield number, cells
+
+
+def _record(
+    header: list[str], cells: list[str] | csv.Error, where: str
+) -> dict[str, object] | UsageError:
+    """The cells of a row that are not empty, by column."""
+    if isinstance(cells, csv.Error):
+        return _not_csv(where, cells)
+    if len(cells) > len(header):
+        return UsageError(
+            f"{where} has {len(cells)} fields, but there are {len(header)} columns.",
+            hint='Put a text that contains the separator in double quotes: "a fox, a crow"',
+        )
+    return {name: cell for name, cell in zip(header, cells, strict=False) if cell.strip()}
+
+
+def _not_csv(where: str, error: csv.Error) -> UsageError:
+    return UsageError(
+        f"{where} is not valid CSV: {error}.",
+        hint='Close all double quotes, and double those inside a quoted text: "a ""red"" fox"',
+    )
+
+
+def _from_parquet(path: Path) -> Iterator[Record]:
+    try:
+        from pyarrow import parquet
+    except ImportError as error:
+        raise UsageError("Reading Parquet needs pyarrow.", hint=INSTALL) from error
+    with _reading(path), path.open("rb") as file:
+        try:
+            table = parquet.ParquetFile(file)
+            check_columns(table.schema_arrow.names, str(path))
+            batches = table.iter_batches(batch_size=BATCH_ROWS)
+            yield from _rows(chain.from_iterable(batch.to_pylist() for batch in batches))
+        except UsageError:
+            raise
+        except Exception as error:  # pyarrow raises all kinds of errors for bad files
+            raise UsageError(
+                f"{path} is not a readable Parquet file.",
+                hint="It may be damaged or encrypted. Save it again, or as a .jsonl or .csv file.",
+            ) from error
+
+
+def _rows(rows: Iterable[dict[str, object]]) -> Iterator[Record]:
+    return ((f"row {number}", row) for number, row in enumerate(rows, 1))
+
+
+def _from_hub(source: str) -> Iterator[Record]:
+    owner, name, split = _parts(source)
+    try:
+        from datasets import load_dataset
+    except ImportError as error:
+        raise UsageError("Reading a data set of the hub needs datasets.", hint=INSTALL) from error
+    try:
+        table = load_dataset(f"{owner}/{name}", split=split, streaming=True)
+        if table.column_names:
+            check_columns(table.column_names, source)
+        yield from _rows(table)
+    except PolarisError:
+        raise
+    except Exception as error:  # those of datasets, of the hub's client and of the network
+        raise _unavailable(f"{owner}/{name}", error) from error
+
+
+def _parts(source: str) -> list[str]:
+    """The owner, name and split in "hub:OWNER/NAME/SPLIT"."""
+    parts = source.removeprefix(HUB).split("/")
+    if len(parts) != 3 or not all(parts):
+        raise UsageError(
+            f"{source} is not a split of a data set.",
+            hint="Type owner, name and split, such as hub:rishanthrajendhran/POLARIS/test",
+        )
+    return parts
+
+
+def _unavailable(name: str, error: Exception) -> ModelUnavailable:
+    if any(map(is_network_error, causes(error))):
+        return ModelUnavailable(
+            f"The data set {name} cannot be read: the hub cannot be reached.",
+            hint="Connect to the internet, or use a file with the premises.",
+        )
+    reason = next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")
+    return ModelUnavailable(
+        f"The data set {name} cannot be read: {reason}.",
+        hint=f"Check its owner, name and split: https://huggingface.co/datasets/{name}",
+    )
+
+
+_READERS: dict[str, Callable[[Path], Iterator[Record]]] = {
+    ".jsonl": _from_json_lines,
+    ".ndjson": _from_json_lines,
+    ".json": _from_json,
+    ".csv": partial(_from_table, delimiter=","),
+    ".tsv": partial(_from_table, delimiter="\t"),
+    ".parquet": _from_parquet,
+}

@@ -1,0 +1,168 @@
+"""The results of a batch in its folder: stories.jsonl, failed.jsonl, and a lock.
+
+Knows keys and fingerprints. Does not know what a row is or how a story is written.
+"""
+
+import json
+import threading
+from collections.abc import Mapping
+from contextlib import ExitStack, closing
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from filelock import FileLock, Timeout
+
+from polaris_cli.batch.lines import ELSEWHERE, Entry, Lines, encoded, explained
+from polaris_cli.errors import PolarisError, UsageError
+from polaris_cli.formats.files import write_atomic
+
+STORIES = "stories.jsonl"
+FAILED = "failed.jsonl"
+LOCK = ".lock"  # stays in the folder: removing it would let two processes lock different files
+
+
+class Results:
+    """The stories and failures of a batch in its folder, which is created if it does not exist.
+
+    `stories.jsonl` has one story per line, the last line of a key counts; `failed.jsonl` has one
+    failure per line. Whenever the process is killed, what `add` and `fail` wrote before stays.
+    `damaged` is the number of lines of `stories.jsonl` that are not stories; they stay there.
+
+    Threads may share this object. Raises UsageError if another process uses the folder, or if a
+    file is in the way, and OutputError if something cannot be written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._mutex = threading.Lock()
+        self._finished: dict[str, tuple[int, str]] = {}  # position and fingerprint
+        self._superseded: set[int] = set()  # positions in stories.jsonl
+        self._failed: dict[str, Entry] = {}
+        with ExitStack() as opened:
+            self._lock = _locked(folder)
+            opened.callback(self._lock.release)
+            self._stories = opened.enter_context(closing(Lines(folder / STORIES, _is_story)))
+            self._failures = opened.enter_context(closing(Lines(folder / FAILED, _is_failure)))
+            for position, record in self._stories.read():
+                self._note_story(position, record)
+            for _, failure in self._failures.read():
+                self._note_failure(failure)
+            self._opened = opened.pop_all()
+        self.damaged = self._stories.damaged
+
+    def fingerprint(self, key: str) -> str | None:
+        """The fingerprint of the finished story with this key, None if there is none."""
+        return self._finished.get(_as_read(key), (0, None))[1]
+
+    @property
+    def failed(self) -> Mapping[str, dict[str, Any]]:
+        """The failures, by key, of this run and earlier ones that no story followed."""
+        with self._mutex:
+            return dict(self._failed)
+
+    def add(self, record: dict[str, Any]) -> None:
+        """Save a story, which replaces an earlier one with its key. It is on the disk on return.
+
+        Raises OutputError if it cannot be written; the earlier story then stays.
+        """
+        key = _as_read(record["batch"]["key"])
+        with self._mutex:
+            if key in self._failed:
+                # Before the story: a kill in between loses the failure of a row to write again.
+                self._append_failure({**self._failed[key], "finished": True})
+            self._note_story(*self._stories.append(record))
+
+    def fail(self, key: str, where: str, error: PolarisError) -> None:
+        """Save that a row failed, and where it is for the user, such as a file and a line.
+
+        Raises OutputError if that cannot be written.
+        """
+        failure = {"key": key, "where": where, "error": error.message, "hint": error.hint}
+        with self._mutex:
+            self._append_failure(failure)
+
+    def close(self) -> None:
+        """Remove what is superseded from the files, and allow other processes to use the folder.
+
+        Does nothing if it is closed. Raises OutputError if a file cannot be written; all stories
+        are kept then too.
+        """
+        with self._mutex:
+            if not self._lock.is_locked:
+                return
+            with self._opened:
+                self._rewrite_failures()
+                if self._superseded:
+                    self._stories.remove(self._superseded)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _note_story(self, position: int, record: Entry) -> None:
+        key = record["batch"]["key"]
+        if key in self._finished:
+            self._superseded.add(self._finished[key][0])
+        self._finished[key] = position, record["batch"]["fingerprint"]
+
+    def _append_failure(self, failure: Entry) -> None:
+        self._note_failure(self._failures.append(failure)[1])
+
+    def _note_failure(self, failure: Entry) -> None:
+        if failure.get("finished"):
+            self._failed.pop(failure["key"], None)
+        else:
+            self._failed[failure["key"]] = failure
+
+    def _rewrite_failures(self) -> None:
+        self._failures.close()
+        path = self._failures.path
+        if self._failed:
+            write_atomic(path, b"".join(map(encoded, self._failed.values())), force=True)
+            return
+        with explained(path):
+            path.unlink(missing_ok=True)
+
+
+def _locked(folder: Path) -> FileLock:
+    """Create the folder and lock it. Raises UsageError and OutputError."""
+    lock = FileLock(folder / LOCK, timeout=0, thread_local=False)
+    with explained(folder):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except FileExistsError:
+            raise UsageError(f"{folder} is not a folder.", hint=ELSEWHERE) from None
+        try:
+            lock.acquire()
+        except Timeout:
+            raise UsageError(
+                f"Another polaris batch writes to {folder}.",
+                hint="Wait until it is done, or use another folder with -o.",
+            ) from None
+    return lock
+
+
+def _is_story(record: Entry) -> bool:
+    batch = record.get("batch")
+    return isinstance(batch, dict) and _has_texts(batch, "key", "fingerprint")
+
+
+def _is_failure(entry: Entry) -> bool:
+    return _has_texts(entry, "key", "where", "error", "hint")
+
+
+def _has_texts(entry: Entry, *names: str) -> bool:
+    return all(isinstance(entry.get(name), str) for name in names)
+
+
+def _as_read(key: str) -> str:
+    """The key as a file returns it: JSON joins two halves of a surrogate pair to a character."""
+    joined: str = json.loads(json.dumps(key))
+    return joined

@@ -1,0 +1,131 @@
+"""Writes many jobs with one loaded engine, several at once: `write_all`.
+
+Each story is written by a thread of its own, exactly as one alone; the engine decides what is
+computed together. Does not know where the jobs come from or where the stories go.
+"""
+
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from functools import partial
+from typing import Generic, Protocol, TypeVar
+
+from polaris_cli.api import run_job
+from polaris_cli.engines.base import Engine
+from polaris_cli.errors import DEBUG_HINT, PolarisError
+from polaris_cli.events import Event, Finish
+from polaris_cli.library.store import Library
+from polaris_cli.story.job import Job
+from polaris_cli.story.result import Story
+
+AHEAD = 2  # stories handed to the threads, for each that is written: one is ready as one ends
+
+
+class HasJob(Protocol):
+    """Something to write."""
+
+    def job(self) -> Job:
+        """The job. Raises PolarisError if it is invalid."""
+
+
+T = TypeVar("T", bound=HasJob)
+
+
+@dataclass(frozen=True, slots=True)
+class Written(Generic[T]):
+    """A task that is done: its story, and the error if it failed. One of them may be missing."""
+
+    task: T
+    story: Story | None = None
+    error: PolarisError | None = None
+
+
+Watch = Callable[[T, Job, Iterator[Event]], Iterator[Event]]
+"""A stage that sees the events of each story while it is written, in the story's thread."""
+
+
+def write_all(
+    tasks: Iterable[T],
+    engine: Engine,
+    *,
+    at_once: int,
+    stop: threading.Event,
+    library: Library | None = None,
+    watch: Watch[T] | None = None,
+) -> Generator[Written[T], None, None]:
+    """Yield each task as it is done, at most `at_once` of them being written at any time.
+
+    Setting `stop` ends the stories that are being written; they are yielded as interrupted, and
+    what has not begun is not yielded. Closing the generator ends them too.
+    """
+    closed = threading.Event()
+
+    def stopped() -> bool:
+        return stop.is_set() or closed.is_set()
+
+    write = partial(_write, engine=engine, stopped=stopped, library=library, watch=watch)
+    running = set[Future[Written[T]]]()
+    pool = ThreadPoolExecutor(at_once, thread_name_prefix="polaris story")
+    try:
+        for task in tasks:
+            running.add(pool.submit(write, task))
+            if len(running) >= AHEAD * at_once:
+                yield from _done(running)
+            if stopped():
+                break
+        while running:
+            yield from _done(running)
+    finally:
+        closed.set()
+        pool.shutdown(cancel_futures=True)
+
+
+def _done(running: set[Future[Written[T]]]) -> Iterator[Written[T]]:
+    """Wait until at least one is done; take those out of `running`."""
+    done, _ = wait(running, return_when=FIRST_COMPLETED)
+    running -= done
+    for each in done:
+        written = each.result()
+        if written.story or written.error:
+            yield written
+
+
+def _write(
+    task: T,
+    *,
+    engine: Engine,
+    stopped: Callable[[], bool],
+    library: Library | None,
+    watch: Watch[T] | None,
+) -> Written[T]:
+    if stopped():
+        return Written(task)
+
+    def stage(events: Iterator[Event]) -> Iterator[Event]:
+        watched = until(stopped, events)
+        return watch(task, job, watched) if watch else watched
+
+    try:
+        job = task.job()
+        outcome = run_job(job, engine, library=library, watch=stage)
+    except PolarisError as error:
+        return Written(task, error=error)
+    except Exception as problem:  # must not cost the other stories
+        return Written(task, error=_unexpected(problem))
+    return Written(task, outcome.story, outcome.error)
+
+
+def _unexpected(problem: Exception) -> PolarisError:
+    found = PolarisError(f"Unexpected error: {problem!r}.", hint=DEBUG_HINT)
+    found.__cause__ = problem
+    return found
+
+
+def until(stopped: Callable[[], bool], events: Iterator[Event]) -> Iterator[Event]:
+    """Yield the events until `stopped` is true, then an interrupted `Finish`."""
+    for event in events:
+        if stopped() and not isinstance(event, Finish):
+            yield Finish("interrupted")
+            return
+        yield event

@@ -1,0 +1,86 @@
+"""From rows of premises to stories to write: `Grid`, `Task`.
+
+A row gives one story, or one for each point of the grid: words x seeds x models. Tasks are made one
+after another, so that any number of rows fits in memory. Does not know how they are written.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from itertools import product
+
+from polaris_cli.batch.premises import Row
+from polaris_cli.request.settings import from_options
+from polaris_cli.story.job import Job
+from polaris_cli.story.prepare import prepare
+from polaris_cli.story.result import Place
+
+# The settings that decide which engine is loaded, and how.
+OF_THE_ENGINE = (
+    "model", "revision", "quantize", "device", "compile", "engine", "gguf_file", "threads",
+    "base_url", "api_key_env", "connect_timeout", "stall_timeout",
+)  # fmt: skip
+
+Options = Mapping[str, object]
+Loading = tuple[object, ...]
+"""The values of `OF_THE_ENGINE`: stories with the same share a loaded engine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """What is written for each row: every length, with `seeds` seeds, by every model.
+
+    Without values, a row keeps its own or that of the command. Several values replace them.
+    """
+
+    words: tuple[str, ...] = ()
+    seeds: int = 1
+    models: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A story to write. `key` names it in its batch: the row, and its point of the grid. `later` is
+    added to the seed."""
+
+    key: str
+    row: Row
+    options: Options
+    later: int = 0
+
+    @property
+    def loading(self) -> Loading:
+        """What its engine is loaded by."""
+        return tuple(self.options.get(name) for name in OF_THE_ENGINE)
+
+    def job(self) -> Job:
+        """The job, ready for an engine. Raises UsageError or ModelUnavailable as `prepare` does."""
+        first = from_options({"seed": self.options.get("seed")}).get("seed", 0)
+        job = prepare(self.row.premise, {**self.options, "seed": first + self.later})
+        place = Place(self.key, fingerprint(job), self.row.number, self.row.id)
+        return replace(job, place=place)
+
+
+def tasks_of(rows: Iterable[Row], options: Options, grid: Grid) -> Iterator[Task]:
+    """The tasks of each row; its own settings are stronger than the command's `options`.
+
+    A task without a seed gets 0, so that the same command asks for the same stories again.
+    """
+    for row in rows:
+        settings = {**options, **row.settings}
+        for words, model, later in product(
+            grid.words or ("",), grid.models or ("",), range(grid.seeds)
+        ):
+            seeded = f"seed +{later}" if grid.seeds > 1 else ""
+            named = filter(None, (row.id or str(row.number), words, model, seeded))
+            point = {"words": words or settings.get("words")}
+            point |= {"model": model or settings.get("model")}
+            yield Task(", ".join(named), row, {**settings, **point}, later)
+
+
+def fingerprint(job: Job) -> str:
+    """A digest of all that decides the text, as far as it is asked for: request and model."""
+    asked = [asdict(job.request), job.reference.id, job.reference.revision]
+    data = json.dumps(asked, sort_keys=True, default=str)
+    return hashlib.sha256(data.encode(errors="surrogatepass")).hexdigest()[:16]

@@ -1,0 +1,62 @@
+"""Rows and a grid as stories to write."""
+
+from typing import Any
+
+import pytest
+
+from polaris_cli.batch.premises import Row
+from polaris_cli.batch.tasks import Grid, Task, fingerprint, tasks_of
+from polaris_cli.errors import UsageError
+
+
+def row(number: int, own_id: str = "", **settings: Any) -> Row:
+    return Row(number, f"line {number}", own_id, f"premise {number}", settings)
+
+
+DEMO = {"model": "demo", "words": None}
+WRONG = [{"seed": "x"}, {"temperature": 99}, {"words": 0}, {"form": "ode"}]
+
+
+def test_a_row_is_a_story_with_its_own_settings_first() -> None:
+    tasks = [*tasks_of([row(1, words=70), row(2, "b")], {**DEMO, "words": "90"}, Grid())]
+    assert [task.key for task in tasks] == ["1", "b"]
+    jobs = [task.job() for task in tasks]
+    assert [job.request.words for job in jobs] == [70, 90]
+    assert [job.request.sampling.seed for job in jobs] == [0, 0]
+    place = jobs[1].place
+    assert place and (place.key, place.row, place.input_id) == ("b", 2, "b")
+
+
+def test_a_grid_is_every_length_with_every_seed_by_every_model() -> None:
+    grid = Grid(("60", "1k"), 2, ("demo", "smollm2"))
+    tasks = [*tasks_of([row(1, words=70, seed=5)], {}, grid)]
+    assert [task.key for task in tasks] == [
+        "1, 60, demo, seed +0", "1, 60, demo, seed +1",
+        "1, 60, smollm2, seed +0", "1, 60, smollm2, seed +1",
+        "1, 1k, demo, seed +0", "1, 1k, demo, seed +1",
+        "1, 1k, smollm2, seed +0", "1, 1k, smollm2, seed +1",
+    ]  # fmt: skip
+    assert len({task.loading for task in tasks}) == 2
+    request = tasks[5].job().request
+    assert (request.words, request.sampling.seed, request.model) == (1000, 6, "demo")
+
+
+@pytest.mark.parametrize("more", WRONG)
+def test_an_invalid_setting_is_an_error_of_its_task(more: dict[str, Any]) -> None:
+    good, bad = tasks_of([row(1), row(2, **more)], DEMO, Grid())
+    good.job()
+    with pytest.raises(UsageError):
+        bad.job()
+
+
+def digest(premise: str = "a fox", **options: object) -> str:
+    return fingerprint(Task("1", Row(1, "line 1", "", premise, {}), {**DEMO, **options}).job())
+
+
+def test_what_is_asked_for_decides_the_fingerprint() -> None:
+    assert digest() == digest()
+    others = [
+        digest("a hen"), digest(words=80), digest(temperature=0.5), digest(seed=1),
+        digest(model="smollm2"), digest(preset="flash"), digest(length="extend"),
+    ]  # fmt: skip
+    assert len({digest(), *others}) == len(others) + 1

@@ -1,0 +1,267 @@
+"""`polaris batch` as a user runs it: results, failures, grids, and runs that go on."""
+
+import json
+import signal
+import subprocess
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from polaris_cli.commands import batch as command
+from polaris_cli.engines.scripted import Script, ScriptedEngine
+from polaris_cli.errors import ModelUnavailable
+from polaris_cli.library.store import Library
+from tests.cli import environment, in_process, polaris_command, run, scripted_command
+
+TALE = ["</think>", "Once upon", " a time", " there was a fox."]
+Lines = list[dict[str, Any]]
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> ScriptedEngine:
+    """The engine of `polaris batch` in this process."""
+    scripted = ScriptedEngine(TALE)
+    monkeypatch.setattr(command, "open_engine", lambda *_, **__: scripted)
+    return scripted
+
+
+class Batch:
+    """A folder with premises, and the command."""
+
+    def __init__(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.home, self._call = home, partial(in_process, home=home, monkeypatch=monkeypatch)
+        self.folder = home / "out"
+        self.write("a fox\na hen\na cat\n")
+
+    def write(self, text: str, name: str = "premises.txt") -> None:
+        self.premises = self.home / name
+        self.premises.write_text(text)
+
+    def __call__(self, *options: str, words: str = "8") -> subprocess.CompletedProcess[str]:
+        asked = [str(self.premises), "-o", str(self.folder), "-m", "demo", "--words", words]
+        return self._call(["batch", *asked, *options])
+
+    def stories(self) -> Lines:
+        return lines_of(self.folder / "stories.jsonl")
+
+    def failures(self) -> Lines:
+        return lines_of(self.folder / "failed.jsonl")
+
+
+def lines_of(path: Path) -> Lines:
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+@pytest.fixture
+def batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Batch:
+    return Batch(tmp_path, monkeypatch)
+
+
+def test_every_premise_becomes_a_line_a_library_entry_and_a_file(
+    batch: Batch, engine: ScriptedEngine
+) -> None:
+    done = batch("--each", "md,.epub")
+    assert done.returncode == 0 and done.stdout == ""
+    assert "3 stories written to" in done.stderr and "24 words" in done.stderr
+    assert "ratio 1.00" in done.stderr
+    stories = batch.stories()
+    assert {story["premise"] for story in stories} == {"a fox", "a hen", "a cat"}
+    assert {story["batch"]["key"] for story in stories} == {"1", "2", "3"}
+    kept = Library(batch.home / "library.db").entries()
+    assert {entry.id for entry in kept} == {story["id"] for story in stories}
+    names = sorted(path.name for path in batch.folder.iterdir() if path.suffix != ".jsonl")
+    assert names == [".lock", *(f"000{n}-{n}.{s}" for n in (1, 2, 3) for s in ("epub", "md"))]
+
+
+def test_the_same_command_writes_only_what_is_missing(batch: Batch, engine: ScriptedEngine) -> None:
+    batch()
+    before = batch.stories()
+    again = batch()
+    assert again.returncode == 0 and "3 of 3 stories are written already" in again.stderr
+    assert batch.stories() == before and len(engine.requests) == 3
+    batch.write("a fox\na hen\na cat\na dog\n")
+    batch()
+    assert len(engine.requests) == 4 and len(batch.stories()) == 4
+
+
+def test_what_is_asked_for_differently_is_written_again_and_replaced(
+    batch: Batch, engine: ScriptedEngine
+) -> None:
+    batch()
+    batch.write("a fox\na wolf\na cat\n")
+    again = batch()
+    assert "1 stories are written again" in again.stderr
+    assert sorted(story["premise"] for story in batch.stories()) == ["a cat", "a fox", "a wolf"]
+    assert len(engine.requests) == 4
+
+
+def test_a_grid_writes_every_length_and_seed(batch: Batch, engine: ScriptedEngine) -> None:
+    done = batch("--seeds", "2", "--jobs", "3", words="7,1,200")
+    assert done.returncode == 2 and "words is 1" not in done.stderr  # 1,200 is one number
+    done = batch("--seeds", "2", "--jobs", "3", words="7,70")
+    assert done.returncode == 0, done.stderr
+    asked = {
+        (s["premise"], s["words"]["requested"], s["sampling"]["seed"]) for s in batch.stories()
+    }
+    assert len(asked) == 12 and ("a hen", 70, 1) in asked
+
+
+def test_bad_rows_are_named_and_cost_no_other(batch: Batch, engine: ScriptedEngine) -> None:
+    rows = [
+        '{"premise": "a fox"}', "{", '{"premise": "a hen", "words": "many"}', '{"prompt": "a cat"}'
+    ]  # fmt: skip
+    batch.write("\n".join(rows), "rows.jsonl")
+    done = batch()
+    assert done.returncode == 7
+    assert "rows.jsonl, line 2" in done.stderr and "rows.jsonl, line 3" in done.stderr
+    assert "--words: invalid value 'many'" in done.stderr and "2 failed" in done.stderr
+    assert {story["premise"] for story in batch.stories()} == {"a fox", "a cat"}
+    assert [failure["key"] for failure in batch.failures()] == ["2", "3"]
+
+
+def test_a_story_that_failed_is_written_by_the_next_run(
+    batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = Script(["</think>", "Once"], error=ModelUnavailable("The server is gone."))
+    engine = ScriptedEngine(lost, TALE)
+    monkeypatch.setattr(command, "open_engine", lambda *_, **__: engine)
+    assert batch("--jobs", "1").returncode == 7
+    assert "The server is gone." in batch.failures()[0]["error"]
+    assert len(batch.stories()) == 2
+    assert batch("--retry-failed").returncode == 0
+    assert len(batch.stories()) == 3 and batch.failures() == []
+    assert len(engine.requests) == 4
+
+
+def test_a_model_that_writes_nothing_is_a_failure(
+    batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "open_engine", lambda *_, **__: ScriptedEngine(["only a plan"]))
+    done = batch()
+    assert done.returncode == 7 and "without writing a story" in done.stderr
+    assert batch.stories() == [] and len(batch.failures()) == 3
+
+
+def test_strict_stops_at_the_first_failure(batch: Batch, engine: ScriptedEngine) -> None:
+    rows = ['{"premise": "a fox", "form": "ode"}', *['{"premise": "a hen"}'] * 40]
+    batch.write("\n".join(rows), "rows.jsonl")
+    assert batch("--strict", "--jobs", "1").returncode == 7
+    assert len(engine.requests) < 40
+
+
+def test_settings_that_are_wrong_for_all_are_refused_at_once(batch: Batch) -> None:
+    for options in (
+        ["--temperature", "99"], ["--jobs", "0"], ["--jobs", "x"], ["--each", "pdf"],
+        ["--words", "0"], ["--seeds", "0"],
+    ):  # fmt: skip
+        done = batch(*options)
+        assert done.returncode == 2 and done.stderr.startswith("polaris: error: "), options
+        assert not batch.stories()
+
+
+def test_an_engine_that_cannot_be_loaded_ends_the_run_if_there_is_no_other(
+    batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def opened(reference: Any, *_: Any, **__: Any) -> ScriptedEngine:
+        if reference.name == "smollm2":
+            raise ModelUnavailable("smollm2 is damaged.")
+        return ScriptedEngine(TALE)
+
+    monkeypatch.setattr(command, "open_engine", opened)
+    monkeypatch.setattr(command, "download", lambda *_, **__: None)
+    done = batch("-m", "smollm2,demo")
+    assert done.returncode == 7 and "smollm2 is damaged." in done.stderr
+    assert len(batch.stories()) == 3 and len(batch.failures()) == 3
+    assert batch("-m", "smollm2").returncode == 3
+
+
+def test_premises_come_from_a_pipe(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    asked = ["batch", "-", "-o", str(folder), "-m", "demo", "--words", "9"]
+    done = run(scripted_command(*asked), tmp_path, stdin=b"a fox\na hen\n")
+    assert done.returncode == 0, done.stderr
+    assert len(lines_of(folder / "stories.jsonl")) == 2
+
+
+def started(home: Path, *options: str) -> subprocess.Popen[bytes]:
+    """A batch of forty slow stories, two at a time."""
+    (home / "premises.txt").write_text("".join(f"premise {n}\n" for n in range(40)))
+    asked = ["batch", str(home / "premises.txt"), "-o", str(home / "out"), "-m", "demo"]
+    asked += ["--words", "60", "--jobs", "2", *options]
+    scripts = [["</think>", *["word "] * 60]]
+    return subprocess.Popen(
+        scripted_command(*asked, scripts=scripts, delay=0.002), env=environment(home),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def wait_for_lines(path: Path, count: int) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        if path.exists() and path.read_bytes().count(b"\n") >= count:
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"{path} has not {count} lines")
+
+
+def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    stories = tmp_path / "out" / "stories.jsonl"
+    with started(tmp_path) as process:
+        wait_for_lines(stories, 3)
+        process.send_signal(signal.SIGINT)
+        told = process.communicate(timeout=20)[1].decode()
+    assert process.returncode == 130 and "Traceback" not in told
+    before = len(lines_of(stories))
+    assert 3 <= before < 40
+    with started(tmp_path) as process:
+        told = process.communicate(timeout=60)[1].decode()
+    assert process.returncode == 0 and f"{before} of 40 stories" in told
+    assert {story["premise"] for story in lines_of(stories)} == {f"premise {n}" for n in range(40)}
+    assert len(lines_of(stories)) == 40
+
+
+def test_two_processes_do_not_share_a_folder(tmp_path: Path) -> None:
+    with started(tmp_path) as process:
+        wait_for_lines(tmp_path / "out" / "stories.jsonl", 1)
+        premises = str(tmp_path / "premises.txt")
+        command = polaris_command("batch", premises, "-o", str(tmp_path / "out"), "-m", "demo")
+        refused = run(command, tmp_path)
+        process.kill()
+        process.communicate()
+    assert refused.returncode == 2 and "Another polaris batch" in refused.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lines", [1, 2, 5, 11, 20, 38])
+def test_a_killed_batch_loses_no_finished_story(tmp_path: Path, lines: int) -> None:
+    stories = tmp_path / "out" / "stories.jsonl"
+    with started(tmp_path) as process:
+        wait_for_lines(stories, lines)
+        process.kill()
+        process.communicate()
+    kept = [json.loads(line) for line in stories.read_bytes().split(b"\n")[:-1]]
+    with started(tmp_path, "--quiet") as process:
+        assert process.communicate(timeout=60) == (b"", b"")
+    after = lines_of(stories)
+    assert after[: len(kept)] == kept and len(after) == 40
+    assert len({story["batch"]["key"] for story in after}) == 40
+
+
+@pytest.mark.slow
+def test_the_demo_model_writes_together_what_it_writes_alone(tmp_path: Path) -> None:
+    (tmp_path / "p.txt").write_text("a miller and a bell\na fox\nthe last train\na lighthouse\n")
+    asked = ["batch", str(tmp_path / "p.txt"), "-m", "demo", "--words", "60", "-q"]
+    for folder, jobs in (("one", "1"), ("four", "4")):
+        done = run(polaris_command(*asked, "-o", str(tmp_path / folder), "--jobs", jobs), tmp_path)
+        assert done.returncode == 0, done.stderr
+    texts = [
+        {
+            story["batch"]["key"]: story["story"]
+            for story in lines_of(tmp_path / each / "stories.jsonl")
+        }
+        for each in ("one", "four")
+    ]
+    assert texts[0] == texts[1] and len(texts[0]) == 4

@@ -129,7 +129,7 @@ def batch(
 ) -> None:
     """Write many stories, and go on where an earlier run stopped."""
     options = {name: value for name, value in locals().items() if name in SETTINGS}
-    lengths, models = _listed(words), _listed(model)
+    lengths, models = listed(words), listed(model)
     options |= {"words": lengths[0] if len(lengths) == 1 else None}
     options |= {"model": models[0] if len(models) == 1 else None}
     _check(options, lengths)
@@ -293,7 +293,7 @@ class _Run:
         print_line([f"polaris: {one_line('; '.join(parts))}"], sys.stderr)
 
 
-def _listed(value: str | None) -> tuple[str, ...]:
+def listed(value: str | None) -> tuple[str, ...]:
     """The parts of a list with commas. A comma between digits separates thousands: 1,200."""
     parts = re.split(r",(?!\d{3}(?!\d))", value) if value else []
     return tuple(part.strip() for part in parts if part.strip())
@@ -311,7 +311,7 @@ def _check(options: dict[str, object], words: tuple[str, ...]) -> None:
 
 
 def _formats(each: str | None) -> tuple[str, ...]:
-    formats = tuple(name.lstrip(".").lower() for name in _listed(each))
+    formats = tuple(name.lstrip(".").lower() for name in listed(each))
     for name in formats:
         if name not in FORMATS:
             raise UsageError(

@@ -8,6 +8,7 @@ Does not know options, nor what is shown.
     fields:   the names that the fields of a record may have
     tasks:    rows and a grid as stories to write
     at_once:  how many stories to write at once
+    drafts:   several stories for one request, and the best of them
     running:  writes them with one engine, each in a thread of its own
     results:  the finished stories and the failures, in a folder
     lines:    a file of JSON lines that a killed process leaves whole

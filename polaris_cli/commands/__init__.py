@@ -10,6 +10,7 @@ Knows typer; the work itself is done elsewhere.
     running:          runs a job: a story and an exit code
     delivery:         saves a story's files, prints its record
     dry_run:          `polaris write --dry-run`
+    drafts:           `polaris write --drafts`
     batch:            `polaris batch`
     resume:           `polaris resume` and `rerun`
     library:          `polaris library`

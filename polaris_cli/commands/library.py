@@ -130,6 +130,15 @@ def export(
 
 
 @app.command()
+def choose(id: Ref) -> None:
+    """Mark a draft as the one you choose.
+
+    Example:  polaris library choose 3f9c
+    """
+    open_library().choose(id)
+
+
+@app.command()
 def rm(
     ids: Annotated[
         list[str], typer.Argument(metavar="ID", help="Ids, their first digits, or last.")
@@ -193,7 +202,15 @@ def _row(entry: Entry) -> tuple[str, ...]:
     except (ValueError, OverflowError):  # a damaged row
         when = entry.created
     length = (str(entry.written), str(entry.requested), f"{entry.ratio:.2f}")
-    return (entry.id, when, entry.title, entry.model, *length, STATES.get(entry.state, entry.state))
+    state = STATES.get(entry.state, entry.state)
+    return (entry.id, when, _title(entry), entry.model, *length, state)
+
+
+def _title(entry: Entry) -> str:
+    """The title; of a draft also its number, and whether it is the chosen one."""
+    if entry.draft is None:
+        return entry.title
+    return f"{entry.title} (draft {entry.draft}{', chosen' if entry.chosen else ''})"
 
 
 def _print_story(text: str) -> None:

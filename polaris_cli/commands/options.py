@@ -163,6 +163,20 @@ StallTimeout = Annotated[
     str | None, Option(metavar="S", help="Seconds of silence after which the server is given up.")
 ]
 
+# Several stories for one request.
+Drafts = Annotated[
+    int, Option("--drafts", metavar="N", min=1, max=1000, help="Write N drafts, print the best.")
+]
+BestDraft = Annotated[
+    str | None,
+    Option(
+        metavar="ratio|surprise",
+        help="The best draft: nearest to the words, or lowest surprise; by default a sound one in "
+        "the band.",
+    ),
+]
+AllDrafts = Annotated[bool, Option("--all", help="Print all drafts, not only the best.")]
+
 # Where the story goes.
 StoryFiles = Annotated[
     list[Path] | None,

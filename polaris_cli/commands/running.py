@@ -50,7 +50,7 @@ def run(job: Job, outputs: Outputs, before: Story | None = None) -> int:
     `before` is the story that is continued or written again: notes say what has changed since.
     Raises PolarisError if the model cannot be loaded or the story cannot be saved.
     """
-    notify = _notifier(outputs)
+    notify = notifier(outputs)
     for text in job.notes:
         notify(text)
     outcome: Outcome | None = None
@@ -61,7 +61,7 @@ def run(job: Job, outputs: Outputs, before: Story | None = None) -> int:
             if problem := encoding_note(out):
                 notify(problem)
             with interrupts.breakable():
-                engine = _open(job, outputs, notify)
+                engine = opened(job, outputs, notify)
             _check_engine(engine, job, outputs, before, notify)
             outcome = _write(job, engine, outputs, out, notify, interrupts.watch)
             engine.close()
@@ -109,7 +109,7 @@ def return_draft(job: Job, outputs: Outputs) -> int:
     assert request.draft
     words = story_words(request.draft.text)
     source = job.settings["words"].name_of("words")
-    _notifier(outputs)(
+    notifier(outputs)(
         f"Nothing to write: the draft has {words:,} words, and the length asked for is "
         f"{request.words:,} ({source}). To continue it: --words {words + MORE_WORDS}"
     )
@@ -121,18 +121,22 @@ def return_draft(job: Job, outputs: Outputs) -> int:
     return _exit_code(Outcome(story), request, outputs)
 
 
-def _notifier(outputs: Outputs) -> Notify:
+def notifier(outputs: Outputs) -> Notify:
+    """Prints notes on stderr, or nothing with --quiet."""
     if outputs.quiet:
         return lambda text: None
     return lambda text: note(text, sys.stderr)
 
 
-def _open(job: Job, outputs: Outputs, notify: Notify) -> Engine:
+def opened(job: Job, outputs: Outputs, notify: Notify, parallel: int = 1) -> Engine:
+    """The engine of a job, for `parallel` stories at once; its model is downloaded if necessary."""
     if not job.reference.server:
         download(job.reference, quiet=outputs.quiet)
     message = f"Loading {job.reference.name}"
     with terminal.loading(message, sys.stderr, quiet=outputs.quiet) as progress:
-        engine = open_engine(job.reference, job.request, job.tokens, progress.update)
+        engine = open_engine(
+            job.reference, job.request, job.tokens, progress.update, parallel=parallel
+        )
     for text in engine.notes:
         notify(text)
     return engine
@@ -140,11 +144,11 @@ def _open(job: Job, outputs: Outputs, notify: Notify) -> Engine:
 
 def write_plan(job: Job, outputs: Outputs) -> int:
     """Let the model write only the plan; save it as TOML or print it. Returns the exit code."""
-    notify = _notifier(outputs)
+    notify = notifier(outputs)
     plan_only = replace(outputs, save=False, as_json=True)
     with Interrupts(restore_terminal).listen() as interrupts, reserved_stdio() as out:
         with interrupts.breakable():
-            engine = _open(job, outputs, notify)
+            engine = opened(job, outputs, notify)
         outcome = _write(
             job, engine, plan_only, out, notify, lambda e: _until_planned(interrupts.watch(e))
         )
@@ -196,9 +200,14 @@ def _sinks(request: StoryRequest, outputs: Outputs, out: TextIO) -> list[Sink]:
 
 def _exit_code(outcome: Outcome, request: StoryRequest, outputs: Outputs) -> int:
     """The exit code of a finished run. Raises the errors that have exit codes of their own."""
-    story = outcome.story
     if outcome.error:
         raise outcome.error
+    return check_story(outcome.story, request, outputs)
+
+
+def check_story(story: Story, request: StoryRequest, outputs: Outputs) -> int:
+    """The exit code for a story. Raises NoStory for one without text, and with --strict OffTarget
+    if it is not as asked for."""
     if story.finish == "interrupted":
         return EXIT_INTERRUPTED
     if not story.text:

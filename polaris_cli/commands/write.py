@@ -9,6 +9,7 @@ from typing import Annotated
 from typer import Argument, Exit
 
 from polaris_cli.commands import options as o
+from polaris_cli.commands.drafts import check_files, chosen_by, run_drafts
 from polaris_cli.commands.dry_run import print_dry_run
 from polaris_cli.commands.running import draft_is_long_enough, return_draft, run, write_plan
 from polaris_cli.errors import UsageError
@@ -29,6 +30,7 @@ EPILOG = """Examples:
   polaris write "the last train" -w 9k --plan-only -o plan.toml
   polaris write "the last train" --plan plan.toml > train.md
   polaris write --continue draft.txt --words 2500 > whole.txt
+  polaris write "the last train" -w 800 --drafts 5 > best.txt
   polaris write "the last train" -w 800 -m model.gguf --threads 4
   polaris write "the last train" -w 3000 --base-url http://127.0.0.1:8000/v1
 
@@ -89,13 +91,22 @@ def write(
     api_key_env: o.ApiKeyEnv = None,
     connect_timeout: o.ConnectTimeout = None,
     stall_timeout: o.StallTimeout = None,
+    drafts: o.Drafts = 1,
+    best: o.BestDraft = None,
+    print_all: o.AllDrafts = False,
 ) -> None:
     """Write a story of the length you ask for, and report its length."""
     options = {name: value for name, value in locals().items() if name in SETTINGS}
     outputs = o.Outputs(
         output, thinking_output, force, as_json, quiet, show_thinking, not no_save, strict
     )
-    outputs.check(plan=plan_only)
+    way = chosen_by(best)
+    if drafts == 1 and (best or print_all):
+        raise UsageError("--best and --all choose among drafts.", hint="Add --drafts 5")
+    if drafts > 1:
+        check_files(outputs, drafts)
+    else:
+        outputs.check(plan=plan_only)
     check_options(options, plan=bool(plan), plan_only=plan_only, draft=continued, premise=premise)
     planned = read_plan(plan) if plan else None
     if continued:
@@ -109,6 +120,8 @@ def write(
         print_dry_run(job, as_json=as_json)
     elif plan_only:
         raise Exit(write_plan(job, outputs))
+    elif drafts > 1:
+        raise Exit(run_drafts(job, outputs, drafts, way, print_all=print_all))
     elif continued and draft_is_long_enough(job.request):
         raise Exit(return_draft(job, outputs))
     else:

@@ -45,12 +45,19 @@ STALE_AFTER = 10.0  # seconds without a heartbeat until the writer counts as kil
 
 _SPACELESS = re.compile(f"[{CJK}{THAI_AND_SIMILAR}]")
 
-_ENTRY = "id, created, title, premise, model, requested, written, state, host, pid, seen"
+_ENTRY = (
+    "id, created, title, premise, model, requested, written, state, host, pid, seen, "
+    "CASE WHEN json_valid(record) THEN json_extract(record, '$.batch') END"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One story in a listing. `state` is a finish reason, "writing" or "killed"."""
+    """One story in a listing. `state` is a finish reason, "writing" or "killed".
+
+    The drafts of one request share a `group`; `draft` counts them, `chosen` marks the one that the
+    user prefers.
+    """
 
     id: str
     created: str
@@ -60,6 +67,9 @@ class Entry:
     requested: int
     written: int
     state: str
+    group: str = ""
+    draft: int | None = None
+    chosen: bool = False
 
     @property
     def ratio(self) -> float:
@@ -161,6 +171,25 @@ class Library:
             ).fetchone()
         return row[0] if row else None
 
+    def choose(self, ref: str) -> None:
+        """Mark a draft as chosen, and no other of its group.
+
+        Raises UsageError for a story that is no draft.
+        """
+        entry = self.entry(ref)
+        if not entry.group:
+            raise UsageError(
+                f"Story {entry.id} is not one of several drafts.",
+                hint="Drafts are written by: polaris write PREMISE --drafts 5",
+            )
+        with self._transaction() as db:
+            db.execute(
+                "UPDATE story SET record = json_set(record, '$.batch.chosen', "
+                "json(CASE WHEN id = ? THEN 'true' ELSE 'false' END)) "
+                "WHERE json_valid(record) AND json_extract(record, '$.batch.group') = ?",
+                [entry.id, entry.group],
+            )
+
     def remove(self, ref: str) -> None:
         """Remove a story. Raises UsageError while it is being written."""
         entry = self.entry(ref)
@@ -233,10 +262,10 @@ def _heartbeat(db: sqlite3.Connection, id: str) -> None:
 
 def _to_entry(db: sqlite3.Connection, row: tuple[Any, ...]) -> Entry:
     """The entry of a row of `_ENTRY`; title and words of an unfinished story are from its parts."""
-    *texts, requested, written, state, host, pid, seen = row
+    *texts, requested, written, state, host, pid, seen, place = row
     id, created, title, premise, model = map(str, texts)
     counts = _number(requested), _number(written)
-    entry = Entry(id, created, title, premise, model, *counts, str(state))
+    entry = Entry(id, created, title, premise, model, *counts, str(state), **_drafted(place))
     if entry.state != WRITING:
         return entry
     state = WRITING if _alive(host, int(_number(pid)), _number(seen)) else KILLED
@@ -244,6 +273,14 @@ def _to_entry(db: sqlite3.Connection, row: tuple[Any, ...]) -> Entry:
         story = _load(db, entry.id)
         entry = replace(entry, title=story.title, written=story.counted)
     return replace(entry, state=state)
+
+
+def _drafted(place: str | None) -> dict[str, Any]:
+    """What an entry tells of a draft, from the record's "batch"; nothing for other stories."""
+    found = loads(place) if place else {}
+    if not (isinstance(found, dict) and found.get("draft")):
+        return {}
+    return {name: found.get(name) for name in ("group", "draft", "chosen")}
 
 
 def _update_running(db: sqlite3.Connection) -> None:

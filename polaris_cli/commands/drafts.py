@@ -1,0 +1,147 @@
+"""`polaris write --drafts N`: writes several stories for one request and prints the best.
+
+Turns the options of `write` into a list of drafts; `batch` writes them.
+"""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import TextIO
+
+from polaris_cli.batch.at_once import stories_at_once
+from polaris_cli.batch.drafts import Best, Draft, best_of, drafts_of
+from polaris_cli.batch.running import Written, write_all
+from polaris_cli.commands.delivery import deliver
+from polaris_cli.commands.interrupt import Interrupts
+from polaris_cli.commands.options import Outputs
+from polaris_cli.commands.running import check_story, notifier, opened
+from polaris_cli.commands.stdio import reserved_stdio
+from polaris_cli.errors import EXIT_INTERRUPTED, NoStory, UsageError
+from polaris_cli.events import Event
+from polaris_cli.library.store import open_library
+from polaris_cli.screen.batch_progress import BatchProgress
+from polaris_cli.screen.endings import STATES
+from polaris_cli.screen.messages import note
+from polaris_cli.screen.printing import print_text
+from polaris_cli.screen.region import restore_terminal
+from polaris_cli.screen.tables import print_table
+from polaris_cli.story.job import Job
+from polaris_cli.story.result import Story
+
+HEADERS = (
+    "draft", "id", "words", "ratio", "state", "surprise", "repetition", "first line"
+)  # fmt: skip
+DROPPED = ("repetition", "surprise", "first line", "state")
+FIRST_LINE = 60  # characters
+
+
+def run_drafts(job: Job, outputs: Outputs, count: int, best: Best, *, print_all: bool) -> int:
+    """Write `count` drafts, print the best or all, save all; returns the exit code.
+
+    Raises PolarisError if the model cannot be loaded, or if no draft has any text.
+    """
+    notify = notifier(outputs)
+    for text in job.notes:
+        notify(text)
+    with Interrupts(restore_terminal).listen() as interrupts, reserved_stdio() as out:
+        done = _write(job, outputs, count, interrupts)
+        stories = [each.story for each in done if each.story and each.story.text]
+        if not stories:
+            raise next((each.error for each in done if each.error), _nothing())
+        chosen = best_of(stories, best)
+        if not outputs.quiet:
+            _print_drafts(stories, chosen)
+        _deliver(stories, chosen, outputs, out, print_all=print_all)
+    if interrupts.seen:
+        return EXIT_INTERRUPTED
+    return check_story(chosen, job.request, outputs)
+
+
+def _nothing() -> NoStory:
+    return NoStory("No draft has any text.", hint="Try another --seed, or add --no-think.")
+
+
+def _write(job: Job, outputs: Outputs, count: int, interrupts: Interrupts) -> list[Written[Draft]]:
+    """The drafts in their order, written as many at once as fit."""
+    at_once = min(count, stories_at_once(job))
+    with interrupts.breakable():
+        engine = opened(job, outputs, notifier(outputs), parallel=at_once)
+    progress = BatchProgress(count, 0, sys.stderr)
+
+    def watch(draft: Draft, job: Job, events: Iterator[Event]) -> Iterator[Event]:
+        return progress.watch(f"draft {draft.number}", "", job.request.words, events)
+
+    library = open_library() if outputs.save else None
+    done: list[Written[Draft]] = []
+    with closing(engine), progress.shown(quiet=outputs.quiet):
+        for written in write_all(
+            drafts_of(job, count), engine,
+            at_once=at_once, stop=interrupts.stop, library=library, watch=watch,
+        ):  # fmt: skip
+            done.append(written)
+            progress.add(written.story.counted if written.story else None)
+    return sorted(done, key=lambda written: written.task.number)
+
+
+def _print_drafts(stories: Sequence[Story], chosen: Story) -> None:
+    print_table(HEADERS, [_row(story) for story in stories], sys.stderr, drop=DROPPED)
+    note(f"The best is draft {_number(chosen)}: {chosen.id}.", sys.stderr)
+
+
+def _row(story: Story) -> tuple[str, ...]:
+    surprise = story.quality.surprise_mean
+    return (
+        str(_number(story)),
+        story.id,
+        str(story.counted),
+        f"{story.ratio:.2f}",
+        STATES.get(story.finish, story.finish),
+        "-" if surprise is None else f"{surprise:.2f}",
+        f"{story.quality.self_repetition:.4f}",
+        story.text.split("\n", 1)[0][:FIRST_LINE],
+    )
+
+
+def _number(story: Story) -> int:
+    return story.place.draft or 0 if story.place else 0
+
+
+def _deliver(
+    stories: Sequence[Story], chosen: Story, outputs: Outputs, out: TextIO, *, print_all: bool
+) -> None:
+    """Print the best draft or all of them, and save each to its own files."""
+    for story in stories:
+        if not outputs.as_json and print_all:
+            line = f"===== draft {_number(story)} of {len(stories)}, {story.id} ====="
+            print_text(f"{line}\n\n{story.text}\n", stream=out, wrap=True)
+        elif not outputs.as_json and story is chosen:
+            print_text(story.text, stream=out, wrap=True)
+        printed = outputs.as_json and (print_all or story is chosen)
+        deliver(story, replace(_for_draft(outputs, _number(story)), as_json=printed), out)
+
+
+def _for_draft(outputs: Outputs, number: int) -> Outputs:
+    thinking = outputs.thinking and numbered(outputs.thinking, number)
+    files = [numbered(file, number) for file in outputs.files]
+    return replace(outputs, stories=files, thinking=thinking)
+
+
+def numbered(file: Path, number: int) -> Path:
+    """The file of a draft: "tale-2.md" for "tale.md"."""
+    return file.with_name(f"{file.stem}-{number}{file.suffix}")
+
+
+def check_files(outputs: Outputs, count: int) -> None:
+    """Raise UsageError for files that cannot be written, before a model is loaded."""
+    for number in range(1, count + 1):
+        _for_draft(outputs, number).check()
+
+
+def chosen_by(best: str | None) -> Best:
+    """How the best draft is chosen. Raises UsageError for an unknown way."""
+    ways: dict[str | None, Best] = {None: "sound", "ratio": "ratio", "surprise": "surprise"}
+    if best not in ways:
+        raise UsageError(f"--best: {best!r} is not a way to choose.", hint="Use ratio or surprise.")
+    return ways[best]

@@ -1,0 +1,108 @@
+"""`polaris write --drafts N`: the best draft on stdout, all of them in files and the library."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from polaris_cli.commands import running
+from polaris_cli.engines.scripted import ScriptedEngine
+from polaris_cli.library.store import Library
+from tests.cli import in_process
+
+LENGTHS = (3, 9, 14)  # words of the drafts, of ten asked for
+TALES = [" ".join(["word"] * (count - 1)) + f" {count}." for count in LENGTHS]
+ASK = ["write", "a fox", "-w", "10", "-m", "demo", "--drafts", "3", "--length", "single"]
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> ScriptedEngine:
+    scripts = [["</think>", *(f"{word} " for word in tale.split())] for tale in TALES]
+    scripted = ScriptedEngine(*scripts)
+    monkeypatch.setattr(running, "open_engine", lambda *_, **__: scripted)
+    monkeypatch.setattr("polaris_cli.commands.drafts.stories_at_once", lambda job: 1)
+    return scripted
+
+
+def ask(
+    home: Path, monkeypatch: pytest.MonkeyPatch, *more: str
+) -> subprocess.CompletedProcess[str]:
+    return in_process([*ASK, *more], home, monkeypatch)
+
+
+def test_the_best_is_printed_and_all_are_listed_and_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: ScriptedEngine
+) -> None:
+    done = ask(tmp_path, monkeypatch, "--seed", "5", "-o", str(tmp_path / "fox.md"))
+    assert (done.returncode, done.stdout) == (0, f"{TALES[1]}\n")
+    assert "The best is draft 2" in done.stderr
+    lines = [line.split("\t") for line in done.stderr.splitlines() if "\t" in line]
+    assert [line[0] for line in lines] == ["draft", "1", "2", "3"]
+    assert [line[2] for line in lines[1:]] == ["3", "9", "14"]
+    library = Library(tmp_path / "library.db")
+    entries = library.entries()
+    assert sorted(entry.draft or 0 for entry in entries) == [1, 2, 3]
+    assert len({entry.group for entry in entries}) == 1
+    seeds = {library.get(entry.id).request.sampling.seed for entry in entries}
+    assert seeds == {5, 6, 7}
+    assert sorted(path.name for path in tmp_path.glob("*.md")) == [f"fox-{n}.md" for n in (1, 2, 3)]
+
+
+def test_all_are_printed_divided(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: ScriptedEngine
+) -> None:
+    done = ask(tmp_path, monkeypatch, "--all", "--best", "surprise")
+    assert done.stdout.count("===== draft ") == 3
+    places = [done.stdout.index(tale) for tale in TALES]
+    assert places == sorted(places)
+
+
+def test_json_is_an_object_of_the_best_or_one_of_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: ScriptedEngine
+) -> None:
+    record = json.loads(ask(tmp_path, monkeypatch, "--json").stdout)
+    assert (record["story"], record["batch"]["draft"]) == (TALES[1], 2)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--best", "length"], "--best: 'length'"),
+        (["--drafts", "1", "--all"], "--all choose among drafts"),
+        (["-o", "nosuch/x.md"], "nosuch"),
+        (["--drafts", "0"], "--drafts"),
+    ],
+)
+def test_wrong_options_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: list[str], said: str
+) -> None:
+    refused = ask(tmp_path, monkeypatch, *more)
+    assert refused.returncode == 2 and said in refused.stderr
+
+
+def test_without_any_text_there_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "open_engine", lambda *_, **__: ScriptedEngine(["only a plan"]))
+    done = ask(tmp_path, monkeypatch)
+    assert done.returncode == 5 and "No draft has any text" in done.stderr
+
+
+def test_a_chosen_draft_is_marked_in_the_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: ScriptedEngine
+) -> None:
+    ask(tmp_path, monkeypatch)
+    ids = {entry.draft: entry.id for entry in Library(tmp_path / "library.db").entries()}
+
+    def library(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return in_process(["library", *arguments], tmp_path, monkeypatch)
+
+    for number in (1, 3):
+        assert library("choose", ids[number]).returncode == 0
+        marked = [line for line in library().stdout.splitlines() if "chosen" in line]
+        assert len(marked) == 1 and f"(draft {number}, chosen)" in marked[0]
+    assert json.loads(library("show", ids[3], "--json").stdout)["batch"]["chosen"] is True
+    in_process([*ASK[:-4], "--length", "single", "-q"], tmp_path, monkeypatch)
+    refused = library("choose", "last")
+    assert refused.returncode == 2 and "not one of several drafts" in refused.stderr

@@ -64,7 +64,7 @@ def write_all(
     def stopped() -> bool:
         return stop.is_set() or closed.is_set()
 
-    write = partial(_write, engine=engine, stopped=stopped, library=library, watch=watch)
+    write = partial(write_one, engine=engine, stopped=stopped, library=library, watch=watch)
     running = set[Future[Written[T]]]()
     pool = ThreadPoolExecutor(at_once, thread_name_prefix="polaris story")
     try:
@@ -91,14 +91,15 @@ def _done(running: set[Future[Written[T]]]) -> Iterator[Written[T]]:
             yield written
 
 
-def _write(
+def write_one(
     task: T,
-    *,
     engine: Engine,
-    stopped: Callable[[], bool],
-    library: Library | None,
-    watch: Watch[T] | None,
+    *,
+    stopped: Callable[[], bool] = lambda: False,
+    library: Library | None = None,
+    watch: Watch[T] | None = None,
 ) -> Written[T]:
+    """Write a task; its story ends as interrupted once `stopped` is true. Raises nothing."""
     if stopped():
         return Written(task)
 

@@ -7,7 +7,7 @@ import re
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from typer import Argument, Exit, Option
 
 from polaris_cli.batch.at_once import stories_at_once
 from polaris_cli.batch.batch import Batch, Rows, Survey
+from polaris_cli.batch.cluster import Cluster, write_on_cluster
 from polaris_cli.batch.premises import BadRow, Row, read_premises
 from polaris_cli.batch.results import FAILED, STORIES, Results
 from polaris_cli.batch.running import Written, write_all
@@ -25,7 +26,7 @@ from polaris_cli.batch.tasks import Grid, Loading, Task
 from polaris_cli.commands import options as o
 from polaris_cli.commands.download import download
 from polaris_cli.commands.interrupt import Interrupts
-from polaris_cli.commands.stdio import reserved_stdio
+from polaris_cli.commands.stdio import reserved_stderr, reserved_stdio
 from polaris_cli.engines.base import Engine
 from polaris_cli.engines.opening import open_engine
 from polaris_cli.errors import (
@@ -95,6 +96,16 @@ def batch(
         bool, Option("--retry-failed", help="Write only the stories that failed before.")
     ] = False,
     strict: Annotated[bool, Option("--strict", help="Stop at the first story that fails.")] = False,
+    cluster: Annotated[
+        str | None,
+        Option(metavar="local|auto|ADDRESS", help="Write on a Ray cluster (see Ray's docs)."),
+    ] = None,
+    workers: Annotated[
+        int, Option(metavar="N", min=1, help="Models loaded at once on the cluster.")
+    ] = 2,
+    gpus_per_worker: Annotated[
+        float, Option("--gpus-per-worker", metavar="X", min=0, help="0.5: two share a card.")
+    ] = 0,
     revision: o.Revision = None,
     preset: o.PresetName = None,
     form: o.Form = None,
@@ -139,7 +150,8 @@ def batch(
     with Results(output) as results:
         only = frozenset(results.failed) if retry_failed else None
         stories = Batch(rows, options, grid, results, only)
-        run = _Run(stories, output, formats, at_once, not no_save, quiet, strict)
+        where = Cluster(cluster, workers, gpus_per_worker) if cluster else None
+        run = _Run(stories, output, formats, at_once, not no_save, quiet, strict, where)
         raise Exit(run())
 
 
@@ -154,6 +166,7 @@ class _Run:
     save: bool
     quiet: bool
     strict: bool
+    cluster: Cluster | None
     lengths: list[tuple[int, float]] = field(default_factory=list)  # words and ratio of each story
     failed: int = 0
 
@@ -187,7 +200,12 @@ class _Run:
         try:
             with interrupts.breakable():
                 at_once = self.at_once or stories_at_once(job)
+                if self.cluster:
+                    self._write_on(self.cluster, survey, loading, longest, at_once)
+                    return
                 engine = self._opened(job, at_once)
+        except KeyboardInterrupt:
+            return
         except (ModelUnavailable, OutOfMemory) as error:
             if len(survey.longest) == 1:
                 raise
@@ -220,26 +238,50 @@ class _Run:
         at_once: int,
         interrupts: Interrupts,
     ) -> None:
-        progress = BatchProgress(survey.total, survey.done + len(self.lengths), sys.stderr)
-
         def watch(task: Task, job: Job, events: Iterator[Event]) -> Iterator[Event]:
             return progress.watch(task.key, job.request.premise, job.request.words, events)
 
+        done = write_all(
+            self.batch.pending(loading),
+            engine,
+            at_once=at_once,
+            stop=interrupts.stop,
+            library=open_library() if self.save else None,
+            watch=watch,
+        )
+        with self._progress(survey) as progress, closing(done):
+            self._keep_all(done, progress)
+
+    def _write_on(
+        self, cluster: Cluster, survey: Survey, loading: Loading, longest: Task, at_once: int
+    ) -> None:
+        """Write the tasks on a cluster; each story is saved here as it comes."""
+        library = open_library() if self.save else None
+
+        def saved(done: Written[Task]) -> Written[Task]:
+            if library and done.story:
+                library.finish(done.story)
+            return done
+
+        with reserved_stderr(), self._progress(survey) as progress:
+            tasks = self.batch.pending(loading)
+            with closing(write_on_cluster(tasks, longest, at_once, cluster)) as done:
+                self._keep_all((saved(written) for written in done), progress)
+
+    @contextmanager
+    def _progress(self, survey: Survey) -> Iterator[BatchProgress]:
+        """The progress, shown inside the block."""
+        progress = BatchProgress(survey.total, survey.done + len(self.lengths), sys.stderr)
         with progress.shown(quiet=self.quiet):
-            done = write_all(
-                self.batch.pending(loading),
-                engine,
-                at_once=at_once,
-                stop=interrupts.stop,
-                library=open_library() if self.save else None,
-                watch=watch,
-            )
-            with closing(done):
-                for written in map(self.batch.kept, done):
-                    story = self._count(written)
-                    progress.add(story.counted if story else None)
-                    if self.strict and self.failed:
-                        break
+            yield progress
+
+    def _keep_all(self, done: Iterator[Written[Task]], progress: BatchProgress) -> None:
+        """Keep each result as it comes; with --strict, until one fails."""
+        for written in map(self.batch.kept, done):
+            story = self._count(written)
+            progress.add(story.counted if story else None)
+            if self.strict and self.failed:
+                break
 
     def _count(self, written: Written[Task]) -> Story | None:
         """Count a task that is done; its story, if it has a whole one."""

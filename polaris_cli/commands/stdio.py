@@ -36,6 +36,19 @@ def reserved_stdio(*, keep_going: bool = False) -> Iterator[TextIO]:
         yield out
 
 
+@contextmanager
+def reserved_stderr() -> Iterator[None]:
+    """Let only `sys.stderr` reach standard error inside the block: no C code, no other process."""
+    err = sys.stderr
+    with ExitStack() as undo:
+        if _descriptor(err) == 2:
+            undo.callback(setattr, sys, "stderr", err)
+            devnull = undo.enter_context(open(os.devnull, "r+"))  # noqa: PTH123
+            sys.stderr = undo.enter_context(_duplicated(err, keep_going=True))
+            undo.enter_context(_redirected(devnull, 2))
+        yield
+
+
 def _descriptor(stream: TextIO) -> int | None:
     try:
         return stream.fileno()

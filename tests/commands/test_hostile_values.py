@@ -35,6 +35,12 @@ ARGUMENTS = [
     ["bench", "length", "-m", "nobody/none", "--premises={}"],
     ["bench", "batch", "-m", "nobody/none", "--sizes={}"],
     ["bench", "-m", "nobody/none", "--at={}"],
+    ["batch", "{}", "-o", "out", "-m", "nobody/none"],
+    ["batch", "-", "-m", "nobody/none", "-o={}"],
+    *(
+        ["batch", "-", "-o", "out", "-m", "nobody/none", f"--{name}={{}}"]
+        for name in ("words", "seeds", "jobs", "each", "temperature")
+    ),
     ["{}"],
 ]
 

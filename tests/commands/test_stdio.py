@@ -65,6 +65,22 @@ def test_the_streams_are_restored_after_the_block(capfd: pytest.CaptureFixture[s
     assert capfd.readouterr().out == "still here\n"
 
 
+def test_only_messages_reach_a_reserved_stderr(tmp_path: Path) -> None:
+    program = (
+        "import os, sys\n"
+        "from polaris_cli.commands.stdio import reserved_stderr\n"
+        "with reserved_stderr():\n"
+        "    os.write(2, b'NOISE')\n"
+        "    os.system('echo NOISE >&2')\n"
+        "    print('message', file=sys.stderr)\n"
+        "print('after', file=sys.stderr); os.write(2, b'there')\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, env=environment(tmp_path), timeout=60
+    )
+    assert ended.stderr == b"message\nafter\nthere"
+
+
 def test_a_closed_pipe_is_reported_once(tmp_path: Path) -> None:
     program = (
         "from polaris_cli.commands.stdio import reserved_stdio\n"

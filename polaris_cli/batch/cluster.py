@@ -1,0 +1,156 @@
+"""Writes a batch on a Ray cluster: `write_on_cluster`.
+
+Ray Data hands the tasks to workers, each with an engine of its own that is loaded once; it holds
+tasks back while all are busy, and starts a lost worker and its tasks again. Results come back to
+the caller as from one machine. Ray is imported only here, when a cluster is asked for.
+"""
+
+import json
+import logging
+import pickle
+import socket
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from polaris_cli.batch.running import Written, write_one
+from polaris_cli.batch.tasks import Task
+from polaris_cli.engines.opening import open_engine
+from polaris_cli.errors import ModelUnavailable, PolarisError, UsageError
+from polaris_cli.story.result import Story
+
+# Of a core, for Ray's bookkeeping: workers that take all cores would leave none to read the tasks,
+# and the run would stand still.
+CORES_PER_WORKER = 0.5
+ANSWERS = 5.0  # seconds in which a cluster must answer
+IN_FLIGHT = 2  # tasks at a worker, for each that it writes: one is ready as one ends
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Where and on what: `address` is "local", "auto" or a Ray address; each of the `workers` loads
+    the model once, with `gpus` cards (a part of one, if it is below 1)."""
+
+    address: str
+    workers: int
+    gpus: float
+
+
+def write_on_cluster(
+    tasks: Iterable[Task], longest: Task, at_once: int, cluster: Cluster
+) -> Generator[Written[Task], None, None]:
+    """Yield each task as it is done; every worker writes `at_once` of them at any time.
+
+    `longest` is the task that an engine must have room for. Raises UsageError if Ray is missing or
+    the cluster is not there, ModelUnavailable if the workers cannot load the model.
+    """
+    waiting = {task.key: task for task in tasks}
+    with _connected(cluster) as ray:
+        rows = [{"task": pickle.dumps(task)} for task in waiting.values()]
+        results = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
+            Worker,
+            fn_constructor_args=(pickle.dumps(longest), at_once),
+            batch_size=1,
+            num_cpus=CORES_PER_WORKER,
+            num_gpus=cluster.gpus or None,
+            compute=ray.data.ActorPoolStrategy(
+                size=cluster.workers,
+                max_tasks_in_flight_per_actor=IN_FLIGHT * at_once,
+                max_concurrent_calls_per_actor=at_once,
+                enable_true_multi_threading=True,
+            ),
+        )
+        for result in results.iter_rows():
+            # A worker that was lost may have sent a story before its task is run again.
+            if task := waiting.pop(result["key"], None):
+                yield _written(task, json.loads(result["result"]))
+
+
+class Worker:
+    """An engine in a process of its own; Ray calls it in several threads at once."""
+
+    def __init__(self, longest: bytes, at_once: int) -> None:
+        job = pickle.loads(longest).job()
+        self._engine = open_engine(job.reference, job.request, job.tokens, parallel=at_once)
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, list[str]]:
+        """The results of a batch of pickled tasks, as JSON."""
+        tasks: list[Task] = [pickle.loads(task) for task in batch["task"]]
+        results = [_result(write_one(task, self._engine)) for task in tasks]
+        return {"key": [task.key for task in tasks], "result": [*map(json.dumps, results)]}
+
+
+def _result(written: Written[Task]) -> dict[str, Any]:
+    story, error = written.story, written.error
+    return {
+        "story": story and story.as_dict(),
+        "error": error and {"message": error.message, "hint": error.hint},
+    }
+
+
+def _written(task: Task, result: dict[str, Any]) -> Written[Task]:
+    story, error = result["story"], result["error"]
+    return Written(
+        task,
+        Story.from_dict(story) if story else None,
+        PolarisError(error["message"], hint=error["hint"]) if error else None,
+    )
+
+
+@contextmanager
+def _connected(cluster: Cluster) -> Generator[Any, None, None]:
+    """Ray, connected to the cluster or with one started here; quiet, as stderr is polaris's."""
+    try:
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise UsageError(
+            "--cluster needs Ray, which is not installed.",
+            hint="pip install 'polaris-story[ray]'",
+        ) from error
+    _check_address(cluster.address)
+    here = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+    options = here if cluster.address == "local" else {"address": cluster.address}
+    try:
+        ray.init(**options, log_to_driver=False, logging_level="ERROR")
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise _no_cluster(cluster.address) from error
+    try:
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        context = ray.data.DataContext.get_current()
+        context.enable_progress_bars = False
+        yield ray
+    except ray.exceptions.RayError as error:
+        raise _explained(error) from error
+    finally:
+        ray.shutdown()
+
+
+def _check_address(address: str) -> None:
+    """Raise UsageError at once for a host that does not answer: Ray would try for minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon:
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWERS).close()
+    except (OSError, ValueError, OverflowError) as error:
+        raise _no_cluster(address) from error
+
+
+def _no_cluster(address: str) -> UsageError:
+    return UsageError(
+        f"There is no Ray cluster at {address!r}.",
+        hint="Use --cluster local, or start a cluster with Ray, then: --cluster auto",
+    )
+
+
+def _explained(error: Exception) -> PolarisError:
+    """The error of a worker, as far as it was polaris's own."""
+    cause = getattr(error, "cause", None)
+    if isinstance(cause, PolarisError):
+        return cause
+    return ModelUnavailable(
+        f"The workers of the cluster fail: {str(error).strip().splitlines()[-1]}",
+        hint="See Ray's logs of its workers, or write without --cluster",
+    )

@@ -1,0 +1,68 @@
+"""A batch on a local Ray cluster: every story arrives once, also if a worker is lost."""
+
+import json
+import subprocess
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.cli import environment, polaris_command, run
+
+pytest.importorskip("ray", reason="needs the extra ray")
+
+pytestmark = pytest.mark.slow
+
+
+def command(home: Path, rows: int, *more: str) -> list[str]:
+    (home / "p.txt").write_text("".join(f"a fox and bell number {n}\n" for n in range(rows)))
+    asked = ["batch", str(home / "p.txt"), "-o", str(home / "out"), "-m", "demo", "--words", "40"]
+    return polaris_command(*asked, "--cluster", "local", "--workers", "2", "--threads", "1", *more)
+
+
+def keys(home: Path) -> list[str]:
+    lines = (home / "out" / "stories.jsonl").read_text().splitlines()
+    return sorted((json.loads(line)["batch"]["key"] for line in lines), key=int)
+
+
+def workers_of(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    children = psutil.Process(process.pid).children(recursive=True)
+    return [child for child in children if "MapWorker" in child.name() + " ".join(child.cmdline())]
+
+
+def test_every_story_arrives_once_although_a_worker_is_killed(tmp_path: Path) -> None:
+    asked = command(tmp_path, 40, "--jobs", "4")
+    stories = tmp_path / "out" / "stories.jsonl"
+    pipe = subprocess.PIPE
+    with subprocess.Popen(asked, stdout=pipe, stderr=pipe, env=environment(tmp_path)) as process:
+        deadline = time.monotonic() + 120
+        while not (stories.exists() and stories.read_bytes().count(b"\n") >= 4):
+            assert time.monotonic() < deadline and process.poll() is None
+            time.sleep(0.05)
+        lost = workers_of(process)
+        assert lost
+        lost[0].kill()
+        out, err = process.communicate(timeout=240)
+    assert process.returncode == 0, err.decode()
+    assert keys(tmp_path) == [str(n) for n in range(1, 41)]
+    assert out == b"" and "40 stories written" in err.decode().splitlines()[-1]
+    listed = run(polaris_command("library", "--limit", "99"), tmp_path).stdout
+    assert len(listed.splitlines()) == 41
+
+
+def test_a_row_that_fails_is_named_and_nothing_else_is_said(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"premise": "a fox"}\n{"premise": "b", "form": "ode"}\n')
+    asked = ["batch", str(tmp_path / "rows.jsonl"), "-o", str(tmp_path / "out"), "-m", "demo"]
+    done = run(polaris_command(*asked, "--words", "30", "--cluster", "local"), tmp_path)
+    assert done.returncode == 7
+    said = done.stderr.splitlines()
+    assert len(said) == 2 and "rows.jsonl, line 2" in said[0] and "1 stories written" in said[1]
+
+
+def test_a_cluster_that_is_not_there_is_named(tmp_path: Path) -> None:
+    asked = command(tmp_path, 2)
+    asked[asked.index("local")] = "127.0.0.1:9"
+    done = run(asked, tmp_path)
+    assert done.returncode == 2 and "no Ray cluster at '127.0.0.1:9'" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -40,7 +40,7 @@ from tests.cli import ROOT
 from tests.screens import Tty
 from tests.stories import a_story
 
-NAMES = ["config", "engines", "exit-codes", "json", "lengths", "plan", "preset"]
+NAMES = ["batch", "config", "engines", "exit-codes", "json", "lengths", "plan", "preset"]
 
 
 def items(text: str) -> dict[str, str]:
@@ -119,7 +119,7 @@ def test_a_terminal_gets_formatted_text(
 
 @pytest.mark.parametrize(
     ("page", "hint"),
-    [("plna", "Did you mean plan?"), ("zzz", "Pages: config"), ("write", "polaris write --help")],
+    [("plna", "Did you mean plan?"), ("zzz", "Pages: batch"), ("write", "polaris write --help")],
 )
 def test_an_unknown_page_gets_a_suggestion(page: str, hint: str) -> None:
     result = CliRunner().invoke(app, ["help", page])

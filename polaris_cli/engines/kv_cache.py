@@ -43,9 +43,9 @@ class GrowingLayer(DynamicLayer):  # type: ignore[misc]
         self.keys, self.values = (buffer[:, :, :end] for buffer in buffers)
         return self.keys, self.values
 
-    def drop_buffers(self) -> None:
-        """Forget the buffers after `keys` and `values` were replaced; the next token makes new."""
-        self._buffers = None
+    def use(self, keys: torch.Tensor, values: torch.Tensor) -> None:
+        """Use these buffers from now on."""
+        self._buffers = keys, values
 
     def reorder_cache(self, beam_idx: torch.Tensor) -> None:
         """Keep only these rows of the batch, in this order."""
@@ -116,8 +116,12 @@ def join_caches(cache: Any, other: Any) -> None:
     for layer, more in zip(cache.layers, other.layers, strict=True):
         if type(layer) is LinearAttentionLayer:
             join_states(layer, more)
-        else:
-            _set(layer, _below(layer.keys, more.keys), _below(layer.values, more.values))
+            continue
+        length = max(layer.get_seq_length(), more.get_seq_length())
+        joined = [
+            _below(*pair, length) for pair in ((layer.keys, more.keys), (layer.values, more.values))
+        ]
+        _set(layer, joined, length)
 
 
 @torch.inference_mode()
@@ -125,20 +129,26 @@ def cut_left(cache: Any, tokens: int) -> None:
     """Remove the first tokens of all rows; a state of linear attention has no padding in it."""
     for layer in cache.layers:
         if type(layer) is not LinearAttentionLayer:
-            _set(layer, layer.keys[:, :, tokens:], layer.values[:, :, tokens:])
+            length = layer.get_seq_length() - tokens
+            held = getattr(layer, "_buffers", None) or (layer.keys, layer.values)
+            _set(layer, [buffer[:, :, tokens:] for buffer in held], length)
 
 
-def _below(upper: torch.Tensor, lower: torch.Tensor) -> torch.Tensor:
-    """Two tensors (rows, heads, tokens, size), one below the other, aligned on the right."""
-    rows, heads, length, size = upper.shape
-    more, longest = lower.shape[0], max(length, lower.shape[2])
-    joined = upper.new_zeros(rows + more, heads, longest, size)
-    joined[:rows, :, longest - length :] = upper
-    joined[rows:, :, longest - lower.shape[2] :] = lower
+def _below(upper: torch.Tensor, lower: torch.Tensor, length: int) -> torch.Tensor:
+    """Two tensors (rows, heads, tokens, size), one below the other, aligned at `length` tokens.
+
+    There is room for more tokens after them.
+    """
+    rows, heads, _, size = upper.shape
+    room = max(ROOM, length // 4)
+    joined = upper.new_zeros(rows + lower.shape[0], heads, length + room, size)
+    joined[:rows, :, length - upper.shape[2] : length] = upper
+    joined[rows:, :, length - lower.shape[2] : length] = lower
     return joined
 
 
-def _set(layer: DynamicLayer, keys: torch.Tensor, values: torch.Tensor) -> None:
-    layer.keys, layer.values = keys, values
+def _set(layer: DynamicLayer, buffers: Sequence[torch.Tensor], length: int) -> None:
+    """Let a layer have these keys and values, of which `length` tokens are filled."""
     if isinstance(layer, GrowingLayer):
-        layer.drop_buffers()
+        layer.use(*buffers)
+    layer.keys, layer.values = (buffer[:, :, :length] for buffer in buffers)

@@ -72,11 +72,17 @@ class Dry:
         Where there is a penalty, tokens that are not plausible without it get -inf, except in a
         loop. Scores that are -inf stay so.
         """
-        run = self._runs[1 : self._count].clamp(max=LONGEST)
+        last = max(self._count - 1, 0)
+        if scores.device.type == "cpu":  # mostly none or few; on a GPU, to look would be to wait
+            places = (self._runs[1 : last + 1] >= FREE).nonzero().view(-1)
+            if not len(places):
+                return scores
+        else:
+            places = torch.arange(last, device=scores.device)
+        run = self._runs[places + 1].clamp(max=LONGEST)
         cost = self._multiplier * GROWTH ** (run - FREE) * (run >= FREE)
-        distance = torch.arange(len(run), 0, -1, device=scores.device)
-        cost *= 1 + NEAR * torch.exp(-distance / FADE)
-        following = self._ids[1 : self._count]
+        cost *= 1 + NEAR * torch.exp((places - last) / FADE)
+        following = self._ids[places + 1]
         penalty = torch.zeros_like(scores).scatter_reduce(0, following, cost, "amax")
         penalty.index_fill_(0, self._exempt, 0.0)
         kept = (run >= LOOP).any() | (penalty.max() == 0) | (scores >= scores.max() - PLAUSIBLE)

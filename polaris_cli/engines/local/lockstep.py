@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from polaris_cli.engines.local.decode import as_polaris_error, check_logits, context_length
-from polaris_cli.engines.local.forward import BatchForward
+from polaris_cli.engines.local.forward import BatchForward, step_threads
 from polaris_cli.engines.local.generation import Generation, TokenizedRequest
 from polaris_cli.engines.local.sampling import log_probability
 from polaris_cli.engines.local.vocabulary import Vocabulary
@@ -51,13 +51,14 @@ class Lockstep:
 
     A row gets the same events as from `decode`, except for rounding: in half precision, two tokens
     of nearly equal probability may swap. If memory runs out or the weights are damaged, the rows
-    concerned end with the error.
+    concerned end with the error. `threads` suits the steps of a model of this size.
     """
 
     def __init__(self, model: Any, vocabulary: Vocabulary) -> None:
         self._model = model
         self._vocabulary = vocabulary
         self._context = context_length(model)
+        self.threads = step_threads(model)
         self._new: list[Row] = []
         self._rows: list[Row] = []  # in the order of the cache's rows
         self._dropped: set[Row] = set()

@@ -9,6 +9,8 @@ import threading
 from collections.abc import Iterator
 from queue import Empty, SimpleQueue
 
+import torch
+
 from polaris_cli.engines.local.generation import TokenizedRequest
 from polaris_cli.engines.local.lockstep import Lockstep, Row
 from polaris_cli.events import AnswerEvent, Finish
@@ -63,16 +65,25 @@ class SharedSteps:
         except Empty:
             with self._changed:
                 self._waiting += 1
-                self._changed.notify()
+                self._wake()
             return events.get()
 
     def _drop(self, row: Row) -> None:
         with self._changed:
             if self._queues.pop(row, None):
                 self._lockstep.drop(row)
-                self._changed.notify()
+                self._wake()
+
+    def _wake(self) -> None:
+        """Wake the thread, but only if it can run a step: in vain would cost time."""
+        if self._can_step():
+            self._changed.notify()
+
+    def _can_step(self) -> bool:
+        return 0 < len(self._queues) == self._waiting
 
     def _run(self) -> None:
+        torch.set_num_threads(self._lockstep.threads)  # of this thread: for sampling too
         while self._all_wait():
             with self._changed:
                 try:
@@ -87,7 +98,7 @@ class SharedSteps:
     def _all_wait(self) -> bool:
         """Wait until every reader waits; False if the thread is to end."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or 0 < len(self._queues) == self._waiting)
+            self._changed.wait_for(lambda: self._closed or self._can_step())
             return not self._closed
 
     def _deliver(self, row: Row) -> None:

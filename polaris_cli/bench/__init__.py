@@ -5,6 +5,7 @@ Only measures; nothing here is used to write a story.
     speed:    tokens/s, compared with the usual transformers snippet
     engines:  the engines side by side
     batch:    throughput of several stories at once
+    stories:  throughput of whole stories
     length:   compares the ways to reach a length
     prompts:  prompts without meaning, and timed requests
     peers:    llama.cpp and vLLM, for comparison

@@ -20,6 +20,7 @@ Knows typer; the work itself is done elsewhere.
     doctor:           `polaris doctor`
     bench:            `polaris bench`
     bench_batch:      `polaris bench batch`
+    bench_stories:    `polaris bench batch --stories`
     bench_length:     `polaris bench length`
     bench_engines:    `polaris bench --engine`
     bench_loading:    loads the model to measure

@@ -11,6 +11,7 @@ from typer import Option
 
 from polaris_cli.commands import options as o
 from polaris_cli.commands.bench_loading import Shape, bench_request, load
+from polaris_cli.commands.bench_stories import measure_stories
 from polaris_cli.engines.doctor import package_versions
 from polaris_cli.errors import UsageError
 from polaris_cli.screen import terminal
@@ -31,18 +32,36 @@ def batch(
     quantize: o.Quantize = None,
     device: o.DeviceName = None,
     threads: o.Threads = None,
+    stories: Annotated[
+        int | None, Option(metavar="N", min=1, help="Write N whole stories, with any engine.")
+    ] = None,
+    words: o.Words = None,
+    engine: o.EngineChoice = None,
+    base_url: o.BaseUrl = None,
     as_json: Annotated[bool, Option("--json", help="Print JSON, one object.")] = False,
 ) -> None:
     """Measure how fast a model writes several stories at once.
 
-    Each step writes one token of every story.
+    Each step writes one token of every story. Speeds are medians of alternating runs, in tokens/s.
+    --shape downloads nothing.
 
-    Speeds are medians of alternating runs, in tokens/s. --shape downloads nothing.
+    With --stories, the same whole stories are written at each size, by all that polaris batch does
+    but loading and saving; "times" compares with the first size.
 
-    Example:  polaris bench batch --shape qwen3.5-0.8b --sizes 1,4,16
+    \b
+    Examples:
+      polaris bench batch --shape qwen3.5-0.8b --sizes 1,4,16
+      polaris bench batch -m smollm2 --stories 16 --words 200 --sizes 1,4 --engine gguf
     """
+    if stories:
+        options = {
+            "model": model, "words": words or "200", "engine": engine, "base_url": base_url,
+            "quantize": quantize, "device": device, "threads": threads,
+        }  # fmt: skip
+        measure_stories(options, stories, numbers_of(sizes, "--sizes"), as_json=as_json)
+        return
     request = bench_request(model, shape, quantize=quantize, device=device, threads=threads)
-    numbers = _sizes(sizes)
+    numbers = numbers_of(sizes, "--sizes")
     with terminal.loading("Loading", sys.stderr, quiet=as_json) as progress:
         from polaris_cli.bench import batch
 
@@ -66,16 +85,17 @@ def batch(
         _print(report)
 
 
-def _sizes(text: str) -> list[int]:
+def numbers_of(text: str, option: str) -> list[int]:
+    """The numbers of stories in an option, such as "1,8,32". Raises UsageError for any other."""
     try:
-        sizes = [int(part) for part in text.split(",")]
+        numbers = [int(part) for part in text.split(",")]
     except ValueError:
-        sizes = [0]
-    if min(sizes) < 1:
+        numbers = [0]
+    if min(numbers) < 1:
         raise UsageError(
-            f"--sizes: invalid value {text!r}.", hint="Give numbers of stories: --sizes 1,8,32"
+            f"{option}: invalid value {text!r}.", hint=f"Give numbers of stories: {option} 1,8,32"
         )
-    return sizes
+    return numbers
 
 
 def _print(report: dict[str, Any]) -> None:

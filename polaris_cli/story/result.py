@@ -8,6 +8,7 @@ import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, Self
 
 from polaris_cli.engines.base import Deviation, ModelInfo
@@ -287,10 +288,15 @@ def new_record(
 
 def versions() -> dict[str, str]:
     """The versions of the packages that affect the text, read without importing them."""
+    return {"polaris": __version__, **dict(_installed())}
+
+
+@cache  # reading a package's metadata takes milliseconds
+def _installed() -> tuple[tuple[str, str], ...]:
     from importlib.metadata import PackageNotFoundError, version
 
-    found = {"polaris": __version__}
+    found = []
     for package in ("transformers", "torch", "xllamacpp"):
         with suppress(PackageNotFoundError):
-            found[package] = version(package)
-    return found
+            found.append((package, version(package)))
+    return tuple(found)

@@ -1,0 +1,85 @@
+"""`polaris bench batch --stories`: its figures and output; memory and rows of a long batch."""
+
+import json
+import resource
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from typer.testing import CliRunner
+
+from polaris_cli.batch.premises import Row
+from polaris_cli.batch.running import write_all
+from polaris_cli.batch.tasks import Grid, tasks_of
+from polaris_cli.bench.stories import stories_of, throughput
+from polaris_cli.commands import bench_stories
+from polaris_cli.commands.app import app
+from polaris_cli.engines.base import GenerationRequest
+from polaris_cli.engines.scripted import Script, ScriptedEngine
+from polaris_cli.errors import ModelUnavailable
+from polaris_cli.events import AnswerEvent
+
+TALE = ["</think>", *["word "] * 20]
+OPTIONS = {"model": "demo", "words": 20}
+
+
+def test_the_same_stories_are_written_and_counted() -> None:
+    tasks = stories_of(OPTIONS, 5)
+    found = throughput(tasks, 2, lambda job, at_once: ScriptedEngine(TALE))
+    assert (found.stories, found.failed, found.words, found.tokens) == (5, 0, 100, 105)
+    assert found.stories_per_s == 5 / found.seconds
+    assert len({task.row.premise for task in tasks}) == 5
+
+
+def test_stories_that_fail_are_counted_apart() -> None:
+    lost = Script(TALE, error=ModelUnavailable("gone"))
+    found = throughput(stories_of(OPTIONS, 3), 1, lambda job, at_once: ScriptedEngine(TALE, lost))
+    assert (found.stories, found.failed) == (0, 3)  # the first was the one to warm up
+
+
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_the_table_compares_with_the_first_size(
+    monkeypatch: pytest.MonkeyPatch, more: list[str]
+) -> None:
+    opened: list[int] = []
+
+    def engine(*_: object, parallel: int) -> ScriptedEngine:
+        opened.append(parallel)
+        return ScriptedEngine(TALE)
+
+    monkeypatch.setattr(bench_stories, "open_engine", engine)
+    asked = ["bench", "batch", "--stories", "4", "--words", "20", "--sizes", "1,3", "-m", "demo"]
+    done = CliRunner().invoke(app, [*asked, *more])
+    assert done.exit_code == 0 and opened == [1, 3], done.output
+    if more:
+        assert [run["stories"] for run in json.loads(done.stdout)["runs"]] == [4, 4]
+    else:
+        rows = [line.split("\t") for line in done.stdout.splitlines() if "\t" in line]
+        assert [row[0] for row in rows] == ["at once", "1", "3"] and rows[1][4] == "1.00"
+
+
+class Forgetful(ScriptedEngine):
+    """Keeps no requests, so that its memory does not grow."""
+
+    def stream(self, request: GenerationRequest) -> Iterator[AnswerEvent]:
+        events = super().stream(request)
+        self.requests.clear()
+        return events
+
+
+@pytest.mark.bench
+def test_a_hundred_thousand_rows_take_linear_time_and_constant_memory() -> None:
+    rows = (Row(n, f"line {n}", "", "a fox and a bell", {}) for n in range(1, 100_001))
+    engine = Forgetful(TALE)
+    run = write_all(tasks_of(rows, OPTIONS, Grid()), engine, at_once=8, stop=threading.Event())
+    start, marks = time.perf_counter(), list[tuple[float, int]]()
+    for number, written in enumerate(run, 1):
+        assert written.error is None
+        if number % 20_000 == 0:
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            marks.append((time.perf_counter() - start, peak))
+    first, last = marks[0], marks[-1]
+    assert last[0] / 100_000 < 0.002
+    assert last[0] < 5.5 * first[0]
+    assert last[1] < first[1] + 30_000  # kB

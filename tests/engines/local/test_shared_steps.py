@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import torch
 
 from polaris_cli.engines.base import GenerationRequest, ModelInfo
 from polaris_cli.engines.local.engine import LocalEngine, LockstepEngine
@@ -146,3 +147,28 @@ def test_the_engine_gives_the_text_of_the_local_engine() -> None:
         found = list(readers.map(lambda one: list(without_figures(engine.stream(one))), requests))
     assert found == expected
     engine.close()
+
+
+def test_rows_stay_busy_while_there_are_answers_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lengths differ by four times; a row that ends is replaced at the next step."""
+    rows, width, count = list[int](), 8, 64
+    choose = Lockstep._choose
+
+    def counted(self: Lockstep, logits: torch.Tensor) -> None:
+        rows.append(len(self._rows))
+        choose(self, logits)
+
+    monkeypatch.setattr(Lockstep, "_choose", counted)
+    shared = SharedSteps(Lockstep(QUICK, Vocabulary(TOKENIZER)))
+    tasks = [task(5 + n % 7, n=10 + (n * 13) % 31) for n in range(count)]
+    started = list[int]()
+
+    def reading(one: TokenizedRequest) -> None:
+        started.append(len(rows))
+        read(shared, one)
+
+    with ThreadPoolExecutor(width) as readers:
+        list(readers.map(reading, tasks))
+    shared.close()
+    busy = rows[: started[-1]]  # until the last one starts, the queue is not empty
+    assert sum(busy) / (width * len(busy)) > 0.9

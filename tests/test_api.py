@@ -83,6 +83,7 @@ def test_a_server_writes_many_stories() -> None:
     assert first.request.server and first.request.server.base_url == f"{server.url}/v1"
 
 
+@pytest.mark.slow
 def test_one_engine_writes_many_stories_that_are_saved_and_kept(tmp_path: Path) -> None:
     with open_engine("demo", words=100) as engine:
         fox, hen = (write(p, engine=engine, words=30, think=False) for p in ("a fox", "a hen"))

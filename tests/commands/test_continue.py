@@ -38,7 +38,7 @@ def record(home: Path) -> dict[str, object]:
     return dict(json.loads(shown.stdout))
 
 
-@pytest.mark.parametrize("mode", ["extend", "single", "auto"])
+@pytest.mark.parametrize("mode", ["extend", "auto", pytest.param("single", marks=pytest.mark.slow)])
 def test_the_story_starts_with_the_unchanged_draft(tmp_path: Path, draft: Path, mode: str) -> None:
     words = str(WORDS + 7)
     command = ask(
@@ -83,6 +83,7 @@ def test_the_draft_file_is_never_changed(tmp_path: Path, draft: Path) -> None:
     assert draft.read_text() == f"{DRAFT}\n"
 
 
+@pytest.mark.slow
 def test_a_default_length_is_named_with_its_source(tmp_path: Path) -> None:
     long = tmp_path / "long.txt"
     long.write_text(" ".join(f"word{n}" for n in range(1600)))

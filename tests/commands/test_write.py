@@ -38,6 +38,7 @@ def test_a_pipe_gets_only_the_story_and_stderr_the_report(tmp_path: Path) -> Non
     assert "\x1b" not in ended.stderr and len(ended.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_the_report_counts_as_wc_does(tmp_path: Path) -> None:
     story = run(scripted_command(*ASK), tmp_path).stdout
     counted = subprocess.run(["wc", "-w"], input=story, capture_output=True, text=True)

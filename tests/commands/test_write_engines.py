@@ -158,6 +158,7 @@ def test_a_wrong_model_or_key_gets_a_sentence(
     assert done.returncode in (2, 3) and told in done.stderr and "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_refused_key_gets_a_hint(tmp_path: Path) -> None:
     with Faulty(routes={"/v1/models": refused(401)}) as server:
         done = run(polaris_command(*WRITE, "--base-url", server.url), tmp_path)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from polaris_cli.engines.base import GenerationRequest
@@ -166,6 +166,7 @@ def test_closing_it_stops_the_engine() -> None:
 PIECES = st.lists(st.sampled_from([" word", "\n\n", ".", " One", "\n", "", " ", "…", "x" * 300]))
 
 
+@settings(max_examples=40)
 @given(PIECES, st.integers(1, 40))
 def test_a_sound_answer_is_unchanged_and_nothing_is_in_the_stream_twice(
     pieces: list[str], repeat: int

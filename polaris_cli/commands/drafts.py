@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from textwrap import shorten
 from typing import TextIO
 
 from polaris_cli.batch.at_once import stories_at_once
@@ -33,8 +34,8 @@ from polaris_cli.story.result import Story
 HEADERS = (
     "draft", "id", "words", "ratio", "state", "surprise", "repetition", "first line"
 )  # fmt: skip
-DROPPED = ("repetition", "surprise", "first line", "state")
-FIRST_LINE = 60  # characters
+DROPPED = ("repetition", "first line", "surprise", "state")
+BEGINNING = 24  # characters of the first line
 
 
 def run_drafts(job: Job, outputs: Outputs, count: int, best: Best, *, print_all: bool) -> int:
@@ -100,7 +101,7 @@ def _row(story: Story) -> tuple[str, ...]:
         STATES.get(story.finish, story.finish),
         "-" if surprise is None else f"{surprise:.2f}",
         f"{story.quality.self_repetition:.4f}",
-        story.text.split("\n", 1)[0][:FIRST_LINE],
+        shorten(story.text.split("\n", 1)[0], BEGINNING, placeholder="…"),
     )
 
 

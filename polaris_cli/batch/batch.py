@@ -51,8 +51,7 @@ class Batch:
     def survey(self) -> Survey:
         """Read all of the input once. Raises UsageError as `read_premises` does."""
         found, words = Survey(), dict[Loading, int]()
-        found.bad = [row for row in self._rows() if isinstance(row, BadRow)]
-        for task in self._tasks():
+        for task in self._tasks(found.bad):
             found.total += 1
             if self._is_done(task):
                 found.done += 1
@@ -99,16 +98,24 @@ class Batch:
 
     def fail_row(self, row: BadRow) -> None:
         """Keep the failure of a row that cannot be read."""
-        self._results.fail(str(row.number), row.where, row.error)
+        self._results.fail(f"row {row.number}", row.where, row.error)
 
     @property
     def damaged(self) -> int:
         """The lines of the results that are no stories."""
         return self._results.damaged
 
-    def _tasks(self) -> Iterator[Task]:
-        rows = (row for row in self._rows() if isinstance(row, Row))
-        for task in tasks_of(rows, self._options, self._grid):
+    def _tasks(self, bad: list[BadRow] | None = None) -> Iterator[Task]:
+        """The tasks of the input; rows that cannot be read are added to `bad`."""
+
+        def good() -> Iterator[Row]:
+            for row in self._rows():
+                if isinstance(row, Row):
+                    yield row
+                elif bad is not None:
+                    bad.append(row)
+
+        for task in tasks_of(good(), self._options, self._grid):
             if self._only is None or task.key in self._only:
                 yield task
 

@@ -28,6 +28,11 @@ class Row:
     premise: str
     settings: dict[str, object]
 
+    @property
+    def key(self) -> str:
+        """What names the row: its own id, or its number."""
+        return self.id or str(self.number)
+
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
@@ -63,7 +68,7 @@ def _rows(records: Iterator[Record], name: str) -> Iterator[Row | BadRow]:
         except UsageError as error:
             yield BadRow(number, where, error)
         else:
-            places[row.id] = place
+            places[row.key] = place
             yield row
 
 
@@ -115,8 +120,8 @@ def _whole(value: object) -> object:
 
 
 def _check_new(row: Row, places: dict[str, str]) -> None:
-    if row.id and row.id in places:
+    if row.key in places:
         raise UsageError(
-            f"{row.where} has the id {row.id!r} of {places[row.id]} again.",
-            hint="Give one of them another id.",
+            f"{row.where} has the id {row.key!r} of {places[row.key]} again.",
+            hint="Give one of them another id; without one, a row has its number.",
         )

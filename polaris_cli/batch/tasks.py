@@ -73,7 +73,7 @@ def tasks_of(rows: Iterable[Row], options: Options, grid: Grid) -> Iterator[Task
             grid.words or ("",), grid.models or ("",), range(grid.seeds)
         ):
             seeded = f"seed +{later}" if grid.seeds > 1 else ""
-            named = filter(None, (row.id or str(row.number), words, model, seeded))
+            named = filter(None, (row.key, words, model, seeded))
             point = {"words": words or settings.get("words")}
             point |= {"model": model or settings.get("model")}
             yield Task(", ".join(named), row, {**settings, **point}, later)

@@ -435,3 +435,11 @@ def test_a_data_set_is_read_by_its_split(tmp_path: Path, monkeypatch: pytest.Mon
     assert row == Row(1, "hub:owner/name/test, row 1", "u1", "a fox", {"words": 900})
     with pytest.raises(ModelUnavailable, match=r"owner/name cannot be read: .*train"):
         read_premises("hub:owner/name/train")
+
+
+def test_an_id_that_is_the_number_of_another_row_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "rows.jsonl"
+    file.write_text('{"premise": "a", "id": "2"}\n{"premise": "b"}\n{"premise": "c"}\n')
+    first, bad, third = read_premises(str(file))
+    assert isinstance(first, Row) and isinstance(third, Row)
+    assert isinstance(bad, BadRow) and "has the id '2' of line 1 again" in bad.error.message

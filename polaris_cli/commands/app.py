@@ -6,6 +6,7 @@ imported only when the command runs, so `polaris --help` starts fast.
 
 import importlib
 import os
+import shutil
 import sys
 import traceback
 from typing import Annotated, Any
@@ -17,6 +18,8 @@ from typer.main import get_group
 from polaris_cli.commands.quick import QuickGroup
 from polaris_cli.errors import DEBUG_HINT, EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, PolarisError
 from polaris_cli.version import __version__
+
+LEAST_WIDTH = 52  # cells
 
 # Each command's module and its line in the help (a test compares it with the command's docstring).
 COMMANDS = {
@@ -71,7 +74,7 @@ class _Polaris(QuickGroup):
     def main(self, *args: Any, **options: Any) -> Any:
         """Run the command line and exit the process."""
         try:
-            code = super().main(*args, **{**options, "standalone_mode": False})
+            code = super().main(*args, **{**options, **_narrow(), "standalone_mode": False})
             # A full disk or a closed pipe may only show when the last buffer is written.
             sys.stdout.flush()
         except TyperException as error:
@@ -95,6 +98,12 @@ class _Polaris(QuickGroup):
         except KeyboardInterrupt:
             print("polaris: interrupted.", file=sys.stderr)
             sys.exit(EXIT_INTERRUPTED)
+
+
+def _narrow() -> dict[str, int]:
+    """The width for help texts on a narrow terminal: typer writes lines of 50 cells at least."""
+    columns = shutil.get_terminal_size().columns
+    return {"terminal_width": columns} if columns < LEAST_WIDTH else {}
 
 
 def _load_command(name: str) -> Any:

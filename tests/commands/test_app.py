@@ -50,3 +50,12 @@ def test_completion_of_commands(command: str) -> None:
     asked = {"_POLARIS_COMPLETE": "complete_bash", "COMP_WORDS": f"polaris {command}"}
     result = CliRunner().invoke(app, [], prog_name="polaris", env={**asked, "COMP_CWORD": "1"})
     assert result.output.split() == [command]
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["library", "--help"], ["models", "--help"]])
+def test_help_fits_a_narrow_terminal(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    lines = CliRunner().invoke(app, arguments).output.splitlines()
+    assert len(lines) > 20
+    # Commands to copy keep their lines; the terminal wraps them.
+    assert [line for line in lines if len(line) > 40 and "polaris " not in line] == []

@@ -18,6 +18,8 @@ from polaris_cli.request.premise import read_length
 from polaris_cli.request.settings import from_options
 from polaris_cli.story.job import Job
 
+BAD_ROW = "row "  # and its number: the key of a row that cannot be read
+
 Rows = Callable[[], Iterator[Row | BadRow]]
 """Reads the input from its start."""
 
@@ -47,10 +49,16 @@ class Batch:
     ) -> None:
         self._rows, self._options, self._grid = rows, options, grid
         self._results, self._only = results, only
+        self._bad_before = [key for key in results.failed if key.startswith(BAD_ROW)]
 
     def survey(self) -> Survey:
-        """Read all of the input once. Raises UsageError as `read_premises` does."""
+        """Read all of the input once. Raises UsageError as `read_premises` does.
+
+        Failures of rows that could not be read in an earlier run are taken back.
+        """
         found, words = Survey(), dict[Loading, int]()
+        for key in self._bad_before:
+            self._results.forget(key)
         for task in self._tasks(found.bad):
             found.total += 1
             if self._is_done(task):
@@ -98,7 +106,7 @@ class Batch:
 
     def fail_row(self, row: BadRow) -> None:
         """Keep the failure of a row that cannot be read."""
-        self._results.fail(f"row {row.number}", row.where, row.error)
+        self._results.fail(f"{BAD_ROW}{row.number}", row.where, row.error)
 
     @property
     def damaged(self) -> int:
@@ -116,7 +124,8 @@ class Batch:
                     bad.append(row)
 
         for task in tasks_of(good(), self._options, self._grid):
-            if self._only is None or task.key in self._only:
+            chosen = {task.key, f"{BAD_ROW}{task.row.number}"}
+            if self._only is None or chosen & self._only:
                 yield task
 
     def _is_done(self, task: Task) -> bool:

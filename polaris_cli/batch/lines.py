@@ -14,6 +14,7 @@ from polaris_cli.errors import OutputError, UsageError
 from polaris_cli.formats.files import atomic_file
 from polaris_cli.screen.printing import json_text
 
+STARTS = (b'{"schema": "polaris', b'{"key": "')  # of the lines of stories and failures
 ELSEWHERE = "Use another folder with -o."
 
 Entry = dict[str, Any]
@@ -38,24 +39,29 @@ class Lines:
     def read(self) -> Iterator[tuple[int, Entry]]:
         """Yield each object and the position of its line in bytes, one line in memory at a time.
 
-        Then cut away what follows the last object, such as a torn line. Raises UsageError if there
-        are lines but no object is valid: the file is from another program.
+        Then repair the end: a last object gets its line break, and a torn one is cut away. Raises
+        UsageError if there is text but no valid object: the file is from another program.
         """
-        position = end = damaged = 0
+        position = end = 0
+        line = b""
         with explained(self.path), self.path.open("rb") as file:
             for line in file:
-                if (entry := self._parsed(line)) is not None:
+                entry = self._parsed(line)
+                if entry is not None:
                     yield position, entry
-                    end, self.damaged = position + len(line), damaged
-                damaged += entry is None and line.endswith(b"\n")
+                    end = position + len(line)
+                self.damaged += entry is None and line.endswith(b"\n")
                 position += len(line)
-            if damaged and not end:
+            if position and not end and not _is_start(line):
                 raise UsageError(
                     f"{self.path} is not a file of polaris batch.",
                     hint="Move it, or use another folder with -o.",
                 )
-            if end < position:
-                self._file.truncate(end)
+            if line and not line.endswith(b"\n"):
+                if end == position:
+                    self._write(b"\n")
+                else:
+                    self._file.truncate(position - len(line))
 
     def append(self, entry: Entry) -> tuple[int, Entry]:
         """Append an object, and return the position and the object as `read` would yield them.
@@ -98,8 +104,6 @@ class Lines:
 
     def _parsed(self, line: bytes) -> Entry | None:
         """The object in a line, or None if the line is torn or damaged."""
-        if not line.endswith(b"\n"):
-            return None
         try:
             entry = json.loads(line.decode())
         except (ValueError, RecursionError):
@@ -111,6 +115,11 @@ class Lines:
         while rest:
             rest = rest[self._file.write(rest) :]
         os.fsync(self._file.fileno())
+
+
+def _is_start(line: bytes) -> bool:
+    """Whether a torn line can be the start of one of ours."""
+    return any(line.startswith(start[: len(line)]) for start in STARTS)
 
 
 def encoded(entry: Entry) -> bytes:

@@ -81,6 +81,12 @@ class Results:
         with self._mutex:
             self._append_failure(failure)
 
+    def forget(self, key: str) -> None:
+        """Take back a failure, if there is one: the row is no longer wrong."""
+        with self._mutex:
+            if failure := self._failed.get(_as_read(key)):
+                self._append_failure({**failure, "finished": True})
+
     def close(self) -> None:
         """Remove what is superseded from the files, and allow other processes to use the folder.
 

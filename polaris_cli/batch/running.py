@@ -7,7 +7,7 @@ computed together. Does not know where the jobs come from or where the stories g
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Generic, Protocol, TypeVar
 
@@ -111,9 +111,11 @@ def write_one(
         job = task.job()
         outcome = run_job(job, engine, library=library, watch=stage)
     except PolarisError as error:
-        return Written(task, error=error)
+        return Written(task, error=None if stopped() else error)
     except Exception as problem:  # must not cost the other stories
         return Written(task, error=_unexpected(problem))
+    if outcome.error and stopped():  # a server that was silent, say: the user has ended it
+        return Written(task, replace(outcome.story, finish="interrupted"))
     return Written(task, outcome.story, outcome.error)
 
 

@@ -70,7 +70,9 @@ def tasks_of(rows: Iterable[Row], options: Options, grid: Grid) -> Iterator[Task
     for row in rows:
         settings = {**options, **row.settings}
         for words, model, later in product(
-            grid.words or ("",), grid.models or ("",), range(grid.seeds)
+            dict.fromkeys(grid.words or ("",)),
+            dict.fromkeys(grid.models or ("",)),
+            range(grid.seeds),
         ):
             seeded = f"seed +{later}" if grid.seeds > 1 else ""
             named = filter(None, (row.key, words, model, seeded))

@@ -3,8 +3,10 @@
 Turns options into a batch and reports on it; `polaris_cli.batch` writes the stories.
 """
 
+import hashlib
 import re
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -34,6 +36,7 @@ from polaris_cli.errors import (
     EXIT_INTERRUPTED,
     ModelUnavailable,
     OutOfMemory,
+    OutputError,
     PolarisError,
     UsageError,
 )
@@ -68,6 +71,7 @@ not be written, 130 interrupted.
 
 SHOWN_ERRORS = 5  # failed stories that are printed; all are in failed.jsonl
 MOST_AT_ONCE = 1024
+MOST_OF_A_NAME = 60  # characters
 
 
 def batch(
@@ -140,7 +144,7 @@ def batch(
 ) -> None:
     """Write many stories, and go on where an earlier run stopped."""
     options = {name: value for name, value in locals().items() if name in SETTINGS}
-    lengths, models = listed(words), listed(model)
+    lengths, models = _lengths(words), listed(model)
     options |= {"words": lengths[0] if len(lengths) == 1 else None}
     options |= {"model": models[0] if len(models) == 1 else None}
     _check(options, lengths)
@@ -169,6 +173,8 @@ class _Run:
     cluster: Cluster | None
     lengths: list[tuple[int, float]] = field(default_factory=list)  # words and ratio of each story
     failed: int = 0
+    unsaved: int = 0  # files
+    stop: threading.Event = field(default_factory=threading.Event)
 
     def __call__(self) -> int:
         """Write all that is pending, and report; returns the exit code."""
@@ -178,13 +184,16 @@ class _Run:
             self.batch.fail_row(row)
             self._count_failure(row.where, row.error)
         with Interrupts(restore_terminal).listen() as interrupts, reserved_stdio():
+            self.stop = interrupts.stop
             for loading, longest in survey.longest.items():
                 if not self._is_over(interrupts):
                     self._write_group(survey, loading, longest, interrupts)
         self._report(time.monotonic() - began)
         if interrupts.seen:
             return EXIT_INTERRUPTED
-        return EXIT_FAILED_ROWS if self.failed else 0
+        if self.failed:
+            return EXIT_FAILED_ROWS
+        return OutputError.exit_code if self.unsaved else 0
 
     def _is_over(self, interrupts: Interrupts) -> bool:
         return interrupts.seen or bool(self.strict and self.failed)
@@ -271,7 +280,8 @@ class _Run:
     @contextmanager
     def _progress(self, survey: Survey) -> Iterator[BatchProgress]:
         """The progress, shown inside the block."""
-        progress = BatchProgress(survey.total, survey.done + len(self.lengths), sys.stderr)
+        before = survey.done + len(self.lengths)
+        progress = BatchProgress(survey.total, before, sys.stderr, self.stop)
         with progress.shown(quiet=self.quiet):
             yield progress
 
@@ -279,7 +289,8 @@ class _Run:
         """Keep each result as it comes; with --strict, until one fails."""
         for written in map(self.batch.kept, done):
             story = self._count(written)
-            progress.add(story.counted if story else None)
+            if story or written.error:
+                progress.add(story.counted if story else None)
             if self.strict and self.failed:
                 break
 
@@ -295,24 +306,27 @@ class _Run:
         return None
 
     def _save_each(self, task: Task, story: Story) -> None:
-        name = f"{task.row.number:04}-{_slug(task.key)}"
+        """Save a story's files; one that cannot be written costs no other story."""
         for suffix in self.formats:
-            save(story, self.folder / f"{name}.{suffix}", force=True)
+            try:
+                save(story, self.folder / f"{file_name(task)}.{suffix}", force=True)
+            except PolarisError as error:
+                self.unsaved += 1
+                warn(f"{error.message} The story is in {STORIES}.", sys.stderr)
 
     def _count_failure(self, where: str, error: PolarisError) -> None:
         self.failed += 1
         if self.failed <= SHOWN_ERRORS:
-            warn(f"{where}: {error.message}", sys.stderr)
+            named = error.message.startswith(where)
+            warn(error.message if named else f"{where}: {error.message}", sys.stderr)
         elif self.failed == SHOWN_ERRORS + 1:
             note(f"Further failures are only in {self.folder / FAILED}.", sys.stderr)
 
     def _say_what_there_is(self, survey: Survey) -> None:
         if survey.done:
-            self._note(f"{survey.done} of {survey.total} stories are written already.")
+            self._note(f"{survey.done} of {_stories(survey.total)} already written.")
         if survey.changed:
-            self._note(
-                f"{survey.changed} stories are written again: what is asked for has changed."
-            )
+            self._note(f"{_stories(survey.changed)} to write again: what is asked for has changed.")
         if damaged := self.batch.damaged:
             self._note(f"{damaged} damaged lines of stories.jsonl are left as they are.")
 
@@ -325,7 +339,7 @@ class _Run:
             return
         words = sum(count for count, _ in self.lengths)
         ratios = [ratio for _, ratio in self.lengths]
-        parts = [f"{len(self.lengths)} stories written to {self.folder / STORIES}"]
+        parts = [f"{_stories(len(self.lengths))} written to {self.folder / STORIES}"]
         if ratios:
             spread = f"{min(ratios):.2f}-{max(ratios):.2f}"
             parts += [f"{words:,} words in {duration(seconds)} ({words / seconds:.0f} words/s)"]
@@ -336,9 +350,24 @@ class _Run:
 
 
 def listed(value: str | None) -> tuple[str, ...]:
-    """The parts of a list with commas. A comma between digits separates thousands: 1,200."""
-    parts = re.split(r",(?!\d{3}(?!\d))", value) if value else []
-    return tuple(part.strip() for part in parts if part.strip())
+    """The different parts of a list with commas."""
+    parts = (part.strip() for part in (value or "").split(","))
+    return tuple(dict.fromkeys(part for part in parts if part))
+
+
+def _lengths(value: str | None) -> tuple[str, ...]:
+    """The lengths in a list. Raises UsageError for "1,200", which may be one length or two."""
+    if value and re.fullmatch(r"\s*[1-9]\d{0,2}(,\d{3})+\s*", value):
+        raise UsageError(
+            f"--words: {value!r} can be one length or several.",
+            hint=f"For one: --words {value.replace(',', '')}; for several, with spaces: "
+            f'--words "{value.replace(",", ", ")}"',
+        )
+    return listed(value)
+
+
+def _stories(count: int) -> str:
+    return "1 story" if count == 1 else f"{count} stories"
 
 
 def _several(values: tuple[str, ...]) -> tuple[str, ...]:
@@ -381,6 +410,13 @@ def _rows(source: str) -> Rows:
     return lambda: iter(rows)
 
 
-def _slug(key: str) -> str:
-    """A key as part of a file name."""
-    return re.sub(r"[^\w.]+", "-", key).strip("-.")[:60]
+def file_name(task: Task) -> str:
+    """The name of a story's files, without the suffix: the row's number and its key.
+
+    A key that has other characters than a name may have, or many, gets a digest too.
+    """
+    plain = re.sub(r"[^\w.]+", "-", task.key).strip("-.")
+    short = plain[:MOST_OF_A_NAME]
+    lost = short != plain or re.search(r"[^\w., +-]", task.key)
+    digest = f"-{hashlib.sha256(task.key.encode(errors='surrogatepass')).hexdigest()[:6]}"
+    return f"{task.row.number:04}-{short}{digest if lost else ''}"

@@ -24,7 +24,7 @@ from polaris_cli.events import Event
 from polaris_cli.library.store import open_library
 from polaris_cli.screen.batch_progress import BatchProgress
 from polaris_cli.screen.endings import STATES
-from polaris_cli.screen.messages import note
+from polaris_cli.screen.messages import note, warn
 from polaris_cli.screen.printing import print_text
 from polaris_cli.screen.region import restore_terminal
 from polaris_cli.screen.tables import print_table
@@ -49,8 +49,13 @@ def run_drafts(job: Job, outputs: Outputs, count: int, best: Best, *, print_all:
     with Interrupts(restore_terminal).listen() as interrupts, reserved_stdio() as out:
         done = _write(job, outputs, count, interrupts)
         stories = [each.story for each in done if each.story and each.story.text]
+        failures = [each for each in done if each.error]
+        if interrupts.seen and not stories:
+            return EXIT_INTERRUPTED
         if not stories:
-            raise next((each.error for each in done if each.error), _nothing())
+            raise failures[0].error or _nothing() if failures else _nothing()
+        for each in failures:
+            warn(f"Draft {each.task.number} failed: {each.error}", sys.stderr)
         chosen = best_of(stories, best)
         if not outputs.quiet:
             _print_drafts(stories, chosen)
@@ -69,7 +74,7 @@ def _write(job: Job, outputs: Outputs, count: int, interrupts: Interrupts) -> li
     at_once = min(count, stories_at_once(job))
     with interrupts.breakable():
         engine = opened(job, outputs, notifier(outputs), parallel=at_once)
-    progress = BatchProgress(count, 0, sys.stderr)
+    progress = BatchProgress(count, 0, sys.stderr, interrupts.stop)
 
     def watch(draft: Draft, job: Job, events: Iterator[Event]) -> Iterator[Event]:
         return progress.watch(f"draft {draft.number}", "", job.request.words, events)

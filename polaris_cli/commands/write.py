@@ -103,6 +103,8 @@ def write(
     way = chosen_by(best)
     if drafts == 1 and (best or print_all):
         raise UsageError("--best and --all choose among drafts.", hint="Add --drafts 5")
+    if drafts > 1 and plan_only:
+        raise UsageError("--drafts writes stories, and --plan-only a plan.", hint="Leave one out.")
     if drafts > 1:
         check_files(outputs, drafts)
     else:
@@ -120,10 +122,10 @@ def write(
         print_dry_run(job, as_json=as_json)
     elif plan_only:
         raise Exit(write_plan(job, outputs))
-    elif drafts > 1:
-        raise Exit(run_drafts(job, outputs, drafts, way, print_all=print_all))
     elif continued and draft_is_long_enough(job.request):
         raise Exit(return_draft(job, outputs))
+    elif drafts > 1:
+        raise Exit(run_drafts(job, outputs, drafts, way, print_all=print_all))
     else:
         raise Exit(run(job, outputs))
 

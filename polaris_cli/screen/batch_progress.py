@@ -25,8 +25,12 @@ _TITLE = 40  # cells of a premise
 class BatchProgress:
     """What is done, what is being written, and the time left. Threads may report at once."""
 
-    def __init__(self, total: int, before: int, err: TextIO) -> None:
-        """`total` stories in all; `before` of them were done earlier."""
+    def __init__(
+        self, total: int, before: int, err: TextIO, stop: threading.Event | None = None
+    ) -> None:
+        """`total` stories in all; `before` of them were done earlier. `stop` is set when the user
+        ends the run."""
+        self._stop = stop or threading.Event()
         self._total, self._before = total, before
         self._err, self._glyphs = err, glyphs_of(err)
         self._began = time.monotonic()
@@ -111,6 +115,8 @@ class BatchProgress:
             f"{words / seconds:.0f} words/s" if words else "",
             f"{duration(left)} left" if left else "",
         ]
+        if self._stop.is_set():
+            facts = [facts[0], "stopping; Ctrl-C again ends at once"]
         return [fact for fact in facts if fact]
 
 

@@ -57,7 +57,7 @@ def test_a_row_that_fails_is_named_and_nothing_else_is_said(tmp_path: Path) -> N
     done = run(polaris_command(*asked, "--words", "30", "--cluster", "local"), tmp_path)
     assert done.returncode == 7
     said = done.stderr.splitlines()
-    assert len(said) == 2 and "rows.jsonl, line 2" in said[0] and "1 stories written" in said[1]
+    assert len(said) == 2 and "rows.jsonl, line 2" in said[0] and "1 story written" in said[1]
 
 
 def test_a_cluster_that_is_not_there_is_named(tmp_path: Path) -> None:

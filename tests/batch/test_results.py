@@ -32,7 +32,8 @@ from polaris_cli.batch.results import Results
 from polaris_cli.errors import NoStory
 
 def record(key, number):
-    return {"batch": {"key": key, "fingerprint": str(number)}, "text": "word " * 5000}
+    place = {"key": key, "fingerprint": str(number)}
+    return {"schema": "polaris.story/1", "batch": place, "text": "word " * 5000}
 
 """
 
@@ -58,7 +59,8 @@ time.sleep(60)
 
 
 def record(key: str, fingerprint: str = "f", **more: Any) -> dict[str, Any]:
-    return {"batch": {"key": key, "fingerprint": fingerprint}, **more}
+    place = {"key": key, "fingerprint": fingerprint}
+    return {"schema": "polaris.story/1", "batch": place, **more}
 
 
 def line(key: str, fingerprint: str = "f", **more: Any) -> bytes:
@@ -184,10 +186,8 @@ def test_a_damaged_line_in_the_middle_stays_and_is_counted(tmp_path: Path) -> No
     assert path.read_bytes() == b"".join([*damaged * 2, line("a", "2"), line("b")])
 
 
-@pytest.mark.parametrize(
-    "tail", [line("b")[:-1], line("b")[:9], b"\xf0", b"\0\0\n", b"{}\n", b"\n", b"\n\n{"]
-)
-def test_what_follows_the_last_whole_story_is_cut_away(tmp_path: Path, tail: bytes) -> None:
+@pytest.mark.parametrize("tail", [line("b")[:-2], line("b")[:9], b"\xf0", b"\0\0", b"{"])
+def test_a_torn_last_line_is_cut_away(tmp_path: Path, tail: bytes) -> None:
     path = tmp_path / "stories.jsonl"
     path.write_bytes(line("a") + tail)
     with Results(tmp_path) as results:
@@ -195,8 +195,33 @@ def test_what_follows_the_last_whole_story_is_cut_away(tmp_path: Path, tail: byt
         assert path.read_bytes() == line("a")
 
 
+def test_a_last_story_without_a_line_break_is_a_story(tmp_path: Path) -> None:
+    """Many editors leave it out."""
+    (tmp_path / "stories.jsonl").write_bytes(line("a") + line("b")[:-1])
+    with Results(tmp_path) as results:
+        assert results.fingerprint("b") == "f"
+        results.add(record("c"))
+    assert stories(tmp_path).keys() == {"a", "b", "c"}
+
+
+def test_damaged_lines_at_the_end_stay_and_are_counted(tmp_path: Path) -> None:
+    path, content = tmp_path / "stories.jsonl", line("a") + b'{"batch": oops}\n\n'
+    path.write_bytes(content)
+    with Results(tmp_path) as results:
+        assert results.damaged == 2
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("content", [b'{"my": "data"}', b"a story", b"\xff\xfe", b"x" * 99])
+def test_a_line_of_another_program_is_refused_and_stays(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "stories.jsonl").write_bytes(content)
+    with pytest.raises(UsageError, match="is not a file of polaris batch"):
+        Results(tmp_path)
+    assert (tmp_path / "stories.jsonl").read_bytes() == content
+
+
 def test_a_torn_first_line_is_cut_away(tmp_path: Path) -> None:
-    (tmp_path / "stories.jsonl").write_bytes(line("a")[:-1])
+    (tmp_path / "stories.jsonl").write_bytes(line("a")[:-2])
     (tmp_path / "failed.jsonl").write_bytes(b'{"key": "b", ')
     with Results(tmp_path) as results:
         results.add(record("b"))
@@ -270,7 +295,7 @@ operations = st.one_of(
     st.tuples(st.just("add"), keys, texts, texts),
     st.tuples(st.just("fail"), keys, texts, texts),
     st.tuples(st.just("close")),
-    st.tuples(st.just("kill"), st.binary(max_size=9).map(lambda torn: torn.replace(b"\n", b""))),
+    st.tuples(st.just("kill"), st.integers(0, 50).map(lambda end: line("b")[:end])),
 )
 
 
@@ -351,7 +376,7 @@ def key_in(text: bytes) -> str | None:
 @settings(max_examples=30)
 @given(any_lines.map(b"".join))
 def test_any_bytes_are_read_and_no_whole_story_is_lost(content: bytes) -> None:
-    last = {key: text for text in content.split(b"\n")[:-1] if (key := key_in(text))}
+    last = {key: text for text in content.split(b"\n") if (key := key_in(text))}
     with TemporaryDirectory() as name:
         path = Path(name, "stories.jsonl")
         path.write_bytes(content)

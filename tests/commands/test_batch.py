@@ -80,7 +80,7 @@ def test_the_same_command_writes_only_what_is_missing(batch: Batch, engine: Scri
     batch()
     before = batch.stories()
     again = batch()
-    assert again.returncode == 0 and "3 of 3 stories are written already" in again.stderr
+    assert again.returncode == 0 and "3 of 3 stories already written" in again.stderr
     assert batch.stories() == before and len(engine.requests) == 3
     batch.write("a fox\na hen\na cat\na dog\n")
     batch()
@@ -93,7 +93,7 @@ def test_what_is_asked_for_differently_is_written_again_and_replaced(
     batch()
     batch.write("a fox\na wolf\na cat\n")
     again = batch()
-    assert "1 stories are written again" in again.stderr
+    assert "1 story to write again" in again.stderr
     assert sorted(story["premise"] for story in batch.stories()) == ["a cat", "a fox", "a wolf"]
     assert len(engine.requests) == 4
 
@@ -106,8 +106,8 @@ def test_a_grid_writes_every_length_and_seed(batch: Batch, engine: ScriptedEngin
     assert len(stories) == len(asked) == 12 and ("a hen", 70, 1) in asked
 
 
-def test_a_comma_between_thousands_divides_no_lengths() -> None:
-    assert command.listed("8, 1,200,3k,") == ("8", "1,200", "3k")
+def test_a_list_has_each_value_once() -> None:
+    assert command.listed("8, 1200,3k,,8") == ("8", "1200", "3k")
 
 
 def test_bad_rows_are_named_and_cost_no_other(batch: Batch, engine: ScriptedEngine) -> None:
@@ -156,7 +156,7 @@ def test_strict_stops_at_the_first_failure(batch: Batch, engine: ScriptedEngine)
 def test_settings_that_are_wrong_for_all_are_refused_at_once(batch: Batch) -> None:
     for options in (
         ["--temperature", "99"], ["--jobs", "0"], ["--jobs", "x"], ["--each", "pdf"],
-        ["--words", "0"], ["--seeds", "0"],
+        ["--words", "0"], ["--seeds", "0"], ["--words", "1,200"], ["--words", "400,800"],
     ):  # fmt: skip
         done = batch(*options)
         assert done.returncode == 2 and done.stderr.startswith("polaris: error: "), options
@@ -219,7 +219,7 @@ def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(tmp_path: Path) 
     assert 3 <= before < 16
     with started(tmp_path) as process:
         told = process.communicate(timeout=60)[1].decode()
-    assert process.returncode == 0 and f"{before} of 16 stories" in told
+    assert process.returncode == 0 and f"{before} of 16 stories already" in told
     assert {story["premise"] for story in lines_of(stories)} == {f"premise {n}" for n in range(16)}
     assert len(lines_of(stories)) == 16
 
@@ -266,3 +266,30 @@ def test_the_demo_model_writes_together_what_it_writes_alone(tmp_path: Path) -> 
         for each in ("one", "four")
     ]
     assert texts[0] == texts[1] and len(texts[0]) == 4
+
+
+def test_a_row_that_was_corrected_is_no_failure_any_more(
+    batch: Batch, engine: ScriptedEngine
+) -> None:
+    rows = ['{"premise": "a fox", "id": "x"}', '{"premise": 5, "id": "y"}']
+    batch.write("\n".join(rows), "rows.jsonl")
+    assert batch().returncode == 7
+    batch.write("\n".join(rows).replace("5", '"a hen"'), "rows.jsonl")
+    assert batch("--retry-failed").returncode == 0
+    assert len(batch.stories()) == 2 and batch.failures() == []
+
+
+def test_files_of_long_and_similar_keys_do_not_meet(batch: Batch, engine: ScriptedEngine) -> None:
+    rows = [{"premise": "a fox", "id": id_} for id_ in ("x" * 70, "../a/b", "a-b")]
+    batch.write("\n".join(map(json.dumps, rows)), "rows.jsonl")
+    done = batch("--each", "txt", words="8,9")
+    assert done.returncode == 0, done.stderr
+    assert len([*batch.folder.glob("*.txt")]) == 6
+    assert {path.parent for path in batch.home.rglob("*.txt")} <= {batch.folder, batch.home}
+
+
+def test_a_file_that_cannot_be_written_costs_no_story(batch: Batch, engine: ScriptedEngine) -> None:
+    (batch.folder / "0001-1.md").mkdir(parents=True)
+    done = batch("--each", "md")
+    assert done.returncode == 8 and "The story is in stories.jsonl" in done.stderr
+    assert len(batch.stories()) == 3 and (batch.folder / "0003-3.md").is_file()

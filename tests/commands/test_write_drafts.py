@@ -3,11 +3,13 @@
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from polaris_cli.commands import running
-from polaris_cli.engines.scripted import ScriptedEngine
+from polaris_cli.engines.scripted import Script, ScriptedEngine
+from polaris_cli.errors import ModelUnavailable
 from polaris_cli.library.store import Library
 from tests.cli import in_process
 
@@ -106,3 +108,14 @@ def test_a_chosen_draft_is_marked_in_the_library(
     in_process([*ASK[:-4], "--length", "single", "-q"], tmp_path, monkeypatch)
     refused = library("choose", "last")
     assert refused.returncode == 2 and "not one of several drafts" in refused.stderr
+
+
+def test_a_draft_that_failed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scripts: list[Any] = [Script(["</think>"], error=ModelUnavailable("The server is gone."))]
+    scripted = ScriptedEngine(*scripts, ["</think>", "A tale."])
+    monkeypatch.setattr(running, "open_engine", lambda *_, **__: scripted)
+    monkeypatch.setattr("polaris_cli.commands.drafts.stories_at_once", lambda job: 1)
+    done = ask(tmp_path, monkeypatch)
+    assert done.returncode == 0 and "Draft 1 failed: The server is gone." in done.stderr
+    refused = ask(tmp_path, monkeypatch, "--plan-only")
+    assert refused.returncode == 2 and "--plan-only" in refused.stderr

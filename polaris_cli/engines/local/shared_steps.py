@@ -24,7 +24,7 @@ class SharedSteps:
     def __init__(self, lockstep: Lockstep) -> None:
         self._lockstep = lockstep
         self._queues: dict[Row, Events] = {}  # of the rows that are not finished
-        self._waiting = 0  # readers of these rows that wait for an event
+        self._waiting = set[Row]()  # those of them whose readers wait for an event
         self._closed = False
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="polaris steps", daemon=True)
@@ -36,7 +36,7 @@ class SharedSteps:
         row = self._submit(request, events)
         try:
             while True:
-                event = self._next(events)
+                event = self._next(row, events)
                 if isinstance(event, BaseException):
                     raise event
                 yield event
@@ -59,18 +59,20 @@ class SharedSteps:
             self._deliver(row)
             return row
 
-    def _next(self, events: Events) -> AnswerEvent | BaseException:
+    def _next(self, row: Row, events: Events) -> AnswerEvent | BaseException:
         try:
             return events.get_nowait()
         except Empty:
             with self._changed:
-                self._waiting += 1
-                self._wake()
+                if events.empty():  # the thread may have been quicker
+                    self._waiting.add(row)
+                    self._wake()
             return events.get()
 
     def _drop(self, row: Row) -> None:
         with self._changed:
             if self._queues.pop(row, None):
+                self._waiting.discard(row)
                 self._lockstep.drop(row)
                 self._wake()
 
@@ -80,39 +82,37 @@ class SharedSteps:
             self._changed.notify()
 
     def _can_step(self) -> bool:
-        return 0 < len(self._queues) == self._waiting
+        return 0 < len(self._queues) == len(self._waiting)
 
     def _run(self) -> None:
         torch.set_num_threads(self._lockstep.threads)  # of this thread: for sampling too
-        while self._all_wait():
-            with self._changed:
+        with self._changed:
+            while self._all_wait():
                 try:
                     self._lockstep.step()
                 except BaseException as problem:
                     self._end_all(problem)
                 for row in [row for row in self._queues if row.events]:
-                    self._waiting -= 1
                     self._deliver(row)
-        self._end_all(Finish("interrupted"))
+            self._end_all(Finish("interrupted"))
 
     def _all_wait(self) -> bool:
         """Wait until every reader waits; False if the thread is to end."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._closed or self._can_step())
-            return not self._closed
+        self._changed.wait_for(lambda: self._closed or self._can_step())
+        return not self._closed
 
     def _deliver(self, row: Row) -> None:
         """Give a row's events to its reader."""
         events = self._queues[row]
+        self._waiting.discard(row)
         if row.finished:
             del self._queues[row]
         while row.events:
             events.put(row.events.popleft())
 
     def _end_all(self, last: AnswerEvent | BaseException) -> None:
-        with self._changed:
-            for row, events in self._queues.items():
-                self._lockstep.drop(row)
-                events.put(last)
-            self._queues.clear()
-            self._waiting = 0
+        for row, events in self._queues.items():
+            self._lockstep.drop(row)
+            events.put(last)
+        self._queues.clear()
+        self._waiting.clear()

@@ -1,6 +1,8 @@
 """Answers read by several threads at once are those of a single reader."""
 
+import random
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -18,7 +20,7 @@ from polaris_cli.engines.local.vocabulary import Vocabulary
 from polaris_cli.errors import ModelUnavailable
 from polaris_cli.events import AnswerEvent, Chunk, Finish
 from polaris_cli.request.prompts import Message
-from tests.engines.local.test_decode import TOKENIZER
+from tests.engines.local.test_decode import TOKENIZER, ids_of
 from tests.engines.local.test_lockstep import (
     LATE_ENDS,
     QUICK,
@@ -172,3 +174,21 @@ def test_rows_stay_busy_while_there_are_answers_to_start(monkeypatch: pytest.Mon
     shared.close()
     busy = rows[: started[-1]]  # until the last one starts, the queue is not empty
     assert sum(busy) / (width * len(busy)) > 0.9
+
+
+def test_readers_of_any_speed_with_replayed_text_never_wait_for_ever(steps: SharedSteps) -> None:
+    """A row that is submitted between two steps has events that its reader never waited for."""
+    chance = random.Random(0)
+    tasks = [
+        replace(task(3 + n % 5, n=3 + n % 4), after=ids_of(alone(QUICK, task(3 + n % 5))[0])[:3])
+        for n in range(40)
+    ]
+
+    def reading(one: TokenizedRequest) -> int:
+        count = 0
+        for count, _ in enumerate(steps.stream(one), 1):
+            time.sleep(chance.random() / 500)
+        return count
+
+    with ThreadPoolExecutor(6) as readers:
+        assert all(readers.map(reading, tasks, timeout=60))

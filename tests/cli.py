@@ -4,7 +4,6 @@
 `python -m tests.cli JSON write ...`, where JSON holds the arguments of `ScriptedEngine`.
 """
 
-import importlib
 import json
 import os
 import subprocess
@@ -106,15 +105,14 @@ def in_process(
 
 def main() -> None:
     from polaris_cli.__main__ import main as polaris
+    from polaris_cli.commands import running
     from polaris_cli.engines.base import ModelInfo
     from polaris_cli.engines.scripted import ScriptedEngine
 
     options = json.loads(sys.argv.pop(1))
     info = ModelInfo("demo", "built in", engine="scripted")
     engine = ScriptedEngine(*options.pop("scripts"), info=info, **options)
-    name = "batch" if sys.argv[1:2] == ["batch"] else "running"
-    module = importlib.import_module(f"polaris_cli.commands.{name}")
-    setattr(module, "open_engine", lambda *_, **__: engine)  # noqa: B010
+    setattr(running, "open_engine", lambda *_, **__: engine)  # noqa: B010
     polaris()
 
 

@@ -26,11 +26,10 @@ from polaris_cli.batch.results import FAILED, STORIES, Results
 from polaris_cli.batch.running import Written, write_all
 from polaris_cli.batch.tasks import Grid, Loading, Task
 from polaris_cli.commands import options as o
-from polaris_cli.commands.download import download
 from polaris_cli.commands.interrupt import Interrupts
+from polaris_cli.commands.running import opened
 from polaris_cli.commands.stdio import reserved_stderr, reserved_stdio
 from polaris_cli.engines.base import Engine
-from polaris_cli.engines.opening import open_engine
 from polaris_cli.errors import (
     EXIT_FAILED_ROWS,
     EXIT_INTERRUPTED,
@@ -44,7 +43,6 @@ from polaris_cli.events import Event
 from polaris_cli.formats.export import FORMATS, save
 from polaris_cli.library.store import open_library
 from polaris_cli.request.settings import SETTINGS, from_options
-from polaris_cli.screen import terminal
 from polaris_cli.screen.batch_progress import BatchProgress
 from polaris_cli.screen.messages import note, one_line, print_line, warn
 from polaris_cli.screen.meter import duration
@@ -212,7 +210,7 @@ class _Run:
                 if self.cluster:
                     self._write_on(self.cluster, survey, loading, longest, at_once)
                     return
-                engine = self._opened(job, at_once)
+                engine = opened(job, self._note, quiet=self.quiet, parallel=at_once)
         except KeyboardInterrupt:
             return
         except (ModelUnavailable, OutOfMemory) as error:
@@ -226,18 +224,6 @@ class _Run:
             self._write(survey, loading, engine, at_once, interrupts)
         finally:
             engine.close()
-
-    def _opened(self, job: Job, at_once: int) -> Engine:
-        if not job.reference.server:
-            download(job.reference, quiet=self.quiet)
-        message = f"Loading {job.reference.name}"
-        with terminal.loading(message, sys.stderr, quiet=self.quiet) as progress:
-            engine = open_engine(
-                job.reference, job.request, job.tokens, progress.update, parallel=at_once
-            )
-        for text in engine.notes:
-            self._note(text)
-        return engine
 
     def _write(
         self,

@@ -73,7 +73,7 @@ def _write(job: Job, outputs: Outputs, count: int, interrupts: Interrupts) -> li
     """The drafts in their order, written as many at once as fit."""
     at_once = min(count, stories_at_once(job))
     with interrupts.breakable():
-        engine = opened(job, outputs, notifier(outputs), parallel=at_once)
+        engine = opened(job, notifier(outputs), quiet=outputs.quiet, parallel=at_once)
     progress = BatchProgress(count, 0, sys.stderr, interrupts.stop)
 
     def watch(draft: Draft, job: Job, events: Iterator[Event]) -> Iterator[Event]:

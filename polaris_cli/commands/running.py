@@ -61,7 +61,7 @@ def run(job: Job, outputs: Outputs, before: Story | None = None) -> int:
             if problem := encoding_note(out):
                 notify(problem)
             with interrupts.breakable():
-                engine = opened(job, outputs, notify)
+                engine = opened(job, notify, quiet=outputs.quiet)
             _check_engine(engine, job, outputs, before, notify)
             outcome = _write(job, engine, outputs, out, notify, interrupts.watch)
             engine.close()
@@ -128,12 +128,12 @@ def notifier(outputs: Outputs) -> Notify:
     return lambda text: note(text, sys.stderr)
 
 
-def opened(job: Job, outputs: Outputs, notify: Notify, parallel: int = 1) -> Engine:
+def opened(job: Job, notify: Notify, *, quiet: bool, parallel: int = 1) -> Engine:
     """The engine of a job, for `parallel` stories at once; its model is downloaded if necessary."""
     if not job.reference.server:
-        download(job.reference, quiet=outputs.quiet)
+        download(job.reference, quiet=quiet)
     message = f"Loading {job.reference.name}"
-    with terminal.loading(message, sys.stderr, quiet=outputs.quiet) as progress:
+    with terminal.loading(message, sys.stderr, quiet=quiet) as progress:
         engine = open_engine(
             job.reference, job.request, job.tokens, progress.update, parallel=parallel
         )
@@ -148,7 +148,7 @@ def write_plan(job: Job, outputs: Outputs) -> int:
     plan_only = replace(outputs, save=False, as_json=True)
     with Interrupts(restore_terminal).listen() as interrupts, reserved_stdio() as out:
         with interrupts.breakable():
-            engine = opened(job, outputs, notify)
+            engine = opened(job, notify, quiet=outputs.quiet)
         outcome = _write(
             job, engine, plan_only, out, notify, lambda e: _until_planned(interrupts.watch(e))
         )

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from polaris_cli.commands import batch as command
+from polaris_cli.commands import running
 from polaris_cli.engines.scripted import Script, ScriptedEngine
 from polaris_cli.errors import ModelUnavailable
 from polaris_cli.library.store import Library
@@ -24,7 +25,7 @@ Lines = list[dict[str, Any]]
 def engine(monkeypatch: pytest.MonkeyPatch) -> ScriptedEngine:
     """The engine of `polaris batch` in this process."""
     scripted = ScriptedEngine(TALE)
-    monkeypatch.setattr(command, "open_engine", lambda *_, **__: scripted)
+    monkeypatch.setattr(running, "open_engine", lambda *_, **__: scripted)
     return scripted
 
 
@@ -128,7 +129,7 @@ def test_a_story_that_failed_is_written_by_the_next_run(
 ) -> None:
     lost = Script(["</think>", "Once"], error=ModelUnavailable("The server is gone."))
     engine = ScriptedEngine(lost, TALE)
-    monkeypatch.setattr(command, "open_engine", lambda *_, **__: engine)
+    monkeypatch.setattr(running, "open_engine", lambda *_, **__: engine)
     assert batch("--jobs", "1").returncode == 7
     assert "The server is gone." in batch.failures()[0]["error"]
     assert len(batch.stories()) == 2
@@ -140,7 +141,7 @@ def test_a_story_that_failed_is_written_by_the_next_run(
 def test_a_model_that_writes_nothing_is_a_failure(
     batch: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(command, "open_engine", lambda *_, **__: ScriptedEngine(["only a plan"]))
+    monkeypatch.setattr(running, "open_engine", lambda *_, **__: ScriptedEngine(["only a plan"]))
     done = batch()
     assert done.returncode == 7 and "without writing a story" in done.stderr
     assert batch.stories() == [] and len(batch.failures()) == 3
@@ -171,8 +172,8 @@ def test_an_engine_that_cannot_be_loaded_ends_the_run_if_there_is_no_other(
             raise ModelUnavailable("smollm2 is damaged.")
         return ScriptedEngine(TALE)
 
-    monkeypatch.setattr(command, "open_engine", opened)
-    monkeypatch.setattr(command, "download", lambda *_, **__: None)
+    monkeypatch.setattr(running, "open_engine", opened)
+    monkeypatch.setattr(running, "download", lambda *_, **__: None)
     done = batch("-m", "smollm2,demo")
     assert done.returncode == 7 and "smollm2 is damaged." in done.stderr
     assert len(batch.stories()) == 3 and len(batch.failures()) == 3

@@ -49,6 +49,7 @@ class Batch:
     ) -> None:
         self._rows, self._options, self._grid = rows, options, grid
         self._results, self._only = results, only
+        self._done = set[str]()  # keys, known after the survey
         self._bad_before = [key for key in results.failed if key.startswith(BAD_ROW)]
 
     def survey(self) -> Survey:
@@ -63,6 +64,7 @@ class Batch:
             found.total += 1
             if self._is_done(task):
                 found.done += 1
+                self._done.add(task.key)
                 continue
             found.changed += self._results.fingerprint(task.key) is not None
             asked = _words(task)
@@ -71,9 +73,9 @@ class Batch:
         return found
 
     def pending(self, loading: Loading) -> Iterator[Task]:
-        """The tasks of an engine that are not done."""
+        """The tasks of an engine that were not done at the survey."""
         for task in self._tasks():
-            if task.loading == loading and not self._is_done(task):
+            if task.loading == loading and task.key not in self._done:
                 yield task
 
     def valid_job(self, loading: Loading, longest: Task) -> Job:

@@ -31,7 +31,8 @@ Loading = tuple[object, ...]
 class Grid:
     """What is written for each row: every length, with `seeds` seeds, by every model.
 
-    Without values, a row keeps its own or that of the command. Several values replace them.
+    Without values, a row keeps its own or that of the command. Several values, each of them once,
+    replace them.
     """
 
     words: tuple[str, ...] = ()
@@ -70,9 +71,7 @@ def tasks_of(rows: Iterable[Row], options: Options, grid: Grid) -> Iterator[Task
     for row in rows:
         settings = {**options, **row.settings}
         for words, model, later in product(
-            dict.fromkeys(grid.words or ("",)),
-            dict.fromkeys(grid.models or ("",)),
-            range(grid.seeds),
+            grid.words or ("",), grid.models or ("",), range(grid.seeds)
         ):
             seeded = f"seed +{later}" if grid.seeds > 1 else ""
             named = filter(None, (row.key, words, model, seeded))

@@ -6,7 +6,6 @@ Turns options into a batch and reports on it; `polaris_cli.batch` writes the sto
 import hashlib
 import re
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -172,7 +171,7 @@ class _Run:
     lengths: list[tuple[int, float]] = field(default_factory=list)  # words and ratio of each story
     failed: int = 0
     unsaved: int = 0  # files
-    stop: threading.Event = field(default_factory=threading.Event)
+    interrupts: Interrupts = field(default_factory=lambda: Interrupts(restore_terminal))
 
     def __call__(self) -> int:
         """Write all that is pending, and report; returns the exit code."""
@@ -181,31 +180,28 @@ class _Run:
         for row in survey.bad:
             self.batch.fail_row(row)
             self._count_failure(row.where, row.error)
-        with Interrupts(restore_terminal).listen() as interrupts, reserved_stdio():
-            self.stop = interrupts.stop
+        with self.interrupts.listen(), reserved_stdio():
             for loading, longest in survey.longest.items():
-                if not self._is_over(interrupts):
-                    self._write_group(survey, loading, longest, interrupts)
+                if not (self.interrupts.seen or self._is_given_up()):
+                    self._write_group(survey, loading, longest)
         self._report(time.monotonic() - began)
-        if interrupts.seen:
+        if self.interrupts.seen:
             return EXIT_INTERRUPTED
         if self.failed:
             return EXIT_FAILED_ROWS
         return OutputError.exit_code if self.unsaved else 0
 
-    def _is_over(self, interrupts: Interrupts) -> bool:
-        return interrupts.seen or bool(self.strict and self.failed)
+    def _is_given_up(self) -> bool:
+        return bool(self.strict and self.failed)
 
-    def _write_group(
-        self, survey: Survey, loading: Loading, longest: Task, interrupts: Interrupts
-    ) -> None:
+    def _write_group(self, survey: Survey, loading: Loading, longest: Task) -> None:
         """Write the tasks that one engine writes.
 
         If it cannot be loaded, they fail; raises the error if there is no other engine.
         """
         job = self.batch.valid_job(loading, longest)
         try:
-            with interrupts.breakable():
+            with self.interrupts.breakable():
                 at_once = self.at_once or stories_at_once(job)
                 if self.cluster:
                     self._write_on(self.cluster, survey, loading, longest, at_once)
@@ -221,18 +217,11 @@ class _Run:
                 self._count_failure(task.row.where, error)
             return
         try:
-            self._write(survey, loading, engine, at_once, interrupts)
+            self._write(survey, loading, engine, at_once)
         finally:
             engine.close()
 
-    def _write(
-        self,
-        survey: Survey,
-        loading: Loading,
-        engine: Engine,
-        at_once: int,
-        interrupts: Interrupts,
-    ) -> None:
+    def _write(self, survey: Survey, loading: Loading, engine: Engine, at_once: int) -> None:
         def watch(task: Task, job: Job, events: Iterator[Event]) -> Iterator[Event]:
             return progress.watch(task.key, job.request.premise, job.request.words, events)
 
@@ -240,7 +229,7 @@ class _Run:
             self.batch.pending(loading),
             engine,
             at_once=at_once,
-            stop=interrupts.stop,
+            stop=self.interrupts.stop,
             library=open_library() if self.save else None,
             watch=watch,
         )
@@ -267,7 +256,7 @@ class _Run:
     def _progress(self, survey: Survey) -> Iterator[BatchProgress]:
         """The progress, shown inside the block."""
         before = survey.done + len(self.lengths)
-        progress = BatchProgress(survey.total, before, sys.stderr, self.stop)
+        progress = BatchProgress(survey.total, before, sys.stderr, self.interrupts.stop)
         with progress.shown(quiet=self.quiet):
             yield progress
 
@@ -277,7 +266,7 @@ class _Run:
             story = self._count(written)
             if story or written.error:
                 progress.add(story.counted if story else None)
-            if self.strict and self.failed:
+            if self._is_given_up():
                 break
 
     def _count(self, written: Written[Task]) -> Story | None:

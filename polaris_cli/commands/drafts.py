@@ -53,7 +53,7 @@ def run_drafts(job: Job, outputs: Outputs, count: int, best: Best, *, print_all:
         if interrupts.seen and not stories:
             return EXIT_INTERRUPTED
         if not stories:
-            raise failures[0].error or _nothing() if failures else _nothing()
+            raise next((each.error for each in failures), None) or _nothing()
         for each in failures:
             warn(f"Draft {each.task.number} failed: {each.error}", sys.stderr)
         chosen = best_of(stories, best)

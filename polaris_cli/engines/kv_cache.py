@@ -43,6 +43,11 @@ class GrowingLayer(DynamicLayer):  # type: ignore[misc]
         self.keys, self.values = (buffer[:, :, :end] for buffer in buffers)
         return self.keys, self.values
 
+    @property
+    def buffers(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Keys and values with the room after them, if there is some."""
+        return self._buffers or (self.keys, self.values)
+
     def use(self, keys: torch.Tensor, values: torch.Tensor) -> None:
         """Use these buffers from now on."""
         self._buffers = keys, values
@@ -130,7 +135,7 @@ def cut_left(cache: Any, tokens: int) -> None:
     for layer in cache.layers:
         if type(layer) is not LinearAttentionLayer:
             length = layer.get_seq_length() - tokens
-            held = getattr(layer, "_buffers", None) or (layer.keys, layer.values)
+            held = layer.buffers if isinstance(layer, GrowingLayer) else (layer.keys, layer.values)
             _set(layer, [buffer[:, :, tokens:] for buffer in held], length)
 
 

@@ -32,14 +32,11 @@ def grouped_attention_forward(
     """
     rows, heads, tokens, size = query.shape
     key_heads = key.shape[1]
-    fits = attention_mask is None or attention_mask.shape == (rows, 1, 1, key.shape[2])
-    if tokens > 1 or not fits or key_heads == heads or options.get("dropout"):
+    if tokens > 1 or attention_mask is not None or key_heads == heads or options.get("dropout"):
         output, _ = sdpa_attention_forward(module, query, key, value, attention_mask, **options)
         return output, None
     query = query.reshape(rows, key_heads, heads // key_heads, size)
-    output = F.scaled_dot_product_attention(
-        query, key, value, attn_mask=attention_mask, scale=options.get("scaling")
-    )
+    output = F.scaled_dot_product_attention(query, key, value, scale=options.get("scaling"))
     return output.reshape(rows, 1, heads, -1), None
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         text_of,
     )
     from polaris_cli.library.store import Library
+    from polaris_cli.request.book import Book
     from polaris_cli.request.story_request import Sampling, StoryRequest
     from polaris_cli.story.result import Story
 
@@ -31,6 +32,7 @@ _HOMES = {
     "save": "api",
     "Settings": "api",
     "Library": "library.store",
+    "Book": "request.book",
     "PolarisError": "errors",
     "UsageError": "errors",
     "ChapterStart": "events",
@@ -46,6 +48,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Book",
     "ChapterStart",
     "Chunk",
     "Finish",

@@ -50,8 +50,9 @@ class Settings(TypedDict, total=False):
     """The keyword arguments of `write` and `stream`: the settings of `polaris write`.
 
     `words` is a number, or text such as "3k". `band` is the range of words written / words
-    requested that counts as on target. `think` says whether the model thinks first. The others are
-    those of `StoryRequest` and `Sampling`. Defaults come from the environment, `config.toml` and
+    requested that counts as on target. `think` says whether the model thinks first; `title`,
+    `author`, `language` and `cover` are those of `Book`. The others are those of `StoryRequest` and
+    `Sampling`. Defaults come from the environment, `config.toml` and
     the preset.
     """
 
@@ -86,6 +87,10 @@ class Settings(TypedDict, total=False):
     connect_timeout: float
     stall_timeout: float
     band: tuple[float, float]
+    title: str
+    author: str
+    language: str
+    cover: str
 
 
 def write(

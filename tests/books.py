@@ -1,14 +1,20 @@
 """A story with everything in it, made-up stories, and ways to look into what was exported."""
 
+import struct
 import zipfile
+import zlib
 from html.parser import HTMLParser
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 from hypothesis import strategies as st
 
 from polaris_cli.formats.structure import Structure, parse, spans, structure
+from polaris_cli.request.book import Book
+from polaris_cli.request.story_request import StoryRequest
+from polaris_cli.story.result import Story
 from tests.stories import a_story
 
 PREMISE = 'a "lighthouse": <keeper> & \x00é 😀\u2028\x85\x7f'
@@ -53,11 +59,31 @@ End ]]> &amp;"""
 )
 
 
+def a_book(text: str, **book: str) -> Story:
+    """A story whose files say this of it."""
+    return a_story(text=text, request=StoryRequest("a fox", 8, book=Book(**book)))
+
+
+def png(folder: Path, width: int = 6, height: int = 9) -> str:
+    """The path of an image."""
+    rows = zlib.compress((b"\0" + b"\x30\x50\x90" * width) * height)
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    parts = ((b"IHDR", header), (b"IDAT", rows), (b"IEND", b""))
+    path = folder / f"{width}x{height}.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(*part) for part in parts))
+    return str(path)
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    check = struct.pack(">I", zlib.crc32(kind + data))
+    return struct.pack(">I", len(data)) + kind + data + check
+
+
 def members(content: bytes) -> dict[str, str]:
     """The texts in a zip archive, by their names."""
     with zipfile.ZipFile(BytesIO(content)) as archive:
         assert archive.testzip() is None
-        names = (name for name in archive.namelist() if not name.endswith(".jpeg"))
+        names = (name for name in archive.namelist() if not name.endswith((".jpeg", ".png")))
         return {name: archive.read(name).decode() for name in names}
 
 

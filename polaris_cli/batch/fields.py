@@ -8,10 +8,11 @@ from collections.abc import Collection, Mapping
 from functools import lru_cache
 
 from polaris_cli.errors import UsageError
-from polaris_cli.request.settings import SETTINGS
+from polaris_cli.request.settings import OF_THE_TEXT
 
 ALIASES = {"prompt": "premise", "uid": "id", "target_word_count": "words"}
-KNOWN = {"premise", "id", *ALIASES, *SETTINGS}
+# Without the title, author and language: those of a data set belong to its own texts.
+KNOWN = {"premise", "id", *ALIASES, *OF_THE_TEXT}
 LIKENESS = 0.85  # "temprature" is a setting with a typing error, "world" and "format" are not
 
 
@@ -54,4 +55,4 @@ def _near(key: str) -> str:
     """The setting that a key other than a known one is nearly the name of, else ""."""
     if key in KNOWN:
         return ""
-    return next(iter(difflib.get_close_matches(key, SETTINGS, n=1, cutoff=LIKENESS)), "")
+    return next(iter(difflib.get_close_matches(key, OF_THE_TEXT, n=1, cutoff=LIKENESS)), "")

@@ -10,12 +10,13 @@ from itertools import chain
 from pathlib import Path
 from typing import TextIO
 
-from polaris_cli.commands.options import Outputs
+from polaris_cli.commands.outputs import Outputs
 from polaris_cli.errors import PolarisError
+from polaris_cli.formats.cover import cover_of
 from polaris_cli.formats.export import format_of, render
 from polaris_cli.formats.files import write_atomic
 from polaris_cli.models.devices import size_text
-from polaris_cli.screen.messages import one_line, print_line
+from polaris_cli.screen.messages import note, one_line, print_line
 from polaris_cli.screen.printing import print_json
 from polaris_cli.story.result import Story
 
@@ -57,6 +58,9 @@ def save_files(files: Iterable[File], outputs: Outputs) -> None:
 
 def story_files(story: Story, outputs: Outputs) -> Iterator[File]:
     """The story's files; the suffix of each sets its format."""
+    cover = story.request.book.cover
+    if outputs.files and cover and not outputs.quiet and not cover_of(story):
+        note(f"The cover {cover} cannot be read, so the files have none.", sys.stderr)
     for file in outputs.files:
         yield file, partial(render, story, format_of(file))
 

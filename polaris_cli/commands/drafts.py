@@ -16,7 +16,7 @@ from polaris_cli.batch.drafts import Best, Draft, best_of, drafts_of
 from polaris_cli.batch.running import Written, write_all
 from polaris_cli.commands.delivery import deliver
 from polaris_cli.commands.interrupt import Interrupts
-from polaris_cli.commands.options import Outputs
+from polaris_cli.commands.outputs import Outputs
 from polaris_cli.commands.running import check_story, notifier, opened
 from polaris_cli.commands.stdio import reserved_stdio
 from polaris_cli.errors import EXIT_INTERRUPTED, NoStory, UsageError

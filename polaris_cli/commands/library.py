@@ -4,14 +4,15 @@ Turns options into library calls; knows no SQL and no file format.
 """
 
 import sys
-from collections.abc import Iterable
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from polaris_cli.commands import options as o
 from polaris_cli.commands.quick import QuickGroup
 from polaris_cli.commands.standard_streams import encoding_note
 from polaris_cli.errors import UsageError
@@ -20,6 +21,7 @@ from polaris_cli.screen.endings import STATES
 from polaris_cli.screen.messages import note
 from polaris_cli.screen.printing import print_json, print_text
 from polaris_cli.screen.tables import print_table
+from polaris_cli.story.result import Story
 
 HEADERS = ("id", "when", "title", "model", "words", "asked", "ratio", "state")
 DROPPED = ("when", "model", "asked", "ratio", "words")  # first to last, on a narrow terminal
@@ -112,18 +114,23 @@ def export(
         typer.Option("--output", "-o", metavar="FILE", help="txt, md, html, epub, docx or json."),
     ],
     force: Annotated[bool, typer.Option("--force", help="Overwrite existing files.")] = False,
+    title: o.Title = None,
+    author: o.Author = None,
+    language: o.Language = None,
+    cover: o.CoverImage = None,
 ) -> None:
     """Save a story to files; each suffix sets a format. - prints the text.
 
     Example:  polaris library export last -o story.epub -o story.md
     """
     from polaris_cli.commands.delivery import save_files, story_files
-    from polaris_cli.commands.options import Outputs
+    from polaris_cli.commands.outputs import Outputs
     from polaris_cli.formats.files import STDOUT
 
     outputs = Outputs(output, force=force)
     outputs.check()
-    story = open_library().get(id)
+    said = {"title": title, "author": author, "language": language, "cover": cover}
+    story = _with_book(open_library().get(id), said)
     if STDOUT in output:
         _print_story(story.text)
     save_files(story_files(story, outputs), outputs)
@@ -185,6 +192,17 @@ def path() -> None:
     Example:  ls -l "$(polaris library path)"
     """
     print_text(library_path())
+
+
+def _with_book(story: Story, said: Mapping[str, str | None]) -> Story:
+    """The story with these values in its files. Raises UsageError for one that is not valid."""
+    from polaris_cli.formats.cover import read_cover
+    from polaris_cli.request.settings import from_options
+
+    book = replace(story.request.book, **from_options(said))
+    if said["cover"]:
+        read_cover(Path(book.cover))
+    return replace(story, request=replace(story.request, book=book))
 
 
 def _print_entries(entries: Iterable[Entry], as_json: bool) -> None:

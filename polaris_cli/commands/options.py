@@ -1,18 +1,12 @@
-"""Options that several commands share, and `Outputs`, the options on where the story goes.
+"""Options that several commands share.
 
 Knows names and help texts; `request.settings` reads and checks the values.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 from typer import Option
-
-from polaris_cli.formats.export import check_output
-from polaris_cli.formats.files import STDOUT, check_distinct, check_writable
-from polaris_cli.library.store import library_path
 
 # What to write, and how.
 Words = Annotated[
@@ -177,6 +171,19 @@ BestDraft = Annotated[
 ]
 AllDrafts = Annotated[bool, Option("--all", help="Print all drafts, not only the best.")]
 
+# What the files say of the story.
+Title = Annotated[
+    str | None, Option(help="Title in the files; default: the story's own, or the premise.")
+]
+Author = Annotated[str | None, Option(metavar="NAME", help="Author in the files.")]
+Language = Annotated[
+    str | None,
+    Option(metavar="TAG", help="Language in the files: en, pt-BR; default: from the script."),
+]
+CoverImage = Annotated[
+    str | None, Option("--cover", metavar="IMAGE", help="Cover of the files: a JPEG or PNG image.")
+]
+
 # Where the story goes.
 StoryFiles = Annotated[
     list[Path] | None,
@@ -206,39 +213,3 @@ Strict = Annotated[
         help="Exit with 6 if the story is cut off, looping, decayed or outside the band.",
     ),
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Outputs:
-    """Where a story goes besides stdout, and what is printed about it."""
-
-    stories: Sequence[Path] | None = None
-    thinking: Path | None = None
-    force: bool = False
-    as_json: bool = False
-    quiet: bool = False
-    show_thinking: bool = False
-    save: bool = True
-    strict: bool = False
-
-    def check(self, *, plan: bool = False) -> None:
-        """Raise UsageError for files that cannot be written, before a model is loaded.
-
-        `plan`: the output is a plan, which is TOML whatever the file is called.
-        """
-        for file in self.files:
-            (check_writable if plan else check_output)(file, force=self.force)
-        if self.thinking:
-            check_writable(self.thinking, force=self.force)
-        check_distinct(
-            [
-                *(("--output", file) for file in self.files),
-                *([("--thinking-output", self.thinking)] if self.thinking else []),
-                *([("the library", library_path())] if self.save else []),
-            ]
-        )
-
-    @property
-    def files(self) -> list[Path]:
-        """The files for the story, without "-": standard output gets the story in any case."""
-        return [file for file in self.stories or () if file != STDOUT]

@@ -11,13 +11,13 @@ from polaris_cli.commands.options import (
     AsJson,
     Force,
     NoSave,
-    Outputs,
     Quiet,
     ShowThinking,
     StoryFiles,
     Strict,
     ThinkingFile,
 )
+from polaris_cli.commands.outputs import Outputs
 from polaris_cli.commands.running import run
 from polaris_cli.library.store import open_library
 from polaris_cli.request.settings import from_options

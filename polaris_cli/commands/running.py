@@ -12,7 +12,7 @@ from polaris_cli.api import Outcome, run_job
 from polaris_cli.commands.delivery import deliver
 from polaris_cli.commands.download import download
 from polaris_cli.commands.interrupt import Interrupts
-from polaris_cli.commands.options import Outputs
+from polaris_cli.commands.outputs import Outputs
 from polaris_cli.commands.standard_streams import encoding_note
 from polaris_cli.commands.stdio import reserved_stdio
 from polaris_cli.engines.base import Deviation, Engine, ModelInfo

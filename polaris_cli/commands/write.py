@@ -4,6 +4,7 @@ Knows the options and reads the premise; `prepare` checks the request and `runni
 """
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 from typer import Argument, Exit
@@ -11,8 +12,10 @@ from typer import Argument, Exit
 from polaris_cli.commands import options as o
 from polaris_cli.commands.drafts import check_files, chosen_by, run_drafts
 from polaris_cli.commands.dry_run import print_dry_run
+from polaris_cli.commands.outputs import Outputs
 from polaris_cli.commands.running import draft_is_long_enough, return_draft, run, write_plan
 from polaris_cli.errors import UsageError
+from polaris_cli.formats.cover import read_cover
 from polaris_cli.formats.drafts import read_draft
 from polaris_cli.request.conflicts import check_options
 from polaris_cli.request.settings import SETTINGS
@@ -78,6 +81,10 @@ def write(
     compile: o.Compile = None,
     band: o.Band = None,
     strict: o.Strict = False,
+    title: o.Title = None,
+    author: o.Author = None,
+    language: o.Language = None,
+    cover: o.CoverImage = None,
     output: o.StoryFiles = None,
     force: o.Force = False,
     as_json: o.AsJson = False,
@@ -97,7 +104,7 @@ def write(
 ) -> None:
     """Write a story of the length you ask for, and report its length."""
     options = {name: value for name, value in locals().items() if name in SETTINGS}
-    outputs = o.Outputs(
+    outputs = Outputs(
         output, thinking_output, force, as_json, quiet, show_thinking, not no_save, strict
     )
     way = chosen_by(best)
@@ -118,6 +125,8 @@ def write(
     else:
         options = in_chapters(options, planned, plan_only)
         job = prepare(read_premise(premise), options, plan=planned.plan if planned else None)
+    if job.request.book.cover:
+        read_cover(Path(job.request.book.cover))  # raises before the model is loaded
     if dry_run:
         print_dry_run(job, as_json=as_json)
     elif plan_only:

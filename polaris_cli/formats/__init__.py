@@ -6,6 +6,7 @@ Does not know how stories are written.
     html:        writes web pages
     epub:        writes EPUB books
     docx:        writes Word documents
+    cover:       reads a cover image
     structure:   parses a story's Markdown: title, chapters, blocks
     markdown:    writes blocks as Markdown
     html_reader: reads web pages as blocks

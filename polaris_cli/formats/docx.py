@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Iterator
 from datetime import datetime
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from docx import Document
 from docx.document import Document as DocumentObject
@@ -17,12 +17,14 @@ from docx.enum.text import WD_ALIGN_PARAGRAPH
 from docx.opc.constants import RELATIONSHIP_TYPE
 from docx.oxml import OxmlElement
 from docx.oxml.ns import qn
-from docx.shared import Mm, Pt, RGBColor
+from docx.shared import Length, Mm, Pt, RGBColor
 from docx.text.paragraph import Paragraph
 
+from polaris_cli.formats.cover import Cover, cover_of
 from polaris_cli.formats.files import zipped
 from polaris_cli.formats.html import created_utc
 from polaris_cli.formats.structure import MAX_HEADING, Span, Structure, printable, spans, structure
+from polaris_cli.languages import is_known, is_right_to_left
 from polaris_cli.story.result import Story
 
 if TYPE_CHECKING:
@@ -30,9 +32,11 @@ if TYPE_CHECKING:
 
 SCENE_BREAK = "Scene Break"
 WORKING_TITLE = "Working Title"  # a title that is not in the text
+AUTHOR = "Author"
 CODE_BLOCK, CODE = "macro", "Macro Text Char"  # Word's names for its monospaced styles
 
 _PROPERTY_LENGTH = 255  # characters: Word's limit
+_MARGIN, _TEXT_WIDTH, _TEXT_HEIGHT = Mm(25), Mm(160), Mm(247)  # of an A4 page
 _MAX_LIST_LEVEL = 3  # Word has no "List Bullet 4"
 _FONT = "Georgia"
 
@@ -45,12 +49,40 @@ def docx(story: Story) -> bytes:
     _set_page(document)
     _set_styles(document)
     _set_properties(document, story, found)
-    document.add_paragraph(found.title, "Title" if found.in_text else WORKING_TITLE)
+    _set_language(document, story.language)
+    _add_title(document, story, found)
     for style, runs in _paragraphs(found.body):
         paragraph = document.add_paragraph(style=style)
         for span in runs:
             _add_span(paragraph, span)
     return _reproducible(document)
+
+
+def _set_complex_size(properties: Any, points: int) -> None:
+    """Set the size of Arabic, Hebrew and other complex scripts, which python-docx does not."""
+    for element in properties.findall(qn("w:szCs")):
+        properties.remove(element)
+    size = OxmlElement("w:szCs")
+    size.set(qn("w:val"), str(2 * points))
+    properties.find(qn("w:sz")).addnext(size)
+
+
+def _add_title(document: DocumentObject, story: Story, found: Structure) -> None:
+    """The cover on a page of its own, the title and the author."""
+    cover = cover_of(story)
+    if cover:
+        _add_cover(document, cover, found.title)
+    title = document.add_paragraph(found.title, "Title" if found.in_text else WORKING_TITLE)
+    title.paragraph_format.page_break_before = bool(cover) or None
+    if author := story.request.book.author:
+        document.add_paragraph(printable(author), AUTHOR)
+
+
+def _add_cover(document: DocumentObject, cover: Cover, title: str) -> None:
+    tall = cover.height * _TEXT_WIDTH > cover.width * _TEXT_HEIGHT
+    size = {"height": _TEXT_HEIGHT} if tall else {"width": _TEXT_WIDTH}
+    shape = document.add_picture(BytesIO(cover.data), **size)
+    shape._inline.docPr.set("descr", title)  # what a screen reader says
 
 
 def _paragraphs(tokens: "list[Token]") -> Iterator[tuple[str, list[Span]]]:
@@ -105,8 +137,8 @@ class _Container:
 
 def _add_span(paragraph: Paragraph, span: Span) -> None:
     run = paragraph.add_run(span.text)
-    run.bold = "strong" in span.marks or None
-    run.italic = "em" in span.marks or None
+    run.bold = run.font.cs_bold = "strong" in span.marks or None
+    run.italic = run.font.cs_italic = "em" in span.marks or None
     if "code" in span.marks:
         run.style = CODE
     for address in span.marks - {"strong", "em", "code"}:
@@ -120,8 +152,9 @@ def _add_span(paragraph: Paragraph, span: Span) -> None:
 
 def _set_page(document: DocumentObject) -> None:
     page = document.sections[0]
-    page.page_width, page.page_height = Mm(210), Mm(297)
-    page.left_margin = page.right_margin = page.top_margin = page.bottom_margin = Mm(25)
+    page.page_width = Length(_TEXT_WIDTH + 2 * _MARGIN)
+    page.page_height = Length(_TEXT_HEIGHT + 2 * _MARGIN)
+    page.left_margin = page.right_margin = page.top_margin = page.bottom_margin = _MARGIN
 
 
 def _set_styles(document: DocumentObject) -> None:
@@ -131,14 +164,31 @@ def _set_styles(document: DocumentObject) -> None:
     for name, size in zip(names, (12, 24, 17, 15, 13), strict=True):
         font = styles[name].font
         font.name, font.size, font.color.rgb = _FONT, Pt(size), RGBColor(0, 0, 0)
+        _set_complex_size(styles[name].element.rPr, size)
         for theme in ("asciiTheme", "hAnsiTheme", "cstheme"):  # they override the font name
             styles[name].element.rPr.rFonts.attrib.pop(qn(f"w:{theme}"), None)
     working = styles.add_style(WORKING_TITLE, WD_STYLE_TYPE.PARAGRAPH)
     working.base_style = styles["Title"]
     scene_break = styles.add_style(SCENE_BREAK, WD_STYLE_TYPE.PARAGRAPH)
     scene_break.base_style = styles["Normal"]
-    for name in ("Title", SCENE_BREAK):
+    author = styles.add_style(AUTHOR, WD_STYLE_TYPE.PARAGRAPH)
+    author.base_style = styles["Normal"]
+    for name in ("Title", SCENE_BREAK, AUTHOR):
         styles[name].paragraph_format.alignment = WD_ALIGN_PARAGRAPH.CENTER
+
+
+def _set_language(document: DocumentObject, tag: str) -> None:
+    """Set the language for spelling, and the direction of paragraphs and runs."""
+    normal = document.styles["Normal"]
+    if is_known(tag):
+        document.core_properties.language = tag
+        language = OxmlElement("w:lang")
+        for script in ("val", "eastAsia", "bidi"):
+            language.set(qn(f"w:{script}"), tag)
+        normal.element.get_or_add_rPr().append(language)
+    if is_right_to_left(tag):
+        normal.font.rtl = True
+        normal.element.get_or_add_pPr().append(OxmlElement("w:bidi"))
 
 
 def _strip_template(document: DocumentObject) -> None:
@@ -161,7 +211,8 @@ def _strip_template(document: DocumentObject) -> None:
 def _set_properties(document: DocumentObject, story: Story, found: Structure) -> None:
     properties = document.core_properties
     properties.title = found.title[:_PROPERTY_LENGTH]
-    properties.author = properties.last_modified_by = printable(story.model.name)[:_PROPERTY_LENGTH]
+    author = story.request.book.author or story.model.name
+    properties.author = properties.last_modified_by = printable(author)[:_PROPERTY_LENGTH]
     properties.comments = printable(story.premise)[:_PROPERTY_LENGTH]
     properties.identifier = f"polaris-{story.id}"
     properties.created = properties.modified = datetime.fromisoformat(created_utc(story)[:-1])

@@ -17,11 +17,12 @@ from docx.text.hyperlink import Hyperlink
 from docx.text.paragraph import Paragraph
 from docx.text.run import Run
 
-from polaris_cli.formats.docx import CODE, CODE_BLOCK, SCENE_BREAK, WORKING_TITLE
+from polaris_cli.formats.docx import AUTHOR, CODE, CODE_BLOCK, SCENE_BREAK, WORKING_TITLE
 from polaris_cli.formats.files import unpacked, zipped
 from polaris_cli.formats.markdown import QUOTE, Block, Container
 from polaris_cli.formats.structure import Span, printable
 
+_NOT_TEXT = (WORKING_TITLE, AUTHOR)
 _HEADING = re.compile(r"Heading ([1-9])")
 _LIST = re.compile(r"List(?: (Bullet|Number|Continue|Paragraph))?(?: ([2-9]))?")
 _NUMBER = re.compile(r"([0-9]{1,9}[.)])\s+")
@@ -42,7 +43,7 @@ def read_docx(path: Path) -> tuple[list[Block], str]:
     for element in document.element.body.iter(qn("w:p")):
         spans = list(_spans(Paragraph(element, document.part), styles))
         style = styles.get(element.style, "")
-        if "".join(span.text for span in spans).strip() and style != WORKING_TITLE:
+        if "".join(span.text for span in spans).strip() and style not in _NOT_TEXT:
             blocks.append(_block(style, spans, containers))
     properties = document.core_properties
     is_ours = properties.identifier.startswith("polaris-")

@@ -13,6 +13,7 @@ from polaris_cli.formats.epub import epub
 from polaris_cli.formats.files import check_writable, write_atomic
 from polaris_cli.formats.html import created_utc, html
 from polaris_cli.formats.structure import printable, structure
+from polaris_cli.languages import is_known, is_right_to_left
 from polaris_cli.story.result import Story
 
 
@@ -56,6 +57,7 @@ def _markdown(story: Story) -> bytes:
     """The text with YAML front matter."""
     matter: dict[str, str | int | float] = {
         "title": structure(story).title,
+        **_book(story),
         "premise": story.premise,
         "words_requested": story.requested,
         "words_written": story.written,
@@ -67,6 +69,18 @@ def _markdown(story: Story) -> bytes:
     }
     lines = [f"{key}: {_scalar(value)}" for key, value in matter.items()]
     return "\n".join(["---", *lines, "---", "", ""]).encode() + _text(story)
+
+
+def _book(story: Story) -> dict[str, str]:
+    """Author, language and cover under the names that pandoc reads, as far as they are known."""
+    book, language = story.request.book, story.language
+    found = {
+        "author": book.author,
+        "lang": language if is_known(language) else "",
+        "dir": "rtl" if is_right_to_left(language) else "",
+        "cover-image": book.cover,
+    }
+    return {name: value for name, value in found.items() if value}
 
 
 def _scalar(value: str | int | float) -> str:

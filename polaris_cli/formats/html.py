@@ -4,12 +4,15 @@ Knows HTML, not where the file goes. In a page, `header` and `footer` contain in
 story and everything else is its text: `html_reader` relies on this.
 """
 
+from base64 import b64encode
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from html import escape as escape_all
 from typing import TYPE_CHECKING
 
+from polaris_cli.formats.cover import cover_of
 from polaris_cli.formats.structure import Structure, parser, printable, structure
+from polaris_cli.languages import is_known, is_right_to_left
 from polaris_cli.story.result import Story
 
 if TYPE_CHECKING:
@@ -19,10 +22,12 @@ STYLE = """\
 body { font-family: Georgia, "Times New Roman", serif; line-height: 1.6; }
 h1, h2, h3, h4 { line-height: 1.25; font-weight: normal; text-align: center; }
 p { margin: 0; text-indent: 1.5em; overflow-wrap: break-word; }
+img { display: block; max-width: 100%; max-height: 95vh; margin: 0 auto; }
+.author { margin-bottom: 2em; text-align: center; text-indent: 0; }
 h1 + p, h2 + p, h3 + p, h4 + p, hr + p, li p, footer p { text-indent: 0; }
 hr { border: 0; margin: 1.5em 0; text-align: center; }
 hr::after { content: "* * *"; }
-blockquote, pre, ul, ol { margin: 1em 0; padding-left: 2em; }
+blockquote, pre, ul, ol { margin: 1em 0; padding-inline-start: 2em; }
 blockquote > p:first-child { text-indent: 0; }
 pre { white-space: pre-wrap; overflow-wrap: break-word; }
 """
@@ -42,17 +47,19 @@ def html(story: Story) -> str:
     found = structure(story)
     lines = [
         "<!doctype html>",
-        "<html>",
+        f"<html{root_attributes(story)}>",
         "<head>",
         '<meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         '<meta name="generator" content="polaris">',
         f'<meta name="description" content="{escape(story.premise)}">',
+        *_author(story),
         f"<title>{escape(found.title)}</title>",
         f"<style>\n{STYLE}{_PAGE_STYLE}</style>",
         "</head>",
         "<body>",
-        heading(found),
+        *_cover(story, found),
+        *heading(story, found),
         f"{elements(found.body)}<footer>",
         *story_info(story),
         _figures(story),
@@ -63,10 +70,36 @@ def html(story: Story) -> str:
     return "\n".join(lines) + "\n"
 
 
-def heading(found: Structure) -> str:
-    """The title as an `h1`; in a `header` if it is not in the text."""
-    element = f"<h1>{escape(found.title)}</h1>"
-    return element if found.in_text else f"<header>{element}</header>"
+def root_attributes(story: Story, *, xml: bool = False) -> str:
+    """The attributes of the root element for language and direction, each behind a space."""
+    tag = story.language
+    names = ["lang", *(["xml:lang"] if xml else [])] if is_known(tag) else []
+    direction = [' dir="rtl"'] if is_right_to_left(tag) else []
+    return "".join([*(f' {name}="{escape(tag)}"' for name in names), *direction])
+
+
+def heading(story: Story, found: Structure) -> Iterator[str]:
+    """The title as an `h1`, in a `header` if it is not in the text, and the author."""
+    title = f"<h1>{escape(found.title)}</h1>"
+    yield title if found.in_text else f"<header>{title}</header>"
+    if author := story.request.book.author:
+        yield f'<header><p class="author">{escape(author)}</p></header>'
+
+
+def picture(found: Structure, source: str) -> str:
+    """The element for a cover, which is no part of the text."""
+    return f'<header><img src="{source}" alt="{escape(found.title)}"/></header>'
+
+
+def _cover(story: Story, found: Structure) -> Iterator[str]:
+    if cover := cover_of(story):
+        data = b64encode(cover.data).decode()
+        yield picture(found, f"data:{cover.media_type};base64,{data}")
+
+
+def _author(story: Story) -> Iterator[str]:
+    if author := story.request.book.author:
+        yield f'<meta name="author" content="{escape(author)}">'
 
 
 def elements(tokens: "list[Token]") -> str:

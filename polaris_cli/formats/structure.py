@@ -113,13 +113,14 @@ def _with_breaks(tokens: "list[Token]") -> "Iterator[Token]":
 def structure(story: Story) -> Structure:
     """The structure of a story; the top level of headings in its body becomes `h2`."""
     tokens = parse(story.text)
-    title = _take_title(tokens, story.title)
+    own = _take_title(tokens, story.own_title)
     _mark_chapters(tokens)
     headings = [token for token in tokens if token.type in ("heading_open", "heading_close")]
     top = min((int(token.tag[1]) for token in headings), default=1)
     for token in headings:
         token.tag = f"h{min(int(token.tag[1]) - top + 1, MAX_HEADING) + 1}"
-    return Structure(title or printable(story.title).strip() or "Untitled", bool(title), tokens)
+    title = story.request.book.title or own or story.title
+    return Structure(printable(title).strip() or "Untitled", bool(own), tokens)
 
 
 def chapters(story: Structure) -> "Iterator[tuple[str, list[Token]]]":

@@ -12,6 +12,7 @@ Knows no model and no engine.
     premise:         reads a length out of a premise
     premise_kinds:   whether a premise is a phrase, a sentence, a text or a request
     premise_numbers: reads word counts in a text
+    book:            title, author, language and cover of the story's files
     premise_words:   the vocabulary of requests in five languages
     budget:          how many tokens a story may use
     adherence:       how close the length came to the words asked for

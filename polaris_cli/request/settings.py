@@ -17,6 +17,8 @@ from typing import Any
 import platformdirs
 
 from polaris_cli.errors import UsageError
+from polaris_cli.languages import is_tag
+from polaris_cli.request.book import Book
 from polaris_cli.request.conflicts import check_values
 from polaris_cli.request.server_address import ServerAddress
 from polaris_cli.request.story_request import (
@@ -33,6 +35,7 @@ from polaris_cli.request.text_files import parse_toml, read_text
 
 _GROUPED = re.compile(r"-?\d{1,3}([,.'’ \u00a0\u202f_])\d{3}(?:\1\d{3})*")  # noqa: RUF001
 
+MAX_LINE = 500  # characters of a title or an author
 LARGEST = 2**63  # of a whole number: the library and torch store 64 bits
 
 TRUE, FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
@@ -127,6 +130,26 @@ def _name(value: object) -> str:
     return text
 
 
+def _line(value: object) -> str:
+    """A name of one line."""
+    text = _name(value)
+    if len(text) > MAX_LINE or len(text.splitlines()) > 1:
+        raise ValueError(value)
+    return text
+
+
+def _language(value: object) -> str:
+    text = _text(value)
+    if not is_tag(text):
+        raise ValueError(value)
+    return text
+
+
+def _file(value: object) -> str:
+    """The whole path of a file, so that it is the same one from any folder."""
+    return str(Path(_name(value)).expanduser().absolute())
+
+
 def _revision(value: object) -> str:
     """A name that git allows for a branch, tag or commit, nearly: no spaces, of a path's length."""
     text = _name(value)
@@ -209,11 +232,16 @@ SETTINGS: dict[str, SettingType] = {
     "stall_timeout": SettingType(_number, "a number of seconds"),
     "band": SettingType(parse_band, "two ratios such as 0.9-1.1"),
     "preset": SettingType(_text, "a preset's name or file"),
+    "title": SettingType(_line, "one line of text"),
+    "author": SettingType(_line, "one line of text"),
+    "language": SettingType(_language, "a language tag such as en or pt-BR"),
+    "cover": SettingType(_file, "the path of a JPEG or PNG image"),
 }
 
 DESCRIPTION = SettingType(_text, "one line of text")
 
 # A preset says how to write. The model and the device are up to the user.
+OF_THE_TEXT = [name for name in SETTINGS if name not in {item.name for item in fields(Book)}]
 PRESET_KEYS = ("description", *list(SETTINGS)[: list(SETTINGS).index("model")])
 
 
@@ -323,8 +351,14 @@ def build_request(
         values["thinking"] = values["think"]
     sampling = Sampling(**dict(_chosen(values, Sampling)))
     chosen = dict(_chosen(values, StoryRequest))
-    server = server_address(settings)
-    return StoryRequest(premise=premise, sampling=sampling, draft=draft, server=server, **chosen)
+    return StoryRequest(
+        premise=premise,
+        sampling=sampling,
+        draft=draft,
+        server=server_address(settings),
+        book=Book(**dict(_chosen(values, Book))),
+        **chosen,
+    )
 
 
 def server_address(settings: Mapping[str, Setting]) -> ServerAddress | None:

@@ -11,6 +11,7 @@ from typing import Literal, get_args
 
 from polaris_cli.errors import UsageError
 from polaris_cli.events import Plan
+from polaris_cli.request.book import Book
 from polaris_cli.request.server_address import EXAMPLE, ServerAddress
 
 Form = Literal["story", "flash", "scene", "essay", "review", "podcast"]
@@ -119,7 +120,8 @@ class StoryRequest:
     `compile` allows CUDA graphs, `gguf_file` names a file in a repository of GGUF files, `threads`
     is the number of CPU threads (None: one for each idle core). `server` is set for the engine
     `endpoint` only. `band` is the lowest and highest ratio (written / asked) that is on target.
-    `draft` is a text to continue; its words count. `plan` is the user's own plan of chapters.
+    `draft` is a text to continue; its words count. `plan` is the user's own plan of chapters,
+    `book` what the files say of the story.
     """
 
     premise: str
@@ -143,6 +145,7 @@ class StoryRequest:
     band: tuple[float, float] = (0.90, 1.10)
     draft: Draft | None = None
     plan: Plan | None = None
+    book: Book = field(default_factory=Book)
 
     @property
     def narrative(self) -> bool:

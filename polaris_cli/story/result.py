@@ -16,7 +16,9 @@ from polaris_cli.events import (
     Plan,
     Reason,
 )
+from polaris_cli.languages import is_known, language_of
 from polaris_cli.request.adherence import length_score, ratio
+from polaris_cli.request.book import Book
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.server_address import ServerAddress
 from polaris_cli.request.story_request import Draft, Sampling, StoryRequest
@@ -148,9 +150,19 @@ class Story:
 
     @property
     def title(self) -> str:
-        """The title of the plan, else a heading at the start of the text, else the premise, cut."""
-        planned = self.plan.title if self.plan else title_in(self.text.lstrip().split("\n", 1)[0])
-        return planned or shortened(self.premise)
+        """The title that the user gave, else the story's own, else the premise, cut."""
+        return self.request.book.title or self.own_title or shortened(self.premise)
+
+    @property
+    def own_title(self) -> str:
+        """The title of the plan, else a heading at the start of the text, else ""."""
+        return self.plan.title if self.plan else title_in(self.text.lstrip().split("\n", 1)[0])
+
+    @property
+    def language(self) -> str:
+        """The language tag that the user gave, else one from the text's script; "und" or
+        "und-Cyrl" and the like if that is not enough."""
+        return self.request.book.language or language_of(self.text)
 
     def as_dict(self) -> dict[str, Any]:
         """The record as JSON types, in the schema `polaris.story/1`."""
@@ -160,6 +172,8 @@ class Story:
             "id": self.id,
             "created": self.created,
             "title": self.title,
+            "author": request.book.author or None,
+            "language": self.language if is_known(self.language) else None,
             "premise": self.premise,
             "form": request.form,
             "story": self.text,
@@ -228,6 +242,7 @@ class Story:
             "server": request.server and asdict(request.server),
             "band": [*request.band],
             "plan": request.plan and request.plan.as_dict(),
+            "book": asdict(request.book),
         }
 
     def _words(self) -> dict[str, Any]:
@@ -262,6 +277,7 @@ def _request_of(record: dict[str, Any]) -> StoryRequest:
         draft=Draft(**record["draft"]) if record["draft"] else None,
         band=tuple(rest["band"]),
         plan=Plan.from_dict(rest["plan"]) if rest["plan"] else None,
+        book=Book(**rest.get("book", {})),
         server=ServerAddress(**rest["server"]) if rest["server"] else None,
         **{name: rest[name] for name in REST_OF_REQUEST},
     )

@@ -70,6 +70,7 @@ def test_a_row_has_its_place_id_and_settings(tmp_path: Path) -> None:
         ({"premise": None, "prompt": "a fox", "seed": None, "temprature": None}, "", "a fox", {}),
         ({"target_word_count": 5, "words": 9, "premise": "a fox"}, "", "a fox", {"words": 9}),
         ({"Premise": "a fox", " Top_K ": 5, "world": 1, "format": 2}, "", "a fox", {"top_k": 5}),
+        ({"premise": "a fox", "title": "Fog", "author": 7, "language": "English"}, "", "a fox", {}),
         ({"premise": " a\nfox ", "id": 3.0, "seed": 7.0}, "3", " a\nfox ", {"seed": 7}),
     ],
 )

@@ -60,3 +60,4 @@ def test_what_is_asked_for_decides_the_fingerprint() -> None:
         digest(model="smollm2"), digest(preset="flash"), digest(length="extend"),
     ]  # fmt: skip
     assert len({digest(), *others}) == len(others) + 1
+    assert digest(author="Jane", title="Fog", language="en") == digest()  # not part of the text

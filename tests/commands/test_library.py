@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from polaris_cli.commands.library import app
 from polaris_cli.errors import PolarisError, UsageError
 from polaris_cli.library.store import Library
+from tests.books import png
 from tests.cli import ROOT, polaris_command
 from tests.stories import a_story
 
@@ -139,6 +140,33 @@ def test_export_writes_a_file_once(two: Library, tmp_path: Path) -> None:
     assert path.read_text("utf-8") == "Sea é.\n\nMore.\n"
     with pytest.raises(UsageError, match="suffix"):
         run("export", "last", "-o", str(tmp_path / "tale.pdf"))
+
+
+def test_export_can_say_more_of_a_story_than_its_record(two: Library, tmp_path: Path) -> None:
+    page, image = tmp_path / "tale.html", png(tmp_path)
+    said = ("--title", "The Fog", "--author", "Jane", "--language", "en-GB", "--cover", image)
+    run("export", "aaaa", "-o", str(page), *said)
+    shown = page.read_text()
+    assert "<title>The Fog</title>" in shown and 'content="Jane"' in shown
+    assert '<html lang="en-GB">' in shown and "data:image/png" in shown
+    assert two.get("aaaa").title == "Fog"
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "told"),
+    [
+        ("--cover", "none.png", "Cannot read"),
+        ("--language", "English", "--language: invalid value"),
+        ("--author", "a\nb", "--author: invalid value"),
+        ("--title", "t" * 501, "--title: invalid value"),
+    ],
+)
+def test_export_refuses_what_no_file_can_say(
+    two: Library, tmp_path: Path, option: str, value: str, told: str
+) -> None:
+    with pytest.raises(UsageError, match=told):
+        run("export", "aaaa", "-o", str(tmp_path / "tale.html"), option, value)
+    assert not list(tmp_path.glob("*.html"))
 
 
 def test_rm_asks_only_on_a_terminal(two: Library, monkeypatch: pytest.MonkeyPatch) -> None:

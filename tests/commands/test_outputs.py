@@ -11,6 +11,7 @@ from polaris_cli.errors import UsageError
 from polaris_cli.formats.files import check_distinct
 from polaris_cli.library.store import Library
 from polaris_cli.models.devices import size_text
+from tests.books import png
 from tests.cli import (
     TALE_TEXT,
     environment,
@@ -98,6 +99,29 @@ def test_several_files_and_standard_output_get_the_story(tmp_path: Path) -> None
     assert json.loads(files[2].read_text())["story"] == TALE_TEXT
     saved = [line for line in ended.stderr.splitlines() if "saved" in line]
     assert saved == [f"polaris: saved {f} ({size_text(f.stat().st_size)})" for f in files]
+
+
+def test_files_say_what_was_given_and_a_later_export_too(tmp_path: Path) -> None:
+    image, page, later = png(tmp_path), tmp_path / "fox.html", tmp_path / "later.html"
+    said = ("--title", "The Fog", "--author", "Jane", "--cover", image)
+    command = scripted_command("write", "a fox", "-w", "10", "-m", "demo", "-o", str(page), *said)
+    assert run(command, tmp_path).returncode == 0
+    export = polaris_command("library", "export", "last", "-o", str(later))
+    assert run(export, tmp_path).returncode == 0
+    assert page.read_text() == later.read_text()
+    assert "<title>The Fog</title>" in page.read_text() and "data:image/png" in page.read_text()
+    Path(image).unlink()
+    ended = run([*export, "--force"], tmp_path)
+    assert "cannot be read, so the files have none" in ended.stderr
+    assert "data:image" not in later.read_text() and 'content="Jane"' in later.read_text()
+
+
+def test_a_bad_cover_is_refused_before_the_model_is_loaded(tmp_path: Path) -> None:
+    (tmp_path / "fox.png").write_text("no image")
+    command = scripted_command("write", "a fox", "-m", "demo", "--cover", str(tmp_path / "fox.png"))
+    ended = run(command, tmp_path)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "is not an image in JPEG or PNG" in ended.stderr
 
 
 @pytest.mark.slow

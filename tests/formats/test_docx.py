@@ -7,7 +7,7 @@ from docx import Document
 from docx.text.paragraph import Paragraph
 
 from polaris_cli.formats.docx import docx
-from tests.books import EVERYTHING, PREMISE, members
+from tests.books import EVERYTHING, PREMISE, a_book, members
 from tests.stories import a_story
 
 
@@ -66,6 +66,17 @@ def test_the_properties_describe_the_story(length: int) -> None:
     assert properties.comments == "p" * min(length, 255)
     assert properties.author == "demo"
     assert f"{properties.created:%Y-%m-%d %H:%M}" == "2026-01-31 12:00"
+
+
+def test_author_and_language_are_set_for_word() -> None:
+    content = docx(a_book("# Fog\n\nהשועל **ישן**", author="A & B"))
+    document = Document(BytesIO(content))
+    assert document.core_properties.author == "A & B"
+    assert document.core_properties.language == "he"
+    assert [p.style.name for p in document.paragraphs if p.style] == ["Title", "Author", "Normal"]
+    assert document.styles["Normal"].font.rtl
+    styles = members(content)["word/styles.xml"]
+    assert '<w:lang w:val="he" w:eastAsia="he" w:bidi="he"/>' in styles and "<w:bidi/>" in styles
 
 
 def test_the_thumbnail_and_language_of_the_template_are_removed() -> None:

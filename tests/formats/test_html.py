@@ -1,10 +1,12 @@
 """A page contains the whole story, is well formed, and escapes HTML in the story."""
 
+from pathlib import Path
+
 import pytest
 
 from polaris_cli.formats.html import html
 from polaris_cli.story.quality import Quality
-from tests.books import EVERYTHING, PREMISE, Elements
+from tests.books import EVERYTHING, PREMISE, Elements, a_book, png
 from tests.stories import a_story
 
 
@@ -82,6 +84,27 @@ def test_a_page_is_self_contained_and_guesses_no_language() -> None:
     page = html(a_story(text="It came."))
     assert "src=" not in page and "href=" not in page and "lang=" not in page
     assert "color-scheme: light dark" in page
+
+
+@pytest.mark.parametrize(
+    ("text", "given", "attributes"),
+    [
+        ("The fox saw the hen.", "", ' lang="en"'),
+        ("It came.", "pt-BR", ' lang="pt-BR"'),
+        ("השועל", "", ' lang="he" dir="rtl"'),
+        ("الثعلب", "", ' dir="rtl"'),
+        ("الثعلب", "fa", ' lang="fa" dir="rtl"'),
+    ],
+)
+def test_the_language_and_direction_of_a_page(text: str, given: str, attributes: str) -> None:
+    assert f"<html{attributes}>" in html(a_book(text, language=given))
+
+
+def test_the_author_and_cover_are_shown_outside_the_text(tmp_path: Path) -> None:
+    page = html(a_book("# Fog\n\nIt came.", author="A & B", cover=png(tmp_path)))
+    assert '<meta name="author" content="A &amp; B">' in page
+    assert '<header><p class="author">A &amp; B</p></header>' in page
+    assert '<header><img src="data:image/png;base64,' in page and 'alt="Fog"' in page
 
 
 def test_tags_in_a_story_are_escaped() -> None:

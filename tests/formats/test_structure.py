@@ -15,7 +15,7 @@ from polaris_cli.formats.structure import (
     spans,
     structure,
 )
-from tests.books import MARKS, plain_texts
+from tests.books import MARKS, a_book, plain_texts
 from tests.stories import a_story
 
 
@@ -175,6 +175,18 @@ def test_the_top_headings_become_h2_and_start_chapters() -> None:
     tags = [token.tag for token in found.body if token.type == "heading_open"]
     assert tags == ["h2", "h3", "h4", "h2"]
     assert [name for name, _ in chapters(found)] == ["T", "One", "Two"]
+
+
+@pytest.mark.parametrize("text", ["# The Fog\n\nIt came.", "**The Fog**\n\nIt came."])
+def test_a_given_title_replaces_the_storys_own(text: str) -> None:
+    found = structure(a_book(text, title="The Letter"))
+    assert (found.title, found.in_text) == ("The Letter", True)
+    assert [plain_text(token) for token in found.body if token.type == "inline"] == ["It came."]
+
+
+def test_a_given_title_is_not_a_line_of_a_text_without_one() -> None:
+    found = structure(a_book("It came.", title="The Letter"))
+    assert (found.title, found.in_text) == ("The Letter", False)
 
 
 def test_a_story_always_has_a_title() -> None:

@@ -1,0 +1,48 @@
+"""`Outputs`: where a story goes, checked before a model is loaded.
+
+Knows the options on files, not how they are written.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from polaris_cli.formats.export import check_output
+from polaris_cli.formats.files import STDOUT, check_distinct, check_writable
+from polaris_cli.library.store import library_path
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """Where a story goes besides stdout, and what is printed about it."""
+
+    stories: Sequence[Path] | None = None
+    thinking: Path | None = None
+    force: bool = False
+    as_json: bool = False
+    quiet: bool = False
+    show_thinking: bool = False
+    save: bool = True
+    strict: bool = False
+
+    def check(self, *, plan: bool = False) -> None:
+        """Raise UsageError for files that cannot be written, before a model is loaded.
+
+        `plan`: the output is a plan, which is TOML whatever the file is called.
+        """
+        for file in self.files:
+            (check_writable if plan else check_output)(file, force=self.force)
+        if self.thinking:
+            check_writable(self.thinking, force=self.force)
+        check_distinct(
+            [
+                *(("--output", file) for file in self.files),
+                *([("--thinking-output", self.thinking)] if self.thinking else []),
+                *([("the library", library_path())] if self.save else []),
+            ]
+        )
+
+    @property
+    def files(self) -> list[Path]:
+        """The files for the story, without "-": standard output gets the story in any case."""
+        return [file for file in self.stories or () if file != STDOUT]

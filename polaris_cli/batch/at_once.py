@@ -1,8 +1,9 @@
-"""How many stories to write at once: `stories_at_once`.
+"""How many stories to write at once: `stories_at_once`, then `worth_at_once`.
 
 Knows engines and memory, not the stories.
 """
 
+from polaris_cli.engines.base import Engine, MeasuresRows
 from polaris_cli.models.devices import device_for
 from polaris_cli.models.memory import choose_quantization, most_at_once
 from polaris_cli.models.sizes import size_on
@@ -30,3 +31,11 @@ def stories_at_once(job: Job) -> int:
     quantize = request.quantize if request.engine == "local" else "auto"
     plan = choose_quantization(found[0], device, quantize, job.tokens)
     return max(1, min(most, most_at_once(found[0], plan, job.tokens)))
+
+
+def worth_at_once(engine: Engine, most: int) -> int:
+    """How many of `most` stories at once a loaded engine writes best, by a short trial.
+
+    Engines that do not take steps of their own write `most`.
+    """
+    return engine.rows_worth(most) if isinstance(engine, MeasuresRows) else most

@@ -16,7 +16,7 @@ from polaris_cli.batch.tasks import Grid, Loading, Options, Task, fingerprint, t
 from polaris_cli.errors import NoStory, PolarisError, UsageError
 from polaris_cli.request.premise import read_length
 from polaris_cli.request.settings import from_options
-from polaris_cli.story.job import Job
+from polaris_cli.story.result import Story
 
 BAD_ROW = "row "  # and its number: the key of a row that cannot be read
 
@@ -25,15 +25,31 @@ Rows = Callable[[], Iterator[Row | BadRow]]
 
 
 @dataclass(slots=True)
+class Group:
+    """Stories that one engine writes: the longest, which needs most room, and how many they are."""
+
+    longest: Task
+    words: int
+    count: int = 1
+
+    def add(self, task: Task, words: int) -> None:
+        """Count another story, of this many words."""
+        self.count += 1
+        if words > self.words:
+            self.longest, self.words = task, words
+
+
+@dataclass(slots=True)
 class Survey:
-    """What there is to do: numbers of stories, the rows that cannot be read, and for each way of
-    loading an engine the story that needs most room."""
+    """What there is to do: numbers of stories, the rows that cannot be read, and what to write by
+    the way its engine is loaded. `extra` stories of the results are not asked for any more."""
 
     total: int = 0
     done: int = 0
     changed: int = 0
+    extra: int = 0
     bad: list[BadRow] = field(default_factory=list)
-    longest: dict[Loading, Task] = field(default_factory=dict)
+    groups: dict[Loading, Group] = field(default_factory=dict)
 
 
 class Batch:
@@ -57,7 +73,7 @@ class Batch:
 
         Failures of rows that could not be read in an earlier run are taken back.
         """
-        found, words = Survey(), dict[Loading, int]()
+        found = Survey()
         for key in self._bad_before:
             self._results.forget(key)
         for task in self._tasks(found.bad):
@@ -67,10 +83,18 @@ class Batch:
                 self._done.add(task.key)
                 continue
             found.changed += self._results.fingerprint(task.key) is not None
-            asked = _words(task)
-            if asked > words.get(task.loading, -1):
-                words[task.loading], found.longest[task.loading] = asked, task
+            if group := found.groups.get(task.loading):
+                group.add(task, _words(task))
+            else:
+                found.groups[task.loading] = Group(task, _words(task))
+        if self._only is None:
+            found.extra = len(self._results) - found.done - found.changed
         return found
+
+    def finished(self) -> Iterator[Story]:
+        """The stories that were done at the survey."""
+        records = self._results.records()
+        return (Story.from_dict(each) for each in records if each["batch"]["key"] in self._done)
 
     def pending(self, loading: Loading) -> Iterator[Task]:
         """The tasks of an engine that were not done at the survey."""
@@ -78,15 +102,17 @@ class Batch:
             if task.loading == loading and task.key not in self._done:
                 yield task
 
-    def valid_job(self, loading: Loading, longest: Task) -> Job:
-        """A job to open the engine for: that of `longest`, or the first that is valid.
+    def to_open_for(self, loading: Loading, longest: Task) -> Task:
+        """The task to open an engine for: `longest`, or the first that is valid.
 
         Raises the error of `longest` if all are invalid.
         """
         for task in chain([longest], self.pending(loading)):
             with suppress(UsageError):
-                return task.job()
-        return longest.job()
+                task.job()
+                return task
+        longest.job()
+        return longest
 
     def kept(self, written: Written[Task]) -> Written[Task]:
         """Keep a result; a story without text becomes a failure.

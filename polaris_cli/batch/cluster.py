@@ -5,20 +5,19 @@ tasks back while all are busy, and starts a lost worker and its tasks again. Res
 the caller as from one machine. Ray is imported only here, when a cluster is asked for.
 """
 
-import json
 import logging
 import pickle
 import socket
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from polaris_cli.batch.at_once import stories_at_once
 from polaris_cli.batch.running import Written, write_one
 from polaris_cli.batch.tasks import Task
 from polaris_cli.engines.opening import open_engine
 from polaris_cli.errors import ModelUnavailable, PolarisError, UsageError
-from polaris_cli.story.result import Story
 
 # Of a core, for Ray's bookkeeping: workers that take all cores would leave none to read the tasks,
 # and the run would stand still.
@@ -38,15 +37,17 @@ class Cluster:
 
 
 def write_on_cluster(
-    tasks: Iterable[Task], longest: Task, at_once: int, cluster: Cluster
+    tasks: Iterable[Task], longest: Task, at_once: int | None, cluster: Cluster
 ) -> Generator[Written[Task], None, None]:
     """Yield each task as it is done; every worker writes `at_once` of them at any time.
 
-    `longest` is the task that an engine must have room for. Raises UsageError if Ray is missing or
-    the cluster is not there, ModelUnavailable if the workers cannot load the model.
+    None is what fits the memory of one of the machines that workers run on. `longest` is the task
+    that an engine must have room for. Raises UsageError if Ray is missing or the cluster is not
+    there, ModelUnavailable if the workers cannot load the model.
     """
     waiting = {task.key: task for task in tasks}
     with _connected(cluster) as ray:
+        at_once = at_once or _fitting(ray, cluster, longest)
         rows = [{"task": pickle.dumps(task)} for task in waiting.values()]
         results = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
             Worker,
@@ -64,7 +65,18 @@ def write_on_cluster(
         for result in results.iter_rows():
             # A worker that was lost may have sent a story before its task is run again.
             if task := waiting.pop(result["key"], None):
-                yield _written(task, json.loads(result["result"]))
+                yield replace(pickle.loads(result["result"]), task=task)
+
+
+def _fitting(ray: Any, cluster: Cluster, longest: Task) -> int:
+    """The stories at once that fit a machine with what a worker needs."""
+    placed = ray.remote(num_cpus=CORES_PER_WORKER, num_gpus=cluster.gpus)(_stories_at_once)
+    found: int = ray.get(placed.remote(pickle.dumps(longest)))
+    return found
+
+
+def _stories_at_once(longest: bytes) -> int:
+    return stories_at_once(pickle.loads(longest).job())
 
 
 class Worker:
@@ -74,28 +86,11 @@ class Worker:
         job = pickle.loads(longest).job()
         self._engine = open_engine(job.reference, job.request, job.tokens, parallel=at_once)
 
-    def __call__(self, batch: dict[str, Any]) -> dict[str, list[str]]:
-        """The results of a batch of pickled tasks, as JSON."""
+    def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
+        """The pickled results of a batch of pickled tasks."""
         tasks: list[Task] = [pickle.loads(task) for task in batch["task"]]
-        results = [_result(write_one(task, self._engine)) for task in tasks]
-        return {"key": [task.key for task in tasks], "result": [*map(json.dumps, results)]}
-
-
-def _result(written: Written[Task]) -> dict[str, Any]:
-    story, error = written.story, written.error
-    return {
-        "story": story and story.as_dict(),
-        "error": error and {"message": error.message, "hint": error.hint},
-    }
-
-
-def _written(task: Task, result: dict[str, Any]) -> Written[Task]:
-    story, error = result["story"], result["error"]
-    return Written(
-        task,
-        Story.from_dict(story) if story else None,
-        PolarisError(error["message"], hint=error["hint"]) if error else None,
-    )
+        results = [write_one(task, self._engine) for task in tasks]
+        return {"key": [task.key for task in tasks], "result": [*map(pickle.dumps, results)]}
 
 
 @contextmanager

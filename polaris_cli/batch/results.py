@@ -5,7 +5,7 @@ Knows keys and fingerprints. Does not know what a row is or how a story is writt
 
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing
 from pathlib import Path
 from types import TracebackType
@@ -53,6 +53,15 @@ class Results:
     def fingerprint(self, key: str) -> str | None:
         """The fingerprint of the finished story with this key, None if there is none."""
         return self._finished.get(_as_read(key), (0, None))[1]
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """Yield the finished stories from the disk, one in memory at a time."""
+        current = {position for position, _ in self._finished.values()}
+        return (record for position, record in self._stories.read() if position in current)
+
+    def __len__(self) -> int:
+        """The number of finished stories."""
+        return len(self._finished)
 
     @property
     def failed(self) -> Mapping[str, dict[str, Any]]:

@@ -13,6 +13,7 @@ Knows typer; the work itself is done elsewhere.
     dry_run:          `polaris write --dry-run`
     drafts:           `polaris write --drafts`
     batch:            `polaris batch`
+    batch_run:        runs a batch and reports on it
     resume:           `polaris resume` and `rerun`
     library:          `polaris library`
     models:           `polaris models`

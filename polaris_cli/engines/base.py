@@ -36,7 +36,7 @@ A new engine is one file and one line in `opening`. This is a complete one; a te
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from polaris_cli.events import AnswerEvent
 from polaris_cli.request.prompts import Message
@@ -125,6 +125,14 @@ class GenerationRequest:
     opening: tuple[int, ...] = ()
     after: tuple[int, ...] = ()
     may_stop: MayStop = always
+
+
+@runtime_checkable
+class MeasuresRows(Protocol):
+    """An engine that can try out how many answers at once it generates best."""
+
+    def rows_worth(self, most: int) -> int:
+        """The smallest number that has nearly the highest throughput; at most `most`."""
 
 
 class Engine(Protocol):

@@ -99,6 +99,44 @@ def test_what_is_asked_for_differently_is_written_again_and_replaced(
     assert len(engine.requests) == 4
 
 
+def test_files_are_made_for_stories_of_earlier_runs_too(
+    batch: Batch, engine: ScriptedEngine
+) -> None:
+    batch()
+    (batch.folder / "0002-2.md").write_text("mine")
+    done = batch("--each", "md")
+    assert done.returncode == 0 and len(engine.requests) == 3
+    assert sorted(path.name for path in batch.folder.glob("*.md")) == [
+        "0001-1.md", "0002-2.md", "0003-3.md",
+    ]  # fmt: skip
+    assert (batch.folder / "0002-2.md").read_text() == "mine"
+
+
+def test_stories_that_are_not_asked_for_any_more_are_told(
+    batch: Batch, engine: ScriptedEngine
+) -> None:
+    batch()
+    batch.write("a fox\na wolf\n")
+    done = batch()
+    assert "stories.jsonl has 1 story that this command does not ask for" in done.stderr
+    assert len(batch.stories()) == 3
+    assert "does not ask for" not in batch("--retry-failed").stderr
+
+
+def test_no_more_room_is_planned_than_there_are_stories(
+    batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def opened(*_: object, parallel: int) -> ScriptedEngine:
+        asked.append(parallel)
+        return ScriptedEngine(TALE)
+
+    monkeypatch.setattr(running, "open_engine", opened)
+    batch("--jobs", "64")
+    assert asked == [3]
+
+
 def test_a_grid_writes_every_length_and_seed(batch: Batch, engine: ScriptedEngine) -> None:
     done = batch("--seeds", "2", "--jobs", "3", words="8,70")
     assert done.returncode == 0, done.stderr

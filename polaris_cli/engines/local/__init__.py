@@ -19,5 +19,6 @@ Does not know about stories. `models` finds and downloads a model's files.
     detokenizer:    tokens to text
     lockstep:       generates several answers at once
     shared_steps:   lets threads read these answers, each as if it were alone
+    trial:          measures how many answers at once are worth it
     random_models:  models with random weights, for benchmarks
 """

@@ -25,6 +25,7 @@ from polaris_cli.engines.local.lockstep import Lockstep
 from polaris_cli.engines.local.prefix_cache import PrefixCache
 from polaris_cli.engines.local.shared_steps import SharedSteps
 from polaris_cli.engines.local.static_forward import can_capture
+from polaris_cli.engines.local.trial import rows_worth
 from polaris_cli.engines.local.vocabulary import vocabulary_of
 from polaris_cli.events import AnswerEvent
 from polaris_cli.models.reference import ModelRef
@@ -128,6 +129,10 @@ class LockstepEngine(LocalEngine):
     def stream(self, request: GenerationRequest) -> Iterator[AnswerEvent]:
         """Yield the model's answer as it is generated, then one `Finish`."""
         return self._steps.stream(self._tokenized(request))
+
+    def rows_worth(self, most: int) -> int:
+        """How many answers at once it generates best, at most `most`; measured in a few seconds."""
+        return rows_worth(self._model, self._vocabulary, most)
 
     def close(self) -> None:
         """End the answers that still run, and free the model's memory."""

@@ -1,0 +1,268 @@
+"""Runs a batch and reports on it: `BatchRun`, `BatchReport`, `BatchFiles`.
+
+Knows what a user sees and which exit code that gives; `polaris_cli.batch` writes the stories.
+"""
+
+import hashlib
+import re
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import fmean
+
+from polaris_cli.batch.at_once import stories_at_once, worth_at_once
+from polaris_cli.batch.batch import Batch, Group, Survey
+from polaris_cli.batch.cluster import Cluster, write_on_cluster
+from polaris_cli.batch.results import FAILED, STORIES
+from polaris_cli.batch.running import Written, write_all
+from polaris_cli.batch.tasks import Loading, Task
+from polaris_cli.commands.interrupt import Interrupts
+from polaris_cli.commands.running import opened
+from polaris_cli.commands.stdio import reserved_stderr, reserved_stdio
+from polaris_cli.engines.base import Engine
+from polaris_cli.errors import (
+    EXIT_FAILED_ROWS,
+    EXIT_INTERRUPTED,
+    ModelUnavailable,
+    OutOfMemory,
+    OutputError,
+    PolarisError,
+)
+from polaris_cli.events import Event
+from polaris_cli.formats.export import save
+from polaris_cli.library.store import open_library
+from polaris_cli.screen.batch_progress import BatchProgress
+from polaris_cli.screen.messages import note, one_line, print_line, warn
+from polaris_cli.screen.meter import duration
+from polaris_cli.screen.region import restore_terminal
+from polaris_cli.story.job import Job
+from polaris_cli.story.result import Story
+
+SHOWN_ERRORS = 5  # failed stories that are printed; all are in failed.jsonl
+MOST_OF_A_NAME = 60  # characters
+
+
+@dataclass
+class BatchReport:
+    """What came of a run, and what is said about it on stderr."""
+
+    folder: Path
+    quiet: bool
+    lengths: list[tuple[int, float]] = field(default_factory=list)  # words and ratio of each story
+    failed: int = 0
+
+    def say_what_there_is(self, survey: Survey, damaged: int) -> None:
+        """Say what an earlier run left, as far as there is something to say."""
+        if survey.done:
+            self.note(f"{survey.done} of {_stories(survey.total)} already written.")
+        if survey.changed:
+            self.note(f"{_stories(survey.changed)} to write again: what is asked for has changed.")
+        if survey.extra > 0:
+            kept = _stories(survey.extra)
+            self.note(f"{STORIES} has {kept} that this command does not ask for; they stay in it.")
+        if damaged:
+            self.note(f"{damaged} damaged lines of {STORIES} are left as they are.")
+
+    def note(self, text: str) -> None:
+        """Print a note, unless the run is quiet."""
+        if not self.quiet:
+            note(text, sys.stderr)
+
+    def count_failure(self, where: str, error: PolarisError) -> None:
+        """Count a failure; the first ones are printed."""
+        self.failed += 1
+        if self.failed <= SHOWN_ERRORS:
+            named = error.message.startswith(where)
+            warn(error.message if named else f"{where}: {error.message}", sys.stderr)
+        elif self.failed == SHOWN_ERRORS + 1:
+            note(f"Further failures are only in {self.folder / FAILED}.", sys.stderr)
+
+    def print(self, seconds: float) -> None:
+        """Print the sum of it all, unless the run is quiet."""
+        if self.quiet:
+            return
+        words = sum(count for count, _ in self.lengths)
+        ratios = [ratio for _, ratio in self.lengths]
+        parts = [f"{_stories(len(self.lengths))} written to {self.folder / STORIES}"]
+        if ratios:
+            spread = f"{min(ratios):.2f}-{max(ratios):.2f}"
+            parts += [f"{words:,} words in {duration(seconds)} ({words / seconds:.0f} words/s)"]
+            parts += [f"ratio {fmean(ratios):.2f} ({spread})"]
+        if self.failed:
+            parts += [f"{self.failed} failed ({self.folder / FAILED})"]
+        print_line([f"polaris: {one_line('; '.join(parts))}"], sys.stderr)
+
+
+@dataclass
+class BatchFiles:
+    """The files of each story (`--each`); `lost` counts those that could not be written."""
+
+    folder: Path
+    formats: tuple[str, ...]
+    lost: int = 0
+
+    def save(self, story: Story) -> None:
+        """Save a story's files; one that cannot be written costs no other."""
+        for path in self._paths(story):
+            try:
+                save(story, path, force=True)
+            except PolarisError as error:
+                self.lost += 1
+                warn(f"{error.message} The story is in {STORIES}.", sys.stderr)
+
+    def save_missing(self, stories: Iterator[Story]) -> None:
+        """Save the files of stories of an earlier run, if one of them is missing."""
+        for story in stories:
+            if not all(path.exists() for path in self._paths(story)):
+                self.save(story)
+
+    def _paths(self, story: Story) -> list[Path]:
+        return [self.folder / f"{file_name(story)}.{suffix}" for suffix in self.formats]
+
+
+@dataclass
+class BatchRun:
+    """A run of a batch: `run` writes all that is pending."""
+
+    batch: Batch
+    report: BatchReport
+    files: BatchFiles
+    at_once: int | None  # None: what suits the engine
+    save: bool
+    strict: bool
+    cluster: Cluster | None
+    interrupts: Interrupts = field(default_factory=lambda: Interrupts(restore_terminal))
+
+    def run(self) -> int:
+        """Write all that is pending, and report; returns the exit code."""
+        began, survey = time.monotonic(), self.batch.survey()
+        self.report.say_what_there_is(survey, self.batch.damaged)
+        for row in survey.bad:
+            self.batch.fail_row(row)
+            self.report.count_failure(row.where, row.error)
+        if self.files.formats:
+            self.files.save_missing(self.batch.finished())
+        with self.interrupts.listen(), reserved_stdio():
+            for loading, group in survey.groups.items():
+                if not (self.interrupts.seen or self._is_given_up()):
+                    self._write_group(survey, loading, group)
+        self.report.print(time.monotonic() - began)
+        if self.interrupts.seen:
+            return EXIT_INTERRUPTED
+        if self.report.failed:
+            return EXIT_FAILED_ROWS
+        return OutputError.exit_code if self.files.lost else 0
+
+    def _is_given_up(self) -> bool:
+        return bool(self.strict and self.report.failed)
+
+    def _write_group(self, survey: Survey, loading: Loading, group: Group) -> None:
+        """Write the tasks that one engine writes.
+
+        If it cannot be loaded, they fail; raises the error if there is no other engine.
+        """
+        try:
+            with self.interrupts.breakable():
+                if self.cluster:
+                    self._write_on(self.cluster, survey, loading, group)
+                    return
+                engine, at_once = self._opened(loading, group)
+        except KeyboardInterrupt:
+            return
+        except (ModelUnavailable, OutOfMemory) as error:
+            if len(survey.groups) == 1:
+                raise
+            for task in self.batch.pending(loading):
+                self.batch.fail(task, error)
+                self.report.count_failure(task.row.where, error)
+            return
+        try:
+            self._write(survey, loading, engine, at_once)
+        finally:
+            engine.close()
+
+    def _opened(self, loading: Loading, group: Group) -> tuple[Engine, int]:
+        """The engine of a group, and how many stories it writes at once."""
+        job = self.batch.to_open_for(loading, group.longest).job()
+        most = min(self.at_once or stories_at_once(job), group.count)
+        engine = opened(job, self.report.note, quiet=self.report.quiet, parallel=most)
+        return engine, most if self.at_once else worth_at_once(engine, most)
+
+    def _write(self, survey: Survey, loading: Loading, engine: Engine, at_once: int) -> None:
+        def watch(task: Task, job: Job, events: Iterator[Event]) -> Iterator[Event]:
+            return progress.watch(task.key, job.request.premise, job.request.words, events)
+
+        done = write_all(
+            self.batch.pending(loading),
+            engine,
+            at_once=at_once,
+            stop=self.interrupts.stop,
+            library=open_library() if self.save else None,
+            watch=watch,
+        )
+        with self._progress(survey) as progress, closing(done):
+            self._keep_all(done, progress)
+
+    def _write_on(self, cluster: Cluster, survey: Survey, loading: Loading, group: Group) -> None:
+        """Write the tasks on a cluster; each story is saved here as it comes."""
+        library = open_library() if self.save else None
+
+        def saved(done: Written[Task]) -> Written[Task]:
+            if library and done.story:
+                library.finish(done.story)
+            return done
+
+        longest = self.batch.to_open_for(loading, group.longest)
+        with reserved_stderr(), self._progress(survey) as progress:
+            tasks = self.batch.pending(loading)
+            with closing(write_on_cluster(tasks, longest, self.at_once, cluster)) as done:
+                self._keep_all((saved(written) for written in done), progress)
+
+    @contextmanager
+    def _progress(self, survey: Survey) -> Iterator[BatchProgress]:
+        """The progress, shown inside the block."""
+        before = survey.done + len(self.report.lengths)
+        progress = BatchProgress(survey.total, before, sys.stderr, self.interrupts.stop)
+        with progress.shown(quiet=self.report.quiet):
+            yield progress
+
+    def _keep_all(self, done: Iterator[Written[Task]], progress: BatchProgress) -> None:
+        """Keep each result as it comes; with --strict, until one fails."""
+        for written in map(self.batch.kept, done):
+            story = self._count(written)
+            if story or written.error:
+                progress.add(story.counted if story else None)
+            if self._is_given_up():
+                break
+
+    def _count(self, written: Written[Task]) -> Story | None:
+        """Count a task that is done; its story, if it has a whole one."""
+        story = written.story
+        if written.error:
+            self.report.count_failure(written.task.row.where, written.error)
+        elif story and story.finish != "interrupted":
+            self.report.lengths.append((story.counted, story.ratio))
+            self.files.save(story)
+            return story
+        return None
+
+
+def _stories(count: int) -> str:
+    return "1 story" if count == 1 else f"{count} stories"
+
+
+def file_name(story: Story) -> str:
+    """The name of a story's files, without the suffix: the row's number and its key.
+
+    A key that has other characters than a name may have, or many, gets a digest too.
+    """
+    assert story.place
+    key, row = story.place.key, story.place.row or 0
+    plain = re.sub(r"[^\w.]+", "-", key).strip("-.")
+    short = plain[:MOST_OF_A_NAME]
+    lost = short != plain or re.search(r"[^\w., +-]", key)
+    digest = f"-{hashlib.sha256(key.encode(errors='surrogatepass')).hexdigest()[:6]}"
+    return f"{row:04}-{short}{digest if lost else ''}"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import psutil
 
+from polaris_cli.batch.cluster import Cluster, write_on_cluster
 from polaris_cli.batch.premises import Row
 from polaris_cli.batch.running import Written, write_all
 from polaris_cli.batch.tasks import Grid, Options, Task, tasks_of
@@ -77,6 +78,23 @@ def throughput(tasks: Sequence[Task], at_once: int, opened: Open) -> Stories:
         seconds = time.perf_counter() - start
     finally:
         engine.close()
+    return _figures(done, at_once, seconds)
+
+
+def cluster_throughput(tasks: Sequence[Task], at_once: int, workers: int) -> Stories:
+    """Write the stories on a Ray cluster of this machine; each worker writes `at_once` at a time.
+
+    Counts from the end of the first story, so without the start of the cluster. Raises UsageError
+    if Ray is missing.
+    """
+    done, moments = list[Written[Task]](), list[float]()
+    for written in write_on_cluster(tasks, tasks[0], at_once, Cluster("local", workers, 0)):
+        done.append(written)
+        moments.append(time.perf_counter())
+    return _figures(done[1:], workers * at_once, moments[-1] - moments[0])
+
+
+def _figures(done: Sequence[Written[Task]], at_once: int, seconds: float) -> Stories:
     stories = [each.story for each in done if each.story and not each.error]
     memory = psutil.Process().memory_info().rss / 1e6
     return Stories(

@@ -35,6 +35,9 @@ def batch(
     stories: Annotated[
         int | None, Option(metavar="N", min=1, help="Write N whole stories, with any engine.")
     ] = None,
+    workers: Annotated[
+        int | None, Option(metavar="N", min=1, help="With --stories: on N local Ray workers.")
+    ] = None,
     words: o.Words = None,
     engine: o.EngineChoice = None,
     base_url: o.BaseUrl = None,
@@ -46,19 +49,22 @@ def batch(
     --shape downloads nothing.
 
     With --stories, the same whole stories are written at each size, by all that polaris batch does
-    but loading and saving; "times" compares with the first size.
+    but loading and saving; "times" compares with the first size. With --workers, each worker writes
+    that many at once.
 
     \b
     Examples:
       polaris bench batch --shape qwen3.5-0.8b --sizes 1,4,16
       polaris bench batch -m smollm2 --stories 16 --words 200 --sizes 1,4 --engine gguf
     """
+    if workers and not stories:
+        raise UsageError("--workers needs whole stories.", hint="Add --stories 16")
     if stories:
         options = {
             "model": model, "words": words or "200", "engine": engine, "base_url": base_url,
             "quantize": quantize, "device": device, "threads": threads,
         }  # fmt: skip
-        measure_stories(options, stories, numbers_of(sizes, "--sizes"), as_json=as_json)
+        measure_stories(options, stories, numbers_of(sizes, "--sizes"), workers, as_json=as_json)
         return
     request = bench_request(model, shape, quantize=quantize, device=device, threads=threads)
     numbers = numbers_of(sizes, "--sizes")

@@ -22,14 +22,19 @@ HEADERS = ("at once", "stories/s", "words/s", "tokens/s", "times", "memory", "fa
 
 
 def measure_stories(
-    options: Mapping[str, object], count: int, at_once: Sequence[int], *, as_json: bool
+    options: Mapping[str, object],
+    count: int,
+    at_once: Sequence[int],
+    workers: int | None,
+    *,
+    as_json: bool,
 ) -> None:
     """Write the stories with each number at once, and print the figures.
 
-    `options` are settings of the stories. Raises PolarisError for invalid ones, and if the model
-    cannot be loaded.
+    `options` are settings of the stories, `workers` those of a Ray cluster, if given. Raises
+    PolarisError for invalid ones, and if the model cannot be loaded.
     """
-    from polaris_cli.bench.stories import stories_of, throughput
+    from polaris_cli.bench.stories import cluster_throughput, stories_of, throughput
 
     tasks = stories_of(options, count)
     request = tasks[0].job().request
@@ -41,11 +46,16 @@ def measure_stories(
 
     found = []
     for number in at_once:
-        message = f"Writing {count} stories, {number} at once"
+        each = f" on each of {workers} workers" if workers else ""
+        message = f"Writing {count} stories, {number} at once{each}"
         with terminal.loading(message, sys.stderr, quiet=as_json):
-            found.append(throughput(tasks, number, opened))
+            if workers:
+                found.append(cluster_throughput(tasks, number, workers))
+            else:
+                found.append(throughput(tasks, number, opened))
     if as_json:
         asked = {"model": request.model, "engine": request.engine, "words": request.words}
+        asked |= {"workers": workers}
         runs = [{**asdict(one), **_speeds(one)} for one in found]
         print_json({"schema": SCHEMA, **asked, "runs": runs, "versions": package_versions()})
         return

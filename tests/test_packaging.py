@@ -95,7 +95,17 @@ def test_the_wheel_writes_a_story_of_its_own(unpacked: Path) -> None:
 
 
 # An extra's, or a peer to measure against.
-OPTIONAL = {"icu4py", "torchao", "xllamacpp", "vllm", "pyarrow", "datasets", "ray"}
+OPTIONAL = {
+    "icu4py",
+    "torchao",
+    "xllamacpp",
+    "vllm",
+    "pyarrow",
+    "datasets",
+    "ray",
+    "numpy",
+    "scipy",
+}
 UNSEEN = {"accelerate"}  # transformers imports it to place weights on a device
 
 

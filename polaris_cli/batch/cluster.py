@@ -85,11 +85,12 @@ class Worker:
     def __init__(self, longest: bytes, at_once: int) -> None:
         job = pickle.loads(longest).job()
         self._engine = open_engine(job.reference, job.request, job.tokens, parallel=at_once)
+        self._model = job.reference
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
         """The pickled results of a batch of pickled tasks."""
         tasks: list[Task] = [pickle.loads(task) for task in batch["task"]]
-        results = [write_one(task, self._engine) for task in tasks]
+        results = [write_one(task.for_model(self._model), self._engine) for task in tasks]
         return {"key": [task.key for task in tasks], "result": [*map(pickle.dumps, results)]}
 
 

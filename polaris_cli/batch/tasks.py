@@ -6,11 +6,16 @@ after another, so that any number of rows fits in memory. Does not know how they
 
 import hashlib
 import json
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from itertools import product
+from typing import Any
 
 from polaris_cli.batch.premises import Row
+from polaris_cli.models.reference import ModelRef
+from polaris_cli.models.resolving import resolve
 from polaris_cli.request.settings import from_options
 from polaris_cli.story.job import Job
 from polaris_cli.story.prepare import prepare
@@ -21,6 +26,8 @@ OF_THE_ENGINE = (
     "model", "revision", "quantize", "device", "compile", "engine", "gguf_file", "threads",
     "base_url", "api_key_env", "connect_timeout", "stall_timeout",
 )  # fmt: skip
+
+FRESH = 60.0  # seconds
 
 Options = Mapping[str, object]
 Loading = tuple[object, ...]
@@ -55,12 +62,29 @@ class Task:
         """What its engine is loaded by."""
         return tuple(self.options.get(name) for name in OF_THE_ENGINE)
 
+    def for_model(self, loaded: ModelRef) -> "Task":
+        """The same with the GGUF file that is loaded: now, less memory is free to choose one by."""
+        if len(loaded.gguf_files) < 2:
+            return self
+        return replace(self, options={**self.options, "gguf_file": loaded.gguf_name})
+
     def job(self) -> Job:
         """The job, ready for an engine. Raises UsageError or ModelUnavailable as `prepare` does."""
         first = from_options({"seed": self.options.get("seed")}).get("seed", 0)
-        job = prepare(self.row.premise, {**self.options, "seed": first + self.later})
+        options = {**self.options, "seed": first + self.later}
+        job = prepare(self.row.premise, options, resolved=_resolved)
         place = Place(self.key, fingerprint(job), self.row.number, self.row.id)
         return replace(job, place=place)
+
+
+def _resolved(*model: Any) -> ModelRef:
+    """As `resolve`, which may ask a server or the hub: once a minute is enough for a batch."""
+    return _resolved_within(int(time.monotonic() / FRESH), *model)
+
+
+@lru_cache(maxsize=64)
+def _resolved_within(_: int, *model: Any) -> ModelRef:
+    return resolve(*model)
 
 
 def tasks_of(rows: Iterable[Row], options: Options, grid: Grid) -> Iterator[Task]:

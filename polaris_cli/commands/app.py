@@ -40,6 +40,10 @@ COMMANDS = {
         "doctor",
         "Check devices, memory, hub access, disk and packages, and suggest fixes.",
     ),
+    "eval": (
+        "eval",
+        "Evaluate stories: length, repetition and text figures, in tables like the model card's.",
+    ),
     "bench": (
         "bench",
         "Measure how fast a model writes here, compared with transformers' `generate`.",

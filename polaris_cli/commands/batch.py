@@ -55,10 +55,7 @@ def batch(
         str | None,
         Option("--model", "-m", metavar="M,M", help="The model; several: one after another."),
     ] = None,
-    jobs: Annotated[
-        str,
-        Option("--jobs", "--batch-size", metavar="N|auto", help="Stories to write at once."),
-    ] = "auto",
+    jobs: o.Jobs = "auto",
     each: Annotated[
         str | None,
         Option(metavar="md,epub", help="Also save each story to a file in these formats."),
@@ -67,16 +64,9 @@ def batch(
         bool, Option("--retry-failed", help="Write only the stories that failed before.")
     ] = False,
     strict: Annotated[bool, Option("--strict", help="Stop at the first story that fails.")] = False,
-    cluster: Annotated[
-        str | None,
-        Option(metavar="local|auto|ADDRESS", help="Write on a Ray cluster (see Ray's docs)."),
-    ] = None,
-    workers: Annotated[
-        int, Option(metavar="N", min=1, help="Models loaded at once on the cluster.")
-    ] = 2,
-    gpus_per_worker: Annotated[
-        float, Option("--gpus-per-worker", metavar="X", min=0, help="0.5: two share a card.")
-    ] = 0,
+    cluster: o.OnCluster = None,
+    workers: o.Workers = 2,
+    gpus_per_worker: o.GpusPerWorker = 0,
     revision: o.Revision = None,
     preset: o.PresetName = None,
     form: o.Form = None,
@@ -116,7 +106,7 @@ def batch(
     options |= {"model": models[0] if len(models) == 1 else None}
     _check(options, lengths)
     grid = Grid(_several(lengths), seeds, _several(models))
-    formats, at_once = _formats(each), _at_once(jobs)
+    formats, at_once = _formats(each), at_once_in(jobs)
     rows = _rows(premises)
     with Results(output) as results:
         only = frozenset(results.failed) if retry_failed else None
@@ -165,7 +155,7 @@ def _formats(each: str | None) -> tuple[str, ...]:
     return formats
 
 
-def _at_once(jobs: str) -> int | None:
+def at_once_in(jobs: str) -> int | None:
     """The number of stories at once, None for "auto"."""
     if jobs == "auto":
         return None

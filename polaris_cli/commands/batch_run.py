@@ -34,6 +34,7 @@ from polaris_cli.errors import (
 from polaris_cli.events import Event
 from polaris_cli.formats.export import save
 from polaris_cli.library.store import open_library
+from polaris_cli.models.reference import ModelRef
 from polaris_cli.screen.batch_progress import BatchProgress
 from polaris_cli.screen.messages import note, one_line, print_line, warn
 from polaris_cli.screen.meter import duration
@@ -169,7 +170,7 @@ class BatchRun:
                 if self.cluster:
                     self._write_on(self.cluster, survey, loading, group)
                     return
-                engine, at_once = self._opened(loading, group)
+                engine, model, at_once = self._opened(loading, group)
         except KeyboardInterrupt:
             return
         except (ModelUnavailable, OutOfMemory) as error:
@@ -180,23 +181,25 @@ class BatchRun:
                 self.report.count_failure(task.row.where, error)
             return
         try:
-            self._write(survey, loading, engine, at_once)
+            tasks = (task.for_model(model) for task in self.batch.pending(loading))
+            self._write(survey, tasks, engine, at_once)
         finally:
             engine.close()
 
-    def _opened(self, loading: Loading, group: Group) -> tuple[Engine, int]:
-        """The engine of a group, and how many stories it writes at once."""
+    def _opened(self, loading: Loading, group: Group) -> tuple[Engine, ModelRef, int]:
+        """The engine of a group, its model, and how many stories it writes at once."""
         job = self.batch.to_open_for(loading, group.longest).job()
         most = min(self.at_once or stories_at_once(job), group.count)
         engine = opened(job, self.report.note, quiet=self.report.quiet, parallel=most)
-        return engine, most if self.at_once else worth_at_once(engine, most)
+        at_once = most if self.at_once else worth_at_once(engine, most)
+        return engine, job.reference, at_once
 
-    def _write(self, survey: Survey, loading: Loading, engine: Engine, at_once: int) -> None:
+    def _write(self, survey: Survey, tasks: Iterator[Task], engine: Engine, at_once: int) -> None:
         def watch(task: Task, job: Job, events: Iterator[Event]) -> Iterator[Event]:
             return progress.watch(task.key, job.request.premise, job.request.words, events)
 
         done = write_all(
-            self.batch.pending(loading),
+            tasks,
             engine,
             at_once=at_once,
             stop=self.interrupts.stop,

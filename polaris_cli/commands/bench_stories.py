@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from polaris_cli.commands.download import download
+from polaris_cli.commands.stdio import reserved_stderr
 from polaris_cli.engines.base import Engine
 from polaris_cli.engines.doctor import package_versions
 from polaris_cli.engines.opening import open_engine
@@ -48,7 +49,7 @@ def measure_stories(
     for number in at_once:
         each = f" on each of {workers} workers" if workers else ""
         message = f"Writing {count} stories, {number} at once{each}"
-        with terminal.loading(message, sys.stderr, quiet=as_json):
+        with reserved_stderr(), terminal.loading(message, sys.stderr, quiet=as_json):
             if workers:
                 found.append(cluster_throughput(tasks, number, workers))
             else:

@@ -171,6 +171,21 @@ BestDraft = Annotated[
 ]
 AllDrafts = Annotated[bool, Option("--all", help="Print all drafts, not only the best.")]
 
+# Many stories.
+Jobs = Annotated[
+    str, Option("--jobs", "--batch-size", metavar="N|auto", help="Stories to write at once.")
+]
+OnCluster = Annotated[
+    str | None,
+    Option(
+        "--cluster", metavar="local|auto|ADDRESS", help="Write on a Ray cluster (see Ray's docs)."
+    ),
+]
+Workers = Annotated[int, Option(metavar="N", min=1, help="Models loaded at once on the cluster.")]
+GpusPerWorker = Annotated[
+    float, Option("--gpus-per-worker", metavar="X", min=0, help="0.5: two share a card.")
+]
+
 # What the files say of the story.
 Title = Annotated[
     str | None, Option(help="Title in the files; default: the story's own, or the premise.")

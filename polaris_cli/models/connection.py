@@ -12,6 +12,7 @@ import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from email.utils import parsedate_to_datetime
+from functools import cache
 from typing import Any
 
 from polaris_cli.errors import EndpointError, UsageError
@@ -48,6 +49,14 @@ def key_of(address: ServerAddress) -> str | None:
     return next(filter(None, map(os.environ.get, names)), None)
 
 
+@cache  # reading them takes 20 ms
+def _certificates(trust_environment: bool) -> Any:
+    """The certificates that servers are checked by."""
+    from httpx2 import create_ssl_context
+
+    return create_ssl_context(trust_env=trust_environment)
+
+
 class Connection:
     """A connection to one server. Paths that start with / are the server's own, others the API's.
 
@@ -61,14 +70,16 @@ class Connection:
     ) -> None:
         from httpx2 import Client, Timeout
 
+        # A proxy of the environment must not stand between two programs of one machine.
+        trusting = not address.is_loopback
         self.address = address
         self._retries = retries
         self._client = Client(
             headers={"Authorization": f"Bearer {key}"} if key else {},
             timeout=Timeout(address.stall_timeout, connect=address.connect_timeout),
             follow_redirects=True,
-            # A proxy of the environment must not stand between two programs of one machine.
-            trust_env=not address.is_loopback,
+            verify=_certificates(trusting),
+            trust_env=trusting,
         )
 
     def get(self, path: str) -> Any:

@@ -171,12 +171,7 @@ class StoryRequest:
                 "A draft cannot be continued in chapters or with thinking.",
                 hint="Leave out --chapters, --length chapters and --think.",
             )
-        low, high = self.band
-        if not 0 < low <= 1 <= high or not math.isfinite(high):
-            raise UsageError(
-                f"The band {low:g}-{high:g} does not contain the ratio 1.",
-                hint="Give a low and a high ratio: --band 0.9-1.1",
-            )
+        check_band(self.band)
         if self.threads is not None:
             _in_range("threads", self.threads, 1, 1024)
         if self.server:
@@ -185,6 +180,16 @@ class StoryRequest:
             raise UsageError(
                 "The engine endpoint needs the address of a server.", hint=f"Add {EXAMPLE}"
             )
+
+
+def check_band(band: tuple[float, float]) -> None:
+    """Raise UsageError for two ratios that are not a band around 1."""
+    low, high = band
+    if not 0 < low <= 1 <= high or not math.isfinite(high):
+        raise UsageError(
+            f"The band {low:g}-{high:g} does not contain the ratio 1.",
+            hint="Give a low and a high ratio: --band 0.9-1.1",
+        )
 
 
 def check_uses_server(engine: str) -> None:

@@ -4,7 +4,7 @@ Combines settings, preset, prompt, model reference, token budget and advice, so 
 fails at once and `--dry-run` can show all of it. Loads no model and no tokenizer.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib.util import find_spec
 
@@ -42,19 +42,19 @@ def prepare(
     options: Mapping[str, object],
     draft: Draft | None = None,
     plan: Plan | None = None,
+    *,
+    resolved: Callable[..., ModelRef] = resolve,
 ) -> Job:
     """The job for a premise and the command's options (None: not given).
 
     `draft` is a text to continue; without a premise, the draft's own is used. `plan` is a plan to
-    follow, scaled to the words requested. Raises UsageError for an invalid request,
-    ModelUnavailable for an unknown model.
+    follow, scaled to the words requested, `resolved` what finds the model. Raises UsageError for an
+    invalid request, ModelUnavailable for an unknown model.
     """
     sources = gather(options)
     chosen = merge(sources)
     model, revision, file, engine = (chosen[n].value if n in chosen else None for n in MODEL)
-    reference = resolve(
-        model or "auto", revision, server_address(chosen), file, engine=engine or "auto"
-    )
+    reference = resolved(model or "auto", revision, server_address(chosen), file, engine or "auto")
     settings = settings_for(premise or "", sources, reference, draft)
     subject = premise or (draft.about if draft else "")
     request = replace(build_request(subject, settings, draft), plan=plan)

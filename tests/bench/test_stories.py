@@ -4,21 +4,27 @@ import json
 import resource
 import threading
 import time
-from collections.abc import Iterator
+import urllib.request
+from collections.abc import Callable, Iterator
+from functools import partial
+from statistics import median
 
 import pytest
 from typer.testing import CliRunner
 
 from polaris_cli.batch.premises import Row
-from polaris_cli.batch.running import write_all
+from polaris_cli.batch.running import write_all, write_one
 from polaris_cli.batch.tasks import Grid, tasks_of
 from polaris_cli.bench.stories import stories_of, throughput
 from polaris_cli.commands import bench_stories
 from polaris_cli.commands.app import app
 from polaris_cli.engines.base import GenerationRequest
+from polaris_cli.engines.opening import open_engine
 from polaris_cli.engines.scripted import Script, ScriptedEngine
 from polaris_cli.errors import ModelUnavailable
 from polaris_cli.events import AnswerEvent
+from tests.servers.faulty import Faulty
+from tests.servers.replies import talking
 
 TALE = ["</think>", *["word "] * 20]
 OPTIONS = {"model": "demo", "words": 20}
@@ -83,3 +89,42 @@ def test_a_hundred_thousand_rows_take_linear_time_and_constant_memory() -> None:
     assert last[0] / 100_000 < 0.002
     assert last[0] < 5.5 * first[0]
     assert last[1] < first[1] + 30_000  # kB
+
+
+@pytest.mark.bench
+def test_a_request_to_a_server_costs_little_more_than_the_server() -> None:
+    """Stories from a server that answers at once, beside reading the same answers."""
+    short, long = beyond_the_server(20), beyond_the_server(200)
+    print(f"{short:.2f} ms for 20 deltas, {long:.2f} ms for 200")
+    assert short < 5 and (long - short) / 180 < 0.1
+
+
+def beyond_the_server(deltas: int) -> float:
+    """The median of what a story of so many deltas takes beyond its server, in milliseconds."""
+    with Faulty(talking([" word"] * deltas)) as server:
+        asked = {"model": "test-model", "engine": "endpoint", "base_url": f"{server.url}/v1"}
+        tasks = stories_of({**asked, "words": 200, "length": "single"}, 201)
+        job = tasks[0].job()
+        engine = open_engine(job.reference, job.request, job.tokens)
+        assert write_one(tasks[0], engine).story
+        body = json.dumps(server.requests[-1].json)
+        ours, bare = [], []
+        for task in tasks[1:]:
+            ours.append(seconds_of(partial(write_one, task, engine)))
+            bare.append(seconds_of(partial(read_answer, server.url, body)))
+        engine.close()
+    return 1000 * (median(ours) - median(bare))
+
+
+def seconds_of(call: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def read_answer(url: str, body: str) -> bytes:
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(f"{url}/v1/chat/completions", body.encode(), headers)
+    with urllib.request.urlopen(request) as answer:
+        found: bytes = answer.read()
+    return found

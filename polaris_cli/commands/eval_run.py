@@ -1,0 +1,130 @@
+"""`polaris eval run`: writes stories as `polaris batch` does, and scores them."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+from typer import Exit, Option
+
+from polaris_cli.batch.batch import Batch, Rows
+from polaris_cli.batch.cluster import Cluster
+from polaris_cli.batch.premises import BadRow, Row, read_premises
+from polaris_cli.batch.results import Results
+from polaris_cli.batch.tasks import Grid
+from polaris_cli.commands import options as o
+from polaris_cli.commands.batch import at_once_in, listed
+from polaris_cli.commands.batch_run import BatchFiles, BatchReport, BatchRun
+from polaris_cli.commands.eval_score import (
+    PrintCsv,
+    Printed,
+    PrintJson,
+    PrintLatex,
+    print_score,
+)
+from polaris_cli.errors import EXIT_INTERRUPTED, UsageError
+from polaris_cli.evaluate.prompts import builtin_prompts, chosen
+from polaris_cli.evaluate.statistics import check_installed
+from polaris_cli.evaluate.suites import SUITES, Suite
+from polaris_cli.request.settings import SETTINGS, from_options
+
+BUILTIN = "builtin"
+
+
+def run(
+    output: Annotated[
+        Path, Option("--output", "-o", metavar="DIR", help="Folder for stories.jsonl.")
+    ],
+    model: Annotated[
+        str | None, Option("--model", "-m", metavar="M,M", help="The models to compare.")
+    ] = None,
+    suite: Annotated[
+        str | None, Option(metavar="NAME", help=f"A published evaluation: {', '.join(SUITES)}.")
+    ] = None,
+    prompts: Annotated[
+        str, Option(metavar="FILE|hub:...|builtin", help="Premises with lengths; as for batch.")
+    ] = BUILTIN,
+    per_bucket: Annotated[
+        int | None, Option("--per-bucket", metavar="N", min=1, help="Prompts per length bucket.")
+    ] = None,
+    seeds: Annotated[int, Option(metavar="N", min=1, help="Stories per prompt and model.")] = 1,
+    scale: Annotated[
+        float | None,
+        Option(metavar="X", min=0.001, max=1, help="Shrink all lengths, for small models."),
+    ] = None,
+    jobs: o.Jobs = "auto",
+    cluster: o.OnCluster = None,
+    workers: o.Workers = 2,
+    gpus_per_worker: o.GpusPerWorker = 0,
+    preset: o.PresetName = None,
+    length: o.Length = None,
+    temperature: o.Temperature = None,
+    seed: o.Seed = None,
+    think: o.Think = None,
+    thinking_budget: o.ThinkingBudget = None,
+    quantize: o.Quantize = None,
+    device: o.DeviceName = None,
+    engine: o.EngineChoice = None,
+    gguf_file: o.GgufFile = None,
+    threads: o.Threads = None,
+    base_url: o.BaseUrl = None,
+    api_key_env: o.ApiKeyEnv = None,
+    no_save: o.NoSave = False,
+    quiet: o.Quiet = False,
+    as_json: PrintJson = False,
+    as_csv: PrintCsv = False,
+    as_latex: PrintLatex = False,
+) -> None:
+    """Write stories of six length buckets with each model, then print the tables.
+
+    The same command again goes on where it stopped. The built-in prompts are sixty premises, ten
+    for each bucket from 1,000 to 12,000 words.
+
+    \b
+    Examples:
+      polaris eval run --model polaris,no-hri -o runs/polaris
+      polaris eval run --model smollm2 --scale 0.05 --per-bucket 2 -o runs/small
+      polaris eval run --suite smollm2 -o runs/smollm2
+    """
+    printed = Printed(as_json, as_csv, as_latex)
+    options = {name: value for name, value in locals().items() if name in SETTINGS}
+    chosen_suite = _suite(suite, model, scale, per_bucket)
+    models, at_once = listed(chosen_suite.models), at_once_in(jobs)
+    options |= {"model": models[0] if len(models) == 1 else None}
+    from_options(options)  # raises before anything is read
+    check_installed()
+    grid = Grid((), seeds, models if len(models) > 1 else ())
+    where = Cluster(cluster, workers, gpus_per_worker) if cluster else None
+    with Results(output) as results:
+        stories = Batch(_rows(prompts, chosen_suite), options, grid, results)
+        report, files = BatchReport(output, quiet), BatchFiles(output, ())
+        code = BatchRun(stories, report, files, at_once, not no_save, False, where).run()
+    if code == EXIT_INTERRUPTED:
+        raise Exit(code)
+    print_score([str(output)], None, chosen_suite.scale, printed)
+    raise Exit(code)
+
+
+def _suite(
+    name: str | None, model: str | None, scale: float | None, per_bucket: int | None
+) -> Suite:
+    """The suite of this name, or one of the options, which are stronger."""
+    if name is not None and name not in SUITES:
+        raise UsageError(f"There is no suite {name!r}.", hint=f"Suites: {', '.join(SUITES)}")
+    found = SUITES[name] if name else Suite(model or "", 1.0)
+    if not (found.models or model):
+        raise UsageError("There is no model to evaluate.", hint="Add --model polaris,no-hri")
+    return replace(
+        found,
+        models=model or found.models,
+        scale=scale or found.scale,
+        per_bucket=per_bucket or found.per_bucket,
+    )
+
+
+def _rows(source: str, suite: Suite) -> Rows:
+    def rows() -> Iterator[Row | BadRow]:
+        found = builtin_prompts() if source == BUILTIN else read_premises(source)
+        return chosen(found, suite.per_bucket, suite.scale)
+
+    return rows

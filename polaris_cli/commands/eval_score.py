@@ -1,0 +1,153 @@
+"""`polaris eval score`: the figures of stories that need no judge.
+
+Turns options into an evaluation; `polaris_cli.evaluate` makes it.
+"""
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from typer import Argument, Option
+
+from polaris_cli.commands import options as o
+from polaris_cli.errors import PolarisError, UsageError
+from polaris_cli.screen.messages import note, warn
+from polaris_cli.screen.printing import print_json, print_text
+from polaris_cli.screen.tables import print_table
+
+SHOWN_ERRORS = 5
+
+Scale = Annotated[
+    float, Option(metavar="X", min=0.001, max=1, help="The stories' lengths and buckets, shrunk.")
+]
+PrintJson = Annotated[bool, Option("--json", help="Print all figures as one JSON object.")]
+PrintCsv = Annotated[bool, Option("--csv", help="Print all figures as CSV.")]
+PrintLatex = Annotated[bool, Option("--latex", help="Print the tables for LaTeX.")]
+
+
+def score(
+    stories: Annotated[
+        list[str] | None, Argument(metavar="STORIES", help="Files or folders of stories.")
+    ] = None,
+    library: Annotated[
+        str | None,
+        Option("--library", metavar="QUERY", help='Stories of the library with these words; "*".'),
+    ] = None,
+    scale: Scale = 1.0,
+    band: o.Band = None,
+    as_json: PrintJson = False,
+    as_csv: PrintCsv = False,
+    as_latex: PrintLatex = False,
+) -> None:
+    """Print the figures that need no judge: by length bucket, stage and model.
+
+    Ratios are words written / words asked; "score" and "penalty" are the length score of the
+    POLARIS evaluation and the length penalty of its training, "S_l" that of LongBench-Write.
+    Intervals are 95% bootstrap intervals.
+    """
+    printed = Printed(as_json, as_csv, as_latex)
+    if not stories and library is None:
+        raise UsageError(
+            "There are no stories.",
+            hint='polaris eval score runs/stories.jsonl, or --library "*" for your own',
+        )
+    print_score(stories or [], library, scale, printed, band=band)
+
+
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """What is printed: tables, or one of these. Raises UsageError for two of them."""
+
+    as_json: bool = False
+    as_csv: bool = False
+    as_latex: bool = False
+
+    def __post_init__(self) -> None:
+        if self.as_json + self.as_csv + self.as_latex > 1:
+            raise UsageError("--json, --csv and --latex print different things.", hint="Take one.")
+
+
+def print_score(
+    sources: Sequence[str],
+    library: str | None,
+    scale: float,
+    printed: Printed,
+    *,
+    band: str | None = None,
+) -> None:
+    """Score the stories of these files and folders and of the library, and print the figures."""
+    from polaris_cli.evaluate.scoring import score_all
+    from polaris_cli.evaluate.statistics import check_installed
+    from polaris_cli.evaluate.tables import Evaluation
+
+    check_installed()
+    limits = _band(band)
+    found, skipped = Evaluation(scale=scale), _Skipped()
+    for sample, figures in score_all(skipped.without(_samples(sources, library)), limits):
+        found.add(sample, figures)
+    skipped.report()
+    if not found.scored:
+        raise UsageError("There is no story among them.", hint="polaris eval score --help")
+    _print(found.tables(), limits, printed)
+
+
+def _band(given: str | None) -> tuple[float, float]:
+    from polaris_cli.request.settings import from_options
+    from polaris_cli.request.story_request import check_band
+
+    band: tuple[float, float] = from_options({"band": given}).get("band", (0.9, 1.1))
+    check_band(band)
+    return band
+
+
+def _samples(stories: Iterable[str], library: str | None) -> Iterator[Any]:
+    """The texts and errors of all sources. Raises UsageError for one that cannot be read."""
+    from polaris_cli.evaluate.reading import samples_in, samples_of_library
+    from polaris_cli.library.store import open_library
+
+    for source in stories:
+        yield from samples_in(source)
+    if library is not None:
+        yield from samples_of_library(open_library(), library.split())
+
+
+class _Skipped:
+    """Counts the rows that cannot be used, and prints the first of them."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def without(self, found: Iterable[Any]) -> Iterator[Any]:
+        """Yield what is no error."""
+        for each in found:
+            if not isinstance(each, PolarisError):
+                yield each
+                continue
+            self._count += 1
+            if self._count <= SHOWN_ERRORS:
+                warn(each.message, sys.stderr)
+
+    def report(self) -> None:
+        """Say how many rows are left out, if there are more than were printed."""
+        if self._count > SHOWN_ERRORS:
+            note(f"{self._count} rows are left out.", sys.stderr)
+
+
+def _print(tables: Any, band: tuple[float, float], printed: Printed) -> None:
+    from polaris_cli.evaluate import exports
+    from polaris_cli.evaluate.layout import layout
+    from polaris_cli.evaluate.statistics import RESAMPLES
+
+    if printed.as_json:
+        print_json(exports.as_json(tables, {"band": band, "resamples": RESAMPLES}), indent=2)
+    elif printed.as_csv:
+        print_text(exports.as_csv(tables).rstrip("\n"))
+    elif printed.as_latex:
+        print_text(exports.as_latex(layout(tables)).rstrip("\n"))
+    else:
+        for number, table in enumerate(layout(tables)):
+            print_text(f"\n{table.title}" if number else table.title)
+            print_table(table.headers, table.rows, sys.stdout, drop=table.least)
+    if tables.outside:
+        note(f"{tables.outside} stories have lengths in no bucket; see --scale.", sys.stderr)

@@ -1,0 +1,16 @@
+"""Evaluates stories: figures without a judge, tables by length and model, exports.
+
+Does not know how stories are written.
+
+    samples:    a text to evaluate
+    reading:    reads texts from files, folders and the library
+    figures:    the figures of one text
+    scoring:    scores many texts, with all cores
+    statistics: means with intervals, slopes
+    tables:     tables by length bucket, stage and model
+    card:       the figures that the models' authors published
+    layout:     the tables as texts, for people
+    exports:    the tables as JSON, CSV and LaTeX
+    prompts:    the built-in prompts, at any scale
+    suites:     evaluations whose figures the project publishes
+"""

@@ -1,0 +1,74 @@
+"""An evaluation as JSON, CSV and LaTeX.
+
+Knows formats, not where they go.
+"""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from typing import Any
+
+from polaris_cli.evaluate.card import CARD
+from polaris_cli.evaluate.layout import TextTable
+from polaris_cli.evaluate.tables import Difference, Row, Tables
+
+SCHEMA = "polaris.evaluation/1"
+CSV_HEADERS = ("table", "model", "group", "count", "figure", "mean", "low", "high")
+_LATEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
+    "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+}  # fmt: skip
+
+
+def as_json(tables: Tables, about: dict[str, Any]) -> dict[str, Any]:
+    """One object with all tables; `about` says how they came about."""
+    models = tables.finishes
+    card = {model: asdict(CARD[model]) for model in models if model in CARD}
+    return {"schema": SCHEMA, **about, **asdict(tables), "card": card}
+
+
+def as_csv(tables: Tables) -> str:
+    """A line for each figure of each group."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(CSV_HEADERS)
+    writer.writerows(_lines("bucket", tables.buckets))
+    writer.writerows(_lines("stage", tables.stages))
+    writer.writerows(_lines("difference", tables.differences))
+    return out.getvalue()
+
+
+def _lines(table: str, rows: Iterable[Row | Difference]) -> Iterator[tuple[object, ...]]:
+    for row in rows:
+        group = row.group if isinstance(row, Row) else f"minus {row.other}"
+        for name, found in row.values.items():
+            if found:
+                yield table, row.model, group, found.count, name, found.mean, found.low, found.high
+
+
+def as_latex(tables: Iterable[TextTable]) -> str:
+    """The tables for the package booktabs, one below the other."""
+    return "\n".join(map(_latex_table, tables))
+
+
+def _latex_table(table: TextTable) -> str:
+    aligned = "l" * 2 + "r" * (len(table.headers) - 2)
+    lines = [" & ".join(map(_escaped, row)) + r" \\" for row in (table.headers, *table.rows)]
+    return "\n".join(
+        [
+            f"% {table.title}",
+            rf"\begin{{tabular}}{{{aligned}}}",
+            r"\toprule",
+            lines[0],
+            r"\midrule",
+            *lines[1:],
+            r"\bottomrule",
+            r"\end{tabular}",
+            "",
+        ]
+    )
+
+
+def _escaped(text: str) -> str:
+    return "".join(_LATEX.get(character, character) for character in text)

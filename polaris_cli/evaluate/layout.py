@@ -1,0 +1,149 @@
+"""Lays out an evaluation as tables of texts, for a terminal, LaTeX and HTML: `layout`.
+
+Knows the headers and how many digits a figure has, not how a table is drawn.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from polaris_cli.evaluate.card import CARD
+from polaris_cli.evaluate.card import STAGES as CARD_STAGES
+from polaris_cli.evaluate.statistics import Estimate
+from polaris_cli.evaluate.tables import ALL, Difference, Row, Tables
+
+NONE = "-"
+PERCENT = {"in_band", "blank", "stopped", "duplicate_lines", "short_paragraphs"}
+DIGITS = {"words": 0, "s_length": 1, "meta_talk": 1, "self_repetition": 4, "length_penalty": 3}
+LENGTH = {
+    "words": "words",
+    "ratio": "ratio",
+    "in_band": "in band",
+    "length_score": "score",
+    "length_penalty": "penalty",
+    "s_length": "S_l",
+    "blank": "blank",
+    "stopped": "ended",
+}
+TEXT = {
+    "self_repetition": "repetition",
+    "duplicate_lines": "dup. lines",
+    "distinct_2": "distinct-2",
+    "distinct_3": "distinct-3",
+    "mattr": "MATTR",
+    "compression": "compression",
+    "short_paragraphs": "short par.",
+    "meta_talk": "meta-talk",
+    "surprise": "surprise",
+    "surprise_worst": "worst",
+}
+COMPARED = ("ratio", "length_score", "self_repetition", "mattr", "surprise")
+NAMES = {**LENGTH, **TEXT}
+
+
+@dataclass(frozen=True, slots=True)
+class TextTable:
+    """A table to print. `least` are the columns that a narrow terminal can do without, first those
+    that are least important."""
+
+    title: str
+    headers: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+    least: tuple[str, ...] = ()
+
+
+def layout(tables: Tables) -> Iterator[TextTable]:
+    """The tables that have something to show."""
+    yield TextTable(
+        "Length, by words asked for",
+        ("model", "asked", "texts", *LENGTH.values(), "ratio 95%"),
+        [_cells(row, LENGTH) for row in tables.buckets],
+        ("S_l", "penalty", "blank", "ended", "words", "ratio 95%"),
+    )
+    yield TextTable(
+        "Ratio by stage, and the model card's",
+        ("model", "stage", "texts", "ratio", "95%", "score", "card's ratio"),
+        [_stage_cells(row) for row in tables.stages],
+        ("score", "texts", "95%"),
+    )
+    yield TextTable(
+        "Text",
+        ("model", "asked", "texts", *TEXT.values()),
+        [_cells(row, TEXT)[:-1] for row in tables.stages if row.group == ALL],
+        ("compression", "distinct-3", "short par.", "distinct-2", "dup. lines", "worst", "asked"),
+    )
+    if any(value is not None for found in tables.slopes.values() for value in found.values()):
+        yield TextTable(
+            "Slope per length bucket",
+            ("model", "ratio", "score", "repetition", "surprise"),
+            [_slope_cells(model, found) for model, found in tables.slopes.items()],
+        )
+    if tables.differences:
+        yield TextTable(
+            "Differences on the same prompts (mean, 95% interval)",
+            ("models", "pairs", *(NAMES[name] for name in COMPARED)),
+            [_difference_cells(one) for one in tables.differences],
+            ("MATTR", "repetition"),
+        )
+    if any(tables.finishes.values()):
+        reasons = list(dict.fromkeys(r for found in tables.finishes.values() for r in found))
+        rows = [
+            (model, *(str(found.get(reason, 0)) for reason in reasons))
+            for model, found in tables.finishes.items()
+        ]
+        yield TextTable("Finish reasons", ("model", *reasons), rows)
+
+
+def number(name: str, value: float | None) -> str:
+    """A figure as people read it."""
+    if value is None:
+        return NONE
+    if name in PERCENT:
+        return f"{100 * value:.0f}%"
+    return f"{value:,.{DIGITS.get(name, 2)}f}"
+
+
+def interval(name: str, found: Estimate | None) -> str:
+    """The interval of a figure: "0.91-0.97"."""
+    if not found or found.low is None or found.high is None:
+        return NONE
+    low, high = number(name, found.low), number(name, found.high)
+    return f"{low} to {high}" if found.low < 0 else f"{low}-{high}"
+
+
+def _cells(row: Row, names: dict[str, str]) -> tuple[str, ...]:
+    means = (number(name, found.mean if (found := row.values[name]) else None) for name in names)
+    return (row.model, row.group, str(row.count), *means, interval("ratio", row.values["ratio"]))
+
+
+def _stage_cells(row: Row) -> tuple[str, ...]:
+    card = CARD.get(row.model)
+    published = card.ratio[CARD_STAGES.index(row.group)] if card else None
+    ratio, score = row.values["ratio"], row.values["length_score"]
+    return (
+        row.model,
+        row.group,
+        str(row.count),
+        number("ratio", ratio.mean if ratio else None),
+        interval("ratio", ratio),
+        number("length_score", score.mean if score else None),
+        number("ratio", published),
+    )
+
+
+def _slope_cells(model: str, found: dict[str, float | None]) -> tuple[str, ...]:
+    names = ("ratio", "length_score", "self_repetition", "surprise")
+    return (model, *(_signed(name, found[name]) for name in names))
+
+
+def _difference_cells(one: Difference) -> tuple[str, ...]:
+    cells: list[str] = []
+    for name in COMPARED:
+        found = one.values[name]
+        between = f" ({interval(name, found)})" if found and found.low is not None else ""
+        cells.append(f"{_signed(name, found.mean if found else None)}{between}")
+    return (f"{one.model} - {one.other}", str(one.count), *cells)
+
+
+def _signed(name: str, value: float | None) -> str:
+    text = number(name, value)
+    return f"+{text}" if value is not None and value > 0 else text

@@ -1,0 +1,168 @@
+"""Reads texts to evaluate: results of polaris, rows of other projects, folders, the library.
+
+Knows field names. Yields one text at a time, and an error for each that cannot be used.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from polaris_cli.batch.records import records_of
+from polaris_cli.batch.results import STORIES
+from polaris_cli.errors import PolarisError, UsageError
+from polaris_cli.evaluate.samples import Sample
+from polaris_cli.library.store import Library
+from polaris_cli.request.premise import read_length
+from polaris_cli.request.settings import parse_words
+from polaris_cli.request.text_files import parse_toml, read_text
+from polaris_cli.story.result import Story
+
+# The names of a field in rows of the POLARIS evaluation, LongBench-Write, EQ-Bench and others, the
+# first that is there counts.
+TEXTS = ("output", "story", "response", "generation", "text")
+PROMPTS = ("input", "prompt", "writing_prompt", "premise", "query")
+LENGTHS = ("target_word_count", "words", "length", "word_count")
+IDS = ("uid", "id", "index", "prompt_id")
+TEXT_FILES = (".txt", ".md")
+LENGTHS_FILE = "lengths.toml"
+EVERYTHING = "*"
+
+_STATED = re.compile(r"(\d+)\s+words\s+long", re.IGNORECASE)  # how the POLARIS data states it
+
+
+def samples_in(source: str) -> Iterator[Sample | PolarisError]:
+    """The texts in a file (.jsonl, .json, .csv, .parquet) or folder.
+
+    A folder is that of `polaris batch`, or has text files and `lengths.toml`. Raises UsageError if
+    it cannot be read.
+    """
+    path = Path(source)
+    if path.is_dir():
+        stories = path / STORIES
+        return samples_in(str(stories)) if stories.exists() else _from_folder(path)
+    if path.suffix.lower() in TEXT_FILES:
+        raise UsageError(
+            f"{source} does not say how many words were asked for.",
+            hint=f'Put it in a folder with a file {LENGTHS_FILE}: "{path.name}" = 3000',
+        )
+    return _from_rows(source)
+
+
+def samples_of_library(library: Library, query: Sequence[str]) -> Iterator[Sample]:
+    """The finished texts of the library with all these words; all texts for "*"."""
+    everything = list(query) == [EVERYTHING]
+    entries = library.entries(None) if everything else library.search(query)
+    for entry in entries:
+        story = library.get(entry.id)
+        if story.text and story.finish not in ("interrupted", "error"):
+            yield sample_of_story(story)
+
+
+def sample_of_story(story: Story) -> Sample:
+    """The sample of a record."""
+    place, quality = story.place, story.quality
+    return Sample(
+        text=story.text,
+        asked=story.requested,
+        model=story.model.name,
+        prompt=story.premise,
+        prompt_id=place.input_id if place else "",
+        seed=story.request.sampling.seed,
+        finish=story.finish,
+        surprise=quality.surprise_mean,
+        surprise_worst=quality.surprise_worst,
+    )
+
+
+def _from_rows(source: str) -> Iterator[Sample | PolarisError]:
+    for place, row in _rows_of(source):
+        if isinstance(row, PolarisError):
+            yield row
+            continue
+        try:
+            yield sample_of_row(row)
+        except (KeyError, TypeError, ValueError) as error:
+            yield UsageError(f"{source}, {place}: {_problem(error)}")
+
+
+def _rows_of(source: str) -> Iterator[tuple[str, dict[str, Any] | PolarisError]]:
+    """The rows of a file, each with its place in it. An object alone in a file is one row."""
+    if Path(source).suffix.lower() == ".json":
+        try:
+            found = json.loads(read_text(Path(source)))
+        except (ValueError, RecursionError) as error:
+            raise UsageError(f"{source} is not valid JSON: {error}.") from error
+        rows = found if isinstance(found, list) else [found]
+        return ((f"item {number}", row) for number, row in enumerate(rows, 1))
+    return records_of(source)
+
+
+def sample_of_row(row: Mapping[str, Any]) -> Sample:
+    """The sample of a row. Raises KeyError, TypeError or ValueError for one that has no text, no
+    length, or damaged values."""
+    if str(row.get("schema", "")).startswith("polaris.story/"):
+        return sample_of_story(Story.from_dict(dict(row)))
+    text = _first(row, TEXTS)
+    if not isinstance(text, str):
+        raise ValueError(f"it has no text (in a field {', '.join(TEXTS)})")
+    prompt = str(_first(row, PROMPTS) or "")
+    return Sample(
+        text=without_thinking(text),
+        asked=_asked(row, prompt),
+        model=str(row.get("model") or ""),
+        prompt=prompt,
+        prompt_id=str(_first(row, IDS) or ""),
+    )
+
+
+def without_thinking(text: str) -> str:
+    """The text behind the last end of thinking, if there is one."""
+    return text.rpartition("</think>")[2].strip() if "</think>" in text else text
+
+
+def _asked(row: Mapping[str, Any], prompt: str) -> int:
+    """The words that were asked for: in a field, or stated in the prompt."""
+    given = _first(row, LENGTHS)
+    if given is not None:
+        asked = parse_words(int(given) if isinstance(given, float) else given)
+    elif stated := _STATED.search(prompt):
+        asked = int(stated[1])
+    elif length := read_length(prompt).length:
+        asked = length.words
+    else:
+        raise ValueError(f"it has no length (in a field {', '.join(LENGTHS)}, or in the prompt)")
+    if asked < 1:
+        raise ValueError(f"its length is {asked}")
+    return asked
+
+
+def _first(row: Mapping[str, Any], names: Sequence[str]) -> Any:
+    return next((row[name] for name in names if row.get(name) is not None), None)
+
+
+def _problem(error: Exception) -> str:
+    if isinstance(error, KeyError):
+        return f"it is no whole record: {error} is missing."
+    return f"{error}."
+
+
+def _from_folder(folder: Path) -> Iterator[Sample | PolarisError]:
+    """The text files of a folder whose lengths are stated in its `lengths.toml`."""
+    file = folder / LENGTHS_FILE
+    if not file.exists():
+        raise UsageError(
+            f"{folder} has neither {STORIES} nor {LENGTHS_FILE}.",
+            hint=f'Write the words asked for in {LENGTHS_FILE}: "tale.txt" = 3000',
+        )
+    lengths = parse_toml(read_text(file), file, "Fix the file, then try again.")
+    for name, length in lengths.items():
+        try:
+            text, asked = read_text(folder / name), parse_words(length)
+        except ValueError:
+            yield UsageError(f"{file}: {length!r} is not a number of words.")
+        except UsageError as error:
+            yield error
+        else:
+            yield Sample(text, asked, model=folder.name, prompt_id=name)

@@ -1,0 +1,22 @@
+"""A text to evaluate: `Sample`. Knows nothing of files."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A text, the words that were asked for, and what is known of how it came about.
+
+    Texts of different models with the same `prompt_id`, `asked` and `seed` are compared with each
+    other. `finish` is the finish reason, "" if unknown; surprise is in nats, None if not recorded.
+    """
+
+    text: str
+    asked: int
+    model: str = ""
+    prompt: str = ""
+    prompt_id: str = ""
+    seed: int | None = None
+    finish: str = ""
+    surprise: float | None = None
+    surprise_worst: float | None = None

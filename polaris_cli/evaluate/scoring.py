@@ -1,0 +1,42 @@
+"""Scores many texts, with all cores and a few texts in memory: `score_all`.
+
+Knows processes, not figures.
+"""
+
+import os
+import signal
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from itertools import islice
+from multiprocessing import get_context
+
+from polaris_cli.evaluate.figures import Figures, figures_of
+from polaris_cli.evaluate.samples import Sample
+
+AT_ONCE = 64  # texts in memory, and what one process scores before others are started
+
+
+def score_all(
+    samples: Iterable[Sample], band: tuple[float, float]
+) -> Iterator[tuple[Sample, Figures]]:
+    """Yield each text with its figures, in their order."""
+    left = iter(samples)
+    score = partial(figures_of, band=band)
+    first = list(islice(left, AT_ONCE))
+    yield from zip(first, map(score, first), strict=True)
+    more = list(islice(left, AT_ONCE))
+    if not more:
+        return
+    # A new interpreter: a forked one would have the locks of this process's threads.
+    spawn = get_context("spawn")
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=spawn, initializer=_ignore_ctrl_c) as pool:
+        while more:
+            scored = pool.map(score, more, chunksize=4)
+            following = list(islice(left, AT_ONCE))  # read while the others are scored
+            yield from zip(more, scored, strict=True)
+            more = following
+
+
+def _ignore_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,0 +1,85 @@
+"""`polaris eval` as a user runs it: tables, JSON, CSV, LaTeX, and rows that cannot be used."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from polaris_cli.commands.app import app
+from polaris_cli.library.store import Library
+from tests.stories import a_story
+
+
+@pytest.fixture
+def stories(tmp_path: Path) -> Path:
+    path = tmp_path / "stories.jsonl"
+    rows = [
+        {"output": "word " * round(asked * share), "length": asked, "model": model, "id": asked}
+        for model, share in (("polaris", 0.9), ("no_hri", 0.8))
+        for asked in (1500, 3500, 9000)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def run(*arguments: str, code: int = 0) -> tuple[str, str]:
+    result = CliRunner().invoke(app, ["eval", *arguments])
+    assert result.exit_code == code, result.output
+    return result.stdout, result.stderr
+
+
+def test_the_tables_of_a_file(stories: Path) -> None:
+    out, err = run("score", str(stories))
+    titles = [line for line in out.splitlines() if line and "\t" not in line]
+    assert titles[0] == "Length, by words asked for" and err == ""
+    rows = [line.split("\t") for line in out.splitlines() if "\t" in line]
+    assert rows[3][:6] == ["polaris", "8-12k", "1", "8,100", "0.90", "100%"]
+    far = next(row for row in rows if row[:2] == ["polaris", "Far"])
+    assert far[3] == "0.90" and far[-1] == "0.72"
+    assert any(row[0] == "no_hri - polaris" and row[2].startswith("-0.10") for row in rows)
+
+
+def test_json_csv_and_latex(stories: Path) -> None:
+    found = json.loads(run("score", str(stories), "--json")[0])
+    assert found["schema"] == "polaris.evaluation/1" and found["card"]["polaris"]["slope"] == -3.0
+    ratio = found["stages"][0]["values"]["ratio"]
+    assert ratio["mean"] == pytest.approx(0.9) and ratio["count"] == 2
+    lines = list(csv.DictReader(run("score", str(stories), "--csv")[0].splitlines()))
+    assert {line["table"] for line in lines} == {"bucket", "stage", "difference"}
+    assert all(float(line["mean"]) is not None for line in lines)
+    latex = run("score", str(stories), "--latex")[0]
+    assert r"no\_hri & 1-2k" in latex and latex.count(r"\toprule") == latex.count(r"\bottomrule")
+
+
+def test_rows_that_cannot_be_used_are_named(stories: Path) -> None:
+    with stories.open("a") as file:
+        file.write('{"output": "A."}\n' * 7)
+    out, err = run("score", str(stories))
+    assert err.count("it has no length") == 5 and "7 rows are left out" in err
+    assert "polaris\t1-2k" in out
+
+
+def test_the_library_is_scored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POLARIS_LIBRARY", str(tmp_path / "library.db"))
+    library = Library(tmp_path / "library.db")
+    library.finish(a_story("aaaa0000", "word " * 90, words=100, finish="stop"))
+    out, err = run("score", "--library", "*", "--scale", "0.1")
+    assert "demo\t100-200\t1\t90\t0.90" in out and "Finish reasons" in out
+    out, err = run("score", "--library", "*")
+    assert "1 stories have lengths in no bucket" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ([], "There are no stories"),
+        (["none.jsonl"], "none.jsonl"),
+        (["x", "--json", "--csv"], "print different things"),
+        (["x", "--band", "2-3"], "band"),
+        (["x", "--scale", "7"], "scale"),
+    ],
+)
+def test_what_cannot_be_scored_is_refused(arguments: list[str], told: str) -> None:
+    assert told in run("score", *arguments, code=2)[1]

@@ -1,0 +1,176 @@
+"""Texts are read from results of polaris and of other projects; what cannot be used is named."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from polaris_cli.errors import PolarisError, UsageError
+from polaris_cli.evaluate.reading import (
+    sample_of_row,
+    samples_in,
+    samples_of_library,
+    without_thinking,
+)
+from polaris_cli.evaluate.samples import Sample
+from polaris_cli.library.store import Library
+from polaris_cli.story.quality import Quality
+from polaris_cli.story.result import Place
+from tests.stories import a_story
+
+LONG = "Write a story. It is approximately 800 words long."
+OBJECT = '{"output": "A.", "length": 5}'
+GROUPED = "Write 1,000 words on x."
+
+
+def written(folder: Path, *rows: Any, name: str = "stories.jsonl") -> str:
+    path = folder / name
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(path)
+
+
+def good(source: str) -> list[Sample]:
+    found = list(samples_in(source))
+    assert all(isinstance(one, Sample) for one in found), found
+    return [one for one in found if isinstance(one, Sample)]
+
+
+def test_a_record_of_polaris_brings_all_that_is_known(tmp_path: Path) -> None:
+    story = a_story(text="It came.", words=900, finish="loop", place=Place("1", "f", 1, "u7"))
+    story = replace(story, quality=Quality(surprise_mean=1.5, surprise_worst=2.25))
+    (found,) = good(written(tmp_path, story.as_dict()))
+    assert found == Sample(
+        "It came.", 900, "demo", "a lighthouse keeper", "u7", 0, "loop", 1.5, 2.25
+    )
+    assert good(str(tmp_path)) == [found]  # the folder of a batch
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        (
+            {
+                "input": LONG,
+                "output": "A.",
+                "model": "m",
+            },
+            Sample("A.", 800, "m", LONG),
+        ),
+        ({"prompt": "p", "story": "A.", "id": 3, "length": 500.0}, Sample("A.", 500, "", "p", "3")),
+        (
+            {"prompt": "p", "type": "t", "length": 4000, "response_length": 2, "response": "A."},
+            Sample("A.", 4000, "", "p"),
+        ),
+        (
+            {
+                "category": "c",
+                "title": "t",
+                "writing_prompt": GROUPED,
+                "output": "A",
+            },
+            Sample("A", 1000, "", GROUPED),
+        ),
+        (
+            {
+                "uid": "u",
+                "prompt": "p",
+                "target_word_count": "2k",
+                "output": "<think>b</think>\n\nA.",
+            },
+            Sample("A.", 2000, "", "p", "u"),
+        ),
+    ],
+)
+def test_rows_of_other_projects(row: dict[str, Any], expected: Sample) -> None:
+    assert sample_of_row(row) == expected
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ({"prompt": "p", "length": 5}, "it has no text"),
+        ({"output": 5, "length": 5}, "it has no text"),
+        ({"output": "A."}, "it has no length"),
+        ({"output": "A.", "length": 0}, "its length is 0"),
+        ({"output": "A.", "length": "long"}, "long"),
+        ({"output": "A.", "length": [1]}, ""),
+        ({"schema": "polaris.story/1"}, "is missing"),
+    ],
+)
+def test_what_cannot_be_used_is_named_and_costs_no_other(
+    tmp_path: Path, row: dict[str, Any], told: str
+) -> None:
+    fine = {"output": "A.", "length": 5}
+    source = written(tmp_path, fine, row, fine)
+    one, problem, other = samples_in(source)
+    assert one == other == Sample("A.", 5)
+    assert isinstance(problem, UsageError)
+    assert problem.message.startswith(f"{source}, line 2: ") and told in problem.message
+
+
+def test_a_torn_line_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"output": "A.", "length": 5}\n{"output": "A')
+    _, problem = samples_in(str(path))
+    assert isinstance(problem, PolarisError) and "line 2" in problem.message
+
+
+@pytest.mark.parametrize(
+    "content", ['{"output": "A.", "length": 5}', '[{"output": "A.", "length": 5}]']
+)
+def test_a_json_file_is_one_text_or_a_list(tmp_path: Path, content: str) -> None:
+    (tmp_path / "a.json").write_text(content)
+    assert good(str(tmp_path / "a.json")) == [Sample("A.", 5)]
+
+
+def test_a_folder_of_text_files_states_its_lengths(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "a.txt").write_text("A fox.")
+    (folder / "lengths.toml").write_text('"a.txt" = "1k"\n"b.md" = 500\n"c.txt" = "x"\n')
+    (folder / "c.txt").write_text("C")
+    found, missing, invalid = samples_in(str(folder))
+    assert found == Sample("A fox.", 1000, "mine", prompt_id="a.txt")
+    assert isinstance(missing, UsageError) and "b.md" in missing.message
+    assert isinstance(invalid, UsageError) and "'x' is not a number of words" in invalid.message
+
+
+@pytest.mark.parametrize("name", ["no.jsonl", "tale.txt", "empty", "bad.json"])
+def test_a_source_that_is_none_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "tale.txt").write_text("A.")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "bad.json").write_text("{")
+    with pytest.raises(UsageError):
+        list(samples_in(str(tmp_path / name)))
+
+
+def test_the_library_gives_its_finished_stories(tmp_path: Path) -> None:
+    library = Library(tmp_path / "library.db")
+    library.finish(a_story("aaaa0000", "A fox.", finish="stop"))
+    library.finish(a_story("bbbb0000", "A hen.", finish="interrupted"))
+    library.finish(a_story("cccc0000", "A cat.", finish="length"))
+    assert {one.text for one in samples_of_library(library, ["*"])} == {"A fox.", "A cat."}
+    assert [one.text for one in samples_of_library(library, ["cat"])] == ["A cat."]
+
+
+def test_thinking_is_not_the_story() -> None:
+    assert without_thinking("a</think> b </think>\n c ") == "c"
+    assert without_thinking(" no tag ") == " no tag "
+
+
+VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.text())
+ROWS = st.dictionaries(
+    st.sampled_from(["schema", "output", "story", "length", "words", "prompt", "model", "batch"]),
+    VALUES | st.just("polaris.story/1"),
+)
+
+
+@given(st.lists(ROWS, max_size=4))
+def test_any_row_is_a_text_or_an_error(tmp_path_factory: Any, rows: list[dict[str, Any]]) -> None:
+    found = list(samples_in(written(tmp_path_factory.mktemp("rows"), *rows)))
+    assert all(isinstance(one, Sample | PolarisError) for one in found)
+    assert all(one.asked >= 1 for one in found if isinstance(one, Sample))

@@ -1,0 +1,115 @@
+"""Texts go to their bucket and stage; means, slopes and differences are right."""
+
+import pytest
+
+from polaris_cli.evaluate.figures import Figures, figures_of
+from polaris_cli.evaluate.samples import Sample
+from polaris_cli.evaluate.statistics import estimate, slope
+from polaris_cli.evaluate.tables import Evaluation
+
+
+def a_sample(asked: int, share: float, **more: object) -> Sample:
+    return Sample("word " * round(asked * share), asked, **more)  # type: ignore[arg-type]
+
+
+def evaluation(*samples: Sample, scale: float = 1.0) -> Evaluation:
+    found = Evaluation(scale=scale)
+    for sample in samples:
+        found.add(sample, figures_of(sample))
+    return found
+
+
+def mean(values: object, name: str) -> float:
+    found = values[name]  # type: ignore[index]
+    assert found
+    return float(found.mean)
+
+
+def test_buckets_and_stages() -> None:
+    lengths = (1000, 2000, 2001, 4000, 6000, 8000, 8001, 12000, 500)
+    found = evaluation(*(a_sample(asked, 1.0, model="m") for asked in lengths)).tables()
+    assert [(row.group, row.count) for row in found.buckets] == [
+        ("1-2k", 2), ("2-3k", 1), ("3-4k", 1), ("4-6k", 1), ("6-8k", 1), ("8-12k", 2),
+    ]  # fmt: skip
+    assert [(row.group, row.count) for row in found.stages] == [
+        ("ID", 5), ("Near", 2), ("Far", 2), ("All", 9),
+    ]  # fmt: skip
+    assert found.outside == 1
+
+
+def test_a_scale_shrinks_the_buckets() -> None:
+    found = evaluation(*(a_sample(asked, 1.0) for asked in (51, 100, 600)), scale=0.05).tables()
+    assert [row.group for row in found.buckets] == ["50-100", "400-600"]
+    assert found.outside == 0 and [row.group for row in found.stages] == ["ID", "Far", "All"]
+
+
+def test_the_slope_goes_through_the_bucket_means() -> None:
+    asked = (2000, 3000, 4000, 6000, 8000, 12000)
+    shares = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75)
+    samples = [a_sample(n, share, model="m") for n, share in zip(asked, shares, strict=True)]
+    found = evaluation(*samples, samples[0]).tables()
+    assert found.slopes["m"]["ratio"] == pytest.approx(-0.05)
+    assert found.slopes["m"]["surprise"] is None
+
+
+def test_models_are_compared_on_the_prompts_that_they_share() -> None:
+    def of(model: str, prompt: str, share: float) -> Sample:
+        return a_sample(1000, share, model=model, prompt_id=prompt)
+
+    found = evaluation(
+        of("a", "1", 0.5),
+        of("a", "2", 0.7),
+        of("a", "3", 0.1),
+        of("b", "1", 0.6),
+        of("b", "2", 1.0),
+    ).tables()
+    (difference,) = found.differences
+    assert (difference.model, difference.other, difference.count) == ("b", "a", 2)
+    assert mean(difference.values, "ratio") == pytest.approx(0.2)
+    low, high = difference.values["ratio"].low, difference.values["ratio"].high  # type: ignore[union-attr]
+    assert low == pytest.approx(0.1) and high == pytest.approx(0.3)
+
+
+def test_texts_without_a_prompt_are_not_paired() -> None:
+    found = evaluation(a_sample(1000, 1, model="a"), a_sample(1000, 1, model="b")).tables()
+    assert found.differences == []
+
+
+def test_finish_reasons_are_counted() -> None:
+    samples = [a_sample(1000, 1, model="a", finish=reason) for reason in ("stop", "stop", "loop")]
+    assert evaluation(*samples, a_sample(9, 1, model="b")).tables().finishes == {
+        "a": {"stop": 2, "loop": 1},
+        "b": {},
+    }
+
+
+def test_estimates() -> None:
+    assert estimate([]) is None
+    alone = estimate([2.0])
+    assert alone and (alone.mean, alone.low, alone.high) == (2, None, None)
+    same = estimate([2.0] * 5)
+    assert same and (same.low, same.high) == (2, 2)
+    found = estimate([0.0, 1.0] * 500)
+    assert found and found.low and found.high
+    assert found.mean == 0.5 and 0.46 < found.low < 0.48 and 0.52 < found.high < 0.54
+    assert estimate([0.0, 1.0] * 500) == found
+
+
+def test_intervals_cover_the_true_mean_about_as_often_as_they_say() -> None:
+    import numpy
+
+    draws = numpy.random.default_rng(1).normal(3.0, 1.0, (200, 40))
+    found = [estimate(list(map(float, row))) for row in draws]
+    covered = sum(one.low <= 3.0 <= one.high for one in found if one and one.low and one.high)
+    assert 175 <= covered <= 200
+
+
+def test_slopes() -> None:
+    assert slope([]) is slope([1.0]) is None
+    assert slope([1.0, 3.0]) == pytest.approx(2)
+    assert slope([57.4, 48.2, 44.1]) == pytest.approx(-6.65)
+
+
+def test_figures_have_a_name_each() -> None:
+    found = evaluation(a_sample(1000, 1.0)).tables()
+    assert set(found.stages[0].values) == {*Figures.__slots__}

@@ -20,9 +20,11 @@ Knows typer; the work itself is done elsewhere.
     download:         downloads a model, with progress
     presets:          `polaris presets`
     doctor:           `polaris doctor`
+    compare:          `polaris compare`
     eval:             `polaris eval`
     eval_run:         `polaris eval run`
     eval_score:       `polaris eval score`
+    eval_votes:       `polaris eval votes`
     bench:            `polaris bench`
     bench_batch:      `polaris bench batch`
     bench_stories:    `polaris bench batch --stories`

@@ -40,6 +40,10 @@ COMMANDS = {
         "doctor",
         "Check devices, memory, hub access, disk and packages, and suggest fixes.",
     ),
+    "compare": (
+        "compare",
+        "Write the same premise with several models, one after the other, and compare the stories.",
+    ),
     "eval": (
         "eval",
         "Evaluate stories: length, repetition and text figures, in tables like the model card's.",

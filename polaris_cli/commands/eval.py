@@ -4,6 +4,7 @@ from typer import Typer
 
 from polaris_cli.commands.eval_run import run
 from polaris_cli.commands.eval_score import score
+from polaris_cli.commands.eval_votes import votes
 from polaris_cli.commands.quick import QuickGroup
 
 EPILOG = """Examples:
@@ -27,3 +28,4 @@ app = Typer(
 
 app.command()(run)
 app.command()(score)
+app.command()(votes)

@@ -90,6 +90,8 @@ def print_score(
     if not found.scored:
         raise UsageError("There is no story among them.", hint="polaris eval score --help")
     _print(found.tables(), limits, printed)
+    if scale != 1:
+        note("Score, penalty and blank are made for whole stories, not for short ones.", sys.stderr)
 
 
 def _band(given: str | None) -> tuple[float, float]:
@@ -150,4 +152,9 @@ def _print(tables: Any, band: tuple[float, float], printed: Printed) -> None:
             print_text(f"\n{table.title}" if number else table.title)
             print_table(table.headers, table.rows, sys.stdout, drop=table.least)
     if tables.outside:
-        note(f"{tables.outside} stories have lengths in no bucket; see --scale.", sys.stderr)
+        lowest, highest = tables.edges[0], tables.edges[-1]
+        note(
+            f"{tables.outside} of the texts were asked for in fewer than {lowest:,} or more than "
+            f"{highest:,} words: they are in no bucket. See --scale.",
+            sys.stderr,
+        )

@@ -63,7 +63,7 @@ def run(job: Job, outputs: Outputs, before: Story | None = None) -> int:
             with interrupts.breakable():
                 engine = opened(job, notify, quiet=outputs.quiet)
             _check_engine(engine, job, outputs, before, notify)
-            outcome = _write(job, engine, outputs, out, notify, interrupts.watch)
+            outcome = write_loaded(job, engine, outputs, out, notify, interrupts.watch)
             engine.close()
             if not outputs.quiet:
                 band = job.request.band
@@ -149,7 +149,7 @@ def write_plan(job: Job, outputs: Outputs) -> int:
     with Interrupts(restore_terminal).listen() as interrupts, reserved_stdio() as out:
         with interrupts.breakable():
             engine = opened(job, notify, quiet=outputs.quiet)
-        outcome = _write(
+        outcome = write_loaded(
             job, engine, plan_only, out, notify, lambda e: _until_planned(interrupts.watch(e))
         )
     if outcome.error:
@@ -174,9 +174,10 @@ def _until_planned(events: Iterator[Event]) -> Iterator[Event]:
                 return
 
 
-def _write(
+def write_loaded(
     job: Job, engine: Engine, outputs: Outputs, out: TextIO, notify: Notify, watch: Stage
 ) -> Outcome:
+    """Write a job with a loaded engine: prints the story, and saves it in the library."""
     return run_job(
         job,
         engine,

@@ -10,6 +10,7 @@ Does not know how stories are written.
     tables:     tables by length bucket, stage and model
     card:       the figures that the models' authors published
     layout:     the tables as texts, for people
+    tally:      counts readers' choices
     exports:    the tables as JSON, CSV and LaTeX
     prompts:    the built-in prompts, at any scale
     suites:     evaluations whose figures the project publishes

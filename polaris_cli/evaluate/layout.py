@@ -57,7 +57,7 @@ def layout(tables: Tables) -> Iterator[TextTable]:
         "Length, by words asked for",
         ("model", "asked", "texts", *LENGTH.values(), "ratio 95%"),
         [_cells(row, LENGTH) for row in tables.buckets],
-        ("S_l", "penalty", "blank", "ended", "words", "ratio 95%"),
+        ("S_l", "penalty", "blank", "ended", "words", "ratio 95%", "texts", "score"),
     )
     yield TextTable(
         "Ratio by stage, and the model card's",
@@ -67,9 +67,9 @@ def layout(tables: Tables) -> Iterator[TextTable]:
     )
     yield TextTable(
         "Text",
-        ("model", "asked", "texts", *TEXT.values()),
-        [_cells(row, TEXT)[:-1] for row in tables.stages if row.group == ALL],
-        ("compression", "distinct-3", "short par.", "distinct-2", "dup. lines", "worst", "asked"),
+        ("model", "texts", *TEXT.values()),
+        [_text_cells(row) for row in tables.stages if row.group == ALL],
+        ("compression", "distinct-3", "short par.", "distinct-2", "dup. lines", "worst", "MATTR"),
     )
     if any(value is not None for found in tables.slopes.values() for value in found.values()):
         yield TextTable(
@@ -113,6 +113,11 @@ def interval(name: str, found: Estimate | None) -> str:
 def _cells(row: Row, names: dict[str, str]) -> tuple[str, ...]:
     means = (number(name, found.mean if (found := row.values[name]) else None) for name in names)
     return (row.model, row.group, str(row.count), *means, interval("ratio", row.values["ratio"]))
+
+
+def _text_cells(row: Row) -> tuple[str, ...]:
+    model, _, texts, *figures = _cells(row, TEXT)[:-1]
+    return (model, texts, *figures)
 
 
 def _stage_cells(row: Row) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ Does not know how stories are written.
 
     export:      the formats, and saving a story
     html:        writes web pages
+    comparison:  writes several stories side by side as a web page
     epub:        writes EPUB books
     docx:        writes Word documents
     cover:       reads a cover image

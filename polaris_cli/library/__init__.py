@@ -2,6 +2,7 @@
 
 Knows stories as records. Does not know how they are written.
 
+    votes:     a reader's choice between stories
     store:     `Library`: start, append, finish, list, search, remove
     parts:     events as rows
     database:  the file, its tables and its versions

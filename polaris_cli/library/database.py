@@ -52,6 +52,11 @@ _MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ),
     # To find the held text without reading all rows of the story.
     ("CREATE INDEX part_held ON part (story) WHERE kind = 'held'",),
+    # Lists as JSON; a vote stays when its stories are removed.
+    (
+        """CREATE TABLE vote (n INTEGER PRIMARY KEY, created TEXT NOT NULL, stories TEXT NOT NULL,
+            models TEXT NOT NULL, chosen TEXT NOT NULL)""",
+    ),
 )
 
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from json import JSONDecodeError, dumps, loads
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,7 @@ from polaris_cli.library.database import (
     sqlite_errors,
 )
 from polaris_cli.library.parts import from_row, to_row
+from polaris_cli.library.votes import Vote
 from polaris_cli.request.adherence import ratio
 
 if TYPE_CHECKING:  # listing does not need `Story`, and starts faster without the import
@@ -189,6 +191,25 @@ class Library:
                 "WHERE json_valid(record) AND json_extract(record, '$.batch.group') = ?",
                 [entry.id, entry.group],
             )
+
+    def add_vote(self, vote: Vote) -> None:
+        """Save a reader's choice."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        lists = [dumps(each) for each in (vote.stories, vote.models)]
+        with self._transaction() as db:
+            db.execute(
+                "INSERT INTO vote (created, stories, models, chosen) VALUES (?, ?, ?, ?)",
+                [now, *lists, vote.chosen],
+            )
+
+    def votes(self) -> list[Vote]:
+        """The readers' choices, oldest first."""
+        with self._reading() as db:
+            # A library of an earlier version that cannot be written is not migrated.
+            if not db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'vote'").fetchone():
+                return []
+            rows = db.execute("SELECT stories, models, chosen FROM vote ORDER BY n").fetchall()
+        return [Vote(tuple(loads(ids)), tuple(loads(names)), name) for ids, names, name in rows]
 
     def remove(self, ref: str) -> None:
         """Remove a story. Raises UsageError while it is being written."""

@@ -2,13 +2,17 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from polaris_cli.commands import running
 from polaris_cli.commands.app import app
+from polaris_cli.engines.scripted import ScriptedEngine
 from polaris_cli.library.store import Library
+from polaris_cli.models.reference import ModelRef
 from tests.stories import a_story
 
 
@@ -68,7 +72,65 @@ def test_the_library_is_scored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     out, err = run("score", "--library", "*", "--scale", "0.1")
     assert "demo\t100-200\t1\t90\t0.90" in out and "Finish reasons" in out
     out, err = run("score", "--library", "*")
-    assert "1 stories have lengths in no bucket" in err
+    assert "1 of the texts were asked for in fewer than 1,000" in err
+
+
+@pytest.fixture
+def scripted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for results; every model is scripted."""
+    monkeypatch.setenv("POLARIS_LIBRARY", str(tmp_path / "library.db"))
+
+    def opened(reference: ModelRef, *_: object, **__: object) -> ScriptedEngine:
+        engine = ScriptedEngine(["</think>", "Once upon", " a time", " there was a fox."])
+        engine.info = replace(engine.info, name=reference.name)
+        return engine
+
+    monkeypatch.setattr(running, "open_engine", opened)
+    return tmp_path / "runs"
+
+
+def test_a_run_writes_and_scores_and_goes_on(scripted: Path) -> None:
+    asked = ["run", "-m", "demo", "--scale", "0.02", "--per-bucket", "2", "-o", str(scripted)]
+    out, err = run(*asked)
+    assert "12 stories written" in err and "made for whole stories" in err
+    rows = [line.split("\t") for line in out.splitlines() if line.startswith("demo\t")]
+    assert [row[1] for row in rows[:6]] == [
+        "20-40",
+        "40-60",
+        "60-80",
+        "80-120",
+        "120-160",
+        "160-240",
+    ]
+    assert all(row[2] == "2" for row in rows[:6])
+    again = run(*asked, "--csv")
+    assert "12 of 12 stories already written" in again[1]
+    assert again[0].startswith("table,model,group")
+
+
+def test_a_run_compares_models_on_own_prompts(scripted: Path, tmp_path: Path) -> None:
+    prompts = tmp_path / "prompts.jsonl"
+    rows: list[object] = [{"premise": f"a fox {n}", "words": 1500 + n} for n in range(4)]
+    rows.append({"premise": "a hen"})
+    prompts.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    asked = ["run", "-m", "demo,smollm2", "--prompts", str(prompts), "--per-bucket", "3"]
+    out, _ = run(*asked, "-o", str(scripted), "--json")
+    found = json.loads(out)
+    assert {row["model"]: row["count"] for row in found["buckets"]} == {"demo": 3, "smollm2": 3}
+    assert found["differences"][0]["count"] == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ([], "There is no model"),
+        (["--suite", "none"], "There is no suite 'none'"),
+        (["-m", "demo", "--prompts", "none.jsonl"], "none.jsonl"),
+        (["-m", "demo", "--temperature", "hot"], "temperature"),
+    ],
+)
+def test_a_run_that_cannot_work_is_refused(scripted: Path, arguments: list[str], told: str) -> None:
+    assert told in run("run", "-o", str(scripted), *arguments, code=2)[1]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,214 @@
+"""`polaris compare`: the same premise written by several models, one after the other.
+
+Turns options into one job for each model and shows what came of them; `running` writes a story.
+"""
+
+import os
+import random
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, TextIO
+
+import typer
+from typer import Argument, Exit, Option
+
+from polaris_cli.commands import options as o
+from polaris_cli.commands.batch import listed
+from polaris_cli.commands.delivery import save_files
+from polaris_cli.commands.interrupt import Interrupts
+from polaris_cli.commands.outputs import Outputs
+from polaris_cli.commands.running import notifier, opened, write_loaded
+from polaris_cli.commands.stdio import reserved_stdio
+from polaris_cli.commands.write import read_premise
+from polaris_cli.errors import EXIT_INTERRUPTED, UsageError
+from polaris_cli.formats.comparison import comparison
+from polaris_cli.formats.files import check_distinct, check_writable
+from polaris_cli.library.store import library_path, open_library
+from polaris_cli.library.votes import Vote
+from polaris_cli.request.settings import SETTINGS, from_options
+from polaris_cli.screen.endings import STATES
+from polaris_cli.screen.messages import note
+from polaris_cli.screen.printing import print_text
+from polaris_cli.screen.region import restore_terminal
+from polaris_cli.screen.tables import print_table
+from polaris_cli.screen.terminal import print_report
+from polaris_cli.story.job import Job
+from polaris_cli.story.prepare import prepare
+from polaris_cli.story.result import Story
+
+HEADERS = ("model", "id", "words", "ratio", "state", "surprise", "repetition", "seconds")
+DROPPED = ("seconds", "repetition", "surprise")
+MOST = 26
+
+EPILOG = """Examples:
+
+\b
+  polaris compare "the last train" --words 8000 --model polaris,no-hri
+  polaris compare "the last train" -w 800 -m smollm2,model.gguf --blind
+  polaris compare "the last train" -w 800 -m smollm2,demo -o compare.html
+
+With --blind, the models are named after you have chosen; polaris eval votes counts the choices.
+
+Exit codes: as of polaris write.
+"""
+
+
+def compare(
+    premise: Annotated[
+        str | None,
+        Argument(help="What the stories are about; without it, or with -, it is read from a pipe."),
+    ] = None,
+    words: o.Words = None,
+    model: Annotated[
+        str, Option("--model", "-m", metavar="M,M", help="The models to compare.")
+    ] = "",
+    blind: Annotated[
+        bool, Option("--blind", help="Hide which model wrote which story until you choose.")
+    ] = False,
+    output: Annotated[
+        Path | None,
+        Option("--output", "-o", metavar="FILE", help="Save the stories side by side as html."),
+    ] = None,
+    force: o.Force = False,
+    preset: o.PresetName = None,
+    form: o.Form = None,
+    length: o.Length = None,
+    chapters: o.Chapters = None,
+    temperature: o.Temperature = None,
+    seed: o.Seed = None,
+    think: o.Think = None,
+    thinking_budget: o.ThinkingBudget = None,
+    quantize: o.Quantize = None,
+    device: o.DeviceName = None,
+    engine: o.EngineChoice = None,
+    threads: o.Threads = None,
+    base_url: o.BaseUrl = None,
+    api_key_env: o.ApiKeyEnv = None,
+    quiet: o.Quiet = False,
+    no_save: o.NoSave = False,
+) -> None:
+    """Write the same premise with several models, one after the other, and compare the stories."""
+    options = {name: value for name, value in locals().items() if name in SETTINGS}
+    models = listed(model)
+    _check(models, output, blind=blind, force=force, save=not no_save)
+    options["seed"] = from_options({"seed": seed}).get("seed", _random_seed())
+    about = read_premise(premise)
+    jobs = [prepare(about, {**options, "model": name}) for name in models]
+    if blind:
+        random.shuffle(jobs)
+    outputs = Outputs(force=force, quiet=quiet or blind, save=not no_save)
+    stories = _write_all(jobs, outputs, blind=blind)
+    if len(stories) < len(jobs):
+        raise Exit(EXIT_INTERRUPTED)
+    chosen = _ask(stories) if blind else None
+    if blind and not no_save:
+        open_library().add_vote(_vote(stories, chosen))
+    if chosen:
+        note(f"You chose {chosen.model.name}.", sys.stderr)
+    _print(stories)
+    if output:
+        shown = Outputs(force=force, quiet=quiet)
+        save_files([(output, lambda: comparison(stories).encode())], shown)
+
+
+def _check(
+    models: Sequence[str], output: Path | None, *, blind: bool, force: bool, save: bool
+) -> None:
+    """Raise UsageError before anything is loaded."""
+    if not 2 <= len(models) <= MOST:
+        raise UsageError(
+            f"A comparison needs from 2 to {MOST} models.", hint="Add --model polaris,no-hri"
+        )
+    if blind and not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UsageError(
+            "--blind asks which story is better, and this is not a terminal.",
+            hint="Leave it out, or run the command in a terminal.",
+        )
+    if output:
+        if output.suffix.lower() not in (".html", ".htm"):
+            raise UsageError(f"{output} is not an HTML file.", hint="Add -o compare.html")
+        check_writable(output, force=force)
+        check_distinct([("--output", output), *([("the library", library_path())] if save else [])])
+
+
+def _random_seed() -> int:
+    """One seed for all models, as small as those that `polaris write` chooses."""
+    return int.from_bytes(os.urandom(4), "big")
+
+
+def _write_all(jobs: Sequence[Job], outputs: Outputs, *, blind: bool) -> list[Story]:
+    """The stories of the jobs, printed while they are written; fewer after Ctrl-C.
+
+    Raises PolarisError if a model cannot be loaded or a story fails; those before it are in the
+    library.
+    """
+    stories: list[Story] = []
+    with Interrupts(restore_terminal).listen() as interrupts, reserved_stdio() as out:
+        for number, job in enumerate(jobs, 1):
+            name = f"Story {number}" if blind else job.request.model
+            print_text(f"{'' if number == 1 else chr(10)}# {name}\n", stream=out)
+            try:
+                story = _write(job, outputs, interrupts, out)
+            except KeyboardInterrupt:
+                break
+            if story.finish == "interrupted":
+                break
+            stories.append(story)
+    return stories
+
+
+def _write(job: Job, outputs: Outputs, interrupts: Interrupts, out: TextIO) -> Story:
+    notify = notifier(outputs)
+    for text in job.notes:
+        notify(text)
+    with interrupts.breakable():
+        engine = opened(job, notify, quiet=outputs.quiet)
+    try:
+        outcome = write_loaded(job, engine, outputs, out, notify, interrupts.watch)
+    finally:
+        engine.close()
+    if outcome.error:
+        raise outcome.error
+    if not outputs.quiet:
+        print_report(outcome.story, err=sys.stderr, saved=outcome.kept, band=job.request.band)
+    return outcome.story
+
+
+def _ask(stories: Sequence[Story]) -> Story | None:
+    """The story that the reader prefers; None for none of them."""
+    numbers = ", ".join(str(number) for number in range(1, len(stories) + 1))
+    while True:
+        answer = typer.prompt(f"Which story is better? {numbers}; 0 for neither", err=True).strip()
+        if answer == "0":
+            return None
+        if answer.isascii() and answer.isdigit() and 1 <= int(answer[:9]) <= len(stories):
+            return stories[int(answer) - 1]
+        note(f"Type a number: {numbers}, or 0.", sys.stderr)
+
+
+def _vote(stories: Sequence[Story], chosen: Story | None) -> Vote:
+    return Vote(
+        tuple(story.id for story in stories),
+        tuple(story.model.name for story in stories),
+        chosen.model.name if chosen else "",
+    )
+
+
+def _print(stories: Sequence[Story]) -> None:
+    print_text("", stream=sys.stderr)
+    print_table(HEADERS, [_row(story) for story in stories], sys.stderr, drop=DROPPED)
+
+
+def _row(story: Story) -> tuple[str, ...]:
+    quality = story.quality
+    return (
+        story.model.name,
+        story.id,
+        str(story.counted),
+        f"{story.ratio:.2f}",
+        STATES.get(story.finish, story.finish),
+        "-" if quality.surprise_mean is None else f"{quality.surprise_mean:.2f}",
+        f"{quality.self_repetition:.4f}",
+        f"{story.timing.total_s:.0f}",
+    )

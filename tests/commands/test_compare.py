@@ -1,0 +1,116 @@
+"""`polaris compare` as a user runs it: streams, table, page, blind votes, failures."""
+
+import os
+import pty
+import subprocess
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from polaris_cli.commands import running
+from polaris_cli.commands.app import app
+from polaris_cli.demo.paths import MODEL_DIR
+from polaris_cli.engines.scripted import ScriptedEngine
+from polaris_cli.errors import ModelUnavailable
+from polaris_cli.library.store import Library
+from polaris_cli.library.votes import Vote
+from tests.cli import environment, polaris_command
+
+TALE = ["</think>", "Once upon", " a time", " there was a fox."]
+
+
+@pytest.fixture
+def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Library:
+    monkeypatch.setenv("POLARIS_LIBRARY", str(tmp_path / "library.db"))
+    monkeypatch.setattr(running, "open_engine", lambda *_, **__: ScriptedEngine(TALE))
+    return Library(tmp_path / "library.db")
+
+
+def run(*arguments: str, code: int = 0) -> tuple[str, str]:
+    result = CliRunner().invoke(app, ["compare", "a fox", "-w", "8", *arguments])
+    assert result.exit_code == code, result.output
+    return result.stdout, result.stderr
+
+
+def test_each_model_writes_and_the_table_compares(library: Library, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    out, err = run("-m", "demo,smollm2", "-o", str(page))
+    story = "Once upon a time there was a fox."
+    assert out == f"# demo\n\n{story}\n\n# smollm2\n\n{story}\n"
+    assert "model\tid\twords\tratio" in err and f"saved {page}" in err
+    assert page.read_text().count(story) == 2
+    seeds = {library.get(entry.id).request.sampling.seed for entry in library.entries()}
+    assert len(library.entries()) == 2 and len(seeds) == 1
+
+
+def test_a_model_that_cannot_be_loaded_costs_no_story(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engines = iter([ScriptedEngine(TALE)])
+
+    def opened(*_: object, **__: object) -> ScriptedEngine:
+        try:
+            return next(engines)
+        except StopIteration:
+            raise ModelUnavailable("It is gone.") from None
+
+    monkeypatch.setattr(running, "open_engine", opened)
+    err = run("-m", "demo,smollm2", code=3)[1]
+    assert "It is gone." in err and len(library.entries()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["-m", "demo"], "needs from 2 to 26 models"),
+        (["-m", "demo,demo"], "needs from 2 to 26 models"),
+        (["-m", "demo,smollm2", "--blind"], "not a terminal"),
+        (["-m", "demo,smollm2", "-o", "a.pdf"], "a.pdf is not an HTML file"),
+        (["-m", "demo,nosuch"], "nosuch"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(
+    library: Library, arguments: list[str], told: str
+) -> None:
+    code = 3 if told == "nosuch" else 2
+    assert told in run(*arguments, code=code)[1]
+    assert not library.entries()
+
+
+@pytest.mark.slow
+def test_a_blind_reader_chooses_before_the_models_are_named(tmp_path: Path) -> None:
+    pid, terminal = pty.fork()
+    if not pid:
+        command = polaris_command("compare", "a fox", "-w", "30", "-m", "demo,demo2", "--blind")
+        command[command.index("demo,demo2")] = f"demo,{MODEL_DIR}"
+        os.execvpe(command[0], command, {**environment(tmp_path), "TERM": "dumb"})
+    shown = b""
+    answers = [b"nine\n", b"2\n"]
+    try:
+        while part := os.read(terminal, 4096):
+            shown += part
+            if shown.count(b"Which story is better?") == 3 - len(answers) and answers:
+                before = shown
+                os.write(terminal, answers.pop(0))
+    except OSError:
+        pass  # the end of the terminal
+    os.waitpid(pid, 0)
+    assert b"demo" not in before and b"You chose" in shown
+    (vote,) = Library(tmp_path / "library.db").votes()
+    assert vote.chosen == vote.models[1] and len({*vote.models}) == 2
+
+
+def test_votes_are_counted(library: Library) -> None:
+    assert CliRunner().invoke(app, ["eval", "votes"]).stderr.startswith("polaris: note: No votes")
+    library.add_vote(Vote(("1", "2"), ("polaris", "no-hri"), "no-hri"))
+    library.add_vote(Vote(("3", "4"), ("polaris", "no-hri"), ""))
+    assert "no-hri\tpolaris\t1\t100%\t21-100%" in CliRunner().invoke(app, ["eval", "votes"]).stdout
+    assert '"wins": 1' in CliRunner().invoke(app, ["eval", "votes", "--json"]).stdout
+
+
+def test_help_needs_nothing(tmp_path: Path) -> None:
+    shown = subprocess.run(
+        polaris_command("compare", "--help"), env=environment(tmp_path), capture_output=True
+    )
+    assert shown.returncode == 0 and b"--blind" in shown.stdout

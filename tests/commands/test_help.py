@@ -16,6 +16,7 @@ from polaris_cli import errors
 from polaris_cli.commands import help as command
 from polaris_cli.commands.app import COMMANDS, _load_command, app
 from polaris_cli.commands.help import pages, text_of
+from polaris_cli.evaluate.layout import NAMES as FIGURES
 from polaris_cli.engines.base import Deviation
 from polaris_cli.events import Chapter, Plan
 from polaris_cli.models.catalogue import DEMO, SMOLLM2, ModelProfile
@@ -40,7 +41,7 @@ from tests.cli import ROOT
 from tests.screens import Tty
 from tests.stories import a_story
 
-NAMES = ["batch", "config", "engines", "exit-codes", "json", "lengths", "plan", "preset"]
+NAMES = ["batch", "config", "engines", "eval", "exit-codes", "json", "lengths", "plan", "preset"]
 
 
 def items(text: str) -> dict[str, str]:
@@ -243,6 +244,10 @@ def test_every_key_of_a_record_is_explained() -> None:
     assert {*items(text_of("json"))} - either == {*flat(record)}
     assert record["schema"] in text_of("json").splitlines()[0]
     assert all(reason in items(text_of("json"))["finish"] for reason in REASONS)
+
+
+def test_the_figures_of_an_evaluation_are_explained() -> None:
+    assert {*re.findall("`([^`]+)`", section("eval", "Figures"))} >= {*FIGURES.values()}
 
 
 def test_lengths_are_explained() -> None:

@@ -16,8 +16,8 @@ from polaris_cli import errors
 from polaris_cli.commands import help as command
 from polaris_cli.commands.app import COMMANDS, _load_command, app
 from polaris_cli.commands.help import pages, text_of
-from polaris_cli.evaluate.layout import NAMES as FIGURES
 from polaris_cli.engines.base import Deviation
+from polaris_cli.evaluate.layout import NAMES as FIGURES
 from polaris_cli.events import Chapter, Plan
 from polaris_cli.models.catalogue import DEMO, SMOLLM2, ModelProfile
 from polaris_cli.models.hub import TIMEOUT

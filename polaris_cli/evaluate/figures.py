@@ -104,7 +104,7 @@ def s_length(written: int, asked: int) -> float:
 
 def is_blank(text: str) -> bool:
     """Whether a text is blank for the POLARIS evaluation: nearly invisible, or short."""
-    visible = sum(not character.isspace() for character in text)
+    visible = len("".join(text.split()))
     return visible < LEAST_VISIBLE * len(text) or paper_words(text) < LEAST_WORDS
 
 

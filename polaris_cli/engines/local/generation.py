@@ -11,7 +11,7 @@ import torch
 
 from polaris_cli.engines.base import MayStop, always
 from polaris_cli.engines.local.detokenizer import TextDecoder
-from polaris_cli.engines.local.sampling import Sampler, StopRule
+from polaris_cli.engines.local.sampling import Sampler, StopRule, sample
 from polaris_cli.engines.local.vocabulary import Vocabulary
 from polaris_cli.engines.thinking_budget import thinking_budget
 from polaris_cli.errors import PolarisError
@@ -82,14 +82,22 @@ class Generation:
 
     def choose(self, logits: torch.Tensor) -> torch.Tensor:
         """The next token for a row of logits (vocabulary,), as a tensor of one element."""
-        sampler = self._sampler = self._sampler or self._make_sampler(logits)
-        forced = self._budget.forced()
-        if forced is None:
-            token = sampler.choose(logits)
-        else:
-            token = torch.tensor([forced], device=logits.device)
-        sampler.add(token)
+        token = self.forced(logits)
+        if token is None:
+            token = self.sampler(logits).choose(logits)
+        self.sampler(logits).add(token)
         return token
+
+    def forced(self, logits: torch.Tensor) -> torch.Tensor | None:
+        """The token that has to come next, None if it is to be sampled."""
+        forced = self._budget.forced()
+        return None if forced is None else torch.tensor([forced], device=logits.device)
+
+    def sampler(self, logits: torch.Tensor) -> Sampler:
+        """What samples the tokens; logits (vocabulary,) set its size and device."""
+        if self._sampler is None:
+            self._sampler = self._make_sampler(logits)
+        return self._sampler
 
     def add(self, token: int, log_prob: float | None = None) -> list[Chunk]:
         """Add the next token, with its log-probability if known; return the chunks completed."""
@@ -138,3 +146,38 @@ class Generation:
             vocabulary.word_continuations if request.sampling.dry_multiplier else (),
             request.earlier,
         )
+
+
+def choose_all(generations: Sequence[Generation], logits: torch.Tensor) -> torch.Tensor:
+    """The next token of each answer, (rows,), for logits (rows, vocabulary).
+
+    The same as `choose` for each, but answers with the same settings are sampled together: on a
+    GPU, starting an operation takes longer than computing it for many rows.
+    """
+    rows = list(zip(generations, logits, strict=True))
+    tokens: dict[int, torch.Tensor] = {}
+    together: dict[tuple[float, ...], list[int]] = {}
+    for place, (generation, each) in enumerate(rows):
+        if (forced := generation.forced(each)) is not None:
+            tokens[place] = forced
+        else:
+            together.setdefault(_drawing(generation), []).append(place)
+    for places in together.values():
+        tokens |= zip(places, _sampled([rows[place] for place in places]), strict=True)
+    for place, (generation, each) in enumerate(rows):
+        generation.sampler(each).add(tokens[place])
+    return torch.cat([tokens[place] for place in range(len(rows))])
+
+
+def _drawing(generation: Generation) -> tuple[float, ...]:
+    """The settings that `sample` uses."""
+    asked = generation.request.sampling
+    return (asked.temperature, asked.top_k, asked.top_p, asked.min_p)
+
+
+def _sampled(rows: Sequence[tuple[Generation, torch.Tensor]]) -> torch.Tensor:
+    """A token for each of these rows, (rows, 1); all are drawn by the same settings."""
+    samplers = [generation.sampler(logits) for generation, logits in rows]
+    scores = [sampler.scores(each) for sampler, (_, each) in zip(samplers, rows, strict=True)]
+    numbers = torch.stack([sampler.number for sampler in samplers])
+    return sample(torch.stack(scores), samplers[0].sampling, numbers)

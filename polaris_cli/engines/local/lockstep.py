@@ -13,7 +13,7 @@ import torch
 
 from polaris_cli.engines.local.decode import as_polaris_error, check_logits, context_length
 from polaris_cli.engines.local.forward import BatchForward, step_threads
-from polaris_cli.engines.local.generation import Generation, TokenizedRequest
+from polaris_cli.engines.local.generation import Generation, TokenizedRequest, choose_all
 from polaris_cli.engines.local.sampling import log_probability
 from polaris_cli.engines.local.vocabulary import Vocabulary
 from polaris_cli.errors import ModelUnavailable
@@ -133,8 +133,7 @@ class Lockstep:
 
     def _choose(self, logits: torch.Tensor) -> None:
         """Choose the next token of each row and add its text to the row's events."""
-        rows = zip(self._rows, logits, strict=True)
-        self._tokens = torch.cat([row.generation.choose(each) for row, each in rows])
+        self._tokens = choose_all([row.generation for row in self._rows], logits)
         log_probs = log_probability(logits, self._tokens.unsqueeze(1)).squeeze(1)
         # Two transfers for all rows, as each transfer waits for the device.
         chosen = zip(self._rows, self._tokens.tolist(), log_probs.tolist(), strict=True)

@@ -125,7 +125,7 @@ class Sampler:
         exempt: Sequence[int] = (),
         earlier: int = 0,
     ) -> None:
-        self._sampling = sampling
+        self.sampling = sampling
         self._penalties = Penalties(sampling, prompt_ids[earlier:], logits)
         self._dry = _dry(sampling, [*summarized, *prompt_ids, *after], logits, exempt)
         self._random = CounterBasedRandom(sampling.seed, logits.device)
@@ -143,9 +143,18 @@ class Sampler:
         if self._dry:
             self._dry.add(token)
 
-    @torch.inference_mode()
     def choose(self, logits: torch.Tensor) -> torch.Tensor:
         """Return the next token for float32 logits (vocabulary,), as a tensor of one element."""
+        return sample(self.scores(logits), self.sampling, self.number)
+
+    @property
+    def number(self) -> torch.Tensor:
+        """The random number for the next token, a tensor of one element."""
+        return self._random.at(self._position)
+
+    @torch.inference_mode()
+    def scores(self, logits: torch.Tensor) -> torch.Tensor:
+        """Return float32 logits (vocabulary,) with penalties, and without tokens not allowed."""
         scores = self._penalties.apply(logits)
         if self._stop.inside_thinking() and self._stop.close_id is not None:
             scores = self._replace_end_tokens(scores, self._stop.close_id)
@@ -155,10 +164,7 @@ class Sampler:
         # may repeat itself.
         if self._dry and not self._stop.inside_thinking():
             scores = self._dry.apply(scores)
-        if self._sampling.temperature == 0:
-            return scores.argmax(-1, keepdim=True)
-        weights, ids = candidates(scores, self._sampling)
-        return ids[sample_index(weights, self._random.at(self._position))]
+        return scores
 
     def _replace_end_tokens(self, scores: torch.Tensor, close_id: int) -> torch.Tensor:
         """Mask the end tokens; `close_id` gets their best score if it is higher than its own."""
@@ -184,22 +190,36 @@ def log_probability(logits: torch.Tensor, token: torch.Tensor) -> torch.Tensor:
     return logits.gather(-1, token) - logits.logsumexp(-1, keepdim=True)
 
 
-def sample_index(weights: torch.Tensor, number: torch.Tensor) -> torch.Tensor:
-    """Sample an index in proportion to `weights`, by inverse transform sampling.
+@torch.inference_mode()
+def sample(scores: torch.Tensor, sampling: Sampling, number: torch.Tensor) -> torch.Tensor:
+    """Sample a token for each row of scores, (..., vocabulary); returns (..., 1).
 
-    `number` is uniform from 0 to 1. Returns a tensor of one element.
+    `number` (..., 1) is uniform from 0 to 1. Only temperature, top-k, top-p and min-p of `sampling`
+    count.
+    """
+    if sampling.temperature == 0:
+        return scores.argmax(-1, keepdim=True)
+    weights, ids = candidates(scores, sampling)
+    return ids.gather(-1, sample_index(weights, number))
+
+
+def sample_index(weights: torch.Tensor, number: torch.Tensor) -> torch.Tensor:
+    """Sample an index in proportion to `weights` (..., n), by inverse transform sampling.
+
+    `number` (..., 1) is uniform from 0 to 1. Returns indices, (..., 1).
     """
     cumulative = weights.cumsum(-1)
     # Rounding may give the whole sum, which is the last index with a weight above 0.
-    last = cumulative.argmax(-1)
-    return torch.searchsorted(cumulative, number * cumulative[-1], right=True).minimum(last)
+    last = cumulative.argmax(-1, keepdim=True)
+    return torch.searchsorted(cumulative, number * cumulative[..., -1:], right=True).minimum(last)
 
 
 def candidates(scores: torch.Tensor, sampling: Sampling) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the weights (not normalized) and the ids of the tokens that may come next.
 
-    Applies temperature, top-k, top-p and min-p, in this order. With top-k, the results have only
-    about k entries, so top-p does not sort the whole vocabulary.
+    `scores` are (..., vocabulary), the results too, or with fewer tokens. Applies temperature,
+    top-k, top-p and min-p, in this order. With top-k, the results have only about k entries, so
+    top-p does not sort the whole vocabulary.
     """
     values, ids = _top_k(scores / sampling.temperature, sampling)
     weights = torch.softmax(values, -1)
@@ -207,7 +227,9 @@ def candidates(scores: torch.Tensor, sampling: Sampling) -> tuple[torch.Tensor, 
         preceding = weights.cumsum(-1) - weights
         weights = weights.masked_fill(preceding >= sampling.top_p, 0.0)
     if sampling.min_p > 0:
-        weights = weights.masked_fill(weights < sampling.min_p * weights.max(), 0.0)
+        weights = weights.masked_fill(
+            weights < sampling.min_p * weights.amax(-1, keepdim=True), 0.0
+        )
     return weights, ids
 
 
@@ -216,10 +238,10 @@ def _top_k(scores: torch.Tensor, sampling: Sampling) -> tuple[torch.Tensor, torc
     size, k = scores.shape[-1], sampling.top_k
     if 0 < k < size:
         values, ids = scores.topk(min(k + TIES, size))
-        return values.masked_fill(values < values[k - 1], -torch.inf), ids
+        return values.masked_fill(values < values[..., k - 1 : k], -torch.inf), ids
     if sampling.top_p < 1:
         return _most_likely(scores, sampling.top_p)
-    return scores, torch.arange(size, device=scores.device)
+    return scores, torch.arange(size, device=scores.device).expand(scores.shape)
 
 
 def _most_likely(scores: torch.Tensor, top_p: float) -> tuple[torch.Tensor, torch.Tensor]:
@@ -229,14 +251,14 @@ def _most_likely(scores: torch.Tensor, top_p: float) -> tuple[torch.Tensor, torc
     are then normalized, and the last of them is that of all tokens left out, so that a softmax
     gives each token its probability among all; that last place is beyond top-p.
     """
-    if scores.device.type == "cpu" and len(scores) > LIKELY:
+    if scores.device.type == "cpu" and scores.shape[-1] > LIKELY:
         values, ids = scores.topk(LIKELY)
-        best = values[0]  # subtracted first, as rounding grows with the numbers
-        values = values - best - (scores - best).logsumexp(-1)
-        rest = 1 - values.double().exp().sum()
-        if rest < 1 - top_p - MARGIN:
+        best = values[..., :1]  # subtracted first, as rounding grows with the numbers
+        values = values - best - (scores - best).logsumexp(-1, keepdim=True)
+        rest = 1 - values.double().exp().sum(-1, keepdim=True)
+        if (rest < 1 - top_p - MARGIN).all():
             last = rest.clamp(min=0).log().to(values)
-            return torch.cat([values, last.view(1)]), torch.cat([ids, ids[-1:]])
+            return torch.cat([values, last], -1), torch.cat([ids, ids[..., -1:]], -1)
     return scores.sort(descending=True)
 
 

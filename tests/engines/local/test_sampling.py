@@ -22,6 +22,7 @@ from polaris_cli.engines.local.sampling import (
     Sampler,
     StopRule,
     candidates,
+    sample,
     sample_index,
     token_probabilities,
 )
@@ -173,6 +174,29 @@ def test_tokens_come_as_often_as_they_are_probable(sampling: Sampling) -> None:
     expected = token_probabilities(logits, sampling, PROMPT)
     assert counts[expected == 0].sum() == 0
     assert (counts / draws - expected).abs().max() < 0.02
+
+
+@settings(max_examples=60)
+@given(
+    rows=st.integers(1, 5),
+    size=st.sampled_from([5, 40, 3_000]),
+    spread=st.sampled_from([0.5, 20.0]),
+    sampling=st.builds(
+        Sampling,
+        temperature=st.sampled_from([0, 0.6, 1.0]),
+        top_k=st.sampled_from([0, 3, 20]),
+        top_p=st.sampled_from([0.5, 0.95, 1.0]),
+        min_p=st.sampled_from([0.0, 0.1]),
+    ),
+)
+def test_rows_sampled_together_get_the_tokens_that_they_get_alone(
+    rows: int, size: int, spread: float, sampling: Sampling
+) -> None:
+    generator = torch.Generator().manual_seed(rows * size)
+    scores = torch.randn(rows, size, generator=generator).mul(spread).round(decimals=1)  # with ties
+    numbers = torch.rand(rows, 1, generator=generator)
+    alone = [sample(*each) for each in zip(scores, [sampling] * rows, numbers, strict=True)]
+    assert sample(scores, sampling, numbers).tolist() == [token.tolist() for token in alone]
 
 
 def test_noted_tokens_count_as_output() -> None:

@@ -7,6 +7,7 @@ Only measures; nothing here is used to write a story.
     batch:    throughput of several stories at once
     stories:  throughput of whole stories
     length:   compares the ways to reach a length
+    scoring:  how fast texts are scored
     prompts:  prompts without meaning, and timed requests
     peers:    llama.cpp and vLLM, for comparison
     llama_server: llama.cpp's server called directly

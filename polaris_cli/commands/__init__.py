@@ -30,6 +30,7 @@ Knows typer; the work itself is done elsewhere.
     bench_stories:    `polaris bench batch --stories`
     bench_length:     `polaris bench length`
     bench_engines:    `polaris bench --engine`
+    bench_scoring:    `polaris bench score`
     bench_loading:    loads the model to measure
     help:             `polaris help`
     interrupt:        Ctrl-C and SIGTERM

@@ -19,6 +19,7 @@ from polaris_cli.commands.bench_batch import batch
 from polaris_cli.commands.bench_engines import bench_engines
 from polaris_cli.commands.bench_length import length
 from polaris_cli.commands.bench_loading import Loaded, Shape, bench_request, load
+from polaris_cli.commands.bench_scoring import score
 from polaris_cli.engines.doctor import package_versions
 from polaris_cli.errors import UsageError
 from polaris_cli.models.devices import size_text
@@ -44,6 +45,7 @@ app = typer.Typer(invoke_without_command=True)
 
 app.command()(length)
 app.command("batch")(batch)
+app.command()(score)
 
 
 @app.callback()

@@ -23,6 +23,7 @@ Knows typer; the work itself is done elsewhere.
     compare:          `polaris compare`
     eval:             `polaris eval`
     eval_run:         `polaris eval run`
+    eval_judge:       `polaris eval judge`
     eval_score:       `polaris eval score`
     eval_votes:       `polaris eval votes`
     bench:            `polaris bench`

@@ -2,6 +2,7 @@
 
 from typer import Typer
 
+from polaris_cli.commands.eval_judge import judge
 from polaris_cli.commands.eval_run import run
 from polaris_cli.commands.eval_score import score
 from polaris_cli.commands.eval_votes import votes
@@ -28,4 +29,5 @@ app = Typer(
 
 app.command()(run)
 app.command()(score)
+app.command()(judge)
 app.command()(votes)

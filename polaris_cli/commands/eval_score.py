@@ -83,8 +83,8 @@ def print_score(
 
     check_installed()
     limits = _band(band)
-    found, skipped = Evaluation(scale=scale), _Skipped()
-    for sample, figures in score_all(skipped.without(_samples(sources, library)), limits):
+    found, skipped = Evaluation(scale=scale), Skipped()
+    for sample, figures in score_all(skipped.without(samples_of(sources, library)), limits):
         found.add(sample, figures)
     skipped.report()
     if not found.scored:
@@ -103,7 +103,7 @@ def _band(given: str | None) -> tuple[float, float]:
     return band
 
 
-def _samples(stories: Iterable[str], library: str | None) -> Iterator[Any]:
+def samples_of(stories: Iterable[str], library: str | None) -> Iterator[Any]:
     """The texts and errors of all sources. Raises UsageError for one that cannot be read."""
     from polaris_cli.evaluate.reading import samples_in, samples_of_library
     from polaris_cli.library.store import open_library
@@ -114,7 +114,7 @@ def _samples(stories: Iterable[str], library: str | None) -> Iterator[Any]:
         yield from samples_of_library(open_library(), library.split())
 
 
-class _Skipped:
+class Skipped:
     """Counts the rows that cannot be used, and prints the first of them."""
 
     def __init__(self) -> None:

@@ -34,9 +34,9 @@ A new engine is one file and one line in `opening`. This is a complete one; a te
             pass
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from polaris_cli.events import AnswerEvent
 from polaris_cli.request.prompts import Message
@@ -116,7 +116,7 @@ class GenerationRequest:
     the start of the answer that count as part of the prompt: the story continues them, and they
     are not streamed. `after` are the token ids of an earlier, unfinished answer: they are streamed
     first, and the answer continues as it would have then. While `may_stop` returns False, the model
-    cannot end its answer.
+    cannot end its answer. `schema` is a JSON schema for the answer; only chat servers follow it.
     """
 
     messages: tuple[Message, ...]
@@ -125,6 +125,7 @@ class GenerationRequest:
     opening: tuple[int, ...] = ()
     after: tuple[int, ...] = ()
     may_stop: MayStop = always
+    schema: Mapping[str, Any] | None = None
 
 
 @runtime_checkable

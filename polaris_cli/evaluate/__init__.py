@@ -12,6 +12,12 @@ Does not know how stories are written.
     layout:     the tables as texts, for people
     tally:      counts readers' choices
     exports:    the tables as JSON, CSV and LaTeX
+    rubric:     reads rubrics, words the question to a judge
+    verdicts:   reads a judge's answer
+    aggregates: from scores to totals
+    judging:    asks a judge
+    judge_file: keeps the judge's answers
+    judgements: figures of each model from the answers
     prompts:    the built-in prompts, at any scale
     suites:     evaluations whose figures the project publishes
 """

@@ -140,6 +140,7 @@ class ChatEngine:
             "stream_options": {"include_usage": True},
             "chat_template_kwargs": {"enable_thinking": sampling.thinks},
             **fields_of(sampling),
+            **_format(request),
         }
         kept = {name: value for name, value in fields.items() if name not in self._refused}
         messages = [{"role": each.role, "content": each.content} for each in request.messages]
@@ -151,6 +152,14 @@ class ChatEngine:
             return set()
         words = set(re.findall(r"\w+", error.message))
         return words & set(body) - {"model", "messages"}
+
+
+def _format(request: GenerationRequest) -> dict[str, Any]:
+    """The field that asks for an answer by a JSON schema."""
+    if request.schema is None:
+        return {}
+    named = {"name": "answer", "strict": True, "schema": request.schema}
+    return {"response_format": {"type": "json_schema", "json_schema": named}}
 
 
 def fields_of(sampling: Sampling) -> dict[str, Any]:

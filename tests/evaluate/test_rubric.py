@@ -1,0 +1,98 @@
+"""Rubrics are read, worded and checked; a file of the user's that is wrong is explained."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from polaris_cli.errors import UsageError
+from polaris_cli.evaluate.rubric import (
+    answer_schema,
+    load_rubric,
+    question,
+    rubric_names,
+    without_length,
+)
+from polaris_cli.evaluate.samples import Sample
+
+OWN = """\
+aggregation = "mean"
+instructions = "Judge it."
+[[criteria]]
+key = "tension"
+low = 1
+high = 10
+says = "The reader wants to know."
+"""
+
+
+def test_the_rubrics_have_the_published_dimensions() -> None:
+    counts = {name: len(load_rubric(name).criteria) for name in rubric_names()}
+    assert counts == {
+        "creative": 22, "longbench-write": 6, "longform": 12, "story-quality": 18,
+        "writingbench": 5,
+    }  # fmt: skip
+    quality = load_rubric("story-quality").criteria
+    assert sum(one.high for one in quality if one.key.startswith("positive_")) == 100
+    assert sum(one.high for one in quality if one.key.startswith("negative_")) == 151
+    assert len(load_rubric("writingbench").calls) == 5 and len(load_rubric("longform").calls) == 1
+
+
+@pytest.mark.parametrize("name", rubric_names())
+def test_a_question_shows_prompt_text_and_scales(name: str) -> None:
+    rubric = load_rubric(name)
+    sample = Sample("It came.", 800, prompt="Write about fog. It is approximately 800 words long.")
+    for criteria in rubric.calls:
+        (message,) = question(rubric, criteria, sample)
+        assert "It came." in message.content and "Write about fog." in message.content
+        assert "800" not in message.content
+        assert all(
+            f"{one.key} ({one.low:g} to {one.high:g})" in message.content for one in criteria
+        )
+        schema = answer_schema(rubric, criteria)
+        assert {*schema["required"]} >= {f"{one.key}_score" for one in criteria}
+        json.dumps(schema)
+
+
+def test_a_rubric_of_ones_own(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(OWN)
+    assert [one.key for one in load_rubric(str(path)).criteria] == ["tension"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ('"mean"', '"sum"', "aggregation is not one of"),
+        ('key = "tension"', "", "'key' is missing"),
+        ("high = 10", "high = 0", "a scale from 1 to 0"),
+        ("low = 1\n", 'low = "one"\n', "could not convert"),
+        ("instructions", "instruction", "unknown key 'instruction'"),
+        ("[[criteria]]", "[[criteri]]", "unknown key"),
+        ('"Judge it."', '"Judge it', "not valid TOML"),
+    ],
+)
+def test_a_rubric_that_is_wrong_is_explained(tmp_path: Path, old: str, new: str, told: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(OWN.replace(old, new))
+    with pytest.raises(UsageError, match=told):
+        load_rubric(str(path))
+
+
+@pytest.mark.parametrize("name", ["none", "none.toml", "", "../rubric"])
+def test_a_rubric_that_is_not_there_is_named(name: str) -> None:
+    with pytest.raises(UsageError):
+        load_rubric(name)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "without"),
+    [
+        ("Write a story. It is about 800 words long.", "Write a story."),
+        ("Make it 800 words long! It has a fox.", "It has a fox."),
+        ("A fox with 800 words.", "A fox with 800 words."),
+        ("", ""),
+    ],
+)
+def test_the_sentence_on_length_is_left_out(prompt: str, without: str) -> None:
+    assert without_length(prompt) == without

@@ -1,0 +1,74 @@
+"""Any answer of a judge is scores within their scales, or an error."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from polaris_cli.evaluate.rubric import Criterion, Rubric
+from polaris_cli.evaluate.verdicts import Verdict, mismatches, read_verdict
+
+CRITERIA = (Criterion("a", 0, 20, "A."), Criterion("b", 1, 5, "B."))
+RUBRIC = Rubric("r", "mean", "Judge.", CRITERIA, totals=("total",))
+
+
+def read(answer: str) -> Verdict:
+    return read_verdict(answer, RUBRIC, CRITERIA)
+
+
+GOOD = {"a_justification": "So {it} is.", "a_score": 12, "b_score": 4.5, "total": 16}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        json.dumps(GOOD),
+        f"```json\n{json.dumps(GOOD, indent=2)}\n```",
+        f"Here it is: {{}} and {json.dumps(GOOD)} Thanks! {{",
+        '{"a_score": "12/20", "b_score": " 4.5 ", "total": "16",}',
+        '{"a": 12, "b": 4.5, "total": 16}',
+        json.dumps({"scores": 1}) + json.dumps(GOOD),
+    ],
+)
+def test_scores_are_found_in_many_answers(answer: str) -> None:
+    assert read(answer) == Verdict({"a": 12, "b": 4.5}, {"total": 16})
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ("", "no JSON object"),
+        ("I like it. 12 of 20.", "no JSON object"),
+        ('{"a_score": 12', "no JSON object"),
+        ('{"a_score": 12}', "b is missing"),
+        ('{"a_score": 12, "b_score": null}', "b is missing"),
+        ('{"a_score": true, "b_score": 1}', "a is missing"),
+        ('{"a_score": 21, "b_score": 1}', "a is 21, outside"),
+        ('{"a_score": -1, "b_score": 1}', "a is -1, outside"),
+        ('{"a_score": NaN, "b_score": 1}', "a is missing"),
+        ('{"a_score": 1e999, "b_score": 1}', "a is missing"),
+        ('{"a_score": [12], "b_score": 1}', "a is missing"),
+        ("{" * 5000, "no JSON object"),
+        ('{"a":' * 5000, "no JSON object"),
+    ],
+)
+def test_other_answers_are_errors(answer: str, told: str) -> None:
+    found = read(answer)
+    assert told in found.error and found.scores == {}
+
+
+VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+
+
+@given(st.text() | st.dictionaries(st.sampled_from(["a_score", "b_score", "total"]), VALUES))
+def test_any_answer_is_scores_or_an_error(answer: object) -> None:
+    found = read(answer if isinstance(answer, str) else f"So: {json.dumps(answer)}.")
+    assert bool(found.error) != bool(found.scores)
+    for one in CRITERIA:
+        assert found.error or one.low <= found.scores[one.key] <= one.high
+
+
+def test_sums_are_checked() -> None:
+    assert mismatches({"total": 16, "other": 1}, {"total": 16.4}) == []
+    assert mismatches({"total": 16}, {"total": 17}) == ["total"]

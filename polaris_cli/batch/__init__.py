@@ -10,6 +10,7 @@ Does not know options, nor what is shown.
     at_once:  how many stories to write at once
     drafts:   several stories for one request, and the best of them
     running:  writes them with one engine, each in a thread of its own
+    threads:  runs work in threads
     cluster:  writes them on a Ray cluster
     results:  the finished stories and the failures, in a folder
     lines:    a file of JSON lines that a killed process leaves whole

@@ -6,20 +6,17 @@ computed together. Does not know where the jobs come from or where the stories g
 
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Generic, Protocol, TypeVar
 
 from polaris_cli.api import run_job
+from polaris_cli.batch.threads import in_threads
 from polaris_cli.engines.base import Engine
 from polaris_cli.errors import DEBUG_HINT, PolarisError
 from polaris_cli.events import Event, Finish
 from polaris_cli.library.store import Library
 from polaris_cli.story.job import Job
 from polaris_cli.story.result import Story
-
-AHEAD = 2  # stories handed to the threads, for each that is written: one is ready as one ends
 
 
 class HasJob(Protocol):
@@ -59,36 +56,12 @@ def write_all(
     Setting `stop` ends the stories that are being written; they are yielded as interrupted, and
     what has not begun is not yielded. Closing the generator ends them too.
     """
-    closed = threading.Event()
 
-    def stopped() -> bool:
-        return stop.is_set() or closed.is_set()
+    def work(task: T, stopped: Callable[[], bool]) -> Written[T] | None:
+        written = write_one(task, engine, stopped=stopped, library=library, watch=watch)
+        return written if written.story or written.error else None
 
-    write = partial(write_one, engine=engine, stopped=stopped, library=library, watch=watch)
-    running = set[Future[Written[T]]]()
-    pool = ThreadPoolExecutor(at_once, thread_name_prefix="polaris story")
-    try:
-        for task in tasks:
-            running.add(pool.submit(write, task))
-            if len(running) >= AHEAD * at_once:
-                yield from _done(running)
-            if stopped():
-                break
-        while running:
-            yield from _done(running)
-    finally:
-        closed.set()
-        pool.shutdown(cancel_futures=True)
-
-
-def _done(running: set[Future[Written[T]]]) -> Iterator[Written[T]]:
-    """Wait until at least one is done; take those out of `running`."""
-    done, _ = wait(running, return_when=FIRST_COMPLETED)
-    running -= done
-    for each in done:
-        written = each.result()
-        if written.story or written.error:
-            yield written
+    return in_threads(tasks, work, at_once=at_once, stop=stop)
 
 
 def write_one(

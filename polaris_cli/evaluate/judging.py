@@ -9,17 +9,18 @@ import json
 import threading
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from polaris_cli.batch.threads import Stopped, in_threads
 from polaris_cli.engines.base import Engine, GenerationRequest
-from polaris_cli.errors import PolarisError
+from polaris_cli.errors import PolarisError, UsageError
 from polaris_cli.evaluate.rubric import Criterion, Rubric, answer_schema, question
 from polaris_cli.evaluate.samples import Sample
 from polaris_cli.evaluate.verdicts import read_verdict
-from polaris_cli.events import Chunk, Finish
+from polaris_cli.events import Chunk, Finish, closing
 from polaris_cli.request.story_request import Sampling
+from polaris_cli.words import count_words
 
 TEMPERATURE = 0.2
 LEAST_ANSWER = 256  # tokens; with less room for it, a judge is not asked
@@ -87,66 +88,35 @@ def judge_all(
 
     Setting `stop`, or closing the generator, ends the calls that are running; they are not yielded.
     """
-    closed = threading.Event()
-    running = set[Future[Record | PolarisError | None]]()
-    pool = ThreadPoolExecutor(at_once, thread_name_prefix="polaris judge")
 
-    def stopped() -> bool:
-        return stop.is_set() or closed.is_set()
-
-    def judge(call: Call) -> Record | PolarisError | None:
+    def judge(call: Call, stopped: Stopped) -> Record | PolarisError | None:
         return None if stopped() else _judged(call, engine, settings, stopped)
 
-    try:
-        for call in calls:
-            running.add(pool.submit(judge, call))
-            if len(running) >= 2 * at_once:
-                yield from _done(running)
-            if stopped():
-                break
-        while running:
-            yield from _done(running)
-    finally:
-        closed.set()
-        pool.shutdown(cancel_futures=True)
+    return in_threads(calls, judge, at_once=at_once, stop=stop)
 
 
-def _done(
-    running: set[Future[Record | PolarisError | None]],
-) -> Iterator[Record | PolarisError]:
-    done, _ = wait(running, return_when=FIRST_COMPLETED)
-    running -= done
-    yield from (found for each in done if (found := each.result()) is not None)
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """A judge's answer without its thinking, its tokens with it, and how it ended."""
+
+    text: str
+    tokens: int
+    finish: Finish
 
 
 def _judged(
-    call: Call, engine: Engine, settings: JudgeSettings, stopped: Any
+    call: Call, engine: Engine, settings: JudgeSettings, stopped: Stopped
 ) -> Record | PolarisError | None:
     """The record of a call; None if it was stopped."""
-    messages = question(call.rubric, call.criteria, call.sample)
-    sampling = settings.sampling(call.repeat)
-    room = engine.context - engine.count_tokens(messages, sampling)
-    if room < LEAST_ANSWER:
-        return PolarisError(
-            f"A text of {len(call.sample.text.split()):,} words does not fit the judge's context "
-            f"of {engine.context:,} tokens."
-        )
-    schema = answer_schema(call.rubric, call.criteria)
-    limit = min(settings.max_tokens, room)
-    start, answer, tokens = time.monotonic(), "", 0
-    finish = Finish("interrupted")
-    request = GenerationRequest(messages, sampling, limit, schema=schema)
-    for event in engine.stream(request):
-        if stopped():
-            return None
-        if isinstance(event, Finish):
-            finish = event
-        elif isinstance(event, Chunk):
-            tokens += event.tokens
-            answer += event.text if event.kind == "story" else ""
-    if finish.error:
-        return finish.error
-    verdict = read_verdict(answer, call.rubric, call.criteria)
+    start = time.monotonic()
+    try:
+        answer = _answered(engine, _request(call, engine, settings), stopped)
+    except PolarisError as error:
+        return error
+    if answer is None:
+        return None
+    if answer.finish.error:
+        return answer.finish.error
     return {
         "key": call.key(settings),
         "text": call.text_key,
@@ -157,12 +127,44 @@ def _judged(
         "judge": asdict(settings),
         "repeat": call.repeat,
         "criteria": [one.key for one in call.criteria],
-        "answer": answer,
-        **asdict(verdict),
-        "finish": finish.reason,
-        "tokens": {"prompt": finish.prompt_tokens, "answer": tokens},
+        "answer": answer.text,
+        **asdict(read_verdict(answer.text, call.rubric, call.criteria)),
+        "finish": answer.finish.reason,
+        "tokens": {"prompt": answer.finish.prompt_tokens, "answer": answer.tokens},
         "seconds": round(time.monotonic() - start, 2),
     }
+
+
+def _request(call: Call, engine: Engine, settings: JudgeSettings) -> GenerationRequest:
+    """What the judge is asked. Raises UsageError if the text does not fit its context."""
+    messages = question(call.rubric, call.criteria, call.sample)
+    sampling = settings.sampling(call.repeat)
+    room = engine.context - engine.count_tokens(messages, sampling)
+    if room < LEAST_ANSWER:
+        raise UsageError(
+            f"A text of {count_words(call.sample.text):,} words does not fit the judge's context "
+            f"of {engine.context:,} tokens.",
+            hint="Use a judge with a longer context.",
+        )
+    schema = answer_schema(call.rubric, call.criteria)
+    limit = min(settings.max_tokens, room)
+    return GenerationRequest(messages, sampling, limit, schema=schema)
+
+
+def _answered(engine: Engine, request: GenerationRequest, stopped: Stopped) -> _Answer | None:
+    """The answer to a request; None if it was stopped."""
+    text, tokens = "", 0
+    events = engine.stream(request)
+    with closing(events):
+        for event in events:
+            if stopped():
+                return None
+            if isinstance(event, Finish):
+                return _Answer(text, tokens, event)
+            if isinstance(event, Chunk):
+                tokens += event.tokens
+                text += event.text if event.kind == "story" else ""
+    return None
 
 
 def _digest(*parts: object) -> str:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from polaris_cli.batch.running import AHEAD, Written, write_all
+from polaris_cli.batch.running import Written, write_all
+from polaris_cli.batch.threads import AHEAD
 from polaris_cli.engines.base import GenerationRequest
 from polaris_cli.engines.scripted import Script, ScriptedEngine
 from polaris_cli.errors import ModelUnavailable, PolarisError, UsageError

@@ -91,7 +91,9 @@ class Evaluation:
             return _name(*span) if span else None
 
         def stage(one: Scored) -> str:
-            return next((name for most, name in STAGES if one.asked <= most * self.scale), "Far")
+            return next(
+                (name for most, name in STAGES if one.asked <= round(most * self.scale)), "Far"
+            )
 
         buckets = [row for model in self.models for row in self._rows(model, names, bucket)]
         stages = [*(name for _, name in STAGES), "Far"]

@@ -43,6 +43,11 @@ def test_a_scale_shrinks_the_buckets() -> None:
     assert found.outside == 0 and [row.group for row in found.stages] == ["ID", "Far", "All"]
 
 
+def test_a_length_at_the_edge_of_a_bucket_is_in_the_stage_of_that_bucket() -> None:
+    found = evaluation(*(a_sample(asked, 1.0) for asked in (133, 267, 268)), scale=1 / 30).tables()
+    assert [row.group for row in found.stages] == ["ID", "Near", "Far", "All"]
+
+
 def test_the_slope_goes_through_the_bucket_means() -> None:
     asked = (2000, 3000, 4000, 6000, 8000, 12000)
     shares = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75)

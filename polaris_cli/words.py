@@ -34,12 +34,15 @@ def count_words(text: str) -> int:
     Between CJK characters, a run of other characters is a word if it has a letter or a digit, so
     CJK punctuation does not count.
     """
-    return sum(map(_words_in, _stretches(text)))
+    stretches = _stretches(text)
+    return sum(map(_words_in, stretches)) if _CJK.search(text) else len(stretches)
 
 
 def story_words(text: str) -> int:
     """As `count_words`, but with the words that ICU finds in Thai, Lao, Khmer and Burmese."""
-    return sum(map(_segmented_words_in, _stretches(text)))
+    if has_unspaced_words(text):
+        return sum(map(_segmented_words_in, _stretches(text)))
+    return count_words(text)
 
 
 def has_unspaced_words(text: str) -> bool:
@@ -125,7 +128,7 @@ def paper_words(text: str) -> int:
     HTML entities are unescaped first, twice, as its data has some that were escaped twice. "It's"
     is two words.
     """
-    return sum(1 for _ in _WORD.finditer(html.unescape(html.unescape(text))))
+    return len(_WORD.findall(html.unescape(html.unescape(text))))
 
 
 def self_repetition(text: str) -> float:

@@ -205,10 +205,7 @@ def _length_and_surprise(data: _Data) -> Plot:
         _scatter(axes, number, found)
     axes.set_xlim(0, None)
     _group_digits(axes, y=False)
-    caption = (
-        "A point is a story. Surprise is the mean -log p of its tokens; where it rises with the "
-        "length, the model loses its way in long stories."
-    )
+    caption = "A point is a story. Surprise is the mean -log p of its tokens under the model."
     series = {number: data.found.models[number] for number, found in points.items() if found}
     return _plot("surprise", title, caption, axes, series)
 

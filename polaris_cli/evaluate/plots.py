@@ -235,7 +235,7 @@ def _scatter(axes: "Axes", number: int, points: Sequence[tuple[float, float]]) -
 
 
 def _points(number: int) -> dict[str, Any]:
-    return {"color": colour(number), "marker": marker(number), "ls": "none"}
+    return {"color": colour(number), "marker": marker(number), "ls": "none", "clip_on": False}
 
 
 def _short(model: str) -> str:

@@ -6,6 +6,7 @@ sources of the stories nor where the page goes.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from string import Template
 
@@ -21,6 +22,7 @@ from polaris_cli.version import __version__
 
 MOST_TEXTS = 500
 PROMPT_LENGTH = 100  # characters of a prompt where it names a story
+FLAGS = {"in_band", "blank", "stopped"}  # of a story; their means are shares
 PAGE = Path(__file__).with_name("report.html")
 _STORIES = "$stories\n"
 
@@ -156,9 +158,14 @@ def _prompt(one: Scored) -> tuple[str, int, int]:
 
 
 def _row(one: Scored) -> tuple[str, ...]:
-    figures = (number(name, getattr(one.figures, name)) for name in NAMES)
     prompt = _shortened(one.pair[0]) or NONE
-    return (one.model, prompt, f"{one.asked:,}", one.finish or NONE, *figures)
+    return (
+        one.model,
+        prompt,
+        f"{one.asked:,}",
+        one.finish or NONE,
+        *map(partial(_figure_of, one), NAMES),
+    )
 
 
 def _story(one: Scored, sample: Sample) -> str:
@@ -166,13 +173,12 @@ def _story(one: Scored, sample: Sample) -> str:
     length = f"{one.figures.words:,} of {one.asked:,} words, ratio {one.figures.ratio:.2f}"
     return (
         f'<details>\n<summary>{escape(prompt)} <span class="length">{length}</span></summary>\n'
+        f'<p class="prompt">Prompt: {escape(sample.prompt or NONE)}</p>\n'
         f"<dl>{''.join(_story_facts(one, sample))}</dl>\n{_text(sample.text)}</details>\n"
     )
 
 
 def _story_facts(one: Scored, sample: Sample) -> Iterator[str]:
-    if sample.prompt:
-        yield _fact("prompt", sample.prompt)
     if sample.prompt_id:
         yield _fact("id", sample.prompt_id)
     if sample.seed is not None:
@@ -180,9 +186,15 @@ def _story_facts(one: Scored, sample: Sample) -> Iterator[str]:
     if one.finish:
         yield _fact("finish", one.finish)
     for name, label in NAMES.items():
-        value = getattr(one.figures, name)
-        if value is not None:
-            yield _fact(label, number(name, value))
+        if (value := _figure_of(one, name)) != NONE:
+            yield _fact(label, value)
+
+
+def _figure_of(one: Scored, name: str) -> str:
+    value = getattr(one.figures, name)
+    if name in FLAGS and value is not None:
+        return "yes" if value else "no"
+    return number(name, value)
 
 
 def _text(text: str) -> str:

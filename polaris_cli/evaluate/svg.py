@@ -23,7 +23,7 @@ SERIES = ("#0072b2", "#c24a00", "#00785a", "#a3417d", "#7d6400")
 MARKERS = {"o": "●", "s": "■", "^": "▲", "D": "◆", "v": "▼", "P": "✚"}
 """Shapes of points, and the characters for a legend. Their number and that of the colours have no
 common factor: 30 pairs."""
-SIZE = (5.2, 3.7)  # inches of 72 points: on a phone a point is about one pixel
+SIZE = (4.8, 3.5)  # inches of 72 points: on a phone, a point is about one pixel
 
 _VARIABLES = {
     INK: "currentColor",

@@ -82,7 +82,8 @@ def _facts(found: Evaluation, tables: Tables, about: About) -> Iterator[str]:
     yield _fact("scale", _scale(found))
     yield _fact("judge", "none")
     if about.skipped:
-        yield _fact("left out", f"{about.skipped:,} rows that could not be used")
+        rows = "row" if about.skipped == 1 else "rows"
+        yield _fact("left out", f"{about.skipped:,} {rows} that could not be used")
     if tables.outside:
         outside = f"{tables.outside:,} {_stories(tables.outside)}: their lengths are outside them"
         yield _fact("in no bucket", outside)

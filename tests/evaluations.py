@@ -61,7 +61,8 @@ def scored(samples: Iterator[Sample], scale: float = 1.0) -> tuple[Evaluation, T
 
 def a_page(samples: Iterator[Sample], about: About = ABOUT, scale: float = 1.0) -> str:
     """The report of these stories."""
-    return "".join(report(*scored(samples, scale), about))
+    found, texts = scored(samples, scale)
+    return "".join(report(found, found.tables(), texts, about))
 
 
 def without_surprise(samples: Iterator[Sample]) -> Iterator[Sample]:

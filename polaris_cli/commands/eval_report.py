@@ -12,7 +12,7 @@ from polaris_cli.commands.delivery import say_saved
 from polaris_cli.errors import UsageError
 from polaris_cli.evaluate.report import About, Texts, report
 from polaris_cli.evaluate.svg import check_installed
-from polaris_cli.evaluate.tables import Evaluation
+from polaris_cli.evaluate.tables import Evaluation, Tables
 from polaris_cli.formats.files import check_distinct, check_writable, write_pieces
 from polaris_cli.library.store import library_path
 
@@ -36,12 +36,13 @@ class ReportFile:
     def save(
         self,
         found: Evaluation,
+        tables: Tables,
         band: tuple[float, float],
         sources: Sequence[str],
         skipped: int,
     ) -> None:
         """Write the page and say so."""
         about = About(datetime.now(UTC).date().isoformat(), band, sources, skipped)
-        pieces = report(found, self.texts, about)
+        pieces = report(found, tables, self.texts, about)
         write_pieces(self.path, (piece.encode() for piece in pieces), force=self.force)
         say_saved(self.path, self.path.stat().st_size)

@@ -86,7 +86,6 @@ def print_score(
     report: ReportFile | None = None,
 ) -> None:
     """Score the stories of these files and folders and of the library, and print the figures."""
-    from polaris_cli.evaluate.scoring import score_all
     from polaris_cli.evaluate.statistics import check_installed
     from polaris_cli.evaluate.tables import Evaluation
 
@@ -95,18 +94,27 @@ def print_score(
     if report:
         report.check()
     found, skipped = Evaluation(scale=scale), _Skipped()
-    for sample, figures in score_all(skipped.without(_samples(sources, library)), limits):
-        found.add(sample, figures)
-        if report:
-            report.texts.add(sample)
+    _score(found, skipped.without(_samples(sources, library)), limits, report)
     skipped.report()
     if not found.scored:
         raise UsageError("There is no story among them.", hint="polaris eval score --help")
-    _print(found.tables(), limits, printed)
+    tables = found.tables()
+    _print(tables, limits, printed)
     if scale != 1:
         note("Score, penalty and blank are made for whole stories, not for short ones.", sys.stderr)
     if report:
-        report.save(found, limits, _sources(sources, library), skipped.count)
+        report.save(found, tables, limits, _sources(sources, library), skipped.count)
+
+
+def _score(
+    found: Any, samples: Iterator[Any], band: tuple[float, float], report: ReportFile | None
+) -> None:
+    from polaris_cli.evaluate.scoring import score_all
+
+    for sample, figures in score_all(samples, band):
+        found.add(sample, figures)
+        if report:
+            report.texts.add(sample)
 
 
 def _sources(stories: Sequence[str], library: str | None) -> list[str]:

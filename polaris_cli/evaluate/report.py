@@ -54,9 +54,8 @@ class About:
     skipped: int = 0
 
 
-def report(found: Evaluation, texts: Texts, about: About) -> Iterator[str]:
-    """The page, in pieces. The same for the same arguments."""
-    tables = found.tables()
+def report(found: Evaluation, tables: Tables, texts: Texts, about: About) -> Iterator[str]:
+    """The page, in pieces. The same for the same arguments; `tables` are those of `found`."""
     before, _, after = PAGE.read_text("utf-8").partition(_STORIES)
     values = {
         "version": escape(__version__),

@@ -74,6 +74,7 @@ def test_the_wheel_holds_presets_pages_and_demo_model(unpacked: Path) -> None:
     assert {
         "polaris_cli/presets_data/default.toml",
         "polaris_cli/demo/model/model.safetensors",
+        "polaris_cli/evaluate/report.html",
         *(f"polaris_cli/commands/help_pages/{page}.md" for page in pages()),
     } <= held
     assert not any(name.startswith(("tests/", "presets/")) for name in held)
@@ -105,6 +106,7 @@ OPTIONAL = {
     "ray",
     "numpy",
     "scipy",
+    "matplotlib",
 }
 UNSEEN = {"accelerate"}  # transformers imports it to place weights on a device
 

@@ -25,6 +25,7 @@ Knows typer; the work itself is done elsewhere.
     eval_run:         `polaris eval run`
     eval_judge:       `polaris eval judge`
     eval_score:       `polaris eval score`
+    eval_report:      `polaris eval score -o`
     eval_votes:       `polaris eval votes`
     bench:            `polaris bench`
     bench_batch:      `polaris bench batch`

@@ -13,6 +13,7 @@ EPILOG = """Examples:
 \b
   polaris eval score runs/stories.jsonl
   polaris eval score polaris.jsonl no-hri.jsonl --latex
+  polaris eval score runs -o report.html
   polaris eval score --library "*" --json | jq .stages
 
 STORIES are the results of polaris batch (or their folder), JSON lines with output or story, prompt

@@ -6,11 +6,13 @@ Turns options into an evaluation; `polaris_cli.evaluate` makes it.
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 from typer import Argument, Option
 
 from polaris_cli.commands import options as o
+from polaris_cli.commands.eval_report import ReportFile
 from polaris_cli.errors import PolarisError, UsageError
 from polaris_cli.screen.messages import note, warn
 from polaris_cli.screen.printing import print_json, print_text
@@ -36,6 +38,11 @@ def score(
     ] = None,
     scale: Scale = 1.0,
     band: o.Band = None,
+    output: Annotated[
+        Path | None,
+        Option("--output", "-o", metavar="FILE", help="Save plots, tables and stories as html."),
+    ] = None,
+    force: o.Force = False,
     as_json: PrintJson = False,
     as_csv: PrintCsv = False,
     as_latex: PrintLatex = False,
@@ -52,7 +59,8 @@ def score(
             "There are no stories.",
             hint='polaris eval score runs/stories.jsonl, or --library "*" for your own',
         )
-    print_score(stories or [], library, scale, printed, band=band)
+    report = ReportFile(output, force) if output else None
+    print_score(stories or [], library, scale, printed, band=band, report=report)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,23 +83,42 @@ def print_score(
     printed: Printed,
     *,
     band: str | None = None,
+    report: ReportFile | None = None,
 ) -> None:
     """Score the stories of these files and folders and of the library, and print the figures."""
-    from polaris_cli.evaluate.scoring import score_all
     from polaris_cli.evaluate.statistics import check_installed
     from polaris_cli.evaluate.tables import Evaluation
 
     check_installed()
     limits = _band(band)
+    if report:
+        report.check()
     found, skipped = Evaluation(scale=scale), Skipped()
-    for sample, figures in score_all(skipped.without(samples_of(sources, library)), limits):
-        found.add(sample, figures)
+    _score(found, skipped.without(samples_of(sources, library)), limits, report)
     skipped.report()
     if not found.scored:
         raise UsageError("There is no story among them.", hint="polaris eval score --help")
-    _print(found.tables(), limits, printed)
+    tables = found.tables()
+    _print(tables, limits, printed)
     if scale != 1:
         note("Score, penalty and blank are made for whole stories, not for short ones.", sys.stderr)
+    if report:
+        report.save(found, tables, limits, _sources(sources, library), skipped.count)
+
+
+def _score(
+    found: Any, samples: Iterator[Any], band: tuple[float, float], report: ReportFile | None
+) -> None:
+    from polaris_cli.evaluate.scoring import score_all
+
+    for sample, figures in score_all(samples, band):
+        found.add(sample, figures)
+        if report:
+            report.texts.add(sample)
+
+
+def _sources(stories: Sequence[str], library: str | None) -> list[str]:
+    return [*stories, *([] if library is None else [f"the library: {library}"])]
 
 
 def _band(given: str | None) -> tuple[float, float]:
@@ -115,10 +142,10 @@ def samples_of(stories: Iterable[str], library: str | None) -> Iterator[Any]:
 
 
 class Skipped:
-    """Counts the rows that cannot be used, and prints the first of them."""
+    """Counts the rows that cannot be used in `count`, and prints the first of them."""
 
     def __init__(self) -> None:
-        self._count = 0
+        self.count = 0
 
     def without(self, found: Iterable[Any]) -> Iterator[Any]:
         """Yield what is no error."""
@@ -126,14 +153,14 @@ class Skipped:
             if not isinstance(each, PolarisError):
                 yield each
                 continue
-            self._count += 1
-            if self._count <= SHOWN_ERRORS:
+            self.count += 1
+            if self.count <= SHOWN_ERRORS:
                 warn(each.message, sys.stderr)
 
     def report(self) -> None:
         """Say how many rows are left out, if there are more than were printed."""
-        if self._count > SHOWN_ERRORS:
-            note(f"{self._count} rows are left out.", sys.stderr)
+        if self.count > SHOWN_ERRORS:
+            note(f"{self.count} rows are left out.", sys.stderr)
 
 
 def _print(tables: Any, band: tuple[float, float], printed: Printed) -> None:

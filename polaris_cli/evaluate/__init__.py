@@ -10,6 +10,9 @@ Does not know how stories are written.
     tables:     tables by length bucket, stage and model
     card:       the figures that the models' authors published
     layout:     the tables as texts, for people
+    svg:        the style of all plots, and plots as SVG
+    plots:      the plots
+    report:     an evaluation as one HTML page
     tally:      counts readers' choices
     exports:    the tables as JSON, CSV and LaTeX
     rubric:     reads rubrics, words the question to a judge

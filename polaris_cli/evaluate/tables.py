@@ -84,7 +84,7 @@ class Evaluation:
     def tables(self) -> Tables:
         """The tables of everything added so far."""
         edges = tuple(round(edge * self.scale) for edge in self.edges)
-        names = [_name(*span) for span in pairwise(edges)]
+        names = names_of(edges)
 
         def bucket(one: Scored) -> str | None:
             span = bucket_of(one.asked, edges)
@@ -163,6 +163,11 @@ def _slopes(buckets: Sequence[Row], model: str) -> dict[str, float | None]:
     rows = [row for row in buckets if row.model == model]
     means = {name: [row.values[name] for row in rows] for name in NAMES}
     return {name: slope([one.mean for one in found if one]) for name, found in means.items()}
+
+
+def names_of(edges: Sequence[int]) -> list[str]:
+    """The names of the buckets between these edges, as in the groups of rows."""
+    return [_name(*span) for span in pairwise(edges)]
 
 
 def _name(low: int, high: int) -> str:

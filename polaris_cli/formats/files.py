@@ -83,8 +83,13 @@ def write_atomic(path: Path, data: bytes, *, force: bool) -> None:
     Follows links; a replaced file keeps its permissions. Raises UsageError for an existing file
     without `force`, OutputError if writing fails.
     """
+    write_pieces(path, (data,), force=force)
+
+
+def write_pieces(path: Path, pieces: Iterable[bytes], *, force: bool) -> None:
+    """Write a file as `write_atomic` does, from pieces that need not fit in memory together."""
     with atomic_file(path, force=force) as temporary:
-        _write(temporary, data)
+        _write(temporary, pieces)
 
 
 @contextmanager
@@ -165,8 +170,8 @@ def _target(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
-def _write(path: Path, data: bytes) -> None:
+def _write(path: Path, pieces: Iterable[bytes]) -> None:
     with path.open("xb") as file:
-        file.write(data)
+        file.writelines(pieces)
         file.flush()
         os.fsync(file.fileno())

@@ -115,12 +115,17 @@ def structure(story: Story) -> Structure:
     tokens = parse(story.text)
     own = _take_title(tokens, story.own_title)
     _mark_chapters(tokens)
+    set_levels(tokens, 2)
+    title = story.request.book.title or own or story.title
+    return Structure(printable(title).strip() or "Untitled", bool(own), tokens)
+
+
+def set_levels(tokens: "list[Token]", highest: int) -> None:
+    """Make the top level of headings this one, and that of the others at most 2 more."""
     headings = [token for token in tokens if token.type in ("heading_open", "heading_close")]
     top = min((int(token.tag[1]) for token in headings), default=1)
     for token in headings:
-        token.tag = f"h{min(int(token.tag[1]) - top + 1, MAX_HEADING) + 1}"
-    title = story.request.book.title or own or story.title
-    return Structure(printable(title).strip() or "Untitled", bool(own), tokens)
+        token.tag = f"h{highest + min(int(token.tag[1]) - top, MAX_HEADING - 1)}"
 
 
 def chapters(story: Structure) -> "Iterator[tuple[str, list[Token]]]":

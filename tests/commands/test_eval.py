@@ -2,17 +2,20 @@
 
 import csv
 import json
+import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from polaris_cli.commands import running
+from polaris_cli.commands import eval_report, running
 from polaris_cli.commands.app import app
 from polaris_cli.engines.scripted import ScriptedEngine
 from polaris_cli.library.store import Library
 from polaris_cli.models.reference import ModelRef
+from polaris_cli.story.quality import Quality
 from tests.stories import a_story
 
 
@@ -73,6 +76,74 @@ def test_the_library_is_scored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert "demo\t100-200\t1\t90\t0.90" in out and "Finish reasons" in out
     out, err = run("score", "--library", "*")
     assert "1 of the texts were asked for in fewer than 1,000" in err
+
+
+def test_a_report_is_saved(stories: Path, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    with stories.open("a") as file:
+        file.write('{"output": "A."}\n')
+    out, err = run("score", str(stories), "-o", str(page), "--json")
+    assert "saved" in err and json.loads(out)["buckets"]
+    text = page.read_text("utf-8")
+    assert "Evaluation of 6 stories" in text and text.count("<figure>") == 5
+    assert "1 rows" not in text and "1 row that could not be used" in text
+    assert "already exists" in run("score", str(stories), "-o", str(page), code=2)[1]
+    run("score", str(stories), "-o", str(page), "--force")
+    assert page.read_text("utf-8") == text
+    assert sorted(tmp_path.iterdir()) == [page, stories]
+
+
+def test_a_report_has_the_surprise_of_the_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POLARIS_LIBRARY", str(tmp_path / "library.db"))
+    quality = Quality(surprise_mean=1.25, surprise_worst=2.5)
+    story = a_story("aaaa0000", "word " * 90, words=100, finish="stop", quality=quality)
+    Library(tmp_path / "library.db").finish(story)
+    page = tmp_path / "report.htm"
+    run("score", "--library", "*", "--scale", "0.1", "-o", str(page))
+    text = page.read_text("utf-8")
+    assert "Length and surprise" in text and "the library: *" in text and "1.25" in text
+
+
+@pytest.mark.parametrize(
+    ("page", "told"),
+    [
+        ("report.pdf", "is not an HTML file"),
+        ("-", "is not an HTML file"),
+        ("none/report.html", "does not exist"),
+        ("library.html", "the library"),
+    ],
+)
+def test_a_report_that_cannot_be_saved_is_refused_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: str, told: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("POLARIS_LIBRARY", str(tmp_path / "library.html"))
+    assert told in run("score", "none.jsonl", "-o", page, code=2)[1]
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_report_without_matplotlib_is_refused_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    _, err = run("score", "none.jsonl", "-o", str(tmp_path / "report.html"), code=2)
+    assert "needs matplotlib" in err and "pip install 'polaris-story[report]'" in err
+
+
+def test_a_report_that_fails_leaves_the_old_file(
+    stories: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> Iterator[str]:
+        yield "half a page"
+        raise KeyboardInterrupt
+
+    page = tmp_path / "report.html"
+    page.write_text("old")
+    monkeypatch.setattr(eval_report, "report", broken)
+    CliRunner().invoke(app, ["eval", "score", str(stories), "-o", str(page), "--force"])
+    assert page.read_text() == "old" and sorted(tmp_path.iterdir()) == [page, stories]
 
 
 @pytest.fixture

@@ -1,0 +1,48 @@
+"""The report of `polaris eval score -o`: checked before the scoring, saved after it.
+
+Knows files; `evaluate.report` makes the page.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from polaris_cli.commands.delivery import say_saved
+from polaris_cli.errors import UsageError
+from polaris_cli.evaluate.report import About, Texts, report
+from polaris_cli.evaluate.svg import check_installed
+from polaris_cli.evaluate.tables import Evaluation, Tables
+from polaris_cli.formats.files import check_distinct, check_writable, write_pieces
+from polaris_cli.library.store import library_path
+
+
+@dataclass(frozen=True, slots=True)
+class ReportFile:
+    """Where a report goes, and the texts that are to be read in it."""
+
+    path: Path
+    force: bool
+    texts: Texts = field(default_factory=Texts)
+
+    def check(self) -> None:
+        """Raise UsageError for a report that cannot be made or written."""
+        if self.path.suffix.lower() not in (".html", ".htm"):
+            raise UsageError(f"{self.path} is not an HTML file.", hint="Add -o report.html")
+        check_writable(self.path, force=self.force)
+        check_distinct([("--output", self.path), ("the library", library_path())])
+        check_installed()
+
+    def save(
+        self,
+        found: Evaluation,
+        tables: Tables,
+        band: tuple[float, float],
+        sources: Sequence[str],
+        skipped: int,
+    ) -> None:
+        """Write the page and say so."""
+        about = About(datetime.now(UTC).date().isoformat(), band, sources, skipped)
+        pieces = report(found, tables, self.texts, about)
+        write_pieces(self.path, (piece.encode() for piece in pieces), force=self.force)
+        say_saved(self.path, self.path.stat().st_size)

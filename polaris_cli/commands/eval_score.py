@@ -99,11 +99,11 @@ def print_score(
     if not found.scored:
         raise UsageError("There is no story among them.", hint="polaris eval score --help")
     tables = found.tables()
+    if report:  # first: the reader of a pipe may leave
+        report.save(found, tables, limits, _sources(sources, library), skipped.count)
     _print(tables, limits, printed)
     if scale != 1:
         note("Score, penalty and blank are made for whole stories, not for short ones.", sys.stderr)
-    if report:
-        report.save(found, tables, limits, _sources(sources, library), skipped.count)
 
 
 def _score(

@@ -147,11 +147,12 @@ class ChatEngine:
         return {"model": self.info.id, "messages": messages, **kept}
 
     def _named(self, error: EndpointError, body: Mapping[str, Any]) -> set[str]:
-        """The fields of the request that a refusal names."""
+        """The fields of the request that a refusal names; the answer's format if it names none."""
         if error.status not in REFUSED:
             return set()
         words = set(re.findall(r"\w+", error.message))
-        return words & set(body) - {"model", "messages"}
+        named = words & set(body) - {"model", "messages"}
+        return named or {"response_format"} & set(body)
 
 
 def _format(request: GenerationRequest) -> dict[str, Any]:

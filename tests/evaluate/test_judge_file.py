@@ -1,0 +1,51 @@
+"""A judge's answers are kept as they come, by one process, whatever ends it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from polaris_cli.errors import UsageError
+from polaris_cli.evaluate.judge_file import JudgeFile
+
+
+def a_record(key: str) -> dict[str, object]:
+    return {"key": key, "text": "t", "model": "m", "rubric": "r", "scores": {"a": 1}}
+
+
+def test_records_are_on_the_disk_at_once_and_read_by_the_next_run(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "judged.jsonl"
+    with JudgeFile(path) as file:
+        file.add(a_record("1"))
+        assert json.loads(path.read_text()) == a_record("1")
+        file.add(a_record("2"))
+    with JudgeFile(path) as file:
+        assert [*file.records] == ["1", "2"] and file.records["2"] == a_record("2")
+
+
+def test_a_torn_line_costs_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "judged.jsonl"
+    with JudgeFile(path) as file:
+        file.add(a_record("1"))
+    with path.open("a") as torn:
+        torn.write('{"key": "2", "te')
+    with JudgeFile(path) as file:
+        assert [*file.records] == ["1"]
+        file.add(a_record("3"))
+    assert [json.loads(line)["key"] for line in path.read_text().splitlines()] == ["1", "3"]
+
+
+def test_two_processes_do_not_share_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "judged.jsonl"
+    with JudgeFile(path), pytest.raises(UsageError, match="Another polaris eval judge"):
+        JudgeFile(path)
+    with JudgeFile(path):
+        pass
+
+
+def test_the_file_of_another_program_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "judged.jsonl"
+    path.write_text('{"mine": 1}\n')
+    with pytest.raises(UsageError):
+        JudgeFile(path)
+    assert path.read_text() == '{"mine": 1}\n'

@@ -1,0 +1,72 @@
+"""A judge is asked for each text, repeat and criterion; what fails is an error of its call."""
+
+import threading
+from typing import Any
+
+from polaris_cli.engines.scripted import Script, ScriptedEngine
+from polaris_cli.errors import ModelUnavailable, PolarisError
+from polaris_cli.evaluate.judging import JudgeSettings, calls_for, judge_all
+from polaris_cli.evaluate.rubric import load_rubric
+from polaris_cli.evaluate.samples import Sample
+
+SETTINGS = JudgeSettings("judge")
+SAMPLES = [Sample(f"It came {n}.", 900, "m", "p") for n in range(3)]
+WRITING = load_rubric("writingbench")
+
+
+def judge(
+    engine: ScriptedEngine,
+    *samples: Sample,
+    repeats: int = 1,
+    settings: JudgeSettings = SETTINGS,
+) -> list[Any]:
+    calls = calls_for(samples, WRITING, repeats)
+    return list(judge_all(calls, engine, settings, at_once=2, stop=threading.Event()))
+
+
+def test_every_criterion_and_repeat_is_a_call_with_a_key_of_its_own() -> None:
+    calls = list(calls_for(SAMPLES, WRITING, 2))
+    assert len(calls) == 3 * 2 * 5 == len({call.key(SETTINGS) for call in calls})
+    assert len({call.text_key for call in calls}) == 3
+    others = {call.key(JudgeSettings("judge", max_tokens=999)) for call in calls}
+    assert not others & {call.key(SETTINGS) for call in calls}
+
+
+def test_an_answer_is_recorded_without_its_thinking() -> None:
+    engine = ScriptedEngine(["Hm.", "</think>", '{"task_score": 7, "structure_score": 1}'])
+    found = judge(engine, SAMPLES[0], settings=JudgeSettings("judge", thinks=True))
+    by_criterion = {record["criteria"][0]: record for record in found}
+    assert by_criterion["task"]["scores"] == {"task": 7} and not by_criterion["task"]["error"]
+    assert by_criterion["language"]["error"].startswith("there is no JSON object")
+    assert "Hm." not in by_criterion["task"]["answer"]
+
+
+def test_the_judge_gets_a_seed_for_each_repeat_and_a_schema() -> None:
+    engine = ScriptedEngine(["</think>", "{}"])
+    judge(engine, SAMPLES[0], repeats=2)
+    assert {request.sampling.seed for request in engine.requests} == {0, 1}
+    assert all(
+        request.schema and request.sampling.temperature == 0.2 for request in engine.requests
+    )
+
+
+def test_a_call_that_fails_is_an_error_and_costs_no_other() -> None:
+    lost = Script(["</think>"], error=ModelUnavailable("It is gone."))
+    engine = ScriptedEngine(lost, ["</think>", "{}"])
+    found = judge(engine, SAMPLES[0])
+    assert [isinstance(each, PolarisError) for each in found].count(True) >= 1
+    assert len(found) == 5
+
+
+def test_a_text_that_does_not_fit_is_an_error() -> None:
+    (first, *_) = judge(ScriptedEngine(["{}"]), Sample("word " * 2_000_000, 900, "m", "p"))
+    assert isinstance(first, PolarisError) and "does not fit" in first.message
+
+
+def test_a_run_that_is_stopped_asks_nothing_more() -> None:
+    stop = threading.Event()
+    stop.set()
+    engine = ScriptedEngine(["</think>", "{}"])
+    calls = calls_for(SAMPLES, WRITING, 1)
+    assert list(judge_all(calls, engine, SETTINGS, at_once=1, stop=stop)) == []
+    assert engine.requests == []

@@ -12,6 +12,7 @@ Knows typer; the work itself is done elsewhere.
     delivery:         saves a story's files, prints its record
     dry_run:          `polaris write --dry-run`
     drafts:           `polaris write --drafts`
+    draft_judge:      `polaris write --best judge`
     batch:            `polaris batch`
     batch_run:        runs a batch and reports on it
     resume:           `polaris resume` and `rerun`

@@ -4,9 +4,10 @@ Turns the options of `write` into a list of drafts; `batch` writes them.
 """
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from textwrap import shorten
 from typing import TextIO
@@ -31,6 +32,8 @@ from polaris_cli.screen.tables import print_table
 from polaris_cli.story.job import Job
 from polaris_cli.story.result import Story
 
+Choose = Callable[[Sequence[Story]], Story]
+
 HEADERS = (
     "draft", "id", "words", "ratio", "state", "surprise", "repetition", "first line"
 )  # fmt: skip
@@ -38,8 +41,9 @@ DROPPED = ("repetition", "first line", "surprise", "state")
 BEGINNING = 24  # characters of the first line
 
 
-def run_drafts(job: Job, outputs: Outputs, count: int, best: Best, *, print_all: bool) -> int:
-    """Write `count` drafts, print the best or all, save all; returns the exit code.
+def run_drafts(job: Job, outputs: Outputs, count: int, choose: Choose, *, print_all: bool) -> int:
+    """Write `count` drafts, print the one that `choose` takes or all, save all; returns the exit
+    code.
 
     Raises PolarisError if the model cannot be loaded, or if no draft has any text.
     """
@@ -56,7 +60,7 @@ def run_drafts(job: Job, outputs: Outputs, count: int, best: Best, *, print_all:
             raise next((each.error for each in failures), None) or _nothing()
         for each in failures:
             warn(f"Draft {each.task.number} failed: {each.error}", sys.stderr)
-        chosen = best_of(stories, best)
+        chosen = choose(stories)
         if not outputs.quiet:
             _print_drafts(stories, chosen)
         _deliver(stories, chosen, outputs, out, print_all=print_all)
@@ -145,9 +149,11 @@ def check_files(outputs: Outputs, count: int) -> None:
         _for_draft(outputs, number).check()
 
 
-def chosen_by(best: str | None) -> Best:
-    """How the best draft is chosen. Raises UsageError for an unknown way."""
+def chosen_by(best: str | None) -> Choose:
+    """Chooses the best draft by its figures. Raises UsageError for an unknown way."""
     ways: dict[str | None, Best] = {None: "sound", "ratio": "ratio", "surprise": "surprise"}
     if best not in ways:
-        raise UsageError(f"--best: {best!r} is not a way to choose.", hint="Use ratio or surprise.")
-    return ways[best]
+        raise UsageError(
+            f"--best: {best!r} is not a way to choose.", hint="Use ratio, surprise or judge."
+        )
+    return partial(best_of, how=ways[best])

@@ -162,7 +162,7 @@ def _judge(
     with Interrupts(restore_terminal).listen() as interrupts, reserved_stdio():
         try:
             with interrupts.breakable():
-                engine = _opened(calls, settings, options, at_once, quiet=quiet)
+                engine = open_judge(calls, settings, options, at_once, quiet=quiet)
         except KeyboardInterrupt:
             return EXIT_INTERRUPTED
         message = f"Judging, {len(calls)} calls"
@@ -189,7 +189,7 @@ def _judge(
     return EXIT_FAILED_ROWS if failed else 0
 
 
-def _opened(
+def open_judge(
     calls: Sequence[Call],
     settings: JudgeSettings,
     options: dict[str, object],

@@ -164,10 +164,19 @@ Drafts = Annotated[
 BestDraft = Annotated[
     str | None,
     Option(
-        metavar="ratio|surprise",
-        help="The best draft: nearest to the words, or lowest surprise; by default a sound one in "
-        "the band.",
+        metavar="ratio|surprise|judge",
+        help="The best draft: nearest to the words, lowest surprise, or as a judge says; by "
+        "default a sound one in the band.",
     ),
+]
+JudgeModel = Annotated[
+    str | None, Option("--judge-model", metavar="NAME", help="The judge for --best judge.")
+]
+JudgeUrl = Annotated[
+    str | None, Option("--judge-url", metavar="URL", help="The judge's server, if it is on one.")
+]
+RubricName = Annotated[
+    str, Option("--rubric", metavar="NAME|FILE", help="What the judge scores by.")
 ]
 AllDrafts = Annotated[bool, Option("--all", help="Print all drafts, not only the best.")]
 

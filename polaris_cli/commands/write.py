@@ -10,7 +10,7 @@ from typing import Annotated
 from typer import Argument, Exit
 
 from polaris_cli.commands import options as o
-from polaris_cli.commands.drafts import check_files, chosen_by, run_drafts
+from polaris_cli.commands.drafts import Choose, check_files, chosen_by, run_drafts
 from polaris_cli.commands.dry_run import print_dry_run
 from polaris_cli.commands.outputs import Outputs
 from polaris_cli.commands.running import draft_is_long_enough, return_draft, run, write_plan
@@ -100,6 +100,9 @@ def write(
     stall_timeout: o.StallTimeout = None,
     drafts: o.Drafts = 1,
     best: o.BestDraft = None,
+    judge_model: o.JudgeModel = None,
+    judge_url: o.JudgeUrl = None,
+    rubric: o.RubricName = "story-quality",
     print_all: o.AllDrafts = False,
 ) -> None:
     """Write a story of the length you ask for, and report its length."""
@@ -107,7 +110,12 @@ def write(
     outputs = Outputs(
         output, thinking_output, force, as_json, quiet, show_thinking, not no_save, strict
     )
-    way = chosen_by(best)
+    if best == "judge":
+        from polaris_cli.commands.draft_judge import draft_judge  # few stories need it
+
+        way: Choose = draft_judge(judge_model, judge_url, rubric, quiet=quiet)
+    else:
+        way = chosen_by(best)
     if drafts == 1 and (best or print_all):
         raise UsageError("--best and --all choose among drafts.", hint="Add --drafts 5")
     if drafts > 1 and plan_only:

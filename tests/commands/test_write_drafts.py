@@ -10,8 +10,11 @@ import pytest
 from polaris_cli.commands import running
 from polaris_cli.engines.scripted import Script, ScriptedEngine
 from polaris_cli.errors import ModelUnavailable
+from polaris_cli.evaluate.rubric import load_rubric
 from polaris_cli.library.store import Library
 from tests.cli import in_process
+from tests.servers.faulty import Faulty
+from tests.servers.replies import Action, Request, chat, streamed
 
 LENGTHS = (3, 9, 14)  # words of the drafts, of ten asked for
 TALES = [" ".join(["word"] * (count - 1)) + f" {count}." for count in LENGTHS]
@@ -49,6 +52,53 @@ def test_the_best_is_printed_and_all_are_listed_and_kept(
     seeds = {library.get(entry.id).request.sampling.seed for entry in entries}
     assert seeds == {5, 6, 7}
     assert sorted(path.name for path in tmp_path.glob("*.md")) == [f"fox-{n}.md" for n in (1, 2, 3)]
+
+
+def test_a_judge_chooses_among_drafts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: ScriptedEngine
+) -> None:
+    def answer(request: Request) -> list[Action]:
+        best = TALES[2] in request.json["messages"][0]["content"]
+        scores = {f"{one.key}_score": one.low + best for one in load_rubric("creative").criteria}
+        return streamed(chat([json.dumps(scores)]))
+
+    with Faulty(answer) as server:
+        judge = (
+            "--best",
+            "judge",
+            "--judge-model",
+            "test-model",
+            "--judge-url",
+            f"{server.url}/v1",
+        )
+        done = ask(tmp_path, monkeypatch, *judge, "--rubric", "creative")
+    assert (done.returncode, done.stdout) == (0, f"{TALES[2]}\n"), done.stderr
+    assert "The judge's totals by draft: 1: 0.0, 2: 0.0, 3: 5.0." in done.stderr
+    assert "The best is draft 3" in done.stderr
+
+
+def test_drafts_survive_a_judge_that_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: ScriptedEngine
+) -> None:
+    gone = ("--judge-model", "x", "--judge-url", "http://127.0.0.1:9/v1")
+    done = ask(tmp_path, monkeypatch, "--best", "judge", *gone)
+    assert (done.returncode, done.stdout) == (0, f"{TALES[1]}\n")
+    assert "The judge cannot be asked" in done.stderr and "without a judge" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [(("--best", "judge"), "needs a judge"), (("--best", "taste"), "is not a way to choose")],
+)
+def test_a_way_to_choose_that_is_none_is_refused_first(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    engine: ScriptedEngine,
+    more: tuple[str, ...],
+    told: str,
+) -> None:
+    done = ask(tmp_path, monkeypatch, *more)
+    assert done.returncode == 2 and told in done.stderr and not engine.requests
 
 
 def test_all_are_printed_divided(

@@ -35,17 +35,17 @@ class DraftJudge:
             totals = self._totals(drafts)
         except PolarisError as error:
             warn(f"The judge cannot be asked: {error.message}", sys.stderr)
-            totals = {}
+            totals = []
         if not totals:
             note("No draft was judged: the best is chosen without a judge.", sys.stderr)
             return best_of(drafts)
         if not self.quiet:
-            told = ", ".join(f"{number}: {total:.1f}" for number, total in sorted(totals.items()))
+            told = ", ".join(f"{_number(draft)}: {total:.1f}" for draft, total in totals)
             note(f"The judge's totals by draft: {told}.", sys.stderr)
-        return drafts[max(totals, key=lambda number: totals[number]) - 1]
+        return max(totals, key=lambda judged: judged[1])[0]
 
-    def _totals(self, drafts: Sequence[Story]) -> dict[int, float]:
-        """The main total of each draft that could be judged, by its number."""
+    def _totals(self, drafts: Sequence[Story]) -> list[tuple[Story, float]]:
+        """The drafts that could be judged, each with its main total."""
         calls = list(calls_for(map(sample_of_story, drafts), self.rubric, 1))
         texts = [call.text_key for call in calls if call.criteria == self.rubric.calls[0]]
         options: dict[str, object] = {"model": self.settings.judge, "base_url": self.base_url}
@@ -53,11 +53,15 @@ class DraftJudge:
             found = judge_all(calls, engine, self.settings, at_once=USUAL, stop=threading.Event())
             records = [record for record in found if not isinstance(record, PolarisError)]
         by_text = {one.text: one.totals for one in judged(records, self.rubric) if one.totals}
-        return {
-            number: next(iter(by_text[text].values()))
-            for number, text in enumerate(texts, 1)
+        return [
+            (draft, next(iter(by_text[text].values())))
+            for draft, text in zip(drafts, texts, strict=True)
             if text in by_text
-        }
+        ]
+
+
+def _number(draft: Story) -> int:
+    return draft.place.draft or 0 if draft.place else 0
 
 
 def draft_judge(model: str | None, base_url: str | None, rubric: str, *, quiet: bool) -> DraftJudge:

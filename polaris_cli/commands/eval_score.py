@@ -17,6 +17,7 @@ from polaris_cli.errors import PolarisError, UsageError
 from polaris_cli.screen.messages import note, warn
 from polaris_cli.screen.printing import print_json, print_text
 from polaris_cli.screen.tables import print_table
+from polaris_cli.version import __version__
 
 SHOWN_ERRORS = 5
 
@@ -86,7 +87,7 @@ def print_score(
     report: ReportFile | None = None,
 ) -> None:
     """Score the stories of these files and folders and of the library, and print the figures."""
-    from polaris_cli.evaluate.statistics import check_installed
+    from polaris_cli.evaluate.statistics import RESAMPLES, check_installed
     from polaris_cli.evaluate.tables import Evaluation
 
     check_installed()
@@ -101,7 +102,8 @@ def print_score(
     tables = found.tables()
     if report:  # first: the reader of a pipe may leave
         report.save(found, tables, limits, _sources(sources, library), skipped.count)
-    _print(tables, limits, printed)
+    about = {"polaris": __version__, "scale": scale, "band": limits, "resamples": RESAMPLES}
+    _print(tables, about, printed)
     if scale != 1:
         note("Score, penalty and blank are made for whole stories, not for short ones.", sys.stderr)
 
@@ -163,13 +165,12 @@ class Skipped:
             note(f"{self.count} rows are left out.", sys.stderr)
 
 
-def _print(tables: Any, band: tuple[float, float], printed: Printed) -> None:
+def _print(tables: Any, about: dict[str, Any], printed: Printed) -> None:
     from polaris_cli.evaluate import exports
     from polaris_cli.evaluate.layout import layout
-    from polaris_cli.evaluate.statistics import RESAMPLES
 
     if printed.as_json:
-        print_json(exports.as_json(tables, {"band": band, "resamples": RESAMPLES}), indent=2)
+        print_json(exports.as_json(tables, about), indent=2)
     elif printed.as_csv:
         print_text(exports.as_csv(tables).rstrip("\n"))
     elif printed.as_latex:

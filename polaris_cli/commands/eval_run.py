@@ -15,6 +15,7 @@ from polaris_cli.batch.tasks import Grid
 from polaris_cli.commands import options as o
 from polaris_cli.commands.batch import at_once_in, listed
 from polaris_cli.commands.batch_run import BatchFiles, BatchReport, BatchRun
+from polaris_cli.commands.eval_report import ReportFile
 from polaris_cli.commands.eval_score import (
     PrintCsv,
     Printed,
@@ -71,6 +72,10 @@ def run(
     api_key_env: o.ApiKeyEnv = None,
     no_save: o.NoSave = False,
     quiet: o.Quiet = False,
+    report: Annotated[
+        Path | None, Option("--report", metavar="FILE", help="Save plots and stories as html.")
+    ] = None,
+    force: o.Force = False,
     as_json: PrintJson = False,
     as_csv: PrintCsv = False,
     as_latex: PrintLatex = False,
@@ -84,24 +89,27 @@ def run(
     Examples:
       polaris eval run --model polaris,no-hri -o runs/polaris
       polaris eval run --model smollm2 --scale 0.05 --per-bucket 2 -o runs/small
-      polaris eval run --suite smollm2 -o runs/smollm2
+      polaris eval run --suite smollm2 -o runs/smollm2 --report smollm2.html
     """
     printed = Printed(as_json, as_csv, as_latex)
+    page = ReportFile(report, force) if report else None
     options = {name: value for name, value in locals().items() if name in SETTINGS}
     chosen_suite = _suite(suite, model, scale, per_bucket)
     models, at_once = listed(chosen_suite.models), at_once_in(jobs)
     options |= {"model": models[0] if len(models) == 1 else None}
     from_options(options)  # raises before anything is read
     check_installed()
+    if page:
+        page.check()
     grid = Grid((), seeds, models if len(models) > 1 else ())
     where = Cluster(cluster, workers, gpus_per_worker) if cluster else None
     with Results(output) as results:
         stories = Batch(_rows(prompts, chosen_suite), options, grid, results)
-        report, files = BatchReport(output, quiet), BatchFiles(output, ())
-        code = BatchRun(stories, report, files, at_once, not no_save, False, where).run()
+        told, files = BatchReport(output, quiet), BatchFiles(output, ())
+        code = BatchRun(stories, told, files, at_once, not no_save, False, where).run()
     if code == EXIT_INTERRUPTED:
         raise Exit(code)
-    print_score([str(output)], None, chosen_suite.scale, printed)
+    print_score([str(output)], None, chosen_suite.scale, printed, report=page)
     raise Exit(code)
 
 

@@ -52,8 +52,7 @@ class Settings(TypedDict, total=False):
     `words` is a number, or text such as "3k". `band` is the range of words written / words
     requested that counts as on target. `think` says whether the model thinks first; `title`,
     `author`, `language` and `cover` are those of `Book`. The others are those of `StoryRequest` and
-    `Sampling`. Defaults come from the environment, `config.toml` and
-    the preset.
+    `Sampling`. Defaults come from the environment, `config.toml` and the preset.
     """
 
     words: int | str

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from polaris_cli.errors import OutputError, UsageError
 from polaris_cli.formats.files import atomic_file
 from polaris_cli.screen.printing import json_text
@@ -115,6 +117,17 @@ class Lines:
         while rest:
             rest = rest[self._file.write(rest) :]
         os.fsync(self._file.fileno())
+
+
+def locked(path: Path, told: str, hint: str) -> FileLock:
+    """Lock the file at `path`, which stays. Raises UsageError, in these words, if another process
+    has it."""
+    lock = FileLock(path, timeout=0, thread_local=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise UsageError(told, hint=hint) from None
+    return lock
 
 
 def _is_start(line: bytes) -> bool:

@@ -11,9 +11,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
-from polaris_cli.batch.lines import ELSEWHERE, Entry, Lines, encoded, explained
+from polaris_cli.batch.lines import ELSEWHERE, Entry, Lines, encoded, explained, locked
 from polaris_cli.errors import PolarisError, UsageError
 from polaris_cli.formats.files import write_atomic
 
@@ -148,20 +148,16 @@ class Results:
 
 def _locked(folder: Path) -> FileLock:
     """Create the folder and lock it. Raises UsageError and OutputError."""
-    lock = FileLock(folder / LOCK, timeout=0, thread_local=False)
     with explained(folder):
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except FileExistsError:
             raise UsageError(f"{folder} is not a folder.", hint=ELSEWHERE) from None
-        try:
-            lock.acquire()
-        except Timeout:
-            raise UsageError(
-                f"Another polaris batch writes to {folder}.",
-                hint="Wait until it is done, or use another folder with -o.",
-            ) from None
-    return lock
+        return locked(
+            folder / LOCK,
+            f"Another polaris batch writes to {folder}.",
+            "Wait until it is done, or use another folder with -o.",
+        )
 
 
 def _is_story(record: Entry) -> bool:

@@ -17,27 +17,26 @@ from polaris_cli.commands import options as o
 from polaris_cli.commands.batch import listed
 from polaris_cli.commands.delivery import save_files
 from polaris_cli.commands.interrupt import Interrupts
-from polaris_cli.commands.outputs import Outputs
+from polaris_cli.commands.outputs import Outputs, check_page
 from polaris_cli.commands.running import notifier, opened, write_loaded
 from polaris_cli.commands.stdio import reserved_stdio
 from polaris_cli.commands.write import read_premise
 from polaris_cli.errors import EXIT_INTERRUPTED, UsageError
 from polaris_cli.formats.comparison import comparison
-from polaris_cli.formats.files import check_distinct, check_writable
-from polaris_cli.library.store import library_path, open_library
+from polaris_cli.library.store import open_library
 from polaris_cli.library.votes import Vote
 from polaris_cli.request.settings import SETTINGS, from_options
-from polaris_cli.screen.endings import STATES
 from polaris_cli.screen.messages import note
 from polaris_cli.screen.printing import print_text
 from polaris_cli.screen.region import restore_terminal
+from polaris_cli.screen.story_cells import FIGURES, story_cells
 from polaris_cli.screen.tables import print_table
 from polaris_cli.screen.terminal import print_report
 from polaris_cli.story.job import Job
 from polaris_cli.story.prepare import prepare
 from polaris_cli.story.result import Story
 
-HEADERS = ("model", "id", "words", "ratio", "state", "surprise", "repetition", "seconds")
+HEADERS = ("model", *FIGURES, "seconds")
 DROPPED = ("seconds", "repetition", "surprise")
 MOST = 26
 
@@ -91,7 +90,7 @@ def compare(
     """Write the same premise with several models, one after the other, and compare the stories."""
     options = {name: value for name, value in locals().items() if name in SETTINGS}
     models = listed(model)
-    _check(models, output, blind=blind, force=force, save=not no_save)
+    _check(models, output, blind=blind, force=force)
     options["seed"] = from_options({"seed": seed}).get("seed", _random_seed())
     about = read_premise(premise)
     jobs = [prepare(about, {**options, "model": name}) for name in models]
@@ -112,9 +111,7 @@ def compare(
         save_files([(output, lambda: comparison(stories).encode())], shown)
 
 
-def _check(
-    models: Sequence[str], output: Path | None, *, blind: bool, force: bool, save: bool
-) -> None:
+def _check(models: Sequence[str], output: Path | None, *, blind: bool, force: bool) -> None:
     """Raise UsageError before anything is loaded."""
     if not 2 <= len(models) <= MOST:
         raise UsageError(
@@ -126,10 +123,7 @@ def _check(
             hint="Leave it out, or run the command in a terminal.",
         )
     if output:
-        if output.suffix.lower() not in (".html", ".htm"):
-            raise UsageError(f"{output} is not an HTML file.", hint="Add -o compare.html")
-        check_writable(output, force=force)
-        check_distinct([("--output", output), *([("the library", library_path())] if save else [])])
+        check_page(output, force=force, hint="Add -o compare.html")
 
 
 def _random_seed() -> int:
@@ -201,14 +195,4 @@ def _print(stories: Sequence[Story]) -> None:
 
 
 def _row(story: Story) -> tuple[str, ...]:
-    quality = story.quality
-    return (
-        story.model.name,
-        story.id,
-        str(story.counted),
-        f"{story.ratio:.2f}",
-        STATES.get(story.finish, story.finish),
-        "-" if quality.surprise_mean is None else f"{quality.surprise_mean:.2f}",
-        f"{quality.self_repetition:.4f}",
-        f"{story.timing.total_s:.0f}",
-    )
+    return (story.model.name, *story_cells(story), f"{story.timing.total_s:.0f}")

@@ -24,19 +24,17 @@ from polaris_cli.errors import EXIT_INTERRUPTED, NoStory, UsageError
 from polaris_cli.events import Event
 from polaris_cli.library.store import open_library
 from polaris_cli.screen.batch_progress import BatchProgress
-from polaris_cli.screen.endings import STATES
 from polaris_cli.screen.messages import note, warn
 from polaris_cli.screen.printing import print_text
 from polaris_cli.screen.region import restore_terminal
+from polaris_cli.screen.story_cells import FIGURES, story_cells
 from polaris_cli.screen.tables import print_table
 from polaris_cli.story.job import Job
 from polaris_cli.story.result import Story
 
 Choose = Callable[[Sequence[Story]], Story]
 
-HEADERS = (
-    "draft", "id", "words", "ratio", "state", "surprise", "repetition", "first line"
-)  # fmt: skip
+HEADERS = ("draft", *FIGURES, "first line")
 DROPPED = ("repetition", "first line", "surprise", "state")
 BEGINNING = 24  # characters of the first line
 
@@ -97,24 +95,16 @@ def _write(job: Job, outputs: Outputs, count: int, interrupts: Interrupts) -> li
 
 def _print_drafts(stories: Sequence[Story], chosen: Story) -> None:
     print_table(HEADERS, [_row(story) for story in stories], sys.stderr, drop=DROPPED)
-    note(f"The best is draft {_number(chosen)}: {chosen.id}.", sys.stderr)
+    note(f"The best is draft {number_of(chosen)}: {chosen.id}.", sys.stderr)
 
 
 def _row(story: Story) -> tuple[str, ...]:
-    surprise = story.quality.surprise_mean
-    return (
-        str(_number(story)),
-        story.id,
-        str(story.counted),
-        f"{story.ratio:.2f}",
-        STATES.get(story.finish, story.finish),
-        "-" if surprise is None else f"{surprise:.2f}",
-        f"{story.quality.self_repetition:.4f}",
-        shorten(story.text.split("\n", 1)[0], BEGINNING, placeholder="…"),
-    )
+    first_line = shorten(story.text.split("\n", 1)[0], BEGINNING, placeholder="…")
+    return (str(number_of(story)), *story_cells(story), first_line)
 
 
-def _number(story: Story) -> int:
+def number_of(story: Story) -> int:
+    """The number of a draft."""
     return story.place.draft or 0 if story.place else 0
 
 
@@ -124,12 +114,12 @@ def _deliver(
     """Print the best draft or all of them, and save each to its own files."""
     for story in stories:
         if not outputs.as_json and print_all:
-            line = f"===== draft {_number(story)} of {len(stories)}, {story.id} ====="
+            line = f"===== draft {number_of(story)} of {len(stories)}, {story.id} ====="
             print_text(f"{line}\n\n{story.text}\n", stream=out, wrap=True)
         elif not outputs.as_json and story is chosen:
             print_text(story.text, stream=out, wrap=True)
         printed = outputs.as_json and (print_all or story is chosen)
-        deliver(story, replace(_for_draft(outputs, _number(story)), as_json=printed), out)
+        deliver(story, replace(_for_draft(outputs, number_of(story)), as_json=printed), out)
 
 
 def _for_draft(outputs: Outputs, number: int) -> Outputs:

@@ -110,19 +110,18 @@ def judge(
     skipped = Skipped()
     samples = list(skipped.without(samples_of(stories, None)))
     skipped.report()
-    calls = list(calls_for(samples, found, repeat))
+    calls = {call.key(settings): call for call in calls_for(samples, found, repeat)}
     if not calls:
         raise UsageError("There is no story among them.", hint="polaris eval score --help")
     path = output or _beside(Path(stories[0]))
     with JudgeFile(path) as file:
-        missing = [call for call in calls if call.key(settings) not in file.records]
+        missing = [call for key, call in calls.items() if key not in file.records]
         if dry_run:
-            _print_plan(calls, missing, prices)
+            _print_plan(len(calls) - len(missing), missing, prices)
             return
         at_once = at_once_in(jobs) or USUAL
         code = _judge(missing, file, settings, options, at_once, prices, quiet=quiet)
-        asked = {call.key(settings) for call in calls}
-        records = [record for key, record in file.records.items() if key in asked]
+        records = [record for key, record in file.records.items() if key in calls]
     rows = judged_rows(judged(records, found), scale)
     if as_json:
         about = {"rubric": found.name, "judge": asdict(settings), "repeats": repeat}
@@ -136,10 +135,10 @@ def _beside(source: Path) -> Path:
     return (source if source.is_dir() else source.parent) / FILE
 
 
-def _print_plan(calls: Sequence[Call], missing: Sequence[Call], prices: Prices) -> None:
+def _print_plan(made: int, missing: Sequence[Call], prices: Prices) -> None:
     """What would be asked, before anything is."""
     asked, answered = estimated_tokens(missing)
-    print_text(f"{len(missing)} calls to make, {len(calls) - len(missing)} made already")
+    print_text(f"{len(missing)} calls to make, {made} made already")
     print_text(f"about {asked:,} prompt tokens, {answered:,} answer tokens without thinking")
     if prices != Prices(0.0, 0.0):
         print_text(f"about {prices.of(asked, answered):.2f} for them, at the prices given")

@@ -9,12 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from polaris_cli.commands.delivery import say_saved
-from polaris_cli.errors import UsageError
+from polaris_cli.commands.outputs import check_page
 from polaris_cli.evaluate.report import About, Texts, report
 from polaris_cli.evaluate.svg import check_installed
 from polaris_cli.evaluate.tables import Evaluation, Tables
-from polaris_cli.formats.files import check_distinct, check_writable, write_pieces
-from polaris_cli.library.store import library_path
+from polaris_cli.formats.files import write_pieces
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +26,7 @@ class ReportFile:
 
     def check(self) -> None:
         """Raise UsageError for a report that cannot be made or written."""
-        if self.path.suffix.lower() not in (".html", ".htm"):
-            raise UsageError(f"{self.path} is not an HTML file.", hint="Add -o report.html")
-        check_writable(self.path, force=self.force)
-        check_distinct([("--output", self.path), ("the library", library_path())])
+        check_page(self.path, force=self.force, hint="Add -o report.html")
         check_installed()
 
     def save(

@@ -54,13 +54,18 @@ def score(
     POLARIS evaluation and the length penalty of its training, "S_l" that of LongBench-Write.
     Intervals are 95% bootstrap intervals.
     """
+    from polaris_cli.evaluate.statistics import check_installed
+
     printed = Printed(as_json, as_csv, as_latex)
     if not stories and library is None:
         raise UsageError(
             "There are no stories.",
             hint='polaris eval score runs/stories.jsonl, or --library "*" for your own',
         )
+    check_installed()
     report = ReportFile(output, force) if output else None
+    if report:
+        report.check()
     print_score(stories or [], library, scale, printed, band=band, report=report)
 
 
@@ -87,13 +92,10 @@ def print_score(
     report: ReportFile | None = None,
 ) -> None:
     """Score the stories of these files and folders and of the library, and print the figures."""
-    from polaris_cli.evaluate.statistics import RESAMPLES, check_installed
+    from polaris_cli.evaluate.statistics import RESAMPLES
     from polaris_cli.evaluate.tables import Evaluation
 
-    check_installed()
     limits = _band(band)
-    if report:
-        report.check()
     found, skipped = Evaluation(scale=scale), Skipped()
     _score(found, skipped.without(samples_of(sources, library)), limits, report)
     skipped.report()

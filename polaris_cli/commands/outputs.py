@@ -7,9 +7,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from polaris_cli.errors import UsageError
 from polaris_cli.formats.export import check_output
 from polaris_cli.formats.files import STDOUT, check_distinct, check_writable
 from polaris_cli.library.store import library_path
+
+
+def check_page(path: Path, *, force: bool, hint: str) -> None:
+    """Raise UsageError for a file that is not HTML, or where no page can be written."""
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise UsageError(f"{path} is not an HTML file.", hint=hint)
+    check_writable(path, force=force)
+    check_distinct([("--output", path), ("the library", library_path())])
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,10 @@ from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-from filelock import FileLock, Timeout
+from polaris_cli.batch.lines import Entry, Lines, explained, locked
 
-from polaris_cli.batch.lines import Lines, explained
-from polaris_cli.errors import UsageError
-
-Record = dict[str, Any]
 TEXTS = ("key", "text", "model", "rubric")
 
 
@@ -26,28 +22,25 @@ class JudgeFile:
     """
 
     def __init__(self, path: Path) -> None:
-        lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=0, thread_local=False)
         with ExitStack() as opened:
             with explained(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
-                try:
-                    lock.acquire()
-                except Timeout:
-                    raise UsageError(
-                        f"Another polaris eval judge writes to {path}.",
-                        hint="Wait until it is done, or use another file with -o.",
-                    ) from None
+                lock = locked(
+                    path.with_name(f".{path.name}.lock"),
+                    f"Another polaris eval judge writes to {path}.",
+                    "Wait until it is done, or use another file with -o.",
+                )
             opened.callback(lock.release)
             self._lines = opened.enter_context(closing(Lines(path, _is_record)))
             self._records = {record["key"]: record for _, record in self._lines.read()}
             self._opened = opened.pop_all()
 
     @property
-    def records(self) -> Mapping[str, Record]:
+    def records(self) -> Mapping[str, Entry]:
         """The records by their keys."""
         return self._records
 
-    def add(self, record: Record) -> None:
+    def add(self, record: Entry) -> None:
         """Save a record. It is on the disk on return."""
         self._lines.append(record)
         self._records[record["key"]] = record
@@ -64,6 +57,6 @@ class JudgeFile:
         self._opened.close()
 
 
-def _is_record(record: Record) -> bool:
+def _is_record(record: Entry) -> bool:
     texts = all(isinstance(record.get(name), str) for name in TEXTS)
     return texts and isinstance(record.get("scores"), dict)

@@ -7,16 +7,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from statistics import stdev
-from typing import Any
 
 from polaris_cli.evaluate.aggregates import AGGREGATIONS
+from polaris_cli.evaluate.judging import Record
 from polaris_cli.evaluate.rubric import Rubric
 from polaris_cli.evaluate.statistics import Estimate, estimate
+from polaris_cli.evaluate.tables import ALL
 from polaris_cli.evaluate.verdicts import mismatches
 from polaris_cli.request.adherence import BUCKETS, bucket_of
-
-ALL = "All"
-Record = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

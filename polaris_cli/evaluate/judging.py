@@ -57,15 +57,15 @@ class Call:
     criteria: tuple[Criterion, ...]
     repeat: int
 
-    @property
-    def text_key(self) -> str:
-        """A digest of the text and its prompt."""
-        return _digest(self.sample.prompt, self.sample.text, self.sample.model)
-
     def key(self, settings: JudgeSettings) -> str:
         """A digest of all that decides the answer."""
         asked = [message.content for message in question(self.rubric, self.criteria, self.sample)]
         return _digest(*asked, self.sample.model, asdict(settings), self.repeat)
+
+
+def text_key(sample: Sample) -> str:
+    """A digest of a text, its prompt and its model."""
+    return _digest(sample.prompt, sample.text, sample.model)
 
 
 def calls_for(samples: Iterable[Sample], rubric: Rubric, repeats: int) -> Iterator[Call]:
@@ -119,7 +119,7 @@ def _judged(
         return answer.finish.error
     return {
         "key": call.key(settings),
-        "text": call.text_key,
+        "text": text_key(call.sample),
         "model": call.sample.model,
         "prompt_id": call.sample.prompt_id,
         "asked": call.sample.asked,

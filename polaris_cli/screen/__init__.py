@@ -13,4 +13,5 @@ Knows events and stories, not options, models or files.
     messages:     errors and notes
     printing:     text and JSON as they are
     tables:       tables
+    story_cells:  the figures of a story in a table
 """

@@ -5,7 +5,7 @@ from typing import Any
 
 from polaris_cli.engines.scripted import Script, ScriptedEngine
 from polaris_cli.errors import ModelUnavailable, PolarisError
-from polaris_cli.evaluate.judging import JudgeSettings, calls_for, judge_all
+from polaris_cli.evaluate.judging import JudgeSettings, calls_for, judge_all, text_key
 from polaris_cli.evaluate.rubric import load_rubric
 from polaris_cli.evaluate.samples import Sample
 
@@ -27,7 +27,7 @@ def judge(
 def test_every_criterion_and_repeat_is_a_call_with_a_key_of_its_own() -> None:
     calls = list(calls_for(SAMPLES, WRITING, 2))
     assert len(calls) == 3 * 2 * 5 == len({call.key(SETTINGS) for call in calls})
-    assert len({call.text_key for call in calls}) == 3
+    assert len({text_key(call.sample) for call in calls}) == 3
     others = {call.key(JudgeSettings("judge", max_tokens=999)) for call in calls}
     assert not others & {call.key(SETTINGS) for call in calls}
 

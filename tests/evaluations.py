@@ -5,12 +5,17 @@
 
 import random
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from polaris_cli.evaluate.figures import figures_of
+from polaris_cli.evaluate.groups import Groups
+from polaris_cli.evaluate.judgements import Judged, judged
+from polaris_cli.evaluate.judging import text_key
 from polaris_cli.evaluate.report import About, Texts, report
+from polaris_cli.evaluate.rubric import Rubric, load_rubric
 from polaris_cli.evaluate.samples import Sample
 from polaris_cli.evaluate.tables import Evaluation
 
@@ -36,7 +41,31 @@ def made_up(models: Sequence[str] = MODELS, count: int = 2, scale: float = 1.0) 
                 finish=chance.choice(["stop", "stop", "length"]),
                 surprise=1.2 + asked / scale / 20000 + chance.gauss(0, 0.1),
                 surprise_worst=2.1,
+                made={"engine": "local", "machine": f"card {place}", "written": "2026-01-31"},
             )
+
+
+def a_judgement(rubric: Rubric, score: float, **more: Any) -> dict[str, Any]:
+    """A judge's record with this score for each criterion."""
+    keys = [one.key for one in rubric.criteria]
+    fields = {
+        "text": "t", "repeat": 0, "model": "m", "asked": 1500, "stated": {}, "date": "2026-01-31",
+        "rubric": rubric.name, "rubric_key": rubric.key, "aggregation": rubric.aggregation,
+        "all_criteria": len(keys), "judge": {"judge": "qwen", "thinks": False},
+    }  # fmt: skip
+    return {**fields, "scores": dict.fromkeys(keys, score), **more}
+
+
+def judgements(samples: Iterable[Sample]) -> Iterator[Judged]:
+    """What a judge says of the samples by two rubrics; one answer in ten is unreadable."""
+    rubrics = load_rubric("story-quality"), load_rubric("longform")
+    for sample in samples:
+        chance = random.Random(sample.text)
+        about = {"text": text_key(sample), "model": sample.model, "asked": sample.asked}
+        for rubric in rubrics:
+            scores = {one.key: chance.uniform(one.low, one.high) for one in rubric.criteria}
+            read = {} if chance.random() < 0.1 else scores
+            yield from judged([a_judgement(rubric, 0, **about, scores=read)])
 
 
 def _text(chance: random.Random, words: int) -> str:
@@ -50,18 +79,23 @@ def _text(chance: random.Random, words: int) -> str:
     return "\n\n".join(blocks)
 
 
-def scored(samples: Iterator[Sample], scale: float = 1.0) -> tuple[Evaluation, Texts]:
-    """The evaluation of these stories, and their texts."""
-    found, texts = Evaluation(scale=scale), Texts()
+def scored(
+    samples: Iterable[Sample], scale: float = 1.0, *, judge: bool = False
+) -> tuple[Evaluation, Texts]:
+    """The evaluation of these stories, and their texts; with `judge`, judged as well."""
+    found, texts = Evaluation(Groups(scale)), Texts()
     for sample in samples:
         found.add(sample, figures_of(sample))
         texts.add(sample)
+        found.judged += judgements([sample]) if judge else []
     return found, texts
 
 
-def a_page(samples: Iterator[Sample], about: About = ABOUT, scale: float = 1.0) -> str:
+def a_page(
+    samples: Iterable[Sample], about: About = ABOUT, scale: float = 1.0, *, judge: bool = False
+) -> str:
     """The report of these stories."""
-    found, texts = scored(samples, scale)
+    found, texts = scored(samples, scale, judge=judge)
     return "".join(report(found, found.tables(), texts, about))
 
 
@@ -71,4 +105,4 @@ def without_surprise(samples: Iterator[Sample]) -> Iterator[Sample]:
 
 
 if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(a_page(made_up(count=6)), "utf-8")
+    Path(sys.argv[1]).write_text(a_page(made_up(count=6), judge=True), "utf-8")

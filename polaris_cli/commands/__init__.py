@@ -12,6 +12,8 @@ Knows typer; the work itself is done elsewhere.
     delivery:         saves a story's files, prints its record
     dry_run:          `polaris write --dry-run`
     drafts:           `polaris write --drafts`
+    judge_run:        asks a judge, for several commands
+    batch_judge:      `polaris batch --judge`
     draft_judge:      `polaris write --best judge`
     batch:            `polaris batch`
     batch_run:        runs a batch and reports on it

@@ -4,6 +4,7 @@ Turns options into a batch; `batch_run` runs it.
 """
 
 import re
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +18,7 @@ from polaris_cli.batch.results import Results
 from polaris_cli.batch.tasks import Grid
 from polaris_cli.commands import options as o
 from polaris_cli.commands.batch_run import BatchFiles, BatchReport, BatchRun
-from polaris_cli.errors import UsageError
+from polaris_cli.errors import EXIT_INTERRUPTED, UsageError
 from polaris_cli.formats.export import FORMATS
 from polaris_cli.request.settings import SETTINGS, from_options
 
@@ -28,6 +29,7 @@ EPILOG = """Examples:
   polaris batch prompts.jsonl -o runs --words 1k,4k --seeds 3 --model polaris,no-hri
   polaris batch prompts.csv -o runs --base-url http://127.0.0.1:8000/v1 --jobs 16
   polaris batch premises.txt -o stories --each md,epub
+  polaris batch premises.txt -o stories --judge --judge-model qwen --judge-url http://127.0.0.1:8000/v1
 
 PREMISES is a text file (one premise a line, or divided by blank lines), JSONL or CSV
 (premise or prompt, and if you like id, words, seed, model or any other setting), Parquet,
@@ -64,6 +66,12 @@ def batch(
         bool, Option("--retry-failed", help="Write only the stories that failed before.")
     ] = False,
     strict: Annotated[bool, Option("--strict", help="Stop at the first story that fails.")] = False,
+    judge: Annotated[
+        bool, Option("--judge", help="Let a model score the stories once they are written.")
+    ] = False,
+    judge_model: o.JudgeModel = None,
+    judge_url: o.JudgeUrl = None,
+    rubric: o.RubricName = "story-quality",
     cluster: o.OnCluster = None,
     workers: o.Workers = 2,
     gpus_per_worker: o.GpusPerWorker = 0,
@@ -107,6 +115,7 @@ def batch(
     _check(options, lengths)
     grid = Grid(_several(lengths), seeds, _several(models))
     formats, at_once = _formats(each), at_once_in(jobs)
+    judging = _judge(judge_model, judge_url, rubric, quiet=quiet) if judge else None
     rows = _rows(premises)
     with Results(output) as results:
         only = frozenset(results.failed) if retry_failed else None
@@ -114,7 +123,24 @@ def batch(
         where = Cluster(cluster, workers, gpus_per_worker) if cluster else None
         report, files = BatchReport(output, quiet), BatchFiles(output, formats)
         run = BatchRun(stories, report, files, at_once, not no_save, strict, where)
-        raise Exit(run.run())
+        code = run.run()
+    if judging and code != EXIT_INTERRUPTED:
+        code = judging(output) or code
+    raise Exit(code)
+
+
+def _judge(
+    model: str | None, url: str | None, rubric: str, *, quiet: bool
+) -> Callable[[Path], int]:
+    """Judges the stories in a folder. Raises PolarisError if there is no such judge."""
+    from polaris_cli.commands.batch_judge import judge_batch  # few batches need it
+    from polaris_cli.commands.judge_run import judge_named
+    from polaris_cli.evaluate.statistics import check_installed
+
+    check_installed()
+    run = judge_named(model, url, rubric, option="--judge", quiet=quiet)
+    run.job()  # a judge that is not there is told before the stories are written
+    return partial(judge_batch, run)
 
 
 def listed(value: str | None) -> tuple[str, ...]:

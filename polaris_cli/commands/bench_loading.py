@@ -82,6 +82,12 @@ def _random(shape: str, request: StoryRequest, tokens: int) -> tuple[Any, Any, M
     name = f"{shape} (random weights)"
     model, kernel = random_model(config, chosen, tokens, kept)
     info = ModelInfo(
-        name, shape, quantization=kept, kernel=kernel, dtype="bfloat16", device=chosen.id
+        name,
+        shape,
+        quantization=kept,
+        dtype="bfloat16",
+        device=chosen.id,
+        device_name=chosen.name,
+        kernel=kernel,
     )
     return model, tokenizer, info

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from textwrap import shorten
 from typing import TextIO
@@ -32,7 +31,7 @@ from polaris_cli.screen.tables import print_table
 from polaris_cli.story.job import Job
 from polaris_cli.story.result import Story
 
-Choose = Callable[[Sequence[Story]], Story]
+Choose = Callable[[Sequence[Story], Interrupts], Story]
 
 HEADERS = ("draft", *FIGURES, "first line")
 DROPPED = ("repetition", "first line", "surprise", "state")
@@ -58,7 +57,7 @@ def run_drafts(job: Job, outputs: Outputs, count: int, choose: Choose, *, print_
             raise next((each.error for each in failures), None) or _nothing()
         for each in failures:
             warn(f"Draft {each.task.number} failed: {each.error}", sys.stderr)
-        chosen = choose(stories)
+        chosen = choose(stories, interrupts)
         if not outputs.quiet:
             _print_drafts(stories, chosen)
         _deliver(stories, chosen, outputs, out, print_all=print_all)
@@ -146,4 +145,5 @@ def chosen_by(best: str | None) -> Choose:
         raise UsageError(
             f"--best: {best!r} is not a way to choose.", hint="Use ratio, surprise or judge."
         )
-    return partial(best_of, how=ways[best])
+    way = ways[best]
+    return lambda stories, interrupts: best_of(stories, way)

@@ -20,6 +20,7 @@ from polaris_cli.screen.tables import print_table
 from polaris_cli.version import __version__
 
 SHOWN_ERRORS = 5
+JUDGED = "judged.jsonl"
 
 Scale = Annotated[
     float, Option(metavar="X", min=0.001, max=1, help="The stories' lengths and buckets, shrunk.")
@@ -36,6 +37,10 @@ def score(
     library: Annotated[
         str | None,
         Option("--library", metavar="QUERY", help='Stories of the library with these words; "*".'),
+    ] = None,
+    judged: Annotated[
+        list[Path] | None,
+        Option(metavar="FILE", help="Records of eval judge; default: judged.jsonl by the stories."),
     ] = None,
     scale: Scale = 1.0,
     band: o.Band = None,
@@ -66,7 +71,7 @@ def score(
     report = ReportFile(output, force) if output else None
     if report:
         report.check()
-    print_score(stories or [], library, scale, printed, band=band, report=report)
+    print_score(stories or [], library, scale, printed, band=band, report=report, judged=judged)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +95,21 @@ def print_score(
     *,
     band: str | None = None,
     report: ReportFile | None = None,
+    judged: Sequence[Path] | None = None,
 ) -> None:
-    """Score the stories of these files and folders and of the library, and print the figures."""
+    """Score the stories of these files and folders and of the library, and print the figures.
+
+    `judged` are files of a judge's records, by default those by the stories; records of other texts
+    do not count.
+    """
+    from polaris_cli.evaluate.groups import Groups
     from polaris_cli.evaluate.statistics import RESAMPLES
     from polaris_cli.evaluate.tables import Evaluation
 
     limits = _band(band)
-    found, skipped = Evaluation(scale=scale), Skipped()
-    _score(found, skipped.without(samples_of(sources, library)), limits, report)
+    found, skipped = Evaluation(Groups(scale)), Skipped()
+    records = _records(_judged_beside(sources) if judged is None else judged)
+    _score(found, skipped.without(samples_of(sources, library)), limits, report, records)
     skipped.report()
     if not found.scored:
         raise UsageError("There is no story among them.", hint="polaris eval score --help")
@@ -111,14 +123,43 @@ def print_score(
 
 
 def _score(
-    found: Any, samples: Iterator[Any], band: tuple[float, float], report: ReportFile | None
+    found: Any,
+    samples: Iterator[Any],
+    band: tuple[float, float],
+    report: ReportFile | None,
+    records: dict[str, list[dict[str, Any]]],
 ) -> None:
+    """Add the texts, and the records of those that are judged."""
+    from polaris_cli.evaluate.judgements import judged
+    from polaris_cli.evaluate.judging import text_key
     from polaris_cli.evaluate.scoring import score_all
 
     for sample, figures in score_all(samples, band):
         found.add(sample, figures)
+        if records:
+            found.judged += judged(records.pop(text_key(sample), ()))
         if report:
             report.texts.add(sample)
+
+
+def _records(files: Iterable[Path]) -> dict[str, list[dict[str, Any]]]:
+    """The records of these files by the texts that they judge, each record once."""
+    from polaris_cli.evaluate.judge_file import read_records
+
+    by_key = {record["key"]: record for file in files for record in read_records(file)}
+    by_text: dict[str, list[dict[str, Any]]] = {}
+    for record in by_key.values():
+        by_text.setdefault(record["text"], []).append(record)
+    return by_text
+
+
+def _judged_beside(stories: Iterable[str]) -> list[Path]:
+    return [path for story in stories if (path := judged_beside(Path(story))).exists()]
+
+
+def judged_beside(source: Path) -> Path:
+    """Where the judge's records of a file or folder of stories are."""
+    return (source if source.is_dir() else source.parent) / JUDGED
 
 
 def _sources(stories: Sequence[str], library: str | None) -> list[str]:

@@ -170,7 +170,7 @@ BestDraft = Annotated[
     ),
 ]
 JudgeModel = Annotated[
-    str | None, Option("--judge-model", metavar="NAME", help="The judge for --best judge.")
+    str | None, Option("--judge-model", metavar="NAME", help="The model that judges.")
 ]
 JudgeUrl = Annotated[
     str | None, Option("--judge-url", metavar="URL", help="The judge's server, if it is on one.")

@@ -111,9 +111,7 @@ def write(
         output, thinking_output, force, as_json, quiet, show_thinking, not no_save, strict
     )
     if best == "judge":
-        from polaris_cli.commands.draft_judge import draft_judge  # few stories need it
-
-        way: Choose = draft_judge(judge_model, judge_url, rubric, quiet=quiet)
+        way: Choose = _draft_judge(judge_model, judge_url, rubric, quiet=quiet)
     else:
         way = chosen_by(best)
     if drafts == 1 and (best or print_all):
@@ -155,6 +153,14 @@ def in_chapters(
         words = options["words"] or plan.words
         return options | {"words": words, "chapters": len(plan.plan.chapters)}
     return options | {"chapters": options["chapters"] or "auto"} if plan_only else options
+
+
+def _draft_judge(model: str | None, url: str | None, rubric: str, *, quiet: bool) -> Choose:
+    # Few stories need them, and they take long to import.
+    from polaris_cli.commands.draft_judge import DraftJudge
+    from polaris_cli.commands.judge_run import judge_named
+
+    return DraftJudge(judge_named(model, url, rubric, option="--best judge", quiet=quiet))
 
 
 def read_premise(given: str | None) -> str:

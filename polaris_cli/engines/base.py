@@ -56,6 +56,7 @@ def always() -> bool:
 class ModelInfo:
     """The model as it ran, for the report and the records.
 
+    `device_name` is what the machine calls the device, such as "NVIDIA H200"; "" on a server.
     `kernel` is the library and number format of a quantized model's layers, such as "torch int4",
     `server` the kind and version of the server that ran it, `threads` the number of CPU threads.
     """
@@ -67,6 +68,7 @@ class ModelInfo:
     quantization: str = "none"
     dtype: str = ""
     device: str = ""
+    device_name: str = ""
     kernel: str = ""
     server: str = ""
     threads: int | None = None

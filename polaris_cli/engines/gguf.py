@@ -114,7 +114,8 @@ def open_gguf(
     file = gguf_of(reference)
     context = int(tokens * (1 + SPARE_SHARE)) + SPARE_TOKENS
     context = min(context, gguf_facts(file).context or context)
-    check_fits(reference, context * parallel, device_for("gguf", request.device))
+    device = device_for("gguf", request.device)
+    check_fits(reference, context * parallel, device)
     read_through(file, on_progress)
     chosen = choose_threads(request.threads)
     key = secrets.token_urlsafe(32)
@@ -133,6 +134,7 @@ def open_gguf(
         engine="gguf",
         quantization=found.quantization,
         device=device_of(request.device),
+        device_name=device.name,
         server=found.name,
         threads=chosen.number,
     )

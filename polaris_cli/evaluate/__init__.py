@@ -3,10 +3,12 @@
 Does not know how stories are written.
 
     samples:    a text to evaluate
+    origin:     how a story was written
     reading:    reads texts from files, folders and the library
     figures:    the figures of one text
     scoring:    scores many texts, with all cores
     statistics: means with intervals, slopes
+    groups:     length buckets and stages
     tables:     tables by length bucket, stage and model
     card:       the figures that the models' authors published
     layout:     the tables as texts, for people

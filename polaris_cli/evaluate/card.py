@@ -18,6 +18,15 @@ class CardRow:
     slope: float  # of the story quality, per length bucket
     longform: tuple[float, float, float, float] | None = None
 
+    def judged(self, rubric: str) -> dict[str, float] | None:
+        """The published figures by stage of what a rubric of ours scores, None without any."""
+        rows = {"story-quality": self.story_quality, "longform": self.longform}
+        found = rows.get(rubric)
+        return dict(zip(STAGES, found, strict=True)) if found else None
+
+
+JUDGED = {"story-quality": "overall_score", "longform": "uniform"}
+"""The total of a rubric that the card's figures are of."""
 
 CARD: dict[str, CardRow] = {
     "polaris": CardRow(

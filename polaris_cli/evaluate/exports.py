@@ -10,7 +10,9 @@ from dataclasses import asdict
 from typing import Any
 
 from polaris_cli.evaluate.card import CARD
+from polaris_cli.evaluate.judgements import JudgedTable
 from polaris_cli.evaluate.layout import TextTable
+from polaris_cli.evaluate.statistics import Estimate
 from polaris_cli.evaluate.tables import Difference, Row, Tables
 
 SCHEMA = "polaris.evaluation/1"
@@ -36,6 +38,8 @@ def as_csv(tables: Tables) -> str:
     writer.writerows(_lines("bucket", tables.buckets))
     writer.writerows(_lines("stage", tables.stages))
     writer.writerows(_lines("difference", tables.differences))
+    for table in tables.judged:
+        writer.writerows(_judged_lines(table))
     return out.getvalue()
 
 
@@ -44,7 +48,19 @@ def _lines(table: str, rows: Iterable[Row | Difference]) -> Iterator[tuple[objec
         group = row.group if isinstance(row, Row) else f"minus {row.other}"
         for name, found in row.values.items():
             if found:
-                yield table, row.model, group, found.count, name, found.mean, found.low, found.high
+                yield table, row.model, group, found.count, name, *_ends(found)
+
+
+def _judged_lines(table: JudgedTable) -> Iterator[tuple[object, ...]]:
+    name = f"{table.judge.rubric} by {table.judge.name}"
+    for row in (*table.buckets, *table.stages):
+        for figure, found in row.totals.items():
+            if found:
+                yield name, row.model, row.group, found.count, figure, *_ends(found)
+
+
+def _ends(found: Estimate) -> tuple[float | None, ...]:
+    return found.mean, found.low, found.high
 
 
 def as_latex(tables: Iterable[TextTable]) -> str:

@@ -3,15 +3,20 @@
 A killed process leaves it whole. Knows lines, not what a record says.
 """
 
-from collections.abc import Mapping
-from contextlib import ExitStack, closing
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from polaris_cli.batch.lines import Entry, Lines, explained, locked
+from polaris_cli.errors import UsageError
+from polaris_cli.evaluate.aggregates import AGGREGATIONS
 
-TEXTS = ("key", "text", "model", "rubric")
+TEXTS = ("key", "text", "model", "rubric", "rubric_key", "aggregation", "date")
+COUNTS = ("asked", "repeat", "all_criteria")
+OBJECTS = ("judge", "scores", "stated")
 
 
 class JudgeFile:
@@ -57,6 +62,28 @@ class JudgeFile:
         self._opened.close()
 
 
+def read_records(path: Path) -> Iterator[Entry]:
+    """The records in a file, which another process may be writing. Raises UsageError if it cannot
+    be read; damaged lines are skipped."""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                with suppress(ValueError, RecursionError):
+                    record = json.loads(line)
+                    if isinstance(record, dict) and _is_record(record):
+                        yield record
+    except OSError as error:
+        raise UsageError(f"Cannot read {path}: {error.strerror or error}.") from error
+
+
 def _is_record(record: Entry) -> bool:
-    texts = all(isinstance(record.get(name), str) for name in TEXTS)
-    return texts and isinstance(record.get("scores"), dict)
+    return (
+        all(isinstance(record.get(name), str) for name in TEXTS)
+        and all(type(record.get(name)) is int for name in COUNTS)
+        and all(isinstance(record.get(name), dict) for name in OBJECTS)
+        and all(isinstance(value, int | float) for value in record["scores"].values())
+        and all(isinstance(value, int | float) for value in record["stated"].values())
+        and isinstance(record["judge"].get("judge"), str)
+        and record["aggregation"] in AGGREGATIONS
+        and record["all_criteria"] > 0
+    )

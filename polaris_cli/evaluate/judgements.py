@@ -1,32 +1,48 @@
-"""From a judge's records to figures of each model: `judged_rows`.
+"""From a judge's records to figures of each model: `judged_tables`.
 
 Keeps scores, not texts. Knows nothing of how records are made or shown.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from itertools import groupby
-from statistics import stdev
+from statistics import fmean, stdev
 
 from polaris_cli.evaluate.aggregates import AGGREGATIONS
+from polaris_cli.evaluate.groups import ALL, STAGE_NAMES, Groups
 from polaris_cli.evaluate.judging import Record
-from polaris_cli.evaluate.rubric import Rubric
-from polaris_cli.evaluate.statistics import Estimate, estimate
-from polaris_cli.evaluate.tables import ALL
+from polaris_cli.evaluate.statistics import Estimate, estimate, slope
 from polaris_cli.evaluate.verdicts import mismatches
-from polaris_cli.request.adherence import BUCKETS, bucket_of
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Who judged and how: figures of different judges cannot be compared.
+
+    `name` is the judge's model, `rubric_key` a digest of the rubric, `settings` says how the judge
+    was asked.
+    """
+
+    name: str
+    rubric: str
+    rubric_key: str
+    settings: str
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
     """A text judged once: its totals, and whether the judge's own sums are wrong.
 
-    `totals` is empty if an answer could not be read or is missing.
+    `totals` is empty if an answer could not be read or is missing. `text` is the text's digest,
+    `date` the day of the first answer.
     """
 
+    judge: Judge
     model: str
     asked: int
     text: str
+    date: str
     totals: dict[str, float]
     mismatched: bool
 
@@ -47,40 +63,75 @@ class JudgedRow:
     spread: float | None
 
 
-def judged(records: Iterable[Record], rubric: Rubric) -> list[Judged]:
+@dataclass(frozen=True, slots=True)
+class JudgedTable:
+    """What a judge found by one rubric, between two days. The first of `totals` is the main one;
+    `slopes` are those of its means over a model's buckets."""
+
+    judge: Judge
+    first_day: str
+    last_day: str
+    totals: tuple[str, ...]
+    buckets: list[JudgedRow]
+    stages: list[JudgedRow]
+    slopes: dict[str, float | None]
+
+
+def judged(records: Iterable[Record]) -> list[Judged]:
     """The texts that these records judge, each repeat of them."""
-
-    def place(record: Record) -> tuple[str, int]:
-        return record["text"], record["repeat"]
-
-    ordered = sorted(records, key=place)
-    return [_judged(list(group), rubric) for _, group in groupby(ordered, place)]
+    ordered = sorted(records, key=_place)
+    return [_judged(list(group)) for _, group in groupby(ordered, _place)]
 
 
-def _judged(records: Sequence[Record], rubric: Rubric) -> Judged:
+def _place(record: Record) -> tuple[str, ...]:
+    return (*asdict(_judge(record)).values(), record["text"], str(record["repeat"]))
+
+
+def _judge(record: Record) -> Judge:
+    judge = record["judge"]
+    settings = (f"{name} {json.dumps(judge[name])}" for name in judge if name != "judge")
+    return Judge(judge["judge"], record["rubric"], record["rubric_key"], ", ".join(settings))
+
+
+def _judged(records: Sequence[Record]) -> Judged:
     scores: dict[str, float] = {}
     stated: dict[str, float] = {}
     for record in records:
         scores |= record["scores"]
         stated |= record["stated"]
-    first, whole = records[0], len(scores) == len(rubric.criteria)
-    totals = AGGREGATIONS[rubric.aggregation](scores) if whole else {}
+    first = records[0]
+    whole = len(scores) == first["all_criteria"]
+    totals = AGGREGATIONS[first["aggregation"]](scores) if whole else {}
     wrong = bool(whole and mismatches(stated, totals))
-    return Judged(first["model"], first["asked"], first["text"], totals, wrong)
+    day = min(record["date"] for record in records)
+    return Judged(_judge(first), first["model"], first["asked"], first["text"], day, totals, wrong)
 
 
-def judged_rows(found: Sequence[Judged], scale: float = 1.0) -> list[JudgedRow]:
-    """The rows of each model: its length buckets, then all of its texts."""
-    edges = [round(edge * scale) for edge in BUCKETS]
-    rows = []
+def judged_tables(found: Iterable[Judged], groups: Groups) -> list[JudgedTable]:
+    """A table for each judge and rubric."""
+    by_judge: dict[Judge, list[Judged]] = {}
+    for one in found:
+        by_judge.setdefault(one.judge, []).append(one)
+    return [_table(judge, own, groups) for judge, own in by_judge.items()]
+
+
+def _table(judge: Judge, found: Sequence[Judged], groups: Groups) -> JudgedTable:
+    days = sorted(one.date for one in found)
+    totals = next((tuple(one.totals) for one in found if one.totals), ())
+    buckets = list(_rows(found, groups, groups.buckets))
+    stages = list(_rows(found, groups, (*STAGE_NAMES, ALL)))
+    models = dict.fromkeys(one.model for one in found)
+    slopes = {model: _slope(buckets, model) for model in models}
+    return JudgedTable(judge, days[0], days[-1], totals, buckets, stages, slopes)
+
+
+def _rows(found: Sequence[Judged], groups: Groups, names: Sequence[str]) -> Iterator[JudgedRow]:
+    """A row for each model and each of these groups that has texts."""
     for model in dict.fromkeys(one.model for one in found):
-        own = [one for one in found if one.model == model]
-        spans = sorted({span for one in own if (span := bucket_of(one.asked, edges))})
-        for low, high in spans:
-            inside = [one for one in own if bucket_of(one.asked, edges) == (low, high)]
-            rows.append(_row(model, f"{low:,}-{high:,}", inside))
-        rows.append(_row(model, ALL, own))
-    return rows
+        for name in names:
+            inside = [one for one in found if one.model == model and name in groups.of(one.asked)]
+            if inside:
+                yield _row(model, name, inside)
 
 
 def _row(model: str, group: str, found: Sequence[Judged]) -> JudgedRow:
@@ -98,4 +149,10 @@ def _spread(read: Sequence[Judged]) -> float | None:
     for one in read:
         by_text.setdefault(one.text, []).append(next(iter(one.totals.values())))
     found = [stdev(values) for values in by_text.values() if len(values) > 1]
-    return sum(found) / len(found) if found else None
+    return fmean(found) if found else None
+
+
+def _slope(buckets: Iterable[JudgedRow], model: str) -> float | None:
+    """The slope of the main total's means over a model's buckets, per bucket."""
+    main = (next(iter(row.totals.values()), None) for row in buckets if row.model == model)
+    return slope([one.mean for one in main if one])

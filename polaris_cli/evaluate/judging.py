@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from polaris_cli.batch.threads import Stopped, in_threads
@@ -124,13 +125,17 @@ def _judged(
         "prompt_id": call.sample.prompt_id,
         "asked": call.sample.asked,
         "rubric": call.rubric.name,
-        "judge": asdict(settings),
+        "rubric_key": call.rubric.key,
+        "aggregation": call.rubric.aggregation,
+        "all_criteria": len(call.rubric.criteria),
+        "judge": {**asdict(settings), "temperature": TEMPERATURE},
         "repeat": call.repeat,
         "criteria": [one.key for one in call.criteria],
         "answer": answer.text,
         **asdict(read_verdict(answer.text, call.rubric, call.criteria)),
         "finish": answer.finish.reason,
         "tokens": {"prompt": answer.finish.prompt_tokens, "answer": answer.tokens},
+        "date": datetime.now(UTC).date().isoformat(),
         "seconds": round(time.monotonic() - start, 2),
     }
 

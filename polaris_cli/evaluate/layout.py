@@ -6,14 +6,23 @@ Knows the headers and how many digits a figure has, not how a table is drawn.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from polaris_cli.evaluate.card import CARD
+from polaris_cli.evaluate.card import CARD, JUDGED
 from polaris_cli.evaluate.card import STAGES as CARD_STAGES
+from polaris_cli.evaluate.groups import ALL
+from polaris_cli.evaluate.judgements import JudgedRow, JudgedTable
 from polaris_cli.evaluate.statistics import Estimate
-from polaris_cli.evaluate.tables import ALL, Difference, Row, Tables
+from polaris_cli.evaluate.tables import Difference, Row, Tables
 
 NONE = "-"
 PERCENT = {"in_band", "blank", "stopped", "duplicate_lines", "short_paragraphs"}
-DIGITS = {"words": 0, "s_length": 1, "meta_talk": 1, "self_repetition": 4, "length_penalty": 3}
+DIGITS = {
+    "words": 0,
+    "s_length": 1,
+    "meta_talk": 1,
+    "self_repetition": 4,
+    "length_penalty": 3,
+    "card": 1,
+}
 LENGTH = {
     "words": "words",
     "ratio": "ratio",
@@ -36,6 +45,7 @@ TEXT = {
     "surprise": "surprise",
     "surprise_worst": "worst",
 }
+COUNTED = ("unreadable", "wrong sums")  # answers of a judge
 COMPARED = ("ratio", "length_score", "self_repetition", "mattr", "surprise")
 NAMES = {**LENGTH, **TEXT}
 
@@ -91,6 +101,60 @@ def layout(tables: Tables) -> Iterator[TextTable]:
             for model, found in tables.finishes.items()
         ]
         yield TextTable("Finish reasons", ("model", *reasons), rows)
+    yield from map(judged_layout, tables.judged)
+
+
+def judged_layout(table: JudgedTable) -> TextTable:
+    """What a judge found, with the model card's figures beside it where there are some."""
+    rows = [*table.buckets, *table.stages]
+    card = any(_published(table, row) for row in rows)
+    headers = ("model", "asked", "texts", *table.totals, "95%", "spread", *COUNTED)
+    published = f"card's {JUDGED[table.judge.rubric]}" if card else ""
+    return TextTable(
+        judged_title(table),
+        (*headers, published) if card else headers,
+        [(*_judged_cells(table, row), *([_published(table, row) or NONE] * card)) for row in rows],
+        (*COUNTED, "spread", *table.totals[:0:-1], "texts"),
+    )
+
+
+def judged_title(table: JudgedTable) -> str:
+    """The rubric, the judge, its settings and the days of a table."""
+    judge, days = table.judge, dict.fromkeys((table.first_day, table.last_day))
+    return f"{judge.rubric}, judged by {judge.name} ({judge.settings}; {' to '.join(days)})"
+
+
+def made_layout(tables: Tables) -> TextTable | None:
+    """How the stories of each model were written, a column for each; None if that is unknown."""
+    names = list(dict.fromkeys(name for made in tables.made.values() for name in made))
+    if not names:
+        return None
+    rows = [
+        (name, *(" | ".join(made.get(name, ())) or NONE for made in tables.made.values()))
+        for name in names
+    ]
+    return TextTable("How the stories were written", ("", *tables.made), rows)
+
+
+def _judged_cells(table: JudgedTable, row: JudgedRow) -> tuple[str, ...]:
+    means = [row.totals.get(name) for name in table.totals]
+    return (
+        row.model,
+        row.group,
+        str(row.texts),
+        *(number("score", found.mean if found else None) for found in means),
+        interval("score", means[0] if means else None),
+        number("spread", row.spread),
+        str(row.unreadable),
+        str(row.mismatched),
+    )
+
+
+def _published(table: JudgedTable, row: JudgedRow) -> str | None:
+    """The model card's figure for a row."""
+    card = CARD.get(row.model)
+    found = card.judged(table.judge.rubric) if card else None
+    return number("card", found.get(row.group)) if found and row.group in found else None
 
 
 def number(name: str, value: float | None) -> str:

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from polaris_cli.evaluate.card import CARD, CardRow
+from polaris_cli.evaluate.card import CARD, JUDGED, CardRow
+from polaris_cli.evaluate.judgements import JudgedTable
+from polaris_cli.evaluate.statistics import Estimate
 from polaris_cli.evaluate.svg import INK, LINE, axes_for, colour, marker, style, svg_of
-from polaris_cli.evaluate.tables import Evaluation, Row, Tables, names_of
+from polaris_cli.evaluate.tables import Evaluation, Row, Tables
 from polaris_cli.formats.structure import printable
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 STAGE_ENDS = (1000, 4000, 8000, 12000)  # words asked for
 NAME_LENGTH = 18  # characters of a model's name in a plot
+MEANS = "A point is the mean of the stories, a bar its 95% bootstrap interval."
 GOLDEN = (math.sqrt(5) - 1) / 2  # its multiples spread evenly between whole numbers
 
 
@@ -44,7 +47,11 @@ class _Data:
 
     @property
     def buckets(self) -> list[str]:
-        return names_of(self.tables.edges)
+        return self.found.groups.buckets
+
+    def is_on_card(self, model: str) -> bool:
+        """Whether the card has figures of a model; they are for whole lengths."""
+        return model in CARD and self.found.groups.scale == 1
 
     def points(self, model: str, x: str, y: str) -> list[tuple[float, float]]:
         """Two figures of each text of a model that has both; "asked" is one too."""
@@ -76,13 +83,15 @@ def plots(found: Evaluation, tables: Tables, band: tuple[float, float]) -> Itera
             yield _slopes(data)
         if any(one.figures.surprise is not None for one in found.scored):
             yield _length_and_surprise(data)
+        for place, table in enumerate(tables.judged):
+            if table.totals:
+                yield _judged(data, table, place)
 
 
 def _asked_and_written(data: _Data) -> Plot:
     title = "Words asked for and written"
     axes = axes_for(title, "words asked for", "words written")
-    # The card's figures are for whole lengths.
-    on_card = [model for model in data.found.models if model in CARD and data.found.scale == 1]
+    on_card = [model for model in data.found.models if data.is_on_card(model)]
     most = max(one.asked for one in data.found.scored) * 1.05
     low, high = data.band
     axes.fill_between([0, most], [0, low * most], [0, high * most], color=LINE, alpha=0.2, lw=0)
@@ -151,18 +160,19 @@ def _by_bucket(data: _Data, name: str, title: str, unit: str) -> Plot:
         _draw_band(axes.axhspan, axes.axhline, data.band)
     models = data.found.models
     for number, model in enumerate(models):
-        beside = 0.5 * ((number + 0.5) / len(models) - 0.5)  # so that no interval hides another
-        _draw_means(axes, number, data.rows(model, name), name, beside)
+        points = [(place, row.values[name]) for place, row in data.rows(model, name)]
+        _draw_means(axes, number, len(models), points)
     axes.set_ylim(0, 1.05 if name == "length_score" else None)
-    caption = "A point is the mean of the stories, a bar its 95% bootstrap interval."
-    return _plot(f"bucket-{name}", title, caption, axes, dict(enumerate(models)))
+    return _plot(f"bucket-{name}", title, MEANS, axes, dict(enumerate(models)))
 
 
 def _draw_means(
-    axes: "Axes", number: int, rows: Sequence[tuple[int, Row]], name: str, beside: float
+    axes: "Axes", number: int, models: int, points: Sequence[tuple[int, Estimate | None]]
 ) -> None:
-    for place, row in rows:
-        if estimate := row.values[name]:
+    """Draw the means of a model, one of several, with their intervals."""
+    beside = 0.5 * ((number + 0.5) / models - 0.5)  # so that no interval hides another
+    for place, estimate in points:
+        if estimate:
             x = place + beside
             axes.plot([x], [estimate.mean], **_points(number))
             if estimate.low is not None and estimate.high is not None:
@@ -208,6 +218,33 @@ def _length_and_surprise(data: _Data) -> Plot:
     caption = "A point is a story. Surprise is the mean -log p of its tokens under the model."
     series = {number: data.found.models[number] for number, found in points.items() if found}
     return _plot("surprise", title, caption, axes, series)
+
+
+def _judged(data: _Data, table: JudgedTable, place: int) -> Plot:
+    judge = table.judge
+    total = JUDGED.get(judge.rubric, table.totals[0])
+    title = f"{judge.rubric}, judged by {_short(judge.name)}"
+    axes = _bucket_axes(data, title, total)
+    series, caption = {}, MEANS
+    for number, model in enumerate(data.found.models):
+        rows = (row for row in table.buckets if row.model == model)
+        points = [(data.buckets.index(row.group), row.totals.get(total)) for row in rows]
+        _draw_means(axes, number, len(data.found.models), points)
+        if points:
+            series[number] = model
+        card = CARD[model].judged(judge.rubric) if data.is_on_card(model) else None
+        if points and card:
+            _add_judged_card(data, axes, number, card)
+            caption = f"{MEANS} Dashed: the model card's figures of each stage, by its own judge."
+    return _plot(f"judged-{place}", title, caption, axes, series)
+
+
+def _add_judged_card(data: _Data, axes: "Axes", number: int, card: dict[str, float]) -> None:
+    """Draw the card's figure of each stage as a dashed line over the stage's buckets."""
+    for place, most in enumerate(data.tables.edges[1:]):
+        height = card[data.found.groups.stage(most)]
+        ends = (place - 0.5, place + 0.5)
+        axes.plot(ends, (height, height), color=colour(number), lw=2, ls=(0, (3, 1)))
 
 
 def _plot(name: str, title: str, caption: str, axes: "Axes", series: dict[int, str]) -> Plot:

@@ -12,6 +12,7 @@ from typing import Any
 from polaris_cli.batch.records import records_of
 from polaris_cli.batch.results import STORIES
 from polaris_cli.errors import PolarisError, UsageError
+from polaris_cli.evaluate.origin import origin_of
 from polaris_cli.evaluate.samples import Sample
 from polaris_cli.library.store import Library
 from polaris_cli.request.premise import read_length
@@ -73,6 +74,7 @@ def sample_of_story(story: Story) -> Sample:
         finish=story.finish,
         surprise=quality.surprise_mean,
         surprise_worst=quality.surprise_worst,
+        made=origin_of(story),
     )
 
 

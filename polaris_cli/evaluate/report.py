@@ -10,7 +10,17 @@ from functools import partial
 from pathlib import Path
 from string import Template
 
-from polaris_cli.evaluate.layout import NAMES, NONE, TextTable, layout, number
+from polaris_cli.evaluate.judgements import Judged
+from polaris_cli.evaluate.judging import text_key
+from polaris_cli.evaluate.layout import (
+    NAMES,
+    NONE,
+    TextTable,
+    judged_title,
+    layout,
+    made_layout,
+    number,
+)
 from polaris_cli.evaluate.plots import Plot, plots
 from polaris_cli.evaluate.samples import Sample
 from polaris_cli.evaluate.svg import mark
@@ -63,11 +73,17 @@ def report(found: Evaluation, tables: Tables, texts: Texts, about: About) -> Ite
         "title": f"Evaluation of {len(found.scored):,} {_stories(len(found.scored))}",
         "facts": "\n".join(_facts(found, tables, about)),
         "plots": "\n".join(map(_figure, plots(found, tables, about.band))),
-        "tables": "\n".join(map(_table, layout(tables))),
+        "tables": "\n".join(map(_table, _tables(tables))),
     }
     yield Template(before).substitute(values)
     yield from _readable(found, texts.kept) if texts.kept else _listed(found)
     yield Template(after).substitute(values)
+
+
+def _tables(tables: Tables) -> Iterator[TextTable]:
+    yield from layout(tables)
+    if made := made_layout(tables):
+        yield made
 
 
 def _facts(found: Evaluation, tables: Tables, about: About) -> Iterator[str]:
@@ -79,7 +95,9 @@ def _facts(found: Evaluation, tables: Tables, about: About) -> Iterator[str]:
     yield _fact("from", ", ".join(about.sources))
     yield _fact("band", "{:g} to {:g} times the words asked".format(*about.band))
     yield _fact("scale", _scale(found))
-    yield _fact("judge", "none")
+    yield from (_fact("judge", judged_title(table)) for table in tables.judged)
+    if not tables.judged:
+        yield _fact("judge", "none")
     if about.skipped:
         rows = "row" if about.skipped == 1 else "rows"
         yield _fact("left out", f"{about.skipped:,} {rows} that could not be used")
@@ -89,10 +107,11 @@ def _facts(found: Evaluation, tables: Tables, about: About) -> Iterator[str]:
 
 
 def _scale(found: Evaluation) -> str:
-    if found.scale == 1:
+    scale = found.groups.scale
+    if scale == 1:
         return "1: whole lengths"
     return (
-        f"{found.scale:g}: lengths and buckets are shrunk by it; score, penalty and blank are made "
+        f"{scale:g}: lengths and buckets are shrunk by it; score, penalty and blank are made "
         "for whole stories"
     )
 
@@ -134,9 +153,14 @@ def _table_lines(
 def _readable(found: Evaluation, samples: Sequence[Sample]) -> Iterator[str]:
     """Each story with its text, below its model's name."""
     pairs = sorted(zip(found.scored, samples, strict=True), key=lambda pair: _prompt(pair[0]))
+    by_text: dict[str, list[Judged]] = {}
+    for judged in found.judged:
+        by_text.setdefault(judged.text, []).append(judged)
     for model in found.models:
         yield f"<h3>{escape(model or NONE)}</h3>\n"
-        yield from (_story(one, sample) for one, sample in pairs if one.model == model)
+        for one, sample in pairs:
+            if one.model == model:
+                yield _story(one, sample, by_text.get(text_key(sample), []))
 
 
 def _listed(found: Evaluation) -> Iterator[str]:
@@ -168,13 +192,14 @@ def _row(one: Scored) -> tuple[str, ...]:
     )
 
 
-def _story(one: Scored, sample: Sample) -> str:
+def _story(one: Scored, sample: Sample, judged: Sequence[Judged]) -> str:
     prompt = _shortened(sample.prompt) or _shortened(sample.prompt_id) or "Story"
     length = f"{one.figures.words:,} of {one.asked:,} words, ratio {one.figures.ratio:.2f}"
     return (
         f'<details>\n<summary>{escape(prompt)} <span class="length">{length}</span></summary>\n'
         f'<p class="prompt">Prompt: {escape(sample.prompt or NONE)}</p>\n'
-        f"<dl>{''.join(_story_facts(one, sample))}</dl>\n{_text(sample.text)}</details>\n"
+        f"<dl>{''.join((*_story_facts(one, sample), *map(_judged_fact, judged)))}</dl>\n"
+        f"{_text(sample.text)}</details>\n"
     )
 
 
@@ -188,6 +213,11 @@ def _story_facts(one: Scored, sample: Sample) -> Iterator[str]:
     for name, label in NAMES.items():
         if (value := _figure_of(one, name)) != NONE:
             yield _fact(label, value)
+
+
+def _judged_fact(one: Judged) -> str:
+    totals = ", ".join(f"{name} {value:.2f}" for name, value in one.totals.items())
+    return _fact(f"{one.judge.rubric} by {one.judge.name}", totals or "unreadable answer")
 
 
 def _figure_of(one: Scored, name: str) -> str:

@@ -3,6 +3,7 @@
 Rubrics are TOML files: those in `rubrics/`, or the user's own. Knows no model and no totals.
 """
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -44,6 +45,11 @@ class Rubric:
     criteria: tuple[Criterion, ...]
     per_criterion: bool = False
     totals: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """A digest: a rubric that has been edited is another one."""
+        return hashlib.sha256(repr(self).encode(errors="surrogatepass")).hexdigest()[:12]
 
     @property
     def calls(self) -> list[tuple[Criterion, ...]]:

@@ -1,6 +1,7 @@
 """A text to evaluate: `Sample`. Knows nothing of files."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -9,6 +10,8 @@ class Sample:
 
     Texts of different models with the same `prompt_id`, `asked` and `seed` are compared with each
     other. `finish` is the finish reason, "" if unknown; surprise is in nats, None if not recorded.
+    `made` says how the text was written: "engine", "machine" and other settings as people read
+    them.
     """
 
     text: str
@@ -20,3 +23,4 @@ class Sample:
     finish: str = ""
     surprise: float | None = None
     surprise_worst: float | None = None
+    made: Mapping[str, str] = field(default_factory=dict)

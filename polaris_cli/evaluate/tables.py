@@ -4,16 +4,17 @@ Keeps figures, not texts, so that any number of texts fits in memory. Knows noth
 is shown.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations, pairwise
+from itertools import combinations
 
 from polaris_cli.evaluate.figures import NAMES, Figures
+from polaris_cli.evaluate.groups import ALL, STAGE_NAMES, Groups
+from polaris_cli.evaluate.judgements import Judged, JudgedTable, judged_tables
 from polaris_cli.evaluate.samples import Sample
 from polaris_cli.evaluate.statistics import Estimate, estimate, slope
-from polaris_cli.request.adherence import BUCKETS, STAGES, bucket_of
 
-ALL = "All"
+MOST_WAYS = 5  # ways of writing a model's texts that are told, for each setting
 Values = Mapping[str, Estimate | None]
 """The estimate of each figure, by its name in `Figures`."""
 
@@ -52,7 +53,8 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """All tables of an evaluation. `slopes` are those of each model's figures over the buckets."""
+    """All tables of an evaluation. `slopes` are those of each model's figures over the buckets,
+    `made` says of each model how its texts were written, in several ways if they were."""
 
     edges: tuple[int, ...]
     buckets: list[Row]
@@ -61,20 +63,28 @@ class Tables:
     finishes: dict[str, dict[str, int]]
     differences: list[Difference]
     outside: int = 0  # texts whose length is in no bucket
+    made: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    judged: list[JudgedTable] = field(default_factory=list)
 
 
 @dataclass
 class Evaluation:
-    """Collects figures, and makes the tables. `scale` shrinks the buckets, for short stories."""
+    """Collects figures, and makes the tables."""
 
-    edges: tuple[int, ...] = BUCKETS
-    scale: float = 1.0
+    groups: Groups = field(default_factory=Groups)
     scored: list[Scored] = field(default_factory=list)
+    made: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    judged: list[Judged] = field(default_factory=list)
 
     def add(self, sample: Sample, figures: Figures) -> None:
         """Add a text's figures."""
         pair = (sample.prompt_id or sample.prompt, sample.asked, sample.seed)
         self.scored.append(Scored(sample.model, sample.asked, sample.finish, pair, figures))
+        made = self.made.setdefault(sample.model, {})
+        for name, value in sample.made.items():
+            values = made.setdefault(name, [])
+            if value not in values and len(values) < MOST_WAYS:
+                values.append(value)
 
     @property
     def models(self) -> list[str]:
@@ -83,46 +93,29 @@ class Evaluation:
 
     def tables(self) -> Tables:
         """The tables of everything added so far."""
-        edges = tuple(round(edge * self.scale) for edge in self.edges)
-        names = names_of(edges)
-
-        def bucket(one: Scored) -> str | None:
-            span = bucket_of(one.asked, edges)
-            return _name(*span) if span else None
-
-        def stage(one: Scored) -> str:
-            return next(
-                (name for most, name in STAGES if one.asked <= round(most * self.scale)), "Far"
-            )
-
-        buckets = [row for model in self.models for row in self._rows(model, names, bucket)]
-        stages = [*(name for _, name in STAGES), "Far"]
+        buckets = list(self._rows(self.groups.buckets))
         return Tables(
-            edges,
+            self.groups.edges,
             buckets,
-            [row for model in self.models for row in self._stage_rows(model, stages, stage)],
+            list(self._rows((*STAGE_NAMES, ALL))),
             {model: _slopes(buckets, model) for model in self.models},
             {model: self._finishes(model) for model in self.models},
             list(self._differences()),
-            sum(bucket(one) is None for one in self.scored),
+            sum(self.groups.bucket(one.asked) is None for one in self.scored),
+            self.made,
+            judged_tables(self.judged, self.groups),
         )
 
-    def _rows(
-        self, model: str, names: Sequence[str], group_of: Callable[[Scored], str | None]
-    ) -> Iterable[Row]:
-        """A row for each group that has texts of the model."""
-        for name in names:
-            figures = [
-                one.figures for one in self.scored if one.model == model and group_of(one) == name
-            ]
-            if figures:
-                yield Row(model, name, len(figures), _estimates(figures))
-
-    def _stage_rows(
-        self, model: str, names: Sequence[str], stage: Callable[[Scored], str]
-    ) -> Iterable[Row]:
-        yield from self._rows(model, names, stage)
-        yield from self._rows(model, [ALL], lambda one: ALL)
+    def _rows(self, names: Sequence[str]) -> Iterable[Row]:
+        """A row for each model and each of these groups that has texts."""
+        inside: dict[tuple[str, str], list[Figures]] = {}
+        for one in self.scored:
+            for group in self.groups.of(one.asked):
+                inside.setdefault((one.model, group), []).append(one.figures)
+        for model in self.models:
+            for name in names:
+                if figures := inside.get((model, name)):
+                    yield Row(model, name, len(figures), _estimates(figures))
 
     def _finishes(self, model: str) -> dict[str, int]:
         counts: dict[str, int] = {}
@@ -163,15 +156,3 @@ def _slopes(buckets: Sequence[Row], model: str) -> dict[str, float | None]:
     rows = [row for row in buckets if row.model == model]
     means = {name: [row.values[name] for row in rows] for name in NAMES}
     return {name: slope([one.mean for one in found if one]) for name, found in means.items()}
-
-
-def names_of(edges: Sequence[int]) -> list[str]:
-    """The names of the buckets between these edges, as in the groups of rows."""
-    return [_name(*span) for span in pairwise(edges)]
-
-
-def _name(low: int, high: int) -> str:
-    """A bucket as people write it: "1-2k", or "50-100" if it is small."""
-    if low % 1000 or high % 1000:
-        return f"{low:,}-{high:,}"
-    return f"{low // 1000}-{high // 1000}k"

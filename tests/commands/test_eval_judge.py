@@ -61,8 +61,11 @@ def test_scores_become_totals(stories: Path) -> None:
     with Faulty(answering({**GOOD, **SUMS})) as server:
         out, err = run(server, stories, "--price-in", "1", "--price-out", "2", "--json")
         asked = judging(server)
-    rows = json.loads(out)["rows"]
-    assert [row["group"] for row in rows] == ["1,000-2,000", "All"]
+    (table,) = json.loads(out)["tables"]
+    assert table["judge"]["name"] == "test-model" and table["judge"]["rubric"] == "story-quality"
+    assert [row["group"] for row in table["buckets"]] == ["1-2k"]
+    rows = table["stages"]
+    assert [row["group"] for row in rows] == ["ID", "All"]
     assert rows[1]["totals"]["overall_score"]["mean"] == pytest.approx(50 - 75.5 + 4)
     assert (rows[1]["texts"], rows[1]["unreadable"], rows[1]["mismatched"]) == (3, 0, 0)
     assert "3 calls" in err and "cost 0.00" in err
@@ -96,7 +99,7 @@ def test_repeats_show_the_judges_own_spread(stories: Path) -> None:
     better = {**GOOD, "bonus_score": 8}
     with Faulty(answering(GOOD, better)) as server:
         out, _ = run(server, stories, "--repeat", "2", "--json")
-    assert json.loads(out)["rows"][1]["spread"] > 0
+    assert json.loads(out)["tables"][0]["stages"][1]["spread"] > 0
 
 
 @pytest.mark.parametrize("message", ["Unknown field: response_format", "Bad request"])

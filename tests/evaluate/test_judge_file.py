@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 
 from polaris_cli.errors import UsageError
-from polaris_cli.evaluate.judge_file import JudgeFile
+from polaris_cli.evaluate.judge_file import JudgeFile, read_records
+from polaris_cli.evaluate.rubric import load_rubric
+from tests.evaluations import a_judgement
 
 
 def a_record(key: str) -> dict[str, object]:
-    return {"key": key, "text": "t", "model": "m", "rubric": "r", "scores": {"a": 1}}
+    return {"key": key, **a_judgement(load_rubric("writingbench"), 1)}
 
 
 def test_records_are_on_the_disk_at_once_and_read_by_the_next_run(tmp_path: Path) -> None:
@@ -49,3 +51,22 @@ def test_the_file_of_another_program_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         JudgeFile(path)
     assert path.read_text() == '{"mine": 1}\n'
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"key": 1}, {"date": None}, {"asked": "1500"}, {"all_criteria": 0}, {"judge": "qwen"},
+        {"judge": {}}, {"scores": {"a": "5"}}, {"stated": []}, {"aggregation": "none"},
+    ],
+)  # fmt: skip
+def test_what_is_no_record_is_passed_over(tmp_path: Path, wrong: dict[str, object]) -> None:
+    path = tmp_path / "judged.jsonl"
+    lines = [json.dumps(each) for each in ({**a_record("1"), **wrong}, a_record("2"), [1])]
+    path.write_text("\n".join([*lines, '{"key": "3']))
+    assert list(read_records(path)) == [a_record("2")]
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"Cannot read .*judged"):
+        list(read_records(tmp_path / "judged.jsonl"))

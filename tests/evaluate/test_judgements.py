@@ -4,65 +4,103 @@ from typing import Any
 
 import pytest
 
-from polaris_cli.evaluate.judgements import judged, judged_rows
-from polaris_cli.evaluate.rubric import Rubric, load_rubric
+from polaris_cli.evaluate.groups import Groups
+from polaris_cli.evaluate.judgements import JudgedRow, JudgedTable, judged, judged_tables
+from polaris_cli.evaluate.layout import judged_layout
+from polaris_cli.evaluate.rubric import load_rubric
+from tests.evaluations import a_judgement
 
 WRITING, LONGBENCH = load_rubric("writingbench"), load_rubric("longbench-write")
 
 
-def a_record(rubric: Rubric, score: float, **more: Any) -> dict[str, Any]:
-    keys = [one.key for one in rubric.criteria]
-    fields = {"text": "t", "repeat": 0, "model": "m", "asked": 1500, "stated": {}}
-    return {**fields, "scores": dict.fromkeys(keys, score), **more}
+def table_of(*records: dict[str, Any], scale: float = 1.0) -> JudgedTable:
+    (table,) = judged_tables(judged(records), Groups(scale))
+    return table
 
 
-def mean_of(rows: Any, name: str) -> float:
-    return float(rows[-1].totals[name].mean)
+def all_of(*records: dict[str, Any]) -> JudgedRow:
+    return table_of(*records).stages[-1]
 
 
 def test_scores_of_separate_calls_are_joined() -> None:
     calls = [
-        a_record(WRITING, 0, scores={one.key: score})
+        a_judgement(WRITING, 0, scores={one.key: score})
         for one, score in zip(WRITING.criteria, (2, 4, 6, 8, 10), strict=True)
     ]
-    assert mean_of(judged_rows(judged(calls, WRITING)), "mean") == 6
-    rows = judged_rows(judged(calls[:-1], WRITING))
-    assert (rows[-1].unreadable, rows[-1].texts, rows[-1].totals) == (1, 1, {})
+    found = all_of(*calls).totals["mean"]
+    assert found and found.mean == 6
+    row = all_of(*calls[:-1])
+    assert (row.unreadable, row.texts, row.totals) == (1, 1, {})
 
 
-def test_rows_are_by_model_and_bucket() -> None:
-    found = judged(
-        [
-            a_record(LONGBENCH, 5, text="1", asked=1500),
-            a_record(LONGBENCH, 3, text="2", asked=9000),
-            a_record(LONGBENCH, 1, text="3", model="other"),
-        ],
-        LONGBENCH,
+def test_rows_are_by_model_and_bucket_and_stage() -> None:
+    records = (
+        a_judgement(LONGBENCH, 5, text="1", asked=1500),
+        a_judgement(LONGBENCH, 3, text="2", asked=9000),
+        a_judgement(LONGBENCH, 1, text="3", model="other"),
     )
-    rows = judged_rows(found)
-    assert [(row.model, row.group, row.texts) for row in rows] == [
-        ("m", "1,000-2,000", 1), ("m", "8,000-12,000", 1), ("m", "All", 2),
-        ("other", "1,000-2,000", 1), ("other", "All", 1),
+    table = table_of(*records)
+    assert [(row.model, row.group, row.texts) for row in table.buckets] == [
+        ("m", "1-2k", 1), ("m", "8-12k", 1), ("other", "1-2k", 1),
     ]  # fmt: skip
-    assert rows[2].totals["S_q"] and rows[2].totals["S_q"].mean == 75
+    assert [(row.model, row.group, row.texts) for row in table.stages] == [
+        ("m", "ID", 1), ("m", "Far", 1), ("m", "All", 2), ("other", "ID", 1), ("other", "All", 1),
+    ]  # fmt: skip
+    assert table.stages[2].totals["S_q"] and table.stages[2].totals["S_q"].mean == 75
+    assert table.slopes == {"m": -50, "other": None}
+    assert [row.group for row in table_of(records[0], scale=0.5).buckets] == ["1,000-1,500"]
 
 
 def test_repeats_give_a_spread_and_count_as_one_text() -> None:
-    found = judged([a_record(LONGBENCH, score, repeat=score) for score in (2, 4)], LONGBENCH)
-    row = judged_rows(found)[-1]
+    records = [a_judgement(LONGBENCH, score, repeat=score) for score in (2, 4)]
+    row = all_of(*records)
     assert row.texts == 1 and row.spread == pytest.approx(50 / 2**0.5)
-    assert judged_rows(found[:1])[-1].spread is None
+    assert all_of(records[0]).spread is None
 
 
 def test_wrong_sums_and_unreadable_answers_are_counted() -> None:
     rubric = load_rubric("story-quality")
-    found = judged(
-        [
-            a_record(rubric, 1, text="1", stated={"positive_total": 7}),
-            a_record(rubric, 1, text="2", stated={"positive_total": 6}),
-            a_record(rubric, 1, text="3", scores={}),
-        ],
-        rubric,
+    row = all_of(
+        a_judgement(rubric, 1, text="1", stated={"positive_total": 7}),
+        a_judgement(rubric, 1, text="2", stated={"positive_total": 6}),
+        a_judgement(rubric, 1, text="3", scores={}),
     )
-    row = judged_rows(found)[-1]
     assert (row.mismatched, row.unreadable, row.texts) == (1, 1, 3)
+
+
+def test_each_judge_and_rubric_has_a_table_that_says_how_it_was_asked() -> None:
+    thinking = {"judge": "qwen", "thinks": True}
+    tables = judged_tables(
+        judged(
+            [
+                a_judgement(LONGBENCH, 5),
+                a_judgement(LONGBENCH, 3, judge=thinking, date="2026-02-01"),
+                a_judgement(LONGBENCH, 3, judge=thinking, text="u"),
+                a_judgement(LONGBENCH, 1, rubric_key="edited"),
+                a_judgement(WRITING, 1),
+            ]
+        ),
+        Groups(),
+    )
+    assert sorted(judged_layout(table).title for table in tables) == [
+        "longbench-write, judged by qwen (thinks false; 2026-01-31)",
+        "longbench-write, judged by qwen (thinks false; 2026-01-31)",
+        "longbench-write, judged by qwen (thinks true; 2026-01-31 to 2026-02-01)",
+        "writingbench, judged by qwen (thinks false; 2026-01-31)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "cells"),
+    [
+        ("story-quality", "card's overall_score", ["-", "57.4", "52.1"]),
+        ("longform", "card's uniform", ["-", "63.1", "59.8"]),
+    ],
+)
+def test_the_cards_figures_stand_beside_those_of_the_same_rubric(
+    name: str, header: str, cells: list[str]
+) -> None:
+    found = judged_layout(table_of(a_judgement(load_rubric(name), 1, model="polaris")))
+    assert found.headers[-1] == header and [row[-1] for row in found.rows] == cells
+    own = judged_layout(table_of(a_judgement(load_rubric(name), 1, model="mine")))
+    assert header not in own.headers and len(own.headers) == len(own.rows[0])

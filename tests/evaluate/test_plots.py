@@ -17,8 +17,8 @@ from tests.evaluations import made_up, scored, without_surprise
 BAND = (0.9, 1.1)
 
 
-def drawn(samples: Iterable[Sample], scale: float = 1.0) -> dict[str, Plot]:
-    found, _ = scored(iter(samples), scale)
+def drawn(samples: Iterable[Sample], scale: float = 1.0, *, judge: bool = False) -> dict[str, Plot]:
+    found, _ = scored(samples, scale, judge=judge)
     return {plot.name: plot for plot in plots(found, found.tables(), BAND)}
 
 
@@ -117,6 +117,18 @@ def test_the_card_is_drawn_for_its_models_at_whole_lengths() -> None:
 
     assert dashed("polaris") == 3 and dashed("base-27b") == 1
     assert dashed("mine") == dashed("polaris", 0.1) == 0
+
+
+def test_a_judges_totals_are_drawn_by_bucket_with_the_cards() -> None:
+    drawn_by = drawn([*made_up(["polaris", "mine"], count=2)], judge=True)
+    quality, longform = drawn_by["judged-0"], drawn_by["judged-1"]
+    assert quality.title == "story-quality, judged by qwen" and "overall_score" in quality.svg
+    assert "uniform" in longform.svg
+    for plot in (quality, longform):
+        assert plot.series == {0: "polaris", 1: "mine"} and "card's figures" in plot.caption
+        assert plot.svg.count("stroke-dasharray") == 6 and len(points(plot, 1)) == 6
+    small = drawn(made_up(["polaris"], count=1, scale=0.1), 0.1, judge=True)["judged-0"]
+    assert "stroke-dasharray" not in small.svg and "card" not in small.caption
 
 
 def test_the_same_stories_give_the_same_bytes(all_plots: dict[str, Plot]) -> None:

@@ -44,8 +44,10 @@ def test_a_record_of_polaris_brings_all_that_is_known(tmp_path: Path) -> None:
     story = replace(story, quality=Quality(surprise_mean=1.5, surprise_worst=2.25))
     (found,) = good(written(tmp_path, story.as_dict()))
     assert found == Sample(
-        "It came.", 900, "demo", "a lighthouse keeper", "u7", 0, "loop", 1.5, 2.25
+        "It came.", 900, "demo", "a lighthouse keeper", "u7", 0, "loop", 1.5, 2.25, found.made
     )
+    assert found.made["weights"] == "polaris/demo" and found.made["written"] == story.created[:10]
+    assert "temperature 0.6" in found.made["sampling"] and "polaris" in found.made["versions"]
     assert good(str(tmp_path)) == [found]  # the folder of a batch
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from polaris_cli.evaluate.figures import Figures, figures_of
+from polaris_cli.evaluate.groups import Groups
 from polaris_cli.evaluate.samples import Sample
 from polaris_cli.evaluate.statistics import estimate, slope
 from polaris_cli.evaluate.tables import Evaluation
@@ -13,7 +14,7 @@ def a_sample(asked: int, share: float, **more: object) -> Sample:
 
 
 def evaluation(*samples: Sample, scale: float = 1.0) -> Evaluation:
-    found = Evaluation(scale=scale)
+    found = Evaluation(Groups(scale))
     for sample in samples:
         found.add(sample, figures_of(sample))
     return found

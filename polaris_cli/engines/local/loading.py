@@ -313,4 +313,5 @@ def model_info(
         kernel=kernel,
         dtype=str(number_format(plan)).removeprefix("torch."),
         device=plan.device.id,
+        device_name=plan.device.name,
     )

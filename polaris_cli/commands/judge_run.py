@@ -1,0 +1,193 @@
+"""Asks a judge about stories, for several commands: `JudgeRun`.
+
+Knows what a user sees of it; `polaris_cli.evaluate` asks, reads the answers and keeps them.
+"""
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from typing import TextIO
+
+from polaris_cli.commands.eval_score import Skipped, samples_of
+from polaris_cli.commands.interrupt import Interrupts
+from polaris_cli.commands.running import opened
+from polaris_cli.commands.stdio import reserved_stdio
+from polaris_cli.engines.base import Engine
+from polaris_cli.engines.endpoint.opening import open_chat
+from polaris_cli.errors import EXIT_FAILED_ROWS, EXIT_INTERRUPTED, PolarisError, UsageError
+from polaris_cli.evaluate.groups import Groups
+from polaris_cli.evaluate.judge_file import JudgeFile
+from polaris_cli.evaluate.judgements import judged, judged_tables
+from polaris_cli.evaluate.judging import Call, JudgeSettings, Record, calls_for, judge_all
+from polaris_cli.evaluate.layout import judged_layout
+from polaris_cli.evaluate.rubric import Rubric, load_rubric
+from polaris_cli.evaluate.samples import Sample
+from polaris_cli.screen import terminal
+from polaris_cli.screen.messages import note, print_line, warn
+from polaris_cli.screen.printing import print_text
+from polaris_cli.screen.region import restore_terminal
+from polaris_cli.screen.tables import print_table
+from polaris_cli.story.job import Job
+from polaris_cli.story.prepare import prepare
+
+USUAL = 4  # calls at once
+SHOWN_ERRORS = 3
+CHARACTERS_PER_TOKEN = 3  # few, so that the memory planned is enough
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """Prices for a million tokens of prompts and answers, in any currency."""
+
+    prompt: float = 0.0
+    answer: float = 0.0
+
+    def of(self, prompt: int, answer: int) -> float:
+        """What so many tokens cost."""
+        return (prompt * self.prompt + answer * self.answer) / 10**6
+
+
+@dataclass
+class JudgeReport:
+    """What came of a judge's calls."""
+
+    calls: int
+    failed: int = 0
+    asked: int = 0
+    answered: int = 0
+
+    def count(self, record: Record | PolarisError) -> None:
+        """Count an answer or a failure; the first failures are printed."""
+        if isinstance(record, PolarisError):
+            self.failed += 1
+            if self.failed <= SHOWN_ERRORS:
+                warn(record.message, sys.stderr)
+        else:
+            self.asked += record["tokens"]["prompt"]
+            self.answered += record["tokens"]["answer"]
+
+    def print(self, prices: Prices) -> None:
+        """Print the sum of it all."""
+        parts = [f"{self.calls} calls"]
+        parts += [f"{self.asked:,} prompt tokens, {self.answered:,} answer tokens"]
+        if prices != Prices():
+            parts.append(f"cost {prices.of(self.asked, self.answered):.2f}")
+        if self.failed:
+            parts.append(f"{self.failed} failed; the same command asks them again")
+        print_line([f"polaris: {'; '.join(parts)}"], sys.stderr)
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeRun:
+    """A judge and how it is asked. `options` are those of an engine, such as `base_url`."""
+
+    rubric: Rubric
+    settings: JudgeSettings
+    options: dict[str, object]
+    at_once: int = USUAL
+    repeats: int = 1
+    prices: Prices = field(default_factory=Prices)
+    quiet: bool = False
+
+    def job(self) -> Job:
+        """The judge's model, and how to load it. Raises PolarisError if there is no such model."""
+        options = {**self.options, "model": self.settings.judge}
+        return prepare("any story", {**options, "words": 100, "length": "single"})
+
+    def calls(self, samples: Iterable[Sample]) -> dict[str, Call]:
+        """All calls that the texts need, by their keys."""
+        calls = calls_for(samples, self.rubric, self.repeats)
+        return {call.key(self.settings): call for call in calls}
+
+    def missing(self, calls: Mapping[str, Call], file: JudgeFile) -> list[Call]:
+        """Those of the calls that the file has no answer to."""
+        return [call for key, call in calls.items() if key not in file.records]
+
+    def records(self, calls: Mapping[str, Call], file: JudgeFile) -> list[Record]:
+        """The answers to these calls that the file has."""
+        return [file.records[key] for key in calls if key in file.records]
+
+    def engine(self, calls: Sequence[Call]) -> Engine:
+        """The judge; on this machine, with memory for the longest text and its answer."""
+        job = self.job()
+        if job.reference.server:
+            return open_chat(job.reference)
+        longest = max(len(call.sample.text) for call in calls) // CHARACTERS_PER_TOKEN
+        context = job.reference.profile.context
+        needed = min(longest + 2_000 + self.settings.max_tokens, context)
+        return opened(
+            replace(job, budget=replace(job.budget, max_new_tokens=needed)),
+            lambda text: None if self.quiet else note(text, sys.stderr),
+            quiet=self.quiet,
+            parallel=self.at_once,
+        )
+
+    def ask(self, calls: Sequence[Call], file: JudgeFile) -> int:
+        """Ask these calls, keep the answers and report. Returns the exit code."""
+        if not calls:
+            return 0
+        report = JudgeReport(len(calls))
+        with Interrupts(restore_terminal).listen() as interrupts, reserved_stdio():
+            try:
+                with interrupts.breakable():
+                    engine = self.engine(calls)
+            except KeyboardInterrupt:
+                return EXIT_INTERRUPTED
+            with closing(engine):
+                self._keep_answers(calls, engine, interrupts, file, report)
+        if not self.quiet:
+            report.print(self.prices)
+        if interrupts.seen:
+            return EXIT_INTERRUPTED
+        return EXIT_FAILED_ROWS if report.failed else 0
+
+    def _keep_answers(
+        self,
+        calls: Sequence[Call],
+        engine: Engine,
+        interrupts: Interrupts,
+        file: JudgeFile,
+        report: JudgeReport,
+    ) -> None:
+        message = f"Judging, {len(calls)} calls"
+        done = judge_all(calls, engine, self.settings, at_once=self.at_once, stop=interrupts.stop)
+        with (
+            closing(done),
+            terminal.loading(message, sys.stderr, quiet=self.quiet) as progress,
+        ):
+            for number, record in enumerate(done, 1):
+                progress.update(number / len(calls))
+                report.count(record)
+                if not isinstance(record, PolarisError):
+                    file.add(record)
+
+
+def judge_named(
+    model: str | None, base_url: str | None, rubric: str, *, option: str, quiet: bool
+) -> JudgeRun:
+    """The judge of the options `--judge-model`, `--judge-url` and `--rubric`.
+
+    Raises UsageError, which names `option`, without a model.
+    """
+    if not model:
+        raise UsageError(f"{option} needs a judge.", hint="Add --judge-model NAME")
+    options: dict[str, object] = {"base_url": base_url}
+    return JudgeRun(load_rubric(rubric), JudgeSettings(model), options, quiet=quiet)
+
+
+def calls_on(stories: Sequence[str], run: JudgeRun) -> dict[str, Call]:
+    """The calls for the stories of these files and folders. Raises UsageError without any."""
+    skipped = Skipped()
+    calls = run.calls(skipped.without(samples_of(stories, None)))
+    skipped.report()
+    if not calls:
+        raise UsageError("There is no story among them.", hint="polaris eval score --help")
+    return calls
+
+
+def print_judged(records: Sequence[Record], groups: Groups, out: TextIO) -> None:
+    """Print a table for each judge and rubric."""
+    for table in map(judged_layout, judged_tables(judged(records), groups)):
+        print_text(table.title, stream=out)
+        print_table(table.headers, table.rows, out, drop=table.least)

@@ -175,13 +175,18 @@ def _band(given: str | None) -> tuple[float, float]:
     return band
 
 
-def samples_of(stories: Iterable[str], library: str | None) -> Iterator[Any]:
-    """The texts and errors of all sources. Raises UsageError for one that cannot be read."""
+def samples_of(
+    stories: Iterable[str], library: str | None, *, with_length: bool = True
+) -> Iterator[Any]:
+    """The texts and errors of all sources; a text without a length is an error if it is needed.
+
+    Raises UsageError for a source that cannot be read.
+    """
     from polaris_cli.evaluate.reading import samples_in, samples_of_library
     from polaris_cli.library.store import open_library
 
     for source in stories:
-        yield from samples_in(source)
+        yield from samples_in(source, with_length=with_length)
     if library is not None:
         yield from samples_of_library(open_library(), library.split())
 

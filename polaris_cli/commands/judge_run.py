@@ -179,7 +179,7 @@ def judge_named(
 def calls_on(stories: Sequence[str], run: JudgeRun) -> dict[str, Call]:
     """The calls for the stories of these files and folders. Raises UsageError without any."""
     skipped = Skipped()
-    calls = run.calls(skipped.without(samples_of(stories, None)))
+    calls = run.calls(skipped.without(samples_of(stories, None, with_length=False)))
     skipped.report()
     if not calls:
         raise UsageError("There is no story among them.", hint="polaris eval score --help")

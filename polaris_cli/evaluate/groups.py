@@ -41,10 +41,11 @@ class Groups:
         return next((name for most, name in STAGES if asked <= round(most * self.scale)), FAR)
 
     def of(self, asked: int) -> Iterator[str]:
-        """All groups that a length belongs to."""
+        """All groups that a length belongs to; an unknown one (0) only to all."""
         if bucket := self.bucket(asked):
             yield bucket
-        yield self.stage(asked)
+        if asked:
+            yield self.stage(asked)
         yield ALL
 
 

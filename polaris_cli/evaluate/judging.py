@@ -72,9 +72,10 @@ def text_key(sample: Sample) -> str:
 def calls_for(samples: Iterable[Sample], rubric: Rubric, repeats: int) -> Iterator[Call]:
     """Yield all questions on the texts."""
     for sample in samples:
+        own = rubric.for_text(sample)
         for repeat in range(repeats):
-            for criteria in rubric.calls:
-                yield Call(sample, rubric, criteria, repeat)
+            for criteria in own.calls:
+                yield Call(sample, own, criteria, repeat)
 
 
 def judge_all(

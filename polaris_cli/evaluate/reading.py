@@ -33,22 +33,26 @@ EVERYTHING = "*"
 _STATED = re.compile(r"(\d+)\s+words\s+long", re.IGNORECASE)  # how the POLARIS data states it
 
 
-def samples_in(source: str) -> Iterator[Sample | PolarisError]:
+def samples_in(source: str, *, with_length: bool = True) -> Iterator[Sample | PolarisError]:
     """The texts in a file (.jsonl, .json, .csv, .parquet) or folder.
 
-    A folder is that of `polaris batch`, or has text files and `lengths.toml`. Raises UsageError if
-    it cannot be read.
+    A folder is that of `polaris batch`, or has text files and `lengths.toml`. A row without a
+    length is an error, unless `with_length` is false. Raises UsageError if it cannot be read.
     """
     path = Path(source)
     if path.is_dir():
         stories = path / STORIES
-        return samples_in(str(stories)) if stories.exists() else _from_folder(path)
+        return (
+            samples_in(str(stories), with_length=with_length)
+            if stories.exists()
+            else _from_folder(path)
+        )
     if path.suffix.lower() in TEXT_FILES:
         raise UsageError(
             f"{source} does not say how many words were asked for.",
             hint=f'Put it in a folder with a file {LENGTHS_FILE}: "{path.name}" = 3000',
         )
-    return _from_rows(source)
+    return _from_rows(source, with_length=with_length)
 
 
 def samples_of_library(library: Library, query: Sequence[str]) -> Iterator[Sample]:
@@ -78,13 +82,13 @@ def sample_of_story(story: Story) -> Sample:
     )
 
 
-def _from_rows(source: str) -> Iterator[Sample | PolarisError]:
+def _from_rows(source: str, *, with_length: bool) -> Iterator[Sample | PolarisError]:
     for place, row in _rows_of(source):
         if isinstance(row, PolarisError):
             yield row
             continue
         try:
-            yield sample_of_row(row)
+            yield sample_of_row(row, with_length=with_length)
         except (KeyError, TypeError, ValueError) as error:
             yield UsageError(f"{source}, {place}: {_problem(error)}")
 
@@ -101,9 +105,9 @@ def _rows_of(source: str) -> Iterator[tuple[str, dict[str, Any] | PolarisError]]
     return records_of(source)
 
 
-def sample_of_row(row: Mapping[str, Any]) -> Sample:
+def sample_of_row(row: Mapping[str, Any], *, with_length: bool = True) -> Sample:
     """The sample of a row. Raises KeyError, TypeError or ValueError for one that has no text, no
-    length, or damaged values."""
+    length where one is needed, or damaged values."""
     if str(row.get("schema", "")).startswith("polaris.story/"):
         return sample_of_story(Story.from_dict(dict(row)))
     text = _first(row, TEXTS)
@@ -112,10 +116,11 @@ def sample_of_row(row: Mapping[str, Any]) -> Sample:
     prompt = str(_first(row, PROMPTS) or "")
     return Sample(
         text=without_thinking(text),
-        asked=_asked(row, prompt),
+        asked=_asked(row, prompt, needed=with_length),
         model=str(row.get("model") or ""),
         prompt=prompt,
         prompt_id=str(_first(row, IDS) or ""),
+        checklist=tuple(map(_criterion, _list(row.get("checklist")))),
     )
 
 
@@ -124,8 +129,18 @@ def without_thinking(text: str) -> str:
     return text.rpartition("</think>")[2].strip() if "</think>" in text else text
 
 
-def _asked(row: Mapping[str, Any], prompt: str) -> int:
-    """The words that were asked for: in a field, or stated in the prompt."""
+def _list(value: object) -> Sequence[object]:
+    return value if isinstance(value, list) else ()
+
+
+def _criterion(value: object) -> str:
+    """A criterion of a row: a text, or an object with the name, the description and the scale."""
+    parts = value.items() if isinstance(value, Mapping) else [("", value)]
+    return "\n".join(f"{name}: {part}" if name else str(part) for name, part in parts)
+
+
+def _asked(row: Mapping[str, Any], prompt: str, *, needed: bool) -> int:
+    """The words that were asked for: in a field, or stated in the prompt; 0 if nowhere."""
     given = _first(row, LENGTHS)
     if given is not None:
         asked = parse_words(int(given) if isinstance(given, float) else given)
@@ -133,6 +148,8 @@ def _asked(row: Mapping[str, Any], prompt: str) -> int:
         asked = int(stated[1])
     elif length := read_length(prompt).length:
         asked = length.words
+    elif not needed:
+        return 0
     else:
         raise ValueError(f"it has no length (in a field {', '.join(LENGTHS)}, or in the prompt)")
     if asked < 1:

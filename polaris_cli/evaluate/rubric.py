@@ -6,7 +6,7 @@ Rubrics are TOML files: those in `rubrics/`, or the user's own. Knows no model a
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,8 @@ class Rubric:
     """Criteria, the instructions for the judge, and how scores become totals.
 
     With `per_criterion`, each criterion is asked for in a call of its own. `totals` are sums that
-    the judge states too, to check its arithmetic.
+    the judge states too, to check its arithmetic. With `checklist`, a text's own criteria take the
+    place of these; `own` says that they did.
     """
 
     name: str
@@ -45,11 +46,26 @@ class Rubric:
     criteria: tuple[Criterion, ...]
     per_criterion: bool = False
     totals: tuple[str, ...] = ()
+    checklist: bool = False
+    own: bool = False
 
     @property
     def key(self) -> str:
-        """A digest: a rubric that has been edited is another one."""
-        return hashlib.sha256(repr(self).encode(errors="surrogatepass")).hexdigest()[:12]
+        """A digest: a rubric that has been edited is another one. Criteria of single texts do not
+        count, so that their scores can be compared."""
+        counted = replace(self, criteria=()) if self.own else self
+        return hashlib.sha256(repr(counted).encode(errors="surrogatepass")).hexdigest()[:12]
+
+    def for_text(self, sample: Sample) -> "Rubric":
+        """The rubric for a text, with the text's own criteria if there are some to take."""
+        if not (self.checklist and sample.checklist):
+            return self
+        low, high = self.criteria[0].low, self.criteria[0].high
+        own = (
+            Criterion(f"criterion_{number}", low, high, says)
+            for number, says in enumerate(sample.checklist, 1)
+        )
+        return replace(self, criteria=tuple(own), own=True)
 
     @property
     def calls(self) -> list[tuple[Criterion, ...]]:
@@ -79,7 +95,7 @@ def load_rubric(name: str) -> Rubric:
 
 
 def _rubric(name: str, values: Mapping[str, Any]) -> Rubric:
-    known = {"aggregation", "instructions", "criteria", "per_criterion", "totals"}
+    known = {"aggregation", "instructions", "criteria", "per_criterion", "totals", "checklist"}
     if unknown := sorted({*values} - known):
         raise ValueError(f"unknown key {unknown[0]!r}")
     if values["aggregation"] not in AGGREGATIONS:
@@ -94,6 +110,7 @@ def _rubric(name: str, values: Mapping[str, Any]) -> Rubric:
         criteria,
         bool(values.get("per_criterion", False)),
         tuple(map(str, values.get("totals", ()))),
+        bool(values.get("checklist", False)),
     )
 
 

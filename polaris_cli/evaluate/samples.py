@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A text, the words that were asked for, and what is known of how it came about.
+    """A text, the words that were asked for (0: unknown), and what is known of how it came about.
 
     Texts of different models with the same `prompt_id`, `asked` and `seed` are compared with each
     other. `finish` is the finish reason, "" if unknown; surprise is in nats, None if not recorded.
-    `made` says how the text was written: "engine", "machine" and other settings as people read
-    them.
+    `checklist` are criteria for this text alone. `made` says how the text was written: "engine",
+    "machine" and other settings as people read them.
     """
 
     text: str
@@ -23,4 +23,5 @@ class Sample:
     finish: str = ""
     surprise: float | None = None
     surprise_worst: float | None = None
+    checklist: tuple[str, ...] = ()
     made: Mapping[str, str] = field(default_factory=dict)

@@ -1,7 +1,9 @@
 """`polaris write --drafts N`: the best draft on stdout, all of them in files and the library."""
 
 import json
+import signal
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,9 @@ from polaris_cli.engines.scripted import Script, ScriptedEngine
 from polaris_cli.errors import ModelUnavailable
 from polaris_cli.evaluate.rubric import load_rubric
 from polaris_cli.library.store import Library
-from tests.cli import in_process
+from tests.cli import environment, in_process, scripted_command
 from tests.servers.faulty import Faulty
-from tests.servers.replies import Action, Request, chat, streamed
+from tests.servers.replies import Action, Request, Sleep, chat, streamed
 
 LENGTHS = (3, 9, 14)  # words of the drafts, of ten asked for
 TALES = [" ".join(["word"] * (count - 1)) + f" {count}." for count in LENGTHS]
@@ -84,6 +86,31 @@ def test_drafts_survive_a_judge_that_is_gone(
     done = ask(tmp_path, monkeypatch, "--best", "judge", *gone)
     assert (done.returncode, done.stdout) == (0, f"{TALES[1]}\n")
     assert "The judge cannot be asked" in done.stderr and "without a judge" in done.stderr
+
+
+@pytest.mark.slow
+def test_one_ctrl_c_ends_the_judging_and_prints_the_best_without_it(tmp_path: Path) -> None:
+    scripts = [["</think>", *(f"{word} " for word in tale.split())] for tale in TALES]
+    slowly = streamed([part for delta in chat(["word "] * 400) for part in (delta, Sleep(0.05))])
+    with Faulty(lambda request: slowly) as server:
+        judge = (
+            "--best",
+            "judge",
+            "--judge-model",
+            "test-model",
+            "--judge-url",
+            f"{server.url}/v1",
+        )
+        command = scripted_command(*ASK, *judge, scripts=scripts)
+        with subprocess.Popen(
+            command, env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as process:
+            while not any(each.path.endswith("completions") for each in server.requests):
+                time.sleep(0.02)
+            process.send_signal(signal.SIGINT)
+            out, told = process.communicate(timeout=20)
+    assert process.returncode == 130 and out.decode() == f"{TALES[1]}\n", told.decode()
+    assert b"without a judge" in told and b"Traceback" not in told
 
 
 @pytest.mark.parametrize(

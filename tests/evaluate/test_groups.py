@@ -11,6 +11,7 @@ SCALES = st.floats(0.01, 1)
 def test_a_length_is_in_a_bucket_a_stage_and_all() -> None:
     assert list(Groups().of(4000)) == ["3-4k", "ID", ALL]
     assert list(Groups().of(8001)) == ["8-12k", "Far", ALL]
+    assert list(Groups().of(0)) == [ALL]
     assert list(Groups().of(20)) == ["ID", ALL]
     assert list(Groups(0.05).of(250)) == ["200-300", "Near", ALL]
 

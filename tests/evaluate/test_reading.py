@@ -44,7 +44,7 @@ def test_a_record_of_polaris_brings_all_that_is_known(tmp_path: Path) -> None:
     story = replace(story, quality=Quality(surprise_mean=1.5, surprise_worst=2.25))
     (found,) = good(written(tmp_path, story.as_dict()))
     assert found == Sample(
-        "It came.", 900, "demo", "a lighthouse keeper", "u7", 0, "loop", 1.5, 2.25, found.made
+        "It came.", 900, "demo", "a lighthouse keeper", "u7", 0, "loop", 1.5, 2.25, (), found.made
     )
     assert found.made["weights"] == "polaris/demo" and found.made["written"] == story.created[:10]
     assert "temperature 0.6" in found.made["sampling"] and "polaris" in found.made["versions"]
@@ -89,6 +89,22 @@ def test_a_record_of_polaris_brings_all_that_is_known(tmp_path: Path) -> None:
 )
 def test_rows_of_other_projects(row: dict[str, Any], expected: Sample) -> None:
     assert sample_of_row(row) == expected
+
+
+def test_a_judge_needs_no_length_and_gets_a_rows_own_checklist(tmp_path: Path) -> None:
+    criteria = [{"name": "Pace", "criteria_description": "It moves.", "9-10": "Always."}, "Plain"]
+    row = {"index": 7, "domain1": "Literature & Arts", "query": "q", "checklist": criteria}
+    path = written(tmp_path, {**row, "response": "A."})
+    (found,) = [one for one in samples_in(path, with_length=False) if isinstance(one, Sample)]
+    pace = "name: Pace\ncriteria_description: It moves.\n9-10: Always."
+    assert found == Sample("A.", 0, "", "q", "7", checklist=(pace, "Plain"))
+    assert [*map(type, samples_in(path))] == [UsageError]
+
+
+@pytest.mark.parametrize("checklist", [None, "Pace", 5, {"a": 1}])
+def test_a_checklist_of_another_kind_is_none(checklist: object) -> None:
+    row = {"output": "A.", "length": 5, "checklist": checklist}
+    assert sample_of_row(row) == Sample("A.", 5)
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,20 @@ def test_a_question_shows_prompt_text_and_scales(name: str) -> None:
         json.dumps(schema)
 
 
+def test_a_checklist_takes_the_place_of_the_criteria_where_the_rubric_says_so() -> None:
+    texts = [Sample("A.", 0, checklist=said) for said in (("Pace", "Voice"), ("Fog",))]
+    rubric = load_rubric("writingbench")
+    pace, fog = (rubric.for_text(text) for text in texts)
+    assert [(one.key, one.low, one.high, one.says) for one in pace.criteria] == [
+        ("criterion_1", 1, 10, "Pace"), ("criterion_2", 1, 10, "Voice"),
+    ]  # fmt: skip
+    assert pace.key == fog.key != rubric.key and rubric.for_text(Sample("A.", 9)) == rubric
+    (message,) = question(pace, pace.criteria[:1], texts[0])
+    assert "criterion_1 (1 to 10): Pace" in message.content and "Voice" not in message.content
+    longform = load_rubric("longform")
+    assert longform.for_text(texts[0]) == longform
+
+
 def test_a_rubric_of_ones_own(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(OWN)

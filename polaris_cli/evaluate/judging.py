@@ -21,6 +21,7 @@ from polaris_cli.evaluate.samples import Sample
 from polaris_cli.evaluate.verdicts import read_verdict
 from polaris_cli.events import Chunk, Finish, closing
 from polaris_cli.request.story_request import Sampling
+from polaris_cli.streaming.loops import guard
 from polaris_cli.words import count_words
 
 TEMPERATURE = 0.2
@@ -160,7 +161,7 @@ def _request(call: Call, engine: Engine, settings: JudgeSettings) -> GenerationR
 def _answered(engine: Engine, request: GenerationRequest, stopped: Stopped) -> _Answer | None:
     """The answer to a request; None if it was stopped."""
     text, tokens = "", 0
-    events = engine.stream(request)
+    events = guard(engine.stream(request))  # a bad judge repeats itself up to its token limit
     with closing(events):
         for event in events:
             if stopped():

@@ -41,6 +41,12 @@ def test_an_answer_is_recorded_without_its_thinking() -> None:
     assert "Hm." not in by_criterion["task"]["answer"]
 
 
+def test_an_answer_that_repeats_itself_is_ended() -> None:
+    engine = ScriptedEngine(["It is good. "] * 9000)
+    (record, *_) = judge(engine, SAMPLES[0])
+    assert record["finish"] == "loop" and record["error"] and record["tokens"]["answer"] < 2000
+
+
 def test_the_judge_gets_a_seed_for_each_repeat_and_a_schema() -> None:
     engine = ScriptedEngine(["</think>", "{}"])
     judge(engine, SAMPLES[0], repeats=2)

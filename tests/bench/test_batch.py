@@ -71,6 +71,7 @@ def test_json_is_one_object_in_the_last_line() -> None:
     assert all(one["per_story"] > 0 for one in report["sizes"])
 
 
+@pytest.mark.slow
 def test_the_table_has_a_line_for_each_size() -> None:
     result = CliRunner().invoke(app, TINY)
     assert result.exit_code == 0, result.output

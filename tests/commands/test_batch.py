@@ -247,6 +247,7 @@ def wait_for_lines(path: Path, count: int) -> None:
     raise AssertionError(f"{path} has not {count} lines")
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(tmp_path: Path) -> None:
     stories = tmp_path / "out" / "stories.jsonl"
     with started(tmp_path) as process:
@@ -263,6 +264,7 @@ def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(tmp_path: Path) 
     assert len(lines_of(stories)) == 16
 
 
+@pytest.mark.slow
 def test_two_processes_do_not_share_a_folder(tmp_path: Path) -> None:
     with started(tmp_path) as process:
         wait_for_lines(tmp_path / "out" / "stories.jsonl", 1)

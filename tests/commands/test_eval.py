@@ -180,6 +180,7 @@ def test_a_run_writes_and_scores_and_goes_on(scripted: Path) -> None:
     assert again[0].startswith("table,model,group")
 
 
+@pytest.mark.slow
 def test_a_run_compares_models_on_own_prompts(scripted: Path, tmp_path: Path) -> None:
     prompts = tmp_path / "prompts.jsonl"
     rows: list[object] = [{"premise": f"a fox {n}", "words": 1500 + n} for n in range(4)]

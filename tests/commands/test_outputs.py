@@ -101,6 +101,7 @@ def test_several_files_and_standard_output_get_the_story(tmp_path: Path) -> None
     assert saved == [f"polaris: saved {f} ({size_text(f.stat().st_size)})" for f in files]
 
 
+@pytest.mark.slow
 def test_files_say_what_was_given_and_a_later_export_too(tmp_path: Path) -> None:
     image, page, later = png(tmp_path), tmp_path / "fox.html", tmp_path / "later.html"
     said = ("--title", "The Fog", "--author", "Jane", "--cover", image)

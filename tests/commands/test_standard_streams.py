@@ -43,6 +43,7 @@ def shell(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("streams", CLOSED + FULL, ids=" ".join)
 def test_a_story_reaches_its_file_and_the_library(tmp_path: Path, streams: tuple[str, ...]) -> None:
     file = tmp_path / "fox.txt"
@@ -64,6 +65,7 @@ def test_without_a_file_and_library_a_full_disk_ends_the_story(tmp_path: Path) -
     assert ended.returncode == 8 and b"words" not in ended.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_every_command_bears_a_full_and_a_closed_output(tmp_path: Path, command: list[str]) -> None:
     full = shell(polaris_command(*command), tmp_path, ">/dev/full")
@@ -104,6 +106,7 @@ def test_a_pipe_that_does_not_block_gets_all_of_the_text(tmp_path: Path) -> None
 UTF_16 = pytest.param("utf-16", marks=pytest.mark.slow)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", UTF_16])
 @pytest.mark.parametrize("more", [[], ["--json"]], ids=["text", "json"])
 def test_an_encoding_that_lacks_characters_never_fails(

@@ -43,6 +43,7 @@ app(prog_name="polaris")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [[], ["--json"], ["-o", "fox.txt"]])
 def test_libraries_cannot_read_or_print(tmp_path: Path, more: list[str]) -> None:
     command = [sys.executable, "-c", NOISY, "write", "-w", "3", "-m", "demo", "--no-think", *more]

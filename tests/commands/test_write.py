@@ -45,6 +45,7 @@ def test_the_report_counts_as_wc_does(tmp_path: Path) -> None:
     assert int(counted.stdout) == TALE_WORDS
 
 
+@pytest.mark.slow
 def test_the_story_is_streamed(tmp_path: Path) -> None:
     paragraphs = [" ".join(f"w{p}x{n}" for n in range(60)) + ".\n\n" for p in range(9)]
     ask = ("write", "a fox", "-w", "540", "-m", "demo", "--no-think", "--length", "single")
@@ -148,6 +149,7 @@ def test_an_interrupt_keeps_the_text_everywhere(tmp_path: Path, number: int) -> 
     assert (kept["state"], kept["written"]) == ("interrupted", words)
 
 
+@pytest.mark.slow
 def test_a_closed_pipe_ends_the_run_silently(tmp_path: Path) -> None:
     pieces = [*PLAN, "Once upon a time.\n\n", *["It slept. "] * 20]
     command = scripted_command(*ASK, scripts=[pieces], delay=0.05)
@@ -305,6 +307,7 @@ def test_unavailable_models_exit_with_3(tmp_path: Path) -> None:
     assert time.monotonic() - started < 30
 
 
+@pytest.mark.slow
 def test_a_story_from_the_demo_model(tmp_path: Path) -> None:
     asked = ("write", "a lighthouse keeper", "-w", "40", "-m", "demo", "--seed", "1")
     told = run(polaris_command(*asked), tmp_path)
@@ -321,6 +324,7 @@ def test_another_process_writes_the_same_text_again(tmp_path: Path) -> None:
     assert first.stdout and first.stdout == again.stdout
 
 
+@pytest.mark.slow
 def test_what_a_model_says_around_the_story_is_left_out(tmp_path: Path) -> None:
     around = [
         "Sure! Here is a",

@@ -44,6 +44,7 @@ def interrupted(command: list[str], home: Path, after: str) -> tuple[int, str, s
     return process.returncode, story.decode(), err.decode()
 
 
+@pytest.mark.slow
 def test_a_story_from_a_server(tmp_path: Path) -> None:
     with VllmReplay(TALE) as server:
         done = run(polaris_command(*WRITE, "--base-url", server.url), tmp_path)
@@ -142,6 +143,7 @@ def test_strict_refuses_at_once_what_is_known(tmp_path: Path) -> None:
     assert done.returncode == 2 and "dry_multiplier" in done.stderr and not done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "told"),
     [

@@ -49,6 +49,7 @@ def test_a_plan_is_made_edited_and_followed(tmp_path: Path) -> None:
     assert "of 14 words" in ended.stderr  # the plan's own words
 
 
+@pytest.mark.slow
 def test_a_plan_without_a_file_is_printed(tmp_path: Path) -> None:
     made = run(scripted_command(*IN_CHAPTERS, "--plan-only", scripts=CHAPTERS), tmp_path)
     assert made.stdout.startswith("# The plan") and "[[chapter]]" in made.stdout

@@ -65,7 +65,7 @@ def test_a_call_that_fails_is_an_error_and_costs_no_other() -> None:
 
 
 def test_a_text_that_does_not_fit_is_an_error() -> None:
-    (first, *_) = judge(ScriptedEngine(["{}"]), Sample("word " * 2_000_000, 900, "m", "p"))
+    (first, *_) = judge(ScriptedEngine(["{}"]), Sample("word " * 300_000, 900, "m", "p"))
     assert isinstance(first, PolarisError) and "does not fit" in first.message
 
 

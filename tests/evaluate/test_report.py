@@ -69,6 +69,7 @@ def test_the_head_says_what_was_scored(root: ElementTree.Element) -> None:
     assert values["from"] == "stories.jsonl" and "left out" not in values
 
 
+@pytest.mark.slow
 def test_what_a_judge_says_is_in_the_report_with_its_settings_and_date() -> None:
     root = parsed(a_page(made_up(count=1), judge=True))
     told = ("story-quality", "longform")

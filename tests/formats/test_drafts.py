@@ -166,6 +166,7 @@ def test_a_word_file_is_read_back_to_the_same_blocks(tmp_path: Path, text: str) 
     assert shape(back(tmp_path, text, "docx")) == shape(text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", ["html", "docx"])
 @FEW
 @given(text=MARKS)

@@ -102,6 +102,7 @@ def test_no_letter_is_lost(text: str) -> None:
     assert plain_texts(f"a\n\n{text}").count("é") == text.count("é")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [

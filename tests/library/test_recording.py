@@ -192,6 +192,7 @@ def start_writer(path: Path, id: str, count: int, pause: float, stall: int = -1)
     )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL is of POSIX")
 def test_a_killed_process_loses_less_than_two_seconds(library: Library) -> None:
     promised = SAVE_EVERY + 0.5

@@ -71,6 +71,7 @@ COMMANDS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: " ".join(command)[:40])
 def test_no_control_code_of_others_reaches_a_terminal(
     tty: Tty, tmp_path: Path, command: list[str]

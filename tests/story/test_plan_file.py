@@ -38,6 +38,7 @@ CHAPTERS = st.builds(
 DERIVED = CHAPTERS.map(lambda one: replace(one, summary=summary_of(one.title, one.events)))
 
 
+@pytest.mark.slow
 @given(
     st.tuples(TEXT, TEXT), st.lists(CHAPTERS | DERIVED, min_size=2, max_size=5),
     st.tuples(*[st.just("") | TEXT] * 3),

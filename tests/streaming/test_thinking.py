@@ -382,6 +382,7 @@ def _collecting(events: Iterator[Event], seen: list[Event]) -> Iterator[Event]:
     yield from ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("opened", [True, False, None])
 @pytest.mark.parametrize("bit", ["word ", "\n", "<", "</think", "x</think><think>"])
 def test_time_grows_with_the_text_alone(bit: str, opened: bool | None) -> None:

@@ -184,6 +184,7 @@ def test_a_long_line_is_read() -> None:
     assert time.monotonic() - start < 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503])
 def test_a_refusal_that_may_pass_is_tried_again(status: int) -> None:
     busy = refused(status, headers={"Retry-After": "0.1"})

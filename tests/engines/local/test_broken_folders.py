@@ -152,6 +152,7 @@ def check(seed: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
         assert len(shown.err) < 1000, story
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(15))
 def test_a_broken_folder(seed: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     check(seed, tmp_path, capfd)

@@ -230,6 +230,7 @@ def calls_that_load(path: Path) -> list[ast.Call]:
     return [c for c in calls if isinstance(c.func, ast.Attribute) and c.func.attr in names]
 
 
+@pytest.mark.slow
 def test_every_loading_call_forbids_remote_code() -> None:
     package = Path(polaris_cli.__file__).parent
     found = [(path, call) for path in package.rglob("*.py") for call in calls_that_load(path)]

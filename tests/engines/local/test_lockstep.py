@@ -185,6 +185,7 @@ def test_stories_that_start_later_are_those_written_alone(kind: str) -> None:
     assert in_turn(model, starts) == alone_each
 
 
+@pytest.mark.slow
 @settings(max_examples=6)
 @given(st.dictionaries(st.integers(0, 30), st.lists(tasks, max_size=3), max_size=4))
 def test_stories_that_start_at_any_step_are_those_written_alone(

@@ -200,6 +200,7 @@ def test_smollm2_runs_each_token_once(turns: int) -> None:
 Prompts = list[tuple[int, int, list[int]]]  # tokens shared with the one before, turn start, others
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", MODELS)
 @settings(max_examples=4)
 @given(
@@ -225,6 +226,7 @@ def written(model: Any, request: TokenizedRequest, **options: Any) -> list[int]:
     return ids_of(decode(model, Vocabulary(byte_tokenizer()), request, **options))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", MODELS)
 def test_answers_at_the_same_time_do_not_disturb_each_other(make: Callable[[], Any]) -> None:
     model = make()

@@ -151,6 +151,7 @@ def test_the_engine_gives_the_text_of_the_local_engine() -> None:
     engine.close()
 
 
+@pytest.mark.slow
 def test_rows_stay_busy_while_there_are_answers_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lengths differ by four times; a row that ends is replaced at the next step."""
     rows, width, count = list[int](), 8, 64
@@ -176,6 +177,7 @@ def test_rows_stay_busy_while_there_are_answers_to_start(monkeypatch: pytest.Mon
     assert sum(busy) / (width * len(busy)) > 0.9
 
 
+@pytest.mark.slow
 def test_readers_of_any_speed_with_replayed_text_never_wait_for_ever(steps: SharedSteps) -> None:
     """A row that is submitted between two steps has events that its reader never waited for."""
     chance = random.Random(0)

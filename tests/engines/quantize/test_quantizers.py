@@ -87,6 +87,7 @@ def test_a_failed_timing_leaves_bitsandbytes(broken: str, monkeypatch: pytest.Mo
     assert kernel_of(method) == "bitsandbytes nf4"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["4bit", "8bit"])
 def test_the_cpu_has_packed_layers(precision: Bits) -> None:
     assert quantizers.alternatives("cpu", precision, SKIP) == [Packed(precision)]

@@ -133,7 +133,7 @@ def made_layout(tables: Tables) -> TextTable | None:
         (name, *(" | ".join(made.get(name, ())) or NONE for made in tables.made.values()))
         for name in names
     ]
-    return TextTable("How the stories were written", ("", *tables.made), rows)
+    return TextTable("How the stories were written", ("setting", *tables.made), rows)
 
 
 def _judged_cells(table: JudgedTable, row: JudgedRow) -> tuple[str, ...]:

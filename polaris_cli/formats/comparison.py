@@ -34,7 +34,7 @@ def comparison(stories: Sequence[Story]) -> str:
         f"<style>\n{STYLE}{_PAGE_STYLE}</style>",
         "</head>",
         "<body>",
-        f"<h1>{escape(first.premise)}</h1>",
+        f"<header><h1>{escape(first.premise)}</h1></header>",
         "<main>",
         *(line for story in stories for line in _column(story)),
         "</main>",

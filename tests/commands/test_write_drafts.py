@@ -38,6 +38,10 @@ def ask(
     return in_process([*ASK, *more], home, monkeypatch)
 
 
+def judged_at(url: str) -> tuple[str, ...]:
+    return ("--best", "judge", "--judge-model", "test-model", "--judge-url", url)
+
+
 def test_the_best_is_printed_and_all_are_listed_and_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: ScriptedEngine
 ) -> None:
@@ -65,14 +69,7 @@ def test_a_judge_chooses_among_drafts(
         return streamed(chat([json.dumps(scores)]))
 
     with Faulty(answer) as server:
-        judge = (
-            "--best",
-            "judge",
-            "--judge-model",
-            "test-model",
-            "--judge-url",
-            f"{server.url}/v1",
-        )
+        judge = judged_at(f"{server.url}/v1")
         done = ask(tmp_path, monkeypatch, *judge, "--rubric", "creative")
     assert (done.returncode, done.stdout) == (0, f"{TALES[2]}\n"), done.stderr
     assert "The judge's totals by draft: 1: 0.0, 2: 0.0, 3: 5.0." in done.stderr
@@ -82,8 +79,7 @@ def test_a_judge_chooses_among_drafts(
 def test_drafts_survive_a_judge_that_is_gone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: ScriptedEngine
 ) -> None:
-    gone = ("--judge-model", "x", "--judge-url", "http://127.0.0.1:9/v1")
-    done = ask(tmp_path, monkeypatch, "--best", "judge", *gone)
+    done = ask(tmp_path, monkeypatch, *judged_at("http://127.0.0.1:9/v1"))
     assert (done.returncode, done.stdout) == (0, f"{TALES[1]}\n")
     assert "The judge cannot be asked" in done.stderr and "without a judge" in done.stderr
 
@@ -93,14 +89,7 @@ def test_one_ctrl_c_ends_the_judging_and_prints_the_best_without_it(tmp_path: Pa
     scripts = [["</think>", *(f"{word} " for word in tale.split())] for tale in TALES]
     slowly = streamed([part for delta in chat(["word "] * 400) for part in (delta, Sleep(0.05))])
     with Faulty(lambda request: slowly) as server:
-        judge = (
-            "--best",
-            "judge",
-            "--judge-model",
-            "test-model",
-            "--judge-url",
-            f"{server.url}/v1",
-        )
+        judge = judged_at(f"{server.url}/v1")
         command = scripted_command(*ASK, *judge, scripts=scripts)
         with subprocess.Popen(
             command, env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE

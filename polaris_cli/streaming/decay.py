@@ -8,9 +8,9 @@ It does not find all decay, and talk that is worded in other ways least of all. 
 reader marked after everything here was fixed, 28 are stopped within 150 words of the mark (0.72,
 95% interval 0.56 to 0.83); of the 43 from which the figures below come, 29.
 
-There are seven criteria. Talk, turning to the reader and phrases that come again are those of
-stories alone: an essay or a podcast may do so. The figures come from SmolLM2-135M at temperatures
-0.5 to 1.4.
+There are eight criteria. Talk, turning to the reader, general words and phrases that come again are
+those of stories alone: an essay or a podcast may do so. The figures come from SmolLM2-135M at
+temperatures 0.5 to 1.4.
 
 - Gibberish: the surprise of two windows of `WINDOW` tokens in a row is above `HIGH`, and above
   `FAR_ABOVE` times that of the first `BEGINNING` tokens (the median of its windows, so that one odd
@@ -28,6 +28,11 @@ stories alone: an essay or a podcast may do so. The figures come from SmolLM2-13
   points, two for a word that names the text or its parts, one for each "you", while the first
   `FIRST_WORDS` have at most `OWN`. A story in the second person, or about a writer, begins like
   that.
+- No longer told: for `LASTING` words, the last hundred outside speech have `GENERAL` general words
+  ("you", "should", "everyone", "story") or more, and these and verbs in the present outnumber the
+  words of telling ("she", "was", "walked") by `UNTOLD`, and by `GROWN` more than in the first
+  hundred. "Everyone can carry this story on" is no scene. One or two such sentences are how stories
+  end; a scene in the present tense has few general words.
 - Litter: `LITTER` hashtags, handles, links, emojis or stage directions within `NEAR` characters, or
   `ITEMS` of the last eight lines are list items, where the beginning had none.
 - Fragments: of the last `LINES` lines, `SHORT_LINES` are shorter than `SHORT` words and no speech.
@@ -38,7 +43,7 @@ import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from statistics import fmean, median
 
 from polaris_cli.events import Chunk, Event, Finish, Restart, closing
@@ -59,6 +64,10 @@ TALK = 2
 FIRST_WORDS = 150
 OWN = 6
 TURNED = 8
+LASTING = 50
+GENERAL = 7
+UNTOLD = 6
+GROWN = 10
 REPEATED = 0.12
 LITTER = 4
 ITEMS = 6
@@ -86,6 +95,19 @@ _TEXT = re.compile(
     r"(?:story|stories|chapter|narrative|reader|paragraph|sentence|scene|character|theme|plot|"
     r"ending|writing|prompt|tale|article|essay|novel|text|title)(?:s|'s)?",
     re.IGNORECASE,
+)
+# English words; in other languages, the criterion that needs them finds nothing.
+_GENERAL = re.compile(
+    r"you(?:r|rs|'re|'ve|'ll)?|can|may|will|must|should|needs?|let(?:'s)?|this|these|or|if|every"
+    r"|(?:some|every)(?:one|thing)|people|others|story|stories|tale|narrative|readers?"
+)
+_PRESENT = re.compile(
+    r"am|is|are|be|has|have|been|i'm|(?:is|are|do|does|ca)n't|(?:it|that|there)'s"
+)
+_TOLD = re.compile(
+    r"he|she|they|him|her|them|his|had|was|were|would|could|knew|took|told|said|asked|went|came|saw"
+    r"|felt|thought|began|stood|found|heard|did|gave|made|got|ran|sat|(?:did|was|could|had|were)n't"
+    r"|\w{3,}ed"
 )
 
 
@@ -226,7 +248,9 @@ class _Prose:
         self._unseen, self._ended = 0, False
         self._talks, self._opening = (1, 0) if any_talk else (TALK, OPENING)
         self._criteria = [self._litter, self._items, self._fragments]
-        self._criteria += [self._talk, self._turned, self._repeats] if narrative else []
+        self._criteria += (
+            [self._talk, self._turned, self._general, self._repeats] if narrative else []
+        )
 
     def add(self, chunk: Chunk) -> int | None:
         """Add a chunk; return where decay starts, if the text shows it."""
@@ -277,6 +301,22 @@ class _Prose:
         if sum(map(_points, first)) > OWN:
             return None
         return next(word.start() for word in words if _points(word[0]))
+
+    def _general(self) -> int | None:
+        words, begun = _told_words(self._recent), _told_words(self._beginning)[:100]
+        points = [point for _, point, _ in words]
+        if len(words) < 100 + LASTING or len(begun) < 100:
+            return None
+        least = max(UNTOLD, sum(point for _, point, _ in begun) + GROWN)
+        for end in range(len(words) - LASTING, len(words) + 1, 5):
+            last = words[end - 100 : end]
+            if (
+                sum(general for *_, general in last) < GENERAL
+                or sum(points[end - 100 : end]) < least
+            ):
+                return None
+        sums = list(accumulate(points))
+        return words[min(range(len(sums) - 1), key=sums.__getitem__) + 1][0]
 
     def _litter(self) -> int | None:
         found = [each.start() for each in _LITTER.finditer(self._recent)]
@@ -336,6 +376,20 @@ def _repeated(words: Sequence[tuple[str, int]]) -> list[int]:
             again.append(place)
         seen.add((first, second, third))
     return again
+
+
+def _told_words(text: str) -> list[tuple[int, int, bool]]:
+    """The words outside speech: their places, points against telling, and whether they are
+    general."""
+    found = (each for each in _WORD.finditer(narration(text)) if not _MASK.fullmatch(each[0]))
+    return [(each.start(), *_untold(each[0].lower())) for each in found]
+
+
+def _untold(word: str) -> tuple[int, bool]:
+    """1 for a general word or a verb in the present, -1 for a word of telling, else 0; and whether
+    it is general."""
+    general = bool(_GENERAL.fullmatch(word))
+    return (general or bool(_PRESENT.fullmatch(word))) - bool(_TOLD.fullmatch(word)), general
 
 
 def _is_fragment(line: str) -> bool:

@@ -41,6 +41,16 @@ _PATTERNS = (
     r"thank(?:s| you)(?: \w+){0,2},? (?:again )?for (?:reading|sharing|asking|listening|watching|"
     r"providing|joining|your (?:time|feedback|patience|interest|support|understanding|story|"
     r"message|question|response|input|comments?|kind words))\b",
+    # "That's a fantastic retelling", but not "That is a story my father told"
+    rf"(?:that|this)(?:'s| is) (?:a|an|such a) (?:\w+ )?(?:great|good|wonderful|fantastic|amazing|"
+    rf"beautiful|excellent|interesting|powerful|compelling|lovely|perfect) (?:\w+ )?(?:{_TEXT}|"
+    r"retelling|ending|beginning|start|example|conclusion|question)\b",
+    # "How does this affect the rest of the story?"
+    rf"(?:how|what|why) (?:do|does|is|are|can|could|would|might|changes) [^\n?]*\b(?:the|this|your)"
+    rf" (?:\w+ ){{0,3}}(?:{_TEXT}|main character|protagonist|readers?|final paragraph)\b[^\n?]*\?",
+    # "The final sentence brings the tale full circle"
+    r"the (?:first|second|next|final|last|opening|closing) (?:sentence|paragraph|line)"
+    rf"(?: of (?:the|this|your) {_TEXT})? (?:is|brings|shows|should|could|can|has|needs|leaves)\b",
     # "In the next chapters we will ..."
     rf"(?:in|for|throughout) (?:the|this|our|my) (?:\w+ )?(?:{_TEXT}|section|part|installment|"
     r"episode)s?,? (?:we|you|i|let)\b",
@@ -60,8 +70,8 @@ _PATTERNS = (
     rf"[^\n]*\b(?:your|the|this|a) (?:\w+ )?(?:{_TEXT}|characters?|readers?|sentences?|tone)\b",
     rf"i(?:'m| am) (?:\w+ )?(?:sorry|glad|excited|happy|ready|here|thrilled)\b[^\n]*\b(?:{_TEXT}|"
     rf"you (?:liked|enjoyed|found)|assist|help you|confusion|feedback|reading)\b",
-    rf"i(?:'ve| have|'ll| will| can|'d| would)? (?:also )?(?:\w+ )?(?:tried|made|added|revised|"
-    rf"edited|rewritten|rewrote|changed|included|provide|help|continue|expanded|removed|created)\b"
+    rf"i(?:'ve| have|'ll| will| can|'d| would)? (?:also )?(?:\w+ )?(?:tried|made|add|added|"
+    rf"revised?|edited|rewritten|rewrote|changed|included|provide|help|continue|expanded|removed|created)\b"
     rf"[^\n]*\b(?:your {_TEXT}|prompt|version|word count|tone|narrative|passage|original)\b",
     r"(?:as|i'm|i am)(?: just| only)? an? (?:ai|language model|virtual assistant)\b",
     rf"[^\n]*\byour (?:own )?(?:{_TEXT}|writing|readers?|audience)\b",

@@ -19,7 +19,7 @@ from polaris_cli.events import Chunk, Event, Finish
 from polaris_cli.streaming.decay import good_length, guard_decay
 
 STOP = Finish("stop")
-CAUGHT = 28  # of 43; 29 with the unrounded log-probabilities
+CAUGHT = 47  # of 61
 DATA = Path(__file__).parent / "data" / "decay.jsonl.gz"
 PROSE = (
     "The ferry left at dusk, and Marta stood at the rail until the lamps of the harbour were gone. "
@@ -78,7 +78,7 @@ def test_no_good_single_pass_is_stopped() -> None:
 
 
 def test_most_decayed_stories_are_stopped_within_150_words() -> None:
-    assert len(DECAYED) >= 40
+    assert len(DECAYED) >= 60
     assert sum(map(caught, DECAYED)) >= CAUGHT
 
 
@@ -153,6 +153,32 @@ def test_a_story_to_a_reader_or_about_a_writer_goes_on() -> None:
     writer = "Her chapter was late again. The story had no ending, and the novel had no title.\n\n"
     assert not decays(second * 20)
     assert not decays(writer * 20)
+
+
+MORAL = (
+    "This story is for everyone who is afraid, and if you are, you should carry it on. People can "
+    "change this world, or they can let it be. You must be kind to others, as every tale can be a "
+    "light. "
+)
+
+
+def test_a_story_that_is_no_longer_told_has_decayed() -> None:
+    story = PROSE * 5
+    assert decays(story + MORAL * 3)
+    assert not decays(story + MORAL), "a story may end like that"
+    assert not decays(MORAL * 6), "it begins like that"
+    end = good_length(plain(story + MORAL * 3))
+    assert len(story) - 40 <= end <= len(story) + 40
+
+
+def test_a_scene_in_the_present_is_told_and_so_is_general_speech() -> None:
+    now = (
+        "I am old now, and the house is mine. The stairs are steep, and there's snow on the sill. "
+        "I have the kettle, the cat and a chair that is too low. It's quiet. The boats are out. "
+    )
+    speech = f'"{MORAL.strip()}"\n\nShe nodded.\n\n'
+    assert not decays(PROSE * 5 + now * 6)
+    assert not decays(PROSE * 5 + speech * 4)
 
 
 @pytest.mark.parametrize(

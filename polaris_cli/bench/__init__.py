@@ -17,6 +17,7 @@ Only measures; nothing here is used to write a story.
     device:   everything about one device in one run: `python -m polaris_cli.bench.device`
     device_parts: its parts, and measurements of whole runs
     device_steps: measurements of single steps
+    device_process: measures them in another process
     device_model: the model that it measures
     startup:  how long the commands take to start
 """

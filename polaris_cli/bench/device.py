@@ -1,9 +1,8 @@
 """Measure a device in one run: `python -m polaris_cli.bench.device -o FILE`.
 
 Runs the parts in the order of their worth, and writes the file after each, so that a part that
-fails costs only itself. After some errors a GPU refuses all further work of the process: the parts
-that are left then have the same error, and can be measured in another run with --parts. Prints a
-table at the end. Does not know how a part measures.
+fails or runs out of time loses only itself. Prints a table at the end. Does not know how a part
+measures.
 """
 
 import sys
@@ -27,7 +26,7 @@ from polaris_cli.screen.printing import json_text
 from polaris_cli.screen.tables import print_table
 
 if TYPE_CHECKING:
-    from polaris_cli.bench.device_model import Measured
+    from polaris_cli.bench.device_process import Worker
 
 SCHEMA = "polaris.device/1"
 HEADERS = ("part", "of", "figures")
@@ -89,37 +88,35 @@ def measure(
 
     `end` is a time of `time.monotonic`. The file is written before the first part and after each.
     """
-    from polaris_cli.bench.device_model import Measured
+    from polaris_cli.bench.device_process import Worker
 
-    measured = Measured(shape, device)
-    report = _head(shape, device)
+    report, worker = _head(shape, device), Worker(shape, device)
     _write(output, report)
-    for name in names:
-        report["parts"][name] = _entry(name, measured, end)
-        _write(output, report)
+    try:
+        for name in names:
+            report["parts"][name] = _entry(name, worker, end)
+            _write(output, report)
+    finally:
+        worker.close()
     return report
 
 
-def _entry(name: str, measured: "Measured", end: float) -> dict[str, Any]:
+def _entry(name: str, worker: "Worker", end: float) -> dict[str, Any]:
     """The seconds that a part took, and its figures, or in words why it has none."""
     from polaris_cli.bench.device_parts import PARTS as MEASUREMENTS
-    from polaris_cli.bench.device_steps import error_text
 
-    left, start = (end - time.monotonic()) / 60, time.monotonic()
+    start = time.monotonic()
+    left = max(end - start, 0) / 60
     if PARTS[name] > left:
-        skipped = f"skipped: usually takes {PARTS[name]:g} min, but {max(left, 0):.1f} min are left"
+        skipped = f"skipped: usually takes {PARTS[name]:g} min, but {left:.1f} min are left"
         note(f"{name}: {skipped}", sys.stderr)
         return {"seconds": 0.0, "result": skipped}
     note(f"{name}: measuring, usually {PARTS[name]:g} min", sys.stderr)
-    result: Any
-    try:
-        result = MEASUREMENTS[name](measured)
-    except Exception as error:
-        result = error_text(error)
-    if isinstance(result, str):
-        measured.free()  # the part may have left the model changed
-        note(f"{name}: {result}", sys.stderr)
-    return {"seconds": time.monotonic() - start, "result": result}
+    result = worker.measure(MEASUREMENTS[name], end)
+    seconds = time.monotonic() - start
+    said = result if isinstance(result, str) else "done"
+    note(f"{name}: {said} after {seconds:.1f} s", sys.stderr)
+    return {"seconds": seconds, "result": result}
 
 
 def _head(shape: str, device: Device) -> dict[str, Any]:

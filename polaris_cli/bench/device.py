@@ -122,7 +122,7 @@ def _entry(name: str, worker: "Worker", end: float) -> dict[str, Any]:
 def _head(shape: str, device: Device) -> dict[str, Any]:
     import torch
 
-    driver = {"driver": _driver(), "cuda": torch.version.cuda, "threads": torch.get_num_threads()}
+    driver = {"driver": _driver(), "cuda": torch.version.cuda}
     return {
         "schema": SCHEMA,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -5,7 +5,9 @@ Knows random weights, steps and clocks. Does not know which measurements there a
 
 import copy
 import gc
+import os
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -25,6 +27,7 @@ from polaris_cli.engines.local.random_models import config_of, random_model
 from polaris_cli.engines.local.static_forward import StaticForward
 from polaris_cli.engines.quantize.quantizers import synchronize
 from polaris_cli.engines.releases import cache_name, state_tensors
+from polaris_cli.errors import PolarisError
 from polaris_cli.models.catalogue import DEMO
 from polaris_cli.models.devices import Device
 from polaris_cli.models.reference import of_entry
@@ -52,6 +55,7 @@ PROBE_BYTES = {"cuda": 1 << 30}  # read by the bandwidth measurement: more than 
 PROBE_BYTES_ELSEWHERE = 1 << 27
 ROUNDS = 3  # of which the median counts
 STEPS = {"9b": 16, "tiny": 4}  # in each round
+MESSAGE = 500  # characters of an error; the compiler's have pages
 ROOM = 512  # tokens that `Steps` can run after the prompt; all measurements take fewer
 
 
@@ -59,7 +63,8 @@ class Measured:
     """A device, and a model with random weights of one shape on it, in bf16.
 
     Rounds of `steps` steps are timed, or runs that write `written` tokens. `read` and `copied` are
-    the device's bandwidth in bytes/s, measured once.
+    the device's bandwidth in bytes/s, measured once. `has_failed` is true after any error: torch or
+    the device may be unable to go on.
     """
 
     def __init__(self, shape: str, device: Device) -> None:
@@ -73,6 +78,15 @@ class Measured:
         self.written = 4 * self.steps
         self._scale = SCALES[shape]
         self._model: Any = None
+        self.has_failed = False
+
+    def attempt(self, work: Callable[[], Any]) -> Any:
+        """What `work` returns, or its error as text, so that what follows is not lost."""
+        try:
+            return work()
+        except Exception as error:
+            self.has_failed = True
+            return error_text(error)
 
     def tokens(self, number: int) -> int:
         """A length in tokens: the number for the 9B shape, a smaller one for the tiny shape."""
@@ -132,6 +146,17 @@ class Measured:
         work()
         synchronize(self.torch_device)
         return time.perf_counter() - start
+
+
+def error_text(error: Exception) -> str:
+    """An exception in one line: its kind and message.
+
+    With POLARIS_DEBUG set, its traceback goes to stderr.
+    """
+    if os.environ.get("POLARIS_DEBUG"):
+        traceback.print_exception(error)
+    message = error.message if isinstance(error, PolarisError) else str(error)
+    return " ".join(f"{type(error).__name__}: {message}".split())[:MESSAGE]
 
 
 class Steps(StaticForward):

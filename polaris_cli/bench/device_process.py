@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from polaris_cli.bench.device_model import Measured
-from polaris_cli.bench.device_steps import Figures, attempt
+from polaris_cli.bench.device_steps import Figures
 from polaris_cli.models.devices import Device
 
 Part = Callable[[Measured], Figures]
@@ -34,14 +34,15 @@ class Worker:
         """
         process, connection = self._running = self._running or self._start()
         result: Figures | str
+        result, has_failed = "stopped: the time was up", True
         try:
             connection.send(part)
-            in_time = connection.poll(max(0.0, end - time.monotonic()))
-            result = connection.recv() if in_time else "stopped: the time was up"
+            if connection.poll(max(0.0, end - time.monotonic())):
+                result, has_failed = connection.recv()
         except (EOFError, OSError):
             process.join()
             result = f"The process ended with exit code {process.exitcode}."
-        if isinstance(result, str):
+        if has_failed:
             self.close()
         return result
 
@@ -70,4 +71,4 @@ def _serve(connection: Connection, shape: str, device: Device) -> None:
             part = connection.recv()
         except EOFError:
             return
-        connection.send(attempt(partial(part, measured)))
+        connection.send((measured.attempt(partial(part, measured)), measured.has_failed))

@@ -3,8 +3,6 @@
 Knows models and steps. Does not know files, tables or the time that is left.
 """
 
-import os
-import traceback
 from collections.abc import Callable
 from functools import partial
 from statistics import median
@@ -25,38 +23,18 @@ from polaris_cli.bench.speed import (
 )
 from polaris_cli.engines.quantize.apply import disable_packing_of_odd_shapes, quantize_layers
 from polaris_cli.engines.quantize.quantizers import Bits, alternatives, bitsandbytes, kernel_of
-from polaris_cli.errors import PolarisError
 from polaris_cli.models.devices import GB
 from polaris_cli.request.story_request import Sampling
 
 Figures = dict[str, Any]
 
 NEEDS_GPU = "needs a GPU"
+NO_GRAPH = "cannot be recorded"
 POSITIONS = (0, 2000, 8000, 16_000)  # tokens before the step that is measured
 SAMPLING = Sampling(thinking_budget=-1)
 TOP = 25  # kernels in the list
 NAME = 100  # characters of a kernel's name; those of templates are far longer
-MESSAGE = 500  # characters of an error; the compiler's have pages
 PRECISIONS: tuple[Bits, ...] = ("8bit", "4bit")
-
-
-def error_text(error: Exception) -> str:
-    """An exception in one line: its kind and message.
-
-    With POLARIS_DEBUG set, its traceback goes to stderr.
-    """
-    if os.environ.get("POLARIS_DEBUG"):
-        traceback.print_exception(error)
-    message = error.message if isinstance(error, PolarisError) else str(error)
-    return " ".join(f"{type(error).__name__}: {message}".split())[:MESSAGE]
-
-
-def attempt(work: Callable[[], Any]) -> Any:
-    """What `work` returns, or its error as text, so that the rest of the part is not lost."""
-    try:
-        return work()
-    except Exception as error:
-        return error_text(error)
 
 
 def bandwidth(measured: Measured) -> Figures:
@@ -77,10 +55,10 @@ def step(measured: Measured) -> Figures:
     model = measured.model
     with patched(model):
         found = {
-            str(position): attempt(partial(_step, measured, model, position))
+            str(position): measured.attempt(partial(_step, measured, model, position))
             for position in map(measured.tokens, POSITIONS)
         }
-    return {**found, "snippet at 0": attempt(partial(_snippet, measured, model))}
+    return {**found, "snippet at 0": measured.attempt(partial(_snippet, measured, model))}
 
 
 def _step(measured: Measured, model: Any, position: int) -> Figures:
@@ -105,15 +83,17 @@ def loop_ms(write: Write, measured: Measured, position: int) -> float:
     return 1000 * median(write(prompt, measured.written).steps)
 
 
-def _forward_ms(measured: Measured, steps: Steps) -> Figures:
-    """Milliseconds of a step without and with a recorded graph."""
+def _forward_ms(measured: Measured, steps: Steps, *, captured: bool = True) -> Figures:
+    """Milliseconds of a step without a recorded graph and, if `captured`, with one."""
     eager = 1000 * measured.seconds(steps.next, times=measured.steps)
 
     def graph() -> float:
         steps.record()
         return 1000 * measured.seconds(steps.next, times=measured.steps)
 
-    return {"eager_ms": eager, "graph_ms": attempt(graph) if measured.is_cuda else NEEDS_GPU}
+    if not measured.is_cuda:
+        return {"eager_ms": eager, "graph_ms": NEEDS_GPU}
+    return {"eager_ms": eager, "graph_ms": measured.attempt(graph) if captured else NO_GRAPH}
 
 
 def _of_limit(measured: Measured, model: Any, position: int, took: float) -> Figures:
@@ -122,9 +102,8 @@ def _of_limit(measured: Measured, model: Any, position: int, took: float) -> Fig
     return {"limit_ms": limit, "share_of_limit": limit / took}
 
 
-def _forward_of_limit(measured: Measured, model: Any, steps: Steps, position: int) -> Figures:
-    """The forward pass alone; its share of the limit is with a graph, if there is one."""
-    forward = _forward_ms(measured, steps)
+def _forward_of_limit(measured: Measured, model: Any, position: int, forward: Figures) -> Figures:
+    """These times of a forward pass; its share of the limit is with a graph, if there is one."""
     graph = forward["graph_ms"]
     best = graph if isinstance(graph, float) else forward["eager_ms"]
     return {**forward, **_of_limit(measured, model, position, best)}
@@ -147,7 +126,9 @@ def compiled(measured: Measured) -> Figures:
         cold, graphs, logits = _compile(measured, model, backend)
         warm, _, _ = _compile(measured, model, backend)
         found = {
-            str(position): attempt(partial(_compiled_step, measured, model, position, backend))
+            str(position): measured.attempt(
+                partial(_compiled_step, measured, model, position, backend)
+            )
             for position in map(measured.tokens, POSITIONS)
         }
     torch.compiler.reset()
@@ -172,7 +153,7 @@ def _compile(measured: Measured, model: Any, backend: str) -> tuple[float, int, 
 
 def _compiled_step(measured: Measured, model: Any, position: int, backend: str) -> Figures:
     with compiled_steps(model, position, backend) as steps:
-        return _forward_of_limit(measured, model, steps, position)
+        return _forward_of_limit(measured, model, position, _forward_ms(measured, steps))
 
 
 def kernels(measured: Measured) -> Figures:
@@ -184,7 +165,9 @@ def kernels(measured: Measured) -> Figures:
     with patched(measured.model):
         steps = Steps(measured.model, 0)
         found = launches(measured, steps.next)
-        recorded = attempt(partial(_recorded, measured, steps)) if measured.is_cuda else NEEDS_GPU
+        recorded = (
+            measured.attempt(partial(_recorded, measured, steps)) if measured.is_cuda else NEEDS_GPU
+        )
     return {**found, "recorded": recorded}
 
 
@@ -227,7 +210,7 @@ def quantized(measured: Measured) -> Figures:
         others = alternatives(measured.device.id, precision, [])
         for method in (bitsandbytes(precision, []), *others):
             name = f"{precision} {kernel_of(method)}"
-            found[name] = attempt(partial(_quantized_step, measured, method))
+            found[name] = measured.attempt(partial(_quantized_step, measured, method))
             measured.free()
     return found
 
@@ -236,5 +219,9 @@ def _quantized_step(measured: Measured, method: Any) -> Figures:
     model = measured.new_model()
     quantize_layers(model, method)
     disable_packing_of_odd_shapes(model)
+    # LLM.int8 synchronizes at each product; after a recording that fails, torch's random numbers
+    # fail too, and with them the next model.
+    captured = not getattr(method, "load_in_8bit", False)
     with patched(model):
-        return _forward_of_limit(measured, model, Steps(model, 0), 0)
+        forward = _forward_ms(measured, Steps(model, 0), captured=captured)
+    return _forward_of_limit(measured, model, 0, forward)

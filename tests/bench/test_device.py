@@ -15,8 +15,8 @@ import typer
 from typer.testing import CliRunner
 
 from polaris_cli.bench import device, device_model, device_parts, device_process, device_steps
-from polaris_cli.bench.device_model import Measured
-from polaris_cli.bench.device_steps import NEEDS_GPU, error_text
+from polaris_cli.bench.device_model import Measured, error_text
+from polaris_cli.bench.device_steps import NEEDS_GPU
 from polaris_cli.errors import OutOfMemory, UsageError
 from polaris_cli.models.devices import Device, list_devices
 
@@ -87,6 +87,10 @@ def crashes(_: object) -> dict[str, Any]:
 def hangs(_: object) -> dict[str, Any]:
     time.sleep(600)
     return {}
+
+
+def half_fails(measured: Measured) -> dict[str, Any]:
+    return {"ms": 1.5, "graph_ms": measured.attempt(lambda: fails(measured))}
 
 
 def process(_: object) -> dict[str, Any]:
@@ -175,7 +179,13 @@ def test_a_process_goes_on_until_a_part_fails_or_the_time_is_up() -> None:
         first = worker.measure(process, later)
         assert worker.measure(process, later) == first
         assert worker.measure(hangs, time.monotonic() + 0.2) == "stopped: the time was up"
-        assert worker.measure(process, later) != first
+        second = worker.measure(process, later)
+        assert second != first
+        assert worker.measure(half_fails, later) == {
+            "ms": 1.5,
+            "graph_ms": "RuntimeError: no kernel for this device",
+        }
+        assert worker.measure(process, later) != second
     finally:
         worker.close()
 
@@ -265,7 +275,7 @@ def test_errors_are_one_line(
 ) -> None:
     assert error_text(ValueError("a\n  b")) == "ValueError: a b"
     assert error_text(OutOfMemory("It does not fit.", hint="x")) == "OutOfMemory: It does not fit."
-    assert len(error_text(ValueError("x" * 10_000))) == device_steps.MESSAGE
+    assert len(error_text(ValueError("x" * 10_000))) == device_model.MESSAGE
     assert not capsys.readouterr().err
     monkeypatch.setenv("POLARIS_DEBUG", "1")
     error_text(ValueError("why"))
@@ -280,7 +290,8 @@ def test_the_share_of_the_limit_is_that_of_the_recorded_step(
     monkeypatch.setattr(device_model, "PROBE_BYTES_ELSEWHERE", 1 << 20)
     tiny.is_cuda = True
     steps = device_model.Steps(tiny.model, 5)
-    found = device_steps._forward_of_limit(tiny, tiny.model, steps, 5)
+    forward = device_steps._forward_ms(tiny, steps)
+    found = device_steps._forward_of_limit(tiny, tiny.model, 5, forward)
     assert found["graph_ms"] > 0 < found["eager_ms"]
     assert found["share_of_limit"] == found["limit_ms"] / found["graph_ms"]
 
@@ -295,9 +306,12 @@ def test_a_graph_that_fails_loses_only_its_own_figure(
     monkeypatch.setattr(device_model, "PROBE_BYTES_ELSEWHERE", 1 << 20)
     tiny.is_cuda = True
     steps = device_model.Steps(tiny.model, 0)
-    found = device_steps._forward_of_limit(tiny, tiny.model, steps, 0)
+    forward = device_steps._forward_ms(tiny, steps)
+    found = device_steps._forward_of_limit(tiny, tiny.model, 0, forward)
     assert found["graph_ms"].startswith("RuntimeError: operation not permitted")
     assert found["share_of_limit"] == found["limit_ms"] / found["eager_ms"]
+    assert tiny.has_failed
+    assert device_steps._forward_ms(tiny, steps, captured=False)["graph_ms"] == "cannot be recorded"
 
 
 @pytest.mark.slow

@@ -94,7 +94,7 @@ def test_a_quantized_head_counts_with_its_own_bytes() -> None:
 
 
 def test_a_weight_of_several_tensors_takes_the_bytes_of_all() -> None:
-    weight = torch.nn.Parameter(TwoTensor(torch.ones(4, 2), torch.ones(4, 2)))
+    weight = torch.nn.Parameter(TwoTensor(torch.ones(4, 2), torch.ones(4, 2)))  # type: ignore[no-untyped-call]
     assert stored_bytes(weight) == 2 * torch.ones(4, 2).nbytes
 
 

@@ -14,5 +14,10 @@ Only measures; nothing here is used to write a story.
     pipeline: the time of everything except the model
     first_text: the time to the first text of a story with llama.cpp
     bare_llama: a program that runs llama.cpp alone
+    device:   everything about one device in one run: `python -m polaris_cli.bench.device`
+    device_parts: its parts, and measurements of whole runs
+    device_steps: measurements of single steps
+    device_process: measures them in another process
+    device_model: the model that it measures
     startup:  how long the commands take to start
 """

@@ -248,14 +248,23 @@ def evenly(first: float, seconds: float, tokens: int) -> Times:
 def bytes_per_token(model: Any, position: int) -> int:
     """Bytes that a decode step must read: the weights, the state, and the KV cache so far."""
     config = model.config.get_text_config()
-    weights = {id(weight): weight.nbytes for weight in model.parameters()}
+    weights = {id(weight): stored_bytes(weight) for weight in model.parameters()}
     embedding, head = model.get_input_embeddings(), model.get_output_embeddings()
-    if head is not None and head.weight is not embedding.weight:
+    # A head in 8 bits has no attribute of that name; it is never tied.
+    if head is not None and getattr(head, "weight", None) is not embedding.weight:
         weights.pop(id(embedding.weight))  # a step reads one row of it
     per_token, state = cache_of_config(config.to_dict())
     wide = max(1, model.dtype.itemsize // 2)  # `cache_of_config` gives bytes in bf16
     total: int = sum(weights.values()) + 2 * state + position * per_token * wide
     return total
+
+
+def stored_bytes(weight: torch.Tensor) -> int:
+    """Bytes that a weight takes. For torchao's quantized ones, `nbytes` is that of bf16."""
+    if not hasattr(weight, "__tensor_flatten__"):
+        return weight.nbytes
+    names, _ = weight.__tensor_flatten__()
+    return sum(stored_bytes(getattr(weight, name)) for name in names)
 
 
 def memory_bandwidth(device: torch.device) -> float:

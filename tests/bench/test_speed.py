@@ -6,13 +6,22 @@ from typing import Any
 
 import pytest
 import torch
+from torch.testing._internal.two_tensor import TwoTensor
 from typer.testing import CliRunner
 
 from polaris_cli.bench import speed, startup
 from polaris_cli.bench.pipeline import pass_through
-from polaris_cli.bench.speed import Times, bytes_per_token, compare, memory_bandwidth
+from polaris_cli.bench.speed import (
+    Times,
+    bytes_per_token,
+    compare,
+    memory_bandwidth,
+    stored_bytes,
+)
 from polaris_cli.commands.app import app
 from polaris_cli.engines.local.random_models import SHAPES, config_of, random_model, size_of
+from polaris_cli.engines.quantize.apply import quantize_layers
+from polaris_cli.engines.quantize.quantizers import Packed
 from polaris_cli.errors import OutOfMemory, UsageError
 from polaris_cli.models.catalogue import find
 from polaris_cli.models.devices import Device
@@ -75,6 +84,18 @@ def test_bytes_of_a_token_are_weights_state_and_cache() -> None:
     assert bytes_per_token(model, 10) - bytes_per_token(model, 0) == 10 * 2 * 4 * 16 * 2
     tied = qwen().bfloat16()
     assert bytes_per_token(tied, 0) == sum(w.nbytes for w in tied.parameters()) + 2 * state
+
+
+def test_a_quantized_head_counts_with_its_own_bytes() -> None:
+    model = qwen(tie_word_embeddings=False).bfloat16()
+    before = bytes_per_token(model, 0)
+    quantize_layers(model, Packed("8bit"))
+    assert 0.4 * before < bytes_per_token(model, 0) < 0.8 * before
+
+
+def test_a_weight_of_several_tensors_takes_the_bytes_of_all() -> None:
+    weight = torch.nn.Parameter(TwoTensor(torch.ones(4, 2), torch.ones(4, 2)))  # type: ignore[no-untyped-call]
+    assert stored_bytes(weight) == 2 * torch.ones(4, 2).nbytes
 
 
 def test_bandwidth_is_a_plausible_number() -> None:

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from polaris_cli.commands.app import app
 from polaris_cli.evaluate.rubric import load_rubric
 from tests.servers.faulty import Faulty
-from tests.servers.replies import CLOSE, Answer, Request, Script, chat, refused, streamed
+from tests.servers.replies import CLOSE, Answer, Request, Script, Sleep, chat, refused, streamed
 
 RUBRIC = load_rubric("story-quality")
 GOOD = {f"{one.key}_score": one.high / 2 for one in RUBRIC.criteria}
@@ -93,6 +93,13 @@ def test_the_same_command_asks_only_what_is_missing(stories: Path) -> None:
         assert len(judging(server)) == before
         run(server, stories, "--repeat", "2")
         assert len(judging(server)) == before + 3
+
+
+def test_an_answer_that_comes_late_counts(stories: Path) -> None:
+    late = streamed([Sleep(0.3), *chat([json.dumps(GOOD)])])
+    with Faulty(lambda request: late) as server:
+        out, _ = run(server, stories, "--json")
+    assert json.loads(out)["tables"][0]["stages"][-1]["unreadable"] == 0
 
 
 def test_repeats_show_the_judges_own_spread(stories: Path) -> None:

@@ -198,8 +198,9 @@ class ChapterWriter:
         words = self._request.words
         if number < len(self._plan.chapters):
             return LengthTarget.of_chapter(share)
-        written = self._pace.written if number > 1 else story_words(self._draft)
-        return LengthTarget.of_last_chapter(words, written)
+        if number == 1:
+            return LengthTarget.of_pass(words, self._request.band, story_words(self._draft))
+        return LengthTarget.of_last_chapter(words, self._pace.written)
 
     def _continued(
         self, request: GenerationRequest, answer: list[Event], attempt: int

@@ -18,9 +18,9 @@ ACCEPT_END_AT = 0.93  # from here on, the model may end the story
 CLOSE_PARAGRAPH_AT = 1.05  # from here on, the story ends after the current paragraph
 CLOSE_SENTENCE_AT = 1.12  # from here on, the story ends after the current sentence
 
-LAST_PARAGRAPH_AT = 0.98  # the same for a last chapter: its end is asked for near the target
+LAST_PARAGRAPH_AT = 0.98  # the same for the end of a story, which is asked for near the target
 LAST_SENTENCE_AT = 1.1
-BEYOND_BAND = 0.05  # a single pass ends after a paragraph above the band, then after a sentence
+LAST_PARAGRAPH = 0.12  # a single pass ends after a paragraph that comes so near to the band's end
 
 MIN_SCENE_WORDS = 40  # words after a scene break before the model may end
 MAX_ROUNDS = 200  # a safety limit: each round adds at least MIN_SCENE_WORDS words
@@ -64,7 +64,7 @@ class LengthTarget:
     def of_pass(cls, words: int, band: tuple[float, float], written: int = 0) -> Self:
         """For a story in one pass, which may end anywhere within the band."""
         high = max(band[1], 1.0)
-        return cls(high * words - written, (high + BEYOND_BAND) * words - written)
+        return cls((high - LAST_PARAGRAPH) * words - written, high * words - written)
 
 
 def close_at(run: Iterator[Event], target: LengthTarget) -> Iterator[Event]:

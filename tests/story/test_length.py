@@ -64,3 +64,11 @@ def test_what_was_delivered_corrects_the_next_ask_within_limits() -> None:
     terse.record(1000, 10)
     assert terse.words_to_request(400) == round(400 * MAX_CORRECTION)
     assert terse.words_to_request(900) == 1000  # the most that the model writes well
+
+
+def test_a_pass_may_end_anywhere_within_the_band() -> None:
+    usual = LengthTarget.of_pass(1000, (0.9, 1.1), written=100)
+    assert (round(usual.paragraph), round(usual.sentence)) == (880, 1000)
+    wide = LengthTarget.of_pass(1000, (0.5, 2.0))
+    assert (round(wide.paragraph), round(wide.sentence)) == (1880, 2000)
+    assert LengthTarget.of_pass(1000, (0.5, 0.8)).sentence == 1000

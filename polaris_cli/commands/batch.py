@@ -115,6 +115,8 @@ def batch(
     _check(options, lengths)
     grid = Grid(_several(lengths), seeds, _several(models))
     formats, at_once = _formats(each), at_once_in(jobs)
+    if not judge and (judge_model or judge_url):
+        raise UsageError("--judge-model and --judge-url need --judge.", hint="Add --judge")
     judging = _judge(judge_model, judge_url, rubric, quiet=quiet) if judge else None
     rows = _rows(premises)
     with Results(output) as results:

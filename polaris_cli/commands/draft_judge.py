@@ -14,7 +14,7 @@ from polaris_cli.commands.interrupt import Interrupts
 from polaris_cli.commands.judge_run import JudgeRun
 from polaris_cli.errors import PolarisError
 from polaris_cli.evaluate.judgements import judged
-from polaris_cli.evaluate.judging import judge_all, text_key
+from polaris_cli.evaluate.judging import Record, judge_all, text_key
 from polaris_cli.evaluate.reading import sample_of_story
 from polaris_cli.screen.messages import note, warn
 from polaris_cli.story.result import Story
@@ -53,7 +53,14 @@ class DraftJudge:
             found = judge_all(
                 calls, engine, run.settings, at_once=run.at_once, stop=interrupts.stop
             )
-            records = [record for record in found if not isinstance(record, PolarisError)]
+            records = list[Record]()
+            for record in found:
+                if isinstance(record, PolarisError):
+                    warn(f"The judge failed: {record.message}", sys.stderr)
+                elif record["error"]:
+                    warn(f"An answer of the judge cannot be read: {record['error']}.", sys.stderr)
+                else:
+                    records.append(record)
         by_text = {one.text: one.totals for one in judged(records) if one.totals}
         return [
             (draft, next(iter(totals.values())))

@@ -3,6 +3,7 @@
 Turns options into an evaluation; `polaris_cli.evaluate` makes it.
 """
 
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -185,7 +186,7 @@ def samples_of(
     from polaris_cli.evaluate.reading import samples_in, samples_of_library
     from polaris_cli.library.store import open_library
 
-    for source in stories:
+    for source in dict.fromkeys(map(os.path.normpath, stories)):
         yield from samples_in(source, with_length=with_length)
     if library is not None:
         yield from samples_of_library(open_library(), library.split())

@@ -53,7 +53,10 @@ class JudgeReport:
     """What came of a judge's calls."""
 
     calls: int
+    done: int = 0
     failed: int = 0
+    unreadable: int = 0
+    reason: str = ""  # what is wrong with the first unreadable answer
     asked: int = 0
     answered: int = 0
 
@@ -64,17 +67,24 @@ class JudgeReport:
             if self.failed <= SHOWN_ERRORS:
                 warn(record.message, sys.stderr)
         else:
+            self.done += 1
             self.asked += record["tokens"]["prompt"]
             self.answered += record["tokens"]["answer"]
+            self.unreadable += bool(record["error"])
+            self.reason = self.reason or record["error"]
 
     def print(self, prices: Prices) -> None:
         """Print the sum of it all."""
-        parts = [f"{self.calls} calls"]
+        if self.unreadable:
+            warn(f"{self.unreadable} answers cannot be read; the first: {self.reason}.", sys.stderr)
+        parts = [f"{self.done} of {self.calls} calls answered"]
         parts += [f"{self.asked:,} prompt tokens, {self.answered:,} answer tokens"]
         if prices != Prices():
             parts.append(f"cost {prices.of(self.asked, self.answered):.2f}")
         if self.failed:
             parts.append(f"{self.failed} failed; the same command asks them again")
+        elif self.done < self.calls:
+            parts.append("interrupted; the same command asks the others")
         print_line([f"polaris: {'; '.join(parts)}"], sys.stderr)
 
 

@@ -110,6 +110,8 @@ def write(
     outputs = Outputs(
         output, thinking_output, force, as_json, quiet, show_thinking, not no_save, strict
     )
+    if best != "judge" and (judge_model or judge_url):
+        raise UsageError("A judge only chooses among drafts.", hint="Add --best judge --drafts 5")
     if best == "judge":
         way: Choose = _draft_judge(judge_model, judge_url, rubric, quiet=quiet)
     else:

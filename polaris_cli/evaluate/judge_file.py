@@ -17,6 +17,7 @@ from polaris_cli.evaluate.aggregates import AGGREGATIONS
 TEXTS = ("key", "text", "model", "rubric", "rubric_key", "aggregation", "date")
 COUNTS = ("asked", "repeat", "all_criteria")
 OBJECTS = ("judge", "scores", "stated")
+LARGEST = 1e9  # of a score that an answer can have
 
 
 class JudgeFile:
@@ -28,6 +29,7 @@ class JudgeFile:
 
     def __init__(self, path: Path) -> None:
         with ExitStack() as opened:
+            _check_kind(path)
             with explained(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 lock = locked(
@@ -62,18 +64,46 @@ class JudgeFile:
         self._opened.close()
 
 
+def _check_kind(path: Path) -> None:
+    """Raise UsageError for a file that begins with something else than a record."""
+    try:
+        with path.open("rb") as file:
+            first = file.readline()
+        record = json.loads(first)
+    except (OSError, ValueError, RecursionError):
+        return  # `Lines` says what is wrong with it
+    if not (isinstance(record, dict) and _is_record(record)):
+        raise UsageError(
+            f"{path} has no records of a judge, but something else.",
+            hint="Use another file with -o.",
+        )
+
+
 def read_records(path: Path) -> Iterator[Entry]:
-    """The records in a file, which another process may be writing. Raises UsageError if it cannot
-    be read; damaged lines are skipped."""
+    """The records in a file, which another process may be writing. Damaged lines are skipped.
+
+    Raises UsageError if it cannot be read, or has other lines only.
+    """
+    found, size = 0, 0
     try:
         with path.open(encoding="utf-8", errors="replace") as lines:
             for line in lines:
+                size += len(line)
                 with suppress(ValueError, RecursionError):
                     record = json.loads(line)
                     if isinstance(record, dict) and _is_record(record):
+                        found += 1
                         yield record
     except OSError as error:
         raise UsageError(f"Cannot read {path}: {error.strerror or error}.") from error
+    if size and not found:
+        raise UsageError(
+            f"{path} has no records of a judge.", hint="Give the file that polaris eval judge made."
+        )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and abs(value) < LARGEST  # no NaN either
 
 
 def _is_record(record: Entry) -> bool:
@@ -81,8 +111,8 @@ def _is_record(record: Entry) -> bool:
         all(isinstance(record.get(name), str) for name in TEXTS)
         and all(type(record.get(name)) is int for name in COUNTS)
         and all(isinstance(record.get(name), dict) for name in OBJECTS)
-        and all(isinstance(value, int | float) for value in record["scores"].values())
-        and all(isinstance(value, int | float) for value in record["stated"].values())
+        and all(map(_is_number, record["scores"].values()))
+        and all(map(_is_number, record["stated"].values()))
         and isinstance(record["judge"].get("judge"), str)
         and record["aggregation"] in AGGREGATIONS
         and record["all_criteria"] > 0

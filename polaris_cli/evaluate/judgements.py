@@ -6,7 +6,6 @@ Keeps scores, not texts. Knows nothing of how records are made or shown.
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import groupby
 from statistics import fmean, stdev
 
 from polaris_cli.evaluate.aggregates import AGGREGATIONS
@@ -79,8 +78,10 @@ class JudgedTable:
 
 def judged(records: Iterable[Record]) -> list[Judged]:
     """The texts that these records judge, each repeat of them."""
-    ordered = sorted(records, key=_place)
-    return [_judged(list(group)) for _, group in groupby(ordered, _place)]
+    by_place: dict[tuple[str, ...], list[Record]] = {}
+    for record in records:
+        by_place.setdefault(_place(record), []).append(record)
+    return [_judged(group) for group in by_place.values()]
 
 
 def _place(record: Record) -> tuple[str, ...]:
@@ -137,10 +138,19 @@ def _rows(found: Sequence[Judged], groups: Groups, names: Sequence[str]) -> Iter
 def _row(model: str, group: str, found: Sequence[Judged]) -> JudgedRow:
     read = [one for one in found if one.totals]
     names = list(read[0].totals) if read else []
-    totals = {name: estimate([one.totals[name] for one in read]) for name in names}
+    totals = {name: estimate(_by_text(read, name)) for name in names}
     texts = len({one.text for one in found})
     wrong = sum(one.mismatched for one in found)
     return JudgedRow(model, group, texts, totals, len(found) - len(read), wrong, _spread(read))
+
+
+def _by_text(read: Sequence[Judged], name: str) -> list[float]:
+    """A total of each text, the mean of its repeats: these do not make more texts of it. In order
+    of size, so that the interval does not depend on the order of the answers."""
+    by_text: dict[str, list[float]] = {}
+    for one in read:
+        by_text.setdefault(one.text, []).append(one.totals[name])
+    return sorted(map(fmean, by_text.values()))
 
 
 def _spread(read: Sequence[Judged]) -> float | None:

@@ -108,7 +108,8 @@ def judged_layout(table: JudgedTable) -> TextTable:
     """What a judge found, with the model card's figures beside it where there are some."""
     rows = [*table.buckets, *table.stages]
     card = any(_published(table, row) for row in rows)
-    headers = ("model", "asked", "texts", *table.totals, "95%", "spread", *COUNTED)
+    main = table.totals[0] if table.totals else "main"
+    headers = ("model", "asked", "texts", *table.totals, f"{main} 95%", "spread", *COUNTED)
     published = f"card's {JUDGED[table.judge.rubric]}" if card else ""
     return TextTable(
         judged_title(table),
@@ -122,18 +123,6 @@ def judged_title(table: JudgedTable) -> str:
     """The rubric, the judge, its settings and the days of a table."""
     judge, days = table.judge, dict.fromkeys((table.first_day, table.last_day))
     return f"{judge.rubric}, judged by {judge.name} ({judge.settings}; {' to '.join(days)})"
-
-
-def made_layout(tables: Tables) -> TextTable | None:
-    """How the stories of each model were written, a column for each; None if that is unknown."""
-    names = list(dict.fromkeys(name for made in tables.made.values() for name in made))
-    if not names:
-        return None
-    rows = [
-        (name, *(" | ".join(made.get(name, ())) or NONE for made in tables.made.values()))
-        for name in names
-    ]
-    return TextTable("How the stories were written", ("setting", *tables.made), rows)
 
 
 def _judged_cells(table: JudgedTable, row: JudgedRow) -> tuple[str, ...]:

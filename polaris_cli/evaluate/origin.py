@@ -18,9 +18,7 @@ def origin_of(story: Story) -> dict[str, str]:
     found = {
         "weights": _joined(model.id, model.revision, *weights),
         "engine": _joined(model.engine, model.server),
-        "machine": _joined(
-            model.device_name or model.device, model.threads and f"{model.threads} threads"
-        ),
+        "machine": _joined(model.device_name or model.device, _threads(model.threads)),
         "preset": request.preset,
         "length": request.length,
         "sampling": _sampling(story),
@@ -38,6 +36,10 @@ def _sampling(story: Story) -> str:
         if one.name not in APART
     )
     return _joined(*values, f"thinking {'on' if sampling.thinking else 'off'}")
+
+
+def _threads(count: int | None) -> str:
+    return f"{count} thread{'s' if count > 1 else ''}" if count else ""
 
 
 def _joined(*parts: object) -> str:

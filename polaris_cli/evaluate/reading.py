@@ -110,6 +110,8 @@ def sample_of_row(row: Mapping[str, Any], *, with_length: bool = True) -> Sample
     length where one is needed, or damaged values."""
     if str(row.get("schema", "")).startswith("polaris.story/"):
         return sample_of_story(Story.from_dict(dict(row)))
+    if "rubric_key" in row:
+        raise ValueError("it is a judge's record, not a story")
     text = _first(row, TEXTS)
     if not isinstance(text, str):
         raise ValueError(f"it has no text (in a field {', '.join(TEXTS)})")
@@ -178,9 +180,14 @@ def _from_folder(folder: Path) -> Iterator[Sample | PolarisError]:
     lengths = parse_toml(read_text(file), file, "Fix the file, then try again.")
     for name, length in lengths.items():
         try:
-            text, asked = read_text(folder / name), parse_words(length)
+            asked = parse_words(length)
+            if asked < 1:
+                raise ValueError
+            text = read_text(folder / name)
         except ValueError:
-            yield UsageError(f"{file}: {length!r} is not a number of words.")
+            yield UsageError(
+                f"{file}: {name!r} has the length {length!r}, which is not a number of words."
+            )
         except UsageError as error:
             yield error
         else:

@@ -18,7 +18,6 @@ from polaris_cli.evaluate.layout import (
     TextTable,
     judged_title,
     layout,
-    made_layout,
     number,
 )
 from polaris_cli.evaluate.plots import Plot, plots
@@ -73,17 +72,20 @@ def report(found: Evaluation, tables: Tables, texts: Texts, about: About) -> Ite
         "title": f"Evaluation of {len(found.scored):,} {_stories(len(found.scored))}",
         "facts": "\n".join(_facts(found, tables, about)),
         "plots": "\n".join(map(_figure, plots(found, tables, about.band))),
-        "tables": "\n".join(map(_table, _tables(tables))),
+        "tables": "\n".join([*map(_table, layout(tables)), *_made(tables)]),
     }
     yield Template(before).substitute(values)
     yield from _readable(found, texts.kept) if texts.kept else _listed(found)
     yield Template(after).substitute(values)
 
 
-def _tables(tables: Tables) -> Iterator[TextTable]:
-    yield from layout(tables)
-    if made := made_layout(tables):
-        yield made
+def _made(tables: Tables) -> Iterator[str]:
+    """How the stories of each model were written."""
+    for model, made in tables.made.items():
+        if made:
+            yield f"<h3>How {escape(model or NONE)} wrote them</h3>\n<dl>"
+            yield from (_fact(name, " | ".join(values)) for name, values in made.items())
+            yield "</dl>"
 
 
 def _facts(found: Evaluation, tables: Tables, about: About) -> Iterator[str]:

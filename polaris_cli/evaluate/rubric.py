@@ -100,7 +100,10 @@ def _rubric(name: str, values: Mapping[str, Any]) -> Rubric:
         raise ValueError(f"unknown key {unknown[0]!r}")
     if values["aggregation"] not in AGGREGATIONS:
         raise ValueError(f"aggregation is not one of {', '.join(AGGREGATIONS)}")
-    criteria = tuple(map(_criterion, values["criteria"]))
+    tables = values["criteria"]
+    if not (isinstance(tables, list) and all(isinstance(each, dict) for each in tables)):
+        raise ValueError("criteria are not tables like [[criteria]]")
+    criteria = tuple(map(_criterion, tables))
     if not criteria or len({one.key for one in criteria}) < len(criteria):
         raise ValueError("it has no criteria, or two with the same key")
     return Rubric(
@@ -115,6 +118,10 @@ def _rubric(name: str, values: Mapping[str, Any]) -> Rubric:
 
 
 def _criterion(values: Mapping[str, Any]) -> Criterion:
+    if unknown := sorted({*values} - {"key", "low", "high", "says"}):
+        raise ValueError(f"a criterion has the unknown key {unknown[0]!r}")
+    if not re.fullmatch(r"\w+", str(values["key"])) or not str(values["says"]).strip():
+        raise ValueError(f"the criterion {values['key']!r} needs a key of one word, and says")
     low, high = float(values["low"]), float(values["high"])
     if not low < high:
         raise ValueError(f"the criterion {values['key']!r} has a scale from {low:g} to {high:g}")

@@ -68,17 +68,33 @@ def test_scores_become_totals(stories: Path) -> None:
     assert [row["group"] for row in rows] == ["ID", "All"]
     assert rows[1]["totals"]["overall_score"]["mean"] == pytest.approx(50 - 75.5 + 4)
     assert (rows[1]["texts"], rows[1]["unreadable"], rows[1]["mismatched"]) == (3, 0, 0)
-    assert "3 calls" in err and "cost 0.00" in err
+    assert "3 of 3 calls answered" in err and "cost 0.00" in err
     assert asked[0]["response_format"]["type"] == "json_schema" and asked[0]["temperature"] == 0.2
 
 
 def test_an_answer_that_cannot_be_read_is_counted_and_a_wrong_sum_too(stories: Path) -> None:
     lying = {**GOOD, **SUMS, "overall_score": 99}
     with Faulty(answering("Very good!", lying, {**GOOD, "bonus_score": 70})) as server:
-        out, _ = run(server, stories)
+        out, err = run(server, stories)
+    assert "2 answers cannot be read; the first: there is no JSON object" in err
     row = next(line.split("\t") for line in out.splitlines() if line.startswith("m\tAll"))
     assert row[2] == "3" and row[-2:] == ["2", "1"]
     assert sorted(bool(each["error"]) for each in records(stories)) == [False, True, True]
+
+
+def test_a_file_of_stories_is_not_written_to(stories: Path) -> None:
+    before = stories.read_bytes()
+    with Faulty(answering(GOOD)) as server:
+        _, err = run(server, stories, "-o", str(stories), code=2)
+        assert judging(server) == []
+    assert "has no records of a judge" in err and stories.read_bytes() == before
+
+
+def test_a_judges_records_are_no_stories(stories: Path) -> None:
+    with Faulty(answering(GOOD)) as server:
+        run(server, stories)
+        _, err = run(server, stories.parent / "judged.jsonl", code=2)
+    assert "it is a judge's record" in err
 
 
 def test_the_same_command_asks_only_what_is_missing(stories: Path) -> None:

@@ -57,7 +57,8 @@ def test_the_file_of_another_program_is_left_alone(tmp_path: Path) -> None:
     "wrong",
     [
         {"key": 1}, {"date": None}, {"asked": "1500"}, {"all_criteria": 0}, {"judge": "qwen"},
-        {"judge": {}}, {"scores": {"a": "5"}}, {"stated": []}, {"aggregation": "none"},
+        {"judge": {}}, {"scores": {"a": "5"}}, {"scores": {"a": float("nan")}},
+        {"stated": []}, {"aggregation": "none"},
     ],
 )  # fmt: skip
 def test_what_is_no_record_is_passed_over(tmp_path: Path, wrong: dict[str, object]) -> None:
@@ -65,6 +66,15 @@ def test_what_is_no_record_is_passed_over(tmp_path: Path, wrong: dict[str, objec
     lines = [json.dumps(each) for each in ({**a_record("1"), **wrong}, a_record("2"), [1])]
     path.write_text("\n".join([*lines, '{"key": "3']))
     assert list(read_records(path)) == [a_record("2")]
+
+
+def test_a_file_without_records_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "judged.jsonl"
+    path.write_text("<html>\n")
+    with pytest.raises(UsageError, match="has no records"):
+        list(read_records(path))
+    path.write_text("")
+    assert not list(read_records(path))
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:

@@ -56,6 +56,8 @@ def test_repeats_give_a_spread_and_count_as_one_text() -> None:
     row = all_of(*records)
     assert row.texts == 1 and row.spread == pytest.approx(50 / 2**0.5)
     assert all_of(records[0]).spread is None
+    (found,) = row.totals.values()
+    assert found and found.count == 1 and found.low is None, "repeats are no more texts"
 
 
 def test_wrong_sums_and_unreadable_answers_are_counted() -> None:

@@ -154,7 +154,7 @@ def test_a_folder_of_text_files_states_its_lengths(tmp_path: Path) -> None:
     found, missing, invalid = samples_in(str(folder))
     assert found == Sample("A fox.", 1000, "mine", prompt_id="a.txt")
     assert isinstance(missing, UsageError) and "b.md" in missing.message
-    assert isinstance(invalid, UsageError) and "'x' is not a number of words" in invalid.message
+    assert isinstance(invalid, UsageError) and "'x', which is not a number" in invalid.message
 
 
 @pytest.mark.parametrize("name", ["no.jsonl", "tale.txt", "empty", "bad.json"])

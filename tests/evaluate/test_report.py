@@ -20,8 +20,6 @@ ATTACK = (
     '"><script>alert(1)</script><img src=x onerror=alert(1)>$facts ${title} \x00 \ud800 ]]> &amp;'
 )
 
-WRITTEN = "How the stories were written"
-
 
 def parsed(page: str) -> ElementTree.Element:
     """The root of a page; fails if it is not well formed or loads something."""
@@ -64,8 +62,13 @@ def test_the_head_says_what_was_scored(root: ElementTree.Element) -> None:
     values = dict(found)
     assert values["band"] == "0.9 to 1.1 times the words asked" and values["judge"] == "none"
     assert values["scale"].startswith("0.1: lengths and buckets are shrunk")
-    (made,) = [t for t in root.iter("table") if texts(t, "caption") == [WRITTEN]]
-    assert "card 0" in "".join(made.itertext()) and "engine" in "".join(made.itertext())
+    made = [each for each in root.iter("h3") if (each.text or "").startswith("How")]
+    assert ["".join(each.itertext()) for each in made] == [f"How {m} wrote them" for m in MODELS]
+    assert ("machine", "card 0") in [
+        (name, value)
+        for each in root.iter("dl")
+        for name, value in zip(texts(each, "dt"), texts(each, "dd"), strict=True)
+    ]
     assert values["from"] == "stories.jsonl" and "left out" not in values
 
 
@@ -76,7 +79,7 @@ def test_what_a_judge_says_is_in_the_report_with_its_settings_and_date() -> None
     judges = [value for name, value in facts(root) if name == "judge"]
     assert judges == [f"{name}, judged by qwen (thinks false; 2026-01-31)" for name in told]
     captions = [text for table in root.iter("table") for text in texts(table, "caption")]
-    assert captions[-3:] == [*judges, WRITTEN]
+    assert captions[-2:] == judges
     stories = ["".join(each.itertext()) for each in root.iter("details")]
     assert all("story-quality by qwen" in each for each in stories)
     assert any("unreadable answer" in each for each in stories)

@@ -83,6 +83,9 @@ def test_a_rubric_of_ones_own(tmp_path: Path) -> None:
         ("low = 1\n", 'low = "one"\n', "could not convert"),
         ("instructions", "instruction", "unknown key 'instruction'"),
         ("[[criteria]]", "[[criteri]]", "unknown key"),
+        ("[[criteria]]", "criteria = 3\n[x]", "unknown key 'x'"),
+        ('key = "tension"', 'key = "the tension"', "needs a key of one word"),
+        ("low = 1\n", 'low = 1\ncolour = "red"\n', "the unknown key 'colour'"),
         ('"Judge it."', '"Judge it', "not valid TOML"),
     ],
 )

@@ -17,8 +17,8 @@ def judge_batch(run: JudgeRun, folder: Path) -> int:
 
     Returns the exit code.
     """
+    calls = calls_on([str(folder)], run)
     with JudgeFile(judged_beside(folder)) as file:
-        calls = calls_on([str(folder)], run)
         code = run.ask(run.missing(calls, file), file)
         if not run.quiet:
             print_judged(run.records(calls, file), Groups(), sys.stderr)

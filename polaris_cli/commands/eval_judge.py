@@ -89,8 +89,8 @@ def judge(
         Prices(price_in, price_out),
         quiet,
     )
+    calls = calls_on(stories, run)  # raises before a file is made
     with JudgeFile(output or judged_beside(Path(stories[0]))) as file:
-        calls = calls_on(stories, run)
         if dry_run:
             missing = run.missing(calls, file)
             _print_plan(len(calls) - len(missing), missing, run.prices)

@@ -90,6 +90,12 @@ def test_a_file_of_stories_is_not_written_to(stories: Path) -> None:
     assert "has no records of a judge" in err and stories.read_bytes() == before
 
 
+def test_what_has_no_stories_leaves_no_file(tmp_path: Path) -> None:
+    with Faulty(answering(GOOD)) as server:
+        run(server, tmp_path / "none.jsonl", code=2)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_judges_records_are_no_stories(stories: Path) -> None:
     with Faulty(answering(GOOD)) as server:
         run(server, stories)

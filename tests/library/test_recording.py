@@ -265,4 +265,5 @@ def test_what_is_held_back_is_kept_when_the_reader_goes_away(library: Library) -
     next(stream), next(stream)
     stream.close()  # type: ignore[attr-defined]
     assert library.get("last").text == "One. It was the end."
-    assert [chunk.ids for chunk in chunks_in(library, "last")] == [(1, 3, 4)]
+    # One row or two: on a busy machine, a first save may fall between them.
+    assert [id for chunk in chunks_in(library, "last") for id in chunk.ids] == [1, 3, 4]

@@ -3,14 +3,26 @@
 Knows lengths only.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Protocol, TypeVar
 
-from polaris_cli.request.adherence import BUCKETS, STAGES, bucket_of
+from polaris_cli.request.adherence import BUCKETS, FAR, STAGES, bucket_of, stage_of
 
+
+class Asked(Protocol):
+    """A text of a model, and the words that were asked for."""
+
+    @property
+    def model(self) -> str: ...
+
+    @property
+    def asked(self) -> int: ...
+
+
+T = TypeVar("T", bound=Asked)
 ALL = "All"
-FAR = "Far"
 STAGE_NAMES = (*(name for _, name in STAGES), FAR)
 
 
@@ -19,17 +31,16 @@ class Groups:
     """Length buckets and stages; `scale` shrinks them, for short stories."""
 
     scale: float = 1.0
-    whole_edges: tuple[int, ...] = BUCKETS
 
     @property
     def edges(self) -> tuple[int, ...]:
         """The ends of the buckets, in words."""
-        return tuple(round(edge * self.scale) for edge in self.whole_edges)
+        return tuple(round(edge * self.scale) for edge in BUCKETS)
 
     @property
     def buckets(self) -> list[str]:
         """The names of the buckets."""
-        return names_of(self.edges)
+        return [_name(*span) for span in pairwise(self.edges)]
 
     def bucket(self, asked: int) -> str | None:
         """The bucket of a length, None outside all of them."""
@@ -38,7 +49,7 @@ class Groups:
 
     def stage(self, asked: int) -> str:
         """The stage of a length."""
-        return next((name for most, name in STAGES if asked <= round(most * self.scale)), FAR)
+        return stage_of(asked, self.scale)
 
     def of(self, asked: int) -> Iterator[str]:
         """All groups that a length belongs to; an unknown one (0) only to all."""
@@ -49,9 +60,20 @@ class Groups:
         yield ALL
 
 
-def names_of(edges: tuple[int, ...]) -> list[str]:
-    """The names of the buckets between these edges."""
-    return [_name(*span) for span in pairwise(edges)]
+def grouped(
+    texts: Iterable[T], groups: Groups, names: Sequence[str]
+) -> Iterator[tuple[str, str, list[T]]]:
+    """Yield each model and each of these groups that has texts of it, with the texts."""
+    inside: dict[tuple[str, str], list[T]] = {}
+    models: dict[str, None] = {}
+    for one in texts:
+        models[one.model] = None
+        for group in groups.of(one.asked):
+            inside.setdefault((one.model, group), []).append(one)
+    for model in models:
+        for name in names:
+            if found := inside.get((model, name)):
+                yield model, name, found
 
 
 def _name(low: int, high: int) -> str:

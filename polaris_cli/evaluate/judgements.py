@@ -5,11 +5,11 @@ Keeps scores, not texts. Knows nothing of how records are made or shown.
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from statistics import fmean, stdev
 
 from polaris_cli.evaluate.aggregates import AGGREGATIONS
-from polaris_cli.evaluate.groups import ALL, STAGE_NAMES, Groups
+from polaris_cli.evaluate.groups import ALL, STAGE_NAMES, Groups, grouped
 from polaris_cli.evaluate.judging import Record
 from polaris_cli.evaluate.statistics import Estimate, estimate, slope
 from polaris_cli.evaluate.verdicts import mismatches
@@ -78,14 +78,11 @@ class JudgedTable:
 
 def judged(records: Iterable[Record]) -> list[Judged]:
     """The texts that these records judge, each repeat of them."""
-    by_place: dict[tuple[str, ...], list[Record]] = {}
+    by_place: dict[tuple[Judge, str, int], list[Record]] = {}
     for record in records:
-        by_place.setdefault(_place(record), []).append(record)
-    return [_judged(group) for group in by_place.values()]
-
-
-def _place(record: Record) -> tuple[str, ...]:
-    return (*asdict(_judge(record)).values(), record["text"], str(record["repeat"]))
+        place = (_judge(record), record["text"], record["repeat"])
+        by_place.setdefault(place, []).append(record)
+    return [_judged(judge, group) for (judge, _, _), group in by_place.items()]
 
 
 def _judge(record: Record) -> Judge:
@@ -94,7 +91,7 @@ def _judge(record: Record) -> Judge:
     return Judge(judge["judge"], record["rubric"], record["rubric_key"], ", ".join(settings))
 
 
-def _judged(records: Sequence[Record]) -> Judged:
+def _judged(judge: Judge, records: Sequence[Record]) -> Judged:
     scores: dict[str, float] = {}
     stated: dict[str, float] = {}
     for record in records:
@@ -105,7 +102,7 @@ def _judged(records: Sequence[Record]) -> Judged:
     totals = AGGREGATIONS[first["aggregation"]](scores) if whole else {}
     wrong = bool(whole and mismatches(stated, totals))
     day = min(record["date"] for record in records)
-    return Judged(_judge(first), first["model"], first["asked"], first["text"], day, totals, wrong)
+    return Judged(judge, first["model"], first["asked"], first["text"], day, totals, wrong)
 
 
 def judged_tables(found: Iterable[Judged], groups: Groups) -> list[JudgedTable]:
@@ -128,38 +125,35 @@ def _table(judge: Judge, found: Sequence[Judged], groups: Groups) -> JudgedTable
 
 def _rows(found: Sequence[Judged], groups: Groups, names: Sequence[str]) -> Iterator[JudgedRow]:
     """A row for each model and each of these groups that has texts."""
-    for model in dict.fromkeys(one.model for one in found):
-        for name in names:
-            inside = [one for one in found if one.model == model and name in groups.of(one.asked)]
-            if inside:
-                yield _row(model, name, inside)
+    for model, name, inside in grouped(found, groups, names):
+        yield _row(model, name, inside)
 
 
 def _row(model: str, group: str, found: Sequence[Judged]) -> JudgedRow:
     read = [one for one in found if one.totals]
     names = list(read[0].totals) if read else []
-    totals = {name: estimate(_by_text(read, name)) for name in names}
-    texts = len({one.text for one in found})
-    wrong = sum(one.mismatched for one in found)
-    return JudgedRow(model, group, texts, totals, len(found) - len(read), wrong, _spread(read))
+    by_name = {name: _by_text(read, name) for name in names}
+    # Repeats do not make more texts of one. In order of size, so that an interval does not depend
+    # on the order of the answers.
+    totals = {name: estimate(sorted(map(fmean, values))) for name, values in by_name.items()}
+    spreads = [stdev(values) for values in by_name[names[0]] if len(values) > 1] if read else []
+    return JudgedRow(
+        model,
+        group,
+        len({one.text for one in found}),
+        totals,
+        len(found) - len(read),
+        sum(one.mismatched for one in found),
+        fmean(spreads) if spreads else None,
+    )
 
 
-def _by_text(read: Sequence[Judged], name: str) -> list[float]:
-    """A total of each text, the mean of its repeats: these do not make more texts of it. In order
-    of size, so that the interval does not depend on the order of the answers."""
+def _by_text(read: Sequence[Judged], name: str) -> list[list[float]]:
+    """A total of each text, once for each repeat."""
     by_text: dict[str, list[float]] = {}
     for one in read:
         by_text.setdefault(one.text, []).append(one.totals[name])
-    return sorted(map(fmean, by_text.values()))
-
-
-def _spread(read: Sequence[Judged]) -> float | None:
-    """The mean over texts of the standard deviation of the main total."""
-    by_text: dict[str, list[float]] = {}
-    for one in read:
-        by_text.setdefault(one.text, []).append(next(iter(one.totals.values())))
-    found = [stdev(values) for values in by_text.values() if len(values) > 1]
-    return fmean(found) if found else None
+    return list(by_text.values())
 
 
 def _slope(buckets: Iterable[JudgedRow], model: str) -> float | None:

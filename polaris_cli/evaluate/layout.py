@@ -107,16 +107,15 @@ def layout(tables: Tables) -> Iterator[TextTable]:
 def judged_layout(table: JudgedTable) -> TextTable:
     """What a judge found, with the model card's figures beside it where there are some."""
     rows = [*table.buckets, *table.stages]
-    card = any(_published(table, row) for row in rows)
     main = table.totals[0] if table.totals else "main"
     headers = ("model", "asked", "texts", *table.totals, f"{main} 95%", "spread", *COUNTED)
-    published = f"card's {JUDGED[table.judge.rubric]}" if card else ""
-    return TextTable(
-        judged_title(table),
-        (*headers, published) if card else headers,
-        [(*_judged_cells(table, row), *([_published(table, row) or NONE] * card)) for row in rows],
-        (*COUNTED, "spread", *table.totals[:0:-1], "texts"),
-    )
+    cells = [_judged_cells(table, row) for row in rows]
+    published = [_published(table, row) for row in rows]
+    if any(published):
+        headers = (*headers, f"card's {JUDGED[table.judge.rubric]}")
+        cells = [(*own, one or NONE) for own, one in zip(cells, published, strict=True)]
+    least = (*COUNTED, "spread", *table.totals[:0:-1], "texts")
+    return TextTable(judged_title(table), headers, cells, least)
 
 
 def judged_title(table: JudgedTable) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 
 from polaris_cli.evaluate.figures import NAMES, Figures
-from polaris_cli.evaluate.groups import ALL, STAGE_NAMES, Groups
+from polaris_cli.evaluate.groups import ALL, STAGE_NAMES, Groups, grouped
 from polaris_cli.evaluate.judgements import Judged, JudgedTable, judged_tables
 from polaris_cli.evaluate.samples import Sample
 from polaris_cli.evaluate.statistics import Estimate, estimate, slope
@@ -108,14 +108,8 @@ class Evaluation:
 
     def _rows(self, names: Sequence[str]) -> Iterable[Row]:
         """A row for each model and each of these groups that has texts."""
-        inside: dict[tuple[str, str], list[Figures]] = {}
-        for one in self.scored:
-            for group in self.groups.of(one.asked):
-                inside.setdefault((one.model, group), []).append(one.figures)
-        for model in self.models:
-            for name in names:
-                if figures := inside.get((model, name)):
-                    yield Row(model, name, len(figures), _estimates(figures))
+        for model, name, found in grouped(self.scored, self.groups, names):
+            yield Row(model, name, len(found), _estimates([one.figures for one in found]))
 
     def _finishes(self, model: str) -> dict[str, int]:
         counts: dict[str, int] = {}

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 BUCKETS = (1000, 2000, 3000, 4000, 6000, 8000, 12000)
 STAGES = ((4000, "ID"), (8000, "Near"))
+FAR = "Far"
 
 
 def ratio(written: int, requested: int) -> float:
@@ -48,6 +49,9 @@ def bucket_of(words: int, edges: Iterable[int] = BUCKETS) -> tuple[int, int] | N
     return spans[place]
 
 
-def stage_of(words: int) -> str:
-    """The model card's name for a length: "ID" up to 4,000 words, "Near" to 8,000, else "Far"."""
-    return next((name for high, name in STAGES if words <= high), "Far")
+def stage_of(words: int, scale: float = 1.0) -> str:
+    """The model card's name for a length: "ID" up to 4,000 words, "Near" to 8,000, else "Far".
+
+    `scale` shrinks these limits, for short stories.
+    """
+    return next((name for high, name in STAGES if words <= round(high * scale)), FAR)

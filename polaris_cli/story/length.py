@@ -20,7 +20,7 @@ CLOSE_SENTENCE_AT = 1.12  # from here on, the story ends after the current sente
 
 LAST_PARAGRAPH_AT = 0.98  # the same for the end of a story, which is asked for near the target
 LAST_SENTENCE_AT = 1.1
-LAST_PARAGRAPH = 0.12  # a single pass ends after a paragraph that comes so near to the band's end
+NEAR_BAND_END = 0.12  # a single pass ends after a paragraph that comes so near to the band's end
 
 MIN_SCENE_WORDS = 40  # words after a scene break before the model may end
 MAX_ROUNDS = 200  # a safety limit: each round adds at least MIN_SCENE_WORDS words
@@ -64,7 +64,7 @@ class LengthTarget:
     def of_pass(cls, words: int, band: tuple[float, float], written: int = 0) -> Self:
         """For a story in one pass, which may end anywhere within the band."""
         high = max(band[1], 1.0)
-        return cls((high - LAST_PARAGRAPH) * words - written, high * words - written)
+        return cls((high - NEAR_BAND_END) * words - written, high * words - written)
 
 
 def close_at(run: Iterator[Event], target: LengthTarget) -> Iterator[Event]:

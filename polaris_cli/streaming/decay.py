@@ -304,18 +304,17 @@ class _Prose:
         return next(word.start() for word in words if _points(word[0]))
 
     def _general(self) -> int | None:
-        words, begun = _told_words(self._recent), _told_words(self._beginning)[:100]
-        points = [point for _, point, _ in words]
-        if len(words) < 100 + LASTING or len(begun) < 100:
+        words = _told_words(self._recent)
+        ends = range(len(words) - LASTING, len(words) + 1, 5)
+        if len(words) < 100 + LASTING or not all(
+            _is_general(words[end - 100 : end]) for end in ends
+        ):
             return None
-        least = max(UNTOLD, sum(point for _, point, _ in begun) + GROWN)
-        for end in range(len(words) - LASTING, len(words) + 1, 5):
-            last = words[end - 100 : end]
-            if (
-                sum(general for *_, general in last) < GENERAL
-                or sum(points[end - 100 : end]) < least
-            ):
-                return None
+        points = [point for _, point, _ in words]
+        begun = _told_words(self._beginning)[:100]
+        least = sum(point for _, point, _ in begun) + GROWN
+        if len(begun) < 100 or any(sum(points[end - 100 : end]) < least for end in ends):
+            return None
         sums = list(accumulate(points))
         return words[min(range(len(sums) - 1), key=sums.__getitem__) + 1][0]
 
@@ -384,6 +383,12 @@ def _told_words(text: str) -> list[tuple[int, int, bool]]:
     general."""
     found = (each for each in _WORD.finditer(narration(text)) if not _MASK.fullmatch(each[0]))
     return [(each.start(), *_untold(each[0].lower())) for each in found]
+
+
+def _is_general(words: Sequence[tuple[int, int, bool]]) -> bool:
+    """Whether a hundred words are general, and not in the past."""
+    general = sum(each for *_, each in words)
+    return general >= GENERAL and sum(points for _, points, _ in words) >= UNTOLD
 
 
 def _untold(word: str) -> tuple[int, bool]:

@@ -71,7 +71,8 @@ _PATTERNS = (
     rf"i(?:'m| am) (?:\w+ )?(?:sorry|glad|excited|happy|ready|here|thrilled)\b[^\n]*\b(?:{_TEXT}|"
     rf"you (?:liked|enjoyed|found)|assist|help you|confusion|feedback|reading)\b",
     rf"i(?:'ve| have|'ll| will| can|'d| would)? (?:also )?(?:\w+ )?(?:tried|made|add|added|"
-    rf"revised?|edited|rewritten|rewrote|changed|included|provide|help|continue|expanded|removed|created)\b"
+    rf"revised?|edited|rewritten|rewrote|changed|included|provide|help|continue|expanded|removed|"
+    r"created)\b"
     rf"[^\n]*\b(?:your {_TEXT}|prompt|version|word count|tone|narrative|passage|original)\b",
     r"(?:as|i'm|i am)(?: just| only)? an? (?:ai|language model|virtual assistant)\b",
     rf"[^\n]*\byour (?:own )?(?:{_TEXT}|writing|readers?|audience)\b",

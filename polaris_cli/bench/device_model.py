@@ -20,12 +20,12 @@ from transformers import Qwen3_5TextConfig
 from polaris_cli.bench.prompts import prompt_of
 from polaris_cli.demo.paths import MODEL_DIR
 from polaris_cli.engines.kernels.cuda_graph import capture
+from polaris_cli.engines.kernels.layer_trial import synchronize
 from polaris_cli.engines.kernels.one_token import FORWARDS
 from polaris_cli.engines.kernels.patching import Replacements, patch_forwards
 from polaris_cli.engines.local.loading import load_tokenizer, set_threads
 from polaris_cli.engines.local.random_models import config_of, random_model
 from polaris_cli.engines.local.static_forward import StaticForward
-from polaris_cli.engines.quantize.quantizers import synchronize
 from polaris_cli.engines.releases import cache_name, state_tensors
 from polaris_cli.errors import PolarisError
 from polaris_cli.models.catalogue import DEMO

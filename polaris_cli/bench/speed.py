@@ -16,11 +16,11 @@ import torch
 from transformers.generation import BaseStreamer
 
 from polaris_cli.bench.prompts import prompt_of, timed_request
+from polaris_cli.engines.kernels.layer_trial import synchronize
 from polaris_cli.engines.kernels.patching import patch_forwards
 from polaris_cli.engines.local.decode import decode
 from polaris_cli.engines.local.static_forward import can_capture
 from polaris_cli.engines.local.vocabulary import Vocabulary
-from polaris_cli.engines.quantize.quantizers import synchronize
 from polaris_cli.errors import ModelUnavailable
 from polaris_cli.events import Finish
 from polaris_cli.models.memory import cache_of_config

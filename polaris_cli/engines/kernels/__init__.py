@@ -3,7 +3,10 @@
 Works on single modules of a model; does not know about tokens or text.
 
     patching:          replaces module forwards, after testing them
+    layer_trial:       runs and times a decode step of single layers, to test them
     one_token:         forward passes of Qwen3.5's modules for a decode step of one token
+    fused:             the same with Triton's kernels, for CUDA
+    triton_ops:        Triton kernels for a decode step
     matmul:            faster matrix products on a CPU
     cuda_graph:        captures a decode step as a CUDA graph
     grouped_attention: grouped-query attention for one token

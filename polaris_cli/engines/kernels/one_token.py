@@ -146,7 +146,7 @@ def gated_delta_rule(module: Any) -> Compute:
 
     def forward(hidden_states: torch.Tensor, attention_mask: Any = None, **more: Any) -> Any:
         rows, tokens, _ = hidden_states.shape
-        states = _states(cache_among(more), module.layer_idx) if tokens == 1 else None
+        states = states_in(cache_among(more), module.layer_idx) if tokens == 1 else None
         if states is None or attention_mask is not None:
             return before(hidden_states, attention_mask=attention_mask, **more)
         kept, state = states
@@ -163,7 +163,7 @@ def gated_delta_rule(module: Any) -> Compute:
     return forward
 
 
-def _states(cache: Any, layer: int) -> tuple[torch.Tensor, torch.Tensor] | None:
+def states_in(cache: Any, layer: int) -> tuple[torch.Tensor, torch.Tensor] | None:
     """The layer's convolution and recurrent states, to update in place; None if not usable."""
     if cache is None:
         return None

@@ -2,21 +2,25 @@
 
 Replaces the `forward` of single modules of one model, and nothing global in torch or transformers,
 and only if a test on this machine gives the same result. The replacements are in `one_token` (fewer
-operations), `matmul` (faster kernels) and `grouped_attention` (reads less memory). Does not know
-how they work, and expects that any of them may fail; the stock forward is then used.
+operations), `fused` (fewer kernels, CUDA only), `matmul` (faster kernels) and `grouped_attention`
+(reads less memory). Does not know how they work, and expects that any of them may fail; the stock
+forward is then used.
 """
 
-from collections.abc import Callable, Iterator
+import importlib.util
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import torch
-from transformers import DynamicCache
 
 from polaris_cli.engines.kernels import matmul
-from polaris_cli.engines.releases import cache_name, cache_of, kind_of
+from polaris_cli.engines.kernels.layer_trial import close, layers_of_each_kind, outputs, seconds
+from polaris_cli.engines.releases import cache_name, cache_of
 
+Makers = Mapping[str, Callable[[Any], Callable[..., Any]]]  # a new forward for a class of module
 Undo = Callable[[], None]
 
 UNSUITABLE = "The faster {} does not work with this release of transformers; the stock one is used."
@@ -76,10 +80,13 @@ Fits = Callable[[Replacements], bool]
 def patch_forwards(model: Any) -> Patched:
     """Make the decode steps of `model` faster, in place.
 
-    Its weights must not change afterwards. Only Qwen3.5 gets new module forwards; faster matrix
-    products and attention are for the CPU. A patch that fails is skipped, with a note.
+    Its weights must not change afterwards. Only Qwen3.5 gets new module forwards, those of `fused`
+    on CUDA only and if a test step is faster; faster matrix products and attention are for the CPU.
+    A patch that fails is skipped, with a note.
     """
     patches: dict[str, Patch] = {"forward pass": _patch_modules}
+    if model.device.type == "cuda":
+        patches |= {"set of kernels": _patch_fused}
     if model.device.type == "cpu":
         patches |= {"matrix product": _patch_linears, "attention": _patch_attention}
     found = _apply_all(patches, model, lambda replaced: True)
@@ -127,17 +134,43 @@ def _runs(model: Any) -> bool:
 
 def _patch_modules(model: Any, replaced: Replacements) -> bool:
     """Replace the forwards of Qwen3.5's modules. False if the layers' outputs then differ."""
-    layers = list(_one_layer_of_each_kind(model))
+    layers = layers_of_each_kind(model)
     if not layers:
         return True
     from polaris_cli.engines.kernels.one_token import FORWARDS
 
-    before = [_trial_output(model, layer) for layer in layers]
+    before = outputs(model, layers)
+    _replace_all(model, FORWARDS, replaced)
+    return all(map(close, before, outputs(model, layers)))
+
+
+def _patch_fused(model: Any, replaced: Replacements) -> bool:
+    """Use Triton's kernels if they are faster. False if the layers' outputs then differ."""
+    layers = layers_of_each_kind(model)
+    if not layers or not importlib.util.find_spec("triton"):
+        return True
+    took = seconds(model, layers)
+    same = fuse(model, replaced)
+    if same and seconds(model, layers) > took:
+        replaced.undo()
+    return same
+
+
+def fuse(model: Any, replaced: Replacements) -> bool:
+    """Replace forwards by those with Triton's kernels. False if the layers' outputs then differ."""
+    from polaris_cli.engines.kernels.fused import FORWARDS
+
+    layers = layers_of_each_kind(model)
+    before = [outputs(model, layers, static=static) for static in (False, True)]
+    _replace_all(model, FORWARDS, replaced)
+    after = [outputs(model, layers, static=static) for static in (False, True)]
+    return all(map(close, chain(*before), chain(*after)))
+
+
+def _replace_all(model: Any, forwards: Makers, replaced: Replacements) -> None:
     for module in model.modules():
-        if make := FORWARDS.get(type(module).__name__):
+        if make := forwards.get(type(module).__name__):
             replaced.replace(module, make(module))
-    after = [_trial_output(model, layer) for layer in layers]
-    return all(map(_close, before, after))
 
 
 def _patch_linears(model: Any, replaced: Replacements) -> bool:
@@ -158,36 +191,3 @@ def _patch_attention(model: Any, replaced: Replacements) -> bool:
 
         replaced.set_attention(model, grouped_attention.register())
     return True
-
-
-def _one_layer_of_each_kind(model: Any) -> Iterator[Any]:
-    """The first decoder layer of each kind, such as "linear_attention"."""
-    seen = set()
-    for module in model.modules():
-        if type(module).__name__ == "Qwen3_5DecoderLayer" and kind_of(module) not in seen:
-            seen.add(kind_of(module))
-            yield module
-
-
-@torch.inference_mode()
-def _trial_output(model: Any, layer: Any) -> torch.Tensor:
-    """The layer's output for a decode step after a prefill of four tokens."""
-    config = model.config.get_text_config()
-    numbers = torch.Generator().manual_seed(0)
-    x = torch.randn(1, 5, config.hidden_size, generator=numbers).to(model.device, model.dtype)
-    size = model.get_submodule("model.rotary_emb").inv_freq.numel() * 2
-    turns = torch.randn(2, 1, 5, size, generator=numbers).to(model.device, model.dtype)
-    cache = DynamicCache(config=config)
-    for part in (slice(0, 4), slice(4, 5)):
-        output: torch.Tensor = layer(
-            x[:, part],
-            position_embeddings=tuple(turns[:, :, part]),
-            **{cache_name(type(layer).forward): cache},
-        )
-    return output
-
-
-def _close(one: torch.Tensor, other: torch.Tensor) -> bool:
-    """Equal up to rounding in the dtype: intermediate results are rounded at other places."""
-    scale = float(one.abs().max())
-    return bool((one - other).abs().max() <= 8 * torch.finfo(one.dtype).eps * scale)

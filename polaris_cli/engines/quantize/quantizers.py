@@ -7,7 +7,6 @@ differ many times over, so each is timed on one matrix before a model is loaded.
 
 import copy
 import math
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,7 +16,8 @@ import torch
 from transformers import BitsAndBytesConfig, TorchAoConfig
 from transformers.utils import is_torchao_available
 
-from polaris_cli.engines.kernels.cuda_graph import Step, capture
+from polaris_cli.engines.kernels.cuda_graph import capture
+from polaris_cli.engines.kernels.layer_trial import timed
 from polaris_cli.engines.quantize.packed_linear import DTYPE, GROUP, EightBits, FourBits
 
 Bits = Literal["4bit", "8bit"]
@@ -222,18 +222,4 @@ def seconds(
     if graph and x.device.type == "cuda":
         with suppress(RuntimeError):
             run = capture(run, x.device)
-    return min(_timed(run, x.device) for _ in range(ROUNDS))
-
-
-def _timed(run: Step, device: torch.device) -> float:
-    synchronize(device)
-    start = time.perf_counter()
-    run()
-    synchronize(device)
-    return time.perf_counter() - start
-
-
-def synchronize(device: torch.device) -> None:
-    """Wait until the device has done all that it was given."""
-    if device.type != "cpu":
-        torch.accelerator.synchronize(device)
+    return min(timed(run, x.device) for _ in range(ROUNDS))

@@ -10,7 +10,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
 
-from polaris_cli.engines.kernels import grouped_attention, matmul, one_token, patching
+from polaris_cli.engines.kernels import grouped_attention, layer_trial, matmul, one_token
 from polaris_cli.engines.kernels.patching import patch_forwards
 from polaris_cli.engines.kv_cache import ROOM, growing_cache
 from polaris_cli.engines.local.forward import Forward
@@ -155,7 +155,7 @@ def test_layers_with_other_results_are_not_patched(monkeypatch: pytest.MonkeyPat
 
 def test_layers_of_another_release_are_not_patched(monkeypatch: pytest.MonkeyPatch) -> None:
     model = qwen()
-    monkeypatch.setattr(patching, "kind_of", refuses)
+    monkeypatch.setattr(layer_trial, "kind_of", refuses)
     assert patch_forwards(model).notes == (NOTE.format("forward pass"),)
     assert not replaced_modules(model)
 

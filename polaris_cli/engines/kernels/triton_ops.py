@@ -1,0 +1,414 @@
+"""CUDA only: Triton kernels for a decode step of Qwen3.5, each in place of several small kernels.
+
+Every function has its meaning in plain torch in its docstring; the tests compare the two in
+Triton's interpreter, on the CPU. Sums are in float32, and results have the dtype of the inputs, so
+that they differ from plain torch by rounding: at most 8 units in the last place of the largest
+number. Knows tensors; does not know models or caches.
+"""
+
+import torch
+import triton
+import triton.language as tl
+
+BLOCK = 1024  # channels of a program in elementwise kernels
+CHUNK = 256  # keys of the cache that a program reads, so that many programs share a long cache
+KEYS = 32  # of them at once: with more, a program has too few registers for 256 channels
+ROWS = 16  # the least that a matrix product of Triton takes; a key head has fewer query heads
+
+
+def add_norm(
+    x: torch.Tensor, more: torch.Tensor | None, weight: torch.Tensor, eps: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """`total = x + more` and `rms_norm(total) * weight`, over the last dimension.
+
+    Returns both, in the dtype and shape of `x`; without `more`, the total is `x` itself. `weight`
+    is float32, of shape (channels,).
+    """
+    x = x.contiguous()
+    normed, channels = torch.empty_like(x), x.shape[-1]
+    total = x if more is None else torch.empty_like(x)
+    _add_norm[(x.numel() // channels,)](
+        x,
+        x if more is None else more.contiguous(),
+        weight,
+        total,
+        normed,
+        eps,
+        channels,
+        more is not None,
+        triton.next_power_of_2(channels),
+        num_warps=8,
+    )
+    return total, normed
+
+
+@triton.jit
+def _add_norm(
+    x,
+    more,
+    weight,
+    total,
+    normed,
+    eps,
+    channels: tl.constexpr,
+    adds: tl.constexpr,
+    size: tl.constexpr,
+):
+    place = tl.arange(0, size)
+    inside = place < channels
+    at = tl.program_id(0).to(tl.int64) * channels + place
+    value = tl.load(x + at, inside, 0.0).to(tl.float32)
+    if adds:
+        value += tl.load(more + at, inside, 0.0).to(tl.float32)
+        value = value.to(total.dtype.element_ty).to(tl.float32)  # rounded, as it is kept
+        tl.store(total + at, value, inside)
+    scale = tl.rsqrt(tl.sum(value * value) / channels + eps)
+    tl.store(normed + at, value * scale * tl.load(weight + place, inside, 0.0), inside)
+
+
+def silu_mul(gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
+    """`silu(gate) * up`, for tensors of one shape."""
+    gate, up = gate.contiguous(), up.contiguous()
+    product, numbers = torch.empty_like(gate), gate.numel()
+    _silu_mul[(triton.cdiv(numbers, BLOCK),)](gate, up, product, numbers, BLOCK)
+    return product
+
+
+@triton.jit
+def _silu_mul(gate, up, product, numbers, size: tl.constexpr):
+    at = tl.program_id(0).to(tl.int64) * size + tl.arange(0, size)
+    inside = at < numbers
+    x = tl.load(gate + at, inside, 0.0).to(tl.float32)
+    activated = (x * tl.sigmoid(x)).to(gate.dtype.element_ty).to(tl.float32)
+    tl.store(product + at, activated * tl.load(up + at, inside, 0.0).to(tl.float32), inside)
+
+
+def convolve(new: torch.Tensor, kept: torch.Tensor, taps: torch.Tensor) -> torch.Tensor:
+    """`silu((window * taps).sum(-1))` with `window = cat((kept[:, :, 1:], new), -1)`.
+
+    The window replaces `kept`, (rows, channels, taps). `new` has a value for each row and channel,
+    `taps` is (channels, taps) in float32. Returns float32, (rows, channels).
+    """
+    rows, channels, width = kept.shape
+    new = new.contiguous()
+    mixed = torch.empty((rows, channels), dtype=torch.float32, device=kept.device)
+    _convolve[(rows, triton.cdiv(channels, BLOCK))](new, kept, taps, mixed, channels, width, BLOCK)
+    return mixed
+
+
+@triton.jit
+def _convolve(
+    new, kept, taps, mixed, channels: tl.constexpr, width: tl.constexpr, size: tl.constexpr
+):
+    channel = tl.program_id(1) * size + tl.arange(0, size)
+    row = tl.program_id(0).to(tl.int64) * channels + channel
+    inside = channel < channels
+    total = tl.zeros((size,), tl.float32)
+    # A thread has a channel of its own, so that no other overwrites what it has still to read.
+    for tap in tl.static_range(width):
+        source = new + row if tap == width - 1 else kept + row * width + tap + 1
+        x = tl.load(source, inside, 0.0)
+        tl.store(kept + row * width + tap, x, inside)
+        total += x.to(tl.float32) * tl.load(taps + channel * width + tap, inside, 0.0)
+    tl.store(mixed + row, total * tl.sigmoid(total), inside)
+
+
+def delta_rule(
+    mixed: torch.Tensor,
+    strength: torch.Tensor,
+    step: torch.Tensor,
+    gate: torch.Tensor,
+    state: torch.Tensor,
+    *,
+    rate: torch.Tensor,
+    bias: torch.Tensor,
+    weight: torch.Tensor,
+    key_heads: int,
+    eps: float,
+) -> torch.Tensor:
+    """One token of the gated delta rule, with the gated norm that follows.
+
+    `state` S is (rows, heads, key size, value size) in float32, and updated in place. `mixed` is
+    (rows, channels) in float32: queries, keys and values of all heads, the first two of `key_heads`
+    heads. For each head, with q and k of length 1, q also divided by the root of its size:
+
+        a = exp(rate * softplus(step + bias)),  d = sigmoid(strength) (v - a k S)
+        S = a S + k d,  result = rms_norm(q S) * weight * silu(gate)
+
+    `rate` and `bias` are (heads,), `weight` is (value size,), all in float32. Returns the dtype of
+    `gate`, (rows, heads * value size). Source: Yang et al. 2024, arXiv 2412.06464, equation 10.
+    """
+    rows, heads, keys, values = state.shape
+    result = torch.empty((rows, heads * values), dtype=gate.dtype, device=gate.device)
+    # A program holds a whole state of 64 KB: with 8 warps 64 numbers a thread.
+    _delta_rule[(rows, heads)](
+        mixed,
+        strength.contiguous(),
+        step.contiguous(),
+        gate.contiguous(),
+        state,
+        rate,
+        bias,
+        weight,
+        result,
+        keys**-0.5,
+        eps,
+        heads,
+        key_heads,
+        keys,
+        values,
+        triton.next_power_of_2(keys),
+        triton.next_power_of_2(values),
+        num_warps=8,
+    )
+    return result
+
+
+@triton.jit
+def _delta_rule(
+    mixed,
+    strength,
+    step,
+    gate,
+    state,
+    rate,
+    bias,
+    weight,
+    result,
+    query_scale,
+    eps,
+    heads: tl.constexpr,
+    key_heads: tl.constexpr,
+    keys: tl.constexpr,
+    values: tl.constexpr,
+    key_size: tl.constexpr,
+    value_size: tl.constexpr,
+):
+    head = tl.program_id(1)
+    row_head = tl.program_id(0).to(tl.int64) * heads + head
+    key_at, value_at = tl.arange(0, key_size), tl.arange(0, value_size)
+    is_key, is_value = key_at < keys, value_at < values
+    row = mixed + tl.program_id(0).to(tl.int64) * (2 * key_heads * keys + heads * values)
+    shared = row + head // (heads // key_heads) * keys + key_at
+    q = tl.load(shared, is_key, 0.0)
+    k = tl.load(shared + key_heads * keys, is_key, 0.0)
+    v = tl.load(row + 2 * key_heads * keys + head * values + value_at, is_value, 0.0)
+    q = q * tl.rsqrt(tl.sum(q * q) + 1e-6) * query_scale
+    k = k * tl.rsqrt(tl.sum(k * k) + 1e-6)
+
+    x = tl.load(step + row_head).to(tl.float32) + tl.load(bias + head)
+    soft = tl.where(x > 20.0, x, tl.log(1.0 + tl.exp(tl.minimum(x, 20.0))))
+    a = tl.exp(tl.load(rate + head) * soft)
+    b = tl.sigmoid(tl.load(strength + row_head).to(tl.float32))
+
+    at = row_head * keys * values + key_at[:, None] * values + value_at[None, :]
+    known = is_key[:, None] & is_value[None, :]
+    s = tl.load(state + at, known, 0.0) * a
+    d = (v - tl.sum(k[:, None] * s, 0)) * b
+    s += k[:, None] * d[None, :]
+    tl.store(state + at, s, known)
+    y = tl.sum(q[:, None] * s, 0)
+
+    z = tl.load(gate + row_head * values + value_at, is_value, 0.0).to(tl.float32)
+    y = y * tl.rsqrt(tl.sum(y * y) / values + eps) * tl.load(weight + value_at, is_value, 0.0)
+    tl.store(result + row_head * values + value_at, y * z * tl.sigmoid(z), is_value)
+
+
+def rotate_heads(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    query_weight: torch.Tensor,
+    key_weight: torch.Tensor,
+    cos: torch.Tensor,
+    sin: torch.Tensor,
+    eps: float,
+) -> torch.Tensor:
+    """RMS norm and rotary embedding of one token's query and key heads.
+
+    `query` is (heads, channels), its rows possibly apart; `key` is (key heads, channels). The
+    weights are float32, (channels,); `cos` and `sin` are for the first channels of each head.
+    Returns (heads + key heads, channels) in the dtype of `query`.
+    """
+    heads, channels = query.shape
+    both = torch.empty((heads + key.shape[0], channels), dtype=query.dtype, device=query.device)
+    _rotate_heads[(both.shape[0],)](
+        query,
+        key.contiguous(),
+        query_weight,
+        key_weight,
+        cos.contiguous(),
+        sin.contiguous(),
+        both,
+        query.stride(0),
+        eps,
+        heads,
+        channels,
+        cos.numel(),
+        triton.next_power_of_2(channels),
+    )
+    return both
+
+
+@triton.jit
+def _rotate_heads(
+    query,
+    key,
+    query_weight,
+    key_weight,
+    cos,
+    sin,
+    both,
+    query_stride,
+    eps,
+    heads: tl.constexpr,
+    channels: tl.constexpr,
+    turned: tl.constexpr,
+    size: tl.constexpr,
+):
+    head, place = tl.program_id(0), tl.arange(0, size)
+    # The channel that this one is turned with: the other half of the turned channels.
+    other = tl.where(place < turned // 2, place + turned // 2, place - turned // 2)
+    inside, turns = place < channels, place < turned
+    if head < heads:
+        source, weight = query + head * query_stride, query_weight
+    else:
+        source, weight = key + (head - heads) * channels, key_weight
+    x = tl.load(source + place, inside, 0.0).to(tl.float32)
+    y = tl.load(source + other, turns, 0.0).to(tl.float32)
+    scale = tl.rsqrt(tl.sum(x * x) / channels + eps)
+    kind = both.dtype.element_ty
+    x = (x * scale * tl.load(weight + place, inside, 0.0)).to(kind).to(tl.float32)
+    y = (y * scale * tl.load(weight + other, turns, 0.0)).to(kind).to(tl.float32)
+    c, s = tl.load(cos + place, turns, 1.0), tl.load(sin + place, turns, 0.0)
+    y = tl.where(place < turned // 2, -y, y)
+    tl.store(both + head * channels + place, x * c + y * s, inside)
+
+
+def attend(
+    query: torch.Tensor,
+    keys: torch.Tensor,
+    values: torch.Tensor,
+    length: torch.Tensor,
+    gate: torch.Tensor,
+    scale: float,
+) -> torch.Tensor:
+    """`softmax(scale * query @ keys.T) @ values * sigmoid(gate)` over the first `length` keys.
+
+    `query` is (heads, channels); `keys` and `values` are (key heads, capacity, channels), with
+    `heads // key heads` query heads to each; `gate` is (heads, channels), its rows possibly apart.
+    `length` is a tensor with one number, so that a CUDA graph can be replayed with more keys.
+    Returns (heads, channels). As flash-decoding: parts of the cache first, then their sum
+    (Dao et al. 2023, https://crfm.stanford.edu/2023/10/12/flashdecoding.html).
+    """
+    heads, channels = query.shape
+    key_heads, capacity, _ = keys.shape
+    parts, size = triton.cdiv(capacity, CHUNK), triton.next_power_of_2(channels)
+    numbers = {"dtype": torch.float32, "device": query.device}
+    sums = torch.empty((parts, heads, channels), **numbers)
+    weights = torch.empty((parts, heads, 2), **numbers)
+    result = torch.empty((heads, channels), dtype=query.dtype, device=query.device)
+    _attend_part[(key_heads, parts)](
+        query.contiguous(),
+        keys,
+        values,
+        length,
+        sums,
+        weights,
+        scale,
+        keys.stride(0),
+        heads,
+        heads // key_heads,
+        channels,
+        size,
+        CHUNK,
+        KEYS,
+        max(ROWS, triton.next_power_of_2(heads // key_heads)),
+        num_warps=8,
+    )
+    _join_parts[(heads,)](
+        sums, weights, length, gate, result, gate.stride(0), heads, channels, size, CHUNK
+    )
+    return result
+
+
+@triton.jit
+def _attend_part(
+    query,
+    keys,
+    values,
+    length,
+    sums,
+    weights,
+    scale,
+    head_stride,
+    heads: tl.constexpr,
+    group: tl.constexpr,
+    channels: tl.constexpr,
+    size: tl.constexpr,
+    chunk: tl.constexpr,
+    block: tl.constexpr,
+    rows: tl.constexpr,
+):
+    key_head, part = tl.program_id(0), tl.program_id(1)
+    end = tl.minimum(tl.load(length).to(tl.int32), (part + 1) * chunk)
+    row, place = tl.arange(0, rows), tl.arange(0, size)
+    is_head, inside = row < group, place < channels
+    known = is_head[:, None] & inside[None, :]
+    head = key_head * group + row
+    q = tl.load(query + head[:, None] * channels + place[None, :], known, 0.0)
+    top = tl.full((rows,), float("-inf"), tl.float32)
+    total = tl.zeros((rows,), tl.float32)
+    found = tl.zeros((rows, size), tl.float32)
+    for start in range(part * chunk, end, block):
+        token = start + tl.arange(0, block)
+        seen = token < end
+        at = key_head.to(tl.int64) * head_stride + token[:, None] * channels + place[None, :]
+        some = seen[:, None] & inside[None, :]
+        k = tl.load(keys + at, some, 0.0)
+        v = tl.load(values + at, some, 0.0)
+        score = tl.dot(q, tl.trans(k), input_precision="ieee") * scale
+        score = tl.where(seen[None, :], score, float("-inf"))
+        highest = tl.maximum(top, tl.max(score, 1))
+        weight = tl.exp(score - highest[:, None])
+        shrink = tl.exp(top - highest)
+        total = total * shrink + tl.sum(weight, 1)
+        found = found * shrink[:, None]
+        found += tl.dot(weight.to(v.dtype), v, input_precision="ieee")
+        top = highest
+    if part * chunk < end:
+        out = part * heads + head
+        tl.store(sums + out[:, None] * channels + place[None, :], found, known)
+        tl.store(weights + out * 2, top, is_head)
+        tl.store(weights + out * 2 + 1, total, is_head)
+
+
+@triton.jit
+def _join_parts(
+    sums,
+    weights,
+    length,
+    gate,
+    result,
+    gate_stride,
+    heads: tl.constexpr,
+    channels: tl.constexpr,
+    size: tl.constexpr,
+    chunk: tl.constexpr,
+):
+    head, place = tl.program_id(0), tl.arange(0, size)
+    inside = place < channels
+    top = tl.load(weights + head * 2)
+    total = tl.load(weights + head * 2 + 1)
+    found = tl.load(sums + head * channels + place, inside, 0.0)
+    for part in range(1, tl.cdiv(tl.load(length).to(tl.int32), chunk)):
+        out = part * heads + head
+        its_top = tl.load(weights + out * 2)
+        highest = tl.maximum(top, its_top)
+        shrink, share = tl.exp(top - highest), tl.exp(its_top - highest)
+        total = total * shrink + tl.load(weights + out * 2 + 1) * share
+        found = found * shrink + tl.load(sums + out * channels + place, inside, 0.0) * share
+        top = highest
+    kind = result.dtype.element_ty
+    g = tl.load(gate + head * gate_stride + place, inside, 0.0).to(tl.float32)
+    value = (found / total).to(kind).to(tl.float32) * tl.sigmoid(g)
+    tl.store(result + head * channels + place, value, inside)

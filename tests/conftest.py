@@ -1,6 +1,5 @@
 """What several test modules share."""
 
-import os
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -9,6 +8,7 @@ import pytest
 from hypothesis import settings
 
 from polaris_cli.library.store import Library
+from tests import card
 from tests.screens import Tty
 
 pytest_plugins = ["tests.servers.fixtures"]
@@ -17,8 +17,7 @@ pytest_plugins = ["tests.servers.fixtures"]
 settings.register_profile("polaris", deadline=None)
 settings.load_profile("polaris")
 
-# A card would round otherwise, and texts are compared. Nothing has looked for one yet.
-os.environ["CUDA_VISIBLE_DEVICES"] = ""
+card.set_environment()
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from polaris_cli.demo.paths import MODEL_DIR
 from polaris_cli.engines.kernels.cuda_graph import capture
 from polaris_cli.engines.kernels.layer_trial import synchronize
 from polaris_cli.engines.kernels.one_token import FORWARDS
-from polaris_cli.engines.kernels.patching import Replacements, patch_forwards
+from polaris_cli.engines.kernels.patching import Replacements, patch_forwards, patch_modules
 from polaris_cli.engines.local.loading import load_tokenizer, set_threads
 from polaris_cli.engines.local.random_models import config_of, random_model
 from polaris_cli.engines.local.static_forward import StaticForward
@@ -195,13 +195,27 @@ class Steps(StaticForward):
 
 
 @contextmanager
-def patched(model: Any) -> Iterator[None]:
-    """Patch the model as `polaris write` does, until the end of the block."""
+def patched(model: Any) -> Iterator[bool]:
+    """Patch the model as `polaris write` does, until the end of the block.
+
+    Yields whether Triton's kernels are among the patches.
+    """
     undo = patch_forwards(model).undo if model.device.type != "mps" else lambda: None
+    try:
+        yield any("forward" in vars(layer) for layer in model.get_submodule("model").layers)
+    finally:
+        undo()
+
+
+@contextmanager
+def plain(model: Any) -> Iterator[None]:
+    """Patch the model's forwards without Triton's kernels, until the end of the block."""
+    replaced = Replacements()
+    patch_modules(model, replaced)
     try:
         yield
     finally:
-        undo()
+        replaced.undo()
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from polaris_cli.bench.device_model import Measured, Steps, compiled_steps, patched
+from polaris_cli.bench.device_model import Measured, Steps, compiled_steps, patched, plain
 from polaris_cli.bench.prompts import prompt_of
 from polaris_cli.bench.speed import (
     SHORTEST,
@@ -51,14 +51,20 @@ def step(measured: Measured) -> Figures:
 
     `loop_ms` is the whole decoding loop with the choice of the token, `eager_ms` and `graph_ms` are
     the forward pass alone without and with a recorded graph. The share of the limit is the loop's.
+    `fused` says whether Triton's kernels are in use; two texts are measured without them too.
     """
-    model = measured.model
-    with patched(model):
-        found = {
+    model, positions = measured.model, [*map(measured.tokens, POSITIONS)]
+    with patched(model) as has_fused:
+        found: Figures = {
             str(position): measured.attempt(partial(_step, measured, model, position))
-            for position in map(measured.tokens, POSITIONS)
+            for position in positions
         }
-    return {**found, "snippet at 0": measured.attempt(partial(_snippet, measured, model))}
+    with plain(model):
+        for position in (positions[0], positions[-1]):
+            work = partial(_step, measured, model, position)
+            found[f"without fused at {position}"] = measured.attempt(work)
+    found["snippet at 0"] = measured.attempt(partial(_snippet, measured, model))
+    return {"fused": has_fused, **found}
 
 
 def _step(measured: Measured, model: Any, position: int) -> Figures:

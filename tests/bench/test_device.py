@@ -126,7 +126,9 @@ def test_all_parts_run_on_a_cpu(tmp_path: Path) -> None:
 def check_steps(results: dict[str, Any]) -> None:
     """Single steps have times at every position, and say where they need a GPU."""
     positions = ["0", "20", "80", "160"]
-    assert list(results["step"]) == [*positions, "snippet at 0"]
+    without = ["without fused at 0", "without fused at 160"]
+    assert list(results["step"]) == ["fused", *positions, *without, "snippet at 0"]
+    assert results["step"]["fused"] is False
     for one in (results["step"][place] for place in positions):
         assert one["eager_ms"] > 0 and one["graph_ms"] == NEEDS_GPU
         assert one["share_of_limit"] == one["limit_ms"] / one["loop_ms"]

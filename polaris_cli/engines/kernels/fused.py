@@ -21,14 +21,16 @@ def norm(module: Any) -> Compute:
     weight, eps = one_centered(module), module.eps
 
     def forward(x: torch.Tensor) -> torch.Tensor:
-        return ops.add_norm(x, None, weight, eps)[1]
+        _, normed = ops.add_norm(x, None, weight, eps)
+        return normed
 
     return forward
 
 
 def one_centered(module: Any) -> torch.Tensor:
     """The factors of a norm whose weights are stored as differences from 1."""
-    return 1.0 + module.weight.detach().float()
+    weight: torch.Tensor = module.weight
+    return 1.0 + weight.detach().float()
 
 
 def feed_forward(module: Any) -> Compute:
@@ -79,8 +81,8 @@ def gated_delta_rule(module: Any) -> Compute:
     def forward(hidden_states: torch.Tensor, attention_mask: Any = None, **more: Any) -> Any:
         rows, tokens, _ = hidden_states.shape
         states = states_in(cache_among(more), module.layer_idx) if tokens == 1 else None
-        usable = states and all(state.is_contiguous() for state in states)
-        if not usable or attention_mask is not None:
+        apart = states and not all(state.is_contiguous() for state in states)
+        if states is None or apart or attention_mask is not None:
             return before(hidden_states, attention_mask=attention_mask, **more)
         kept, state = states
         mixed = ops.convolve(module.in_proj_qkv(hidden_states).view(rows, -1), kept, taps)
@@ -103,17 +105,19 @@ def attention(module: Any) -> Compute:
     """A full-attention layer with a cache of fixed size, of which only the filled part is read."""
     before, size, eps = module.forward, module.head_dim, module.q_norm.eps
     heads, scale = module.config.num_attention_heads, module.scaling
-    weights = one_centered(module.q_norm), one_centered(module.k_norm)
+    query_weight, key_weight = one_centered(module.q_norm), one_centered(module.k_norm)
 
     def forward(
-        hidden_states: torch.Tensor, position_embeddings: tuple[torch.Tensor, ...], **more: Any
+        hidden_states: torch.Tensor,
+        position_embeddings: tuple[torch.Tensor, torch.Tensor],
+        **more: Any,
     ) -> Any:
         cache = cache_among(more)
         if hidden_states.shape[:2] != (1, 1) or cache is None or not cache.is_compileable:
             return before(hidden_states, position_embeddings=position_embeddings, **more)
         query, gate = module.q_proj(hidden_states).view(heads, 2 * size).chunk(2, -1)
         key = module.k_proj(hidden_states).view(-1, size)
-        both = ops.rotate_heads(query, key, *weights, *position_embeddings, eps)
+        both = ops.rotate_heads(query, key, query_weight, key_weight, *position_embeddings, eps)
         value = module.v_proj(hidden_states).view(1, -1, 1, size)
         keys, values = cache.update(both[heads:].view_as(value), value, module.layer_idx)
         length = cache.get_seq_length(module.layer_idx)

@@ -84,9 +84,9 @@ def patch_forwards(model: Any) -> Patched:
     on CUDA only and if a test step is faster; faster matrix products and attention are for the CPU.
     A patch that fails is skipped, with a note.
     """
-    patches: dict[str, Patch] = {"forward pass": _patch_modules}
+    patches: dict[str, Patch] = {"forward pass": patch_modules}
     if model.device.type == "cuda":
-        patches |= {"set of kernels": _patch_fused}
+        patches |= {"set of kernels": patch_fused}
     if model.device.type == "cpu":
         patches |= {"matrix product": _patch_linears, "attention": _patch_attention}
     found = _apply_all(patches, model, lambda replaced: True)
@@ -132,7 +132,7 @@ def _runs(model: Any) -> bool:
     return False
 
 
-def _patch_modules(model: Any, replaced: Replacements) -> bool:
+def patch_modules(model: Any, replaced: Replacements) -> bool:
     """Replace the forwards of Qwen3.5's modules. False if the layers' outputs then differ."""
     layers = layers_of_each_kind(model)
     if not layers:
@@ -144,16 +144,21 @@ def _patch_modules(model: Any, replaced: Replacements) -> bool:
     return all(map(close, before, outputs(model, layers)))
 
 
-def _patch_fused(model: Any, replaced: Replacements) -> bool:
+def patch_fused(model: Any, replaced: Replacements) -> bool:
     """Use Triton's kernels if they are faster. False if the layers' outputs then differ."""
     layers = layers_of_each_kind(model)
-    if not layers or not importlib.util.find_spec("triton"):
+    if not layers or not has_triton():
         return True
     took = seconds(model, layers)
     same = fuse(model, replaced)
     if same and seconds(model, layers) > took:
         replaced.undo()
     return same
+
+
+def has_triton() -> bool:
+    """Whether Triton is installed; torch brings it where there is CUDA."""
+    return importlib.util.find_spec("triton") is not None
 
 
 def fuse(model: Any, replaced: Replacements) -> bool:

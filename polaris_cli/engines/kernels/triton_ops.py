@@ -303,9 +303,8 @@ def attend(
     heads, channels = query.shape
     key_heads, capacity, _ = keys.shape
     parts, size = triton.cdiv(capacity, CHUNK), triton.next_power_of_2(channels)
-    numbers = {"dtype": torch.float32, "device": query.device}
-    sums = torch.empty((parts, heads, channels), **numbers)
-    weights = torch.empty((parts, heads, 2), **numbers)
+    sums = torch.empty((parts, heads, channels), dtype=torch.float32, device=query.device)
+    weights = torch.empty((parts, heads, 2), dtype=torch.float32, device=query.device)
     result = torch.empty((heads, channels), dtype=query.dtype, device=query.device)
     _attend_part[(key_heads, parts)](
         query.contiguous(),

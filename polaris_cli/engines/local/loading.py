@@ -153,7 +153,8 @@ def _load_gguf(
             model, missing = gguf.plain_weights(file, settings, number_format(plan))
             check_whole(reference, model, missing)
             if isinstance(method, Packed):
-                quantize_layers(model, method)
+                quantize_layers(model, method, device=device.id)
+                model.to(device.id)
             elif method:
                 model = gguf.quantized(model, method, device.id)
             else:
@@ -249,7 +250,7 @@ def load_weights(
         model, found = AutoModelForCausalLM.from_pretrained(
             folder,
             dtype=number_format(plan),
-            device_map={"": plan.device.id},
+            device_map={"": "cpu" if later else plan.device.id},
             adapter_kwargs=dict(NO_ADAPTER),
             trust_remote_code=False,
             local_files_only=True,
@@ -257,8 +258,9 @@ def load_weights(
             **stored,
         )
         check_whole(reference, model, found["missing_keys"])
-        if later:
-            quantize_layers(model, later, on_progress)
+        if later:  # one layer at a time, as the device may have no room for all in bf16
+            quantize_layers(model, later, on_progress, device=plan.device.id)
+            model.to(plan.device.id)
         disable_packing_of_odd_shapes(model)
     return model.eval(), kernel_of(method)
 

@@ -5,12 +5,13 @@ Works on a model's linear layers; how a matrix is quantized is in `quantizers`.
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 
 from polaris_cli.engines.quantize import quantizers
-from polaris_cli.engines.quantize.packed_linear import GROUP, EightBits
+from polaris_cli.engines.quantize.packed_linear import GROUP
 from polaris_cli.engines.quantize.quantizers import Bits, Packed, quantized_linear
 
 PACKS = "support_avx512bf16_for_cpu"  # an attribute of bitsandbytes' layers
@@ -34,12 +35,14 @@ def quantize_layers(
     model: Any,
     method: Any,
     on_progress: Callable[[float], None] | None = None,
+    *,
+    device: str = "",
 ) -> None:
     """Quantize a loaded model's linear layers with this method, one by one, in place.
 
-    `Packed` also quantizes the lm_head, to 8 bits, if its weight is not tied to the embeddings:
-    each token reads all of it, and 4 bits would change the likely tokens. `on_progress` is called
-    with the share done, 0 to 1.
+    They then are on `device`, without one where they were. `Packed` also quantizes the lm_head, to
+    8 bits, if its weight is not tied to the embeddings: each token reads all of it, and 4 bits
+    would change the likely tokens. `on_progress` is called with the share done, 0 to 1.
     """
     skip = modules_to_skip(model)
     head = _own_head(model) if isinstance(method, Packed) else None
@@ -47,11 +50,8 @@ def quantize_layers(
     for done, name in enumerate(names, 1):
         linear = model.get_submodule(name)
         weight = linear.weight.detach()
-        quantized = (
-            EightBits(weight)
-            if name == head
-            else quantized_linear(method, weight, str(weight.device))
-        )
+        its_method = replace(method, precision="8bit") if name == head else method
+        quantized = quantized_linear(its_method, weight, device or str(weight.device))
         quantized.bias = linear.bias
         model.set_submodule(name, quantized)
         if on_progress:

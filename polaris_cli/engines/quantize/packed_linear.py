@@ -23,17 +23,17 @@ class FourBits(torch.nn.Module):
 
     def __init__(self, weight: torch.Tensor) -> None:
         super().__init__()
-        parts = [_quantize(rows) for rows in torch.split(weight, ROWS)]
+        parts = [quantize_groups(rows) for rows in torch.split(weight, ROWS)]
         quantized, scales = (torch.cat(part) for part in zip(*parts, strict=True))
-        self.quantized = _frozen(torch.ops.aten._convert_weight_to_int4pack_for_cpu(quantized, 1))
-        self.scales = _frozen(scales.transpose(0, 1).contiguous())
+        self.quantized = frozen(torch.ops.aten._convert_weight_to_int4pack_for_cpu(quantized, 1))
+        self.scales = frozen(scales.transpose(0, 1).contiguous())
         self.register_parameter("bias", None)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """The product for any number of rows."""
         rows = x.reshape(-1, x.shape[-1])
         kernel = torch.ops.aten._weight_int4pack_mm_for_cpu
-        return _with_bias(kernel(rows, self.quantized, GROUP, self.scales), self.bias, x)
+        return with_bias(kernel(rows, self.quantized, GROUP, self.scales), self.bias, x)
 
 
 class EightBits(torch.nn.Module):
@@ -41,24 +41,22 @@ class EightBits(torch.nn.Module):
 
     def __init__(self, weight: torch.Tensor) -> None:
         super().__init__()
-        scale = (weight.abs().amax(1, keepdim=True).float() / 127).clamp(min=1e-30).to(DTYPE)
-        self.quantized = _frozen(weight.float().div_(scale).round_().clamp_(-127, 127).char())
-        self.scales = _frozen(scale.squeeze(1))
+        self.quantized, self.scales = map(frozen, quantize_rows(weight))
         self.register_parameter("bias", None)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """The product for any number of rows."""
         rows = x.reshape(-1, x.shape[-1])
         product = torch.ops.aten._weight_int8pack_mm(rows, self.quantized, self.scales)
-        return _with_bias(product, self.bias, x)
+        return with_bias(product, self.bias, x)
 
 
-def _frozen(numbers: torch.Tensor) -> torch.nn.Parameter:
+def frozen(numbers: torch.Tensor) -> torch.nn.Parameter:
     """A parameter without gradient, so that it counts as one of the model's weights."""
     return torch.nn.Parameter(numbers, requires_grad=False)
 
 
-def _quantize(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def quantize_groups(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The integers (rows, columns), and each group's scale and zero point (rows, groups, 2)."""
     groups = rows.float().view(len(rows), -1, GROUP)
     low, high = groups.aminmax(dim=-1, keepdim=True)
@@ -68,7 +66,14 @@ def _quantize(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return quantized.flatten(1).int(), torch.cat((scale, zero), dim=-1)
 
 
-def _with_bias(product: torch.Tensor, bias: Any, x: torch.Tensor) -> torch.Tensor:
+def quantize_rows(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The integers of -127 to 127, (rows, columns), and each row's scale, (rows,)."""
+    scale = (weight.abs().amax(1, keepdim=True).float() / 127).clamp(min=1e-30).to(DTYPE)
+    return weight.float().div_(scale).round_().clamp_(-127, 127).char(), scale.squeeze(1)
+
+
+def with_bias(product: torch.Tensor, bias: Any, x: torch.Tensor) -> torch.Tensor:
+    """The product of all rows of `x`, in the shape of `x`, with the layer's bias if it has one."""
     if bias is not None:
         product = product + bias
     return product.view(*x.shape[:-1], -1)

@@ -18,6 +18,7 @@ from transformers.utils import is_torchao_available
 
 from polaris_cli.engines.kernels.cuda_graph import capture
 from polaris_cli.engines.kernels.layer_trial import timed
+from polaris_cli.engines.kernels.patching import has_triton
 from polaris_cli.engines.quantize.packed_linear import DTYPE, GROUP, EightBits, FourBits
 
 Bits = Literal["4bit", "8bit"]
@@ -35,9 +36,13 @@ TOLERANCE = {"4bit": 0.15, "8bit": 0.06}
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """The layers of `packed_linear`, which replace those of a model after it is loaded."""
+    """Layers of our own, which replace those of a model after it is loaded on the CPU.
+
+    Those of `packed_linear` have torch's kernels for the CPU, of `triton_linear` for CUDA.
+    """
 
     precision: Bits
+    library: Literal["torch", "triton"] = "torch"
 
 
 def fastest_method(precision: Bits, skip: list[str], shape: tuple[int, int], device: str) -> Any:
@@ -79,7 +84,7 @@ def kernel_of(method: Any) -> str:
     """The library and number format of a method's kernel, such as "torchao int8"; "" for None."""
     match method:
         case Packed():
-            return f"torch int{method.precision[0]}"
+            return f"{method.library} int{method.precision[0]}"
         case BitsAndBytesConfig():
             return "bitsandbytes int8" if method.load_in_8bit else "bitsandbytes nf4"
         case TorchAoConfig():
@@ -89,10 +94,11 @@ def kernel_of(method: Any) -> str:
 
 
 def alternatives(device: str, precision: Bits, skip: list[str]) -> list[Any]:
-    """The methods besides bitsandbytes: torch's kernels on a CPU, torchao's on a GPU."""
+    """Besides bitsandbytes: torch's kernels on a CPU, Triton's and torchao's on a GPU."""
     if device == "cpu":
         return [Packed(precision)]
-    return [*torchao(precision, skip)] if is_torchao_available() else []
+    own = [Packed(precision, "triton")] if has_triton() else []
+    return own + (torchao(precision, skip) if is_torchao_available() else [])
 
 
 def bitsandbytes(precision: Bits, skip: list[str] | None = None) -> BitsAndBytesConfig:
@@ -145,7 +151,7 @@ def _float8() -> Any:
 def quantized_linear(method: Any, weight: torch.Tensor, device: str) -> Any:
     """A linear layer on the device with `weight` (bf16, on the CPU), quantized by `method`."""
     if isinstance(method, Packed):
-        return FourBits(weight) if method.precision == "4bit" else EightBits(weight)
+        return _packed(method)(weight.to(device))
     rows, columns = weight.shape
     if isinstance(method, TorchAoConfig):
         from torchao.quantization import quantize_
@@ -155,6 +161,15 @@ def quantized_linear(method: Any, weight: torch.Tensor, device: str) -> Any:
         quantize_(linear, method.quant_type)
         return linear
     return _bitsandbytes_layer(method, weight).to(device).eval()  # moving it quantizes it
+
+
+def _packed(method: Packed) -> Callable[[torch.Tensor], Any]:
+    """The class of layers for this method; it takes the weight on the layer's device."""
+    if method.library == "torch":
+        return FourBits if method.precision == "4bit" else EightBits
+    from polaris_cli.engines.quantize import triton_linear
+
+    return triton_linear.FourBits if method.precision == "4bit" else triton_linear.EightBits
 
 
 def _bitsandbytes_layer(method: BitsAndBytesConfig, weight: torch.Tensor) -> Any:

@@ -1,33 +1,39 @@
-"""Forward passes with Triton's kernels give the same logits, in Triton's interpreter."""
+"""Forward passes with Triton's kernels give the same logits.
 
+They run in Triton's interpreter, or on a card (`tests.card`).
+"""
+
+from typing import Any
 
 import pytest
 import torch
 
-from polaris_cli.engines.kernels import patching
+pytest.importorskip("triton")
+from polaris_cli.engines.kernels import fused, layer_trial, patching
 from polaris_cli.engines.kernels.patching import Replacements, patch_forwards
 from polaris_cli.engines.local.forward import Forward
 from polaris_cli.engines.local.static_forward import StaticForward
+from tests.card import DEVICE
 from tests.engines.kernels.test_patching import SHAPES
 from tests.engines.local.test_forward import PROMPT
 from tests.tiny import qwen
 
-STEPS = 5
-LAUNCHES = ("_add_norm", "_silu_mul", "_convolve", "_delta_rule", "_rotate_heads", "_attend_part")
+TOKENS, STEPS = 6, 2  # few, as the interpreter runs each program by itself
 
 
 def logits(forward: Forward) -> torch.Tensor:
     """The logits along a fixed sequence, one row per step."""
-    rows = [forward.prefill(PROMPT).clone()]
-    rows += [forward.step(torch.tensor([31 * i % 256])).clone() for i in range(STEPS)]
+    rows = [forward.prefill(PROMPT[:TOKENS]).clone()]
+    rows += [
+        forward.step(torch.tensor([31 * i % 256], device=DEVICE)).clone() for i in range(STEPS)
+    ]
     return torch.stack(rows)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("static", [False, True], ids=["growing", "static"])
-def test_logits_stay_the_same(shape: str, static: bool) -> None:
-    model = qwen(**SHAPES[shape])
+def test_logits_stay_the_same(static: bool) -> None:
+    model = qwen(**SHAPES["grouped heads"]).to(DEVICE)
 
     def forward() -> Forward:
         return StaticForward(model, 64) if static else Forward(model)
@@ -40,10 +46,55 @@ def test_logits_stay_the_same(shape: str, static: bool) -> None:
 
 @pytest.mark.slow
 def test_a_batch_is_computed_as_before() -> None:
-    model = qwen(**SHAPES["grouped heads"])
-    ids = torch.tensor([PROMPT[:9], PROMPT[9:18]])
-    mask = torch.tensor([[0, 0, 1, 1, 1, 1, 1, 1, 1], [1] * 9])
+    model = qwen(**SHAPES["grouped heads"]).to(DEVICE)
+    ids = torch.tensor([PROMPT[:9], PROMPT[9:18]], device=DEVICE)
+    mask = torch.tensor([[0, 0, 1, 1, 1, 1, 1, 1, 1], [1] * 9], device=DEVICE)
     options = {"max_new_tokens": 4, "do_sample": False}
     expected = model.generate(ids, attention_mask=mask, **options)
     assert patching.fuse(model, Replacements())
     assert torch.equal(model.generate(ids, attention_mask=mask, **options), expected)
+
+
+def replaced_layers(model: Any) -> int:
+    """The number of decoder layers whose forward is replaced."""
+    return sum("forward" in vars(layer) for layer in model.model.layers)
+
+
+@pytest.mark.parametrize(("before", "after", "count"), [(2.0, 1.0, 4), (1.0, 2.0, 0)])
+def test_they_are_used_where_they_are_faster(
+    monkeypatch: pytest.MonkeyPatch, before: float, after: float, count: int
+) -> None:
+    model = qwen().to(DEVICE)
+    monkeypatch.setattr(patching, "seconds", lambda *_: after if replaced_layers(model) else before)
+    assert patching.patch_fused(model, Replacements())
+    assert replaced_layers(model) == count
+
+
+def a_tenth_more(result: Any) -> Any:
+    return (1.1 * result[0], *result[1:]) if isinstance(result, tuple) else 1.1 * result
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", fused.FORWARDS)
+def test_a_wrong_one_is_found(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    make = fused.FORWARDS[kind]
+
+    def wrong(module: Any) -> Any:
+        forward = make(module)
+        return lambda *args, **named: a_tenth_more(forward(*args, **named))
+
+    monkeypatch.setitem(fused.FORWARDS, kind, wrong)
+    assert not patching.fuse(qwen().to(DEVICE), Replacements())
+
+
+def test_without_triton_nothing_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patching, "has_triton", lambda: False)
+    model = qwen().to(DEVICE)
+    assert patching.patch_fused(model, Replacements())
+    assert replaced_layers(model) == 0
+
+
+@pytest.mark.slow
+def test_a_step_of_a_layer_is_timed() -> None:
+    model = qwen().to(DEVICE)
+    assert 0 < layer_trial.seconds(model, layer_trial.layers_of_each_kind(model)) < 10

@@ -70,6 +70,7 @@ def test_without_an_alternative_nothing_is_timed(
     precision: Bits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(quantizers, "is_torchao_available", lambda: False)
+    monkeypatch.setattr(quantizers, "has_triton", lambda: False)
     monkeypatch.setattr(quantizers, "fastest", lambda *_: None)
     settings = quantizers.fastest_method(precision, SKIP, SHAPE, "cuda:0")
     assert isinstance(settings, BitsAndBytesConfig)
@@ -94,6 +95,14 @@ def test_the_cpu_has_packed_layers(precision: Bits) -> None:
     assert all_right(Packed(precision), precision)
     method = quantizers.fastest_method(precision, SKIP, SHAPE, "cpu")
     assert isinstance(method, BitsAndBytesConfig | Packed)
+
+
+@pytest.mark.parametrize("precision", ["4bit", "8bit"])
+def test_cuda_has_layers_with_tritons_kernels(precision: Bits) -> None:
+    method, *_ = quantizers.alternatives("cuda:0", precision, SKIP)
+    assert method == Packed(precision, "triton")
+    assert kernel_of(method) == f"triton int{precision[0]}"
+    assert all_right(method, precision)
 
 
 def all_right(method: Any, precision: Bits) -> bool:

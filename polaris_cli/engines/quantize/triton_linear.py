@@ -1,0 +1,73 @@
+"""Linear layers in 4 or 8 bits for CUDA, with Triton's kernels.
+
+The numbers are those of `packed_linear`. Knows single layers; `quantizers` measures whether they
+are the fastest here, beside bitsandbytes and torchao.
+"""
+
+import torch
+import torch.nn.functional as F
+
+from polaris_cli.engines.kernels import triton_matvec as kernels
+from polaris_cli.engines.quantize.packed_linear import (
+    ROWS,
+    frozen,
+    quantize_groups,
+    quantize_rows,
+    with_bias,
+)
+
+# Each row reads the matrix again, in 4 bits a quarter of its bytes in bf16. Above 8 rows it costs
+# less to make the matrix in bf16, which writes and reads those bytes once, and to use that.
+FEW = 8
+
+
+class FourBits(torch.nn.Module):
+    """A linear layer with weights quantized to 0..15, and a scale and zero point for each group.
+
+    The weight's columns must be a multiple of 64.
+    """
+
+    bias: torch.Tensor | None
+
+    def __init__(self, weight: torch.Tensor) -> None:
+        super().__init__()
+        packed, scales = [], []
+        for rows in torch.split(weight, ROWS):
+            quantized, its_scales = quantize_groups(rows)
+            packed.append(kernels.pack(quantized))
+            scales.append(its_scales)
+        self.quantized = frozen(torch.cat(packed))
+        self.scales, self.zeros = map(frozen, torch.cat(scales).movedim(2, 0).contiguous())
+        self.register_parameter("bias", None)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The product for any number of rows."""
+        rows = x.reshape(-1, x.shape[-1])
+        if len(rows) > FEW:
+            return F.linear(x, self._weight(x.dtype), self.bias)
+        product = kernels.four_bits(rows, self.quantized, self.scales, self.zeros)
+        return with_bias(product, self.bias, x)
+
+    def _weight(self, dtype: torch.dtype) -> torch.Tensor:
+        groups = kernels.unpack(self.quantized).view(*self.scales.shape, -1).to(dtype)
+        groups = (groups - kernels.MIDDLE) * self.scales.unsqueeze(2) + self.zeros.unsqueeze(2)
+        return groups.flatten(1).to(dtype)
+
+
+class EightBits(torch.nn.Module):
+    """A linear layer with weights quantized to -127..127, and a scale for each row."""
+
+    bias: torch.Tensor | None
+
+    def __init__(self, weight: torch.Tensor) -> None:
+        super().__init__()
+        self.quantized, self.scales = map(frozen, quantize_rows(weight))
+        self.register_parameter("bias", None)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The product for any number of rows."""
+        rows = x.reshape(-1, x.shape[-1])
+        if len(rows) > FEW:
+            weight = self.quantized.to(x.dtype) * self.scales.unsqueeze(1)
+            return F.linear(x, weight.to(x.dtype), self.bias)
+        return with_bias(kernels.eight_bits(rows, self.quantized, self.scales), self.bias, x)

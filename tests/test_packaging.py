@@ -101,6 +101,7 @@ OPTIONAL = {
     "torchao",
     "xllamacpp",
     "vllm",
+    "triton",  # comes with torch where there is CUDA
     "pyarrow",
     "datasets",
     "ray",

@@ -324,6 +324,7 @@ def test_top_p_alone_needs_no_whole_vocabulary(
     every = every.masked_fill(every.cumsum(-1) - every >= top_p, 0.0)
     every = every.masked_fill(every < min_p * every.max(), 0.0)
     expected = torch.zeros(5_000).index_copy(0, order, every)
-    # At the edge, rounding may decide about one token.
-    assert int((found - expected).abs().gt(1e-6).sum()) <= 1
+    differs = (found > 0) != (expected > 0)
+    assert int(differs.sum()) <= 1  # at the edge, rounding may decide about one token
+    torch.testing.assert_close(found[~differs], expected[~differs], rtol=1e-4, atol=1e-7)
     assert (found.sum() - expected.sum()).abs() <= expected[expected > 0].min() + 1e-5

@@ -13,6 +13,7 @@ from polaris_cli.engines.kernels import fused, layer_trial, patching
 from polaris_cli.engines.kernels.patching import Replacements, patch_forwards
 from polaris_cli.engines.local.forward import Forward
 from polaris_cli.engines.local.static_forward import StaticForward
+from polaris_cli.engines.quantize.triton_linear import EightBits
 from tests.card import DEVICE
 from tests.engines.kernels.test_patching import SHAPES
 from tests.engines.local.test_forward import PROMPT
@@ -53,6 +54,27 @@ def test_a_batch_is_computed_as_before() -> None:
     expected = model.generate(ids, attention_mask=mask, **options)
     assert patching.fuse(model, Replacements())
     assert torch.equal(model.generate(ids, attention_mask=mask, **options), expected)
+
+
+def test_joined_matrices_take_no_more_memory() -> None:
+    linears = [torch.nn.Linear(8, rows, bias=False) for rows in (3, 5)]
+    expected = [linear.weight.clone() for linear in linears]
+    x = torch.randn(2, 8)
+    products = fused.joined(*linears)(x)
+    assert all(map(torch.allclose, products, [x @ weight.T for weight in expected]))
+    assert all(
+        torch.equal(linear.weight, weight) for linear, weight in zip(linears, expected, strict=True)
+    )
+    first, second = (linear.weight.untyped_storage() for linear in linears)
+    assert first.data_ptr() == second.data_ptr() and first.nbytes() == 4 * 8 * 8
+
+
+def test_quantized_matrices_stay_apart() -> None:
+    weight = torch.randn(32, 64, dtype=torch.bfloat16).to(DEVICE)
+    layers = [EightBits(weight), torch.nn.Linear(64, 8, dtype=torch.bfloat16).to(DEVICE)]
+    x = torch.randn(1, 64, dtype=torch.bfloat16).to(DEVICE)
+    products = fused.joined(*layers)(x)
+    assert all(map(torch.equal, products, [layer(x) for layer in layers]))
 
 
 def replaced_layers(model: Any) -> int:

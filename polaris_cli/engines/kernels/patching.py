@@ -23,7 +23,10 @@ from polaris_cli.engines.releases import cache_name, cache_of
 Makers = Mapping[str, Callable[[Any], Callable[..., Any]]]  # a new forward for a class of module
 Undo = Callable[[], None]
 
-UNSUITABLE = "The faster {} does not work with this release of transformers; the stock one is used."
+UNSUITABLE = (
+    "The faster {} does not work on this machine or with this release of transformers; the stock "
+    "one is used."
+)
 
 
 @dataclass(frozen=True, slots=True)

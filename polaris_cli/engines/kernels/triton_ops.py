@@ -67,20 +67,27 @@ def _add_norm(
 
 
 def silu_mul(gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
-    """`silu(gate) * up`, for tensors of one shape."""
-    gate, up = gate.contiguous(), up.contiguous()
-    product, numbers = torch.empty_like(gate), gate.numel()
-    _silu_mul[(triton.cdiv(numbers, BLOCK),)](gate, up, product, numbers, BLOCK)
+    """`silu(gate) * up`, for tensors of one shape, whose rows may be apart."""
+    channels = gate.shape[-1]
+    gates, ups = gate.reshape(-1, channels), up.reshape(-1, channels)
+    product = torch.empty(gate.shape, dtype=gate.dtype, device=gate.device)
+    _silu_mul[(len(gates), triton.cdiv(channels, BLOCK))](
+        gates, ups, product, gates.stride(0), ups.stride(0), channels, BLOCK
+    )
     return product
 
 
 @triton.jit
-def _silu_mul(gate, up, product, numbers, size: tl.constexpr):
-    at = tl.program_id(0).to(tl.int64) * size + tl.arange(0, size)
-    inside = at < numbers
-    x = tl.load(gate + at, inside, 0.0).to(tl.float32)
+def _silu_mul(
+    gate, up, product, gate_stride, up_stride, channels: tl.constexpr, size: tl.constexpr
+):
+    row = tl.program_id(0).to(tl.int64)
+    at = tl.program_id(1) * size + tl.arange(0, size)
+    inside = at < channels
+    x = tl.load(gate + row * gate_stride + at, inside, 0.0).to(tl.float32)
     activated = (x * tl.sigmoid(x)).to(gate.dtype.element_ty).to(tl.float32)
-    tl.store(product + at, activated * tl.load(up + at, inside, 0.0).to(tl.float32), inside)
+    y = tl.load(up + row * up_stride + at, inside, 0.0).to(tl.float32)
+    tl.store(product + row * channels + at, activated * y, inside)
 
 
 def convolve(new: torch.Tensor, kept: torch.Tensor, taps: torch.Tensor) -> torch.Tensor:

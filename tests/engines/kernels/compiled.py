@@ -25,7 +25,7 @@ TOOL = Path(triton.__file__).parent / "backends/nvidia/bin/cuobjdump"
 
 # For each kernel its arguments in order (types of pointers and numbers, or constants), and warps.
 ADD_NORM = [BF16, BF16, FP32, BF16, BF16, "fp32", 4096, True, 4096]
-SILU_MUL = [BF16, BF16, BF16, "i32", ops.BLOCK]
+SILU_MUL = [BF16, BF16, BF16, "i32", "i32", 12_288, ops.BLOCK]
 CONVOLVE = [BF16, BF16, FP32, FP32, 8192, 4, ops.BLOCK]
 DELTA_RULE = [FP32, BF16, BF16, BF16, FP32, FP32, FP32, FP32, BF16, "fp32", "fp32"]
 DELTA_SHAPE = [32, 16, 128, 128, 128, 128]

@@ -10,7 +10,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
 
-from polaris_cli.engines.kernels import grouped_attention, layer_trial, matmul, one_token
+from polaris_cli.engines.kernels import grouped_attention, layer_trial, matmul, one_token, patching
 from polaris_cli.engines.kernels.patching import patch_forwards
 from polaris_cli.engines.kv_cache import ROOM, growing_cache
 from polaris_cli.engines.local.forward import Forward
@@ -110,7 +110,7 @@ def test_everything_can_be_undone() -> None:
     assert model.config._attn_implementation == "sdpa"
 
 
-NOTE = "The faster {} does not work with this release of transformers; the stock one is used."
+NOTE = patching.UNSUITABLE
 
 
 def refuses(*_: Any, **__: Any) -> Any:

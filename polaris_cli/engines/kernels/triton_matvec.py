@@ -9,6 +9,8 @@ import torch
 import triton
 import triton.language as tl
 
+from polaris_cli.engines.kernels.triton_ops import on_its_device
+
 GROUP = 64  # weights of a row with a common scale and zero point
 MIDDLE = 8  # the integer, of 0 to 15, that stands for the zero point
 ROWS = (
@@ -32,6 +34,7 @@ def unpack(packed: torch.Tensor) -> torch.Tensor:
     return torch.cat((halves & 15, halves >> 4), 2).flatten(1)
 
 
+@on_its_device
 def four_bits(
     x: torch.Tensor, packed: torch.Tensor, scales: torch.Tensor, zeros: torch.Tensor
 ) -> torch.Tensor:
@@ -99,6 +102,7 @@ def _four_bits(
     tl.store(product + tl.program_id(1).to(tl.int64) * rows + row, total, is_row)
 
 
+@on_its_device
 def eight_bits(x: torch.Tensor, weight: torch.Tensor, scales: torch.Tensor) -> torch.Tensor:
     """`x @ (weight * scale).T` for int8 weights, (rows, columns), and a scale for each row.
 

@@ -6,9 +6,16 @@ that they differ from plain torch by rounding: at most 8 units in the last place
 number. Knows tensors; does not know models or caches.
 """
 
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeVar
+
 import torch
 import triton
 import triton.language as tl
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 BLOCK = 1024  # channels of a program in elementwise kernels
 CHUNK = 256  # keys of the cache that a program reads, so that many programs share a long cache
@@ -16,6 +23,20 @@ KEYS = 32  # of them at once: with more, a program has too few registers for 256
 ROWS = 16  # the least that a matrix product of Triton takes; a key head has fewer query heads
 
 
+def on_its_device(
+    launch: Callable[Concatenate[torch.Tensor, P], R],
+) -> Callable[Concatenate[torch.Tensor, P], R]:
+    """Launch kernels on the device of the first tensor, not on the thread's current one."""
+
+    @wraps(launch)
+    def run(x: torch.Tensor, /, *args: P.args, **named: P.kwargs) -> R:
+        with torch.cuda.device_of(x):
+            return launch(x, *args, **named)
+
+    return run
+
+
+@on_its_device
 def add_norm(
     x: torch.Tensor, more: torch.Tensor | None, weight: torch.Tensor, eps: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -66,6 +87,7 @@ def _add_norm(
     tl.store(normed + at, value * scale * tl.load(weight + place, inside, 0.0), inside)
 
 
+@on_its_device
 def silu_mul(gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
     """`silu(gate) * up`, for tensors of one shape, whose rows may be apart."""
     channels = gate.shape[-1]
@@ -90,6 +112,7 @@ def _silu_mul(
     tl.store(product + row * channels + at, activated * y, inside)
 
 
+@on_its_device
 def convolve(new: torch.Tensor, kept: torch.Tensor, taps: torch.Tensor) -> torch.Tensor:
     """`silu((window * taps).sum(-1))` with `window = cat((kept[:, :, 1:], new), -1)`.
 
@@ -120,6 +143,7 @@ def _convolve(
     tl.store(mixed + row, total * tl.sigmoid(total), inside)
 
 
+@on_its_device
 def delta_rule(
     mixed: torch.Tensor,
     strength: torch.Tensor,
@@ -221,6 +245,7 @@ def _delta_rule(
     tl.store(result + row_head * values + value_at, y * z * tl.sigmoid(z), is_value)
 
 
+@on_its_device
 def rotate_heads(
     query: torch.Tensor,
     key: torch.Tensor,
@@ -291,6 +316,7 @@ def _rotate_heads(
     tl.store(both + head * channels + place, x * c + y * s, inside)
 
 
+@on_its_device
 def attend(
     query: torch.Tensor,
     keys: torch.Tensor,

@@ -100,9 +100,10 @@ def test_greedy_text_in_float32_is_that_of_the_local_engine(float32: Path) -> No
     connection = Connection(ServerAddress(server.listening_address), key)
     engine = TokenEngine(Llama(lambda threads: (server, connection), 1), ModelInfo("a", "a"), 2048)
     reference = of_gguf("smollm2", float32)
-    settings = gguf_loading.read_settings(reference, float32)
-    model, _ = gguf_loading.plain_weights(float32, settings, torch.float32)
-    tokenizer = gguf_loading.tokenizer_of(reference, float32, settings)
+    with gguf_loading.read_once():
+        settings = gguf_loading.read_settings(reference, float32)
+        model, _ = gguf_loading.plain_weights(float32, settings, torch.float32)
+        tokenizer = gguf_loading.tokenizer_of(reference, float32, settings)
     local = LocalEngine(model.eval(), tokenizer, ModelInfo("a", "a"), 0.0)
     for prompt in PROMPTS:
         theirs, ours = ask(engine, prompt, 100), ask(local, prompt, 100)

@@ -1,6 +1,5 @@
 """Forward passes with Triton's kernels give the same logits, in Triton's interpreter."""
 
-
 import pytest
 import torch
 

@@ -19,6 +19,11 @@ settings.load_profile("polaris")
 
 card.set_environment()
 
+# Processes that test side by side have a core each: torch's threads would wait for one another,
+# here and in the programs that the tests start. Nothing has loaded torch yet.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 @pytest.fixture
 def tty(monkeypatch: pytest.MonkeyPatch) -> Iterator[Tty]:

@@ -88,11 +88,11 @@ def test_the_wheel_writes_a_story_of_its_own(unpacked: Path) -> None:
         [*command, "presets"], env=environ, cwd=unpacked, capture_output=True, text=True, check=True
     )
     assert "default" in listed.stdout
-    asked = ["write", "a clockmaker", "-w", "60", "-m", "demo", "--seed", "1", "--quiet"]
+    asked = ["write", "a clockmaker", "-w", "30", "-m", "demo", "--seed", "1", "--quiet"]
     story = subprocess.run(
         [*command, *asked], env=environ, cwd=unpacked, capture_output=True, check=True
     )
-    assert len(story.stdout.split()) > 20
+    assert len(story.stdout.split()) > 10
 
 
 # An extra's, or a peer to measure against.

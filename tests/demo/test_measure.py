@@ -1,7 +1,10 @@
 """The figures of the demo model's table."""
 
+from collections.abc import Iterator
+
 import pytest
 
+from polaris_cli.demo import measure
 from polaris_cli.demo.measure import Written, broken_words, has_noun, line_of
 
 
@@ -10,7 +13,17 @@ def story(words: int, asked: int, *, ended: bool = True, noun: str = "android") 
     return Written(asked, noun, "an android", "", text, ended)
 
 
-@pytest.mark.slow  # writes thousands of stories to know their words
+@pytest.fixture(autouse=True, scope="module")
+def fewer_stories() -> Iterator[None]:
+    """Hundreds of stories instead of thousands have the words that are known here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(measure, "GRAMMAR_STORIES", 500)
+        measure.known_words.cache_clear()
+        yield
+    measure.known_words.cache_clear()
+
+
+@pytest.mark.slow  # writes hundreds of stories to know their words
 def test_figures_of_a_line() -> None:
     stories = [story(100, 100), story(80, 100), story(130, 100, ended=False)]
     stories.append(story(90, 100, noun="submarine"))

@@ -12,7 +12,7 @@ import pytest
 
 from polaris_cli.library.store import Library
 from polaris_cli.story.result import Story
-from tests.cli import polaris_command, run
+from tests.cli import in_process, polaris_command, run
 
 OLD = Path(__file__).with_name("written_by_0.1.0.db")
 STATES = {
@@ -51,12 +51,14 @@ def test_a_record_is_whole_and_exported(home: Path) -> None:
 
 
 @pytest.mark.slow
-def test_its_stories_go_on_and_are_written_again(home: Path) -> None:
+def test_its_stories_go_on_and_are_written_again(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     text = run(polaris_command("library", "show", "2c67"), home).stdout
     resumed = run(polaris_command("resume", "2c67"), home)
     assert resumed.returncode == 0 and resumed.stdout.startswith(text.rstrip()), resumed.stderr
     for ref in ("9c60", "1f7a", "f192"):  # another processor may round its way to another text
-        again = run(polaris_command("rerun", ref), home)
+        again = in_process(["rerun", ref], home, monkeypatch)
         assert again.returncode == 0 and again.stdout, again.stderr
 
 

@@ -1,10 +1,12 @@
 """A GGUF file becomes a plain model: tested on smollm2 where its package is installed."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from polaris_cli.engines.base import GenerationRequest
+from polaris_cli.engines.local import gguf_loading
 from polaris_cli.engines.local.engine import load
 from polaris_cli.engines.local.gguf_loading import check
 from polaris_cli.errors import ModelUnavailable
@@ -23,8 +25,16 @@ REQUEST = GenerationRequest(
 )
 
 
+@pytest.fixture(scope="module")
+def read_once() -> Iterator[None]:
+    """Keeps what was read of a file: that takes seconds, and is the same for each precision."""
+    with gguf_loading.read_once():
+        yield
+
+
 @pytest.mark.slow
 @needs_smollm2
+@pytest.mark.usefixtures("read_once")
 @pytest.mark.parametrize("quantize", ["none", "8bit", "4bit"])
 def test_smollm2_answers(quantize: Quantize) -> None:
     shares: list[float] = []
@@ -41,7 +51,7 @@ def test_smollm2_answers(quantize: Quantize) -> None:
 
 @pytest.mark.slow
 @needs_smollm2
-@pytest.mark.parametrize("kept", [4, 1000, 3_000_000, 50_000_000])
+@pytest.mark.parametrize("kept", [4, 1000, 50_000_000])
 def test_a_file_cut_off_anywhere_is_refused_in_words(tmp_path: Path, kept: int) -> None:
     assert FILE
     file = tmp_path / "cut.gguf"

@@ -1,5 +1,6 @@
 """What several test modules share."""
 
+import os
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path

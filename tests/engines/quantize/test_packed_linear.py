@@ -16,9 +16,13 @@ pytest.importorskip("triton")
 from polaris_cli.engines.quantize import triton_linear
 from tests.card import DEVICE
 
-FOUR = [(FourBits, 0.1, "4bit"), (triton_linear.FourBits, 0.1, "4bit")]
-EIGHT = [(EightBits, 0.012, "8bit"), (triton_linear.EightBits, 0.012, "8bit")]
-KINDS = FOUR + EIGHT
+KINDS = [
+    (FourBits, 0.1, "4bit"),
+    (EightBits, 0.012, "8bit"),
+    # The interpreter takes seconds for a matrix.
+    pytest.param(triton_linear.FourBits, 0.1, "4bit", marks=pytest.mark.slow),
+    pytest.param(triton_linear.EightBits, 0.012, "8bit", marks=pytest.mark.slow),
+]
 
 
 def layer_of(kind: type, weight: torch.Tensor) -> Any:

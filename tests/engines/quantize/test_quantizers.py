@@ -97,6 +97,7 @@ def test_the_cpu_has_packed_layers(precision: Bits) -> None:
     assert isinstance(method, BitsAndBytesConfig | Packed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["4bit", "8bit"])
 def test_cuda_has_layers_with_tritons_kernels(precision: Bits) -> None:
     method, *_ = quantizers.alternatives("cuda:0", precision, SKIP)

@@ -141,7 +141,6 @@ def _judge(
 
     check_installed()
     run = judge_named(model, url, rubric, option="--judge", quiet=quiet)
-    run.job()  # a judge that is not there is told before the stories are written
     return partial(judge_batch, run)
 
 

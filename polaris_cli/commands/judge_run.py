@@ -178,12 +178,15 @@ def judge_named(
 ) -> JudgeRun:
     """The judge of the options `--judge-model`, `--judge-url` and `--rubric`.
 
-    Raises UsageError, which names `option`, without a model.
+    Raises UsageError, which names `option`, without a model, and another PolarisError if there is
+    no such judge: a user learns that before stories are written.
     """
     if not model:
         raise UsageError(f"{option} needs a judge.", hint="Add --judge-model NAME")
     options: dict[str, object] = {"base_url": base_url}
-    return JudgeRun(load_rubric(rubric), JudgeSettings(model), options, quiet=quiet)
+    run = JudgeRun(load_rubric(rubric), JudgeSettings(model), options, quiet=quiet)
+    run.job()
+    return run
 
 
 def calls_on(stories: Sequence[str], run: JudgeRun) -> dict[str, Call]:

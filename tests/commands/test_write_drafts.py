@@ -16,7 +16,7 @@ from polaris_cli.evaluate.rubric import load_rubric
 from polaris_cli.library.store import Library
 from tests.cli import environment, in_process, scripted_command
 from tests.servers.faulty import Faulty
-from tests.servers.replies import Action, Request, Sleep, chat, streamed
+from tests.servers.replies import Action, Request, Sleep, chat, refused, streamed
 
 LENGTHS = (3, 9, 14)  # words of the drafts, of ten asked for
 TALES = [" ".join(["word"] * (count - 1)) + f" {count}." for count in LENGTHS]
@@ -76,10 +76,30 @@ def test_a_judge_chooses_among_drafts(
     assert "The best is draft 3" in done.stderr
 
 
-def test_drafts_survive_a_judge_that_is_gone(
+def test_a_judge_that_is_not_there_is_told_before_the_drafts_are_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: ScriptedEngine
 ) -> None:
     done = ask(tmp_path, monkeypatch, *judged_at("http://127.0.0.1:9/v1"))
+    assert (done.returncode, done.stdout) == (3, "") and not engine.requests
+    assert "http://127.0.0.1:9/v1" in done.stderr
+
+
+def test_drafts_survive_a_judge_that_refuses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: ScriptedEngine
+) -> None:
+    with Faulty(lambda request: refused(402, "no credit left")) as server:
+        done = ask(tmp_path, monkeypatch, *judged_at(f"{server.url}/v1"))
+    assert (done.returncode, done.stdout) == (0, f"{TALES[1]}\n")
+    assert "The judge failed" in done.stderr and "without a judge" in done.stderr
+
+
+def test_drafts_survive_a_judge_that_goes_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: ScriptedEngine
+) -> None:
+    with Faulty(lambda request: []) as server:
+        url = f"{server.url}/v1"
+        monkeypatch.setattr(engine, "close", server.__exit__)  # once the drafts are written
+        done = ask(tmp_path, monkeypatch, *judged_at(url))
     assert (done.returncode, done.stdout) == (0, f"{TALES[1]}\n")
     assert "The judge cannot be asked" in done.stderr and "without a judge" in done.stderr
 

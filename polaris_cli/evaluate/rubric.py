@@ -79,7 +79,11 @@ def rubric_names() -> list[str]:
 
 
 def load_rubric(name: str) -> Rubric:
-    """The rubric with a name, or in a file. Raises UsageError that names what is wrong."""
+    """The rubric with a name, or in a file, whose name it then has ("mine.toml").
+
+    So one's own is never taken for one that the card has figures of. Raises UsageError that names
+    what is wrong.
+    """
     path = Path(name) if name.endswith(".toml") else FOLDER / f"{name}.toml"
     if not path.suffix or not (name.endswith(".toml") or path.exists()):
         raise UsageError(
@@ -88,7 +92,7 @@ def load_rubric(name: str) -> Rubric:
         )
     values = parse_toml(read_text(path), path, FIX)
     try:
-        return _rubric(path.stem, values)
+        return _rubric(Path(name).name, values)
     except (KeyError, TypeError, ValueError) as error:
         what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise UsageError(f"{path} is not a rubric: {what}.", hint=FIX) from error

@@ -69,9 +69,11 @@ def test_a_checklist_takes_the_place_of_the_criteria_where_the_rubric_says_so() 
 
 
 def test_a_rubric_of_ones_own(tmp_path: Path) -> None:
-    path = tmp_path / "mine.toml"
+    path = tmp_path / "longform.toml"
     path.write_text(OWN)
-    assert [one.key for one in load_rubric(str(path)).criteria] == ["tension"]
+    rubric = load_rubric(str(path))
+    assert [one.key for one in rubric.criteria] == ["tension"]
+    assert rubric.name == "longform.toml"  # not the one of which the card has figures
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,8 @@ _MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """CREATE TABLE vote (n INTEGER PRIMARY KEY, created TEXT NOT NULL, stories TEXT NOT NULL,
             models TEXT NOT NULL, chosen TEXT NOT NULL)""",
     ),
+    # So that a story that is resumed has the surprise of all its tokens.
+    ("ALTER TABLE part ADD COLUMN log_probs BLOB NOT NULL DEFAULT x''",),
 )
 
 

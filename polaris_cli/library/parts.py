@@ -1,33 +1,36 @@
 """Converts events to rows of the table `part` and back: `to_row`, `from_row`.
 
-A row has a kind, a text, a number (of tokens, or of the chapter or restart) and token ids. Does not
-know SQL.
+A row has a kind, a text, a number (of tokens, or of the chapter or restart), token ids and their
+log-probabilities, as far as they are known. Does not know SQL.
 """
 
 import struct
 
 from polaris_cli.events import ChapterStart, Chunk, Event, Inserted, Restart
 
-Row = tuple[str, str, int, bytes]  # the ids are 32-bit unsigned integers, little-endian
+# The ids are 32-bit unsigned integers, the log-probabilities 32-bit floats, both little-endian.
+Row = tuple[str, str, int, bytes, bytes]
 
 
 def to_row(event: Event) -> Row | None:
     """The row of an event; None for an event that is not stored as a part."""
     match event:
         case Chunk():
-            return event.kind, event.text, event.tokens, _bytes(event.ids)
+            log_probs = struct.pack(f"<{len(event.log_probs)}f", *event.log_probs)
+            return event.kind, event.text, event.tokens, _bytes(event.ids), log_probs
         case Inserted():
-            return event.kind, event.text, 0, _bytes(event.ids)
+            return event.kind, event.text, 0, _bytes(event.ids), b""
         case ChapterStart():
-            return "chapter", event.title, event.number, b""
+            return "chapter", event.title, event.number, b"", b""
         case Restart():
-            return "restart", "", event.attempt, b""
+            return "restart", "", event.attempt, b"", b""
     return None
 
 
 def from_row(row: Row) -> Event:
     """The event of a row. A row of any other kind, such as "held", is story text."""
-    kind, text, number, ids = row
+    kind, text, number, ids, log_probs = row
+    known = struct.unpack(f"<{len(log_probs) // 4}f", log_probs)
     match kind:
         case "chapter":
             return ChapterStart(number, text)
@@ -36,8 +39,8 @@ def from_row(row: Row) -> Event:
         case "draft" | "heading" | "scene break" | "ending":
             return Inserted(kind, text, _ids(ids))
         case "thinking" | "plan" | "aside":
-            return Chunk(kind, text, number, _ids(ids))
-    return Chunk("story", text, number, _ids(ids))
+            return Chunk(kind, text, number, _ids(ids), known)
+    return Chunk("story", text, number, _ids(ids), known)
 
 
 def _bytes(ids: tuple[int, ...]) -> bytes:

@@ -119,7 +119,8 @@ class Library:
         with self._transaction() as db:
             db.execute(f"DELETE FROM part WHERE story = ? AND kind = '{HELD}'", [id])
             db.executemany(
-                "INSERT INTO part (story, kind, text, tokens, ids) VALUES (?, ?, ?, ?, ?)",
+                "INSERT INTO part (story, kind, text, tokens, ids, log_probs)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
                 [*_rows(id, events), *((id, HELD, *row[2:]) for row in _rows(id, held))],
             )
             _heartbeat(db, id)
@@ -392,14 +393,16 @@ def _from_parts(db: sqlite3.Connection, story: "Story", record: dict[str, Any]) 
 def _events(db: sqlite3.Connection, id: str, record: dict[str, Any]) -> Iterator[Event]:
     from polaris_cli.story.old_records import is_older, upgrade_events
 
-    rows = db.execute("SELECT kind, text, tokens, ids FROM part WHERE story = ? ORDER BY n", [id])
+    rows = db.execute(
+        "SELECT kind, text, tokens, ids, log_probs FROM part WHERE story = ? ORDER BY n", [id]
+    )
     events = map(from_row, rows.fetchall())
     return upgrade_events(events, record) if is_older(record) else events
 
 
 def _rows(id: str, events: Iterable[Event]) -> Iterator[tuple[Any, ...]]:
-    for kind, text, number, ids in filter(None, map(to_row, merged(events))):
-        yield id, kind, _storable(text), number, ids
+    for kind, text, *more in filter(None, map(to_row, merged(events))):
+        yield id, kind, _storable(text), *more
 
 
 def _most(limit: int | None) -> int:

@@ -5,6 +5,7 @@ Does not know how a model runs (`engines`) or what is recorded of a story.
 
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import replace
+from itertools import repeat
 
 from polaris_cli.engines.base import Engine, GenerationRequest
 from polaris_cli.errors import DEBUG_HINT, PolarisError
@@ -99,6 +100,30 @@ def without_replay(run: Iterator[Event], replayed: int) -> Iterator[Event]:
                 replayed -= len(event.ids)
             else:
                 yield event
+
+
+def with_log_probs(run: Iterator[Event], earlier: Iterable[Event]) -> Iterator[Event]:
+    """Yield a resumed story's events, with the log-probabilities of an earlier run.
+
+    The tokens of that run are not computed again, so the engine does not know them.
+    """
+    known = [pair for event in earlier for pair in _log_probs_of(event)]
+    place = 0
+    with closing(run):
+        for event in run:
+            if isinstance(event, Chunk) and event.kind == "story" and not event.log_probs:
+                found = known[place : place + len(event.ids)]
+                if tuple(id_ for id_, _ in found) == event.ids:
+                    log_probs = tuple(value for _, value in found if value is not None)
+                    event, place = replace(event, log_probs=log_probs), place + len(found)
+            yield event
+
+
+def _log_probs_of(event: Event) -> Iterator[tuple[int, float | None]]:
+    """The ids of a story's chunk, each with its log-probability, None if that is not known."""
+    if isinstance(event, Chunk) and event.kind == "story":
+        whole = len(event.log_probs) == len(event.ids)
+        yield from zip(event.ids, event.log_probs if whole else repeat(None), strict=False)
 
 
 def ids_of(events: Iterable[Event]) -> tuple[int, ...]:

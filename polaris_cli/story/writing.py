@@ -17,7 +17,13 @@ from polaris_cli.story.extending import extended, rounds_of
 from polaris_cli.story.job import Job
 from polaris_cli.story.prepare import budget_for
 from polaris_cli.story.result import Story, new_record
-from polaris_cli.story.single_pass import ids_of, since_restart, stream_answer, with_draft
+from polaris_cli.story.single_pass import (
+    ids_of,
+    since_restart,
+    stream_answer,
+    with_draft,
+    with_log_probs,
+)
 from polaris_cli.streaming.loops import good_length
 
 Rounds = list[tuple[int, ...]]
@@ -36,6 +42,12 @@ def write_job(job: Job, engine: Engine) -> Iterator[Event]:
     engine cannot continue an answer where the job needs it.
     """
     _check_capabilities(job, engine)
+    events = _written(job, engine)
+    return with_log_probs(events, job.earlier.events) if job.earlier else events
+
+
+def _written(job: Job, engine: Engine) -> Iterator[Event]:
+    """The events of the job's length mode."""
     if job.request.length == "chapters":
         return in_chapters(job, engine)
     if job.request.length == "extend" and not job.reference.profile.continues:

@@ -7,10 +7,13 @@ from polaris_cli.events import ChapterStart, Chunk, Event, Held, Inserted, Plann
 from polaris_cli.library.parts import from_row, to_row
 
 IDS = st.lists(st.integers(0, 2**32 - 1), max_size=5).map(tuple)
+LOG_PROBS = st.lists(st.floats(max_value=0.0, width=32), max_size=5).map(tuple)
 NUMBER = st.integers(0, 10_000)
 KINDS = ("draft", "heading", "scene break", "ending")
 EVENTS = st.one_of(
-    st.builds(Chunk, st.sampled_from(["thinking", "plan", "story"]), st.text(), NUMBER, IDS),
+    st.builds(
+        Chunk, st.sampled_from(["thinking", "plan", "story"]), st.text(), NUMBER, IDS, LOG_PROBS
+    ),
     st.builds(Inserted, st.sampled_from(KINDS), st.text(), IDS),
     st.builds(ChapterStart, NUMBER, st.text()),
     st.builds(Restart, NUMBER),

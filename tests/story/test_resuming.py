@@ -95,8 +95,12 @@ def test_sampled_the_draws_go_on(demo: Engine) -> None:
     request = prepared(temperature=1.0)
     events = list(write_job(request, demo))
     story, chunks = cut(request, demo, events, 40)
-    again = write_job(resume(story, chunks), demo)
+    again = list(write_job(resume(story, chunks), demo))
     assert chunks_of(again) == chunks_of(events)
+    # The surprise is that of all tokens, not of the new ones alone.
+    found, expected = (collect(each, story).quality for each in (again, events))
+    assert found.tokens == expected.tokens > 40
+    assert found.curve == pytest.approx(expected.curve, abs=0.01)
 
 
 @pytest.mark.slow

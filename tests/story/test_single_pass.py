@@ -1,18 +1,19 @@
 """One pass keeps the text whatever happens, and gives up thinking that goes round."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from polaris_cli.engines.base import GenerationRequest, ModelInfo
 from polaris_cli.engines.scripted import Script, ScriptedEngine
 from polaris_cli.errors import PolarisError
-from polaris_cli.events import AnswerEvent, Chunk, Finish, Restart
+from polaris_cli.events import AnswerEvent, Chunk, Event, Finish, Inserted, Restart
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Sampling, StoryRequest
 from polaris_cli.story.accumulator import Accumulator, collect
 from polaris_cli.story.result import Story, new_record
-from polaris_cli.story.single_pass import ids_of, since_restart, stream_answer
+from polaris_cli.story.single_pass import ids_of, since_restart, stream_answer, with_log_probs
 
 ASK = (Message("user", "Write a 5-word story about a fox."),)
 
@@ -83,3 +84,34 @@ def test_a_story_that_loops_is_not_restarted() -> None:
     events = list(stream_answer(engine, GenerationRequest(ASK, Sampling(), 2000)))
     assert events[-1] == Finish("loop")
     assert len(engine.requests) == 1
+
+
+def test_a_replayed_text_has_the_log_probabilities_of_its_first_run() -> None:
+    earlier: list[Event] = [
+        Chunk("thinking", "Hm.", 1, (9,), (-4.0,)),
+        Chunk("story", "A fox", 2, (1, 2), (-1.0, -2.0)),
+        Inserted("scene break", "* * *", (7,)),
+        Chunk("story", " ran.", 1, (3,)),  # of an older library, which kept none
+    ]
+    replayed: list[Event] = [
+        Chunk("thinking", "Hm.", 1, (9,)),
+        Chunk("story", "A", 1, (1,)),
+        Chunk("story", " fox", 1, (2,)),
+        Inserted("scene break", "* * *", (7,)),
+        Chunk("story", " ran.", 1, (3,)),
+        Chunk("story", " Off.", 1, (4,), (-0.5,)),
+        Chunk("story", " Far", 1, (5,)),
+        Finish("stop"),
+    ]
+    found = list(with_log_probs(iter(replayed), earlier))
+    known = [event.log_probs for event in found if isinstance(event, Chunk)]
+    assert known == [(), (-1.0,), (-2.0,), (), (-0.5,), ()]
+    assert [replace(e, log_probs=()) if isinstance(e, Chunk) else e for e in found] == [
+        replace(e, log_probs=()) if isinstance(e, Chunk) else e for e in replayed
+    ]
+
+
+def test_a_text_that_is_another_keeps_its_own() -> None:
+    earlier = [Chunk("story", "A fox", 2, (1, 2), (-1.0, -2.0))]
+    other = [Chunk("story", "A hen", 2, (1, 8)), Chunk("story", " fox", 1, (2,))]
+    assert list(with_log_probs(iter(other), earlier)) == other

@@ -105,17 +105,18 @@ def without_replay(run: Iterator[Event], replayed: int) -> Iterator[Event]:
 def with_log_probs(run: Iterator[Event], earlier: Iterable[Event]) -> Iterator[Event]:
     """Yield a resumed story's events, with the log-probabilities of an earlier run.
 
-    The tokens of that run are not computed again, so the engine does not know them.
+    The tokens of that run are not computed again, so the engine does not know theirs.
     """
     known = [pair for event in earlier for pair in _log_probs_of(event)]
     place = 0
     with closing(run):
         for event in run:
-            if isinstance(event, Chunk) and event.kind == "story" and not event.log_probs:
+            if isinstance(event, Chunk) and event.kind == "story":
                 found = known[place : place + len(event.ids)]
                 if tuple(id_ for id_, _ in found) == event.ids:
+                    place += len(found)
                     log_probs = tuple(value for _, value in found if value is not None)
-                    event, place = replace(event, log_probs=log_probs), place + len(found)
+                    event = replace(event, log_probs=event.log_probs or log_probs)
             yield event
 
 

@@ -95,7 +95,7 @@ def test_a_replayed_text_has_the_log_probabilities_of_its_first_run() -> None:
     ]
     replayed: list[Event] = [
         Chunk("thinking", "Hm.", 1, (9,)),
-        Chunk("story", "A", 1, (1,)),
+        Chunk("story", "A", 1, (1,), (-1.0,)),  # of a chapter that is taken over whole
         Chunk("story", " fox", 1, (2,)),
         Inserted("scene break", "* * *", (7,)),
         Chunk("story", " ran.", 1, (3,)),

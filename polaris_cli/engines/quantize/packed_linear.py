@@ -39,9 +39,13 @@ class FourBits(torch.nn.Module):
 class EightBits(torch.nn.Module):
     """A linear layer with weights quantized to -127..127, and a scale for each row."""
 
+    bias: torch.Tensor | None
+
     def __init__(self, weight: torch.Tensor) -> None:
         super().__init__()
-        self.quantized, self.scales = map(frozen, quantize_rows(weight))
+        scale = (weight.abs().amax(1, keepdim=True).float() / 127).clamp(min=1e-30).to(DTYPE)
+        self.quantized = frozen(weight.float().div_(scale).round_().clamp_(-127, 127).char())
+        self.scales = frozen(scale.squeeze(1))
         self.register_parameter("bias", None)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -64,12 +68,6 @@ def quantize_groups(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     zero = (low + _MIDDLE * scale.float()).to(DTYPE)
     quantized = (groups - zero).div_(scale).add_(_MIDDLE).round_().clamp_(0, 15)
     return quantized.flatten(1).int(), torch.cat((scale, zero), dim=-1)
-
-
-def quantize_rows(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The integers of -127 to 127, (rows, columns), and each row's scale, (rows,)."""
-    scale = (weight.abs().amax(1, keepdim=True).float() / 127).clamp(min=1e-30).to(DTYPE)
-    return weight.float().div_(scale).round_().clamp_(-127, 127).char(), scale.squeeze(1)
 
 
 def with_bias(product: torch.Tensor, bias: Any, x: torch.Tensor) -> torch.Tensor:

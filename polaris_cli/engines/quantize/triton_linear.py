@@ -8,13 +8,8 @@ import torch
 import torch.nn.functional as F
 
 from polaris_cli.engines.kernels import triton_matvec as kernels
-from polaris_cli.engines.quantize.packed_linear import (
-    ROWS,
-    frozen,
-    quantize_groups,
-    quantize_rows,
-    with_bias,
-)
+from polaris_cli.engines.quantize import packed_linear
+from polaris_cli.engines.quantize.packed_linear import ROWS, frozen, quantize_groups, with_bias
 
 # Each row reads the matrix again, in 4 bits a quarter of its bytes in bf16. Above 8 rows it costs
 # less to make the matrix in bf16, which writes and reads those bytes once, and to use that.
@@ -54,15 +49,8 @@ class FourBits(torch.nn.Module):
         return groups.flatten(1).to(dtype)
 
 
-class EightBits(torch.nn.Module):
-    """A linear layer with weights quantized to -127..127, and a scale for each row."""
-
-    bias: torch.Tensor | None
-
-    def __init__(self, weight: torch.Tensor) -> None:
-        super().__init__()
-        self.quantized, self.scales = map(frozen, quantize_rows(weight))
-        self.register_parameter("bias", None)
+class EightBits(packed_linear.EightBits):
+    """The layer of `packed_linear`, whose weights have the same form here."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """The product for any number of rows."""

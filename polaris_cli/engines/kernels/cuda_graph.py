@@ -22,14 +22,20 @@ def capture(step: Step, device: torch.device) -> Step:
     RuntimeError.
     """
     side = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-    side.wait_stream(torch.cuda.current_stream(device))
+    current = torch.cuda.current_stream(device)
+    side.wait_stream(current)
     with torch.cuda.stream(side):
         for _ in range(WARM_UP):
             step()
-    torch.cuda.current_stream(device).wait_stream(side)
+    current.wait_stream(side)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        output = step()
+    try:
+        # Without a stream, torch would capture on the thread's current device.
+        with torch.cuda.device(device), torch.cuda.graph(graph, stream=side):
+            output = step()
+    except BaseException:  # after a failed capture, torch leaves its stream as the current one
+        torch.cuda.set_stream(current)
+        raise
 
     def replay() -> torch.Tensor:
         graph.replay()
@@ -46,7 +52,7 @@ def copy_to_host(numbers: torch.Tensor) -> Callable[[], list[float]]:
     pinned = torch.empty(numbers.shape, dtype=numbers.dtype, pin_memory=True)
     pinned.copy_(numbers, non_blocking=True)
     copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
-    copied.record()
+    copied.record(torch.cuda.current_stream(numbers.device))
 
     def read() -> list[float]:
         copied.synchronize()

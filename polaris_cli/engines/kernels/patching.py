@@ -8,10 +8,14 @@ forward is then used.
 """
 
 import importlib.util
+import os
+import shutil
+import sysconfig
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -160,8 +164,14 @@ def patch_fused(model: Any, replaced: Replacements) -> bool:
 
 
 def has_triton() -> bool:
-    """Whether Triton is installed; torch brings it where there is CUDA."""
-    return importlib.util.find_spec("triton") is not None
+    """Whether Triton is installed (torch brings it where there is CUDA) and can launch kernels.
+
+    Outside Windows it compiles a small C file for that.
+    """
+    header = Path(sysconfig.get_paths()["include"], "Python.h")
+    compiler = os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang")
+    compiles = os.name == "nt" or bool(compiler and header.exists())
+    return compiles and importlib.util.find_spec("triton") is not None
 
 
 def fuse(model: Any, replaced: Replacements) -> bool:

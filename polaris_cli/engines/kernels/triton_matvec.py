@@ -17,6 +17,8 @@ ROWS = (
     8  # of the matrix in a program: 512 programs for 4,096 outputs, more than a card runs at once
 )
 COLUMNS = 1024  # of them at once, a multiple of GROUP
+BYTES = 512  # of a row of 8 bits at once: with 1,024, a program takes twice the registers
+GROUPS = 64  # of a program that unpacks a matrix
 
 
 def pack(quantized: torch.Tensor) -> torch.Tensor:
@@ -28,20 +30,52 @@ def pack(quantized: torch.Tensor) -> torch.Tensor:
     return (low | high << 4).flatten(1)
 
 
-def unpack(packed: torch.Tensor) -> torch.Tensor:
-    """The integers of `pack`."""
-    halves = packed.view(len(packed), -1, 1, GROUP // 2)
-    return torch.cat((halves & 15, halves >> 4), 2).flatten(1)
+@on_its_device
+def unpacked(
+    packed: torch.Tensor, scales: torch.Tensor, zeros: torch.Tensor, dtype: torch.dtype
+) -> torch.Tensor:
+    """The matrix, (rows, columns): the integers of `pack` less MIDDLE, times scale, plus zero.
+
+    `scales` and `zeros` are (rows, columns / GROUP).
+    """
+    rows, groups = scales.shape
+    weight = torch.empty((rows, groups * GROUP), dtype=dtype, device=packed.device)
+    count = rows * groups
+    _unpacked[(triton.cdiv(count, GROUPS),)](
+        packed, scales, zeros, weight, count, GROUP // 2, MIDDLE, GROUPS
+    )
+    return weight
+
+
+@triton.jit
+def _unpacked(
+    packed,
+    scales,
+    zeros,
+    weight,
+    count,
+    half: tl.constexpr,
+    middle: tl.constexpr,
+    size: tl.constexpr,
+):
+    group = tl.program_id(0).to(tl.int64) * size + tl.arange(0, size)
+    is_group, byte = group < count, tl.arange(0, half)[None, :]
+    known = is_group[:, None]
+    pairs = tl.load(packed + group[:, None] * half + byte, known, 0).to(tl.int32)
+    scale = tl.load(scales + group, is_group, 0.0).to(tl.float32)[:, None]
+    zero = tl.load(zeros + group, is_group, 0.0).to(tl.float32)[:, None]
+    at = weight + group[:, None] * (2 * half) + byte
+    tl.store(at, ((pairs & 15) - middle).to(tl.float32) * scale + zero, known)
+    tl.store(at + half, ((pairs >> 4) - middle).to(tl.float32) * scale + zero, known)
 
 
 @on_its_device
 def four_bits(
     x: torch.Tensor, packed: torch.Tensor, scales: torch.Tensor, zeros: torch.Tensor
 ) -> torch.Tensor:
-    """`x @ weight.T` for `weight = (unpack(packed) - MIDDLE) * scale + zero`.
+    """`x @ unpacked(packed, scales, zeros).T`, for `x` of (few, columns).
 
-    `x` is (few, columns), `scales` and `zeros` are (rows, columns / GROUP). Returns (few, rows) in
-    the dtype of `x`.
+    Returns (few, rows) in the dtype of `x`.
     """
     few, columns = x.shape
     rows = len(packed)
@@ -80,26 +114,28 @@ def _four_bits(
     x += tl.program_id(1).to(tl.int64) * groups * 2 * half
     byte, one = tl.arange(0, half), tl.arange(0, width)
     is_row, start = row < rows, row.to(tl.int64) * groups
-    total = tl.zeros((height,), tl.float32)
-    for first in range(0, groups, width):
+    total = tl.zeros((height, width), tl.float32)  # summed up at the end, which takes barriers
+    for first in tl.range(0, groups, width, num_stages=4):
         group = first + one
         is_group = group < groups
+        both = start[:, None] + group[None, :]
+        known = is_row[:, None] & is_group[None, :]
+        scale = tl.load(scales + both, known, 0.0).to(tl.float32)
+        zero = tl.load(zeros + both, known, 0.0).to(tl.float32)
         at = group[:, None] * 2 * half + byte[None, :]
         low = tl.load(x + at, is_group[:, None], 0.0).to(tl.float32)
         high = tl.load(x + at + half, is_group[:, None], 0.0).to(tl.float32)
-        both = start[:, None] + group[None, :]
-        known = is_row[:, None] & is_group[None, :]
         pairs = tl.load(
             packed + both[:, :, None] * half + byte[None, None, :], known[:, :, None], 0
         )
-        weighted = (pairs & 15).to(tl.float32) * low[None] + (pairs >> 4).to(tl.float32) * high[
-            None
-        ]
-        scale = tl.load(scales + both, known, 0.0).to(tl.float32)
-        zero = tl.load(zeros + both, known, 0.0).to(tl.float32)
-        sums = tl.sum(low + high, 1)
-        total += tl.sum(scale * tl.sum(weighted, 2) + (zero - middle * scale) * sums[None, :], 1)
-    tl.store(product + tl.program_id(1).to(tl.int64) * rows + row, total, is_row)
+        pairs = pairs.to(tl.int32)
+        # The bits of 2**23 + n, as cards convert integers slowly.
+        a = ((pairs & 15) | 0x4B000000).to(tl.float32, bitcast=True) - 8388608.0
+        b = ((pairs >> 4) | 0x4B000000).to(tl.float32, bitcast=True) - 8388608.0
+        weighted = tl.sum(a * low[None] + b * high[None], 2)
+        total += scale * weighted + (zero - middle * scale) * tl.sum(low + high, 1)[None, :]
+    product += tl.program_id(1).to(tl.int64) * rows
+    tl.store(product + row, tl.sum(total, 1), is_row)
 
 
 @on_its_device
@@ -112,7 +148,7 @@ def eight_bits(x: torch.Tensor, weight: torch.Tensor, scales: torch.Tensor) -> t
     rows = len(weight)
     product = torch.empty((few, rows), dtype=x.dtype, device=x.device)
     _eight_bits[(triton.cdiv(rows, ROWS), few)](
-        x.contiguous(), weight, scales, product, rows, columns, ROWS, COLUMNS
+        x.contiguous(), weight, scales, product, rows, columns, ROWS, BYTES
     )
     return product
 
@@ -131,13 +167,16 @@ def _eight_bits(
     row = tl.program_id(0) * height + tl.arange(0, height)
     x += tl.program_id(1).to(tl.int64) * columns
     is_row, start = row < rows, row.to(tl.int64) * columns
-    total = tl.zeros((height,), tl.float32)
-    for first in range(0, columns, width):
+    total = tl.zeros((height, width), tl.float32)
+    for first in tl.range(0, columns, width, num_stages=4):
         column = first + tl.arange(0, width)
         inside = column < columns
         known = is_row[:, None] & inside[None, :]
-        number = tl.load(weight + start[:, None] + column[None, :], known, 0).to(tl.float32)
+        number = tl.load(weight + start[:, None] + column[None, :], known, 0).to(tl.int32)
+        # The bits of 2**23 + 128 + n, as above.
+        number = ((number & 255) ^ 0x4B000080).to(tl.float32, bitcast=True) - 8388736.0
         factor = tl.load(x + column, inside, 0.0).to(tl.float32)
-        total += tl.sum(number * factor[None, :], 1)
+        total += number * factor[None, :]
     scale = tl.load(scales + row, is_row, 0.0).to(tl.float32)
-    tl.store(product + tl.program_id(1).to(tl.int64) * rows + row, total * scale, is_row)
+    product += tl.program_id(1).to(tl.int64) * rows
+    tl.store(product + row, tl.sum(total, 1) * scale, is_row)

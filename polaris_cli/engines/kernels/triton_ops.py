@@ -6,11 +6,15 @@ that they differ from plain torch by rounding: at most 8 units in the last place
 number. Knows tensors; does not know models or caches.
 """
 
+import os
 from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar
 
 import torch
+
+# Unset, Triton 3.9 prints a warning, and later releases multiply and add in two steps.
+os.environ.setdefault("TRITON_DEFAULT_FP_FUSION", "1")
 import triton
 import triton.language as tl
 
@@ -18,8 +22,10 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 BLOCK = 1024  # channels of a program in elementwise kernels
+CHANNELS = 128  # of a program in the convolution: one for each thread
 CHUNK = 256  # keys of the cache that a program reads, so that many programs share a long cache
 KEYS = 32  # of them at once: with more, a program has too few registers for 256 channels
+PARTS = 16  # whose sums are read at once
 ROWS = 16  # the least that a matrix product of Triton takes; a key head has fewer query heads
 
 
@@ -122,7 +128,9 @@ def convolve(new: torch.Tensor, kept: torch.Tensor, taps: torch.Tensor) -> torch
     rows, channels, width = kept.shape
     new = new.contiguous()
     mixed = torch.empty((rows, channels), dtype=torch.float32, device=kept.device)
-    _convolve[(rows, triton.cdiv(channels, BLOCK))](new, kept, taps, mixed, channels, width, BLOCK)
+    _convolve[(rows, triton.cdiv(channels, CHANNELS))](
+        new, kept, taps, mixed, channels, width, CHANNELS
+    )
     return mixed
 
 
@@ -134,7 +142,7 @@ def _convolve(
     row = tl.program_id(0).to(tl.int64) * channels + channel
     inside = channel < channels
     total = tl.zeros((size,), tl.float32)
-    # A thread has a channel of its own, so that no other overwrites what it has still to read.
+    # Each of 4 x 32 threads has a channel of its own, so that none overwrites what another reads.
     for tap in tl.static_range(width):
         source = new + row if tap == width - 1 else kept + row * width + tap + 1
         x = tl.load(source, inside, 0.0)
@@ -356,9 +364,10 @@ def attend(
         KEYS,
         max(ROWS, triton.next_power_of_2(heads // key_heads)),
         num_warps=8,
+        num_stages=2,  # more would take the shared memory of two programs
     )
     _join_parts[(heads,)](
-        sums, weights, length, gate, result, gate.stride(0), heads, channels, size, CHUNK
+        sums, weights, length, gate, result, gate.stride(0), heads, channels, size, CHUNK, PARTS
     )
     return result
 
@@ -426,19 +435,22 @@ def _join_parts(
     channels: tl.constexpr,
     size: tl.constexpr,
     chunk: tl.constexpr,
+    block: tl.constexpr,
 ):
     head, place = tl.program_id(0), tl.arange(0, size)
     inside = place < channels
-    top = tl.load(weights + head * 2)
-    total = tl.load(weights + head * 2 + 1)
-    found = tl.load(sums + head * channels + place, inside, 0.0)
-    for part in range(1, tl.cdiv(tl.load(length).to(tl.int32), chunk)):
-        out = part * heads + head
-        its_top = tl.load(weights + out * 2)
-        highest = tl.maximum(top, its_top)
-        shrink, share = tl.exp(top - highest), tl.exp(its_top - highest)
-        total = total * shrink + tl.load(weights + out * 2 + 1) * share
-        found = found * shrink + tl.load(sums + out * channels + place, inside, 0.0) * share
+    parts = tl.cdiv(tl.load(length).to(tl.int32), chunk)
+    top, total, found = float("-inf"), 0.0, tl.zeros((size,), tl.float32)
+    for first in range(0, parts, block):
+        part = first + tl.arange(0, block)
+        known, out = part < parts, part * heads + head
+        tops = tl.load(weights + out * 2, known, float("-inf"))
+        highest = tl.maximum(top, tl.max(tops))
+        shrink, shares = tl.exp(top - highest), tl.exp(tops - highest)
+        total = total * shrink + tl.sum(tl.load(weights + out * 2 + 1, known, 0.0) * shares)
+        some = known[:, None] & inside[None, :]
+        values = tl.load(sums + out[:, None] * channels + place[None, :], some, 0.0)
+        found = found * shrink + tl.sum(values * shares[:, None], 0)
         top = highest
     kind = result.dtype.element_ty
     g = tl.load(gate + head * gate_stride + place, inside, 0.0).to(tl.float32)

@@ -30,7 +30,7 @@ def quiet(on_progress: Callable[[float], None] | None = None) -> Iterator[None]:
     logging.getLogger("bitsandbytes").setLevel(logging.CRITICAL)
     for name in TALKATIVE:
         logging.getLogger(name).setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module=r"(bitsandbytes|transformers|torch)\b")
+    warnings.filterwarnings("ignore", module=r"(bitsandbytes|transformers|torch|triton)\b")
     with _progress_to(on_progress), redirect_stdout(io.StringIO()), _empty_stdin():
         yield
 

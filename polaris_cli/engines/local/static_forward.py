@@ -64,5 +64,10 @@ def static_or_dynamic(model: Any, tokens: int) -> Forward:
 
 
 def can_capture(model: Any) -> bool:
-    """Whether the model can run with a static cache and be captured as a graph."""
+    """Whether the model can run with a static cache and be captured as a graph.
+
+    LLM.int8 synchronizes with the GPU at each product.
+    """
+    if any(type(module).__name__ == "Linear8bitLt" for module in model.modules()):
+        return False
     return bool(getattr(model, "_can_compile_fullgraph", False))

@@ -47,6 +47,7 @@ def quantize_layers(
     skip = modules_to_skip(model)
     head = _own_head(model) if isinstance(method, Packed) else None
     names = [name for name, _ in _linears(model) if name == head or name not in skip]
+    names.sort(key=lambda name: name != head)  # the largest first, while there is most room
     for done, name in enumerate(names, 1):
         linear = model.get_submodule(name)
         weight = linear.weight.detach()

@@ -11,7 +11,7 @@ import torch
 
 DTYPE = torch.bfloat16
 GROUP = 64  # weights of a row with a common scale and zero point; the error is then that of nf4
-ROWS = 1024  # rows quantized to 4 bits at a time, to save memory
+ROWS = 1024  # rows quantized at a time, to save memory
 _MIDDLE = 8  # the integer, of 0 to 15, that stands for the zero point
 
 
@@ -43,9 +43,8 @@ class EightBits(torch.nn.Module):
 
     def __init__(self, weight: torch.Tensor) -> None:
         super().__init__()
-        scale = (weight.abs().amax(1, keepdim=True).float() / 127).clamp(min=1e-30).to(DTYPE)
-        self.quantized = frozen(weight.float().div_(scale).round_().clamp_(-127, 127).char())
-        self.scales = frozen(scale.squeeze(1))
+        parts = [_quantize_rows(rows) for rows in torch.split(weight, ROWS)]
+        self.quantized, self.scales = (frozen(torch.cat(part)) for part in zip(*parts, strict=True))
         self.register_parameter("bias", None)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -68,6 +67,12 @@ def quantize_groups(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     zero = (low + _MIDDLE * scale.float()).to(DTYPE)
     quantized = (groups - zero).div_(scale).add_(_MIDDLE).round_().clamp_(0, 15)
     return quantized.flatten(1).int(), torch.cat((scale, zero), dim=-1)
+
+
+def _quantize_rows(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The integers of -127 to 127, (rows, columns), and each row's scale, (rows,)."""
+    scale = (rows.abs().amax(1, keepdim=True).float() / 127).clamp(min=1e-30).to(DTYPE)
+    return rows.float().div_(scale).round_().clamp_(-127, 127).char(), scale.squeeze(1)
 
 
 def with_bias(product: torch.Tensor, bias: Any, x: torch.Tensor) -> torch.Tensor:

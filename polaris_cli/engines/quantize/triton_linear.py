@@ -39,14 +39,10 @@ class FourBits(torch.nn.Module):
         """The product for any number of rows."""
         rows = x.reshape(-1, x.shape[-1])
         if len(rows) > FEW:
-            return F.linear(x, self._weight(x.dtype), self.bias)
+            weight = kernels.unpacked(self.quantized, self.scales, self.zeros, x.dtype)
+            return F.linear(x, weight, self.bias)
         product = kernels.four_bits(rows, self.quantized, self.scales, self.zeros)
         return with_bias(product, self.bias, x)
-
-    def _weight(self, dtype: torch.dtype) -> torch.Tensor:
-        groups = kernels.unpack(self.quantized).view(*self.scales.shape, -1).to(dtype)
-        groups = (groups - kernels.MIDDLE) * self.scales.unsqueeze(2) + self.zeros.unsqueeze(2)
-        return groups.flatten(1).to(dtype)
 
 
 class EightBits(packed_linear.EightBits):
@@ -56,6 +52,6 @@ class EightBits(packed_linear.EightBits):
         """The product for any number of rows."""
         rows = x.reshape(-1, x.shape[-1])
         if len(rows) > FEW:
-            weight = self.quantized.to(x.dtype) * self.scales.unsqueeze(1)
-            return F.linear(x, weight.to(x.dtype), self.bias)
+            weight = self.quantized.to(x.dtype).mul_(self.scales.unsqueeze(1))
+            return F.linear(x, weight, self.bias)
         return with_bias(kernels.eight_bits(rows, self.quantized, self.scales), self.bias, x)

@@ -21,42 +21,52 @@ from polaris_cli.engines.kernels import triton_matvec as matvec
 from polaris_cli.engines.kernels import triton_ops as ops
 
 BF16, FP32 = "*bf16", "*fp32"
+ALIGNED = ("i32",)
 TOOL = Path(triton.__file__).parent / "backends/nvidia/bin/cuobjdump"
 
-# For each kernel its arguments in order (types of pointers and numbers, or constants), and warps.
+# For each kernel its arguments in order (types of pointers and numbers, or constants), and
+# the options of its launch.
 ADD_NORM = [BF16, BF16, FP32, BF16, BF16, "fp32", 4096, True, 4096]
 SILU_MUL = [BF16, BF16, BF16, "i32", "i32", 12_288, ops.BLOCK]
-CONVOLVE = [BF16, BF16, FP32, FP32, 8192, 4, ops.BLOCK]
+CONVOLVE = [BF16, BF16, FP32, FP32, 8192, 4, ops.CHANNELS]
 DELTA_RULE = [FP32, BF16, BF16, BF16, FP32, FP32, FP32, FP32, BF16, "fp32", "fp32"]
 DELTA_SHAPE = [32, 16, 128, 128, 128, 128]
 ROTATE = [BF16, BF16, FP32, FP32, BF16, BF16, BF16, "i32", "fp32", 16, 256, 64, 256]
 ATTEND = [BF16, BF16, BF16, "*i64", FP32, FP32, "fp32", "i32"]
 ATTEND_SHAPE = [16, 4, 256, 256, ops.CHUNK, ops.KEYS, ops.ROWS]
-JOIN = [FP32, FP32, "*i64", BF16, BF16, "i32", 16, 256, 256, ops.CHUNK]
+JOIN = [FP32, FP32, "*i64", BF16, BF16, "i32", 16, 256, 256, ops.CHUNK, ops.PARTS]
 FOUR_BITS = [BF16, "*u8", BF16, BF16, BF16, "i32"]
 FOUR_SHAPE = [64, matvec.ROWS, matvec.COLUMNS // 64, 32, matvec.MIDDLE]
-EIGHT_BITS = [BF16, "*i8", BF16, BF16, "i32", 4096, matvec.ROWS, matvec.COLUMNS]
-KERNELS: list[tuple[Any, list[Any], int]] = [
-    (ops._add_norm, ADD_NORM, 8),
-    (ops._silu_mul, SILU_MUL, 4),
-    (ops._convolve, CONVOLVE, 4),
-    (ops._delta_rule, [*DELTA_RULE, *DELTA_SHAPE], 8),
-    (ops._rotate_heads, ROTATE, 4),
-    (ops._attend_part, [*ATTEND, *ATTEND_SHAPE], 8),
-    (ops._join_parts, JOIN, 4),
-    (matvec._four_bits, [*FOUR_BITS, *FOUR_SHAPE], 4),
-    (matvec._eight_bits, EIGHT_BITS, 4),
+EIGHT_BITS = [BF16, "*i8", BF16, BF16, "i32", 4096, matvec.ROWS, matvec.BYTES]
+UNPACKED = ["*u8", BF16, BF16, BF16, "i32", 32, matvec.MIDDLE, matvec.GROUPS]
+WIDE = {"num_warps": 8}
+KERNELS: list[tuple[Any, list[Any], dict[str, int]]] = [
+    (ops._add_norm, ADD_NORM, WIDE),
+    (ops._silu_mul, SILU_MUL, {}),
+    (ops._convolve, CONVOLVE, {}),
+    (ops._delta_rule, [*DELTA_RULE, *DELTA_SHAPE], WIDE),
+    (ops._rotate_heads, ROTATE, {}),
+    (ops._attend_part, [*ATTEND, *ATTEND_SHAPE], {**WIDE, "num_stages": 2}),
+    (ops._join_parts, JOIN, {}),
+    (matvec._four_bits, [*FOUR_BITS, *FOUR_SHAPE], {}),
+    (matvec._eight_bits, EIGHT_BITS, {}),
+    (matvec._unpacked, UNPACKED, {}),
 ]
 
 
-def resources(kernel: Any, arguments: list[Any], warps: int, capability: int) -> dict[str, int]:
+def resources(
+    kernel: Any, arguments: list[Any], options: dict[str, int], capability: int
+) -> dict[str, int]:
     """Bytes of stack and of shared memory of a compiled kernel."""
     named = dict(zip(kernel.arg_names, arguments, strict=True))
     constants = {name: value for name, value in named.items() if not isinstance(value, str)}
     types = {name: "constexpr" if name in constants else kind for name, kind in named.items()}
-    source = ASTSource(kernel, types, constants)
+    # Sizes and addresses are multiples of 16, and Triton compiles other code for such ones.
+    aligned = [place for place, kind in enumerate(types.values()) if kind in ALIGNED or "*" in kind]
+    attributes = {(place,): [["tt.divisibility", 16]] for place in aligned}
+    source = ASTSource(kernel, types, constants, attributes)
     target = GPUTarget("cuda", capability, 32)
-    built = triton.compile(source, target=target, options={"num_warps": warps})
+    built = triton.compile(source, target=target, options=options)
     with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
         Path(file.name).write_bytes(built.asm["cubin"])
         command = [str(TOOL), "--dump-resource-usage", file.name]
@@ -66,6 +76,6 @@ def resources(kernel: Any, arguments: list[Any], warps: int, capability: int) ->
 
 
 if __name__ == "__main__":
-    for kernel, arguments, warps in KERNELS:
-        found = resources(kernel, arguments, warps, int(sys.argv[1]))
+    for kernel, arguments, options in KERNELS:
+        found = resources(kernel, arguments, options, int(sys.argv[1]))
         print(json.dumps({"kernel": kernel.__name__, **found}))

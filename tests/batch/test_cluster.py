@@ -56,8 +56,10 @@ def test_a_row_that_fails_is_named_and_nothing_else_is_said(tmp_path: Path) -> N
     asked = ["batch", str(tmp_path / "rows.jsonl"), "-o", str(tmp_path / "out"), "-m", "demo"]
     done = run(polaris_command(*asked, "--words", "30", "--cluster", "local"), tmp_path)
     assert done.returncode == 7
-    said = done.stderr.splitlines()
-    assert len(said) == 2 and "rows.jsonl, line 2" in said[0] and "1 story written" in said[1]
+    # On a slow machine, lines on the progress stand between.
+    said = [line for line in done.stderr.splitlines() if not line.endswith(" of 2 done")]
+    assert len(said) == 2, said
+    assert "rows.jsonl, line 2" in said[0] and "1 story written" in said[1]
 
 
 def test_a_cluster_that_is_not_there_is_named(tmp_path: Path) -> None:

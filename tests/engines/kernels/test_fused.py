@@ -87,6 +87,7 @@ def test_they_are_used_where_they_are_faster(
     monkeypatch: pytest.MonkeyPatch, before: float, after: float, count: int
 ) -> None:
     model = qwen().to(DEVICE)
+    monkeypatch.setattr(patching, "has_triton", lambda: True)  # also without a C compiler
     monkeypatch.setattr(patching, "seconds", lambda *_: after if replaced_layers(model) else before)
     assert patching.patch_fused(model, Replacements())
     assert replaced_layers(model) == count
@@ -120,3 +121,9 @@ def test_without_triton_nothing_is_replaced(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_step_of_a_layer_is_timed() -> None:
     model = qwen().to(DEVICE)
     assert 0 < layer_trial.seconds(model, layer_trial.layers_of_each_kind(model)) < 10
+
+
+def test_triton_needs_a_c_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setenv("PATH", "")
+    assert not patching.has_triton()

@@ -33,7 +33,7 @@ def test_steps_that_cost_the_same_are_worth_all_rows() -> None:
 
 @pytest.mark.slow
 def test_rows_beyond_what_is_computed_together_are_not_worth_it() -> None:
-    assert worth(slowed(lambda rows: 0.05 * max(1, rows / 4)), 16) == 4
+    assert worth(slowed(lambda rows: 0.05 * max(1, rows / 4) ** 1.3), 16) == 4
 
 
 @pytest.mark.slow

@@ -99,7 +99,10 @@ def test_the_cpu_has_packed_layers(precision: Bits) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["4bit", "8bit"])
-def test_cuda_has_layers_with_tritons_kernels(precision: Bits) -> None:
+def test_cuda_has_layers_with_tritons_kernels(
+    precision: Bits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quantizers, "has_triton", lambda: True)  # also without a C compiler
     method, *_ = quantizers.alternatives("cuda:0", precision, SKIP)
     assert method == Packed(precision, "triton")
     assert kernel_of(method) == f"triton int{precision[0]}"

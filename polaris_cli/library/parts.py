@@ -11,13 +11,15 @@ from polaris_cli.events import ChapterStart, Chunk, Event, Inserted, Restart
 # The ids are 32-bit unsigned integers, the log-probabilities 32-bit floats, both little-endian.
 Row = tuple[str, str, int, bytes, bytes]
 
+LARGEST = 3e38  # that 32-bit floats have
+
 
 def to_row(event: Event) -> Row | None:
     """The row of an event; None for an event that is not stored as a part."""
     match event:
         case Chunk():
-            log_probs = struct.pack(f"<{len(event.log_probs)}f", *event.log_probs)
-            return event.kind, event.text, event.tokens, _bytes(event.ids), log_probs
+            ids, log_probs = _bytes(event.ids), _floats(event.log_probs)
+            return event.kind, event.text, event.tokens, ids, log_probs
         case Inserted():
             return event.kind, event.text, 0, _bytes(event.ids), b""
         case ChapterStart():
@@ -45,6 +47,12 @@ def from_row(row: Row) -> Event:
 
 def _bytes(ids: tuple[int, ...]) -> bytes:
     return struct.pack(f"<{len(ids)}I", *ids)
+
+
+def _floats(numbers: tuple[float, ...]) -> bytes:
+    # A server may send any number, and one that does not fit must not cost the text.
+    fitting = (min(max(number, -LARGEST), LARGEST) for number in numbers)
+    return struct.pack(f"<{len(numbers)}f", *fitting)
 
 
 def _ids(data: bytes) -> tuple[int, ...]:

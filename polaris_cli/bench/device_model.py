@@ -6,7 +6,6 @@ Knows random weights, steps and clocks. Does not know which measurements there a
 import copy
 import gc
 import os
-import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,9 +19,9 @@ from transformers import Qwen3_5TextConfig
 from polaris_cli.bench.prompts import prompt_of
 from polaris_cli.demo.paths import MODEL_DIR
 from polaris_cli.engines.kernels.cuda_graph import capture
-from polaris_cli.engines.kernels.layer_trial import synchronize
 from polaris_cli.engines.kernels.one_token import FORWARDS
 from polaris_cli.engines.kernels.patching import Replacements, patch_forwards, patch_modules
+from polaris_cli.engines.kernels.timing import timed
 from polaris_cli.engines.local.loading import load_tokenizer, set_threads
 from polaris_cli.engines.local.random_models import config_of, random_model
 from polaris_cli.engines.local.static_forward import StaticForward
@@ -141,11 +140,7 @@ class Measured:
 
     def once(self, work: Callable[[], object]) -> float:
         """Seconds of `work`, until the device has done it all."""
-        synchronize(self.torch_device)
-        start = time.perf_counter()
-        work()
-        synchronize(self.torch_device)
-        return time.perf_counter() - start
+        return timed(work, self.torch_device)
 
 
 def error_text(error: Exception) -> str:

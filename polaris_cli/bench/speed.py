@@ -16,8 +16,8 @@ import torch
 from transformers.generation import BaseStreamer
 
 from polaris_cli.bench.prompts import prompt_of, timed_request
-from polaris_cli.engines.kernels.layer_trial import synchronize
 from polaris_cli.engines.kernels.patching import patch_forwards
+from polaris_cli.engines.kernels.timing import timed
 from polaris_cli.engines.local.decode import decode
 from polaris_cli.engines.local.static_forward import can_capture
 from polaris_cli.engines.local.vocabulary import Vocabulary
@@ -272,16 +272,9 @@ def memory_bandwidth(device: torch.device) -> float:
     numbers = torch.ones(PROBE_BYTES // 4, device=device)
     target = torch.empty_like(numbers)
 
-    def seconds(work: Callable[[], object]) -> float:
-        start = time.perf_counter()
-        work()
-        synchronize(device)
-        return time.perf_counter() - start
-
     numbers.sum()
-    synchronize(device)
-    read = min(seconds(numbers.sum) for _ in range(PROBES))
-    copied = min(seconds(lambda: target.copy_(numbers)) for _ in range(PROBES))
+    read = min(timed(numbers.sum, device) for _ in range(PROBES))
+    copied = min(timed(lambda: target.copy_(numbers), device) for _ in range(PROBES))
     return max(PROBE_BYTES / read, 2 * PROBE_BYTES / copied)
 
 

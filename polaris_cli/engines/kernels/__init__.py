@@ -4,6 +4,7 @@ Works on single modules of a model; does not know about tokens or text.
 
     patching:          replaces module forwards, after testing them
     layer_trial:       runs and times a decode step of single layers, to test them
+    timing:            times work on a device
     one_token:         forward passes of Qwen3.5's modules for a decode step of one token
     fused:             the same with Triton's kernels, for CUDA
     triton_ops:        Triton kernels for a decode step

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 
 from polaris_cli.engines.kernels import triton_ops as ops
-from polaris_cli.engines.kernels.one_token import Compute, states_in
+from polaris_cli.engines.kernels.one_token import Compute, one_centered, states_in
 from polaris_cli.engines.releases import cache_among, kind_of
 
 
@@ -26,12 +26,6 @@ def norm(module: Any) -> Compute:
         return normed
 
     return forward
-
-
-def one_centered(module: Any) -> torch.Tensor:
-    """The factors of a norm whose weights are stored as differences from 1."""
-    weight: torch.Tensor = module.weight
-    return 1.0 + weight.detach().float()
 
 
 def joined(*linears: Any) -> Callable[[torch.Tensor], tuple[torch.Tensor, ...]]:

@@ -3,21 +3,20 @@
 Knows Qwen3.5's layers and their caches; does not know what was replaced in them.
 """
 
-import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from transformers import DynamicCache, StaticCache
 
-from polaris_cli.engines.kernels.cuda_graph import Step, capture
+from polaris_cli.engines.kernels.cuda_graph import Step
+from polaris_cli.engines.kernels.timing import fastest_run, recorded
 from polaris_cli.engines.releases import cache_name, kind_of
 
 PROMPT = 4  # tokens before the step
 SMALL = 0.02
 CAPACITY = 512  # tokens in a static cache; the runs of a timing add fewer
-RUNS, ROUNDS = 20, 3  # a round is timed as a whole, and the fastest one counts
+RUNS = 20  # timed together
 
 
 def layers_of_each_kind(model: Any) -> list[Any]:
@@ -38,7 +37,8 @@ def outputs(model: Any, layers: Sequence[Any], *, static: bool = False) -> list[
 @torch.inference_mode()
 def seconds(model: Any, layers: Sequence[Any]) -> float:
     """Seconds for a step of these layers with a static cache, on CUDA as a recorded graph."""
-    return sum(_timed(_after_prompt(model, layer, static=True), model.device) for layer in layers)
+    steps = (_after_prompt(model, layer, static=True) for layer in layers)
+    return sum(fastest_run(recorded(step, model.device), model.device, RUNS) for step in steps)
 
 
 def _after_prompt(model: Any, layer: Any, static: bool) -> Step:
@@ -70,29 +70,6 @@ def _after_prompt(model: Any, layer: Any, static: bool) -> Step:
     masked = static and kind_of(layer) == "full_attention"
     mask = torch.arange(CAPACITY, device=model.device).view(1, 1, 1, -1) <= PROMPT
     return lambda: run(slice(PROMPT, PROMPT + 1), mask if masked else None)
-
-
-def _timed(step: Step, device: torch.device) -> float:
-    step()  # compiles kernels
-    if device.type == "cuda":
-        with suppress(RuntimeError):
-            step = capture(step, device)
-    return min(timed(lambda: [step() for _ in range(RUNS)], device) for _ in range(ROUNDS)) / RUNS
-
-
-def timed(work: Callable[[], object], device: torch.device) -> float:
-    """Seconds of `work`, until the device has done it all."""
-    synchronize(device)
-    start = time.perf_counter()
-    work()
-    synchronize(device)
-    return time.perf_counter() - start
-
-
-def synchronize(device: torch.device) -> None:
-    """Wait until the device has done all that it was given."""
-    if device.type != "cpu":
-        torch.accelerator.synchronize(device)
 
 
 def close(one: torch.Tensor, other: torch.Tensor) -> bool:

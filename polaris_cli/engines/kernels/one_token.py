@@ -23,13 +23,19 @@ Compute = Callable[..., Any]
 
 def norm(module: Any) -> Compute:
     """The zero-centered RMS norm, in one call instead of seven operations."""
-    weight = 1.0 + module.weight.detach().float()
+    weight = one_centered(module)
     shape, eps = tuple(weight.shape), module.eps
 
     def forward(x: torch.Tensor) -> torch.Tensor:
         return F.rms_norm(x.float(), shape, weight, eps).to(x.dtype)
 
     return forward
+
+
+def one_centered(module: Any) -> torch.Tensor:
+    """The factors of a norm whose weights are stored as differences from 1."""
+    weight: torch.Tensor = module.weight
+    return 1.0 + weight.detach().float()
 
 
 def feed_forward(module: Any) -> Compute:

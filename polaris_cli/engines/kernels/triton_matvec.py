@@ -13,9 +13,7 @@ from polaris_cli.engines.kernels.triton_ops import on_its_device
 
 GROUP = 64  # weights of a row with a common scale and zero point
 MIDDLE = 8  # the integer, of 0 to 15, that stands for the zero point
-ROWS = (
-    8  # of the matrix in a program: 512 programs for 4,096 outputs, more than a card runs at once
-)
+ROWS = 8  # of the matrix in a program: 512 programs for 4,096 outputs keep a card busy
 COLUMNS = 1024  # of them at once, a multiple of GROUP
 BYTES = 512  # of a row of 8 bits at once: with 1,024, a program takes twice the registers
 GROUPS = 64  # of a program that unpacks a matrix

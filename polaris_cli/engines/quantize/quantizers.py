@@ -16,9 +16,8 @@ import torch
 from transformers import BitsAndBytesConfig, TorchAoConfig
 from transformers.utils import is_torchao_available
 
-from polaris_cli.engines.kernels.cuda_graph import capture
-from polaris_cli.engines.kernels.layer_trial import timed
 from polaris_cli.engines.kernels.patching import has_triton
+from polaris_cli.engines.kernels.timing import fastest_run, recorded
 from polaris_cli.engines.quantize.packed_linear import DTYPE, GROUP, EightBits, FourBits
 
 Bits = Literal["4bit", "8bit"]
@@ -26,7 +25,7 @@ Multiply = Callable[[torch.Tensor], torch.Tensor]
 
 COLD = 128_000_000  # bytes of weights read in one timing: more than most caches hold
 COPIES = 16  # of one matrix, at most: the time of a smaller matrix does not matter
-ROUNDS, REPLAYS = 3, 10
+RUNS = {"cuda": 10}  # timed together
 GAIN = 0.9  # of the best time: a method that takes less is faster; a smaller gain is noise
 
 # The largest relative error (norm of the error / norm of the product). Random weights quantized to
@@ -233,12 +232,7 @@ def seconds(
     def run() -> torch.Tensor:
         return [multiply(x) for multiply in layers][-1]
 
-    run()
-    times = 1
-    if graph and x.device.type == "cuda":
-        with suppress(RuntimeError):
-            # More than once, or launching the graph would take a part of the time.
-            run, times = capture(run, x.device), REPLAYS
-    return (
-        min(timed(lambda: [run() for _ in range(times)], x.device) for _ in range(ROUNDS)) / times
-    )
+    if not graph:
+        run()
+        return fastest_run(run, x.device)
+    return fastest_run(recorded(run, x.device), x.device, RUNS.get(x.device.type, 1))

@@ -1,6 +1,7 @@
 """Where the tests of Triton's kernels run: in its interpreter on the CPU, or on a card.
 
-`POLARIS_TEST_CUDA=1 pytest -n 0 tests/engines/kernels tests/engines/quantize` runs them on a card.
+On a card: `POLARIS_TEST_CUDA=1 pytest -n 0 tests/engines/kernels tests/engines/quantize
+tests/engines/local/test_fused_sampler.py`.
 """
 
 import os

@@ -33,10 +33,10 @@ from polaris_cli.bench.prompts import prompt_of
 from polaris_cli.bench.speed import has_graphs, peak_memory
 from polaris_cli.engines.local.decode import decode
 from polaris_cli.engines.local.forward import Forward
-from polaris_cli.engines.local.generation import TokenizedRequest
+from polaris_cli.engines.local.generation import TokenizedRequest, sampler_class
 from polaris_cli.engines.local.loading import load_model
 from polaris_cli.engines.local.random_models import size_of
-from polaris_cli.engines.local.sampling import Sampler, log_probability
+from polaris_cli.engines.local.sampling import Sampler
 from polaris_cli.engines.local.vocabulary import Vocabulary
 from polaris_cli.events import Chunk, Finish
 from polaris_cli.models.devices import GB, size_text
@@ -153,7 +153,8 @@ def prefill(measured: Measured) -> Figures:
 def sampling(measured: Measured) -> Figures:
     """Microseconds to choose a token after a long text, and the launches for it.
 
-    Only the DRY penalty depends on the length of the text.
+    "usual, fused" is with Triton's kernels, if they are in use. Only the DRY penalty depends on the
+    length of the text.
     """
     settings = {
         "usual": SAMPLING,
@@ -163,16 +164,21 @@ def sampling(measured: Measured) -> Figures:
     }
     numbers = torch.Generator().manual_seed(0)
     logits = torch.randn(measured.config.vocab_size, generator=numbers).to(measured.torch_device)
-    return {name: _choice(measured, one, logits) for name, one in settings.items()}
+    fastest = sampler_class(SAMPLING, measured.torch_device, len(logits))
+    figures = {name: _choice(measured, Sampler, one, logits) for name, one in settings.items()}
+    if fastest is not Sampler:
+        figures["usual, fused"] = _choice(measured, fastest, SAMPLING, logits)
+    return figures
 
 
-def _choice(measured: Measured, settings: Sampling, logits: torch.Tensor) -> Figures:
+def _choice(
+    measured: Measured, make: type[Sampler], settings: Sampling, logits: torch.Tensor
+) -> Figures:
     prompt = [7919 * place % len(logits) for place in range(measured.tokens(LONG))]
-    sampler = Sampler(settings, prompt, logits)
+    sampler = make(settings, prompt, logits)
 
     def choose() -> None:
-        token = sampler.choose(logits)
-        log_probability(logits, token)
+        token, _ = sampler.choose(logits)
         sampler.add(token)
 
     us = 1e6 * measured.seconds(choose, times=measured.steps)

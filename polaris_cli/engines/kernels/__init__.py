@@ -9,6 +9,7 @@ Works on single modules of a model; does not know about tokens or text.
     fused:             the same with Triton's kernels, for CUDA
     triton_ops:        Triton kernels for a decode step
     triton_matvec:     Triton kernels for products with a matrix in 4 or 8 bits
+    triton_sampling:   Triton kernels that choose a token
     matmul:            faster matrix products on a CPU
     cuda_graph:        captures a decode step as a CUDA graph
     grouped_attention: grouped-query attention for one token

@@ -15,6 +15,7 @@ Does not know about stories. `models` finds and downloads a model's files.
     generation:     the state of one answer: next token, text, stop conditions
     vocabulary:     the special tokens of a tokenizer
     sampling:       penalties and sampling of the next token
+    fused_sampler:  the same with Triton's kernels, for CUDA
     dry:            the DRY penalty
     detokenizer:    tokens to text
     lockstep:       generates several answers at once

@@ -16,7 +16,6 @@ import torch
 from polaris_cli.engines.local.forward import Forward
 from polaris_cli.engines.local.generation import Generation, TokenizedRequest
 from polaris_cli.engines.local.prefix_cache import PrefixCache
-from polaris_cli.engines.local.sampling import log_probability
 from polaris_cli.engines.local.static_forward import static_or_dynamic
 from polaris_cli.engines.local.vocabulary import Vocabulary
 from polaris_cli.errors import ModelUnavailable, OutOfMemory, PolarisError
@@ -80,8 +79,8 @@ def _tokens(
     with prefix_cache.prefilled(generation.request, make_forward, length) as (forward, logits):
         check_logits(logits)
         while True:
-            token = generation.choose(logits)
-            read = forward.read(token, log_probability(logits, token))
+            token, log_prob = generation.choose(logits)
+            read = forward.read(token, log_prob)
             if forward.ahead:  # the GPU computes the next step while this token is detokenized
                 logits = forward.step(token)
                 yield read()

@@ -19,7 +19,7 @@ from polaris_cli.engines.base import (
 from polaris_cli.engines.kernels.patching import patch_forwards
 from polaris_cli.engines.local.chat import Chat
 from polaris_cli.engines.local.decode import context_length, decode
-from polaris_cli.engines.local.generation import TokenizedRequest
+from polaris_cli.engines.local.generation import TokenizedRequest, sampler_class
 from polaris_cli.engines.local.loading import load_model
 from polaris_cli.engines.local.lockstep import Lockstep
 from polaris_cli.engines.local.prefix_cache import PrefixCache
@@ -199,6 +199,8 @@ def load(
     notes = loaded.notes
     if kind != "mps":
         notes += patch_forwards(loaded.model).notes
+    # Its kernels are compiled now, not at the first token.
+    sampler_class(Sampling(), loaded.model.device, loaded.model.config.get_text_config().vocab_size)
     static = parallel == 1 and compile and kind == "cuda" and can_capture(loaded.model)
     seconds = time.monotonic() - start
     engine = LocalEngine if parallel == 1 else LockstepEngine

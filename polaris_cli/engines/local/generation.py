@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 import torch
 
 from polaris_cli.engines.base import MayStop, always
+from polaris_cli.engines.kernels.patching import has_triton
 from polaris_cli.engines.local.detokenizer import TextDecoder
-from polaris_cli.engines.local.sampling import Sampler, StopRule, sample
+from polaris_cli.engines.local.sampling import Sampler, StopRule, log_probability, sample
 from polaris_cli.engines.local.vocabulary import Vocabulary
 from polaris_cli.engines.thinking_budget import thinking_budget
 from polaris_cli.errors import PolarisError
@@ -80,13 +81,18 @@ class Generation:
             self._budget.forced()
             yield token
 
-    def choose(self, logits: torch.Tensor) -> torch.Tensor:
-        """The next token for a row of logits (vocabulary,), as a tensor of one element."""
+    def choose(self, logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The next token for a row of logits (vocabulary,), and its log-probability.
+
+        Both are tensors of one element.
+        """
         token = self.forced(logits)
         if token is None:
-            token = self.sampler(logits).choose(logits)
+            token, log_prob = self.sampler(logits).choose(logits)
+        else:
+            log_prob = log_probability(logits, token)
         self.sampler(logits).add(token)
-        return token
+        return token, log_prob
 
     def forced(self, logits: torch.Tensor) -> torch.Tensor | None:
         """The token that has to come next, None if it is to be sampled."""
@@ -136,7 +142,8 @@ class Generation:
             lambda: self._splitter.inside,
             vocabulary.close_id,
         )
-        return Sampler(
+        make = sampler_class(request.sampling, logits.device, len(logits))
+        return make(
             request.sampling,
             request.prompt_ids,
             logits,
@@ -146,6 +153,16 @@ class Generation:
             vocabulary.word_continuations if request.sampling.dry_multiplier else (),
             request.earlier,
         )
+
+
+def sampler_class(sampling: Sampling, device: torch.device, vocabulary: int) -> type[Sampler]:
+    """The fastest kind of sampler for these settings on this device."""
+    if device.type == "cuda" and has_triton():
+        from polaris_cli.engines.local import fused_sampler
+
+        if fused_sampler.suits(sampling) and fused_sampler.pays(device, vocabulary):
+            return fused_sampler.FusedSampler
+    return Sampler
 
 
 def choose_all(generations: Sequence[Generation], logits: torch.Tensor) -> torch.Tensor:

@@ -23,43 +23,44 @@ class Penalties:
     """The repetition penalty and the presence penalty for one sequence, updated token by token.
 
     The repetition penalty (Keskar et al. 2019, arXiv 1909.05858, section 4.1) applies to the tokens
-    of prompt and output that are among the last `repetition_window` (0: all). The presence penalty
-    is subtracted from the logit of each token of the output, once.
+    of prompt and output that are among the last `repetition_window` (0: all), which are in
+    `recent`. The presence penalty is subtracted from the logit of each token of the output, once.
+    `factor` and `discount` (vocabulary,) have the penalty of each token, None without a penalty.
     """
 
     def __init__(self, sampling: Sampling, prompt_ids: Sequence[int], logits: torch.Tensor) -> None:
         """`logits` (vocabulary,) sets the size, the dtype and the device."""
         self._repetition, self._presence = sampling.repetition_penalty, sampling.presence_penalty
-        self._factor = torch.ones_like(logits) if self._repetition != 1.0 else None
-        self._discount = torch.zeros_like(logits) if self._presence != 0.0 else None
+        self.factor = torch.ones_like(logits) if self._repetition != 1.0 else None
+        self.discount = torch.zeros_like(logits) if self._presence != 0.0 else None
         self._window = sampling.repetition_window
-        self._recent = torch.empty(0, dtype=torch.long, device=logits.device)
+        self.recent = torch.empty(0, dtype=torch.long, device=logits.device)
         self._repeat(torch.tensor(prompt_ids, dtype=torch.long, device=logits.device))
 
     def add(self, tokens: torch.Tensor) -> None:
         """Add tokens of the output, (n,)."""
         self._repeat(tokens)
-        if self._discount is not None:
-            self._discount.index_fill_(0, tokens, self._presence)
+        if self.discount is not None:
+            self.discount.index_fill_(0, tokens, self._presence)
 
     def _repeat(self, tokens: torch.Tensor) -> None:
         """Penalize these tokens from now on, and no longer those that have left the window."""
-        if self._factor is None:
+        if self.factor is None:
             return
         if self._window:
-            tokens = self._recent = torch.cat([self._recent, tokens])[-self._window :]
-            self._factor.fill_(1.0)
-        self._factor.index_fill_(0, tokens, self._repetition)
+            tokens = self.recent = torch.cat([self.recent, tokens])[-self._window :]
+            self.factor.fill_(1.0)
+        self.factor.index_fill_(0, tokens, self._repetition)
 
     def apply(self, scores: torch.Tensor) -> torch.Tensor:
         """Return the scores (vocabulary,) with both penalties applied."""
-        if self._factor is not None:
+        if self.factor is not None:
             # A positive score is divided by the penalty, a negative one multiplied. That is the
             # smaller of the two results (the larger for a penalty below 1). A factor of 1 has no
             # effect.
             pick = torch.minimum if self._repetition > 1.0 else torch.maximum
-            scores = pick(scores * self._factor, scores / self._factor)
-        return scores if self._discount is None else scores - self._discount
+            scores = pick(scores * self.factor, scores / self.factor)
+        return scores if self.discount is None else scores - self.discount
 
 
 def never() -> bool:
@@ -79,6 +80,11 @@ class StopRule:
     may_stop: MayStop = always
     inside_thinking: Callable[[], bool] = never
     close_id: int | None = None
+
+    def now(self) -> tuple[bool, int | None]:
+        """Whether the next token may be an end token, and the token that takes its place."""
+        closing = self.close_id if self.inside_thinking() else None
+        return closing is None and self.may_stop(), closing
 
 
 class CounterBasedRandom:
@@ -143,9 +149,13 @@ class Sampler:
         if self._dry:
             self._dry.add(token)
 
-    def choose(self, logits: torch.Tensor) -> torch.Tensor:
-        """Return the next token for float32 logits (vocabulary,), as a tensor of one element."""
-        return sample(self.scores(logits), self.sampling, self.number)
+    def choose(self, logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The next token for float32 logits (vocabulary,), and its log-probability.
+
+        Both are tensors of one element.
+        """
+        token = sample(self.scores(logits), self.sampling, self.number)
+        return token, log_probability(logits, token)
 
     @property
     def number(self) -> torch.Tensor:
@@ -156,9 +166,10 @@ class Sampler:
     def scores(self, logits: torch.Tensor) -> torch.Tensor:
         """Return float32 logits (vocabulary,) with penalties, and without tokens not allowed."""
         scores = self._penalties.apply(logits)
-        if self._stop.inside_thinking() and self._stop.close_id is not None:
-            scores = self._replace_end_tokens(scores, self._stop.close_id)
-        elif not self._stop.may_stop():
+        may_end, close_id = self._stop.now()
+        if close_id is not None:
+            scores = self._replace_end_tokens(scores, close_id)
+        elif not may_end:
             scores = scores.index_fill(0, self._end_ids, -torch.inf)
         # After the end tokens, as DRY keeps only what is plausible among the tokens allowed. A plan
         # may repeat itself.

@@ -19,6 +19,7 @@ from triton.compiler import ASTSource
 
 from polaris_cli.engines.kernels import triton_matvec as matvec
 from polaris_cli.engines.kernels import triton_ops as ops
+from polaris_cli.engines.kernels import triton_sampling as sampling
 
 BF16, FP32 = "*bf16", "*fp32"
 ALIGNED = ("i32",)
@@ -39,6 +40,11 @@ FOUR_BITS = [BF16, "*u8", BF16, BF16, BF16, "i32"]
 FOUR_SHAPE = [64, matvec.ROWS, matvec.COLUMNS // 64, 32, matvec.MIDDLE]
 EIGHT_BITS = [BF16, "*i8", BF16, BF16, "i32", 4096, matvec.ROWS, matvec.BYTES]
 UNPACKED = ["*u8", BF16, BF16, BF16, "i32", 32, matvec.MIDDLE, matvec.GROUPS]
+SHORTLIST = [FP32, FP32, FP32, "*i64", "*i64", FP32, "fp32", "i32", "i32", "i32"]
+SHORTLIST_SHAPE = [True, True, True, 3, sampling.SIZE]
+DRAW = [FP32, "*i64", FP32, FP32, "*i64", FP32, "fp32", "fp32", "i32", "i32", "i32"]
+DRAW_SHAPE = [64, 2048, 32]
+NOTE = ["*i64", FP32, FP32, "*i64", "i32", "fp32", "fp32", "i32", True, True, True, sampling.WIDE]
 WIDE = {"num_warps": 8}
 KERNELS: list[tuple[Any, list[Any], dict[str, int]]] = [
     (ops._add_norm, ADD_NORM, WIDE),
@@ -51,6 +57,9 @@ KERNELS: list[tuple[Any, list[Any], dict[str, int]]] = [
     (matvec._four_bits, [*FOUR_BITS, *FOUR_SHAPE], {}),
     (matvec._eight_bits, EIGHT_BITS, {}),
     (matvec._unpacked, UNPACKED, {}),
+    (sampling._shortlist, [*SHORTLIST, *SHORTLIST_SHAPE], WIDE),
+    (sampling._draw, [*DRAW, *DRAW_SHAPE], WIDE),
+    (sampling._note_token, NOTE, {}),
 ]
 
 

@@ -102,7 +102,7 @@ def test_a_sure_end_that_is_held_back_leaves_the_other_tokens() -> None:
     logits = torch.tensor([0.0, 0.0, 0.0, 1.0, 0.5, 50.0])
     stop = StopRule(frozenset({5}), lambda: False)
     sampling = replace(GREEDY, dry_multiplier=1.0)
-    assert int(Sampler(sampling, [1, 2, 3, 1, 2], logits, stop=stop).choose(logits)) == 4
+    assert int(Sampler(sampling, [1, 2, 3, 1, 2], logits, stop=stop).choose(logits)[0]) == 4
 
 
 def test_a_long_loop_is_ready_at_once() -> None:
@@ -118,7 +118,7 @@ LOGITS = torch.tensor([1.0, 0.5, 0.4, 0.3, 0.2, 0.1])
 def chosen(sampler: Sampler, n: int) -> list[int]:
     tokens = []
     for _ in range(n):
-        token = sampler.choose(LOGITS)
+        token, _ = sampler.choose(LOGITS)
         sampler.add(token)
         tokens.append(int(token))
     return tokens

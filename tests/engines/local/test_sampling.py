@@ -206,7 +206,7 @@ def test_noted_tokens_count_as_output() -> None:
     )
     chosen = []
     for _ in range(50):
-        token = sampler.choose(logits)
+        token, _ = sampler.choose(logits)
         sampler.add(token)
         chosen.append(int(token))
     assert sorted(chosen) == list(range(50))
@@ -215,8 +215,8 @@ def test_noted_tokens_count_as_output() -> None:
 def test_earlier_turns_are_not_penalized() -> None:
     logits = torch.tensor([3.0, 2.0, 1.0])
     sampling = Sampling(temperature=0, repetition_penalty=4.0)
-    assert int(Sampler(sampling, [0, 1], logits).choose(logits)) == 2
-    assert int(Sampler(sampling, [0, 1], logits, earlier=1).choose(logits)) == 0
+    assert int(Sampler(sampling, [0, 1], logits).choose(logits)[0]) == 2
+    assert int(Sampler(sampling, [0, 1], logits, earlier=1).choose(logits)[0]) == 0
 
 
 def draw(seed: int, n: int = 60) -> list[int]:
@@ -226,7 +226,7 @@ def draw(seed: int, n: int = 60) -> list[int]:
 
 
 def _next(sampler: Sampler, logits: torch.Tensor) -> int:
-    token = sampler.choose(logits)
+    token, _ = sampler.choose(logits)
     sampler.add(token)
     return int(token)
 
@@ -300,7 +300,7 @@ def test_a_model_without_ends_goes_on_thinking() -> None:
 def test_temperature_zero_takes_the_best_after_the_penalty() -> None:
     logits = torch.tensor([1.0, 2.0, 2.1, -1.0])
     sampling = Sampling(temperature=0, repetition_penalty=1.2)
-    assert Sampler(sampling, [2], logits).choose(logits).tolist() == [1]
+    assert Sampler(sampling, [2], logits).choose(logits)[0].tolist() == [1]
     assert token_probabilities(logits, sampling, [2]).tolist() == [0, 1, 0, 0]
 
 

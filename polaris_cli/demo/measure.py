@@ -8,6 +8,7 @@ the model was trained.
 import json
 import re
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
@@ -96,10 +97,14 @@ def has_noun(noun: str, story: str) -> bool:
 
 @cache
 def known_words() -> frozenset[str]:
-    """The words of many stories of the grammar, in lower case."""
+    """The words of many stories of the grammar, in lower case.
+
+    A word of a single story does not count: it is invented.
+    """
     rng = Random(0)
     stories = (write_story(sample_premise(rng), 300, rng).text for _ in range(GRAMMAR_STORIES))
-    return frozenset(word for story in stories for word in words_of(story))
+    counts = Counter(word for story in stories for word in set(words_of(story)))
+    return frozenset(word for word, count in counts.items() if count > 1)
 
 
 def words_of(text: str) -> list[str]:

@@ -36,15 +36,22 @@ class Premise:
 def invented(rng: Random) -> str:
     """A word that is in no list: a compound such as `salt-harp`, a splice, or random letters."""
     roll = rng.random()
-    if roll < 0.3:
+    if roll < 0.2:
         return rng.choice(w.STEMS) + rng.choice(["", "", "-", " "]) + rng.choice(w.WARES)
-    if roll < 0.6:
+    if roll < 0.35:
         return _splice(rng)
+    if roll < 0.65:
+        return rng.choice(w.COMMON_WORDS) + _groups(rng, rng.randint(1, 3))
     if roll < 0.8:
-        return "".join(rng.choice(w.GROUPS) for _ in range(rng.randint(1, 3)))
+        return _groups(rng, rng.randint(1, 3))
     if roll < 0.9:
         return "".join(rng.choice(w.SYLLABLES) for _ in range(rng.randint(2, 4)))
     return "".join(rng.choice(w.LETTERS) for _ in range(rng.randint(3, 11)))
+
+
+def _groups(rng: Random, count: int) -> str:
+    """Groups of letters and single letters."""
+    return "".join(rng.choice(rng.choice([w.GROUPS, w.LETTERS])) for _ in range(count))
 
 
 def _splice(rng: Random) -> str:
@@ -56,11 +63,11 @@ def _splice(rng: Random) -> str:
 def thing_noun(rng: Random) -> str:
     """A noun for a thing: from the lists, or invented, so that the model has to copy it."""
     roll = rng.random()
-    if roll < 0.3:
+    if roll < 0.25:
         return rng.choice(w.THINGS)
-    if roll < 0.62:
-        return rng.choice(w.EXTRA_NOUNS if roll < 0.4 else w.RARE_NOUNS)
-    return rng.choice(w.ODD_WORDS) if roll < 0.65 else invented(rng)
+    if roll < 0.5:
+        return rng.choice(w.EXTRA_NOUNS if roll < 0.33 else w.RARE_NOUNS)
+    return rng.choice(w.ODD_WORDS) if roll < 0.53 else invented(rng)
 
 
 def role_noun(rng: Random) -> str:

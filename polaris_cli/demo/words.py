@@ -214,6 +214,19 @@ GROUPS = _entries(
     val, varn, very, vest, vio, wake, water, ways, ween, wh, whe, whi, wick, wig, wn, wra,
     ycle, yell, yes, ypew, ypewr, ywater, zen, zzle"""
 )
+# Short words, which unseen nouns often begin with: "back" in "backpack", "or" in "orchestra".
+COMMON_WORDS = _entries(
+    """a, air, all, an, and, are, arm, as, ask, at, away, back, bad, be, been, big, book, but, by,
+    call, came, can, car, clear, cold, come, could, day, did, do, door, down, each, ear, end, even,
+    ever, eye, face, far, fire, for, found, four, from, full, gave, go, gold, good, had, half, hand,
+    hard, has, he, head, her, high, him, his, hold, home, hour, how, hum, if, in, into, it, just,
+    keep, key, knew, land, last, let, life, like, long, low, made, man, may, more, much, must, my,
+    name, near, new, no, none, not, now, of, off, on, one, only, open, or, our, out, over, own,
+    part, pass, past, place, pull, put, rain, ran, read, right, ring, room, sat, saw, say, sea,
+    see, she, side, sit, small, so, soon, stood, sun, take, ten, than, that, the, them, then,
+    there, they, time, to, too, took, top, two, up, us, wall, war, warm, was, way, we, well, went,
+    were, what, when, white, who, with, word, work, year, you"""
+)
 LETTERS = "aaabcdeeeefghiiijklmnnooooppqrrsssttuuvwxyz"
 STEMS = _entries(
     """salt, moth, wool, glass, copper, river, bone, star, paper, thorn, ash, honey, iron, frost,

@@ -22,7 +22,7 @@ from polaris_cli.story.prepare import prepare
 
 MODEL, PREMISE, WORDS = "smollm2", "a lighthouse keeper who finds a letter in the fog", 300
 TIMEOUT = 600  # seconds
-TEXT = rf"[1-9]\d* / {WORDS} words"  # the progress below the first words of the story
+TEXT = rf"[1-9]\d* of {WORDS} words"  # the progress below the first words of the story
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,14 @@
 """The time to the first text of a story, beside llama.cpp alone."""
 
+import re
 import subprocess
+from io import StringIO
 from pathlib import Path
 
 import pytest
 
-from polaris_cli.bench.first_text import FirstText, first_text, moments
+from polaris_cli.bench.first_text import TEXT, WORDS, FirstText, first_text, moments
+from polaris_cli.screen.meter import Meter, glyphs_of
 
 TALKS = "import os, time; os.write(1, b'a'); time.sleep(0.2); os.write(1, b'b')"
 
@@ -18,6 +21,13 @@ def test_each_output_has_its_moment(tmp_path: Path) -> None:
 def test_a_program_that_says_nothing_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(subprocess.CalledProcessError):
         moments(["-c", "raise SystemExit(3)"], ["a"], str(tmp_path))
+
+
+def test_the_first_words_are_known_by_the_progress_below_them() -> None:
+    meter = Meter(WORDS, glyphs_of(StringIO()))
+    assert not re.search(TEXT, meter.line(80).plain)
+    meter.add("story", "One two ", 2)
+    assert re.search(TEXT, meter.line(80).plain)
 
 
 def test_the_ratio_is_to_load_and_prompt_together() -> None:

@@ -7,7 +7,8 @@ Works on single modules of a model; does not know about tokens or text.
     timing:            times work on a device
     one_token:         forward passes of Qwen3.5's modules for a decode step of one token
     fused:             the same with Triton's kernels, for CUDA
-    triton_ops:        Triton kernels for a decode step
+    triton_ops:        Triton kernels for norms, MLP and linear attention
+    triton_attention:  Triton kernels for full attention
     triton_matvec:     Triton kernels for products with a matrix in 4 or 8 bits
     triton_sampling:   Triton kernels that choose a token
     matmul:            faster matrix products on a CPU

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 
 from polaris_cli.engines.kernels import triton_ops as ops
 from polaris_cli.engines.kernels.one_token import Compute, one_centered, states_in
+from polaris_cli.engines.kernels.triton_attention import attend, rotate_heads
 from polaris_cli.engines.releases import cache_among, kind_of
 
 
@@ -127,10 +128,10 @@ def attention(module: Any) -> Compute:
         query, key, value = project(hidden_states)
         query, gate = query.view(heads, 2 * size).chunk(2, -1)
         key, value = key.view(-1, size), value.view(1, -1, 1, size)
-        both = ops.rotate_heads(query, key, query_weight, key_weight, *position_embeddings, eps)
+        both = rotate_heads(query, key, query_weight, key_weight, *position_embeddings, eps)
         keys, values = cache.update(both[heads:].view_as(value), value, module.layer_idx)
         length = cache.get_seq_length(module.layer_idx)
-        output = ops.attend(both[:heads], keys[0], values[0], length, gate, scale)
+        output = attend(both[:heads], keys[0], values[0], length, gate, scale)
         return module.o_proj(output.view(1, 1, -1)), None
 
     return forward

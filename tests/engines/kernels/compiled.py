@@ -17,6 +17,7 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
+from polaris_cli.engines.kernels import triton_attention as attention
 from polaris_cli.engines.kernels import triton_matvec as matvec
 from polaris_cli.engines.kernels import triton_ops as ops
 from polaris_cli.engines.kernels import triton_sampling as sampling
@@ -34,8 +35,8 @@ DELTA_RULE = [FP32, BF16, BF16, BF16, FP32, FP32, FP32, FP32, BF16, "fp32", "fp3
 DELTA_SHAPE = [32, 16, 128, 128, 128, 128]
 ROTATE = [BF16, BF16, FP32, FP32, BF16, BF16, BF16, "i32", "fp32", 16, 256, 64, 256]
 ATTEND = [BF16, BF16, BF16, "*i64", FP32, FP32, "fp32", "i32"]
-ATTEND_SHAPE = [16, 4, 256, 256, ops.CHUNK, ops.KEYS, ops.ROWS]
-JOIN = [FP32, FP32, "*i64", BF16, BF16, "i32", 16, 256, 256, ops.CHUNK, ops.PARTS]
+ATTEND_SHAPE = [16, 4, 256, 256, attention.CHUNK, attention.KEYS, attention.ROWS]
+JOIN = [FP32, FP32, "*i64", BF16, BF16, "i32", 16, 256, 256, attention.CHUNK, attention.PARTS]
 FOUR_BITS = [BF16, "*u8", BF16, BF16, BF16, "i32"]
 FOUR_SHAPE = [64, matvec.ROWS, matvec.COLUMNS // 64, 32, matvec.MIDDLE]
 EIGHT_BITS = [BF16, "*i8", BF16, BF16, "i32", 4096, matvec.ROWS, matvec.BYTES]
@@ -51,9 +52,9 @@ KERNELS: list[tuple[Any, list[Any], dict[str, int]]] = [
     (ops._silu_mul, SILU_MUL, {}),
     (ops._convolve, CONVOLVE, {}),
     (ops._delta_rule, [*DELTA_RULE, *DELTA_SHAPE], WIDE),
-    (ops._rotate_heads, ROTATE, {}),
-    (ops._attend_part, [*ATTEND, *ATTEND_SHAPE], {**WIDE, "num_stages": 2}),
-    (ops._join_parts, JOIN, {}),
+    (attention._rotate_heads, ROTATE, {}),
+    (attention._attend_part, [*ATTEND, *ATTEND_SHAPE], {**WIDE, "num_stages": 2}),
+    (attention._join_parts, JOIN, {}),
     (matvec._four_bits, [*FOUR_BITS, *FOUR_SHAPE], {}),
     (matvec._eight_bits, EIGHT_BITS, {}),
     (matvec._unpacked, UNPACKED, {}),

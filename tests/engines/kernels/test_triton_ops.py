@@ -6,23 +6,9 @@ import torch.nn.functional as F
 
 pytest.importorskip("triton")
 from polaris_cli.engines.kernels import triton_ops as ops
-from tests.card import DEVICE, IS_CARD
+from tests.engines.kernels.tensors import near, random
 
 DTYPES = (torch.float32, torch.bfloat16)
-ULPS = 8  # of the largest number
-
-
-def near(found: torch.Tensor, expected: torch.Tensor) -> bool:
-    error = (found.float() - expected.float()).abs().max()
-    return bool(
-        found.dtype == expected.dtype
-        and found.shape == expected.shape
-        and error <= ULPS * torch.finfo(found.dtype).eps * expected.float().abs().max()
-    )
-
-
-def random(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
-    return torch.randn(shape).to(DEVICE, dtype)
 
 
 @pytest.fixture(autouse=True)
@@ -100,39 +86,3 @@ def test_delta_rule(dtype: torch.dtype, heads: int, key_heads: int, keys: int, v
     )
     assert near(state, s)
     assert near(found, expected)
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(("channels", "turned"), [(256, 64), (48, 12)])
-def test_rotate_heads(dtype: torch.dtype, channels: int, turned: int) -> None:
-    query = random(4, 2 * channels, dtype=dtype)[:, :channels]
-    key = random(2, channels, dtype=dtype)
-    mine, other = random(2, channels)
-    angles = random(turned // 2).repeat(2)
-    cos, sin = angles.cos().to(dtype), angles.sin().to(dtype)
-    x, y = (
-        F.rms_norm(part.float(), (channels,), weight, 1e-6).to(dtype)
-        for part, weight in ((query, mine), (key, other))
-    )
-    expected = torch.cat((x, y))
-    first = expected[:, :turned].clone()
-    half = torch.cat((-first[:, turned // 2 :], first[:, : turned // 2]), 1)
-    expected[:, :turned] = first * cos + half * sin
-    assert near(ops.rotate_heads(query, key, mine, other, cos, sin, 1e-6), expected)
-
-
-# The interpreter has no products of matrices in bfloat16.
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16 if IS_CARD else torch.float16])
-@pytest.mark.parametrize("length", [1, 63, 256, 257, 600])
-@pytest.mark.parametrize(("heads", "key_heads", "channels"), [(8, 2, 64), (3, 3, 40)])
-def test_attend(dtype: torch.dtype, length: int, heads: int, key_heads: int, channels: int) -> None:
-    query, gate = random(heads, channels, dtype=dtype), random(heads, channels, dtype=dtype)
-    keys, values = random(2, key_heads, 1024, channels, dtype=dtype)
-    keys[:, length:], values[:, length:] = torch.nan, torch.nan  # must not be read
-    k, v = (
-        part[:, :length].repeat_interleave(heads // key_heads, 0).float() for part in (keys, values)
-    )
-    weights = (0.1 * query.unsqueeze(1).float() @ k.transpose(1, 2)).softmax(-1)
-    expected = (weights @ v).squeeze(1) * gate.float().sigmoid()
-    found = ops.attend(query, keys, values, torch.tensor([length], device=DEVICE), gate, 0.1)
-    assert near(found, expected.to(dtype))

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 
 from polaris_cli.engines.kernels import triton_ops as ops
 from polaris_cli.engines.kernels.one_token import Compute, one_centered, states_in
@@ -30,18 +29,31 @@ def norm(module: Any) -> Compute:
 
 
 def joined(*linears: Any) -> Callable[[torch.Tensor], tuple[torch.Tensor, ...]]:
-    """The products of one input with several matrices, as one product where they are plain.
+    """The products of one input with several matrices, as one product where they can be joined.
 
-    The matrices become parts of a larger one, so that they take no more memory.
+    Those are plain layers, and quantized ones that have a row for each output in all `parameters`,
+    as their attribute `by_rows` says. The matrices become parts of a larger one, so that they take
+    no more memory.
     """
-    plain = (type(one) is torch.nn.Linear and "forward" not in vars(one) for one in linears)
-    if not all(plain) or any(one.bias is not None for one in linears):
+    kind = type(linears[0])
+    alike = all(type(one) is kind and "forward" not in vars(one) for one in linears)
+    by_rows = kind is torch.nn.Linear or getattr(kind, "by_rows", False)
+    if not (by_rows and alike) or any(one.bias is not None for one in linears):
         return lambda x: tuple(one(x) for one in linears)
-    weight = torch.cat([one.weight.detach() for one in linears])
-    sizes = [one.out_features for one in linears]
-    for one, part in zip(linears, torch.split(weight, sizes), strict=True):
-        one.weight = torch.nn.Parameter(part, requires_grad=False)
-    return lambda x: torch.split(F.linear(x, weight), sizes, -1)
+    whole = torch.nn.Module.__new__(kind)
+    torch.nn.Module.__init__(whole)
+    whole.register_parameter("bias", None)
+    for name, part in list(linears[0].named_parameters()):
+        parts = [one.get_parameter(name) for one in linears]
+        whole.register_parameter(name, _frozen(torch.cat(parts)))
+        sizes = [len(part) for part in parts]
+        for one, part in zip(linears, torch.split(whole.get_parameter(name), sizes), strict=True):
+            setattr(one, name, _frozen(part))
+    return lambda x: torch.split(whole(x), sizes, -1)
+
+
+def _frozen(numbers: torch.Tensor) -> torch.nn.Parameter:
+    return torch.nn.Parameter(numbers, requires_grad=False)
 
 
 def feed_forward(module: Any) -> Compute:

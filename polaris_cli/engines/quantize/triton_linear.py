@@ -22,6 +22,7 @@ class FourBits(torch.nn.Module):
     The weight's columns must be a multiple of 64.
     """
 
+    by_rows = True
     bias: torch.Tensor | None
 
     def __init__(self, weight: torch.Tensor) -> None:
@@ -47,6 +48,8 @@ class FourBits(torch.nn.Module):
 
 class EightBits(packed_linear.EightBits):
     """The layer of `packed_linear`, whose weights have the same form here."""
+
+    by_rows = True
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """The product for any number of rows."""

@@ -13,6 +13,7 @@ from polaris_cli.engines.kernels import fused, layer_trial, patching
 from polaris_cli.engines.kernels.patching import Replacements, patch_forwards
 from polaris_cli.engines.local.forward import Forward
 from polaris_cli.engines.local.static_forward import StaticForward
+from polaris_cli.engines.quantize import triton_linear
 from polaris_cli.engines.quantize.triton_linear import EightBits
 from tests.card import DEVICE
 from tests.engines.kernels.test_patching import SHAPES
@@ -69,12 +70,24 @@ def test_joined_matrices_take_no_more_memory() -> None:
     assert first.data_ptr() == second.data_ptr() and first.nbytes() == 4 * 8 * 8
 
 
-def test_quantized_matrices_stay_apart() -> None:
+@pytest.mark.slow  # in the interpreter
+@pytest.mark.parametrize("kind", [triton_linear.FourBits, triton_linear.EightBits])
+def test_quantized_matrices_are_joined_too(kind: Any) -> None:
+    layers = [kind(torch.randn(n, 64, dtype=torch.bfloat16).to(DEVICE)) for n in (32, 16)]
+    x = torch.randn(1, 64, dtype=torch.bfloat16).to(DEVICE)
+    expected = [layer(x) for layer in layers]
+    assert all(map(torch.equal, fused.joined(*layers)(x), expected))
+    assert all(map(torch.equal, [layer(x) for layer in layers], expected))
+    first, second = (layer.quantized.untyped_storage() for layer in layers)
+    assert first.data_ptr() == second.data_ptr()
+
+
+def test_matrices_of_different_kinds_stay_apart() -> None:
     weight = torch.randn(32, 64, dtype=torch.bfloat16).to(DEVICE)
     layers = [EightBits(weight), torch.nn.Linear(64, 8, dtype=torch.bfloat16).to(DEVICE)]
     x = torch.randn(1, 64, dtype=torch.bfloat16).to(DEVICE)
-    products = fused.joined(*layers)(x)
-    assert all(map(torch.equal, products, [layer(x) for layer in layers]))
+    for pair in (layers, layers[:1] * 2):
+        assert all(map(torch.equal, fused.joined(*pair)(x), [layer(x) for layer in pair]))
 
 
 def replaced_layers(model: Any) -> int:

@@ -38,8 +38,10 @@ def joined(*linears: Any) -> Callable[[torch.Tensor], tuple[torch.Tensor, ...]]:
     kind = type(linears[0])
     alike = all(type(one) is kind and "forward" not in vars(one) for one in linears)
     by_rows = kind is torch.nn.Linear or getattr(kind, "by_rows", False)
+    alike &= all(type(part) is torch.nn.Parameter for one in linears for part in one.parameters())
     if not (by_rows and alike) or any(one.bias is not None for one in linears):
         return lambda x: tuple(one(x) for one in linears)
+    plain = kind is torch.nn.Linear
     whole = torch.nn.Module.__new__(kind)
     torch.nn.Module.__init__(whole)
     whole.register_parameter("bias", None)
@@ -49,7 +51,12 @@ def joined(*linears: Any) -> Callable[[torch.Tensor], tuple[torch.Tensor, ...]]:
         sizes = [len(part) for part in parts]
         for one, part in zip(linears, torch.split(whole.get_parameter(name), sizes), strict=True):
             setattr(one, name, _frozen(part))
-    return lambda x: torch.split(whole(x), sizes, -1)
+    # For many rows a quantized matrix is unpacked, and all of them together would need more memory.
+    return lambda x: (
+        torch.split(whole(x), sizes, -1)
+        if plain or x.numel() == x.shape[-1]
+        else tuple(one(x) for one in linears)
+    )
 
 
 def _frozen(numbers: torch.Tensor) -> torch.nn.Parameter:

@@ -54,18 +54,18 @@ def shortlist(
         temperature,
         len(logits),
         -1 if close_id is None else close_id,
+        len(ends) if banned else 0,
         keep,
         factor is not None,
         above_one,
         discount is not None,
-        len(ends) if banned else 0,
         SIZE,
         num_warps=8,
     )
     return keys, sums
 
 
-@triton.jit(do_not_specialize=["close_id", "keep"])
+@triton.jit(do_not_specialize=["close_id", "banned", "keep"])
 def _shortlist(
     logits,
     factor,
@@ -76,11 +76,11 @@ def _shortlist(
     temperature,
     vocabulary,
     close_id,
+    banned,
     keep,
     repeats: tl.constexpr,
     above_one: tl.constexpr,
     discounts: tl.constexpr,
-    banned: tl.constexpr,
     size: tl.constexpr,
 ):
     part = tl.program_id(0)
@@ -94,22 +94,21 @@ def _shortlist(
     score = _penalized(
         logit, factor + place, discount + place, inside, repeats, above_one, discounts
     )
-    if banned > 0:
-        highest = float("-inf")
-        for number in tl.static_range(banned):
-            end = tl.load(ends + number)
-            own = _penalized(
-                tl.load(logits + end),
-                factor + end,
-                discount + end,
-                True,
-                repeats,
-                above_one,
-                discounts,
-            )
-            highest = tl.maximum(highest, own)
-            score = tl.where(place == end, float("-inf"), score)
-        score = tl.where(place == close_id, tl.maximum(score, highest), score)
+    highest = float("-inf")
+    for number in range(banned):
+        end = tl.load(ends + number)
+        own = _penalized(
+            tl.load(logits + end),
+            factor + end,
+            discount + end,
+            True,
+            repeats,
+            above_one,
+            discounts,
+        )
+        highest = tl.maximum(highest, own)
+        score = tl.where(place == end, float("-inf"), score)
+    score = tl.where(place == close_id, tl.maximum(score, highest), score)
     score = score / temperature
     bits = score.to(tl.int32, bitcast=True)
     bits = tl.where(bits < 0, bits ^ 0x7FFFFFFF, bits)  # in the order of the scores
@@ -181,7 +180,7 @@ def draw(
     return token, log_prob
 
 
-@triton.jit(do_not_specialize=["top_k", "parts", "keep"])
+@triton.jit(do_not_specialize=["number", "top_k", "parts", "keep"])
 def _draw(
     logits,
     keys,
@@ -218,8 +217,8 @@ def _draw(
     cumulative = tl.cumsum(weight)
     whole = tl.max(cumulative)
     before = tl.sum((cumulative <= tl.load(number) * whole).to(tl.int32))
-    # Rounding may give the whole sum, which is reached at the last place with a weight above 0.
-    chosen = tl.minimum(before, tl.sum((cumulative < whole).to(tl.int32)))
+    # Rounding may give the whole sum. On a card, sums after the last weight differ by rounding too.
+    chosen = tl.minimum(before, tl.max(tl.where(weight > 0.0, place, 0)))
     drawn = tl.sum(tl.where(place == chosen, id_, 0))
     tl.store(token, drawn)
     part = tl.arange(0, most_parts)
@@ -247,6 +246,8 @@ def note_token(
     window is the whole text. The token replaces the one at `position`, whose factor becomes 1 again
     if it is not in the window a second time.
     """
+    if factor is None and discount is None:
+        return
     _note_token[(1,)](
         token,
         token if factor is None else factor,
@@ -263,7 +264,7 @@ def note_token(
     )
 
 
-@triton.jit(do_not_specialize=["position", "window"])
+@triton.jit(do_not_specialize=["token", "position", "window"])
 def _note_token(
     token,
     factor,
@@ -281,12 +282,12 @@ def _note_token(
     new = tl.load(token)
     if repeats and forgets:
         old = tl.load(recent + position)
-        others = 0
+        others = tl.zeros((wide,), tl.int32)
         for start in range(0, window, wide):
             at = start + tl.arange(0, wide)
             same = tl.load(recent + at, (at < window) & (at != position), -1) == old
-            others += tl.sum(same.to(tl.int32))
-        if (old >= 0) & (old != new) & (others == 0):
+            others += same.to(tl.int32)
+        if (old >= 0) & (old != new) & (tl.sum(others) == 0):
             tl.store(factor + old, 1.0)
         tl.store(recent + position, new)
     if repeats:

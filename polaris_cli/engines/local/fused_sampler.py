@@ -1,7 +1,7 @@
 """CUDA only: `FusedSampler`, which chooses a token in three Triton kernels.
 
-`suits` says for which settings, `pays` whether it works on this device and is faster. Does not know
-how the kernels work.
+`pays` says for which settings it works on a device and is faster. Does not know how the kernels
+work.
 """
 
 from collections.abc import Sequence
@@ -12,14 +12,16 @@ from typing import Any
 import torch
 
 from polaris_cli.engines.kernels import triton_sampling as kernels
-from polaris_cli.engines.kernels.timing import fastest_run
+from polaris_cli.engines.kernels.timing import fastest_run, recorded
 from polaris_cli.engines.local.sampling import Sampler, StopRule
 from polaris_cli.request.story_request import Sampling
 
-MOST = 128  # a larger top-k is slower than torch's
+MOST = 64  # the kernels take the best tokens one by one, so a large top-k costs them more
 SPARE = 12  # tokens kept beyond top-k, as some may be tied with the last one
 TRIALS = 8  # tokens chosen by both samplers to compare them
 RUNS = 20  # timed together
+NEAR = 1e-3  # nats; as near are two log-probabilities that differ by rounding
+GAIN = 0.9  # of the time of torch, or a difference in the noise could decide
 
 
 def suits(sampling: Sampling) -> bool:
@@ -32,7 +34,11 @@ def _is_greedy(sampling: Sampling) -> bool:
 
 
 class FusedSampler(Sampler):
-    """Chooses the tokens that a `Sampler` chooses, except for rounding. The settings must suit."""
+    """Chooses the tokens that a `Sampler` chooses, except for rounding and ties.
+
+    Of equal tokens, the one with the lower id comes first; more than `SPARE` that are tied with the
+    last one of top-k are left out. The settings must suit.
+    """
 
     def __init__(
         self,
@@ -87,53 +93,84 @@ class FusedSampler(Sampler):
         self._place += 1
 
 
-@cache
-def pays(device: torch.device, vocabulary: int) -> bool:
-    """Whether the kernels choose the same tokens as torch on this device, in less time.
+def pays(sampling: Sampling, device: torch.device, vocabulary: int) -> bool:
+    """Whether the kernels choose what torch chooses on this device, in less time.
 
-    Compiles them, which takes seconds the first time on a machine.
+    The first time for a kind of settings, they are compiled and tested, which takes seconds.
     """
-    with suppress(Exception):  # a compiler or a driver may raise any exception
-        return agrees(device, vocabulary) and _is_faster(device, vocabulary)
-    return False
+    return suits(sampling) and _pays(_of_its_kind(sampling), device, vocabulary)
 
 
-def agrees(device: torch.device, vocabulary: int) -> bool:
-    """Whether the kernels choose the same tokens as torch, inside thinking and after it."""
-    logits = _logits(device, vocabulary)
-    thinking = StopRule(frozenset({1, 2}), inside_thinking=lambda: True, close_id=3)
-    return all(
-        _chosen(Sampler, logits, rule) == _chosen(FusedSampler, logits, rule)
-        for rule in (thinking, StopRule())
+def _of_its_kind(sampling: Sampling) -> Sampling:
+    """The same for all settings that run the same kernels, with a short window and more chance."""
+    greedy, repetition = _is_greedy(sampling), sampling.repetition_penalty
+    return Sampling(
+        temperature=0.0 if greedy else 1.0,
+        top_k=0 if greedy else sampling.top_k,
+        repetition_penalty=1.0 if repetition == 1.0 else 1.5 if repetition > 1.0 else 0.7,
+        repetition_window=min(sampling.repetition_window, TRIALS // 2),
+        presence_penalty=float(sampling.presence_penalty != 0.0),
     )
 
 
-def _chosen(make: type[Sampler], logits: torch.Tensor, stop: StopRule) -> list[int]:
-    sampler = make(Sampling(repetition_window=TRIALS // 2), [0, 1], logits, stop=stop)
-    tokens = list[int]()
+@cache
+def _pays(sampling: Sampling, device: torch.device, vocabulary: int) -> bool:
+    with suppress(Exception):  # a compiler or a driver may raise any exception
+        return agrees(sampling, device, vocabulary) and _is_faster(sampling, device, vocabulary)
+    return False
+
+
+def agrees(sampling: Sampling, device: torch.device, vocabulary: int) -> bool:
+    """Whether the kernels choose the same tokens as torch, inside thinking and after it."""
+    logits = _logits(device, vocabulary)
+    ends = frozenset({1, 2})
+    rules = (StopRule(ends, inside_thinking=lambda: True, close_id=3), StopRule(ends))
+    return all(
+        _agree(
+            _chosen(FusedSampler, sampling, logits, rule), _chosen(Sampler, sampling, logits, rule)
+        )
+        for rule in rules
+    )
+
+
+def _chosen(
+    make: type[Sampler], sampling: Sampling, logits: torch.Tensor, stop: StopRule
+) -> list[tuple[int, float]]:
+    """Tokens, each with its log-probability."""
+    sampler = make(sampling, [0, 1], logits, stop=stop)
+    tokens = list[tuple[int, float]]()
     for _ in range(TRIALS):
-        token, _ = sampler.choose(logits)
+        token, log_prob = sampler.choose(logits)
         sampler.add(token)
-        tokens.append(int(token))
+        tokens.append((int(token), float(log_prob)))
     return tokens
 
 
+def _agree(one: list[tuple[int, float]], other: list[tuple[int, float]]) -> bool:
+    pairs = zip(one, other, strict=True)
+    return all(a == b and abs(p - q) < NEAR for (a, p), (b, q) in pairs)
+
+
 def _logits(device: torch.device, vocabulary: int) -> torch.Tensor:
+    """Random logits; those of the first tokens, for the prompt and the ends, are high."""
     numbers = torch.Generator().manual_seed(0)
-    return (2 * torch.randn(vocabulary, generator=numbers)).to(device)
+    logits = 2 * torch.randn(vocabulary, generator=numbers)
+    logits[:4] = torch.tensor([10.3, 12.1, 11.2, 8.0])
+    return logits.to(device)
 
 
-def _is_faster(device: torch.device, vocabulary: int) -> bool:
+def _is_faster(sampling: Sampling, device: torch.device, vocabulary: int) -> bool:
     logits = _logits(device, vocabulary)
 
     def seconds(make: type[Sampler]) -> float:
-        sampler = make(Sampling(), [0, 1], logits)
+        sampler = make(sampling, [0, 1], logits)
 
         def step() -> torch.Tensor:
             token, _ = sampler.choose(logits)
             sampler.add(token)
             return token
 
-        return fastest_run(step, device, RUNS)
+        # Recorded, as launches cost nothing while the device still computes the step before.
+        return fastest_run(recorded(step, device), device, RUNS)
 
-    return seconds(FusedSampler) < seconds(Sampler)
+    return seconds(FusedSampler) < GAIN * seconds(Sampler)

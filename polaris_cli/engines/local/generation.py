@@ -5,6 +5,7 @@ them into text, and the splitter separates thinking from story. Does not run the
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import torch
@@ -87,11 +88,12 @@ class Generation:
         Both are tensors of one element.
         """
         token = self.forced(logits)
+        sampler = self.sampler(logits, alone=True)
         if token is None:
-            token, log_prob = self.sampler(logits).choose(logits)
+            token, log_prob = sampler.choose(logits)
         else:
             log_prob = log_probability(logits, token)
-        self.sampler(logits).add(token)
+        sampler.add(token)
         return token, log_prob
 
     def forced(self, logits: torch.Tensor) -> torch.Tensor | None:
@@ -99,10 +101,15 @@ class Generation:
         forced = self._budget.forced()
         return None if forced is None else torch.tensor([forced], device=logits.device)
 
-    def sampler(self, logits: torch.Tensor) -> Sampler:
-        """What samples the tokens; logits (vocabulary,) set its size and device."""
+    def sampler(self, logits: torch.Tensor, *, alone: bool = False) -> Sampler:
+        """What samples the tokens; logits (vocabulary,) set its size and device.
+
+        `alone` says that its tokens are not chosen together with those of other answers.
+        """
         if self._sampler is None:
-            self._sampler = self._make_sampler(logits)
+            sampling = self.request.sampling
+            make = sampler_class(sampling, logits.device, len(logits)) if alone else Sampler
+            self._sampler = self._make_sampler(make, logits)
         return self._sampler
 
     def add(self, token: int, log_prob: float | None = None) -> list[Chunk]:
@@ -134,7 +141,7 @@ class Generation:
         self._log_probs.clear()
         return self._splitter.feed(piece)
 
-    def _make_sampler(self, logits: torch.Tensor) -> Sampler:
+    def _make_sampler(self, make: type[Sampler], logits: torch.Tensor) -> Sampler:
         request, vocabulary = self.request, self._vocabulary
         stop = StopRule(
             vocabulary.stop_ids,
@@ -142,7 +149,6 @@ class Generation:
             lambda: self._splitter.inside,
             vocabulary.close_id,
         )
-        make = sampler_class(request.sampling, logits.device, len(logits))
         return make(
             request.sampling,
             request.prompt_ids,
@@ -156,12 +162,13 @@ class Generation:
 
 
 def sampler_class(sampling: Sampling, device: torch.device, vocabulary: int) -> type[Sampler]:
-    """The fastest kind of sampler for these settings on this device."""
+    """The fastest kind of sampler for a single answer with these settings on this device."""
     if device.type == "cuda" and has_triton():
-        from polaris_cli.engines.local import fused_sampler
+        with suppress(Exception):  # what an installation of Triton lacks shows at the import
+            from polaris_cli.engines.local import fused_sampler
 
-        if fused_sampler.suits(sampling) and fused_sampler.pays(device, vocabulary):
-            return fused_sampler.FusedSampler
+            if fused_sampler.pays(sampling, device, vocabulary):
+                return fused_sampler.FusedSampler
     return Sampler
 
 

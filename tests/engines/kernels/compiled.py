@@ -41,10 +41,10 @@ FOUR_BITS = [BF16, "*u8", BF16, BF16, BF16, "i32"]
 FOUR_SHAPE = [64, matvec.ROWS, matvec.COLUMNS // 64, 32, matvec.MIDDLE]
 EIGHT_BITS = [BF16, "*i8", BF16, BF16, "i32", 4096, matvec.ROWS, matvec.BYTES]
 UNPACKED = ["*u8", BF16, BF16, BF16, "i32", 32, matvec.MIDDLE, matvec.GROUPS]
-SHORTLIST = [FP32, FP32, FP32, "*i64", "*i64", FP32, "fp32", "i32", "i32", "i32"]
-SHORTLIST_SHAPE = [True, True, True, 3, sampling.SIZE]
+SHORTLIST = [FP32, FP32, FP32, "*i64", "*i64", FP32, "fp32", "i32", "i32", "i32", "i32"]
+SHORTLIST_SHAPE = [True, True, True, sampling.SIZE]
 DRAW = [FP32, "*i64", FP32, FP32, "*i64", FP32, "fp32", "fp32", "i32", "i32", "i32"]
-DRAW_SHAPE = [64, 2048, 32]
+DRAW_SHAPES = [[64, 64, 1], [64, 2048, 32], [64, 8192, 128]]
 NOTE = ["*i64", FP32, FP32, "*i64", "i32", "fp32", "fp32", "i32", True, True, True, sampling.WIDE]
 WIDE = {"num_warps": 8}
 KERNELS: list[tuple[Any, list[Any], dict[str, int]]] = [
@@ -59,7 +59,7 @@ KERNELS: list[tuple[Any, list[Any], dict[str, int]]] = [
     (matvec._eight_bits, EIGHT_BITS, {}),
     (matvec._unpacked, UNPACKED, {}),
     (sampling._shortlist, [*SHORTLIST, *SHORTLIST_SHAPE], WIDE),
-    (sampling._draw, [*DRAW, *DRAW_SHAPE], WIDE),
+    *((sampling._draw, [*DRAW, *shape], WIDE) for shape in DRAW_SHAPES),
     (sampling._note_token, NOTE, {}),
 ]
 

@@ -20,5 +20,5 @@ def test_all_kernels_compile_and_none_spills_registers(capability: str) -> None:
     done = subprocess.run(command, env=settings, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     found = [json.loads(line) for line in done.stdout.splitlines()]
-    assert len(found) == 13
+    assert len(found) == 15
     assert [one for one in found if one["stack"] or one["shared"] > SHARED] == []

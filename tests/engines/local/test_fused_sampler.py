@@ -1,6 +1,7 @@
 """`FusedSampler` against `Sampler`: in Triton's interpreter, or on a card (`tests.card`)."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -8,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 pytest.importorskip("triton")
+from polaris_cli.engines.kernels import triton_sampling
+from polaris_cli.engines.local import fused_sampler
 from polaris_cli.engines.local.fused_sampler import SPARE, FusedSampler, agrees, pays, suits
 from polaris_cli.engines.local.generation import sampler_class
 from polaris_cli.engines.local.sampling import Sampler, StopRule
@@ -139,11 +142,37 @@ def test_the_kernels_are_for_cuda() -> None:
     assert sampler_class(Sampling(), torch.device("cpu"), 100) is Sampler
 
 
+KINDS = [
+    Sampling(repetition_window=8192, top_k=4),
+    Sampling(repetition_penalty=1.0, presence_penalty=0.5, top_k=4),
+    Sampling(repetition_penalty=0.9, temperature=0.0),
+]
+
+
 @pytest.mark.slow
-def test_a_test_of_both_agrees_on_this_device() -> None:
-    assert agrees(torch.device(DEVICE), 100)
+@pytest.mark.parametrize("sampling", KINDS)
+def test_a_test_of_both_agrees_on_this_device(sampling: Sampling) -> None:
+    assert agrees(replace(sampling, repetition_window=3), torch.device(DEVICE), 100)
+
+
+@pytest.mark.slow
+def test_a_test_of_both_finds_a_wrong_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_end(*args: Any, banned: bool, **named: Any) -> Any:
+        return shortlist(*args, banned=False, **named)
+
+    shortlist = triton_sampling.shortlist
+    monkeypatch.setattr(triton_sampling, "shortlist", no_end)
+    assert not agrees(KINDS[0], torch.device(DEVICE), 100)
+
+
+def test_settings_of_one_kind_are_tested_once() -> None:
+    kind = fused_sampler._of_its_kind
+    assert kind(Sampling(seed=3, temperature=0.7)) == kind(Sampling(top_p=0.5))
+    assert kind(Sampling(repetition_window=8192)) == kind(Sampling(repetition_window=4096))
+    assert len({*map(kind, KINDS), kind(Sampling())}) == 4
 
 
 @pytest.mark.skipif(not IS_CARD, reason="the interpreter is not faster")
-def test_it_pays_on_a_card() -> None:
-    assert pays(torch.device(DEVICE), 248_320)
+@pytest.mark.parametrize("sampling", KINDS)
+def test_it_pays_on_a_card(sampling: Sampling) -> None:
+    assert pays(sampling, torch.device(DEVICE), 248_320)

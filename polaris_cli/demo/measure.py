@@ -113,9 +113,10 @@ def words_of(text: str) -> list[str]:
 
 
 def broken_words(story: Written) -> list[str]:
-    """The words of a story that are neither the grammar's nor the premise's, nor its plurals."""
+    """The words of a story that are neither the grammar's nor the premise's, in either number."""
     given = set(words_of(story.premise))
     given |= {word + ending for word in given for ending in ("s", "es")}
+    given |= {word.removesuffix("s") for word in given}
     return [word for word in words_of(story.story) if word not in known_words() | given]
 
 

@@ -214,7 +214,7 @@ GROUPS = _entries(
     val, varn, very, vest, vio, wake, water, ways, ween, wh, whe, whi, wick, wig, wn, wra,
     ycle, yell, yes, ypew, ypewr, ywater, zen, zzle"""
 )
-# Short words, which unseen nouns often begin with: "back" in "backpack", "or" in "orchestra".
+# Short words, which unseen nouns often begin with: "over" in "overcoat", "for" in "forceps".
 COMMON_WORDS = _entries(
     """a, air, all, an, and, are, arm, as, ask, at, away, back, bad, be, been, big, book, but, by,
     call, came, can, car, clear, cold, come, could, day, did, do, door, down, each, ear, end, even,

@@ -13,7 +13,7 @@ from typer import Argument, Exit, Option
 
 from polaris_cli.commands import options as o
 from polaris_cli.commands.batch import at_once_in
-from polaris_cli.commands.eval_score import JUDGED, Scale, judged_beside
+from polaris_cli.commands.eval_score import JUDGED, Scale, judged_beside, scale_of
 from polaris_cli.commands.judge_run import (
     USUAL,
     JudgeRun,
@@ -56,7 +56,7 @@ def judge(
         int, Option("--max-tokens", metavar="N", min=256, help="Token limit of an answer.")
     ] = 16_384,
     jobs: o.Jobs = "auto",
-    scale: Scale = 1.0,
+    scale: Scale = None,
     price_in: Annotated[
         float, Option("--price-in", metavar="X", min=0, help="Price of 10**6 prompt tokens.")
     ] = 0.0,
@@ -97,11 +97,12 @@ def judge(
             return
         code = run.ask(run.missing(calls, file), file)
         records = run.records(calls, file)
+    groups = Groups(scale or scale_of({call.sample.scale for call in calls.values()}))
     if as_json:
-        tables = judged_tables(judged(records), Groups(scale))
+        tables = judged_tables(judged(records), groups)
         print_json({"schema": SCHEMA, "tables": [asdict(table) for table in tables]}, indent=2)
     else:
-        print_judged(records, Groups(scale), sys.stdout)
+        print_judged(records, groups, sys.stdout)
     raise Exit(code)
 
 

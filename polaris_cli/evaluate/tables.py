@@ -75,11 +75,13 @@ class Evaluation:
     scored: list[Scored] = field(default_factory=list)
     made: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     judged: list[Judged] = field(default_factory=list)
+    scales: set[float] = field(default_factory=set)  # of the texts
 
     def add(self, sample: Sample, figures: Figures) -> None:
         """Add a text's figures."""
         pair = (sample.prompt_id or sample.prompt, sample.asked, sample.seed)
         self.scored.append(Scored(sample.model, sample.asked, sample.finish, pair, figures))
+        self.scales.add(sample.scale)
         made = self.made.setdefault(sample.model, {})
         for name, value in sample.made.items():
             values = made.setdefault(name, [])

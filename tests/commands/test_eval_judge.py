@@ -10,8 +10,10 @@ from typer.testing import CliRunner
 
 from polaris_cli.commands.app import app
 from polaris_cli.evaluate.rubric import load_rubric
+from polaris_cli.story.result import Place
 from tests.servers.faulty import Faulty
 from tests.servers.replies import CLOSE, Answer, Request, Script, Sleep, chat, refused, streamed
+from tests.stories import a_story
 
 RUBRIC = load_rubric("story-quality")
 GOOD = {f"{one.key}_score": one.high / 2 for one in RUBRIC.criteria}
@@ -129,6 +131,14 @@ def test_repeats_show_the_judges_own_spread(stories: Path) -> None:
     with Faulty(answering(GOOD, better)) as server:
         out, _ = run(server, stories, "--repeat", "2", "--json")
     assert json.loads(out)["tables"][0]["stages"][1]["spread"] > 0
+
+
+def test_the_scale_of_a_run_is_that_of_its_stories(stories: Path) -> None:
+    story = a_story(text="It came.", words=75, place=Place(scale=0.05))
+    stories.write_text(json.dumps(story.as_dict()) + "\n")
+    with Faulty(answering(GOOD)) as server:
+        out, _ = run(server, stories, "--json")
+    assert [row["group"] for row in json.loads(out)["tables"][0]["buckets"]] == ["50-100"]
 
 
 @pytest.mark.parametrize("message", ["Unknown field: response_format", "Bad request"])

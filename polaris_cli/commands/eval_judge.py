@@ -70,7 +70,8 @@ def judge(
     """Let a model score stories by a rubric, and print the totals by length and model.
 
     Every call is recorded; the same command asks only what is missing. An answer that cannot be
-    read counts as unreadable, never as a score; sums that the judge added up wrongly are counted.
+    read is asked for twice more, then counts as unreadable, never as a score; sums that the judge
+    added up wrongly are counted.
 
     \b
     Examples:

@@ -76,12 +76,22 @@ def test_scores_become_totals(stories: Path) -> None:
 
 def test_an_answer_that_cannot_be_read_is_counted_and_a_wrong_sum_too(stories: Path) -> None:
     lying = {**GOOD, **SUMS, "overall_score": 99}
-    with Faulty(answering("Very good!", lying, {**GOOD, "bonus_score": 70})) as server:
+    with Faulty(answering(*["Very good!"] * 3, lying, {**GOOD, "bonus_score": 70})) as server:
         out, err = run(server, stories)
+        assert len(judging(server)) == 3 + 1 + 3
     assert "2 answers cannot be read; the first: there is no JSON object" in err
     row = next(line.split("\t") for line in out.splitlines() if line.startswith("m\tAll"))
     assert row[2] == "3" and row[-2:] == ["2", "1"]
     assert sorted(bool(each["error"]) for each in records(stories)) == [False, True, True]
+
+
+def test_an_answer_that_cannot_be_read_is_asked_for_again(stories: Path) -> None:
+    with Faulty(answering("Very good!", GOOD)) as server:
+        out, err = run(server, stories, "--json")
+        first, second, *_ = judging(server)
+    assert json.loads(out)["tables"][0]["stages"][-1]["unreadable"] == 0
+    assert "cannot be read" not in err and "3 of 3 calls answered" in err
+    assert first["messages"] == second["messages"] and first["seed"] != second["seed"]
 
 
 def test_a_file_of_stories_is_not_written_to(stories: Path) -> None:

@@ -20,10 +20,10 @@ from polaris_cli.commands.judge_run import (
     Prices,
     calls_on,
     print_judged,
+    tables_of,
 )
 from polaris_cli.evaluate.groups import Groups
 from polaris_cli.evaluate.judge_file import JudgeFile
-from polaris_cli.evaluate.judgements import judged, judged_tables
 from polaris_cli.evaluate.judging import Call, JudgeSettings, estimated_tokens
 from polaris_cli.evaluate.rubric import load_rubric, rubric_names
 from polaris_cli.evaluate.statistics import check_installed
@@ -99,11 +99,11 @@ def judge(
         code = run.ask(run.missing(calls, file), file)
         records = run.records(calls, file)
     groups = Groups(scale or scale_of({call.sample.scale for call in calls.values()}))
+    tables = tables_of(records, calls.values(), groups)
     if as_json:
-        tables = judged_tables(judged(records), groups)
         print_json({"schema": SCHEMA, "tables": [asdict(table) for table in tables]}, indent=2)
     else:
-        print_judged(records, groups, sys.stdout)
+        print_judged(tables, sys.stdout)
     raise Exit(code)
 
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import TextIO
 
 from polaris_cli.commands.eval_score import Skipped, samples_of
@@ -18,11 +19,18 @@ from polaris_cli.engines.endpoint.opening import open_chat
 from polaris_cli.errors import EXIT_FAILED_ROWS, EXIT_INTERRUPTED, PolarisError, UsageError
 from polaris_cli.evaluate.groups import Groups
 from polaris_cli.evaluate.judge_file import JudgeFile
-from polaris_cli.evaluate.judgements import judged, judged_tables
-from polaris_cli.evaluate.judging import Call, JudgeSettings, Record, calls_for, judge_all
-from polaris_cli.evaluate.layout import judged_layout
+from polaris_cli.evaluate.judgements import JudgedTable, judged, judged_tables
+from polaris_cli.evaluate.judging import (
+    Call,
+    JudgeSettings,
+    Record,
+    calls_for,
+    judge_all,
+    text_key,
+)
+from polaris_cli.evaluate.layout import judged_layouts
 from polaris_cli.evaluate.rubric import Rubric, load_rubric
-from polaris_cli.evaluate.samples import Sample
+from polaris_cli.evaluate.samples import Pair, Sample
 from polaris_cli.screen import terminal
 from polaris_cli.screen.messages import note, print_line, warn
 from polaris_cli.screen.printing import print_text
@@ -199,8 +207,18 @@ def calls_on(stories: Sequence[str], run: JudgeRun) -> dict[str, Call]:
     return calls
 
 
-def print_judged(records: Sequence[Record], groups: Groups, out: TextIO) -> None:
-    """Print a table for each judge and rubric."""
-    for table in map(judged_layout, judged_tables(judged(records), groups)):
+def tables_of(
+    records: Iterable[Record], calls: Iterable[Call], groups: Groups
+) -> list[JudgedTable]:
+    """A table for each judge and rubric, from the answers to these calls."""
+    texts: dict[str, dict[Pair, str]] = {}
+    for sample in (call.sample for call in calls):
+        texts.setdefault(sample.model, {})[sample.pair] = text_key(sample)
+    return judged_tables(judged(records), groups, texts)
+
+
+def print_judged(tables: Iterable[JudgedTable], out: TextIO) -> None:
+    """Print what a judge found."""
+    for table in chain.from_iterable(map(judged_layouts, tables)):
         print_text(table.title, stream=out)
         print_table(table.headers, table.rows, out, drop=table.least)

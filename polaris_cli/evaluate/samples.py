@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+Pair = tuple[str, int, int | None]
+"""What texts of different models are compared by: prompt, words asked for, seed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
@@ -27,3 +30,8 @@ class Sample:
     checklist: tuple[str, ...] = ()
     made: Mapping[str, str] = field(default_factory=dict)
     scale: float = 1.0
+
+    @property
+    def pair(self) -> Pair:
+        """What it is compared by."""
+        return self.prompt_id or self.prompt, self.asked, self.seed

@@ -143,6 +143,20 @@ def test_repeats_show_the_judges_own_spread(stories: Path) -> None:
     assert json.loads(out)["tables"][0]["stages"][1]["spread"] > 0
 
 
+def test_the_totals_of_two_models_are_compared(stories: Path) -> None:
+    lines = stories.read_text()
+    stories.write_text(lines + lines.replace('"m"', '"n"').replace("It came", "It left"))
+    better = {**GOOD, "bonus_score": GOOD["bonus_score"] + 2}
+    with Faulty(answering(*[GOOD] * 3, better)) as server:
+        (table,) = json.loads(run(server, stories, "--json")[0])["tables"]
+        assert "n - m\t3\t+2.00 (2.00-2.00)" in run(server, stories)[0]
+    (one,) = table["differences"]
+    assert one["count"] == 3 and one["values"]["overall_score"]["mean"] == 2
+    told = CliRunner().invoke(app, ["eval", "score", str(stories), "--csv"]).stdout
+    rows = [line for line in told.splitlines() if line.startswith("story-quality by test-model,n,")]
+    assert any(row.endswith("minus m,3,overall_score,2.0,2.0,2.0") for row in rows)
+
+
 def test_the_scale_of_a_run_is_that_of_its_stories(stories: Path) -> None:
     story = a_story(text="It came.", words=75, place=Place(scale=0.05))
     stories.write_text(json.dumps(story.as_dict()) + "\n")

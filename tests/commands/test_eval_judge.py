@@ -189,6 +189,14 @@ def test_what_cannot_be_judged_is_refused(stories: Path, more: list[str], told: 
         assert told in run(server, stories, *more, code=2)[1]
 
 
+def test_a_hint_names_the_options_of_the_command(stories: Path) -> None:
+    with Faulty(answering(GOOD)) as server:
+        _, err = run(server, stories, "--judge-model", "test-modl", code=3)
+        assert "Did you mean --judge-model test-model ?" in err
+        _, err = run(server, stories, "--base-url", "http://127.0.0.1:9/v1", code=3)
+        assert "check the address: --base-url URL" in err
+
+
 @pytest.mark.slow
 def test_a_bad_judge_is_survived(stories: Path) -> None:
     """A small model does not answer with JSON, or hardly ever."""

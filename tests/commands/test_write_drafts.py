@@ -105,6 +105,13 @@ def test_the_address_of_a_judge_is_enough_beside_any_engine(
     assert done.returncode == 0 and "The judge failed" in done.stderr
 
 
+def test_a_dry_run_tells_of_the_drafts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: ScriptedEngine
+) -> None:
+    done = ask(tmp_path, monkeypatch, "--dry-run")
+    assert "3 drafts of 10 words: 30 words in all" in done.stdout and not engine.requests
+
+
 def test_drafts_survive_a_judge_that_refuses(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: ScriptedEngine
 ) -> None:

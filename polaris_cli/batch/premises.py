@@ -20,6 +20,7 @@ class Row:
 
     `number` counts the rows from 1, `where` names the row's place ("premises.jsonl, line 3"). `id`
     is its own id, "" for none. `settings` are options for `prepare`, by the names of `SETTINGS`.
+    `scale` is what an evaluation has multiplied the length by.
     """
 
     number: int
@@ -27,6 +28,7 @@ class Row:
     id: str
     premise: str
     settings: dict[str, object]
+    scale: float = 1.0
 
     @property
     def key(self) -> str:

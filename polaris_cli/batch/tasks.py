@@ -73,7 +73,8 @@ class Task:
         first = from_options({"seed": self.options.get("seed")}).get("seed", 0)
         options = {**self.options, "seed": first + self.later}
         job = prepare(self.row.premise, options, resolved=_resolved)
-        place = Place(self.key, fingerprint(job), self.row.number, self.row.id)
+        row = self.row
+        place = Place(self.key, fingerprint(job), row.number, row.id, row.scale)
         return replace(job, place=place)
 
 

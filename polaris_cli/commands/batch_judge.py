@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from polaris_cli.commands.eval_score import judged_beside
-from polaris_cli.commands.judge_run import JudgeRun, calls_on, print_judged
+from polaris_cli.commands.judge_run import JudgeRun, calls_on, print_judged, tables_of
 from polaris_cli.evaluate.groups import Groups
 from polaris_cli.evaluate.judge_file import JudgeFile
 
@@ -21,5 +21,6 @@ def judge_batch(run: JudgeRun, folder: Path) -> int:
     with JudgeFile(judged_beside(folder)) as file:
         code = run.ask(run.missing(calls, file), file)
         if not run.quiet:
-            print_judged(run.records(calls, file), Groups(), sys.stderr)
+            tables = tables_of(run.records(calls, file), calls.values(), Groups())
+            print_judged(tables, sys.stderr)
     return code

@@ -29,9 +29,9 @@ from polaris_cli.story.passes import PLAN, Pass, passes_of
 PRECISIONS = (("none", "bf16"), ("8bit", "8-bit"), ("4bit", "4-bit"))
 
 
-def print_dry_run(job: Job, *, as_json: bool) -> None:
+def print_dry_run(job: Job, drafts: int = 1, *, as_json: bool) -> None:
     """Print what the job is to stdout, as text or as one JSON object."""
-    facts = _facts(job)
+    facts = _facts(job, drafts)
     if as_json:
         print_json(facts, indent=2)
         return
@@ -40,16 +40,20 @@ def print_dry_run(job: Job, *, as_json: bool) -> None:
         (name, _value_text(s["value"]), s["source"]) for name, s in facts["settings"].items()
     ]
     print_table(("setting", "value", "source"), settings, sys.stdout)
+    if drafts > 1:
+        asked, all_words = job.request.words, facts["drafts"]["words"]
+        print_text(f"\nDrafts\n{drafts} drafts of {asked:,} words: {all_words:,} words in all")
     print_text("")
     _print_tokens(facts)
     print_text(f"\nTime\n{_time_text(facts, job)}", wrap=True)
-    expected = _expected_text(facts["expected"], job.request.length)
+    expected = _expected_text(facts, job.request.length)
     print_text(f"\nExpected length\n{expected}\n", wrap=True)
     _print_memory(facts["memory"])
     print_text("\nNotes", *(facts["notes"] or ["none"]), wrap=True)
 
 
-def _facts(job: Job) -> dict[str, Any]:
+def _facts(job: Job, drafts: int) -> dict[str, Any]:
+    """Passes and memory are those of one draft; tokens, time and words those of all."""
     passes = passes_of(job)
     return {
         "prompt": job.messages[-1].content,
@@ -57,43 +61,44 @@ def _facts(job: Job) -> dict[str, Any]:
             name: {"value": setting.value, "source": setting.source}
             for name, setting in sorted(job.settings.items())
         },
+        "drafts": {"count": drafts, "words": drafts * job.request.words},
         "chapters": job.request.chapters,
         "passes": [asdict(one) for one in passes],
-        "tokens": _tokens(job, passes),
-        "time": _time(job, passes),
-        "expected": _expected(job),
+        "tokens": _tokens(job, passes, drafts),
+        "time": _time(job, passes, drafts),
+        "expected": _expected(job, drafts),
         "memory": _memory(job),
         "notes": list(job.notes),
     }
 
 
-def _tokens(job: Job, passes: Sequence[Pass]) -> dict[str, int | None]:
-    """The tokens of all passes together; a limit only where there is one pass."""
+def _tokens(job: Job, passes: Sequence[Pass], drafts: int) -> dict[str, int | None]:
+    """The tokens of all passes together; a limit, which is each draft's, only for one pass."""
     plan = sum(one.text for one in passes if one.name == PLAN)
     return {
-        "prompt": sum(one.prompt for one in passes),
-        "thinking": sum(one.thinking for one in passes),
-        "plan": plan,
-        "story": sum(one.text for one in passes) - plan,
+        "prompt": drafts * sum(one.prompt for one in passes),
+        "thinking": drafts * sum(one.thinking for one in passes),
+        "plan": drafts * plan,
+        "story": drafts * (sum(one.text for one in passes) - plan),
         "max_new_tokens": job.budget.max_new_tokens if len(passes) == 1 else None,
     }
 
 
-def _time(job: Job, passes: Sequence[Pass]) -> dict[str, float | None]:
+def _time(job: Job, passes: Sequence[Pass], drafts: int) -> dict[str, float | None]:
     """The seconds for the text and the thinking of all passes at the speed last measured."""
     speed = None
     with suppress(LibraryError):  # without a library that can be read there is no speed
         speed = open_library().speed_of(job.reference.name, job.request.engine)
-    tokens = sum(one.text + one.thinking for one in passes)
+    tokens = drafts * sum(one.text + one.thinking for one in passes)
     return {"tokens_per_s": speed, "seconds": round(tokens / speed) if speed else None}
 
 
-def _expected(job: Job) -> dict[str, Any]:
+def _expected(job: Job, drafts: int) -> dict[str, Any]:
     words = job.request.words
     ratio = job.reference.profile.length_ratio.at(words)
     if ratio is None or job.request.length != "single":
         return {"model": job.request.model, "ratio": None, "words": None}
-    return {"model": job.request.model, "ratio": ratio, "words": round(words * ratio)}
+    return {"model": job.request.model, "ratio": ratio, "words": drafts * round(words * ratio)}
 
 
 def _memory(job: Job) -> list[dict[str, Any]]:
@@ -123,18 +128,26 @@ def _value_text(value: object) -> str:
 
 def _print_tokens(facts: dict[str, Any]) -> None:
     """A table of the passes of a story in chapters, else of the tokens of its one pass."""
+    tokens, count = facts["tokens"], facts["drafts"]["count"]
+    drafts = f"{count} drafts" if count > 1 else ""
     if not facts["chapters"]:
-        tokens = [(name, f"{count:,}") for name, count in facts["tokens"].items() if name != PLAN]
-        print_table(("tokens", "number"), tokens, sys.stdout)
+        names = {name: name for name in tokens if name != PLAN}
+        names |= {"max_new_tokens": "max_new_tokens of each"} if drafts else {}
+        rows = [(told, f"{tokens[name]:,}") for name, told in names.items()]
+        print_table((_listed("tokens", drafts), "number"), rows, sys.stdout)
         return
     columns = ("prompt", "thinking", "text")
     rows = [(one["name"], *(f"{one[name]:,}" for name in columns)) for one in facts["passes"]]
-    sums = (sum(one[name] for one in facts["passes"]) for name in columns)
+    sums = (tokens["prompt"], tokens["thinking"], tokens["plan"] + tokens["story"])
     print_table(
         (f"tokens, {facts['chapters']} chapters", *columns),
-        [*rows, ("all", *(f"{number:,}" for number in sums))],
+        [*rows, (_listed("all", drafts), *(f"{number:,}" for number in sums))],
         sys.stdout,
     )
+
+
+def _listed(*parts: str) -> str:
+    return ", ".join(filter(None, parts))
 
 
 def _time_text(facts: dict[str, Any], job: Job) -> str:
@@ -144,14 +157,17 @@ def _time_text(facts: dict[str, Any], job: Job) -> str:
         return f"not known yet: the library has no story {by} on this machine"
     thinks = ", if it thinks as long as it may" if facts["tokens"]["thinking"] else ""
     speed = per_second(time["tokens_per_s"])
-    return f"about {duration(time['seconds'])}{thinks}, at {speed}: the last story {by}"
+    at_once = "; drafts written at once take less" if facts["drafts"]["count"] > 1 else ""
+    return f"about {duration(time['seconds'])}{thinks}, at {speed}: the last story {by}{at_once}"
 
 
-def _expected_text(expected: dict[str, Any], mode: str) -> str:
+def _expected_text(facts: dict[str, Any], mode: str) -> str:
+    expected, drafts = facts["expected"], facts["drafts"]["count"]
+    among = f" in {drafts} drafts" if drafts > 1 else ""
     if not expected["ratio"]:
         return f"no length figures for {expected['model']} with --length {mode}"
     return (
-        f"about {expected['words']:,} words: at this length {expected['model']} writes "
+        f"about {expected['words']:,} words{among}: at this length {expected['model']} writes "
         f"{expected['ratio']:.2f} of the words asked for on average (model card)"
     )
 

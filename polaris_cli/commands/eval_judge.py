@@ -13,17 +13,17 @@ from typer import Argument, Exit, Option
 
 from polaris_cli.commands import options as o
 from polaris_cli.commands.batch import at_once_in
-from polaris_cli.commands.eval_score import JUDGED, Scale, judged_beside
+from polaris_cli.commands.eval_score import JUDGED, Scale, judged_beside, scale_of
 from polaris_cli.commands.judge_run import (
     USUAL,
     JudgeRun,
     Prices,
     calls_on,
     print_judged,
+    tables_of,
 )
 from polaris_cli.evaluate.groups import Groups
 from polaris_cli.evaluate.judge_file import JudgeFile
-from polaris_cli.evaluate.judgements import judged, judged_tables
 from polaris_cli.evaluate.judging import Call, JudgeSettings, estimated_tokens
 from polaris_cli.evaluate.rubric import load_rubric, rubric_names
 from polaris_cli.evaluate.statistics import check_installed
@@ -56,7 +56,7 @@ def judge(
         int, Option("--max-tokens", metavar="N", min=256, help="Token limit of an answer.")
     ] = 16_384,
     jobs: o.Jobs = "auto",
-    scale: Scale = 1.0,
+    scale: Scale = None,
     price_in: Annotated[
         float, Option("--price-in", metavar="X", min=0, help="Price of 10**6 prompt tokens.")
     ] = 0.0,
@@ -70,7 +70,8 @@ def judge(
     """Let a model score stories by a rubric, and print the totals by length and model.
 
     Every call is recorded; the same command asks only what is missing. An answer that cannot be
-    read counts as unreadable, never as a score; sums that the judge added up wrongly are counted.
+    read is asked for twice more, then counts as unreadable, never as a score; sums that the judge
+    added up wrongly are counted.
 
     \b
     Examples:
@@ -97,11 +98,12 @@ def judge(
             return
         code = run.ask(run.missing(calls, file), file)
         records = run.records(calls, file)
+    groups = Groups(scale or scale_of({call.sample.scale for call in calls.values()}))
+    tables = tables_of(records, calls.values(), groups)
     if as_json:
-        tables = judged_tables(judged(records), Groups(scale))
         print_json({"schema": SCHEMA, "tables": [asdict(table) for table in tables]}, indent=2)
     else:
-        print_judged(records, Groups(scale), sys.stdout)
+        print_judged(tables, sys.stdout)
     raise Exit(code)
 
 

@@ -5,7 +5,7 @@ Turns options into an evaluation; `polaris_cli.evaluate` makes it.
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,7 +24,8 @@ SHOWN_ERRORS = 5
 JUDGED = "judged.jsonl"
 
 Scale = Annotated[
-    float, Option(metavar="X", min=0.001, max=1, help="The stories' lengths and buckets, shrunk.")
+    float | None,
+    Option(metavar="X", min=0.001, max=1, help="Shrink the buckets; default: as eval run did."),
 ]
 PrintJson = Annotated[bool, Option("--json", help="Print all figures as one JSON object.")]
 PrintCsv = Annotated[bool, Option("--csv", help="Print all figures as CSV.")]
@@ -43,7 +44,7 @@ def score(
         list[Path] | None,
         Option(metavar="FILE", help="Records of eval judge; default: judged.jsonl by the stories."),
     ] = None,
-    scale: Scale = 1.0,
+    scale: Scale = None,
     band: o.Band = None,
     output: Annotated[
         Path | None,
@@ -91,7 +92,7 @@ class Printed:
 def print_score(
     sources: Sequence[str],
     library: str | None,
-    scale: float,
+    scale: float | None,
     printed: Printed,
     *,
     band: str | None = None,
@@ -100,20 +101,22 @@ def print_score(
 ) -> None:
     """Score the stories of these files and folders and of the library, and print the figures.
 
-    `judged` are files of a judge's records, by default those by the stories; records of other texts
-    do not count.
+    Without a `scale`, that of the stories counts. `judged` are files of a judge's records, by
+    default those by the stories; records of other texts do not count.
     """
     from polaris_cli.evaluate.groups import Groups
     from polaris_cli.evaluate.statistics import RESAMPLES
     from polaris_cli.evaluate.tables import Evaluation
 
     limits = _band(band)
-    found, skipped = Evaluation(Groups(scale)), Skipped()
+    found, skipped = Evaluation(), Skipped()
     records = _records(_judged_beside(sources) if judged is None else judged)
     _score(found, skipped.without(samples_of(sources, library)), limits, report, records)
     skipped.report()
     if not found.scored:
         raise UsageError("There is no story among them.", hint="polaris eval score --help")
+    scale = scale or scale_of(found.scales)
+    found.groups = Groups(scale)
     tables = found.tables()
     if report:  # first: the reader of a pipe may leave
         report.save(found, tables, limits, _sources(sources, library), skipped.count)
@@ -141,6 +144,15 @@ def _score(
             found.judged += judged(records.pop(text_key(sample), ()))
         if report:
             report.texts.add(sample)
+
+
+def scale_of(scales: Collection[float]) -> float:
+    """The scale of stories with these scales; 1 if they differ, which is told."""
+    if len(scales) == 1:
+        return next(iter(scales))
+    told = ", ".join(f"{scale:g}" for scale in sorted(scales))
+    note(f"The stories have the scales {told}: no bucket is shrunk. See --scale.", sys.stderr)
+    return 1.0
 
 
 def _records(files: Iterable[Path]) -> dict[str, list[dict[str, Any]]]:

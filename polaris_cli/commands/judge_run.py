@@ -7,10 +7,12 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import TextIO
 
 from polaris_cli.commands.eval_score import Skipped, samples_of
 from polaris_cli.commands.interrupt import Interrupts
+from polaris_cli.commands.option_names import option_names
 from polaris_cli.commands.running import opened
 from polaris_cli.commands.stdio import reserved_stdio
 from polaris_cli.engines.base import Engine
@@ -18,11 +20,18 @@ from polaris_cli.engines.endpoint.opening import open_chat
 from polaris_cli.errors import EXIT_FAILED_ROWS, EXIT_INTERRUPTED, PolarisError, UsageError
 from polaris_cli.evaluate.groups import Groups
 from polaris_cli.evaluate.judge_file import JudgeFile
-from polaris_cli.evaluate.judgements import judged, judged_tables
-from polaris_cli.evaluate.judging import Call, JudgeSettings, Record, calls_for, judge_all
-from polaris_cli.evaluate.layout import judged_layout
+from polaris_cli.evaluate.judgements import JudgedTable, judged, judged_tables
+from polaris_cli.evaluate.judging import (
+    Call,
+    JudgeSettings,
+    Record,
+    calls_for,
+    judge_all,
+    text_key,
+)
+from polaris_cli.evaluate.layout import judged_layouts
 from polaris_cli.evaluate.rubric import Rubric, load_rubric
-from polaris_cli.evaluate.samples import Sample
+from polaris_cli.evaluate.samples import Pair, Sample
 from polaris_cli.screen import terminal
 from polaris_cli.screen.messages import note, print_line, warn
 from polaris_cli.screen.printing import print_text
@@ -33,6 +42,13 @@ from polaris_cli.story.prepare import prepare
 
 USUAL = 4  # calls at once
 SHOWN_ERRORS = 3
+# What the options of `polaris write` are for a judge; there are variables where it has no option.
+OPTIONS = {"--model": "--judge-model", "--stall-timeout SECONDS": "POLARIS_STALL_TIMEOUT=SECONDS"}
+OPTIONS_BESIDE_A_WRITER = {
+    **OPTIONS,
+    "--base-url": "--judge-url",
+    "--api-key-env NAME": "POLARIS_API_KEY_ENV=NAME",
+}
 CHARACTERS_PER_TOKEN = 3  # few, so that the memory planned is enough
 
 
@@ -90,7 +106,10 @@ class JudgeReport:
 
 @dataclass(frozen=True, slots=True)
 class JudgeRun:
-    """A judge and how it is asked. `options` are those of an engine, such as `base_url`."""
+    """A judge and how it is asked.
+
+    `options` are those of an engine, such as `base_url`; `names` is what the command calls them.
+    """
 
     rubric: Rubric
     settings: JudgeSettings
@@ -99,11 +118,13 @@ class JudgeRun:
     repeats: int = 1
     prices: Prices = field(default_factory=Prices)
     quiet: bool = False
+    names: Mapping[str, str] = field(default_factory=lambda: OPTIONS)
 
     def job(self) -> Job:
         """The judge's model, and how to load it. Raises PolarisError if there is no such model."""
         options = {**self.options, "model": self.settings.judge}
-        return prepare("any story", {**options, "words": 100, "length": "single"})
+        with option_names(self.names):
+            return prepare("any story", {**options, "words": 100, "length": "single"})
 
     def calls(self, samples: Iterable[Sample]) -> dict[str, Call]:
         """All calls that the texts need, by their keys."""
@@ -126,12 +147,13 @@ class JudgeRun:
         longest = max(len(call.sample.text) for call in calls) // CHARACTERS_PER_TOKEN
         context = job.reference.profile.context
         needed = min(longest + 2_000 + self.settings.max_tokens, context)
-        return opened(
-            replace(job, budget=replace(job.budget, max_new_tokens=needed)),
-            lambda text: None if self.quiet else note(text, sys.stderr),
-            quiet=self.quiet,
-            parallel=self.at_once,
-        )
+        with option_names(self.names):
+            return opened(
+                replace(job, budget=replace(job.budget, max_new_tokens=needed)),
+                lambda text: None if self.quiet else note(text, sys.stderr),
+                quiet=self.quiet,
+                parallel=self.at_once,
+            )
 
     def ask(self, calls: Sequence[Call], file: JudgeFile) -> int:
         """Ask these calls, keep the answers and report. Returns the exit code."""
@@ -183,8 +205,9 @@ def judge_named(
     """
     if not model:
         raise UsageError(f"{option} needs a judge.", hint="Add --judge-model NAME")
-    options: dict[str, object] = {"base_url": base_url}
-    run = JudgeRun(load_rubric(rubric), JudgeSettings(model), options, quiet=quiet)
+    options: dict[str, object] = {"base_url": base_url, "engine": "endpoint" if base_url else None}
+    settings, names = JudgeSettings(model), OPTIONS_BESIDE_A_WRITER
+    run = JudgeRun(load_rubric(rubric), settings, options, quiet=quiet, names=names)
     run.job()
     return run
 
@@ -199,8 +222,18 @@ def calls_on(stories: Sequence[str], run: JudgeRun) -> dict[str, Call]:
     return calls
 
 
-def print_judged(records: Sequence[Record], groups: Groups, out: TextIO) -> None:
-    """Print a table for each judge and rubric."""
-    for table in map(judged_layout, judged_tables(judged(records), groups)):
+def tables_of(
+    records: Iterable[Record], calls: Iterable[Call], groups: Groups
+) -> list[JudgedTable]:
+    """A table for each judge and rubric, from the answers to these calls."""
+    texts: dict[str, dict[Pair, str]] = {}
+    for sample in (call.sample for call in calls):
+        texts.setdefault(sample.model, {})[sample.pair] = text_key(sample)
+    return judged_tables(judged(records), groups, texts)
+
+
+def print_judged(tables: Iterable[JudgedTable], out: TextIO) -> None:
+    """Print what a judge found."""
+    for table in chain.from_iterable(map(judged_layouts, tables)):
         print_text(table.title, stream=out)
         print_table(table.headers, table.rows, out, drop=table.least)

@@ -136,7 +136,7 @@ def write(
     if job.request.book.cover:
         read_cover(Path(job.request.book.cover))  # raises before the model is loaded
     if dry_run:
-        print_dry_run(job, as_json=as_json)
+        print_dry_run(job, drafts, as_json=as_json)
     elif plan_only:
         raise Exit(write_plan(job, outputs))
     elif continued and draft_is_long_enough(job.request):

@@ -9,6 +9,7 @@ Does not know how stories are written.
     scoring:    scores many texts, with all cores
     statistics: means with intervals, slopes
     groups:     length buckets and stages
+    pairs:      differences of models on the same prompts
     tables:     tables by length bucket, stage and model
     card:       the figures that the models' authors published
     layout:     the tables as texts, for people

@@ -12,8 +12,9 @@ from typing import Any
 from polaris_cli.evaluate.card import CARD
 from polaris_cli.evaluate.judgements import JudgedTable
 from polaris_cli.evaluate.layout import TextTable
+from polaris_cli.evaluate.pairs import Difference
 from polaris_cli.evaluate.statistics import Estimate
-from polaris_cli.evaluate.tables import Difference, Row, Tables
+from polaris_cli.evaluate.tables import Row, Tables
 
 SCHEMA = "polaris.evaluation/1"
 CSV_HEADERS = ("table", "model", "group", "count", "figure", "mean", "low", "high")
@@ -57,6 +58,7 @@ def _judged_lines(table: JudgedTable) -> Iterator[tuple[object, ...]]:
         for figure, found in row.totals.items():
             if found:
                 yield name, row.model, row.group, found.count, figure, *_ends(found)
+    yield from _lines(name, table.differences)
 
 
 def _ends(found: Estimate) -> tuple[float | None, ...]:

@@ -4,15 +4,20 @@ Keeps scores, not texts. Knows nothing of how records are made or shown.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
 from polaris_cli.evaluate.aggregates import AGGREGATIONS
 from polaris_cli.evaluate.groups import ALL, STAGE_NAMES, Groups, grouped
 from polaris_cli.evaluate.judging import Record
+from polaris_cli.evaluate.pairs import Difference, differences
+from polaris_cli.evaluate.samples import Pair
 from polaris_cli.evaluate.statistics import Estimate, estimate, slope
 from polaris_cli.evaluate.verdicts import mismatches
+
+Texts = Mapping[str, Mapping[Pair, str]]
+"""The digests of each model's texts, by what they are compared by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,8 @@ class JudgedRow:
 @dataclass(frozen=True, slots=True)
 class JudgedTable:
     """What a judge found by one rubric, between two days. The first of `totals` is the main one;
-    `slopes` are those of its means over a model's buckets."""
+    `slopes` are those of its means over a model's buckets, `differences` those of models on the
+    same prompts."""
 
     judge: Judge
     first_day: str
@@ -74,6 +80,7 @@ class JudgedTable:
     buckets: list[JudgedRow]
     stages: list[JudgedRow]
     slopes: dict[str, float | None]
+    differences: list[Difference]
 
 
 def judged(records: Iterable[Record]) -> list[Judged]:
@@ -105,22 +112,38 @@ def _judged(judge: Judge, records: Sequence[Record]) -> Judged:
     return Judged(judge, first["model"], first["asked"], first["text"], day, totals, wrong)
 
 
-def judged_tables(found: Iterable[Judged], groups: Groups) -> list[JudgedTable]:
-    """A table for each judge and rubric."""
+def judged_tables(found: Iterable[Judged], groups: Groups, texts: Texts) -> list[JudgedTable]:
+    """A table for each judge and rubric. `texts` are those that models are compared by."""
     by_judge: dict[Judge, list[Judged]] = {}
     for one in found:
         by_judge.setdefault(one.judge, []).append(one)
-    return [_table(judge, own, groups) for judge, own in by_judge.items()]
+    return [_table(judge, own, groups, texts) for judge, own in by_judge.items()]
 
 
-def _table(judge: Judge, found: Sequence[Judged], groups: Groups) -> JudgedTable:
+def _table(judge: Judge, found: Sequence[Judged], groups: Groups, texts: Texts) -> JudgedTable:
     days = sorted(one.date for one in found)
     totals = next((tuple(one.totals) for one in found if one.totals), ())
     buckets = list(_rows(found, groups, groups.buckets))
     stages = list(_rows(found, groups, (*STAGE_NAMES, ALL)))
     models = dict.fromkeys(one.model for one in found)
     slopes = {model: _slope(buckets, model) for model in models}
-    return JudgedTable(judge, days[0], days[-1], totals, buckets, stages, slopes)
+    compared = _differences(found, totals, texts)
+    return JudgedTable(judge, days[0], days[-1], totals, buckets, stages, slopes, compared)
+
+
+def _differences(found: Sequence[Judged], names: Sequence[str], texts: Texts) -> list[Difference]:
+    """Each two models on the texts that could be judged, repeats of a text as one."""
+    read = [one for one in found if one.totals]
+    means = {
+        name: {text: fmean(values) for text, values in _by_text(read, name).items()}
+        for name in names
+    }
+    known = {one.text for one in read}
+    by_model = {
+        model: {pair: text for pair, text in own.items() if text in known}
+        for model, own in texts.items()
+    }
+    return [*differences(by_model, names, lambda text, name: means[name][text])]
 
 
 def _rows(found: Sequence[Judged], groups: Groups, names: Sequence[str]) -> Iterator[JudgedRow]:
@@ -135,8 +158,9 @@ def _row(model: str, group: str, found: Sequence[Judged]) -> JudgedRow:
     by_name = {name: _by_text(read, name) for name in names}
     # Repeats do not make more texts of one. In order of size, so that an interval does not depend
     # on the order of the answers.
-    totals = {name: estimate(sorted(map(fmean, values))) for name, values in by_name.items()}
-    spreads = [stdev(values) for values in by_name[names[0]] if len(values) > 1] if read else []
+    totals = {name: estimate(sorted(map(fmean, of.values()))) for name, of in by_name.items()}
+    repeats = by_name[names[0]].values() if read else ()
+    spreads = [stdev(values) for values in repeats if len(values) > 1]
     return JudgedRow(
         model,
         group,
@@ -148,12 +172,12 @@ def _row(model: str, group: str, found: Sequence[Judged]) -> JudgedRow:
     )
 
 
-def _by_text(read: Sequence[Judged], name: str) -> list[list[float]]:
+def _by_text(read: Sequence[Judged], name: str) -> dict[str, list[float]]:
     """A total of each text, once for each repeat."""
     by_text: dict[str, list[float]] = {}
     for one in read:
         by_text.setdefault(one.text, []).append(one.totals[name])
-    return list(by_text.values())
+    return by_text
 
 
 def _slope(buckets: Iterable[JudgedRow], model: str) -> float | None:

@@ -1,7 +1,8 @@
 """Lets a model judge texts by a rubric: `judge_all`.
 
-A call is one question to the judge; each becomes a record, a JSON object. Does not know where
-records are kept, nor what totals the scores give.
+A call is one question to the judge; each becomes a record, a JSON object. An answer that cannot be
+read is asked for again, with another seed. Does not know where records are kept, nor what totals
+the scores give.
 """
 
 import hashlib
@@ -18,13 +19,15 @@ from polaris_cli.engines.base import Engine, GenerationRequest
 from polaris_cli.errors import PolarisError, UsageError
 from polaris_cli.evaluate.rubric import Criterion, Rubric, answer_schema, question
 from polaris_cli.evaluate.samples import Sample
-from polaris_cli.evaluate.verdicts import read_verdict
+from polaris_cli.evaluate.verdicts import Verdict, read_verdict
 from polaris_cli.events import Chunk, Finish, closing
 from polaris_cli.request.story_request import Sampling
 from polaris_cli.streaming.loops import guard
 from polaris_cli.words import count_words
 
 TEMPERATURE = 0.2
+ATTEMPTS = 3  # to get an answer that can be read
+SEEDS_BETWEEN = 10**6  # the seeds of two attempts: more than there are repeats
 LEAST_ANSWER = 256  # tokens; with less room for it, a judge is not asked
 Record = dict[str, Any]
 
@@ -37,14 +40,14 @@ class JudgeSettings:
     thinks: bool = False
     max_tokens: int = 16_384
 
-    def sampling(self, repeat: int) -> Sampling:
-        """The sampling of a call; each repeat has a seed of its own."""
+    def sampling(self, repeat: int, attempt: int) -> Sampling:
+        """The sampling of a call; each repeat, and each attempt at it, has a seed of its own."""
         return Sampling(
             temperature=TEMPERATURE,
             top_p=1.0,
             top_k=0,
             repetition_penalty=1.0,
-            seed=repeat,
+            seed=repeat + attempt * SEEDS_BETWEEN,
             thinking=self.thinks,
             thinking_budget=-1,
         )
@@ -100,9 +103,11 @@ def judge_all(
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """A judge's answer without its thinking, its tokens with it, and how it ended."""
+    """A judge's answer without its thinking, what it says, its tokens with the thinking, and how it
+    ended."""
 
     text: str
+    verdict: Verdict
     tokens: int
     finish: Finish
 
@@ -113,13 +118,12 @@ def _judged(
     """The record of a call; None if it was stopped."""
     start = time.monotonic()
     try:
-        answer = _answered(engine, _request(call, engine, settings), stopped)
+        answers = _answers(call, engine, settings, stopped)
     except PolarisError as error:
         return error
-    if answer is None:
+    if answers is None:
         return None
-    if answer.finish.error:
-        return answer.finish.error
+    *unread, answer = answers
     return {
         "key": call.key(settings),
         "text": text_key(call.sample),
@@ -134,18 +138,42 @@ def _judged(
         "repeat": call.repeat,
         "criteria": [one.key for one in call.criteria],
         "answer": answer.text,
-        **asdict(read_verdict(answer.text, call.rubric, call.criteria)),
+        "unread": [each.text for each in unread],
+        **asdict(answer.verdict),
         "finish": answer.finish.reason,
-        "tokens": {"prompt": answer.finish.prompt_tokens, "answer": answer.tokens},
+        "tokens": {
+            "prompt": sum(each.finish.prompt_tokens for each in answers),
+            "answer": sum(each.tokens for each in answers),
+        },
         "date": datetime.now(UTC).date().isoformat(),
         "seconds": round(time.monotonic() - start, 2),
     }
 
 
-def _request(call: Call, engine: Engine, settings: JudgeSettings) -> GenerationRequest:
+def _answers(
+    call: Call, engine: Engine, settings: JudgeSettings, stopped: Stopped
+) -> list[_Answer] | None:
+    """The answers to a call up to the first that can be read; None if it was stopped.
+
+    Raises PolarisError if the judge cannot answer.
+    """
+    answers: list[_Answer] = []
+    for attempt in range(ATTEMPTS):
+        answer = _answered(call, engine, _request(call, engine, settings, attempt), stopped)
+        if answer is None:
+            return None
+        answers.append(answer)
+        if not answer.verdict.error:
+            break
+    return answers
+
+
+def _request(
+    call: Call, engine: Engine, settings: JudgeSettings, attempt: int
+) -> GenerationRequest:
     """What the judge is asked. Raises UsageError if the text does not fit its context."""
     messages = question(call.rubric, call.criteria, call.sample)
-    sampling = settings.sampling(call.repeat)
+    sampling = settings.sampling(call.repeat, attempt)
     room = engine.context - engine.count_tokens(messages, sampling)
     if room < LEAST_ANSWER:
         raise UsageError(
@@ -158,8 +186,10 @@ def _request(call: Call, engine: Engine, settings: JudgeSettings) -> GenerationR
     return GenerationRequest(messages, sampling, limit, schema=schema)
 
 
-def _answered(engine: Engine, request: GenerationRequest, stopped: Stopped) -> _Answer | None:
-    """The answer to a request; None if it was stopped."""
+def _answered(
+    call: Call, engine: Engine, request: GenerationRequest, stopped: Stopped
+) -> _Answer | None:
+    """The answer to a request; None if it was stopped. Raises PolarisError if there is none."""
     text, tokens = "", 0
     events = guard(engine.stream(request))  # a bad judge repeats itself up to its token limit
     with closing(events):
@@ -167,7 +197,9 @@ def _answered(engine: Engine, request: GenerationRequest, stopped: Stopped) -> _
             if stopped():
                 return None
             if isinstance(event, Finish):
-                return _Answer(text, tokens, event)
+                if event.error:
+                    raise event.error
+                return _Answer(text, read_verdict(text, call.rubric, call.criteria), tokens, event)
             if isinstance(event, Chunk):
                 tokens += event.tokens
                 text += event.text if event.kind == "story" else ""

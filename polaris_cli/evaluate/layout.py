@@ -3,15 +3,16 @@
 Knows the headers and how many digits a figure has, not how a table is drawn.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from polaris_cli.evaluate.card import CARD, JUDGED
 from polaris_cli.evaluate.card import STAGES as CARD_STAGES
 from polaris_cli.evaluate.groups import ALL
 from polaris_cli.evaluate.judgements import JudgedRow, JudgedTable
+from polaris_cli.evaluate.pairs import Difference
 from polaris_cli.evaluate.statistics import Estimate
-from polaris_cli.evaluate.tables import Difference, Row, Tables
+from polaris_cli.evaluate.tables import Row, Tables
 
 NONE = "-"
 PERCENT = {"in_band", "blank", "stopped", "duplicate_lines", "short_paragraphs"}
@@ -48,6 +49,7 @@ TEXT = {
 COUNTED = ("unreadable", "wrong sums")  # answers of a judge
 COMPARED = ("ratio", "length_score", "self_repetition", "mattr", "surprise")
 NAMES = {**LENGTH, **TEXT}
+DIFFERENCES = "Differences on the same prompts (mean, 95% interval)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +91,9 @@ def layout(tables: Tables) -> Iterator[TextTable]:
         )
     if tables.differences:
         yield TextTable(
-            "Differences on the same prompts (mean, 95% interval)",
+            DIFFERENCES,
             ("models", "pairs", *(NAMES[name] for name in COMPARED)),
-            [_difference_cells(one) for one in tables.differences],
+            [_difference_cells(one, COMPARED) for one in tables.differences],
             ("MATTR", "repetition"),
         )
     if any(tables.finishes.values()):
@@ -101,7 +103,20 @@ def layout(tables: Tables) -> Iterator[TextTable]:
             for model, found in tables.finishes.items()
         ]
         yield TextTable("Finish reasons", ("model", *reasons), rows)
-    yield from map(judged_layout, tables.judged)
+    for table in tables.judged:
+        yield from judged_layouts(table)
+
+
+def judged_layouts(table: JudgedTable) -> Iterator[TextTable]:
+    """What a judge found, and the differences of models where there are some."""
+    yield judged_layout(table)
+    if table.differences:
+        yield TextTable(
+            f"{DIFFERENCES}: {judged_title(table)}",
+            ("models", "pairs", *table.totals),
+            [_difference_cells(one, table.totals) for one in table.differences],
+            table.totals[:0:-1],
+        )
 
 
 def judged_layout(table: JudgedTable) -> TextTable:
@@ -192,9 +207,9 @@ def _slope_cells(model: str, found: dict[str, float | None]) -> tuple[str, ...]:
     return (model, *(_signed(name, found[name]) for name in names))
 
 
-def _difference_cells(one: Difference) -> tuple[str, ...]:
+def _difference_cells(one: Difference, names: Sequence[str]) -> tuple[str, ...]:
     cells: list[str] = []
-    for name in COMPARED:
+    for name in names:
         found = one.values[name]
         between = f" ({interval(name, found)})" if found and found.low is not None else ""
         cells.append(f"{_signed(name, found.mean if found else None)}{between}")

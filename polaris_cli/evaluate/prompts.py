@@ -43,4 +43,4 @@ def chosen(rows: Iterator[Row | BadRow], per_bucket: int, scale: float) -> Itera
         if span and counts[span] < per_bucket:
             counts[span] += 1
             scaled = max(LEAST, round(words * scale))
-            yield replace(row, settings={**row.settings, "words": scaled})
+            yield replace(row, settings={**row.settings, "words": scaled}, scale=scale)

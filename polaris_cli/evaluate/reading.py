@@ -75,6 +75,7 @@ def sample_of_story(story: Story) -> Sample:
         prompt=story.premise,
         prompt_id=place.input_id if place else "",
         seed=story.request.sampling.seed,
+        scale=place.scale if place else 1.0,
         finish=story.finish,
         surprise=quality.surprise_mean,
         surprise_worst=quality.surprise_worst,

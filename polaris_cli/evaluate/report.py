@@ -11,7 +11,6 @@ from pathlib import Path
 from string import Template
 
 from polaris_cli.evaluate.judgements import Judged
-from polaris_cli.evaluate.judging import text_key
 from polaris_cli.evaluate.layout import (
     NAMES,
     NONE,
@@ -162,7 +161,7 @@ def _readable(found: Evaluation, samples: Sequence[Sample]) -> Iterator[str]:
         yield f"<h3>{escape(model or NONE)}</h3>\n"
         for one, sample in pairs:
             if one.model == model:
-                yield _story(one, sample, by_text.get(text_key(sample), []))
+                yield _story(one, sample, by_text.get(one.text, []))
 
 
 def _listed(found: Evaluation) -> Iterator[str]:

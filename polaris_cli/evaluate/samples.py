@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+Pair = tuple[str, int, int | None]
+"""What texts of different models are compared by: prompt, words asked for, seed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
@@ -11,7 +14,8 @@ class Sample:
     Texts of different models with the same `prompt_id`, `asked` and `seed` are compared with each
     other. `finish` is the finish reason, "" if unknown; surprise is in nats, None if not recorded.
     `checklist` are criteria for this text alone. `made` says how the text was written: "engine",
-    "machine" and other settings as people read them.
+    "machine" and other settings as people read them. `scale` is what an evaluation has multiplied
+    the length by.
     """
 
     text: str
@@ -25,3 +29,9 @@ class Sample:
     surprise_worst: float | None = None
     checklist: tuple[str, ...] = ()
     made: Mapping[str, str] = field(default_factory=dict)
+    scale: float = 1.0
+
+    @property
+    def pair(self) -> Pair:
+        """What it is compared by."""
+        return self.prompt_id or self.prompt, self.asked, self.seed

@@ -6,27 +6,27 @@ is shown.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
 
 from polaris_cli.evaluate.figures import NAMES, Figures
 from polaris_cli.evaluate.groups import ALL, STAGE_NAMES, Groups, grouped
 from polaris_cli.evaluate.judgements import Judged, JudgedTable, judged_tables
-from polaris_cli.evaluate.samples import Sample
+from polaris_cli.evaluate.judging import text_key
+from polaris_cli.evaluate.pairs import Difference, Values, differences
+from polaris_cli.evaluate.samples import Pair, Sample
 from polaris_cli.evaluate.statistics import Estimate, estimate, slope
 
 MOST_WAYS = 5  # ways of writing a model's texts that are told, for each setting
-Values = Mapping[str, Estimate | None]
-"""The estimate of each figure, by its name in `Figures`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """The figures of a text, and what it is compared by."""
+    """The figures of a text, its digest, and what it is compared by."""
 
     model: str
     asked: int
     finish: str
-    pair: tuple[str, int, int | None]  # prompt, words asked for, seed
+    text: str
+    pair: Pair
     figures: Figures
 
 
@@ -36,17 +36,6 @@ class Row:
 
     model: str
     group: str
-    count: int
-    values: Values
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """Figures of `model` minus those of `other`, over the `count` pairs of texts for the same
-    prompt."""
-
-    model: str
-    other: str
     count: int
     values: Values
 
@@ -75,11 +64,13 @@ class Evaluation:
     scored: list[Scored] = field(default_factory=list)
     made: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     judged: list[Judged] = field(default_factory=list)
+    scales: set[float] = field(default_factory=set)  # of the texts
 
     def add(self, sample: Sample, figures: Figures) -> None:
         """Add a text's figures."""
-        pair = (sample.prompt_id or sample.prompt, sample.asked, sample.seed)
-        self.scored.append(Scored(sample.model, sample.asked, sample.finish, pair, figures))
+        known = (sample.model, sample.asked, sample.finish, text_key(sample), sample.pair)
+        self.scored.append(Scored(*known, figures))
+        self.scales.add(sample.scale)
         made = self.made.setdefault(sample.model, {})
         for name, value in sample.made.items():
             values = made.setdefault(name, [])
@@ -94,16 +85,17 @@ class Evaluation:
     def tables(self) -> Tables:
         """The tables of everything added so far."""
         buckets = list(self._rows(self.groups.buckets))
+        compared = {model: self._by_pair(model) for model in self.models}
         return Tables(
             self.groups.edges,
             buckets,
             list(self._rows((*STAGE_NAMES, ALL))),
             {model: _slopes(buckets, model) for model in self.models},
             {model: self._finishes(model) for model in self.models},
-            list(self._differences()),
+            list(differences(compared, NAMES, _figure)),
             sum(self.groups.bucket(one.asked) is None for one in self.scored),
             self.made,
-            judged_tables(self.judged, self.groups),
+            judged_tables(self.judged, self.groups, _digests(compared)),
         )
 
     def _rows(self, names: Sequence[str]) -> Iterable[Row]:
@@ -118,17 +110,8 @@ class Evaluation:
                 counts[one.finish] = counts.get(one.finish, 0) + 1
         return counts
 
-    def _differences(self) -> Iterable[Difference]:
-        """Each pair of models, the later one minus the earlier one."""
-        of = {model: self._by_pair(model) for model in self.models}
-        for other, model in combinations(self.models, 2):
-            pairs = [(one, of[other][pair]) for pair, one in of[model].items() if pair in of[other]]
-            if pairs:
-                values = {name: _difference(pairs, name) for name in NAMES}
-                yield Difference(model, other, len(pairs), values)
-
-    def _by_pair(self, model: str) -> dict[tuple[str, int, int | None], Figures]:
-        return {one.pair: one.figures for one in self.scored if one.model == model and one.pair[0]}
+    def _by_pair(self, model: str) -> dict[Pair, Scored]:
+        return {one.pair: one for one in self.scored if one.model == model}
 
 
 def _estimates(figures: Sequence[Figures]) -> dict[str, Estimate | None]:
@@ -140,9 +123,15 @@ def _known(figures: Sequence[Figures], name: str) -> list[float]:
     return [value for value in values if value is not None]
 
 
-def _difference(pairs: Sequence[tuple[Figures, Figures]], name: str) -> Estimate | None:
-    values = ((getattr(one, name), getattr(other, name)) for one, other in pairs)
-    return estimate([one - other for one, other in values if None not in (one, other)])
+def _digests(compared: Mapping[str, Mapping[Pair, Scored]]) -> dict[str, dict[Pair, str]]:
+    return {
+        model: {pair: one.text for pair, one in texts.items()} for model, texts in compared.items()
+    }
+
+
+def _figure(one: Scored, name: str) -> float | None:
+    value: float | None = getattr(one.figures, name)
+    return value
 
 
 def _slopes(buckets: Sequence[Row], model: str) -> dict[str, float | None]:

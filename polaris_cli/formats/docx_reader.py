@@ -22,14 +22,13 @@ from polaris_cli.formats.files import unpacked, zipped
 from polaris_cli.formats.markdown import QUOTE, Block, Container
 from polaris_cli.formats.structure import Span, printable
 
-_NOT_TEXT = (WORKING_TITLE, AUTHOR)
 _HEADING = re.compile(r"Heading ([1-9])")
 _LIST = re.compile(r"List(?: (Bullet|Number|Continue|Paragraph))?(?: ([2-9]))?")
 _NUMBER = re.compile(r"([0-9]{1,9}[.)])\s+")
 
 
-def read_docx(path: Path) -> tuple[list[Block], str]:
-    """The blocks of a document, and its premise if polaris wrote it.
+def read_docx(path: Path) -> tuple[list[Block], dict[str, str]]:
+    """The blocks of a document, and what it says of its story if polaris wrote it.
 
     Raises the errors of zipfile and python-docx for a file that is not a Word document, ValueError
     for one that is too large.
@@ -39,15 +38,24 @@ def read_docx(path: Path) -> tuple[list[Block], str]:
         parts = zipped(zip(names, unpacked(archive, names), strict=True))
     document = Document(BytesIO(parts))
     styles = {style.style_id: style.name or "" for style in document.styles}
-    containers, blocks = _Containers(), list[Block]()
+    containers, blocks, author = _Containers(), list[Block](), ""
     for element in document.element.body.iter(qn("w:p")):
         spans = list(_spans(Paragraph(element, document.part), styles))
         style = styles.get(element.style, "")
-        if "".join(span.text for span in spans).strip() and style not in _NOT_TEXT:
+        text = "".join(span.text for span in spans)
+        if style == AUTHOR:
+            author = text
+        elif text.strip() and style != WORKING_TITLE:
             blocks.append(_block(style, spans, containers))
-    properties = document.core_properties
-    is_ours = properties.identifier.startswith("polaris-")
-    return blocks, properties.comments if is_ours else ""
+    return blocks, _said(document.core_properties, author)
+
+
+def _said(properties: Any, author: str) -> dict[str, str]:
+    """Premise, title, author and language of a document by polaris."""
+    if not properties.identifier.startswith("polaris-"):
+        return {}
+    named = {"premise": properties.comments, "title": properties.title}
+    return {**named, "author": author, "language": properties.language}
 
 
 class _Containers:

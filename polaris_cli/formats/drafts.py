@@ -1,12 +1,14 @@
 """`read_draft`: reads a text to continue, which may be an exported story.
 
 Reads txt, md and json here and removes what an export adds to the story; the text stays the same
-except for line ends. Other formats have readers, whose blocks become Markdown. Does not know how
-a story continues.
+except for line ends. Other formats have readers, whose blocks become Markdown. What a file says of
+its story (premise, title, author, language) goes with the text. Does not know how a story
+continues.
 """
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,13 @@ from polaris_cli.formats.epub_reader import read_epub
 from polaris_cli.formats.html_reader import HTMLReader
 from polaris_cli.formats.markdown import Block, to_markdown
 from polaris_cli.formats.structure import printable
+from polaris_cli.languages import is_known
+from polaris_cli.request.settings import SETTINGS
 from polaris_cli.request.story_request import Draft
 from polaris_cli.request.text_files import read_stdin, read_text
+
+Said = Mapping[str, Any]
+"""What a file says of its story, of any type, by the names of settings, and its "premise"."""
 
 UNREAD_FORMATS = {".doc", ".odt", ".rtf", ".pdf"}
 OPENING_FENCE, CLOSING_FENCES = "---", ("---", "...")
@@ -63,6 +70,7 @@ def _from_text(text: str, *, markdown: bool) -> Draft:
         matter,
         premise if isinstance(premise, str) else "",
         words if isinstance(words, int) and words > 0 else None,
+        **_book({**values, "language": values.get("lang")}),
     )
 
 
@@ -78,13 +86,13 @@ def _from_json(text: str, what: str) -> Draft:
             f"{what} is not a story exported by polaris.",
             hint="Export one (polaris library export ID -o story.json), or use a txt or md file.",
         ) from error
-    return Draft(_trim_end(story), premise=premise, words=words)
+    return Draft(_trim_end(story), premise=premise, words=words, **_book(record))
 
 
 def _from_blocks(path: Path) -> Draft:
     kind, read = _READERS[path.suffix.lower()]
     try:
-        blocks, premise = read(path)
+        blocks, said = read(path)
     except UsageError:
         raise
     except OSError as error:
@@ -94,24 +102,39 @@ def _from_blocks(path: Path) -> Draft:
             f"{path} is not a readable {kind} file.",
             hint="It may be damaged, encrypted or over 100 MB. Save it again, or as md or txt.",
         ) from error
-    return Draft(to_markdown(blocks), premise=printable(premise))
+    return Draft(to_markdown(blocks), premise=printable(said.get("premise", "")), **_book(said))
 
 
-def _html(path: Path) -> tuple[list[Block], str]:
+def _book(said: Said) -> dict[str, Any]:
+    """Title, author and language, each if it is there and valid."""
+    found: dict[str, Any] = {}
+    for name in ("title", "author", "language"):
+        with suppress(ValueError):
+            found[name] = printable(SETTINGS[name].parse(said.get(name)))
+    return found if is_known(found.get("language", "")) else {**found, "language": ""}
+
+
+def _html(path: Path) -> tuple[list[Block], Said]:
     page = HTMLReader(read_text(path))
     if not page.has_elements:
         raise ValueError("no HTML elements")
     is_ours = page.meta.get("generator") == "polaris"
-    return page.blocks, page.meta.get("description", "") if is_ours else ""
+    said = {
+        "premise": page.meta.get("description", ""),
+        "title": page.title,
+        "author": page.meta.get("author"),
+        "language": page.language,
+    }
+    return page.blocks, said if is_ours else {}
 
 
-def _docx(path: Path) -> tuple[list[Block], str]:
+def _docx(path: Path) -> tuple[list[Block], Said]:
     from polaris_cli.formats.docx_reader import read_docx  # python-docx is slow to import
 
     return read_docx(path)
 
 
-_READERS: dict[str, tuple[str, Callable[[Path], tuple[list[Block], str]]]] = {
+_READERS: dict[str, tuple[str, Callable[[Path], tuple[list[Block], Said]]]] = {
     ".html": ("HTML", _html),
     ".htm": ("HTML", _html),
     ".epub": ("EPUB", read_epub),

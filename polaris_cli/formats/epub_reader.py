@@ -14,10 +14,13 @@ from polaris_cli.formats.html_reader import HTMLReader
 from polaris_cli.formats.markdown import Block
 
 _CONTAINER = "META-INF/container.xml"
+_ELEMENTS = {
+    "premise": "description", "title": "title", "author": "creator", "language": "language",
+}  # fmt: skip
 
 
-def read_epub(path: Path) -> tuple[list[Block], str]:
-    """The blocks of a book, and its premise if polaris wrote it.
+def read_epub(path: Path) -> tuple[list[Block], dict[str, str]]:
+    """The blocks of a book, and what it says of its story if polaris wrote it.
 
     Raises the errors of zipfile, lxml and html.parser for a file that is not a book, ValueError
     for one that is too large.
@@ -28,9 +31,19 @@ def read_epub(path: Path) -> tuple[list[Block], str]:
         package = _xml(unpacked(archive, [name])[0])
         pages = unpacked(archive, _pages(package, posixpath.dirname(name)))
     blocks = [block for page in pages for block in HTMLReader(page.decode("utf-8-sig")).blocks]
+    return blocks, _said(package)
+
+
+def _said(package: Any) -> dict[str, str]:
+    """Premise, title, author and language of a book by polaris.
+
+    The model is its contributor, or its creator if there is no author.
+    """
     metadata = "{*}metadata/{*}"
-    is_ours = package.findtext(f"{metadata}identifier", "").startswith("polaris-")
-    return blocks, package.findtext(f"{metadata}description", "") if is_ours else ""
+    if not package.findtext(f"{metadata}identifier", "").startswith("polaris-"):
+        return {}
+    said = {name: package.findtext(f"{metadata}{tag}", "") for name, tag in _ELEMENTS.items()}
+    return said if package.find(f"{metadata}contributor") is not None else {**said, "author": ""}
 
 
 def _pages(package: Any, folder: str) -> list[str]:

@@ -46,7 +46,7 @@ class _Box:
 
 
 class HTMLReader(HTMLParser):
-    """Parses a page into `blocks`, and its `meta` elements by name.
+    """Parses a page into `blocks`, its `title` and `language`, and its `meta` elements by name.
 
     `has_elements` is False if the text is not HTML. html.parser raises AssertionError for some
     such texts.
@@ -56,12 +56,14 @@ class HTMLReader(HTMLParser):
         super().__init__()
         self.blocks: list[Block] = []
         self.meta: dict[str, str] = {}
+        self.title = self.language = ""
         self.has_elements = False
         self._spans: list[Span] = []
         self._styles: Counter[str] = Counter()
         self._address = ""
         self._boxes: list[_Box] = []
         self._skipping = 0
+        self._in_title = False
         self._block = ""  # the last block element opened, "" if one was closed since
         self._last_list = (-1, "")  # the number of blocks when it ended, and its marker
         self.feed(page)
@@ -74,10 +76,13 @@ class HTMLReader(HTMLParser):
         values = {name: value or "" for name, value in attrs}
         if tag == "meta":
             self.meta.setdefault(values.get("name", "").lower(), values.get("content", ""))
+        elif tag == "html":
+            self.language = self.language or values.get("lang", "")
         elif tag == "body":
             self._skipping = 0  # a head may have no end tag
         elif tag in SKIPPED:
             self._skipping += 1
+            self._in_title = tag == "title" and not self.title  # a picture may have one too
         if self._skipping:
             return
         if tag in _BLOCKS:
@@ -94,6 +99,7 @@ class HTMLReader(HTMLParser):
         """Close an element, and open elements inside it."""
         if tag in SKIPPED:
             self._skipping = max(self._skipping - 1, 0)
+            self._in_title = False
         elif self._skipping:
             return
         elif tag in _BLOCKS:
@@ -106,6 +112,8 @@ class HTMLReader(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         """Add text to the block."""
+        if self._in_title:
+            self.title += data
         text = "" if self._skipping else printable(data)
         if self._block != "pre":
             text = _SOURCE_BREAK.sub(" ", text)

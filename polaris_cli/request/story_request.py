@@ -95,13 +95,23 @@ class Draft:
     """The user's own text, which the story starts with, unchanged.
 
     `front_matter` is the YAML block at the top of its file, which is not part of the story.
-    `premise` and `words` (a length) come from the file; "" and None if it has none.
+    `premise`, `words` (a length), `title`, `author` and `language` come from the file; "" and None
+    if it has none.
     """
 
     text: str
     front_matter: str = ""
     premise: str = ""
     words: int | None = None
+    title: str = ""
+    author: str = ""
+    language: str = ""
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """The settings that its file has."""
+        names = ("words", "title", "author", "language")
+        return {name: value for name in names if (value := getattr(self, name))}
 
     @property
     def about(self) -> str:

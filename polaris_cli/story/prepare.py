@@ -146,8 +146,8 @@ def settings_for(
 ) -> dict[str, Setting]:
     """Every setting with its source; `sources` are the user's, strongest first.
 
-    They are followed by the length that the premise or the draft's file states, then by the
-    preset and the settings of the model's profile.
+    They are followed by the length that the premise states, by what the draft's file says, then by
+    the preset and the settings of the model's profile.
     """
     sources = [*sources]
     chosen = merge(sources)
@@ -156,8 +156,8 @@ def settings_for(
     if stated and "words" not in chosen:  # the stated band goes with the stated words only
         band = {"band": stated.band} if stated.band else {}
         sources.append(("the premise", {"words": stated.words, **band}))
-    if draft and draft.words:
-        sources.append(("the draft", {"words": draft.words}))
+    if draft:
+        sources.append(("the draft", draft.settings))
     values = {key: value for key, value in preset.values.items() if key != "description"}
     below = [(f"preset {preset.name}", values)]
     suited = (f"model {reference.name}", dict(reference.profile.settings))

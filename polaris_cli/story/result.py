@@ -72,14 +72,16 @@ class Place:
     """Where a story belongs, if it is written with others.
 
     `key` names it in its batch, `fingerprint` is a digest of what was asked for, `row` and
-    `input_id` are those of its premise in the input. `draft` counts the drafts of one request,
-    which share a `group`; `chosen` marks the draft that the user prefers.
+    `input_id` are those of its premise in the input, `scale` is what an evaluation has multiplied
+    its length by. `draft` counts the drafts of one request, which share a `group`; `chosen` marks
+    the draft that the user prefers.
     """
 
     key: str = ""
     fingerprint: str = ""
     row: int | None = None
     input_id: str = ""
+    scale: float = 1.0
     group: str = ""
     draft: int | None = None
     chosen: bool = False

@@ -44,7 +44,7 @@ def test_answers_that_cannot_be_read_are_counted_and_cost_no_story(
         (["--judge", "--judge-model", "x", "--rubric", "none"], "There is no rubric"),
         (
             ["--judge", "--judge-model", "x", "--judge-url", "http://127.0.0.1:9/v1"],
-            "No server answers",
+            "check the address: --judge-url URL",
         ),
     ],
 )

@@ -1,6 +1,7 @@
 """`--continue`: the story starts with the user's text, whole and unchanged."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -8,11 +9,14 @@ import pytest
 from polaris_cli.engines.base import Engine
 from polaris_cli.engines.local.engine import load
 from polaris_cli.formats.drafts import read_draft
+from polaris_cli.formats.export import render
 from polaris_cli.models.resolving import resolve
+from polaris_cli.request.story_request import Draft
 from polaris_cli.story.accumulator import collect
 from polaris_cli.story.prepare import prepare
 from polaris_cli.story.writing import record_for, write_job
 from polaris_cli.words import count_words
+from tests.books import a_book
 from tests.cli import in_process, polaris_command, run, scripted_command
 
 DRAFT = (
@@ -48,7 +52,7 @@ def test_the_story_starts_with_the_unchanged_draft(tmp_path: Path, draft: Path, 
     assert (ended.returncode, ended.stdout) == (0, f"{DRAFT} Then it rang again and fell silent.\n")
     assert f"{WORDS + 7} of {words} words" in ended.stderr
     kept = record(tmp_path)
-    assert kept["draft"] == {"text": DRAFT, "front_matter": "", "premise": "", "words": None}
+    assert kept["draft"] == asdict(Draft(DRAFT))
     assert kept["tokens"]["story"] == 2  # type: ignore[index]
 
 
@@ -113,6 +117,20 @@ def test_the_premise_of_a_draft_can_come_from_a_pipe(tmp_path: Path, draft: Path
     asked = ("write", "-", "--continue", str(draft), "-m", "demo", "--dry-run")
     shown = run(polaris_command(*asked), tmp_path, stdin=b"a bell ringer\n")
     assert "about a bell ringer." in shown.stdout, shown.stderr
+
+
+def test_an_exported_story_keeps_its_title_author_and_language(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exported = tmp_path / "fog.epub"
+    exported.write_bytes(
+        render(a_book("It ran.", title="Fog", author="Ann", language="fr"), "epub")
+    )
+    asked = ["write", "--continue", str(exported), "--author", "Ben", "--dry-run", "--json"]
+    shown = json.loads(in_process(asked, tmp_path, monkeypatch).stdout)["settings"]
+    assert shown["title"] == {"value": "Fog", "source": "the draft"}
+    assert shown["language"] == {"value": "fr", "source": "the draft"}
+    assert shown["author"] == {"value": "Ben", "source": "option"}
 
 
 def test_a_dry_run_loads_and_writes_nothing(tmp_path: Path, draft: Path) -> None:

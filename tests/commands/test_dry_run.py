@@ -120,12 +120,14 @@ def test_the_details_of_a_gguf_file(tmp_path: Path) -> None:
     }
 
 
-def dry_run(capsys: pytest.CaptureFixture[str], **options: object) -> tuple[dict[str, Any], str]:
+def dry_run(
+    capsys: pytest.CaptureFixture[str], drafts: int = 1, **options: object
+) -> tuple[dict[str, Any], str]:
     """What a dry run prints, as JSON and as text."""
     job = prepare("a fox", {"model": "demo", **options})
-    print_dry_run(job, as_json=True)
+    print_dry_run(job, drafts, as_json=True)
     found: dict[str, Any] = json.loads(capsys.readouterr().out)
-    print_dry_run(job, as_json=False)
+    print_dry_run(job, drafts, as_json=False)
     return found, capsys.readouterr().out
 
 
@@ -169,3 +171,38 @@ def test_the_time_is_that_of_the_speed_last_measured(
     damaged.write_text("no library")
     monkeypatch.setenv("POLARIS_LIBRARY", str(damaged))
     assert "not known yet" in dry_run(capsys, words=100)[1]
+
+
+def test_drafts_take_their_number_of_words_tokens_and_time(
+    capsys: pytest.CaptureFixture[str], library: Library
+) -> None:
+    story = a_story(timing=Timing(tokens_per_s=50.0))
+    library.start(story)
+    library.finish(story)
+    one, alone = dry_run(capsys, words=100, length="single")
+    three, text = dry_run(capsys, 3, words=100, length="single")
+    assert one["drafts"] == {"count": 1, "words": 100} and "draft" not in alone
+    assert three["drafts"] == {"count": 3, "words": 300}
+    for name in ("prompt", "thinking", "story"):
+        assert three["tokens"][name] == 3 * one["tokens"][name] > 0
+    assert three["tokens"]["max_new_tokens"] == one["tokens"]["max_new_tokens"]
+    assert three["time"]["seconds"] == pytest.approx(3 * one["time"]["seconds"], abs=2)
+    assert "Drafts\n3 drafts of 100 words: 300 words in all\n" in text
+    assert "tokens, 3 drafts\tnumber\n" in text and "max_new_tokens of each\t" in text
+    assert "drafts written at once take less" in " ".join(text.split())
+
+
+def test_drafts_in_chapters_have_a_sum_of_all(capsys: pytest.CaptureFixture[str]) -> None:
+    one, _ = dry_run(capsys, words=2000, chapters=3)
+    two, text = dry_run(capsys, 2, words=2000, chapters=3)
+    assert two["passes"] == one["passes"] and two["tokens"]["plan"] == 2 * one["tokens"]["plan"]
+    assert f"all, 2 drafts\t{two['tokens']['prompt']:,}\t{two['tokens']['thinking']:,}\t" in text
+
+
+def test_drafts_have_the_words_of_all_where_the_models_ratio_is_known(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    one, _ = dry_run(capsys, words=3000, length="single", model="base")
+    two, text = dry_run(capsys, 2, words=3000, length="single", model="base")
+    assert two["expected"]["words"] == 2 * one["expected"]["words"] > 0
+    assert f"about {two['expected']['words']:,} words in 2 drafts: at this length" in text

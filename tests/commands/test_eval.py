@@ -17,6 +17,7 @@ from polaris_cli.engines.scripted import ScriptedEngine
 from polaris_cli.library.store import Library
 from polaris_cli.models.reference import ModelRef
 from polaris_cli.story.quality import Quality
+from polaris_cli.story.result import Place
 from tests.stories import a_story
 
 
@@ -178,6 +179,19 @@ def test_a_run_writes_and_scores_and_goes_on(scripted: Path) -> None:
     again = run(*asked, "--csv")
     assert "12 of 12 stories already written" in again[1]
     assert again[0].startswith("table,model,group")
+    scored = run("score", str(scripted))
+    assert scored[0] == out and "made for whole stories" in scored[1]
+
+
+def test_stories_of_different_scales_have_the_usual_buckets(tmp_path: Path) -> None:
+    path = tmp_path / "stories.jsonl"
+    stories = [a_story(text="word", words=n, place=Place(scale=n / 1500)) for n in (30, 75)]
+    path.write_text("".join(json.dumps(story.as_dict()) + "\n" for story in stories))
+    out, err = run("score", str(path), "--json")
+    assert json.loads(out)["scale"] == 1
+    assert "The stories have the scales 0.02, 0.05: no bucket is shrunk." in err
+    out, err = run("score", str(path), "--json", "--scale", "0.05")
+    assert json.loads(out)["scale"] == 0.05 and "have the scales" not in err
 
 
 @pytest.mark.slow

@@ -10,8 +10,10 @@ from typer.testing import CliRunner
 
 from polaris_cli.commands.app import app
 from polaris_cli.evaluate.rubric import load_rubric
+from polaris_cli.story.result import Place
 from tests.servers.faulty import Faulty
 from tests.servers.replies import CLOSE, Answer, Request, Script, Sleep, chat, refused, streamed
+from tests.stories import a_story
 
 RUBRIC = load_rubric("story-quality")
 GOOD = {f"{one.key}_score": one.high / 2 for one in RUBRIC.criteria}
@@ -74,12 +76,22 @@ def test_scores_become_totals(stories: Path) -> None:
 
 def test_an_answer_that_cannot_be_read_is_counted_and_a_wrong_sum_too(stories: Path) -> None:
     lying = {**GOOD, **SUMS, "overall_score": 99}
-    with Faulty(answering("Very good!", lying, {**GOOD, "bonus_score": 70})) as server:
+    with Faulty(answering(*["Very good!"] * 3, lying, {**GOOD, "bonus_score": 70})) as server:
         out, err = run(server, stories)
+        assert len(judging(server)) == 3 + 1 + 3
     assert "2 answers cannot be read; the first: there is no JSON object" in err
     row = next(line.split("\t") for line in out.splitlines() if line.startswith("m\tAll"))
     assert row[2] == "3" and row[-2:] == ["2", "1"]
     assert sorted(bool(each["error"]) for each in records(stories)) == [False, True, True]
+
+
+def test_an_answer_that_cannot_be_read_is_asked_for_again(stories: Path) -> None:
+    with Faulty(answering("Very good!", GOOD)) as server:
+        out, err = run(server, stories, "--json")
+        first, second, *_ = judging(server)
+    assert json.loads(out)["tables"][0]["stages"][-1]["unreadable"] == 0
+    assert "cannot be read" not in err and "3 of 3 calls answered" in err
+    assert first["messages"] == second["messages"] and first["seed"] != second["seed"]
 
 
 def test_a_file_of_stories_is_not_written_to(stories: Path) -> None:
@@ -131,6 +143,28 @@ def test_repeats_show_the_judges_own_spread(stories: Path) -> None:
     assert json.loads(out)["tables"][0]["stages"][1]["spread"] > 0
 
 
+def test_the_totals_of_two_models_are_compared(stories: Path) -> None:
+    lines = stories.read_text()
+    stories.write_text(lines + lines.replace('"m"', '"n"').replace("It came", "It left"))
+    better = {**GOOD, "bonus_score": GOOD["bonus_score"] + 2}
+    with Faulty(answering(*[GOOD] * 3, better)) as server:
+        (table,) = json.loads(run(server, stories, "--json")[0])["tables"]
+        assert "n - m\t3\t+2.00 (2.00-2.00)" in run(server, stories)[0]
+    (one,) = table["differences"]
+    assert one["count"] == 3 and one["values"]["overall_score"]["mean"] == 2
+    told = CliRunner().invoke(app, ["eval", "score", str(stories), "--csv"]).stdout
+    rows = [line for line in told.splitlines() if line.startswith("story-quality by test-model,n,")]
+    assert any(row.endswith("minus m,3,overall_score,2.0,2.0,2.0") for row in rows)
+
+
+def test_the_scale_of_a_run_is_that_of_its_stories(stories: Path) -> None:
+    story = a_story(text="It came.", words=75, place=Place(scale=0.05))
+    stories.write_text(json.dumps(story.as_dict()) + "\n")
+    with Faulty(answering(GOOD)) as server:
+        out, _ = run(server, stories, "--json")
+    assert [row["group"] for row in json.loads(out)["tables"][0]["buckets"]] == ["50-100"]
+
+
 @pytest.mark.parametrize("message", ["Unknown field: response_format", "Bad request"])
 def test_a_server_without_schemas_is_asked_without_one(stories: Path, message: str) -> None:
     with Faulty(refused(400, message), answering(GOOD)) as server:
@@ -153,6 +187,14 @@ def test_a_dry_run_asks_nothing(stories: Path) -> None:
 def test_what_cannot_be_judged_is_refused(stories: Path, more: list[str], told: str) -> None:
     with Faulty(answering(GOOD)) as server:
         assert told in run(server, stories, *more, code=2)[1]
+
+
+def test_a_hint_names_the_options_of_the_command(stories: Path) -> None:
+    with Faulty(answering(GOOD)) as server:
+        _, err = run(server, stories, "--judge-model", "test-modl", code=3)
+        assert "Did you mean --judge-model test-model ?" in err
+        _, err = run(server, stories, "--base-url", "http://127.0.0.1:9/v1", code=3)
+        assert "check the address: --base-url URL" in err
 
 
 @pytest.mark.slow

@@ -82,6 +82,34 @@ def test_a_judge_that_is_not_there_is_told_before_the_drafts_are_written(
     done = ask(tmp_path, monkeypatch, *judged_at("http://127.0.0.1:9/v1"))
     assert (done.returncode, done.stdout) == (3, "") and not engine.requests
     assert "http://127.0.0.1:9/v1" in done.stderr
+    assert "check the address: --judge-url URL" in done.stderr
+
+
+def test_a_hint_on_the_judge_names_its_own_options(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: ScriptedEngine
+) -> None:
+    with Faulty(lambda request: refused(402)) as server:
+        url = f"{server.url}/v1"
+        done = ask(tmp_path, monkeypatch, *judged_at(url), "--judge-model", "test-modl")
+    assert done.returncode == 3 and "Did you mean --judge-model test-model ?" in done.stderr
+
+
+def test_the_address_of_a_judge_is_enough_beside_any_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: ScriptedEngine
+) -> None:
+    config = tmp_path / "config" / "polaris" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text('engine = "local"\n')
+    with Faulty(lambda request: refused(402)) as server:
+        done = ask(tmp_path, monkeypatch, *judged_at(f"{server.url}/v1"))
+    assert done.returncode == 0 and "The judge failed" in done.stderr
+
+
+def test_a_dry_run_tells_of_the_drafts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: ScriptedEngine
+) -> None:
+    done = ask(tmp_path, monkeypatch, "--dry-run")
+    assert "3 drafts of 10 words: 30 words in all" in done.stdout and not engine.requests
 
 
 def test_drafts_survive_a_judge_that_refuses(

@@ -5,8 +5,14 @@ from typing import Any
 import pytest
 
 from polaris_cli.evaluate.groups import Groups
-from polaris_cli.evaluate.judgements import JudgedRow, JudgedTable, judged, judged_tables
-from polaris_cli.evaluate.layout import judged_layout
+from polaris_cli.evaluate.judgements import (
+    JudgedRow,
+    JudgedTable,
+    Texts,
+    judged,
+    judged_tables,
+)
+from polaris_cli.evaluate.layout import judged_layout, judged_layouts
 from polaris_cli.evaluate.rubric import load_rubric
 from tests.evaluations import a_judgement
 
@@ -14,7 +20,7 @@ WRITING, LONGBENCH = load_rubric("writingbench"), load_rubric("longbench-write")
 
 
 def table_of(*records: dict[str, Any], scale: float = 1.0) -> JudgedTable:
-    (table,) = judged_tables(judged(records), Groups(scale))
+    (table,) = judged_tables(judged(records), Groups(scale), {})
     return table
 
 
@@ -83,6 +89,7 @@ def test_each_judge_and_rubric_has_a_table_that_says_how_it_was_asked() -> None:
             ]
         ),
         Groups(),
+        {},
     )
     assert sorted(judged_layout(table).title for table in tables) == [
         "longbench-write, judged by qwen (thinks false; 2026-01-31)",
@@ -90,6 +97,32 @@ def test_each_judge_and_rubric_has_a_table_that_says_how_it_was_asked() -> None:
         "longbench-write, judged by qwen (thinks true; 2026-01-31 to 2026-02-01)",
         "writingbench, judged by qwen (thinks false; 2026-01-31)",
     ]
+
+
+def test_models_are_compared_on_the_prompts_whose_texts_are_judged() -> None:
+    texts: Texts = {
+        "a": {("p", 900, 0): "a1", ("q", 900, 0): "a2", ("r", 900, 0): "a3", ("", 9, 0): "a4"},
+        "b": {("p", 900, 0): "b1", ("q", 900, 0): "b2", ("r", 900, 0): "b3", ("", 9, 0): "b4"},
+        "c": {("p", 900, 1): "c1"},
+    }
+    scores = {"a1": 1, "a2": 2, "a3": 3, "a4": 1, "b1": 3, "b2": 5, "b4": 5, "c1": 5}
+    found = judged(
+        [
+            *(a_judgement(LONGBENCH, n, text=text, model=text[0]) for text, n in scores.items()),
+            a_judgement(LONGBENCH, 3, text="b2", model="b", repeat=1),
+            a_judgement(LONGBENCH, 0, text="b3", model="b", scores={}),
+        ]
+    )
+    (table,) = judged_tables(found, Groups(), texts)
+    (one,) = table.differences
+    assert (one.model, one.other, one.count) == ("b", "a", 2)
+    total = one.values["S_q"]
+    assert total and (total.mean, total.low, total.high) == (50, 50, 50)
+    _, compared = judged_layouts(table)
+    assert compared.headers == ("models", "pairs", "S_q")
+    assert compared.rows == [("b - a", "2", "+50.00 (50.00-50.00)")]
+    assert compared.title.endswith("longbench-write, judged by qwen (thinks false; 2026-01-31)")
+    assert [*judged_layouts(table_of(a_judgement(LONGBENCH, 1)))][1:] == []
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,23 @@
 """A judge is asked for each text, repeat and criterion; what fails is an error of its call."""
 
 import threading
+from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
+from polaris_cli.engines.base import GenerationRequest
 from polaris_cli.engines.scripted import Script, ScriptedEngine
 from polaris_cli.errors import ModelUnavailable, PolarisError
-from polaris_cli.evaluate.judging import JudgeSettings, calls_for, judge_all, text_key
+from polaris_cli.evaluate.judging import (
+    ATTEMPTS,
+    JudgeSettings,
+    calls_for,
+    judge_all,
+    text_key,
+)
 from polaris_cli.evaluate.rubric import load_rubric
 from polaris_cli.evaluate.samples import Sample
+from polaris_cli.events import AnswerEvent
 
 SETTINGS = JudgeSettings("judge")
 SAMPLES = [Sample(f"It came {n}.", 900, "m", "p") for n in range(3)]
@@ -22,6 +32,12 @@ def judge(
 ) -> list[Any]:
     calls = calls_for(samples, WRITING, repeats)
     return list(judge_all(calls, engine, settings, at_once=2, stop=threading.Event()))
+
+
+def judge_one(engine: ScriptedEngine, stop: threading.Event | None = None) -> list[Any]:
+    """What becomes of a single call."""
+    call = next(calls_for(SAMPLES, WRITING, 1))
+    return list(judge_all([call], engine, SETTINGS, at_once=1, stop=stop or threading.Event()))
 
 
 def test_every_criterion_and_repeat_is_a_call_with_a_key_of_its_own() -> None:
@@ -50,10 +66,42 @@ def test_an_answer_that_repeats_itself_is_ended() -> None:
 def test_the_judge_gets_a_seed_for_each_repeat_and_a_schema() -> None:
     engine = ScriptedEngine(["</think>", "{}"])
     judge(engine, SAMPLES[0], repeats=2)
-    assert {request.sampling.seed for request in engine.requests} == {0, 1}
+    seeds = Counter(request.sampling.seed for request in engine.requests)
+    assert {0, 1} < {*seeds} and {*seeds.values()} == {5} and len(seeds) == 2 * ATTEMPTS
     assert all(
         request.schema and request.sampling.temperature == 0.2 for request in engine.requests
     )
+
+
+def test_an_answer_that_cannot_be_read_is_asked_for_again() -> None:
+    bad, good = Script(["</think>", "Good!"]), Script(["</think>", '{"task_score": 7}'])
+    engine = ScriptedEngine(bad, bad, good)
+    (record,) = judge_one(engine)
+    assert (record["scores"], record["error"]) == ({"task": 7}, "")
+    assert record["unread"] == ["Good!"] * 2 and len(engine.requests) == 3
+    once = judge_one(ScriptedEngine(good))[0]["tokens"]
+    assert record["tokens"]["prompt"] == 3 * once["prompt"] > 0
+    assert record["tokens"]["answer"] == 3 * once["answer"] > 0
+
+
+def test_an_answer_that_can_never_be_read_is_recorded_as_that() -> None:
+    engine = ScriptedEngine(["</think>", "Good!"])
+    (record,) = judge_one(engine)
+    assert record["error"] and record["answer"] == "Good!" and len(record["unread"]) == 2
+    assert len(engine.requests) == ATTEMPTS == 3
+
+
+def test_a_call_that_is_stopped_between_its_attempts_is_no_record() -> None:
+    stop = threading.Event()
+
+    class Stopping(ScriptedEngine):
+        def stream(self, request: GenerationRequest) -> Iterator[AnswerEvent]:
+            try:
+                yield from super().stream(request)
+            finally:
+                stop.set()
+
+    assert judge_one(Stopping(["</think>", "Good!"]), stop) == []
 
 
 def test_a_call_that_fails_is_an_error_and_costs_no_other() -> None:

@@ -40,12 +40,11 @@ def good(source: str) -> list[Sample]:
 
 
 def test_a_record_of_polaris_brings_all_that_is_known(tmp_path: Path) -> None:
-    story = a_story(text="It came.", words=900, finish="loop", place=Place("1", "f", 1, "u7"))
+    story = a_story(text="It came.", words=900, finish="loop", place=Place("1", "f", 1, "u7", 0.5))
     story = replace(story, quality=Quality(surprise_mean=1.5, surprise_worst=2.25))
     (found,) = good(written(tmp_path, story.as_dict()))
-    assert found == Sample(
-        "It came.", 900, "demo", "a lighthouse keeper", "u7", 0, "loop", 1.5, 2.25, (), found.made
-    )
+    facts = ("It came.", 900, "demo", "a lighthouse keeper", "u7", 0, "loop", 1.5, 2.25)
+    assert found == Sample(*facts, made=found.made, scale=0.5)
     assert found.made["weights"] == "polaris/demo" and found.made["written"] == story.created[:10]
     assert "temperature 0.6" in found.made["sampling"] and "polaris" in found.made["versions"]
     assert good(str(tmp_path)) == [found]  # the folder of a batch

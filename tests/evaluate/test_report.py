@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polaris_cli.evaluate import report as module
+from polaris_cli.evaluate.layout import DIFFERENCES
 from polaris_cli.evaluate.report import About
 from polaris_cli.evaluate.samples import Sample
 from polaris_cli.version import __version__
@@ -74,12 +75,14 @@ def test_the_head_says_what_was_scored(root: ElementTree.Element) -> None:
 
 @pytest.mark.slow
 def test_what_a_judge_says_is_in_the_report_with_its_settings_and_date() -> None:
-    root = parsed(a_page(made_up(count=1), judge=True))
+    samples = (replace(sample, seed=0) for sample in made_up(count=1))
+    root = parsed(a_page(samples, judge=True))
     told = ("story-quality", "longform")
     judges = [value for name, value in facts(root) if name == "judge"]
     assert judges == [f"{name}, judged by qwen (thinks false; 2026-01-31)" for name in told]
     captions = [text for table in root.iter("table") for text in texts(table, "caption")]
-    assert captions[-2:] == judges
+    assert captions[-4::2] == judges
+    assert captions[-3::2] == [f"{DIFFERENCES}: {judge}" for judge in judges]
     stories = ["".join(each.itertext()) for each in root.iter("details")]
     assert all("story-quality by qwen" in each for each in stories)
     assert any("unreadable answer" in each for each in stories)

@@ -27,10 +27,10 @@ def test_a_file_from_another_program(tmp_path: Path) -> None:
     document.add_table(1, 1).cell(0, 0).text = "In a cell."
     document.core_properties.comments = "by a program"
     document.save(str(tmp_path / "a.docx"))
-    blocks, premise = read_docx(tmp_path / "a.docx")
+    blocks, said = read_docx(tmp_path / "a.docx")
     assert to_markdown(blocks) == (
         "# The Fog\n\n## One\n\nHe **never** *left* at all.\n\n* * *\n\n- List Bullet\n"
         "1. List Number\n\n> Intense Quote\n\nIn a cell."
     )
-    assert premise == ""
+    assert said == {}
     assert inserted.tag == qn("w:ins")

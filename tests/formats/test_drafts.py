@@ -14,7 +14,7 @@ from polaris_cli.formats.drafts import read_draft
 from polaris_cli.formats.export import render
 from polaris_cli.formats.files import MAX_UNPACKED, zipped
 from polaris_cli.request.story_request import Draft
-from tests.books import EVERYTHING, FLAT_STORIES, MARKS, STORIES, plain_texts, shape
+from tests.books import EVERYTHING, FLAT_STORIES, MARKS, STORIES, a_book, plain_texts, shape
 from tests.stories import a_story
 
 ENCRYPTED = zipped([("META-INF/container.xml", "<a/>")])
@@ -73,7 +73,7 @@ def test_any_story_survives_a_markdown_round_trip(premise: str, text: str) -> No
 def test_front_matter_from_other_programs_goes_to_the_record(tmp_path: Path) -> None:
     matter = "title: The Fox\ntags: [a, b]\ndate: 2026-01-02"
     found = read(tmp_path, f"---\n{matter}\n---\n\nIt ran.\n", "draft.md")
-    assert found == Draft("It ran.", matter)
+    assert found == Draft("It ran.", matter, title="The Fox")
     assert yaml.safe_load(found.front_matter)["title"] == "The Fox"
     assert (found.premise, found.words) == ("", None)
 
@@ -184,6 +184,48 @@ def test_a_story_is_read_back_with_its_premise(tmp_path: Path, format: str) -> N
     assert (found.premise, found.words, found.front_matter) == (story.premise, None, "")
     assert shape(found.text)[:4] == shape(EVERYTHING)[:4]
     assert "Premise" not in found.text
+
+
+SAYING = ["md", "html", "epub", "docx", "json"]
+
+
+@pytest.mark.parametrize("format", SAYING)
+def test_a_story_is_read_back_with_its_title_author_and_language(
+    tmp_path: Path, format: str
+) -> None:
+    said = {"title": "Fog & <Bells>", "author": 'Ann "Ink" O\'Hara', "language": "pt-BR"}
+    for text in ("# A\n\nIt ran.", "It ran."):
+        found = read(tmp_path, render(a_book(text, **said), format), f"story.{format}")
+        assert found.settings.items() >= said.items()
+
+
+@pytest.mark.parametrize("format", SAYING)
+def test_a_model_is_no_author_and_a_script_no_language(tmp_path: Path, format: str) -> None:
+    story = a_story(text="Il court.", premise="un renard")
+    found = read(tmp_path, render(story, format), f"story.{format}")
+    assert (found.title, found.author, found.language) == ("Un renard", "", "")
+
+
+@pytest.mark.parametrize("format", ["html", "epub", "docx"])
+def test_files_of_other_programs_say_nothing(tmp_path: Path, format: str) -> None:
+    content = render(a_book("It ran.", title="Fog", author="Ann", language="en"), format)
+    if format == "html":
+        content = content.replace(b'content="polaris"', b'content="pandoc"')
+    else:
+        with zipfile.ZipFile(BytesIO(content)) as archive:
+            parts = [(name, archive.read(name)) for name in archive.namelist()]
+        content = zipped((name, part.replace(b"polaris-", b"pandoc-")) for name, part in parts)
+    assert read(tmp_path, content, f"story.{format}") == Draft("It ran.")
+
+
+@pytest.mark.parametrize(
+    "matter",
+    ["title: [a, b]", "title: 1984", 'title: "two\\nlines"', "lang: no", "lang: English!",
+     "author: {name: Ann}", "author: ' '", "lang: und-Cyrl"],
+)  # fmt: skip
+def test_what_is_no_title_author_or_language_is_left_out(tmp_path: Path, matter: str) -> None:
+    found = read(tmp_path, f"---\n{matter}\n---\n\nIt ran.\n", "draft.md")
+    assert found == Draft("It ran.", matter)
 
 
 @pytest.mark.parametrize("format", ["html", "epub", "docx"])

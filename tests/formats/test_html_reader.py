@@ -36,6 +36,13 @@ def test_pages(page: str, text: str) -> None:
     assert to_markdown(HTMLReader(page).blocks) == text
 
 
+def test_a_page_has_a_title_and_a_language() -> None:
+    page = HTMLReader("<html lang=fr><title>A &amp; b</title><svg lang=en><title>C</title></svg>d")
+    assert (page.title, page.language) == ("A & b", "fr")
+    bare = HTMLReader("<p>a")
+    assert (bare.title, bare.language) == ("", "")
+
+
 NAMES = "p b i ul ol li blockquote pre h2 br hr code a head body table td"
 TAGS = st.sampled_from(NAMES.split())
 PIECES = st.one_of(TAGS.map("<{}>".format), TAGS.map("</{}>".format), st.text(max_size=5))

@@ -7,6 +7,7 @@ import pytest
 from polaris_cli.events import Chapter, Plan
 from polaris_cli.models.catalogue import DEMO
 from polaris_cli.models.reference import ModelRef, of_entry
+from polaris_cli.request.book import Book
 from polaris_cli.request.settings import Setting
 from polaris_cli.request.story_request import Draft, Sampling, StoryRequest
 from polaris_cli.story.job import Job
@@ -92,6 +93,14 @@ def test_the_words_of_a_draft_need_no_tokens_any_more() -> None:
     draft = Draft("word " * 100)
     assert story_tokens(300, draft) == story_tokens(200)
     assert story_tokens(50, draft) == story_tokens(1)
+
+
+def test_what_the_file_of_a_draft_says_counts_where_no_option_does() -> None:
+    draft = Draft("It ran.", title="Fog", author="Ann", language="fr")
+    options = {"model": "demo", "author": "Ben", "think": False, "length": "extend"}
+    job = prepare("a fox", options, draft)
+    assert job.request.book == Book("Fog", "Ben", "fr")
+    assert job.settings["title"] == Setting("Fog", "the draft")
 
 
 def test_the_longest_sequence_is_prompt_draft_and_output() -> None:

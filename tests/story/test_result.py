@@ -49,6 +49,15 @@ FULL_PLAN = Plan(
 )
 
 
+def test_a_draft_of_earlier_versions_says_no_title() -> None:
+    draft = Draft("Once", "a: 1", "a fox", 9)
+    request = StoryRequest("a fox", 5, sampling=Sampling(thinking=False), draft=draft)
+    record = replace(a_record(), request=request).as_dict()
+    for name in ("title", "author", "language"):
+        del record["draft"][name]
+    assert Story.from_dict(record).request == request
+
+
 def test_a_record_from_before_plans_had_tokens_is_read() -> None:
     events: list[Event] = [Planned(PLAN), Chunk("plan", "Title: T", 3)]
     story = collect(events, a_record())

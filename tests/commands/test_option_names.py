@@ -1,0 +1,25 @@
+"""The hint of an error names the options of the command that prints it."""
+
+import pytest
+
+from polaris_cli.commands.option_names import option_names
+from polaris_cli.errors import UsageError
+
+NAMES = {"--model": "--judge-model", "--base-url": "--judge-url"}
+
+
+@pytest.mark.parametrize(
+    ("hint", "told"),
+    [
+        ("Start it: --base-url URL", "Start it: --judge-url URL"),
+        ("Use --model a or --model b.", "Use --judge-model a or --judge-model b."),
+        ("Add --judge-model NAME", "Add --judge-model NAME"),
+        ("Use --models", "Use --models"),
+        ("Check it: polaris doctor --base-url URL", "Check it: polaris doctor --base-url URL"),
+        ("", ""),
+    ],
+)
+def test_the_hint_names_the_options_of_the_command(hint: str, told: str) -> None:
+    with pytest.raises(UsageError) as raised, option_names(NAMES):
+        raise UsageError("It is wrong.", hint=hint)
+    assert raised.value.hint == told and raised.value.message == "It is wrong."

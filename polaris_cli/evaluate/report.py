@@ -98,7 +98,7 @@ def _facts(found: Evaluation, tables: Tables, about: About) -> Iterator[str]:
     yield _fact("scale", _scale(found))
     yield from (_fact("judge", judged_title(table)) for table in tables.judged)
     if not tables.judged:
-        yield _fact("judge", "none")
+        yield _fact("judge", "none: all figures are computed from the texts")
     if about.skipped:
         rows = "row" if about.skipped == 1 else "rows"
         yield _fact("left out", f"{about.skipped:,} {rows} that could not be used")

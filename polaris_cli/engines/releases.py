@@ -46,6 +46,19 @@ def states_of(kept: Any) -> tuple[Any, Any] | None:
     return _first(kept.conv_states), _first(kept.recurrent_states)
 
 
+def fixed_keys(cache: Any, index: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None:
+    """The keys and values of a full-attention layer, (heads, capacity, channels), and their number.
+
+    The number is a tensor, which is to be counted up with each token. None for a cache that grows
+    or slides, for one of several rows, and before the first token.
+    """
+    layers = getattr(cache, "layers", ())
+    layer: Any = layers[index] if index < len(layers) else None  # a growing one may start without
+    if type(layer).__name__ != "StaticLayer" or not layer.is_initialized or len(layer.keys) > 1:
+        return None
+    return layer.keys[0], layer.values[0], layer.cumulative_length
+
+
 def state_tensors(kept: Any) -> list[Any]:
     """All states of a linear-attention layer in a cache, of both kinds; [] for other layers."""
     held = [getattr(kept, name, None) for name in ("conv_states", "recurrent_states")]

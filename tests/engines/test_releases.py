@@ -4,8 +4,18 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
+from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer, StaticLayer
 
-from polaris_cli.engines.releases import cache_among, cache_name, cache_of, kind_of, states_of
+from polaris_cli.engines.releases import (
+    cache_among,
+    cache_name,
+    cache_of,
+    fixed_keys,
+    kind_of,
+    states_of,
+)
 
 
 def under(name: str) -> Any:
@@ -41,3 +51,17 @@ def test_the_states_of_a_layer(held: Any) -> None:
     assert states_of(kept) is None
     kept.record_past, kept.has_previous_state = False, held(False)
     assert states_of(kept) is None
+
+
+def test_the_keys_of_a_cache_of_fixed_size() -> None:
+    fixed = SimpleNamespace(layers=[StaticLayer(max_cache_len=8)])
+    assert fixed_keys(fixed, 0) is None  # nothing in it yet
+    key, value = torch.ones(1, 2, 3, 4), torch.zeros(1, 2, 3, 4)
+    fixed.layers[0].update(key, value)
+    held = fixed_keys(fixed, 0)
+    assert held is not None
+    keys, values, length = held
+    assert keys.shape == values.shape == (2, 8, 4) and int(length) == 3
+    assert torch.equal(keys[:, :3], key[0])
+    for other in (DynamicCache(), SimpleNamespace(layers=[DynamicLayer()]), None):
+        assert fixed_keys(other, 0) is None

@@ -14,7 +14,7 @@ import torch
 from polaris_cli.engines.kernels import triton_ops as ops
 from polaris_cli.engines.kernels.one_token import Compute, one_centered, states_in
 from polaris_cli.engines.kernels.triton_attention import attend, rotate_heads
-from polaris_cli.engines.releases import cache_among, kind_of
+from polaris_cli.engines.releases import cache_among, fixed_keys, kind_of
 
 
 def norm(module: Any) -> Compute:
@@ -141,16 +141,28 @@ def attention(module: Any) -> Compute:
         position_embeddings: tuple[torch.Tensor, torch.Tensor],
         **more: Any,
     ) -> Any:
-        cache = cache_among(more)
-        if hidden_states.shape[:2] != (1, 1) or cache is None or not cache.is_compileable:
+        held = fixed_keys(cache_among(more), module.layer_idx)
+        if hidden_states.shape[:2] != (1, 1) or held is None:
             return before(hidden_states, position_embeddings=position_embeddings, **more)
+        keys, values, length = held
         query, key, value = project(hidden_states)
         query, gate = query.view(heads, 2 * size).chunk(2, -1)
-        key, value = key.view(-1, size), value.view(1, -1, 1, size)
-        both = rotate_heads(query, key, query_weight, key_weight, *position_embeddings, eps)
-        keys, values = cache.update(both[heads:].view_as(value), value, module.layer_idx)
-        length = cache.get_seq_length(module.layer_idx)
-        output = attend(both[:heads], keys[0], values[0], length, gate, scale)
+        cos, sin = position_embeddings
+        query = rotate_heads(
+            query,
+            key.view(-1, size),
+            value.view(-1, size),
+            query_weight,
+            key_weight,
+            cos,
+            sin,
+            keys,
+            values,
+            length,
+            eps,
+        )
+        length.add_(1)
+        output = attend(query, keys, values, length, gate, scale)
         return module.o_proj(output.view(1, 1, -1)), None
 
     return forward

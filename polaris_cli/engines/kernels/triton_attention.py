@@ -20,48 +20,65 @@ ROWS = 16  # the least that a matrix product of Triton takes; a key head has few
 def rotate_heads(
     query: torch.Tensor,
     key: torch.Tensor,
+    value: torch.Tensor,
     query_weight: torch.Tensor,
     key_weight: torch.Tensor,
     cos: torch.Tensor,
     sin: torch.Tensor,
+    keys: torch.Tensor,
+    values: torch.Tensor,
+    length: torch.Tensor,
     eps: float,
 ) -> torch.Tensor:
-    """RMS norm and rotary embedding of one token's query and key heads.
+    """RMS norm and rotary embedding of one token's query and key heads; stores key and value.
 
-    `query` is (heads, channels), its rows possibly apart; `key` is (key heads, channels). The
-    weights are float32, (channels,); `cos` and `sin` are for the first channels of each head.
-    Returns (heads + key heads, channels) in the dtype of `query`.
+    `query` is (heads, channels), its rows possibly apart; `key` and `value` are (key heads,
+    channels). The weights are float32, (channels,); `cos` and `sin` are for the first channels of
+    each head. The new key and the value become number `length`, a tensor with one number, of `keys`
+    and `values`, (key heads, capacity, channels). Returns the new query, (heads, channels).
     """
     heads, channels = query.shape
-    both = torch.empty((heads + key.shape[0], channels), dtype=query.dtype, device=query.device)
-    _rotate_heads[(both.shape[0],)](
+    turned_query = torch.empty((heads, channels), dtype=query.dtype, device=query.device)
+    _rotate_heads[(heads + len(key),)](
         query,
         key.contiguous(),
+        value.contiguous(),
         query_weight,
         key_weight,
         cos.contiguous(),
         sin.contiguous(),
-        both,
+        turned_query,
+        keys,
+        values,
+        length,
         query.stride(0),
+        keys.stride(0),
+        keys.shape[1],
         eps,
         heads,
         channels,
         cos.numel(),
         triton.next_power_of_2(channels),
     )
-    return both
+    return turned_query
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["capacity"])
 def _rotate_heads(
     query,
     key,
+    value,
     query_weight,
     key_weight,
     cos,
     sin,
-    both,
+    turned_query,
+    keys,
+    values,
+    length,
     query_stride,
+    head_stride,
+    capacity,
     eps,
     heads: tl.constexpr,
     channels: tl.constexpr,
@@ -79,12 +96,19 @@ def _rotate_heads(
     x = tl.load(source + place, inside, 0.0).to(tl.float32)
     y = tl.load(source + other, turns, 0.0).to(tl.float32)
     scale = tl.rsqrt(tl.sum(x * x) / channels + eps)
-    kind = both.dtype.element_ty
+    kind = turned_query.dtype.element_ty
     x = (x * scale * tl.load(weight + place, inside, 0.0)).to(kind).to(tl.float32)
     y = (y * scale * tl.load(weight + other, turns, 0.0)).to(kind).to(tl.float32)
     c, s = tl.load(cos + place, turns, 1.0), tl.load(sin + place, turns, 0.0)
     y = tl.where(place < turned // 2, -y, y)
-    tl.store(both + head * channels + place, x * c + y * s, inside)
+    if head < heads:
+        tl.store(turned_query + head * channels + place, x * c + y * s, inside)
+    else:
+        token, own = tl.load(length).to(tl.int64), (head - heads).to(tl.int64)
+        at = own * head_stride + token * channels + place
+        inside = place < tl.where(token < capacity, channels, 0)
+        tl.store(keys + at, x * c + y * s, inside)
+        tl.store(values + at, tl.load(value + own * channels + place, inside, 0.0), inside)
 
 
 @on_its_device

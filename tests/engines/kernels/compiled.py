@@ -33,7 +33,8 @@ SILU_MUL = [BF16, BF16, BF16, "i32", "i32", 12_288, ops.BLOCK]
 CONVOLVE = [BF16, BF16, FP32, FP32, 8192, 4, ops.CHANNELS]
 DELTA_RULE = [FP32, BF16, BF16, BF16, FP32, FP32, FP32, FP32, BF16, "fp32", "fp32"]
 DELTA_SHAPE = [32, 16, 128, 128, 128, 128]
-ROTATE = [BF16, BF16, FP32, FP32, BF16, BF16, BF16, "i32", "fp32", 16, 256, 64, 256]
+ROTATE = [BF16, BF16, BF16, FP32, FP32, BF16, BF16, BF16, BF16, BF16, "*i64", "i32", "i32", "i32"]
+ROTATE_SHAPE = ["fp32", 16, 256, 64, 256]
 ATTEND = [BF16, BF16, BF16, "*i64", FP32, FP32, "fp32", "i32"]
 ATTEND_SHAPE = [16, 4, 256, 256, attention.CHUNK, attention.KEYS, attention.ROWS]
 JOIN = [FP32, FP32, "*i64", BF16, BF16, "i32", 16, 256, 256, attention.CHUNK, attention.PARTS]
@@ -52,7 +53,7 @@ KERNELS: list[tuple[Any, list[Any], dict[str, int]]] = [
     (ops._silu_mul, SILU_MUL, {}),
     (ops._convolve, CONVOLVE, {}),
     (ops._delta_rule, [*DELTA_RULE, *DELTA_SHAPE], WIDE),
-    (attention._rotate_heads, ROTATE, {}),
+    (attention._rotate_heads, [*ROTATE, *ROTATE_SHAPE], {}),
     (attention._attend_part, [*ATTEND, *ATTEND_SHAPE], {**WIDE, "num_stages": 2}),
     (attention._join_parts, JOIN, {}),
     (matvec._four_bits, [*FOUR_BITS, *FOUR_SHAPE], {}),

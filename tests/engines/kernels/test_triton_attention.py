@@ -33,7 +33,16 @@ def test_rotate_heads(dtype: torch.dtype, channels: int, turned: int) -> None:
     first = expected[:, :turned].clone()
     half = torch.cat((-first[:, turned // 2 :], first[:, : turned // 2]), 1)
     expected[:, :turned] = first * cos + half * sin
-    assert near(attention.rotate_heads(query, key, mine, other, cos, sin, 1e-6), expected)
+    value, (keys, values) = random(2, channels, dtype=dtype), random(2, 2, 9, channels, dtype=dtype)
+    before, length = (keys.clone(), values.clone()), torch.tensor([5], device=DEVICE)
+    found = attention.rotate_heads(
+        query, key, value, mine, other, cos, sin, keys, values, length, 1e-6
+    )
+    assert near(torch.cat((found, keys[:, 5])), expected)
+    assert torch.equal(values[:, 5], value)
+    others = [0, 1, 2, 3, 4, 6, 7, 8]
+    assert torch.equal(keys[:, others], before[0][:, others])
+    assert torch.equal(values[:, others], before[1][:, others])
 
 
 # The interpreter has no products of matrices in bfloat16.

@@ -5,7 +5,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -199,8 +199,10 @@ def load(
     notes = loaded.notes
     if kind != "mps":
         notes += patch_forwards(loaded.model).notes
-    # Its kernels are compiled now, not at the first token.
-    sampler_class(Sampling(), loaded.model.device, loaded.model.config.get_text_config().vocab_size)
+    if parallel == 1:  # its kernels are compiled now, not at the first token
+        window = cast(int, reference.profile.settings.get("repetition_window", 0))
+        vocabulary = getattr(loaded.model.config.get_text_config(), "vocab_size", 0)
+        sampler_class(Sampling(repetition_window=window), loaded.model.device, vocabulary)
     static = parallel == 1 and compile and kind == "cuda" and can_capture(loaded.model)
     seconds = time.monotonic() - start
     engine = LocalEngine if parallel == 1 else LockstepEngine

@@ -125,12 +125,11 @@ def agrees(sampling: Sampling, device: torch.device, vocabulary: int) -> bool:
     logits = _logits(device, vocabulary)
     ends = frozenset({1, 2})
     rules = (StopRule(ends, inside_thinking=lambda: True, close_id=3), StopRule(ends))
-    return all(
-        _agree(
-            _chosen(FusedSampler, sampling, logits, rule), _chosen(Sampler, sampling, logits, rule)
-        )
+    chosen = (
+        [_chosen(make, sampling, logits, rule) for make in (FusedSampler, Sampler)]
         for rule in rules
     )
+    return all(_agree(*both) for both in chosen)
 
 
 def _chosen(

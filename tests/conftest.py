@@ -14,8 +14,9 @@ from tests.screens import Tty
 
 pytest_plugins = ["tests.servers.fixtures"]
 
-# On a busy machine a single example may take long; the tests as a whole have limits.
-settings.register_profile("polaris", deadline=None)
+# On a busy machine a single example may take long; the tests as a whole have limits. Each run draws
+# other examples, so that few are enough for one.
+settings.register_profile("polaris", deadline=None, max_examples=50)
 settings.load_profile("polaris")
 
 card.set_environment()

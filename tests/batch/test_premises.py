@@ -358,6 +358,7 @@ def write_parquet(path: Path, columns: Mapping[str, Sequence[object]]) -> None:
     parquet.write_table(pyarrow.table(columns), path)
 
 
+@pytest.mark.slow
 def test_parquet(tmp_path: Path) -> None:
     columns: dict[str, Sequence[object]] = {
         "uid": ["a", "b", "a"] + [None] * 300,

@@ -409,6 +409,7 @@ def check_kills(folder: Path, times: int) -> None:
         number = max(int(key) for key in found if key != "same")
 
 
+@pytest.mark.slow
 def test_a_killed_process_loses_nothing(tmp_path: Path) -> None:
     check_kills(tmp_path, 5)
 

@@ -94,6 +94,7 @@ def test_json_has_each_precision_of_the_local_engine() -> None:
     assert all(row["ratio"] > 0 and row["speed"]["tokens_per_s"] > 0 for row in rows)
 
 
+@pytest.mark.slow
 def test_quantize_chooses_one_precision() -> None:
     result = CliRunner().invoke(app, [*SMALL, "--quantize", "none"])
     assert result.exit_code == 0, result.output

@@ -116,6 +116,7 @@ def test_the_table_has_two_more_columns_with_a_peer(steady: Path) -> None:
     assert "peer" not in alone.stdout
 
 
+@pytest.mark.slow
 def test_json_carries_the_peer(steady: Path) -> None:
     result = CliRunner().invoke(app, ["bench", *SMALL, "--json", "--peer", str(steady)])
     report = json.loads(result.stdout.splitlines()[-1])

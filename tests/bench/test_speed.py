@@ -44,6 +44,7 @@ def test_speed_is_the_tokens_after_the_first_over_their_time() -> None:
     assert Times(9.0, (0.1, 0.3)).tokens_per_s == pytest.approx(5)
 
 
+@pytest.mark.slow
 def test_both_ways_are_measured_from_every_position() -> None:
     first, later = compared()
     assert (first.position, later.position) == (0, 100)
@@ -122,6 +123,7 @@ def test_an_unknown_shape_names_the_known_ones() -> None:
     assert all(shape in raised.value.hint for shape in SHAPES)
 
 
+@pytest.mark.slow
 def test_json_is_one_object_in_the_last_line() -> None:
     command = ["bench", "--json", "--tokens", "3", "--repeats", "1", "--at", "0,20"]
     result = CliRunner().invoke(app, command)

@@ -218,6 +218,7 @@ def test_an_engine_that_cannot_be_loaded_ends_the_run_if_there_is_no_other(
     assert batch("-m", "smollm2").returncode == 3
 
 
+@pytest.mark.slow
 def test_premises_come_from_a_pipe(tmp_path: Path) -> None:
     folder = tmp_path / "out"
     asked = ["batch", "-", "-o", str(folder), "-m", "demo", "--words", "9"]

@@ -80,6 +80,7 @@ def test_the_library_is_scored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert "1 of the texts were asked for in fewer than 1,000" in err
 
 
+@pytest.mark.slow
 def test_a_report_is_saved(stories: Path, tmp_path: Path) -> None:
     page = tmp_path / "report.html"
     with stories.open("a") as file:

@@ -129,6 +129,7 @@ def test_the_same_command_asks_only_what_is_missing(stories: Path) -> None:
         assert len(judging(server)) == before + 3
 
 
+@pytest.mark.slow
 def test_an_answer_that_comes_late_counts(stories: Path) -> None:
     late = streamed([Sleep(0.3), *chat([json.dumps(GOOD)])])
     with Faulty(lambda request: late) as server:

@@ -89,6 +89,7 @@ def test_the_file_of_standard_output_cannot_be_an_output(tmp_path: Path) -> None
     assert ended.returncode == 2 and b"standard output" in ended.stderr
 
 
+@pytest.mark.slow
 def test_several_files_and_standard_output_get_the_story(tmp_path: Path) -> None:
     files = [tmp_path / f"fox.{suffix}" for suffix in ("txt", "epub", "json")]
     given = [argument for file in files for argument in ("-o", str(file))]
@@ -117,6 +118,7 @@ def test_files_say_what_was_given_and_a_later_export_too(tmp_path: Path) -> None
     assert "data:image" not in later.read_text() and 'content="Jane"' in later.read_text()
 
 
+@pytest.mark.slow
 def test_a_bad_cover_is_refused_before_the_model_is_loaded(tmp_path: Path) -> None:
     (tmp_path / "fox.png").write_text("no image")
     command = scripted_command("write", "a fox", "-m", "demo", "--cover", str(tmp_path / "fox.png"))

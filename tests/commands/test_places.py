@@ -79,6 +79,7 @@ UNREADABLE = [
 ]
 
 
+@pytest.mark.slow
 def test_what_may_not_be_read_is_named(tmp_path: Path, closed: Path) -> None:
     commands = [
         ([one.format(closed) for one in arguments], {variable or "UNUSED": str(closed)})
@@ -124,6 +125,7 @@ def test_a_device_ends(
     assert ended.returncode == 2 and len(ended.stderr.splitlines()) <= 2
 
 
+@pytest.mark.slow
 def test_an_endless_pipe_ends(tmp_path: Path) -> None:
     command = polaris_command("write", "-m", "demo")
     with open("/dev/zero", "rb") as zeros:  # noqa: PTH123

@@ -59,6 +59,7 @@ def test_a_story_reaches_its_file_and_the_library(tmp_path: Path, streams: tuple
     assert Library(tmp_path / "library.db").get("last").text == TALE_TEXT
 
 
+@pytest.mark.slow
 def test_without_a_file_and_library_a_full_disk_ends_the_story(tmp_path: Path) -> None:
     command = scripted_command("write", "a fox", "-w", "10", "-m", "demo", "--no-save")
     ended = shell(command, tmp_path, ">/dev/full")

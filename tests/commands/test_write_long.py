@@ -75,6 +75,7 @@ def test_extending_is_in_the_report_and_the_record(tmp_path: Path) -> None:
     assert record["length"] == length
 
 
+@pytest.mark.slow
 def test_the_users_text_is_continued(tmp_path: Path) -> None:
     draft = tmp_path / "draft.txt"
     draft.write_text("It was night.\n")
@@ -141,6 +142,7 @@ def test_rerun_uses_the_recorded_settings(tmp_path: Path) -> None:
     assert record["sampling"]["seed"] == 7 and record["words"]["requested"] == 14
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["resume", "rerun"])
 def test_an_unknown_id_is_refused(tmp_path: Path, command: str) -> None:
     refused = run(polaris_command(command, "nosuch"), tmp_path)

@@ -162,6 +162,7 @@ def test_the_files_own_template_turns_thinking_on_and_off(tmp_path: Path) -> Non
     engine.close()
 
 
+@pytest.mark.slow
 def test_it_says_what_runs(engine: Engine) -> None:
     info = engine.info
     assert (info.name, info.engine, info.quantization) == ("smollm2", "gguf", "Q4_1")

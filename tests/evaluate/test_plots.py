@@ -15,6 +15,7 @@ from polaris_cli.evaluate.svg import MARKERS, SERIES, check_installed, mark
 from tests.evaluations import made_up, scored, without_surprise
 
 BAND = (0.9, 1.1)
+pytestmark = pytest.mark.slow  # matplotlib takes a second for a set of plots
 
 
 def drawn(samples: Iterable[Sample], scale: float = 1.0, *, judge: bool = False) -> dict[str, Plot]:
@@ -100,7 +101,6 @@ def test_the_slope_line_goes_through_the_means() -> None:
     assert slope_of([(x, y), (right, end)]) == pytest.approx(middle / spread, abs=1e-3)
 
 
-@pytest.mark.slow
 def test_intervals_are_drawn_where_there_are_any() -> None:
     def bars(count: int) -> int:
         svg = drawn(made_up(["m"], count=count, scale=0.1), 0.1)["bucket-ratio"].svg
@@ -109,7 +109,6 @@ def test_intervals_are_drawn_where_there_are_any() -> None:
     assert bars(1) == 0 and bars(2) == 6
 
 
-@pytest.mark.slow
 def test_the_card_is_drawn_for_its_models_at_whole_lengths() -> None:
     def dashed(model: str, scale: float = 1.0) -> int:
         plot = drawn([Sample("word " * 900, 1000, model)], scale)["asked"]
@@ -121,7 +120,6 @@ def test_the_card_is_drawn_for_its_models_at_whole_lengths() -> None:
     assert dashed("mine") == dashed("polaris", 0.1) == 0
 
 
-@pytest.mark.slow
 def test_a_judges_totals_are_drawn_by_bucket_with_the_cards() -> None:
     drawn_by = drawn(made_up(["polaris", "mine"], count=1), judge=True)
     quality, longform = drawn_by["judged-0"], drawn_by["judged-1"]
@@ -154,7 +152,6 @@ def test_ids_are_different_in_all_plots(all_plots: dict[str, Plot]) -> None:
     assert len(ids) == len(set(ids)) and uses == set(ids)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     ["$\\frac$", "_hidden", "<b>&\"'", "\x00\ud800", "日本語モデル", "", "a" * 300, "%s {0}\\1"],

@@ -17,6 +17,7 @@ from polaris_cli.version import __version__
 from tests.books import EVERYTHING, MARKS
 from tests.evaluations import ABOUT, MODELS, a_page, made_up
 
+pytestmark = pytest.mark.slow  # a page with its plots takes a second
 ATTACK = (
     '"><script>alert(1)</script><img src=x onerror=alert(1)>$facts ${title} \x00 \ud800 ]]> &amp;'
 )
@@ -74,7 +75,6 @@ def test_the_head_says_what_was_scored(root: ElementTree.Element) -> None:
     assert values["from"] == "stories.jsonl" and "left out" not in values
 
 
-@pytest.mark.slow
 def test_what_a_judge_says_is_in_the_report_with_its_settings_and_date() -> None:
     samples = (replace(sample, seed=0) for sample in made_up(count=1))
     root = parsed(a_page(samples, judge=True))

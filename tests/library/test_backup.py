@@ -26,6 +26,7 @@ def running(path: Path) -> Library:
     return library
 
 
+@pytest.mark.slow
 def test_a_backup_holds_running_stories_and_needs_no_other_file(tmp_path: Path) -> None:
     library = running(tmp_path / "library.db")
     copy = tmp_path / "copies" / "b.db"
@@ -50,6 +51,7 @@ def test_a_backup_that_does_not_fit_is_no_fault_of_the_library(tmp_path: Path) -
     assert not [*copy.parent.iterdir()]
 
 
+@pytest.mark.slow
 def test_a_backup_replaces_a_file_only_with_force(tmp_path: Path) -> None:
     running(tmp_path / "library.db")
     copy = tmp_path / "b.db"

@@ -19,6 +19,7 @@ EVIL = "A fox\x1b]52;c;ZXZpbA==\x07\x1b]0;title\x1b\\\x1b[2J\x9b2J\x7f\x00."
 PRINTS_ITSELF = {"__main__.py", "commands/app.py"}
 
 
+@pytest.mark.slow
 def test_nothing_prints_beside_the_screen_package() -> None:
     package = ROOT / "polaris_cli"
     found = {

@@ -35,6 +35,7 @@ def ids(events: list[dict[str, Any]]) -> list[int]:
     return [token for event in events for token in event["tokens"]]
 
 
+@pytest.mark.slow
 def test_it_can_be_probed(server: Running) -> None:
     assert server.get("/props")["default_generation_settings"]["n_ctx"] == 256
     assert server.get("/v1/models")["data"][0]["id"] == server.model

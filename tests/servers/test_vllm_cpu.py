@@ -73,6 +73,7 @@ def test_a_server_that_does_not_start_is_said_to_have_its_output_in_a_file(tmp_p
     assert log.read_text() == "no weights\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_script_and_its_server(number: signal.Signals, tmp_path: Path) -> None:
     port, version = free_port(), vllm_cpu.VERSION

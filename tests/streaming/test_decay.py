@@ -72,11 +72,13 @@ def caught(story: dict[str, Any]) -> bool:
     return finish == Finish("decay") and -60 <= late <= 150
 
 
+@pytest.mark.slow
 def test_no_good_single_pass_is_stopped() -> None:
     assert len(GOOD) >= 50
     assert [story["text"][:60] for story in GOOD if watch(chunks_of(story))[1] is not STOP] == []
 
 
+@pytest.mark.slow
 def test_most_decayed_stories_are_stopped_within_150_words() -> None:
     assert len(DECAYED) >= 60
     assert sum(map(caught, DECAYED)) >= CAUGHT

@@ -95,6 +95,7 @@ def replaced_layers(model: Any) -> int:
     return sum("forward" in vars(layer) for layer in model.model.layers)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("before", "after", "count"), [(2.0, 1.0, 4), (1.0, 2.0, 0)])
 def test_they_are_used_where_they_are_faster(
     monkeypatch: pytest.MonkeyPatch, before: float, after: float, count: int

@@ -46,6 +46,7 @@ def test_rotate_heads(dtype: torch.dtype, channels: int, turned: int) -> None:
 
 
 # The interpreter has no products of matrices in bfloat16.
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16 if IS_CARD else torch.float16])
 @pytest.mark.parametrize("length", [1, 63, 256, 257, 600])
 @pytest.mark.parametrize(("heads", "key_heads", "channels"), [(8, 2, 64), (3, 3, 40)])

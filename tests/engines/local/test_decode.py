@@ -121,6 +121,7 @@ def generate(model: Any, prompt: Sequence[int], n: int, **options: Any) -> list[
     return tokens
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("shape", "penalty"), [("plain", 1.0), ("plain", 1.1), ("grouped", 1.1)])
 def test_greedy_tokens_are_those_of_generate(shape: str, penalty: float) -> None:
     model = qwen(**MODELS[shape])

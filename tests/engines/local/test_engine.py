@@ -115,6 +115,7 @@ def test_thinking_can_be_switched(demo: LocalEngine) -> None:
     assert demo.count_tokens(PREMISE, off) > demo.count_tokens(PREMISE, GREEDY)
 
 
+@pytest.mark.slow
 def test_a_folder_loads_like_a_name(demo: LocalEngine, tmp_path: Path) -> None:
     engine = load(resolve(str(copied(tmp_path))), context_tokens=1000)
     assert engine.info.name == "copy"
@@ -291,6 +292,7 @@ def test_bitsandbytes_loads_and_writes(precision: Any, monkeypatch: pytest.Monke
     assert len(texts(engine)) > 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["4bit", "8bit"])
 def test_a_processor_loads_packed_layers_and_writes(
     precision: Any, monkeypatch: pytest.MonkeyPatch

@@ -33,6 +33,7 @@ def generated(model: Any, prompt: Sequence[int], n: int) -> list[int]:
     return tokens
 
 
+@pytest.mark.slow
 def test_a_long_prompt_in_chunks_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     model = qwen(num_key_value_heads=1, layer_types=["full_attention", *["linear_attention"] * 3])
     at_once = Forward(model).prefill(PROMPT)

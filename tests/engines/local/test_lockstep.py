@@ -176,6 +176,7 @@ def result_of(row: Row) -> Result:
     return [without_log_probs(chunk) for chunk in chunks if isinstance(chunk, Chunk)], finish
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_stories_that_start_later_are_those_written_alone(kind: str) -> None:
     model = KINDS[kind]()
@@ -241,6 +242,7 @@ def test_the_cache_is_as_long_as_the_longest_story_of_now() -> None:
     assert lengths == {12}
 
 
+@pytest.mark.slow
 def test_words_are_spared_as_they_are_alone() -> None:
     model = AutoModelForCausalLM.from_pretrained(MODEL_DIR, dtype=torch.float32).eval()
     tokenizer = AutoTokenizer.from_pretrained(MODEL_DIR)

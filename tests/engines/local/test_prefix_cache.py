@@ -153,6 +153,7 @@ def same_without(model: Any, tokens: Any, *, limit: int = 24) -> bool:
     return list(map(ids_of, cached)) == list(map(ids_of, fresh))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [hybrid, hybrid_patched, attention])
 def test_the_text_is_the_same_without_it(make: Callable[[], Any]) -> None:
     assert same_without(make(), tokenizer())

@@ -48,6 +48,7 @@ def read(steps: SharedSteps, one: TokenizedRequest) -> Result:
     return [without_log_probs(chunk) for chunk in chunks if isinstance(chunk, Chunk)], finish
 
 
+@pytest.mark.slow
 def test_each_reader_gets_its_own_answer_whole(steps: SharedSteps) -> None:
     tasks = [
         replace(task(1 + 3 * n, n=2 + 5 * (n % 6)), sampling=replace(SAMPLED, seed=n))
@@ -133,6 +134,7 @@ def without_figures(events: Iterator[AnswerEvent]) -> Iterator[AnswerEvent]:
     return (without_log_probs(each) if isinstance(each, Chunk) else each for each in events)
 
 
+@pytest.mark.slow
 def test_the_engine_gives_the_text_of_the_local_engine() -> None:
     model, info = qwen(), ModelInfo("tiny", "tiny")
     requests = [

@@ -120,6 +120,7 @@ def all_right(method: Any, precision: Bits) -> bool:
     return all(seconds([one], x, expected, tolerance) < math.inf for one in layers)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["4bit", "8bit"])
 def test_bitsandbytes_gives_the_product(precision: Bits) -> None:
     assert all_right(quantizers.bitsandbytes(precision, SKIP), precision)

@@ -6,7 +6,7 @@ which calls the forward it replaces for anything but a single token. Does not kn
 replacement is correct or faster here; `patching` finds out.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -31,32 +31,49 @@ def norm(module: Any) -> Compute:
 def joined(*linears: Any) -> Callable[[torch.Tensor], tuple[torch.Tensor, ...]]:
     """The products of one input with several matrices, as one product where they can be joined.
 
-    Those are plain layers, and quantized ones that have a row for each output in all `parameters`,
-    as their attribute `by_rows` says. The matrices become parts of a larger one, so that they take
-    no more memory.
+    The matrices become parts of a larger one, so that they take no more memory.
+    """
+
+    def apart(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return tuple(one(x) for one in linears)
+
+    if not _can_join(linears):
+        return apart
+    sizes = [len(next(one.parameters())) for one in linears]
+    whole = _whole(linears)
+    if type(whole) is torch.nn.Linear:
+        return lambda x: torch.split(whole(x), sizes, -1)
+    # For many rows a quantized matrix is unpacked; all of them together would need more memory.
+    return lambda x: torch.split(whole(x), sizes, -1) if x.shape[:-1].numel() == 1 else apart(x)
+
+
+def _can_join(linears: Sequence[Any]) -> bool:
+    """Whether they are of one kind that has a row for each output in all of its parameters.
+
+    Plain layers are, and quantized ones with an attribute `by_rows`.
     """
     kind = type(linears[0])
-    alike = all(type(one) is kind and "forward" not in vars(one) for one in linears)
-    by_rows = kind is torch.nn.Linear or getattr(kind, "by_rows", False)
-    alike &= all(type(part) is torch.nn.Parameter for one in linears for part in one.parameters())
-    if not (by_rows and alike) or any(one.bias is not None for one in linears):
-        return lambda x: tuple(one(x) for one in linears)
-    plain = kind is torch.nn.Linear
-    whole = torch.nn.Module.__new__(kind)
+    return (kind is torch.nn.Linear or getattr(kind, "by_rows", False)) and all(
+        type(one) is kind
+        and "forward" not in vars(one)
+        and one.bias is None
+        and all(type(part) is torch.nn.Parameter for part in one.parameters())
+        for one in linears
+    )
+
+
+def _whole(linears: Sequence[Any]) -> Any:
+    """A layer with the rows of all; their own parameters become parts of its parameters."""
+    whole = torch.nn.Module.__new__(type(linears[0]))
     torch.nn.Module.__init__(whole)
     whole.register_parameter("bias", None)
-    for name, part in list(linears[0].named_parameters()):
+    for name, _ in list(linears[0].named_parameters()):
         parts = [one.get_parameter(name) for one in linears]
-        whole.register_parameter(name, _frozen(torch.cat(parts)))
-        sizes = [len(part) for part in parts]
-        for one, part in zip(linears, torch.split(whole.get_parameter(name), sizes), strict=True):
+        together = torch.cat(parts)
+        whole.register_parameter(name, _frozen(together))
+        for one, part in zip(linears, torch.split(together, [*map(len, parts)]), strict=True):
             setattr(one, name, _frozen(part))
-    # For many rows a quantized matrix is unpacked, and all of them together would need more memory.
-    return lambda x: (
-        torch.split(whole(x), sizes, -1)
-        if plain or x.numel() == x.shape[-1]
-        else tuple(one(x) for one in linears)
-    )
+    return whole
 
 
 def _frozen(numbers: torch.Tensor) -> torch.nn.Parameter:

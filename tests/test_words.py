@@ -118,6 +118,7 @@ def test_counter_takes_a_text_character_by_character(text: str) -> None:
     assert counter.count == story_words(text)
 
 
+@pytest.mark.slow
 def test_counter_keeps_few_characters_of_a_text_without_spaces() -> None:
     counter = WordCounter()
     for _ in range(100_000):

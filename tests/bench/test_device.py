@@ -283,6 +283,7 @@ def test_errors_are_one_line(
     assert "ValueError: why" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_share_of_the_limit_is_that_of_the_recorded_step(
     tiny: Measured, monkeypatch: pytest.MonkeyPatch
 ) -> None:

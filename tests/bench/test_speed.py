@@ -135,6 +135,7 @@ def test_json_is_one_object_in_the_last_line() -> None:
     assert all(one["ratio"] > 0 for one in report["positions"])
 
 
+@pytest.mark.slow
 def test_the_table_names_both_ways() -> None:
     command = ["bench", "--tokens", "3", "--repeats", "1", "--at", "0"]
     result = CliRunner().invoke(app, command)

@@ -101,6 +101,7 @@ def test_a_blind_reader_chooses_before_the_models_are_named(tmp_path: Path) -> N
     assert vote.chosen == vote.models[1] and len({*vote.models}) == 2
 
 
+@pytest.mark.slow
 def test_votes_are_counted(library: Library) -> None:
     assert CliRunner().invoke(app, ["eval", "votes"]).stderr.startswith("polaris: note: No votes")
     library.add_vote(Vote(("1", "2"), ("polaris", "no-hri"), "no-hri"))

@@ -202,6 +202,7 @@ def test_the_sources_of_a_setting_are_in_order(
     assert all(word in line for word, line in zip([*words, "default"], listed, strict=True))
 
 
+@pytest.mark.slow
 def test_every_environment_variable_that_is_read_is_named() -> None:
     named = {*items(section("config", "Environment variables"))}
     shape = re.compile(

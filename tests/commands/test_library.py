@@ -95,6 +95,7 @@ def test_show_prints_the_record_or_the_thinking(two: Library) -> None:
         run("show", "last", "--thinking", "--json")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("variables", "text"),
     [

@@ -83,6 +83,7 @@ def test_greedy_text_repeats_and_comes_in_pieces(engine: Engine) -> None:
     assert len(events) > 5 or story(events).isspace()  # held back until it is certain
 
 
+@pytest.mark.slow
 def test_a_seed_repeats_its_text(engine: Engine) -> None:
     first, again, other = (story(ask(engine, replace(WARM, seed=n))) for n in (1, 1, 2))
     fixed = engine.info.name in FIXED_TEXT or named(engine, WARM) & {"temperature"}

@@ -56,6 +56,7 @@ def test_any_page_is_accepted(page: str) -> None:
         assert "<!" in page
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tag", ["blockquote", "ul><li", "b", "p", "table"])
 def test_many_elements_are_read_fast(tag: str) -> None:
     start = time.perf_counter()

@@ -27,6 +27,7 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_its_stories_are_listed_and_found(home: Path) -> None:
     listed = run(polaris_command("library", "--json"), home)
     found = [json.loads(line) for line in listed.stdout.splitlines()]

@@ -178,6 +178,7 @@ def test_words_never_run_far_past_the_target() -> None:
     assert 93 <= count_words(text_of(go(ScriptedEngine(one_paragraph)))) <= 125
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [137, 400, 1000])
 def test_short_rounds_add_up_to_any_length(words: int) -> None:
     rounds = [

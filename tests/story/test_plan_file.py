@@ -165,6 +165,7 @@ def test_a_plan_and_another_way_are_refused(
     assert "--plan" in refused.stderr and more[0] in refused.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [[], ["--chapters", "auto"], ["--length", "chapters"]])
 def test_a_plan_without_words_takes_the_length_asked_for(tmp_path: Path, more: list[str]) -> None:
     path = tmp_path / "plan.toml"

@@ -210,6 +210,7 @@ def test_thinking_is_closed_after_exactly_so_many_tokens(n: int, tags: bool) -> 
     assert "hm" in story
 
 
+@pytest.mark.slow
 def test_the_model_has_read_its_closed_thinking() -> None:
     model, sampling = qwen(), replace(GREEDY, thinking_budget=20)
     found = ids_of(run(model, sampling, n=80, inside=True, ends=frozenset())[0])

@@ -81,6 +81,7 @@ def test_shards_with_an_index(tmp_path: Path) -> None:
     assert f"({parts[1].name} is missing)" in refused(folder).message
 
 
+@pytest.mark.slow
 def test_a_bin_file_and_its_shards(tmp_path: Path) -> None:
     folder = saved(tmp_path)
     weights = load_file(folder / SAFE)

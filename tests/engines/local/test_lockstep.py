@@ -253,6 +253,7 @@ def test_words_are_spared_as_they_are_alone() -> None:
     assert text_of(found[0]).startswith("e")
 
 
+@pytest.mark.slow
 def test_prompts_in_chunks_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = [task(150, n=20), task(3, n=20), task(70, n=20)]
     expected = each_alone(QUICK, chosen)
@@ -301,6 +302,7 @@ def test_no_stories_are_no_events() -> None:
     assert together(qwen(), []) == []
 
 
+@pytest.mark.slow
 def test_a_story_may_not_end_before_it_is_allowed_to() -> None:
     model = qwen()
     ends = frozenset(ids_of(alone(model, task(9), frozenset())[0]))  # all that it wants to say

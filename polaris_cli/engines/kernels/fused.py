@@ -40,7 +40,7 @@ def joined(*linears: Any) -> Callable[[torch.Tensor], tuple[torch.Tensor, ...]]:
     if not _can_join(linears):
         return apart
     sizes = [len(next(one.parameters())) for one in linears]
-    whole = _whole(linears)
+    whole = _whole(linears, sizes)
     if type(whole) is torch.nn.Linear:
         return lambda x: torch.split(whole(x), sizes, -1)
     # For many rows a quantized matrix is unpacked; all of them together would need more memory.
@@ -62,16 +62,15 @@ def _can_join(linears: Sequence[Any]) -> bool:
     )
 
 
-def _whole(linears: Sequence[Any]) -> Any:
-    """A layer with the rows of all; their own parameters become parts of its parameters."""
+def _whole(linears: Sequence[Any], sizes: list[int]) -> Any:
+    """A layer with the rows of all, so many of each; their own parameters become parts of its."""
     whole = torch.nn.Module.__new__(type(linears[0]))
     torch.nn.Module.__init__(whole)
     whole.register_parameter("bias", None)
     for name, _ in list(linears[0].named_parameters()):
-        parts = [one.get_parameter(name) for one in linears]
-        together = torch.cat(parts)
+        together = torch.cat([one.get_parameter(name) for one in linears])
         whole.register_parameter(name, _frozen(together))
-        for one, part in zip(linears, torch.split(together, [*map(len, parts)]), strict=True):
+        for one, part in zip(linears, torch.split(together, sizes), strict=True):
             setattr(one, name, _frozen(part))
     return whole
 

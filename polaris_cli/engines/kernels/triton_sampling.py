@@ -109,9 +109,7 @@ def _shortlist(
         highest = tl.maximum(highest, own)
         score = tl.where(place == end, float("-inf"), score)
     score = tl.where(place == close_id, tl.maximum(score, highest), score)
-    score = score / temperature
-    bits = score.to(tl.int32, bitcast=True)
-    bits = tl.where(bits < 0, bits ^ 0x7FFFFFFF, bits)  # in the order of the scores
+    bits = _ordered((score / temperature).to(tl.int32, bitcast=True))
     key = (bits.to(tl.int64) << 32) | (0xFFFFFFFF - place.to(tl.int64))
     # Taken one by one: a sort has more steps, and takes seconds to compile.
     for nth in range(keep):
@@ -139,6 +137,12 @@ def _penalized(
     if discounts:
         logit -= tl.load(discount, inside, 0.0)
     return logit
+
+
+@triton.jit
+def _ordered(bits):
+    """The bits of float32 numbers as integers in the order of the numbers; and back again."""
+    return tl.where(bits < 0, bits ^ 0x7FFFFFFF, bits)
 
 
 @on_its_device
@@ -206,8 +210,7 @@ def _draw(
         key = tl.where(place == nth, best, key)
         others = tl.where(others == best, LOWEST, others)
     id_ = 0xFFFFFFFF - (key & 0xFFFFFFFF)
-    bits = (key >> 32).to(tl.int32)
-    score = tl.where(bits < 0, bits ^ 0x7FFFFFFF, bits).to(tl.float32, bitcast=True)
+    score = _ordered((key >> 32).to(tl.int32)).to(tl.float32, bitcast=True)
     score = tl.where(place < keep, score, float("-inf"))
     least = tl.max(tl.where(place == top_k - 1, score, float("-inf")))
     weight = tl.where(score < least, 0.0, tl.exp(score - tl.max(score)))
@@ -234,31 +237,32 @@ def note_token(
     token: torch.Tensor,
     factor: torch.Tensor | None,
     discount: torch.Tensor | None,
-    recent: torch.Tensor | None,
-    position: int,
+    recent: torch.Tensor,
+    count: int,
     *,
     repetition: float,
     presence: float,
 ) -> None:
-    """Set the penalties for `token` (1,), the next one of the output.
+    """Set the penalties for `token` (1,), which comes after `count` tokens.
 
-    `recent` (window,) are the ids in the penalty window, -1 where there is none yet; without it the
-    window is the whole text. The token replaces the one at `position`, whose factor becomes 1 again
-    if it is not in the window a second time.
+    `recent` (window,) are the ids in the penalty window in a ring, -1 where there is none yet; it
+    is empty if the window is the whole text. The token replaces the oldest one, whose factor
+    becomes 1 again if it is not in the window a second time.
     """
     if factor is None and discount is None:
         return
+    window = len(recent)
     _note_token[(1,)](
         token,
         token if factor is None else factor,
         token if discount is None else discount,
-        token if recent is None else recent,
-        position,
+        recent if window else token,
+        count % window if window else 0,
         repetition,
         presence,
-        0 if recent is None else len(recent),
+        window,
         factor is not None,
-        recent is not None,
+        window > 0,
         discount is not None,
         WIDE,
     )

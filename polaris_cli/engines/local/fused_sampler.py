@@ -49,12 +49,10 @@ class FusedSampler(Sampler):
         **named: Any,
     ) -> None:
         super().__init__(sampling, prompt_ids, logits, *others, **named)
-        window, recent = sampling.repetition_window, self._penalties.recent
-        # The last tokens in a ring: a new one takes the place of the oldest.
-        self._recent = recent.new_full((window,), -1) if window else None
-        self._place = len(recent)
-        if self._recent is not None:
-            self._recent[: len(recent)] = recent
+        recent = self._penalties.recent
+        self._count = len(recent)  # tokens so far, as far as the window counts them
+        self._recent = recent.new_full((sampling.repetition_window,), -1)
+        self._recent[: self._count] = recent
 
     @torch.inference_mode()
     def choose(self, logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -86,11 +84,11 @@ class FusedSampler(Sampler):
             self._penalties.factor,
             self._penalties.discount,
             self._recent,
-            self._place % len(self._recent) if self._recent is not None else 0,
+            self._count,
             repetition=self.sampling.repetition_penalty,
             presence=self.sampling.presence_penalty,
         )
-        self._place += 1
+        self._count += 1
 
 
 def pays(sampling: Sampling, device: torch.device, vocabulary: int) -> bool:

@@ -4,6 +4,7 @@ import torch
 
 from tests.card import DEVICE
 
+DTYPES = (torch.float32, torch.bfloat16)
 ULPS = 8  # of the largest number
 
 

@@ -6,14 +6,7 @@ import torch.nn.functional as F
 
 pytest.importorskip("triton")
 from polaris_cli.engines.kernels import triton_ops as ops
-from tests.engines.kernels.tensors import near, random
-
-DTYPES = (torch.float32, torch.bfloat16)
-
-
-@pytest.fixture(autouse=True)
-def same_numbers() -> None:
-    torch.manual_seed(0)
+from tests.engines.kernels.tensors import DTYPES, near, random
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -217,7 +217,11 @@ def load_tokenizer(reference: ModelRef, folder: Path) -> Any:
     """The model's tokenizer. Raises ModelUnavailable if it cannot be read or needs its own code."""
     with quiet(), library_errors(Case(reference, TOKENIZER)):
         _check_class(reference, folder)
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
+        tokenizer.decode(tokenizer.encode("A story."))  # some wrong settings only show in use
+        return tokenizer
 
 
 def _check_class(reference: ModelRef, folder: Path) -> None:

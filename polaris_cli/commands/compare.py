@@ -84,6 +84,8 @@ def compare(
     threads: o.Threads = None,
     base_url: o.BaseUrl = None,
     api_key_env: o.ApiKeyEnv = None,
+    connect_timeout: o.ConnectTimeout = None,
+    stall_timeout: o.StallTimeout = None,
     quiet: o.Quiet = False,
     no_save: o.NoSave = False,
 ) -> None:

@@ -70,6 +70,8 @@ def run(
     threads: o.Threads = None,
     base_url: o.BaseUrl = None,
     api_key_env: o.ApiKeyEnv = None,
+    connect_timeout: o.ConnectTimeout = None,
+    stall_timeout: o.StallTimeout = None,
     no_save: o.NoSave = False,
     quiet: o.Quiet = False,
     report: Annotated[

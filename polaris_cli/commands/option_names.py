@@ -10,11 +10,14 @@ from contextlib import contextmanager
 
 from polaris_cli.errors import PolarisError
 
+WITHOUT_TIMEOUTS = {"--stall-timeout SECONDS": "POLARIS_STALL_TIMEOUT=SECONDS"}
+"""For commands without that option."""
+
 
 @contextmanager
 def option_names(names: Mapping[str, str]) -> Iterator[None]:
     """Replace the usual names of options by those of a command, in the hint of an error in the
-    block.
+    block, or in the function that this decorates.
 
     A hint with a command of its own ("polaris doctor --base-url URL") keeps the names in it.
     """

@@ -3,25 +3,33 @@
 Turns options into a job and runs it; `story.resuming` decides what the job is.
 """
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated
 
 from typer import Argument, Exit, Option
 
 from polaris_cli.commands.options import (
+    ApiKeyEnv,
     AsJson,
+    BaseUrl,
+    ConnectTimeout,
     Force,
     NoSave,
     Quiet,
     ShowThinking,
+    StallTimeout,
     StoryFiles,
     Strict,
     ThinkingFile,
 )
 from polaris_cli.commands.outputs import Outputs
 from polaris_cli.commands.running import run
+from polaris_cli.errors import UsageError
 from polaris_cli.library.store import open_library
 from polaris_cli.request.settings import from_options
 from polaris_cli.story import resuming
+from polaris_cli.story.result import Story
 
 Ref = Annotated[
     str,
@@ -34,6 +42,10 @@ def resume(
     words: Annotated[
         str | None, Option("--words", "-w", metavar="N", help="New length of the whole story.")
     ] = None,
+    base_url: BaseUrl = None,
+    api_key_env: ApiKeyEnv = None,
+    connect_timeout: ConnectTimeout = None,
+    stall_timeout: StallTimeout = None,
     output: StoryFiles = None,
     thinking_output: ThinkingFile = None,
     force: Force = False,
@@ -52,14 +64,24 @@ def resume(
         output, thinking_output, force, as_json, quiet, show_thinking, not no_save, strict
     )
     outputs.check()
+    server = {
+        "base_url": base_url,
+        "api_key_env": api_key_env,
+        "connect_timeout": connect_timeout,
+        "stall_timeout": stall_timeout,
+    }
     library = open_library()
-    story, events = library.get(ref), library.events(ref)
+    story, events = _with_server(library.get(ref), server), library.events(ref)
     wanted: int | None = from_options({"words": words}).get("words")
     raise Exit(run(resuming.resume(story, events, wanted), outputs, story))
 
 
 def rerun(
     ref: Ref = "last",
+    base_url: BaseUrl = None,
+    api_key_env: ApiKeyEnv = None,
+    connect_timeout: ConnectTimeout = None,
+    stall_timeout: StallTimeout = None,
     output: StoryFiles = None,
     thinking_output: ThinkingFile = None,
     force: Force = False,
@@ -77,5 +99,27 @@ def rerun(
         output, thinking_output, force, as_json, quiet, show_thinking, not no_save, strict
     )
     outputs.check()
-    story = open_library().get(ref)
+    server = {
+        "base_url": base_url,
+        "api_key_env": api_key_env,
+        "connect_timeout": connect_timeout,
+        "stall_timeout": stall_timeout,
+    }
+    story = _with_server(open_library().get(ref), server)
     raise Exit(run(resuming.write_again(story), outputs, story))
+
+
+def _with_server(story: Story, options: Mapping[str, object]) -> Story:
+    """The story as if it had been written with these options of its server.
+
+    Raises UsageError if it was written without a server.
+    """
+    if not (given := from_options(options)):
+        return story
+    if not story.request.server:
+        raise UsageError(
+            f"Story {story.id} was written without a server.",
+            hint=f"Leave out --{next(iter(given)).replace('_', '-')}.",
+        )
+    server = replace(story.request.server, **given)
+    return replace(story, request=replace(story.request, server=server))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from polaris_cli.commands.option_names import option_names
+from polaris_cli.commands.option_names import WITHOUT_TIMEOUTS, option_names
 from polaris_cli.errors import UsageError
 
 NAMES = {"--model": "--judge-model", "--base-url": "--judge-url"}
@@ -23,3 +23,14 @@ def test_the_hint_names_the_options_of_the_command(hint: str, told: str) -> None
     with pytest.raises(UsageError) as raised, option_names(NAMES):
         raise UsageError("It is wrong.", hint=hint)
     assert raised.value.hint == told and raised.value.message == "It is wrong."
+
+
+def test_it_may_decorate_a_command() -> None:
+    @option_names(WITHOUT_TIMEOUTS)
+    def command(words: int) -> None:
+        raise UsageError("It is silent.", hint=f"Wait longer: --stall-timeout SECONDS, {words}")
+
+    for words in (1, 2):
+        with pytest.raises(UsageError) as raised:
+            command(words)
+        assert raised.value.hint == f"Wait longer: POLARIS_STALL_TIMEOUT=SECONDS, {words}"

@@ -81,6 +81,10 @@ def test_a_broken_connection_keeps_the_text_and_resume_goes_on(tmp_path: Path) -
         assert again.stdout == f"{STORY}\n"
     gone = run(polaris_command("rerun"), tmp_path)
     assert gone.returncode == 3 and f"127.0.0.1:{port}" in gone.stderr
+    assert "--base-url URL" in gone.stderr
+    with VllmReplay(TALE) as moved:
+        again = run(polaris_command("rerun", "--base-url", moved.url), tmp_path)
+    assert again.stdout == f"{STORY}\n"
 
 
 @pytest.mark.slow

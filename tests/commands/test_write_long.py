@@ -140,6 +140,8 @@ def test_rerun_uses_the_recorded_settings(tmp_path: Path) -> None:
     again = run(scripted_command("rerun", "last", "--json"), tmp_path)
     record = json.loads(again.stdout)
     assert record["sampling"]["seed"] == 7 and record["words"]["requested"] == 14
+    refused = run(polaris_command("rerun", "--api-key-env", "KEY"), tmp_path)
+    assert refused.returncode == 2 and "Leave out --api-key-env." in refused.stderr
 
 
 @pytest.mark.slow

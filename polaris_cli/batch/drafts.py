@@ -11,7 +11,7 @@ from typing import Literal
 from polaris_cli.request.adherence import in_band
 from polaris_cli.story.job import Job
 from polaris_cli.story.result import Place, Story
-from polaris_cli.streaming.decay import GIBBERISH
+from polaris_cli.streaming.surprise import GIBBERISH
 
 Best = Literal["sound", "ratio", "surprise"]
 

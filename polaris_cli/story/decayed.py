@@ -12,8 +12,9 @@ from itertools import accumulate
 from polaris_cli.engines.base import GenerationRequest
 from polaris_cli.events import Chunk, Event, Finish, Held, Restart, closing
 from polaris_cli.story.single_pass import ids_of, without_replay
-from polaris_cli.streaming.decay import NEAR, good_length, guard_decay
+from polaris_cli.streaming.decay import good_length, guard_decay
 from polaris_cli.streaming.preamble import is_word_count
+from polaris_cli.streaming.prose import NEAR
 from polaris_cli.streaming.talk import is_talk
 
 RETRIES = 2  # times that a passage is written again

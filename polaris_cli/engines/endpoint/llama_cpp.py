@@ -24,7 +24,7 @@ from polaris_cli.request.story_request import Sampling
 
 # Tokens of a repetition without a DRY penalty. It also applies inside words here, so a small number
 # breaks names: with 2, as in the local engine, "Finnlel" became "Finnlee", "Finnleh", "Finnelel".
-DRY_FREE = 5
+DRY_FREE = 3
 SAMPLERS = ["penalties", "dry", "temperature", "top_k", "top_p", "min_p"]
 SEEDS = 2**32 - 1  # the largest number is "random"
 

@@ -99,7 +99,8 @@ def test_bf16_is_as_close_to_float32_as_a_growing_cache() -> None:
 def test_a_step_started_ahead_changes_no_token(sampling: Sampling) -> None:
     def run(**options: Any) -> list[int]:
         # The step beyond the last token needs room.
-        request = TokenizedRequest(PROMPT, sampling, BLOCK - len(PROMPT))
+        prompt = (PROMPT * BLOCK)[: BLOCK - 100]
+        request = TokenizedRequest(prompt, sampling, 100)
         events = decode(qwen(2), Vocabulary(byte_tokenizer()), request, **options)
         return [token for piece in events if isinstance(piece, Chunk) for token in piece.ids]
 

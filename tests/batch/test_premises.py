@@ -377,6 +377,7 @@ def test_parquet(tmp_path: Path) -> None:
     assert all("words" not in row.settings for row in good(rows[3:]))
 
 
+@pytest.mark.slow
 def test_bad_parquet_is_refused(tmp_path: Path) -> None:
     write_parquet(tmp_path / "p.parquet", {"text": ["a fox"]})
     with pytest.raises(UsageError, match="has no column 'premise'"):

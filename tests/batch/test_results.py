@@ -350,6 +350,7 @@ class Model:
             assert self.results.fingerprint(key) == (story and story["batch"]["fingerprint"])
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(st.lists(operations, max_size=12))
 def test_any_use_equals_a_dictionary(steps: list[tuple[Any, ...]]) -> None:

@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,6 +27,10 @@ DRAFT = (
 WORDS = count_words(DRAFT)
 
 
+def slow(mode: str) -> Any:
+    return pytest.param(mode, marks=pytest.mark.slow)
+
+
 @pytest.fixture
 def draft(tmp_path: Path) -> Path:
     path = tmp_path / "draft.txt"
@@ -42,7 +47,7 @@ def record(home: Path) -> dict[str, object]:
     return dict(json.loads(shown.stdout))
 
 
-@pytest.mark.parametrize("mode", ["extend", "auto", pytest.param("single", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("mode", ["auto", slow("extend"), slow("single")])
 def test_the_story_starts_with_the_unchanged_draft(tmp_path: Path, draft: Path, mode: str) -> None:
     words = str(WORDS + 7)
     command = ask(
@@ -56,6 +61,7 @@ def test_the_story_starts_with_the_unchanged_draft(tmp_path: Path, draft: Path, 
     assert kept["tokens"]["story"] == 2  # type: ignore[index]
 
 
+@pytest.mark.slow
 def test_the_end_of_the_draft_is_never_set_aside(tmp_path: Path, draft: Path) -> None:
     rounds = [["\n\n", "An end of the model's."], ["More " * 30 + "it was.", "\n\n", "A last end."]]
     ended = run(ask(draft, "-w", str(WORDS + 60), scripts=rounds), tmp_path)
@@ -63,6 +69,7 @@ def test_the_end_of_the_draft_is_never_set_aside(tmp_path: Path, draft: Path) ->
     assert ended.stdout.count("The last paragraph of mine.") == 1
 
 
+@pytest.mark.slow
 def test_a_model_that_ends_at_once_is_asked_for_a_new_scene(tmp_path: Path, draft: Path) -> None:
     rounds: list[list[str]] = [[], ["It rang " * 20 + "again."]]
     ended = run(ask(draft, "-w", str(WORDS + 41), scripts=rounds), tmp_path)
@@ -81,6 +88,7 @@ def test_a_draft_that_is_long_enough_is_printed_unchanged(
     assert run(polaris_command("library", "--json"), tmp_path).stdout == ""
 
 
+@pytest.mark.slow
 def test_the_draft_file_is_never_changed(tmp_path: Path, draft: Path) -> None:
     ended = run(ask(draft, "-w", "3", "-o", str(draft), "--force"), tmp_path)
     assert ended.returncode == 0
@@ -133,6 +141,7 @@ def test_an_exported_story_keeps_its_title_author_and_language(
     assert shown["author"] == {"value": "Ben", "source": "option"}
 
 
+@pytest.mark.slow
 def test_a_dry_run_loads_and_writes_nothing(tmp_path: Path, draft: Path) -> None:
     ended = run(polaris_command("write", "--continue", str(draft), "--dry-run"), tmp_path)
     assert ended.returncode == 0 and ended.stdout.startswith("Prompt")
@@ -181,6 +190,7 @@ def test_a_word_file_is_continued(tmp_path: Path) -> None:
     assert record(tmp_path)["premise"] == "a fox"
 
 
+@pytest.mark.slow
 def test_the_length_is_read_from_a_premise_but_not_from_a_draft(tmp_path: Path) -> None:
     told = tmp_path / "told.txt"
     told.write_text("A 50-word story is what he wanted.")

@@ -96,6 +96,7 @@ def test_a_report_is_saved(stories: Path, tmp_path: Path) -> None:
     assert sorted(tmp_path.iterdir()) == [page, stories]
 
 
+@pytest.mark.slow
 def test_a_report_has_the_surprise_of_the_library(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -72,6 +72,7 @@ def test_every_command_that_writes_refuses_it(
     assert not file.exists()
 
 
+@pytest.mark.slow
 def test_the_library_cannot_be_an_output(tmp_path: Path) -> None:
     library = tmp_path / "library.db"
     more = ["--thinking-output", str(library), "--force"]
@@ -79,6 +80,7 @@ def test_the_library_cannot_be_an_output(tmp_path: Path) -> None:
     assert refused.returncode == 2 and "the library" in refused.stderr
 
 
+@pytest.mark.slow
 def test_the_file_of_standard_output_cannot_be_an_output(tmp_path: Path) -> None:
     file = tmp_path / "a.md"
     command = polaris_command("write", "a fox", "-m", "demo", "-o", str(file), "--force")

@@ -67,6 +67,7 @@ def test_json_is_one_object_and_the_library_keeps_the_same(tmp_path: Path) -> No
     assert json.loads(shown.stdout) == record
 
 
+@pytest.mark.slow
 def test_no_save_leaves_no_trace(tmp_path: Path) -> None:
     ended = run(scripted_command(*ASK, "--no-save"), tmp_path)
     assert ended.stdout and "not saved" in ended.stderr
@@ -250,6 +251,7 @@ def test_bad_input_gets_a_sentence_and_the_next_step(
     assert len(refused.stderr.splitlines()) >= 2
 
 
+@pytest.mark.slow
 def test_a_premise_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     refused = run(polaris_command("write", "-"), tmp_path, stdin=b"caf\xe9")
     assert refused.returncode == 2 and "UTF-8" in refused.stderr

@@ -40,6 +40,7 @@ def test_a_backup_holds_running_stories_and_needs_no_other_file(tmp_path: Path) 
     assert [entry.id for entry in copied.search(["ended"])] == ["aaaa0000"]
 
 
+@pytest.mark.slow
 def test_a_backup_that_does_not_fit_is_no_fault_of_the_library(tmp_path: Path) -> None:
     running(tmp_path / "library.db")
     copy = tmp_path / "copies" / "b.db"

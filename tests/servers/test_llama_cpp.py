@@ -42,6 +42,7 @@ def test_it_can_be_probed(server: Running) -> None:
     assert server.get("/slots")[0]["is_processing"] is False
 
 
+@pytest.mark.slow
 def test_it_needs_its_key(server: Running) -> None:
     stranger = Running(server.url, server.model, "wrong", server.pid)
     assert stranger.get("/health") == {"status": "ok"}

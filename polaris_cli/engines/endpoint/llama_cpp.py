@@ -26,7 +26,7 @@ from polaris_cli.request.story_request import Sampling
 # breaks names: with 2, as in the local engine, "Finnlel" became "Finnlee", "Finnleh", "Finnelel".
 # With 3, and a multiplier of 1.5 in place of 1.0, smollm2 repeats half as much in 2,400 words, but
 # "Elianar" becomes "Elianarion" and "Elianarnor", in 8 of 19 stories in place of 3 of 20.
-DRY_FREE = 3
+DRY_FREE = 5
 SAMPLERS = ["penalties", "dry", "temperature", "top_k", "top_p", "min_p"]
 SEEDS = 2**32 - 1  # the largest number is "random"
 

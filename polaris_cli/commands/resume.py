@@ -5,7 +5,7 @@ Turns options into a job and runs it; `story.resuming` decides what the job is.
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any
 
 from typer import Argument, Exit, Option
 
@@ -27,7 +27,7 @@ from polaris_cli.commands.outputs import Outputs
 from polaris_cli.commands.running import run
 from polaris_cli.errors import UsageError
 from polaris_cli.library.store import open_library
-from polaris_cli.request.settings import from_options
+from polaris_cli.request.settings import SETTINGS, from_options
 from polaris_cli.story import resuming
 from polaris_cli.story.result import Story
 
@@ -60,19 +60,15 @@ def resume(
     Prints the whole story, starting with the text so far, and saves it under a new id. Without ID,
     continues the newest story.
     """
+    options = {name: value for name, value in locals().items() if name in SETTINGS}
     outputs = Outputs(
         output, thinking_output, force, as_json, quiet, show_thinking, not no_save, strict
     )
     outputs.check()
-    server = {
-        "base_url": base_url,
-        "api_key_env": api_key_env,
-        "connect_timeout": connect_timeout,
-        "stall_timeout": stall_timeout,
-    }
+    given = from_options(options)
+    wanted: int | None = given.pop("words", None)
     library = open_library()
-    story, events = _with_server(library.get(ref), server), library.events(ref)
-    wanted: int | None = from_options({"words": words}).get("words")
+    story, events = _with_server(library.get(ref), given), library.events(ref)
     raise Exit(run(resuming.resume(story, events, wanted), outputs, story))
 
 
@@ -95,26 +91,21 @@ def rerun(
 
     The same machine and versions give the same text. If something differs, a note says what.
     """
+    options = {name: value for name, value in locals().items() if name in SETTINGS}
     outputs = Outputs(
         output, thinking_output, force, as_json, quiet, show_thinking, not no_save, strict
     )
     outputs.check()
-    server = {
-        "base_url": base_url,
-        "api_key_env": api_key_env,
-        "connect_timeout": connect_timeout,
-        "stall_timeout": stall_timeout,
-    }
-    story = _with_server(open_library().get(ref), server)
+    story = _with_server(open_library().get(ref), from_options(options))
     raise Exit(run(resuming.write_again(story), outputs, story))
 
 
-def _with_server(story: Story, options: Mapping[str, object]) -> Story:
-    """The story as if it had been written with these options of its server.
+def _with_server(story: Story, given: Mapping[str, Any]) -> Story:
+    """The story as if it had been written with these settings of its server.
 
     Raises UsageError if it was written without a server.
     """
-    if not (given := from_options(options)):
+    if not given:
         return story
     if not story.request.server:
         raise UsageError(

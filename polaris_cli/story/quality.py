@@ -11,10 +11,10 @@ from itertools import accumulate, pairwise
 from statistics import fmean
 from typing import Any
 
+from polaris_cli.streaming.surprise import WINDOW
 from polaris_cli.streaming.talk import meta_talk
 from polaris_cli.words import self_repetition, story_words
 
-WINDOW = 64  # tokens
 POINTS = 20  # of the curve
 SHORT = 8  # words
 

@@ -3,7 +3,6 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -27,10 +26,6 @@ DRAFT = (
 WORDS = count_words(DRAFT)
 
 
-def slow(mode: str) -> Any:
-    return pytest.param(mode, marks=pytest.mark.slow)
-
-
 @pytest.fixture
 def draft(tmp_path: Path) -> Path:
     path = tmp_path / "draft.txt"
@@ -47,7 +42,9 @@ def record(home: Path) -> dict[str, object]:
     return dict(json.loads(shown.stdout))
 
 
-@pytest.mark.parametrize("mode", ["auto", slow("extend"), slow("single")])
+@pytest.mark.parametrize(
+    "mode", ["auto", *[pytest.param(mode, marks=pytest.mark.slow) for mode in ("extend", "single")]]
+)
 def test_the_story_starts_with_the_unchanged_draft(tmp_path: Path, draft: Path, mode: str) -> None:
     words = str(WORDS + 7)
     command = ask(

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polaris_cli.story.quality import POINTS, WINDOW, Quality, means, quality_of, short_paragraphs
+from polaris_cli.story.quality import POINTS, Quality, means, quality_of, short_paragraphs
+from polaris_cli.streaming.surprise import WINDOW
 
 LOG_PROBS = st.lists(st.floats(-20, 0), max_size=400)
 

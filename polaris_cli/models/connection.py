@@ -9,10 +9,11 @@ import json
 import logging
 import os
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from email.utils import parsedate_to_datetime
 from functools import cache
+from io import IncrementalNewlineDecoder
 from typing import Any
 
 from polaris_cli.errors import EndpointError, UsageError
@@ -106,7 +107,7 @@ class Connection:
         response = self._sent("POST", path, {**body, "stream": True})
         try:
             with self._errors(begun=True):
-                yield from self._parsed(response.iter_lines())
+                yield from self._parsed(lines_of(response.iter_text()))
         finally:
             response.close()
 
@@ -209,6 +210,21 @@ class Connection:
             hint="Start it, or check the address: --base-url URL",
             retry_in=0,
         )
+
+
+def lines_of(texts: Iterable[str]) -> Iterator[str]:
+    """The lines of a text that comes in parts; they end with CR LF, LF or CR.
+
+    For httpx2, lines also end with U+2028 and others that JSON may have inside a string.
+    """
+    ends, line = IncrementalNewlineDecoder(None, translate=True), list[str]()
+    for text in texts:
+        first, *more = ends.decode(text).split("\n")
+        line.append(first)
+        for start in more:
+            yield "".join(line)
+            line = [start]
+    yield "".join(line)
 
 
 def _refusal(response: Any) -> EndpointError:

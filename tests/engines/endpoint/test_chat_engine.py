@@ -93,6 +93,13 @@ def test_an_answer_is_read_whatever_its_form(script: Script) -> None:
     assert (thinking, story, finish.reason) == ("", STORY, "stop")
 
 
+@pytest.mark.parametrize("end", ["\x85", "\u2028", "\u2029"])
+def test_a_line_of_the_story_is_no_line_of_the_stream(end: str) -> None:
+    with Faulty(streamed(chat(["Once", f" upon{end}a", " time"]))) as server:
+        _, story, finish, _ = ask(server)
+    assert (story, finish.reason) == (f"Once upon{end}a time", "stop")
+
+
 def test_the_request_is_what_the_server_gets() -> None:
     with Faulty() as server:
         ask(server, Sampling(temperature=0.5, top_k=20, seed=7, thinking=False))

@@ -72,8 +72,9 @@ class Vllm:
             for choice in event.get("choices") or ():
                 reason = choice.get("finish_reason")
                 found = choice.get("token_ids") or []
-                at_end = reason == "stop" and choice.get("stop_reason") is None
-                count = len(found) - at_end  # the end token is not text
+                # The end token is not text; of several, `stop_reason` has the id.
+                at_end = reason == "stop" and not isinstance(choice.get("stop_reason"), str)
+                count = len(found) - at_end
                 log_probs = (choice.get("logprobs") or {}).get("token_logprobs") or ()
                 yield Piece(
                     str(choice.get("text") or ""),

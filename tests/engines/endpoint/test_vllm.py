@@ -1,0 +1,29 @@
+"""The answers of vLLM that its replay does not give."""
+
+from typing import Any
+
+import pytest
+
+from polaris_cli.engines.endpoint.vllm import Vllm
+from polaris_cli.events import Piece, RawEvent
+from polaris_cli.models.connection import Connection
+from polaris_cli.request.server_address import ServerAddress
+from polaris_cli.request.story_request import Sampling
+from tests.servers.faulty import Faulty
+from tests.servers.replies import DONE, chunk, streamed
+
+LETTER = {"text": "A", "token_ids": [65], "finish_reason": None, "stop_reason": None}
+
+
+def generated(**last: Any) -> list[RawEvent]:
+    """What is read of a letter and of an event that ends the answer."""
+    answer = streamed([chunk(LETTER), chunk({"text": "", "token_ids": [], **last}), DONE])
+    with Faulty(routes={"/v1/completions": answer}) as server:
+        there = Vllm(Connection(ServerAddress(server.url)), "model")
+        return [*there.generate([1], Sampling(), 10)]
+
+
+@pytest.mark.parametrize("stop_reason", [None, 106])
+def test_no_end_token_is_text(stop_reason: int | None) -> None:
+    events = generated(token_ids=[106], finish_reason="stop", stop_reason=stop_reason)
+    assert [id_ for event in events if isinstance(event, Piece) for id_ in event.ids] == [65]

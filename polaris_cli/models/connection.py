@@ -28,6 +28,10 @@ QUOTED = 200  # characters of a server's own words in a message
 DONE: dict[str, Any] = {}
 """Stands for the line [DONE], with which most servers end a stream."""
 
+BROKEN_OFF = {"abort", "error", "insufficient_system_resource", "network_error"}
+"""Finish reasons of an answer that the server has given up: those of vLLM, SGLang, OpenRouter,
+DeepSeek and Z.ai."""
+
 OTHER_FIELDS = {"", "event", "id", "retry"}  # of server-sent events; "" is a comment
 
 Json = Mapping[str, Any]
@@ -160,7 +164,7 @@ class Connection:
             if not isinstance(event, dict):
                 raise self.unreadable(line)
             if error := event.get("error"):
-                raise _stopped(error)
+                raise stopped(error)
             yield event
 
     def unreadable(self, answer: object) -> EndpointError:
@@ -241,7 +245,8 @@ def _refusal(response: Any) -> EndpointError:
     )
 
 
-def _stopped(error: object) -> EndpointError:
+def stopped(error: object) -> EndpointError:
+    """The error for an answer that the server ends with an error, or with a reason that is one."""
     return EndpointError(
         f"The server stopped with an error: {quoted(_words_of(error))}",
         hint="The text so far is kept; go on with: polaris resume",

@@ -12,7 +12,7 @@ from typing import Any
 from polaris_cli.engines.base import Capabilities, Deviation, GenerationRequest, ModelInfo
 from polaris_cli.errors import EndpointError
 from polaris_cli.events import AnswerEvent, Finish, Kind, Piece, RawEvent, Reason
-from polaris_cli.models.connection import DONE, Connection
+from polaris_cli.models.connection import BROKEN_OFF, DONE, Connection, stopped
 from polaris_cli.models.servers import Server
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Sampling
@@ -114,6 +114,8 @@ class ChatEngine:
         """The finish; an answer without a reason has ended only if the server says that it has."""
         if reason is None and not done:
             return Finish("error", prompt_tokens, self._connection.cut_off())
+        if reason in BROKEN_OFF:
+            return Finish("error", prompt_tokens, stopped(reason))
         if reason == "content_filter":
             error = EndpointError("The server's content filter ended the answer.")
             return Finish("error", prompt_tokens, error)

@@ -18,7 +18,7 @@ from typing import Any
 from polaris_cli.engines.base import Deviation
 from polaris_cli.engines.endpoint.prompts import Chat
 from polaris_cli.events import Finish, Piece, RawEvent
-from polaris_cli.models.connection import Connection
+from polaris_cli.models.connection import BROKEN_OFF, Connection, stopped
 from polaris_cli.request.story_request import Sampling
 
 HOTTEST = 2.0  # the highest temperature that it takes
@@ -82,6 +82,8 @@ class Vllm:
                     ids=tuple(found[:count]),
                     log_probs=tuple(log_probs[:count]),
                 )
+                if reason in BROKEN_OFF:
+                    raise stopped(reason)
                 if reason:
                     yield Finish("stop" if reason == "stop" else "length")
                     return

@@ -155,6 +155,7 @@ CUT: dict[str, Script] = {
     "no JSON": streamed([*chat(DELTAS)[:3], b"data: {oops\n\n"]),
     "not UTF-8": streamed([*chat(DELTAS)[:3], b"data: \xff\xfe\n\n"]),
     "an error": streamed([*chat(DELTAS)[:3], event(error("full"))]),
+    "given up": streamed(chat(DELTAS[:2], end=ended("insufficient_system_resource"))),
     "HTTP/1.0": until_closed(chat(DELTAS)[:3]),
     "a list": streamed([*chat(DELTAS)[:3], event([1])]),
 }

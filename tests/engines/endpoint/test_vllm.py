@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from polaris_cli.engines.endpoint.vllm import Vllm
+from polaris_cli.errors import EndpointError
 from polaris_cli.events import Piece, RawEvent
 from polaris_cli.models.connection import Connection
 from polaris_cli.request.server_address import ServerAddress
@@ -27,3 +28,8 @@ def generated(**last: Any) -> list[RawEvent]:
 def test_no_end_token_is_text(stop_reason: int | None) -> None:
     events = generated(token_ids=[106], finish_reason="stop", stop_reason=stop_reason)
     assert [id_ for event in events if isinstance(event, Piece) for id_ in event.ids] == [65]
+
+
+def test_an_answer_that_is_given_up_is_no_whole_one() -> None:
+    with pytest.raises(EndpointError, match="abort"):
+        generated(finish_reason="abort", stop_reason=None)

@@ -55,6 +55,9 @@ def _print_server(found: CheckedServer) -> None:
     if not can:
         print_text("It lists no models; name one: polaris write ... --model ID")
         return
+    if found.problem:
+        print_text(f"Problem: {found.model} gives no answer. {found.problem}", wrap=True)
+        return
     yes = {True: "yes", False: "no"}
     _table(
         ("it can", ""),

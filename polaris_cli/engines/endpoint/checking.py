@@ -3,10 +3,12 @@
 Prints nothing.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from polaris_cli.engines.base import Capabilities, GenerationRequest
 from polaris_cli.engines.endpoint.opening import connected
+from polaris_cli.events import AnswerEvent, Finish
 from polaris_cli.models.reference import on_server
 from polaris_cli.models.servers import Server, probe
 from polaris_cli.request.prompts import Message
@@ -30,13 +32,15 @@ SETTINGS = (
 class CheckedServer:
     """A server, what it can do, and for each setting "applied" or what it does instead.
 
-    `model` is the model that was asked; None, without settings, if the server lists none.
+    `model` is the model that was asked; None, without settings, if the server lists none. If it
+    gave no answer, `problem` says why, and there are no settings either.
     """
 
     server: Server
     model: str | None
     capabilities: Capabilities | None
     settings: dict[str, str]
+    problem: str = ""
 
 
 def check_server(address: ServerAddress) -> CheckedServer:
@@ -50,11 +54,17 @@ def check_server(address: ServerAddress) -> CheckedServer:
     engine = connected(on_server(server.models[0], server))
     # The presence penalty goes alone, as a request may have only one of the two penalties.
     alone = Sampling(repetition_penalty=1.0, presence_penalty=0.5, thinking_budget=16)
-    told: dict[str, str] = {}
+    told, problem = dict[str, str](), ""
     for sampling in (EVERYTHING, alone):
-        for _ in engine.stream(GenerationRequest((Message("user", "Hello"),), sampling, 1)):
-            pass
+        answer = engine.stream(GenerationRequest((Message("user", "Hello"),), sampling, 1))
+        problem = problem or _problem(answer)
         told |= {one.setting: one.text for one in engine.deviations(sampling)}
     engine.close()
-    settings = {name: told.get(name, "applied") for name in SETTINGS}
-    return CheckedServer(server, server.models[0], engine.capabilities, settings)
+    settings = {} if problem else {name: told.get(name, "applied") for name in SETTINGS}
+    return CheckedServer(server, server.models[0], engine.capabilities, settings, problem)
+
+
+def _problem(answer: Iterator[AnswerEvent]) -> str:
+    """Why an answer failed, "" if it did not."""
+    *_, finish = answer
+    return finish.error.message if isinstance(finish, Finish) and finish.error else ""

@@ -142,6 +142,8 @@ class Connection:
         for attempt in attempts:
             with attempt, self._errors():
                 response = self._client.send(request, stream=True)
+                if response.request.method != method:
+                    raise _moved(response, path)
                 if response.status_code >= 400:
                     response.read()
                     raise _refusal(response)
@@ -242,6 +244,15 @@ def _refusal(response: Any) -> EndpointError:
         hint=_what_to_do(status),
         status=status,
         retry_in=_named_wait(response.headers) if status in RETRIED else None,
+    )
+
+
+def _moved(response: Any, path: str) -> EndpointError:
+    """The error for a redirect that makes a GET of a POST, as 301 and 302 do: it has no body."""
+    response.close()
+    url = str(response.url).removesuffix(path).rstrip("/")
+    return EndpointError(
+        f"The server redirects to {quoted(url)}", hint=f"Use that address: --base-url {url}"
     )
 
 

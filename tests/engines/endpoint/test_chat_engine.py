@@ -36,6 +36,7 @@ from tests.servers.replies import (
     error,
     event,
     gzipped,
+    redirected,
     refused,
     refusing,
     sized,
@@ -209,6 +210,18 @@ def test_a_refusal_that_stays_is_worded(status: int) -> None:
         asked = [request for request in server.requests if request.path.endswith("completions")]
     assert finish.error and str(status) in finish.error.message and finish.error.hint
     assert len(asked) == 1
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_followed_or_its_address_told(status: int) -> None:
+    with Faulty() as other:
+        moved = redirected(status, f"{other.url}/v1/chat/completions")
+        with Faulty(moved) as server:
+            _, story, finish, _ = ask(server)
+    if status > 303:
+        assert story == STORY
+    else:
+        assert finish.error and f"--base-url {other.url}/v1" in finish.error.hint
 
 
 @pytest.mark.slow

@@ -57,10 +57,11 @@ class ServerAddress:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether the server is on this machine."""
+        """Whether the server is on this machine; 0.0.0.0, which servers print, is here too."""
         host = urlsplit(self.base_url).hostname or ""
         with suppress(ValueError):
-            return ip_address(host).is_loopback
+            address = ip_address(host)
+            return address.is_loopback or address.is_unspecified
         return host == "localhost"
 
 

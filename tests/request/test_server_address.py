@@ -51,7 +51,8 @@ def test_any_text_is_an_address_or_refused(url: str) -> None:
 @pytest.mark.parametrize(
     ("host", "loopback"),
     [("localhost", True), ("127.0.0.1", True), ("127.1.2.3", True), ("[::1]", True),
-     ("127.example.org", False), ("10.0.0.1", False), ("localhost.example.org", False)],
+     ("0.0.0.0", True), ("127.example.org", False), ("10.0.0.1", False),
+     ("localhost.example.org", False)],
 )  # fmt: skip
 def test_loopback_is_this_machine(host: str, loopback: bool) -> None:
     assert ServerAddress(f"http://{host}:8000").is_loopback == loopback

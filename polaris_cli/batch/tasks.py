@@ -106,9 +106,13 @@ def tasks_of(rows: Iterable[Row], options: Options, grid: Grid) -> Iterator[Task
 
 
 def fingerprint(job: Job) -> str:
-    """A digest of all that decides the text, as far as it is asked for: request and model."""
+    """A digest of all that decides the text, as far as it is asked for: request and model.
+
+    A server may move, and be waited for longer: its model is the same.
+    """
     request = asdict(job.request)
     del request["book"]  # it does not change the text
+    request["server"] = None
     asked = [request, job.reference.id, job.reference.revision]
     data = json.dumps(asked, sort_keys=True, default=str)
     return hashlib.sha256(data.encode(errors="surrogatepass")).hexdigest()[:16]

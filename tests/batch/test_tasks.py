@@ -7,6 +7,7 @@ import pytest
 from polaris_cli.batch.premises import Row
 from polaris_cli.batch.tasks import Grid, Task, fingerprint, tasks_of
 from polaris_cli.errors import UsageError
+from tests.servers.faulty import Faulty
 
 
 def row(number: int, own_id: str = "", **settings: Any) -> Row:
@@ -61,3 +62,15 @@ def test_what_is_asked_for_decides_the_fingerprint() -> None:
     ]  # fmt: skip
     assert len({digest(), *others}) == len(others) + 1
     assert digest(author="Jane", title="Fog", language="en") == digest()  # not part of the text
+
+
+def test_a_server_that_moved_or_is_waited_for_longer_writes_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MY_KEY", "key")
+    with Faulty() as first, Faulty() as second, Faulty(models=["other"]) as other:
+        url = first.url
+        asked = digest(model=None, base_url=url)
+        assert asked == digest(model=None, base_url=url, stall_timeout=9, api_key_env="MY_KEY")
+        assert asked == digest(model=None, base_url=second.url)
+        assert asked != digest(model=None, base_url=other.url)

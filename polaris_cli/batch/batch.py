@@ -12,7 +12,7 @@ from itertools import chain
 from polaris_cli.batch.premises import BadRow, Row
 from polaris_cli.batch.results import Results
 from polaris_cli.batch.running import Written
-from polaris_cli.batch.tasks import Grid, Loading, Options, Task, fingerprint, tasks_of
+from polaris_cli.batch.tasks import Grid, Loading, Options, Task, tasks_of
 from polaris_cli.errors import NoStory, PolarisError, UsageError
 from polaris_cli.request.premise import read_length
 from polaris_cli.request.settings import from_options
@@ -161,9 +161,10 @@ class Batch:
         if kept is None:
             return False
         try:
-            return kept == fingerprint(task.job())
+            place = task.job().place
         except PolarisError:
             return False
+        return bool(place and place.fingerprint == kept)
 
 
 def _words(task: Task) -> int:

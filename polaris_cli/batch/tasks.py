@@ -50,12 +50,13 @@ class Grid:
 @dataclass(frozen=True, slots=True)
 class Task:
     """A story to write. `key` names it in its batch: the row, and its point of the grid. `later` is
-    added to the seed."""
+    added to the seed, `loaded_file` is the GGUF file that was chosen by the free memory."""
 
     key: str
     row: Row
     options: Options
     later: int = 0
+    loaded_file: str | None = None
 
     @property
     def loading(self) -> Loading:
@@ -66,15 +67,17 @@ class Task:
         """The same with the GGUF file that is loaded: now, less memory is free to choose one by."""
         if len(loaded.gguf_files) < 2:
             return self
-        return replace(self, options={**self.options, "gguf_file": loaded.gguf_name})
+        return replace(self, loaded_file=loaded.gguf_name)
 
     def job(self) -> Job:
         """The job, ready for an engine. Raises UsageError or ModelUnavailable as `prepare` does."""
         first = from_options({"seed": self.options.get("seed")}).get("seed", 0)
+        row, file = self.row, self.options.get("gguf_file")
         options = {**self.options, "seed": first + self.later}
-        job = prepare(self.row.premise, options, resolved=_resolved)
-        row = self.row
-        place = Place(self.key, fingerprint(job), row.number, row.id, row.scale)
+        job = prepare(
+            row.premise, {**options, "gguf_file": self.loaded_file or file}, resolved=_resolved
+        )
+        place = Place(self.key, fingerprint(job, file), row.number, row.id, row.scale)
         return replace(job, place=place)
 
 
@@ -105,14 +108,17 @@ def tasks_of(rows: Iterable[Row], options: Options, grid: Grid) -> Iterator[Task
             yield Task(", ".join(named), row, {**settings, **point}, later)
 
 
-def fingerprint(job: Job) -> str:
+def fingerprint(job: Job, gguf_file: object = None) -> str:
     """A digest of all that decides the text, as far as it is asked for: request and model.
 
-    A server may move, and be waited for longer: its model is the same.
+    A server may move, and be waited for longer: its model is the same. Of several GGUF files, the
+    `gguf_file` asked for counts, not the one that fits the memory today.
     """
     request = asdict(job.request)
     del request["book"]  # it does not change the text
     request["server"] = None
+    if len(job.reference.gguf_files) > 1:
+        request["gguf_file"] = gguf_file
     asked = [request, job.reference.id, job.reference.revision]
     data = json.dumps(asked, sort_keys=True, default=str)
     return hashlib.sha256(data.encode(errors="surrogatepass")).hexdigest()[:16]

@@ -1,5 +1,7 @@
 """Rows and a grid as stories to write."""
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,6 +9,10 @@ import pytest
 from polaris_cli.batch.premises import Row
 from polaris_cli.batch.tasks import Grid, Task, fingerprint, tasks_of
 from polaris_cli.errors import UsageError
+from polaris_cli.models import resolving
+from polaris_cli.models.devices import Device
+from polaris_cli.models.gguf_choice import CACHE_GUESS, OVERHEAD
+from tests.gguf_writing import write_gguf
 from tests.servers.faulty import Faulty
 
 
@@ -74,3 +80,26 @@ def test_a_server_that_moved_or_is_waited_for_longer_writes_the_same(
         assert asked == digest(model=None, base_url=url, stall_timeout=9, api_key_env="MY_KEY")
         assert asked == digest(model=None, base_url=second.url)
         assert asked != digest(model=None, base_url=other.url)
+
+
+def test_of_several_gguf_files_the_one_asked_for_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = [write_gguf(tmp_path / f"m-Q{n}_0.gguf", side=32 * n).stat().st_size for n in (4, 8)]
+    task = Task("1", Row(1, "line 1", "", "a fox", {}), {"words": 80, "model": str(tmp_path)})
+
+    def chosen(asked: Task, free: int) -> tuple[str | None, str]:
+        device = Device("cpu", 0, "a CPU", free, free)
+        monkeypatch.setattr(resolving, "device_for", lambda *_: device)
+        job = asked.job()
+        assert job.place
+        return job.reference.gguf_name, job.place.fingerprint
+
+    room = OVERHEAD + task.job().tokens * CACHE_GUESS
+    large = chosen(task, room + sizes[1])
+    small = chosen(task, room + sizes[0])
+    assert (large[0], small[0]) == ("m-Q8_0.gguf", "m-Q4_0.gguf") and large[1] == small[1]
+    loaded = task.for_model(task.job().reference)
+    assert chosen(loaded, room + sizes[1]) == small
+    named = replace(task, options={**task.options, "gguf_file": "Q8_0"})
+    assert chosen(named, room)[1] != small[1]

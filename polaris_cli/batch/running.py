@@ -31,11 +31,15 @@ T = TypeVar("T", bound=HasJob)
 
 @dataclass(frozen=True, slots=True)
 class Written(Generic[T]):
-    """A task that is done: its story, and the error if it failed. One of them may be missing."""
+    """A task that is done: its story, and the error if it failed. One of them may be missing.
+
+    `unsaved` is a sentence that says why the library does not have the story, if it should.
+    """
 
     task: T
     story: Story | None = None
     error: PolarisError | None = None
+    unsaved: str = ""
 
 
 Watch = Callable[[T, Job, Iterator[Event]], Iterator[Event]]
@@ -80,16 +84,17 @@ def write_one(
         watched = until(stopped, events)
         return watch(task, job, watched) if watch else watched
 
+    problems = list[str]()
     try:
         job = task.job()
-        outcome = run_job(job, engine, library=library, watch=stage)
+        outcome = run_job(job, engine, library=library, warn=problems.append, watch=stage)
     except PolarisError as error:
         return Written(task, error=None if stopped() else error)
     except Exception as problem:  # must not cost the other stories
         return Written(task, error=_unexpected(problem))
     if outcome.error and stopped():  # a server that was silent, say: the user has ended it
         return Written(task, replace(outcome.story, finish="interrupted"))
-    return Written(task, outcome.story, outcome.error)
+    return Written(task, outcome.story, outcome.error, "".join(problems))
 
 
 def _unexpected(problem: Exception) -> PolarisError:

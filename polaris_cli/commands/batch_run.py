@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
 
@@ -26,6 +26,7 @@ from polaris_cli.engines.base import Engine
 from polaris_cli.errors import (
     EXIT_FAILED_ROWS,
     EXIT_INTERRUPTED,
+    LibraryError,
     ModelUnavailable,
     OutOfMemory,
     OutputError,
@@ -54,6 +55,7 @@ class BatchReport:
     quiet: bool
     lengths: list[tuple[int, float]] = field(default_factory=list)  # words and ratio of each story
     failed: int = 0
+    unsaved: bool = False
 
     def say_what_there_is(self, survey: Survey, damaged: int) -> None:
         """Say what an earlier run left, as far as there is something to say."""
@@ -71,6 +73,12 @@ class BatchReport:
         """Print a note, unless the run is quiet."""
         if not self.quiet:
             note(text, sys.stderr)
+
+    def say_unsaved(self, problem: str) -> None:
+        """Say once that the library does not have a story; `problem` says why, "" if it has it."""
+        if problem and not self.unsaved:
+            self.note(f"{problem} Such stories are in {STORIES} only.")
+        self.unsaved = self.unsaved or bool(problem)
 
     def count_failure(self, where: str, error: PolarisError) -> None:
         """Count a failure; the first ones are printed."""
@@ -214,8 +222,11 @@ class BatchRun:
         library = open_library() if self.save else None
 
         def saved(done: Written[Task]) -> Written[Task]:
-            if library and done.story:
-                library.finish(done.story)
+            try:
+                if library and done.story:
+                    library.finish(done.story)
+            except LibraryError as error:
+                return replace(done, unsaved=f"The story is not saved: {error.message}")
             return done
 
         longest = self.batch.to_open_for(loading, group.longest)
@@ -236,6 +247,7 @@ class BatchRun:
         """Keep each result as it comes; with --strict, until one fails."""
         for written in map(self.batch.kept, done):
             story = self._count(written)
+            self.report.say_unsaved(written.unsaved)
             if story or written.error:
                 progress.add(story.counted if story else None)
             if self._is_given_up():

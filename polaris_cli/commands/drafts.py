@@ -57,6 +57,8 @@ def run_drafts(job: Job, outputs: Outputs, count: int, choose: Choose, *, print_
             raise next((each.error for each in failures), None) or _nothing()
         for each in failures:
             warn(f"Draft {each.task.number} failed: {each.error}", sys.stderr)
+        if unsaved := next(filter(None, (each.unsaved for each in done)), ""):
+            notify(unsaved)
         chosen = choose(stories, interrupts)
         if not outputs.quiet:
             _print_drafts(stories, chosen)

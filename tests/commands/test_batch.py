@@ -4,14 +4,17 @@ import json
 import signal
 import subprocess
 import time
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from polaris_cli.batch.running import Written, write_one
+from polaris_cli.batch.tasks import Task
 from polaris_cli.commands import batch as command
-from polaris_cli.commands import running
+from polaris_cli.commands import batch_run, running
 from polaris_cli.engines.scripted import Script, ScriptedEngine
 from polaris_cli.errors import ModelUnavailable
 from polaris_cli.library.store import Library
@@ -97,6 +100,20 @@ def test_what_is_asked_for_differently_is_written_again_and_replaced(
     assert "1 story to write again" in again.stderr
     assert sorted(story["premise"] for story in batch.stories()) == ["a cat", "a fox", "a wolf"]
     assert len(engine.requests) == 4
+
+
+@pytest.mark.parametrize("where", [[], ["--cluster", "local"]], ids=["here", "on a cluster"])
+def test_a_library_that_cannot_be_written_is_told_and_costs_no_story(
+    batch: Batch, engine: ScriptedEngine, where: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def written(tasks: Iterable[Task], *_: object) -> Iterator[Written[Task]]:
+        return (write_one(task, engine) for task in tasks)
+
+    monkeypatch.setattr(batch_run, "write_on_cluster", written)
+    (batch.home / "library.db").mkdir()
+    done = batch(*where)
+    assert done.returncode == 0 and len(batch.stories()) == 3
+    assert done.stderr.count("note: The story is not") == 1 and "Is a directory" in done.stderr
 
 
 def test_files_are_made_for_stories_of_earlier_runs_too(

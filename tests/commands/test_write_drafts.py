@@ -60,6 +60,14 @@ def test_the_best_is_printed_and_all_are_listed_and_kept(
     assert sorted(path.name for path in tmp_path.glob("*.md")) == [f"fox-{n}.md" for n in (1, 2, 3)]
 
 
+def test_a_library_that_cannot_be_written_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: ScriptedEngine
+) -> None:
+    (tmp_path / "library.db").mkdir()
+    done = ask(tmp_path, monkeypatch)
+    assert done.returncode == 0 and done.stderr.count("The story is not being saved") == 1
+
+
 def test_a_judge_chooses_among_drafts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: ScriptedEngine
 ) -> None:

@@ -36,14 +36,18 @@ class Cluster:
     gpus: float
 
 
+class NoCluster(UsageError):
+    """Ray is missing, or the cluster is not there."""
+
+
 def write_on_cluster(
     tasks: Iterable[Task], longest: Task, at_once: int | None, cluster: Cluster
 ) -> Generator[Written[Task], None, None]:
     """Yield each task as it is done; every worker writes `at_once` of them at any time.
 
     None is what fits the memory of one of the machines that workers run on. `longest` is the task
-    that an engine must have room for. Raises UsageError if Ray is missing or the cluster is not
-    there, ModelUnavailable if the workers cannot load the model.
+    that an engine must have room for. Raises NoCluster, ModelUnavailable if the workers cannot load
+    the model.
     """
     waiting = {task.key: task for task in tasks}
     with _connected(cluster) as ray:
@@ -101,7 +105,7 @@ def _connected(cluster: Cluster) -> Generator[Any, None, None]:
         import ray
         import ray.data
     except ImportError as error:
-        raise UsageError(
+        raise NoCluster(
             "--cluster needs Ray, which is not installed.",
             hint="pip install 'polaris-story[ray]'",
         ) from error
@@ -124,7 +128,7 @@ def _connected(cluster: Cluster) -> Generator[Any, None, None]:
 
 
 def _check_address(address: str) -> None:
-    """Raise UsageError at once for a host that does not answer: Ray would try for minutes."""
+    """Raise NoCluster at once for a host that does not answer: Ray would try for minutes."""
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if not colon:
         return
@@ -134,8 +138,8 @@ def _check_address(address: str) -> None:
         raise _no_cluster(address) from error
 
 
-def _no_cluster(address: str) -> UsageError:
-    return UsageError(
+def _no_cluster(address: str) -> NoCluster:
+    return NoCluster(
         f"There is no Ray cluster at {address!r}.",
         hint="Use --cluster local, or start a cluster with Ray, then: --cluster auto",
     )

@@ -15,7 +15,7 @@ from statistics import fmean
 
 from polaris_cli.batch.at_once import stories_at_once, worth_at_once
 from polaris_cli.batch.batch import Batch, Group, Survey
-from polaris_cli.batch.cluster import Cluster, write_on_cluster
+from polaris_cli.batch.cluster import Cluster, NoCluster, write_on_cluster
 from polaris_cli.batch.results import FAILED, STORIES
 from polaris_cli.batch.running import Written, write_all
 from polaris_cli.batch.tasks import Loading, Task
@@ -31,6 +31,7 @@ from polaris_cli.errors import (
     OutOfMemory,
     OutputError,
     PolarisError,
+    UsageError,
 )
 from polaris_cli.events import Event
 from polaris_cli.formats.export import save
@@ -181,8 +182,8 @@ class BatchRun:
                 engine, model, at_once = self._opened(loading, group)
         except KeyboardInterrupt:
             return
-        except (ModelUnavailable, OutOfMemory) as error:
-            if len(survey.groups) == 1:
+        except (ModelUnavailable, OutOfMemory, UsageError) as error:
+            if len(survey.groups) == 1 or isinstance(error, NoCluster):
                 raise
             for task in self.batch.pending(loading):
                 self.batch.fail(task, error)

@@ -235,6 +235,16 @@ def test_an_engine_that_cannot_be_loaded_ends_the_run_if_there_is_no_other(
     assert batch("-m", "smollm2").returncode == 3
 
 
+@pytest.mark.parametrize("wrong", ['"quantize": "5bit"', '"model": 5', '"threads": "x"'])
+def test_a_row_whose_engine_is_invalid_costs_no_other(
+    batch: Batch, engine: ScriptedEngine, wrong: str
+) -> None:
+    batch.write(f'{{"premise": "a fox", {wrong}}}\n{{"premise": "a hen"}}\n', "rows.jsonl")
+    assert batch().returncode == 7
+    assert [story["premise"] for story in batch.stories()] == ["a hen"]
+    assert [failure["key"] for failure in batch.failures()] == ["1"]
+
+
 @pytest.mark.slow
 def test_premises_come_from_a_pipe(tmp_path: Path) -> None:
     folder = tmp_path / "out"

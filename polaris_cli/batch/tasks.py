@@ -30,7 +30,7 @@ OF_THE_ENGINE = (
 FRESH = 60.0  # seconds
 
 Options = Mapping[str, object]
-Loading = tuple[object, ...]
+Loading = tuple[str, ...]
 """The values of `OF_THE_ENGINE`: stories with the same share a loaded engine."""
 
 
@@ -60,8 +60,8 @@ class Task:
 
     @property
     def loading(self) -> Loading:
-        """What its engine is loaded by."""
-        return tuple(self.options.get(name) for name in OF_THE_ENGINE)
+        """What its engine is loaded by, as text: a wrong value may be a list."""
+        return tuple(repr(self.options.get(name)) for name in OF_THE_ENGINE)
 
     def for_model(self, loaded: ModelRef) -> "Task":
         """The same with the GGUF file that is loaded: now, less memory is free to choose one by."""

@@ -235,7 +235,7 @@ def test_an_engine_that_cannot_be_loaded_ends_the_run_if_there_is_no_other(
     assert batch("-m", "smollm2").returncode == 3
 
 
-@pytest.mark.parametrize("wrong", ['"quantize": "5bit"', '"model": 5', '"threads": "x"'])
+@pytest.mark.parametrize("wrong", ['"quantize": "5bit"', '"model": ["demo"]', '"threads": "x"'])
 def test_a_row_whose_engine_is_invalid_costs_no_other(
     batch: Batch, engine: ScriptedEngine, wrong: str
 ) -> None:

@@ -175,3 +175,12 @@ def _words(task: Task) -> int:
         return 0
     stated = None if words else read_length(task.row.premise).length
     return words or (stated.words if stated else 0)
+
+
+def own_error(task: Task, otherwise: PolarisError) -> PolarisError:
+    """The error of a task that is invalid by itself; of a valid one, `otherwise`."""
+    try:
+        task.job()
+    except PolarisError as error:
+        return error
+    return otherwise

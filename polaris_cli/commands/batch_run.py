@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import fmean
 
 from polaris_cli.batch.at_once import stories_at_once, worth_at_once
-from polaris_cli.batch.batch import Batch, Group, Survey
+from polaris_cli.batch.batch import Batch, Group, Survey, own_error
 from polaris_cli.batch.cluster import Cluster, NoCluster, write_on_cluster
 from polaris_cli.batch.results import FAILED, STORIES
 from polaris_cli.batch.running import Written, write_all
@@ -186,8 +186,9 @@ class BatchRun:
             if len(survey.groups) == 1 or isinstance(error, NoCluster):
                 raise
             for task in self.batch.pending(loading):
-                self.batch.fail(task, error)
-                self.report.count_failure(task.row.where, error)
+                own = own_error(task, error) if isinstance(error, UsageError) else error
+                self.batch.fail(task, own)
+                self.report.count_failure(task.row.where, own)
             return
         try:
             tasks = (task.for_model(model) for task in self.batch.pending(loading))

@@ -245,6 +245,14 @@ def test_a_row_whose_engine_is_invalid_costs_no_other(
     assert [failure["key"] for failure in batch.failures()] == ["1"]
 
 
+def test_every_invalid_row_has_its_own_error(batch: Batch, engine: ScriptedEngine) -> None:
+    rows = ['{"premise": "a fox", "seed": "x"}', '{"premise": "a hen", "form": "ode"}']
+    batch.write("\n".join([*rows, '{"premise": "a cat", "threads": 1}']), "rows.jsonl")
+    assert batch().returncode == 7 and len(batch.stories()) == 1
+    errors = [failure["error"] for failure in batch.failures()]
+    assert "seed" in errors[0] and "form" in errors[1]
+
+
 @pytest.mark.slow
 def test_premises_come_from_a_pipe(tmp_path: Path) -> None:
     folder = tmp_path / "out"

@@ -183,14 +183,23 @@ def pieces_of(choice: Mapping[str, Any], *, labelled: bool) -> Iterator[Piece]:
     `labelled`: thinking has come in a field of its own, so the rest is story.
     """
     delta = choice.get("delta") or choice.get("message") or {}
+    content = delta.get("content")
     thinking = delta.get("reasoning_content") or delta.get("reasoning")
-    if isinstance(thinking, str) and thinking:
+    if thinking := _text_in(thinking) or _text_in(content, "thinking"):
         yield Piece(thinking, 1, "thinking")
         labelled = True
-    story = delta.get("content")
-    if isinstance(story, str) and story:
+    if story := _text_in(content):
         kind: Kind | None = "story" if labelled else None
         yield Piece(story, 1, kind)
+
+
+def _text_in(content: object, kind: str = "text") -> str:
+    """The text of one kind in a content: a text itself, or a list of parts, as Mistral sends it."""
+    if isinstance(content, str):
+        return content if kind == "text" else ""
+    parts = content if isinstance(content, list) else ()
+    chosen = (part for part in parts if isinstance(part, dict) and part.get("type") == kind)
+    return "".join(_text_in(part.get(kind)) for part in chosen)
 
 
 def _first(event: Mapping[str, Any]) -> Mapping[str, Any]:

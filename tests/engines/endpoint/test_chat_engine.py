@@ -130,6 +130,11 @@ THINKING: dict[str, Sequence[Any]] = {
     "reasoning": [{"reasoning": "A plan."}, *DELTAS],
     "both in one": [{"reasoning_content": "A plan.", "content": STORY}],
     "tags": ["<think>", "A plan.</th", "ink>\n\n", *DELTAS],
+    "parts": [
+        {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "A plan."}]}]},
+        {"content": [{"type": "text", "text": DELTAS[0]}]},
+        *DELTAS[1:],
+    ],
     "orphan": ["A plan.", "</think>\n\n", *DELTAS],
 }
 

@@ -111,6 +111,7 @@ class ChapterWriter:
         self._pace = Pace(job.request.words, len(plan.chapters), self._profile.good_words[1])
         self._done: list[ChapterDraft] = []
         self._further = 0  # times that the story went on after an early end
+        self._further_left = MAX_FURTHER  # times that it still may do so
         self._rewritten = 0  # passages
         self._most = 2 * max(len(plan.chapters), chapter_count(job.request.words, self._profile))
 
@@ -118,8 +119,9 @@ class ChapterWriter:
         """Replay the earlier chapters, continue the last, write the rest; yield one `Finish`."""
         finish = Finish("stop")
         for number in count(1):
-            if number > len(earlier):
-                yield from self._adjust_plan()
+            new = number > len(earlier)
+            if new or self._in_one_pass:  # whose plan is not recorded, and grows as it grew before
+                yield from self._adjust_plan(new=new)
             if number > len(self._plan.chapters):
                 break
             finish = yield from self._write_chapter(number, earlier)
@@ -128,15 +130,19 @@ class ChapterWriter:
                 break
         yield replace(finish, extended=self._further, rewritten=self._rewritten)
 
-    def _adjust_plan(self) -> Iterator[Planned]:
-        """Add chapters if more is left than the others will deliver, or after an early end."""
+    def _adjust_plan(self, *, new: bool) -> Iterator[Planned]:
+        """Add chapters if more is left than the others will deliver, or after an early end.
+
+        `new` says that the next chapter is not one of an earlier run.
+        """
         before, done, pace = self._plan, len(self._done), self._pace
         if self._profile.continues:
             return
         if done == len(before.chapters):
-            if self._further == MAX_FURTHER or not self._ended_early():
+            if (new and not self._further_left) or not self._ended_early():
                 return
             self._further += 1
+            self._further_left -= new
             self._insert(last_beat(self._request.form, pace.missing), done)
         while (total := len(self._plan.chapters)) < self._most and pace.needs_another(total - done):
             self._insert(another_beat(self._request.form, self._plan), total - 1)

@@ -387,6 +387,19 @@ def test_a_chapter_taken_up_again_may_be_as_long_as_a_new_one(cut: int) -> None:
     assert taken_up.max_new_tokens == new.max_new_tokens
 
 
+@pytest.mark.parametrize("profile", [PROFILE, TRAINED], ids=["a chapter", "within the last"])
+@pytest.mark.parametrize("words", [330, 600])
+def test_a_finished_story_grows(profile: ModelProfile, words: int) -> None:
+    scripts = [plan_script(3), *(script(paragraph(n, 97), "The end.") for n in "abc")]
+    whole = write(ScriptedEngine(*scripts), profile=profile)
+    plan = next(event.plan for event in whole if isinstance(event, Planned))
+    earlier = Earlier(tuple(event for event in whole if not isinstance(event, Held)), "stop")
+    longer = replace(job(3, words, profile=profile), plan=plan, earlier=earlier)
+    text = text_of(list(in_chapters(longer, ScriptedEngine(script(paragraph("d", 60))))))
+    assert text.startswith(text_of(whole).removesuffix("The end."))
+    assert paragraph("d", 60) in text
+
+
 def test_the_number_of_chapters_suits_the_model() -> None:
     small = ModelProfile(good_words=(100, 400))
     assert [chapter_count(words, small) for words in (400, 1200, 2400, 4000)] == [2, 4, 8, 12]

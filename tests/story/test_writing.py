@@ -48,3 +48,13 @@ def test_a_story_cut_in_a_further_part_keeps_all_of_its_text(cut: int) -> None:
     assert text_of(events).startswith(text_of([*kept])) and finish_of(events).extended
     asked = again.requests[0].messages, engine.requests[cut // 62].messages
     assert asked[0] == asked[1]  # the same plan has grown again
+
+
+def test_what_was_added_to_a_finished_story_stays_too() -> None:
+    job = extending(200)
+    whole = recorded(list(write_job(job, ScriptedEngine(script(paragraph("a", 176))))))
+    longer = replace(job, earlier=Earlier(whole, "stop"))
+    kept = recorded(list(write_job(longer, ScriptedEngine(script(paragraph("b", 60))))))[:200]
+    again = replace(job, earlier=Earlier(kept, "interrupted"))
+    events = list(write_job(again, ScriptedEngine(script(paragraph("c", 60)))))
+    assert len(kept) > len(whole) and text_of(events).startswith(text_of([*kept]))

@@ -181,7 +181,8 @@ def run_job(
     """
     events = with_held(watch(write_job(job, engine)))
     deviations = partial(engine.deviations, job.request.sampling)
-    accumulator = Accumulator(record_for(job, engine), engine.load_seconds, deviations)
+    replayed = job.earlier.tokens if job.earlier else 0
+    accumulator = Accumulator(record_for(job, engine), engine.load_seconds, deviations, replayed)
     events = accumulator.watch(events)
     recorder = Recorder(library, accumulator, warn) if library else None
     if recorder:

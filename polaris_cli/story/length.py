@@ -34,7 +34,9 @@ GO_ON_BELOW = 0.85  # of the words: a story that ended earlier goes on
 MAX_FURTHER = 2  # scenes after an early end
 
 PARAGRAPH_END = re.compile(r"\n[^\S\n]*\n\s*$")
-_SENTENCE = re.compile(r"(?<!\b[A-Z][a-z])(?<!\bMrs)[.!?…][\"'”’)\]]*$")  # noqa: RUF001
+_SENTENCE = re.compile(
+    r"(?<!\b[A-Z][a-z])(?<!\bMrs)[.!?…。！？؟।][\"'”’»«)\]」』）]*$"  # noqa: RUF001
+)
 
 
 def chapter_count(words: int, profile: ModelProfile) -> int:

@@ -29,6 +29,7 @@ PLAIN_TEMPLATE = "Write a {words}-word {form} about {premise}."
 OPENING_WORDS = 40  # the premise of a draft that has none: its first words,
 OPENING_LETTERS = 400  # and no more of a text without spaces, such as Chinese
 MAX_WORDS = 200_000  # more than the context of any known model holds
+MAX_CHAPTERS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +178,7 @@ class StoryRequest:
         _one_of("engine", self.engine, ENGINES)
         _one_of("length", self.length, LENGTHS)
         if self.chapters is not None:
-            _in_range("chapters", self.chapters, 2, 200)
+            _in_range("chapters", self.chapters, 2, MAX_CHAPTERS)
         if self.draft and (self.length == "chapters" or self.sampling.thinks):
             raise UsageError(
                 "A draft cannot be continued in chapters or with thinking.",

@@ -10,6 +10,7 @@ from typing import Self
 
 from polaris_cli.events import Chapter, Event, Finish, closing, text_of
 from polaris_cli.models.catalogue import ModelProfile
+from polaris_cli.request.story_request import MAX_CHAPTERS
 from polaris_cli.words import WordCounter
 
 SCENE_BREAK = "* * *\n\n"
@@ -41,7 +42,8 @@ _SENTENCE = re.compile(
 
 def chapter_count(words: int, profile: ModelProfile) -> int:
     """How many chapters to plan for a story of `words` words with this model."""
-    return max(2, -(-words // round(profile.good_words[1] * PLANNED_SHARE)))
+    count = -(-words // round(profile.good_words[1] * PLANNED_SHARE))
+    return min(max(2, count), MAX_CHAPTERS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from polaris_cli.events import (
 from polaris_cli.events import text_of as event_text
 from polaris_cli.models.catalogue import DEMO, ModelProfile
 from polaris_cli.models.reference import ModelRef
-from polaris_cli.request.story_request import Sampling, StoryRequest
+from polaris_cli.request.story_request import MAX_WORDS, Sampling, StoryRequest
 from polaris_cli.story.chapter_drafts import chapter_drafts
 from polaris_cli.story.chapters import in_chapters
 from polaris_cli.story.job import Earlier, Job
@@ -404,6 +404,7 @@ def test_the_number_of_chapters_suits_the_model() -> None:
     small = ModelProfile(good_words=(100, 400))
     assert [chapter_count(words, small) for words in (400, 1200, 2400, 4000)] == [2, 4, 8, 12]
     assert [chapter_count(words, ModelProfile()) for words in (4000, 10_000)] == [2, 4]
+    assert chapter_count(MAX_WORDS, small) == 200  # the most that a request may ask for
 
 
 @pytest.mark.parametrize("profile", [SMALL, replace(PROFILE, recall=100)])

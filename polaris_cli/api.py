@@ -23,7 +23,7 @@ from weakref import WeakKeyDictionary
 from polaris_cli.engines import opening
 from polaris_cli.engines.base import Engine
 from polaris_cli.errors import PolarisError, UsageError
-from polaris_cli.events import Event
+from polaris_cli.events import Event, with_held
 from polaris_cli.formats.export import save as save_file
 from polaris_cli.library.recording import Recorder
 from polaris_cli.library.store import Library
@@ -179,9 +179,10 @@ def run_job(
     engine, which may end the stream early, as on Ctrl-C. Raises UsageError if the prompt and the
     words do not fit the loaded model's context.
     """
-    events = watch(write_job(job, engine))
+    events = with_held(watch(write_job(job, engine)))
     deviations = partial(engine.deviations, job.request.sampling)
-    accumulator = Accumulator(record_for(job, engine), engine.load_seconds, deviations)
+    replayed = job.earlier.tokens if job.earlier else 0
+    accumulator = Accumulator(record_for(job, engine), engine.load_seconds, deviations, replayed)
     events = accumulator.watch(events)
     recorder = Recorder(library, accumulator, warn) if library else None
     if recorder:

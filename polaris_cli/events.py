@@ -236,6 +236,23 @@ def closing(events: Iterator[RawEvent] | Iterator[Event]) -> Iterator[None]:
             close()
 
 
+def with_held(events: Iterator[Event]) -> Iterator[Event]:
+    """The same events; text that is still held when an interrupt ends them comes before the end.
+
+    A stage that holds text back gives it out itself if the interrupt reaches it. One that comes
+    between two events does not get through the stages around it.
+    """
+    held = Held()
+    with closing(events):
+        for event in events:
+            if isinstance(event, Held):
+                held = event
+            if isinstance(event, Finish) and event.reason == "interrupted" and held.chunks:
+                yield Held()  # first, so that no text is in the stream twice
+                yield from held.chunks
+            yield event
+
+
 def merged(events: Iterable[Event]) -> Iterator[Event]:
     """The same events, with consecutive chunks of the same kind joined."""
 

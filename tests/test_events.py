@@ -15,11 +15,13 @@ from polaris_cli.events import (
     Held,
     Inserted,
     Piece,
+    Reason,
     Restart,
     as_chunk,
     closing,
     merged,
     text_of,
+    with_held,
 )
 
 
@@ -95,3 +97,11 @@ def test_what_can_be_closed_is_closed_on_the_way_out() -> None:
     assert closed
     with closing(iter([Finish("stop")])):
         pass  # a list's iterator has nothing to close
+
+
+@pytest.mark.parametrize(("reason", "kept"), [("interrupted", "held"), ("stop", "")])
+def test_only_an_interrupt_gives_out_what_is_still_held(reason: Reason, kept: str) -> None:
+    held = Held((Chunk("story", "held"),))
+    events = [*with_held(iter([Held(), held, Finish(reason)]))]
+    assert "".join(map(text_of, events)) == kept and events[-1] == Finish(reason)
+    assert [*with_held(iter([held, Held(), Finish(reason)]))] == [held, Held(), Finish(reason)]

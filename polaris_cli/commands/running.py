@@ -219,7 +219,7 @@ def check_story(story: Story, request: StoryRequest, outputs: Outputs) -> int:
 
 
 def _no_story(story: Story) -> NoStory:
-    if story.finish == "length":
+    if story.finish == "length" and story.tokens.thinking:
         return NoStory(
             f"The model used all {story.tokens.thinking:,} tokens for thinking.",
             hint="Limit the thinking with --thinking-budget 1000, or turn it off with --no-think.",

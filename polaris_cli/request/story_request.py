@@ -26,8 +26,10 @@ ENGINES: tuple[str, ...] = get_args(EngineName)
 LENGTHS: tuple[str, ...] = get_args(Length)
 
 PLAIN_TEMPLATE = "Write a {words}-word {form} about {premise}."
-OPENING_WORDS = 40  # the premise of a draft that has none: its first words
+OPENING_WORDS = 40  # the premise of a draft that has none: its first words,
+OPENING_LETTERS = 400  # and no more of a text without spaces, such as Chinese
 MAX_WORDS = 200_000  # more than the context of any known model holds
+MAX_CHAPTERS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,8 @@ class Draft:
     @property
     def about(self) -> str:
         """The draft's premise, or its first words if it has none."""
-        return self.premise or " ".join(self.text.split()[:OPENING_WORDS])
+        first = " ".join(self.text.split()[:OPENING_WORDS])
+        return self.premise or first[:OPENING_LETTERS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +178,7 @@ class StoryRequest:
         _one_of("engine", self.engine, ENGINES)
         _one_of("length", self.length, LENGTHS)
         if self.chapters is not None:
-            _in_range("chapters", self.chapters, 2, 200)
+            _in_range("chapters", self.chapters, 2, MAX_CHAPTERS)
         if self.draft and (self.length == "chapters" or self.sampling.thinks):
             raise UsageError(
                 "A draft cannot be continued in chapters or with thinking.",

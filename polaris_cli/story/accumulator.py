@@ -26,7 +26,8 @@ class Accumulator:
 
     `record` is the story's record before writing, `load_s` the time that loading the model took,
     in seconds, `deviations` gives the settings that the engine does not apply, as far as it knows
-    then. Timing starts when the accumulator is created. A stream without a `Finish` counts as
+    then. The first `replayed` tokens are those of an earlier run: the times are of the others.
+    Timing starts when the accumulator is created. A stream without a `Finish` counts as
     interrupted; the text that it held back is then part of the story.
     """
 
@@ -35,8 +36,10 @@ class Accumulator:
         record: Story,
         load_s: float = 0.0,
         deviations: Callable[[], tuple[Deviation, ...]] = tuple,
+        replayed: int = 0,
     ) -> None:
         self.finish = Finish("interrupted")
+        self._replayed = replayed
         self._record, self._load_s, self._deviations = record, load_s, deviations
         self._held: tuple[Chunk, ...] = ()
         self._texts: dict[Kind, list[str]] = {kind: [] for kind in KINDS}
@@ -95,25 +98,30 @@ class Accumulator:
         )
 
     def _add_chunk(self, chunk: Chunk) -> None:
-        self._note_first(chunk)
         self._texts[chunk.kind].append(chunk.text)
         self._tokens[chunk.kind] += chunk.tokens
         if chunk.kind == "story":
             self._log_probs += chunk.log_probs
+        self._note_first(chunk)
 
     def _note_first(self, chunk: Chunk) -> None:
-        """Note when the first token and the first text of the story are there."""
-        if chunk.tokens:  # the model did not write a draft or a heading
-            self._first_token = self._first_token or self._now()
-            if chunk.kind == "story" and chunk.text:
-                self._first_story = self._first_story or self._now()
+        """Note when the first new token and the first new text of the story are there."""
+        if self._first_story or not chunk.tokens or self._new_tokens() <= 0:
+            return  # the model did not write a draft, a heading or, in this run, what is replayed
+        self._first_token = self._first_token or self._now()
+        if chunk.kind == "story" and chunk.text:
+            self._first_story = self._now()
+
+    def _new_tokens(self) -> int:
+        held = sum(chunk.tokens for chunk in self._held)
+        return sum(self._tokens.values()) + held - self._replayed
 
     def _now(self) -> float:
         return time.perf_counter() - self._start
 
     def _timing(self) -> Timing:
         total = self._total or self._now()
-        after_first = sum(self._tokens.values()) - 1
+        after_first = self._new_tokens() - 1
         span = total - (self._first_token or 0.0)
         speed = after_first / span if after_first > 0 and span > 0 else None
         return Timing(

@@ -105,12 +105,15 @@ class ChapterWriter:
         self._engine, self._request, self._profile = engine, job.request, job.reference.profile
         self._plan, self._wording, self._opening = plan, wording, opening
         self._draft = job.request.draft.text if job.request.draft else ""
-        # An earlier run that ended by itself has no unfinished chapter.
-        self._finished = bool(job.earlier and job.earlier.finish == "stop")
+        # The user wants more of an earlier run that ended by itself: the model goes on within its
+        # last chapter if it can, else that one stays and others follow.
+        ended = bool(job.earlier and job.earlier.finish == "stop")
+        self._finished = ended and not (self._profile.continues and engine.capabilities.token_true)
         self._in_one_pass = in_one_pass
         self._pace = Pace(job.request.words, len(plan.chapters), self._profile.good_words[1])
         self._done: list[ChapterDraft] = []
         self._further = 0  # times that the story went on after an early end
+        self._further_left = MAX_FURTHER  # times that it still may do so
         self._rewritten = 0  # passages
         self._most = 2 * max(len(plan.chapters), chapter_count(job.request.words, self._profile))
 
@@ -118,8 +121,9 @@ class ChapterWriter:
         """Replay the earlier chapters, continue the last, write the rest; yield one `Finish`."""
         finish = Finish("stop")
         for number in count(1):
-            if number > len(earlier):
-                yield from self._adjust_plan()
+            new = number > len(earlier)
+            if new or self._in_one_pass:  # whose plan is not recorded, and grows as it grew before
+                yield from self._adjust_plan(new=new)
             if number > len(self._plan.chapters):
                 break
             finish = yield from self._write_chapter(number, earlier)
@@ -128,16 +132,20 @@ class ChapterWriter:
                 break
         yield replace(finish, extended=self._further, rewritten=self._rewritten)
 
-    def _adjust_plan(self) -> Iterator[Planned]:
-        """Add chapters if more is left than the others will deliver, or after an early end."""
+    def _adjust_plan(self, *, new: bool) -> Iterator[Planned]:
+        """Add chapters if more is left than the others will deliver, or after an early end.
+
+        `new` says that the next chapter is not one of an earlier run, which all have their place.
+        """
         before, done, pace = self._plan, len(self._done), self._pace
         if self._profile.continues:
             return
         if done == len(before.chapters):
-            if self._further == MAX_FURTHER or not self._ended_early():
+            if new and (self._further_left <= 0 or not self._ended_early()):
                 return
             self._further += 1
-            self._insert(last_beat(self._request.form, pace.missing), done)
+            self._further_left -= new or not self._finished
+            self._insert(last_beat(self._request.form, max(pace.missing, 1)), done)
         while (total := len(self._plan.chapters)) < self._most and pace.needs_another(total - done):
             self._insert(another_beat(self._request.form, self._plan), total - 1)
         if self._plan is not before and not self._in_one_pass:
@@ -148,7 +156,8 @@ class ChapterWriter:
         self._plan = replace(self._plan, chapters=(*chapters[:place], beat, *chapters[place:]))
 
     def _ended_early(self) -> bool:
-        return self._pace.missing > (1 - GO_ON_BELOW) * self._request.words
+        enough = ACCEPT_END_AT if self._finished else GO_ON_BELOW
+        return self._pace.missing > (1 - enough) * self._request.words
 
     def _write_chapter(
         self, number: int, earlier: list[ChapterDraft]

@@ -10,6 +10,7 @@ from typing import Self
 
 from polaris_cli.events import Chapter, Event, Finish, closing, text_of
 from polaris_cli.models.catalogue import ModelProfile
+from polaris_cli.request.story_request import MAX_CHAPTERS
 from polaris_cli.words import WordCounter
 
 SCENE_BREAK = "* * *\n\n"
@@ -34,12 +35,15 @@ GO_ON_BELOW = 0.85  # of the words: a story that ended earlier goes on
 MAX_FURTHER = 2  # scenes after an early end
 
 PARAGRAPH_END = re.compile(r"\n[^\S\n]*\n\s*$")
-_SENTENCE = re.compile(r"(?<!\b[A-Z][a-z])(?<!\bMrs)[.!?…][\"'”’)\]]*$")  # noqa: RUF001
+_SENTENCE = re.compile(
+    r"(?<!\b[A-Z][a-z])(?<!\bMrs)[.!?…。！？؟।][\"'”’»«)\]」』）]*$"  # noqa: RUF001
+)
 
 
 def chapter_count(words: int, profile: ModelProfile) -> int:
     """How many chapters to plan for a story of `words` words with this model."""
-    return max(2, -(-words // round(profile.good_words[1] * PLANNED_SHARE)))
+    count = -(-words // round(profile.good_words[1] * PLANNED_SHARE))
+    return min(max(2, count), MAX_CHAPTERS)
 
 
 @dataclass(frozen=True, slots=True)

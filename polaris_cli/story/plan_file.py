@@ -46,30 +46,38 @@ def read_plan(path: Path) -> PlanFile:
         raise file.error("chapter", "every chapter starts with a line [[chapter]]")
     if len(rows) < 2:
         raise file.error("", f"it has {len(rows)} chapters, and a plan needs at least two")
-    chapters = [_chapter(file, number, row) for number, row in enumerate(rows, 1)]
+    titled = any(str(row.get("title", "")).strip() for row in rows)
+    chapters = [_chapter(file, number, row, titled=titled) for number, row in enumerate(rows, 1)]
     stated = [chapter.words for chapter in chapters if chapter.words]
     texts = {key: file.text(raw, key) for key in TEXTS}
     plan = Plan(chapters=tuple(with_shares(chapters)), **texts)
     return PlanFile(plan, plan.words if stated else None)
 
 
-def _chapter(file: "_File", number: int, row: dict[str, Any]) -> Chapter:
+def _chapter(file: "_File", number: int, row: dict[str, Any], *, titled: bool) -> Chapter:
+    """A chapter; if others are `titled`, it must be, too, else it needs what happens in it."""
     file.check_keys(row, CHAPTER_KEYS, number)
-    title = file.text(row, "title", number)
-    if not title.strip():
-        raise file.error("title", f"chapter {number} has no title", number)
-    words = 0
-    if "words" in row:
-        try:
-            words = parse_words(row["words"])
-        except ValueError:
-            words = -1
-        if words < 1:
-            what = f"words cannot be {row['words']!r}; give a number such as 1200"
-            raise file.error("words", what, number)
+    title = file.text(row, "title", number) if titled else ""
     events = file.texts(row, "events", number)
     stated = file.text(row, "summary", number) if "summary" in row else None
-    return Chapter(title, words, summary_of(title, events) if stated is None else stated, events)
+    summary = summary_of(title, events) if stated is None else stated
+    if not (title if titled else summary).strip():
+        raise file.error("title", f"chapter {number} has no title", number)
+    return Chapter(title, _words(file, number, row), summary, events)
+
+
+def _words(file: "_File", number: int, row: dict[str, Any]) -> int:
+    """The words of a chapter, 0 if it states none."""
+    if "words" not in row:
+        return 0
+    try:
+        words = parse_words(row["words"])
+    except ValueError:
+        words = -1
+    if words < 1:
+        what = f"words cannot be {row['words']!r}; give a number such as 1200"
+        raise file.error("words", what, number)
+    return words
 
 
 @dataclass(frozen=True, slots=True)

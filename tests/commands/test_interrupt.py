@@ -6,11 +6,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
+from polaris_cli.api import run_job
 from polaris_cli.commands.interrupt import Interrupts
+from polaris_cli.engines.scripted import ScriptedEngine
 from polaris_cli.events import Chunk, Event, Finish
+from polaris_cli.models.catalogue import DEMO, ModelProfile
+from polaris_cli.models.reference import ModelRef
+from polaris_cli.request.story_request import Length, Sampling, StoryRequest
+from polaris_cli.story.prepare import settle
+from tests.scripts import paragraph, script
 
 
 def signal_self(number: int = signal.SIGINT) -> None:
@@ -63,6 +71,24 @@ def test_held_back_text_is_passed_on_before_the_end(within: bool) -> None:
     texts = [event.text for event in events if isinstance(event, Chunk)]
     assert "".join(texts) == "Once held back"
     assert events[-1] == Finish("interrupted")
+
+
+@pytest.mark.parametrize("length", ["single", "extend"])
+def test_ctrl_c_between_two_events_keeps_the_held_text(length: Length) -> None:
+    interrupts = Interrupts()
+
+    def watch(events: Iterator[Event]) -> Iterator[Event]:
+        for number, event in enumerate(interrupts.watch(events)):
+            yield event
+            if number == 40:
+                interrupts.stop.set()
+
+    profile = ModelProfile(good_words=(10, 400))
+    reference = ModelRef("tiny", "tiny", entry=replace(DEMO, profile=profile))
+    request = StoryRequest("a fox", 90, length=length, sampling=Sampling(thinking=False))
+    engine = ScriptedEngine(script(paragraph("a", 90)))
+    story = run_job(settle(request, reference), engine, watch=watch).story
+    assert story.finish == "interrupted" and story.written > 30
 
 
 def test_without_a_signal_all_events_pass_and_the_handlers_are_restored() -> None:

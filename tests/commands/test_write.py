@@ -11,6 +11,10 @@ from typing import Any
 
 import pytest
 
+from polaris_cli.commands.outputs import Outputs
+from polaris_cli.commands.running import check_story
+from polaris_cli.errors import NoStory
+from polaris_cli.story.result import Tokens
 from tests.cli import (
     PLAN,
     TALE_TEXT,
@@ -22,6 +26,7 @@ from tests.cli import (
     scripted_command,
     wait_for_text,
 )
+from tests.stories import a_story
 
 ASK = ("write", "a fox", "--words", "10", "--model", "demo")
 
@@ -207,6 +212,13 @@ def test_the_exit_code_depends_on_how_the_story_ended(
     ended = run(scripted_command(*ASK, *extra, **engine), tmp_path)
     assert ended.returncode == code, ended.stderr
     assert said in ended.stderr and "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(("thinking", "said"), [(0, "without writing"), (9, "9 tokens for think")])
+def test_only_tokens_that_were_thought_are_named_as_the_reason(thinking: int, said: str) -> None:
+    story = a_story(finish="length", tokens=Tokens(thinking=thinking))
+    with pytest.raises(NoStory, match=said):
+        check_story(story, story.request, Outputs())
 
 
 WRONG = [

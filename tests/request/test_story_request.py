@@ -111,6 +111,7 @@ def test_a_draft_without_a_premise_uses_its_first_words() -> None:
     assert Draft("One.\nTwo three.", premise="a fox").about == "a fox"
     assert Draft("One.\nTwo three.").about == "One. Two three."
     assert len(Draft("word " * 500).about.split()) < 100
+    assert len(Draft("从前有一只狐狸。" * 500).about) == 400
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ def begun() -> Story:
     return new_record(StoryRequest("a fox", 5), model, (ask,))
 
 
-def timing(monkeypatch: pytest.MonkeyPatch, events: Timed) -> Timing:
+def timing(monkeypatch: pytest.MonkeyPatch, events: Timed, replayed: int = 0) -> Timing:
     """The times of a stream whose events come so many seconds after it began."""
     now = [100.0]
     monkeypatch.setattr(accumulator, "time", SimpleNamespace(perf_counter=lambda: now[0]))
@@ -31,7 +31,9 @@ def timing(monkeypatch: pytest.MonkeyPatch, events: Timed) -> Timing:
             now[0] = 100 + seconds
             yield event
 
-    return collect(coming(), begun(), load_s=1.5).timing
+    story_so_far = accumulator.Accumulator(begun(), 1.5, replayed=replayed)
+    list(story_so_far.watch(coming()))
+    return story_so_far.story().timing
 
 
 def test_times_count_from_asking_and_the_speed_from_the_first_token(
@@ -49,6 +51,17 @@ def test_times_count_from_asking_and_the_speed_from_the_first_token(
     assert timing(monkeypatch, events) == Timing(1.5, 2, 5, 7, tokens_per_s=10 / 5)
     stopped = timing(monkeypatch, events[:-1])
     assert (stopped.total_s, stopped.tokens_per_s) == (6, 10 / 4)
+
+
+def test_the_speed_of_a_resumed_story_is_that_of_its_new_tokens(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    earlier: Timed = [(1, Chunk("thinking", "Hm", 20)), (1, Chunk("story", "Once", 100))]
+    held = Held((Chunk("story", " upon", 1),))
+    new: Timed = [(3, held), (4, Chunk("story", " upon a", 2)), (5, Chunk("story", " time", 5))]
+    events: Timed = [*earlier, *new, (6, Finish("stop"))]
+    assert timing(monkeypatch, events, 120) == Timing(1.5, 3, 3, 6, tokens_per_s=6 / 3)
+    assert timing(monkeypatch, events, 900).tokens_per_s is None  # most of it was dropped
 
 
 def test_times_are_told_to_the_millisecond_and_the_speed_to_a_tenth(

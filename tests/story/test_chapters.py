@@ -25,7 +25,7 @@ from polaris_cli.events import (
 from polaris_cli.events import text_of as event_text
 from polaris_cli.models.catalogue import DEMO, ModelProfile
 from polaris_cli.models.reference import ModelRef
-from polaris_cli.request.story_request import Sampling, StoryRequest
+from polaris_cli.request.story_request import MAX_WORDS, Sampling, StoryRequest
 from polaris_cli.story.chapter_drafts import chapter_drafts
 from polaris_cli.story.chapters import in_chapters
 from polaris_cli.story.job import Earlier, Job
@@ -387,10 +387,24 @@ def test_a_chapter_taken_up_again_may_be_as_long_as_a_new_one(cut: int) -> None:
     assert taken_up.max_new_tokens == new.max_new_tokens
 
 
+@pytest.mark.parametrize("profile", [PROFILE, TRAINED], ids=["a chapter", "within the last"])
+@pytest.mark.parametrize("words", [330, 600])
+def test_a_finished_story_grows(profile: ModelProfile, words: int) -> None:
+    scripts = [plan_script(3), *(script(paragraph(n, 97), "The end.") for n in "abc")]
+    whole = write(ScriptedEngine(*scripts), profile=profile)
+    plan = next(event.plan for event in whole if isinstance(event, Planned))
+    earlier = Earlier(tuple(event for event in whole if not isinstance(event, Held)), "stop")
+    longer = replace(job(3, words, profile=profile), plan=plan, earlier=earlier)
+    text = text_of(list(in_chapters(longer, ScriptedEngine(script(paragraph("d", 60))))))
+    assert text.startswith(text_of(whole).removesuffix("The end."))
+    assert paragraph("d", 60) in text
+
+
 def test_the_number_of_chapters_suits_the_model() -> None:
     small = ModelProfile(good_words=(100, 400))
     assert [chapter_count(words, small) for words in (400, 1200, 2400, 4000)] == [2, 4, 8, 12]
     assert [chapter_count(words, ModelProfile()) for words in (4000, 10_000)] == [2, 4]
+    assert chapter_count(MAX_WORDS, small) == 200  # the most that a request may ask for
 
 
 @pytest.mark.parametrize("profile", [SMALL, replace(PROFILE, recall=100)])

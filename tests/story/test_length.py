@@ -1,5 +1,7 @@
 """What both ways of reaching a length go by: where a chapter closes, how words are shared out."""
 
+import pytest
+
 from polaris_cli.events import Chapter, Chunk, Event, Finish
 from polaris_cli.story.length import (
     MAX_CORRECTION,
@@ -30,6 +32,12 @@ def test_a_break_within_a_piece_is_one_too() -> None:
         pieces[0],
         Finish("stop", closed=True),
     ]
+
+
+@pytest.mark.parametrize("end", ["。", "！」", "؟", "।", ".«"])
+def test_a_sentence_of_any_language_ends_a_text_that_is_too_long(end: str) -> None:
+    pieces = [Chunk("story", piece) for piece in ("狐狸", end, "狐", "狸", end)]
+    assert list(close_at(iter(pieces), LengthTarget(1, 3)))[-1] == Finish("stop", closed=True)
 
 
 def test_some_words_are_always_left() -> None:

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from polaris_cli.errors import UsageError
 from polaris_cli.events import Chapter, Plan
+from polaris_cli.request.story_request import StoryRequest
+from polaris_cli.story.arc import arc_plan
 from polaris_cli.story.plan import summary_of
 from polaris_cli.story.plan_file import PlanFile, as_toml, read_plan
 from tests.cli import in_process, run, scripted_command
@@ -81,6 +83,14 @@ def test_a_chapter_with_events_needs_no_summary(tmp_path: Path) -> None:
     last = read(tmp_path, text).plan.chapters[1]
     assert last == Chapter("C1", 2, "He wakes. he eats", ("He wakes.", "he eats"))
     assert "summary" not in as_toml(Plan("T", "", (last, last)))
+
+
+def test_a_plan_by_the_arc_of_a_story_can_be_read(tmp_path: Path) -> None:
+    arc = arc_plan(StoryRequest("a fox", 900), 3)
+    assert read(tmp_path, as_toml(arc)).plan == arc and not arc.titled
+    half = as_toml(arc).replace('title = ""', 'title = "Fog"', 1)
+    with pytest.raises(UsageError, match="chapter 2 has no title"):
+        read(tmp_path, half)
 
 
 def test_a_byte_order_mark_and_windows_line_ends_are_no_fault(tmp_path: Path) -> None:

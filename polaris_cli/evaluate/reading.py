@@ -30,7 +30,8 @@ TEXT_FILES = (".txt", ".md")
 LENGTHS_FILE = "lengths.toml"
 EVERYTHING = "*"
 
-_STATED = re.compile(r"(\d+)\s+words\s+long", re.IGNORECASE)  # how the POLARIS data states it
+# How the POLARIS data states it. Of "2,500 words long", these are not the last digits.
+_STATED = re.compile(r"(?<![\d.,])(\d+)\s+words\s+long", re.IGNORECASE)
 
 
 def samples_in(source: str, *, with_length: bool = True) -> Iterator[Sample | PolarisError]:

@@ -90,6 +90,12 @@ def test_rows_of_other_projects(row: dict[str, Any], expected: Sample) -> None:
     assert sample_of_row(row) == expected
 
 
+@pytest.mark.parametrize("stated", ["2500", "2,500", "2.500", "2.5k"])
+def test_a_length_in_the_prompt_may_have_separators(stated: str) -> None:
+    row = {"prompt": f"Write a story that is {stated} words long about a fox.", "output": "A."}
+    assert sample_of_row(row).asked == 2500
+
+
 def test_a_judge_needs_no_length_and_gets_a_rows_own_checklist(tmp_path: Path) -> None:
     criteria = [{"name": "Pace", "criteria_description": "It moves.", "9-10": "Always."}, "Plain"]
     row = {"index": 7, "domain1": "Literature & Arts", "query": "q", "checklist": criteria}

@@ -91,7 +91,7 @@ def _from_rows(source: str, *, with_length: bool) -> Iterator[Sample | PolarisEr
             continue
         try:
             yield sample_of_row(row, with_length=with_length)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             yield UsageError(f"{source}, {place}: {_problem(error)}")
 
 
@@ -108,8 +108,10 @@ def _rows_of(source: str) -> Iterator[tuple[str, dict[str, Any] | PolarisError]]
 
 
 def sample_of_row(row: Mapping[str, Any], *, with_length: bool = True) -> Sample:
-    """The sample of a row. Raises KeyError, TypeError or ValueError for one that has no text, no
-    length where one is needed, or damaged values."""
+    """The sample of a row. Raises KeyError, TypeError, ValueError or OverflowError for one that is
+    no object, has no text, no length where one is needed, or damaged values."""
+    if not isinstance(row, Mapping):
+        raise TypeError("it is not a JSON object")
     if str(row.get("schema", "")).startswith("polaris.story/"):
         return sample_of_story(Story.from_dict(dict(row)))
     if "rubric_key" in row:

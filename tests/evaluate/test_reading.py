@@ -150,6 +150,18 @@ def test_a_json_file_is_one_text_or_a_list(tmp_path: Path, content: str) -> None
     assert good(str(tmp_path / "a.json")) == [Sample("A.", 5)]
 
 
+@pytest.mark.parametrize(
+    "item", ["3", '"A."', "null", "[]", '{"output": "A.", "length": Infinity}']
+)
+def test_an_item_of_a_json_file_that_cannot_be_used_costs_no_other(
+    tmp_path: Path, item: str
+) -> None:
+    (tmp_path / "a.json").write_text(f"[{OBJECT}, {item}, {OBJECT}]")
+    one, problem, other = samples_in(str(tmp_path / "a.json"))
+    assert one == other == Sample("A.", 5)
+    assert isinstance(problem, UsageError) and "item 2: " in problem.message
+
+
 def test_a_folder_of_text_files_states_its_lengths(tmp_path: Path) -> None:
     folder = tmp_path / "mine"
     folder.mkdir()

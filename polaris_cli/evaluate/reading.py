@@ -125,9 +125,15 @@ def sample_of_row(row: Mapping[str, Any], *, with_length: bool = True) -> Sample
         asked=_asked(row, prompt, needed=with_length),
         model=str(row.get("model") or ""),
         prompt=prompt,
-        prompt_id=str(_first(row, IDS) or ""),
+        prompt_id=_id(row),
         checklist=tuple(map(_criterion, _list(row.get("checklist")))),
     )
+
+
+def _id(row: Mapping[str, Any]) -> str:
+    """The row's own id, which may be 0; "" for none."""
+    found = _first(row, IDS)
+    return "" if found is None else str(found)
 
 
 def without_thinking(text: str) -> str:

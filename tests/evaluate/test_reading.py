@@ -96,6 +96,10 @@ def test_a_length_in_the_prompt_may_have_separators(stated: str) -> None:
     assert sample_of_row(row).asked == 2500
 
 
+def test_rows_may_be_counted_from_0() -> None:
+    assert sample_of_row({"index": 0, "output": "A.", "length": 5}).pair == ("0", 5, None)
+
+
 def test_a_judge_needs_no_length_and_gets_a_rows_own_checklist(tmp_path: Path) -> None:
     criteria = [{"name": "Pace", "criteria_description": "It moves.", "9-10": "Always."}, "Plain"]
     row = {"index": 7, "domain1": "Literature & Arts", "query": "q", "checklist": criteria}

@@ -393,11 +393,16 @@ def _from_parts(db: sqlite3.Connection, story: "Story", record: dict[str, Any]) 
 def _events(db: sqlite3.Connection, id: str, record: dict[str, Any]) -> Iterator[Event]:
     from polaris_cli.story.old_records import is_older, upgrade_events
 
-    rows = db.execute(
-        "SELECT kind, text, tokens, ids, log_probs FROM part WHERE story = ? ORDER BY n", [id]
-    )
+    columns = f"kind, text, tokens, ids, {_log_probs(db)}"
+    rows = db.execute(f"SELECT {columns} FROM part WHERE story = ? ORDER BY n", [id])
     events = map(from_row, rows.fetchall())
     return upgrade_events(events, record) if is_older(record) else events
+
+
+def _log_probs(db: sqlite3.Connection) -> str:
+    """Their column; none in a library of an earlier version that cannot be written."""
+    found = "SELECT 1 FROM pragma_table_info('part') WHERE name = 'log_probs'"
+    return "log_probs" if db.execute(found).fetchone() else "x''"
 
 
 def _rows(id: str, events: Iterable[Event]) -> Iterator[tuple[Any, ...]]:

@@ -99,9 +99,9 @@ class Library:
     not match exactly one story.
     """
 
-    def __init__(self, path: Path | None = None) -> None:
+    def __init__(self, path: str | Path | None = None) -> None:
         """`path` is the library's file; without it, the user's own library."""
-        self.path = path or library_path()
+        self.path = Path(path) if path else library_path()
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
 
@@ -136,8 +136,9 @@ class Library:
             rows = db.execute(f"SELECT {_ENTRY} FROM story ORDER BY n DESC LIMIT ?", [_most(limit)])
             return [_to_entry(db, row) for row in rows.fetchall()]
 
-    def search(self, words: Sequence[str], limit: int | None = None) -> list[Entry]:
+    def search(self, words: str | Sequence[str], limit: int | None = None) -> list[Entry]:
         """The stories with all these words in title, premise or text, best match first."""
+        words = [words] if isinstance(words, str) else words
         with self._reading() as db:
             with suppress(sqlite3.OperationalError):  # search works on a full disk, too
                 _update_running(db)

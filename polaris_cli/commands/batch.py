@@ -20,6 +20,7 @@ from polaris_cli.commands import options as o
 from polaris_cli.commands.batch_run import BatchFiles, BatchReport, BatchRun
 from polaris_cli.errors import EXIT_INTERRUPTED, UsageError
 from polaris_cli.formats.export import FORMATS
+from polaris_cli.request.conflicts import check_options
 from polaris_cli.request.settings import SETTINGS, from_options
 
 EPILOG = """Examples:
@@ -168,6 +169,7 @@ def _several(values: tuple[str, ...]) -> tuple[str, ...]:
 
 def _check(options: dict[str, object], words: tuple[str, ...]) -> None:
     """Raise UsageError for an invalid value, before anything is read."""
+    check_options(options)
     for length in words or (None,):
         from_options({**options, "words": length})
 

@@ -25,6 +25,7 @@ from polaris_cli.errors import EXIT_INTERRUPTED, UsageError
 from polaris_cli.formats.comparison import comparison
 from polaris_cli.library.store import open_library
 from polaris_cli.library.votes import Vote
+from polaris_cli.request.conflicts import check_options
 from polaris_cli.request.settings import SETTINGS, from_options
 from polaris_cli.screen.messages import note
 from polaris_cli.screen.printing import print_text
@@ -93,6 +94,7 @@ def compare(
     options = {name: value for name, value in locals().items() if name in SETTINGS}
     models = listed(model)
     _check(models, output, blind=blind, force=force)
+    check_options(options)
     options["seed"] = from_options({"seed": seed}).get("seed", _random_seed())
     about = read_premise(premise)
     jobs = [prepare(about, {**options, "model": name}) for name in models]

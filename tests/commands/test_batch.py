@@ -196,6 +196,7 @@ def test_settings_that_are_wrong_for_all_are_refused_at_once(batch: Batch) -> No
     for options in (
         ["--temperature", "99"], ["--jobs", "0"], ["--jobs", "x"], ["--each", "pdf"],
         ["--words", "0"], ["--seeds", "0"], ["--words", "1,200"], ["--words", "400,800"],
+        ["--chapters", "2", "--length", "single"],
     ):  # fmt: skip
         done = batch(*options)
         assert done.returncode == 2 and done.stderr.startswith("polaris: error: "), options

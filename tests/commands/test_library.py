@@ -175,8 +175,8 @@ def test_rm_asks_only_on_a_terminal(two: Library, monkeypatch: pytest.MonkeyPatc
         run("rm", "last", input="y\n")
     assert "--yes" in caught.value.hint
     monkeypatch.setattr("polaris_cli.commands.library._on_terminal", lambda: True)
-    _, err = run("rm", "last", input="n\n")
-    assert "bbbb0000  A lighthouse keeper" in err
+    refused = CliRunner().invoke(app, ["rm", "last"], input="n\n")
+    assert refused.exit_code == 1 and "bbbb0000  A lighthouse keeper" in refused.stderr
     assert len(two.entries()) == 2
     run("rm", "last", input="y\n")
     assert [entry.id for entry in two.entries()] == ["aaaa0000"]

@@ -127,7 +127,7 @@ def _check(models: Sequence[str], output: Path | None, *, blind: bool, force: bo
             hint="Leave it out, or run the command in a terminal.",
         )
     if output:
-        check_page(output, force=force, hint="Add -o compare.html")
+        check_page(output, force=force, example="compare.html")
 
 
 def _random_seed() -> int:

@@ -218,6 +218,7 @@ def test_a_run_compares_models_on_own_prompts(scripted: Path, tmp_path: Path) ->
         (["--suite", "none"], "There is no suite 'none'"),
         (["-m", "demo", "--prompts", "none.jsonl"], "none.jsonl"),
         (["-m", "demo", "--temperature", "hot"], "temperature"),
+        (["-m", "demo", "--report", "a.pdf"], "Add --report report.html"),
     ],
 )
 def test_a_run_that_cannot_work_is_refused(scripted: Path, arguments: list[str], told: str) -> None:

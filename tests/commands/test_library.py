@@ -190,6 +190,15 @@ def test_rm_removes_all_or_none(two: Library) -> None:
     assert two.entries() == []
 
 
+def test_the_hint_for_a_library_that_cannot_be_read_has_no_option_that_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POLARIS_LIBRARY", str(tmp_path))
+    with pytest.raises(PolarisError, match="Is a directory") as caught:
+        run()
+    assert caught.value.hint == "Use another file: POLARIS_LIBRARY=FILE"
+
+
 def test_path_prints_the_path_and_creates_nothing(library: Library) -> None:
     assert run("path") == (f"{library.path}\n", "")
     assert not library.path.exists()

@@ -151,6 +151,22 @@ def listed(value: str | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(part for part in parts if part))
 
 
+def compared(value: str) -> tuple[str, ...]:
+    """The different models in a list. Raises UsageError for two files or folders of one name.
+
+    Tables and votes have the name only, and would take them for one model.
+    """
+    models, seen = listed(value), set[str]()
+    for model in models:
+        name = Path(model).resolve().name if Path(model).exists() else model
+        if name in seen:
+            raise UsageError(
+                f"Two of the models are called {name}.", hint="Rename the file or folder of one."
+            )
+        seen.add(name)
+    return models
+
+
 def _lengths(value: str | None) -> tuple[str, ...]:
     """The lengths in a list. Raises UsageError for "1,200", which may be one length or two."""
     if value and re.fullmatch(r"\s*[1-9]\d{0,2}(,\d{3})+\s*", value):

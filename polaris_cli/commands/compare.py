@@ -14,7 +14,7 @@ import typer
 from typer import Argument, Exit, Option
 
 from polaris_cli.commands import options as o
-from polaris_cli.commands.batch import listed
+from polaris_cli.commands.batch import compared
 from polaris_cli.commands.delivery import save_files
 from polaris_cli.commands.interrupt import Interrupts
 from polaris_cli.commands.outputs import Outputs, check_page
@@ -92,7 +92,7 @@ def compare(
 ) -> None:
     """Write the same premise with several models, one after the other, and compare the stories."""
     options = {name: value for name, value in locals().items() if name in SETTINGS}
-    models = listed(model)
+    models = compared(model)
     _check(models, output, blind=blind, force=force)
     check_options(options)
     options["seed"] = from_options({"seed": seed}).get("seed", _random_seed())

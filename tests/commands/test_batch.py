@@ -13,7 +13,7 @@ import pytest
 from polaris_cli.commands import batch as command
 from polaris_cli.commands import running
 from polaris_cli.engines.scripted import Script, ScriptedEngine
-from polaris_cli.errors import ModelUnavailable
+from polaris_cli.errors import ModelUnavailable, UsageError
 from polaris_cli.library.store import Library
 from tests.cli import environment, in_process, polaris_command, run, scripted_command
 
@@ -147,6 +147,17 @@ def test_a_grid_writes_every_length_and_seed(batch: Batch, engine: ScriptedEngin
 
 def test_a_list_has_each_value_once() -> None:
     assert command.listed("8, 1200,3k,,8") == ("8", "1200", "3k")
+
+
+def test_models_to_compare_have_different_names(tmp_path: Path) -> None:
+    one, two, link = (tmp_path / name for name in ("a/final", "b/final", "c"))
+    one.mkdir(parents=True)
+    two.mkdir(parents=True)
+    link.symlink_to(two)
+    assert command.compared(f"demo,{one}") == ("demo", str(one))
+    for other in (two, link):
+        with pytest.raises(UsageError, match="called final"):
+            command.compared(f"{one}, {other}")
 
 
 def test_bad_rows_are_named_and_cost_no_other(batch: Batch, engine: ScriptedEngine) -> None:

@@ -28,6 +28,7 @@ from polaris_cli.formats.export import save as save_file
 from polaris_cli.library.recording import Recorder
 from polaris_cli.library.store import Library
 from polaris_cli.models import catalogue
+from polaris_cli.request.conflicts import check_options
 from polaris_cli.request.story_request import EngineName, Form, Length, Quantize, StoryRequest
 from polaris_cli.screen.terminal import Sink, show
 from polaris_cli.story.accumulator import Accumulator
@@ -226,6 +227,7 @@ def _job_for(
             )
         return settle(premise), loaded
     options: dict[str, object] = {**settings}
+    check_options(options)
     if isinstance(engine, str):
         options["engine"] = engine
     elif loaded and "model" not in options:

@@ -41,6 +41,8 @@ def test_stream_gives_events_and_one_finish() -> None:
 def test_bad_settings_raise() -> None:
     with pytest.raises(UsageError, match="words is 0"):
         write("a fox", engine=ScriptedEngine(SCRIPT), words=0, model="demo")
+    with pytest.raises(UsageError, match=r"^chapters and length single contradict each other"):
+        write("a fox", engine=ScriptedEngine(SCRIPT), model="demo", chapters=2, length="single")
 
 
 def test_an_unknown_setting_is_named_with_the_one_meant() -> None:

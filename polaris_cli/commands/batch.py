@@ -20,6 +20,7 @@ from polaris_cli.commands import options as o
 from polaris_cli.commands.batch_run import BatchFiles, BatchReport, BatchRun
 from polaris_cli.errors import EXIT_INTERRUPTED, UsageError
 from polaris_cli.formats.export import FORMATS
+from polaris_cli.request.conflicts import check_options
 from polaris_cli.request.settings import SETTINGS, from_options
 
 EPILOG = """Examples:
@@ -150,6 +151,22 @@ def listed(value: str | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(part for part in parts if part))
 
 
+def compared(value: str) -> tuple[str, ...]:
+    """The different models in a list. Raises UsageError for two files or folders of one name.
+
+    Tables and votes have the name only, and would take them for one model.
+    """
+    models, seen = listed(value), set[str]()
+    for model in models:
+        name = Path(model).resolve().name if Path(model).exists() else model
+        if name in seen:
+            raise UsageError(
+                f"Two of the models are called {name}.", hint="Rename the file or folder of one."
+            )
+        seen.add(name)
+    return models
+
+
 def _lengths(value: str | None) -> tuple[str, ...]:
     """The lengths in a list. Raises UsageError for "1,200", which may be one length or two."""
     if value and re.fullmatch(r"\s*[1-9]\d{0,2}(,\d{3})+\s*", value):
@@ -168,6 +185,7 @@ def _several(values: tuple[str, ...]) -> tuple[str, ...]:
 
 def _check(options: dict[str, object], words: tuple[str, ...]) -> None:
     """Raise UsageError for an invalid value, before anything is read."""
+    check_options(options)
     for length in words or (None,):
         from_options({**options, "words": length})
 

@@ -14,7 +14,7 @@ import typer
 from typer import Argument, Exit, Option
 
 from polaris_cli.commands import options as o
-from polaris_cli.commands.batch import listed
+from polaris_cli.commands.batch import compared
 from polaris_cli.commands.delivery import save_files
 from polaris_cli.commands.interrupt import Interrupts
 from polaris_cli.commands.outputs import Outputs, check_page
@@ -25,6 +25,7 @@ from polaris_cli.errors import EXIT_INTERRUPTED, UsageError
 from polaris_cli.formats.comparison import comparison
 from polaris_cli.library.store import open_library
 from polaris_cli.library.votes import Vote
+from polaris_cli.request.conflicts import check_options
 from polaris_cli.request.settings import SETTINGS, from_options
 from polaris_cli.screen.messages import note
 from polaris_cli.screen.printing import print_text
@@ -91,8 +92,9 @@ def compare(
 ) -> None:
     """Write the same premise with several models, one after the other, and compare the stories."""
     options = {name: value for name, value in locals().items() if name in SETTINGS}
-    models = listed(model)
+    models = compared(model)
     _check(models, output, blind=blind, force=force)
+    check_options(options)
     options["seed"] = from_options({"seed": seed}).get("seed", _random_seed())
     about = read_premise(premise)
     jobs = [prepare(about, {**options, "model": name}) for name in models]
@@ -125,7 +127,7 @@ def _check(models: Sequence[str], output: Path | None, *, blind: bool, force: bo
             hint="Leave it out, or run the command in a terminal.",
         )
     if output:
-        check_page(output, force=force, hint="Add -o compare.html")
+        check_page(output, force=force, example="compare.html")
 
 
 def _random_seed() -> int:

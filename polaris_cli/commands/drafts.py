@@ -19,7 +19,7 @@ from polaris_cli.commands.interrupt import Interrupts
 from polaris_cli.commands.outputs import Outputs
 from polaris_cli.commands.running import check_story, notifier, opened
 from polaris_cli.commands.stdio import reserved_stdio
-from polaris_cli.errors import EXIT_INTERRUPTED, NoStory, UsageError
+from polaris_cli.errors import EXIT_INTERRUPTED, NoStory, PolarisError, UsageError
 from polaris_cli.events import Event
 from polaris_cli.library.store import open_library
 from polaris_cli.screen.batch_progress import BatchProgress
@@ -47,7 +47,9 @@ def run_drafts(job: Job, outputs: Outputs, count: int, choose: Choose, *, print_
     notify = notifier(outputs)
     for text in job.notes:
         notify(text)
-    with Interrupts(restore_terminal).listen() as interrupts, reserved_stdio() as out:
+    listening = Interrupts(restore_terminal).listen()
+    keep_going = outputs.save or bool(outputs.files)
+    with listening as interrupts, reserved_stdio(keep_going=keep_going) as out:
         done = _write(job, outputs, count, interrupts)
         stories = [each.story for each in done if each.story and each.story.text]
         failures = [each for each in done if each.error]
@@ -112,7 +114,11 @@ def number_of(story: Story) -> int:
 def _deliver(
     stories: Sequence[Story], chosen: Story, outputs: Outputs, out: TextIO, *, print_all: bool
 ) -> None:
-    """Print the best draft or all of them, and save each to its own files."""
+    """Print the best draft or all of them, and save each to its own files.
+
+    Raises the first error once all that can be written is written.
+    """
+    problems: list[PolarisError] = []
     for story in stories:
         if not outputs.as_json and print_all:
             line = f"===== draft {number_of(story)} of {len(stories)}, {story.id} ====="
@@ -120,7 +126,12 @@ def _deliver(
         elif not outputs.as_json and story is chosen:
             print_text(story.text, stream=out, wrap=True)
         printed = outputs.as_json and (print_all or story is chosen)
-        deliver(story, replace(_for_draft(outputs, number_of(story)), as_json=printed), out)
+        try:
+            deliver(story, replace(_for_draft(outputs, number_of(story)), as_json=printed), out)
+        except PolarisError as error:
+            problems.append(error)
+    if problems:
+        raise problems[0]
 
 
 def _for_draft(outputs: Outputs, number: int) -> Outputs:

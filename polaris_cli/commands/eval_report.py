@@ -1,4 +1,4 @@
-"""The report of `polaris eval score -o`: checked before the scoring, saved after it.
+"""The page of `polaris eval score -o` and `eval run --report`: checked first, saved at the end.
 
 Knows files; `evaluate.report` makes the page.
 """
@@ -18,15 +18,16 @@ from polaris_cli.formats.files import write_pieces
 
 @dataclass(frozen=True, slots=True)
 class ReportFile:
-    """Where a report goes, and the texts that are to be read in it."""
+    """Where a report goes, the option that says so, and the texts that are to be read in it."""
 
     path: Path
     force: bool
+    option: str = "--output"
     texts: Texts = field(default_factory=Texts)
 
     def check(self) -> None:
         """Raise UsageError for a report that cannot be made or written."""
-        check_page(self.path, force=self.force, hint="Add -o report.html")
+        check_page(self.path, force=self.force, example="report.html", option=self.option)
         check_installed()
 
     def save(

@@ -13,7 +13,7 @@ from polaris_cli.batch.premises import BadRow, Row, read_premises
 from polaris_cli.batch.results import Results
 from polaris_cli.batch.tasks import Grid
 from polaris_cli.commands import options as o
-from polaris_cli.commands.batch import at_once_in, listed
+from polaris_cli.commands.batch import at_once_in, compared
 from polaris_cli.commands.batch_run import BatchFiles, BatchReport, BatchRun
 from polaris_cli.commands.eval_report import ReportFile
 from polaris_cli.commands.eval_score import (
@@ -94,10 +94,10 @@ def run(
       polaris eval run --suite smollm2 -o runs/smollm2 --report smollm2.html
     """
     printed = Printed(as_json, as_csv, as_latex)
-    page = ReportFile(report, force) if report else None
+    page = ReportFile(report, force, "--report") if report else None
     options = {name: value for name, value in locals().items() if name in SETTINGS}
     chosen_suite = _suite(suite, model, scale, per_bucket)
-    models, at_once = listed(chosen_suite.models), at_once_in(jobs)
+    models, at_once = compared(chosen_suite.models), at_once_in(jobs)
     options |= {"model": models[0] if len(models) == 1 else None}
     from_options(options)  # raises before anything is read
     check_installed()

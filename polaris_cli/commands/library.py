@@ -158,9 +158,10 @@ def rm(
     """
     stories = open_library()
     entries = {entry.id: entry for entry in map(stories.entry, ids)}.values()
-    if yes or _confirmed(entries):
-        for entry in entries:
-            stories.remove(entry.id)
+    if not yes:
+        _confirm(entries)
+    for entry in entries:
+        stories.remove(entry.id)
 
 
 @app.command()
@@ -237,7 +238,8 @@ def _print_story(text: str) -> None:
     print_text(text, wrap=True)
 
 
-def _confirmed(entries: Iterable[Entry]) -> bool:
+def _confirm(entries: Iterable[Entry]) -> None:
+    """Ask whether to delete these. Raises Abort after a no, which has an exit code of its own."""
     if not _on_terminal():
         raise UsageError(
             "Cannot ask for confirmation: stdin is not a terminal.",
@@ -245,7 +247,7 @@ def _confirmed(entries: Iterable[Entry]) -> bool:
         )
     for entry in entries:
         print_text(f"{entry.id}  {entry.title}", stream=sys.stderr)
-    return typer.confirm("Delete permanently?", err=True)
+    typer.confirm("Delete permanently?", abort=True, err=True)
 
 
 def _on_terminal() -> bool:

@@ -13,12 +13,12 @@ from polaris_cli.formats.files import STDOUT, check_distinct, check_writable
 from polaris_cli.library.store import library_path
 
 
-def check_page(path: Path, *, force: bool, hint: str) -> None:
+def check_page(path: Path, *, force: bool, example: str, option: str = "--output") -> None:
     """Raise UsageError for a file that is not HTML, or where no page can be written."""
     if path.suffix.lower() not in (".html", ".htm"):
-        raise UsageError(f"{path} is not an HTML file.", hint=hint)
+        raise UsageError(f"{path} is not an HTML file.", hint=f"Add {option} {example}")
     check_writable(path, force=force)
-    check_distinct([("--output", path), ("the library", library_path())])
+    check_distinct([(option, path), ("the library", library_path())])
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,10 @@ class Groups:
         span = bucket_of(asked, self.edges)
         return _name(*span) if span else None
 
+    def place(self, bucket: str) -> int:
+        """The place of a bucket among all of them, from 0."""
+        return self.buckets.index(bucket)
+
     def stage(self, asked: int) -> str:
         """The stage of a length."""
         return stage_of(asked, self.scale)

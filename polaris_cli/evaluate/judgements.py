@@ -126,7 +126,7 @@ def _table(judge: Judge, found: Sequence[Judged], groups: Groups, texts: Texts) 
     buckets = list(_rows(found, groups, groups.buckets))
     stages = list(_rows(found, groups, (*STAGE_NAMES, ALL)))
     models = dict.fromkeys(one.model for one in found)
-    slopes = {model: _slope(buckets, model) for model in models}
+    slopes = {model: _slope(buckets, model, groups) for model in models}
     compared = _differences(found, totals, texts)
     return JudgedTable(judge, days[0], days[-1], totals, buckets, stages, slopes, compared)
 
@@ -180,7 +180,8 @@ def _by_text(read: Sequence[Judged], name: str) -> dict[str, list[float]]:
     return by_text
 
 
-def _slope(buckets: Iterable[JudgedRow], model: str) -> float | None:
+def _slope(buckets: Iterable[JudgedRow], model: str, groups: Groups) -> float | None:
     """The slope of the main total's means over a model's buckets, per bucket."""
-    main = (next(iter(row.totals.values()), None) for row in buckets if row.model == model)
-    return slope([one.mean for one in main if one])
+    own = [row for row in buckets if row.model == model]
+    main = {groups.place(row.group): next(iter(row.totals.values()), None) for row in own}
+    return slope({place: one.mean for place, one in main.items() if one})

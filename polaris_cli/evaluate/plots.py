@@ -65,7 +65,7 @@ class _Data:
     def rows(self, model: str, name: str) -> list[tuple[int, Row]]:
         """The rows of a model's buckets that have a figure, each with the bucket's place."""
         rows = (row for row in self.tables.buckets if row.model == model and row.values[name])
-        return [(self.buckets.index(row.group), row) for row in rows]
+        return [(self.found.groups.place(row.group), row) for row in rows]
 
 
 def plots(found: Evaluation, tables: Tables, band: tuple[float, float]) -> Iterator[Plot]:
@@ -195,11 +195,11 @@ def _slopes(data: _Data) -> Plot:
 
 
 def _draw_slope(axes: "Axes", number: int, rows: Sequence[tuple[int, Row]], slope: float) -> None:
-    """The means of a model's buckets and the line through them, which counts these buckets only."""
+    """The means of a model's buckets and the line through them."""
     means = [estimate.mean for _, row in rows if (estimate := row.values["ratio"])]
     places = [place for place, _ in rows]
-    middle, mean = (len(means) - 1) / 2, math.fsum(means) / len(means)
-    line = [mean + slope * (count - middle) for count in range(len(means))]
+    middle, mean = math.fsum(places) / len(places), math.fsum(means) / len(means)
+    line = [mean + slope * (place - middle) for place in places]
     axes.plot(places, means, **_points(number))
     axes.plot(places, line, color=colour(number), lw=2)
 
@@ -228,7 +228,7 @@ def _judged(data: _Data, table: JudgedTable, place: int) -> Plot:
     series, caption = {}, MEANS
     for number, model in enumerate(data.found.models):
         rows = (row for row in table.buckets if row.model == model)
-        points = [(data.buckets.index(row.group), row.totals.get(total)) for row in rows]
+        points = [(data.found.groups.place(row.group), row.totals.get(total)) for row in rows]
         _draw_means(axes, number, len(data.found.models), points)
         if points:
             series[number] = model

@@ -30,7 +30,8 @@ TEXT_FILES = (".txt", ".md")
 LENGTHS_FILE = "lengths.toml"
 EVERYTHING = "*"
 
-_STATED = re.compile(r"(\d+)\s+words\s+long", re.IGNORECASE)  # how the POLARIS data states it
+# How the POLARIS data states it. Of "2,500 words long", these are not the last digits.
+_STATED = re.compile(r"(?<![\d.,])(\d+)\s+words\s+long", re.IGNORECASE)
 
 
 def samples_in(source: str, *, with_length: bool = True) -> Iterator[Sample | PolarisError]:
@@ -90,7 +91,7 @@ def _from_rows(source: str, *, with_length: bool) -> Iterator[Sample | PolarisEr
             continue
         try:
             yield sample_of_row(row, with_length=with_length)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             yield UsageError(f"{source}, {place}: {_problem(error)}")
 
 
@@ -107,8 +108,10 @@ def _rows_of(source: str) -> Iterator[tuple[str, dict[str, Any] | PolarisError]]
 
 
 def sample_of_row(row: Mapping[str, Any], *, with_length: bool = True) -> Sample:
-    """The sample of a row. Raises KeyError, TypeError or ValueError for one that has no text, no
-    length where one is needed, or damaged values."""
+    """The sample of a row. Raises KeyError, TypeError, ValueError or OverflowError for one that is
+    no object, has no text, no length where one is needed, or damaged values."""
+    if not isinstance(row, Mapping):
+        raise TypeError("it is not a JSON object")
     if str(row.get("schema", "")).startswith("polaris.story/"):
         return sample_of_story(Story.from_dict(dict(row)))
     if "rubric_key" in row:
@@ -122,9 +125,15 @@ def sample_of_row(row: Mapping[str, Any], *, with_length: bool = True) -> Sample
         asked=_asked(row, prompt, needed=with_length),
         model=str(row.get("model") or ""),
         prompt=prompt,
-        prompt_id=str(_first(row, IDS) or ""),
+        prompt_id=_id(row),
         checklist=tuple(map(_criterion, _list(row.get("checklist")))),
     )
+
+
+def _id(row: Mapping[str, Any]) -> str:
+    """The row's own id, which may be 0; "" for none."""
+    found = _first(row, IDS)
+    return "" if found is None else str(found)
 
 
 def without_thinking(text: str) -> str:

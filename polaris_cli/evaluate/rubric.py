@@ -18,7 +18,13 @@ from polaris_cli.request.text_files import parse_toml, read_text
 
 FOLDER = Path(__file__).with_name("rubrics")
 FIX = "Fix the file, then try again."
-_LENGTH_SENTENCE = re.compile(r"[^.!?\n]*\b\d+\s+words\s+long\b[^.!?\n]*[.!?]?", re.IGNORECASE)
+# "The story should be approximately 3000 words long.", not "A story about a fox, 800 words long."
+_LENGTH_SENTENCE = re.compile(
+    r"(?:^|(?<=[.!?\n]))\s*"
+    r"(?:(?:make |keep )?it|(?:the|this|your) \w+ (?:should|must|is|has|needs))\b"
+    r"[^.!?\n]*\b\d+\s+words\s+long\b[^.!?\n]*[.!?]?",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,5 +172,5 @@ def answer_schema(rubric: Rubric, criteria: Sequence[Criterion]) -> dict[str, An
 
 
 def without_length(prompt: str) -> str:
-    """The prompt without the sentence that states its length, as the POLARIS data has it."""
+    """The prompt without the sentence that only states its length, as the POLARIS data has it."""
     return _LENGTH_SENTENCE.sub("", prompt).strip()

@@ -5,7 +5,7 @@ same texts give the same table.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from polaris_cli.errors import UsageError
@@ -50,13 +50,13 @@ def estimate(values: Sequence[float]) -> Estimate | None:
     return Estimate(mean, float(found.low), float(found.high), count)
 
 
-def slope(means: Sequence[float]) -> float | None:
-    """The least-squares slope through values at 0, 1, 2, ...; None for fewer than two."""
+def slope(means: Mapping[int, float]) -> float | None:
+    """The least-squares slope through values by their places; None for fewer than two."""
     if len(means) < 2:
         return None
     from scipy import stats
 
-    return float(stats.linregress(range(len(means)), means).slope)
+    return float(stats.linregress([*means], [*means.values()]).slope)
 
 
 def check_installed() -> None:

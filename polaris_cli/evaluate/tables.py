@@ -90,7 +90,7 @@ class Evaluation:
             self.groups.edges,
             buckets,
             list(self._rows((*STAGE_NAMES, ALL))),
-            {model: _slopes(buckets, model) for model in self.models},
+            {model: _slopes(buckets, model, self.groups) for model in self.models},
             {model: self._finishes(model) for model in self.models},
             list(differences(compared, NAMES, _figure)),
             sum(self.groups.bucket(one.asked) is None for one in self.scored),
@@ -134,8 +134,10 @@ def _figure(one: Scored, name: str) -> float | None:
     return value
 
 
-def _slopes(buckets: Sequence[Row], model: str) -> dict[str, float | None]:
+def _slopes(buckets: Sequence[Row], model: str, groups: Groups) -> dict[str, float | None]:
     """The slope of each figure of a model over the buckets that have texts, per bucket."""
-    rows = [row for row in buckets if row.model == model]
-    means = {name: [row.values[name] for row in rows] for name in NAMES}
-    return {name: slope([one.mean for one in found if one]) for name, found in means.items()}
+    rows = [(groups.place(row.group), row.values) for row in buckets if row.model == model]
+    return {
+        name: slope({place: one.mean for place, values in rows if (one := values[name])})
+        for name in NAMES
+    }

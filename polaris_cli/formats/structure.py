@@ -192,7 +192,10 @@ def _shallow(rule: "Rule") -> "Rule":
 
 
 def _take_title(tokens: "list[Token]", title: str) -> str:
-    """Remove and return the title if the text starts with it as a heading or bold line, else ""."""
+    """Remove and return the title if the text starts with it as a heading or bold line, else "".
+
+    A title in a style that goes on below its line stays in the text.
+    """
     if not tokens or tokens[0].type not in ("heading_open", "paragraph_open"):
         return ""
     inline = tokens[1]
@@ -202,13 +205,20 @@ def _take_title(tokens: "list[Token]", title: str) -> str:
         return ""
     shown = plain_text(inline).partition("\n")[0].strip()
     found = title_in(f"# {shown}") or shown
-    if rest:
-        children = inline.children or []
-        end = next(number for number, child in enumerate(children) if child.tag == "br")
-        tokens[1] = replace(inline, content=rest, children=children[end + 1 :])
-    else:
+    if not rest:
         del tokens[:3]
+    elif below := _below_first_line(inline.children or []):
+        tokens[1] = replace(inline, content=rest, children=below)
+    else:
+        return ""
     return found
+
+
+def _below_first_line(children: "list[Token]") -> "list[Token]":
+    """The inline tokens below the first line; none if a style or code goes on into them."""
+    end = next((at for at, child in enumerate(children) if child.tag == "br"), len(children))
+    goes_on = sum(child.nesting for child in children[:end])
+    return [] if goes_on else children[end + 1 :]
 
 
 def _mark_chapters(tokens: "list[Token]") -> None:

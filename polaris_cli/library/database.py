@@ -18,7 +18,7 @@ PRIVATE = 0o600  # permissions: stories are their writer's
 MEMORY = ":memory:"
 BUSY_FOR = 5.0  # seconds to wait while another process writes
 
-_ELSEWHERE = "Use another file with POLARIS_LIBRARY=FILE, or add --no-save."
+_ELSEWHERE = "Use another file: POLARIS_LIBRARY=FILE"
 _APPLICATION = 0x504F4C41  # "POLA", the application id of a library
 
 # Each entry migrates the file to the next version (`PRAGMA user_version`). A released entry must
@@ -152,7 +152,7 @@ def _check_file(db: sqlite3.Connection, path: Path) -> None:
     if filled and _pragma(db, "application_id") != _APPLICATION:
         raise LibraryError(
             f"{path} is an SQLite file of another program.",
-            hint="Use another file: POLARIS_LIBRARY=FILE",
+            hint=_ELSEWHERE,
         )
     if _pragma(db, "user_version") > len(_MIGRATIONS):
         raise LibraryError(

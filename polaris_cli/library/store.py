@@ -99,9 +99,9 @@ class Library:
     not match exactly one story.
     """
 
-    def __init__(self, path: Path | None = None) -> None:
+    def __init__(self, path: str | Path | None = None) -> None:
         """`path` is the library's file; without it, the user's own library."""
-        self.path = path or library_path()
+        self.path = Path(path) if path else library_path()
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
 
@@ -136,8 +136,9 @@ class Library:
             rows = db.execute(f"SELECT {_ENTRY} FROM story ORDER BY n DESC LIMIT ?", [_most(limit)])
             return [_to_entry(db, row) for row in rows.fetchall()]
 
-    def search(self, words: Sequence[str], limit: int | None = None) -> list[Entry]:
+    def search(self, words: str | Sequence[str], limit: int | None = None) -> list[Entry]:
         """The stories with all these words in title, premise or text, best match first."""
+        words = [words] if isinstance(words, str) else words
         with self._reading() as db:
             with suppress(sqlite3.OperationalError):  # search works on a full disk, too
                 _update_running(db)
@@ -393,11 +394,16 @@ def _from_parts(db: sqlite3.Connection, story: "Story", record: dict[str, Any]) 
 def _events(db: sqlite3.Connection, id: str, record: dict[str, Any]) -> Iterator[Event]:
     from polaris_cli.story.old_records import is_older, upgrade_events
 
-    rows = db.execute(
-        "SELECT kind, text, tokens, ids, log_probs FROM part WHERE story = ? ORDER BY n", [id]
-    )
+    columns = f"kind, text, tokens, ids, {_log_probs(db)}"
+    rows = db.execute(f"SELECT {columns} FROM part WHERE story = ? ORDER BY n", [id])
     events = map(from_row, rows.fetchall())
     return upgrade_events(events, record) if is_older(record) else events
+
+
+def _log_probs(db: sqlite3.Connection) -> str:
+    """Their column; none in a library of an earlier version that cannot be written."""
+    found = "SELECT 1 FROM pragma_table_info('part') WHERE name = 'log_probs'"
+    return "log_probs" if db.execute(found).fetchone() else "x''"
 
 
 def _rows(id: str, events: Iterable[Event]) -> Iterator[tuple[Any, ...]]:

@@ -18,7 +18,7 @@ def check_options(
     draft: str | None = None,
     premise: str | None = None,
 ) -> None:
-    """Raise UsageError for options of `polaris write` that contradict each other.
+    """Raise UsageError for options that contradict each other.
 
     `options` holds the settings by name, None if not given. `draft` is the value of --continue.
     """

@@ -16,7 +16,7 @@ from polaris_cli.batch.tasks import Task
 from polaris_cli.commands import batch as command
 from polaris_cli.commands import batch_run, running
 from polaris_cli.engines.scripted import Script, ScriptedEngine
-from polaris_cli.errors import ModelUnavailable
+from polaris_cli.errors import ModelUnavailable, UsageError
 from polaris_cli.library.store import Library
 from tests.cli import environment, in_process, polaris_command, run, scripted_command
 
@@ -166,6 +166,17 @@ def test_a_list_has_each_value_once() -> None:
     assert command.listed("8, 1200,3k,,8") == ("8", "1200", "3k")
 
 
+def test_models_to_compare_have_different_names(tmp_path: Path) -> None:
+    one, two, link = (tmp_path / name for name in ("a/final", "b/final", "c"))
+    one.mkdir(parents=True)
+    two.mkdir(parents=True)
+    link.symlink_to(two)
+    assert command.compared(f"demo,{one}") == ("demo", str(one))
+    for other in (two, link):
+        with pytest.raises(UsageError, match="called final"):
+            command.compared(f"{one}, {other}")
+
+
 def test_bad_rows_are_named_and_cost_no_other(batch: Batch, engine: ScriptedEngine) -> None:
     rows = [
         '{"premise": "a fox"}', "{", '{"premise": "a hen", "words": "many"}', '{"prompt": "a cat"}'
@@ -213,6 +224,7 @@ def test_settings_that_are_wrong_for_all_are_refused_at_once(batch: Batch) -> No
     for options in (
         ["--temperature", "99"], ["--jobs", "0"], ["--jobs", "x"], ["--each", "pdf"],
         ["--words", "0"], ["--seeds", "0"], ["--words", "1,200"], ["--words", "400,800"],
+        ["--chapters", "2", "--length", "single"],
     ):  # fmt: skip
         done = batch(*options)
         assert done.returncode == 2 and done.stderr.startswith("polaris: error: "), options

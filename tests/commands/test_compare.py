@@ -67,6 +67,8 @@ def test_a_model_that_cannot_be_loaded_costs_no_story(
         (["-m", "demo,demo"], "needs from 2 to 26 models"),
         (["-m", "demo,smollm2", "--blind"], "not a terminal"),
         (["-m", "demo,smollm2", "-o", "a.pdf"], "a.pdf is not an HTML file"),
+        (["-m", "demo,smollm2", "--chapters", "2", "--length", "single"], "contradict"),
+        (["-m", f"demo,{MODEL_DIR},{MODEL_DIR}/"], f"called {MODEL_DIR.name}"),
         (["-m", "demo,nosuch"], "nosuch"),
     ],
 )

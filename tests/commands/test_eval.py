@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from polaris_cli.commands import eval_report, running
 from polaris_cli.commands.app import app
+from polaris_cli.demo.paths import MODEL_DIR
 from polaris_cli.engines.scripted import ScriptedEngine
 from polaris_cli.library.store import Library
 from polaris_cli.models.reference import ModelRef
@@ -218,6 +219,8 @@ def test_a_run_compares_models_on_own_prompts(scripted: Path, tmp_path: Path) ->
         (["--suite", "none"], "There is no suite 'none'"),
         (["-m", "demo", "--prompts", "none.jsonl"], "none.jsonl"),
         (["-m", "demo", "--temperature", "hot"], "temperature"),
+        (["-m", f"demo,{MODEL_DIR},{MODEL_DIR}/"], f"called {MODEL_DIR.name}"),
+        (["-m", "demo", "--report", "a.pdf"], "Add --report report.html"),
     ],
 )
 def test_a_run_that_cannot_work_is_refused(scripted: Path, arguments: list[str], told: str) -> None:

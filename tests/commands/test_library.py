@@ -175,8 +175,8 @@ def test_rm_asks_only_on_a_terminal(two: Library, monkeypatch: pytest.MonkeyPatc
         run("rm", "last", input="y\n")
     assert "--yes" in caught.value.hint
     monkeypatch.setattr("polaris_cli.commands.library._on_terminal", lambda: True)
-    _, err = run("rm", "last", input="n\n")
-    assert "bbbb0000  A lighthouse keeper" in err
+    refused = CliRunner().invoke(app, ["rm", "last"], input="n\n")
+    assert refused.exit_code == 1 and "bbbb0000  A lighthouse keeper" in refused.stderr
     assert len(two.entries()) == 2
     run("rm", "last", input="y\n")
     assert [entry.id for entry in two.entries()] == ["aaaa0000"]
@@ -188,6 +188,15 @@ def test_rm_removes_all_or_none(two: Library) -> None:
     assert len(two.entries()) == 2
     run("rm", "--yes", "aaaa", "last", "bbbb")
     assert two.entries() == []
+
+
+def test_the_hint_for_a_library_that_cannot_be_read_has_no_option_that_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POLARIS_LIBRARY", str(tmp_path))
+    with pytest.raises(PolarisError, match="Is a directory") as caught:
+        run()
+    assert caught.value.hint == "Use another file: POLARIS_LIBRARY=FILE"
 
 
 def test_path_prints_the_path_and_creates_nothing(library: Library) -> None:

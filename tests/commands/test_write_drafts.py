@@ -11,8 +11,9 @@ import pytest
 
 from polaris_cli.commands import running
 from polaris_cli.engines.scripted import Script, ScriptedEngine
-from polaris_cli.errors import ModelUnavailable
+from polaris_cli.errors import ModelUnavailable, OutputError
 from polaris_cli.evaluate.rubric import load_rubric
+from polaris_cli.formats.files import write_atomic
 from polaris_cli.library.store import Library
 from tests.cli import environment, in_process, scripted_command
 from tests.servers.faulty import Faulty
@@ -66,6 +67,29 @@ def test_a_library_that_cannot_be_written_is_told_once(
     (tmp_path / "library.db").mkdir()
     done = ask(tmp_path, monkeypatch)
     assert done.returncode == 0 and done.stderr.count("The story is not being saved") == 1
+
+
+def test_a_file_that_cannot_be_written_costs_no_other_draft(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: ScriptedEngine
+) -> None:
+    def full_once(path: Path, data: bytes, *, force: bool) -> None:
+        if path.name == "fox-1.md":
+            raise OutputError("The disk is full.")
+        write_atomic(path, data, force=force)
+
+    monkeypatch.setattr("polaris_cli.commands.delivery.write_atomic", full_once)
+    done = ask(tmp_path, monkeypatch, "-o", str(tmp_path / "fox.md"), "--no-save")
+    assert (done.returncode, done.stdout) == (8, f"{TALES[1]}\n"), done.stderr
+    assert sorted(path.name for path in tmp_path.glob("*.md")) == ["fox-2.md", "fox-3.md"]
+
+
+@pytest.mark.slow
+def test_a_full_standard_output_costs_no_file(tmp_path: Path) -> None:
+    command = scripted_command(*ASK, "-o", str(tmp_path / "fox.md"))
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, env=environment(tmp_path), check=False)
+    assert done.returncode == 8
+    assert sorted(path.name for path in tmp_path.glob("*.md")) == [f"fox-{n}.md" for n in (1, 2, 3)]
 
 
 def test_a_judge_chooses_among_drafts(

@@ -90,6 +90,16 @@ def test_rows_of_other_projects(row: dict[str, Any], expected: Sample) -> None:
     assert sample_of_row(row) == expected
 
 
+@pytest.mark.parametrize("stated", ["2500", "2,500", "2.500", "2.5k"])
+def test_a_length_in_the_prompt_may_have_separators(stated: str) -> None:
+    row = {"prompt": f"Write a story that is {stated} words long about a fox.", "output": "A."}
+    assert sample_of_row(row).asked == 2500
+
+
+def test_rows_may_be_counted_from_0() -> None:
+    assert sample_of_row({"index": 0, "output": "A.", "length": 5}).pair == ("0", 5, None)
+
+
 def test_a_judge_needs_no_length_and_gets_a_rows_own_checklist(tmp_path: Path) -> None:
     criteria = [{"name": "Pace", "criteria_description": "It moves.", "9-10": "Always."}, "Plain"]
     row = {"index": 7, "domain1": "Literature & Arts", "query": "q", "checklist": criteria}
@@ -142,6 +152,18 @@ def test_a_torn_line_is_named(tmp_path: Path) -> None:
 def test_a_json_file_is_one_text_or_a_list(tmp_path: Path, content: str) -> None:
     (tmp_path / "a.json").write_text(content)
     assert good(str(tmp_path / "a.json")) == [Sample("A.", 5)]
+
+
+@pytest.mark.parametrize(
+    "item", ["3", '"A."', "null", "[]", '{"output": "A.", "length": Infinity}']
+)
+def test_an_item_of_a_json_file_that_cannot_be_used_costs_no_other(
+    tmp_path: Path, item: str
+) -> None:
+    (tmp_path / "a.json").write_text(f"[{OBJECT}, {item}, {OBJECT}]")
+    one, problem, other = samples_in(str(tmp_path / "a.json"))
+    assert one == other == Sample("A.", 5)
+    assert isinstance(problem, UsageError) and "item 2: " in problem.message
 
 
 def test_a_folder_of_text_files_states_its_lengths(tmp_path: Path) -> None:

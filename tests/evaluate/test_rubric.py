@@ -109,9 +109,23 @@ def test_a_rubric_that_is_not_there_is_named(name: str) -> None:
     [
         ("Write a story. It is about 800 words long.", "Write a story."),
         ("Make it 800 words long! It has a fox.", "It has a fox."),
+        ("Write on fog. The essay should be roughly 3,000 words long.", "Write on fog."),
+        ("Two foxes.\nYour story must be 800 words long, please.\nGo.", "Two foxes.\nGo."),
         ("A fox with 800 words.", "A fox with 800 words."),
         ("", ""),
     ],
 )
 def test_the_sentence_on_length_is_left_out(prompt: str, without: str) -> None:
     assert without_length(prompt) == without
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "Write a story about a fox, 800 words long.",
+        "Write a story about a keeper that is 800 words long. Make it sad.",
+        "The fox who wrote letters 800 words long.",
+    ],
+)
+def test_a_sentence_that_says_more_than_the_length_stays(prompt: str) -> None:
+    assert without_length(prompt) == prompt

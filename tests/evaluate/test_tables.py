@@ -58,6 +58,11 @@ def test_the_slope_goes_through_the_bucket_means() -> None:
     assert found.slopes["m"]["surprise"] is None
 
 
+def test_a_bucket_without_texts_counts_in_the_slope() -> None:
+    samples = [a_sample(2000, 1.0, model="m"), a_sample(12000, 0.75, model="m")]
+    assert evaluation(*samples).tables().slopes["m"]["ratio"] == pytest.approx(-0.05)
+
+
 def test_models_are_compared_on_the_prompts_that_they_share() -> None:
     def of(model: str, prompt: str, share: float) -> Sample:
         return a_sample(1000, share, model=model, prompt_id=prompt)
@@ -111,9 +116,10 @@ def test_intervals_cover_the_true_mean_about_as_often_as_they_say() -> None:
 
 
 def test_slopes() -> None:
-    assert slope([]) is slope([1.0]) is None
-    assert slope([1.0, 3.0]) == pytest.approx(2)
-    assert slope([57.4, 48.2, 44.1]) == pytest.approx(-6.65)
+    assert slope({}) is slope({3: 1.0}) is None
+    assert slope({0: 1.0, 1: 3.0}) == pytest.approx(2)
+    assert slope({0: 57.4, 1: 48.2, 2: 44.1}) == pytest.approx(-6.65)
+    assert slope({0: 1.0, 5: 0.5}) == pytest.approx(-0.1)
 
 
 def test_figures_have_a_name_each() -> None:

@@ -143,6 +143,16 @@ def test_text_that_only_looks_like_the_title_is_kept(text: str, body: str) -> No
 
 
 @pytest.mark.parametrize(
+    "text",
+    ["**Title: The Fog\nby me**\n\nIt came.", "*Title: The Fog\nby* me", "Title: The `Fog\nby` me"],
+)
+def test_a_title_in_a_style_that_goes_on_below_it_stays_in_the_text(text: str) -> None:
+    found = structure(a_story(text=text))
+    assert (found.title.replace("`", ""), found.in_text) == ("The Fog", False)
+    assert plain_text(found.body[1]).split() == ["Title:", "The", "Fog", "by", "me"]
+
+
+@pytest.mark.parametrize(
     "heading",
     ["# Chapter 1", "## Chapter One: The Fog", "**Chapter 1**", "Chapter 1", "Chapter 2: Storm",
      "# Prologue", "**Part II**", "# 第一章", "**Chapter Twenty-One – Rain**", "Kapitel 3"],

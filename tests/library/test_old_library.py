@@ -6,10 +6,14 @@ an extended story, one in two chapters, and one that Ctrl-C broke off.
 
 import json
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from polaris_cli.events import text_of
+from polaris_cli.library import database
 from polaris_cli.library.store import Library
 from polaris_cli.story.result import Story
 from tests.cli import in_process, polaris_command, run
@@ -68,3 +72,17 @@ def test_a_record_of_old_is_the_record_of_a_whole_request(home: Path, id: str) -
     story = Library(home / "library.db").get(id)
     assert (story.request.device, story.request.model, story.request.plan) == ("auto", "demo", None)
     assert Story.from_dict(story.as_dict()) == story
+
+
+def test_it_is_read_where_it_cannot_be_migrated(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = home / "library.db"
+    with closing(sqlite3.connect(file)) as db, db:
+        db.execute("UPDATE story SET state = 'writing' WHERE id = '2c677c1b'")  # it was killed
+    read_only = "polaris_cli.library.store.connect_for_reading"
+    monkeypatch.setattr(read_only, lambda path: database._read_only(path, "mode=ro&immutable=1"))
+    library = Library(file)
+    assert {one.id: one.written for one in library.entries()}["2c677c1b"] == 20
+    assert "".join(map(text_of, library.events("2c677c1b"))) == library.get("2c677c1b").text
+    assert library.votes() == []

@@ -277,6 +277,11 @@ def test_search_takes_signs_for_no_operators(three: Library, words: str) -> None
     assert bool(three.search([words])) is not bool(names)
 
 
+def test_a_path_and_words_may_be_texts(three: Library) -> None:
+    assert Library(str(three.path)).search("fog") == three.search(["fog"]) != []
+    assert three.search("fog sea") == three.search(["fog", "sea"])
+
+
 @pytest.mark.parametrize("words", ["fog OR sea", "fog AND cafe", "fog NOT sea", "fo*", "fo"])
 def test_search_takes_operators_for_words(three: Library, words: str) -> None:
     assert three.search([words]) == []

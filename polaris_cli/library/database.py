@@ -135,7 +135,8 @@ def _open(path: Path | str, *, uri: bool = False) -> sqlite3.Connection:
 def _make_private(path: Path) -> None:
     """Make the file one that only its owner may read; SQLite's other files get its permissions.
 
-    Earlier releases made libraries that everybody could read.
+    Earlier releases made libraries that everybody could read. A path that is no library, which may
+    be a folder or a device, stays as it is.
     """
     if str(path) == MEMORY:
         return
@@ -143,8 +144,17 @@ def _make_private(path: Path) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE))
     except FileExistsError:
         with suppress(OSError):  # it is somebody else's, or on a disk without permissions
-            if path.stat().st_mode & 0o077:
+            if path.stat().st_mode & 0o077 and _is_library(path):
                 path.chmod(PRIVATE)
+
+
+def _is_library(path: Path) -> bool:
+    """Whether the header of the file has the id of a library; the file is not opened by SQLite."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        file.seek(68)  # where https://www.sqlite.org/fileformat.html has it
+        return file.read(4) == _APPLICATION.to_bytes(4)
 
 
 def _check_file(db: sqlite3.Connection, path: Path) -> None:

@@ -384,3 +384,19 @@ def test_a_library_that_everybody_could_read_is_closed(tmp_path: Path) -> None:
     with closing(Library(old)) as library:
         library.start(a_story("cc00"))
     assert old.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("what", ["folder", "text", "database"])
+def test_the_permissions_of_what_is_no_library_stay(tmp_path: Path, what: str) -> None:
+    other = tmp_path / "other"
+    if what == "folder":
+        other.mkdir()
+    elif what == "text":
+        other.write_text("A letter.\n")
+    else:
+        with closing(sqlite3.connect(other)) as db:
+            db.execute("CREATE TABLE letter (text)")
+    other.chmod(0o755)
+    with pytest.raises((LibraryError, sqlite3.Error)), closing(Library(other)) as library:
+        library.start(a_story())
+    assert other.stat().st_mode & 0o777 == 0o755

@@ -112,6 +112,7 @@ class Connection:
         Closing the generator closes the connection, which ends the work of a server that notices.
         """
         response = self._sent("POST", path, {**body, "stream": True})
+        response.encoding = "utf-8-sig"  # whatever its header says; it may start with a mark
         try:
             with self._errors(begun=True):
                 yield from self._parsed(lines_of(response.iter_text()), shape)
@@ -160,7 +161,7 @@ class Connection:
         """
         for line in lines:
             field, colon, value = line.partition(":")
-            if field in OTHER_FIELDS or not line:
+            if field in OTHER_FIELDS or (field == "data" and not value.strip()):
                 continue
             if field == "data" and value.strip() == "[DONE]":
                 yield DONE

@@ -13,7 +13,7 @@ from polaris_cli.batch.premises import BadRow, Row
 from polaris_cli.batch.results import Results
 from polaris_cli.batch.running import Written
 from polaris_cli.batch.tasks import Grid, Loading, Options, Task, tasks_of
-from polaris_cli.errors import NoStory, PolarisError, UsageError
+from polaris_cli.errors import ModelUnavailable, NoStory, PolarisError, UsageError
 from polaris_cli.request.premise import read_length
 from polaris_cli.request.settings import from_options
 from polaris_cli.story.result import Story
@@ -113,6 +113,12 @@ class Batch:
                 return task
         longest.job()
         return longest
+
+    def check_options(self) -> None:
+        """Raise the UsageError of the command's own options, if no row is to blame for it."""
+        plain = Row(0, "", "", "a story", {})
+        with suppress(ModelUnavailable):
+            next(tasks_of([plain], self._options, self._grid)).job()
 
     def kept(self, written: Written[Task]) -> Written[Task]:
         """Keep a result; a story without text becomes a failure.

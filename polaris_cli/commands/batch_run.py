@@ -172,7 +172,7 @@ class BatchRun:
     def _write_group(self, survey: Survey, loading: Loading, group: Group) -> None:
         """Write the tasks that one engine writes.
 
-        If it cannot be loaded, they fail; raises the error if there is no other engine.
+        If it cannot be loaded, they fail; raises the error if it is that of the whole run.
         """
         try:
             with self.interrupts.breakable():
@@ -183,8 +183,7 @@ class BatchRun:
         except KeyboardInterrupt:
             return
         except (ModelUnavailable, OutOfMemory, UsageError) as error:
-            if len(survey.groups) == 1 or isinstance(error, NoCluster):
-                raise
+            self._raise_if_of_all(error, survey, group)
             for task in self.batch.pending(loading):
                 own = own_error(task, error) if isinstance(error, UsageError) else error
                 self.batch.fail(task, own)
@@ -195,6 +194,15 @@ class BatchRun:
             self._write(survey, tasks, engine, at_once)
         finally:
             engine.close()
+
+    def _raise_if_of_all(self, error: PolarisError, survey: Survey, group: Group) -> None:
+        """Raise an error if no other engine is left to try, unless it is of the rows themselves."""
+        if isinstance(error, NoCluster):
+            raise error
+        if len(survey.groups) == 1:
+            if not isinstance(error, UsageError) or own_error(group.longest, error) is error:
+                raise error
+            self.batch.check_options()
 
     def _opened(self, loading: Loading, group: Group) -> tuple[Engine, ModelRef, int]:
         """The engine of a group, its model, and how many stories it writes at once."""

@@ -253,6 +253,18 @@ def test_every_invalid_row_has_its_own_error(batch: Batch, engine: ScriptedEngin
     assert "seed" in errors[0] and "form" in errors[1]
 
 
+def test_rows_that_are_all_invalid_are_failures_and_a_command_that_is_invalid_is_none(
+    batch: Batch, engine: ScriptedEngine
+) -> None:
+    batch.write('{"premise": "a fox", "seed": "x"}\n{"premise": "a hen", "form": "ode"}', "r.jsonl")
+    done = batch()
+    assert done.returncode == 7 and "r.jsonl, line 2" in done.stderr and "2 failed" in done.stderr
+    errors = [failure["error"] for failure in batch.failures()]
+    assert "seed" in errors[0] and "form" in errors[1]
+    batch.write("a fox\na hen\n")
+    assert batch("--preset", "nope").returncode == 2 and len(batch.failures()) == 2
+
+
 @pytest.mark.slow
 def test_premises_come_from_a_pipe(tmp_path: Path) -> None:
     folder = tmp_path / "out"

@@ -68,7 +68,8 @@ class BatchReport:
             kept = _stories(survey.extra)
             self.note(f"{STORIES} has {kept} that this command does not ask for; they stay in it.")
         if damaged:
-            self.note(f"{damaged} damaged lines of {STORIES} are left as they are.")
+            lines = "1 damaged line" if damaged == 1 else f"{damaged} damaged lines"
+            self.note(f"{lines} of {STORIES} left as found.")
 
     def note(self, text: str) -> None:
         """Print a note, unless the run is quiet."""

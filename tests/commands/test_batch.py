@@ -129,6 +129,18 @@ def test_files_are_made_for_stories_of_earlier_runs_too(
     assert (batch.folder / "0002-2.md").read_text() == "mine"
 
 
+def test_a_line_without_a_whole_record_is_damaged_and_its_story_is_written_again(
+    batch: Batch, engine: ScriptedEngine
+) -> None:
+    batch()
+    first, *others = batch.stories()
+    lines = [{"schema": first["schema"], "batch": first["batch"]}, *others]
+    (batch.folder / "stories.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines))
+    done = batch("--each", "md")
+    assert done.returncode == 0 and "1 damaged line" in done.stderr
+    assert len(batch.stories()) == 4 and len([*batch.folder.glob("*.md")]) == 3
+
+
 def test_stories_that_are_not_asked_for_any_more_are_told(
     batch: Batch, engine: ScriptedEngine
 ) -> None:

@@ -1,7 +1,6 @@
 """Servers whose events have other JSON than they should: text or an EndpointError, nothing else."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -21,6 +20,7 @@ from polaris_cli.models.servers import Server
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.server_address import ServerAddress
 from polaris_cli.request.story_request import Sampling
+from tests.damaged import changed
 
 ADDRESS = ServerAddress("http://127.0.0.1:1")
 INFO = ModelInfo("model", "model")
@@ -71,17 +71,6 @@ def engine_on(kind: str, *events: object) -> Engine:
         return ChatEngine(connection, Server(ADDRESS), INFO, 100)
     there = Vllm(connection, "model") if kind == "vLLM" else LlamaCpp(connection, "model")
     return TokenEngine(there, INFO, 100)
-
-
-def changed(value: Any, other: object) -> Iterator[Any]:
-    """The value with each of its parts, and itself, replaced by another."""
-    yield other
-    parts = dict(enumerate(value)) if isinstance(value, list) else value
-    for place, part in parts.items() if isinstance(parts, dict) else ():
-        for new in changed(part, other):
-            copy = value.copy()
-            copy[place] = new
-            yield copy
 
 
 @pytest.mark.slow

@@ -185,16 +185,23 @@ class BatchRun:
             return
         except (ModelUnavailable, OutOfMemory, UsageError) as error:
             self._raise_if_of_all(error, survey, group)
-            for task in self.batch.pending(loading):
-                own = own_error(task, error) if isinstance(error, UsageError) else error
-                self.batch.fail(task, own)
-                self.report.count_failure(task.row.where, own)
+            self._fail_all(loading, error)
             return
         try:
             tasks = (task.for_model(model) for task in self.batch.pending(loading))
             self._write(survey, tasks, engine, at_once)
         finally:
             engine.close()
+
+    def _fail_all(self, loading: Loading, error: PolarisError) -> None:
+        """Fail the tasks of an engine that cannot be loaded, but for stories that are there."""
+        before = self.report.failed
+        for task in self.batch.unwritten(loading):
+            own = own_error(task, error) if isinstance(error, UsageError) else error
+            self.batch.fail(task, own)
+            self.report.count_failure(task.row.where, own)
+        if self.report.failed == before:
+            warn(error.message, sys.stderr)
 
     def _raise_if_of_all(self, error: PolarisError, survey: Survey, group: Group) -> None:
         """Raise an error if no other engine is left to try, unless it is of the rows themselves."""

@@ -278,12 +278,12 @@ def _wait_before_retry(error: Exception) -> bool | float:
 
 def _named_wait(headers: Mapping[str, str]) -> float:
     """The seconds in a Retry-After header, which has a number or a date; 0 if it has neither."""
-    named = headers.get("retry-after", "")
+    named, seconds = headers.get("retry-after", ""), 0.0
+    with suppress(ValueError, OverflowError):
+        seconds = parsedate_to_datetime(named).timestamp() - time.time()
     with suppress(ValueError):
-        return max(float(named), 0.0)
-    with suppress(ValueError):
-        return max(parsedate_to_datetime(named).timestamp() - time.time(), 0.0)
-    return 0.0
+        seconds = float(named)
+    return seconds if seconds > 0 else 0.0  # nan is not
 
 
 def _what_to_do(status: int) -> str:

@@ -69,8 +69,8 @@ def _complete(reference: ModelRef, url: str, blob: Path, size: int, on_bytes: On
 def _received(url: str, file: BinaryIO, size: int) -> Iterator[int]:
     """Append the rest of `url` to the file; yield the number of bytes of each chunk.
 
-    Reconnects after a network error, or where an answer ends before the file has its `size`, up to
-    `TRIES` times in a row without a byte.
+    Reconnects after a network error, where the hub is busy, or where an answer ends before the file
+    has its `size`, up to `TRIES` times in a row without a byte.
     """
     tries = 0
     while True:
@@ -84,12 +84,18 @@ def _received(url: str, file: BinaryIO, size: int) -> Iterator[int]:
             return
         except Exception as error:
             tries += 1
-            if tries > TRIES or not is_network_error(error):
+            if tries > TRIES or not (is_network_error(error) or _is_busy(error)):
                 raise
             logging.getLogger(__name__).info("Resuming %s after %r", url, error)
             time.sleep(min(2**tries / 4, 8))
         finally:
             file.flush()
+
+
+def _is_busy(error: Exception) -> bool:
+    """Whether the hub refuses now what it may give in a moment."""
+    status = getattr(getattr(error, "response", None), "status_code", 0)
+    return status in (408, 429) or status >= 500
 
 
 def _chunks(url: str, start: int) -> Iterator[bytes]:

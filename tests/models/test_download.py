@@ -92,6 +92,12 @@ def test_a_page_in_place_of_the_rest_costs_nothing(
     assert [asked for *_, asked in server.seen].count("bytes=5000000-") == 2
 
 
+def test_a_busy_hub_is_asked_again(server: FakeHub, env: dict[str, str]) -> None:
+    server.busy.add("model.safetensors")
+    done = polaris("models", "fetch", "owner/large", env=env)
+    assert done.returncode == 0 and is_whole(done.stdout)
+
+
 def test_a_complete_part_file_is_used(server: FakeHub, env: dict[str, str], tmp_path: Path) -> None:
     unfinished(tmp_path, WEIGHTS)
     done = polaris("models", "fetch", "owner/large", env=env)

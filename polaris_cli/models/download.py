@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from polaris_cli.models.cache import cache_folder, repository_folder
-from polaris_cli.models.hub_errors import corrupt, is_network_error
+from polaris_cli.models.hub_errors import is_network_error, wrong_checksum
 from polaris_cli.models.reference import ModelRef
 
 OnBytes = Callable[[int], None]
@@ -62,7 +62,7 @@ def _complete(reference: ModelRef, url: str, blob: Path, size: int, on_bytes: On
             on_bytes(count)
     if not _is_intact(part, blob.name):
         part.unlink()
-        raise corrupt(reference, "the checksum of a weight file is wrong")
+        raise wrong_checksum(reference)
     part.replace(blob)
 
 

@@ -109,7 +109,8 @@ def test_a_wrong_checksum_discards_the_file(env: dict[str, str], tmp_path: Path)
     part = unfinished(tmp_path, b"not what was sent")
     done = polaris("models", "fetch", "owner/large", env=env)
     assert done.returncode == 3
-    assert "damaged (the checksum of a weight file is wrong)" in done.stderr
+    assert "arrived damaged (its checksum is wrong)" in done.stderr
+    assert "polaris models fetch owner/large" in done.stderr and "models rm" not in done.stderr
     assert not part.exists()
     assert is_whole(polaris("models", "fetch", "owner/large", env=env).stdout)
 

@@ -87,6 +87,8 @@ class _Handler(BaseHTTPRequestHandler):
     cut: ClassVar[set[str]] = set()  # files whose next download breaks in the middle
     stalled: ClassVar[dict[str, threading.Event]] = {}  # set when the file stops in the middle
     whole_only: ClassVar[set[str]] = set()  # files for which a Range is ignored
+    busy: ClassVar[set[str]] = set()  # files whose next download is refused with 503
+    paged: ClassVar[set[str]] = set()  # files whose next rest is a page of HTML
     seen: ClassVar[list[tuple[str, str, str]]] = []  # method, path, Range
 
     def log_message(self, *args: Any) -> None:
@@ -175,9 +177,16 @@ class _Handler(BaseHTTPRequestHandler):
         asked = re.match(r"bytes=(\d+)-", self.headers.get("Range", ""))
         if name in self.whole_only:
             asked = None
+        if asked and name in self.paged:
+            self.paged.discard(name)
+            data, asked = b"<title>Log in to this network</title>", None
         start = int(asked[1]) if asked else 0
         if start and start >= len(data):
             self._refuse(416, "")
+            return
+        if with_body and name in self.busy:
+            self.busy.discard(name)
+            self._refuse(503, "")
             return
         self.send_response(206 if asked else 200)
         self.send_header("X-Repo-Commit", commit)
@@ -213,7 +222,8 @@ class FakeHub:
     def __init__(self, address: str) -> None:
         self.address = address
         self.seen, self.cut, self.stalled = _Handler.seen, _Handler.cut, _Handler.stalled
-        self.whole_only = _Handler.whole_only
+        self.whole_only, self.paged = _Handler.whole_only, _Handler.paged
+        self.busy = _Handler.busy
 
 
 @contextmanager

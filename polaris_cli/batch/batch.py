@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import chain
+from typing import Literal
 
 from polaris_cli.batch.premises import BadRow, Row
 from polaris_cli.batch.results import Results
 from polaris_cli.batch.running import Written
 from polaris_cli.batch.tasks import Grid, Loading, Options, Task, tasks_of
-from polaris_cli.errors import NoStory, PolarisError, UsageError
+from polaris_cli.errors import ModelUnavailable, NoStory, PolarisError, UsageError
 from polaris_cli.request.premise import read_length
 from polaris_cli.request.settings import from_options
 from polaris_cli.story.result import Story
@@ -22,6 +23,10 @@ BAD_ROW = "row "  # and its number: the key of a row that cannot be read
 
 Rows = Callable[[], Iterator[Row | BadRow]]
 """Reads the input from its start."""
+
+State = Literal["missing", "done", "changed", "invalid", "unknown"]
+"""Of a story: it is there as it is asked for, or otherwise. What is asked for may be invalid, or
+unknown, as its model is not available."""
 
 
 @dataclass(slots=True)
@@ -65,7 +70,8 @@ class Batch:
     ) -> None:
         self._rows, self._options, self._grid = rows, options, grid
         self._results, self._only = results, only
-        self._done = set[str]()  # keys, known after the survey
+        self._done, self._unknown = set[str](), set[str]()  # keys, known after the survey
+        self._unavailable = set[Loading]()
         self._bad_before = [key for key in results.failed if key.startswith(BAD_ROW)]
 
     def survey(self) -> Survey:
@@ -73,22 +79,26 @@ class Batch:
 
         Failures of rows that could not be read in an earlier run are taken back.
         """
-        found = Survey()
+        found, there = Survey(), 0
         for key in self._bad_before:
             self._results.forget(key)
         for task in self._tasks(found.bad):
             found.total += 1
-            if self._is_done(task):
+            state = self._state(task)
+            there += state != "missing"
+            found.changed += state == "changed"
+            if state == "done":
                 found.done += 1
                 self._done.add(task.key)
                 continue
-            found.changed += self._results.fingerprint(task.key) is not None
+            if state == "unknown":
+                self._unknown.add(task.key)
             if group := found.groups.get(task.loading):
                 group.add(task, _words(task))
             else:
                 found.groups[task.loading] = Group(task, _words(task))
         if self._only is None:
-            found.extra = len(self._results) - found.done - found.changed
+            found.extra = len(self._results) - there
         return found
 
     def finished(self) -> Iterator[Story]:
@@ -97,9 +107,18 @@ class Batch:
         return (Story.from_dict(each) for each in records if each["batch"]["key"] in self._done)
 
     def pending(self, loading: Loading) -> Iterator[Task]:
-        """The tasks of an engine that were not done at the survey."""
+        """The tasks of an engine that are not done; its model may be available by now."""
+        self._unavailable.discard(loading)
         for task in self._tasks():
-            if task.loading == loading and task.key not in self._done:
+            if task.loading != loading or task.key in self._done:
+                continue
+            if task.key not in self._unknown or self._state(task) != "done":
+                yield task
+
+    def unwritten(self, loading: Loading) -> Iterator[Task]:
+        """The tasks of an engine that is not available, but for those whose story is there."""
+        for task in self._tasks():
+            if task.loading == loading and task.key not in self._done | self._unknown:
                 yield task
 
     def to_open_for(self, loading: Loading, longest: Task) -> Task:
@@ -113,6 +132,12 @@ class Batch:
                 return task
         longest.job()
         return longest
+
+    def check_options(self) -> None:
+        """Raise the UsageError of the command's own options, if no row is to blame for it."""
+        plain = Row(0, "", "", "a story", {})
+        with suppress(ModelUnavailable):
+            next(tasks_of([plain], self._options, self._grid)).job()
 
     def kept(self, written: Written[Task]) -> Written[Task]:
         """Keep a result; a story without text becomes a failure.
@@ -156,15 +181,20 @@ class Batch:
             if self._only is None or chosen & self._only:
                 yield task
 
-    def _is_done(self, task: Task) -> bool:
+    def _state(self, task: Task) -> State:
         kept = self._results.fingerprint(task.key)
         if kept is None:
-            return False
+            return "missing"
+        if task.loading in self._unavailable:  # its server may take long not to answer
+            return "unknown"
         try:
             place = task.job().place
+        except ModelUnavailable:
+            self._unavailable.add(task.loading)
+            return "unknown"
         except PolarisError:
-            return False
-        return bool(place and place.fingerprint == kept)
+            return "invalid"
+        return "done" if place and place.fingerprint == kept else "changed"
 
 
 def _words(task: Task) -> int:

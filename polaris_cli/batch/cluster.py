@@ -50,6 +50,8 @@ def write_on_cluster(
     the model.
     """
     waiting = {task.key: task for task in tasks}
+    if not waiting:  # Ray makes no data set of nothing
+        return
     with _connected(cluster) as ray:
         at_once = at_once or _fitting(ray, cluster, longest)
         rows = [{"task": pickle.dumps(task)} for task in waiting.values()]

@@ -5,7 +5,7 @@ Knows keys and fingerprints. Does not know what a row is or how a story is writt
 
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from pathlib import Path
 from types import TracebackType
@@ -27,13 +27,16 @@ class Results:
 
     `stories.jsonl` has one story per line, the last line of a key counts; `failed.jsonl` has one
     failure per line. Whenever the process is killed, what `add` and `fail` wrote before stays.
-    `damaged` is the number of lines of `stories.jsonl` that are not stories; they stay there.
+    `damaged` is the number of lines of `stories.jsonl` that are not stories, or that `is_whole`
+    refuses; they stay there.
 
     Threads may share this object. Raises UsageError if another process uses the folder, or if a
     file is in the way, and OutputError if something cannot be written.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, is_whole: Callable[[Entry], bool] = lambda record: True
+    ) -> None:
         self._mutex = threading.Lock()
         self._finished: dict[str, tuple[int, str]] = {}  # position and fingerprint
         self._superseded: set[int] = set()  # positions in stories.jsonl
@@ -41,7 +44,8 @@ class Results:
         with ExitStack() as opened:
             self._lock = _locked(folder)
             opened.callback(self._lock.release)
-            self._stories = opened.enter_context(closing(Lines(folder / STORIES, _is_story)))
+            stories = Lines(folder / STORIES, lambda each: _is_story(each) and is_whole(each))
+            self._stories = opened.enter_context(closing(stories))
             self._failures = opened.enter_context(closing(Lines(folder / FAILED, _is_failure)))
             for position, record in self._stories.read():
                 self._note_story(position, record)

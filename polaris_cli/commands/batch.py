@@ -22,6 +22,7 @@ from polaris_cli.errors import EXIT_INTERRUPTED, UsageError
 from polaris_cli.formats.export import FORMATS
 from polaris_cli.request.conflicts import check_options
 from polaris_cli.request.settings import SETTINGS, from_options
+from polaris_cli.story.result import is_record
 
 EPILOG = """Examples:
 
@@ -120,7 +121,7 @@ def batch(
         raise UsageError("--judge-model and --judge-url need --judge.", hint="Add --judge")
     judging = _judge(judge_model, judge_url, rubric, quiet=quiet) if judge else None
     rows = _rows(premises)
-    with Results(output) as results:
+    with Results(output, is_record) as results:
         only = frozenset(results.failed) if retry_failed else None
         stories = Batch(rows, options, grid, results, only)
         where = Cluster(cluster, workers, gpus_per_worker) if cluster else None

@@ -68,7 +68,8 @@ class BatchReport:
             kept = _stories(survey.extra)
             self.note(f"{STORIES} has {kept} that this command does not ask for; they stay in it.")
         if damaged:
-            self.note(f"{damaged} damaged lines of {STORIES} are left as they are.")
+            lines = "1 damaged line" if damaged == 1 else f"{damaged} damaged lines"
+            self.note(f"{lines} of {STORIES} left as found.")
 
     def note(self, text: str) -> None:
         """Print a note, unless the run is quiet."""
@@ -172,7 +173,7 @@ class BatchRun:
     def _write_group(self, survey: Survey, loading: Loading, group: Group) -> None:
         """Write the tasks that one engine writes.
 
-        If it cannot be loaded, they fail; raises the error if there is no other engine.
+        If it cannot be loaded, they fail; raises the error if it is that of the whole run.
         """
         try:
             with self.interrupts.breakable():
@@ -183,18 +184,33 @@ class BatchRun:
         except KeyboardInterrupt:
             return
         except (ModelUnavailable, OutOfMemory, UsageError) as error:
-            if len(survey.groups) == 1 or isinstance(error, NoCluster):
-                raise
-            for task in self.batch.pending(loading):
-                own = own_error(task, error) if isinstance(error, UsageError) else error
-                self.batch.fail(task, own)
-                self.report.count_failure(task.row.where, own)
+            self._raise_if_of_all(error, survey, group)
+            self._fail_all(loading, error)
             return
         try:
             tasks = (task.for_model(model) for task in self.batch.pending(loading))
             self._write(survey, tasks, engine, at_once)
         finally:
             engine.close()
+
+    def _fail_all(self, loading: Loading, error: PolarisError) -> None:
+        """Fail the tasks of an engine that cannot be loaded, but for stories that are there."""
+        before = self.report.failed
+        for task in self.batch.unwritten(loading):
+            own = own_error(task, error) if isinstance(error, UsageError) else error
+            self.batch.fail(task, own)
+            self.report.count_failure(task.row.where, own)
+        if self.report.failed == before:
+            warn(error.message, sys.stderr)
+
+    def _raise_if_of_all(self, error: PolarisError, survey: Survey, group: Group) -> None:
+        """Raise an error if no other engine is left to try, unless it is of the rows themselves."""
+        if isinstance(error, NoCluster):
+            raise error
+        if len(survey.groups) == 1:
+            if not isinstance(error, UsageError) or own_error(group.longest, error) is error:
+                raise error
+            self.batch.check_options()
 
     def _opened(self, loading: Loading, group: Group) -> tuple[Engine, ModelRef, int]:
         """The engine of a group, its model, and how many stories it writes at once."""

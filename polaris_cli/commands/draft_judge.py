@@ -17,6 +17,7 @@ from polaris_cli.evaluate.judgements import judged
 from polaris_cli.evaluate.judging import Record, judge_all, text_key
 from polaris_cli.evaluate.reading import sample_of_story
 from polaris_cli.screen.messages import note, warn
+from polaris_cli.screen.stopping import told_while_stopping
 from polaris_cli.story.result import Story
 
 
@@ -49,7 +50,7 @@ class DraftJudge:
         calls = list(run.calls(samples).values())
         with interrupts.breakable():
             engine = run.engine(calls)
-        with closing(engine):
+        with closing(engine), told_while_stopping(interrupts.stop, sys.stderr, quiet=run.quiet):
             found = judge_all(
                 calls, engine, run.settings, at_once=run.at_once, stop=interrupts.stop
             )

@@ -28,6 +28,7 @@ from polaris_cli.evaluate.prompts import builtin_prompts, chosen
 from polaris_cli.evaluate.statistics import check_installed
 from polaris_cli.evaluate.suites import SUITES, Suite
 from polaris_cli.request.settings import SETTINGS, from_options
+from polaris_cli.story.result import is_record
 
 BUILTIN = "builtin"
 
@@ -105,7 +106,7 @@ def run(
         page.check()
     grid = Grid((), seeds, models if len(models) > 1 else ())
     where = Cluster(cluster, workers, gpus_per_worker) if cluster else None
-    with Results(output) as results:
+    with Results(output, is_record) as results:
         stories = Batch(_rows(prompts, chosen_suite), options, grid, results)
         told, files = BatchReport(output, quiet), BatchFiles(output, ())
         code = BatchRun(stories, told, files, at_once, not no_save, False, where).run()

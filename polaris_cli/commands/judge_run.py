@@ -36,6 +36,7 @@ from polaris_cli.screen import terminal
 from polaris_cli.screen.messages import note, print_line, warn
 from polaris_cli.screen.printing import print_text
 from polaris_cli.screen.region import restore_terminal
+from polaris_cli.screen.stopping import told_while_stopping
 from polaris_cli.screen.tables import print_table
 from polaris_cli.story.job import Job
 from polaris_cli.story.prepare import prepare
@@ -187,6 +188,7 @@ class JudgeRun:
         with (
             closing(done),
             terminal.loading(message, sys.stderr, quiet=self.quiet) as progress,
+            told_while_stopping(interrupts.stop, sys.stderr, quiet=self.quiet),
         ):
             for number, record in enumerate(done, 1):
                 progress.update(number / len(calls))

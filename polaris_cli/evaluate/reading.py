@@ -91,8 +91,8 @@ def _from_rows(source: str, *, with_length: bool) -> Iterator[Sample | PolarisEr
             continue
         try:
             yield sample_of_row(row, with_length=with_length)
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
-            yield UsageError(f"{source}, {place}: {_problem(error)}")
+        except (TypeError, ValueError, OverflowError) as error:
+            yield UsageError(f"{source}, {place}: {error}.")
 
 
 def _rows_of(source: str) -> Iterator[tuple[str, dict[str, Any] | PolarisError]]:
@@ -108,8 +108,8 @@ def _rows_of(source: str) -> Iterator[tuple[str, dict[str, Any] | PolarisError]]
 
 
 def sample_of_row(row: Mapping[str, Any], *, with_length: bool = True) -> Sample:
-    """The sample of a row. Raises KeyError, TypeError, ValueError or OverflowError for one that is
-    no object, has no text, no length where one is needed, or damaged values."""
+    """The sample of a row. Raises TypeError, ValueError or OverflowError for one that is no object,
+    has no text, no length where one is needed, or damaged values."""
     if not isinstance(row, Mapping):
         raise TypeError("it is not a JSON object")
     if str(row.get("schema", "")).startswith("polaris.story/"):
@@ -171,12 +171,6 @@ def _asked(row: Mapping[str, Any], prompt: str, *, needed: bool) -> int:
 
 def _first(row: Mapping[str, Any], names: Sequence[str]) -> Any:
     return next((row[name] for name in names if row.get(name) is not None), None)
-
-
-def _problem(error: Exception) -> str:
-    if isinstance(error, KeyError):
-        return f"it is no whole record: {error} is missing."
-    return f"{error}."
 
 
 def _from_folder(folder: Path) -> Iterator[Sample | PolarisError]:

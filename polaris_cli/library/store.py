@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from json import JSONDecodeError, dumps, loads
+from json import dumps, loads
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -375,7 +375,7 @@ def _load(db: sqlite3.Connection, id: str) -> "Story":
     record, text, state = db.execute(columns, [id]).fetchone()
     try:
         story = Story.from_dict({**loads(record), "story": text})
-    except (JSONDecodeError, KeyError, TypeError, UsageError) as error:
+    except ValueError as error:
         raise LibraryError(
             f"The record of story {id} cannot be read.",
             hint="Another version of polaris may have written it. Remove it: "

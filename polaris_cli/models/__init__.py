@@ -10,6 +10,7 @@ Loads no model, and does not know about stories.
     gguf_files:  what a GGUF file says of itself
     gguf_choice: which of several GGUF files to use
     connection:  HTTP to an OpenAI-compatible server
+    shapes:      what the JSON of a server must look like
     servers:     what a server is and which models it has
     resolving:   resolves a name to a `ModelRef`
     hub:         access to the hub, and what is downloaded from it

@@ -17,6 +17,7 @@ from io import IncrementalNewlineDecoder
 from typing import Any
 
 from polaris_cli.errors import EndpointError, UsageError
+from polaris_cli.models.shapes import Shape, fits
 from polaris_cli.request.server_address import EXAMPLE, ServerAddress
 
 KEY_VARIABLES = ("POLARIS_API_KEY", "OPENAI_API_KEY")
@@ -95,23 +96,26 @@ class Connection:
         """The JSON that answers a JSON body."""
         return self._json("POST", path, body)
 
-    def value(self, path: str, body: Json, name: str, kind: type) -> Any:
-        """One value of the JSON object that answers a JSON body, of the type that it must have."""
+    def value(self, path: str, body: Json, name: str, shape: Shape) -> Any:
+        """One value of the JSON object that answers a JSON body, of the shape that it must have."""
         answer = self.post(path, body)
         value = answer.get(name) if isinstance(answer, dict) else None
-        if not isinstance(value, kind):
+        if not fits(value, shape):
             raise self.unreadable(answer)
         return value
 
-    def events(self, path: str, body: Json) -> Generator[dict[str, Any], None, None]:
+    def events(self, path: str, body: Json, shape: Shape) -> Generator[dict[str, Any], None, None]:
         """Yield the events of a streamed answer as JSON objects, and `DONE` for its end mark.
+
+        Each has the `shape` that is read.
 
         Closing the generator closes the connection, which ends the work of a server that notices.
         """
         response = self._sent("POST", path, {**body, "stream": True})
+        response.encoding = "utf-8-sig"  # whatever its header says; it may start with a mark
         try:
             with self._errors(begun=True):
-                yield from self._parsed(lines_of(response.iter_text()))
+                yield from self._parsed(lines_of(response.iter_text()), shape)
         finally:
             response.close()
 
@@ -150,23 +154,23 @@ class Connection:
                 return response
         raise AssertionError("the last attempt returns or raises")
 
-    def _parsed(self, lines: Iterator[str]) -> Iterator[dict[str, Any]]:
+    def _parsed(self, lines: Iterator[str], shape: Shape) -> Iterator[dict[str, Any]]:
         """The objects in a stream of server-sent events, each in one line of data.
 
         Raises EndpointError for an error among them, and for anything that is no such stream.
         """
         for line in lines:
             field, colon, value = line.partition(":")
-            if field in OTHER_FIELDS or not line:
+            if field in OTHER_FIELDS or (field == "data" and not value.strip()):
                 continue
             if field == "data" and value.strip() == "[DONE]":
                 yield DONE
                 return
             event = json.loads(value if field == "data" and colon else line)
-            if not isinstance(event, dict):
+            if isinstance(event, dict) and event.get("error"):
+                raise stopped(event["error"])
+            if not fits(event, shape):
                 raise self.unreadable(line)
-            if error := event.get("error"):
-                raise stopped(error)
             yield event
 
     def unreadable(self, answer: object) -> EndpointError:
@@ -202,7 +206,7 @@ class Connection:
             ) from error
         except (httpx2.RequestError, httpx2.StreamError) as error:
             raise self._no_connection(error, begun=begun) from error
-        except ValueError as error:  # it is not JSON, or not even UTF-8
+        except (ValueError, RecursionError) as error:  # it is not JSON, or not even UTF-8
             raise self.unreadable(getattr(error, "doc", error)) from error
 
     def _no_connection(self, reason: object, *, begun: bool = False) -> EndpointError:
@@ -237,7 +241,7 @@ def _refusal(response: Any) -> EndpointError:
     status = response.status_code
     try:
         words = _words_of(response.json())
-    except ValueError:
+    except (ValueError, RecursionError):
         words = response.reason_phrase
     return EndpointError(
         f"The server refused the request ({status}): {quoted(words or 'it does not say why')}",
@@ -274,12 +278,12 @@ def _wait_before_retry(error: Exception) -> bool | float:
 
 def _named_wait(headers: Mapping[str, str]) -> float:
     """The seconds in a Retry-After header, which has a number or a date; 0 if it has neither."""
-    named = headers.get("retry-after", "")
+    named, seconds = headers.get("retry-after", ""), 0.0
+    with suppress(ValueError, OverflowError):
+        seconds = parsedate_to_datetime(named).timestamp() - time.time()
     with suppress(ValueError):
-        return max(float(named), 0.0)
-    with suppress(ValueError):
-        return max(parsedate_to_datetime(named).timestamp() - time.time(), 0.0)
-    return 0.0
+        seconds = float(named)
+    return seconds if seconds > 0 else 0.0  # nan is not
 
 
 def _what_to_do(status: int) -> str:
@@ -305,7 +309,9 @@ def _words_of(body: object) -> str:
 def _words_of_item(item: object) -> str:
     """One item of a list of validation errors: where it is and what is wrong."""
     if isinstance(item, dict) and "msg" in item:
-        place = ".".join(str(part) for part in item.get("loc", ()) if part != "body")
+        loc = item.get("loc")
+        parts = loc if isinstance(loc, list) else ()
+        place = ".".join(str(part) for part in parts if part != "body")
         return f"{place}: {item['msg']}" if place else str(item["msg"])
     return _words_of(item)
 

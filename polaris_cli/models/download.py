@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from polaris_cli.models.cache import cache_folder, repository_folder
-from polaris_cli.models.hub_errors import corrupt, is_network_error
+from polaris_cli.models.hub_errors import is_network_error, wrong_checksum
 from polaris_cli.models.reference import ModelRef
 
 OnBytes = Callable[[int], None]
@@ -40,7 +40,8 @@ def download(reference: ModelRef, name: str, commit: str, on_bytes: OnBytes) -> 
     if place.is_file():
         return
     url = hf_hub_url(reference.id, name, revision=commit)
-    etag = get_hf_file_metadata(url, timeout=60).etag
+    there = get_hf_file_metadata(url, timeout=60)
+    etag = there.etag
     if not etag:
         return  # the hub's client, which runs next, reports a server without ETags
     blob = folder / "blobs" / etag
@@ -49,26 +50,27 @@ def download(reference: ModelRef, name: str, commit: str, on_bytes: OnBytes) -> 
         path.parent.mkdir(parents=True, exist_ok=True)
     with WeakFileLock(lock):
         if not blob.exists():
-            _complete(reference, url, blob, on_bytes)
+            _complete(reference, url, blob, there.size or 0, on_bytes)
         _link(place, blob)
 
 
-def _complete(reference: ModelRef, url: str, blob: Path, on_bytes: OnBytes) -> None:
+def _complete(reference: ModelRef, url: str, blob: Path, size: int, on_bytes: OnBytes) -> None:
     part = blob.with_name(f"{blob.name}.incomplete")
     with part.open("ab") as file:
         on_bytes(file.tell())
-        for count in _received(url, file):
+        for count in _received(url, file, size):
             on_bytes(count)
     if not _is_intact(part, blob.name):
         part.unlink()
-        raise corrupt(reference, "the checksum of a weight file is wrong")
+        raise wrong_checksum(reference)
     part.replace(blob)
 
 
-def _received(url: str, file: BinaryIO) -> Iterator[int]:
+def _received(url: str, file: BinaryIO, size: int) -> Iterator[int]:
     """Append the rest of `url` to the file; yield the number of bytes of each chunk.
 
-    Reconnects after a network error, up to `TRIES` times in a row without a byte.
+    Reconnects after a network error, where the hub is busy, or where an answer ends before the file
+    has its `size`, up to `TRIES` times in a row without a byte.
     """
     tries = 0
     while True:
@@ -77,15 +79,23 @@ def _received(url: str, file: BinaryIO) -> Iterator[int]:
                 file.write(chunk)
                 tries = 0
                 yield len(chunk)
+            if file.tell() < size:  # it was another page, say: what is here must not be lost
+                raise ConnectionError("the answer ended before the file did")
             return
         except Exception as error:
             tries += 1
-            if tries > TRIES or not is_network_error(error):
+            if tries > TRIES or not (is_network_error(error) or _is_busy(error)):
                 raise
             logging.getLogger(__name__).info("Resuming %s after %r", url, error)
             time.sleep(min(2**tries / 4, 8))
         finally:
             file.flush()
+
+
+def _is_busy(error: Exception) -> bool:
+    """Whether the hub refuses now what it may give in a moment."""
+    status = getattr(getattr(error, "response", None), "status_code", 0)
+    return status in (408, 429) or status >= 500
 
 
 def _chunks(url: str, start: int) -> Iterator[bytes]:

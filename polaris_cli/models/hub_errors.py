@@ -181,6 +181,14 @@ def corrupt(reference: ModelRef, detail: str = "") -> ModelUnavailable:
     return ModelUnavailable(f"The files of {reference.name} are damaged{more}.", hint=hint)
 
 
+def wrong_checksum(reference: ModelRef) -> ModelUnavailable:
+    """A file was damaged on its way, and is removed; the others stay."""
+    return ModelUnavailable(
+        f"A file of {reference.name} arrived damaged (its checksum is wrong).",
+        hint=f"Download that file again: {_fetch_command(reference)}",
+    )
+
+
 def unknown(model: str) -> ModelUnavailable:
     """The name is not in the catalogue, and is neither a folder nor a hub id."""
     close = catalogue.near(model)

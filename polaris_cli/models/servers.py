@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from polaris_cli.errors import EndpointError, ModelUnavailable
 from polaris_cli.models.connection import Connection, key_of
+from polaris_cli.models.shapes import Shape, fits
 from polaris_cli.request.server_address import ServerAddress
 
 Kind = Literal["llama.cpp", "vLLM", "transformers", "Ollama", "unknown"]
@@ -101,7 +102,7 @@ def _context(model: Mapping[str, Any]) -> object:
 
 
 def _llama_cpp(server: Server, connection: Connection) -> Server | None:
-    props = _answer(connection, "/props")
+    props = _answer(connection, "/props", {"default_generation_settings": {"n_ctx": int}})
     settings = props.get("default_generation_settings")
     if not isinstance(settings, dict) or "build_info" not in props:
         return None
@@ -126,17 +127,15 @@ def _ollama(server: Server, connection: Connection) -> Server | None:
 
 
 def _transformers(server: Server, connection: Connection) -> Server | None:
-    schema = _answer(connection, "/openapi.json")
-    paths = schema.get("paths")
-    known = isinstance(paths, dict) and "/load_model" in paths
-    return replace(server, kind="transformers") if known else None
+    paths = _answer(connection, "/openapi.json", {"paths": dict}).get("paths") or {}
+    return replace(server, kind="transformers") if "/load_model" in paths else None
 
 
-def _answer(connection: Connection, path: str) -> Mapping[str, Any]:
-    """The JSON object at a path; an empty one if there is none."""
+def _answer(connection: Connection, path: str, shape: Shape = dict) -> Mapping[str, Any]:
+    """The JSON object at a path; an empty one if there is none of this shape."""
     with suppress(EndpointError):
-        answer = connection.get(path)
-        if isinstance(answer, dict):
+        answer: Mapping[str, Any] = connection.get(path)
+        if fits(answer, shape):
             return answer
     return {}
 

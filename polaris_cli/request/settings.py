@@ -208,7 +208,7 @@ SETTINGS: dict[str, SettingType] = {
     "top_p": SettingType(_number, "a number above 0, at most 1"),
     "top_k": SettingType(_integer, "a whole number, 0 for no limit"),
     "min_p": SettingType(_number, "a number from 0 to 1"),
-    "repetition_penalty": SettingType(_number, "a number above 0; 1.0 means none"),
+    "repetition_penalty": SettingType(_number, "a number from 0.01 to 10; 1.0 means none"),
     "repetition_window": SettingType(_integer, "a number of tokens; 0 means all"),
     "presence_penalty": SettingType(_number, "a number from -2 to 2; 0 means none"),
     "dry_multiplier": SettingType(_number, "a number from 0 to 100; 0 means none"),

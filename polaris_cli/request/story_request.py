@@ -28,6 +28,7 @@ LENGTHS: tuple[str, ...] = get_args(Length)
 PLAIN_TEMPLATE = "Write a {words}-word {form} about {premise}."
 OPENING_WORDS = 40  # the premise of a draft that has none: its first words,
 OPENING_LETTERS = 400  # and no more of a text without spaces, such as Chinese
+COLDEST = 1e-5  # below it, a temperature is 0, as for vLLM: only rounding would be sampled
 MAX_WORDS = 200_000  # more than the context of any known model holds
 MAX_CHAPTERS = 200
 
@@ -36,12 +37,12 @@ MAX_CHAPTERS = 200
 class Sampling:
     """How tokens are sampled, and how many.
 
-    `temperature` 0 is greedy decoding. `top_p` and `min_p` are probabilities; `top_k` 0 is no
-    limit. `repetition_penalty` (1.0 is off) applies to tokens of the prompt and the output that are
-    among the last `repetition_window` tokens (0: all), `presence_penalty` (0 is off) to all tokens
-    of the output. `dry_multiplier` scales the DRY penalty on repeated sequences; 0 is off.
-    `thinking_budget` is the most tokens of thinking, -1 for no limit, 0 for no thinking.
-    `max_new_tokens` None derives the limit from the words.
+    `temperature` 0 is greedy decoding, and so is any below `COLDEST`. `top_p` and `min_p` are
+    probabilities; `top_k` 0 is no limit. `repetition_penalty` (1.0 is off) applies to tokens of the
+    prompt and the output that are among the last `repetition_window` tokens (0: all),
+    `presence_penalty` (0 is off) to all tokens of the output. `dry_multiplier` scales the DRY
+    penalty on repeated sequences; 0 is off. `thinking_budget` is the most tokens of thinking, -1
+    for no limit, 0 for no thinking. `max_new_tokens` None derives the limit from the words.
     """
 
     temperature: float = 0.6
@@ -63,12 +64,14 @@ class Sampling:
         _in_range("top-p", self.top_p, 0.0, 1.0, above=True)
         _in_range("min-p", self.min_p, 0.0, 1.0)
         _in_range("top-k", self.top_k, 0, 1_000_000)
-        _in_range("repetition-penalty", self.repetition_penalty, 0.0, 10.0, above=True)
+        _in_range("repetition-penalty", self.repetition_penalty, 0.01, 10.0)
         _in_range("repetition-window", self.repetition_window, 0, 1_000_000)
         _in_range("presence-penalty", self.presence_penalty, -2.0, 2.0)
         _in_range("dry-multiplier", self.dry_multiplier, 0.0, 100.0)
         _in_range("seed", self.seed, 0, 2**63 - 1)
         _in_range("thinking-budget", self.thinking_budget, -1, 1_000_000)
+        if 0 < self.temperature < COLDEST:  # scores divided by it could be infinite
+            object.__setattr__(self, "temperature", 0.0)
         if self.max_new_tokens is not None:
             _in_range("max-new-tokens", self.max_new_tokens, 1, 1_000_000)
         if self.repetition_penalty != 1.0 and self.presence_penalty != 0.0:

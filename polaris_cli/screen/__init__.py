@@ -6,6 +6,7 @@ Knows events and stories, not options, models or files.
     progress:     the text so far and its progress
     meter:        progress in one line
     batch_progress: progress of many stories
+    stopping:     what is said after Ctrl-C
     region:       redraws lines in place
     wrapping:     wraps text into lines
     capabilities: what a stream can show

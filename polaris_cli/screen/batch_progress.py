@@ -16,6 +16,7 @@ from polaris_cli.screen.capabilities import can_redraw, encodable, harmless, ter
 from polaris_cli.screen.messages import print_line
 from polaris_cli.screen.meter import bar_line, duration, glyphs_of
 from polaris_cli.screen.region import Region
+from polaris_cli.screen.stopping import told_while_stopping
 from polaris_cli.words import count_words
 
 EVERY = 30.0  # seconds between two lines where nothing can be redrawn
@@ -70,7 +71,7 @@ class BatchProgress:
             with Region(self._err, self).running():
                 yield
         else:
-            with self._told():
+            with self._told(), told_while_stopping(self._stop, self._err):
                 yield
 
     @contextmanager

@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any, Self
 
 from polaris_cli.engines.base import Deviation, ModelInfo
+from polaris_cli.errors import UsageError
 from polaris_cli.events import (
     Plan,
     Reason,
@@ -210,9 +211,19 @@ class Story:
     def from_dict(cls, record: dict[str, Any]) -> Self:
         """The story of a record that `as_dict` made, in this version or an earlier one.
 
-        Raises KeyError or TypeError for any other record.
+        Raises ValueError for any other record.
         """
-        record = upgrade_record(record)
+        try:
+            return cls._of(upgrade_record(record))
+        except KeyError as error:
+            raise ValueError(f"the record is not whole: {error} is missing") from error
+        except (AttributeError, TypeError, UsageError) as error:
+            raise ValueError(f"the record is damaged: {str(error).rstrip('.')}") from error
+
+    @classmethod
+    def _of(cls, record: dict[str, Any]) -> Self:
+        if not isinstance(record["story"], str):
+            raise TypeError("the story is not a text")
         return cls(
             id=record["id"],
             created=record["created"],
@@ -283,6 +294,15 @@ def _request_of(record: dict[str, Any]) -> StoryRequest:
         server=ServerAddress(**rest["server"]) if rest["server"] else None,
         **{name: rest[name] for name in REST_OF_REQUEST},
     )
+
+
+def is_record(record: dict[str, Any]) -> bool:
+    """Whether `Story.from_dict` can read a record."""
+    try:
+        Story.from_dict(record)
+    except ValueError:
+        return False
+    return True
 
 
 def new_record(

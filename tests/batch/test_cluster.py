@@ -8,6 +8,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from polaris_cli.batch.cluster import Cluster, write_on_cluster
+from polaris_cli.batch.premises import Row
+from polaris_cli.batch.tasks import Task
 from tests.cli import environment, polaris_command, run
 
 pytest.importorskip("ray", reason="needs the extra ray")
@@ -68,3 +71,9 @@ def test_a_cluster_that_is_not_there_is_named(tmp_path: Path) -> None:
     done = run(asked, tmp_path)
     assert done.returncode == 2 and "no Ray cluster at '127.0.0.1:9'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_nothing_to_write_needs_no_cluster() -> None:
+    row = Row(1, "line 1", "", "a fox", {})
+    nowhere = Cluster("127.0.0.1:9", 2, 0)
+    assert [*write_on_cluster([], Task("1", row, {}), None, nowhere)] == []

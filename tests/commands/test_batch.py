@@ -11,14 +11,17 @@ from typing import Any
 
 import pytest
 
+from polaris_cli.batch import tasks
 from polaris_cli.batch.running import Written, write_one
 from polaris_cli.batch.tasks import Task
 from polaris_cli.commands import batch as command
 from polaris_cli.commands import batch_run, running
 from polaris_cli.engines.scripted import Script, ScriptedEngine
-from polaris_cli.errors import ModelUnavailable, UsageError
+from polaris_cli.errors import EndpointError, ModelUnavailable, UsageError
 from polaris_cli.library.store import Library
+from polaris_cli.models import resolving
 from tests.cli import environment, in_process, polaris_command, run, scripted_command
+from tests.servers.faulty import Faulty
 
 TALE = ["</think>", "Once upon", " a time", " there was a fox."]
 Lines = list[dict[str, Any]]
@@ -127,6 +130,18 @@ def test_files_are_made_for_stories_of_earlier_runs_too(
         "0001-1.md", "0002-2.md", "0003-3.md",
     ]  # fmt: skip
     assert (batch.folder / "0002-2.md").read_text() == "mine"
+
+
+def test_a_line_without_a_whole_record_is_damaged_and_its_story_is_written_again(
+    batch: Batch, engine: ScriptedEngine
+) -> None:
+    batch()
+    first, *others = batch.stories()
+    lines = [{"schema": first["schema"], "batch": first["batch"]}, *others]
+    (batch.folder / "stories.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines))
+    done = batch("--each", "md")
+    assert done.returncode == 0 and "1 damaged line" in done.stderr
+    assert len(batch.stories()) == 4 and len([*batch.folder.glob("*.md")]) == 3
 
 
 def test_stories_that_are_not_asked_for_any_more_are_told(
@@ -247,6 +262,48 @@ def test_an_engine_that_cannot_be_loaded_ends_the_run_if_there_is_no_other(
     assert batch("-m", "smollm2").returncode == 3
 
 
+@pytest.fixture
+def served(batch: Batch, engine: ScriptedEngine) -> Iterator[Faulty]:
+    """A server whose three stories are written."""
+    with Faulty() as server:
+        assert batch("-m", "test-model", "--base-url", server.url).returncode == 0
+        yield server
+
+
+def test_a_server_that_is_gone_changes_nothing_and_is_asked_once(
+    batch: Batch, served: Faulty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def gone(address: object) -> None:
+        asked.append(address)
+        raise EndpointError("No server answers.")
+
+    monkeypatch.setattr(resolving, "probe", gone)
+    tasks._resolved_within.cache_clear()
+    done = batch("-m", "test-model", "--base-url", served.url)
+    assert done.returncode == 3 and done.stderr.startswith("polaris: error: No server answers.")
+    assert len(asked) == 2 and len(batch.stories()) == 3
+
+
+def test_stories_that_are_there_do_not_fail_with_their_model(
+    batch: Batch, served: Faulty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks._resolved_within.cache_clear()
+    rows = [
+        {"premise": premise, "id": str(n)}
+        for n, premise in enumerate(("a fox", "a hen", "a cat"), 1)
+    ]
+    own = {"base_url": "http://127.0.0.1:9", "model": "test-model"}
+    batch.write(
+        "\n".join(json.dumps(row | own) for row in rows) + '\n{"premise": "an owl"}', "r.jsonl"
+    )
+    done = batch()
+    assert done.returncode == 0 and "No server answers" in done.stderr
+    assert "what is asked for has changed" not in done.stderr
+    assert len(batch.stories()) == 4 and batch.failures() == []
+
+
 @pytest.mark.parametrize("wrong", ['"quantize": "5bit"', '"model": ["demo"]', '"threads": "x"'])
 def test_a_row_whose_engine_is_invalid_costs_no_other(
     batch: Batch, engine: ScriptedEngine, wrong: str
@@ -263,6 +320,18 @@ def test_every_invalid_row_has_its_own_error(batch: Batch, engine: ScriptedEngin
     assert batch().returncode == 7 and len(batch.stories()) == 1
     errors = [failure["error"] for failure in batch.failures()]
     assert "seed" in errors[0] and "form" in errors[1]
+
+
+def test_rows_that_are_all_invalid_are_failures_and_a_command_that_is_invalid_is_none(
+    batch: Batch, engine: ScriptedEngine
+) -> None:
+    batch.write('{"premise": "a fox", "seed": "x"}\n{"premise": "a hen", "form": "ode"}', "r.jsonl")
+    done = batch()
+    assert done.returncode == 7 and "r.jsonl, line 2" in done.stderr and "2 failed" in done.stderr
+    errors = [failure["error"] for failure in batch.failures()]
+    assert "seed" in errors[0] and "form" in errors[1]
+    batch.write("a fox\na hen\n")
+    assert batch("--preset", "nope").returncode == 2 and len(batch.failures()) == 2
 
 
 @pytest.mark.slow

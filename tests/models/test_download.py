@@ -82,6 +82,22 @@ def test_a_server_that_ignores_ranges(server: FakeHub, env: dict[str, str], tmp_
     assert is_whole(done.stdout)
 
 
+def test_a_page_in_place_of_the_rest_costs_nothing(
+    server: FakeHub, env: dict[str, str], tmp_path: Path
+) -> None:
+    unfinished(tmp_path, WEIGHTS[:5_000_000])
+    server.paged.add("model.safetensors")
+    done = polaris("models", "fetch", "owner/large", env=env)
+    assert done.returncode == 0 and is_whole(done.stdout)
+    assert [asked for *_, asked in server.seen].count("bytes=5000000-") == 2
+
+
+def test_a_busy_hub_is_asked_again(server: FakeHub, env: dict[str, str]) -> None:
+    server.busy.add("model.safetensors")
+    done = polaris("models", "fetch", "owner/large", env=env)
+    assert done.returncode == 0 and is_whole(done.stdout)
+
+
 def test_a_complete_part_file_is_used(server: FakeHub, env: dict[str, str], tmp_path: Path) -> None:
     unfinished(tmp_path, WEIGHTS)
     done = polaris("models", "fetch", "owner/large", env=env)
@@ -93,7 +109,8 @@ def test_a_wrong_checksum_discards_the_file(env: dict[str, str], tmp_path: Path)
     part = unfinished(tmp_path, b"not what was sent")
     done = polaris("models", "fetch", "owner/large", env=env)
     assert done.returncode == 3
-    assert "damaged (the checksum of a weight file is wrong)" in done.stderr
+    assert "arrived damaged (its checksum is wrong)" in done.stderr
+    assert "polaris models fetch owner/large" in done.stderr and "models rm" not in done.stderr
     assert not part.exists()
     assert is_whole(polaris("models", "fetch", "owner/large", env=env).stdout)
 

@@ -35,6 +35,13 @@ def test_a_server_without_a_list_of_models_is_one_too() -> None:
         assert probe(ServerAddress(server.url)).models == ()
 
 
+def test_a_server_whose_context_is_no_number_is_of_no_known_kind() -> None:
+    props = {"default_generation_settings": {"n_ctx": "many"}, "build_info": "b1"}
+    with Faulty(routes={"/props": said(props)}) as server:
+        found = probe(ServerAddress(server.url))
+    assert found.kind == "unknown" and found.context_of("test-model") is None
+
+
 STRANGE: dict[str, Script] = {
     "HTML": sized(HTML, {"Content-Type": "text/html"}),
     "a list": said([1, 2]),

@@ -6,7 +6,7 @@ import pytest
 
 from polaris_cli.errors import UsageError
 from polaris_cli.request.server_address import ServerAddress
-from polaris_cli.request.story_request import MAX_WORDS, Draft, Sampling, StoryRequest
+from polaris_cli.request.story_request import COLDEST, MAX_WORDS, Draft, Sampling, StoryRequest
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,7 @@ from polaris_cli.request.story_request import MAX_WORDS, Draft, Sampling, StoryR
         ("top_k", -1),
         ("min_p", 2.0),
         ("repetition_penalty", 0.0),
+        ("repetition_penalty", 1e-40),
         ("presence_penalty", 3.0),
         ("dry_multiplier", -1.0),
         ("seed", -1),
@@ -41,6 +42,7 @@ def test_sampling_out_of_range_is_refused(field: str, value: float) -> None:
         ("temperature", 0.0, 5.0),
         ("top_k", 0, 1_000_000),
         ("min_p", 0.0, 1.0),
+        ("repetition_penalty", 0.01, 10.0),
         ("presence_penalty", -2.0, 2.0),
         ("dry_multiplier", 0.0, 100.0),
         ("seed", 0, 2**63 - 1),  # what a generator of torch takes
@@ -56,6 +58,12 @@ def test_both_ends_of_a_range_are_allowed(field: str, least: float, most: float)
     for beyond in (least - 1, most + 1):
         with pytest.raises(UsageError, match=field.replace("_", "-")):
             sampling(beyond)
+
+
+@pytest.mark.parametrize("cold", [1e-6, 1e-38, 5e-324])
+def test_a_temperature_near_0_is_greedy(cold: float) -> None:
+    assert Sampling(temperature=cold).temperature == 0
+    assert Sampling(temperature=COLDEST).temperature == COLDEST
 
 
 def test_new_seeds_all_differ_and_stay_in_range() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -14,6 +15,7 @@ from polaris_cli.request.story_request import Draft, Sampling, StoryRequest
 from polaris_cli.story.accumulator import collect
 from polaris_cli.story.result import Story, new_record
 from polaris_cli.story.single_pass import stream_answer
+from tests.damaged import changed
 
 ASK = (Message("user", "Write a 5-word story about a fox."),)
 
@@ -126,3 +128,14 @@ def test_a_long_premise_is_shortened_to_a_title() -> None:
 
 def test_a_stream_without_an_end_counts_as_interrupted() -> None:
     assert collect(iter([Chunk("story", "Once")]), a_record()).finish == "interrupted"
+
+
+@pytest.mark.parametrize("other", [None, -1, 1.5, "x", [], ["a"], {}, {"a": 1}, True])
+def test_what_is_no_record_is_an_error_of_one_kind(other: object) -> None:
+    record = json.loads(json.dumps(a_record().as_dict()))
+    for damaged in changed(record, other):
+        with suppress(ValueError):
+            Story.from_dict(damaged)
+    for name in ("model", "story", "words"):
+        with pytest.raises(ValueError, match=f"{name}' is missing"):
+            Story.from_dict({each: value for each, value in record.items() if each != name})

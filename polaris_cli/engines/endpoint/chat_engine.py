@@ -14,6 +14,7 @@ from polaris_cli.errors import EndpointError
 from polaris_cli.events import AnswerEvent, Finish, Kind, Piece, RawEvent, Reason
 from polaris_cli.models.connection import BROKEN_OFF, DONE, Connection, stopped
 from polaris_cli.models.servers import Server
+from polaris_cli.models.shapes import Shape
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Sampling
 from polaris_cli.streaming.thinking import split_thinking
@@ -26,6 +27,11 @@ REFUSED = {400, 422}  # HTTP statuses for a request with a wrong field
 SEEDS = 2**31 - 1  # some servers take no larger seed
 CHARACTERS_PER_TOKEN = 4  # for an estimate of a prompt's length
 
+# What is read of an event.
+EVENT: Shape = {
+    "choices": [{"delta": dict, "message": dict, "finish_reason": str}],
+    "usage": {"prompt_tokens": int, "completion_tokens": int},
+}
 # What no server of the API has.
 MISSING = {
     "dry_multiplier": "a chat server has no DRY penalty",
@@ -126,7 +132,7 @@ class ChatEngine:
         while True:
             body = self._body(request)
             try:
-                yield from self._connection.events("chat/completions", body)
+                yield from self._connection.events("chat/completions", body, EVENT)
                 return
             except EndpointError as error:
                 named = self._named(error, body)
@@ -204,6 +210,5 @@ def _text_in(content: object, kind: str = "text") -> str:
 
 def _first(event: Mapping[str, Any]) -> Mapping[str, Any]:
     """The first of the answers that an event brings a part of; an empty one if it brings none."""
-    choices = event.get("choices")
-    known = (choice for choice in choices or () if isinstance(choice, dict))
-    return next((choice for choice in known if not choice.get("index")), {})
+    choices = event.get("choices") or ()
+    return next((choice for choice in choices if not choice.get("index")), {})

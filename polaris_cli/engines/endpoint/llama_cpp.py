@@ -20,6 +20,7 @@ from polaris_cli.engines.base import DRY_GROWTH, Deviation
 from polaris_cli.engines.endpoint.prompts import Chat
 from polaris_cli.events import Finish, Piece, RawEvent
 from polaris_cli.models.connection import Connection
+from polaris_cli.models.shapes import Shape
 from polaris_cli.request.story_request import Sampling
 
 # Tokens of a repetition without a DRY penalty. It also applies inside words here, so a small number
@@ -29,6 +30,15 @@ from polaris_cli.request.story_request import Sampling
 DRY_FREE = 5
 SAMPLERS = ["penalties", "dry", "temperature", "top_k", "top_p", "min_p"]
 SEEDS = 2**32 - 1  # the largest number is "random"
+
+# What is read of an event.
+EVENT: Shape = {
+    "content": str,
+    "tokens": [int],
+    "tokens_predicted": int,
+    "completion_probabilities": [{"logprob": float}],
+    "stop_type": str,
+}
 
 
 class LlamaCpp:
@@ -53,7 +63,7 @@ class LlamaCpp:
     def tokenize(self, text: str, *, start: bool = False) -> list[int]:
         """The ids of a text, control tokens included; `start`: with those that start a prompt."""
         body = {"model": self._model, "content": text, "add_special": start, "parse_special": True}
-        return list(self._connection.value("/tokenize", body, "tokens", list))
+        return list(self._connection.value("/tokenize", body, "tokens", [int]))
 
     def detokenize(self, ids: Sequence[int]) -> str:
         """The text of token ids, control tokens included."""
@@ -71,7 +81,8 @@ class LlamaCpp:
     ) -> Iterator[RawEvent]:
         """Yield what continues `ids`, then a `Finish`."""
         body = completion(ids, sampling, max_tokens, may_end=may_end, reuse=reuse)
-        return self._pieces(self._connection.events("/completion", {"model": self._model, **body}))
+        body = {"model": self._model, **body}
+        return self._pieces(self._connection.events("/completion", body, EVENT))
 
     def deviations(self, sampling: Sampling) -> tuple[Deviation, ...]:
         """The settings that llama.cpp does not apply as the local engine does."""
@@ -91,7 +102,7 @@ class LlamaCpp:
                         yield held
                     yield Finish("stop" if ended else "length")
                     return
-                text, count = str(event.get("content", "")), event.get("tokens_predicted", 0)
+                text, count = event.get("content") or "", event.get("tokens_predicted") or 0
                 ids = (*held.ids, *self._ids_of(text, event.get("tokens") or [], count - known))
                 log_probs = (*held.log_probs, *_log_probs(event))
                 held, known = Piece(text, len(ids), ids=ids, log_probs=log_probs), count
@@ -114,7 +125,8 @@ def _log_probs(event: Mapping[str, Any]) -> Iterator[float]:
     """The log-probabilities in an event; the server leaves out all but the last of a character of
     several tokens."""
     for token in event.get("completion_probabilities") or ():
-        yield token["logprob"]
+        if (log_prob := token.get("logprob")) is not None:  # JSON has no infinity
+            yield log_prob
 
 
 def completion(

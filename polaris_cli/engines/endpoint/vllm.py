@@ -19,9 +19,18 @@ from polaris_cli.engines.base import Deviation
 from polaris_cli.engines.endpoint.prompts import Chat
 from polaris_cli.events import Finish, Piece, RawEvent
 from polaris_cli.models.connection import BROKEN_OFF, Connection, stopped
+from polaris_cli.models.shapes import Shape
 from polaris_cli.request.story_request import Sampling
 
 HOTTEST = 2.0  # the highest temperature that it takes
+
+# What is read of an event.
+CHOICE: Shape = {
+    "text": str,
+    "token_ids": [int],
+    "logprobs": {"token_logprobs": [float]},
+    "finish_reason": str,
+}
 
 
 class Vllm:
@@ -68,13 +77,13 @@ class Vllm:
             "skip_special_tokens": False,
             **settings(sampling),
         }
-        for event in self._connection.events("completions", body):
+        for event in self._connection.events("completions", body, {"choices": [CHOICE]}):
             for choice in event.get("choices") or ():
-                reason = choice.get("finish_reason")
+                reason = choice.get("finish_reason") or None
                 found = choice.get("token_ids") or []
                 # The end token is not text; of several, `stop_reason` has the id.
                 at_end = reason == "stop" and not isinstance(choice.get("stop_reason"), str)
-                count = len(found) - at_end
+                count = max(len(found) - at_end, 0)
                 log_probs = (choice.get("logprobs") or {}).get("token_logprobs") or ()
                 yield Piece(
                     str(choice.get("text") or ""),
@@ -99,7 +108,7 @@ class Vllm:
 
     def _ids(self, body: Mapping[str, Any]) -> list[int]:
         body = {"model": self._model, **body}
-        return list(self._connection.value("/tokenize", body, "tokens", list))
+        return list(self._connection.value("/tokenize", body, "tokens", [int]))
 
 
 def settings(sampling: Sampling) -> Mapping[str, Any]:

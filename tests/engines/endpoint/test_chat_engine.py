@@ -75,6 +75,10 @@ GOOD: dict[str, Script] = {
     "gzip": streamed(gzipped(chat(DELTAS)), GZIP),
     "HTTP/1.0": until_closed(chat(DELTAS)),
     "comments": streamed([b": ping\n\n", *chat(DELTAS)[:2], b": ping\n\n", *chat(DELTAS)[2:]]),
+    "a byte-order mark": streamed([b"\xef\xbb\xbf", *chat(DELTAS)]),
+    "no data": streamed(
+        [b"data:\n\n", *chat(DELTAS)[:2], b"data: \n\ndata\n\n", *chat(DELTAS)[2:]]
+    ),
     "no [DONE]": streamed(chat(DELTAS, done=b"")),
     "no usage": streamed(chat(DELTAS, usage=b"")),
     "no finish reason": streamed(chat(DELTAS, end=b"")),
@@ -92,6 +96,12 @@ def test_an_answer_is_read_whatever_its_form(script: Script) -> None:
     with Faulty(script) as server:
         thinking, story, finish, _ = ask(server)
     assert (thinking, story, finish.reason) == ("", STORY, "stop")
+
+
+def test_a_stream_is_utf_8_whatever_its_header_says() -> None:
+    latin = {"Content-Type": "text/event-stream; charset=iso-8859-1"}
+    with Faulty(streamed(chat(["a fée"]), latin)) as server:
+        assert ask(server)[1] == "a fée"
 
 
 @pytest.mark.parametrize("end", ["\x85", "\u2028", "\u2029"])

@@ -26,7 +26,7 @@ from polaris_cli.engines.local.sampling import (
     sample_index,
     token_probabilities,
 )
-from polaris_cli.request.story_request import Sampling
+from polaris_cli.request.story_request import COLDEST, Sampling
 
 PROMPT, OUTPUT = [1, 2, 3, 5, 8, 1], [8, 9, 30, 9]
 PLAIN = Sampling(temperature=1.0, top_p=1.0, top_k=0, repetition_penalty=1.0)
@@ -295,6 +295,17 @@ def test_a_model_without_ends_goes_on_thinking() -> None:
     sampling = Sampling(temperature=0, repetition_penalty=1.0)
     inside = StopRule(close_id=2, inside_thinking=lambda: True)
     assert _next(Sampler(sampling, [], logits, stop=inside), logits) == 1
+
+
+@pytest.mark.parametrize("temperature", [1e-45, 1e-38, COLDEST])
+@pytest.mark.parametrize("penalty", [0.01, 1.0, 10.0])
+@pytest.mark.parametrize("top_k", [0, 2])
+def test_the_lowest_temperatures_take_the_best(
+    temperature: float, penalty: float, top_k: int
+) -> None:
+    logits = torch.tensor([0.0, -90.0, 9.0, 100.0, 8.0])
+    sampling = Sampling(temperature, top_p=0.95, top_k=top_k, repetition_penalty=penalty)
+    assert _next(Sampler(sampling, [0, 3], logits), logits) == 3
 
 
 def test_temperature_zero_takes_the_best_after_the_penalty() -> None:

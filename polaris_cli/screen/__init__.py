@@ -7,6 +7,7 @@ Knows events and stories, not options, models or files.
     meter:        progress in one line
     batch_progress: progress of many stories
     stopping:     what is said after Ctrl-C
+    ticking:      does something again and again
     region:       redraws lines in place
     wrapping:     wraps text into lines
     capabilities: what a stream can show

@@ -17,6 +17,7 @@ from polaris_cli.screen.messages import print_line
 from polaris_cli.screen.meter import bar_line, duration, glyphs_of
 from polaris_cli.screen.region import Region
 from polaris_cli.screen.stopping import told_while_stopping
+from polaris_cli.screen.ticking import every
 from polaris_cli.words import count_words
 
 EVERY = 30.0  # seconds between two lines where nothing can be redrawn
@@ -71,24 +72,12 @@ class BatchProgress:
             with Region(self._err, self).running():
                 yield
         else:
-            with self._told(), told_while_stopping(self._stop, self._err):
+            with every(EVERY, self._tell), told_while_stopping(self._stop, self._err):
                 yield
 
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        over = threading.Event()
-
-        def tell() -> None:
-            while not over.wait(EVERY):
-                print_line(["polaris: ", ", ".join(self._facts())], self._err)
-
-        thread = threading.Thread(target=tell, name="polaris progress", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join()
+    def _tell(self) -> bool:
+        print_line(["polaris: ", ", ".join(self._facts())], self._err)
+        return False
 
     def settled(self, width: int) -> list[Text]:
         return []

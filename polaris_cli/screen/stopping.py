@@ -4,37 +4,25 @@ Knows events of threads, but not signals, nor what is being waited for.
 """
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from typing import TextIO
 
 from polaris_cli.screen.messages import note
+from polaris_cli.screen.ticking import every
 
 SOON = 1.0  # seconds; most runs have ended by then
 
 TOLD = "Waiting for the model's next text, to stop there; Ctrl-C again ends at once."
 
 
-@contextmanager
 def told_while_stopping(
     stop: threading.Event, err: TextIO, *, quiet: bool = False
-) -> Iterator[None]:
+) -> AbstractContextManager[None]:
     """Say once that the block goes on, if it does soon after `stop` was set: a server is silent."""
-    if quiet:
-        yield
-        return
-    over = threading.Event()
 
-    def tell() -> None:
-        while not over.wait(SOON):
-            if stop.is_set():
-                note(TOLD, err)
-                return
+    def tell() -> bool:
+        if stop.is_set():
+            note(TOLD, err)
+        return stop.is_set()
 
-    thread = threading.Thread(target=tell, name="polaris stopping", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+    return nullcontext() if quiet else every(SOON, tell)

@@ -20,7 +20,7 @@ from polaris_cli.engines.endpoint.opening import open_chat
 from polaris_cli.errors import EXIT_FAILED_ROWS, EXIT_INTERRUPTED, PolarisError, UsageError
 from polaris_cli.evaluate.groups import Groups
 from polaris_cli.evaluate.judge_file import JudgeFile
-from polaris_cli.evaluate.judgements import JudgedTable, judged, judged_tables
+from polaris_cli.evaluate.judgements import JudgedTable, judged, judged_tables, renamed
 from polaris_cli.evaluate.judging import (
     Call,
     JudgeSettings,
@@ -30,6 +30,7 @@ from polaris_cli.evaluate.judging import (
     text_key,
 )
 from polaris_cli.evaluate.layout import judged_layouts
+from polaris_cli.evaluate.names import shown_names
 from polaris_cli.evaluate.rubric import Rubric, load_rubric
 from polaris_cli.evaluate.samples import Pair, Sample
 from polaris_cli.screen import terminal
@@ -226,10 +227,14 @@ def tables_of(
     records: Iterable[Record], calls: Iterable[Call], groups: Groups
 ) -> list[JudgedTable]:
     """A table for each judge and rubric, from the answers to these calls."""
+    samples = [call.sample for call in calls]
+    shown = shown_names((sample.model, sample.model_id) for sample in samples)
     texts: dict[str, dict[Pair, str]] = {}
-    for sample in (call.sample for call in calls):
-        texts.setdefault(sample.model, {})[sample.pair] = text_key(sample)
-    return judged_tables(judged(records), groups, texts)
+    for sample in samples:
+        name = shown[sample.model, sample.model_id]
+        texts.setdefault(name, {})[sample.pair] = text_key(sample)
+    models = {text: name for name, own in texts.items() for text in own.values()}
+    return judged_tables(renamed(judged(records), models), groups, texts)
 
 
 def print_judged(tables: Iterable[JudgedTable], out: TextIO) -> None:

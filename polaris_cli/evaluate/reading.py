@@ -11,6 +11,7 @@ from typing import Any
 
 from polaris_cli.batch.records import records_of
 from polaris_cli.batch.results import STORIES
+from polaris_cli.engines.base import ModelInfo
 from polaris_cli.errors import PolarisError, UsageError
 from polaris_cli.evaluate.origin import origin_of
 from polaris_cli.evaluate.samples import Sample
@@ -81,7 +82,14 @@ def sample_of_story(story: Story) -> Sample:
         surprise=quality.surprise_mean,
         surprise_worst=quality.surprise_worst,
         made=origin_of(story),
+        model_id=_path_of(story.model),
     )
+
+
+def _path_of(model: ModelInfo) -> str:
+    """The folder or file that the model is called after, "" for a name that no other model has."""
+    path = Path(model.id)
+    return model.id if path.is_absolute() and model.name in (path.name, path.stem) else ""
 
 
 def _from_rows(source: str, *, with_length: bool) -> Iterator[Sample | PolarisError]:

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from polaris_cli.commands.app import app
+from polaris_cli.engines.base import ModelInfo
 from polaris_cli.evaluate.rubric import load_rubric
 from polaris_cli.story.result import Place
 from tests.servers.faulty import Faulty
@@ -156,6 +157,20 @@ def test_the_totals_of_two_models_are_compared(stories: Path) -> None:
     told = CliRunner().invoke(app, ["eval", "score", str(stories), "--csv"]).stdout
     rows = [line for line in told.splitlines() if line.startswith("story-quality by test-model,n,")]
     assert any(row.endswith("minus m,3,overall_score,2.0,2.0,2.0") for row in rows)
+
+
+def test_two_models_of_one_name_are_told_apart(stories: Path) -> None:
+    written = [
+        a_story(text=f"By {path}.", words=1500, model=ModelInfo("final", f"/{path}/final"))
+        for path in "ab"
+    ]
+    stories.write_text("".join(json.dumps(story.as_dict()) + "\n" for story in written))
+    with Faulty(answering(GOOD)) as server:
+        (table,) = json.loads(run(server, stories, "--json")[0])["tables"]
+    scored = json.loads(CliRunner().invoke(app, ["eval", "score", str(stories), "--json"]).stdout)
+    for found in (table, scored, *scored["judged"]):
+        assert {row["model"] for row in found["stages"]} == {"/a/final", "/b/final"}
+        assert len(found["differences"]) == 1
 
 
 def test_the_scale_of_a_run_is_that_of_its_stories(stories: Path) -> None:

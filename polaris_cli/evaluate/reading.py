@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from polaris_cli.batch.fields import Columns
 from polaris_cli.batch.records import records_of
 from polaris_cli.batch.results import STORIES
 from polaris_cli.engines.base import ModelInfo
@@ -27,6 +28,7 @@ TEXTS = ("output", "story", "response", "generation", "text")
 PROMPTS = ("input", "prompt", "writing_prompt", "premise", "query")
 LENGTHS = ("target_word_count", "words", "length", "word_count")
 IDS = ("uid", "id", "index", "prompt_id")
+COLUMNS = Columns(TEXTS, "text,words")
 TEXT_FILES = (".txt", ".md")
 LENGTHS_FILE = "lengths.toml"
 EVERYTHING = "*"
@@ -112,7 +114,7 @@ def _rows_of(source: str) -> Iterator[tuple[str, dict[str, Any] | PolarisError]]
             raise UsageError(f"{source} is not valid JSON: {error}.") from error
         rows = found if isinstance(found, list) else [found]
         return ((f"item {number}", row) for number, row in enumerate(rows, 1))
-    return records_of(source)
+    return records_of(source, COLUMNS)
 
 
 def sample_of_row(row: Mapping[str, Any], *, with_length: bool = True) -> Sample:

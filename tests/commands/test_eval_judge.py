@@ -189,11 +189,14 @@ def test_a_server_without_schemas_is_asked_without_one(stories: Path, message: s
     assert "response_format" in first and all("response_format" not in each for each in others)
 
 
-def test_a_dry_run_asks_nothing(stories: Path) -> None:
+def test_a_dry_run_asks_and_writes_nothing(stories: Path) -> None:
     with Faulty(answering(GOOD)) as server:
         out, _ = run(server, stories, "--dry-run", "--price-in", "1000")
-        assert judging(server) == []
-    assert out.startswith("3 calls to make, 0 made already") and "at the prices given" in out
+        assert judging(server) == [] and [*stories.parent.iterdir()] == [stories]
+        assert out.startswith("3 calls to make, 0 made already") and "at the prices given" in out
+        run(server, stories, "--repeat", "2")
+        out, _ = run(server, stories, "--repeat", "3", "--dry-run")
+        assert out.startswith("3 calls to make, 6 made already")
 
 
 @pytest.mark.parametrize(

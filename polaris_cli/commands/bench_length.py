@@ -13,6 +13,7 @@ from typer import Option
 from polaris_cli.api import engine_for
 from polaris_cli.bench.length import WAYS, Row, Written, summed_up, write_all
 from polaris_cli.commands import options as o
+from polaris_cli.commands.batch import lengths_in
 from polaris_cli.commands.download import download
 from polaris_cli.commands.option_names import WITHOUT_TIMEOUTS, option_names
 from polaris_cli.demo.unseen import UNSEEN
@@ -93,11 +94,12 @@ def _print(info: ModelInfo, written: list[Written], *, as_json: bool) -> None:
 
 def _lengths(text: str) -> list[int]:
     try:
-        return [parse_words(part) for part in text.split(",")]
-    except ValueError as error:
-        raise UsageError(
-            f"--words '{text}' is not a list of lengths.", hint="--words 600,1200"
-        ) from error
+        found = [*map(parse_words, lengths_in(text))]
+    except ValueError:
+        found = []
+    if not found:
+        raise UsageError(f"--words '{text}' is not a list of lengths.", hint="--words 600,1200")
+    return found
 
 
 def _ways(text: str) -> list[str]:

@@ -15,7 +15,6 @@ from polaris_cli.bench.length import WAYS, Row, Written, summed_up, write_all
 from polaris_cli.commands import options as o
 from polaris_cli.commands.batch import lengths_in
 from polaris_cli.commands.download import download
-from polaris_cli.commands.option_names import WITHOUT_TIMEOUTS, option_names
 from polaris_cli.demo.unseen import UNSEEN
 from polaris_cli.engines.base import ModelInfo
 from polaris_cli.errors import UsageError
@@ -36,7 +35,6 @@ HEADERS = (
 )  # fmt: skip
 
 
-@option_names(WITHOUT_TIMEOUTS)
 def length(
     model: o.Model = "demo",
     words: Annotated[str, Option(help="The lengths to ask for, separated by commas.")] = "600,1200",

@@ -12,7 +12,7 @@ from typing import TextIO
 
 from polaris_cli.commands.eval_score import Skipped, samples_of
 from polaris_cli.commands.interrupt import Interrupts
-from polaris_cli.commands.option_names import WITHOUT_TIMEOUTS, option_names
+from polaris_cli.commands.option_names import option_names
 from polaris_cli.commands.running import opened
 from polaris_cli.commands.stdio import reserved_stdio
 from polaris_cli.engines.base import Engine
@@ -43,12 +43,13 @@ from polaris_cli.story.prepare import prepare
 
 USUAL = 4  # calls at once
 SHOWN_ERRORS = 3
-# What the options of `polaris write` are for a judge; there are variables where it has no option.
-OPTIONS = {"--model": "--judge-model", **WITHOUT_TIMEOUTS}
+# What the options of `polaris write` are for a judge; beside a writer, some are the writer's.
+OPTIONS = {"--model": "--judge-model"}
 OPTIONS_BESIDE_A_WRITER = {
     **OPTIONS,
     "--base-url": "--judge-url",
     "--api-key-env NAME": "POLARIS_API_KEY_ENV=NAME",
+    "--stall-timeout SECONDS": "POLARIS_STALL_TIMEOUT=SECONDS",
 }
 CHARACTERS_PER_TOKEN = 3  # few, so that the memory planned is enough
 

@@ -12,7 +12,7 @@
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -29,6 +29,7 @@ from polaris_cli.library.recording import Recorder
 from polaris_cli.library.store import Library
 from polaris_cli.models import catalogue
 from polaris_cli.request.conflicts import check_options
+from polaris_cli.request.settings import SETTINGS
 from polaris_cli.request.story_request import EngineName, Form, Length, Quantize, StoryRequest
 from polaris_cli.screen.terminal import Sink, show
 from polaris_cli.story.accumulator import Accumulator
@@ -44,7 +45,8 @@ _OPENED: WeakKeyDictionary[Engine, dict[str, object]] = WeakKeyDictionary()
 
 FLAGS = {"force", "think", "headings", "compile"}  # options without a value
 
-_OPTION = re.compile(r"--(no-)?([a-z][a-z-]*)(?:[ =](?=[A-Z\d])([A-Z]+|[\d.-]+))?")
+_COMMAND = r"polaris [^;,)]*"  # in a hint, a command with its own options
+_OPTION = re.compile(rf"{_COMMAND}|--(no-)?([a-z][a-z-]*)(?:[ =](?=[A-Z\d])([A-Z]+|[\d.-]+))?")
 
 
 class Settings(TypedDict, total=False):
@@ -146,7 +148,7 @@ def open_engine(
     """
     options: dict[str, object] = {"model": model, "revision": revision, "engine": engine}
     options |= {"base_url": base_url, "quantize": quantize, "device": device, "threads": threads}
-    with _python_error_messages():
+    with _python_error_messages({*SETTINGS} - {*options, "words"}):
         job = prepare("any story", {**options, "words": words})
         loaded = engine_for(job)
     _OPENED[loaded] = options | {"model": job.request.model, "revision": loaded.info.revision}
@@ -241,21 +243,27 @@ def _named_by(engine: Engine) -> dict[str, object]:
 
 
 @contextmanager
-def _python_error_messages() -> Iterator[None]:
-    """Write options in an error as Python arguments: "--words 800" as "words=800"."""
+def _python_error_messages(lacking: Collection[str] = ()) -> Iterator[None]:
+    """Write options in an error as Python arguments: "--words 800" as "words=800".
+
+    Settings that the function is `lacking` have variables.
+    """
     try:
         yield
     except PolarisError as error:
-        error.message, error.hint = map(_as_arguments, (error.message, error.hint))
+        error.message = _as_arguments(error.message, lacking)
+        error.hint = _as_arguments(error.hint, lacking)
         error.args = (error.message,)
         raise
 
 
-def _as_arguments(text: str) -> str:
+def _as_arguments(text: str, lacking: Collection[str]) -> str:
     def argument(match: re.Match[str]) -> str:
+        if not match[2]:
+            return match[0]
         name = match[2].replace("-", "_")
-        if match[1] or name in FLAGS:
-            return f"{name}={not match[1]}"
-        return f"{name}={match[3]}" if match[3] else name
+        value = str(not match[1]) if match[1] or name in FLAGS else match[3]
+        shown = f"POLARIS_{name.upper()}" if name in lacking else name
+        return f"{shown}={value}" if value else shown
 
     return _OPTION.sub(argument, text)

@@ -59,6 +59,20 @@ def test_hints_are_in_pythons_words() -> None:
         write("a fox", model="demo", words="many")
 
 
+def test_hints_name_what_there_is_in_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POLARIS_GGUF_FILE", "Q4_K_M")
+    with pytest.raises(UsageError) as refused, open_engine("demo"):
+        pass
+    assert refused.value.hint == "Leave out POLARIS_GGUF_FILE."
+    with pytest.raises(UsageError) as refused:
+        write("a fox", model="demo")
+    assert refused.value.hint == "Leave out gguf_file."
+    monkeypatch.delenv("POLARIS_GGUF_FILE")
+    with pytest.raises(UsageError, match="The premise is empty") as refused:
+        write(" ", model="demo")
+    assert refused.value.hint.endswith('polaris write "a lighthouse keeper" --words 800')
+
+
 def test_values_are_pythons_own() -> None:
     asked = {"words": "4", "band": (0.8, 1.2), "think": True, "chapters": None}
     story = write("a fox", engine=ScriptedEngine(SCRIPT), model="demo", **asked)  # type: ignore

@@ -12,13 +12,13 @@
 """
 
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypedDict, Unpack
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from polaris_cli.engines import opening
 from polaris_cli.engines.base import Engine
@@ -29,7 +29,7 @@ from polaris_cli.library.recording import Recorder
 from polaris_cli.library.store import Library
 from polaris_cli.models import catalogue
 from polaris_cli.request.conflicts import check_options
-from polaris_cli.request.settings import SETTINGS
+from polaris_cli.request.settings import OF_THE_ENGINE, SETTINGS
 from polaris_cli.request.story_request import EngineName, Form, Length, Quantize, StoryRequest
 from polaris_cli.screen.terminal import Sink, show
 from polaris_cli.story.accumulator import Accumulator
@@ -40,8 +40,9 @@ from polaris_cli.story.writing import record_for, write_job
 
 DEFAULT_WORDS = 3_000  # the length of story that `open_engine` makes room for
 
-# The options that each loaded engine was opened with.
+# The options that each loaded engine was opened with, and the engines that are closed.
 _OPENED: WeakKeyDictionary[Engine, dict[str, object]] = WeakKeyDictionary()
+_CLOSED: WeakSet[Engine] = WeakSet()
 
 FLAGS = {"force", "think", "headings", "compile"}  # options without a value
 
@@ -156,6 +157,7 @@ def open_engine(
         yield loaded
     finally:
         loaded.close()
+        _CLOSED.add(loaded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,14 +229,38 @@ def _job_for(
                 "A StoryRequest already has its settings.",
                 hint="Change them in the request: dataclasses.replace(request, words=800)",
             )
+        if loaded:
+            _check_loaded(loaded, {"model": None if premise.model == "auto" else premise.model})
         return settle(premise), loaded
     options: dict[str, object] = {**settings}
     check_options(options)
     if isinstance(engine, str):
         options["engine"] = engine
-    elif loaded and "model" not in options:
+    elif loaded:
+        _check_loaded(loaded, options)
         options = _OPENED.get(loaded, _named_by(loaded)) | options
     return prepare(premise, options), loaded
+
+
+def _check_loaded(engine: Engine, options: Mapping[str, object]) -> None:
+    """Raise UsageError for an engine that is closed, or was opened with other settings."""
+    if engine in _CLOSED:
+        raise UsageError(
+            "The engine is closed.", hint="Write inside the block: with open_engine(...) as engine"
+        )
+    for name in OF_THE_ENGINE if engine in _OPENED else ():
+        wanted, loaded = options.get(name), _OPENED[engine].get(name)
+        if wanted is not None and _known_as(wanted) != _known_as(loaded):
+            raise UsageError(
+                f"The engine is loaded with {name}={loaded!r}, not {wanted!r}.",
+                hint=f"Leave out {name}, or open another engine with it.",
+            )
+
+
+def _known_as(value: object) -> object:
+    """A model's name in the catalogue, also for its hub id; any other value as it is."""
+    entry = catalogue.find(value) if isinstance(value, str) else None
+    return entry.name if entry else value
 
 
 def _named_by(engine: Engine) -> dict[str, object]:

@@ -15,6 +15,7 @@ from polaris_cli import (
     Sampling,
     StoryRequest,
     UsageError,
+    api,
     open_engine,
     save,
     stream,
@@ -85,6 +86,24 @@ def test_a_whole_request_is_written() -> None:
     assert (story.text, story.request.sampling.seed) == ("Once upon a time.", 9)
     with pytest.raises(UsageError, match="already has its settings"):
         write(request, words=5)
+
+
+def test_a_loaded_engine_writes_with_no_other_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "engine_for", lambda job: ScriptedEngine(SCRIPT))
+    with open_engine("demo", device="cpu") as engine:
+        assert write("a fox", engine=engine, words=4, model="demo", device="cpu").finish == "stop"
+        assert write(StoryRequest("a fox", 4), engine=engine).finish == "stop"
+        other = r"loaded with model='demo', not 'smollm2'\.$"
+        with pytest.raises(UsageError, match=other):
+            write("a fox", engine=engine, words=4, model="smollm2")
+        with pytest.raises(UsageError, match=other):
+            write(StoryRequest("a fox", 4, model="smollm2"), engine=engine)
+        with pytest.raises(UsageError, match="loaded with quantize='auto', not '4bit'"):
+            stream("a fox", engine=engine, words=4, quantize="4bit")
+        with pytest.raises(UsageError, match="loaded with threads=None, not 3"):
+            write("a fox", engine=engine, words=4, threads=3)
+    with pytest.raises(UsageError, match="The engine is closed"):
+        write("a fox", engine=engine, words=4)
 
 
 @pytest.mark.slow

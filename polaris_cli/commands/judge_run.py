@@ -38,6 +38,7 @@ from polaris_cli.screen.messages import note, print_line, warn
 from polaris_cli.screen.printing import print_text
 from polaris_cli.screen.region import restore_terminal
 from polaris_cli.screen.tables import print_table
+from polaris_cli.story.advice import on_unused
 from polaris_cli.story.job import Job
 from polaris_cli.story.prepare import prepare
 
@@ -144,6 +145,8 @@ class JudgeRun:
     def engine(self, calls: Sequence[Call]) -> Engine:
         """The judge; on this machine, with memory for the longest text and its answer."""
         job = self.job()
+        for text in () if self.quiet else on_unused(job):
+            note(text, sys.stderr)
         if job.reference.server:
             return open_chat(job.reference)
         longest = max(len(call.sample.text) for call in calls) // CHARACTERS_PER_TOKEN

@@ -67,11 +67,11 @@ def judge(
     as_json: Annotated[bool, Option("--json", help="Print one JSON object.")] = False,
     quiet: o.Quiet = False,
 ) -> None:
-    """Let a model score stories by a rubric, and print the totals by length and model.
+    """Let a model score stories by a rubric, and print the totals.
 
-    Every call is recorded; the same command asks only what is missing. An answer that cannot be
-    read is asked for twice more, then counts as unreadable, never as a score; sums that the judge
-    added up wrongly are counted.
+    They are shown by length and model. Every call is recorded; the same command asks only what is
+    missing. An answer that cannot be read is asked for twice more, then counts as unreadable, never
+    as a score; sums that the judge added up wrongly are counted.
 
     \b
     Examples:

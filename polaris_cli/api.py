@@ -12,13 +12,13 @@
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypedDict, Unpack
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from polaris_cli.engines import opening
 from polaris_cli.engines.base import Engine
@@ -29,6 +29,7 @@ from polaris_cli.library.recording import Recorder
 from polaris_cli.library.store import Library
 from polaris_cli.models import catalogue
 from polaris_cli.request.conflicts import check_options
+from polaris_cli.request.settings import OF_THE_ENGINE, SETTINGS
 from polaris_cli.request.story_request import EngineName, Form, Length, Quantize, StoryRequest
 from polaris_cli.screen.terminal import Sink, show
 from polaris_cli.story.accumulator import Accumulator
@@ -39,12 +40,14 @@ from polaris_cli.story.writing import record_for, write_job
 
 DEFAULT_WORDS = 3_000  # the length of story that `open_engine` makes room for
 
-# The options that each loaded engine was opened with.
+# The options that each loaded engine was opened with, and the engines that are closed.
 _OPENED: WeakKeyDictionary[Engine, dict[str, object]] = WeakKeyDictionary()
+_CLOSED: WeakSet[Engine] = WeakSet()
 
 FLAGS = {"force", "think", "headings", "compile"}  # options without a value
 
-_OPTION = re.compile(r"--(no-)?([a-z][a-z-]*)(?:[ =](?=[A-Z\d])([A-Z]+|[\d.-]+))?")
+_COMMAND = r"polaris [^;,)]*"  # in a hint, a command with its own options
+_OPTION = re.compile(rf"{_COMMAND}|--(no-)?([a-z][a-z-]*)(?:[ =](?=[A-Z\d])([A-Z]+|[\d.-]+))?")
 
 
 class Settings(TypedDict, total=False):
@@ -146,7 +149,7 @@ def open_engine(
     """
     options: dict[str, object] = {"model": model, "revision": revision, "engine": engine}
     options |= {"base_url": base_url, "quantize": quantize, "device": device, "threads": threads}
-    with _python_error_messages():
+    with _python_error_messages({*SETTINGS} - {*options, "words"}):
         job = prepare("any story", {**options, "words": words})
         loaded = engine_for(job)
     _OPENED[loaded] = options | {"model": job.request.model, "revision": loaded.info.revision}
@@ -154,6 +157,7 @@ def open_engine(
         yield loaded
     finally:
         loaded.close()
+        _CLOSED.add(loaded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,14 +229,38 @@ def _job_for(
                 "A StoryRequest already has its settings.",
                 hint="Change them in the request: dataclasses.replace(request, words=800)",
             )
+        if loaded:
+            _check_loaded(loaded, {"model": None if premise.model == "auto" else premise.model})
         return settle(premise), loaded
     options: dict[str, object] = {**settings}
     check_options(options)
     if isinstance(engine, str):
         options["engine"] = engine
-    elif loaded and "model" not in options:
+    elif loaded:
+        _check_loaded(loaded, options)
         options = _OPENED.get(loaded, _named_by(loaded)) | options
     return prepare(premise, options), loaded
+
+
+def _check_loaded(engine: Engine, options: Mapping[str, object]) -> None:
+    """Raise UsageError for an engine that is closed, or was opened with other settings."""
+    if engine in _CLOSED:
+        raise UsageError(
+            "The engine is closed.", hint="Write inside the block: with open_engine(...) as engine"
+        )
+    for name in OF_THE_ENGINE if engine in _OPENED else ():
+        wanted, loaded = options.get(name), _OPENED[engine].get(name)
+        if wanted is not None and _known_as(wanted) != _known_as(loaded):
+            raise UsageError(
+                f"The engine is loaded with {name}={loaded!r}, not {wanted!r}.",
+                hint=f"Leave out {name}, or open another engine with it.",
+            )
+
+
+def _known_as(value: object) -> object:
+    """A model's name in the catalogue, also for its hub id; any other value as it is."""
+    entry = catalogue.find(value) if isinstance(value, str) else None
+    return entry.name if entry else value
 
 
 def _named_by(engine: Engine) -> dict[str, object]:
@@ -241,21 +269,27 @@ def _named_by(engine: Engine) -> dict[str, object]:
 
 
 @contextmanager
-def _python_error_messages() -> Iterator[None]:
-    """Write options in an error as Python arguments: "--words 800" as "words=800"."""
+def _python_error_messages(lacking: Collection[str] = ()) -> Iterator[None]:
+    """Write options in an error as Python arguments: "--words 800" as "words=800".
+
+    Settings that the function is `lacking` have variables.
+    """
     try:
         yield
     except PolarisError as error:
-        error.message, error.hint = map(_as_arguments, (error.message, error.hint))
+        error.message = _as_arguments(error.message, lacking)
+        error.hint = _as_arguments(error.hint, lacking)
         error.args = (error.message,)
         raise
 
 
-def _as_arguments(text: str) -> str:
+def _as_arguments(text: str, lacking: Collection[str]) -> str:
     def argument(match: re.Match[str]) -> str:
+        if not match[2]:
+            return match[0]
         name = match[2].replace("-", "_")
-        if match[1] or name in FLAGS:
-            return f"{name}={not match[1]}"
-        return f"{name}={match[3]}" if match[3] else name
+        value = str(not match[1]) if match[1] or name in FLAGS else match[3]
+        shown = f"POLARIS_{name.upper()}" if name in lacking else name
+        return f"{shown}={value}" if value else shown
 
     return _OPTION.sub(argument, text)

@@ -15,6 +15,7 @@ from polaris_cli import (
     Sampling,
     StoryRequest,
     UsageError,
+    api,
     open_engine,
     save,
     stream,
@@ -59,6 +60,20 @@ def test_hints_are_in_pythons_words() -> None:
         write("a fox", model="demo", words="many")
 
 
+def test_hints_name_what_there_is_in_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POLARIS_GGUF_FILE", "Q4_K_M")
+    with pytest.raises(UsageError) as refused, open_engine("demo"):
+        pass
+    assert refused.value.hint == "Leave out POLARIS_GGUF_FILE."
+    with pytest.raises(UsageError) as refused:
+        write("a fox", model="demo")
+    assert refused.value.hint == "Leave out gguf_file."
+    monkeypatch.delenv("POLARIS_GGUF_FILE")
+    with pytest.raises(UsageError, match="The premise is empty") as refused:
+        write(" ", model="demo")
+    assert refused.value.hint.endswith('polaris write "a lighthouse keeper" --words 800')
+
+
 def test_values_are_pythons_own() -> None:
     asked = {"words": "4", "band": (0.8, 1.2), "think": True, "chapters": None}
     story = write("a fox", engine=ScriptedEngine(SCRIPT), model="demo", **asked)  # type: ignore
@@ -71,6 +86,24 @@ def test_a_whole_request_is_written() -> None:
     assert (story.text, story.request.sampling.seed) == ("Once upon a time.", 9)
     with pytest.raises(UsageError, match="already has its settings"):
         write(request, words=5)
+
+
+def test_a_loaded_engine_writes_with_no_other_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "engine_for", lambda job: ScriptedEngine(SCRIPT))
+    with open_engine("demo", device="cpu") as engine:
+        assert write("a fox", engine=engine, words=4, model="demo", device="cpu").finish == "stop"
+        assert write(StoryRequest("a fox", 4), engine=engine).finish == "stop"
+        other = r"loaded with model='demo', not 'smollm2'\.$"
+        with pytest.raises(UsageError, match=other):
+            write("a fox", engine=engine, words=4, model="smollm2")
+        with pytest.raises(UsageError, match=other):
+            write(StoryRequest("a fox", 4, model="smollm2"), engine=engine)
+        with pytest.raises(UsageError, match="loaded with quantize='auto', not '4bit'"):
+            stream("a fox", engine=engine, words=4, quantize="4bit")
+        with pytest.raises(UsageError, match="loaded with threads=None, not 3"):
+            write("a fox", engine=engine, words=4, threads=3)
+    with pytest.raises(UsageError, match="The engine is closed"):
+        write("a fox", engine=engine, words=4)
 
 
 @pytest.mark.slow

@@ -4,7 +4,8 @@ Case, and dashes for underscores, do not matter. Does not know the values, nor w
 """
 
 import difflib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 from polaris_cli.errors import UsageError
@@ -33,13 +34,23 @@ def misspelt(values: Mapping[str, object]) -> tuple[str, str] | None:
     return next(((key, name) for key, name in near if name), None)
 
 
-def check_columns(columns: Collection[str], source: str) -> None:
-    """Raise UsageError if no column of the table `source` has the premises."""
-    if {"premise", "prompt"}.isdisjoint(map(_plain, columns)):
-        raise UsageError(
-            f"{source} has no column 'premise' or 'prompt'.",
-            hint="Name the columns in the first line, such as: premise,words,seed",
-        )
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """What a table must have: one of these columns. `example` is a first line of such a table."""
+
+    names: Sequence[str]
+    example: str
+
+    def check(self, found: Collection[str], source: str) -> None:
+        """Raise UsageError if the table `source`, which has the columns `found`, has none."""
+        if {*self.names}.isdisjoint(map(_plain, found)):
+            raise UsageError(
+                f"{source} has no column {' or '.join(map(repr, self.names))}.",
+                hint=f"Name the columns in the first line, such as: {self.example}",
+            )
+
+
+PREMISES = Columns(("premise", "prompt"), "premise,words,seed")
 
 
 def _plain(key: str) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import Any, NoReturn, TextIO
 
-from polaris_cli.batch.fields import check_columns
+from polaris_cli.batch.fields import PREMISES, Columns
 from polaris_cli.errors import ModelUnavailable, PolarisError, UsageError
 from polaris_cli.models.hub_errors import causes, is_network_error
 from polaris_cli.request.text_files import MAX_BYTES, not_utf8, read_stdin, read_text, unreadable
@@ -34,18 +34,20 @@ def name_of(source: str) -> str:
     return STDIN if source == "-" else source
 
 
-def records_of(source: str) -> Iterator[Record]:
+def records_of(source: str, needed: Columns = PREMISES) -> Iterator[Record]:
     """The records of a file, of standard input ("-") or of a data set ("hub:OWNER/NAME/SPLIT").
 
     The suffix of a file tells its format; a file with any other suffix is text. The first record,
-    or the end, raises UsageError for an input that cannot be read or has no premises' column,
+    or the end, raises UsageError for an input that cannot be read or lacks the `needed` columns,
     ModelUnavailable for a data set that is not available.
     """
     if source.startswith(HUB):
-        return _from_hub(source)
+        return _from_hub(source, needed)
     if source == "-":
         return _from_stdin()
     path = _regular_file(source)
+    if reader := _TABLES.get(path.suffix.lower()):
+        return reader(path, needed)
     return _READERS.get(path.suffix.lower(), _from_text)(path)
 
 
@@ -184,7 +186,7 @@ def _from_json(path: Path) -> Iterator[Record]:
             yield place, error
 
 
-def _from_table(path: Path, delimiter: str) -> Iterator[Record]:
+def _from_table(path: Path, needed: Columns, delimiter: str) -> Iterator[Record]:
     """The records of a CSV file, which are strict: else an open quote would swallow the rest."""
     with _reading(path), _opened(path, newline="") as file:
         lines = iter(partial(file.readline, MAX_BYTES), "")
@@ -193,7 +195,7 @@ def _from_table(path: Path, delimiter: str) -> Iterator[Record]:
         if isinstance(header, csv.Error):
             raise _not_csv(f"{path}, line {number}", header)
         if header:
-            check_columns(header, str(path))
+            needed.check(header, str(path))
             for number, cells in rows:
                 yield f"line {number}", _record(header, cells, f"{path}, line {number}")
 
@@ -234,7 +236,7 @@ def _not_csv(where: str, error: csv.Error) -> UsageError:
     )
 
 
-def _from_parquet(path: Path) -> Iterator[Record]:
+def _from_parquet(path: Path, needed: Columns) -> Iterator[Record]:
     try:
         from pyarrow import parquet
     except ImportError as error:
@@ -242,7 +244,7 @@ def _from_parquet(path: Path) -> Iterator[Record]:
     with _reading(path), path.open("rb") as file:
         try:
             table = parquet.ParquetFile(file)
-            check_columns(table.schema_arrow.names, str(path))
+            needed.check(table.schema_arrow.names, str(path))
             batches = table.iter_batches(batch_size=BATCH_ROWS)
             yield from _rows(chain.from_iterable(batch.to_pylist() for batch in batches))
         except UsageError:
@@ -258,7 +260,7 @@ def _rows(rows: Iterable[dict[str, object]]) -> Iterator[Record]:
     return ((f"row {number}", row) for number, row in enumerate(rows, 1))
 
 
-def _from_hub(source: str) -> Iterator[Record]:
+def _from_hub(source: str, needed: Columns) -> Iterator[Record]:
     owner, name, split = _parts(source)
     try:
         from datasets import load_dataset
@@ -267,7 +269,7 @@ def _from_hub(source: str) -> Iterator[Record]:
     try:
         table = load_dataset(f"{owner}/{name}", split=split, streaming=True)
         if table.column_names:
-            check_columns(table.column_names, source)
+            needed.check(table.column_names, source)
         yield from _rows(table)
     except PolarisError:
         raise
@@ -303,6 +305,8 @@ _READERS: dict[str, Callable[[Path], Iterator[Record]]] = {
     ".jsonl": _from_json_lines,
     ".ndjson": _from_json_lines,
     ".json": _from_json,
+}
+_TABLES: dict[str, Callable[[Path, Columns], Iterator[Record]]] = {
     ".csv": partial(_from_table, delimiter=","),
     ".tsv": partial(_from_table, delimiter="\t"),
     ".parquet": _from_parquet,

@@ -16,16 +16,10 @@ from typing import Any
 from polaris_cli.batch.premises import Row
 from polaris_cli.models.reference import ModelRef
 from polaris_cli.models.resolving import resolve
-from polaris_cli.request.settings import from_options
+from polaris_cli.request.settings import OF_THE_ENGINE, from_options
 from polaris_cli.story.job import Job
 from polaris_cli.story.prepare import prepare
 from polaris_cli.story.result import Place
-
-# The settings that decide which engine is loaded, and how.
-OF_THE_ENGINE = (
-    "model", "revision", "quantize", "device", "compile", "engine", "gguf_file", "threads",
-    "base_url", "api_key_env", "connect_timeout", "stall_timeout",
-)  # fmt: skip
 
 FRESH = 60.0  # seconds
 

@@ -6,7 +6,7 @@ Knows typer; the work itself is done elsewhere.
     quick:            a command group that starts fast
     usage_errors:     mistyped options and commands
     options:          options that commands share
-    option_names:     hints with the options of a command
+    option_names:     hints with the options that a command has
     outputs:          where a story goes
     write:            `polaris write`
     running:          runs a job: a story and an exit code

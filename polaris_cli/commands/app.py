@@ -123,7 +123,20 @@ def _load_command(name: str) -> Any:
     else:
         epilog = getattr(module, "EPILOG", None)
         parent.command(name, epilog=epilog)(getattr(module, name))
-    return get_group(parent).commands[name]
+    command = get_group(parent).commands[name]
+    _name_own_options(command)
+    return command
+
+
+def _name_own_options(command: Any) -> None:
+    """Let the hints of a command's errors, and of its subcommands', name only its own options."""
+    from polaris_cli.commands.option_names import own_options
+
+    options = [name for one in command.params for name in (*one.opts, *one.secondary_opts)]
+    if command.callback:
+        command.callback = own_options(options)(command.callback)
+    for each in getattr(command, "commands", {}).values():
+        _name_own_options(each)
 
 
 def _report_usage_error(error: TyperException) -> int:

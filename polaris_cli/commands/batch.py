@@ -111,7 +111,7 @@ def batch(
 ) -> None:
     """Write many stories, and go on where an earlier run stopped."""
     options = {name: value for name, value in locals().items() if name in SETTINGS}
-    lengths, models = _lengths(words), listed(model)
+    lengths, models = lengths_in(words), listed(model)
     options |= {"words": lengths[0] if len(lengths) == 1 else None}
     options |= {"model": models[0] if len(models) == 1 else None}
     _check(options, lengths)
@@ -168,7 +168,7 @@ def compared(value: str) -> tuple[str, ...]:
     return models
 
 
-def _lengths(value: str | None) -> tuple[str, ...]:
+def lengths_in(value: str | None) -> tuple[str, ...]:
     """The lengths in a list. Raises UsageError for "1,200", which may be one length or two."""
     if value and re.fullmatch(r"\s*[1-9]\d{0,2}(,\d{3})+\s*", value):
         raise UsageError(

@@ -41,6 +41,7 @@ from polaris_cli.screen.batch_progress import BatchProgress
 from polaris_cli.screen.messages import note, one_line, print_line, warn
 from polaris_cli.screen.meter import duration
 from polaris_cli.screen.region import restore_terminal
+from polaris_cli.story.advice import on_unused
 from polaris_cli.story.job import Job
 from polaris_cli.story.result import Story
 
@@ -215,6 +216,8 @@ class BatchRun:
     def _opened(self, loading: Loading, group: Group) -> tuple[Engine, ModelRef, int]:
         """The engine of a group, its model, and how many stories it writes at once."""
         job = self.batch.to_open_for(loading, group.longest).job()
+        for text in on_unused(job):
+            self.report.note(text)
         most = min(self.at_once or stories_at_once(job), group.count)
         engine = opened(job, self.report.note, quiet=self.report.quiet, parallel=most)
         at_once = most if self.at_once else worth_at_once(engine, most)

@@ -12,7 +12,6 @@ from typer import Option
 from polaris_cli.commands import options as o
 from polaris_cli.commands.bench_loading import Shape, bench_request, load
 from polaris_cli.commands.bench_stories import measure_stories
-from polaris_cli.commands.option_names import WITHOUT_TIMEOUTS, option_names
 from polaris_cli.engines.doctor import package_versions
 from polaris_cli.errors import UsageError
 from polaris_cli.screen import terminal
@@ -23,7 +22,6 @@ SCHEMA = "polaris.bench-batch/1"
 HEADERS = ("batch size", "tokens/s", "range", "tokens/s per story")
 
 
-@option_names(WITHOUT_TIMEOUTS)
 def batch(
     model: o.Model = None,
     shape: Shape = None,

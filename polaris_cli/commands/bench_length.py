@@ -13,8 +13,8 @@ from typer import Option
 from polaris_cli.api import engine_for
 from polaris_cli.bench.length import WAYS, Row, Written, summed_up, write_all
 from polaris_cli.commands import options as o
+from polaris_cli.commands.batch import lengths_in
 from polaris_cli.commands.download import download
-from polaris_cli.commands.option_names import WITHOUT_TIMEOUTS, option_names
 from polaris_cli.demo.unseen import UNSEEN
 from polaris_cli.engines.base import ModelInfo
 from polaris_cli.errors import UsageError
@@ -35,7 +35,6 @@ HEADERS = (
 )  # fmt: skip
 
 
-@option_names(WITHOUT_TIMEOUTS)
 def length(
     model: o.Model = "demo",
     words: Annotated[str, Option(help="The lengths to ask for, separated by commas.")] = "600,1200",
@@ -93,11 +92,12 @@ def _print(info: ModelInfo, written: list[Written], *, as_json: bool) -> None:
 
 def _lengths(text: str) -> list[int]:
     try:
-        return [parse_words(part) for part in text.split(",")]
-    except ValueError as error:
-        raise UsageError(
-            f"--words '{text}' is not a list of lengths.", hint="--words 600,1200"
-        ) from error
+        found = [*map(parse_words, lengths_in(text))]
+    except ValueError:
+        found = []
+    if not found:
+        raise UsageError(f"--words '{text}' is not a list of lengths.", hint="--words 600,1200")
+    return found
 
 
 def _ways(text: str) -> list[str]:

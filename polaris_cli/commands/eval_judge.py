@@ -23,7 +23,7 @@ from polaris_cli.commands.judge_run import (
     tables_of,
 )
 from polaris_cli.evaluate.groups import Groups
-from polaris_cli.evaluate.judge_file import JudgeFile
+from polaris_cli.evaluate.judge_file import JudgeFile, read_records
 from polaris_cli.evaluate.judging import Call, JudgeSettings, estimated_tokens
 from polaris_cli.evaluate.rubric import load_rubric, rubric_names
 from polaris_cli.evaluate.statistics import check_installed
@@ -67,11 +67,11 @@ def judge(
     as_json: Annotated[bool, Option("--json", help="Print one JSON object.")] = False,
     quiet: o.Quiet = False,
 ) -> None:
-    """Let a model score stories by a rubric, and print the totals by length and model.
+    """Let a model score stories by a rubric, and print the totals.
 
-    Every call is recorded; the same command asks only what is missing. An answer that cannot be
-    read is asked for twice more, then counts as unreadable, never as a score; sums that the judge
-    added up wrongly are counted.
+    They are shown by length and model. Every call is recorded; the same command asks only what is
+    missing. An answer that cannot be read is asked for twice more, then counts as unreadable, never
+    as a score; sums that the judge added up wrongly are counted.
 
     \b
     Examples:
@@ -91,11 +91,13 @@ def judge(
         quiet,
     )
     calls = calls_on(stories, run)  # raises before a file is made
-    with JudgeFile(output or judged_beside(Path(stories[0]))) as file:
-        if dry_run:
-            missing = run.missing(calls, file)
-            _print_plan(len(calls) - len(missing), missing, run.prices)
-            return
+    path = output or judged_beside(Path(stories[0]))
+    if dry_run:
+        made = {record["key"] for record in read_records(path)} if path.exists() else set()
+        missing = [call for key, call in calls.items() if key not in made]
+        _print_plan(len(calls) - len(missing), missing, run.prices)
+        return
+    with JudgeFile(path) as file:
         code = run.ask(run.missing(calls, file), file)
         records = run.records(calls, file)
     groups = Groups(scale or scale_of({call.sample.scale for call in calls.values()}))

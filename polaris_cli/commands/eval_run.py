@@ -83,7 +83,7 @@ def run(
     as_csv: PrintCsv = False,
     as_latex: PrintLatex = False,
 ) -> None:
-    """Write stories of six length buckets with each model, then print the tables.
+    """Write stories of six lengths with each model, then print tables.
 
     The same command again goes on where it stopped. The built-in prompts are sixty premises, ten
     for each bucket from 1,000 to 12,000 words.

@@ -55,11 +55,11 @@ def score(
     as_csv: PrintCsv = False,
     as_latex: PrintLatex = False,
 ) -> None:
-    """Print the figures that need no judge: by length bucket, stage and model.
+    """Print the figures that need no judge, by length and by model.
 
-    Ratios are words written / words asked; "score" and "penalty" are the length score of the
-    POLARIS evaluation and the length penalty of its training, "S_l" that of LongBench-Write.
-    Intervals are 95% bootstrap intervals.
+    Texts are in length buckets and in the card's stages. Ratios are words written / words asked;
+    "score" and "penalty" are the length score of the POLARIS evaluation and the length penalty of
+    its training, "S_l" that of LongBench-Write. Intervals are 95% bootstrap intervals.
     """
     from polaris_cli.evaluate.statistics import check_installed
 

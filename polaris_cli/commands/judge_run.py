@@ -12,7 +12,7 @@ from typing import TextIO
 
 from polaris_cli.commands.eval_score import Skipped, samples_of
 from polaris_cli.commands.interrupt import Interrupts
-from polaris_cli.commands.option_names import WITHOUT_TIMEOUTS, option_names
+from polaris_cli.commands.option_names import option_names
 from polaris_cli.commands.running import opened
 from polaris_cli.commands.stdio import reserved_stdio
 from polaris_cli.engines.base import Engine
@@ -20,7 +20,7 @@ from polaris_cli.engines.endpoint.opening import open_chat
 from polaris_cli.errors import EXIT_FAILED_ROWS, EXIT_INTERRUPTED, PolarisError, UsageError
 from polaris_cli.evaluate.groups import Groups
 from polaris_cli.evaluate.judge_file import JudgeFile
-from polaris_cli.evaluate.judgements import JudgedTable, judged, judged_tables
+from polaris_cli.evaluate.judgements import JudgedTable, judged, judged_tables, renamed
 from polaris_cli.evaluate.judging import (
     Call,
     JudgeSettings,
@@ -30,6 +30,7 @@ from polaris_cli.evaluate.judging import (
     text_key,
 )
 from polaris_cli.evaluate.layout import judged_layouts
+from polaris_cli.evaluate.names import shown_names
 from polaris_cli.evaluate.rubric import Rubric, load_rubric
 from polaris_cli.evaluate.samples import Pair, Sample
 from polaris_cli.screen import terminal
@@ -38,17 +39,19 @@ from polaris_cli.screen.printing import print_text
 from polaris_cli.screen.region import restore_terminal
 from polaris_cli.screen.stopping import told_while_stopping
 from polaris_cli.screen.tables import print_table
+from polaris_cli.story.advice import on_unused
 from polaris_cli.story.job import Job
 from polaris_cli.story.prepare import prepare
 
 USUAL = 4  # calls at once
 SHOWN_ERRORS = 3
-# What the options of `polaris write` are for a judge; there are variables where it has no option.
-OPTIONS = {"--model": "--judge-model", **WITHOUT_TIMEOUTS}
+# What the options of `polaris write` are for a judge; beside a writer, some are the writer's.
+OPTIONS = {"--model": "--judge-model"}
 OPTIONS_BESIDE_A_WRITER = {
     **OPTIONS,
     "--base-url": "--judge-url",
     "--api-key-env NAME": "POLARIS_API_KEY_ENV=NAME",
+    "--stall-timeout SECONDS": "POLARIS_STALL_TIMEOUT=SECONDS",
 }
 CHARACTERS_PER_TOKEN = 3  # few, so that the memory planned is enough
 
@@ -143,6 +146,8 @@ class JudgeRun:
     def engine(self, calls: Sequence[Call]) -> Engine:
         """The judge; on this machine, with memory for the longest text and its answer."""
         job = self.job()
+        for text in () if self.quiet else on_unused(job):
+            note(text, sys.stderr)
         if job.reference.server:
             return open_chat(job.reference)
         longest = max(len(call.sample.text) for call in calls) // CHARACTERS_PER_TOKEN
@@ -228,10 +233,14 @@ def tables_of(
     records: Iterable[Record], calls: Iterable[Call], groups: Groups
 ) -> list[JudgedTable]:
     """A table for each judge and rubric, from the answers to these calls."""
+    samples = [call.sample for call in calls]
+    shown = shown_names((sample.model, sample.model_id) for sample in samples)
     texts: dict[str, dict[Pair, str]] = {}
-    for sample in (call.sample for call in calls):
-        texts.setdefault(sample.model, {})[sample.pair] = text_key(sample)
-    return judged_tables(judged(records), groups, texts)
+    for sample in samples:
+        name = shown[sample.model, sample.model_id]
+        texts.setdefault(name, {})[sample.pair] = text_key(sample)
+    models = {text: name for name, own in texts.items() for text in own.values()}
+    return judged_tables(renamed(judged(records), models), groups, texts)
 
 
 def print_judged(tables: Iterable[JudgedTable], out: TextIO) -> None:

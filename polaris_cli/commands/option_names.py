@@ -1,17 +1,51 @@
-"""Hints that name the options of the command at hand: `option_names`.
+"""Hints that name the options of the command at hand: `own_options`, `option_names`.
 
-What lies below the commands names the options of `polaris write`. Knows texts, not what an option
+What lies below the commands names the options of `polaris write`. Knows names, not what an option
 does.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 
 from polaris_cli.errors import PolarisError
 
-WITHOUT_TIMEOUTS = {"--stall-timeout SECONDS": "POLARIS_STALL_TIMEOUT=SECONDS"}
-"""For commands without that option."""
+_COMMAND = r"polaris [^;,)]*"  # in a hint, a command with its own options
+_VALUE = r"(?!(?:or|and|with|to)\b)[\w./:][\w./:-]*\b"
+_OPTION = re.compile(
+    rf"{_COMMAND}|--no-(?P<off>[a-z-]+)|--(?P<name>[a-z-]+)(?: (?P<value>{_VALUE}))?"
+)
+_MODELS = {"--model", "--judge-model"}  # a command with one of them reads the variables too
+
+
+@contextmanager
+def own_options(options: Collection[str]) -> Iterator[None]:
+    """Name no option that a command lacks, in the hint of an error in the block, or in the
+    function that this decorates.
+
+    A variable does the same ("POLARIS_QUANTIZE=4bit"), unless the command has no settings but
+    those of a story.
+    """
+    try:
+        yield
+    except PolarisError as error:
+        hint = _OPTION.sub(partial(_variable, options), error.hint)
+        if hint != error.hint and not _MODELS & {*options}:
+            hint = f"With polaris write: {error.hint[0].lower()}{error.hint[1:]}"
+        error.hint = hint
+        raise
+
+
+def _variable(options: Collection[str], found: re.Match[str]) -> str:
+    """The variable of a setting that the command has no option for; else the text as it is."""
+    from polaris_cli.request.settings import SETTINGS  # it is slow, and few commands fail
+
+    setting = (found["off"] or found["name"] or "").replace("-", "_")
+    if setting not in SETTINGS or found[0].partition(" ")[0] in options:
+        return found[0]
+    value = "no" if found["off"] else found["value"]
+    return f"POLARIS_{setting.upper()}{f'={value}' if value else ''}"
 
 
 @contextmanager
@@ -21,11 +55,9 @@ def option_names(names: Mapping[str, str]) -> Iterator[None]:
 
     A hint with a command of its own ("polaris doctor --base-url URL") keeps the names in it.
     """
+    found = re.compile("|".join([_COMMAND, *(rf"{usual}\b" for usual in names)]))
     try:
         yield
     except PolarisError as error:
-        here, command, rest = error.hint.partition("polaris ")
-        for usual, name in names.items():
-            here = re.sub(rf"{usual}\b", name, here)
-        error.hint = f"{here}{command}{rest}"
+        error.hint = found.sub(lambda match: names.get(match[0], match[0]), error.hint)
         raise

@@ -4,6 +4,7 @@ Does not know how stories are written.
 
     samples:    a text to evaluate
     origin:     how a story was written
+    names:      tells models of one name apart
     reading:    reads texts from files, folders and the library
     figures:    the figures of one text
     scoring:    scores many texts, with all cores

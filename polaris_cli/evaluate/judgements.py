@@ -5,7 +5,7 @@ Keeps scores, not texts. Knows nothing of how records are made or shown.
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 
 from polaris_cli.evaluate.aggregates import AGGREGATIONS
@@ -90,6 +90,11 @@ def judged(records: Iterable[Record]) -> list[Judged]:
         place = (_judge(record), record["text"], record["repeat"])
         by_place.setdefault(place, []).append(record)
     return [_judged(judge, group) for (judge, _, _), group in by_place.items()]
+
+
+def renamed(found: Iterable[Judged], models: Mapping[str, str]) -> list[Judged]:
+    """The same with other names of models, which are known by the digests of the texts."""
+    return [replace(one, model=models.get(one.text, one.model)) for one in found]
 
 
 def _judge(record: Record) -> Judge:

@@ -9,8 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from polaris_cli.batch.fields import Columns
 from polaris_cli.batch.records import records_of
 from polaris_cli.batch.results import STORIES
+from polaris_cli.engines.base import ModelInfo
 from polaris_cli.errors import PolarisError, UsageError
 from polaris_cli.evaluate.origin import origin_of
 from polaris_cli.evaluate.samples import Sample
@@ -26,6 +28,7 @@ TEXTS = ("output", "story", "response", "generation", "text")
 PROMPTS = ("input", "prompt", "writing_prompt", "premise", "query")
 LENGTHS = ("target_word_count", "words", "length", "word_count")
 IDS = ("uid", "id", "index", "prompt_id")
+COLUMNS = Columns(TEXTS, "text,words")
 TEXT_FILES = (".txt", ".md")
 LENGTHS_FILE = "lengths.toml"
 EVERYTHING = "*"
@@ -81,7 +84,14 @@ def sample_of_story(story: Story) -> Sample:
         surprise=quality.surprise_mean,
         surprise_worst=quality.surprise_worst,
         made=origin_of(story),
+        model_id=_path_of(story.model),
     )
+
+
+def _path_of(model: ModelInfo) -> str:
+    """The folder or file that the model is called after, "" for a name that no other model has."""
+    path = Path(model.id)
+    return model.id if path.is_absolute() and model.name in (path.name, path.stem) else ""
 
 
 def _from_rows(source: str, *, with_length: bool) -> Iterator[Sample | PolarisError]:
@@ -104,7 +114,7 @@ def _rows_of(source: str) -> Iterator[tuple[str, dict[str, Any] | PolarisError]]
             raise UsageError(f"{source} is not valid JSON: {error}.") from error
         rows = found if isinstance(found, list) else [found]
         return ((f"item {number}", row) for number, row in enumerate(rows, 1))
-    return records_of(source)
+    return records_of(source, COLUMNS)
 
 
 def sample_of_row(row: Mapping[str, Any], *, with_length: bool = True) -> Sample:

@@ -15,7 +15,7 @@ class Sample:
     other. `finish` is the finish reason, "" if unknown; surprise is in nats, None if not recorded.
     `checklist` are criteria for this text alone. `made` says how the text was written: "engine",
     "machine" and other settings as people read them. `scale` is what an evaluation has multiplied
-    the length by.
+    the length by. `model_id` is set where other models may have the same name: a folder or file.
     """
 
     text: str
@@ -30,6 +30,7 @@ class Sample:
     checklist: tuple[str, ...] = ()
     made: Mapping[str, str] = field(default_factory=dict)
     scale: float = 1.0
+    model_id: str = ""
 
     @property
     def pair(self) -> Pair:

@@ -5,12 +5,13 @@ is shown.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from polaris_cli.evaluate.figures import NAMES, Figures
 from polaris_cli.evaluate.groups import ALL, STAGE_NAMES, Groups, grouped
-from polaris_cli.evaluate.judgements import Judged, JudgedTable, judged_tables
+from polaris_cli.evaluate.judgements import Judged, JudgedTable, judged_tables, renamed
 from polaris_cli.evaluate.judging import text_key
+from polaris_cli.evaluate.names import Model, shown_names
 from polaris_cli.evaluate.pairs import Difference, Values, differences
 from polaris_cli.evaluate.samples import Pair, Sample
 from polaris_cli.evaluate.statistics import Estimate, estimate, slope
@@ -28,6 +29,7 @@ class Scored:
     text: str
     pair: Pair
     figures: Figures
+    model_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +64,16 @@ class Evaluation:
 
     groups: Groups = field(default_factory=Groups)
     scored: list[Scored] = field(default_factory=list)
-    made: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    made: dict[Model, dict[str, list[str]]] = field(default_factory=dict)
     judged: list[Judged] = field(default_factory=list)
     scales: set[float] = field(default_factory=set)  # of the texts
 
     def add(self, sample: Sample, figures: Figures) -> None:
         """Add a text's figures."""
         known = (sample.model, sample.asked, sample.finish, text_key(sample), sample.pair)
-        self.scored.append(Scored(*known, figures))
+        self.scored.append(Scored(*known, figures, sample.model_id))
         self.scales.add(sample.scale)
-        made = self.made.setdefault(sample.model, {})
+        made = self.made.setdefault((sample.model, sample.model_id), {})
         for name, value in sample.made.items():
             values = made.setdefault(name, [])
             if value not in values and len(values) < MOST_WAYS:
@@ -83,7 +85,9 @@ class Evaluation:
         return list(dict.fromkeys(one.model for one in self.scored))
 
     def tables(self) -> Tables:
-        """The tables of everything added so far."""
+        """The tables of everything added so far. Two models of one name have their ids from now."""
+        shown = shown_names(self.made)
+        self._rename(shown)
         buckets = list(self._rows(self.groups.buckets))
         compared = {model: self._by_pair(model) for model in self.models}
         return Tables(
@@ -94,9 +98,14 @@ class Evaluation:
             {model: self._finishes(model) for model in self.models},
             list(differences(compared, NAMES, _figure)),
             sum(self.groups.bucket(one.asked) is None for one in self.scored),
-            self.made,
+            {shown[model]: made for model, made in self.made.items()},
             judged_tables(self.judged, self.groups, _digests(compared)),
         )
+
+    def _rename(self, shown: Mapping[Model, str]) -> None:
+        names = ((one, shown.get((one.model, one.model_id), one.model)) for one in self.scored)
+        self.scored = [replace(one, model=name) for one, name in names]
+        self.judged = renamed(self.judged, {one.text: one.model for one in self.scored})
 
     def _rows(self, names: Sequence[str]) -> Iterable[Row]:
         """A row for each model and each of these groups that has texts."""

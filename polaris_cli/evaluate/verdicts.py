@@ -27,10 +27,18 @@ class Verdict:
 
 
 def read_verdict(answer: str, rubric: Rubric, criteria: Sequence[Criterion]) -> Verdict:
-    """The verdict in an answer. Accepts any text."""
-    found = next((each for each in _objects(answer) if _has_score(each, criteria)), None)
-    if found is None:
-        return Verdict(error="there is no JSON object with scores in the answer")
+    """The verdict in an answer. Accepts any text.
+
+    The last object that can be read counts: a judge may begin with the form, or with a draft.
+    """
+    found = [each for each in _objects(answer) if _has_score(each, criteria)]
+    verdicts = [_verdict(each, rubric, criteria) for each in found]
+    none = Verdict(error="there is no JSON object with scores in the answer")
+    read = [one for one in verdicts if not one.error]
+    return next(iter([*reversed(read), *verdicts]), none)
+
+
+def _verdict(found: Mapping[str, Any], rubric: Rubric, criteria: Sequence[Criterion]) -> Verdict:
     scores = dict[str, float]()
     for one in criteria:
         value = _number(found.get(f"{one.key}_score", found.get(one.key)))

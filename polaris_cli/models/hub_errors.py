@@ -102,7 +102,7 @@ def gated_without_access(reference: ModelRef) -> ModelUnavailable:
     """The model is gated, and the token's account has no access to it."""
     return ModelUnavailable(
         f"{reference.id} is gated, and your account has no access to it yet.",
-        hint=f"Ask for it at {reference.page}; until then: --model {catalogue.NO_HRI.name}",
+        hint=f"Ask for it at {reference.page}; until then, use the model {catalogue.NO_HRI.name}",
     )
 
 
@@ -110,7 +110,7 @@ def no_repository(reference: ModelRef, logged_in: bool) -> ModelUnavailable:
     """The hub has no such model, or the model is private."""
     close = catalogue.near(reference.id)
     if close and close != reference.id:
-        hint = f"Did you mean {close}? Type: --model {close}"
+        hint = f"Did you mean {close}?"
     elif logged_in:
         hint = "Check the spelling, or see the known models: polaris models"
     else:
@@ -125,7 +125,7 @@ def unreachable(reference: ModelRef) -> ModelUnavailable:
     return ModelUnavailable(
         f"{_what_is_here(reference)} {why}.",
         hint=f"{first}, then type: {_fetch_command(reference)}; to work offline, use "
-        f"--model {catalogue.DEMO.name}",
+        f"the model {catalogue.DEMO.name}",
     )
 
 
@@ -192,5 +192,5 @@ def wrong_checksum(reference: ModelRef) -> ModelUnavailable:
 def unknown(model: str) -> ModelUnavailable:
     """The name is not in the catalogue, and is neither a folder nor a hub id."""
     close = catalogue.near(model)
-    hint = f"Did you mean {close}? Type: --model {close}" if close else "See: polaris models"
+    hint = f"Did you mean {close}?" if close else "See: polaris models"
     return ModelUnavailable(f"No model is called {model!r}.", hint=hint)

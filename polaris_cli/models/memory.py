@@ -167,7 +167,7 @@ def check_fits(reference: ModelRef, tokens: int, device: Device) -> None:
     memory = memory_needed(size, "none", tokens, device.kind)
     hint = "Use a file of a smaller quantization"
     if memory.weights + memory.overhead < device.free_bytes:
-        hint += ", ask for fewer --words"
+        hint += ", ask for fewer words"
     if reference.gguf_files:
         hint += f": --gguf-file NAME; names and sizes: polaris models show {reference.id}"
     raise _too_large(file.name, memory, device, tokens, hint)
@@ -186,8 +186,8 @@ def _smaller(size: ModelSize, device: Device, quantize: Precision, tokens: int) 
     if size.stored_bytes is None and quantize != "4bit" and fits(size, "4bit", tokens, device):
         return "Add --quantize 4bit"
     if fits(size, "4bit", tokens // 4, device):
-        return "Ask for fewer --words, or close other programs that use the memory."
-    return "Use a machine or a --device with more memory, or try --model demo"
+        return "Ask for fewer words, or close other programs that use the memory."
+    return "Use a machine with more memory, another --device, or --model demo"
 
 
 def size_of_entry(entry: CatalogueEntry) -> ModelSize:

@@ -242,6 +242,11 @@ DESCRIPTION = SettingType(_text, "one line of text")
 
 # A preset says how to write. The model and the device are up to the user.
 OF_THE_TEXT = [name for name in SETTINGS if name not in {item.name for item in fields(Book)}]
+# The settings that decide which engine is loaded, and how.
+OF_THE_ENGINE = (
+    "model", "revision", "quantize", "device", "compile", "engine", "gguf_file", "threads",
+    "base_url", "api_key_env", "connect_timeout", "stall_timeout",
+)  # fmt: skip
 PRESET_KEYS = ("description", *list(SETTINGS)[: list(SETTINGS).index("model")])
 
 

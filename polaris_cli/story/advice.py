@@ -11,8 +11,12 @@ from polaris_cli.request.budget import Budget
 from polaris_cli.request.premise import Reading
 from polaris_cli.request.settings import Setting
 from polaris_cli.request.story_request import StoryRequest
+from polaris_cli.story.job import Job
 
 CARD_TEMPERATURES = (0.4, 1.0)
+OF_A_MODEL_HERE = ("revision", "quantize", "device", "compile", "gguf_file", "threads")
+OF_A_SERVER = ("api_key_env", "connect_timeout", "stall_timeout")
+NEUTRAL = ("auto", "none", False)  # values that ask for nothing
 SHORTFALL = 0.9  # words written / words asked: below this there is a note
 
 
@@ -36,6 +40,26 @@ def on_length(reading: Reading, words: Setting) -> Iterator[str]:
     elif not stated and words.source.startswith(("preset", "built in")):
         for quote in reading.doubtful:
             yield f'"{quote}" in the premise is not taken as the length; set one with --words.'
+
+
+def on_unused(job: Job) -> Iterator[str]:
+    """Yield a note on each option that has no effect with the job's model and engine."""
+    for name, why in _unused(job.reference, job.request.engine).items():
+        setting = job.settings.get(name)
+        if setting and setting.source == "option" and setting.value not in NEUTRAL:
+            yield f"{setting.name_of(name)} has no effect: {why}."
+
+
+def _unused(model: ModelRef, engine: str) -> dict[str, str]:
+    """The settings of loading that do nothing, and why."""
+    if model.server:
+        return dict.fromkeys(OF_A_MODEL_HERE, f"{model.name} is on a server")
+    found = dict.fromkeys(OF_A_SERVER, f"{model.name} is not on a server")
+    if engine == "gguf":
+        found |= dict.fromkeys(("quantize", "compile"), "llama.cpp runs a GGUF file as it is")
+    if model.folder:
+        found["revision"] = f"{model.name} is not loaded from the hub"
+    return found
 
 
 def _on_sampling(request: StoryRequest) -> Iterator[str]:

@@ -26,7 +26,7 @@ from polaris_cli.request.settings import (
     server_address,
 )
 from polaris_cli.request.story_request import Draft, EngineName, Length, StoryRequest
-from polaris_cli.story.advice import advice, on_length
+from polaris_cli.story.advice import advice, on_length, on_unused
 from polaris_cli.story.arc import arc_plan
 from polaris_cli.story.job import Job, prompt_estimate
 from polaris_cli.story.length import chapter_count
@@ -58,9 +58,9 @@ def prepare(
     settings = settings_for(premise or "", sources, reference, draft)
     subject = premise or (draft.about if draft else "")
     request = replace(build_request(subject, settings, draft), plan=plan)
-    job = settle(request, reference)
+    job = replace(settle(request, reference), settings=settings)
     length_notes = on_length(read_length(premise or ""), settings["words"])
-    return replace(job, settings=settings, notes=(*length_notes, *job.notes))
+    return replace(job, notes=(*length_notes, *on_unused(job), *job.notes))
 
 
 def settle(original: StoryRequest, reference: ModelRef | None = None) -> Job:

@@ -80,6 +80,13 @@ def test_what_cannot_be_compared_is_refused(
     assert not library.entries()
 
 
+def test_a_hint_names_the_variable_of_a_setting_without_an_option(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POLARIS_GGUF_FILE", "Q4_K_M")
+    assert "Leave out POLARIS_GGUF_FILE." in run("-m", "demo,smollm2", code=2)[1]
+
+
 @pytest.mark.slow
 def test_a_blind_reader_chooses_before_the_models_are_named(tmp_path: Path) -> None:
     pid, terminal = pty.fork()

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from polaris_cli.commands.app import app
+from polaris_cli.engines.base import ModelInfo
 from polaris_cli.evaluate.rubric import load_rubric
 from polaris_cli.story.result import Place
 from tests.servers.faulty import Faulty
@@ -158,6 +159,20 @@ def test_the_totals_of_two_models_are_compared(stories: Path) -> None:
     assert any(row.endswith("minus m,3,overall_score,2.0,2.0,2.0") for row in rows)
 
 
+def test_two_models_of_one_name_are_told_apart(stories: Path) -> None:
+    written = [
+        a_story(text=f"By {path}.", words=1500, model=ModelInfo("final", f"/{path}/final"))
+        for path in "ab"
+    ]
+    stories.write_text("".join(json.dumps(story.as_dict()) + "\n" for story in written))
+    with Faulty(answering(GOOD)) as server:
+        (table,) = json.loads(run(server, stories, "--json")[0])["tables"]
+    scored = json.loads(CliRunner().invoke(app, ["eval", "score", str(stories), "--json"]).stdout)
+    for found in (table, scored, *scored["judged"]):
+        assert {row["model"] for row in found["stages"]} == {"/a/final", "/b/final"}
+        assert len(found["differences"]) == 1
+
+
 def test_the_scale_of_a_run_is_that_of_its_stories(stories: Path) -> None:
     story = a_story(text="It came.", words=75, place=Place(scale=0.05))
     stories.write_text(json.dumps(story.as_dict()) + "\n")
@@ -174,11 +189,14 @@ def test_a_server_without_schemas_is_asked_without_one(stories: Path, message: s
     assert "response_format" in first and all("response_format" not in each for each in others)
 
 
-def test_a_dry_run_asks_nothing(stories: Path) -> None:
+def test_a_dry_run_asks_and_writes_nothing(stories: Path) -> None:
     with Faulty(answering(GOOD)) as server:
         out, _ = run(server, stories, "--dry-run", "--price-in", "1000")
-        assert judging(server) == []
-    assert out.startswith("3 calls to make, 0 made already") and "at the prices given" in out
+        assert judging(server) == [] and [*stories.parent.iterdir()] == [stories]
+        assert out.startswith("3 calls to make, 0 made already") and "at the prices given" in out
+        run(server, stories, "--repeat", "2")
+        out, _ = run(server, stories, "--repeat", "3", "--dry-run")
+        assert out.startswith("3 calls to make, 6 made already")
 
 
 @pytest.mark.parametrize(

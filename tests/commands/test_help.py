@@ -82,6 +82,12 @@ def hidden_settings() -> set[str]:
     return {param.name for param in parameters("write") if getattr(param, "hidden", False)}
 
 
+@pytest.mark.parametrize("name", ["bench", "eval", "library", "models", "presets"])
+def test_the_summary_of_a_command_is_whole(name: str) -> None:
+    shown = CliRunner().invoke(app, [name, "--help"], terminal_width=80).stdout
+    assert "..." not in shown.partition("\nCommands:\n")[2].partition("\n\n")[0]
+
+
 def test_the_list_has_a_line_for_each_page() -> None:
     header, *lines = shown().splitlines()
     assert header == "page\tabout"

@@ -130,7 +130,7 @@ def test_a_model_that_is_not_downloaded_is_an_error() -> None:
         run("show", "owner/tiny")
     with pytest.raises(ModelUnavailable) as caught:
         run("show", "polarsi")
-    assert "--model polaris" in caught.value.hint
+    assert "Did you mean polaris?" in caught.value.hint
 
 
 def test_a_folder_with_damaged_files_is_an_error(home: Path) -> None:

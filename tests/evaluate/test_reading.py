@@ -96,6 +96,16 @@ def test_a_length_in_the_prompt_may_have_separators(stated: str) -> None:
     assert sample_of_row(row).asked == 2500
 
 
+def test_a_table_needs_texts_and_no_premises(tmp_path: Path) -> None:
+    table = tmp_path / "stories.csv"
+    table.write_text("text,words\nIt came.,3\n")
+    assert good(str(table)) == [Sample("It came.", 3)]
+    table.write_text("premise,words\na fox,3\n")
+    with pytest.raises(UsageError, match="no column 'output' or 'story'") as caught:
+        good(str(table))
+    assert caught.value.hint.endswith("such as: text,words")
+
+
 def test_rows_may_be_counted_from_0() -> None:
     assert sample_of_row({"index": 0, "output": "A.", "length": 5}).pair == ("0", 5, None)
 

@@ -81,6 +81,15 @@ def test_models_are_compared_on_the_prompts_that_they_share() -> None:
     assert low == pytest.approx(0.1) and high == pytest.approx(0.3)
 
 
+def test_models_of_one_name_are_told_apart_by_their_ids() -> None:
+    models = [("final", "/a/final"), ("final", "/b/final"), ("demo", "/demo"), ("final", "")]
+    samples = [a_sample(1000, 1, model=name, model_id=id, prompt="p") for name, id in models]
+    found = evaluation(*samples)
+    for tables in (found.tables(), found.tables()):
+        assert found.models == ["/a/final", "/b/final", "demo", "final"] == [*tables.made]
+        assert len(tables.differences) == 6 and set(tables.finishes) == set(found.models)
+
+
 def test_texts_without_a_prompt_are_not_paired() -> None:
     found = evaluation(a_sample(1000, 1, model="a"), a_sample(1000, 1, model="b")).tables()
     assert found.differences == []

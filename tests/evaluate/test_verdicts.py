@@ -29,6 +29,8 @@ GOOD = {"a_justification": "So {it} is.", "a_score": 12, "b_score": 4.5, "total"
         '{"a_score": "12/20", "b_score": " 4.5 ", "total": "16",}',
         '{"a": 12, "b": 4.5, "total": 16}',
         json.dumps({"scores": 1}) + json.dumps(GOOD),
+        f'The form: {{"a_score": 0, "b_score": 1, "total": 0}}. My scores: {json.dumps(GOOD)}',
+        f'{{"a_score": 1, "b_score": 1}} {json.dumps(GOOD)[:-1]},}} {{"a_score": 1}} is too low.',
     ],
 )
 def test_scores_are_found_in_many_answers(answer: str) -> None:

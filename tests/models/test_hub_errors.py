@@ -42,8 +42,8 @@ CASES = [
     (errors.OfflineModeIsEnabled("off"), True, "not on this machine", "polaris models fetch tiny"),
     (errors.LocalEntryNotFoundError("gone"), True, "cannot be reached", "models fetch tiny"),
     (errors.HFValidationError("bad id"), True, "No model is called", "polaris models"),
-    (connection("ConnectError"), True, "cannot be reached", "--model demo"),
-    (connection("ReadTimeout"), True, "cannot be reached", "--model demo"),
+    (connection("ConnectError"), True, "cannot be reached", "the model demo"),
+    (connection("ReadTimeout"), True, "cannot be reached", "the model demo"),
     (TimeoutError("slow"), True, "cannot be reached", "Connect to the internet"),
     (OSError(errno.ENOSPC, "full"), True, "disk is full", "polaris models fetch tiny"),
 ]

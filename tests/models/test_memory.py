@@ -91,7 +91,7 @@ def test_too_little_memory_is_reported_with_figures(free: float, asked: str, hin
 def test_a_context_that_does_not_fit_hints_at_fewer_words() -> None:
     with pytest.raises(OutOfMemory) as caught:
         choose_quantization(NINE_B, card(12), "auto", 250_000)
-    assert "--words" in caught.value.hint
+    assert "fewer words" in caught.value.hint
 
 
 def test_quantized_files_are_used_as_they_are() -> None:
@@ -216,6 +216,6 @@ def test_a_gguf_file_that_does_not_fit_is_refused_with_the_figures(tmp_path: Pat
     assert caught.value.hint == "Use a file of a smaller quantization"
     with pytest.raises(OutOfMemory) as caught:
         memory.check_fits(reference, 10**7, processor(1, quick=False))
-    assert "fewer --words" in caught.value.hint
+    assert "fewer words" in caught.value.hint
     with pytest.raises(ModelUnavailable, match="not on this machine"):
         memory.check_fits(of_gguf("m", tmp_path / "none.gguf"), TOKENS, card(80))

@@ -42,7 +42,7 @@ def test_another_hub_id() -> None:
 @pytest.mark.parametrize(
     ("name", "says", "hint"),
     [
-        ("polarsi", "'polarsi'", "--model polaris"),
+        ("polarsi", "'polarsi'", "Did you mean polaris?"),
         ("nonsense", "'nonsense'", "polaris models"),
         ("./nowhere", "does not exist", "config.json"),
         ("a/b/c", "does not exist", "config.json"),

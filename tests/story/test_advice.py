@@ -8,11 +8,14 @@ import pytest
 from polaris_cli.models.catalogue import DEMO, ByStage, ModelProfile
 from polaris_cli.models.reference import ModelRef
 from polaris_cli.models.resolving import resolve
+from polaris_cli.models.servers import Server
 from polaris_cli.request.budget import token_budget
 from polaris_cli.request.premise import read_length
+from polaris_cli.request.server_address import ServerAddress
 from polaris_cli.request.settings import Setting
-from polaris_cli.request.story_request import Sampling, StoryRequest
-from polaris_cli.story.advice import advice, on_length
+from polaris_cli.request.story_request import EngineName, Sampling, StoryRequest
+from polaris_cli.story.advice import advice, on_length, on_unused
+from polaris_cli.story.prepare import prepare
 
 
 def notes(premise: str, words: int, model: str, **sampling: float) -> str:
@@ -95,3 +98,40 @@ def test_what_may_be_a_length_is_said_where_nobody_gave_one() -> None:
 
 def test_the_demo_beyond_its_range_is_called_a_toy() -> None:
     assert "toy" in notes("a fox", 1000, "demo")
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"model": "demo", "revision": "x"}, "--revision has no effect: demo is not loaded from"),
+        ({"model": "demo", "stall_timeout": 9}, "--stall-timeout has no effect: demo is not on a"),
+        ({"model": "demo", "quantize": "none", "device": "cpu", "threads": 2}, ""),
+        ({"model": "someone/else", "revision": "x"}, ""),
+    ],
+)
+def test_an_option_without_an_effect_is_told(options: dict[str, object], told: str) -> None:
+    found = " ".join(prepare("a fox", {"words": 50, **options}).notes)
+    assert told in found and bool(told) == bool(found)
+
+
+@pytest.mark.parametrize(
+    ("engine", "server", "unused"),
+    [
+        ("gguf", None, ["--quantize", "--compile"]),
+        (
+            "auto",
+            Server(ServerAddress("http://a/v1")),
+            ["--quantize", "--compile", "--threads"],
+        ),
+    ],
+)
+def test_what_an_engine_does_not_use_is_told_if_it_is_an_option(
+    engine: EngineName, server: Server | None, unused: list[str]
+) -> None:
+    options = {"quantize": "4bit", "device": "auto", "compile": True, "threads": 2}
+    job = prepare("a fox", {"model": "someone/else", "words": 50, **options})
+    reference = replace(job.reference, server=server)
+    job = replace(job, reference=reference, request=replace(job.request, engine=engine))
+    assert [note.split()[0] for note in on_unused(job)] == unused
+    from_config = {n: Setting(one.value, "config.toml") for n, one in job.settings.items()}
+    assert not [*on_unused(replace(job, settings=from_config))]

@@ -21,7 +21,7 @@ from polaris_cli.engines.local.vocabulary import Vocabulary
 from polaris_cli.errors import ModelUnavailable, OutOfMemory, PolarisError
 from polaris_cli.events import AnswerEvent, Chunk
 
-SMALLER = "Add --quantize 4bit, or ask for fewer --words"
+SMALLER = "Add --quantize 4bit, or ask for fewer words"
 NO_MEMORY = re.compile("can't allocate memory|not enough memory|out of memory|ALLOC_FAILED")
 NEEDED = re.compile(r"allocate ([\d.]+ \w+)")
 
@@ -101,7 +101,7 @@ def check_logits(logits: torch.Tensor) -> None:
         raise ModelUnavailable(
             "The model's output is not a number (NaN): its weights are damaged, or the number "
             "format is not suitable for this model.",
-            hint="Download it again (polaris models fetch NAME), or add --quantize none",
+            hint="Add --quantize none, or download it again: polaris models fetch NAME",
         )
 
 

@@ -19,7 +19,7 @@ from polaris_cli.engines.local.vocabulary import Vocabulary
 from polaris_cli.errors import ModelUnavailable
 from polaris_cli.events import AnswerEvent, Finish
 
-SMALLER = "Write fewer stories at once, add --quantize 4bit, or ask for fewer --words"
+SMALLER = "Write fewer stories at once, add --quantize 4bit, or ask for fewer words"
 
 
 class Row:

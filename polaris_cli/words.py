@@ -112,10 +112,9 @@ class WordCounter:
 
 def _short_form(stretch: str) -> str:
     """A stretch that counts the same whatever text follows it, of a few characters if possible."""
-    segments = word_breaker()
-    unspaced = _UNSPACED_RUN.findall(stretch) if segments else []
-    rest = _UNSPACED_RUN.split(stretch)[-1] if unspaced else stretch
-    kept = _last_words(unspaced[-1]) if unspaced else ""
+    kept, rest = "", stretch
+    if word_breaker() and (unspaced := _UNSPACED_RUN.findall(stretch)):
+        kept, rest = _last_words(unspaced[-1]), _UNSPACED_RUN.split(stretch)[-1]
     *before, run = _CJK.split(rest)
     if _LETTER.search(run):
         run = "a"

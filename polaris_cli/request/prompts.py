@@ -186,12 +186,23 @@ def novelist_prompt(form: str) -> str:
     return NOVELIST.format(writer=WRITERS.get(form, "gifted novelist"), form=FORM_NAMES[form])
 
 
-def part_prompt(request: StoryRequest, number: int, count: int, words: int, beat: str) -> str:
-    """The prompt for part `number` of `count` of a text without chapter titles."""
+def part_prompt(
+    request: StoryRequest,
+    number: int,
+    count: int,
+    words: int,
+    beat: str,
+    background: Sequence[str] = (),
+) -> str:
+    """The prompt for part `number` of `count` of a text without chapter titles.
+
+    The `background`, what holds for all parts, is in the first prompt, which stays in the
+    conversation.
+    """
     form = FORM_NAMES[request.form]
     if number == 1:
         ask = f"Write only the first part now, in about {words} words. {beat}."
-        return f"{story_prompt(request)}\n\n{ask}"
+        return "\n\n".join(filter(None, (story_prompt(request), "\n".join(background), ask)))
     ending = f" and end the {form}" if number == count else ""
     part = "last" if number == count else "next"
     return f"Write the {part} part{ending}, in about {words} words. {beat}."

@@ -216,6 +216,15 @@ def test_a_model_that_does_not_plan_follows_the_arc_in_one_conversation() -> Non
     assert "end the story" in last_prompt(engine)
 
 
+def test_a_plan_without_chapter_titles_tells_its_cast_and_place_too() -> None:
+    chapters = tuple(Chapter("", 100, f"thing {number}") for number in (1, 2))
+    plan = Plan("The Fox", "a fox and a hen", chapters, place="a farm", facts="The fox is old.")
+    engine = ScriptedEngine(*(script(paragraph(name, 100)) for name in "ab"))
+    write(engine, 2, words=200, plan=plan)
+    told = "Cast: a fox and a hen\nPlace: a farm\nFacts: The fox is old.\n\nWrite only the first"
+    assert [told in one.messages[1].content for one in engine.requests] == [True, True]
+
+
 @pytest.mark.parametrize("profile", [PROFILE, SMALL])
 def test_a_chapter_is_inserted_if_the_others_will_not_deliver_what_is_left(
     profile: ModelProfile,

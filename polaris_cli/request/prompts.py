@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from polaris_cli.characters import SENTENCE_END
 from polaris_cli.request.premise import read_length
 from polaris_cli.request.premise_kinds import Kind, kind_of
 from polaris_cli.request.story_request import PLAIN_TEMPLATE, StoryRequest
@@ -237,6 +238,6 @@ def _append_length(premise: str, request: StoryRequest) -> str:
     stated = read_length(premise).length
     if stated and stated.words == request.words and str(request.words) in stated.quote:
         return premise
-    ending = "" if premise[-1] in ".!?" else "."
+    ending = "" if re.search(f"{SENTENCE_END}$", premise) else "."
     form = FORM_NAMES[request.form]
     return f"{premise}{ending} The {form} should be approximately {request.words} words long."

@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import accumulate
 
+from polaris_cli.characters import SENTENCE_END
 from polaris_cli.engines.base import GenerationRequest
 from polaris_cli.events import Chunk, Event, Finish, Held, Restart, closing
 from polaris_cli.story.single_pass import ids_of, without_replay
@@ -21,7 +22,7 @@ RETRIES = 2  # times that a passage is written again
 MOST_HELD = 2 * NEAR  # characters; in a longer paragraph, sentences are given out
 
 _PARAGRAPH = re.compile(r".*\n\s*", re.DOTALL)
-_SENTENCE = re.compile(r".*[.!?…][^\w\s]*\s+", re.DOTALL)
+_SENTENCE = re.compile(rf".*{SENTENCE_END}(?=.)\s*", re.DOTALL)
 
 
 def without_decay(

@@ -19,6 +19,7 @@ from polaris_cli.story.length import (
     MIN_SCENE_WORDS,
     PARAGRAPH_END,
     SCENE_BREAK,
+    ends_sentence,
 )
 from polaris_cli.story.single_pass import TRIES, stream_answer, without_replay
 from polaris_cli.streaming.loops import good_length
@@ -26,7 +27,6 @@ from polaris_cli.words import WordCounter, story_words
 
 _LEADING_BREAK = re.compile(r"[^\S\n]*\n[^\S\n]*\n\s*\S")
 _BREAKS = re.compile(r"\n[^\S\n]*\n\s*(?=\S)")
-_SENTENCE = re.compile(r"[.!?…][\"'”’)\]]*\s*$")  # noqa: RUF001
 
 
 def extended(
@@ -196,9 +196,10 @@ class _Text:
         if event.text.strip() and PARAGRAPH_END.search(self._held_text()):
             self._release_held()
             self.closed = self._fits_now()
-        if not self.closed:  # else this chunk starts the next paragraph
+        else:
+            self.closed = self._is_past() and ends_sentence(self._held_text(), event.text)
+        if not self.closed:  # else this chunk starts the next paragraph or sentence
             self._held.append(event)
-            self.closed = self._is_past() and self._ends_a_sentence()
         yield from self._yield_ready()
 
     def drop_loop(self) -> bool:
@@ -283,6 +284,3 @@ class _Text:
 
     def _held_text(self) -> str:
         return "".join(chunk.text for chunk in self._held)
-
-    def _ends_a_sentence(self) -> bool:
-        return bool(self._held) and bool(_SENTENCE.search(self._held[-1].text))

@@ -131,8 +131,15 @@ def test_the_last_150_words_or_so_are_held_at_a_paragraph() -> None:
 
 def test_in_a_long_paragraph_sentences_are_given_out() -> None:
     sentences = " ".join(paragraph(name, 12) for name in "abcdefghijklmnopqrstuvwxyz" * 3)
-    held = [e for e in go(ScriptedEngine(script(sentences))) if isinstance(e, Held)]
-    assert max(sum(len(chunk.text) for chunk in each.chunks) for each in held) < MOST_HELD + 20
+    assert most_held(script(sentences)) < MOST_HELD + 20
+    chinese = [chr(0x4E00 + n) if n % 12 else "。" for n in range(1, 3000)]
+    assert most_held(chinese) < MOST_HELD + 20
+
+
+def most_held(pieces: list[str]) -> int:
+    """The most characters that are held at once."""
+    held = [event for event in go(ScriptedEngine(pieces)) if isinstance(event, Held)]
+    return max(sum(len(chunk.text) for chunk in each.chunks) for each in held)
 
 
 def test_an_interrupt_gives_out_the_held_text() -> None:

@@ -66,6 +66,12 @@ def test_a_paragraph_that_runs_on_closes_so_that_the_ending_still_fits() -> None
     assert 105 <= count_words(text) < 105 + 3  # 1.05 of the words, and a sentence
 
 
+def test_a_paragraph_that_runs_on_closes_where_a_new_word_begins() -> None:
+    pieces = [" Mr", ".", " Fox", " is", " 3", ".", "5", ".", "”", " Then", " more"]
+    engine = ScriptedEngine([paragraph("a", 120)[:-1], *pieces])
+    assert text_of(go(engine)) == f"{paragraph('a', 120)[:-1]} Mr. Fox is 3.5.”"
+
+
 def test_a_single_paragraph_is_no_ending() -> None:
     engine = ScriptedEngine(script(paragraph("a", 30)), script(paragraph("b", 68)))
     assert text_of(go(engine)).split("\n\n") == [paragraph("a", 30), "* * *", paragraph("b", 68)]

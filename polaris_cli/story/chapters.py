@@ -52,7 +52,7 @@ def in_chapters(job: Job, engine: Engine) -> Iterator[Event]:
     After every chapter, the remaining words are divided among the remaining chapters, and the
     number of words to request is corrected by what the model has delivered so far, so that errors
     do not add up. If more is left than the remaining chapters will deliver, a chapter is inserted.
-    If an earlier run ended in a loop, its last chapter is written again.
+    If an earlier run ended in a loop, its last chapter goes on from the text before that.
     """
     plan = job.plan
     if plan:
@@ -61,7 +61,7 @@ def in_chapters(job: Job, engine: Engine) -> Iterator[Event]:
         plan = yield from make_plan(job, engine)
     if plan:
         wording = wording_for(job.request, plan)
-        yield from ChapterWriter(job, engine, plan, wording).write(earlier_chapters(job))
+        yield from ChapterWriter(job, engine, plan, wording).write(earlier_chapters(job, engine))
 
 
 def in_parts(

@@ -19,7 +19,7 @@ from polaris_cli.events import (
     closing,
 )
 from polaris_cli.request.story_request import Draft, Sampling
-from polaris_cli.streaming.loops import guard
+from polaris_cli.streaming.loops import good_length, guard
 from polaris_cli.streaming.preamble import without_preamble
 
 TRIES = 3  # attempts at an answer that loops
@@ -131,6 +131,22 @@ def ids_of(events: Iterable[Event]) -> tuple[int, ...]:
     """The token ids of an answer, including those of inserted scene breaks."""
     chunks = (event for event in events if isinstance(event, Chunk | Inserted))
     return tuple(id_ for chunk in chunks for id_ in chunk.ids)
+
+
+def before_loop(
+    engine: Engine, request: GenerationRequest, ids: tuple[int, ...]
+) -> tuple[int, ...]:
+    """The token ids up to where the text starts to repeat itself."""
+    replay = engine.stream(replace(request, max_new_tokens=0, after=ids))
+    chunks = [chunk for chunk in replay if isinstance(chunk, Chunk)]
+    left = good_length("".join(chunk.text for chunk in chunks))
+    kept: list[int] = []
+    for chunk in chunks:
+        left -= len(chunk.text)
+        if left < 0:
+            break
+        kept += chunk.ids
+    return tuple(kept)
 
 
 def _answer(engine: Engine, request: GenerationRequest) -> Iterator[AnswerEvent]:

@@ -369,18 +369,20 @@ def test_a_story_cut_anywhere_goes_on_to_the_same_text(cut: int) -> None:
     assert text_of(list(again)) == text_of(list(whole))
 
 
-def test_a_chapter_that_ended_in_a_loop_is_written_anew() -> None:
-    whole = write(ScriptedEngine(plan_script(3), *(script(paragraph(n, 100)) for n in "abc")))
+def test_a_chapter_that_ended_in_a_loop_goes_on_before_it() -> None:
+    stuck = script(paragraph("b", 50), "the same again. " * 90)
+    scripts = plan_script(2, 1000), script(paragraph("a", 500)), stuck
+    whole = write(ScriptedEngine(*scripts), 2, words=1000)
     plan = next(event.plan for event in whole if isinstance(event, Planned))
-    new = [script(paragraph(name, 100)) for name in ("new", "c")]
+    assert finish_of(whole).reason == "loop"
 
-    engine = ScriptedEngine(*new)
-    shown = [event for event in whole if not isinstance(event, Held)]
-    earlier = Earlier(tuple(shown[:140]), "loop")  # in the middle of the second
-    again = in_chapters(replace(job(3), plan=plan, earlier=earlier), engine)
-    texts = [paragraph(name, 100) for name in ("a", "new", "c")]
-    assert [chapter.text for chapter in chapter_drafts(merged(again))] == texts
-    assert not any(request.after for request in engine.requests)  # the first is not reopened
+    engine = ScriptedEngine(script(paragraph("c", 440)))
+    shown = tuple(event for event in whole if not isinstance(event, Held))
+    again = in_chapters(replace(job(2, 1000), plan=plan, earlier=Earlier(shown, "loop")), engine)
+    texts = [chapter.text for chapter in chapter_drafts(merged(again))]
+    kept = f"{paragraph('b', 50)}\n\nthe same again. "
+    assert texts == [paragraph("a", 500), kept + paragraph("c", 440)]
+    assert "".join(map(chr, engine.requests[-1].after)) == kept
 
 
 @pytest.mark.parametrize("cut", [140, 320], ids=["second", "last"])

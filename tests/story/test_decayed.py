@@ -1,6 +1,7 @@
 """Decayed text is cut away and written anew, without taking back what is in the stream."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from hypothesis import assume, given, settings
@@ -58,6 +59,17 @@ def test_a_story_ends_before_talk_that_is_always_there() -> None:
     assert text_of(events).rstrip() == "\n\n".join(GOOD)
     assert finish_of(events).reason == "stop"
     assert finish_of(events).rewritten == RETRIES
+
+
+@pytest.mark.parametrize("kept", [TALK, (LITTER,)], ids=["talk", "litter"])
+def test_text_of_an_earlier_run_stays_whatever_it_is(kept: tuple[str, ...]) -> None:
+    """It was shown and saved, and judged then as far as it had come."""
+    earlier = "\n\n".join([*GOOD, *kept, ""])
+    request = replace(REQUEST, after=tuple(map(ord, earlier)))
+    engine = ScriptedEngine(script(paragraph("d", 40), LITTER), script(paragraph("new", 40)))
+    events = list(without_decay(lambda request: stream_answer(engine, request), request))
+    assert text_of(events) == f"{earlier}{paragraph('d', 40)}\n\n{paragraph('new', 40)}"
+    assert finish_of(events).rewritten == 1
 
 
 def test_a_preface_is_left_out() -> None:

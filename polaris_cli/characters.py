@@ -1,6 +1,7 @@
-"""Characters of the languages that are written without spaces between words.
+"""Characters of languages without spaces between words, and where a sentence ends in any language.
 
-Holds character ranges only; counting words, wrapping lines and finding loops use them elsewhere.
+Holds parts of regular expressions only; counting words, wrapping lines, finding loops and closing
+stories use them elsewhere.
 """
 
 # Han, Hiragana and Katakana, for use in a character class of a regular expression. Without Hangul,
@@ -14,3 +15,15 @@ CJK = (
 
 # Thai, Lao, Burmese and Khmer, for the same use.
 THAI_AND_SIMILAR = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\ua9e0-\ua9ff\uaa60-\uaa7f"
+
+# For the same use: signs that end a sentence before white space, as a number or a name has them
+# too; those that always end one (East Asian, Arabic, Indic, Armenian, Ethiopic, Burmese, Khmer,
+# Tibetan, doubled); and what may close behind either.
+STOPS = ".!?…\uff0e"
+FULL_STOPS = (
+    "\u3002\uff01\uff1f\uff61\u061f\u06d4\u0964\u0965\u0589\u1362\u1367\u104b\u17d4\u17d5"
+    "\u0f0d\u0f0e\u203c\u2047-\u2049"
+)
+CLOSING = "\"'\u201d\u2019»«)\\]}」』\uff09】》〉*_"
+
+SENTENCE_END = rf"(?:[{STOPS}][{CLOSING}]*+(?!\S)|[{FULL_STOPS}][{STOPS}{FULL_STOPS}{CLOSING}]*+)"

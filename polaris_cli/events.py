@@ -107,10 +107,12 @@ class Held:
     """Story text that may still be set aside; replaces the text held before.
 
     It is recorded in case the process ends here, and shown where it can be taken back: on a
-    terminal, but not in a pipe.
+    terminal, but not in a pipe. `dropped` is the number of tokens of text that was held and will
+    not be in the stream.
     """
 
     chunks: tuple[Chunk, ...] = ()
+    dropped: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,12 +167,15 @@ class Plan:
         pairs = zip(self.chapters, scaled, strict=True)
         return replace(self, chapters=tuple(replace(ch, words=n) for ch, n in pairs))
 
+    def background(self) -> list[str]:
+        """The lines of what holds for all chapters, as far as it is known."""
+        fields = {"Cast": self.cast, "Place": self.place, "Arc": self.arc, "Facts": self.facts}
+        return [f"{name}: {text}" for name, text in fields.items() if text]
+
     def as_lines(self) -> str:
         """The plan in the format that the prompt for it asks for."""
         start = "Chapter {}:" if self.is_full else "{}."
-        fields = {"Place": self.place, "Arc": self.arc, "Facts": self.facts}
-        lines = [f"Title: {self.title}", f"Cast: {self.cast}"]
-        lines += [f"{name}: {text}" for name, text in fields.items() if text]
+        lines = [f"Title: {self.title}", *([] if self.cast else ["Cast: "]), *self.background()]
         for number, chapter in enumerate(self.chapters, 1):
             line = f"{start.format(number)} {chapter.title} | {chapter.words} words"
             lines.append(line if chapter.events else f"{line} | {chapter.summary}")

@@ -25,6 +25,7 @@ _INVISIBLE = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\u2028\u2029]")
 _WORD = re.compile(r"\w+")
 _LETTER = re.compile(r"[^\W_]")
 _REPETITION_TOKEN = re.compile(r"\w+|[^\s]")
+_UNSETTLED = 100  # characters at the end of a run of Thai that more text may divide otherwise
 _NEARBY = 63  # how many 4-grams back the local part of the repetition score looks
 
 
@@ -88,8 +89,7 @@ def _segmented_words_in(stretch: str) -> int:
 class WordCounter:
     """Counts a text that arrives in parts: `count` is always `story_words` of the joined parts.
 
-    Takes time linear in the text and keeps only a few characters, whatever the parts are; of
-    languages without spaces, it keeps and counts the last stretch again.
+    Takes time linear in the text and keeps only a few characters, whatever the parts are.
     """
 
     def __init__(self) -> None:
@@ -111,15 +111,25 @@ class WordCounter:
 
 
 def _short_form(stretch: str) -> str:
-    """A stretch that counts the same whatever text follows it, of two characters if possible."""
-    if has_unspaced_words(stretch):
-        return stretch
-    *before, run = _CJK.split(stretch)
+    """A stretch that counts the same whatever text follows it, of a few characters if possible."""
+    kept, rest = "", stretch
+    if word_breaker() and (unspaced := _UNSPACED_RUN.findall(stretch)):
+        kept, rest = _last_words(unspaced[-1]), _UNSPACED_RUN.split(stretch)[-1]
+    *before, run = _CJK.split(rest)
     if _LETTER.search(run):
         run = "a"
     elif before:
         run = ""
-    return ("字" if before else "") + run[:1]
+    return kept + ("字" if before else "") + run[:1]
+
+
+def _last_words(run: str) -> str:
+    """The words at the end of a run of Thai and the like, which further text may divide anew."""
+    segments = word_breaker()
+    if len(run) <= 2 * _UNSETTLED or not segments:
+        return run
+    end = len(run) - _UNSETTLED
+    return run[max((start for start, _ in segments(run) if 0 < start <= end), default=end) :]
 
 
 def paper_words(text: str) -> int:

@@ -128,6 +128,24 @@ def test_counter_keeps_few_characters_of_a_text_without_spaces() -> None:
 
 
 @pytest.mark.parametrize(
+    "phrase",
+    [
+        "แมวนอนบนเตียงในบ้านของฉันและสุนัขวิ่งเล่นอยู่ในสวน",
+        "ຂ້ອຍຮັກເຈົ້າແລະຂ້ອຍຢາກໄປກັບເຈົ້າ",
+        "ខ្ញុំស្រលាញ់អ្នកហើយខ្ញុំចង់ទៅជាមួយអ្នក",
+        "กขabc狐狸",
+    ],
+)
+def test_counter_keeps_few_characters_of_any_script(phrase: str) -> None:
+    """Counting all of a stretch with each part would take quadratic time."""
+    counter = WordCounter()
+    for _ in range(100):
+        counter.add(phrase)
+        assert max(len(str(value)) for value in vars(counter).values()) < 300
+    assert counter.count == story_words(phrase * 100)
+
+
+@pytest.mark.parametrize(
     ("text", "spaced", "found"),
     [
         ("แมวนอนบนเตียง", 1, 4),

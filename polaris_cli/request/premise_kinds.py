@@ -8,6 +8,8 @@ prompts.
 import re
 from typing import Literal
 
+from polaris_cli.characters import CLOSING, FULL_STOPS, SENTENCE_END, STOPS
+
 Kind = Literal["phrase", "sentence", "text", "request", "form"]
 """phrase: "a lighthouse keeper who finds a letter"; sentence: "A keeper finds a letter.", or a
 question; text: several sentences or lines; request: "Write a fable about a fox"; form: "a fable
@@ -51,8 +53,10 @@ _SUPPOSE = re.compile(
     r"(?:is|are|was|were|do|does|did|can|could|would|should|will|has|have)\s+\w+\s+\w+[^.!]*\?",
     re.I,
 )
-_ENDS = re.compile(r"[.!?…][\"'”’»)\]]*(?=\s+[\"'“‘«(\[]*[A-ZÀ-ÞЀ-Я0-9])|[。！？](?=.)")  # noqa: RUF001
-_CLOSED = re.compile(r"(?:[.!?…][\"'”’»)\]]*|[。！？])$")  # noqa: RUF001
+_ENDS = re.compile(
+    rf"[{STOPS}][{CLOSING}]*(?=\s+[\"'“‘«(\[]*[A-ZÀ-ÞЀ-Я0-9])|[{FULL_STOPS}][{FULL_STOPS}{CLOSING}]*+(?=.)"  # noqa: RUF001
+)
+_CLOSED = re.compile(f"{SENTENCE_END}$")
 _ABBREVIATION = re.compile(r"\b(?:mr|mrs|ms|dr|st|prof|jr|sr|vs|no|[a-z])\.$", re.I)
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from polaris_cli.characters import SENTENCE_END
 from polaris_cli.request.premise import read_length
 from polaris_cli.request.premise_kinds import Kind, kind_of
 from polaris_cli.request.story_request import PLAIN_TEMPLATE, StoryRequest
@@ -186,12 +187,23 @@ def novelist_prompt(form: str) -> str:
     return NOVELIST.format(writer=WRITERS.get(form, "gifted novelist"), form=FORM_NAMES[form])
 
 
-def part_prompt(request: StoryRequest, number: int, count: int, words: int, beat: str) -> str:
-    """The prompt for part `number` of `count` of a text without chapter titles."""
+def part_prompt(
+    request: StoryRequest,
+    number: int,
+    count: int,
+    words: int,
+    beat: str,
+    background: Sequence[str] = (),
+) -> str:
+    """The prompt for part `number` of `count` of a text without chapter titles.
+
+    The `background`, what holds for all parts, is in the first prompt, which stays in the
+    conversation.
+    """
     form = FORM_NAMES[request.form]
     if number == 1:
         ask = f"Write only the first part now, in about {words} words. {beat}."
-        return f"{story_prompt(request)}\n\n{ask}"
+        return "\n\n".join(filter(None, (story_prompt(request), "\n".join(background), ask)))
     ending = f" and end the {form}" if number == count else ""
     part = "last" if number == count else "next"
     return f"Write the {part} part{ending}, in about {words} words. {beat}."
@@ -226,6 +238,6 @@ def _append_length(premise: str, request: StoryRequest) -> str:
     stated = read_length(premise).length
     if stated and stated.words == request.words and str(request.words) in stated.quote:
         return premise
-    ending = "" if premise[-1] in ".!?" else "."
+    ending = "" if re.search(f"{SENTENCE_END}$", premise) else "."
     form = FORM_NAMES[request.form]
     return f"{premise}{ending} The {form} should be approximately {request.words} words long."

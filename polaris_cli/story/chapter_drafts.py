@@ -6,8 +6,10 @@ Knows events. Does not know how a chapter is asked for or written (`chapters`).
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from polaris_cli.events import ChapterStart, Event, Inserted, text_of
+from polaris_cli.engines.base import Engine, GenerationRequest
+from polaris_cli.events import ChapterStart, Chunk, Event, Inserted, Restart, text_of
 from polaris_cli.story.job import Job
+from polaris_cli.story.single_pass import before_loop, ids_of, since_restart
 from polaris_cli.words import story_words
 
 
@@ -44,22 +46,34 @@ def chapter_drafts(events: Iterable[Event]) -> list[ChapterDraft]:
     return chapters
 
 
-def earlier_parts(job: Job) -> list[ChapterDraft]:
+def earlier_parts(job: Job, engine: Engine) -> list[ChapterDraft]:
     """The parts of an earlier run, without its draft; it may have been a single pass."""
     if not job.earlier:
         return []
     written = [event for event in job.earlier.events if not _is_draft(event)]
-    return chapter_drafts(written) or [ChapterDraft(written)]
+    return _without_loop(job, engine, chapter_drafts(written) or [ChapterDraft(written)])
 
 
 def _is_draft(event: Event) -> bool:
     return isinstance(event, Inserted) and event.kind == "draft"
 
 
-def earlier_chapters(job: Job) -> list[ChapterDraft]:
-    """The chapters of an earlier run; a last one that ended in a loop is empty again."""
+def earlier_chapters(job: Job, engine: Engine) -> list[ChapterDraft]:
+    """The chapters of an earlier run."""
     if not (job.earlier and job.plan):
         return []
-    chapters = chapter_drafts(job.earlier.events)
-    looped = chapters and job.earlier.finish == "loop"
-    return [*chapters[:-1], ChapterDraft()] if looped else chapters
+    return _without_loop(job, engine, chapter_drafts(job.earlier.events))
+
+
+def _without_loop(job: Job, engine: Engine, drafts: list[ChapterDraft]) -> list[ChapterDraft]:
+    """The drafts; if the last ended in a loop, only the text before that.
+
+    An engine that cannot continue a text writes the whole draft again.
+    """
+    if not (drafts and job.earlier and job.earlier.finish == "loop"):
+        return drafts
+    attempt, answer = since_restart(drafts[-1].events)
+    replay = GenerationRequest(job.messages, job.request.sampling, 0)
+    kept = before_loop(engine, replay, ids_of(answer)) if engine.capabilities.token_true else ()
+    restart = [Restart(attempt)] if attempt else []
+    return [*drafts[:-1], ChapterDraft([*restart, Chunk("story", "", ids=kept)])]

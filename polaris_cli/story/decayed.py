@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import accumulate
 
+from polaris_cli.characters import SENTENCE_END
 from polaris_cli.engines.base import GenerationRequest
 from polaris_cli.events import Chunk, Event, Finish, Held, Restart, closing
 from polaris_cli.story.single_pass import ids_of, without_replay
@@ -21,7 +22,7 @@ RETRIES = 2  # times that a passage is written again
 MOST_HELD = 2 * NEAR  # characters; in a longer paragraph, sentences are given out
 
 _PARAGRAPH = re.compile(r".*\n\s*", re.DOTALL)
-_SENTENCE = re.compile(r".*[.!?…][^\w\s]*\s+", re.DOTALL)
+_SENTENCE = re.compile(rf".*{SENTENCE_END}(?=.)\s*", re.DOTALL)
 
 
 def without_decay(
@@ -38,14 +39,16 @@ def without_decay(
     not be taken back. If the text still decays after `retries`, the answer ends after its last good
     paragraph: with "stop" if all that was wrong is a sentence about the text, as after the end of a
     story, else with "decay". `beginning` and `narrative` are those of `guard_decay`. `retries` is 0
-    for an engine that cannot continue from token ids.
+    for an engine that cannot continue from token ids. The text that the request continues, that of
+    an earlier run, stays: only what follows it is judged.
     """
-    tail = _Tail()
+    earlier = len(request.after)
+    tail = _Tail(earlier)
     limit = request.max_new_tokens + len(request.after)
     for attempt in range(retries + 1):
         first = beginning or beginning_of(tail.chunks)
         drawn = replace(request, sampling=request.sampling.redrawn(attempt))
-        run = guard_decay(write(drawn), first, narrative=narrative, any_talk=True)
+        run = _judged(write(drawn), earlier, first, narrative=narrative)
         try:
             finish = yield from tail.take(run)
         except KeyboardInterrupt:
@@ -53,17 +56,35 @@ def without_decay(
             raise
         if finish.reason != "decay":
             break
-        only_talked = good_length(tail.chunks, first, narrative=narrative) == tail.length
-        dropped = tail.cut(good_length(tail.chunks, first, narrative=narrative, any_talk=True))
+        first = first or beginning_of(tail.earlier)
+        only_talked = good_length(tail.new, first, narrative=narrative) == tail.length
+        dropped = tail.cut(good_length(tail.new, first, narrative=narrative, any_talk=True))
         only_talked = only_talked or is_talk(dropped.text)
-        if is_word_count(dropped.text):
+        if is_word_count(dropped.text) or attempt == retries:
             break
+        yield tail.held(dropped.tokens)
         request = replace(request, after=tail.ids, max_new_tokens=limit - len(tail.ids))
     yield from tail.release()
-    if finish.reason == "decay" and only_talked and tail.length:
+    if finish.reason == "decay" and only_talked and any(_story_of(tail.chunks)):
         yield dropped
         finish = replace(finish, reason="stop")
+    elif finish.reason == "decay":
+        yield tail.held(dropped.tokens)
     yield replace(finish, rewritten=attempt)
+
+
+def _judged(
+    run: Iterator[Event], replayed: int, beginning: Sequence[Chunk], *, narrative: bool
+) -> Iterator[Event]:
+    """The events of a run up to where it decays, behind its first `replayed` token ids."""
+    earlier: list[Event] = []
+    with closing(run):
+        while replayed > 0 and (event := next(run, None)):
+            yield event
+            earlier.append(event)
+            replayed -= len(event.ids) if isinstance(event, Chunk) else 0
+        first = beginning or beginning_of(earlier)
+        yield from guard_decay(run, first, narrative=narrative, any_talk=True)
 
 
 def beginning_of(events: Iterable[Event]) -> list[Chunk]:
@@ -73,22 +94,37 @@ def beginning_of(events: Iterable[Event]) -> list[Chunk]:
     return [chunk for chunk, before in zip(story, lengths, strict=False) if before < NEAR]
 
 
-class _Tail:
-    """The answer so far: the chunks that are in the stream, and those held back."""
+def _story_of(chunks: Iterable[Chunk]) -> Iterator[str]:
+    """The texts of the story's chunks."""
+    return (chunk.text for chunk in chunks if chunk.kind == "story")
 
-    def __init__(self) -> None:
+
+class _Tail:
+    """The answer so far: the chunks that are in the stream, and those held back.
+
+    The first `replayed` token ids are those of an earlier run.
+    """
+
+    def __init__(self, replayed: int) -> None:
+        self.earlier: list[Chunk] = []
+        self._replayed = replayed
         self._given: list[Chunk] = []
         self._held: list[Chunk] = []
 
     @property
     def chunks(self) -> list[Chunk]:
         """All chunks of the answer."""
+        return [*self.earlier, *self.new]
+
+    @property
+    def new(self) -> list[Chunk]:
+        """The chunks that are not of an earlier run."""
         return [*self._given, *self._held]
 
     @property
     def length(self) -> int:
-        """The number of characters of the story."""
-        return sum(len(chunk.text) for chunk in self.chunks if chunk.kind == "story")
+        """The number of new characters of the story."""
+        return sum(map(len, _story_of(self.new)))
 
     @property
     def ids(self) -> tuple[int, ...]:
@@ -106,12 +142,11 @@ class _Tail:
         return Finish("interrupted")
 
     def cut(self, length: int) -> Chunk:
-        """Drop the held chunks behind the first `length` characters of the story.
+        """Drop the held chunks behind the first `length` new characters of the story.
 
         Returns their text as an aside. It has no ids: what continues the story must not read it.
         """
-        given = sum(len(chunk.text) for chunk in self._given if chunk.kind == "story")
-        count = self._count_within(length - given)
+        count = self._count_within(length - sum(map(len, _story_of(self._given))))
         dropped, self._held = self._held[count:], self._held[:count]
         text = "".join(chunk.text for chunk in dropped)
         return Chunk("aside", f"\n\n{text.strip()}", sum(chunk.tokens for chunk in dropped))
@@ -120,10 +155,19 @@ class _Tail:
         """Yield the held chunks."""
         return self._give(len(self._held))
 
+    def held(self, dropped: int = 0) -> Held:
+        """The event for the held chunks, after so many tokens were dropped."""
+        return Held(tuple(self._held), dropped)
+
     def _add(self, event: Event) -> Iterator[Event]:
         if isinstance(event, Restart):
             self._given.clear()
+            self.earlier.clear()
         if not isinstance(event, Chunk):
+            yield event
+        elif self._replayed > 0:
+            self._replayed -= len(event.ids)
+            self.earlier.append(event)
             yield event
         elif event.kind != "story":
             self._given.append(event)
@@ -131,7 +175,7 @@ class _Tail:
         else:
             self._held.append(event)
             yield from self._give(self._count_within(self._settled()))
-            yield Held(tuple(self._held))
+            yield self.held()
 
     def _give(self, count: int) -> Iterator[Event]:
         """Yield the first `count` of the held chunks."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
 
+from polaris_cli.characters import SENTENCE_END
 from polaris_cli.events import Chapter, Event, Finish, closing, text_of
 from polaris_cli.models.catalogue import ModelProfile
 from polaris_cli.request.story_request import MAX_CHAPTERS
@@ -35,9 +36,8 @@ GO_ON_BELOW = 0.85  # of the words: a story that ended earlier goes on
 MAX_FURTHER = 2  # scenes after an early end
 
 PARAGRAPH_END = re.compile(r"\n[^\S\n]*\n\s*$")
-_SENTENCE = re.compile(
-    r"(?<!\b[A-Z][a-z])(?<!\bMrs)[.!?…。！？؟।][\"'”’»«)\]」』）]*$"  # noqa: RUF001
-)
+_SENTENCE = re.compile(rf"(?<!\b[A-Z])(?<!\b[A-Z][a-z])(?<!\bMrs){SENTENCE_END}")  # no "Mr."
+_TAIL = 40  # characters, in which a sentence or a paragraph may have ended
 
 
 def chapter_count(words: int, profile: ModelProfile) -> int:
@@ -78,15 +78,24 @@ def close_at(run: Iterator[Event], target: LengthTarget) -> Iterator[Event]:
     with closing(run):
         for event in run:
             text = text_of(event)
-            if text.strip() and counter.count >= target.paragraph and PARAGRAPH_END.search(tail):
+            in_sight = counter.count >= target.paragraph and text.strip()
+            over = counter.count >= target.sentence and ends_sentence(tail, text)
+            if over or (in_sight and PARAGRAPH_END.search(tail)):
                 yield closed
                 return
             yield event
             counter.add(text)
-            tail = (tail + text)[-40:]
-            if counter.count >= target.sentence and text and _SENTENCE.search(tail):
-                yield closed
-                return
+            tail = (tail + text)[-_TAIL:]
+
+
+def ends_sentence(text: str, following: str) -> bool:
+    """Whether a sentence ends with `text`, as the text that follows begins a new one.
+
+    Without it nobody knows: "3." may go on to "3.5", and a quotation mark may be still to come.
+    """
+    tail = text[-_TAIL:]
+    ends = (found.end() for found in _SENTENCE.finditer(tail + following))
+    return bool(following) and any(end <= len(tail) and not tail[end:].strip() for end in ends)
 
 
 class Pace:

@@ -104,14 +104,14 @@ class _File:
         value = table.get(key, "")
         if not isinstance(value, str):
             raise self.error(key, f"{key} is {value!r}; it must be text in quotes", chapter)
-        return value
+        return _in_one_line(value)
 
     def texts(self, table: dict[str, Any], key: str, chapter: int) -> tuple[str, ...]:
         value = table.get(key, [])
         if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
             what = f'{key} is {value!r}; it must be a list of texts, such as ["one", "two"]'
             raise self.error(key, what, chapter)
-        return tuple(value)
+        return tuple(map(_in_one_line, value))
 
     def _line_of(self, key: str, chapter: int) -> int:
         """The number of the key's line, or of the chapter's header without one; 0 if unknown."""
@@ -123,6 +123,11 @@ class _File:
         span = range(bounds[chapter], bounds[chapter + 1])
         found = next((n for n in span if named.match(self.lines[n])), None)
         return found + 1 if found is not None else (span.start + 1 if chapter else 0)
+
+
+def _in_one_line(text: str) -> str:
+    """Each text of a plan is one line of the prompt, and a title one line of the story."""
+    return " ".join(line.strip() for line in text.splitlines() if line.strip())
 
 
 def as_toml(plan: Plan) -> str:

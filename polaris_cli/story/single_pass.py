@@ -3,7 +3,7 @@
 Does not know how a model runs (`engines`) or what is recorded of a story.
 """
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Container, Generator, Iterable, Iterator
 from dataclasses import replace
 from itertools import repeat
 
@@ -15,11 +15,12 @@ from polaris_cli.events import (
     Event,
     Finish,
     Inserted,
+    Reason,
     Restart,
     closing,
 )
 from polaris_cli.request.story_request import Draft, Sampling
-from polaris_cli.streaming.loops import guard
+from polaris_cli.streaming.loops import good_length, guard
 from polaris_cli.streaming.preamble import without_preamble
 
 TRIES = 3  # attempts at an answer that loops
@@ -30,16 +31,20 @@ def stream_answer(
 ) -> Iterator[Event]:
     """Stream one answer: thinking and story text as they are generated, then one `Finish`.
 
-    If the thinking loops, it is dropped and the answer restarts with another seed. `attempt` is the
-    number of restarts before `request.after`. If the engine fails, the `Finish` has the error, so
-    that the text so far is kept. Closing the generator stops the engine.
+    If the thinking loops, it is dropped and the answer restarts with another seed; so it does once
+    if the model ends it without a text. `attempt` is the number of restarts before `request.after`.
+    If the engine fails, the `Finish` has the error, so that the text so far is kept. Closing the
+    generator stops the engine.
     """
     last = max(attempt, TRIES - 1)
     while True:
         if attempt:
             yield Restart(attempt)
         drawn = replace(request, sampling=request.sampling.redrawn(attempt))
-        if not (yield from _needs_restart(_answer(engine, drawn), last=attempt == last)):
+        reasons: set[Reason] = {"loop"} if attempt < last else set()
+        if not attempt and not request.opening:
+            reasons.add("stop")
+        if not (yield from _needs_restart(_answer(engine, drawn), reasons)):
             return
         attempt += 1
         limit = request.max_new_tokens + len(request.after)
@@ -62,17 +67,19 @@ def with_draft(draft: Draft | None, run: Iterator[Event]) -> Iterator[Event]:
         yield from run
 
 
-def _needs_restart(run: Iterator[AnswerEvent], *, last: bool) -> Generator[Event, None, bool]:
-    """Yield an answer's events; return whether it must restart, as it looped before its story.
+def _needs_restart(
+    run: Iterator[AnswerEvent], reasons: Container[Reason]
+) -> Generator[Event, None, bool]:
+    """Yield an answer's events; return whether it must restart, as it ended before its story.
 
-    On the `last` attempt, the loop ends the answer.
+    That is so if it ended for one of the `reasons`.
     """
     started = False
     with closing(run):
         for event in run:
             if isinstance(event, Chunk):
                 started = started or (event.kind == "story" and bool(event.text.strip()))
-            elif event.reason == "loop" and not started and not last:
+            elif event.reason in reasons and not started:
                 return True
             yield event
     return False
@@ -131,6 +138,22 @@ def ids_of(events: Iterable[Event]) -> tuple[int, ...]:
     """The token ids of an answer, including those of inserted scene breaks."""
     chunks = (event for event in events if isinstance(event, Chunk | Inserted))
     return tuple(id_ for chunk in chunks for id_ in chunk.ids)
+
+
+def before_loop(
+    engine: Engine, request: GenerationRequest, ids: tuple[int, ...]
+) -> tuple[int, ...]:
+    """The token ids up to where the text starts to repeat itself."""
+    replay = engine.stream(replace(request, max_new_tokens=0, after=ids))
+    chunks = [chunk for chunk in replay if isinstance(chunk, Chunk)]
+    left = good_length("".join(chunk.text for chunk in chunks))
+    kept: list[int] = []
+    for chunk in chunks:
+        left -= len(chunk.text)
+        if left < 0:
+            break
+        kept += chunk.ids
+    return tuple(kept)
 
 
 def _answer(engine: Engine, request: GenerationRequest) -> Iterator[AnswerEvent]:

@@ -46,6 +46,6 @@ def wording_for(request: StoryRequest, plan: Plan) -> Wording:
     return Wording(
         (Message("system", novelist_prompt(request.form)),),
         lambda number, total, chapter, words: part_prompt(
-            request, number, total, words, chapter.summary
+            request, number, total, words, chapter.summary, plan.background()
         ),
     )

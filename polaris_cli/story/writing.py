@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from polaris_cli.engines.base import Engine, GenerationRequest
 from polaris_cli.errors import UsageError
-from polaris_cli.events import Chunk, Event, Reason, Restart
-from polaris_cli.story.chapter_drafts import ChapterDraft, earlier_parts
+from polaris_cli.events import Event, Reason
+from polaris_cli.story.chapter_drafts import earlier_parts
 from polaris_cli.story.chapters import in_chapters, in_parts
 from polaris_cli.story.decayed import RETRIES, without_decay
 from polaris_cli.story.extending import extended, rounds_of
@@ -18,13 +18,13 @@ from polaris_cli.story.job import Job
 from polaris_cli.story.prepare import budget_for
 from polaris_cli.story.result import Story, new_record
 from polaris_cli.story.single_pass import (
+    before_loop,
     ids_of,
     since_restart,
     stream_answer,
     with_draft,
     with_log_probs,
 )
-from polaris_cli.streaming.loops import good_length
 
 Rounds = list[tuple[int, ...]]
 
@@ -71,14 +71,7 @@ def _check_capabilities(job: Job, engine: Engine) -> None:
 
 
 def _in_parts(job: Job, engine: Engine) -> Iterator[Event]:
-    earlier = earlier_parts(job)
-    if earlier and job.earlier and job.earlier.finish == "loop":
-        attempt, answer = since_restart(earlier[-1].events)
-        replay = GenerationRequest(job.messages, job.request.sampling, 0)
-        kept = Chunk("story", "", ids=_before_loop(engine, replay, ids_of(answer)))
-        restart = [Restart(attempt)] if attempt else []
-        earlier[-1] = ChapterDraft([*restart, kept])
-    run = in_parts(job, engine, _opening(job, engine), earlier)
+    run = in_parts(job, engine, _opening(job, engine), earlier_parts(job, engine))
     return with_draft(job.request.draft, run)
 
 
@@ -142,20 +135,4 @@ def _earlier_rounds(
     """The token ids of an earlier run by rounds; without the loop if it ended in one."""
     if finish != "loop":
         return rounds_of(answer)
-    return [_before_loop(engine, request, ids_of(answer))]
-
-
-def _before_loop(
-    engine: Engine, request: GenerationRequest, ids: tuple[int, ...]
-) -> tuple[int, ...]:
-    """The token ids up to where the text starts to repeat itself."""
-    replay = engine.stream(replace(request, max_new_tokens=0, after=ids))
-    chunks = [chunk for chunk in replay if isinstance(chunk, Chunk)]
-    left = good_length("".join(chunk.text for chunk in chunks))
-    kept: list[int] = []
-    for chunk in chunks:
-        left -= len(chunk.text)
-        if left < 0:
-            break
-        kept += chunk.ids
-    return tuple(kept)
+    return [before_loop(engine, request, ids_of(answer))]

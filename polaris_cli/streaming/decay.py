@@ -15,8 +15,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from polaris_cli.characters import SENTENCE_END
 from polaris_cli.events import Chunk, Event, Finish, Restart, closing
-from polaris_cli.streaming.prose import SENTENCE_END, Prose
+from polaris_cli.streaming.prose import Prose
 from polaris_cli.streaming.surprise import Surprise
 
 _LAST_RULE = re.compile(r"(?:\n[ \t]*(?:[-*_~][ \t]*){3,}|\s)+\Z")  # a scene break that ends a text
@@ -80,7 +81,7 @@ def _last_end(text: str) -> int:
     paragraph = text.rfind("\n")
     if 2 * paragraph >= len(text):
         return len(_LAST_RULE.sub("", text[:paragraph]).rstrip())
-    return max((found.end() for found in SENTENCE_END.finditer(text)), default=0)
+    return max((found.end() for found in re.finditer(SENTENCE_END, text)), default=0)
 
 
 class _Detector:

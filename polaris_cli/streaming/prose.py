@@ -29,6 +29,7 @@ import re
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
 
+from polaris_cli.characters import SENTENCE_END
 from polaris_cli.events import Chunk
 from polaris_cli.streaming.headings import title_in
 from polaris_cli.streaming.talk import meta_talk, narration
@@ -53,7 +54,7 @@ SHORT = 5
 RECENT = 2 * NEAR  # characters that are kept
 STEP = 120  # characters between two looks at the text
 
-SENTENCE_END = re.compile(r"[.!?…][\"'”’»)*]*(?=\s|$)")  # noqa: RUF001
+_SENTENCE = re.compile(SENTENCE_END)
 _LITTER = re.compile(
     r"(?<!\S)[#@]\w\S*|https?://\S+|www\.\S+|[\u263a\u2728\u2764\U0001f300-\U0001faff]"
     r"|\((?:\w+ly )?[a-z]+ing\b[^)\n]{0,60}\)|\*sighs?\*"
@@ -123,7 +124,7 @@ class Prose:
         return self._earlier + self._before + start
 
     def _talk(self) -> int | None:
-        ends = [0, *(found.end() for found in SENTENCE_END.finditer(self._recent))]
+        ends = [0, *(found.end() for found in _SENTENCE.finditer(self._recent))]
         end = len(self._recent) if self._ended else max(ends[-1], self._recent.rfind("\n") + 1)
         whole = self._recent[:end]
         first = self._title_end()
@@ -201,7 +202,7 @@ def _narrated(text: str) -> list[tuple[str, int]]:
     Without sentences that are there a second time: those are a refrain.
     """
     told = narration(text)
-    ends = [found.end() for found in SENTENCE_END.finditer(told)]
+    ends = [found.end() for found in _SENTENCE.finditer(told)]
     words, seen = list[tuple[str, int]](), set[tuple[str, ...]]()
     for start, end in pairwise([0, *ends, len(told)]):
         found = [

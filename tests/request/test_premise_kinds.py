@@ -86,6 +86,7 @@ A fox wants to fly. It builds wings of straw.
 She left. He stayed! Why?
 "Come in," he said. The door was open.
 一只狐狸想要飞。它做了翅膀。
+एक लोमड़ी उड़ना चाहती है। वह पंख बनाती है।
 """
 
 REQUESTS = """

@@ -32,6 +32,8 @@ def test_a_request_is_kept_and_gets_the_length() -> None:
         "Write a fable about a fox. The story should be approximately 800 words long."
     )
     assert asked("Write an 800-word fable!") == "Write an 800-word fable!"
+    assert asked("写一个故事。").startswith("写一个故事。 The story")
+    assert asked("Write about “a fox.”").startswith("Write about “a fox.” The story")
 
 
 def test_a_premise_of_several_lines_follows_the_template() -> None:

@@ -216,6 +216,15 @@ def test_a_model_that_does_not_plan_follows_the_arc_in_one_conversation() -> Non
     assert "end the story" in last_prompt(engine)
 
 
+def test_a_plan_without_chapter_titles_tells_its_cast_and_place_too() -> None:
+    chapters = tuple(Chapter("", 100, f"thing {number}") for number in (1, 2))
+    plan = Plan("The Fox", "a fox and a hen", chapters, place="a farm", facts="The fox is old.")
+    engine = ScriptedEngine(*(script(paragraph(name, 100)) for name in "ab"))
+    write(engine, 2, words=200, plan=plan)
+    told = "Cast: a fox and a hen\nPlace: a farm\nFacts: The fox is old.\n\nWrite only the first"
+    assert [told in one.messages[1].content for one in engine.requests] == [True, True]
+
+
 @pytest.mark.parametrize("profile", [PROFILE, SMALL])
 def test_a_chapter_is_inserted_if_the_others_will_not_deliver_what_is_left(
     profile: ModelProfile,
@@ -312,7 +321,7 @@ def test_a_model_that_cannot_plan_gets_a_plain_plan(answers: list[list[str]]) ->
     ("chapter", "reason"),
     [
         (Script(["the same again. "] * 900), "loop"),
-        (Script([]), "length"),
+        (Script([]), "stop"),
         (Script(["A few words."], finish="length"), "stop"),
         (Script(["A few words."], error=PolarisError("gone")), "error"),
     ],
@@ -320,6 +329,19 @@ def test_a_model_that_cannot_plan_gets_a_plain_plan(answers: list[list[str]]) ->
 def test_how_a_chapter_ends_decides_about_the_story(chapter: Script, reason: str) -> None:
     events = write(ScriptedEngine(plan_script(2), chapter), 2)
     assert finish_of(events).reason == reason
+
+
+@pytest.mark.parametrize(("times", "headings"), [(1, "12"), (2, "13"), (9, "1")])
+def test_a_chapter_without_text_is_asked_for_twice_and_left_out(times: int, headings: str) -> None:
+    first, last = (script(paragraph(name, 150)) for name in "ab")
+    engine = ScriptedEngine(plan_script(4, 600), first, *[[]] * times, last)
+    events = write(engine, 4, words=600)
+    found = re.findall(r"(?:^|\n\n)## Part (\d)", text_of(events))
+    assert "".join(found[:2]) == headings and finish_of(events).reason == "stop"
+    again, once = engine.requests[3], engine.requests[2]
+    assert again.messages == once.messages and again.sampling == once.sampling.redrawn()
+    assert all(message.content for one in engine.requests for message in one.messages)
+    assert times < 9 or len(engine.requests) == 6  # two chapters in a row end the story
 
 
 def test_chapters_are_found_again_in_what_was_recorded() -> None:
@@ -360,18 +382,20 @@ def test_a_story_cut_anywhere_goes_on_to_the_same_text(cut: int) -> None:
     assert text_of(list(again)) == text_of(list(whole))
 
 
-def test_a_chapter_that_ended_in_a_loop_is_written_anew() -> None:
-    whole = write(ScriptedEngine(plan_script(3), *(script(paragraph(n, 100)) for n in "abc")))
+def test_a_chapter_that_ended_in_a_loop_goes_on_before_it() -> None:
+    stuck = script(paragraph("b", 50), "the same again. " * 90)
+    scripts = plan_script(2, 1000), script(paragraph("a", 500)), stuck
+    whole = write(ScriptedEngine(*scripts), 2, words=1000)
     plan = next(event.plan for event in whole if isinstance(event, Planned))
-    new = [script(paragraph(name, 100)) for name in ("new", "c")]
+    assert finish_of(whole).reason == "loop"
 
-    engine = ScriptedEngine(*new)
-    shown = [event for event in whole if not isinstance(event, Held)]
-    earlier = Earlier(tuple(shown[:140]), "loop")  # in the middle of the second
-    again = in_chapters(replace(job(3), plan=plan, earlier=earlier), engine)
-    texts = [paragraph(name, 100) for name in ("a", "new", "c")]
-    assert [chapter.text for chapter in chapter_drafts(merged(again))] == texts
-    assert not any(request.after for request in engine.requests)  # the first is not reopened
+    engine = ScriptedEngine(script(paragraph("c", 440)))
+    shown = tuple(event for event in whole if not isinstance(event, Held))
+    again = in_chapters(replace(job(2, 1000), plan=plan, earlier=Earlier(shown, "loop")), engine)
+    texts = [chapter.text for chapter in chapter_drafts(merged(again))]
+    kept = f"{paragraph('b', 50)}\n\nthe same again. "
+    assert texts == [paragraph("a", 500), kept + paragraph("c", 440)]
+    assert "".join(map(chr, engine.requests[-1].after)) == kept
 
 
 @pytest.mark.parametrize("cut", [140, 320], ids=["second", "last"])

@@ -1,6 +1,7 @@
 """Decayed text is cut away and written anew, without taking back what is in the stream."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from hypothesis import assume, given, settings
@@ -13,7 +14,7 @@ from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Sampling
 from polaris_cli.story.decayed import MOST_HELD, RETRIES, without_decay
 from polaris_cli.story.single_pass import ids_of, stream_answer
-from tests.scripts import finish_of, paragraph, script, text_of
+from tests.scripts import finish_of, paragraph, script, text_of, tokens_of
 
 REQUEST = GenerationRequest((Message("user", "Write."),), Sampling(thinking_budget=0), 100_000)
 TALK = "Here is chapter 2 of the story.", "I hope you enjoyed it.", "Let me know if you want more."
@@ -43,6 +44,13 @@ def test_a_decayed_passage_is_written_anew_from_its_last_good_paragraph() -> Non
     assert second.max_new_tokens == first.max_new_tokens - len(second.after)
 
 
+@pytest.mark.parametrize("again", [LITTER, TALK[0]], ids=["decayed", "an aside"])
+def test_the_tokens_of_what_is_dropped_are_told(again: str) -> None:
+    first, second = script(*GOOD, LITTER), script(again)
+    events = go(ScriptedEngine(first, second))
+    assert tokens_of(events) == len(first) + RETRIES * len(second)
+
+
 def test_an_answer_that_decays_each_time_ends_after_its_good_part() -> None:
     engine = ScriptedEngine(script(*GOOD, LITTER), script(LITTER))
     events = go(engine)
@@ -58,6 +66,17 @@ def test_a_story_ends_before_talk_that_is_always_there() -> None:
     assert text_of(events).rstrip() == "\n\n".join(GOOD)
     assert finish_of(events).reason == "stop"
     assert finish_of(events).rewritten == RETRIES
+
+
+@pytest.mark.parametrize("kept", [TALK, (LITTER,)], ids=["talk", "litter"])
+def test_text_of_an_earlier_run_stays_whatever_it_is(kept: tuple[str, ...]) -> None:
+    """It was shown and saved, and judged then as far as it had come."""
+    earlier = "\n\n".join([*GOOD, *kept, ""])
+    request = replace(REQUEST, after=tuple(map(ord, earlier)))
+    engine = ScriptedEngine(script(paragraph("d", 40), LITTER), script(paragraph("new", 40)))
+    events = list(without_decay(lambda request: stream_answer(engine, request), request))
+    assert text_of(events) == f"{earlier}{paragraph('d', 40)}\n\n{paragraph('new', 40)}"
+    assert finish_of(events).rewritten == 1
 
 
 def test_a_preface_is_left_out() -> None:
@@ -131,8 +150,15 @@ def test_the_last_150_words_or_so_are_held_at_a_paragraph() -> None:
 
 def test_in_a_long_paragraph_sentences_are_given_out() -> None:
     sentences = " ".join(paragraph(name, 12) for name in "abcdefghijklmnopqrstuvwxyz" * 3)
-    held = [e for e in go(ScriptedEngine(script(sentences))) if isinstance(e, Held)]
-    assert max(sum(len(chunk.text) for chunk in each.chunks) for each in held) < MOST_HELD + 20
+    assert most_held(script(sentences)) < MOST_HELD + 20
+    chinese = [chr(0x4E00 + n) if n % 12 else "。" for n in range(1, 3000)]
+    assert most_held(chinese) < MOST_HELD + 20
+
+
+def most_held(pieces: list[str]) -> int:
+    """The most characters that are held at once."""
+    held = [event for event in go(ScriptedEngine(pieces)) if isinstance(event, Held)]
+    return max(sum(len(chunk.text) for chunk in each.chunks) for each in held)
 
 
 def test_an_interrupt_gives_out_the_held_text() -> None:

@@ -34,10 +34,40 @@ def test_a_break_within_a_piece_is_one_too() -> None:
     ]
 
 
-@pytest.mark.parametrize("end", ["。", "！」", "؟", "।", ".«"])
-def test_a_sentence_of_any_language_ends_a_text_that_is_too_long(end: str) -> None:
-    pieces = [Chunk("story", piece) for piece in ("狐狸", end, "狐", "狸", end)]
-    assert list(close_at(iter(pieces), LengthTarget(1, 3)))[-1] == Finish("stop", closed=True)
+def told(*pieces: str) -> str:
+    """What is told of a text that is too long from its second word on."""
+    chunks = (Chunk("story", piece) for piece in pieces)
+    events = list(close_at(chunks, LengthTarget(1, 2)))
+    assert events[-1] == Finish("stop", closed=True) or text_of(events) == "".join(pieces)
+    return text_of(events)
+
+
+@pytest.mark.parametrize("end", ["。", "！」", "？！", "؟", "।", "。”", "……。"])
+def test_a_sentence_of_any_script_ends_a_text_that_is_too_long(end: str) -> None:
+    assert told("狐狸睡", *end, "狐", "狸") == f"狐狸睡{end}"
+
+
+@pytest.mark.parametrize("end", [".", "?!", "…", ".«", '."', ".’", ".)", ".*"])
+def test_a_sentence_ends_where_a_new_word_begins(end: str) -> None:
+    assert told("It", " slept", *end, " A", " fox") == f"It slept{end}"
+    assert told("It", " slept", *end, " ", "A") == f"It slept{end}"
+    assert told("It slept", f"{end}\n", "A") == f"It slept{end}\n"
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        ("It has", " 3", ".", "5", " legs"),
+        ("It met", " Mr", ".", " Fox"),
+        ("It met", " Mrs", ".", " Fox"),
+        ("It met", " J", ".", " Fox"),
+        ("See foxes", ".", "example", " too"),
+        ("It left", "."),
+        ("It left", ".", '"'),
+    ],
+)
+def test_a_point_within_a_number_or_a_name_ends_nothing(pieces: tuple[str, ...]) -> None:
+    assert told(*pieces) == "".join(pieces)
 
 
 def test_some_words_are_always_left() -> None:

@@ -13,10 +13,11 @@ from polaris_cli.events import Chapter, Plan
 from polaris_cli.request.story_request import StoryRequest
 from polaris_cli.story.arc import arc_plan
 from polaris_cli.story.plan import summary_of
-from polaris_cli.story.plan_file import PlanFile, as_toml, read_plan
+from polaris_cli.story.plan_file import TEXTS, PlanFile, as_toml, read_plan
 from tests.cli import in_process, run, scripted_command
 
-TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30).filter(str.strip)
+ANY = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30)
+TEXT = ANY.map(lambda text: " ".join(text.split())).filter(bool)
 
 
 def read(tmp_path: Path, text: str | bytes) -> PlanFile:
@@ -83,6 +84,15 @@ def test_a_chapter_with_events_needs_no_summary(tmp_path: Path) -> None:
     last = read(tmp_path, text).plan.chapters[1]
     assert last == Chapter("C1", 2, "He wakes. he eats", ("He wakes.", "he eats"))
     assert "summary" not in as_toml(Plan("T", "", (last, last)))
+
+
+def test_texts_over_several_lines_become_one_line_each(tmp_path: Path) -> None:
+    lines = '"""\nTwo\n  lines\r\n"""'
+    chapter = f"[[chapter]]\ntitle = {lines}\nsummary = {lines}\nevents = [{lines}]\n"
+    head = "".join(f"{key} = {lines}\n" for key in TEXTS)
+    found = read(tmp_path, head + chapter * 2).plan
+    assert found == Plan(chapters=found.chapters, **dict.fromkeys(TEXTS, "Two lines"))
+    assert found.chapters[0] == Chapter("Two lines", 1, "Two lines", ("Two lines",))
 
 
 def test_a_plan_by_the_arc_of_a_story_can_be_read(tmp_path: Path) -> None:

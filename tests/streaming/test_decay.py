@@ -106,6 +106,13 @@ def test_a_long_paragraph_is_good_up_to_a_sentence() -> None:
     assert text[: good_length(mixed)].endswith("too.")
 
 
+def test_a_long_chinese_paragraph_is_good_up_to_a_sentence() -> None:
+    chinese = "".join(chr(0x4E00 + n) if n % 12 else "。" for n in range(1, 600))
+    mixed = [*(Chunk("story", sign, 1, (), (-1.5,)) for sign in chinese), *plain("zrk " * 200, 4.0)]
+    good = good_length(mixed)
+    assert good > 500 and chinese[:good].endswith("。")
+
+
 def test_all_of_a_good_story_is_good() -> None:
     assert good_length(plain(PROSE * 4, 1.5)) == len(PROSE * 4)
 

@@ -44,6 +44,17 @@ def test_fiction_is_no_talk(text: str) -> None:
     assert meta_talk(text) == []
 
 
+@pytest.mark.parametrize(
+    "decayed",
+    ["'and ", '‘and "so" ', "\n", "Dear A. B,\n", "- ", "How does the story ", "* "],
+    ids=["apostrophes", "quotes", "blank lines", "letters", "dashes", "questions", "stars"],
+)
+def test_long_decayed_text_takes_linear_time(decayed: str) -> None:
+    """Quadratic time would be minutes."""
+    text = f"The king slept.\n{decayed * 50_000}.\nPeter\nWord count: 512"
+    assert text[slice(*meta_talk(text)[-1])] == "Word count: 512"
+
+
 @given(st.text())
 def test_passages_lie_in_the_text_in_order(text: str) -> None:
     bounds = [bound for passage in meta_talk(text) for bound in passage]

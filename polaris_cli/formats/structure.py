@@ -204,7 +204,7 @@ def _take_title(tokens: "list[Token]", title: str) -> str:
     if not stated or _plain_line(stated) != _plain_line(printable(title)):
         return ""
     shown = plain_text(inline).partition("\n")[0].strip()
-    found = title_in(f"# {shown}") or shown
+    found = title_in("# " + shown.replace("*", r"\*")) or shown
     if not rest:
         del tokens[:3]
     elif below := _below_first_line(inline.children or []):

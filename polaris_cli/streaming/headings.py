@@ -31,6 +31,8 @@ _BARE_CHAPTER = re.compile(
     re.IGNORECASE,
 )
 _CLOSING_MARKS = re.compile(r"[ \t]+#+[ \t]*$")
+_EMPHASIS = re.compile(r"(?<!\\)(\*{1,3})(?![\s*])(.+?)(?<![\s\\])\1(?!\*)")
+_ESCAPED = re.compile(r"\\([*_#])")
 _LABEL = re.compile(r"(?:story )?title\s*[:：]\s*(?=\S)", re.IGNORECASE)  # noqa: RUF001
 _MARKS = "*_# \t"
 _QUOTES = "\"'“”‘’«»"  # noqa: RUF001
@@ -51,9 +53,16 @@ def title_in(line: str) -> str:
     bold = line.startswith("**") and line.endswith("**") and len(line) < LONGEST_BOLD
     if not (label or bold or line.startswith("#")):
         return ""
-    title = _CLOSING_MARKS.sub("", line).lstrip(_MARKS).replace("*", "").replace("__", "").strip()
+    title = _without_marks(_CLOSING_MARKS.sub("", line).lstrip("# \t"))
     title = title[label.end() :].strip(_QUOTES + " ") if label else title.strip("_ ")
-    return "" if _FIRST_CHAPTER.fullmatch(title) else title
+    return "" if _FIRST_CHAPTER.fullmatch(title) or is_scene_break(title) else title
+
+
+def _without_marks(line: str) -> str:
+    """A line without its marks of emphasis, but with other asterisks: "Sagittarius A*"."""
+    for _ in ("bold", "italics in it"):
+        line = _EMPHASIS.sub(r"\2", line)
+    return _ESCAPED.sub(r"\1", line.replace("**", "").replace("__", "")).strip()
 
 
 def is_chapter_heading(text: str) -> bool:

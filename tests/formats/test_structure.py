@@ -130,6 +130,22 @@ def test_the_storys_title_is_not_repeated(own: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "title"),
+    [
+        ("# Sagittarius A*", "Sagittarius A*"),
+        ("**Sagittarius A\\***", "Sagittarius A*"),
+        ("# 5 * 3 * 2", "5 * 3 * 2"),
+        ("# M\\*A\\*S\\*H", "M*A*S*H"),
+        ("**The *Fog***", "The Fog"),
+        ("# *", "A fox"),
+    ],
+)
+def test_asterisks_of_a_title_are_kept_and_marks_are_not(line: str, title: str) -> None:
+    story = a_story(text=f"{line}\n\nIt came.", premise="a fox")
+    assert structure(story).title == story.title == title
+
+
+@pytest.mark.parametrize(
     ("text", "body"),
     [
         ("A lighthouse keeper\nwoke.", "A lighthouse keeper\nwoke."),

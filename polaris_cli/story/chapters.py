@@ -128,7 +128,7 @@ class ChapterWriter:
                 break
             finish = yield from self._write_chapter(number, earlier)
             self._rewritten += finish.rewritten
-            if finish.reason != "stop":
+            if finish.reason != "stop" or (new and self._is_silent()):
                 break
         yield replace(finish, extended=self._further, rewritten=self._rewritten)
 
@@ -159,6 +159,13 @@ class ChapterWriter:
         enough = ACCEPT_END_AT if self._finished else GO_ON_BELOW
         return self._pace.missing > (1 - enough) * self._request.words
 
+    def _is_silent(self) -> bool:
+        """Whether the model wrote nothing for two chapters in a row, or for the first.
+
+        A single empty chapter is left out; a model that goes on so would have no others.
+        """
+        return not self._in_one_pass and not any(draft.text.strip() for draft in self._done[-2:])
+
     def _write_chapter(
         self, number: int, earlier: list[ChapterDraft]
     ) -> Generator[Event, None, Finish]:
@@ -172,8 +179,9 @@ class ChapterWriter:
             so_far = earlier[number - 1] if number == len(earlier) else ChapterDraft()
             run = self._generate(number, requested, share, so_far)
         finish = yield from self._stream_chapter(number, run, self._ask(number, requested))
-        added = self._heading(chapter, "") + (self._draft if number == 1 else "")
-        self._pace.record(requested, self._done[-1].words + story_words(added))
+        heading = self._heading(chapter, "") if self._done[-1].text else ""
+        added = story_words(heading + (self._draft if number == 1 else ""))
+        self._pace.record(requested, self._done[-1].words + added)
         return finish
 
     def _generate(
@@ -232,7 +240,7 @@ class ChapterWriter:
         self, number: int, run: Iterator[Event], prompt: str
     ) -> Generator[Event, None, Finish]:
         """Yield one chapter with its heading; return how it ended."""
-        before = self._done[-1].text if self._done else ""
+        before = next((draft.text for draft in reversed(self._done) if draft.text), "")
         chapter = self._plan.chapters[number - 1]
         written, started = ChapterDraft(prompt=prompt), False
         self._done.append(written)
@@ -284,8 +292,10 @@ class ChapterWriter:
     def _conversation(self, number: int, requested: int, whole: int) -> Iterator[Message]:
         yield from self._wording.preface
         for earlier, written in enumerate(self._done, 1):
-            yield Message("user", written.prompt)
             text = ((self._draft if earlier == 1 else "") + written.text).strip()
+            if not text:
+                continue
+            yield Message("user", written.prompt)
             summary = f"{self._plan.chapters[earlier - 1].summary}."
             if earlier >= number - whole:
                 yield Message("assistant", text)
@@ -308,10 +318,7 @@ def _has_story_text(event: Event) -> bool:
 def _chapter_finish(finish: Finish, chapter: ChapterDraft) -> Finish:
     """The finish of a chapter, as it counts for the story.
 
-    A chapter cut off at its token limit is only short, which later chapters make up for. A chapter
-    without text ends the story, or a model that writes nothing would produce only empty chapters.
+    A chapter cut off at its token limit is only short, which later chapters make up for.
     """
-    has_text = bool(chapter.text.strip())
-    if finish.reason == "length" and has_text:
-        return replace(finish, reason="stop")
-    return finish if has_text or finish.reason != "stop" else replace(finish, reason="length")
+    cut_off = finish.reason == "length" and chapter.text.strip()
+    return replace(finish, reason="stop") if cut_off else finish

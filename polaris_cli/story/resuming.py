@@ -46,12 +46,14 @@ def resume(story: Story, events: Sequence[Event], words: int | None = None) -> J
     _check_longer(story, words)
     _check_tokens(story, events)
     request = replace(_resolved_request(story), words=requested)
-    if request.length == "single" and (story.finish == "stop" or requested > story.requested):
+    silent = story.finish == "stop" and not story.text  # so it is written anew
+    ended = story.finish == "stop" and not silent
+    if request.length == "single" and (ended or requested > story.requested):
         request = replace(request, length="extend")
-    if story.finish in ("loop", "decay"):  # the same random numbers would give the same text
+    if silent or story.finish in ("loop", "decay"):  # the same draws would give the same text
         request = replace(request, sampling=request.sampling.redrawn())
     job = _job_with_prompt(story, request)
-    earlier = Earlier(tuple(events), story.finish)
+    earlier = None if silent else Earlier(tuple(events), story.finish)
     return replace(job, plan=story.plan or job.plan, earlier=earlier)
 
 

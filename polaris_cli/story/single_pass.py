@@ -3,7 +3,7 @@
 Does not know how a model runs (`engines`) or what is recorded of a story.
 """
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Container, Generator, Iterable, Iterator
 from dataclasses import replace
 from itertools import repeat
 
@@ -15,6 +15,7 @@ from polaris_cli.events import (
     Event,
     Finish,
     Inserted,
+    Reason,
     Restart,
     closing,
 )
@@ -30,16 +31,20 @@ def stream_answer(
 ) -> Iterator[Event]:
     """Stream one answer: thinking and story text as they are generated, then one `Finish`.
 
-    If the thinking loops, it is dropped and the answer restarts with another seed. `attempt` is the
-    number of restarts before `request.after`. If the engine fails, the `Finish` has the error, so
-    that the text so far is kept. Closing the generator stops the engine.
+    If the thinking loops, it is dropped and the answer restarts with another seed; so it does once
+    if the model ends it without a text. `attempt` is the number of restarts before `request.after`.
+    If the engine fails, the `Finish` has the error, so that the text so far is kept. Closing the
+    generator stops the engine.
     """
     last = max(attempt, TRIES - 1)
     while True:
         if attempt:
             yield Restart(attempt)
         drawn = replace(request, sampling=request.sampling.redrawn(attempt))
-        if not (yield from _needs_restart(_answer(engine, drawn), last=attempt == last)):
+        reasons: set[Reason] = {"loop"} if attempt < last else set()
+        if not attempt and not request.opening:
+            reasons.add("stop")
+        if not (yield from _needs_restart(_answer(engine, drawn), reasons)):
             return
         attempt += 1
         limit = request.max_new_tokens + len(request.after)
@@ -62,17 +67,19 @@ def with_draft(draft: Draft | None, run: Iterator[Event]) -> Iterator[Event]:
         yield from run
 
 
-def _needs_restart(run: Iterator[AnswerEvent], *, last: bool) -> Generator[Event, None, bool]:
-    """Yield an answer's events; return whether it must restart, as it looped before its story.
+def _needs_restart(
+    run: Iterator[AnswerEvent], reasons: Container[Reason]
+) -> Generator[Event, None, bool]:
+    """Yield an answer's events; return whether it must restart, as it ended before its story.
 
-    On the `last` attempt, the loop ends the answer.
+    That is so if it ended for one of the `reasons`.
     """
     started = False
     with closing(run):
         for event in run:
             if isinstance(event, Chunk):
                 started = started or (event.kind == "story" and bool(event.text.strip()))
-            elif event.reason == "loop" and not started and not last:
+            elif event.reason in reasons and not started:
                 return True
             yield event
     return False

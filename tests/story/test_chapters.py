@@ -321,7 +321,7 @@ def test_a_model_that_cannot_plan_gets_a_plain_plan(answers: list[list[str]]) ->
     ("chapter", "reason"),
     [
         (Script(["the same again. "] * 900), "loop"),
-        (Script([]), "length"),
+        (Script([]), "stop"),
         (Script(["A few words."], finish="length"), "stop"),
         (Script(["A few words."], error=PolarisError("gone")), "error"),
     ],
@@ -329,6 +329,19 @@ def test_a_model_that_cannot_plan_gets_a_plain_plan(answers: list[list[str]]) ->
 def test_how_a_chapter_ends_decides_about_the_story(chapter: Script, reason: str) -> None:
     events = write(ScriptedEngine(plan_script(2), chapter), 2)
     assert finish_of(events).reason == reason
+
+
+@pytest.mark.parametrize(("times", "headings"), [(1, "12"), (2, "13"), (9, "1")])
+def test_a_chapter_without_text_is_asked_for_twice_and_left_out(times: int, headings: str) -> None:
+    first, last = (script(paragraph(name, 150)) for name in "ab")
+    engine = ScriptedEngine(plan_script(4, 600), first, *[[]] * times, last)
+    events = write(engine, 4, words=600)
+    found = re.findall(r"(?:^|\n\n)## Part (\d)", text_of(events))
+    assert "".join(found[:2]) == headings and finish_of(events).reason == "stop"
+    again, once = engine.requests[3], engine.requests[2]
+    assert again.messages == once.messages and again.sampling == once.sampling.redrawn()
+    assert all(message.content for one in engine.requests for message in one.messages)
+    assert times < 9 or len(engine.requests) == 6  # two chapters in a row end the story
 
 
 def test_chapters_are_found_again_in_what_was_recorded() -> None:

@@ -274,6 +274,13 @@ def test_a_loop_is_cut_back_and_drawn_anew() -> None:
     assert job.request.sampling.seed != story.request.sampling.seed
 
 
+def test_a_story_without_text_is_written_with_another_seed() -> None:
+    story, _ = scripted("", "stop", think=False)
+    job = resume(story, [Restart(1)])
+    assert text_of(write_job(job, ScriptedEngine(["Once."], info=DEMO))) == "Once."
+    assert job.request.sampling == story.request.sampling.redrawn() and not job.earlier
+
+
 def test_a_plan_that_never_came_is_asked_for_again() -> None:
     story, _ = scripted("", chapters=2)
     plan = ["Title: X\n1. A | 30 words | a\n2. B | 30 words | b"]

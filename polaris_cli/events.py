@@ -107,10 +107,12 @@ class Held:
     """Story text that may still be set aside; replaces the text held before.
 
     It is recorded in case the process ends here, and shown where it can be taken back: on a
-    terminal, but not in a pipe.
+    terminal, but not in a pipe. `dropped` is the number of tokens of text that was held and will
+    not be in the stream.
     """
 
     chunks: tuple[Chunk, ...] = ()
+    dropped: int = 0
 
 
 @dataclass(frozen=True, slots=True)

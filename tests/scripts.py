@@ -2,7 +2,7 @@
 
 import re
 
-from polaris_cli.events import Event, Finish
+from polaris_cli.events import Chunk, Event, Finish, Held
 from polaris_cli.events import text_of as event_text
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -23,6 +23,12 @@ def script(*paragraphs: str) -> list[str]:
 
 def text_of(events: list[Event]) -> str:
     return "".join(map(event_text, events))
+
+
+def tokens_of(events: list[Event]) -> int:
+    """The tokens of all text that was written, also of what is not in the stream."""
+    dropped = sum(event.dropped for event in events if isinstance(event, Held))
+    return dropped + sum(event.tokens for event in events if isinstance(event, Chunk))
 
 
 def finish_of(events: list[Event]) -> Finish:

@@ -42,6 +42,7 @@ class Accumulator:
         self._replayed = replayed
         self._record, self._load_s, self._deviations = record, load_s, deviations
         self._held: tuple[Chunk, ...] = ()
+        self._dropped = 0  # tokens of text that was held and is not in the stream
         self._texts: dict[Kind, list[str]] = {kind: [] for kind in KINDS}
         self._tokens: dict[Kind, int] = dict.fromkeys(KINDS, 0)
         self._log_probs: list[float] = []  # of the story's tokens
@@ -67,6 +68,7 @@ class Accumulator:
                 self._record = replace(self._record, plan=event.plan)
             case Held():
                 self._held = event.chunks
+                self._dropped += event.dropped
                 for held in event.chunks[-1:]:
                     self._note_first(held)
             case _ if chunk := as_chunk(event):
@@ -114,7 +116,7 @@ class Accumulator:
 
     def _new_tokens(self) -> int:
         held = sum(chunk.tokens for chunk in self._held)
-        return sum(self._tokens.values()) + held - self._replayed
+        return sum(self._tokens.values()) + held + self._dropped - self._replayed
 
     def _now(self) -> float:
         return time.perf_counter() - self._start

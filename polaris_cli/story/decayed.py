@@ -60,13 +60,16 @@ def without_decay(
         only_talked = good_length(tail.new, first, narrative=narrative) == tail.length
         dropped = tail.cut(good_length(tail.new, first, narrative=narrative, any_talk=True))
         only_talked = only_talked or is_talk(dropped.text)
-        if is_word_count(dropped.text):
+        if is_word_count(dropped.text) or attempt == retries:
             break
+        yield tail.held(dropped.tokens)
         request = replace(request, after=tail.ids, max_new_tokens=limit - len(tail.ids))
     yield from tail.release()
     if finish.reason == "decay" and only_talked and any(_story_of(tail.chunks)):
         yield dropped
         finish = replace(finish, reason="stop")
+    elif finish.reason == "decay":
+        yield tail.held(dropped.tokens)
     yield replace(finish, rewritten=attempt)
 
 
@@ -152,6 +155,10 @@ class _Tail:
         """Yield the held chunks."""
         return self._give(len(self._held))
 
+    def held(self, dropped: int = 0) -> Held:
+        """The event for the held chunks, after so many tokens were dropped."""
+        return Held(tuple(self._held), dropped)
+
     def _add(self, event: Event) -> Iterator[Event]:
         if isinstance(event, Restart):
             self._given.clear()
@@ -168,7 +175,7 @@ class _Tail:
         else:
             self._held.append(event)
             yield from self._give(self._count_within(self._settled()))
-            yield Held(tuple(self._held))
+            yield self.held()
 
     def _give(self, count: int) -> Iterator[Event]:
         """Yield the first `count` of the held chunks."""

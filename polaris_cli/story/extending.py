@@ -96,9 +96,9 @@ def _round(
     for attempt in range(TRIES):
         drawn = replace(request, sampling=request.sampling.redrawn(attempt))
         finish = yield from _generate(engine, drawn, text, after, restarts)
-        if finish.reason != "loop" or attempt + 1 == TRIES or not text.drop_loop():
+        if finish.reason != "loop" or attempt + 1 == TRIES or not (dropped := text.drop_loop()):
             break
-        yield text.held()
+        yield text.held(dropped)
         after, restarts = (), 0
     return finish
 
@@ -202,8 +202,8 @@ class _Text:
             self._held.append(event)
         yield from self._yield_ready()
 
-    def drop_loop(self) -> bool:
-        """Drop the loop at the end of the held paragraph; False if none of it is held."""
+    def drop_loop(self) -> int:
+        """Drop the loop at the end of the held paragraph; return how many tokens are dropped."""
         text, kept = "", 0
         left = good_length(self._held_text())
         for chunk in self._held:
@@ -212,11 +212,11 @@ class _Text:
         dropped = self._held[kept:]
         del self.ids[len(self.ids) - sum(len(chunk.ids) for chunk in dropped) :]
         del self._held[kept:]
-        return bool(dropped)
+        return sum(chunk.tokens for chunk in dropped)
 
-    def held(self) -> Held:
-        """The event for the held paragraph."""
-        return Held(tuple(self._held))
+    def held(self, dropped: int = 0) -> Held:
+        """The event for the held paragraph, after so many tokens were dropped."""
+        return Held(tuple(self._held), dropped)
 
     def release(self) -> Iterator[Event]:
         """Yield the held paragraph, and any text that an interrupt kept from being yielded."""
@@ -253,10 +253,9 @@ class _Text:
         lead = "\n\n" if after_draft else ""
         if self._paragraphs > self._paragraphs_before or after_draft:
             self._ending = self._held_text().strip()
-            dropped = sum(len(chunk.ids) for chunk in self._held)
-            del self.ids[len(self.ids) - dropped :]
-            self._held = []
-            yield Held()
+            dropped, self._held = self._held, []
+            del self.ids[len(self.ids) - sum(len(chunk.ids) for chunk in dropped) :]
+            yield self.held(sum(chunk.tokens for chunk in dropped))
         else:  # a round of a single paragraph has no separate ending
             yield from self.release()
             lead = "\n\n"

@@ -57,7 +57,8 @@ class Timing:
     """Seconds to load the model, then from the start of writing to the first token, the first
     story text and the end.
 
-    `tokens_per_s` is the tokens after the first one divided by the time after it.
+    `tokens_per_s` is the tokens after the first one, also those of text that was dropped, divided
+    by the time after it.
     """
 
     load_s: float = 0.0

@@ -14,7 +14,7 @@ from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Sampling
 from polaris_cli.story.decayed import MOST_HELD, RETRIES, without_decay
 from polaris_cli.story.single_pass import ids_of, stream_answer
-from tests.scripts import finish_of, paragraph, script, text_of
+from tests.scripts import finish_of, paragraph, script, text_of, tokens_of
 
 REQUEST = GenerationRequest((Message("user", "Write."),), Sampling(thinking_budget=0), 100_000)
 TALK = "Here is chapter 2 of the story.", "I hope you enjoyed it.", "Let me know if you want more."
@@ -42,6 +42,13 @@ def test_a_decayed_passage_is_written_anew_from_its_last_good_paragraph() -> Non
     assert "".join(map(chr, second.after)) == "\n\n".join([*GOOD, ""])
     assert first.sampling.seed != second.sampling.seed
     assert second.max_new_tokens == first.max_new_tokens - len(second.after)
+
+
+@pytest.mark.parametrize("again", [LITTER, TALK[0]], ids=["decayed", "an aside"])
+def test_the_tokens_of_what_is_dropped_are_told(again: str) -> None:
+    first, second = script(*GOOD, LITTER), script(again)
+    events = go(ScriptedEngine(first, second))
+    assert tokens_of(events) == len(first) + RETRIES * len(second)
 
 
 def test_an_answer_that_decays_each_time_ends_after_its_good_part() -> None:

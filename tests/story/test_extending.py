@@ -14,7 +14,7 @@ from polaris_cli.story.extending import extended, rounds_of
 from polaris_cli.story.length import MIN_SCENE_WORDS
 from polaris_cli.story.single_pass import since_restart
 from polaris_cli.words import count_words
-from tests.scripts import LETTERS, finish_of, paragraph, script, text_of
+from tests.scripts import LETTERS, finish_of, paragraph, script, text_of, tokens_of
 
 ASK = (Message("user", "Write a 100-word story about a fox."),)
 SAMPLING = Sampling(thinking=False)
@@ -42,6 +42,7 @@ def test_an_early_ending_makes_room_for_more_and_closes_the_story() -> None:
         paragraph("a", 30), "* * *", paragraph("b", 30), paragraph("c", 30), paragraph("ending", 10)
     ]  # fmt: skip
     assert finish_of(events).reason == "stop" and finish_of(events).extended == 1
+    assert tokens_of(events) == sum(len(one.pieces) for one in engine._scripts) - 20  # of z
 
 
 def test_an_end_near_the_target_is_taken_as_it_is() -> None:

@@ -87,7 +87,7 @@ class Accumulator:
             aside="".join(self._texts["aside"]).strip(),
             finish=self.finish.reason,
             extended=self.finish.extended,
-            rewritten=self.finish.rewritten,
+            rewritten=self._record.rewritten + self.finish.rewritten,
             closed=self.finish.closed,
             deviations=self._deviations(),
             tokens=Tokens(

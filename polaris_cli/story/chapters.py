@@ -112,7 +112,8 @@ class ChapterWriter:
         self._in_one_pass = in_one_pass
         self._pace = Pace(job.request.words, len(plan.chapters), self._profile.good_words[1])
         self._done: list[ChapterDraft] = []
-        self._further = 0  # times that the story went on after an early end
+        # Times that the story went on after an early end; as one pass, it does so again.
+        self._further = job.earlier.extended if job.earlier and not in_one_pass else 0
         self._further_left = MAX_FURTHER  # times that it still may do so
         self._rewritten = 0  # passages
         self._most = 2 * max(len(plan.chapters), chapter_count(job.request.words, self._profile))

@@ -18,10 +18,15 @@ BYTES_PER_TOKEN = 5  # for English; the exact count needs the tokenizer
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """An earlier run of a story: its events, and its finish reason."""
+    """An earlier run of a story: its events, and its finish reason.
+
+    `extended` and `rewritten` are those of its record.
+    """
 
     events: tuple[Event, ...]
     finish: Reason
+    extended: int = 0
+    rewritten: int = 0
 
     @property
     def tokens(self) -> int:

@@ -53,8 +53,8 @@ def resume(story: Story, events: Sequence[Event], words: int | None = None) -> J
     if silent or story.finish in ("loop", "decay"):  # the same draws would give the same text
         request = replace(request, sampling=request.sampling.redrawn())
     job = _job_with_prompt(story, request)
-    earlier = None if silent else Earlier(tuple(events), story.finish)
-    return replace(job, plan=story.plan or job.plan, earlier=earlier)
+    earlier = Earlier(tuple(events), story.finish, story.extended, story.rewritten)
+    return replace(job, plan=story.plan or job.plan, earlier=None if silent else earlier)
 
 
 def differences(story: Story, model: ModelInfo) -> Iterator[str]:

@@ -32,7 +32,8 @@ Rounds = list[tuple[int, ...]]
 def record_for(job: Job, engine: Engine) -> Story:
     """The record, with a new id, of the story that `write_job` will write."""
     prompt_tokens = _prompt_tokens(job, engine, _opening(job, engine))
-    return new_record(job.request, engine.info, job.messages, prompt_tokens, job.place)
+    record = new_record(job.request, engine.info, job.messages, prompt_tokens, job.place)
+    return replace(record, rewritten=job.earlier.rewritten if job.earlier else 0)
 
 
 def write_job(job: Job, engine: Engine) -> Iterator[Event]:

@@ -281,6 +281,14 @@ def test_a_story_without_text_is_written_with_another_seed() -> None:
     assert job.request.sampling == story.request.sampling.redrawn() and not job.earlier
 
 
+def test_a_resumed_story_keeps_its_counts() -> None:
+    story, chunks = scripted("", chapters=2)
+    job = resume(replace(story, plan=PLAN, extended=2, rewritten=3), chunks)
+    engine = ScriptedEngine(["One."], ["Two."], info=DEMO, opened=False)
+    again = collect(write_job(job, engine), record_for(job, engine))
+    assert (again.extended, again.rewritten) == (2, 3)
+
+
 def test_a_plan_that_never_came_is_asked_for_again() -> None:
     story, _ = scripted("", chapters=2)
     plan = ["Title: X\n1. A | 30 words | a\n2. B | 30 words | b"]

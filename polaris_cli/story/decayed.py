@@ -136,7 +136,7 @@ class _Tail:
     def _give(self, count: int) -> Iterator[Event]:
         """Yield the first `count` of the held chunks."""
         if count:
-            yield Held()  # first, so that no text is in the stream twice
+            yield Held(given=tuple(self._held))  # first, so that no text is in the stream twice
         for _ in range(count):
             self._given.append(self._held.pop(0))
             yield self._given[-1]

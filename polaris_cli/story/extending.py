@@ -231,7 +231,8 @@ class _Text:
 
     def _yield_ready(self) -> Iterator[Event]:
         if self._ready:
-            yield Held()  # first, so that no text is in the stream twice
+            given = (*self._ready, *self._held)
+            yield Held(given=given)  # first, so that no text is in the stream twice
         while self._ready:
             yield self._ready.popleft()
 

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import count
 
 import pytest
 
@@ -18,6 +19,7 @@ from polaris_cli.models.catalogue import DEMO, ModelProfile
 from polaris_cli.models.reference import ModelRef
 from polaris_cli.request.story_request import Length, Sampling, StoryRequest
 from polaris_cli.story.prepare import settle
+from polaris_cli.story.result import Story
 from tests.scripts import paragraph, script
 
 
@@ -73,22 +75,36 @@ def test_held_back_text_is_passed_on_before_the_end(within: bool) -> None:
     assert events[-1] == Finish("interrupted")
 
 
-@pytest.mark.parametrize("length", ["single", "extend"])
-def test_ctrl_c_between_two_events_keeps_the_held_text(length: Length) -> None:
+def written_until(number: int, length: Length, *, continues: bool) -> Story:
+    """A story that Ctrl-C stops after so many events."""
     interrupts = Interrupts()
 
     def watch(events: Iterator[Event]) -> Iterator[Event]:
-        for number, event in enumerate(interrupts.watch(events)):
+        for at, event in enumerate(interrupts.watch(events)):
             yield event
-            if number == 40:
+            if at == number:
                 interrupts.stop.set()
 
-    profile = ModelProfile(good_words=(10, 400))
+    profile = ModelProfile(good_words=(10, 400), continues=continues)
     reference = ModelRef("tiny", "tiny", entry=replace(DEMO, profile=profile))
-    request = StoryRequest("a fox", 90, length=length, sampling=Sampling(thinking=False))
-    engine = ScriptedEngine(script(paragraph("a", 90)))
-    story = run_job(settle(request, reference), engine, watch=watch).story
-    assert story.finish == "interrupted" and story.written > 30
+    request = StoryRequest("a fox", 60, length=length, sampling=Sampling(thinking=False))
+    engine = ScriptedEngine(script(*(paragraph(name, 20) for name in "abc")))
+    return run_job(settle(request, reference), engine, watch=watch).story
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("continues", [True, False])
+@pytest.mark.parametrize("length", ["single", "extend"])
+def test_ctrl_c_between_any_two_events_keeps_the_held_text(length: Length, continues: bool) -> None:
+    """Also while it is given out at last, word by word."""
+    texts = [""]
+    for number in count():
+        story = written_until(number, length, continues=continues)
+        assert story.text.startswith(texts[-1])
+        if story.finish != "interrupted":
+            break
+        texts.append(story.text)
+    assert len(texts) > story.written == 60
 
 
 def test_without_a_signal_all_events_pass_and_the_handlers_are_restored() -> None:

@@ -1,4 +1,5 @@
-"""Ctrl-C and SIGTERM: the first stops the story and keeps the text, the second ends the process.
+"""Ctrl-C, SIGTERM and SIGHUP: the first stops the story and keeps the text, the second ends the
+process.
 
 Knows signals only. While polaris waits for the next event, a signal interrupts at once. Between
 events it takes effect at the next step, so that writes are never cut in half.
@@ -18,9 +19,12 @@ from polaris_cli.events import Finish
 
 T = TypeVar("T")
 
+HANG_UP = getattr(signal, "SIGHUP", None)  # the terminal is closed; Windows has no such signal
+SIGNALS = [signal.SIGINT, signal.SIGTERM, *([HANG_UP] if HANG_UP else [])]
+
 
 class Interrupts:
-    """Handles SIGINT and SIGTERM while `listen()` is active.
+    """Handles `SIGNALS` while `listen()` is active.
 
     `cleanup` runs before a second signal ends the process, to restore the terminal. `stop` is set
     by the first, for other threads.
@@ -39,8 +43,11 @@ class Interrupts:
 
     @contextmanager
     def listen(self) -> Iterator["Interrupts"]:
-        """Handle the signals inside the block; restore the old handlers after it."""
-        numbers = (signal.SIGINT, signal.SIGTERM)
+        """Handle the signals inside the block; restore the old handlers after it.
+
+        One that the caller ignores, as `nohup` does, stays ignored.
+        """
+        numbers = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
         before = [signal.signal(number, self._handle) for number in numbers]
         try:
             yield self
@@ -87,6 +94,8 @@ class Interrupts:
         raise KeyboardInterrupt
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
+        if number == HANG_UP:
+            signal.signal(number, signal.SIG_IGN)  # the shell may send another one
         if self.seen:
             self._cleanup()
             sys.stderr.flush()

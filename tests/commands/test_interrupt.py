@@ -27,7 +27,7 @@ def signal_self(number: int = signal.SIGINT) -> None:
     os.kill(os.getpid(), number)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_while_waiting_ends_the_stream(number: int) -> None:
     def source() -> Iterator[Event]:
         yield Chunk("story", "Once")
@@ -113,6 +113,26 @@ def test_without_a_signal_all_events_pass_and_the_handlers_are_restored() -> Non
         assert list(interrupts.watch(iter("abc"))) == ["a", "b", "c"]
     assert signal.getsignal(signal.SIGTERM) is before
     assert not interrupts.seen
+
+
+def test_a_closed_terminal_may_send_its_signal_twice() -> None:
+    with Interrupts().listen() as interrupts:
+        events = interrupts.watch(iter("abc"))
+        signal_self(signal.SIGHUP)
+        signal_self(signal.SIGHUP)
+        assert list(events) == [Finish("interrupted")]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_a_signal_that_the_caller_ignores_stays_ignored(number: int) -> None:
+    """As after `nohup`, or in the background of a script."""
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        with Interrupts().listen() as interrupts:
+            signal_self(number)
+        assert not interrupts.seen and signal.getsignal(number) is signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
 
 
 def test_a_second_signal_ends_the_process_at_once() -> None:

@@ -1,8 +1,9 @@
 """Ctrl-C, SIGTERM and SIGHUP: the first stops the story and keeps the text, the second ends the
 process.
 
-Knows signals only. While polaris waits for the next event, a signal interrupts at once. Between
-events it takes effect at the next step, so that writes are never cut in half.
+Knows signals, and what to clean up before the process ends. While polaris waits for the next event,
+a signal interrupts at once. Between events it takes effect at the next step, so that writes are
+never cut in half.
 """
 
 import os
@@ -10,12 +11,14 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TypeVar
 
 from polaris_cli.errors import EXIT_INTERRUPTED
 from polaris_cli.events import Finish
+from polaris_cli.formats.files import remove_unfinished
+from polaris_cli.screen.region import restore_terminal
 
 T = TypeVar("T")
 
@@ -23,14 +26,21 @@ HANG_UP = getattr(signal, "SIGHUP", None)  # the terminal is closed; Windows has
 SIGNALS = [signal.SIGINT, signal.SIGTERM, *([HANG_UP] if HANG_UP else [])]
 
 
+def clean_up() -> None:
+    """Delete files that are half written, and restore the terminal, unless it is closed."""
+    remove_unfinished()
+    with suppress(OSError):
+        restore_terminal()
+
+
 class Interrupts:
     """Handles `SIGNALS` while `listen()` is active.
 
-    `cleanup` runs before a second signal ends the process, to restore the terminal. `stop` is set
-    by the first, for other threads.
+    `cleanup` runs before a second signal ends the process. `stop` is set by the first, for other
+    threads.
     """
 
-    def __init__(self, cleanup: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, cleanup: Callable[[], None] = clean_up) -> None:
         self.stop = threading.Event()
         self._breakable = False
         self._raised = False  # whether KeyboardInterrupt has been raised already

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
+from pathlib import Path
 
 import pytest
 
@@ -148,3 +149,20 @@ with Interrupts(cleanup=lambda: print("bye", flush=True)).listen():
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=20
     )
     assert (ended.returncode, ended.stdout, ended.stderr) == (130, "bye\n", "")
+
+
+@pytest.mark.slow
+def test_a_second_signal_leaves_no_half_written_file(tmp_path: Path) -> None:
+    program = """
+import os, signal, sys, time
+from pathlib import Path
+from polaris_cli.commands.interrupt import Interrupts
+from polaris_cli.formats.files import atomic_file
+with Interrupts().listen(), atomic_file(Path(sys.argv[1]), force=False) as temporary:
+    temporary.write_text("half")
+    os.kill(os.getpid(), signal.SIGINT)
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(30)
+"""
+    ended = subprocess.run([sys.executable, "-c", program, tmp_path / "story.txt"], timeout=60)
+    assert ended.returncode == 130 and not [*tmp_path.iterdir()]

@@ -2,13 +2,23 @@
 
 import sys
 
-from polaris_cli.commands.app import app
-from polaris_cli.commands.home import ensure_home
-from polaris_cli.commands.standard_streams import prepare_streams
+from polaris_cli.errors import EXIT_INTERRUPTED
 
 
 def main() -> None:
     """Run the `polaris` command and exit with its code."""
+    try:
+        _run()
+    except KeyboardInterrupt:  # during an import; a command handles its own
+        print("polaris: interrupted.", file=sys.stderr)
+        sys.exit(EXIT_INTERRUPTED)
+
+
+def _run() -> None:
+    from polaris_cli.commands.app import app
+    from polaris_cli.commands.home import ensure_home
+    from polaris_cli.commands.standard_streams import prepare_streams
+
     prepare_streams()
     try:
         told = ensure_home()

@@ -5,6 +5,7 @@ events for structure (`Planned`, `ChapterStart`, `Inserted`). Every stream ends 
 `Finish`. Does not know about models, files or the terminal.
 """
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -107,11 +108,13 @@ class Held:
     """Story text that may still be set aside; replaces the text held before.
 
     It is recorded in case the process ends here, and shown where it can be taken back: on a
-    terminal, but not in a pipe. `dropped` is the number of tokens of text that was held and will
-    not be in the stream.
+    terminal, but not in a pipe. `given` are the chunks held until now, of which the first come
+    next, one by one. `dropped` is the number of tokens of text that was held and will not be in the
+    stream.
     """
 
     chunks: tuple[Chunk, ...] = ()
+    given: tuple[Chunk, ...] = ()
     dropped: int = 0
 
 
@@ -247,14 +250,17 @@ def with_held(events: Iterator[Event]) -> Iterator[Event]:
     A stage that holds text back gives it out itself if the interrupt reaches it. One that comes
     between two events does not get through the stages around it.
     """
-    held = Held()
+    held: deque[Chunk] = deque()
+    giving = False  # whether the stage that has them gives them out
     with closing(events):
         for event in events:
             if isinstance(event, Held):
-                held = event
-            if isinstance(event, Finish) and event.reason == "interrupted" and held.chunks:
+                held, giving = deque(event.chunks or event.given), bool(event.given)
+            elif isinstance(event, Chunk) and giving and held:
+                held.popleft()
+            elif isinstance(event, Finish) and event.reason == "interrupted" and held:
                 yield Held()  # first, so that no text is in the stream twice
-                yield from held.chunks
+                yield from held
             yield event
 
 

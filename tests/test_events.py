@@ -105,3 +105,11 @@ def test_only_an_interrupt_gives_out_what_is_still_held(reason: Reason, kept: st
     events = [*with_held(iter([Held(), held, Finish(reason)]))]
     assert "".join(map(text_of, events)) == kept and events[-1] == Finish(reason)
     assert [*with_held(iter([held, Held(), Finish(reason)]))] == [held, Held(), Finish(reason)]
+
+
+def test_an_interrupt_gives_out_the_rest_of_what_was_being_given() -> None:
+    first, second = Chunk("story", "a"), Chunk("story", "b")
+    giving, end = Held(given=(first, second)), Finish("interrupted")
+    assert [*with_held(iter([giving, first, end]))] == [giving, first, Held(), second, end]
+    given: list[Event] = [giving, first, second, Chunk("thinking", "Hm"), end]
+    assert [*with_held(iter(given))] == given

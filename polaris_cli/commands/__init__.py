@@ -39,7 +39,7 @@ Knows typer; the work itself is done elsewhere.
     bench_scoring:    `polaris bench score`
     bench_loading:    loads the model to measure
     help:             `polaris help`
-    interrupt:        Ctrl-C and SIGTERM
+    interrupt:        Ctrl-C and other signals
     stdio:            keeps other output off stdout
     home:             a home folder for users who have none
     standard_streams: makes closed, full and oddly encoded streams usable

@@ -40,7 +40,6 @@ from polaris_cli.models.reference import ModelRef
 from polaris_cli.screen.batch_progress import BatchProgress
 from polaris_cli.screen.messages import note, one_line, print_line, warn
 from polaris_cli.screen.meter import duration
-from polaris_cli.screen.region import restore_terminal
 from polaris_cli.story.advice import on_unused
 from polaris_cli.story.job import Job
 from polaris_cli.story.result import Story
@@ -146,7 +145,7 @@ class BatchRun:
     save: bool
     strict: bool
     cluster: Cluster | None
-    interrupts: Interrupts = field(default_factory=lambda: Interrupts(restore_terminal))
+    interrupts: Interrupts = field(default_factory=Interrupts)
 
     def run(self) -> int:
         """Write all that is pending, and report; returns the exit code."""

@@ -29,7 +29,6 @@ from polaris_cli.request.conflicts import check_options
 from polaris_cli.request.settings import SETTINGS, from_options
 from polaris_cli.screen.messages import note
 from polaris_cli.screen.printing import print_text
-from polaris_cli.screen.region import restore_terminal
 from polaris_cli.screen.story_cells import FIGURES, story_cells
 from polaris_cli.screen.tables import print_table
 from polaris_cli.screen.terminal import print_report
@@ -142,7 +141,7 @@ def _write_all(jobs: Sequence[Job], outputs: Outputs, *, blind: bool) -> list[St
     library.
     """
     stories: list[Story] = []
-    with Interrupts(restore_terminal).listen() as interrupts, reserved_stdio() as out:
+    with Interrupts().listen() as interrupts, reserved_stdio() as out:
         for number, job in enumerate(jobs, 1):
             name = f"Story {number}" if blind else job.request.model
             print_text(f"{'' if number == 1 else chr(10)}# {name}\n", stream=out)

@@ -25,7 +25,6 @@ from polaris_cli.library.store import open_library
 from polaris_cli.screen.batch_progress import BatchProgress
 from polaris_cli.screen.messages import note, warn
 from polaris_cli.screen.printing import print_text
-from polaris_cli.screen.region import restore_terminal
 from polaris_cli.screen.story_cells import FIGURES, story_cells
 from polaris_cli.screen.tables import print_table
 from polaris_cli.story.job import Job
@@ -47,7 +46,7 @@ def run_drafts(job: Job, outputs: Outputs, count: int, choose: Choose, *, print_
     notify = notifier(outputs)
     for text in job.notes:
         notify(text)
-    listening = Interrupts(restore_terminal).listen()
+    listening = Interrupts().listen()
     keep_going = outputs.save or bool(outputs.files)
     with listening as interrupts, reserved_stdio(keep_going=keep_going) as out:
         done = _write(job, outputs, count, interrupts)

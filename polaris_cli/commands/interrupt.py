@@ -1,7 +1,9 @@
-"""Ctrl-C and SIGTERM: the first stops the story and keeps the text, the second ends the process.
+"""Ctrl-C, SIGTERM and SIGHUP: the first stops the story and keeps the text, the second ends the
+process.
 
-Knows signals only. While polaris waits for the next event, a signal interrupts at once. Between
-events it takes effect at the next step, so that writes are never cut in half.
+Knows signals, and what to clean up before the process ends. While polaris waits for the next event,
+a signal interrupts at once. Between events it takes effect at the next step, so that writes are
+never cut in half.
 """
 
 import os
@@ -9,24 +11,36 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TypeVar
 
 from polaris_cli.errors import EXIT_INTERRUPTED
 from polaris_cli.events import Finish
+from polaris_cli.formats.files import remove_unfinished
+from polaris_cli.screen.region import restore_terminal
 
 T = TypeVar("T")
 
+HANG_UP = getattr(signal, "SIGHUP", None)  # the terminal is closed; Windows has no such signal
+SIGNALS = [signal.SIGINT, signal.SIGTERM, *([HANG_UP] if HANG_UP else [])]
+
+
+def clean_up() -> None:
+    """Delete files that are half written, and restore the terminal, unless it is closed."""
+    remove_unfinished()
+    with suppress(OSError):
+        restore_terminal()
+
 
 class Interrupts:
-    """Handles SIGINT and SIGTERM while `listen()` is active.
+    """Handles `SIGNALS` while `listen()` is active.
 
-    `cleanup` runs before a second signal ends the process, to restore the terminal. `stop` is set
-    by the first, for other threads.
+    `cleanup` runs before a second signal ends the process. `stop` is set by the first, for other
+    threads.
     """
 
-    def __init__(self, cleanup: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, cleanup: Callable[[], None] = clean_up) -> None:
         self.stop = threading.Event()
         self._breakable = False
         self._raised = False  # whether KeyboardInterrupt has been raised already
@@ -39,8 +53,11 @@ class Interrupts:
 
     @contextmanager
     def listen(self) -> Iterator["Interrupts"]:
-        """Handle the signals inside the block; restore the old handlers after it."""
-        numbers = (signal.SIGINT, signal.SIGTERM)
+        """Handle the signals inside the block; restore the old handlers after it.
+
+        One that the caller ignores, as `nohup` does, stays ignored.
+        """
+        numbers = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
         before = [signal.signal(number, self._handle) for number in numbers]
         try:
             yield self
@@ -87,6 +104,8 @@ class Interrupts:
         raise KeyboardInterrupt
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
+        if number == HANG_UP:
+            signal.signal(number, signal.SIG_IGN)  # the shell may send another one
         if self.seen:
             self._cleanup()
             sys.stderr.flush()

@@ -36,7 +36,6 @@ from polaris_cli.evaluate.samples import Pair, Sample
 from polaris_cli.screen import terminal
 from polaris_cli.screen.messages import note, print_line, warn
 from polaris_cli.screen.printing import print_text
-from polaris_cli.screen.region import restore_terminal
 from polaris_cli.screen.stopping import told_while_stopping
 from polaris_cli.screen.tables import print_table
 from polaris_cli.story.advice import on_unused
@@ -166,7 +165,7 @@ class JudgeRun:
         if not calls:
             return 0
         report = JudgeReport(len(calls))
-        with Interrupts(restore_terminal).listen() as interrupts, reserved_stdio():
+        with Interrupts().listen() as interrupts, reserved_stdio():
             try:
                 with interrupts.breakable():
                     engine = self.engine(calls)

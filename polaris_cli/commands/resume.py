@@ -68,7 +68,8 @@ def resume(
     given = from_options(options)
     wanted: int | None = given.pop("words", None)
     library = open_library()
-    story, events = _with_server(library.get(ref), given), library.events(ref)
+    story = _with_server(library.get(ref), given)
+    events = library.events(story.id)  # not of `ref`: the last story may be another one by now
     raise Exit(run(resuming.resume(story, events, wanted), outputs, story))
 
 

@@ -27,7 +27,6 @@ from polaris_cli.screen import terminal
 from polaris_cli.screen.endings import REASONS
 from polaris_cli.screen.messages import note
 from polaris_cli.screen.printing import print_text
-from polaris_cli.screen.region import restore_terminal
 from polaris_cli.screen.terminal import Sink, print_report, show, sinks_for
 from polaris_cli.story.accumulator import collect
 from polaris_cli.story.job import Job
@@ -54,7 +53,7 @@ def run(job: Job, outputs: Outputs, before: Story | None = None) -> int:
     for text in job.notes:
         notify(text)
     outcome: Outcome | None = None
-    listening = Interrupts(restore_terminal).listen()
+    listening = Interrupts().listen()
     keep_going = outputs.save or bool(outputs.files)
     try:
         with listening as interrupts, reserved_stdio(keep_going=keep_going) as out:
@@ -146,7 +145,7 @@ def write_plan(job: Job, outputs: Outputs) -> int:
     """Let the model write only the plan; save it as TOML or print it. Returns the exit code."""
     notify = notifier(outputs)
     plan_only = replace(outputs, save=False, as_json=True)
-    with Interrupts(restore_terminal).listen() as interrupts, reserved_stdio() as out:
+    with Interrupts().listen() as interrupts, reserved_stdio() as out:
         with interrupts.breakable():
             engine = opened(job, notify, quiet=outputs.quiet)
         outcome = write_loaded(

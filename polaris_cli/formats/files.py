@@ -23,6 +23,8 @@ STDOUT = Path("-")
 MAX_UNPACKED = 100 * 2**20
 """The most bytes to read from an archive."""
 
+_unfinished: set[Path] = set()  # the temporary files that are being written
+
 
 def check_writable(path: Path, *, force: bool) -> None:
     """Raise UsageError if a file cannot be written at `path`, or exists already.
@@ -101,6 +103,7 @@ def atomic_file(path: Path, *, force: bool) -> Iterator[Path]:
     _check_file(path, force=force)
     target = _target(path)
     temporary = target.with_name(f".polaris-{os.urandom(8).hex()}.tmp")
+    _unfinished.add(temporary)
     try:
         try:
             yield temporary
@@ -116,6 +119,15 @@ def atomic_file(path: Path, *, force: bool) -> Iterator[Path]:
             f"Cannot write {path}: {error.strerror or error}.",
             hint="Free some space, or use another file.",
         ) from error
+    finally:
+        _unfinished.discard(temporary)
+
+
+def remove_unfinished() -> None:
+    """Delete the temporary files: for a process that is about to exit."""
+    for temporary in [*_unfinished]:
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def zipped(members: Iterable[tuple[str, str | bytes]]) -> bytes:

@@ -157,7 +157,7 @@ class _Tail:
 
     def held(self, dropped: int = 0) -> Held:
         """The event for the held chunks, after so many tokens were dropped."""
-        return Held(tuple(self._held), dropped)
+        return Held(tuple(self._held), dropped=dropped)
 
     def _add(self, event: Event) -> Iterator[Event]:
         if isinstance(event, Restart):
@@ -180,7 +180,7 @@ class _Tail:
     def _give(self, count: int) -> Iterator[Event]:
         """Yield the first `count` of the held chunks."""
         if count:
-            yield Held()  # first, so that no text is in the stream twice
+            yield Held(given=tuple(self._held))  # first, so that no text is in the stream twice
         for _ in range(count):
             self._given.append(self._held.pop(0))
             yield self._given[-1]

@@ -216,7 +216,7 @@ class _Text:
 
     def held(self, dropped: int = 0) -> Held:
         """The event for the held paragraph, after so many tokens were dropped."""
-        return Held(tuple(self._held), dropped)
+        return Held(tuple(self._held), dropped=dropped)
 
     def release(self) -> Iterator[Event]:
         """Yield the held paragraph, and any text that an interrupt kept from being yielded."""
@@ -232,7 +232,8 @@ class _Text:
 
     def _yield_ready(self) -> Iterator[Event]:
         if self._ready:
-            yield Held()  # first, so that no text is in the stream twice
+            given = (*self._ready, *self._held)
+            yield Held(given=given)  # first, so that no text is in the stream twice
         while self._ready:
             yield self._ready.popleft()
 

@@ -59,3 +59,19 @@ def test_help_fits_a_narrow_terminal(arguments: list[str], monkeypatch: pytest.M
     assert len(lines) > 20
     # Commands to copy keep their lines; the terminal wraps them.
     assert [line for line in lines if len(line) > 40 and "polaris " not in line] == []
+
+
+@pytest.mark.slow
+def test_ctrl_c_while_polaris_is_imported_gets_one_line() -> None:
+    program = """
+import sys
+class Interrupting:
+    def find_spec(self, name, *rest):
+        if name == "polaris_cli.commands.app":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupting())
+from polaris_cli.__main__ import main
+main()
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "polaris: interrupted.\n")

@@ -7,6 +7,8 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import count
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +20,7 @@ from polaris_cli.models.catalogue import DEMO, ModelProfile
 from polaris_cli.models.reference import ModelRef
 from polaris_cli.request.story_request import Length, Sampling, StoryRequest
 from polaris_cli.story.prepare import settle
+from polaris_cli.story.result import Story
 from tests.scripts import paragraph, script
 
 
@@ -25,7 +28,7 @@ def signal_self(number: int = signal.SIGINT) -> None:
     os.kill(os.getpid(), number)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_while_waiting_ends_the_stream(number: int) -> None:
     def source() -> Iterator[Event]:
         yield Chunk("story", "Once")
@@ -73,22 +76,36 @@ def test_held_back_text_is_passed_on_before_the_end(within: bool) -> None:
     assert events[-1] == Finish("interrupted")
 
 
-@pytest.mark.parametrize("length", ["single", "extend"])
-def test_ctrl_c_between_two_events_keeps_the_held_text(length: Length) -> None:
+def written_until(number: int, length: Length, *, continues: bool) -> Story:
+    """A story that Ctrl-C stops after so many events."""
     interrupts = Interrupts()
 
     def watch(events: Iterator[Event]) -> Iterator[Event]:
-        for number, event in enumerate(interrupts.watch(events)):
+        for at, event in enumerate(interrupts.watch(events)):
             yield event
-            if number == 40:
+            if at == number:
                 interrupts.stop.set()
 
-    profile = ModelProfile(good_words=(10, 400))
+    profile = ModelProfile(good_words=(10, 400), continues=continues)
     reference = ModelRef("tiny", "tiny", entry=replace(DEMO, profile=profile))
-    request = StoryRequest("a fox", 90, length=length, sampling=Sampling(thinking=False))
-    engine = ScriptedEngine(script(paragraph("a", 90)))
-    story = run_job(settle(request, reference), engine, watch=watch).story
-    assert story.finish == "interrupted" and story.written > 30
+    request = StoryRequest("a fox", 60, length=length, sampling=Sampling(thinking=False))
+    engine = ScriptedEngine(script(*(paragraph(name, 20) for name in "abc")))
+    return run_job(settle(request, reference), engine, watch=watch).story
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("continues", [True, False])
+@pytest.mark.parametrize("length", ["single", "extend"])
+def test_ctrl_c_between_any_two_events_keeps_the_held_text(length: Length, continues: bool) -> None:
+    """Also while it is given out at last, word by word."""
+    texts = [""]
+    for number in count():
+        story = written_until(number, length, continues=continues)
+        assert story.text.startswith(texts[-1])
+        if story.finish != "interrupted":
+            break
+        texts.append(story.text)
+    assert len(texts) > story.written == 60
 
 
 def test_without_a_signal_all_events_pass_and_the_handlers_are_restored() -> None:
@@ -97,6 +114,26 @@ def test_without_a_signal_all_events_pass_and_the_handlers_are_restored() -> Non
         assert list(interrupts.watch(iter("abc"))) == ["a", "b", "c"]
     assert signal.getsignal(signal.SIGTERM) is before
     assert not interrupts.seen
+
+
+def test_a_closed_terminal_may_send_its_signal_twice() -> None:
+    with Interrupts().listen() as interrupts:
+        events = interrupts.watch(iter("abc"))
+        signal_self(signal.SIGHUP)
+        signal_self(signal.SIGHUP)
+        assert list(events) == [Finish("interrupted")]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_a_signal_that_the_caller_ignores_stays_ignored(number: int) -> None:
+    """As after `nohup`, or in the background of a script."""
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        with Interrupts().listen() as interrupts:
+            signal_self(number)
+        assert not interrupts.seen and signal.getsignal(number) is signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
 
 
 def test_a_second_signal_ends_the_process_at_once() -> None:
@@ -112,3 +149,20 @@ with Interrupts(cleanup=lambda: print("bye", flush=True)).listen():
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=20
     )
     assert (ended.returncode, ended.stdout, ended.stderr) == (130, "bye\n", "")
+
+
+@pytest.mark.slow
+def test_a_second_signal_leaves_no_half_written_file(tmp_path: Path) -> None:
+    program = """
+import os, signal, sys, time
+from pathlib import Path
+from polaris_cli.commands.interrupt import Interrupts
+from polaris_cli.formats.files import atomic_file
+with Interrupts().listen(), atomic_file(Path(sys.argv[1]), force=False) as temporary:
+    temporary.write_text("half")
+    os.kill(os.getpid(), signal.SIGINT)
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(30)
+"""
+    ended = subprocess.run([sys.executable, "-c", program, tmp_path / "story.txt"], timeout=60)
+    assert ended.returncode == 130 and not [*tmp_path.iterdir()]

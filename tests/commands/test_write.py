@@ -141,7 +141,12 @@ def interrupted(home: Path, *extra: str, number: int = signal.SIGINT) -> tuple[i
 
 
 @pytest.mark.parametrize(
-    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+    "number",
+    [
+        signal.SIGINT,
+        pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param(signal.SIGHUP, marks=pytest.mark.slow),
+    ],
 )
 def test_an_interrupt_keeps_the_text_everywhere(tmp_path: Path, number: int) -> None:
     file = tmp_path / "story.txt"

@@ -7,7 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli import environment, polaris_command, run, scripted_command, wait_for_text
+from polaris_cli.commands import resume
+from polaris_cli.events import text_of
+from polaris_cli.library.store import Library
+from polaris_cli.story.job import Job
+from polaris_cli.story.result import Story
+from tests.cli import (
+    environment,
+    in_process,
+    polaris_command,
+    run,
+    scripted_command,
+    wait_for_text,
+)
+from tests.stories import a_story, a_stream, no_warning, record
 
 PLAN = [
     "Title: The Fox\nCast: a fox\n1. Den | 5 words | it wakes\n",
@@ -164,3 +177,27 @@ def test_ctrl_c_in_the_plan_shows_it_and_resume_starts_over(tmp_path: Path) -> N
     assert b"Title: The Fox" in told and not printed
     ended = run(scripted_command("resume", scripts=CHAPTERS), tmp_path)
     assert ended.stdout == BOOK, ended.stderr
+
+
+def test_resume_continues_one_story_though_another_begins_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library, jobs, get = Library(tmp_path / "library.db"), list[Job](), Library.get
+
+    def add(id: str, text: str) -> None:
+        assert [*record(a_stream(text, reason="length"), library, a_story(id), no_warning)]
+
+    def noted(job: Job, *rest: object) -> int:
+        jobs.append(job)
+        return 0
+
+    def get_late(self: Library, ref: str) -> Story:
+        found = get(self, ref)
+        add("22222222", "Another.")
+        return found
+
+    add("11111111", "Once")
+    monkeypatch.setattr(Library, "get", get_late)
+    monkeypatch.setattr(resume, "run", noted)
+    assert in_process(["resume"], tmp_path, monkeypatch).returncode == 0
+    assert jobs[0].earlier and "Once" in map(text_of, jobs[0].earlier.events)

@@ -66,7 +66,7 @@ def test_the_speed_of_a_resumed_story_is_that_of_its_new_tokens(
 
 def test_the_speed_counts_text_that_was_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     held, kept = Chunk("story", " upon a", 3), Chunk("story", " one", 2)
-    events: Timed = [(1, Chunk("story", "Once", 1)), (2, Held((held,))), (2, Held((), 3))]
+    events: Timed = [(1, Chunk("story", "Once", 1)), (2, Held((held,))), (2, Held((), dropped=3))]
     events += [(3, Held((kept,))), (3, Held()), (3, kept), (4, Finish("stop"))]
     assert timing(monkeypatch, events).tokens_per_s == round(5 / 3, 1)
 

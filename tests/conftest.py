@@ -1,6 +1,7 @@
 """What several test modules share."""
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -20,6 +21,10 @@ settings.register_profile("polaris", deadline=None, max_examples=50)
 settings.load_profile("polaris")
 
 card.set_environment()
+
+# A runner in the background may ignore these, and programs that the tests start would inherit it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # Processes that test side by side have a core each: torch's threads would wait for one another,
 # here and in the programs that the tests start. Nothing has loaded torch yet.

@@ -74,6 +74,7 @@ def extended(
             yield from text.release()
             yield finish
             return
+        text.end_round()
         if text.closed or text.is_long_enough or not text.grew:
             yield from text.ending_text()
             yield replace(finish, closed=text.closed)
@@ -175,6 +176,11 @@ class _Text:
         self._rounds += 1
         self._paragraphs_before = self._paragraphs
         self._at_start = self._total() if self._rounds > 1 else 0
+
+    def end_round(self) -> None:
+        """Close the story, which the model has ended, if it only lacks the ending set aside."""
+        if self._ending and not self.is_long_enough:
+            self.closed = self.closed or self._is_past()
 
     def may_stop(self) -> bool:
         """Whether the model may end: in the first round always, later after `MIN_SCENE_WORDS`."""

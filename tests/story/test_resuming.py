@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 
 import pytest
 from hypothesis import Phase, given, settings
@@ -25,6 +25,7 @@ from polaris_cli.events import (
     Restart,
     as_chunk,
     merged,
+    with_held,
 )
 from polaris_cli.models.resolving import resolve
 from polaris_cli.request.story_request import Draft
@@ -61,7 +62,8 @@ def cut(
 ) -> tuple[Story, list[Event]]:
     """What the library holds of a story that was interrupted after so many events."""
     story = record_for(request, engine)
-    seen: list[Event] = list(islice((e for e in events if not isinstance(e, Finish)), chunks))
+    written = islice((e for e in events if not isinstance(e, Finish)), chunks)
+    *seen, _ = with_held(chain(written, [Finish("interrupted")]))  # as `run_job` does
     return collect(seen, story), seen
 
 

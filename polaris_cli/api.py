@@ -22,14 +22,14 @@ from weakref import WeakKeyDictionary, WeakSet
 
 from polaris_cli.engines import opening
 from polaris_cli.engines.base import Engine
-from polaris_cli.errors import PolarisError, UsageError
+from polaris_cli.errors import COMMAND, PolarisError, UsageError
 from polaris_cli.events import Event, with_held
 from polaris_cli.formats.export import save as save_file
 from polaris_cli.library.recording import Recorder
 from polaris_cli.library.store import Library
 from polaris_cli.models import catalogue
 from polaris_cli.request.conflicts import check_options
-from polaris_cli.request.settings import OF_THE_ENGINE, SETTINGS
+from polaris_cli.request.settings import OF_THE_ENGINE, SETTINGS, variable_of
 from polaris_cli.request.story_request import EngineName, Form, Length, Quantize, StoryRequest
 from polaris_cli.screen.terminal import Sink, show
 from polaris_cli.story.accumulator import Accumulator
@@ -46,8 +46,7 @@ _CLOSED: WeakSet[Engine] = WeakSet()
 
 FLAGS = {"force", "think", "headings", "compile"}  # options without a value
 
-_COMMAND = r"polaris [^;,)]*"  # in a hint, a command with its own options
-_OPTION = re.compile(rf"{_COMMAND}|--(no-)?([a-z][a-z-]*)(?:[ =](?=[A-Z\d])([A-Z]+|[\d.-]+))?")
+_OPTION = re.compile(rf"{COMMAND}|--(no-)?([a-z][a-z-]*)(?:[ =](?=[A-Z\d])([A-Z]+|[\d.-]+))?")
 
 
 class Settings(TypedDict, total=False):
@@ -289,7 +288,7 @@ def _as_arguments(text: str, lacking: Collection[str]) -> str:
             return match[0]
         name = match[2].replace("-", "_")
         value = str(not match[1]) if match[1] or name in FLAGS else match[3]
-        shown = f"POLARIS_{name.upper()}" if name in lacking else name
+        shown = variable_of(name) if name in lacking else name
         return f"{shown}={value}" if value else shown
 
     return _OPTION.sub(argument, text)

@@ -9,6 +9,8 @@ EXIT_FAILED_ROWS = 7  # of a batch
 EXIT_INTERRUPTED = 130  # what a shell reports for a process that SIGINT ended
 EXIT_BROKEN_PIPE = 141  # the same for SIGPIPE
 DEBUG_HINT = "Set POLARIS_DEBUG=1 and try again to see where it happened."
+COMMAND = r"polaris [^;,)]*"
+"""A regular expression for a command in a hint, which has options of its own."""
 
 
 class PolarisError(Exception):

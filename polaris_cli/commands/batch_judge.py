@@ -19,7 +19,7 @@ def judge_batch(run: JudgeRun, folder: Path) -> int:
     """
     calls = calls_on([str(folder)], run)
     with JudgeFile(judged_beside(folder)) as file:
-        code = run.ask(run.missing(calls, file), file)
+        code = run.ask(run.missing(calls, file.records), file)
         if not run.quiet:
             tables = tables_of(run.records(calls, file), calls.values(), Groups())
             print_judged(tables, sys.stderr)

@@ -93,12 +93,12 @@ def judge(
     calls = calls_on(stories, run)  # raises before a file is made
     path = output or judged_beside(Path(stories[0]))
     if dry_run:
-        made = {record["key"] for record in read_records(path)} if path.exists() else set()
-        missing = [call for key, call in calls.items() if key not in made]
+        answered = {record["key"] for record in read_records(path)} if path.exists() else set()
+        missing = run.missing(calls, answered)
         _print_plan(len(calls) - len(missing), missing, run.prices)
         return
     with JudgeFile(path) as file:
-        code = run.ask(run.missing(calls, file), file)
+        code = run.ask(run.missing(calls, file.records), file)
         records = run.records(calls, file)
     groups = Groups(scale or scale_of({call.sample.scale for call in calls.values()}))
     tables = tables_of(records, calls.values(), groups)

@@ -4,7 +4,7 @@ Knows what a user sees of it; `polaris_cli.evaluate` asks, reads the answers and
 """
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -134,9 +134,9 @@ class JudgeRun:
         calls = calls_for(samples, self.rubric, self.repeats)
         return {call.key(self.settings): call for call in calls}
 
-    def missing(self, calls: Mapping[str, Call], file: JudgeFile) -> list[Call]:
-        """Those of the calls that the file has no answer to."""
-        return [call for key, call in calls.items() if key not in file.records]
+    def missing(self, calls: Mapping[str, Call], answered: Container[str]) -> list[Call]:
+        """Those of the calls whose keys are not among the answered ones."""
+        return [call for key, call in calls.items() if key not in answered]
 
     def records(self, calls: Mapping[str, Call], file: JudgeFile) -> list[Record]:
         """The answers to these calls that the file has."""

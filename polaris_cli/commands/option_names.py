@@ -9,12 +9,11 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 
-from polaris_cli.errors import PolarisError
+from polaris_cli.errors import COMMAND, PolarisError
 
-_COMMAND = r"polaris [^;,)]*"  # in a hint, a command with its own options
 _VALUE = r"(?!(?:or|and|with|to)\b)[\w./:][\w./:-]*\b"
 _OPTION = re.compile(
-    rf"{_COMMAND}|--no-(?P<off>[a-z-]+)|--(?P<name>[a-z-]+)(?: (?P<value>{_VALUE}))?"
+    rf"{COMMAND}|--no-(?P<off>[a-z-]+)|--(?P<name>[a-z-]+)(?: (?P<value>{_VALUE}))?"
 )
 _MODELS = {"--model", "--judge-model"}  # a command with one of them reads the variables too
 
@@ -39,13 +38,14 @@ def own_options(options: Collection[str]) -> Iterator[None]:
 
 def _variable(options: Collection[str], found: re.Match[str]) -> str:
     """The variable of a setting that the command has no option for; else the text as it is."""
-    from polaris_cli.request.settings import SETTINGS  # it is slow, and few commands fail
+    # The import is slow, and few commands fail.
+    from polaris_cli.request.settings import SETTINGS, variable_of
 
     setting = (found["off"] or found["name"] or "").replace("-", "_")
     if setting not in SETTINGS or found[0].partition(" ")[0] in options:
         return found[0]
     value = "no" if found["off"] else found["value"]
-    return f"POLARIS_{setting.upper()}{f'={value}' if value else ''}"
+    return f"{variable_of(setting)}={value}" if value else variable_of(setting)
 
 
 @contextmanager
@@ -55,7 +55,7 @@ def option_names(names: Mapping[str, str]) -> Iterator[None]:
 
     A hint with a command of its own ("polaris doctor --base-url URL") keeps the names in it.
     """
-    found = re.compile("|".join([_COMMAND, *(rf"{usual}\b" for usual in names)]))
+    found = re.compile("|".join([COMMAND, *(rf"{usual}\b" for usual in names)]))
     try:
         yield
     except PolarisError as error:

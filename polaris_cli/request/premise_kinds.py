@@ -111,6 +111,11 @@ def kind_of(premise: str) -> Kind:
     return "sentence" if _is_sentence(text) else "phrase"
 
 
+def is_closed(text: str) -> bool:
+    """Whether a text ends with the end of a sentence."""
+    return bool(_CLOSED.search(text))
+
+
 def _has_inner_end(text: str) -> bool:
     ends = _ENDS.finditer(text)
     return any(not _ABBREVIATION.search(text[: match.end()]) for match in ends)
@@ -121,7 +126,7 @@ def _is_sentence(text: str) -> bool:
         return True
     words = re.findall(r"[\w'’-]+|[,;:—–()]", text)  # noqa: RUF001
     # A phrase may also end in a period, so a sentence must start with a capital and be longer.
-    if _CLOSED.search(text) and not text[0].islower() and (len(words) > 3 or "。" in text):
+    if is_closed(text) and not text[0].islower() and (len(words) > 3 or "。" in text):
         return True
     return len(words) > 2 and _has_verb([word.lower() for word in words], words[0][0].isupper())
 

@@ -7,9 +7,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from polaris_cli.characters import SENTENCE_END
 from polaris_cli.request.premise import read_length
-from polaris_cli.request.premise_kinds import Kind, kind_of
+from polaris_cli.request.premise_kinds import Kind, is_closed, kind_of
 from polaris_cli.request.story_request import PLAIN_TEMPLATE, StoryRequest
 
 FORM_NAMES = {
@@ -238,6 +237,6 @@ def _append_length(premise: str, request: StoryRequest) -> str:
     stated = read_length(premise).length
     if stated and stated.words == request.words and str(request.words) in stated.quote:
         return premise
-    ending = "" if re.search(f"{SENTENCE_END}$", premise) else "."
+    ending = "" if is_closed(premise) else "."
     form = FORM_NAMES[request.form]
     return f"{premise}{ending} The {form} should be approximately {request.words} words long."

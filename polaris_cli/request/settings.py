@@ -50,7 +50,7 @@ class Setting:
 
     def name_of(self, setting: str) -> str:
         """Where the user set it: "--words", "POLARIS_WORDS", "words in config.toml"."""
-        names = {"option": _option(setting), "environment": _variable(setting)}
+        names = {"option": _option(setting), "environment": variable_of(setting)}
         return names.get(self.source, f"{setting} in {self.source}")
 
 
@@ -273,7 +273,7 @@ def read_toml(path: Path, allowed: tuple[str, ...]) -> dict[str, Any]:
 
 def from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     """The settings from POLARIS_* variables; an empty variable counts as unset."""
-    named = {_variable(name): name for name in SETTINGS}
+    named = {variable_of(name): name for name in SETTINGS}
     values = {
         name: _parsed(name, environ[variable], variable)
         for variable, name in named.items()
@@ -399,5 +399,6 @@ def _option(setting: str) -> str:
     return f"--{setting.replace('_', '-')}"
 
 
-def _variable(setting: str) -> str:
+def variable_of(setting: str) -> str:
+    """The environment variable of a setting."""
     return f"POLARIS_{setting.upper()}"

@@ -1,6 +1,7 @@
 """The chapters of a story so far: `ChapterDraft`, and those of an earlier run.
 
-Knows events. Does not know how a chapter is asked for or written (`chapters`).
+Knows events, and the engine to find where a loop begins. Does not know how a chapter is asked for
+or written (`chapters`).
 """
 
 from collections.abc import Iterable

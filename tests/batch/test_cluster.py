@@ -35,7 +35,7 @@ def workers_of(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
 
 
 def test_every_story_arrives_once_although_a_worker_is_killed(tmp_path: Path) -> None:
-    asked = command(tmp_path, 16, "--jobs", "4")
+    asked = command(tmp_path, 8, "--jobs", "4")
     stories = tmp_path / "out" / "stories.jsonl"
     pipe = subprocess.PIPE
     with subprocess.Popen(asked, stdout=pipe, stderr=pipe, env=environment(tmp_path)) as process:
@@ -48,10 +48,10 @@ def test_every_story_arrives_once_although_a_worker_is_killed(tmp_path: Path) ->
         lost[0].kill()
         out, err = process.communicate(timeout=240)
     assert process.returncode == 0, err.decode()
-    assert keys(tmp_path) == [str(n) for n in range(1, 17)]
-    assert out == b"" and "16 stories written" in err.decode().splitlines()[-1]
+    assert keys(tmp_path) == [str(n) for n in range(1, 9)]
+    assert out == b"" and "8 stories written" in err.decode().splitlines()[-1]
     listed = run(polaris_command("library", "--limit", "99"), tmp_path).stdout
-    assert len(listed.splitlines()) == 17
+    assert len(listed.splitlines()) == 9
 
 
 def test_a_row_that_fails_is_named_and_nothing_else_is_said(tmp_path: Path) -> None:

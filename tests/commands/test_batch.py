@@ -410,11 +410,14 @@ def test_a_killed_batch_loses_no_finished_story(tmp_path: Path, lines: int) -> N
 
 
 @pytest.mark.slow
-def test_the_demo_model_writes_together_what_it_writes_alone(tmp_path: Path) -> None:
+def test_the_demo_model_writes_together_what_it_writes_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "p.txt").write_text("a miller and a bell\na fox\nthe last train\n")
     asked = ["batch", str(tmp_path / "p.txt"), "-m", "demo", "--words", "40", "-q"]
     for folder, jobs in (("one", "1"), ("three", "3")):
-        done = run(polaris_command(*asked, "-o", str(tmp_path / folder), "--jobs", jobs), tmp_path)
+        command = [*asked, "-o", str(tmp_path / folder), "--jobs", jobs]
+        done = in_process(command, tmp_path, monkeypatch)
         assert done.returncode == 0, done.stderr
     texts = [
         {

@@ -42,8 +42,6 @@ PROMPTS = (
     "Write a story about a lighthouse keeper.",
     "Two sisters share one violin. Tell what happens.",
     "Describe a storm at sea in the words of an old sailor.",
-    "A fox finds a letter. Who wrote it?",
-    "Write a letter from a soldier to his mother.",
 )
 CLOSE = 1e-3  # nats: two logits this close may swap by rounding
 
@@ -107,7 +105,7 @@ def test_greedy_text_in_float32_is_that_of_the_local_engine(float32: Path) -> No
     torch.set_num_threads(1)
     local = LocalEngine(model.eval(), tokenizer, ModelInfo("a", "a"), 0.0)
     for prompt in PROMPTS:
-        theirs, ours = ask(engine, prompt, 24), ask(local, prompt, 24)
+        theirs, ours = ask(engine, prompt, 12), ask(local, prompt, 12)
         messages = (Message("user", prompt),)
         assert engine.count_tokens(messages, GREEDY) == local.count_tokens(messages, GREEDY)
         pairs = enumerate(zip(theirs, ours, strict=False))

@@ -59,8 +59,8 @@ def test_a_record_is_whole_and_exported(home: Path) -> None:
 def test_its_stories_go_on_and_are_written_again(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    text = run(polaris_command("library", "show", "2c67"), home).stdout
-    resumed = run(polaris_command("resume", "2c67"), home)
+    text = in_process(["library", "show", "2c67"], home, monkeypatch).stdout
+    resumed = in_process(["resume", "2c67"], home, monkeypatch)
     assert resumed.returncode == 0 and resumed.stdout.startswith(text.rstrip()), resumed.stderr
     for ref in ("9c60", "1f7a", "f192"):  # another processor may round its way to another text
         again = in_process(["rerun", ref], home, monkeypatch)

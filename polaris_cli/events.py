@@ -5,7 +5,7 @@ events for structure (`Planned`, `ChapterStart`, `Inserted`). Every stream ends 
 `Finish`. Does not know about models, files or the terminal.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -83,16 +83,26 @@ class Restart:
 
 
 @dataclass(frozen=True, slots=True)
+class Again:
+    """One more time that the story goes on after an early end ("extended"), or that a passage which
+    had decayed is written again ("rewritten").
+
+    An event of its own, as a story that is interrupted or killed has no `Finish` that knows.
+    """
+
+    what: Literal["extended", "rewritten"]
+
+
+@dataclass(frozen=True, slots=True)
 class Finish:
     """The end of a stream.
 
     stop: the model ended the story; length: a token limit was reached; loop: degenerate
     repetition; decay: no language or no story any more; interrupted: the user or a signal stopped
     it; error: `error` says what happened.
-    `prompt_tokens` is the length of the prompt in tokens (0 if unknown), `extended` how many times
-    the story was continued after an early end, `rewritten` how many times a passage that had
-    decayed was written again. `closed` says that the text was ended at its length, after a
-    paragraph or a sentence, before the model ended it.
+    `prompt_tokens` is the length of the prompt in tokens (0 if unknown), `extended` and `rewritten`
+    the numbers of `Again` in the stream (see `with_counts`). `closed` says that the text was ended
+    at its length, after a paragraph or a sentence, before the model ended it.
     """
 
     reason: Reason
@@ -210,7 +220,7 @@ class Planned:
 
 RawEvent = Piece | Finish
 AnswerEvent = Chunk | Finish
-Event = AnswerEvent | Inserted | ChapterStart | Restart | Planned | Held
+Event = AnswerEvent | Inserted | ChapterStart | Restart | Planned | Held | Again
 
 
 def as_chunk(event: Event) -> Chunk | None:
@@ -261,6 +271,19 @@ def with_held(events: Iterator[Event]) -> Iterator[Event]:
             elif isinstance(event, Finish) and event.reason == "interrupted" and held:
                 yield Held()  # first, so that no text is in the stream twice
                 yield from held
+            yield event
+
+
+def with_counts(events: Iterator[Event]) -> Iterator[Event]:
+    """The same events; the `Finish` says how many of each kind of `Again` came before."""
+    counts: Counter[str] = Counter()
+    with closing(events):
+        for event in events:
+            if isinstance(event, Again):
+                counts[event.what] += 1
+            elif isinstance(event, Finish):
+                extended, rewritten = counts["extended"], counts["rewritten"]
+                event = replace(event, extended=extended, rewritten=rewritten)
             yield event
 
 

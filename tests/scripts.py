@@ -2,7 +2,7 @@
 
 import re
 
-from polaris_cli.events import Chunk, Event, Finish, Held
+from polaris_cli.events import Again, Chunk, Event, Finish, Held
 from polaris_cli.events import text_of as event_text
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -29,6 +29,11 @@ def tokens_of(events: list[Event]) -> int:
     """The tokens of all text that was written, also of what is not in the stream."""
     dropped = sum(event.dropped for event in events if isinstance(event, Held))
     return dropped + sum(event.tokens for event in events if isinstance(event, Chunk))
+
+
+def times(events: list[Event], what: str) -> int:
+    """How often the story was extended, or a passage rewritten."""
+    return sum(isinstance(event, Again) and event.what == what for event in events)
 
 
 def finish_of(events: list[Event]) -> Finish:

@@ -16,7 +16,7 @@ from polaris_cli.commands import options as o
 from polaris_cli.commands.quick import QuickGroup
 from polaris_cli.commands.standard_streams import encoding_note
 from polaris_cli.errors import UsageError
-from polaris_cli.library.store import Entry, library_path, open_library
+from polaris_cli.library.store import WRITING, Entry, check_at_rest, library_path, open_library
 from polaris_cli.screen.endings import STATES
 from polaris_cli.screen.messages import note
 from polaris_cli.screen.printing import print_json, print_text
@@ -81,7 +81,7 @@ def show(
             "--json and --thinking contradict each other.",
             hint="Leave out --thinking: the record contains the thinking.",
         )
-    story = open_library().get(id)
+    story = _story(id)
     if as_json:
         print_json(story.as_dict(), indent=2)
     elif text := story.thinking if thinking else story.text:
@@ -130,7 +130,7 @@ def export(
     outputs = Outputs(output, force=force)
     outputs.check()
     said = {"title": title, "author": author, "language": language, "cover": cover}
-    story = _with_book(open_library().get(id), said)
+    story = _with_book(_story(id), said)
     if STDOUT in output:
         _print_story(story.text)
     save_files(story_files(story, outputs), outputs)
@@ -158,6 +158,8 @@ def rm(
     """
     stories = open_library()
     entries = {entry.id: entry for entry in map(stories.entry, ids)}.values()
+    for entry in entries:
+        check_at_rest(entry)
     if not yes:
         _confirm(entries)
     for entry in entries:
@@ -193,6 +195,16 @@ def path() -> None:
     Example:  ls -l "$(polaris library path)"
     """
     print_text(library_path())
+
+
+def _story(ref: str) -> Story:
+    """A story of the library; a note says if more of it may follow."""
+    stories = open_library()
+    entry = stories.entry(ref)
+    story = stories.get(entry.id)
+    if entry.state == WRITING:
+        note(f"Story {entry.id} is being written right now; this is its text so far.", sys.stderr)
+    return story
 
 
 def _with_book(story: Story, said: Mapping[str, str | None]) -> Story:

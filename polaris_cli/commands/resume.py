@@ -24,9 +24,9 @@ from polaris_cli.commands.options import (
     ThinkingFile,
 )
 from polaris_cli.commands.outputs import Outputs
-from polaris_cli.commands.running import run
+from polaris_cli.commands.running import notifier, run
 from polaris_cli.errors import UsageError
-from polaris_cli.library.store import open_library
+from polaris_cli.library.store import Library, open_library
 from polaris_cli.request.settings import SETTINGS, from_options
 from polaris_cli.story import resuming
 from polaris_cli.story.result import Story
@@ -58,7 +58,7 @@ def resume(
     """Continue a story that was interrupted, killed, cut off or is too short.
 
     Prints the whole story, starting with the text so far, and saves it under a new id. Without ID,
-    continues the newest story.
+    continues the newest story that is not being written right now.
     """
     options = {name: value for name, value in locals().items() if name in SETTINGS}
     outputs = Outputs(
@@ -68,7 +68,7 @@ def resume(
     given = from_options(options)
     wanted: int | None = given.pop("words", None)
     library = open_library()
-    story = _with_server(library.get(ref), given)
+    story = _with_server(library.get(_at_rest(library, ref, outputs)), given)
     events = library.events(story.id)  # not of `ref`: the last story may be another one by now
     raise Exit(run(resuming.resume(story, events, wanted), outputs, story))
 
@@ -91,14 +91,26 @@ def rerun(
     """Write a story from the library again, with the same settings and seed.
 
     The same machine and versions give the same text. If something differs, a note says what.
+    Without ID, writes the newest story again that is not being written right now.
     """
     options = {name: value for name, value in locals().items() if name in SETTINGS}
     outputs = Outputs(
         output, thinking_output, force, as_json, quiet, show_thinking, not no_save, strict
     )
     outputs.check()
-    story = _with_server(open_library().get(ref), from_options(options))
+    library = open_library()
+    story = _with_server(library.get(_at_rest(library, ref, outputs)), from_options(options))
     raise Exit(run(resuming.write_again(story), outputs, story))
+
+
+def _at_rest(library: Library, ref: str, outputs: Outputs) -> str:
+    """The id of a story that nobody is writing; if "last" is not the newest, a note says so."""
+    entry, newest = library.at_rest(ref), library.entry(ref)
+    if entry.id != newest.id:
+        notifier(outputs)(
+            f"Story {newest.id} is being written right now; this is the one before, {entry.id}."
+        )
+    return entry.id
 
 
 def _with_server(story: Story, given: Mapping[str, Any]) -> Story:

@@ -5,10 +5,9 @@ Decides when text is saved. Does not know how the library stores it or how event
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 from polaris_cli.errors import LibraryError
-from polaris_cli.events import Chunk, Event, Finish, Held, Planned, closing, text_of
+from polaris_cli.events import Again, Chunk, Event, Finish, Held, Planned, closing, text_of
 from polaris_cli.library.store import Library
 from polaris_cli.story.accumulator import Accumulator
 from polaris_cli.story.result import Story
@@ -59,8 +58,8 @@ class Recorder:
             match event:
                 case Finish():  # the held text is in the story by now, or was dropped
                     self._held = ()
-                case Planned():
-                    self._record = replace(self._record, plan=event.plan)
+                case Planned() | Again():
+                    self._record = self._record.after(event)
                 case Held():
                     self._held = event.chunks
                 case _:

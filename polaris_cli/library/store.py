@@ -150,6 +150,20 @@ class Library:
         with self._reading() as db:
             return _find(db, ref)
 
+    def at_rest(self, ref: str) -> Entry:
+        """The entry of one story that nobody is writing; "last" is the newest of these.
+
+        Raises UsageError for a story that is being written, or if all are.
+        """
+        with self._reading() as db:
+            entry = _find(db, ref)
+            if entry.state == WRITING and _is_last(ref):
+                rows = db.execute(f"SELECT {_ENTRY} FROM story ORDER BY n DESC")
+                entries = (_to_entry(db, row) for row in rows)
+                entry = next((each for each in entries if each.state != WRITING), entry)
+        check_at_rest(entry)
+        return entry
+
     def get(self, ref: str) -> "Story":
         """One story. If it is being written or its writer was killed, `finish` is "interrupted"."""
         with self._reading() as db:
@@ -178,7 +192,7 @@ class Library:
     def choose(self, ref: str) -> None:
         """Mark a draft as chosen, and no other of its group.
 
-        Raises UsageError for a story that is no draft.
+        Raises UsageError for a story that is no draft, and while it is being written.
         """
         entry = self.entry(ref)
         if not entry.group:
@@ -186,6 +200,7 @@ class Library:
                 f"Story {entry.id} is not one of several drafts.",
                 hint="Drafts are written by: polaris write PREMISE --drafts 5",
             )
+        check_at_rest(entry)
         with self._transaction() as db:
             db.execute(
                 "UPDATE story SET record = json_set(record, '$.batch.chosen', "
@@ -216,11 +231,7 @@ class Library:
     def remove(self, ref: str) -> None:
         """Remove a story. Raises UsageError while it is being written."""
         entry = self.entry(ref)
-        if entry.state == WRITING:
-            raise UsageError(
-                f"Story {entry.id} is being written right now.",
-                hint="Stop it with Ctrl-C first (if it is suspended: fg, then Ctrl-C).",
-            )
+        check_at_rest(entry)
         with self._transaction() as db:
             db.execute("DELETE FROM story WHERE id = ?", [entry.id])
 
@@ -344,9 +355,22 @@ def _alive(host: str, pid: int, seen: float) -> bool:
         return False
 
 
+def check_at_rest(entry: Entry) -> None:
+    """Raise UsageError for a story that is being written: its writer would go on with it."""
+    if entry.state == WRITING:
+        raise UsageError(
+            f"Story {entry.id} is being written right now.",
+            hint="Wait for its end, or stop it with Ctrl-C (if it is suspended: fg, then Ctrl-C).",
+        )
+
+
+def _is_last(ref: str) -> bool:
+    return ref.strip().lower() == "last"
+
+
 def _find(db: sqlite3.Connection, ref: str) -> Entry:
     wanted = _storable(ref.strip().lower())
-    if wanted == "last":
+    if _is_last(ref):
         rows = db.execute(f"SELECT {_ENTRY} FROM story ORDER BY n DESC LIMIT 1")
     else:
         rows = db.execute(

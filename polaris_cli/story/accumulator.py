@@ -8,7 +8,18 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from polaris_cli.engines.base import Deviation
-from polaris_cli.events import KINDS, Chunk, Event, Finish, Held, Kind, Planned, as_chunk, closing
+from polaris_cli.events import (
+    KINDS,
+    Again,
+    Chunk,
+    Event,
+    Finish,
+    Held,
+    Kind,
+    Planned,
+    as_chunk,
+    closing,
+)
 from polaris_cli.story.quality import quality_of
 from polaris_cli.story.result import Story, Timing, Tokens
 
@@ -64,8 +75,8 @@ class Accumulator:
             case Finish():
                 self.finish, self._held = event, ()
                 self._total = self._now()
-            case Planned():
-                self._record = replace(self._record, plan=event.plan)
+            case Planned() | Again():
+                self._record = self._record.after(event)
             case Held():
                 self._held = event.chunks
                 self._dropped += event.dropped
@@ -86,8 +97,6 @@ class Accumulator:
             thinking="".join(self._texts["thinking"]).strip(),
             aside="".join(self._texts["aside"]).strip(),
             finish=self.finish.reason,
-            extended=self.finish.extended,
-            rewritten=self._record.rewritten + self.finish.rewritten,
             closed=self.finish.closed,
             deviations=self._deviations(),
             tokens=Tokens(

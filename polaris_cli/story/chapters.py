@@ -11,6 +11,7 @@ from itertools import count
 
 from polaris_cli.engines.base import Engine, GenerationRequest
 from polaris_cli.events import (
+    Again,
     Chapter,
     ChapterStart,
     Event,
@@ -112,10 +113,7 @@ class ChapterWriter:
         self._in_one_pass = in_one_pass
         self._pace = Pace(job.request.words, len(plan.chapters), self._profile.good_words[1])
         self._done: list[ChapterDraft] = []
-        # Times that the story went on after an early end; as one pass, it does so again.
-        self._further = job.earlier.extended if job.earlier and not in_one_pass else 0
-        self._further_left = MAX_FURTHER  # times that it still may do so
-        self._rewritten = 0  # passages
+        self._further_left = MAX_FURTHER  # times that it still may go on after an early end
         self._most = 2 * max(len(plan.chapters), chapter_count(job.request.words, self._profile))
 
     def write(self, earlier: list[ChapterDraft]) -> Iterator[Event]:
@@ -128,12 +126,11 @@ class ChapterWriter:
             if number > len(self._plan.chapters):
                 break
             finish = yield from self._write_chapter(number, earlier)
-            self._rewritten += finish.rewritten
             if finish.reason != "stop" or (new and self._is_silent()):
                 break
-        yield replace(finish, extended=self._further, rewritten=self._rewritten)
+        yield finish
 
-    def _adjust_plan(self, *, new: bool) -> Iterator[Planned]:
+    def _adjust_plan(self, *, new: bool) -> Iterator[Event]:
         """Add chapters if more is left than the others will deliver, or after an early end.
 
         `new` says that the next chapter is not one of an earlier run, which all have their place.
@@ -144,7 +141,7 @@ class ChapterWriter:
         if done == len(before.chapters):
             if new and (self._further_left <= 0 or not self._ended_early()):
                 return
-            self._further += 1
+            yield Again("extended")
             self._further_left -= new or not self._finished
             self._insert(last_beat(self._request.form, max(pace.missing, 1)), done)
         while (total := len(self._plan.chapters)) < self._most and pace.needs_another(total - done):
@@ -253,7 +250,9 @@ class ChapterWriter:
                 if not started and _has_story_text(event):
                     started = True
                     yield Inserted("heading", self._heading(chapter, before))
-                if not isinstance(event, Held):
+                if event == Again("extended"):  # a scene within the chapter, not a further chapter
+                    continue
+                if not isinstance(event, Held | Again):
                     written.events.append(event)
                 yield event
         return Finish("stop")

@@ -11,7 +11,7 @@ from itertools import accumulate
 
 from polaris_cli.characters import SENTENCE_END
 from polaris_cli.engines.base import GenerationRequest
-from polaris_cli.events import Chunk, Event, Finish, Held, Restart, closing
+from polaris_cli.events import Again, Chunk, Event, Finish, Held, Restart, closing
 from polaris_cli.story.single_pass import ids_of, without_replay
 from polaris_cli.streaming.decay import good_length, guard_decay
 from polaris_cli.streaming.preamble import is_word_count
@@ -63,6 +63,7 @@ def without_decay(
         if is_word_count(dropped.text) or attempt == retries:
             break
         yield tail.held(dropped.tokens)
+        yield Again("rewritten")
         request = replace(request, after=tail.ids, max_new_tokens=limit - len(tail.ids))
     yield from tail.release()
     if finish.reason == "decay" and only_talked and any(_story_of(tail.chunks)):
@@ -70,7 +71,7 @@ def without_decay(
         finish = replace(finish, reason="stop")
     elif finish.reason == "decay":
         yield tail.held(dropped.tokens)
-    yield replace(finish, rewritten=attempt)
+    yield finish
 
 
 def _judged(

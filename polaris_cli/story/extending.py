@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from polaris_cli.engines.base import Engine, GenerationRequest
-from polaris_cli.events import Chunk, Event, Finish, Held, Inserted, Restart, closing
+from polaris_cli.events import Again, Chunk, Event, Finish, Held, Inserted, Restart, closing
 from polaris_cli.story.length import (
     ACCEPT_END_AT,
     CLOSE_PARAGRAPH_AT,
@@ -69,7 +69,6 @@ def extended(
         except KeyboardInterrupt:
             yield from text.release()
             raise
-        finish = replace(finish, extended=number)
         if finish.reason != "stop":
             yield from text.release()
             yield finish
@@ -80,6 +79,7 @@ def extended(
             yield replace(finish, closed=text.closed)
             return
         yield from text.start_scene(engine.encode)
+        yield Again("extended")
 
 
 def _round(

@@ -6,17 +6,14 @@ stored (`library`).
 
 import os
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Self
 
 from polaris_cli.engines.base import Deviation, ModelInfo
 from polaris_cli.errors import UsageError
-from polaris_cli.events import (
-    Plan,
-    Reason,
-)
+from polaris_cli.events import Again, Plan, Planned, Reason
 from polaris_cli.languages import is_known, language_of
 from polaris_cli.request.adherence import length_score, ratio
 from polaris_cli.request.book import Book
@@ -167,6 +164,12 @@ class Story:
         """The language tag that the user gave, else one from the text's script; "und" or
         "und-Cyrl" and the like if that is not enough."""
         return self.request.book.language or language_of(self.text)
+
+    def after(self, event: Planned | Again) -> Self:
+        """The story with what an event says of it."""
+        if isinstance(event, Planned):
+            return replace(self, plan=event.plan)
+        return replace(self, **{event.what: getattr(self, event.what) + 1})
 
     def as_dict(self) -> dict[str, Any]:
         """The record as JSON types, in the schema `polaris.story/1`."""

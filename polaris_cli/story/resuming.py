@@ -84,8 +84,9 @@ def _resolved_request(story: Story) -> StoryRequest:
 
 def _job_with_prompt(story: Story, request: StoryRequest) -> Job:
     """The job for a request with the recorded prompt, without repeating the notes."""
-    messages = (Message("user", story.prompt),)
-    return replace(settle(request), messages=messages, notes=())
+    job = settle(request)
+    messages = (*job.messages[:-1], Message("user", story.prompt))
+    return replace(job, messages=messages, notes=())
 
 
 def _check_unfinished(story: Story, requested: int) -> None:

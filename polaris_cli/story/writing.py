@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from polaris_cli.engines.base import Engine, GenerationRequest
 from polaris_cli.errors import UsageError
-from polaris_cli.events import Event, Reason
+from polaris_cli.events import Event, Reason, with_counts
 from polaris_cli.story.chapter_drafts import earlier_parts
 from polaris_cli.story.chapters import in_chapters, in_parts
 from polaris_cli.story.decayed import RETRIES, without_decay
@@ -33,7 +33,12 @@ def record_for(job: Job, engine: Engine) -> Story:
     """The record, with a new id, of the story that `write_job` will write."""
     prompt_tokens = _prompt_tokens(job, engine, _opening(job, engine))
     record = new_record(job.request, engine.info, job.messages, prompt_tokens, job.place)
-    return replace(record, rewritten=job.earlier.rewritten if job.earlier else 0)
+    earlier = job.earlier
+    if not earlier:
+        return record
+    # One text, also one in parts, goes on after the same early ends again.
+    extended = earlier.extended if job.request.length == "chapters" else 0
+    return replace(record, extended=extended, rewritten=earlier.rewritten)
 
 
 def write_job(job: Job, engine: Engine) -> Iterator[Event]:
@@ -43,7 +48,7 @@ def write_job(job: Job, engine: Engine) -> Iterator[Event]:
     engine cannot continue an answer where the job needs it.
     """
     _check_capabilities(job, engine)
-    events = _written(job, engine)
+    events = with_counts(_written(job, engine))
     return with_log_probs(events, job.earlier.events) if job.earlier else events
 
 

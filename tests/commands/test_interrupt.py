@@ -76,7 +76,10 @@ def test_held_back_text_is_passed_on_before_the_end(within: bool) -> None:
     assert events[-1] == Finish("interrupted")
 
 
-def written_until(number: int, length: Length, *, continues: bool) -> Story:
+THREE = script(*(paragraph(name, 20) for name in "abc"))
+
+
+def written_until(number: int, length: Length, *answers: list[str], continues: bool) -> Story:
     """A story that Ctrl-C stops after so many events."""
     interrupts = Interrupts()
 
@@ -89,7 +92,7 @@ def written_until(number: int, length: Length, *, continues: bool) -> Story:
     profile = ModelProfile(good_words=(10, 400), continues=continues)
     reference = ModelRef("tiny", "tiny", entry=replace(DEMO, profile=profile))
     request = StoryRequest("a fox", 60, length=length, sampling=Sampling(thinking=False))
-    engine = ScriptedEngine(script(*(paragraph(name, 20) for name in "abc")))
+    engine = ScriptedEngine(*answers or [THREE])
     return run_job(settle(request, reference), engine, watch=watch).story
 
 
@@ -106,6 +109,13 @@ def test_ctrl_c_between_any_two_events_keeps_the_held_text(length: Length, conti
             break
         texts.append(story.text)
     assert len(texts) > story.written == 60
+
+
+def test_an_interrupted_story_has_its_counts() -> None:
+    """Its first part ended early, before the interrupt."""
+    answers = [script(paragraph(name, 20)) for name in "abc"]
+    story = written_until(100, "extend", *answers, continues=False)
+    assert (story.finish, story.extended) == ("interrupted", 1)
 
 
 def test_without_a_signal_all_events_pass_and_the_handlers_are_restored() -> None:

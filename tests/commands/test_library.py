@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from polaris_cli.commands.library import app
 from polaris_cli.errors import PolarisError, UsageError
+from polaris_cli.events import Chunk
 from polaris_cli.library.store import Library
 from tests.books import png
 from tests.cli import ROOT, polaris_command
@@ -188,6 +189,26 @@ def test_rm_removes_all_or_none(two: Library) -> None:
     assert len(two.entries()) == 2
     run("rm", "--yes", "aaaa", "last", "bbbb")
     assert two.entries() == []
+
+
+def test_of_a_story_that_is_being_written_there_is_the_text_so_far(
+    two: Library, tmp_path: Path
+) -> None:
+    two.start(a_story("cccc0000"))  # by this process, which lives
+    two.append("cccc0000", [Chunk("story", "The moor.")])
+    told = "note: Story cccc0000 is being written right now; this is its text so far."
+    for arguments in (["show", "last"], ["export", "last", "-o", "-"]):
+        out, err = run(*arguments)
+        assert out == "The moor.\n" and told in err
+    assert run("show", "bbbb")[1] == ""
+
+
+def test_rm_removes_none_if_one_is_being_written(two: Library) -> None:
+    two.start(a_story("cccc0000"))
+    with pytest.raises(UsageError, match="cccc0000 is being written") as caught:
+        run("rm", "--yes", "aaaa", "last")
+    assert "Ctrl-C" in caught.value.hint
+    assert len(two.entries()) == 3
 
 
 def test_the_hint_for_a_library_that_cannot_be_read_has_no_option_that_is_not_there(

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from polaris_cli.errors import UsageError
-from polaris_cli.events import Chapter, Chunk, Event, Finish, Held, Plan, Planned
+from polaris_cli.events import Again, Chapter, Chunk, Event, Finish, Held, Plan, Planned
 from polaris_cli.library import recording
 from polaris_cli.library.recording import SAVE_EVERY, Recorder
 from polaris_cli.library.store import Library
@@ -69,6 +69,18 @@ def test_a_plan_is_kept_as_soon_as_it_is_known(library: Library) -> None:
 
 
 @pytest.mark.usefixtures("patient")
+def test_a_story_whose_writer_is_killed_has_its_counts(library: Library) -> None:
+    again = Again("rewritten"), Again("rewritten"), Again("extended")
+    events = (Chunk("story", "Once.\n"), *again, Chunk("story", "More.\n"))
+    written = record(iter(events), library, a_story(), no_warning)
+    for _ in events:
+        next(written)
+    until(lambda: "More" in library.get("last").text)
+    story = library.get("last")
+    assert (story.extended, story.rewritten) == (1, 2)
+    assert library.entry("last").state == "writing"
+
+
 def test_a_row_is_there_while_the_story_grows(library: Library) -> None:
     stream = record(a_stream("The fog\n", "came."), library, a_story(), no_warning)
     next(stream)

@@ -23,7 +23,7 @@ from polaris_cli.library import store as module
 from polaris_cli.library.database import connect
 from polaris_cli.library.store import Library, library_path, open_library
 from polaris_cli.story.accumulator import collect
-from polaris_cli.story.result import Story, Timing
+from polaris_cli.story.result import Place, Story, Timing
 from tests.stories import a_story, a_stream, chunks_in, no_warning, record
 
 
@@ -161,6 +161,13 @@ def test_a_suspended_writer_lives(silent: Library, monkeypatch: pytest.MonkeyPat
     assert silent.entry("last").state == "writing"
     with pytest.raises(UsageError, match="being written"):
         silent.remove("last")
+
+
+def test_a_draft_that_is_being_written_cannot_be_chosen(library: Library) -> None:
+    """Its writer saves the whole record at the end, and does not know of the choice."""
+    library.start(a_story(place=Place(group="g", draft=1)))
+    with pytest.raises(UsageError, match="being written"):
+        library.choose("last")
 
 
 def test_a_younger_process_with_the_number_is_another(silent: Library) -> None:

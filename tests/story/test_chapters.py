@@ -34,7 +34,7 @@ from polaris_cli.story.planning import plan_tokens
 from polaris_cli.story.prepare import settle
 from polaris_cli.story.single_pass import ids_of, since_restart
 from polaris_cli.words import count_words
-from tests.scripts import LETTERS, finish_of, paragraph, script, text_of
+from tests.scripts import LETTERS, finish_of, paragraph, script, text_of, times
 
 SAMPLING = Sampling(thinking=False)
 PROFILE = ModelProfile(good_words=(50, 100), recall=1)
@@ -242,7 +242,7 @@ def test_an_early_end_is_followed_by_two_scenes_at_most() -> None:
     engine = ScriptedEngine(*(script(paragraph(f"n{n}", 100)) for n in range(2)), script("End."))
     engine._scripts += [Script(script("No more."))] * 10
     events = write(engine, profile=SMALL)
-    assert finish_of(events).reason == "stop" and finish_of(events).extended == 2
+    assert finish_of(events).reason == "stop" and times(events, "extended") == 2
     assert len(engine.requests) <= 2 * chapter_count(300, SMALL) + 2
 
 
@@ -452,7 +452,7 @@ def test_a_decayed_passage_of_a_chapter_is_written_anew() -> None:
     )
     events = write(engine, 2, words=200, headings=False)
     assert text_of(events).split("\n\n")[:2] == [paragraph("a", 60), paragraph("new", 15)]
-    assert finish_of(events).rewritten == 1
+    assert times(events, "rewritten") == 1
 
 
 def test_a_chapter_that_always_decays_ends_the_story_after_its_good_part() -> None:

@@ -14,7 +14,7 @@ from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Sampling
 from polaris_cli.story.decayed import MOST_HELD, RETRIES, without_decay
 from polaris_cli.story.single_pass import ids_of, stream_answer
-from tests.scripts import finish_of, paragraph, script, text_of, tokens_of
+from tests.scripts import finish_of, paragraph, script, text_of, times, tokens_of
 
 REQUEST = GenerationRequest((Message("user", "Write."),), Sampling(thinking_budget=0), 100_000)
 TALK = "Here is chapter 2 of the story.", "I hope you enjoyed it.", "Let me know if you want more."
@@ -37,7 +37,8 @@ def test_a_decayed_passage_is_written_anew_from_its_last_good_paragraph() -> Non
     engine = rewritten(script(paragraph("new", 40)))
     events = go(engine)
     assert text_of(events).split("\n\n") == [*GOOD, paragraph("new", 40)]
-    assert finish_of(events) == Finish("stop", 1, rewritten=1)
+    assert finish_of(events) == Finish("stop", 1)
+    assert times(events, "rewritten") == 1
     first, second = engine.requests
     assert "".join(map(chr, second.after)) == "\n\n".join([*GOOD, ""])
     assert first.sampling.seed != second.sampling.seed
@@ -65,7 +66,7 @@ def test_a_story_ends_before_talk_that_is_always_there() -> None:
     events = go(engine)
     assert text_of(events).rstrip() == "\n\n".join(GOOD)
     assert finish_of(events).reason == "stop"
-    assert finish_of(events).rewritten == RETRIES
+    assert times(events, "rewritten") == RETRIES
 
 
 @pytest.mark.parametrize("kept", [TALK, (LITTER,)], ids=["talk", "litter"])
@@ -76,20 +77,20 @@ def test_text_of_an_earlier_run_stays_whatever_it_is(kept: tuple[str, ...]) -> N
     engine = ScriptedEngine(script(paragraph("d", 40), LITTER), script(paragraph("new", 40)))
     events = list(without_decay(lambda request: stream_answer(engine, request), request))
     assert text_of(events) == f"{earlier}{paragraph('d', 40)}\n\n{paragraph('new', 40)}"
-    assert finish_of(events).rewritten == 1
+    assert times(events, "rewritten") == 1
 
 
 def test_a_preface_is_left_out() -> None:
     events = go(ScriptedEngine(script("Here is a story:", *GOOD)))
     assert text_of(events) == "\n\n".join(GOOD)
-    assert finish_of(events).rewritten == 0
+    assert times(events, "rewritten") == 0
 
 
 def test_a_word_count_ends_the_story_at_once() -> None:
     engine = ScriptedEngine(script(*GOOD, "---", "(Word count: 512)"))
     events = go(engine)
     assert (text_of(events).rstrip(), len(engine.requests)) == ("\n\n".join(GOOD), 1)
-    assert (finish_of(events).reason, finish_of(events).rewritten) == ("stop", 0)
+    assert (finish_of(events).reason, times(events, "rewritten")) == ("stop", 0)
     asides = [event.text for event in events if isinstance(event, Chunk) and event.kind == "aside"]
     assert "".join(asides).strip() == "---\n\n(Word count: 512)"
 

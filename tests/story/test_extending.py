@@ -14,7 +14,7 @@ from polaris_cli.story.extending import extended, rounds_of
 from polaris_cli.story.length import MIN_SCENE_WORDS
 from polaris_cli.story.single_pass import since_restart
 from polaris_cli.words import count_words
-from tests.scripts import LETTERS, finish_of, paragraph, script, text_of, tokens_of
+from tests.scripts import LETTERS, finish_of, paragraph, script, text_of, times, tokens_of
 
 ASK = (Message("user", "Write a 100-word story about a fox."),)
 SAMPLING = Sampling(thinking=False)
@@ -41,7 +41,7 @@ def test_an_early_ending_makes_room_for_more_and_closes_the_story() -> None:
     assert text_of(events).split("\n\n") == [
         paragraph("a", 30), "* * *", paragraph("b", 30), paragraph("c", 30), paragraph("ending", 10)
     ]  # fmt: skip
-    assert finish_of(events).reason == "stop" and finish_of(events).extended == 1
+    assert finish_of(events).reason == "stop" and times(events, "extended") == 1
     assert tokens_of(events) == sum(len(one.pieces) for one in engine._scripts) - 20  # of z
 
 
@@ -229,7 +229,7 @@ def test_a_loop_in_the_held_paragraph_is_cut_away_and_drawn_anew(ready: bool) ->
     events = go(engine)
     assert text_of(events) == f"{paragraph('a', 30)}\n\n{kept}{ending}"
     assert not any(isinstance(event, Restart) for event in events)  # as for thinking given up
-    assert finish_of(events).reason == "stop" and finish_of(events).extended == 0
+    assert finish_of(events).reason == "stop" and times(events, "extended") == 0
 
 
 def test_a_loop_that_comes_again_and_again_ends_it() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from polaris_cli.engines.base import GenerationRequest, ModelInfo
 from polaris_cli.engines.scripted import ScriptedEngine
-from polaris_cli.events import Chapter, Chunk, Event, Finish, Plan, Planned
+from polaris_cli.events import Again, Chapter, Chunk, Event, Finish, Plan, Planned
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Draft, Sampling, StoryRequest
 from polaris_cli.story.accumulator import collect
@@ -75,11 +75,11 @@ def test_a_record_from_before_plans_had_tokens_is_read() -> None:
 @pytest.mark.parametrize("plan", [None, PLAN, FULL_PLAN])
 def test_a_record_survives_json(plan: Plan | None) -> None:
     events: list[Event] = [Planned(plan)] if plan else []
-    events += [Chunk("story", "One two", 2, (1, 2)), Finish("length", 9, extended=2)]
+    events += [Chunk("story", "One two", 2, (1, 2)), Again("extended"), Finish("length", 9)]
     story = collect(iter(events), a_record())
     again = Story.from_dict(json.loads(json.dumps(story.as_dict())))
     assert again == story
-    assert (again.extended, again.tokens.prompt, again.plan) == (2, 9, plan)
+    assert (again.extended, again.tokens.prompt, again.plan) == (1, 9, plan)
 
 
 def test_the_whole_request_survives_json() -> None:

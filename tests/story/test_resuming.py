@@ -291,6 +291,17 @@ def test_a_resumed_story_keeps_its_counts() -> None:
     assert (again.extended, again.rewritten) == (2, 3)
 
 
+def test_a_story_in_parts_keeps_the_message_before_its_prompt() -> None:
+    """Which tells a small model that it is a novelist; the tokens of the prompt include it."""
+    job = prepare("a fox", {"words": 2_000, "model": "smollm2", "length": "chapters"})
+    engine = ScriptedEngine(info=replace(DEMO, name="smollm2"))
+    story = record_for(job, engine)
+    assert [message.role for message in job.messages] == ["system", "user"]
+    for again in (write_again(story), resume(story, [])):
+        assert again.messages == job.messages
+        assert record_for(again, engine).tokens.prompt == story.tokens.prompt
+
+
 def test_a_plan_that_never_came_is_asked_for_again() -> None:
     story, _ = scripted("", chapters=2)
     plan = ["Title: X\n1. A | 30 words | a\n2. B | 30 words | b"]

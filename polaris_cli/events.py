@@ -5,7 +5,7 @@ events for structure (`Planned`, `ChapterStart`, `Inserted`). Every stream ends 
 `Finish`. Does not know about models, files or the terminal.
 """
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -100,16 +100,13 @@ class Finish:
     stop: the model ended the story; length: a token limit was reached; loop: degenerate
     repetition; decay: no language or no story any more; interrupted: the user or a signal stopped
     it; error: `error` says what happened.
-    `prompt_tokens` is the length of the prompt in tokens (0 if unknown), `extended` and `rewritten`
-    the numbers of `Again` in the stream (see `with_counts`). `closed` says that the text was ended
-    at its length, after a paragraph or a sentence, before the model ended it.
+    `prompt_tokens` is the length of the prompt in tokens (0 if unknown). `closed` says that the
+    text was ended at its length, after a paragraph or a sentence, before the model ended it.
     """
 
     reason: Reason
     prompt_tokens: int = 0
     error: PolarisError | None = None
-    extended: int = 0
-    rewritten: int = 0
     closed: bool = False
 
 
@@ -271,19 +268,6 @@ def with_held(events: Iterator[Event]) -> Iterator[Event]:
             elif isinstance(event, Finish) and event.reason == "interrupted" and held:
                 yield Held()  # first, so that no text is in the stream twice
                 yield from held
-            yield event
-
-
-def with_counts(events: Iterator[Event]) -> Iterator[Event]:
-    """The same events; the `Finish` says how many of each kind of `Again` came before."""
-    counts: Counter[str] = Counter()
-    with closing(events):
-        for event in events:
-            if isinstance(event, Again):
-                counts[event.what] += 1
-            elif isinstance(event, Finish):
-                extended, rewritten = counts["extended"], counts["rewritten"]
-                event = replace(event, extended=extended, rewritten=rewritten)
             yield event
 
 

@@ -45,7 +45,7 @@ def test_what_an_event_adds_to_the_text(event: Event, story: str, thinking: str)
 def test_what_is_not_said_of_tokens() -> None:
     """A piece is a token; a chunk may be text of ours, a prompt of unknown length."""
     assert (Piece("a").tokens, Chunk("story", "a").tokens) == (1, 0)
-    assert (Finish("stop").prompt_tokens, Finish("stop").extended) == (0, 0)
+    assert (Finish("stop").prompt_tokens, Finish("stop").closed) == (0, False)
     inserted = as_chunk(Inserted("scene break", "* * *", (8, 9)))
     assert inserted == Chunk("story", "* * *", 0, (8, 9))
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from polaris_cli.engines.base import Engine, GenerationRequest
 from polaris_cli.errors import UsageError
-from polaris_cli.events import Event, Reason, with_counts
+from polaris_cli.events import Event, Reason
 from polaris_cli.story.chapter_drafts import earlier_parts
 from polaris_cli.story.chapters import in_chapters, in_parts
 from polaris_cli.story.decayed import RETRIES, without_decay
@@ -48,7 +48,7 @@ def write_job(job: Job, engine: Engine) -> Iterator[Event]:
     engine cannot continue an answer where the job needs it.
     """
     _check_capabilities(job, engine)
-    events = with_counts(_written(job, engine))
+    events = _written(job, engine)
     return with_log_probs(events, job.earlier.events) if job.earlier else events
 
 

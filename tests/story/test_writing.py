@@ -12,7 +12,7 @@ from polaris_cli.request.story_request import Sampling, StoryRequest
 from polaris_cli.story.job import Earlier, Job
 from polaris_cli.story.prepare import settle
 from polaris_cli.story.writing import write_job
-from tests.scripts import finish_of, paragraph, script, text_of
+from tests.scripts import paragraph, script, text_of, times
 
 
 def extending(words: int) -> Job:
@@ -45,7 +45,7 @@ def test_a_story_cut_in_a_further_part_keeps_all_of_its_text(cut: int) -> None:
     kept = recorded(list(write_job(job, engine)))[:cut]
     again = ScriptedEngine(script(paragraph("d", 60)), script(paragraph("e", 60)))
     events = list(write_job(replace(job, earlier=Earlier(kept, "interrupted")), again))
-    assert text_of(events).startswith(text_of([*kept])) and finish_of(events).extended
+    assert text_of(events).startswith(text_of([*kept])) and times(events, "extended")
     asked = again.requests[0].messages, engine.requests[cut // 62].messages
     assert asked[0] == asked[1]  # the same plan has grown again
 

@@ -19,7 +19,7 @@ from polaris_cli.commands.help import pages, text_of
 from polaris_cli.engines.base import Deviation
 from polaris_cli.evaluate.layout import NAMES as FIGURES
 from polaris_cli.events import Chapter, Plan
-from polaris_cli.models.catalogue import DEMO, SMOLLM2, ModelProfile
+from polaris_cli.models.catalogue import CATALOGUE, DEMO, SMOLLM2, ModelProfile
 from polaris_cli.models.hub import TIMEOUT
 from polaris_cli.request.presets import load_preset
 from polaris_cli.request.server_address import ServerAddress
@@ -206,6 +206,12 @@ def test_the_sources_of_a_setting_are_in_order(
     listed = re.findall(r"^\d\. (.*)", text_of("config"), re.M)
     words = ("option", "environment", "config.toml", "premise", "--continue", "you chose", "model")
     assert all(word in line for word, line in zip([*words, "default"], listed, strict=True))
+
+
+def test_the_models_with_settings_of_their_own_are_named() -> None:
+    told = re.search(r"^\d\. settings for the model \((.*) have some\)$", text_of("config"), re.M)
+    assert told
+    assert re.split(", | and ", told[1]) == [one.name for one in CATALOGUE if one.profile.settings]
 
 
 @pytest.mark.slow

@@ -175,8 +175,10 @@ JudgeModel = Annotated[
 JudgeUrl = Annotated[
     str | None, Option("--judge-url", metavar="URL", help="The judge's server, if it is on one.")
 ]
+RUBRIC = "story-quality"
 RubricName = Annotated[
-    str, Option("--rubric", metavar="NAME|FILE", help="What the judge scores by.")
+    str | None,
+    Option("--rubric", metavar="NAME|FILE", help=f"What the judge scores by; by default {RUBRIC}."),
 ]
 AllDrafts = Annotated[bool, Option("--all", help="Print all drafts, not only the best.")]
 
@@ -190,9 +192,18 @@ OnCluster = Annotated[
         "--cluster", metavar="local|auto|ADDRESS", help="Write on a Ray cluster (see Ray's docs)."
     ),
 ]
-Workers = Annotated[int, Option(metavar="N", min=1, help="Models loaded at once on the cluster.")]
+Workers = Annotated[
+    int | None,
+    Option(metavar="N", min=1, help="Models loaded at once on the cluster; by default 2."),
+]
 GpusPerWorker = Annotated[
-    float, Option("--gpus-per-worker", metavar="X", min=0, help="0.5: two share a card.")
+    float | None,
+    Option(
+        "--gpus-per-worker",
+        metavar="X",
+        min=0,
+        help="Cards of each worker; 0.5: two share one. By default 0.",
+    ),
 ]
 
 # What the files say of the story.

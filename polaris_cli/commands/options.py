@@ -31,7 +31,8 @@ Length = Annotated[
     str | None,
     Option(
         help="How to reach the length: single (one pass), extend (more after an early end), "
-        "chapters, or auto, the default (one pass if the model writes this length well)."
+        "chapters, or auto, the default (extend if the model writes this length well in one pass, "
+        "else chapters)."
     ),
 ]
 Chapters = Annotated[

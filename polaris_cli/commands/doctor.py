@@ -72,9 +72,9 @@ def _print_server(found: CheckedServer) -> None:
     _table(
         ("it can", ""),
         [
-            ("continue a text (extend, --continue, resume)", yes[can.token_true]),
+            ("continue a text (--continue, resume)", yes[can.token_true]),
             ("limit the thinking (--thinking-budget)", yes[can.thinking_budget]),
-            ("write chapters", "yes"),
+            ("write further parts and chapters", "yes"),
         ],
     )
     _table(("setting", f"with {found.model}"), list(found.settings.items()))

@@ -100,7 +100,7 @@ def batch(
     device: o.DeviceName = None,
     compile: o.Compile = None,
     band: o.Band = None,
-    quiet: o.Quiet = False,
+    quiet: o.QuietRun = False,
     no_save: o.NoSave = False,
     engine: o.EngineChoice = None,
     gguf_file: o.GgufFile = None,

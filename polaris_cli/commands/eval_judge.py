@@ -55,7 +55,10 @@ def judge(
     max_tokens: Annotated[
         int, Option("--max-tokens", metavar="N", min=256, help="Token limit of an answer.")
     ] = 16_384,
-    jobs: o.Jobs = "auto",
+    jobs: Annotated[
+        str,
+        Option("--jobs", "--batch-size", metavar="N|auto", help=f"Calls at once; auto is {USUAL}."),
+    ] = "auto",
     scale: Scale = None,
     price_in: Annotated[
         float, Option("--price-in", metavar="X", min=0, help="Price of 10**6 prompt tokens.")

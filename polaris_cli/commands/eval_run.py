@@ -73,7 +73,7 @@ def run(
     connect_timeout: o.ConnectTimeout = None,
     stall_timeout: o.StallTimeout = None,
     no_save: o.NoSave = False,
-    quiet: o.Quiet = False,
+    quiet: o.QuietRun = False,
     report: Annotated[
         Path | None, Option("--report", metavar="FILE", help="Save plots and stories as html.")
     ] = None,

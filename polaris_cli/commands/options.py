@@ -240,6 +240,10 @@ AsJson = Annotated[
 Quiet = Annotated[
     bool, Option("--quiet", "-q", help="Print only the story: no progress, no notes, no report.")
 ]
+# For commands that print no story.
+QuietRun = Annotated[
+    bool, Option("--quiet", "-q", help="Print no progress, no notes and no report.")
+]
 ShowThinking = Annotated[bool, Option("--show-thinking", help="Print the thinking on stderr.")]
 NoSave = Annotated[bool, Option("--no-save", help="Do not save the story in the library.")]
 Strict = Annotated[

@@ -82,6 +82,13 @@ def hidden_settings() -> set[str]:
     return {param.name for param in parameters("write") if getattr(param, "hidden", False)}
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_only_a_command_that_prints_a_story_says_so_of_quiet(name: str) -> None:
+    told = [param.help for param in parameters(name) if "--quiet" in param.opts]
+    says_story = {text.startswith("Print only the story") for text in told}
+    assert says_story <= {name in ("write", "resume", "rerun", "compare")}
+
+
 @pytest.mark.parametrize("name", ["bench", "eval", "library", "models", "presets"])
 def test_the_summary_of_a_command_is_whole(name: str) -> None:
     shown = CliRunner().invoke(app, [name, "--help"], terminal_width=80).stdout

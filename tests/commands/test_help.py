@@ -24,6 +24,7 @@ from polaris_cli.models.hub import TIMEOUT
 from polaris_cli.request.presets import load_preset
 from polaris_cli.request.server_address import ServerAddress
 from polaris_cli.request.settings import (
+    OF_THE_TEXT,
     PRESET_KEYS,
     SETTINGS,
     config_folder,
@@ -213,6 +214,11 @@ def test_the_sources_of_a_setting_are_in_order(
     listed = re.findall(r"^\d\. (.*)", text_of("config"), re.M)
     words = ("option", "environment", "config.toml", "premise", "--continue", "you chose", "model")
     assert all(word in line for word, line in zip([*words, "default"], listed, strict=True))
+
+
+def test_the_settings_that_no_row_of_a_batch_has_are_named() -> None:
+    told = re.search(r"any other setting except ([^-]*)\n- ", text_of("batch"))
+    assert told and {*re.findall("`([^`]+)`", told[1])} == {*SETTINGS} - {*OF_THE_TEXT}
 
 
 def test_the_models_with_settings_of_their_own_are_named() -> None:

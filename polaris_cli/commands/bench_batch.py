@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from typer import Option
 
 from polaris_cli.commands import options as o
-from polaris_cli.commands.bench_loading import Shape, bench_request, load
+from polaris_cli.commands.bench_loading import Model, Shape, bench_request, load, model_or_usual
 from polaris_cli.commands.bench_stories import measure_stories
 from polaris_cli.engines.doctor import package_versions
 from polaris_cli.errors import UsageError
@@ -24,7 +24,7 @@ HEADERS = ("batch size", "tokens/s", "range", "tokens/s per story")
 
 
 def batch(
-    model: o.Model = None,
+    model: Model = None,
     shape: Shape = None,
     sizes: Annotated[
         str, Option(metavar="N,N", help="Batch sizes: how many stories to write at once.")
@@ -62,8 +62,8 @@ def batch(
         if shape:
             raise UsageError("--stories and --shape contradict each other.", hint="Leave one out.")
         options = {
-            "model": model, "words": words or "200", "engine": engine, "base_url": base_url,
-            "quantize": quantize, "device": device, "threads": threads,
+            "model": model_or_usual(model, base_url), "words": words or "200", "engine": engine,
+            "base_url": base_url, "quantize": quantize, "device": device, "threads": threads,
         }  # fmt: skip
         measure_stories(options, stories, numbers_of(sizes, "--sizes"), workers, as_json=as_json)
         return

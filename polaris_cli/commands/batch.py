@@ -20,7 +20,7 @@ from polaris_cli.commands import options as o
 from polaris_cli.commands.batch_run import BatchFiles, BatchReport, BatchRun
 from polaris_cli.errors import EXIT_INTERRUPTED, UsageError
 from polaris_cli.formats.export import FORMATS
-from polaris_cli.request.conflicts import check_options
+from polaris_cli.request.conflicts import check_needed, check_options
 from polaris_cli.request.settings import SETTINGS, from_options
 from polaris_cli.story.result import is_record
 
@@ -43,6 +43,7 @@ not be written, 130 interrupted.
 """
 
 MOST_AT_ONCE = 1024
+WORKERS = 2  # of a cluster, unless the user says how many
 
 
 def batch(
@@ -73,10 +74,10 @@ def batch(
     ] = False,
     judge_model: o.JudgeModel = None,
     judge_url: o.JudgeUrl = None,
-    rubric: o.RubricName = "story-quality",
+    rubric: o.RubricName = None,
     cluster: o.OnCluster = None,
-    workers: o.Workers = 2,
-    gpus_per_worker: o.GpusPerWorker = 0,
+    workers: o.Workers = None,
+    gpus_per_worker: o.GpusPerWorker = None,
     revision: o.Revision = None,
     preset: o.PresetName = None,
     form: o.Form = None,
@@ -99,7 +100,7 @@ def batch(
     device: o.DeviceName = None,
     compile: o.Compile = None,
     band: o.Band = None,
-    quiet: o.Quiet = False,
+    quiet: o.QuietRun = False,
     no_save: o.NoSave = False,
     engine: o.EngineChoice = None,
     gguf_file: o.GgufFile = None,
@@ -117,14 +118,15 @@ def batch(
     _check(options, lengths)
     grid = Grid(_several(lengths), seeds, _several(models))
     formats, at_once = _formats(each), at_once_in(jobs)
-    if not judge and (judge_model or judge_url):
-        raise UsageError("--judge-model and --judge-url need --judge.", hint="Add --judge")
+    where = cluster_of(cluster, workers, gpus_per_worker)
+    if not judge:
+        asked = {"--judge-model": judge_model, "--judge-url": judge_url, "--rubric": rubric}
+        check_needed("--judge", "--judge", asked)
     judging = _judge(judge_model, judge_url, rubric, quiet=quiet) if judge else None
     rows = _rows(premises)
     with Results(output, is_record) as results:
         only = frozenset(results.failed) if retry_failed else None
         stories = Batch(rows, options, grid, results, only)
-        where = Cluster(cluster, workers, gpus_per_worker) if cluster else None
         report, files = BatchReport(output, quiet), BatchFiles(output, formats)
         run = BatchRun(stories, report, files, at_once, not no_save, strict, where)
         code = run.run()
@@ -134,7 +136,7 @@ def batch(
 
 
 def _judge(
-    model: str | None, url: str | None, rubric: str, *, quiet: bool
+    model: str | None, url: str | None, rubric: str | None, *, quiet: bool
 ) -> Callable[[Path], int]:
     """Judges the stories in a folder. Raises PolarisError if there is no such judge."""
     from polaris_cli.commands.batch_judge import judge_batch  # few batches need it
@@ -144,6 +146,17 @@ def _judge(
     check_installed()
     run = judge_named(model, url, rubric, option="--judge", quiet=quiet)
     return partial(judge_batch, run)
+
+
+def cluster_of(
+    address: str | None, workers: int | None, gpus_per_worker: float | None
+) -> Cluster | None:
+    """The cluster of these options, None without one. Raises UsageError for workers of none."""
+    if not address:
+        asked = {"--workers": workers, "--gpus-per-worker": gpus_per_worker}
+        check_needed("--cluster", "--cluster auto", asked)
+        return None
+    return Cluster(address, workers or WORKERS, gpus_per_worker or 0)
 
 
 def listed(value: str | None) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from polaris_cli.commands import options as o
 from polaris_cli.commands.bench_batch import batch
 from polaris_cli.commands.bench_engines import bench_engines
 from polaris_cli.commands.bench_length import length
-from polaris_cli.commands.bench_loading import Loaded, Shape, bench_request, load
+from polaris_cli.commands.bench_loading import Loaded, Model, Shape, bench_request, load
 from polaris_cli.commands.bench_scoring import score
 from polaris_cli.engines.doctor import package_versions
 from polaris_cli.errors import UsageError
@@ -51,7 +51,7 @@ app.command()(score)
 @app.callback()
 def bench(
     ctx: typer.Context,
-    model: o.Model = None,
+    model: Model = None,
     shape: Shape = None,
     tokens: Annotated[int, Option(min=2, help="Tokens to write in each run.")] = 256,
     at: Annotated[

@@ -10,10 +10,11 @@ from typing import Annotated, Any
 from typer import Option
 
 from polaris_cli.commands import options as o
-from polaris_cli.commands.bench_loading import Shape, bench_request, load
+from polaris_cli.commands.bench_loading import Model, Shape, bench_request, load, model_or_usual
 from polaris_cli.commands.bench_stories import measure_stories
 from polaris_cli.engines.doctor import package_versions
 from polaris_cli.errors import UsageError
+from polaris_cli.request.conflicts import check_needed
 from polaris_cli.screen import terminal
 from polaris_cli.screen.printing import print_json, print_text
 from polaris_cli.screen.tables import print_table
@@ -23,7 +24,7 @@ HEADERS = ("batch size", "tokens/s", "range", "tokens/s per story")
 
 
 def batch(
-    model: o.Model = None,
+    model: Model = None,
     shape: Shape = None,
     sizes: Annotated[
         str, Option(metavar="N,N", help="Batch sizes: how many stories to write at once.")
@@ -57,15 +58,17 @@ def batch(
       polaris bench batch --shape qwen3.5-0.8b --sizes 1,4,16
       polaris bench batch -m smollm2 --stories 16 --words 200 --sizes 1,4 --engine gguf
     """
-    if workers and not stories:
-        raise UsageError("--workers needs whole stories.", hint="Add --stories 16")
     if stories:
+        if shape:
+            raise UsageError("--stories and --shape contradict each other.", hint="Leave one out.")
         options = {
-            "model": model, "words": words or "200", "engine": engine, "base_url": base_url,
-            "quantize": quantize, "device": device, "threads": threads,
+            "model": model_or_usual(model, base_url), "words": words or "200", "engine": engine,
+            "base_url": base_url, "quantize": quantize, "device": device, "threads": threads,
         }  # fmt: skip
         measure_stories(options, stories, numbers_of(sizes, "--sizes"), workers, as_json=as_json)
         return
+    whole = {"--words": words, "--engine": engine, "--base-url": base_url, "--workers": workers}
+    check_needed("--stories", "--stories 16", whole)
     request = bench_request(model, shape, quantize=quantize, device=device, threads=threads)
     numbers = numbers_of(sizes, "--sizes")
     with terminal.loading("Loading", sys.stderr, quiet=as_json) as progress:

@@ -20,6 +20,9 @@ from polaris_cli.models.resolving import choose_file, resolve
 from polaris_cli.request.story_request import StoryRequest
 from polaris_cli.story.prepare import prepare
 
+Model = Annotated[
+    str | None, Option("--model", "-m", help="As for polaris write; by default demo.")
+]
 Shape = Annotated[
     str | None, Option(help="Random weights of this shape: polaris, base-27b or qwen3.5-0.8b.")
 ]
@@ -31,7 +34,12 @@ def bench_request(model: str | None, shape: str | None, **options: object) -> St
         raise UsageError(
             "--model and --shape contradict each other.", hint="Leave out one of them."
         )
-    return prepare("speed", {"model": model or "demo", "words": 1000, **options}).request
+    return prepare("speed", {"model": model or DEMO.name, "words": 1000, **options}).request
+
+
+def model_or_usual(model: str | None, base_url: str | None) -> str | None:
+    """The model to measure: without one, the demo model, or the only one of a server."""
+    return model or (None if base_url else DEMO.name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,8 @@ def story_files(story: Story, outputs: Outputs) -> Iterator[File]:
 def _thinking_file(story: Story, outputs: Outputs) -> Iterator[File]:
     if outputs.thinking and story.thinking:
         yield outputs.thinking, f"{story.thinking}\n".encode
+    elif outputs.thinking and not outputs.quiet:
+        note(f"There is no thinking to save in {one_line(str(outputs.thinking))}.", sys.stderr)
 
 
 def say_saved(file: Path, size: int) -> None:

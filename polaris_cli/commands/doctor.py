@@ -7,12 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
-from polaris_cli.commands.options import ApiKeyEnv, BaseUrl
+from polaris_cli.commands.options import ApiKeyEnv, BaseUrl, ConnectTimeout, StallTimeout
 from polaris_cli.engines.doctor import Diagnosis, diagnose
 from polaris_cli.engines.endpoint.checking import CheckedServer, check_server
 from polaris_cli.models.catalogue import CATALOGUE
 from polaris_cli.models.devices import Device, size_text
 from polaris_cli.request.server_address import ServerAddress
+from polaris_cli.request.settings import SETTINGS, gather, merge, server_address
 from polaris_cli.screen import terminal
 from polaris_cli.screen.printing import print_json, print_text
 from polaris_cli.screen.tables import print_table
@@ -22,6 +23,8 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     base_url: BaseUrl = None,
     api_key_env: ApiKeyEnv = None,
+    connect_timeout: ConnectTimeout = None,
+    stall_timeout: StallTimeout = None,
 ) -> None:
     """Check devices, memory, hub access, disk and packages, and suggest fixes.
 
@@ -32,8 +35,8 @@ def doctor(
       polaris doctor
       polaris doctor --base-url http://127.0.0.1:8000/v1
     """
-    if base_url:
-        address = ServerAddress(base_url, api_key_env)
+    options = {name: value for name, value in locals().items() if name in SETTINGS}
+    if address := _address(options):
         with terminal.loading(f"Asking {address.base_url}", sys.stderr, quiet=as_json):
             server = check_server(address)
         print_json(asdict(server), indent=2) if as_json else _print_server(server)
@@ -44,6 +47,13 @@ def doctor(
         print_json(as_data(found), indent=2)
     else:
         _print(found)
+
+
+def _address(options: dict[str, object]) -> ServerAddress | None:
+    """The server of --base-url, with the key and the timeouts that `polaris write` would use."""
+    if not options["base_url"]:
+        return None
+    return server_address(merge(gather({**options, "engine": "endpoint"})))
 
 
 def _print_server(found: CheckedServer) -> None:
@@ -62,9 +72,9 @@ def _print_server(found: CheckedServer) -> None:
     _table(
         ("it can", ""),
         [
-            ("continue a text (extend, --continue, resume)", yes[can.token_true]),
+            ("continue a text (--continue, resume)", yes[can.token_true]),
             ("limit the thinking (--thinking-budget)", yes[can.thinking_budget]),
-            ("write chapters", "yes"),
+            ("write further parts and chapters", "yes"),
         ],
     )
     _table(("setting", f"with {found.model}"), list(found.settings.items()))

@@ -90,7 +90,7 @@ def _time(job: Job, passes: Sequence[Pass], drafts: int) -> dict[str, float | No
     with suppress(LibraryError):  # without a library that can be read there is no speed
         speed = open_library().speed_of(job.reference.name, job.request.engine)
     tokens = drafts * sum(one.text + one.thinking for one in passes)
-    return {"tokens_per_s": speed, "seconds": round(tokens / speed) if speed else None}
+    return {"tokens_per_s": speed, "seconds": max(1, round(tokens / speed)) if speed else None}
 
 
 def _expected(job: Job, drafts: int) -> dict[str, Any]:

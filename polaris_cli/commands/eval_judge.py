@@ -55,7 +55,10 @@ def judge(
     max_tokens: Annotated[
         int, Option("--max-tokens", metavar="N", min=256, help="Token limit of an answer.")
     ] = 16_384,
-    jobs: o.Jobs = "auto",
+    jobs: Annotated[
+        str,
+        Option("--jobs", "--batch-size", metavar="N|auto", help=f"Calls at once; auto is {USUAL}."),
+    ] = "auto",
     scale: Scale = None,
     price_in: Annotated[
         float, Option("--price-in", metavar="X", min=0, help="Price of 10**6 prompt tokens.")
@@ -65,7 +68,7 @@ def judge(
     ] = 0.0,
     dry_run: Annotated[bool, Option("--dry-run", help="Show calls, tokens and cost only.")] = False,
     as_json: Annotated[bool, Option("--json", help="Print one JSON object.")] = False,
-    quiet: o.Quiet = False,
+    quiet: o.QuietRun = False,
 ) -> None:
     """Let a model score stories by a rubric, and print the totals.
 
@@ -95,7 +98,7 @@ def judge(
     if dry_run:
         answered = {record["key"] for record in read_records(path)} if path.exists() else set()
         missing = run.missing(calls, answered)
-        _print_plan(len(calls) - len(missing), missing, run.prices)
+        _print_plan(len(calls) - len(missing), missing, run.prices, as_json=as_json)
         return
     with JudgeFile(path) as file:
         code = run.ask(run.missing(calls, file.records), file)
@@ -109,9 +112,14 @@ def judge(
     raise Exit(code)
 
 
-def _print_plan(made: int, missing: Sequence[Call], prices: Prices) -> None:
+def _print_plan(made: int, missing: Sequence[Call], prices: Prices, *, as_json: bool) -> None:
     """What would be asked, before anything is."""
     asked, answered = estimated_tokens(missing)
+    if as_json:
+        calls = {"to_make": len(missing), "made": made}
+        tokens = {"prompt": asked, "answer": answered}
+        print_json({"calls": calls, "tokens": tokens, "cost": prices.of(asked, answered)}, indent=2)
+        return
     print_text(f"{len(missing)} calls to make, {made} made already")
     print_text(f"about {asked:,} prompt tokens, {answered:,} answer tokens without thinking")
     if prices != Prices():

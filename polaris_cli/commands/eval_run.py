@@ -8,12 +8,11 @@ from typing import Annotated
 from typer import Exit, Option
 
 from polaris_cli.batch.batch import Batch, Rows
-from polaris_cli.batch.cluster import Cluster
 from polaris_cli.batch.premises import BadRow, Row, read_premises
 from polaris_cli.batch.results import Results
 from polaris_cli.batch.tasks import Grid
 from polaris_cli.commands import options as o
-from polaris_cli.commands.batch import at_once_in, compared
+from polaris_cli.commands.batch import at_once_in, cluster_of, compared
 from polaris_cli.commands.batch_run import BatchFiles, BatchReport, BatchRun
 from polaris_cli.commands.eval_report import ReportFile
 from polaris_cli.commands.eval_score import (
@@ -56,8 +55,8 @@ def run(
     ] = None,
     jobs: o.Jobs = "auto",
     cluster: o.OnCluster = None,
-    workers: o.Workers = 2,
-    gpus_per_worker: o.GpusPerWorker = 0,
+    workers: o.Workers = None,
+    gpus_per_worker: o.GpusPerWorker = None,
     preset: o.PresetName = None,
     length: o.Length = None,
     temperature: o.Temperature = None,
@@ -74,7 +73,7 @@ def run(
     connect_timeout: o.ConnectTimeout = None,
     stall_timeout: o.StallTimeout = None,
     no_save: o.NoSave = False,
-    quiet: o.Quiet = False,
+    quiet: o.QuietRun = False,
     report: Annotated[
         Path | None, Option("--report", metavar="FILE", help="Save plots and stories as html.")
     ] = None,
@@ -105,7 +104,7 @@ def run(
     if page:
         page.check()
     grid = Grid((), seeds, models if len(models) > 1 else ())
-    where = Cluster(cluster, workers, gpus_per_worker) if cluster else None
+    where = cluster_of(cluster, workers, gpus_per_worker)
     with Results(output, is_record) as results:
         stories = Batch(_rows(prompts, chosen_suite), options, grid, results)
         told, files = BatchReport(output, quiet), BatchFiles(output, ())

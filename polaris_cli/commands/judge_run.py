@@ -13,6 +13,7 @@ from typing import TextIO
 from polaris_cli.commands.eval_score import Skipped, samples_of
 from polaris_cli.commands.interrupt import Interrupts
 from polaris_cli.commands.option_names import option_names
+from polaris_cli.commands.options import RUBRIC
 from polaris_cli.commands.running import opened
 from polaris_cli.commands.stdio import reserved_stdio
 from polaris_cli.engines.base import Engine
@@ -202,7 +203,7 @@ class JudgeRun:
 
 
 def judge_named(
-    model: str | None, base_url: str | None, rubric: str, *, option: str, quiet: bool
+    model: str | None, base_url: str | None, rubric: str | None, *, option: str, quiet: bool
 ) -> JudgeRun:
     """The judge of the options `--judge-model`, `--judge-url` and `--rubric`.
 
@@ -213,7 +214,7 @@ def judge_named(
         raise UsageError(f"{option} needs a judge.", hint="Add --judge-model NAME")
     options: dict[str, object] = {"base_url": base_url, "engine": "endpoint" if base_url else None}
     settings, names = JudgeSettings(model), OPTIONS_BESIDE_A_WRITER
-    run = JudgeRun(load_rubric(rubric), settings, options, quiet=quiet, names=names)
+    run = JudgeRun(load_rubric(rubric or RUBRIC), settings, options, quiet=quiet, names=names)
     run.job()
     return run
 

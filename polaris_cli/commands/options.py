@@ -31,7 +31,8 @@ Length = Annotated[
     str | None,
     Option(
         help="How to reach the length: single (one pass), extend (more after an early end), "
-        "chapters, or auto, the default (one pass if the model writes this length well)."
+        "chapters, or auto, the default (extend if the model writes this length well in one pass, "
+        "else chapters)."
     ),
 ]
 Chapters = Annotated[
@@ -175,8 +176,10 @@ JudgeModel = Annotated[
 JudgeUrl = Annotated[
     str | None, Option("--judge-url", metavar="URL", help="The judge's server, if it is on one.")
 ]
+RUBRIC = "story-quality"
 RubricName = Annotated[
-    str, Option("--rubric", metavar="NAME|FILE", help="What the judge scores by.")
+    str | None,
+    Option("--rubric", metavar="NAME|FILE", help=f"What the judge scores by; by default {RUBRIC}."),
 ]
 AllDrafts = Annotated[bool, Option("--all", help="Print all drafts, not only the best.")]
 
@@ -190,9 +193,18 @@ OnCluster = Annotated[
         "--cluster", metavar="local|auto|ADDRESS", help="Write on a Ray cluster (see Ray's docs)."
     ),
 ]
-Workers = Annotated[int, Option(metavar="N", min=1, help="Models loaded at once on the cluster.")]
+Workers = Annotated[
+    int | None,
+    Option(metavar="N", min=1, help="Models loaded at once on the cluster; by default 2."),
+]
 GpusPerWorker = Annotated[
-    float, Option("--gpus-per-worker", metavar="X", min=0, help="0.5: two share a card.")
+    float | None,
+    Option(
+        "--gpus-per-worker",
+        metavar="X",
+        min=0,
+        help="Cards of each worker; 0.5: two share one. By default 0.",
+    ),
 ]
 
 # What the files say of the story.
@@ -227,6 +239,10 @@ AsJson = Annotated[
 ]
 Quiet = Annotated[
     bool, Option("--quiet", "-q", help="Print only the story: no progress, no notes, no report.")
+]
+# For commands that print no story.
+QuietRun = Annotated[
+    bool, Option("--quiet", "-q", help="Print no progress, no notes and no report.")
 ]
 ShowThinking = Annotated[bool, Option("--show-thinking", help="Print the thinking on stderr.")]
 NoSave = Annotated[bool, Option("--no-save", help="Do not save the story in the library.")]

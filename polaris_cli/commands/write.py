@@ -17,7 +17,7 @@ from polaris_cli.commands.running import draft_is_long_enough, return_draft, run
 from polaris_cli.errors import UsageError
 from polaris_cli.formats.cover import read_cover
 from polaris_cli.formats.drafts import read_draft
-from polaris_cli.request.conflicts import check_options
+from polaris_cli.request.conflicts import check_needed, check_options
 from polaris_cli.request.settings import SETTINGS
 from polaris_cli.request.text_files import read_stdin
 from polaris_cli.story.plan_file import PlanFile, read_plan
@@ -102,7 +102,7 @@ def write(
     best: o.BestDraft = None,
     judge_model: o.JudgeModel = None,
     judge_url: o.JudgeUrl = None,
-    rubric: o.RubricName = "story-quality",
+    rubric: o.RubricName = None,
     print_all: o.AllDrafts = False,
 ) -> None:
     """Write a story of the length you ask for, and report its length."""
@@ -110,8 +110,9 @@ def write(
     outputs = Outputs(
         output, thinking_output, force, as_json, quiet, show_thinking, not no_save, strict
     )
-    if best != "judge" and (judge_model or judge_url):
-        raise UsageError("A judge only chooses among drafts.", hint="Add --best judge --drafts 5")
+    if best != "judge":
+        asked = {"--judge-model": judge_model, "--judge-url": judge_url, "--rubric": rubric}
+        check_needed("--best judge", "--best judge --drafts 5", asked)
     if best == "judge":
         way: Choose = _draft_judge(judge_model, judge_url, rubric, quiet=quiet)
     else:
@@ -157,7 +158,7 @@ def in_chapters(
     return options | {"chapters": options["chapters"] or "auto"} if plan_only else options
 
 
-def _draft_judge(model: str | None, url: str | None, rubric: str, *, quiet: bool) -> Choose:
+def _draft_judge(model: str | None, url: str | None, rubric: str | None, *, quiet: bool) -> Choose:
     # Few stories need them, and they take long to import.
     from polaris_cli.commands.draft_judge import DraftJudge
     from polaris_cli.commands.judge_run import judge_named

@@ -1,4 +1,4 @@
-"""Settings that contradict each other, within one source: `check_options`, `check_values`.
+"""Settings that contradict or need each other: `check_options`, `check_needed`, `check_values`.
 
 Knows names of options and settings; not what they do. Whether the values themselves are right is
 the affair of `settings` and `story_request`.
@@ -39,6 +39,17 @@ def check_options(
             "--continue and the premise cannot both read standard input.",
             hint="Give the draft as a file: --continue draft.txt",
         )
+
+
+def check_needed(needed: str, example: str, options: Mapping[str, object]) -> None:
+    """Raise UsageError for the first option that is given but has no effect without `needed`.
+
+    `options` are the values by the names of the options, None if not given; `example` is what the
+    hint adds.
+    """
+    for name, value in options.items():
+        if value is not None:
+            raise UsageError(f"{name} needs {needed}.", hint=f"Add {example}")
 
 
 def check_values(values: Mapping[str, Any], where: str) -> None:

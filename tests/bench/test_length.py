@@ -14,11 +14,13 @@ from polaris_cli.bench.length import (
     write_all,
 )
 from polaris_cli.commands import bench_length
+from polaris_cli.commands.bench_loading import model_or_usual
 from polaris_cli.engines.scripted import ScriptedEngine
 from polaris_cli.errors import UsageError
 from polaris_cli.words import self_repetition
 from tests.cli import in_process
 from tests.scripts import paragraph, script
+from tests.servers.faulty import Faulty
 
 
 def test_every_premise_is_written_in_every_way_at_every_length() -> None:
@@ -84,3 +86,18 @@ def test_premises_are_the_lines_of_a_file(tmp_path: Path) -> None:
     file.write_text(" \n")
     with pytest.raises(UsageError, match="no premises"):
         bench_length._premises(str(file))
+
+
+def test_a_server_with_one_model_needs_no_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = ["bench", "length", "--words", "30", "--ways", "single", "--stories", "1"]
+    with Faulty() as server:
+        done = in_process([*asked, "--base-url", server.url, "--json"], tmp_path, monkeypatch)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["model"]["name"] == "test-model"
+
+
+def test_without_a_server_the_demo_model_is_measured() -> None:
+    assert model_or_usual(None, None) == "demo"
+    assert model_or_usual("smollm2", None) == model_or_usual("smollm2", "http://a") == "smollm2"

@@ -4,9 +4,12 @@ import json
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from polaris_cli.commands.app import app
 from polaris_cli.models.catalogue import CATALOGUE
 from tests.fake_hub import environment, fake_hub, polaris
+from tests.servers.faulty import Faulty
 
 
 @pytest.mark.slow
@@ -32,3 +35,19 @@ def test_json_and_no_network(tmp_path: Path) -> None:
     assert found["devices"][-1]["id"] == "cpu"
     assert found["fits"]["demo"]["none"] is True
     assert any("cannot be reached" in problem["what"] for problem in found["problems"])
+
+
+def test_a_server_gets_the_key_and_the_timeouts_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("POLARIS_API_KEY_ENV", "MY_KEY")
+    monkeypatch.setenv("POLARIS_STALL_TIMEOUT", "7")
+    monkeypatch.setenv("POLARIS_ENGINE", "local")
+    monkeypatch.setenv("MY_KEY", "sk-secret")
+    with Faulty() as server:
+        asked = ["doctor", "--base-url", server.url, "--connect-timeout", "5", "--json"]
+        result = CliRunner().invoke(app, asked)
+        keys = {request.headers.get("authorization") for request in server.requests}
+    assert result.exit_code == 0 and keys == {"Bearer sk-secret"}
+    address = json.loads(result.stdout)["server"]["address"]
+    assert (address["connect_timeout"], address["stall_timeout"]) == (5, 7)

@@ -166,7 +166,8 @@ def test_the_time_is_that_of_the_speed_last_measured(
     tokens = found["tokens"]["story"] + found["tokens"]["thinking"]
     assert found["time"] == {"tokens_per_s": 50.0, "seconds": round(tokens / 50)}
     assert "if it thinks as long as it may, at 50 tokens/s" in text
-    assert "thinks" not in dry_run(capsys, words=100, think=False)[1]
+    found, text = dry_run(capsys, words=1, think=False)
+    assert "thinks" not in text and "about 1 s, at 50 tokens/s" in text
     damaged = library.path.with_name("damaged.db")
     damaged.write_text("no library")
     monkeypatch.setenv("POLARIS_LIBRARY", str(damaged))

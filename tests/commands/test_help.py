@@ -19,11 +19,12 @@ from polaris_cli.commands.help import pages, text_of
 from polaris_cli.engines.base import Deviation
 from polaris_cli.evaluate.layout import NAMES as FIGURES
 from polaris_cli.events import Chapter, Plan
-from polaris_cli.models.catalogue import DEMO, SMOLLM2, ModelProfile
+from polaris_cli.models.catalogue import CATALOGUE, DEMO, SMOLLM2, ModelProfile
 from polaris_cli.models.hub import TIMEOUT
 from polaris_cli.request.presets import load_preset
 from polaris_cli.request.server_address import ServerAddress
 from polaris_cli.request.settings import (
+    OF_THE_TEXT,
     PRESET_KEYS,
     SETTINGS,
     config_folder,
@@ -80,6 +81,13 @@ def parameters(name: str) -> Iterator[Any]:
 
 def hidden_settings() -> set[str]:
     return {param.name for param in parameters("write") if getattr(param, "hidden", False)}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_only_a_command_that_prints_a_story_says_so_of_quiet(name: str) -> None:
+    told = [param.help for param in parameters(name) if "--quiet" in param.opts]
+    says_story = {text.startswith("Print only the story") for text in told}
+    assert says_story <= {name in ("write", "resume", "rerun", "compare")}
 
 
 @pytest.mark.parametrize("name", ["bench", "eval", "library", "models", "presets"])
@@ -208,6 +216,17 @@ def test_the_sources_of_a_setting_are_in_order(
     assert all(word in line for word, line in zip([*words, "default"], listed, strict=True))
 
 
+def test_the_settings_that_no_row_of_a_batch_has_are_named() -> None:
+    told = re.search(r"any other setting except ([^-]*)\n- ", text_of("batch"))
+    assert told and {*re.findall("`([^`]+)`", told[1])} == {*SETTINGS} - {*OF_THE_TEXT}
+
+
+def test_the_models_with_settings_of_their_own_are_named() -> None:
+    told = re.search(r"^\d\. settings for the model \((.*) have some\)$", text_of("config"), re.M)
+    assert told
+    assert re.split(", | and ", told[1]) == [one.name for one in CATALOGUE if one.profile.settings]
+
+
 @pytest.mark.slow
 def test_every_environment_variable_that_is_read_is_named() -> None:
     named = {*items(section("config", "Environment variables"))}
@@ -263,10 +282,22 @@ def test_lengths_are_explained() -> None:
     assert all(said == f"{parse_words(text)} words" for text, said in asking.items())
     assert {*items(section("lengths", "Reaching: --length"))} == {*LENGTHS}
     usual, small = ModelProfile().good_words[1], {m.profile.good_words[1] for m in (DEMO, SMOLLM2)}
-    told = f"({usual:,} words; {small.pop()} for smollm2 and the demo model)"
+    told = f"({usual:,} words; {small.pop()} for smollm2 and the demo model, which gets single)"
     assert not small and told in " ".join(text_of("lengths").split())
     report = section("lengths", "The report")
     assert all(ending in " ".join(report.split()) for ending in REASONS.values())
+
+
+def test_the_length_mode_that_auto_gives_is_told() -> None:
+    told = items(section("lengths", "Reaching: --length"))["auto"]
+    assert told.startswith("the default: extend up to") and told.endswith("else chapters.")
+    for model in CATALOGUE:
+        most = model.profile.good_words[1]
+        given = (
+            prepare("a tale", {"model": model.name, "words": words}).request.length
+            for words in (most, most + 1)
+        )
+        assert [*given] == ["single" if model is DEMO else "extend", "chapters"]
 
 
 def exit_codes() -> set[int]:

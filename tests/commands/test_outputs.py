@@ -3,10 +3,14 @@
 import json
 import os
 import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from polaris_cli.commands.delivery import deliver
+from polaris_cli.commands.outputs import Outputs
 from polaris_cli.errors import UsageError
 from polaris_cli.formats.files import check_distinct
 from polaris_cli.library.store import Library
@@ -171,3 +175,13 @@ def test_an_export_goes_to_several_places(tmp_path: Path, monkeypatch: pytest.Mo
     ended = in_process(["library", "export", "last", *outputs], tmp_path, monkeypatch)
     assert (ended.returncode, ended.stdout) == (0, "It came.\n"), ended.stderr
     assert all(file.stat().st_size for file in files)
+
+
+def test_a_story_without_thinking_says_that_there_is_none_to_save(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "thinking.txt"
+    for quiet in (False, True):
+        deliver(replace(a_story(), thinking=""), Outputs(thinking=file, quiet=quiet), sys.stdout)
+        told = capsys.readouterr().err
+        assert not file.exists() and ("There is no thinking to save in" in told) is not quiet

@@ -49,6 +49,35 @@ def test_a_usage_error_gets_a_message_and_a_hint(
     assert help_.startswith("polaris: hint: ") and hint in help_
 
 
+BATCH = ["batch", "premises.txt", "-o", "out", "-m", "demo"]
+WITHOUT_EFFECT = [
+    (["write", "x", "-m", "demo", "--rubric", "longform"], "--rubric", "--best judge"),
+    (["write", "x", "-m", "demo", "--judge-model", "m"], "--judge-model", "--best judge"),
+    ([*BATCH, "--rubric", "longform"], "--rubric", "--judge"),
+    ([*BATCH, "--judge-url", "http://127.0.0.1:1"], "--judge-url", "--judge"),
+    ([*BATCH, "--workers", "8"], "--workers", "--cluster"),
+    ([*BATCH, "--gpus-per-worker", "1"], "--gpus-per-worker", "--cluster"),
+    (["eval", "run", "-o", "out", "-m", "demo", "--workers", "8"], "--workers", "--cluster"),
+    (["bench", "batch", "--words", "200"], "--words", "--stories"),
+    (["bench", "batch", "--engine", "gguf"], "--engine", "--stories"),
+    (["bench", "batch", "--workers", "2"], "--workers", "--stories"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "option", "needed"), WITHOUT_EFFECT)
+def test_an_option_that_needs_another_says_so(
+    arguments: list[str], option: str, needed: str
+) -> None:
+    refused = run(*arguments)
+    assert refused.exit_code == 2 and f"{option} needs {needed}." in refused.stderr
+    assert f"polaris: hint: Add {needed}" in refused.stderr
+
+
+def test_whole_stories_have_no_random_weights() -> None:
+    refused = run("bench", "batch", "--stories", "2", "--shape", "qwen3.5-0.8b")
+    assert refused.exit_code == 2 and "--stories and --shape contradict" in refused.stderr
+
+
 def test_an_option_similar_to_none_gets_no_suggestion() -> None:
     assert "Did you mean" not in run("write", "x", "--xyzzy").stderr
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from polaris_cli.commands.help import text_of
 from tests.cli import environment, polaris_command, run, wait_for_text
 from tests.servers.faulty import Faulty
 from tests.servers.replies import DELTAS, RESET, STALL, chat, refused, refusing, streamed
@@ -215,3 +216,14 @@ def test_the_local_engine_is_one_option_away(tmp_path: Path) -> None:
     command = polaris_command("write", "a fox", "-w", "60", "-m", "smollm2", "--dry-run", "--json")
     found = json.loads(run([*command, "--engine", "local"], tmp_path).stdout)
     assert found["settings"]["engine"]["value"] == "local"
+
+
+@pytest.mark.slow
+def test_a_chat_server_extends_a_story_as_the_help_says(tmp_path: Path) -> None:
+    parts = (STORY, "At night it woke, and went to the river to count the stars in it.")
+    asked = ("write", "a fox", "--words", "27", "--length", "extend", "--no-think", "--quiet")
+    with Faulty(*(streamed(chat([text])) for text in parts)) as server:
+        done = run(polaris_command(*asked, "--base-url", server.url), tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert all(text in done.stdout for text in parts)
+    assert "`--length extend` and chapters work on every server." in text_of("engines")

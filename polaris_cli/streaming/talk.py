@@ -31,7 +31,9 @@ _PATTERNS = (
     r"(?:as|when) we (?:continue|conclude|explore|delve)\b|let's (?:dive|explore|continue|talk)\b",
     r"in (?:conclusion|summary)\b|to (?:summari[sz]e|conclude)\b|ladies and gentlemen\b",
     rf"the (?:above |original )?{_TEXT} (?:ends|continues|also|shows|teaches|reminds|has become)\b",
-    rf"[^\n]*\b(?:inspired|want(?:ed)?|like|love) (?:me )?to share (?:\w+ ){{0,3}}{_TEXT}\b",
+    # "I would love to share this story", but not "She wanted to share her story"
+    rf"[^\n]*\b(?:inspired|want(?:ed)?|like|love) (?:me )?to share "
+    rf"(?!(?:his|her|their)\b)(?:\w+ ){{0,3}}{_TEXT}\b",
     rf"[^\n]*\b(?:this|the) {_TEXT} (?:i'm|i am|we're) writing\b",
     r"it (?:appears|seems|looks like) you\b",
     r"you(?:'re| are) (?:absolutely|quite) (?:correct|right)\b",
@@ -55,9 +57,10 @@ _PATTERNS = (
     # "In the next chapters we will ..."
     rf"(?:in|for|throughout) (?:the|this|our|my) (?:\w+ )?(?:{_TEXT}|section|part|installment|"
     r"episode)s?,? (?:we|you|i|let)\b",
-    # "This story highlights ..."
+    # "This story highlights ...", but not "This tale has been passed down"
     rf"(?:this|your|the (?:above|following)|my|our) (?:\w+ ){{0,2}}?{_TEXT} (?:also )?"
-    r"(?:explores?|has|starts|touches|highlights?|illustrates?|demonstrates?|showcases?|"
+    r"(?:explores?|has(?! been (?:passed|handed|told))|starts|touches|highlights?|illustrates?|"
+    r"demonstrates?|showcases?|"
     r"emphasi[sz]es?|teaches|reminds|delves|captures|conveys|aims|revolves|focuses|follows|serves|"
     r"introduces|describes|"
     r"is (?:about|set|based|told|inspired|intended|meant|incomplete|a (?:reminder|testament)))\b",

@@ -17,6 +17,8 @@ TALK = [
     "Please let me know if you'd like any changes.",
     "As an AI, I cannot know.",
     "Can you please elaborate further?",
+    "I would love to share my new story.",
+    "This story has a happy ending.",
 ]
 FICTION = [
     '"I hope you like it," said the king.',
@@ -29,6 +31,10 @@ FICTION = [
     "I wrote the last chapter in the spring, and burned it in the autumn.",
     "She read the chapter again, and the story seemed worse than before.",
     "I walked to the sea and thought of you.",
+    "She built a ship, and she wanted to share her story with the crew.",
+    "Those who would not like to share their own tales sat apart.",
+    "This tale has been passed down through generations.",
+    "Our story has been told a thousand times.",
 ]
 
 

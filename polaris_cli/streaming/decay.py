@@ -8,7 +8,8 @@ Thinking is ignored.
 It does not find all decay, and talk that is worded in other ways least of all. Of 18 texts that a
 reader marked after everything here was fixed, 12 are stopped within 150 words of the mark (0.67,
 95% interval 0.44 to 0.84), where 10 were without the words of telling; of the 43 from which the
-figures of the criteria come, 36. Of 158 single passes two are stopped, in their last words.
+figures of the criteria come, 36. Of 600 single passes 22 are stopped, of which the reader finds
+three good and two doubtful.
 """
 
 import re

@@ -121,6 +121,8 @@ def write(
         raise UsageError("--best and --all choose among drafts.", hint="Add --drafts 5")
     if drafts > 1 and plan_only:
         raise UsageError("--drafts writes stories, and --plan-only a plan.", hint="Leave one out.")
+    if as_json and plan_only and not dry_run:
+        raise UsageError("--plan-only prints the plan as TOML.", hint="Leave out --json.")
     if drafts > 1:
         check_files(outputs, drafts)
     else:

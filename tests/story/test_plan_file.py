@@ -185,6 +185,13 @@ def test_a_plan_and_another_way_are_refused(
     assert "--plan" in refused.stderr and more[0] in refused.stderr
 
 
+def test_a_plan_is_no_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = ["write", "a fox", "-m", "demo", "--plan-only", "--json"]
+    refused = in_process(asked, tmp_path, monkeypatch)
+    assert (refused.returncode, refused.stdout) == (2, "") and "as TOML" in refused.stderr
+    assert in_process([*asked, "--dry-run"], tmp_path, monkeypatch).stdout.startswith("{")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("more", [[], ["--chapters", "auto"], ["--length", "chapters"]])
 def test_a_plan_without_words_takes_the_length_asked_for(tmp_path: Path, more: list[str]) -> None:

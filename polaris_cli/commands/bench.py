@@ -18,7 +18,7 @@ from polaris_cli.commands import options as o
 from polaris_cli.commands.bench_batch import batch
 from polaris_cli.commands.bench_engines import bench_engines
 from polaris_cli.commands.bench_length import length
-from polaris_cli.commands.bench_loading import Loaded, Shape, bench_request, load
+from polaris_cli.commands.bench_loading import Loaded, Shape, bench_job, load, say
 from polaris_cli.commands.bench_scoring import score
 from polaris_cli.engines.doctor import package_versions
 from polaris_cli.errors import UsageError
@@ -27,6 +27,7 @@ from polaris_cli.request.story_request import StoryRequest
 from polaris_cli.screen import terminal
 from polaris_cli.screen.printing import print_json, print_text
 from polaris_cli.screen.tables import print_table
+from polaris_cli.story.advice import on_compile
 
 if TYPE_CHECKING:
     from polaris_cli.bench.peers import Peer
@@ -100,12 +101,14 @@ def bench(
         options |= {"model": model or "demo"}
         bench_engines(engine, options, tokens=tokens, repeats=repeats, as_json=as_json)
         return
-    request = bench_request(model, shape, **options)
+    job = bench_job(model, shape, **options)
+    request = job.request
     positions = _positions(at or POSITIONS)
     _check_peer(peer, shape)
     with terminal.loading("Loading", sys.stderr, quiet=as_json) as progress:
         loaded = load(request, shape, max(positions) + tokens + 1, progress.update)
         beside = _open_peer(peer, loaded, request, positions, tokens)
+    say(on_compile(job, loaded.info.device))
     with terminal.loading("Measuring", sys.stderr, quiet=as_json):
         report = _measure(loaded, request, positions, tokens, repeats, beside)
     if as_json:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from typer import Option
 
 from polaris_cli.commands import options as o
-from polaris_cli.commands.bench_loading import Shape, bench_request, load
+from polaris_cli.commands.bench_loading import Shape, bench_job, load
 from polaris_cli.commands.bench_stories import measure_stories
 from polaris_cli.engines.doctor import package_versions
 from polaris_cli.errors import UsageError
@@ -66,7 +66,7 @@ def batch(
         }  # fmt: skip
         measure_stories(options, stories, numbers_of(sizes, "--sizes"), workers, as_json=as_json)
         return
-    request = bench_request(model, shape, quantize=quantize, device=device, threads=threads)
+    request = bench_job(model, shape, quantize=quantize, device=device, threads=threads).request
     numbers = numbers_of(sizes, "--sizes")
     with terminal.loading("Loading", sys.stderr, quiet=as_json) as progress:
         from polaris_cli.bench import batch

@@ -14,6 +14,7 @@ from polaris_cli.api import engine_for
 from polaris_cli.bench.length import WAYS, Row, Written, summed_up, write_all
 from polaris_cli.commands import options as o
 from polaris_cli.commands.batch import lengths_in
+from polaris_cli.commands.bench_loading import say
 from polaris_cli.commands.download import download
 from polaris_cli.demo.unseen import UNSEEN
 from polaris_cli.engines.base import ModelInfo
@@ -23,6 +24,7 @@ from polaris_cli.request.text_files import read_text
 from polaris_cli.screen.printing import print_json
 from polaris_cli.screen.tables import print_table
 from polaris_cli.screen.terminal import loading
+from polaris_cli.story.advice import on_unused
 from polaris_cli.story.prepare import prepare
 from polaris_cli.story.result import versions
 
@@ -66,6 +68,7 @@ def length(
         "device": device, "threads": threads,
     }  # fmt: skip
     prepared = prepare(told[0], {**options, "words": max(lengths)})
+    say(on_unused(prepared))
     if not prepared.reference.server:
         download(prepared.reference)
     with loading(f"Loading {prepared.reference.name}", sys.stderr) as progress:

@@ -3,8 +3,9 @@
 Does not know what is measured.
 """
 
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -18,6 +19,9 @@ from polaris_cli.models.devices import list_devices, pick
 from polaris_cli.models.reference import ModelRef
 from polaris_cli.models.resolving import choose_file, resolve
 from polaris_cli.request.story_request import StoryRequest
+from polaris_cli.screen.messages import note
+from polaris_cli.story.advice import on_unused
+from polaris_cli.story.job import Job
 from polaris_cli.story.prepare import prepare
 
 Shape = Annotated[
@@ -25,13 +29,25 @@ Shape = Annotated[
 ]
 
 
-def bench_request(model: str | None, shape: str | None, **options: object) -> StoryRequest:
-    """The request for a benchmark. Raises UsageError if both a model and a shape are given."""
+def bench_job(model: str | None, shape: str | None, **options: object) -> Job:
+    """The job for a benchmark of the local engine; prints notes on options without an effect.
+
+    Raises UsageError if both a model and a shape are given.
+    """
     if model and shape:
         raise UsageError(
             "--model and --shape contradict each other.", hint="Leave out one of them."
         )
-    return prepare("speed", {"model": model or "demo", "words": 1000, **options}).request
+    asked = {"model": model or "demo", "words": 1000, "engine": "local", **options}
+    job = prepare("speed", asked)
+    say(on_unused(job))
+    return job
+
+
+def say(notes: Iterable[str]) -> None:
+    """Print notes on stderr."""
+    for text in notes:
+        note(text, sys.stderr)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from polaris_cli.commands.bench_loading import say
 from polaris_cli.commands.download import download
 from polaris_cli.commands.stdio import reserved_stderr
 from polaris_cli.engines.base import Engine
@@ -16,6 +17,7 @@ from polaris_cli.engines.opening import open_engine
 from polaris_cli.screen import terminal
 from polaris_cli.screen.printing import print_json, print_text
 from polaris_cli.screen.tables import print_table
+from polaris_cli.story.advice import on_unused
 from polaris_cli.story.job import Job
 
 SCHEMA = "polaris.bench-stories/1"
@@ -38,7 +40,9 @@ def measure_stories(
     from polaris_cli.bench.stories import cluster_throughput, stories_of, throughput
 
     tasks = stories_of(options, count)
-    request = tasks[0].job().request
+    job = tasks[0].job()
+    request = job.request
+    say(on_unused(job))
 
     def opened(job: Job, parallel: int) -> Engine:
         if not job.reference.server:

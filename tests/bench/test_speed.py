@@ -9,7 +9,7 @@ import torch
 from torch.testing._internal.two_tensor import TwoTensor
 from typer.testing import CliRunner
 
-from polaris_cli.bench import speed, startup
+from polaris_cli.bench import engines, speed, startup
 from polaris_cli.bench.pipeline import pass_through
 from polaris_cli.bench.speed import (
     Times,
@@ -18,7 +18,10 @@ from polaris_cli.bench.speed import (
     memory_bandwidth,
     stored_bytes,
 )
+from polaris_cli.commands import bench
 from polaris_cli.commands.app import app
+from polaris_cli.commands.bench_loading import Loaded
+from polaris_cli.engines.base import ModelInfo
 from polaris_cli.engines.local.random_models import SHAPES, config_of, random_model, size_of
 from polaris_cli.engines.quantize.apply import quantize_layers
 from polaris_cli.engines.quantize.quantizers import Packed
@@ -151,6 +154,27 @@ def test_bad_options_have_a_clear_message(options: list[str]) -> None:
     result = CliRunner().invoke(app, ["bench", *options])
     assert result.exit_code == 2
     assert "hint: " in result.output
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--compile"], "note: --compile has no effect: CUDA graphs need an NVIDIA GPU"),
+        (["--compile", "--engine", "local"], "note: --compile has no effect: CUDA graphs need an"),
+    ],
+)
+def test_options_without_an_effect_are_told(
+    monkeypatch: pytest.MonkeyPatch, options: list[str], told: str
+) -> None:
+    here = ModelInfo("demo", "built in", device="cpu")
+    nothing: Any = None
+    program = engines.Program("generate", here, nothing)
+    monkeypatch.setattr(bench, "load", lambda *_: Loaded(nothing, nothing, here, 1.0))
+    monkeypatch.setattr(engines, "open_programs", lambda *_: [program])
+    monkeypatch.setattr(engines, "in_turns", lambda *_: [])
+    monkeypatch.setattr(bench, "_measure", lambda *_: {})
+    done = CliRunner().invoke(app, ["bench", "--json", *options])
+    assert told in done.stderr and json.loads(done.stdout) is not None
 
 
 def test_a_stream_goes_through_the_whole_pipeline() -> None:

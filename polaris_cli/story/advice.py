@@ -73,8 +73,8 @@ def _unused(job: Job) -> dict[str, str]:
         found |= dict.fromkeys(("quantize", "compile"), "llama.cpp runs a GGUF file as it is")
         if job.request.device not in ("auto", "cpu") and not llama_cpp_has_gpu():
             found["device"] = "the installed llama.cpp computes on the CPU only"
-    if model.folder:
-        found["revision"] = f"{model.name} is not loaded from the hub"
+    if model.without_revisions:
+        found["revision"] = model.without_revisions
     return found
 
 

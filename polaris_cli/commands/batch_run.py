@@ -256,8 +256,9 @@ class BatchRun:
         self._say_unused(longest.job())
         with reserved_stderr(), self._progress(survey) as progress:
             tasks = self.batch.pending(loading)
-            with closing(write_on_cluster(tasks, longest, self.at_once, cluster)) as done:
-                self._keep_all((saved(written) for written in done), progress)
+            written = write_on_cluster(tasks, longest, self.at_once, cluster, self.report.note)
+            with closing(written) as done:
+                self._keep_all(map(saved, done), progress)
 
     @contextmanager
     def _progress(self, survey: Survey) -> Iterator[BatchProgress]:

@@ -108,7 +108,7 @@ def bench(
     with terminal.loading("Loading", sys.stderr, quiet=as_json) as progress:
         loaded = load(request, shape, max(positions) + tokens + 1, progress.update)
         beside = _open_peer(peer, loaded, request, positions, tokens)
-    say(on_compile(job, loaded.info.device))
+    say(*on_compile(job, loaded.info.device))
     with terminal.loading("Measuring", sys.stderr, quiet=as_json):
         report = _measure(loaded, request, positions, tokens, repeats, beside)
     if as_json:

@@ -44,7 +44,7 @@ def bench_engines(
     engines = _engines(names, job)
     main: EngineName = "local" if "local" in engines else "gguf"  # what the options are for
     noted = replace(job, request=replace(job.request, engine=main))
-    say(on_unused(noted))
+    say(*on_unused(noted))
     quantize = job.request.quantize
     precisions = PRECISIONS if quantize == "auto" else (quantize,)
     with terminal.loading("Loading", sys.stderr, quiet=as_json):
@@ -55,7 +55,7 @@ def bench_engines(
         threads = job.request.threads or torch.get_num_threads()
         job = replace(job, request=replace(job.request, threads=threads))
         programs = list(open_programs(job, engines, precisions, tokens))
-    say(on_compile(noted, programs[-1].info.device))  # the last is transformers
+    say(*on_compile(noted, programs[-1].info.device))  # the last is transformers
     with terminal.loading("Measuring", sys.stderr, quiet=as_json):
         rows = in_turns(programs, tokens, repeats)
     if as_json:

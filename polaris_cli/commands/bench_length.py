@@ -68,7 +68,7 @@ def length(
         "device": device, "threads": threads,
     }  # fmt: skip
     prepared = prepare(told[0], {**options, "words": max(lengths)})
-    say(on_unused(prepared))
+    say(*on_unused(prepared))
     if not prepared.reference.server:
         download(prepared.reference)
     with loading(f"Loading {prepared.reference.name}", sys.stderr) as progress:

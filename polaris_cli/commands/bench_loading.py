@@ -5,7 +5,7 @@ Does not know what is measured.
 
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -40,11 +40,11 @@ def bench_job(model: str | None, shape: str | None, **options: object) -> Job:
         )
     asked = {"model": model or "demo", "words": 1000, "engine": "local", **options}
     job = prepare("speed", asked)
-    say(on_unused(job))
+    say(*on_unused(job))
     return job
 
 
-def say(notes: Iterable[str]) -> None:
+def say(*notes: str) -> None:
     """Print notes on stderr."""
     for text in notes:
         note(text, sys.stderr)

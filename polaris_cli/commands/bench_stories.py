@@ -42,7 +42,7 @@ def measure_stories(
     tasks = stories_of(options, count)
     job = tasks[0].job()
     request = job.request
-    say(on_unused(job))
+    say(*on_unused(job))
 
     def opened(job: Job, parallel: int) -> Engine:
         if not job.reference.server:
@@ -55,7 +55,7 @@ def measure_stories(
         message = f"Writing {count} stories, {number} at once{each}"
         with reserved_stderr(), terminal.loading(message, sys.stderr, quiet=as_json):
             if workers:
-                found.append(cluster_throughput(tasks, number, workers))
+                found.append(cluster_throughput(tasks, number, workers, say))
             else:
                 found.append(throughput(tasks, number, opened))
     if as_json:

@@ -65,7 +65,7 @@ def test_a_gguf_file_and_an_empty_folder(tmp_path: Path) -> None:
     reference = resolve(str(file))
     assert (reference.name, reference.id, reference.gguf) == ("model", str(file), file)
     assert resolve(str(file), gguf_file="model.gguf") == reference
-    with pytest.raises(UsageError, match="^model is one GGUF file: --gguf-file Q8_0 cannot be"):
+    with pytest.raises(UsageError, match=r"^model is one GGUF file: --gguf-file Q8_0 cannot be"):
         resolve(str(file), gguf_file="Q8_0")
 
 

@@ -18,7 +18,7 @@ from polaris_cli.commands import options as o
 from polaris_cli.commands.bench_batch import batch
 from polaris_cli.commands.bench_engines import bench_engines
 from polaris_cli.commands.bench_length import length
-from polaris_cli.commands.bench_loading import Loaded, Shape, bench_job, load, say
+from polaris_cli.commands.bench_loading import Loaded, Shape, bench_job, contradict, load, say
 from polaris_cli.commands.bench_scoring import score
 from polaris_cli.engines.doctor import package_versions
 from polaris_cli.errors import UsageError
@@ -96,14 +96,14 @@ def bench(
     if ctx.invoked_subcommand:
         return
     options = {"quantize": quantize, "device": device, "compile": compile, "threads": threads}
-    if engine:
-        _check_alone(shape=shape, at=at, peer=peer)
+    if engine is not None:
+        contradict("engine", shape=shape, at=at, peer=peer)
         options |= {"model": model or "demo"}
         bench_engines(engine, options, tokens=tokens, repeats=repeats, as_json=as_json)
         return
     job = bench_job(model, shape, **options)
     request = job.request
-    positions = _positions(at or POSITIONS)
+    positions = _positions(POSITIONS if at is None else at)
     _check_peer(peer, shape)
     with terminal.loading("Loading", sys.stderr, quiet=as_json) as progress:
         loaded = load(request, shape, max(positions) + tokens + 1, progress.update)
@@ -155,14 +155,6 @@ def start(
 def _start_cells(one: Start) -> tuple[str, ...]:
     beside = f"{one.ratio:.2f} x {one.beside}" if one.ratio else ""
     return one.name, f"{one.seconds:.2f} s", f"{one.fastest:.2f}-{one.slowest:.2f} s", beside
-
-
-def _check_alone(**options: str | None) -> None:
-    """Check that none of these options is given with --engine."""
-    for name in (name for name, value in options.items() if value):
-        raise UsageError(
-            f"--engine and --{name} contradict each other.", hint="Leave out one of them."
-        )
 
 
 def _positions(text: str) -> list[int]:

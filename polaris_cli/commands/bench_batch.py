@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from typer import Option
 
 from polaris_cli.commands import options as o
-from polaris_cli.commands.bench_loading import Shape, bench_job, load
+from polaris_cli.commands.bench_loading import Shape, bench_job, contradict, load, model_or_demo
 from polaris_cli.commands.bench_stories import measure_stories
 from polaris_cli.engines.doctor import package_versions
 from polaris_cli.errors import UsageError
@@ -19,6 +19,7 @@ from polaris_cli.screen.printing import print_json, print_text
 from polaris_cli.screen.tables import print_table
 
 SCHEMA = "polaris.bench-batch/1"
+TOKENS = 64
 HEADERS = ("batch size", "tokens/s", "range", "tokens/s per story")
 
 
@@ -28,7 +29,9 @@ def batch(
     sizes: Annotated[
         str, Option(metavar="N,N", help="Batch sizes: how many stories to write at once.")
     ] = "1,8,32",
-    tokens: Annotated[int, Option(min=2, help="Tokens to write per story.")] = 64,
+    tokens: Annotated[
+        int | None, Option(min=2, help=f"Tokens to write per story; by default {TOKENS}.")
+    ] = None,
     quantize: o.Quantize = None,
     device: o.DeviceName = None,
     threads: o.Threads = None,
@@ -57,15 +60,17 @@ def batch(
       polaris bench batch --shape qwen3.5-0.8b --sizes 1,4,16
       polaris bench batch -m smollm2 --stories 16 --words 200 --sizes 1,4 --engine gguf
     """
-    if workers and not stories:
-        raise UsageError("--workers needs whole stories.", hint="Add --stories 16")
     if stories:
+        contradict("stories", shape=shape, tokens=tokens)
         options = {
-            "model": model, "words": words or "200", "engine": engine, "base_url": base_url,
-            "quantize": quantize, "device": device, "threads": threads,
+            "model": model_or_demo(model, base_url), "words": words or "200",
+            "engine": engine, "base_url": base_url, "quantize": quantize, "device": device,
+            "threads": threads,
         }  # fmt: skip
         measure_stories(options, stories, numbers_of(sizes, "--sizes"), workers, as_json=as_json)
         return
+    _need_stories(workers=workers, words=words, engine=engine, base_url=base_url)
+    tokens = tokens or TOKENS
     request = bench_job(model, shape, quantize=quantize, device=device, threads=threads).request
     numbers = numbers_of(sizes, "--sizes")
     with terminal.loading("Loading", sys.stderr, quiet=as_json) as progress:
@@ -89,6 +94,14 @@ def batch(
         print_json(report)
     else:
         _print(report)
+
+
+def _need_stories(**options: object) -> None:
+    """Raise UsageError if one of these options is given, as there are no whole stories."""
+    for name in (name for name, value in options.items() if value is not None):
+        raise UsageError(
+            f"--{name.replace('_', '-')} needs whole stories.", hint="Add --stories 16"
+        )
 
 
 def numbers_of(text: str, option: str) -> list[int]:

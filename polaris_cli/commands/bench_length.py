@@ -14,7 +14,7 @@ from polaris_cli.api import engine_for
 from polaris_cli.bench.length import WAYS, Row, Written, summed_up, write_all
 from polaris_cli.commands import options as o
 from polaris_cli.commands.batch import lengths_in
-from polaris_cli.commands.bench_loading import say
+from polaris_cli.commands.bench_loading import model_or_demo, say
 from polaris_cli.commands.download import download
 from polaris_cli.demo.unseen import UNSEEN
 from polaris_cli.engines.base import ModelInfo
@@ -38,7 +38,7 @@ HEADERS = (
 
 
 def length(
-    model: o.Model = "demo",
+    model: o.Model = None,
     words: Annotated[str, Option(help="The lengths to ask for, separated by commas.")] = "600,1200",
     ways: Annotated[str, Option(help="Ways to write, separated by commas.")] = ",".join(WAYS),
     premises: Annotated[
@@ -64,8 +64,8 @@ def length(
     chosen = _ways(ways)
     told = _premises(premises)[:stories]
     options: dict[str, object] = {
-        "model": model, "engine": engine, "base_url": base_url, "quantize": quantize,
-        "device": device, "threads": threads,
+        "model": model_or_demo(model, base_url), "engine": engine, "base_url": base_url,
+        "quantize": quantize, "device": device, "threads": threads,
     }  # fmt: skip
     prepared = prepare(told[0], {**options, "words": max(lengths)})
     say(*on_unused(prepared))

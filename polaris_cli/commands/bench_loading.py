@@ -34,14 +34,25 @@ def bench_job(model: str | None, shape: str | None, **options: object) -> Job:
 
     Raises UsageError if both a model and a shape are given.
     """
-    if model and shape:
-        raise UsageError(
-            "--model and --shape contradict each other.", hint="Leave out one of them."
-        )
-    asked = {"model": model or "demo", "words": 1000, "engine": "local", **options}
+    if model:
+        contradict("model", shape=shape)
+    asked = {"model": model or DEMO.name, "words": 1000, "engine": "local", **options}
     job = prepare("speed", asked)
     say(*on_unused(job))
     return job
+
+
+def contradict(option: str, **others: object) -> None:
+    """Raise UsageError if one of the other options is given too."""
+    for name in (name for name, value in others.items() if value is not None):
+        raise UsageError(
+            f"--{option} and --{name} contradict each other.", hint="Leave out one of them."
+        )
+
+
+def model_or_demo(model: str | None, base_url: str | None) -> str | None:
+    """The model to measure: on a server, without a name, the only one there; else the demo."""
+    return model or (None if base_url else DEMO.name)
 
 
 def say(*notes: str) -> None:
@@ -67,7 +78,7 @@ def load(
     from polaris_cli.engines.local.loading import load_model
 
     start = time.perf_counter()
-    if shape:
+    if shape is not None:
         return Loaded(*_random(shape, request, tokens), time.perf_counter() - start)
     made = load_model(
         choose_file(_reference(request), tokens, "local", request.device),

@@ -14,6 +14,7 @@ from polaris_cli.commands.stdio import reserved_stderr
 from polaris_cli.engines.base import Engine
 from polaris_cli.engines.doctor import package_versions
 from polaris_cli.engines.opening import open_engine
+from polaris_cli.errors import UsageError
 from polaris_cli.screen import terminal
 from polaris_cli.screen.printing import print_json, print_text
 from polaris_cli.screen.tables import print_table
@@ -39,6 +40,11 @@ def measure_stories(
     """
     from polaris_cli.bench.stories import cluster_throughput, stories_of, throughput
 
+    if workers and count < 2:
+        raise UsageError(
+            "--workers needs two stories or more: the first is not counted.",
+            hint="Add --stories 16",
+        )
     tasks = stories_of(options, count)
     job = tasks[0].job()
     request = job.request

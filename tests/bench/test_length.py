@@ -19,6 +19,7 @@ from polaris_cli.errors import UsageError
 from polaris_cli.words import self_repetition
 from tests.cli import in_process
 from tests.scripts import paragraph, script
+from tests.servers.faulty import Faulty
 
 
 def test_every_premise_is_written_in_every_way_at_every_length() -> None:
@@ -84,3 +85,14 @@ def test_premises_are_the_lines_of_a_file(tmp_path: Path) -> None:
     file.write_text(" \n")
     with pytest.raises(UsageError, match="no premises"):
         bench_length._premises(str(file))
+
+
+def test_without_a_name_the_model_of_the_server_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = ScriptedEngine(*[script(paragraph(f"n{n}", 60)) for n in range(9)])
+    monkeypatch.setattr(bench_length, "engine_for", lambda *_: opened)
+    asked = ("bench", "length", "--words", "60", "--ways", "single", "--stories", "1", "--json")
+    with Faulty() as server:
+        done = in_process((*asked, "--base-url", server.url), tmp_path, monkeypatch)
+    assert done.returncode == 0 and len(json.loads(done.stdout)["stories"]) == 2

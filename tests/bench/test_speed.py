@@ -148,7 +148,14 @@ def test_the_table_names_both_ways() -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [["--at", "x"], ["--at", "-1"], ["--shape", "z"], ["--model", "demo", "--shape", "z"]],
+    [
+        ["--at", "x"],
+        ["--at", "-1"],
+        ["--at", ""],
+        ["--engine", ""],
+        ["--shape", "z"],
+        ["--model", "demo", "--shape", "z"],
+    ],
 )
 def test_bad_options_have_a_clear_message(options: list[str]) -> None:
     result = CliRunner().invoke(app, ["bench", *options])

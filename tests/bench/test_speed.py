@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from torch.testing._internal.two_tensor import TwoTensor
 from typer.testing import CliRunner
 
 from polaris_cli.bench import engines, speed, startup
+from polaris_cli.bench.first_text import WORDS, _job
 from polaris_cli.bench.pipeline import pass_through
 from polaris_cli.bench.speed import (
     Times,
@@ -25,7 +27,7 @@ from polaris_cli.engines.base import ModelInfo
 from polaris_cli.engines.local.random_models import SHAPES, config_of, random_model, size_of
 from polaris_cli.engines.quantize.apply import quantize_layers
 from polaris_cli.engines.quantize.quantizers import Packed
-from polaris_cli.errors import OutOfMemory, UsageError
+from polaris_cli.errors import OutOfMemory, PolarisError, UsageError
 from polaris_cli.models.catalogue import find
 from polaris_cli.models.devices import Device
 from polaris_cli.models.memory import size_of_entry
@@ -205,6 +207,22 @@ def test_starts_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     assert bare.ratio is None
     assert other.beside == "bare" and other.ratio == other.seconds / bare.seconds
     assert other.fastest <= other.seconds <= other.slowest
+
+
+def test_starts_are_measured_without_the_users_settings(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("POLARIS_LENGTH", "nope")
+    assert "POLARIS_LENGTH" not in startup.environment(tmp_path)
+    assert _job().request.words == WORDS
+
+
+def test_a_program_that_fails_is_told_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    failing = {"bad": (["-c", "import sys; print('once'); sys.exit('It is ill.')"], None)}
+    monkeypatch.setattr(startup, "STARTS", failing)
+    with pytest.raises(PolarisError, match=r"fails: It is ill\.$") as raised:
+        list(startup.starts(1))
+    assert "python -c 'import sys" in raised.value.hint
 
 
 @pytest.mark.bench

@@ -31,6 +31,7 @@ from polaris_cli.story.advice import on_compile
 
 if TYPE_CHECKING:
     from polaris_cli.bench.peers import Peer
+    from polaris_cli.bench.speed import Comparison
 
 SCHEMA = "polaris.bench/1"
 POSITIONS = "0,2000"
@@ -206,19 +207,20 @@ def _measure(
     from polaris_cli.bench import speed
 
     model = loaded.model
-    bandwidth = speed.memory_bandwidth(model.device)
-    found = speed.compare(
-        model,
-        loaded.tokenizer,
-        request.sampling,
-        positions=positions,
-        tokens=tokens,
-        repeats=repeats,
-        bandwidth=bandwidth,
-        compile=request.compile,
-        peer=peer.write if peer else None,
+    found = list(
+        speed.compare(
+            model,
+            loaded.tokenizer,
+            request.sampling,
+            positions=positions,
+            tokens=tokens,
+            repeats=repeats,
+            compile=request.compile,
+            peer=peer.write if peer else None,
+        )
     )
-    compared = [{**asdict(one), "share_of_limit": one.share_of_limit} for one in found]
+    peak = speed.peak_memory(model.device)  # the probe below needs more than a small model
+    bandwidth = speed.memory_bandwidth(model.device)
     return {
         "schema": SCHEMA,
         "model": asdict(loaded.info),
@@ -226,13 +228,18 @@ def _measure(
         "load_s": loaded.seconds,
         "bandwidth_bytes_per_s": bandwidth,
         "bytes_per_token": speed.bytes_per_token(model, 0),
-        "peak_memory_bytes": speed.peak_memory(model.device),
+        "peak_memory_bytes": peak,
         "threads": torch.get_num_threads(),
         "tokens": tokens,
         "repeats": repeats,
-        "positions": compared,
+        "positions": [_with_limit(one, bandwidth) for one in found],
         "versions": package_versions(),
     }
+
+
+def _with_limit(one: "Comparison", bandwidth: float) -> dict[str, Any]:
+    limit = one.limit(bandwidth)
+    return asdict(one) | {"limit": limit, "share_of_limit": one.polaris.tokens_per_s / limit}
 
 
 def _print(report: dict[str, Any]) -> None:

@@ -31,7 +31,7 @@ from polaris_cli.errors import OutOfMemory, PolarisError, UsageError
 from polaris_cli.models.catalogue import find
 from polaris_cli.models.devices import Device
 from polaris_cli.models.memory import size_of_entry
-from polaris_cli.request.story_request import Sampling
+from polaris_cli.request.story_request import Sampling, StoryRequest
 from tests.tiny import byte_tokenizer, qwen
 
 
@@ -41,7 +41,7 @@ def small_probe(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def compared(**options: Any) -> Iterator[speed.Comparison]:
-    given = {"positions": [0, 100], "tokens": 5, "repeats": 2, "bandwidth": 1e9, **options}
+    given = {"positions": [0, 100], "tokens": 5, "repeats": 2, **options}
     return compare(qwen(), byte_tokenizer(), Sampling(thinking_budget=-1), **given)
 
 
@@ -58,8 +58,8 @@ def test_both_ways_are_measured_from_every_position() -> None:
         for found in (one.polaris, one.snippet):
             assert 0 < found.slowest <= found.tokens_per_s <= found.fastest
             assert found.first_token_s > 0
-    assert later.limit < first.limit  # a step also reads the cache
-    assert first.share_of_limit == first.polaris.tokens_per_s / first.limit
+    assert later.limit(1e9) < first.limit(1e9)  # a step also reads the cache
+    assert first.limit(1e9) == 1e9 / first.bytes_per_token
 
 
 def test_as_many_tokens_are_timed_each_way() -> None:
@@ -73,11 +73,7 @@ def test_as_many_tokens_are_timed_each_way() -> None:
 
 def test_the_model_is_unpatched() -> None:
     model = qwen()
-    list(
-        compare(
-            model, byte_tokenizer(), Sampling(), positions=[0], tokens=2, repeats=1, bandwidth=1e9
-        )
-    )
+    list(compare(model, byte_tokenizer(), Sampling(), positions=[0], tokens=2, repeats=1))
     assert not [module for module in model.modules() if "forward" in vars(module)]
 
 
@@ -184,6 +180,19 @@ def test_options_without_an_effect_are_told(
     monkeypatch.setattr(bench, "_measure", lambda *_: {})
     done = CliRunner().invoke(app, ["bench", "--json", *options])
     assert told in done.stderr and json.loads(done.stdout) is not None
+
+
+def test_the_peak_memory_is_taken_before_the_bandwidth_is_measured(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done: list[str] = []
+    here = ModelInfo("tiny", "tiny", device="cpu")
+    loaded = Loaded(qwen(), byte_tokenizer(), here, 1.0)
+    monkeypatch.setattr(speed, "compare", lambda *_, **__: iter([done.append("compared")][:0]))
+    monkeypatch.setattr(speed, "peak_memory", lambda _: done.append("peak"))
+    monkeypatch.setattr(speed, "memory_bandwidth", lambda _: done.append("bandwidth"))
+    bench._measure(loaded, StoryRequest("a fox", 9), [0], 2, 1, None)
+    assert done == ["compared", "peak", "bandwidth"]
 
 
 def test_a_stream_goes_through_the_whole_pipeline() -> None:

@@ -23,6 +23,7 @@ from polaris_cli.errors import ModelUnavailable, PolarisError, UsageError
 # Of a core, for Ray's bookkeeping: workers that take all cores would leave none to read the tasks,
 # and the run would stand still.
 CORES_PER_WORKER = 0.5
+WORKERS = 2
 LEAST_OF_A_CARD = 0.001
 ANSWERS = 5.0  # seconds in which a cluster must answer
 IN_FLIGHT = 2  # tasks at a worker, for each that it writes: one is ready as one ends
@@ -51,6 +52,17 @@ class Cluster:
     def needs(self) -> dict[str, float]:
         """What Ray sets aside for each worker."""
         return {"CPU": CORES_PER_WORKER, "GPU": self.gpus}
+
+
+def cluster_of(address: str | None, workers: int | None, gpus: float | None) -> Cluster | None:
+    """The cluster that options name. Raises UsageError for options that need one without it."""
+    if address:
+        return Cluster(address, workers or WORKERS, gpus or 0)
+    if workers or gpus:
+        raise UsageError(
+            "--workers and --gpus-per-worker need --cluster.", hint="Add --cluster local"
+        )
+    return None
 
 
 class NoCluster(UsageError):

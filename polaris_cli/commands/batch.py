@@ -12,7 +12,7 @@ from typing import Annotated
 from typer import Argument, Exit, Option
 
 from polaris_cli.batch.batch import Batch, Rows
-from polaris_cli.batch.cluster import Cluster
+from polaris_cli.batch.cluster import cluster_of
 from polaris_cli.batch.premises import BadRow, Row, read_premises
 from polaris_cli.batch.results import Results
 from polaris_cli.batch.tasks import Grid
@@ -75,8 +75,8 @@ def batch(
     judge_url: o.JudgeUrl = None,
     rubric: o.RubricName = "story-quality",
     cluster: o.OnCluster = None,
-    workers: o.Workers = 2,
-    gpus_per_worker: o.GpusPerWorker = 0,
+    workers: o.Workers = None,
+    gpus_per_worker: o.GpusPerWorker = None,
     revision: o.Revision = None,
     preset: o.PresetName = None,
     form: o.Form = None,
@@ -117,6 +117,7 @@ def batch(
     _check(options, lengths)
     grid = Grid(_several(lengths), seeds, _several(models))
     formats, at_once = _formats(each), at_once_in(jobs)
+    where = cluster_of(cluster, workers, gpus_per_worker)
     if not judge and (judge_model or judge_url):
         raise UsageError("--judge-model and --judge-url need --judge.", hint="Add --judge")
     judging = _judge(judge_model, judge_url, rubric, quiet=quiet) if judge else None
@@ -124,7 +125,6 @@ def batch(
     with Results(output, is_record) as results:
         only = frozenset(results.failed) if retry_failed else None
         stories = Batch(rows, options, grid, results, only)
-        where = Cluster(cluster, workers, gpus_per_worker) if cluster else None
         report, files = BatchReport(output, quiet), BatchFiles(output, formats)
         run = BatchRun(stories, report, files, at_once, not no_save, strict, where)
         code = run.run()

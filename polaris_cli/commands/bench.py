@@ -20,6 +20,7 @@ from polaris_cli.commands.bench_engines import bench_engines
 from polaris_cli.commands.bench_length import length
 from polaris_cli.commands.bench_loading import Loaded, Shape, bench_job, contradict, load, say
 from polaris_cli.commands.bench_scoring import score
+from polaris_cli.commands.quick import runs_alone
 from polaris_cli.engines.doctor import package_versions
 from polaris_cli.errors import UsageError
 from polaris_cli.models.devices import size_text
@@ -94,7 +95,7 @@ def bench(
 
     Example:  polaris bench --shape qwen3.5-0.8b --tokens 64
     """
-    if ctx.invoked_subcommand:
+    if not runs_alone(ctx):
         return
     options = {"quantize": quantize, "device": device, "compile": compile, "threads": threads}
     if engine is not None:

@@ -8,7 +8,7 @@ from typing import Annotated
 from typer import Exit, Option
 
 from polaris_cli.batch.batch import Batch, Rows
-from polaris_cli.batch.cluster import Cluster
+from polaris_cli.batch.cluster import cluster_of
 from polaris_cli.batch.premises import BadRow, Row, read_premises
 from polaris_cli.batch.results import Results
 from polaris_cli.batch.tasks import Grid
@@ -56,8 +56,8 @@ def run(
     ] = None,
     jobs: o.Jobs = "auto",
     cluster: o.OnCluster = None,
-    workers: o.Workers = 2,
-    gpus_per_worker: o.GpusPerWorker = 0,
+    workers: o.Workers = None,
+    gpus_per_worker: o.GpusPerWorker = None,
     preset: o.PresetName = None,
     length: o.Length = None,
     temperature: o.Temperature = None,
@@ -105,7 +105,7 @@ def run(
     if page:
         page.check()
     grid = Grid((), seeds, models if len(models) > 1 else ())
-    where = Cluster(cluster, workers, gpus_per_worker) if cluster else None
+    where = cluster_of(cluster, workers, gpus_per_worker)
     with Results(output, is_record) as results:
         stories = Batch(_rows(prompts, chosen_suite), options, grid, results)
         told, files = BatchReport(output, quiet), BatchFiles(output, ())

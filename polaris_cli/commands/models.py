@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from polaris_cli.commands.quick import QuickGroup
+from polaris_cli.commands.quick import QuickGroup, runs_alone
 from polaris_cli.errors import ModelUnavailable, UsageError
 from polaris_cli.models.cache import cached, gguf_path, remove, stored_bytes
 from polaris_cli.models.catalogue import (
@@ -74,7 +74,7 @@ def models(
 
     Example:  polaris models --words 9000
     """
-    if ctx.invoked_subcommand is not None:
+    if not runs_alone(ctx):
         return
     length = _length(words)
     if as_json:

@@ -190,9 +190,12 @@ OnCluster = Annotated[
         "--cluster", metavar="local|auto|ADDRESS", help="Write on a Ray cluster (see Ray's docs)."
     ),
 ]
-Workers = Annotated[int, Option(metavar="N", min=1, help="Models loaded at once on the cluster.")]
+Workers = Annotated[
+    int | None,
+    Option(metavar="N", min=1, help="Models loaded at once on the cluster; by default 2."),
+]
 GpusPerWorker = Annotated[
-    float, Option("--gpus-per-worker", metavar="X", min=0, help="0.5: two share a card.")
+    float | None, Option("--gpus-per-worker", metavar="X", min=0, help="0.5: two share a card.")
 ]
 
 # What the files say of the story.

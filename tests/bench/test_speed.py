@@ -188,7 +188,12 @@ def test_the_peak_memory_is_taken_before_the_bandwidth_is_measured(
     done: list[str] = []
     here = ModelInfo("tiny", "tiny", device="cpu")
     loaded = Loaded(qwen(), byte_tokenizer(), here, 1.0)
-    monkeypatch.setattr(speed, "compare", lambda *_, **__: iter([done.append("compared")][:0]))
+
+    def nothing(*_: object, **__: object) -> Iterator[speed.Comparison]:
+        done.append("compared")
+        yield from ()
+
+    monkeypatch.setattr(speed, "compare", nothing)
     monkeypatch.setattr(speed, "peak_memory", lambda _: done.append("peak"))
     monkeypatch.setattr(speed, "memory_bandwidth", lambda _: done.append("bandwidth"))
     bench._measure(loaded, StoryRequest("a fox", 9), [0], 2, 1, None)

@@ -12,6 +12,7 @@ Does not know options, nor what is shown.
     running:  writes them with one engine, each in a thread of its own
     threads:  runs work in threads
     cluster:  writes them on a Ray cluster
+    cluster_room: says what a cluster lacks for its workers
     results:  the finished stories and the failures, in a folder
     lines:    a file of JSON lines that a killed process leaves whole
 """

@@ -8,20 +8,24 @@ the caller as from one machine. Ray is imported only here, when a cluster is ask
 import logging
 import pickle
 import socket
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 from polaris_cli.batch.at_once import stories_at_once
+from polaris_cli.batch.cluster_room import say_what_lacks
 from polaris_cli.batch.running import Written, write_one
 from polaris_cli.batch.tasks import Task
 from polaris_cli.engines.opening import open_engine
 from polaris_cli.errors import ModelUnavailable, PolarisError, UsageError
+from polaris_cli.request.conflicts import check_needed
 
 # Of a core, for Ray's bookkeeping: workers that take all cores would leave none to read the tasks,
 # and the run would stand still.
 CORES_PER_WORKER = 0.5
+WORKERS = 2
+LEAST_OF_A_CARD = 0.001
 ANSWERS = 5.0  # seconds in which a cluster must answer
 IN_FLIGHT = 2  # tasks at a worker, for each that it writes: one is ready as one ends
 
@@ -29,11 +33,35 @@ IN_FLIGHT = 2  # tasks at a worker, for each that it writes: one is ready as one
 @dataclass(frozen=True, slots=True)
 class Cluster:
     """Where and on what: `address` is "local", "auto" or a Ray address; each of the `workers` loads
-    the model once, with `gpus` cards (a part of one, if it is below 1)."""
+    the model once, with `gpus` cards (a part of one, if it is below 1).
+
+    Raises UsageError for parts that Ray does not give: of several cards, or below a thousandth.
+    """
 
     address: str
     workers: int
     gpus: float
+
+    def __post_init__(self) -> None:
+        if not (float(self.gpus).is_integer() or LEAST_OF_A_CARD <= self.gpus < 1):
+            raise UsageError(
+                f"--gpus-per-worker: invalid value {self.gpus:g}.",
+                hint="Give whole cards, such as 2, or a part of one, such as 0.5.",
+            )
+
+    @property
+    def needs(self) -> dict[str, float]:
+        """What Ray sets aside for each worker."""
+        return {"CPU": CORES_PER_WORKER, "GPU": self.gpus}
+
+
+def cluster_of(address: str | None, workers: int | None, gpus: float | None) -> Cluster | None:
+    """The cluster that options name. Raises UsageError for options that need one without it."""
+    if address:
+        return Cluster(address, workers or WORKERS, gpus or 0)
+    asked = {"--workers": workers, "--gpus-per-worker": gpus}
+    check_needed("--cluster", "--cluster local", asked)
+    return None
 
 
 class NoCluster(UsageError):
@@ -41,18 +69,25 @@ class NoCluster(UsageError):
 
 
 def write_on_cluster(
-    tasks: Iterable[Task], longest: Task, at_once: int | None, cluster: Cluster
+    tasks: Iterable[Task],
+    longest: Task,
+    at_once: int | None,
+    cluster: Cluster,
+    notify: Callable[[str], None] = lambda text: None,
 ) -> Generator[Written[Task], None, None]:
     """Yield each task as it is done; every worker writes `at_once` of them at any time.
 
     None is what fits the memory of one of the machines that workers run on. `longest` is the task
-    that an engine must have room for. Raises NoCluster, ModelUnavailable if the workers cannot load
+    that an engine must have room for. `notify` is called with one sentence if the cluster has no
+    room for the workers. Raises NoCluster, ModelUnavailable if the workers cannot load
     the model.
     """
     waiting = {task.key: task for task in tasks}
     if not waiting:  # Ray makes no data set of nothing
         return
+    workers = min(cluster.workers, len(waiting))  # Ray warns of idle ones
     with _connected(cluster) as ray:
+        say_what_lacks(ray, cluster.needs, workers, notify)
         at_once = at_once or _fitting(ray, cluster, longest)
         rows = [{"task": pickle.dumps(task)} for task in waiting.values()]
         results = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
@@ -62,7 +97,7 @@ def write_on_cluster(
             num_cpus=CORES_PER_WORKER,
             num_gpus=cluster.gpus or None,
             compute=ray.data.ActorPoolStrategy(
-                size=cluster.workers,
+                size=workers,
                 max_tasks_in_flight_per_actor=IN_FLIGHT * at_once,
                 max_concurrent_calls_per_actor=at_once,
                 enable_true_multi_threading=True,

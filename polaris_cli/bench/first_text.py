@@ -18,7 +18,10 @@ from statistics import median
 
 from polaris_cli.bench import bare_llama
 from polaris_cli.bench.startup import environment
-from polaris_cli.story.prepare import prepare
+from polaris_cli.models.resolving import resolve
+from polaris_cli.request.settings import build_request
+from polaris_cli.story.job import Job
+from polaris_cli.story.prepare import settings_for, settle
 
 MODEL, PREMISE, WORDS = "smollm2", "a lighthouse keeper who finds a letter in the fog", 300
 TIMEOUT = 600  # seconds
@@ -51,7 +54,7 @@ class FirstText:
 def first_text(repeats: int) -> FirstText | None:
     """Run both `repeats` times in turns; None if the model or xllamacpp is not installed, or if the
     system has no pseudo-terminals."""
-    job = prepare(PREMISE, {"model": MODEL, "words": WORDS})
+    job = _job()
     if not (job.reference.gguf and find_spec("xllamacpp") and hasattr(os, "openpty")):
         return None
     threads = str(os.cpu_count() or 1)
@@ -75,6 +78,13 @@ def first_text(repeats: int) -> FirstText | None:
         median(loaded for loaded, _ in loads),
         median(answered - loaded for loaded, answered in loads),
     )
+
+
+def _job() -> Job:
+    """The story without the user's settings, which the measured processes do not have either."""
+    reference = resolve(MODEL)
+    asked = settings_for(PREMISE, [("option", {"model": MODEL, "words": WORDS})], reference)
+    return settle(build_request(PREMISE, asked), reference)
 
 
 def moments(command: list[str], patterns: Sequence[str], folder: str) -> tuple[float, ...]:

@@ -30,10 +30,10 @@ class Mark:
 
 def scoring_speed(texts: int, words: int) -> list[Mark]:
     """Score made-up texts of so many words, on all cores; the state after each quarter of them."""
-    marks = list[Mark]()
+    marks, quarters = list[Mark](), {texts * part // PARTS for part in range(1, PARTS + 1)}
     start, process = time.perf_counter(), psutil.Process()
     for number, _ in enumerate(score_all(_samples(texts, words), (0.9, 1.1)), 1):
-        if number % max(1, texts // PARTS) == 0:
+        if number in quarters:
             seconds = time.perf_counter() - start
             marks.append(Mark(number, seconds, round(process.memory_info().rss / 1e6, 1)))
     return marks

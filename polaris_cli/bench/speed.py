@@ -63,8 +63,8 @@ class Comparison:
     """polaris and the others, writing after a prompt of `position` tokens.
 
     `ratio` is polaris / snippet, the median over the turns, with the lowest and the highest.
-    `limit` is the tokens/s at which all memory bandwidth is used to read weights and cache. `peer`
-    is a third program, if there is one, and `peer_ratio` the median of polaris / peer.
+    `bytes_per_token` are those that a step halfway must read. `peer` is a third program, if there
+    is one, and `peer_ratio` the median of polaris / peer.
     """
 
     position: int
@@ -73,14 +73,13 @@ class Comparison:
     ratio: float
     lowest_ratio: float
     highest_ratio: float
-    limit: float
+    bytes_per_token: int
     peer: Speed | None = None
     peer_ratio: float | None = None
 
-    @property
-    def share_of_limit(self) -> float:
-        """polaris' tokens/s as a share of the limit."""
-        return self.polaris.tokens_per_s / self.limit
+    def limit(self, bandwidth: float) -> float:
+        """The tokens/s at which all `bandwidth`, in bytes/s, is used to read weights and cache."""
+        return bandwidth / self.bytes_per_token
 
 
 def compare(
@@ -91,14 +90,13 @@ def compare(
     positions: Sequence[int],
     tokens: int,
     repeats: int,
-    bandwidth: float,
     compile: bool = True,
     peer: Write | None = None,
 ) -> Iterator[Comparison]:
     """Write `tokens` after prompts of each length in `positions`, `repeats` times in turns.
 
-    The model must not be patched. `bandwidth` is in bytes/s; `peer` writes with a third program.
-    `compile` allows CUDA graphs. The DRY penalty is off, as the other programs have none.
+    The model must not be patched. `peer` writes with a third program. `compile` allows CUDA graphs.
+    The DRY penalty is off, as the other programs have none.
     """
     sampling = replace(sampling, dry_multiplier=0.0)
     own = decoding(model, tokenizer, sampling, static=compile and has_graphs(model))
@@ -108,8 +106,8 @@ def compare(
     for position in positions:
         prompt = prompt_of(model, max(position, SHORTEST))
         turns = [[way(prompt, tokens) for way in ways] for _ in range(repeats)]
-        limit = bandwidth / bytes_per_token(model, position + tokens // 2)
-        yield _compared(position, limit, *zip(*turns, strict=True))
+        read = bytes_per_token(model, position + tokens // 2)
+        yield _compared(position, read, *zip(*turns, strict=True))
 
 
 def longest(positions: Sequence[int], tokens: int) -> int:
@@ -119,7 +117,7 @@ def longest(positions: Sequence[int], tokens: int) -> int:
 
 def _compared(
     position: int,
-    limit: float,
+    read: int,
     polaris: Sequence[Times],
     snippet: Sequence[Times],
     peer: Sequence[Times] = (),
@@ -132,7 +130,7 @@ def _compared(
         median(found),
         min(found),
         max(found),
-        limit,
+        read,
         speed_of(peer) if peer else None,
         median(ratios(polaris, peer)) if peer else None,
     )

@@ -4,6 +4,7 @@ Runs each in its own process, in turns. Knows command lines, not what they do.
 """
 
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -14,6 +15,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+
+from polaris_cli.errors import PolarisError
 
 LIGHT = "import typer, rich"
 HEAVY = "import torch, transformers"
@@ -79,22 +82,34 @@ def _seconds(command: list[str], folder: str) -> float:
     """
     start = time.perf_counter()
     with _terminal() as output:
-        subprocess.run(
+        done = subprocess.run(
             [sys.executable, *command],
             env=environment(Path(folder)),
-            check=True,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.PIPE,
-            timeout=600,
         )
-    return time.perf_counter() - start
+    seconds = time.perf_counter() - start
+    if done.returncode:
+        raise _failed(command, done.stderr)
+    return seconds
+
+
+def _failed(command: list[str], err: bytes) -> PolarisError:
+    said = err.decode(errors="replace").strip().splitlines() or ["it says nothing."]
+    typed = shlex.join(["python", *command])
+    return PolarisError(f"A measured program fails: {said[-1]}", hint=f"Try it: {typed}")
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """The environment of a measured process: offline, with a library in `folder`."""
-    library = str(folder / "library.db")
-    return {**os.environ, "POLARIS_LIBRARY": library, "HF_HUB_OFFLINE": "1"}
+    """The environment of a measured process: offline, with a library in `folder`, and without the
+    user's settings, with which it may do something else."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("POLARIS_")}
+    return kept | {
+        "POLARIS_LIBRARY": str(folder / "library.db"),
+        "XDG_CONFIG_HOME": str(folder),
+        "HF_HUB_OFFLINE": "1",
+    }
 
 
 @contextmanager

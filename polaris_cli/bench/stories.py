@@ -81,14 +81,18 @@ def throughput(tasks: Sequence[Task], at_once: int, opened: Open) -> Stories:
     return _figures(done, at_once, seconds)
 
 
-def cluster_throughput(tasks: Sequence[Task], at_once: int, workers: int) -> Stories:
+def cluster_throughput(
+    tasks: Sequence[Task], at_once: int, workers: int, notify: Callable[[str], None]
+) -> Stories:
     """Write the stories on a Ray cluster of this machine; each worker writes `at_once` at a time.
 
-    Counts from the end of the first story, so without the start of the cluster. Raises UsageError
+    Counts from the end of the first story, so without the start of the cluster. `notify` is that of
+    `write_on_cluster`. Raises UsageError
     if Ray is missing.
     """
     done, moments = list[Written[Task]](), list[float]()
-    for written in write_on_cluster(tasks, tasks[0], at_once, Cluster("local", workers, 0)):
+    cluster = Cluster("local", workers, 0)
+    for written in write_on_cluster(tasks, tasks[0], at_once, cluster, notify):
         done.append(written)
         moments.append(time.perf_counter())
     return _figures(done[1:], workers * at_once, moments[-1] - moments[0])

@@ -12,7 +12,7 @@ from typing import Annotated
 from typer import Argument, Exit, Option
 
 from polaris_cli.batch.batch import Batch, Rows
-from polaris_cli.batch.cluster import Cluster
+from polaris_cli.batch.cluster import cluster_of
 from polaris_cli.batch.premises import BadRow, Row, read_premises
 from polaris_cli.batch.results import Results
 from polaris_cli.batch.tasks import Grid
@@ -43,7 +43,6 @@ not be written, 130 interrupted.
 """
 
 MOST_AT_ONCE = 1024
-WORKERS = 2  # of a cluster, unless the user says how many
 
 
 def batch(
@@ -146,17 +145,6 @@ def _judge(
     check_installed()
     run = judge_named(model, url, rubric, option="--judge", quiet=quiet)
     return partial(judge_batch, run)
-
-
-def cluster_of(
-    address: str | None, workers: int | None, gpus_per_worker: float | None
-) -> Cluster | None:
-    """The cluster of these options, None without one. Raises UsageError for workers of none."""
-    if not address:
-        asked = {"--workers": workers, "--gpus-per-worker": gpus_per_worker}
-        check_needed("--cluster", "--cluster auto", asked)
-        return None
-    return Cluster(address, workers or WORKERS, gpus_per_worker or 0)
 
 
 def listed(value: str | None) -> tuple[str, ...]:

@@ -215,12 +215,15 @@ class BatchRun:
     def _opened(self, loading: Loading, group: Group) -> tuple[Engine, ModelRef, int]:
         """The engine of a group, its model, and how many stories it writes at once."""
         job = self.batch.to_open_for(loading, group.longest).job()
-        for text in on_unused(job):
-            self.report.note(text)
+        self._say_unused(job)
         most = min(self.at_once or stories_at_once(job), group.count)
         engine = opened(job, self.report.note, quiet=self.report.quiet, parallel=most)
         at_once = most if self.at_once else worth_at_once(engine, most)
         return engine, job.reference, at_once
+
+    def _say_unused(self, job: Job) -> None:
+        for text in on_unused(job):
+            self.report.note(text)
 
     def _write(self, survey: Survey, tasks: Iterator[Task], engine: Engine, at_once: int) -> None:
         def watch(task: Task, job: Job, events: Iterator[Event]) -> Iterator[Event]:
@@ -250,10 +253,12 @@ class BatchRun:
             return done
 
         longest = self.batch.to_open_for(loading, group.longest)
+        self._say_unused(longest.job())
         with reserved_stderr(), self._progress(survey) as progress:
             tasks = self.batch.pending(loading)
-            with closing(write_on_cluster(tasks, longest, self.at_once, cluster)) as done:
-                self._keep_all((saved(written) for written in done), progress)
+            written = write_on_cluster(tasks, longest, self.at_once, cluster, self.report.note)
+            with closing(written) as done:
+                self._keep_all(map(saved, done), progress)
 
     @contextmanager
     def _progress(self, survey: Survey) -> Iterator[BatchProgress]:

@@ -18,8 +18,17 @@ from polaris_cli.commands import options as o
 from polaris_cli.commands.bench_batch import batch
 from polaris_cli.commands.bench_engines import bench_engines
 from polaris_cli.commands.bench_length import length
-from polaris_cli.commands.bench_loading import Loaded, Model, Shape, bench_request, load
+from polaris_cli.commands.bench_loading import (
+    Loaded,
+    Model,
+    Shape,
+    bench_job,
+    contradict,
+    load,
+    say,
+)
 from polaris_cli.commands.bench_scoring import score
+from polaris_cli.commands.quick import runs_alone
 from polaris_cli.engines.doctor import package_versions
 from polaris_cli.errors import UsageError
 from polaris_cli.models.devices import size_text
@@ -27,9 +36,11 @@ from polaris_cli.request.story_request import StoryRequest
 from polaris_cli.screen import terminal
 from polaris_cli.screen.printing import print_json, print_text
 from polaris_cli.screen.tables import print_table
+from polaris_cli.story.advice import on_compile
 
 if TYPE_CHECKING:
     from polaris_cli.bench.peers import Peer
+    from polaris_cli.bench.speed import Comparison
 
 SCHEMA = "polaris.bench/1"
 POSITIONS = "0,2000"
@@ -92,20 +103,22 @@ def bench(
 
     Example:  polaris bench --shape qwen3.5-0.8b --tokens 64
     """
-    if ctx.invoked_subcommand:
+    if not runs_alone(ctx):
         return
     options = {"quantize": quantize, "device": device, "compile": compile, "threads": threads}
-    if engine:
-        _check_alone(shape=shape, at=at, peer=peer)
+    if engine is not None:
+        contradict("engine", shape=shape, at=at, peer=peer)
         options |= {"model": model or "demo"}
         bench_engines(engine, options, tokens=tokens, repeats=repeats, as_json=as_json)
         return
-    request = bench_request(model, shape, **options)
-    positions = _positions(at or POSITIONS)
+    job = bench_job(model, shape, **options)
+    request = job.request
+    positions = _positions(POSITIONS if at is None else at)
     _check_peer(peer, shape)
     with terminal.loading("Loading", sys.stderr, quiet=as_json) as progress:
         loaded = load(request, shape, max(positions) + tokens + 1, progress.update)
         beside = _open_peer(peer, loaded, request, positions, tokens)
+    say(*on_compile(job, loaded.info.device))
     with terminal.loading("Measuring", sys.stderr, quiet=as_json):
         report = _measure(loaded, request, positions, tokens, repeats, beside)
     if as_json:
@@ -152,14 +165,6 @@ def start(
 def _start_cells(one: Start) -> tuple[str, ...]:
     beside = f"{one.ratio:.2f} x {one.beside}" if one.ratio else ""
     return one.name, f"{one.seconds:.2f} s", f"{one.fastest:.2f}-{one.slowest:.2f} s", beside
-
-
-def _check_alone(**options: str | None) -> None:
-    """Check that none of these options is given with --engine."""
-    for name in (name for name, value in options.items() if value):
-        raise UsageError(
-            f"--engine and --{name} contradict each other.", hint="Leave out one of them."
-        )
 
 
 def _positions(text: str) -> list[int]:
@@ -211,19 +216,20 @@ def _measure(
     from polaris_cli.bench import speed
 
     model = loaded.model
-    bandwidth = speed.memory_bandwidth(model.device)
-    found = speed.compare(
-        model,
-        loaded.tokenizer,
-        request.sampling,
-        positions=positions,
-        tokens=tokens,
-        repeats=repeats,
-        bandwidth=bandwidth,
-        compile=request.compile,
-        peer=peer.write if peer else None,
+    found = list(
+        speed.compare(
+            model,
+            loaded.tokenizer,
+            request.sampling,
+            positions=positions,
+            tokens=tokens,
+            repeats=repeats,
+            compile=request.compile,
+            peer=peer.write if peer else None,
+        )
     )
-    compared = [{**asdict(one), "share_of_limit": one.share_of_limit} for one in found]
+    peak = speed.peak_memory(model.device)  # the probe below needs more than a small model
+    bandwidth = speed.memory_bandwidth(model.device)
     return {
         "schema": SCHEMA,
         "model": asdict(loaded.info),
@@ -231,13 +237,18 @@ def _measure(
         "load_s": loaded.seconds,
         "bandwidth_bytes_per_s": bandwidth,
         "bytes_per_token": speed.bytes_per_token(model, 0),
-        "peak_memory_bytes": speed.peak_memory(model.device),
+        "peak_memory_bytes": peak,
         "threads": torch.get_num_threads(),
         "tokens": tokens,
         "repeats": repeats,
-        "positions": compared,
+        "positions": [_with_limit(one, bandwidth) for one in found],
         "versions": package_versions(),
     }
+
+
+def _with_limit(one: "Comparison", bandwidth: float) -> dict[str, Any]:
+    limit = one.limit(bandwidth)
+    return asdict(one) | {"limit": limit, "share_of_limit": one.polaris.tokens_per_s / limit}
 
 
 def _print(report: dict[str, Any]) -> None:

@@ -10,7 +10,14 @@ from typing import Annotated, Any
 from typer import Option
 
 from polaris_cli.commands import options as o
-from polaris_cli.commands.bench_loading import Model, Shape, bench_request, load, model_or_usual
+from polaris_cli.commands.bench_loading import (
+    Model,
+    Shape,
+    bench_job,
+    contradict,
+    load,
+    model_or_demo,
+)
 from polaris_cli.commands.bench_stories import measure_stories
 from polaris_cli.engines.doctor import package_versions
 from polaris_cli.errors import UsageError
@@ -20,6 +27,7 @@ from polaris_cli.screen.printing import print_json, print_text
 from polaris_cli.screen.tables import print_table
 
 SCHEMA = "polaris.bench-batch/1"
+TOKENS = 64
 HEADERS = ("batch size", "tokens/s", "range", "tokens/s per story")
 
 
@@ -29,7 +37,9 @@ def batch(
     sizes: Annotated[
         str, Option(metavar="N,N", help="Batch sizes: how many stories to write at once.")
     ] = "1,8,32",
-    tokens: Annotated[int, Option(min=2, help="Tokens to write per story.")] = 64,
+    tokens: Annotated[
+        int | None, Option(min=2, help=f"Tokens to write per story; by default {TOKENS}.")
+    ] = None,
     quantize: o.Quantize = None,
     device: o.DeviceName = None,
     threads: o.Threads = None,
@@ -59,17 +69,18 @@ def batch(
       polaris bench batch -m smollm2 --stories 16 --words 200 --sizes 1,4 --engine gguf
     """
     if stories:
-        if shape:
-            raise UsageError("--stories and --shape contradict each other.", hint="Leave one out.")
+        contradict("stories", shape=shape, tokens=tokens)
         options = {
-            "model": model_or_usual(model, base_url), "words": words or "200", "engine": engine,
-            "base_url": base_url, "quantize": quantize, "device": device, "threads": threads,
+            "model": model_or_demo(model, base_url), "words": words or "200",
+            "engine": engine, "base_url": base_url, "quantize": quantize, "device": device,
+            "threads": threads,
         }  # fmt: skip
         measure_stories(options, stories, numbers_of(sizes, "--sizes"), workers, as_json=as_json)
         return
-    whole = {"--words": words, "--engine": engine, "--base-url": base_url, "--workers": workers}
+    whole = {"--workers": workers, "--words": words, "--engine": engine, "--base-url": base_url}
     check_needed("--stories", "--stories 16", whole)
-    request = bench_request(model, shape, quantize=quantize, device=device, threads=threads)
+    tokens = tokens or TOKENS
+    request = bench_job(model, shape, quantize=quantize, device=device, threads=threads).request
     numbers = numbers_of(sizes, "--sizes")
     with terminal.loading("Loading", sys.stderr, quiet=as_json) as progress:
         from polaris_cli.bench import batch

@@ -10,13 +10,15 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from polaris_cli.commands.bench_loading import say
 from polaris_cli.engines.doctor import package_versions
 from polaris_cli.errors import UsageError
 from polaris_cli.models.devices import list_devices
-from polaris_cli.request.story_request import Quantize
+from polaris_cli.request.story_request import EngineName, Quantize
 from polaris_cli.screen import terminal
 from polaris_cli.screen.printing import print_json, print_text
 from polaris_cli.screen.tables import print_table
+from polaris_cli.story.advice import on_compile, on_unused
 from polaris_cli.story.job import Job
 from polaris_cli.story.prepare import prepare
 
@@ -37,8 +39,12 @@ def bench_engines(
     names: str, options: Mapping[str, object], *, tokens: int, repeats: int, as_json: bool
 ) -> None:
     """Measure the engines in `names` ("all", or separated by commas) and print the figures."""
-    job = prepare(PREMISE, {"words": WORDS, **options})
+    alone: EngineName = "gguf" if names == "gguf" else "auto"
+    job = prepare(PREMISE, {"words": WORDS, **options, "engine": alone})
     engines = _engines(names, job)
+    main: EngineName = "local" if "local" in engines else "gguf"  # what the options are for
+    noted = replace(job, request=replace(job.request, engine=main))
+    say(*on_unused(noted))
     quantize = job.request.quantize
     precisions = PRECISIONS if quantize == "auto" else (quantize,)
     with terminal.loading("Loading", sys.stderr, quiet=as_json):
@@ -49,6 +55,7 @@ def bench_engines(
         threads = job.request.threads or torch.get_num_threads()
         job = replace(job, request=replace(job.request, threads=threads))
         programs = list(open_programs(job, engines, precisions, tokens))
+    say(*on_compile(noted, programs[-1].info.device))  # the last is transformers
     with terminal.loading("Measuring", sys.stderr, quiet=as_json):
         rows = in_turns(programs, tokens, repeats)
     if as_json:

@@ -14,7 +14,7 @@ from polaris_cli.api import engine_for
 from polaris_cli.bench.length import WAYS, Row, Written, summed_up, write_all
 from polaris_cli.commands import options as o
 from polaris_cli.commands.batch import lengths_in
-from polaris_cli.commands.bench_loading import Model, model_or_usual
+from polaris_cli.commands.bench_loading import Model, model_or_demo, say
 from polaris_cli.commands.download import download
 from polaris_cli.demo.unseen import UNSEEN
 from polaris_cli.engines.base import ModelInfo
@@ -24,6 +24,7 @@ from polaris_cli.request.text_files import read_text
 from polaris_cli.screen.printing import print_json
 from polaris_cli.screen.tables import print_table
 from polaris_cli.screen.terminal import loading
+from polaris_cli.story.advice import on_unused
 from polaris_cli.story.prepare import prepare
 from polaris_cli.story.result import versions
 
@@ -63,10 +64,11 @@ def length(
     chosen = _ways(ways)
     told = _premises(premises)[:stories]
     options: dict[str, object] = {
-        "model": model_or_usual(model, base_url), "engine": engine, "base_url": base_url,
+        "model": model_or_demo(model, base_url), "engine": engine, "base_url": base_url,
         "quantize": quantize, "device": device, "threads": threads,
     }  # fmt: skip
     prepared = prepare(told[0], {**options, "words": max(lengths)})
+    say(*on_unused(prepared))
     if not prepared.reference.server:
         download(prepared.reference)
     with loading(f"Loading {prepared.reference.name}", sys.stderr) as progress:

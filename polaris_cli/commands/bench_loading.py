@@ -3,6 +3,7 @@
 Does not know what is measured.
 """
 
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ from polaris_cli.models.devices import list_devices, pick
 from polaris_cli.models.reference import ModelRef
 from polaris_cli.models.resolving import choose_file, resolve
 from polaris_cli.request.story_request import StoryRequest
+from polaris_cli.screen.messages import note
+from polaris_cli.story.advice import on_unused
+from polaris_cli.story.job import Job
 from polaris_cli.story.prepare import prepare
 
 Model = Annotated[
@@ -28,18 +32,36 @@ Shape = Annotated[
 ]
 
 
-def bench_request(model: str | None, shape: str | None, **options: object) -> StoryRequest:
-    """The request for a benchmark. Raises UsageError if both a model and a shape are given."""
-    if model and shape:
+def bench_job(model: str | None, shape: str | None, **options: object) -> Job:
+    """The job for a benchmark of the local engine; prints notes on options without an effect.
+
+    Raises UsageError if both a model and a shape are given.
+    """
+    if model:
+        contradict("model", shape=shape)
+    asked = {"model": model or DEMO.name, "words": 1000, "engine": "local", **options}
+    job = prepare("speed", asked)
+    say(*on_unused(job))
+    return job
+
+
+def contradict(option: str, **others: object) -> None:
+    """Raise UsageError if one of the other options is given too."""
+    for name in (name for name, value in others.items() if value is not None):
         raise UsageError(
-            "--model and --shape contradict each other.", hint="Leave out one of them."
+            f"--{option} and --{name} contradict each other.", hint="Leave out one of them."
         )
-    return prepare("speed", {"model": model or DEMO.name, "words": 1000, **options}).request
 
 
-def model_or_usual(model: str | None, base_url: str | None) -> str | None:
-    """The model to measure: without one, the demo model, or the only one of a server."""
+def model_or_demo(model: str | None, base_url: str | None) -> str | None:
+    """The model to measure: on a server, without a name, the only one there; else the demo."""
     return model or (None if base_url else DEMO.name)
+
+
+def say(*notes: str) -> None:
+    """Print notes on stderr."""
+    for text in notes:
+        note(text, sys.stderr)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +81,7 @@ def load(
     from polaris_cli.engines.local.loading import load_model
 
     start = time.perf_counter()
-    if shape:
+    if shape is not None:
         return Loaded(*_random(shape, request, tokens), time.perf_counter() - start)
     made = load_model(
         choose_file(_reference(request), tokens, "local", request.device),

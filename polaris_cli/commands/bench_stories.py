@@ -8,14 +8,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from polaris_cli.commands.bench_loading import say
 from polaris_cli.commands.download import download
 from polaris_cli.commands.stdio import reserved_stderr
 from polaris_cli.engines.base import Engine
 from polaris_cli.engines.doctor import package_versions
 from polaris_cli.engines.opening import open_engine
+from polaris_cli.errors import UsageError
 from polaris_cli.screen import terminal
 from polaris_cli.screen.printing import print_json, print_text
 from polaris_cli.screen.tables import print_table
+from polaris_cli.story.advice import on_unused
 from polaris_cli.story.job import Job
 
 SCHEMA = "polaris.bench-stories/1"
@@ -37,8 +40,15 @@ def measure_stories(
     """
     from polaris_cli.bench.stories import cluster_throughput, stories_of, throughput
 
+    if workers and count < 2:
+        raise UsageError(
+            "--workers needs two stories or more: the first is not counted.",
+            hint="Add --stories 16",
+        )
     tasks = stories_of(options, count)
-    request = tasks[0].job().request
+    job = tasks[0].job()
+    request = job.request
+    say(*on_unused(job))
 
     def opened(job: Job, parallel: int) -> Engine:
         if not job.reference.server:
@@ -51,7 +61,7 @@ def measure_stories(
         message = f"Writing {count} stories, {number} at once{each}"
         with reserved_stderr(), terminal.loading(message, sys.stderr, quiet=as_json):
             if workers:
-                found.append(cluster_throughput(tasks, number, workers))
+                found.append(cluster_throughput(tasks, number, workers, say))
             else:
                 found.append(throughput(tasks, number, opened))
     if as_json:

@@ -10,6 +10,7 @@ import typer
 from polaris_cli.commands.options import ApiKeyEnv, BaseUrl, ConnectTimeout, StallTimeout
 from polaris_cli.engines.doctor import Diagnosis, diagnose
 from polaris_cli.engines.endpoint.checking import CheckedServer, check_server
+from polaris_cli.errors import UsageError
 from polaris_cli.models.catalogue import CATALOGUE
 from polaris_cli.models.devices import Device, size_text
 from polaris_cli.request.server_address import ServerAddress
@@ -41,6 +42,8 @@ def doctor(
             server = check_server(address)
         print_json(asdict(server), indent=2) if as_json else _print_server(server)
         return
+    if api_key_env:
+        raise UsageError("--api-key-env needs a server.", hint="Add --base-url URL")
     with terminal.loading("Checking this machine", sys.stderr, quiet=as_json):
         found = diagnose()
     if as_json:

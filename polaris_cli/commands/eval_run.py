@@ -8,11 +8,12 @@ from typing import Annotated
 from typer import Exit, Option
 
 from polaris_cli.batch.batch import Batch, Rows
+from polaris_cli.batch.cluster import cluster_of
 from polaris_cli.batch.premises import BadRow, Row, read_premises
 from polaris_cli.batch.results import Results
 from polaris_cli.batch.tasks import Grid
 from polaris_cli.commands import options as o
-from polaris_cli.commands.batch import at_once_in, cluster_of, compared
+from polaris_cli.commands.batch import at_once_in, compared
 from polaris_cli.commands.batch_run import BatchFiles, BatchReport, BatchRun
 from polaris_cli.commands.eval_report import ReportFile
 from polaris_cli.commands.eval_score import (

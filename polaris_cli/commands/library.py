@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from polaris_cli.commands import options as o
-from polaris_cli.commands.quick import QuickGroup
+from polaris_cli.commands.quick import QuickGroup, runs_alone
 from polaris_cli.commands.standard_streams import encoding_note
 from polaris_cli.errors import UsageError
 from polaris_cli.library.store import WRITING, Entry, check_at_rest, library_path, open_library
@@ -57,7 +57,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object per 
 @app.callback()
 def library(ctx: typer.Context, limit: Limit = DEFAULT_LIMIT, as_json: AsJson = False) -> None:
     """List the stories, newest first, with length and state."""
-    if ctx.invoked_subcommand is None:
+    if runs_alone(ctx):
         entries = open_library().entries(limit)
         if not entries:
             note('No stories yet. Write one: polaris write "a lighthouse keeper"', sys.stderr)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from polaris_cli.commands.quick import QuickGroup
+from polaris_cli.commands.quick import QuickGroup, runs_alone
 from polaris_cli.errors import ModelUnavailable, UsageError
 from polaris_cli.models.cache import cached, gguf_path, remove, stored_bytes
 from polaris_cli.models.catalogue import (
@@ -74,7 +74,7 @@ def models(
 
     Example:  polaris models --words 9000
     """
-    if ctx.invoked_subcommand is not None:
+    if not runs_alone(ctx):
         return
     length = _length(words)
     if as_json:
@@ -181,14 +181,22 @@ def show(
 
     Example:  polaris models show polaris
     """
-    from polaris_cli.models.resolving import resolve
-
-    facts = reference_facts(resolve(name, revision, gguf_file=gguf_file))
+    facts = reference_facts(_resolved(name, revision, gguf_file))
     if as_json:
         print_json(facts, indent=2)
         return
     rows = [(key.replace("_", " "), text) for key, text in _flat(facts)]
     print_table(("model", facts["name"]), rows, sys.stdout)
+
+
+def _resolved(name: str, revision: str | None, gguf_file: str | None) -> ModelRef:
+    """The model; prints a note if the revision has no effect."""
+    from polaris_cli.models.resolving import resolve
+
+    reference = resolve(name, revision, gguf_file=gguf_file)
+    if revision and reference.without_revisions:
+        note(f"--revision has no effect: {reference.without_revisions}.", sys.stderr)
+    return reference
 
 
 @app.command()
@@ -201,9 +209,9 @@ def fetch(name: Name, revision: Revision = None, gguf_file: GgufFile = None) -> 
     Example:  polaris models fetch no-hri
     """
     from polaris_cli.commands.download import download
-    from polaris_cli.models.resolving import choose_file, resolve
+    from polaris_cli.models.resolving import choose_file
 
-    reference = choose_file(resolve(name, revision, gguf_file=gguf_file), TYPICAL_TOKENS)
+    reference = choose_file(_resolved(name, revision, gguf_file), TYPICAL_TOKENS)
     if reference.note:
         note(reference.note, sys.stderr)
     print_text(download(reference, update=True))

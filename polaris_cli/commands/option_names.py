@@ -1,4 +1,4 @@
-"""Hints that name the options of the command at hand: `own_options`, `option_names`.
+"""Hints and notes that name the options of the command at hand: `own_options`, `option_names`.
 
 What lies below the commands names the options of `polaris write`. Knows names, not what an option
 does.
@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from polaris_cli.errors import COMMAND, PolarisError
+from polaris_cli.screen.messages import own_wording
 
 _VALUE = r"(?!(?:or|and|with|to)\b)[\w./:][\w./:-]*\b"
 _OPTION = re.compile(
@@ -20,12 +21,13 @@ _MODELS = {"--model", "--judge-model"}  # a command with one of them reads the v
 
 @contextmanager
 def own_options(options: Collection[str]) -> Iterator[None]:
-    """Name no option that a command lacks, in the hint of an error in the block, or in the
-    function that this decorates.
+    """Name no option that a command lacks, in the hint of an error and in the notes of the block,
+    or of the function that this decorates.
 
     A variable does the same ("POLARIS_QUANTIZE=4bit"), unless the command has no settings but
     those of a story.
     """
+    before = own_wording.set(partial(_of_command, options))
     try:
         yield
     except PolarisError as error:
@@ -34,6 +36,20 @@ def own_options(options: Collection[str]) -> Iterator[None]:
             hint = f"With polaris write: {error.hint[0].lower()}{error.hint[1:]}"
         error.hint = hint
         raise
+    finally:
+        own_wording.reset(before)
+
+
+def _of_command(options: Collection[str], text: str) -> str:
+    """A note without options that the command lacks; those of a story are of `polaris write`."""
+    if _MODELS & {*options}:
+        return _OPTION.sub(partial(_variable, options), text)
+
+    def with_command(found: re.Match[str]) -> str:
+        known = _variable(options, found) == found[0]
+        return found[0] if known else f"polaris write {found[0]}"
+
+    return _OPTION.sub(with_command, text)
 
 
 def _variable(options: Collection[str], found: re.Match[str]) -> str:

@@ -1,4 +1,4 @@
-"""`QuickGroup`: a command group that does not validate default values.
+"""`QuickGroup`, a command group that does not validate default values, and `runs_alone`.
 
 Knows typer's parameters, not what the commands do.
 """
@@ -6,7 +6,10 @@ Knows typer's parameters, not what the commands do.
 from functools import partial
 from typing import Any
 
+from typer import Context
 from typer.core import TyperGroup
+
+from polaris_cli.errors import UsageError
 
 
 class QuickGroup(TyperGroup):
@@ -27,3 +30,20 @@ def _processed(param: Any, ctx: Any, value: Any) -> Any:
     if value is not param.default or param.required or param.multiple or param.nargs != 1:
         return type(param).process_value(param, ctx, value)
     return param.callback(ctx, param, value) if param.callback else value
+
+
+def runs_alone(ctx: Context) -> bool:
+    """Whether a group was called without a subcommand.
+
+    Raises UsageError for an option of the group before a subcommand, where it has no effect.
+    """
+    if ctx.invoked_subcommand is None:
+        return True
+    for param in ctx.command.params:
+        source = ctx.get_parameter_source(param.name or "")
+        if source and source.name == "COMMANDLINE":
+            raise UsageError(
+                f"{param.opts[0]} has no effect before {ctx.invoked_subcommand}.",
+                hint=f"See: {ctx.command_path} {ctx.invoked_subcommand} --help",
+            )
+    return False

@@ -29,6 +29,7 @@ from polaris_cli.screen.messages import note
 from polaris_cli.screen.printing import print_text
 from polaris_cli.screen.terminal import Sink, print_report, show, sinks_for
 from polaris_cli.story.accumulator import collect
+from polaris_cli.story.advice import on_compile
 from polaris_cli.story.job import Job
 from polaris_cli.story.plan_file import as_toml
 from polaris_cli.story.result import Story, new_record
@@ -136,7 +137,7 @@ def opened(job: Job, notify: Notify, *, quiet: bool, parallel: int = 1) -> Engin
         engine = open_engine(
             job.reference, job.request, job.tokens, progress.update, parallel=parallel
         )
-    for text in engine.notes:
+    for text in (*engine.notes, *on_compile(job, engine.info.device, parallel)):
         notify(text)
     return engine
 

@@ -90,10 +90,11 @@ def device_for(engine: EngineName, asked: str) -> Device:
     For `gguf` it is the CPU, unless the installed build of llama.cpp has a GPU.
     """
     devices = list_devices()
-    return devices[-1] if engine == "gguf" and not _llama_cpp_has_gpu() else pick(asked, devices)
+    return devices[-1] if engine == "gguf" and not llama_cpp_has_gpu() else pick(asked, devices)
 
 
-def _llama_cpp_has_gpu() -> bool:
+def llama_cpp_has_gpu() -> bool:
+    """Whether the installed build of llama.cpp computes on a GPU of this machine."""
     if not find_spec("xllamacpp"):
         return False
     import xllamacpp

@@ -51,6 +51,11 @@ class ModelRef:
         return bool(self.gguf or self.gguf_files)
 
     @property
+    def without_revisions(self) -> str:
+        """Why a revision cannot be chosen, "" if it can."""
+        return f"{self.name} is not loaded from the hub" if self.folder else ""
+
+    @property
     def page(self) -> str:
         """The model's page on the hub."""
         return f"https://huggingface.co/{self.id}"

@@ -109,10 +109,10 @@ def _gguf_files(
 def _refuse_choice(reference: ModelRef, gguf_file: str | None) -> None:
     """Raise UsageError if another GGUF file is asked for than the one that the model is."""
     assert reference.gguf
-    if gguf_file and gguf_file != reference.gguf.name:
+    if gguf_file and not matching([GgufFile(reference.gguf.name, 0)], gguf_file):
         raise UsageError(
-            f"--model {reference.name} is one GGUF file: --gguf-file {gguf_file} cannot be used.",
-            hint="Leave out --gguf-file, or give the folder of the files as --model.",
+            f"{reference.name} is one GGUF file: --gguf-file {gguf_file} cannot be used.",
+            hint="Leave out --gguf-file, or name the folder of the files, not one of them.",
         )
 
 

@@ -4,7 +4,8 @@ Knows streams and errors, but not stories. Colors go to terminals only.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from typing import TextIO
 
 from rich.cells import cell_len
@@ -21,6 +22,9 @@ _LONG_WORD = re.compile(rf"[^\s/]{{{WORD + 1},}}")
 _COMMAND = re.compile(
     r"(?<!hint: )(?<!note: )(?<!error: )(?<!warning: )(?<=: )(?:polaris|pip|python|export) [^;]*$"
 )
+
+own_wording: ContextVar[Callable[[str], str]] = ContextVar("own_wording", default=str)
+"""What a command makes of a note from below, which may name an option that the command lacks."""
 
 Part = str | tuple[str, str]
 """Text, or text with its style on a terminal."""
@@ -40,7 +44,8 @@ def warn(text: str, err: TextIO) -> None:
 
 def note(text: str, err: TextIO) -> None:
     """Print one line of information."""
-    print_line(("polaris: ", ("note: ", "cyan"), one_line(shortened(text))), err)
+    worded = own_wording.get()(text)
+    print_line(("polaris: ", ("note: ", "cyan"), one_line(shortened(worded))), err)
 
 
 def shortened(text: str) -> str:

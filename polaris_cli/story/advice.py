@@ -6,6 +6,7 @@ Knows the request, the token budget and the model card's figures. Prints and rej
 from collections.abc import Iterator
 
 from polaris_cli.models.catalogue import LONG_STORY_WORDS
+from polaris_cli.models.devices import llama_cpp_has_gpu
 from polaris_cli.models.reference import ModelRef
 from polaris_cli.request.budget import Budget
 from polaris_cli.request.premise import Reading
@@ -44,21 +45,36 @@ def on_length(reading: Reading, words: Setting) -> Iterator[str]:
 
 def on_unused(job: Job) -> Iterator[str]:
     """Yield a note on each option that has no effect with the job's model and engine."""
-    for name, why in _unused(job.reference, job.request.engine).items():
+    for name, why in _unused(job).items():
         setting = job.settings.get(name)
         if setting and setting.source == "option" and setting.value not in NEUTRAL:
             yield f"{setting.name_of(name)} has no effect: {why}."
 
 
-def _unused(model: ModelRef, engine: str) -> dict[str, str]:
+def on_compile(job: Job, device: str, parallel: int = 1) -> Iterator[str]:
+    """Yield a note if --compile has no effect on the device that transformers has loaded the model
+    on, for `parallel` stories at once."""
+    setting = job.settings.get("compile")
+    asked = setting and setting.source == "option" and setting.value
+    if asked and job.request.engine == "local":
+        if not device.startswith("cuda"):
+            yield f"--compile has no effect: CUDA graphs need an NVIDIA GPU, and this is {device}."
+        elif parallel > 1:
+            yield "--compile has no effect: several stories at once use no CUDA graphs."
+
+
+def _unused(job: Job) -> dict[str, str]:
     """The settings of loading that do nothing, and why."""
+    model = job.reference
     if model.server:
         return dict.fromkeys(OF_A_MODEL_HERE, f"{model.name} is on a server")
     found = dict.fromkeys(OF_A_SERVER, f"{model.name} is not on a server")
-    if engine == "gguf":
+    if job.request.engine == "gguf":
         found |= dict.fromkeys(("quantize", "compile"), "llama.cpp runs a GGUF file as it is")
-    if model.folder:
-        found["revision"] = f"{model.name} is not loaded from the hub"
+        if job.request.device not in ("auto", "cpu") and not llama_cpp_has_gpu():
+            found["device"] = "the installed llama.cpp computes on the CPU only"
+    if model.without_revisions:
+        found["revision"] = model.without_revisions
     return found
 
 

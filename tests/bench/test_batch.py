@@ -86,7 +86,15 @@ def test_the_table_has_a_line_for_each_size() -> None:
         ["--sizes", "0"],
         ["--sizes", "1,,2"],
         ["--shape", "z"],
+        ["--shape", ""],
         ["--model", "demo", "--shape", "polaris"],
+        ["--engine", "local"],
+        ["--words", "9"],
+        ["--base-url", "http://a/v1"],
+        ["--workers", "2"],
+        ["--stories", "1", "--workers", "2", "--sizes", "1"],
+        ["--stories", "2", "--shape", "polaris"],
+        ["--stories", "2", "--tokens", "8"],
     ],
 )
 def test_bad_options_have_a_clear_message(options: list[str]) -> None:

@@ -130,7 +130,7 @@ def test_bad_options_have_a_clear_message(options: list[str]) -> None:
 def test_gguf_needs_a_gguf_file() -> None:
     pytest.importorskip("xllamacpp")
     code, text = said("--engine", "gguf")
-    assert code == 3 and "demo has no GGUF file" in text
+    assert code == 2 and "demo has no GGUF file" in text
 
 
 def programs_of(precisions: Any, tokens: int, threads: int) -> Iterator[Program]:

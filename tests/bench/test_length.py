@@ -14,7 +14,6 @@ from polaris_cli.bench.length import (
     write_all,
 )
 from polaris_cli.commands import bench_length
-from polaris_cli.commands.bench_loading import model_or_usual
 from polaris_cli.engines.scripted import ScriptedEngine
 from polaris_cli.errors import UsageError
 from polaris_cli.words import self_repetition
@@ -88,16 +87,12 @@ def test_premises_are_the_lines_of_a_file(tmp_path: Path) -> None:
         bench_length._premises(str(file))
 
 
-def test_a_server_with_one_model_needs_no_name(
+def test_without_a_name_the_model_of_the_server_is_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = ["bench", "length", "--words", "30", "--ways", "single", "--stories", "1"]
+    opened = ScriptedEngine(*[script(paragraph(f"n{n}", 60)) for n in range(9)])
+    monkeypatch.setattr(bench_length, "engine_for", lambda *_: opened)
+    asked = ("bench", "length", "--words", "60", "--ways", "single", "--stories", "1", "--json")
     with Faulty() as server:
-        done = in_process([*asked, "--base-url", server.url, "--json"], tmp_path, monkeypatch)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["model"]["name"] == "test-model"
-
-
-def test_without_a_server_the_demo_model_is_measured() -> None:
-    assert model_or_usual(None, None) == "demo"
-    assert model_or_usual("smollm2", None) == model_or_usual("smollm2", "http://a") == "smollm2"
+        done = in_process((*asked, "--base-url", server.url), tmp_path, monkeypatch)
+    assert done.returncode == 0 and len(json.loads(done.stdout)["stories"]) == 2

@@ -76,7 +76,7 @@ def test_a_peer_writes_as_many_tokens_in_the_same_turns(monkeypatch: pytest.Monk
 
     snippet = speed.snippet
     monkeypatch.setattr(speed, "snippet", lambda *given: noted("snippet", snippet(*given)))
-    given: dict[str, Any] = {"positions": [100], "tokens": 5, "repeats": 2, "bandwidth": 1e9}
+    given: dict[str, Any] = {"positions": [100], "tokens": 5, "repeats": 2}
     (one,) = compare(qwen(), byte_tokenizer(), Sampling(), **given, peer=noted("peer", steadily))
     assert turns[:2] == [("snippet", 16, 8), ("peer", 16, 8)]
     assert turns[2:] == 2 * [("snippet", 100, 5), ("peer", 100, 5)]
@@ -86,7 +86,7 @@ def test_a_peer_writes_as_many_tokens_in_the_same_turns(monkeypatch: pytest.Monk
 
 
 def test_without_a_peer_there_are_no_figures_of_one() -> None:
-    given: dict[str, Any] = {"positions": [0], "tokens": 2, "repeats": 1, "bandwidth": 1e9}
+    given: dict[str, Any] = {"positions": [0], "tokens": 2, "repeats": 1}
     (one,) = compare(qwen(), byte_tokenizer(), Sampling(), **given)
     assert one.peer is None and one.peer_ratio is None
 

@@ -16,8 +16,9 @@ def test_texts_have_the_words_asked_for_and_differ() -> None:
     assert one.text.count("\n\n") == 1
 
 
-def test_time_and_memory_are_taken_four_times() -> None:
-    assert [mark.texts for mark in scoring_speed(40, 20)] == [10, 20, 30, 40]
+@pytest.mark.parametrize(("texts", "marks"), [(40, [10, 20, 30, 40]), (11, [2, 5, 8, 11])])
+def test_time_and_memory_are_taken_four_times(texts: int, marks: list[int]) -> None:
+    assert [mark.texts for mark in scoring_speed(texts, 20)] == marks
 
 
 def test_the_table_and_json() -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,8 @@ import torch
 from torch.testing._internal.two_tensor import TwoTensor
 from typer.testing import CliRunner
 
-from polaris_cli.bench import speed, startup
+from polaris_cli.bench import engines, speed, startup
+from polaris_cli.bench.first_text import WORDS, _job
 from polaris_cli.bench.pipeline import pass_through
 from polaris_cli.bench.speed import (
     Times,
@@ -18,15 +20,18 @@ from polaris_cli.bench.speed import (
     memory_bandwidth,
     stored_bytes,
 )
+from polaris_cli.commands import bench
 from polaris_cli.commands.app import app
+from polaris_cli.commands.bench_loading import Loaded
+from polaris_cli.engines.base import ModelInfo
 from polaris_cli.engines.local.random_models import SHAPES, config_of, random_model, size_of
 from polaris_cli.engines.quantize.apply import quantize_layers
 from polaris_cli.engines.quantize.quantizers import Packed
-from polaris_cli.errors import OutOfMemory, UsageError
+from polaris_cli.errors import OutOfMemory, PolarisError, UsageError
 from polaris_cli.models.catalogue import find
 from polaris_cli.models.devices import Device
 from polaris_cli.models.memory import size_of_entry
-from polaris_cli.request.story_request import Sampling
+from polaris_cli.request.story_request import Sampling, StoryRequest
 from tests.tiny import byte_tokenizer, qwen
 
 
@@ -36,7 +41,7 @@ def small_probe(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def compared(**options: Any) -> Iterator[speed.Comparison]:
-    given = {"positions": [0, 100], "tokens": 5, "repeats": 2, "bandwidth": 1e9, **options}
+    given = {"positions": [0, 100], "tokens": 5, "repeats": 2, **options}
     return compare(qwen(), byte_tokenizer(), Sampling(thinking_budget=-1), **given)
 
 
@@ -53,8 +58,8 @@ def test_both_ways_are_measured_from_every_position() -> None:
         for found in (one.polaris, one.snippet):
             assert 0 < found.slowest <= found.tokens_per_s <= found.fastest
             assert found.first_token_s > 0
-    assert later.limit < first.limit  # a step also reads the cache
-    assert first.share_of_limit == first.polaris.tokens_per_s / first.limit
+    assert later.limit(1e9) < first.limit(1e9)  # a step also reads the cache
+    assert first.limit(1e9) == 1e9 / first.bytes_per_token
 
 
 def test_as_many_tokens_are_timed_each_way() -> None:
@@ -68,11 +73,7 @@ def test_as_many_tokens_are_timed_each_way() -> None:
 
 def test_the_model_is_unpatched() -> None:
     model = qwen()
-    list(
-        compare(
-            model, byte_tokenizer(), Sampling(), positions=[0], tokens=2, repeats=1, bandwidth=1e9
-        )
-    )
+    list(compare(model, byte_tokenizer(), Sampling(), positions=[0], tokens=2, repeats=1))
     assert not [module for module in model.modules() if "forward" in vars(module)]
 
 
@@ -145,12 +146,58 @@ def test_the_table_names_both_ways() -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [["--at", "x"], ["--at", "-1"], ["--shape", "z"], ["--model", "demo", "--shape", "z"]],
+    [
+        ["--at", "x"],
+        ["--at", "-1"],
+        ["--at", ""],
+        ["--engine", ""],
+        ["--shape", "z"],
+        ["--model", "demo", "--shape", "z"],
+    ],
 )
 def test_bad_options_have_a_clear_message(options: list[str]) -> None:
     result = CliRunner().invoke(app, ["bench", *options])
     assert result.exit_code == 2
     assert "hint: " in result.output
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--compile"], "note: --compile has no effect: CUDA graphs need an NVIDIA GPU"),
+        (["--compile", "--engine", "local"], "note: --compile has no effect: CUDA graphs need an"),
+    ],
+)
+def test_options_without_an_effect_are_told(
+    monkeypatch: pytest.MonkeyPatch, options: list[str], told: str
+) -> None:
+    here = ModelInfo("demo", "built in", device="cpu")
+    nothing: Any = None
+    program = engines.Program("generate", here, nothing)
+    monkeypatch.setattr(bench, "load", lambda *_: Loaded(nothing, nothing, here, 1.0))
+    monkeypatch.setattr(engines, "open_programs", lambda *_: [program])
+    monkeypatch.setattr(engines, "in_turns", lambda *_: [])
+    monkeypatch.setattr(bench, "_measure", lambda *_: {})
+    done = CliRunner().invoke(app, ["bench", "--json", *options])
+    assert told in done.stderr and json.loads(done.stdout) is not None
+
+
+def test_the_peak_memory_is_taken_before_the_bandwidth_is_measured(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done: list[str] = []
+    here = ModelInfo("tiny", "tiny", device="cpu")
+    loaded = Loaded(qwen(), byte_tokenizer(), here, 1.0)
+
+    def nothing(*_: object, **__: object) -> Iterator[speed.Comparison]:
+        done.append("compared")
+        yield from ()
+
+    monkeypatch.setattr(speed, "compare", nothing)
+    monkeypatch.setattr(speed, "peak_memory", lambda _: done.append("peak"))
+    monkeypatch.setattr(speed, "memory_bandwidth", lambda _: done.append("bandwidth"))
+    bench._measure(loaded, StoryRequest("a fox", 9), [0], 2, 1, None)
+    assert done == ["compared", "peak", "bandwidth"]
 
 
 def test_a_stream_goes_through_the_whole_pipeline() -> None:
@@ -174,6 +221,22 @@ def test_starts_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     assert bare.ratio is None
     assert other.beside == "bare" and other.ratio == other.seconds / bare.seconds
     assert other.fastest <= other.seconds <= other.slowest
+
+
+def test_starts_are_measured_without_the_users_settings(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("POLARIS_LENGTH", "nope")
+    assert "POLARIS_LENGTH" not in startup.environment(tmp_path)
+    assert _job().request.words == WORDS
+
+
+def test_a_program_that_fails_is_told_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    failing = {"bad": (["-c", "import sys; print('once'); sys.exit('It is ill.')"], None)}
+    monkeypatch.setattr(startup, "STARTS", failing)
+    with pytest.raises(PolarisError, match=r"fails: It is ill\.$") as raised:
+        list(startup.starts(1))
+    assert "python -c 'import sys" in raised.value.hint
 
 
 @pytest.mark.bench

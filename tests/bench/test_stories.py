@@ -65,6 +65,17 @@ def test_the_table_compares_with_the_first_size(
         assert [row[0] for row in rows] == ["at once", "1", "3"] and rows[1][4] == "1.00"
 
 
+def test_without_a_name_the_demo_is_measured_or_the_model_of_the_server(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bench_stories, "open_engine", lambda *_, **__: ScriptedEngine(TALE))
+    asked = ["bench", "batch", "--stories", "1", "--words", "20", "--sizes", "1", "--json"]
+    with Faulty() as server:
+        for more, model in [([], "demo"), (["--base-url", server.url], "test-model")]:
+            done = CliRunner().invoke(app, [*asked, *more])
+            assert done.exit_code == 0 and json.loads(done.stdout)["model"] == model
+
+
 class Forgetful(ScriptedEngine):
     """Keeps no requests, so that its memory does not grow."""
 

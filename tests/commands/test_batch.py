@@ -5,6 +5,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,17 @@ def test_what_is_asked_for_differently_is_written_again_and_replaced(
     assert "1 story to write again" in again.stderr
     assert sorted(story["premise"] for story in batch.stories()) == ["a cat", "a fox", "a wolf"]
     assert len(engine.requests) == 4
+
+
+def test_options_without_an_effect_are_told_here_and_on_a_cluster(
+    batch: Batch, engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.info = replace(engine.info, device="cpu")
+    monkeypatch.setattr(batch_run, "write_on_cluster", lambda *_: (_ for _ in ()))
+    asked = ("--revision", "x", "--compile", "--jobs", "1")
+    on_cluster, here = (batch(*asked, *more).stderr for more in (["--cluster", "local"], []))
+    assert "--revision has no effect" in on_cluster and "--revision has no effect" in here
+    assert "--compile has no effect: CUDA graphs need an NVIDIA GPU" in here
 
 
 @pytest.mark.parametrize("where", [[], ["--cluster", "local"]], ids=["here", "on a cluster"])

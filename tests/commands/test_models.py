@@ -164,3 +164,13 @@ def test_fetching_the_demo_model_needs_no_hub() -> None:
 @pytest.mark.parametrize("command", [[], ["show"], ["fetch"], ["rm"]])
 def test_help_has_an_example(command: list[str]) -> None:
     assert "Example:  polaris models" in run(*command, "--help").stdout
+
+
+@pytest.mark.parametrize("command", ["show", "fetch"])
+def test_a_revision_of_a_model_that_is_not_from_the_hub_is_told(command: str) -> None:
+    done = run(command, "demo", "--revision", "x")
+    assert done.exit_code == 0 and "demo" in done.stdout
+    assert done.stderr == (
+        "polaris: note: --revision has no effect: demo is not loaded from the hub.\n"
+    )
+    assert not run(command, "demo").stderr

@@ -1,9 +1,12 @@
 """The hint of an error names the options of the command that prints it."""
 
+import sys
+
 import pytest
 
 from polaris_cli.commands.option_names import option_names, own_options
 from polaris_cli.errors import UsageError
+from polaris_cli.screen.messages import note
 
 NAMES = {"--model": "--judge-model", "--base-url": "--judge-url"}
 
@@ -66,3 +69,21 @@ def test_it_may_decorate_a_command() -> None:
         with pytest.raises(UsageError) as raised:
             command(words)
         assert raised.value.hint == f"Wait longer: POLARIS_STALL_TIMEOUT=SECONDS, {words}"
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--model", "--threads"], "2 threads; to choose: --threads N (POLARIS_WORDS=9)"),
+        (["--model"], "2 threads; to choose: POLARIS_THREADS=N (POLARIS_WORDS=9)"),
+        (["--words"], "2 threads; to choose: polaris write --threads N (--words 9)"),
+    ],
+)
+def test_a_note_names_the_options_of_the_command(
+    options: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "2 threads; to choose: --threads N (--words 9)"
+    with own_options(options):
+        note(text, sys.stderr)
+    note(text, sys.stderr)
+    assert capsys.readouterr().err == f"polaris: note: {told}\npolaris: note: {text}\n"

@@ -30,6 +30,15 @@ CASES = [
     (["library", "shwo"], "shwo", "Did you mean show?"),
     (["library", "show"], "ID", "See: polaris library show --help"),
     (["library", "--limit", "0"], "--limit", "See: polaris library --help"),
+    (
+        ["library", "--json", "show", "x"],
+        "--json has no effect before show",
+        "See: polaris library show --help",
+    ),
+    (["models", "-w", "9", "show", "demo"], "--words has no effect", "See: polaris models show"),
+    (["bench", "--repeats", "2", "start"], "--repeats has no effect", "See: polaris bench start"),
+    (["doctor", "--api-key-env", "KEY"], "--api-key-env needs a server", "Add --base-url URL"),
+    (["batch", "x", "-o", "y", "--workers", "2"], "need --cluster", "Add --cluster local"),
     (["write", "x", "--form", "stroy"], "'stroy' is not one of", "Did you mean story?"),
 ]
 

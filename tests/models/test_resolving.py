@@ -65,8 +65,15 @@ def test_a_gguf_file_and_an_empty_folder(tmp_path: Path) -> None:
     reference = resolve(str(file))
     assert (reference.name, reference.id, reference.gguf) == ("model", str(file), file)
     assert resolve(str(file), gguf_file="model.gguf") == reference
-    with pytest.raises(UsageError, match="model is one GGUF file: --gguf-file Q8_0 cannot be used"):
+    with pytest.raises(UsageError, match=r"^model is one GGUF file: --gguf-file Q8_0 cannot be"):
         resolve(str(file), gguf_file="Q8_0")
+
+
+def test_the_file_that_a_model_is_may_be_named_by_its_quantization(tmp_path: Path) -> None:
+    file = tmp_path / "model-Q4_1.gguf"
+    file.write_bytes(b"GGUF")
+    for name in ("q4_1", "MODEL-Q4_1.gguf"):
+        assert resolve(str(file), gguf_file=name).gguf == file
 
 
 def test_a_folder_with_one_gguf_file(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from polaris_cli.request.premise import read_length
 from polaris_cli.request.server_address import ServerAddress
 from polaris_cli.request.settings import Setting
 from polaris_cli.request.story_request import EngineName, Sampling, StoryRequest
-from polaris_cli.story.advice import advice, on_length, on_unused
+from polaris_cli.story.advice import advice, on_compile, on_length, on_unused
 from polaris_cli.story.prepare import prepare
 
 
@@ -135,3 +135,32 @@ def test_what_an_engine_does_not_use_is_told_if_it_is_an_option(
     assert [note.split()[0] for note in on_unused(job)] == unused
     from_config = {n: Setting(one.value, "config.toml") for n, one in job.settings.items()}
     assert not [*on_unused(replace(job, settings=from_config))]
+
+
+def test_a_device_that_llama_cpp_does_not_have_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    options = {"model": "someone/else", "words": 50, "device": "cuda:1"}
+    job = prepare("a fox", options)
+    job = replace(job, request=replace(job.request, engine="gguf"))
+    for has_gpu, told in [(False, ["--device"]), (True, [])]:
+        monkeypatch.setattr("polaris_cli.story.advice.llama_cpp_has_gpu", lambda has=has_gpu: has)
+        assert [note.split()[0] for note in on_unused(job)] == told
+
+
+@pytest.mark.parametrize(
+    ("compile", "device", "parallel", "told"),
+    [
+        (True, "cpu", 1, "CUDA graphs need an NVIDIA GPU, and this is cpu."),
+        (True, "mps", 1, "and this is mps."),
+        (True, "cuda:0", 1, ""),
+        (True, "cuda:0", 2, "several stories at once"),
+        (False, "cpu", 1, ""),
+        (None, "cpu", 2, ""),
+    ],
+)
+def test_cuda_graphs_that_cannot_be_used_are_told_if_asked_for(
+    compile: bool | None, device: str, parallel: int, told: str
+) -> None:
+    job = prepare("a fox", {"model": "demo", "words": 50, "compile": compile})
+    found = " ".join(on_compile(job, device, parallel))
+    assert told in found and bool(told) == found.startswith("--compile has no effect: ")
+    assert not [*on_compile(replace(job, request=replace(job.request, engine="gguf")), device)]

@@ -38,7 +38,7 @@ CASES = [
     (["models", "-w", "9", "show", "demo"], "--words has no effect", "See: polaris models show"),
     (["bench", "--repeats", "2", "start"], "--repeats has no effect", "See: polaris bench start"),
     (["doctor", "--api-key-env", "KEY"], "--api-key-env needs a server", "Add --base-url URL"),
-    (["batch", "x", "-o", "y", "--workers", "2"], "need --cluster", "Add --cluster local"),
+    (["batch", "x", "-o", "y", "--workers", "2"], "needs --cluster", "Add --cluster local"),
     (["write", "x", "--form", "stroy"], "'stroy' is not one of", "Did you mean story?"),
 ]
 

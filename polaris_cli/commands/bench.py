@@ -18,7 +18,15 @@ from polaris_cli.commands import options as o
 from polaris_cli.commands.bench_batch import batch
 from polaris_cli.commands.bench_engines import bench_engines
 from polaris_cli.commands.bench_length import length
-from polaris_cli.commands.bench_loading import Loaded, Shape, bench_job, contradict, load, say
+from polaris_cli.commands.bench_loading import (
+    Loaded,
+    Shape,
+    bench_job,
+    check_context,
+    contradict,
+    load,
+    say,
+)
 from polaris_cli.commands.bench_scoring import score
 from polaris_cli.commands.quick import runs_alone
 from polaris_cli.engines.doctor import package_versions
@@ -109,6 +117,7 @@ def bench(
     _check_peer(peer, shape)
     with terminal.loading("Loading", sys.stderr, quiet=as_json) as progress:
         loaded = load(request, shape, max(positions) + tokens + 1, progress.update)
+        check_context(loaded, max(positions) + tokens + 1)
         beside = _open_peer(peer, loaded, request, positions, tokens)
     say(*on_compile(job, loaded.info.device))
     with terminal.loading("Measuring", sys.stderr, quiet=as_json):

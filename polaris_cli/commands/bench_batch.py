@@ -10,7 +10,14 @@ from typing import Annotated, Any
 from typer import Option
 
 from polaris_cli.commands import options as o
-from polaris_cli.commands.bench_loading import Shape, bench_job, contradict, load, model_or_demo
+from polaris_cli.commands.bench_loading import (
+    Shape,
+    bench_job,
+    check_context,
+    contradict,
+    load,
+    model_or_demo,
+)
 from polaris_cli.commands.bench_stories import measure_stories
 from polaris_cli.engines.doctor import package_versions
 from polaris_cli.errors import UsageError
@@ -77,6 +84,7 @@ def batch(
         from polaris_cli.bench import batch
 
         loaded = load(request, shape, batch.room(numbers, tokens), progress.update)
+        check_context(loaded, batch.longest(tokens))
     with terminal.loading("Measuring", sys.stderr, quiet=as_json):
         found = batch.throughputs(
             loaded.model, loaded.tokenizer, request.sampling, sizes=numbers, tokens=tokens

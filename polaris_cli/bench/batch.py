@@ -62,7 +62,12 @@ def throughputs(
 
 def room(sizes: Sequence[int], tokens: int) -> int:
     """The largest number of tokens in the KV cache at once, prompts included."""
-    return max(sizes) * (PROMPT + max(tokens, WARM_UP) + 1)
+    return max(sizes) * longest(tokens)
+
+
+def longest(tokens: int) -> int:
+    """The length of the longest run in tokens, prompt included."""
+    return PROMPT + max(tokens, WARM_UP) + 1
 
 
 def _speed(model: Any, tokenizer: Any, sampling: Sampling, size: int, tokens: int) -> float:

@@ -23,6 +23,7 @@ from polaris_cli.commands.bench_loading import (
     Model,
     Shape,
     bench_job,
+    check_context,
     contradict,
     load,
     say,
@@ -117,6 +118,7 @@ def bench(
     _check_peer(peer, shape)
     with terminal.loading("Loading", sys.stderr, quiet=as_json) as progress:
         loaded = load(request, shape, max(positions) + tokens + 1, progress.update)
+        check_context(loaded, max(positions) + tokens + 1)
         beside = _open_peer(peer, loaded, request, positions, tokens)
     say(*on_compile(job, loaded.info.device))
     with terminal.loading("Measuring", sys.stderr, quiet=as_json):

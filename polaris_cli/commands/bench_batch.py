@@ -14,6 +14,7 @@ from polaris_cli.commands.bench_loading import (
     Model,
     Shape,
     bench_job,
+    check_context,
     contradict,
     load,
     model_or_demo,
@@ -86,6 +87,7 @@ def batch(
         from polaris_cli.bench import batch
 
         loaded = load(request, shape, batch.room(numbers, tokens), progress.update)
+        check_context(loaded, batch.longest(tokens))
     with terminal.loading("Measuring", sys.stderr, quiet=as_json):
         found = batch.throughputs(
             loaded.model, loaded.tokenizer, request.sampling, sizes=numbers, tokens=tokens

@@ -94,6 +94,18 @@ def load(
     return Loaded(made.model, made.tokenizer, made.info, time.perf_counter() - start)
 
 
+def check_context(loaded: Loaded, tokens: int) -> None:
+    """Raise UsageError if one run has more tokens than the model's context."""
+    config = loaded.model.config.get_text_config()
+    context = getattr(config, "max_position_embeddings", None)
+    if context and tokens > context:
+        raise UsageError(
+            f"A run of {tokens:,} tokens does not fit the context of {loaded.info.name}, "
+            f"{context:,} tokens.",
+            hint="Ask for fewer tokens, or for earlier positions.",
+        )
+
+
 def _reference(request: StoryRequest) -> ModelRef:
     return resolve(request.model, request.revision, gguf_file=request.gguf_file)
 

@@ -22,7 +22,7 @@ from polaris_cli.bench.speed import (
 )
 from polaris_cli.commands import bench
 from polaris_cli.commands.app import app
-from polaris_cli.commands.bench_loading import Loaded
+from polaris_cli.commands.bench_loading import Loaded, check_context
 from polaris_cli.engines.base import ModelInfo
 from polaris_cli.engines.local.random_models import SHAPES, config_of, random_model, size_of
 from polaris_cli.engines.quantize.apply import quantize_layers
@@ -164,7 +164,10 @@ def test_bad_options_have_a_clear_message(options: list[str]) -> None:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (["--compile"], "note: --compile has no effect: CUDA graphs need an NVIDIA GPU"),
+        (
+            ["--compile", "--at", "0", "--tokens", "2"],
+            "note: --compile has no effect: CUDA graphs need an NVIDIA GPU",
+        ),
         (["--compile", "--engine", "local"], "note: --compile has no effect: CUDA graphs need an"),
     ],
 )
@@ -174,12 +177,20 @@ def test_options_without_an_effect_are_told(
     here = ModelInfo("demo", "built in", device="cpu")
     nothing: Any = None
     program = engines.Program("generate", here, nothing)
-    monkeypatch.setattr(bench, "load", lambda *_: Loaded(nothing, nothing, here, 1.0))
+    monkeypatch.setattr(bench, "load", lambda *_: Loaded(qwen(), nothing, here, 1.0))
     monkeypatch.setattr(engines, "open_programs", lambda *_: [program])
     monkeypatch.setattr(engines, "in_turns", lambda *_: [])
     monkeypatch.setattr(bench, "_measure", lambda *_: {})
     done = CliRunner().invoke(app, ["bench", "--json", *options])
     assert told in done.stderr and json.loads(done.stdout) is not None
+
+
+def test_a_run_beyond_the_context_is_refused() -> None:
+    tiny = Loaded(qwen(), byte_tokenizer(), ModelInfo("tiny", "tiny"), 1.0)
+    context = tiny.model.config.get_text_config().max_position_embeddings
+    check_context(tiny, context)
+    with pytest.raises(UsageError, match="does not fit the context of tiny"):
+        check_context(tiny, context + 1)
 
 
 def test_the_peak_memory_is_taken_before_the_bandwidth_is_measured(

@@ -227,6 +227,10 @@ def rm(
     """
     from polaris_cli.models.resolving import by_name
 
+    if name == "auto":
+        raise UsageError(
+            "The model auto can stand for several.", hint="Name it: polaris models rm no-hri"
+        )
     reference = by_name(name)
     size = stored_bytes(reference)
     if size and not reference.folder and not yes:

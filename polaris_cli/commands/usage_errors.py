@@ -17,6 +17,7 @@ OPTION_OF = {
     **dict.fromkeys(FORMS, "--form"),
     **dict.fromkeys(QUANTIZE, "--quantize"),
 }
+LISTS = {"library", "models", "presets"}  # commands that list, without a subcommand
 CUTOFF = 0.75  # difflib similarity above which another option is suggested
 
 
@@ -36,6 +37,8 @@ def explain(error: TyperException) -> PolarisError:
             hint='Put it in quotes: polaris write "a lighthouse keeper who finds a letter"',
         )
     guess = f"Did you mean {guess.replace(chr(39), '')} " if guess else ""
+    if ctx and ctx.command.name in LISTS and "command 'list'" in message:
+        guess = f"To list them: {ctx.command_path}. "
     return UsageError(f"{message.rstrip('.')}.", hint=f"{guess}{help_}")
 
 

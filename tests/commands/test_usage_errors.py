@@ -29,6 +29,9 @@ CASES = [
     (["--colour"], "no option --colour", "See: polaris --help"),
     (["library", "shwo"], "shwo", "Did you mean show?"),
     (["library", "show"], "ID", "See: polaris library show --help"),
+    (["models", "list"], "'list'", "To list them: polaris models. See: polaris models --help"),
+    (["bench", "list"], "'list'", "See: polaris bench --help"),
+    (["models", "rm", "auto", "-y"], "can stand for several", "polaris models rm no-hri"),
     (["library", "--limit", "0"], "--limit", "See: polaris library --help"),
     (
         ["library", "--json", "show", "x"],

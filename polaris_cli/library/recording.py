@@ -101,12 +101,11 @@ class Recorder:
                 self._wake.wait(SAVE_EVERY)
 
     def _save(self, *, ended: bool) -> None:
-        record = self._record
+        with self._lock:  # so that the record has what the events say of it
+            record, events, held = self._record, self._pending[:], self._held
         if self._started is not record:
             self._library.start(record)
             self._started = record
-        with self._lock:
-            events, held = self._pending[:], self._held
         self._library.append(record.id, events, held)
         del self._pending[: len(events)]
         if ended:

@@ -117,8 +117,11 @@ def bench(
     positions = _positions(POSITIONS if at is None else at)
     _check_peer(peer, shape)
     with terminal.loading("Loading", sys.stderr, quiet=as_json) as progress:
-        loaded = load(request, shape, max(positions) + tokens + 1, progress.update)
-        check_context(loaded, max(positions) + tokens + 1)
+        from polaris_cli.bench.speed import longest  # imports torch
+
+        run = longest(positions, tokens)
+        loaded = load(request, shape, run, progress.update)
+        check_context(loaded, run)
         beside = _open_peer(peer, loaded, request, positions, tokens)
     say(*on_compile(job, loaded.info.device))
     with terminal.loading("Measuring", sys.stderr, quiet=as_json):

@@ -96,9 +96,10 @@ def load(
 
 def check_context(loaded: Loaded, tokens: int) -> None:
     """Raise UsageError if one run has more tokens than the model's context."""
-    config = loaded.model.config.get_text_config()
-    context = getattr(config, "max_position_embeddings", None)
-    if context and tokens > context:
+    from polaris_cli.engines.local.decode import context_length  # imports torch
+
+    context = context_length(loaded.model)
+    if tokens > context:
         raise UsageError(
             f"A run of {tokens:,} tokens does not fit the context of {loaded.info.name}, "
             f"{context:,} tokens.",

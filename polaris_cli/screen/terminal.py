@@ -294,6 +294,8 @@ def _cost(story: Story) -> str:
     speed = f" ({per_second(timing.tokens_per_s)})" if timing.tokens_per_s else ""
     plan = f"{tokens.plan} plan + " if tokens.plan else ""
     counts = f"{tokens.thinking} thinking + {plan}{tokens.story} story tokens"
+    if timing.tokens is not None and timing.tokens < tokens.thinking + tokens.plan + tokens.story:
+        counts += f", {timing.tokens} of them new,"
     return f"{counts} in {seconds}{speed}"
 
 

@@ -132,7 +132,8 @@ class Accumulator:
 
     def _timing(self) -> Timing:
         total = self._total or self._now()
-        after_first = self._new_tokens() - 1
+        tokens = max(0, self._new_tokens())
+        after_first = tokens - 1
         span = total - (self._first_token or 0.0)
         speed = after_first / span if after_first > 0 and span > 0 else None
         return Timing(
@@ -141,6 +142,7 @@ class Accumulator:
             first_story_s=_rounded(self._first_story),
             total_s=round(total, 3),
             tokens_per_s=_rounded(speed, 1),
+            tokens=tokens,
         )
 
 

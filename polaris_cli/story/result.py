@@ -55,8 +55,9 @@ class Timing:
     """Seconds to load the model, then from the start of writing to the first token, the first
     story text and the end.
 
-    `tokens_per_s` is the tokens after the first one, also those of text that was dropped, divided
-    by the time after it.
+    `tokens_per_s` is the tokens after the first one divided by the time after it. `tokens` counts
+    what was written in that time: those of text that was dropped too, but not those of an earlier
+    run, which a resumed story also has. It is None in old records.
     """
 
     load_s: float = 0.0
@@ -64,6 +65,7 @@ class Timing:
     first_story_s: float | None = None
     total_s: float = 0.0
     tokens_per_s: float | None = None
+    tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -435,6 +435,14 @@ def test_the_report_counts_the_tokens_of_a_plan() -> None:
     assert "; 142 thinking + 60 plan + 398 story tokens in 5.1 s" in line
 
 
+def test_the_report_says_how_many_tokens_a_resumed_run_wrote() -> None:
+    timing = Timing(total_s=3.0, tokens=40, tokens_per_s=15.0)
+    line = report(tokens=Tokens(20, 0, 0, 100), timing=timing)
+    assert "; 0 thinking + 100 story tokens, 40 of them new, in 3.0 s (15 tokens/s); " in line
+    line = report(tokens=Tokens(20, 0, 0, 40), timing=timing)
+    assert "; 0 thinking + 40 story tokens in 3.0 s (15 tokens/s); " in line
+
+
 def test_the_report_is_coloured_by_the_band_and_wrapped_between_words(tty: Tty) -> None:
     tty.resize(30)
     story = a_story("3f9a2c1b", "a b c d e f g h", **SPENT)

@@ -48,7 +48,7 @@ def test_times_count_from_asking_and_the_speed_from_the_first_token(
         (6, Chunk("story", " a time", 2)),
         (7, Finish("stop")),
     ]
-    assert timing(monkeypatch, events) == Timing(1.5, 2, 5, 7, tokens_per_s=10 / 5)
+    assert timing(monkeypatch, events) == Timing(1.5, 2, 5, 7, tokens_per_s=10 / 5, tokens=11)
     stopped = timing(monkeypatch, events[:-1])
     assert (stopped.total_s, stopped.tokens_per_s) == (6, 10 / 4)
 
@@ -60,7 +60,7 @@ def test_the_speed_of_a_resumed_story_is_that_of_its_new_tokens(
     held = Held((Chunk("story", " upon", 1),))
     new: Timed = [(3, held), (4, Chunk("story", " upon a", 2)), (5, Chunk("story", " time", 5))]
     events: Timed = [*earlier, *new, (6, Finish("stop"))]
-    assert timing(monkeypatch, events, 120) == Timing(1.5, 3, 3, 6, tokens_per_s=6 / 3)
+    assert timing(monkeypatch, events, 120) == Timing(1.5, 3, 3, 6, tokens_per_s=6 / 3, tokens=7)
     assert timing(monkeypatch, events, 900).tokens_per_s is None  # most of it was dropped
 
 
@@ -79,7 +79,8 @@ def test_times_are_told_to_the_millisecond_and_the_speed_to_a_tenth(
         (2 / 3, Chunk("story", " upon", 1)),
         (10 / 3, Finish("stop")),
     ]
-    assert timing(monkeypatch, events) == Timing(1.5, 0.333, 0.333, 3.333, tokens_per_s=0.3)
+    told = Timing(1.5, 0.333, 0.333, 3.333, tokens_per_s=0.3, tokens=2)
+    assert timing(monkeypatch, events) == told
 
 
 @pytest.mark.parametrize(

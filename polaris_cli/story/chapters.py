@@ -210,12 +210,10 @@ class ChapterWriter:
         )
 
     def _target(self, number: int, share: int) -> LengthTarget:
-        words = self._request.words
         if number < len(self._plan.chapters):
             return LengthTarget.of_chapter(share)
-        if number == 1:
-            return LengthTarget.of_pass(words, self._request.band, story_words(self._draft))
-        return LengthTarget.of_last_chapter(words, self._pace.written)
+        written = story_words(self._draft) if number == 1 else self._pace.written
+        return LengthTarget.of_ending(self._request.words, self._request.band, written)
 
     def _continued(
         self, request: GenerationRequest, answer: list[Event], attempt: int

@@ -18,11 +18,10 @@ SCENE_BREAK = "* * *\n\n"
 # As multiples of the words requested for the story:
 ACCEPT_END_AT = 0.93  # from here on, the model may end the story
 CLOSE_PARAGRAPH_AT = 1.05  # from here on, the story ends after the current paragraph
-CLOSE_SENTENCE_AT = 1.12  # from here on, the story ends after the current sentence
-
-LAST_PARAGRAPH_AT = 0.98  # the same for the end of a story, which is asked for near the target
-LAST_SENTENCE_AT = 1.1
-NEAR_BAND_END = 0.12  # a single pass ends after a paragraph that comes so near to the band's end
+CLOSE_SENTENCE_AT = 1.07  # from here on, the story ends after the current sentence
+# What a last paragraph and a last sentence may add before the story is longer than its band:
+PARAGRAPH_MARGIN = 0.12
+SENTENCE_MARGIN = 0.05
 
 MIN_SCENE_WORDS = 40  # words after a scene break before the model may end
 MAX_ROUNDS = 200  # a safety limit: each round adds at least MIN_SCENE_WORDS words
@@ -60,15 +59,14 @@ class LengthTarget:
         return cls(CHAPTER_PARAGRAPH_AT * share, CHAPTER_SENTENCE_AT * share)
 
     @classmethod
-    def of_last_chapter(cls, words: int, written: int) -> Self:
-        """For the end of a story of `words` words, of which `written` are in earlier parts."""
-        return cls(LAST_PARAGRAPH_AT * words - written, LAST_SENTENCE_AT * words - written)
+    def of_ending(cls, words: int, band: tuple[float, float], written: int = 0) -> Self:
+        """For the end of a story of `words` words, which may be anywhere within the band.
 
-    @classmethod
-    def of_pass(cls, words: int, band: tuple[float, float], written: int = 0) -> Self:
-        """For a story in one pass, which may end anywhere within the band."""
-        high = max(band[1], 1.0)
-        return cls((high - NEAR_BAND_END) * words - written, high * words - written)
+        `written` words are in its earlier parts.
+        """
+        low, high = min(band[0], 1.0), max(band[1], 1.0)
+        paragraph, sentence = max(high - PARAGRAPH_MARGIN, low), max(high - SENTENCE_MARGIN, 1.0)
+        return cls(paragraph * words - written, sentence * words - written)
 
 
 def close_at(run: Iterator[Event], target: LengthTarget) -> Iterator[Event]:

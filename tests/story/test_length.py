@@ -104,9 +104,12 @@ def test_what_was_delivered_corrects_the_next_ask_within_limits() -> None:
     assert terse.words_to_request(900) == 1000  # the most that the model writes well
 
 
-def test_a_pass_may_end_anywhere_within_the_band() -> None:
-    usual = LengthTarget.of_pass(1000, (0.9, 1.1), written=100)
-    assert (round(usual.paragraph), round(usual.sentence)) == (880, 1000)
-    wide = LengthTarget.of_pass(1000, (0.5, 2.0))
-    assert (round(wide.paragraph), round(wide.sentence)) == (1880, 2000)
-    assert LengthTarget.of_pass(1000, (0.5, 0.8)).sentence == 1000
+def test_a_story_ends_within_its_band() -> None:
+    def target(band: tuple[float, float], written: int = 0) -> tuple[int, int]:
+        found = LengthTarget.of_ending(1000, band, written)
+        return round(found.paragraph), round(found.sentence)
+
+    assert target((0.9, 1.1), written=100) == (880, 950)
+    assert target((0.5, 2.0)) == (1880, 1950)
+    assert target((0.98, 1.02)) == (980, 1000)
+    assert target((0.5, 0.8)) == (880, 1000)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
-from polaris_cli.bench.prompts import prompt_of, timed_request
+from polaris_cli.bench.prompts import prompt_of, request_for
 from polaris_cli.engines.kernels.patching import patch_forwards
 from polaris_cli.engines.local.lockstep import decode_batch
 from polaris_cli.engines.local.vocabulary import Vocabulary
@@ -72,21 +72,19 @@ def longest(tokens: int) -> int:
 
 def _speed(model: Any, tokenizer: Any, sampling: Sampling, size: int, tokens: int) -> float:
     """Tokens/s of one run, without the prefill and without the first token of each story."""
-    moments: list[float] = []
-
     requests = [
-        timed_request(
+        request_for(
             prompt_of(model, PROMPT - row % (PROMPT // 2), row),  # as in life, of other lengths
             replace(sampling, seed=row),
             tokens + 1,
-            moments,
         )
         for row in range(size)
     ]
-    written = 0
+    moments, written = [], 0
     for _, event in decode_batch(model, Vocabulary(tokenizer), requests):
+        moments.append(time.perf_counter())
         if not isinstance(event, Finish):
             written += event.tokens
         elif event.error:
             raise event.error
-    return (written - size) / (time.perf_counter() - moments[0])
+    return (written - size) / (moments[-1] - moments[0])

@@ -5,7 +5,6 @@ compared with the usual transformers snippet, the engine gguf with llama.cpp's s
 directly. A program writes until its model ends the answer, or `tokens` at most.
 """
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,19 +18,18 @@ from polaris_cli.bench.speed import (
     Speed,
     Times,
     decoding,
-    evenly,
     has_graphs,
     patched,
     ratios,
     snippet,
     speed_of,
+    times_of,
 )
 from polaris_cli.engines.base import Engine, GenerationRequest, ModelInfo
 from polaris_cli.engines.endpoint.prompts import prompt_ids
 from polaris_cli.engines.gguf import gguf_of, open_gguf
 from polaris_cli.engines.local.chat import Chat
 from polaris_cli.engines.local.loading import LoadedModel, load_model
-from polaris_cli.events import Finish
 from polaris_cli.request.story_request import Quantize, Sampling
 from polaris_cli.story.job import Job, prompt_estimate
 
@@ -133,16 +131,7 @@ def _llama_cpp(job: Job, sampling: Sampling, tokens: int) -> Iterator[Program]:
 
 def _engine_run(engine: Engine, job: Job, sampling: Sampling) -> Run:
     def run(tokens: int) -> Times:
-        moments, counts = [time.perf_counter()], []
-        for event in engine.stream(GenerationRequest(job.messages, sampling, tokens + 1)):
-            if isinstance(event, Finish):
-                if event.error:
-                    raise event.error
-                break
-            moments.append(time.perf_counter())
-            counts.append(event.tokens)
-        first, last = moments[:2][-1], moments[-1]
-        return evenly(first - moments[0], last - first, sum(counts[1:]))
+        return times_of(engine.stream(GenerationRequest(job.messages, sampling, tokens + 1)))
 
     return run
 

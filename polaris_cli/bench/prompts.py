@@ -1,9 +1,8 @@
-"""Prompts without meaning, and requests that note when each token is due: for the benchmarks.
+"""Prompts without meaning, and requests for a number of tokens: for the benchmarks.
 
-Knows token ids and clocks; measures nothing.
+Knows token ids; measures nothing.
 """
 
-import time
 from typing import Any
 
 from polaris_cli.engines.local.generation import TokenizedRequest
@@ -16,13 +15,6 @@ def prompt_of(model: Any, tokens: int, row: int = 0) -> list[int]:
     return [(7919 * (row + place)) % vocabulary for place in range(tokens)]
 
 
-def timed_request(
-    prompt: list[int], sampling: Sampling, tokens: int, moments: list[float]
-) -> TokenizedRequest:
-    """A request for `tokens` tokens; the time just before each is sampled goes to `moments`."""
-
-    def may_stop() -> bool:
-        moments.append(time.perf_counter())
-        return True
-
-    return TokenizedRequest(prompt, sampling, tokens, may_stop=may_stop)
+def request_for(prompt: list[int], sampling: Sampling, tokens: int) -> TokenizedRequest:
+    """A request for exactly `tokens` tokens."""
+    return TokenizedRequest(prompt, sampling, tokens, min_new_tokens=tokens)

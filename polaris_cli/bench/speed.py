@@ -6,7 +6,7 @@ turns in this process, so that other load on the machine affects all of it.
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import median
@@ -15,14 +15,14 @@ from typing import Any
 import torch
 from transformers.generation import BaseStreamer
 
-from polaris_cli.bench.prompts import prompt_of, timed_request
+from polaris_cli.bench.prompts import prompt_of, request_for
 from polaris_cli.engines.kernels.patching import patch_forwards
 from polaris_cli.engines.kernels.timing import timed
 from polaris_cli.engines.local.decode import decode
 from polaris_cli.engines.local.static_forward import can_capture
 from polaris_cli.engines.local.vocabulary import Vocabulary
 from polaris_cli.errors import ModelUnavailable
-from polaris_cli.events import Finish
+from polaris_cli.events import AnswerEvent, Finish
 from polaris_cli.models.memory import cache_of_config
 from polaris_cli.request.story_request import Sampling
 
@@ -36,8 +36,7 @@ Write = Callable[[list[int], int], "Times"]
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """The times of one run in seconds: until the logits for the first token, and for each further
-    token."""
+    """The times of one run in seconds: until the first token, and for each further one."""
 
     first: float
     steps: tuple[float, ...]
@@ -154,17 +153,12 @@ def has_graphs(model: Any) -> bool:
 
 
 def decoding(model: Any, tokenizer: Any, sampling: Sampling, *, static: bool) -> Write:
-    """The decoding loop of polaris; records the time just before each token is sampled."""
+    """The decoding loop of polaris."""
     vocabulary = Vocabulary(tokenizer)
 
     def write(prompt: list[int], tokens: int) -> Times:
-        moments = [time.perf_counter()]
-        request = timed_request(prompt, sampling, tokens + 1, moments)
-        events = decode(model, vocabulary, request, static=static)
-        for event in events:
-            if isinstance(event, Finish) and event.error:
-                raise event.error
-        return times(moments)
+        request = request_for(prompt, sampling, tokens + 1)
+        return times_of(decode(model, vocabulary, request, static=static))
 
     return write
 
@@ -228,6 +222,19 @@ def times(moments: Sequence[float]) -> Times:
     """The times of a run from the moments of its start and of each token, in seconds."""
     first, *steps = (after - before for before, after in pairwise(moments))
     return Times(first, tuple(steps))
+
+
+def times_of(answer: Iterable[AnswerEvent]) -> Times:
+    """The times of an answer that starts now. Raises the error that ends it, if one does."""
+    moments, counts = [time.perf_counter()], []
+    for event in answer:
+        if not isinstance(event, Finish):
+            moments.append(time.perf_counter())
+            counts.append(event.tokens)
+        elif event.error:
+            raise event.error
+    first, last = moments[:2][-1], moments[-1]
+    return evenly(first - moments[0], last - first, sum(counts[1:]))
 
 
 def evenly(first: float, seconds: float, tokens: int) -> Times:

@@ -34,7 +34,7 @@ A new engine is one file and one line in `opening`. This is a complete one; a te
             pass
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -42,14 +42,7 @@ from polaris_cli.events import AnswerEvent
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Sampling
 
-MayStop = Callable[[], bool]
-
 DRY_GROWTH = 1.3  # of the DRY penalty (see `local.dry`): factor for each further token of a run
-
-
-def always() -> bool:
-    """The model may end its answer at any time."""
-    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +72,7 @@ class Capabilities:
     """What an engine can do, so that its callers ask this and never which engine it is.
 
     `token_true`: answers have token ids, and it continues one from them (`opening`, `after` and
-    `may_stop` of a request count). `thinking_budget`: it ends the thinking after a number of
+    `min_new_tokens` of a request count). `thinking_budget`: it ends the thinking after a number of
     tokens. `log_probabilities`: chunks have those of their tokens. `batch`: it generates several
     answers at once.
     """
@@ -117,8 +110,8 @@ class GenerationRequest:
     `max_new_tokens` limits thinking and story together, without `after`. `opening` are token ids at
     the start of the answer that count as part of the prompt: the story continues them, and they
     are not streamed. `after` are the token ids of an earlier, unfinished answer: they are streamed
-    first, and the answer continues as it would have then. While `may_stop` returns False, the model
-    cannot end its answer. `schema` is a JSON schema for the answer; only chat servers follow it.
+    first, and the answer continues as it would have then. The model cannot end it before there are
+    `min_new_tokens` new ones. `schema` is a JSON schema for the answer; chat servers follow it.
     """
 
     messages: tuple[Message, ...]
@@ -126,7 +119,7 @@ class GenerationRequest:
     max_new_tokens: int
     opening: tuple[int, ...] = ()
     after: tuple[int, ...] = ()
-    may_stop: MayStop = always
+    min_new_tokens: int = 0
     schema: Mapping[str, Any] | None = None
 
 

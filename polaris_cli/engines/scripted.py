@@ -70,7 +70,7 @@ class ScriptedEngine:
     def stream(self, request: GenerationRequest) -> Iterator[AnswerEvent]:
         """Replay the next script up to `max_new_tokens`. Raises the script's error.
 
-        `after` is replayed first, one piece per token. `may_stop` is ignored.
+        `after` is replayed first, one piece per token. `min_new_tokens` is ignored.
         """
         script = self._scripts[min(len(self.requests), len(self._scripts) - 1)]
         self.requests.append(request)

@@ -16,7 +16,7 @@ from polaris_cli.story.length import (
     CLOSE_PARAGRAPH_AT,
     CLOSE_SENTENCE_AT,
     MAX_ROUNDS,
-    MIN_SCENE_WORDS,
+    MIN_SCENE_TOKENS,
     PARAGRAPH_END,
     SCENE_BREAK,
     ends_sentence,
@@ -117,7 +117,7 @@ def _generate(
         request,
         max_new_tokens=request.max_new_tokens - len(after) - text.generated,
         after=(*text.ids, *after),
-        may_stop=text.may_stop,
+        min_new_tokens=text.tokens_due(len(after)),
     )
     run = without_replay(stream_answer(engine, request, attempt=restarts), replayed)
     with closing(run):
@@ -159,6 +159,7 @@ class _Text:
         self._ending = ""
         self._rounds = 0
         self._at_start = 0  # words at the start of the round
+        self._ids_at_start = 0
         self._released.add(draft)
         self._paragraphs = self._paragraphs_before = len(_BREAKS.split(draft)) if draft else 0
 
@@ -176,15 +177,18 @@ class _Text:
         self._rounds += 1
         self._paragraphs_before = self._paragraphs
         self._at_start = self._total() if self._rounds > 1 else 0
+        self._ids_at_start = len(self.ids)
 
     def end_round(self) -> None:
         """Close the story, which the model has ended, if it only lacks the ending set aside."""
         if self._ending and not self.is_long_enough:
             self.closed = self.closed or self._is_past()
 
-    def may_stop(self) -> bool:
-        """Whether the model may end: in the first round always, later after `MIN_SCENE_WORDS`."""
-        return self._rounds == 1 or self._total() - self._at_start >= MIN_SCENE_WORDS
+    def tokens_due(self, replayed: int) -> int:
+        """How many tokens the model must still write in this round, after so many of an earlier
+        run: none in the first round, up to `MIN_SCENE_TOKENS` in each later one."""
+        written = len(self.ids) - self._ids_at_start + replayed
+        return 0 if self._rounds == 1 else max(MIN_SCENE_TOKENS - written, 0)
 
     def add(self, event: Event) -> Iterator[Event]:
         """Add an event of the model; yield the text that can no longer be the ending."""

@@ -23,8 +23,9 @@ CLOSE_SENTENCE_AT = 1.07  # from here on, the story ends after the current sente
 PARAGRAPH_MARGIN = 0.12
 SENTENCE_MARGIN = 0.05
 
-MIN_SCENE_WORDS = 40  # words after a scene break before the model may end
-MAX_ROUNDS = 200  # a safety limit: each round adds at least MIN_SCENE_WORDS words
+MIN_SCENE_WORDS = 40  # the fewest words to request
+MIN_SCENE_TOKENS = 60  # after a scene break before the model may end; about as many words
+MAX_ROUNDS = 200  # a safety limit: each round adds at least MIN_SCENE_TOKENS
 PLANNED_SHARE = 0.85  # planned length of a chapter / most words that the model writes well
 MAX_CORRECTION = 1.6  # factor by which a request may differ from the words wanted, up or down
 # As multiples of a chapter's share:

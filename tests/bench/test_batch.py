@@ -11,7 +11,7 @@ from polaris_cli.bench.batch import Throughput, room, throughputs
 from polaris_cli.commands.app import app
 from polaris_cli.engines.local.generation import TokenizedRequest
 from polaris_cli.errors import OutOfMemory
-from polaris_cli.events import Finish
+from polaris_cli.events import Chunk, Finish
 from polaris_cli.request.story_request import Sampling
 from tests.tiny import byte_tokenizer, qwen
 
@@ -33,11 +33,14 @@ def test_every_size_is_measured_and_the_model_unpatched() -> None:
 
 
 def test_the_tokens_of_all_stories_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each call of the clock adds a second: 4 tokens of 3 stories are between calls 1 and 16."""
+    """But for the first one of each, as the clock starts when these are there."""
     seconds = iter(range(10_000))
     monkeypatch.setattr("time.perf_counter", lambda: next(seconds))
+    written = [(row, Chunk("story", "a", 1)) for _ in range(5) for row in range(3)]
+    ended = [(row, Finish("length")) for row in range(3)]
+    monkeypatch.setattr(batch, "decode_batch", lambda *_: iter([*written, *ended]))
     (found,) = measured(qwen(), [3])
-    assert found.tokens_per_s == pytest.approx(3 * 4 / (3 * 5))
+    assert found.tokens_per_s == (15 - 3) / 17
 
 
 def test_stories_fit_in_the_reserved_cache(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,8 +48,7 @@ def test_stories_fit_in_the_reserved_cache(monkeypatch: pytest.MonkeyPatch) -> N
 
     def counted(_model: Any, _tokenizer: Any, tasks: list[TokenizedRequest]) -> Any:
         most.append(sum(len(task.prompt_ids) + task.max_new_tokens for task in tasks))
-        assert tasks[0].may_stop()
-        return iter(())
+        return iter([(0, Finish("length"))] * 2)
 
     monkeypatch.setattr(batch, "decode_batch", counted)
     measured(qwen(), [1, 70])

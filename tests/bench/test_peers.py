@@ -37,7 +37,7 @@ LLAMA_TENSORS = {
     "blk.0.ffn_up": (64, 32),
     "blk.0.ffn_down": (32, 64),
 }
-SMALL = ["--tokens", "3", "--repeats", "1", "--at", "0,20"]
+SMALL = ["--tokens", "6", "--repeats", "1", "--at", "0,20"]
 
 
 @pytest.fixture(autouse=True)
@@ -86,7 +86,7 @@ def test_a_peer_writes_as_many_tokens_in_the_same_turns(monkeypatch: pytest.Monk
 
 
 def test_without_a_peer_there_are_no_figures_of_one() -> None:
-    given: dict[str, Any] = {"positions": [0], "tokens": 2, "repeats": 1}
+    given: dict[str, Any] = {"positions": [0], "tokens": 6, "repeats": 1}
     (one,) = compare(qwen(), byte_tokenizer(), Sampling(), **given)
     assert one.peer is None and one.peer_ratio is None
 

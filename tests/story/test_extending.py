@@ -11,7 +11,7 @@ from polaris_cli.events import AnswerEvent, Chunk, Event, Finish, Held, Inserted
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Sampling
 from polaris_cli.story.extending import extended, rounds_of
-from polaris_cli.story.length import MIN_SCENE_WORDS
+from polaris_cli.story.length import MIN_SCENE_TOKENS
 from polaris_cli.story.single_pass import since_restart
 from polaris_cli.words import count_words
 from tests.scripts import LETTERS, finish_of, paragraph, script, text_of, times, tokens_of
@@ -127,20 +127,18 @@ def test_the_limit_of_tokens_counts_an_earlier_run() -> None:
 
 def test_when_the_model_may_end() -> None:
     """In the first round at any time, later not before an episode has been told."""
-    allowed: list[list[bool]] = []
+    engine = ScriptedEngine(
+        script(paragraph("a", 30), paragraph("ending", 8)), script(paragraph("b", 50))
+    )
+    go(engine, 300)
+    assert [each.min_new_tokens for each in engine.requests[:2]] == [0, MIN_SCENE_TOKENS]
 
-    class Watching(ScriptedEngine):
-        def stream(self, request: GenerationRequest) -> Iterator[AnswerEvent]:
-            allowed.append([])
-            for number, event in enumerate(super().stream(request)):
-                if number >= len(request.after):  # else it is read once more, not written
-                    allowed[-1].append(request.may_stop())
-                yield event
 
-    first = script(paragraph("a", 30), paragraph("ending", 8))
-    go(Watching(first, script(paragraph("b", 50))), 300)
-    assert all(allowed[0])
-    assert allowed[1].index(True) == MIN_SCENE_WORDS and all(allowed[1][MIN_SCENE_WORDS:])
+def test_what_a_round_has_of_an_earlier_run_counts_for_its_end() -> None:
+    known = [ScriptedEngine().encode(paragraph("a", 30)), (1,) * 20]
+    engine = ScriptedEngine(script(), script(paragraph("b", 60)))
+    list(extended(engine, GenerationRequest(ASK, SAMPLING, 10_000), words=100, rounds=known))
+    assert [each.min_new_tokens for each in engine.requests[:2]] == [0, MIN_SCENE_TOKENS - 20]
 
 
 def test_the_story_closes_after_a_paragraph_from_a_twentieth_more_on() -> None:

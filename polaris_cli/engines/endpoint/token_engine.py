@@ -23,8 +23,6 @@ from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Sampling
 from polaris_cli.streaming.thinking import CLOSE, CLOSING, Splitter
 
-WITHOUT_END = 32  # tokens generated with the end forbidden, before it is looked at again
-
 
 class TokenServer(RemoteTokenizer, Protocol):
     """A server that continues a text from its token ids."""
@@ -117,27 +115,23 @@ class TokenEngine:
         """Yield the text of an earlier run, then that of as many requests as it takes."""
         for piece in pieces_of(self._server, answer.request.after, self._close_id):
             yield from answer.add(piece)
-        may_end = True
         while not answer.reason:
-            end = yield from self._continue(answer, may_end=may_end)
-            may_end = True
+            end = yield from self._continue(answer)
             if answer.must_close or (end == "stop" and answer.splitter.inside):
                 yield from answer.add(self._closing)
-            elif end == "stop" and not answer.request.may_stop():
-                may_end = False
             elif end == "stop":
                 answer.reason = "stop"
 
-    def _continue(self, answer: "_Answer", *, may_end: bool) -> Generator[Chunk, None, Reason]:
+    def _continue(self, answer: "_Answer") -> Generator[Chunk, None, Reason]:
         """Yield the text of one request; return why it ended."""
         if answer.must_close:
             return "length"
-        room = answer.limit - len(answer.ids)
+        room, missing = answer.limit - len(answer.ids), answer.missing
         tokens = self._server.generate(
             [*answer.prompt, *answer.ids],
             answer.sampling,
-            room if may_end else min(room, WITHOUT_END),
-            may_end=may_end,
+            min(room, missing) if missing else room,
+            may_end=not missing,
             # A story's first request reads its whole prompt: a cache changes the last digits of
             # the logits, and the same seed must give the same story.
             reuse=bool(answer.ids) or len(answer.request.messages) > 1,
@@ -151,7 +145,7 @@ class TokenEngine:
                 yield from answer.add(event)
                 if answer.reason or answer.must_close:
                     return "length"
-        if end == "length" and may_end:
+        if end == "length" and not missing:
             answer.reason = "length"
         return end
 
@@ -169,6 +163,7 @@ class _Answer:
     ) -> None:
         self.request, self.prompt, self.ids = request, prompt, list[int]()
         after = len(request.after)
+        self._earliest_end = after + request.min_new_tokens
         self.limit = after + max(min(request.max_new_tokens, context - len(prompt) - after), 0)
         self.reason: Reason | None = None if self.limit else "length"
         self.splitter = Splitter(inside)
@@ -178,6 +173,11 @@ class _Answer:
     def must_close(self) -> bool:
         """Whether the thinking budget is used up, so that the closing tag comes next."""
         return self._budget.used_up
+
+    @property
+    def missing(self) -> int:
+        """How many tokens are missing before the answer may end."""
+        return max(self._earliest_end - len(self.ids), 0)
 
     @property
     def sampling(self) -> Sampling:

@@ -89,7 +89,7 @@ class LocalEngine:
             opening=opening,
             after=request.after,
             summarized=self.encode(summarized),
-            may_stop=request.may_stop,
+            min_new_tokens=request.min_new_tokens,
             turn_start=turn_start,
             earlier=self._earlier(messages, turn_start),
         )

@@ -59,7 +59,7 @@ class FusedSampler(Sampler):
         """The next token for float32 logits (vocabulary,), and its log-probability."""
         sampling, greedy = self.sampling, _is_greedy(self.sampling)
         top_k = 1 if greedy else sampling.top_k
-        may_end, close_id = self._stop.now()
+        may_end, close_id = self._stop.after(self._position)
         keys, sums = kernels.shortlist(
             logits,
             self._penalties.factor,

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from polaris_cli.engines.base import MayStop, always
 from polaris_cli.engines.kernels.patching import has_triton
 from polaris_cli.engines.local.detokenizer import TextDecoder
 from polaris_cli.engines.local.sampling import Sampler, StopRule, log_probability, sample
@@ -42,7 +41,7 @@ class TokenizedRequest:
     summarized: Sequence[int] = ()
     turn_start: int = 0
     earlier: int = 0
-    may_stop: MayStop = always
+    min_new_tokens: int = 0
 
 
 class Generation:
@@ -145,7 +144,7 @@ class Generation:
         request, vocabulary = self.request, self._vocabulary
         stop = StopRule(
             vocabulary.stop_ids,
-            request.may_stop,
+            len(request.after) + request.min_new_tokens,
             lambda: self._splitter.inside,
             vocabulary.close_id,
         )

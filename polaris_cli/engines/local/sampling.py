@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import torch
 
-from polaris_cli.engines.base import MayStop, always
 from polaris_cli.engines.local.dry import Dry
 from polaris_cli.request.story_request import Sampling
 
@@ -70,21 +69,21 @@ def never() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class StopRule:
-    """When the model may choose an end token: one of `ids`, if `may_stop` returns True.
+    """When the model may choose an end token, one of `ids`: after `min_tokens` of the answer.
 
     If `inside_thinking` returns True, the token `close_id` takes the place of the end tokens. It
     ends only the thinking, as an answer that ended there would have no story.
     """
 
     ids: frozenset[int] = frozenset()
-    may_stop: MayStop = always
+    min_tokens: int = 0
     inside_thinking: Callable[[], bool] = never
     close_id: int | None = None
 
-    def now(self) -> tuple[bool, int | None]:
-        """Whether the next token may be an end token, and the token that takes its place."""
+    def after(self, tokens: int) -> tuple[bool, int | None]:
+        """Whether an end token may come after so many, and the token that takes its place."""
         closing = self.close_id if self.inside_thinking() else None
-        return closing is None and self.may_stop(), closing
+        return closing is None and tokens >= self.min_tokens, closing
 
 
 class CounterBasedRandom:
@@ -166,7 +165,7 @@ class Sampler:
     def scores(self, logits: torch.Tensor) -> torch.Tensor:
         """Return float32 logits (vocabulary,) with penalties, and without tokens not allowed."""
         scores = self._penalties.apply(logits)
-        may_end, close_id = self._stop.now()
+        may_end, close_id = self._stop.after(self._position)
         if close_id is not None:
             scores = self._replace_end_tokens(scores, close_id)
         elif not may_end:

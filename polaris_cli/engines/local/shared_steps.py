@@ -1,8 +1,8 @@
 """Shares the steps of a model among threads, each of which reads one answer: `SharedSteps`.
 
 A step runs as soon as every reader waits for its next event, so that no row is ahead of its reader
-and what a reader decides (to stop, or that the model may end now) counts for the next token, as
-when it reads alone. One thread runs all steps. Knows rows, not what they say.
+and a reader that stops costs no further token. One thread runs all steps. Knows rows, not what they
+say.
 """
 
 import threading

@@ -51,4 +51,4 @@ def _step_seconds(model: Any, vocabulary: Vocabulary, rows: int) -> float:
 def _request(model: Any) -> TokenizedRequest:
     vocabulary = model.config.get_text_config().vocab_size
     prompt = [(7919 * place) % vocabulary for place in range(PROMPT)]
-    return TokenizedRequest(prompt, Sampling(), 2 * STEPS, may_stop=lambda: False)
+    return TokenizedRequest(prompt, Sampling(), 2 * STEPS, min_new_tokens=2 * STEPS)

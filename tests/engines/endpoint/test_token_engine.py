@@ -69,14 +69,14 @@ def test_an_answer_that_ends_inside_its_thinking_goes_on_with_the_story() -> Non
 
 
 def test_an_answer_that_must_not_end_goes_on(server: VllmReplay) -> None:
-    engine, told = on(server), 0
+    sampling, after = Sampling(thinking=False), tuple(byte_tokens.encode("Once"))
     request = replace(
-        REQUEST, sampling=Sampling(thinking=False), may_stop=lambda: told >= 60, max_new_tokens=500
+        REQUEST, sampling=sampling, after=after, min_new_tokens=60, max_new_tokens=500
     )
-    for event in engine.stream(request):
-        told += event.tokens if isinstance(event, Chunk) else 0
-    assert told >= 60 and server.requests[1]["min_tokens"] == server.requests[1]["max_tokens"]
-    assert server.requests[0]["seed"] != server.requests[1]["seed"]
+    told = sum(event.tokens for event in on(server).stream(request) if isinstance(event, Chunk))
+    first, second = server.requests
+    assert told >= len(after) + 60 and first["min_tokens"] == first["max_tokens"] == 60
+    assert second["min_tokens"] == 0 and first["seed"] != second["seed"]
 
 
 @pytest.mark.parametrize("limit", [0, 1, 5])

@@ -20,7 +20,6 @@ from transformers import (
 )
 
 from polaris_cli.demo.paths import MODEL_DIR
-from polaris_cli.engines.base import MayStop, always
 from polaris_cli.engines.local.decode import context_length, decode
 from polaris_cli.engines.local.generation import TokenizedRequest
 from polaris_cli.engines.local.vocabulary import Vocabulary
@@ -68,11 +67,13 @@ def run(
     ends: frozenset[int] = ENDS,
     inside: bool = False,
     after: Sequence[int] = (),
-    may_stop: MayStop = always,
+    min_new_tokens: int = 0,
 ) -> tuple[list[Chunk], Finish]:
     """Decode to the end; check what holds of every stream."""
     vocabulary = Vocabulary(tokenizer, ends)
-    request = TokenizedRequest(prompt, sampling, n, inside, after=after, may_stop=may_stop)
+    request = TokenizedRequest(
+        prompt, sampling, n, inside, after=after, min_new_tokens=min_new_tokens
+    )
     *chunks, finish = decode(model, vocabulary, request)
     assert isinstance(finish, Finish)
     assert finish.prompt_tokens == len(prompt)
@@ -381,16 +382,12 @@ def test_thinking_that_is_being_closed_is_closed_once(done: int) -> None:
 
 
 def test_the_end_is_held_back_until_it_may_come() -> None:
-    seen: list[int] = []
-
-    def may_stop() -> bool:
-        seen.append(1)
-        return len(seen) > 12
-
     model = Reciter([*TOKENIZER.encode("Once."), *[min(ENDS)] * 20], len(PROMPT))
-    pieces, finish = run(model, GREEDY, may_stop=may_stop)
+    pieces, finish = run(model, GREEDY, min_new_tokens=12)
     assert text_of(pieces).startswith("Once.") and len(ids_of(pieces)) == 12
     assert finish.reason == "stop"
+    pieces, _ = run(model, GREEDY, after=TOKENIZER.encode("On"), min_new_tokens=12)
+    assert len(ids_of(pieces)) == len(TOKENIZER.encode("On")) + 12
 
 
 def test_a_model_that_ends_inside_its_thinking_writes_the_story_after_all() -> None:

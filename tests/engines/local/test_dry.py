@@ -100,7 +100,7 @@ def test_a_name_goes_on_but_a_loop_does_not() -> None:
 
 def test_a_sure_end_that_is_held_back_leaves_the_other_tokens() -> None:
     logits = torch.tensor([0.0, 0.0, 0.0, 1.0, 0.5, 50.0])
-    stop = StopRule(frozenset({5}), lambda: False)
+    stop = StopRule(frozenset({5}), 99)
     sampling = replace(GREEDY, dry_multiplier=1.0)
     assert int(Sampler(sampling, [1, 2, 3, 1, 2], logits, stop=stop).choose(logits)[0]) == 4
 

@@ -20,7 +20,7 @@ from tests.card import DEVICE, IS_CARD
 ENDS = frozenset({3, 5})
 RULES = {
     "free": StopRule(ENDS),
-    "held": StopRule(ENDS, lambda: False),
+    "held": StopRule(ENDS, 99),
     "thinking": StopRule(ENDS, inside_thinking=lambda: True, close_id=7),
     "no end": StopRule(inside_thinking=lambda: True, close_id=7),
 }

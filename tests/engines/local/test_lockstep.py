@@ -306,7 +306,7 @@ def test_no_stories_are_no_events() -> None:
 def test_a_story_may_not_end_before_it_is_allowed_to() -> None:
     model = qwen()
     ends = frozenset(ids_of(alone(model, task(9), frozenset())[0]))  # all that it wants to say
-    free, held = together(model, [task(9), task(9, may_stop=lambda: False)], ends)
+    free, held = together(model, [task(9), task(9, min_new_tokens=60)], ends)
     assert free == ([], Finish("stop", prompt_tokens=9))
     assert len(ids_of(held[0])) == 60 and not ends & set(ids_of(held[0]))
 

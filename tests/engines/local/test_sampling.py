@@ -261,8 +261,8 @@ def test_a_draw_never_falls_on_a_weight_of_zero(number: float) -> None:
 def test_an_end_that_is_held_back_is_not_chosen(temperature: float) -> None:
     logits = torch.tensor([0.0, 9.0, 1.0, 8.0])
     sampling = Sampling(temperature=temperature, repetition_penalty=1.0)
-    held = Sampler(sampling, [], logits, stop=StopRule(frozenset({1, 3}), lambda: False))
-    free = Sampler(sampling, [], logits, stop=StopRule(frozenset({1, 3}), lambda: True))
+    held = Sampler(sampling, [], logits, stop=StopRule(frozenset({1, 3}), 99))
+    free = Sampler(sampling, [], logits, stop=StopRule(frozenset({1, 3})))
     assert {_next(held, logits) for _ in range(50)} <= {0, 2}
     assert _next(free, logits) in {1, 3}
 

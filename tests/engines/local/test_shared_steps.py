@@ -59,24 +59,20 @@ def test_each_reader_gets_its_own_answer_whole(steps: SharedSteps) -> None:
     assert found == [alone(QUICK, one, LATE_ENDS) for one in tasks]
 
 
-def test_no_token_is_chosen_before_its_reader_has_read_the_last(steps: SharedSteps) -> None:
-    """What a reader decides counts for the next token, whatever the others do."""
-    read_by_slow: list[int] = []
-    seen: list[int] = []
-
-    def may_stop() -> bool:  # asked for each token that is chosen
-        seen.append(len(read_by_slow))
-        return True
-
-    slow = task(9, SAMPLED, n=20, may_stop=may_stop)
+def test_no_step_runs_before_its_reader_has_read_the_last_token() -> None:
+    model, read_by_slow, behind = qwen(), list[int](), list[int]()
+    steps = SharedSteps(Lockstep(model, Vocabulary(TOKENIZER)))
+    stream = steps.stream(task(9, SAMPLED, n=60))
+    model.register_forward_pre_hook(lambda *_: behind.append(len(read_by_slow)))
     with ThreadPoolExecutor(1) as others:
         beside = others.submit(read, steps, task(4, n=40))
-        for event in steps.stream(slow):
+        for event in stream:
             if isinstance(event, Chunk):
                 read_by_slow.extend(event.ids)
         beside.result()
-    assert seen == sorted(seen) and seen[0] == 0
-    assert len(set(seen)) > 10  # one more was read each time, except for halves of characters
+    steps.close()
+    assert behind == sorted(behind)
+    assert len(set(behind)) > 10  # one more was read each time, except for halves of characters
 
 
 def test_a_reader_that_stops_holds_nobody_up(steps: SharedSteps) -> None:
@@ -118,12 +114,13 @@ def test_a_fault_of_the_model_reaches_every_reader() -> None:
 
 
 def test_an_unexpected_fault_is_raised_by_every_reader() -> None:
-    def fault() -> bool:
-        raise ZeroDivisionError
+    class Faulty(Lockstep):
+        def step(self) -> None:
+            raise ZeroDivisionError
 
-    shared = SharedSteps(Lockstep(QUICK, Vocabulary(TOKENIZER)))
+    shared = SharedSteps(Faulty(QUICK, Vocabulary(TOKENIZER)))
     with ThreadPoolExecutor(3) as readers:
-        runs = [readers.submit(read, shared, task(9, may_stop=fault)) for _ in range(3)]
+        runs = [readers.submit(read, shared, task(9)) for _ in range(3)]
     for run in runs:
         with pytest.raises(ZeroDivisionError):
             run.result(timeout=20)

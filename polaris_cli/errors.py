@@ -3,6 +3,7 @@
 Does not know about the terminal; `commands.app` prints an error.
 """
 
+import os
 from typing import ClassVar
 
 EXIT_FAILED_ROWS = 7  # of a batch
@@ -11,6 +12,11 @@ EXIT_BROKEN_PIPE = 141  # the same for SIGPIPE
 DEBUG_HINT = "Set POLARIS_DEBUG=1 and try again to see where it happened."
 COMMAND = r"polaris [^;,)]*"
 """A regular expression for a command in a hint, which has options of its own."""
+
+
+def debugging() -> bool:
+    """Whether tracebacks are to be printed: POLARIS_DEBUG is set, and not to 0."""
+    return os.environ.get("POLARIS_DEBUG", "0") not in ("", "0")
 
 
 class PolarisError(Exception):

@@ -5,7 +5,6 @@ Knows random weights, steps and clocks. Does not know which measurements there a
 
 import copy
 import gc
-import os
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,7 +25,7 @@ from polaris_cli.engines.local.loading import load_tokenizer, set_threads
 from polaris_cli.engines.local.random_models import config_of, random_model
 from polaris_cli.engines.local.static_forward import StaticForward
 from polaris_cli.engines.releases import cache_name, state_tensors
-from polaris_cli.errors import PolarisError
+from polaris_cli.errors import PolarisError, debugging
 from polaris_cli.models.catalogue import DEMO
 from polaris_cli.models.devices import Device
 from polaris_cli.models.reference import of_entry
@@ -148,7 +147,7 @@ def error_text(error: Exception) -> str:
 
     With POLARIS_DEBUG set, its traceback goes to stderr.
     """
-    if os.environ.get("POLARIS_DEBUG"):
+    if debugging():
         traceback.print_exception(error)
     message = error.message if isinstance(error, PolarisError) else str(error)
     return " ".join(f"{type(error).__name__}: {message}".split())[:MESSAGE]

@@ -18,6 +18,7 @@ from statistics import median
 
 from polaris_cli.bench import bare_llama
 from polaris_cli.bench.startup import environment
+from polaris_cli.errors import PolarisError
 from polaris_cli.models.resolving import resolve
 from polaris_cli.request.settings import build_request
 from polaris_cli.story.job import Job
@@ -89,7 +90,7 @@ def _job() -> Job:
 
 def moments(command: list[str], patterns: Sequence[str], folder: str) -> tuple[float, ...]:
     """Seconds from the start of a Python program until each pattern is on its terminal, in this
-    order; then it is ended. Raises CalledProcessError if it ends before."""
+    order; then it is ended. Raises PolarisError if it ends before."""
     start = time.perf_counter()
     reading, writing = os.openpty()
     with subprocess.Popen(
@@ -118,6 +119,12 @@ def _arrivals(
             except OSError:  # on Linux, the end of the program; elsewhere nothing is read then
                 read = b""
             if not read:
-                raise subprocess.CalledProcessError(process.wait(TIMEOUT), process.args)
+                raise _ended(process.wait(TIMEOUT), shown)
             shown += read
         yield time.perf_counter() - start
+
+
+def _ended(code: int, shown: bytes) -> PolarisError:
+    lines = [line.strip() for line in shown.decode(errors="replace").splitlines() if line.strip()]
+    last = f"; its last line: {lines[-1]}" if lines else ""
+    return PolarisError(f"A program that is measured ended too soon, with exit code {code}{last}")

@@ -16,7 +16,13 @@ from typer.exceptions import TyperException
 from typer.main import get_group
 
 from polaris_cli.commands.quick import QuickGroup
-from polaris_cli.errors import DEBUG_HINT, EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, PolarisError
+from polaris_cli.errors import (
+    DEBUG_HINT,
+    EXIT_BROKEN_PIPE,
+    EXIT_INTERRUPTED,
+    PolarisError,
+    debugging,
+)
 from polaris_cli.version import __version__
 
 LEAST_WIDTH = 52  # cells
@@ -171,7 +177,7 @@ def _unexpected(error: Exception) -> PolarisError:
 def _report_error(error: PolarisError) -> int:
     from polaris_cli.screen.messages import print_error
 
-    if os.environ.get("POLARIS_DEBUG"):
+    if debugging():
         traceback.print_exception(error)
     print_error(error, sys.stderr)
     return error.exit_code

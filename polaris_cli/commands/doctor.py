@@ -2,13 +2,13 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated, Any
 
 import typer
 
 from polaris_cli.commands.options import ApiKeyEnv, BaseUrl, ConnectTimeout, StallTimeout
-from polaris_cli.engines.doctor import Diagnosis, diagnose
+from polaris_cli.engines.doctor import Diagnosis, Problem, diagnose
 from polaris_cli.engines.endpoint.checking import CheckedServer, check_server
 from polaris_cli.errors import UsageError
 from polaris_cli.models.catalogue import CATALOGUE
@@ -46,10 +46,15 @@ def doctor(
         raise UsageError("--api-key-env needs a server.", hint="Add --base-url URL")
     with terminal.loading("Checking this machine", sys.stderr, quiet=as_json):
         found = diagnose()
+    configured, problems = _configured(options)
+    found = replace(found, problems=(*problems, *found.problems))
     if as_json:
         print_json(as_data(found), indent=2)
-    else:
-        _print(found)
+        return
+    _print(found)
+    if configured:
+        print_text(f"Your settings name a server for the stories: {configured.base_url}")
+        print_text(f"To check it: polaris doctor --base-url {configured.base_url}")
 
 
 def _address(options: dict[str, object]) -> ServerAddress | None:
@@ -57,6 +62,14 @@ def _address(options: dict[str, object]) -> ServerAddress | None:
     if not options["base_url"]:
         return None
     return server_address(merge(gather({**options, "engine": "endpoint"})))
+
+
+def _configured(options: dict[str, object]) -> tuple[ServerAddress | None, list[Problem]]:
+    """The server that the user's settings name, and what is wrong with the settings."""
+    try:
+        return server_address(merge(gather(options))), []
+    except UsageError as error:
+        return None, [Problem(error.message, error.hint)]
 
 
 def _print_server(found: CheckedServer) -> None:

@@ -1,13 +1,13 @@
 """The time to the first text of a story, beside llama.cpp alone."""
 
 import re
-import subprocess
 from io import StringIO
 from pathlib import Path
 
 import pytest
 
 from polaris_cli.bench.first_text import TEXT, WORDS, FirstText, first_text, moments
+from polaris_cli.errors import PolarisError
 from polaris_cli.screen.meter import Meter, glyphs_of
 
 TALKS = "import os, time; os.write(1, b'a'); time.sleep(0.2); os.write(1, b'b')"
@@ -18,9 +18,11 @@ def test_each_output_has_its_moment(tmp_path: Path) -> None:
     assert second > first > 0
 
 
-def test_a_program_that_says_nothing_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(subprocess.CalledProcessError):
+def test_a_program_that_ends_too_soon_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(PolarisError, match=r"exit code 3$"):
         moments(["-c", "raise SystemExit(3)"], ["a"], str(tmp_path))
+    with pytest.raises(PolarisError, match=r"exit code 1; its last line: no model$"):
+        moments(["-c", "raise SystemExit('no model')"], ["a "], str(tmp_path))
 
 
 def test_the_first_words_are_known_by_the_progress_below_them() -> None:

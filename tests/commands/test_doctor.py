@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from polaris_cli.commands.app import app
 from polaris_cli.models.catalogue import CATALOGUE
+from polaris_cli.request.settings import config_folder
 from tests.fake_hub import environment, fake_hub, polaris
 from tests.servers.faulty import Faulty
 
@@ -35,6 +36,29 @@ def test_json_and_no_network(tmp_path: Path) -> None:
     assert found["devices"][-1]["id"] == "cpu"
     assert found["fits"]["demo"]["none"] is True
     assert any("cannot be reached" in problem["what"] for problem in found["problems"])
+
+
+def in_config(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str) -> str:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    config_folder().mkdir(parents=True)
+    (config_folder() / "config.toml").write_text(text, encoding="utf-8")
+    return CliRunner().invoke(app, ["doctor"]).stdout
+
+
+@pytest.mark.slow
+def test_the_server_of_the_settings_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    text = 'engine = "endpoint"\nbase_url = "http://127.0.0.1:9/v1"\n'
+    shown = in_config(monkeypatch, tmp_path, text)
+    assert "\nTo check it: polaris doctor --base-url http://127.0.0.1:9/v1\n" in shown
+
+
+@pytest.mark.slow
+def test_wrong_settings_are_a_problem(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    shown = in_config(monkeypatch, tmp_path, 'engine = "endpint"\n')
+    assert "'endpint' is not one of" in shown and "    Fix: Did you mean endpoint?\n" in shown
 
 
 def test_a_server_gets_the_key_and_the_timeouts_of_the_environment(

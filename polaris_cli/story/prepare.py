@@ -4,10 +4,12 @@ Combines settings, preset, prompt, model reference, token budget and advice, so 
 fails at once and `--dry-run` can show all of it. Loads no model and no tokenizer.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib.util import find_spec
 
+from polaris_cli.errors import PolarisError
 from polaris_cli.events import Plan
 from polaris_cli.models.catalogue import ModelProfile, PlanKind
 from polaris_cli.models.parameters import with_parameters
@@ -34,6 +36,7 @@ from polaris_cli.story.wording import wording_for
 from polaris_cli.words import story_words
 
 MODEL = ("model", "revision", "gguf_file", "engine")  # the settings that name the model
+NAMES = ("model", "preset")  # the settings whose values may be unknown here
 BUILT_IN = {"preset": "default", "words": 1_500, "length": "auto"}  # the weakest source
 
 
@@ -54,13 +57,28 @@ def prepare(
     sources = gather(options)
     chosen = merge(sources)
     model, revision, file, engine = (chosen[n].value if n in chosen else None for n in MODEL)
-    reference = resolved(model or "auto", revision, server_address(chosen), file, engine or "auto")
-    settings = settings_for(premise or "", sources, reference, draft)
-    subject = premise or (draft.about if draft else "")
-    request = replace(build_request(subject, settings, draft), plan=plan)
-    job = replace(settle(request, reference), settings=settings)
+    server = server_address(chosen)
+    with _naming_sources(chosen):
+        reference = resolved(model or "auto", revision, server, file, engine or "auto")
+        settings = settings_for(premise or "", sources, reference, draft)
+        subject = premise or (draft.about if draft else "")
+        request = replace(build_request(subject, settings, draft), plan=plan)
+        job = replace(settle(request, reference), settings=settings)
     length_notes = on_length(read_length(premise or ""), settings["words"])
     return replace(job, notes=(*length_notes, *on_unused(job), *job.notes))
+
+
+@contextmanager
+def _naming_sources(chosen: Mapping[str, Setting]) -> Iterator[None]:
+    """Say in an error on an unknown name where it was set, unless it is an option."""
+    try:
+        yield
+    except PolarisError as error:
+        for name in NAMES:
+            found = chosen.get(name)
+            if found and found.source != "option" and f"{found.value!r}" in error.message:
+                error.message = f"{found.name_of(name)}: {error.message}"
+        raise
 
 
 def settle(original: StoryRequest, reference: ModelRef | None = None) -> Job:

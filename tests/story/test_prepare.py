@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from polaris_cli.errors import PolarisError
 from polaris_cli.events import Chapter, Plan
 from polaris_cli.models.catalogue import DEMO
 from polaris_cli.models.reference import ModelRef, of_entry
@@ -44,6 +45,24 @@ def test_a_chosen_preset_wins_over_what_suits_the_model(config: Path) -> None:
     (config / "config.toml").write_text('preset = "cool"\n')
     assert temperature() == (0.2, "preset cool")
     assert temperature(preset="default") == (0.6, "preset default")
+
+
+@pytest.mark.parametrize("name", ["preset", "model"])
+def test_an_unknown_name_is_said_to_be_where_the_user_set_it(
+    name: str, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {"model": "demo", name: "nosuch"}
+    with pytest.raises(PolarisError, match=r"^(There is no|No) .*'nosuch'"):
+        prepare("a fox", options)
+    options.pop(name)
+    (config / "config.toml").write_text(f'{name} = "nosuch"\n')
+    with pytest.raises(PolarisError) as refused:
+        prepare("a fox", options)
+    assert refused.value.message.startswith(f"{name} in config.toml: ")
+    monkeypatch.setenv(f"POLARIS_{name.upper()}", "missing")
+    with pytest.raises(PolarisError) as refused:
+        prepare("a fox", options)
+    assert refused.value.message.startswith(f"POLARIS_{name.upper()}: ")
 
 
 def test_a_preset_needs_no_length_of_its_own() -> None:

@@ -170,6 +170,8 @@ class StoryRequest:
 
     def __post_init__(self) -> None:
         """Raise UsageError for values that are invalid for every model."""
+        if not isinstance(self.premise, str):
+            raise WrongValue("premise", repr(self.premise), "be text")
         if not self.premise.strip():
             raise UsageError(
                 "The premise is empty.",

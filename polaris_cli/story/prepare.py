@@ -32,6 +32,7 @@ from polaris_cli.story.advice import advice, on_length, on_unused
 from polaris_cli.story.arc import arc_plan
 from polaris_cli.story.job import Job, prompt_estimate
 from polaris_cli.story.length import chapter_count
+from polaris_cli.story.plan_file import PlanFile
 from polaris_cli.story.wording import wording_for
 from polaris_cli.words import story_words
 
@@ -44,17 +45,18 @@ def prepare(
     premise: str | None,
     options: Mapping[str, object],
     draft: Draft | None = None,
-    plan: Plan | None = None,
+    plan: PlanFile | None = None,
     *,
     resolved: Callable[..., ModelRef] = resolve,
 ) -> Job:
     """The job for a premise and the command's options (None: not given).
 
-    `draft` is a text to continue; without a premise, the draft's own is used. `plan` is a plan to
+    `draft` is a text to continue; without a premise, the draft's own is used. `plan` is one to
     follow, scaled to the words requested, `resolved` what finds the model. Raises UsageError for an
     invalid request, ModelUnavailable for an unknown model.
     """
-    sources = gather(options)
+    options_given, *others = gather(options)
+    sources = [options_given, *([("the plan", plan.settings)] if plan else []), *others]
     chosen = merge(sources)
     model, revision, file, engine = (chosen[n].value if n in chosen else None for n in MODEL)
     server = server_address(chosen)
@@ -62,7 +64,8 @@ def prepare(
         reference = resolved(model or "auto", revision, server, file, engine or "auto")
         settings = settings_for(premise or "", sources, reference, draft)
         subject = premise or (draft.about if draft else "")
-        request = replace(build_request(subject, settings, draft), plan=plan)
+        request = build_request(subject, settings, draft)
+        request = replace(request, plan=plan.plan if plan else None)
         job = replace(settle(request, reference), settings=settings)
     length_notes = on_length(read_length(premise or ""), settings["words"])
     return replace(job, notes=(*length_notes, *on_unused(job), *job.notes))
@@ -197,13 +200,16 @@ def budget_for(
     `context` and `prompt_tokens` are exact figures of the loaded model; without them, the context
     of the profile and an estimate of the prompt's length are used.
     """
-    if prompt_tokens is None:
-        prompt_tokens = prompt_estimate(request, messages)
     drafted = story_words(request.draft.text) if request.draft else 0
+    if prompt_tokens is None:
+        if drafted >= request.words:  # it stays as it is, also if no model could read it
+            return Budget(0, 0, 0)
+        prompt_tokens = prompt_estimate(request, messages)
     return token_budget(
         max(request.words - drafted, 1),
         request.sampling,
         context=context or profile.context,
         prompt_tokens=prompt_tokens,
         tokens_per_word=profile.tokens_per_word,
+        drafted=drafted,
     )

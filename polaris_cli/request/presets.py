@@ -77,7 +77,7 @@ def _as_file(name: str) -> Path:
     if path.suffix == ".toml" and path.is_file():
         return path
     known = preset_paths()
-    near = difflib.get_close_matches(name, known, n=1)
+    near = difflib.get_close_matches(path.name.removesuffix(".toml").lower(), known, n=1)
     guess = f"Did you mean {near[0]}? " if near else ""
     raise UsageError(
         f"There is no preset {name!r}.", hint=f"{guess}Known presets: {', '.join(known)}"

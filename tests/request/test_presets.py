@@ -70,9 +70,10 @@ def test_a_preset_can_be_a_file(tmp_path: Path) -> None:
     assert load_preset(str(path)).values["temperature"] == 1.0
 
 
-def test_an_unknown_preset_gets_a_suggestion() -> None:
-    with pytest.raises(UsageError, match="no preset 'flsh'") as refused:
-        load_preset("flsh")
+@pytest.mark.parametrize("name", ["flsh", "FLASH", "flash.toml", "mine/flash.toml"])
+def test_an_unknown_preset_gets_a_suggestion(name: str) -> None:
+    with pytest.raises(UsageError, match=f"no preset '{name}'") as refused:
+        load_preset(name)
     assert "Did you mean flash?" in refused.value.hint
 
 

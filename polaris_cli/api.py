@@ -11,25 +11,27 @@
 `write` and `stream` print nothing and record nothing. Does not know about the command line.
 """
 
+import os
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import TypedDict, Unpack, cast
 from weakref import WeakKeyDictionary, WeakSet
 
 from polaris_cli.engines import opening
 from polaris_cli.engines.base import Engine
 from polaris_cli.errors import COMMAND, PolarisError, UsageError
-from polaris_cli.events import Event, with_held
+from polaris_cli.events import Event, closing, with_held
+from polaris_cli.formats.cover import read_cover
 from polaris_cli.formats.export import save as save_file
 from polaris_cli.library.recording import Recorder
 from polaris_cli.library.store import Library
 from polaris_cli.models import catalogue
 from polaris_cli.request.conflicts import check_options
-from polaris_cli.request.settings import OF_THE_ENGINE, SETTINGS, variable_of
+from polaris_cli.request.settings import OF_THE_ENGINE, SETTINGS, from_options, variable_of
 from polaris_cli.request.story_request import EngineName, Form, Length, Quantize, StoryRequest
 from polaris_cli.screen.terminal import Sink, show
 from polaris_cli.story.accumulator import Accumulator
@@ -59,9 +61,9 @@ class Settings(TypedDict, total=False):
     """
 
     words: int | str
-    model: str
+    model: str | Path
     revision: str
-    preset: str
+    preset: str | Path
     form: Form
     template: str
     length: Length
@@ -92,7 +94,7 @@ class Settings(TypedDict, total=False):
     title: str
     author: str
     language: str
-    cover: str
+    cover: str | Path
 
 
 def write(
@@ -118,20 +120,21 @@ def stream(
     *,
     engine: Engine | EngineName | None = None,
     **settings: Unpack[Settings],
-) -> Iterator[Event]:
+) -> Generator[Event]:
     """Yield thinking and story as they are generated, then one `Finish`.
 
     The last 150 words or so come as `Held`, each replacing the one before: they may still change.
-    Arguments and errors are those of `write`. Closing the iterator stops the model.
+    Arguments and errors are those of `write`. Closing the generator stops the model.
     """
     with _python_error_messages():
         job, loaded = _job_for(premise, engine, settings)
-        return write_job(job, loaded or engine_for(job))
+        used = loaded or engine_for(job)
+        return _while_open(write_job(job, used), used)
 
 
 @contextmanager
 def open_engine(
-    model: str = "auto",
+    model: str | Path = "auto",
     *,
     revision: str | None = None,
     engine: EngineName = "auto",
@@ -146,7 +149,8 @@ def open_engine(
     The memory is planned for stories of `words` words. Raises UsageError for an unknown device,
     ModelUnavailable or OutOfMemory if the model cannot be loaded.
     """
-    options: dict[str, object] = {"model": model, "revision": revision, "engine": engine}
+    name = os.fspath(model)
+    options: dict[str, object] = {"model": name, "revision": revision, "engine": engine}
     options |= {"base_url": base_url, "quantize": quantize, "device": device, "threads": threads}
     with _python_error_messages({*SETTINGS} - {*options, "words"}):
         job = prepare("any story", {**options, "words": words})
@@ -221,32 +225,82 @@ def _job_for(
 
     The default model is that of the loaded engine.
     """
-    loaded = None if isinstance(engine, str) else engine
+    loaded = _loaded(engine)
     if isinstance(premise, StoryRequest):
         if settings or isinstance(engine, str):
             raise UsageError(
                 "A StoryRequest already has its settings.",
                 hint="Change them in the request: dataclasses.replace(request, words=800)",
             )
+        _check_request(premise)
         if loaded:
             _check_loaded(loaded, {"model": None if premise.model == "auto" else premise.model})
-        return settle(premise), loaded
-    options: dict[str, object] = {**settings}
+        return _with_cover(settle(premise)), loaded
+    if not isinstance(premise, str):
+        raise UsageError(f"The premise is {premise!r}, but must be text or a StoryRequest.")
+    options = {name: _as_text(value) for name, value in settings.items()}
     check_options(options)
     if isinstance(engine, str):
         options["engine"] = engine
     elif loaded:
         _check_loaded(loaded, options)
         options = _OPENED.get(loaded, _named_by(loaded)) | options
-    return prepare(premise, options), loaded
+    return _with_cover(prepare(premise, options)), loaded
 
 
-def _check_loaded(engine: Engine, options: Mapping[str, object]) -> None:
-    """Raise UsageError for an engine that is closed, or was opened with other settings."""
+def _loaded(engine: object) -> Engine | None:
+    """The engine, unless it is only a name, or none."""
+    if engine is None or isinstance(engine, str):
+        return None
+    if not hasattr(engine, "stream"):
+        raise UsageError(
+            "The engine is not a loaded model, nor the name of an engine.",
+            hint='Load one: with open_engine("demo") as engine',
+        )
+    return cast(Engine, engine)
+
+
+def _as_text(value: object) -> object:
+    """A path as text, as the settings have it."""
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+def _check_request(request: StoryRequest) -> None:
+    """Raise UsageError for a template without its fields, and for chapters in a single pass."""
+    from_options({"template": request.template})
+    if request.chapters and not request.plan and request.length in ("single", "extend"):
+        raise UsageError(
+            f"The request has chapters, and length {request.length}, which writes none.",
+            hint='Set its length to "chapters", or leave out the chapters.',
+        )
+
+
+def _with_cover(job: Job) -> Job:
+    """The job. Raises UsageError if its cover cannot be read, which would be left out later."""
+    if job.request.book.cover:
+        read_cover(Path(job.request.book.cover))
+    return job
+
+
+def _while_open(events: Iterator[Event], engine: Engine) -> Generator[Event]:
+    """Yield the events. Raises UsageError once the engine is closed."""
+    with closing(events):
+        _check_open(engine)
+        for event in events:
+            yield event
+            _check_open(engine)
+
+
+def _check_open(engine: Engine) -> None:
     if engine in _CLOSED:
         raise UsageError(
             "The engine is closed.", hint="Write inside the block: with open_engine(...) as engine"
         )
+
+
+def _check_loaded(engine: Engine, options: Mapping[str, object]) -> None:
+    """Raise UsageError for an engine that is closed, or was opened with other settings."""
+    _check_open(engine)
     for name in OF_THE_ENGINE if engine in _OPENED else ():
         wanted, loaded = options.get(name), _OPENED[engine].get(name)
         if wanted is not None and _known_as(wanted) != _known_as(loaded):

@@ -40,6 +40,24 @@ class UsageError(PolarisError):
     exit_code = 2
 
 
+class WrongValue(UsageError):
+    """A setting's value is outside its range: `setting` is its name, `example` a right value.
+
+    Whoever knows where the value came from says so in the message (`set_by`).
+    """
+
+    def __init__(self, setting: str, value: str, must: str, example: str = "NUMBER") -> None:
+        super().__init__(f"{setting} is {value}, but must {must}.", hint="Give another value.")
+        self.setting, self.example = setting, example
+
+    def set_by(self, place: str, option: str) -> None:
+        """Name the `place` that has the value, and the option that replaces it."""
+        self.message = place + self.message.removeprefix(self.setting)
+        what = "Give another value" if place == option else "Change it there, or override it"
+        self.hint = f"{what}: {option} {self.example}"
+        self.args = (self.message,)
+
+
 class ModelUnavailable(PolarisError):
     """The model is not available: unknown, gated, offline, damaged, or its server is down."""
 

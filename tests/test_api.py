@@ -1,16 +1,22 @@
 """The Python interface: the same settings as the command line, whole or as a stream."""
 
+import itertools
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
 import polaris_cli
 from polaris_cli import (
+    Book,
     Chunk,
+    Event,
     Finish,
     Library,
+    Plan,
     Sampling,
     StoryRequest,
     UsageError,
@@ -105,6 +111,68 @@ def test_a_loaded_engine_writes_with_no_other_model(monkeypatch: pytest.MonkeyPa
         write("a fox", engine=engine, words=4)
 
 
+def test_a_stream_ends_when_its_engine_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "engine_for", lambda job: ScriptedEngine(SCRIPT))
+    with open_engine("demo") as engine:
+        begun, new = (stream("a fox", engine=engine, words=4) for _ in range(2))
+        next(begun)
+        assert isinstance(engine, ScriptedEngine) and engine.running == 1
+    for events in (begun, new):
+        with pytest.raises(UsageError, match="The engine is closed"):
+            list(events)
+    assert engine.running == 0
+
+
+def test_a_stream_can_be_closed_early() -> None:
+    engine = ScriptedEngine(SCRIPT)
+    with closing(stream("a fox", engine=engine, words=4, model="demo")) as events:
+        next(events)
+        assert engine.running == 1
+    assert engine.running == 0
+
+
+@pytest.mark.parametrize("engine", [open_engine("demo"), {}, 42])
+def test_what_is_no_engine_is_refused(engine: Any) -> None:
+    with pytest.raises(UsageError, match="The engine is not a loaded model") as refused:
+        write("a fox", engine=engine, words=4, model="demo")
+    assert refused.value.hint == 'Load one: with open_engine("demo") as engine'
+
+
+@pytest.mark.parametrize("premise", [None, 3, b"a fox", ["a fox"], {"premise": "a fox"}])
+def test_a_premise_that_is_no_text_is_refused(premise: Any) -> None:
+    with pytest.raises(UsageError, match=r"premise is .*, but must be text or a StoryRequest"):
+        write(premise, words=4, model="demo")
+    with pytest.raises(UsageError, match=r"premise is .*, but must be text\.$"):
+        StoryRequest(premise, 4)
+
+
+def test_a_path_is_as_good_as_its_text(tmp_path: Path) -> None:
+    preset = tmp_path / "mine.toml"
+    preset.write_text('template = "{premise}, {words} words"\n')
+    engine = ScriptedEngine(SCRIPT)
+    story = write("a fox", engine=engine, words=4, model=Path("demo"), preset=preset)
+    assert story.prompt == "a fox, 4 words" and story.request.model == "demo"
+
+
+def test_a_cover_is_read_before_the_story_is_written(tmp_path: Path) -> None:
+    engine, missing = ScriptedEngine(SCRIPT), tmp_path / "missing.png"
+    request = StoryRequest("a fox", 4, model="demo", book=Book(cover=str(missing)))
+    with pytest.raises(UsageError, match="Cannot read"):
+        write("a fox", engine=engine, words=4, model="demo", cover=missing)
+    with pytest.raises(UsageError, match="Cannot read"):
+        stream(request, engine=engine)
+    assert not engine.requests
+
+
+def test_a_request_that_would_be_written_otherwise_is_refused() -> None:
+    engine = ScriptedEngine(SCRIPT)
+    with pytest.raises(UsageError, match="has chapters, and length single, which writes none"):
+        write(StoryRequest("a fox", 400, model="demo", chapters=3), engine=engine)
+    for template in ("Write {plot}", "Write"):
+        with pytest.raises(UsageError, match=r"^template: invalid value"):
+            write(StoryRequest("a fox", 4, model="demo", template=template), engine=engine)
+
+
 @pytest.mark.slow
 def test_a_server_writes_many_stories() -> None:
     with VllmReplay("Once.", model="tales") as server:
@@ -132,15 +200,19 @@ def test_one_engine_writes_many_stories_that_are_saved_and_kept(tmp_path: Path) 
 
 
 SCRIPT_OF_A_USER = """
+from contextlib import closing
+from pathlib import Path
 from polaris_cli import Chunk, Library, Story, StoryRequest, open_engine, save, stream, write
 
 story: Story = write("a fox", words=300, model="demo", band=(0.8, 1.2), length="chapters")
 save(story, "fox.epub", force=True)
 print(story.ratio, [entry.title for entry in Library().entries()])
 with open_engine("demo", quantize="4bit") as engine:
-    for event in stream(StoryRequest("a hen", 200), engine=engine):
-        if isinstance(event, Chunk) and event.kind == "story":
-            print(event.text, end="")
+    with closing(stream(StoryRequest("a hen", 200), engine=engine)) as events:
+        for event in events:
+            if isinstance(event, Chunk) and event.kind == "story":
+                print(event.text, end="")
+tale = write("an owl", model=Path("model.gguf"), preset=Path("mine.toml"))
 """
 
 
@@ -158,6 +230,14 @@ def test_strict_mypy_reads_a_users_script_and_finds_each_mistake(tmp_path: Path)
     checked = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     told = [line.partition(":")[0] for line in checked.stdout.splitlines() if ": error: " in line]
     assert sorted(told) == files[1:] and len(files) == 1 + len(MISTAKES), checked.stdout
+
+
+def test_whatever_a_user_meets_has_a_public_name() -> None:
+    kinds = [*get_type_hints(StoryRequest).values(), *get_type_hints(Plan).values()]
+    met = {*get_args(Event), *itertools.chain(kinds, *map(get_args, kinds))}
+    ours = {k.__name__ for k in met if getattr(k, "__module__", "").startswith("polaris_cli.")}
+    assert {"Held", "Again", "Draft", "ServerAddress", "Chapter"} <= ours
+    assert ours <= {*polaris_cli.__all__}
 
 
 def test_every_public_name_is_there() -> None:

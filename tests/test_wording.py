@@ -164,7 +164,7 @@ def test_a_refused_phrase_is_found(text: str) -> None:
             "Show help pages on plans, presets, settings, JSON, lengths and exit codes.",
         ),
         ("commands/running.py", "The story did not end by itself ({…})."),
-        ("request/story_request.py", "{…} is {…}, but must be {…}."),
+        ("errors.py", "{…} is {…}, but must {…}."),
         ("formats/files.py", "{…} is not a regular file."),
     ],
 )

@@ -122,8 +122,15 @@ def _need(size: ModelSize, tokens: int, device: Device, quantize: Any, name: str
 
 
 def _value_text(value: object) -> str:
-    """A setting's value; None leaves the choice to polaris."""
-    return "auto" if value is None else str(value)
+    """A setting's value, as an option or config.toml has it; None leaves the choice to polaris."""
+    match value:
+        case None:
+            return "auto"
+        case bool():
+            return str(value).lower()
+        case float(low), float(high):
+            return f"{low:g}-{high:g}"
+    return str(value)
 
 
 def _print_tokens(facts: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from typer import Argument, Option
 
 from polaris_cli.commands import options as o
 from polaris_cli.commands.eval_report import ReportFile
-from polaris_cli.errors import PolarisError, UsageError
+from polaris_cli.errors import PolarisError, UsageError, WrongValue
 from polaris_cli.screen.messages import note, warn
 from polaris_cli.screen.printing import print_json, print_text
 from polaris_cli.screen.tables import print_table
@@ -184,7 +184,11 @@ def _band(given: str | None) -> tuple[float, float]:
     from polaris_cli.request.story_request import check_band
 
     band: tuple[float, float] = from_options({"band": given}).get("band", (0.9, 1.1))
-    check_band(band)
+    try:
+        check_band(band)
+    except WrongValue as error:
+        error.set_by("--band", "--band")
+        raise
     return band
 
 

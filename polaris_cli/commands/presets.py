@@ -8,6 +8,7 @@ import typer
 from polaris_cli.commands.quick import QuickGroup
 from polaris_cli.request.presets import all_presets, load_preset, own_folder
 from polaris_cli.request.text_files import read_text
+from polaris_cli.screen.messages import warn
 from polaris_cli.screen.printing import print_text
 from polaris_cli.screen.tables import print_table
 
@@ -31,7 +32,7 @@ def presets(ctx: typer.Context) -> None:
                 "yes" if preset.values.get("think", True) else "no",
                 preset.description + (" (your own)" if preset.own else ""),
             )
-            for preset in all_presets()
+            for preset in all_presets(lambda text: warn(text, sys.stderr))
         ]
         headers = ("preset", "words", "temperature", "thinking", "description")
         print_table(headers, rows, sys.stdout, drop=("thinking", "temperature", "words"))

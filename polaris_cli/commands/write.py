@@ -20,7 +20,7 @@ from polaris_cli.formats.drafts import read_draft
 from polaris_cli.request.conflicts import check_needed, check_options
 from polaris_cli.request.settings import SETTINGS
 from polaris_cli.request.text_files import read_stdin
-from polaris_cli.story.plan_file import PlanFile, read_plan
+from polaris_cli.story.plan_file import read_plan
 from polaris_cli.story.prepare import prepare
 
 EPILOG = """Examples:
@@ -129,13 +129,14 @@ def write(
         outputs.check(plan=plan_only)
     check_options(options, plan=bool(plan), plan_only=plan_only, draft=continued, premise=premise)
     planned = read_plan(plan) if plan else None
+    options |= {"chapters": None} if planned else {}  # which has its own
     if continued:
         options |= {"length": length or "extend", "think": False}
         premise = read_premise(premise) if premise == "-" else premise
         job = prepare(premise, options, read_draft(continued))
     else:
-        options = in_chapters(options, planned, plan_only)
-        job = prepare(read_premise(premise), options, plan=planned.plan if planned else None)
+        options |= {"chapters": chapters or "auto"} if plan_only else {}
+        job = prepare(read_premise(premise), options, plan=planned)
     if job.request.book.cover:
         read_cover(Path(job.request.book.cover))  # raises before the model is loaded
     if dry_run:
@@ -148,16 +149,6 @@ def write(
         raise Exit(run_drafts(job, outputs, drafts, way, print_all=print_all))
     else:
         raise Exit(run(job, outputs))
-
-
-def in_chapters(
-    options: dict[str, object], plan: PlanFile | None, plan_only: bool
-) -> dict[str, object]:
-    """Add the words and chapters of a given plan, or ask for chapters with --plan-only."""
-    if plan:
-        words = options["words"] or plan.words
-        return options | {"words": words, "chapters": len(plan.plan.chapters)}
-    return options | {"chapters": options["chapters"] or "auto"} if plan_only else options
 
 
 def _draft_judge(model: str | None, url: str | None, rubric: str | None, *, quiet: bool) -> Choose:

@@ -160,4 +160,6 @@ class Engine(Protocol):
         """The settings that it does not apply as asked, as far as is known by now."""
 
     def close(self) -> None:
-        """Free the model's memory, or close the connection. The engine cannot be used after it."""
+        """Free the model's memory, or close the connection. The engine cannot be used after it.
+
+        A second call does nothing."""

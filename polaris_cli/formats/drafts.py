@@ -21,7 +21,7 @@ from polaris_cli.formats.markdown import Block, to_markdown
 from polaris_cli.formats.structure import printable
 from polaris_cli.languages import is_known
 from polaris_cli.request.settings import SETTINGS
-from polaris_cli.request.story_request import Draft
+from polaris_cli.request.story_request import MAX_WORDS, Draft
 from polaris_cli.request.text_files import read_stdin, read_text
 
 Said = Mapping[str, Any]
@@ -64,12 +64,12 @@ def _read_text(name: str, what: str) -> str:
 def _from_text(text: str, *, markdown: bool) -> Draft:
     """A draft from plain text, or from Markdown, which may have front matter."""
     matter, values, body = _front_matter(text) if markdown else ("", {}, text)
-    premise, words = values.get("premise"), values.get("words_requested")
+    premise = values.get("premise")
     return Draft(
         _trim_end(body),
         matter,
         premise if isinstance(premise, str) else "",
-        words if isinstance(words, int) and words > 0 else None,
+        _length(values.get("words_requested")),
         **_book({**values, "language": values.get("lang")}),
     )
 
@@ -86,7 +86,14 @@ def _from_json(text: str, what: str) -> Draft:
             f"{what} is not a story exported by polaris.",
             hint="Export one (polaris library export ID -o story.json), or use a txt or md file.",
         ) from error
-    return Draft(_trim_end(story), premise=premise, words=words, **_book(record))
+    return Draft(_trim_end(story), premise=premise, words=_length(words), **_book(record))
+
+
+def _length(words: object) -> int | None:
+    """A number of words that a story can have; None for anything else."""
+    if isinstance(words, bool) or not isinstance(words, int):
+        return None
+    return words if 1 <= words <= MAX_WORDS else None
 
 
 def _from_blocks(path: Path) -> Draft:

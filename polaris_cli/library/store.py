@@ -436,7 +436,7 @@ def _rows(id: str, events: Iterable[Event]) -> Iterator[tuple[Any, ...]]:
 
 
 def _most(limit: int | None) -> int:
-    return min(limit or MOST_ROWS, MOST_ROWS)
+    return MOST_ROWS if limit is None else max(min(limit, MOST_ROWS), 0)
 
 
 def _search(words: Sequence[str], limit: int | None) -> tuple[str, list[object]]:

@@ -40,8 +40,11 @@ def token_budget(
     context: int,
     prompt_tokens: int,
     tokens_per_word: float = DEFAULT_TOKENS_PER_WORD,
+    drafted: int = 0,
 ) -> Budget:
     """The budget for a story of `words` in a context of `context` tokens.
+
+    `drafted` is the number of words of the draft that the prompt ends with; they are not of these.
 
     From 8,000 words on, the limit is at least 14,336 tokens, as the model card says. It is replaced
     by `sampling.max_new_tokens` if that is set. Raises UsageError if the words do not fit.
@@ -49,7 +52,7 @@ def token_budget(
     story = math.ceil(words * tokens_per_word)
     room = context - prompt_tokens
     if story > room:
-        raise _does_not_fit(words, context, room, tokens_per_word)
+        raise _does_not_fit(words, context, int(room / tokens_per_word), drafted)
     thinking = _thinking_reserve(sampling, room - story)
     wanted = sampling.max_new_tokens or _limit(words, story, sampling, thinking)
     return Budget(story, thinking, min(wanted, room))
@@ -66,14 +69,15 @@ def _thinking_reserve(sampling: Sampling, room: int) -> int:
     return room if sampling.thinking_budget < 0 else min(sampling.thinking_budget, room)
 
 
-def _does_not_fit(words: int, context: int, room: int, tokens_per_word: float) -> UsageError:
-    most = int(room / tokens_per_word)
+def _does_not_fit(words: int, context: int, most: int, drafted: int) -> UsageError:
     if most < 1:
+        what = "draft" if drafted else "premise"
         return UsageError(
-            f"The premise does not fit the model's context of {context:,} tokens.",
-            hint="Shorten the premise.",
+            f"The {what} does not fit the model's context of {context:,} tokens.",
+            hint=f"Shorten the {what}.",
         )
+    most += drafted
     return UsageError(
-        f"{words:,} words do not fit the model's context of {context:,} tokens.",
+        f"{words + drafted:,} words do not fit the model's context of {context:,} tokens.",
         hint=f"Ask for at most {most:,} words: --words {most}",
     )

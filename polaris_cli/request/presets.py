@@ -5,7 +5,7 @@ the keys.
 """
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,9 +63,13 @@ def load_preset(name: str) -> Preset:
     return Preset(path.stem, path, values, own=path.parent != built_in_folder())
 
 
-def all_presets() -> Iterator[Preset]:
-    """Every preset, sorted by name. Raises UsageError for an invalid file."""
-    return (load_preset(name) for name in preset_paths())
+def all_presets(warn: Callable[[str], None]) -> Iterator[Preset]:
+    """Every preset, sorted by name. `warn` is told of an invalid file, which hides no other."""
+    for name in preset_paths():
+        try:
+            yield load_preset(name)
+        except UsageError as error:
+            warn(error.message)
 
 
 def _as_file(name: str) -> Path:
@@ -73,7 +77,7 @@ def _as_file(name: str) -> Path:
     if path.suffix == ".toml" and path.is_file():
         return path
     known = preset_paths()
-    near = difflib.get_close_matches(name, known, n=1)
+    near = difflib.get_close_matches(path.name.removesuffix(".toml").lower(), known, n=1)
     guess = f"Did you mean {near[0]}? " if near else ""
     raise UsageError(
         f"There is no preset {name!r}.", hint=f"{guess}Known presets: {', '.join(known)}"

@@ -201,11 +201,16 @@ def part_prompt(
     """
     form = FORM_NAMES[request.form]
     if number == 1:
-        ask = f"Write only the first part now, in about {words} words. {beat}."
+        ask = f"Write only the first part now, in about {words} words. {sentence(beat)}"
         return "\n\n".join(filter(None, (story_prompt(request), "\n".join(background), ask)))
     ending = f" and end the {form}" if number == count else ""
     part = "last" if number == count else "next"
-    return f"Write the {part} part{ending}, in about {words} words. {beat}."
+    return f"Write the {part} part{ending}, in about {words} words. {sentence(beat)}"
+
+
+def sentence(text: str) -> str:
+    """A text with a full stop, unless it is the end of a sentence already."""
+    return text if is_closed(text) else f"{text}."
 
 
 def _strip_length(phrase: str) -> str:
@@ -237,6 +242,5 @@ def _append_length(premise: str, request: StoryRequest) -> str:
     stated = read_length(premise).length
     if stated and stated.words == request.words and str(request.words) in stated.quote:
         return premise
-    ending = "" if is_closed(premise) else "."
     form = FORM_NAMES[request.form]
-    return f"{premise}{ending} The {form} should be approximately {request.words} words long."
+    return f"{sentence(premise)} The {form} should be approximately {request.words} words long."

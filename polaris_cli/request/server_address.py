@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from polaris_cli.errors import UsageError
+from polaris_cli.errors import UsageError, WrongValue
 
 CONNECT_TIMEOUT = 10.0  # seconds
 STALL_TIMEOUT = 300.0  # seconds; a long prompt takes minutes on a CPU
@@ -44,11 +44,7 @@ class ServerAddress:
         for name in ("connect_timeout", "stall_timeout"):
             seconds = getattr(self, name)
             if not 0 < seconds <= 86_400:
-                option = f"--{name.replace('_', '-')}"
-                raise UsageError(
-                    f"{option} is {seconds:g}, but must be above 0, at most 86400 seconds.",
-                    hint=f"Give another value: {option} 60",
-                )
+                raise WrongValue(name, f"{seconds:g}", "be above 0, at most 86,400 seconds", "60")
 
     @property
     def root(self) -> str:

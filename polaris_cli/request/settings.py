@@ -9,6 +9,7 @@ import difflib
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from string import Formatter
@@ -16,7 +17,7 @@ from typing import Any
 
 import platformdirs
 
-from polaris_cli.errors import UsageError
+from polaris_cli.errors import UsageError, WrongValue
 from polaris_cli.languages import is_tag
 from polaris_cli.request.book import Book
 from polaris_cli.request.conflicts import check_values
@@ -354,16 +355,16 @@ def build_request(
     values.setdefault("seed", int.from_bytes(os.urandom(4), "big"))
     if "think" in values:
         values["thinking"] = values["think"]
-    sampling = Sampling(**dict(_chosen(values, Sampling)))
-    chosen = dict(_chosen(values, StoryRequest))
-    return StoryRequest(
-        premise=premise,
-        sampling=sampling,
-        draft=draft,
-        server=server_address(settings),
-        book=Book(**dict(_chosen(values, Book))),
-        **chosen,
-    )
+    server = server_address(settings)
+    with _naming_sources(settings):
+        return StoryRequest(
+            premise=premise,
+            sampling=Sampling(**dict(_chosen(values, Sampling))),
+            draft=draft,
+            server=server,
+            book=Book(**dict(_chosen(values, Book))),
+            **dict(_chosen(values, StoryRequest)),
+        )
 
 
 def server_address(settings: Mapping[str, Setting]) -> ServerAddress | None:
@@ -373,7 +374,19 @@ def server_address(settings: Mapping[str, Setting]) -> ServerAddress | None:
     if "engine" in settings:
         check_uses_server(settings["engine"].value)
     values = {name: setting.value for name, setting in settings.items()}
-    return ServerAddress(**dict(_chosen(values, ServerAddress)))
+    with _naming_sources(settings):
+        return ServerAddress(**dict(_chosen(values, ServerAddress)))
+
+
+@contextmanager
+def _naming_sources(settings: Mapping[str, Setting]) -> Iterator[None]:
+    """Say in an error on a value where the user set it."""
+    try:
+        yield
+    except WrongValue as error:
+        if setting := settings.get(error.setting):
+            error.set_by(setting.name_of(error.setting), _option(error.setting))
+        raise
 
 
 def _chosen(values: Mapping[str, Any], target: type) -> Iterator[tuple[str, Any]]:

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
-from polaris_cli.errors import UsageError
+from polaris_cli.errors import UsageError, WrongValue
 from polaris_cli.events import Plan
 from polaris_cli.request.book import Book
 from polaris_cli.request.server_address import EXAMPLE, ServerAddress
@@ -61,19 +61,19 @@ class Sampling:
     def __post_init__(self) -> None:
         """Raise UsageError for a value outside its range."""
         _in_range("temperature", self.temperature, 0.0, 5.0)
-        _in_range("top-p", self.top_p, 0.0, 1.0, above=True)
-        _in_range("min-p", self.min_p, 0.0, 1.0)
-        _in_range("top-k", self.top_k, 0, 1_000_000)
-        _in_range("repetition-penalty", self.repetition_penalty, 0.01, 10.0)
-        _in_range("repetition-window", self.repetition_window, 0, 1_000_000)
-        _in_range("presence-penalty", self.presence_penalty, -2.0, 2.0)
-        _in_range("dry-multiplier", self.dry_multiplier, 0.0, 100.0)
+        _in_range("top_p", self.top_p, 0.0, 1.0, above=True)
+        _in_range("min_p", self.min_p, 0.0, 1.0)
+        _in_range("top_k", self.top_k, 0, 1_000_000)
+        _in_range("repetition_penalty", self.repetition_penalty, 0.01, 10.0)
+        _in_range("repetition_window", self.repetition_window, 0, 1_000_000)
+        _in_range("presence_penalty", self.presence_penalty, -2.0, 2.0)
+        _in_range("dry_multiplier", self.dry_multiplier, 0.0, 100.0)
         _in_range("seed", self.seed, 0, 2**63 - 1)
-        _in_range("thinking-budget", self.thinking_budget, -1, 1_000_000)
+        _in_range("thinking_budget", self.thinking_budget, -1, 1_000_000)
         if 0 < self.temperature < COLDEST:  # scores divided by it could be infinite
             object.__setattr__(self, "temperature", 0.0)
         if self.max_new_tokens is not None:
-            _in_range("max-new-tokens", self.max_new_tokens, 1, 1_000_000)
+            _in_range("max_new_tokens", self.max_new_tokens, 1, 1_000_000)
         if self.repetition_penalty != 1.0 and self.presence_penalty != 0.0:
             raise UsageError(
                 "repetition-penalty and presence-penalty are both set, but the model card allows "
@@ -170,6 +170,8 @@ class StoryRequest:
 
     def __post_init__(self) -> None:
         """Raise UsageError for values that are invalid for every model."""
+        if not isinstance(self.premise, str):
+            raise WrongValue("premise", repr(self.premise), "be text")
         if not self.premise.strip():
             raise UsageError(
                 "The premise is empty.",
@@ -202,10 +204,7 @@ def check_band(band: tuple[float, float]) -> None:
     """Raise UsageError for two ratios that are not a band around 1."""
     low, high = band
     if not 0 < low <= 1 <= high or not math.isfinite(high):
-        raise UsageError(
-            f"The band {low:g}-{high:g} does not contain the ratio 1.",
-            hint="Give a low and a high ratio: --band 0.9-1.1",
-        )
+        raise WrongValue("band", f"{low:g}-{high:g}", "contain the ratio 1", "0.9-1.1")
 
 
 def check_uses_server(engine: str) -> None:
@@ -218,13 +217,20 @@ def check_uses_server(engine: str) -> None:
 
 
 def _in_range(name: str, value: float, low: float, high: float, *, above: bool = False) -> None:
+    """Raise WrongValue for a value outside the range, and for a number that is not whole if the
+    bounds are."""
+    whole = isinstance(low, int)
+    if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+        raise WrongValue(name, repr(value), f"be a {'whole ' if whole else ''}number")
     inside = math.isfinite(value) and low <= value <= high and not (above and value == low)
     if not inside:
-        allowed = f"above {low:g}, at most {high:g}" if above else f"from {low:g} to {high:g}"
-        raise UsageError(
-            f"{name} is {value:g}, but must be {allowed}.",
-            hint=f"Give another value: --{name} NUMBER",
-        )
+        least, most = _shown(low), _shown(high)
+        allowed = f"above {least}, at most {most}" if above else f"from {least} to {most}"
+        raise WrongValue(name, _shown(value), f"be {allowed}")
+
+
+def _shown(number: float) -> str:
+    return f"{number:,}" if isinstance(number, int) else f"{number:g}"
 
 
 def _one_of(name: str, value: str, allowed: Collection[str]) -> None:

@@ -44,8 +44,8 @@ def on_length(reading: Reading, words: Setting) -> Iterator[str]:
 
 
 def on_unused(job: Job) -> Iterator[str]:
-    """Yield a note on each option that has no effect with the job's model and engine."""
-    for name, why in _unused(job).items():
+    """Yield a note on each option that has no effect with the job's model, engine and thinking."""
+    for name, why in (_unused(job) | _unused_thinking(job)).items():
         setting = job.settings.get(name)
         if setting and setting.source == "option" and setting.value not in NEUTRAL:
             yield f"{setting.name_of(name)} has no effect: {why}."
@@ -76,6 +76,22 @@ def _unused(job: Job) -> dict[str, str]:
     if model.without_revisions:
         found["revision"] = model.without_revisions
     return found
+
+
+def _unused_thinking(job: Job) -> dict[str, str]:
+    """The setting of thinking that another one overrules, and why."""
+    sampling = job.request.sampling
+    if not sampling.thinking:
+        return {"thinking_budget": f"thinking is off{_place(job, 'think')}"}
+    if not sampling.thinking_budget:
+        return {"think": f"the thinking budget is 0{_place(job, 'thinking_budget')}"}
+    return {}
+
+
+def _place(job: Job, name: str) -> str:
+    """Where a setting comes from, if it is not an option."""
+    setting = job.settings.get(name)
+    return f" ({setting.name_of(name)})" if setting and setting.source != "option" else ""
 
 
 def _on_sampling(request: StoryRequest) -> Iterator[str]:

@@ -24,7 +24,7 @@ from polaris_cli.events import (
     text_of,
 )
 from polaris_cli.request.budget import token_budget
-from polaris_cli.request.prompts import Message, part_prompt
+from polaris_cli.request.prompts import Message, part_prompt, sentence
 from polaris_cli.story.arc import another_beat, last_beat
 from polaris_cli.story.chapter_drafts import ChapterDraft, earlier_chapters
 from polaris_cli.story.decayed import RETRIES, beginning_of, without_decay
@@ -294,7 +294,7 @@ class ChapterWriter:
             if not text:
                 continue
             yield Message("user", written.prompt)
-            summary = f"{self._plan.chapters[earlier - 1].summary}."
+            summary = sentence(self._plan.chapters[earlier - 1].summary)
             if earlier >= number - whole:
                 yield Message("assistant", text)
             else:

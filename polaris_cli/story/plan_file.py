@@ -13,6 +13,7 @@ from typing import Any
 from polaris_cli.errors import UsageError
 from polaris_cli.events import Chapter, Plan
 from polaris_cli.request.settings import parse_words
+from polaris_cli.request.story_request import MAX_CHAPTERS
 from polaris_cli.request.text_files import parse_toml, read_text
 from polaris_cli.story.plan import summary_of, with_shares
 
@@ -31,6 +32,12 @@ class PlanFile:
     plan: Plan
     words: int | None
 
+    @property
+    def settings(self) -> dict[str, object]:
+        """The settings that the file has."""
+        words = {"words": self.words} if self.words else {}
+        return {"chapters": len(self.plan.chapters), **words}
+
 
 def read_plan(path: Path) -> PlanFile:
     """Read a plan from a TOML file; chapters without `words` get the mean of the others.
@@ -44,8 +51,9 @@ def read_plan(path: Path) -> PlanFile:
     rows = raw.get("chapter")
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise file.error("chapter", "every chapter starts with a line [[chapter]]")
-    if len(rows) < 2:
-        raise file.error("", f"it has {len(rows)} chapters, and a plan needs at least two")
+    if not 2 <= len(rows) <= MAX_CHAPTERS:
+        count = f"it has {len(rows)} chapters, and a plan has from 2 to {MAX_CHAPTERS} of them"
+        raise file.error("", count)
     titled = any(str(row.get("title", "")).strip() for row in rows)
     chapters = [_chapter(file, number, row, titled=titled) for number, row in enumerate(rows, 1)]
     stated = [chapter.words for chapter in chapters if chapter.words]
@@ -59,8 +67,7 @@ def _chapter(file: "_File", number: int, row: dict[str, Any], *, titled: bool) -
     file.check_keys(row, CHAPTER_KEYS, number)
     title = file.text(row, "title", number) if titled else ""
     events = file.texts(row, "events", number)
-    stated = file.text(row, "summary", number) if "summary" in row else None
-    summary = summary_of(title, events) if stated is None else stated
+    summary = file.text(row, "summary", number) or summary_of(title, events)
     if not (title if titled else summary).strip():
         raise file.error("title", f"chapter {number} has no title", number)
     return Chapter(title, _words(file, number, row), summary, events)
@@ -90,7 +97,8 @@ class _File:
     def error(self, key: str, what: str, chapter: int = 0) -> UsageError:
         line = self._line_of(key, chapter)
         place = f"{self.path}, line {line}" if line else f"{self.path}"
-        return UsageError(f"{place}: {what}.", hint=EXAMPLE)
+        ending = "" if what.endswith("?") else "."
+        return UsageError(f"{place}: {what}{ending}", hint=EXAMPLE)
 
     def check_keys(self, table: dict[str, Any], allowed: Iterable[str], chapter: int = 0) -> None:
         for key in table:
@@ -111,7 +119,7 @@ class _File:
         if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
             what = f'{key} is {value!r}; it must be a list of texts, such as ["one", "two"]'
             raise self.error(key, what, chapter)
-        return tuple(map(_in_one_line, value))
+        return tuple(filter(None, map(_in_one_line, value)))
 
     def _line_of(self, key: str, chapter: int) -> int:
         """The number of the key's line, or of the chapter's header without one; 0 if unknown."""

@@ -4,10 +4,12 @@ Combines settings, preset, prompt, model reference, token budget and advice, so 
 fails at once and `--dry-run` can show all of it. Loads no model and no tokenizer.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib.util import find_spec
 
+from polaris_cli.errors import PolarisError
 from polaris_cli.events import Plan
 from polaris_cli.models.catalogue import ModelProfile, PlanKind
 from polaris_cli.models.parameters import with_parameters
@@ -30,10 +32,12 @@ from polaris_cli.story.advice import advice, on_length, on_unused
 from polaris_cli.story.arc import arc_plan
 from polaris_cli.story.job import Job, prompt_estimate
 from polaris_cli.story.length import chapter_count
+from polaris_cli.story.plan_file import PlanFile
 from polaris_cli.story.wording import wording_for
 from polaris_cli.words import story_words
 
 MODEL = ("model", "revision", "gguf_file", "engine")  # the settings that name the model
+NAMES = ("model", "preset")  # the settings whose values may be unknown here
 BUILT_IN = {"preset": "default", "words": 1_500, "length": "auto"}  # the weakest source
 
 
@@ -41,26 +45,43 @@ def prepare(
     premise: str | None,
     options: Mapping[str, object],
     draft: Draft | None = None,
-    plan: Plan | None = None,
+    plan: PlanFile | None = None,
     *,
     resolved: Callable[..., ModelRef] = resolve,
 ) -> Job:
     """The job for a premise and the command's options (None: not given).
 
-    `draft` is a text to continue; without a premise, the draft's own is used. `plan` is a plan to
+    `draft` is a text to continue; without a premise, the draft's own is used. `plan` is one to
     follow, scaled to the words requested, `resolved` what finds the model. Raises UsageError for an
     invalid request, ModelUnavailable for an unknown model.
     """
-    sources = gather(options)
+    options_given, *others = gather(options)
+    sources = [options_given, *([("the plan", plan.settings)] if plan else []), *others]
     chosen = merge(sources)
     model, revision, file, engine = (chosen[n].value if n in chosen else None for n in MODEL)
-    reference = resolved(model or "auto", revision, server_address(chosen), file, engine or "auto")
-    settings = settings_for(premise or "", sources, reference, draft)
-    subject = premise or (draft.about if draft else "")
-    request = replace(build_request(subject, settings, draft), plan=plan)
-    job = replace(settle(request, reference), settings=settings)
+    server = server_address(chosen)
+    with _naming_sources(chosen):
+        reference = resolved(model or "auto", revision, server, file, engine or "auto")
+        settings = settings_for(premise or "", sources, reference, draft)
+        subject = premise or (draft.about if draft else "")
+        request = build_request(subject, settings, draft)
+        request = replace(request, plan=plan.plan if plan else None)
+        job = replace(settle(request, reference), settings=settings)
     length_notes = on_length(read_length(premise or ""), settings["words"])
     return replace(job, notes=(*length_notes, *on_unused(job), *job.notes))
+
+
+@contextmanager
+def _naming_sources(chosen: Mapping[str, Setting]) -> Iterator[None]:
+    """Say in an error on an unknown name where it was set, unless it is an option."""
+    try:
+        yield
+    except PolarisError as error:
+        for name in NAMES:
+            found = chosen.get(name)
+            if found and found.source != "option" and f"{found.value!r}" in error.message:
+                error.message = f"{found.name_of(name)}: {error.message}"
+        raise
 
 
 def settle(original: StoryRequest, reference: ModelRef | None = None) -> Job:
@@ -179,13 +200,16 @@ def budget_for(
     `context` and `prompt_tokens` are exact figures of the loaded model; without them, the context
     of the profile and an estimate of the prompt's length are used.
     """
-    if prompt_tokens is None:
-        prompt_tokens = prompt_estimate(request, messages)
     drafted = story_words(request.draft.text) if request.draft else 0
+    if prompt_tokens is None:
+        if drafted >= request.words:  # it stays as it is, also if no model could read it
+            return Budget(0, 0, 0)
+        prompt_tokens = prompt_estimate(request, messages)
     return token_budget(
         max(request.words - drafted, 1),
         request.sampling,
         context=context or profile.context,
         prompt_tokens=prompt_tokens,
         tokens_per_word=profile.tokens_per_word,
+        drafted=drafted,
     )

@@ -44,6 +44,15 @@ def memory_of(
     return needs
 
 
+def test_values_are_shown_as_config_toml_has_them(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = {"words": 100, "think": False, "headings": True, "chapters": "auto", "band": "0.8-1.2"}
+    print_dry_run(prepare("a fox", {"model": "demo", **asked}), as_json=False)
+    rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    shown = {row[0]: row[1] for row in rows if row[-1] == "option"}
+    texts = {name: str(value).lower() for name, value in asked.items()}
+    assert shown == {"model": "demo", "length": "chapters", **texts}
+
+
 def test_memory_of_a_local_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     needs = memory_of(str(folder_of(tmp_path)), capsys)
     assert [need["format"] for need in needs] == ["bf16", "8-bit", "4-bit"]

@@ -26,6 +26,7 @@ def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     engine = opened(request.param, request)
     yield engine
     engine.close()
+    engine.close()  # a second time does nothing
 
 
 def ask(

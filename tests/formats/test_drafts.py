@@ -46,6 +46,15 @@ def test_only_line_ends_are_changed(tmp_path: Path, content: bytes, text: str) -
     assert read(tmp_path, content) == Draft(text)
 
 
+@pytest.mark.parametrize("words", ["true", "0", "-100", "40000000"])
+def test_a_length_that_no_story_has_counts_as_none(tmp_path: Path, words: str) -> None:
+    record = f'{{"story": "It was.", "premise": "a fox", "words": {{"requested": {words}}}}}'
+    assert read(tmp_path, record, "story.json") == Draft("It was.", premise="a fox")
+    matter = f"premise: a fox\nwords_requested: {words}"
+    found = read(tmp_path, f"---\n{matter}\n---\n\nIt was.\n", "story.md")
+    assert found == Draft("It was.", matter, "a fox")
+
+
 @pytest.mark.parametrize("format", ["txt", "md", "json"])
 @pytest.mark.parametrize(
     "text", [TEXT, "---\na: b\n---\n\nIt ended.", "## One\n\nA.\n\n## Two\n\nB."]

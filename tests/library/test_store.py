@@ -52,6 +52,13 @@ def test_looking_makes_no_file(library: Library) -> None:
     assert not library.path.parent.exists()
 
 
+def test_at_most_as_many_entries_as_asked_for(library: Library) -> None:
+    for number in range(3):
+        library.finish(a_story(id=f"{number:08x}", text="the fog"))
+    for limit, found in ((None, 3), (2, 2), (0, 0), (-1, 0), (2**70, 3)):
+        assert len(library.entries(limit)) == len(library.search("fog", limit)) == found
+
+
 def test_the_first_story_makes_the_folders(tmp_path: Path) -> None:
     library = Library(tmp_path / "share" / "polaris" / "library.db")
     library.finish(a_story(text="Once."))

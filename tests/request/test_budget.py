@@ -67,6 +67,18 @@ def test_words_beyond_the_context_are_refused_with_the_most_that_fits() -> None:
     assert "--words 678" in refused.value.hint
 
 
+def test_the_words_of_a_draft_are_counted_in_what_fits() -> None:
+    def refused(drafted: int) -> tuple[str, str]:
+        with pytest.raises(UsageError) as error:
+            token_budget(900, Sampling(), context=1000, prompt_tokens=2 * drafted, drafted=drafted)
+        return error.value.message, error.value.hint
+
+    message, hint = refused(300)
+    assert message.startswith("1,200 words do not fit") and hint.endswith("--words 585")
+    message, hint = refused(700)
+    assert message.startswith("The draft does not fit") and hint == "Shorten the draft."
+
+
 @pytest.mark.parametrize("prompt", [999, 1000, 1001])
 def test_a_premise_that_leaves_no_room_for_a_word_is_refused(prompt: int) -> None:
     with pytest.raises(UsageError, match="premise does not fit"):

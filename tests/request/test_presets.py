@@ -53,7 +53,15 @@ def test_the_users_preset_replaces_a_built_in_one(own: Path) -> None:
     assert load_preset("default").own
     assert load_preset("default").values == {"template": "{words} words on {premise}"}
     assert preset_paths()["default"].parent == own
-    assert {preset.name for preset in all_presets()} == set(SHIPPED)
+    assert {preset.name for preset in all_presets(pytest.fail)} == set(SHIPPED)
+
+
+def test_an_invalid_file_hides_no_other_preset(own: Path) -> None:
+    (own / "bad.toml").write_text("temperature = 1\n")
+    (own / "zest.toml").write_text('template = "{premise}, {words} words"\n')
+    told: list[str] = []
+    assert [preset.name for preset in all_presets(told.append)] == [*SHIPPED, "zest"]
+    assert told == [f"{own / 'bad.toml'} has no key 'template'."]
 
 
 def test_a_preset_can_be_a_file(tmp_path: Path) -> None:
@@ -62,9 +70,10 @@ def test_a_preset_can_be_a_file(tmp_path: Path) -> None:
     assert load_preset(str(path)).values["temperature"] == 1.0
 
 
-def test_an_unknown_preset_gets_a_suggestion() -> None:
-    with pytest.raises(UsageError, match="no preset 'flsh'") as refused:
-        load_preset("flsh")
+@pytest.mark.parametrize("name", ["flsh", "FLASH", "flash.toml", "mine/flash.toml"])
+def test_an_unknown_preset_gets_a_suggestion(name: str) -> None:
+    with pytest.raises(UsageError, match=f"no preset '{name}'") as refused:
+        load_preset(name)
     assert "Did you mean flash?" in refused.value.hint
 
 

@@ -216,3 +216,32 @@ def test_a_description_that_is_not_text_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="description: invalid value 5") as refused:
         read_toml(path, PRESET_KEYS)
     assert refused.value.hint == "Give one line of text."
+
+
+@pytest.mark.parametrize(
+    ("source", "place", "hint"),
+    [
+        ("option", "--top-k", "Give another value: --top-k NUMBER"),
+        ("environment", "POLARIS_TOP_K", "Change it there, or override it: --top-k NUMBER"),
+        ("config.toml", "top_k in config.toml", "Change it there, or override it: --top-k NUMBER"),
+        ("preset mine", "top_k in preset mine", "Change it there, or override it: --top-k NUMBER"),
+    ],
+)
+def test_a_value_out_of_range_is_said_to_be_where_the_user_set_it(
+    source: str, place: str, hint: str
+) -> None:
+    settings = {"words": Setting(80, "built in"), "top_k": Setting(-1, source)}
+    with pytest.raises(UsageError) as refused:
+        build_request("a fox", settings)
+    assert str(refused.value) == f"{place} is -1, but must be from 0 to 1,000,000."
+    assert refused.value.hint == hint
+
+
+def test_a_band_and_a_timeout_are_said_to_be_where_the_user_set_them() -> None:
+    settings = {"words": Setting(80, "built in"), "band": Setting((2.0, 3.0), "config.toml")}
+    with pytest.raises(UsageError, match=r"^band in config\.toml is 2-3, but must contain"):
+        build_request("a fox", settings)
+    url = {"base_url": Setting("http://127.0.0.1:1/v1", "environment")}
+    settings |= url | {"stall_timeout": Setting(-1.0, "environment")}
+    with pytest.raises(UsageError, match=r"^POLARIS_STALL_TIMEOUT is -1, but must be above 0"):
+        build_request("a fox", settings)

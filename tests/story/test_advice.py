@@ -105,6 +105,10 @@ def test_the_demo_beyond_its_range_is_called_a_toy() -> None:
     [
         ({"model": "demo", "revision": "x"}, "--revision has no effect: demo is not loaded from"),
         ({"model": "demo", "stall_timeout": 9}, "--stall-timeout has no effect: demo is not on a"),
+        ({"model": "demo", "think": False, "thinking_budget": 9}, "effect: thinking is off."),
+        ({"model": "demo", "preset": "draft", "thinking_budget": 9}, "(think in preset draft)."),
+        ({"model": "demo", "think": True, "thinking_budget": 0}, "--think has no effect: the"),
+        ({"model": "demo", "think": False, "thinking_budget": 0}, ""),
         ({"model": "demo", "quantize": "none", "device": "cpu", "threads": 2}, ""),
         ({"model": "someone/else", "revision": "x"}, ""),
     ],

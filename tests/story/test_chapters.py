@@ -1,7 +1,7 @@
 """Stories in chapters, with a closed loop on the length."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -223,6 +223,17 @@ def test_a_plan_without_chapter_titles_tells_its_cast_and_place_too() -> None:
     write(engine, 2, words=200, plan=plan)
     told = "Cast: a fox and a hen\nPlace: a farm\nFacts: The fox is old.\n\nWrite only the first"
     assert [told in one.messages[1].content for one in engine.requests] == [True, True]
+
+
+@pytest.mark.parametrize("titles", [("", ""), ("One", "Two")])
+@pytest.mark.parametrize("said", ["It rains.", "It rains!", "“It rains.”", "It rains"])
+def test_a_sentence_of_a_plan_gets_no_second_full_stop(titles: Sequence[str], said: str) -> None:
+    plan = Plan("T", "", tuple(Chapter(title, 100, said) for title in titles))
+    engine = ScriptedEngine(*(script(paragraph(name, 100)) for name in "ab"), context=900)
+    write(engine, 2, words=200, plan=plan)
+    asked = [message.content for one in engine.requests for message in one.messages]
+    assert any(said in text for text in asked)
+    assert not [text for text in asked if f"{said}." in text and said != "It rains"]
 
 
 @pytest.mark.parametrize("profile", [PROFILE, SMALL])

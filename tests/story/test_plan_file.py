@@ -86,6 +86,19 @@ def test_a_chapter_with_events_needs_no_summary(tmp_path: Path) -> None:
     assert "summary" not in as_toml(Plan("T", "", (last, last)))
 
 
+def test_a_blank_text_counts_as_not_given(tmp_path: Path) -> None:
+    blank = "summary = ' '\nevents = ['', 'He wakes.', ' ']\n"
+    last = read(tmp_path, plan("1", "2") + blank).plan.chapters[1]
+    assert last == Chapter("C1", 2, "He wakes", ("He wakes.",))
+    last = read(tmp_path, plan("1", "2") + "summary = ''\nevents = ['']\n").plan.chapters[1]
+    assert last == Chapter("C1", 2, "C1")
+
+
+def test_a_plan_of_too_many_chapters_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"plan\.toml.* 201 chapters, .* from 2 to 200 of them"):
+        read(tmp_path, plan(*["9"] * 201))
+
+
 def test_texts_over_several_lines_become_one_line_each(tmp_path: Path) -> None:
     lines = '"""\nTwo\n  lines\r\n"""'
     chapter = f"[[chapter]]\ntitle = {lines}\nsummary = {lines}\nevents = [{lines}]\n"
@@ -135,6 +148,7 @@ def test_a_fault_is_named_with_its_line(tmp_path: Path, text: str, line: int, sa
         read(tmp_path, text)
     assert f"line {line}" in refused.value.message and said in refused.value.message
     assert "plan.toml" in refused.value.message and refused.value.hint
+    assert refused.value.message[-2:] not in ("?.", "..")
 
 
 @pytest.mark.parametrize("first", [True, False])

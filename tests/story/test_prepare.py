@@ -4,13 +4,16 @@ from pathlib import Path
 
 import pytest
 
+from polaris_cli.errors import PolarisError
 from polaris_cli.events import Chapter, Plan
 from polaris_cli.models.catalogue import DEMO
 from polaris_cli.models.reference import ModelRef, of_entry
 from polaris_cli.request.book import Book
+from polaris_cli.request.budget import Budget
 from polaris_cli.request.settings import Setting
 from polaris_cli.request.story_request import Draft, Sampling, StoryRequest
 from polaris_cli.story.job import Job
+from polaris_cli.story.plan_file import PlanFile
 from polaris_cli.story.prepare import prepare, settings_for, settle
 
 TEMPLATE = 'template = "Write a {words}-word {form} about {premise}."\n'
@@ -44,6 +47,24 @@ def test_a_chosen_preset_wins_over_what_suits_the_model(config: Path) -> None:
     (config / "config.toml").write_text('preset = "cool"\n')
     assert temperature() == (0.2, "preset cool")
     assert temperature(preset="default") == (0.6, "preset default")
+
+
+@pytest.mark.parametrize("name", ["preset", "model"])
+def test_an_unknown_name_is_said_to_be_where_the_user_set_it(
+    name: str, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {"model": "demo", name: "nosuch"}
+    with pytest.raises(PolarisError, match=r"^(There is no|No) .*'nosuch'"):
+        prepare("a fox", options)
+    options.pop(name)
+    (config / "config.toml").write_text(f'{name} = "nosuch"\n')
+    with pytest.raises(PolarisError) as refused:
+        prepare("a fox", options)
+    assert refused.value.message.startswith(f"{name} in config.toml: ")
+    monkeypatch.setenv(f"POLARIS_{name.upper()}", "missing")
+    with pytest.raises(PolarisError) as refused:
+        prepare("a fox", options)
+    assert refused.value.message.startswith(f"POLARIS_{name.upper()}: ")
 
 
 def test_a_preset_needs_no_length_of_its_own() -> None:
@@ -92,7 +113,7 @@ def test_the_words_of_a_draft_need_no_tokens_any_more() -> None:
 
     draft = Draft("word " * 100)
     assert story_tokens(300, draft) == story_tokens(200)
-    assert story_tokens(50, draft) == story_tokens(1)
+    assert story_tokens(50, draft) == story_tokens(100, draft) == 0
 
 
 def test_what_the_file_of_a_draft_says_counts_where_no_option_does() -> None:
@@ -123,6 +144,31 @@ def test_the_chosen_gguf_file_is_part_of_the_request(tmp_path: Path) -> None:
     assert job.request.gguf_file == "a-Q2_K.gguf" and not job.reference.note
 
 
+def test_a_draft_that_has_its_words_need_not_fit_the_context() -> None:
+    draft, options = Draft("word " * 100_000), {"model": "demo", "length": "extend", "think": False}
+    assert prepare(None, {**options, "words": 100_000}, draft).budget == Budget(0, 0, 0)
+    with pytest.raises(PolarisError, match="The draft does not fit"):
+        prepare(None, {**options, "words": 100_001}, draft)
+
+
+def test_the_words_of_a_plan_win_over_all_but_an_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    def words(stated: int | None, **options: object) -> tuple[int, str, tuple[str, ...]]:
+        chapters = (Chapter("Out", 400, "It goes"), Chapter("In", 800, "It is"))
+        file = PlanFile(Plan("The Fox", "", chapters), stated)
+        job = prepare("a 500-word tale of a fox", {"model": "demo", **options}, plan=file)
+        assert job.plan and job.plan.words == job.request.words
+        return job.request.words, job.settings["words"].source, job.notes
+
+    monkeypatch.setenv("POLARIS_WORDS", "900")
+    assert words(1200, words=600)[:2] == (600, "option")
+    planned, source, notes = words(1200)
+    assert (planned, source) == (1200, "the plan")
+    assert "The premise says 500 words, but words in the plan is 1,200." in notes
+    assert words(None)[:2] == (900, "environment")
+    with pytest.raises(PolarisError, match=r"^words in the plan is 300,000, but must be from 1"):
+        words(300_000)
+
+
 def test_the_prompt_is_what_the_model_is_asked_first() -> None:
     def prompt(**options: object) -> str:
         return prepare("a fox", {"words": 1200, **options}).messages[-1].content
@@ -130,6 +176,6 @@ def test_the_prompt_is_what_the_model_is_asked_first() -> None:
     assert "Write only the first part now, in about 300 words." in prompt(model="smollm2")
     assert prompt(model="demo").startswith("Plan a ")
     plan = Plan("The Fox", "a fox", (Chapter("Out", 400, "It goes"), Chapter("In", 800, "It is")))
-    job = prepare("a fox", {"model": "demo"}, plan=plan)
+    job = prepare("a fox", {"model": "demo"}, plan=PlanFile(plan, None))
     assert [message.role for message in job.messages] == ["user", "assistant", "user"]
     assert job.messages[-1].content.startswith('Write chapter 1 of 2, "Out",')

@@ -32,6 +32,7 @@ from polaris_cli.request.story_request import Draft
 from polaris_cli.story.accumulator import collect
 from polaris_cli.story.job import Job
 from polaris_cli.story.length import SCENE_BREAK
+from polaris_cli.story.plan_file import PlanFile
 from polaris_cli.story.prepare import prepare
 from polaris_cli.story.result import Story
 from polaris_cli.story.resuming import differences, resume, write_again
@@ -108,7 +109,9 @@ def test_sampled_the_draws_go_on(demo: Engine) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.7, 0.95])
 def test_chapters_of_the_demo_model_go_on_to_the_same_text(demo: Engine, share: float) -> None:
-    request = prepare("a miller and a stolen bell", {**GREEDY, "words": 100}, plan=PLAN)
+    request = prepare(
+        "a miller and a stolen bell", {**GREEDY, "words": 100}, plan=PlanFile(PLAN, None)
+    )
     events = list(write_job(request, demo))
     story, chunks = cut(request, demo, events, round(share * (len(events) - 1)))
     assert story.plan == PLAN.shared(100)

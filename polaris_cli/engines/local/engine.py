@@ -114,7 +114,8 @@ class LocalEngine:
 
     def close(self) -> None:
         """Free the model's memory."""
-        del self._model, self._prefix_cache
+        for name in ("_model", "_prefix_cache"):
+            vars(self).pop(name, None)
 
 
 class LockstepEngine(LocalEngine):
@@ -136,8 +137,8 @@ class LockstepEngine(LocalEngine):
 
     def close(self) -> None:
         """End the answers that still run, and free the model's memory."""
-        self._steps.close()
-        del self._steps
+        if steps := vars(self).pop("_steps", None):
+            steps.close()
         super().close()
 
 

@@ -11,7 +11,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from json import dumps, loads
@@ -27,7 +27,8 @@ from polaris_cli.library.database import (
     atomic,
     back_up,
     connect,
-    connect_for_reading,
+    connect_read_only,
+    damaged,
     empty,
     sqlite_errors,
 )
@@ -236,9 +237,18 @@ class Library:
             db.execute("DELETE FROM story WHERE id = ?", [entry.id])
 
     def back_up(self, target: Path) -> None:
-        """Copy the library to a new file, with all stories so far, including running ones."""
+        """Copy the library to a new file, with all stories so far, including running ones.
+
+        Raises UsageError if there is no library.
+        """
+        if not self.path.exists():
+            raise UsageError(
+                f"There is no library {self.path} to copy.",
+                hint="It begins with the first story. For another: POLARIS_LIBRARY=FILE",
+            )
         with self._reading() as db:
-            back_up(db, target)
+            if not back_up(db, target):
+                raise damaged(self.path)
 
     def close(self) -> None:
         """Close the file; the next use opens it again."""
@@ -260,14 +270,19 @@ class Library:
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
         """A connection for reading. If there is no file, it is empty and no file is created."""
-        with self._lock, sqlite_errors(self.path):
+        with self._lock, sqlite_errors(self.path), ExitStack() as opened:
             if not self.path.exists():
-                with empty() as db:
-                    yield db
-                return
-            if self._connection is None:
-                self._connection = connect_for_reading(self.path)
-            yield self._connection
+                yield opened.enter_context(empty())
+            else:
+                yield self._connection or self._connect(opened)
+
+    def _connect(self, opened: ExitStack) -> sqlite3.Connection:
+        """The connection from now on; one that `opened` closes, if the file can only be read."""
+        try:
+            self._connection = connect(self.path)
+        except sqlite3.OperationalError as problem:
+            return opened.enter_context(closing(connect_read_only(self.path, problem)))
+        return self._connection
 
 
 def _upsert(db: sqlite3.Connection, story: "Story", state: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 from polaris_cli.errors import LibraryError
 from polaris_cli.events import Chunk
 from polaris_cli.library.store import Library
-from tests.cli import polaris_command, run
+from tests.cli import in_process, polaris_command, run
 from tests.stories import a_story
 
 
@@ -61,6 +61,24 @@ def test_a_backup_replaces_a_file_only_with_force(tmp_path: Path) -> None:
     assert refused.returncode == 2 and copy.read_text() == "mine"
     assert run(polaris_command("library", "backup", str(copy), "--force"), tmp_path).returncode == 0
     assert len(Library(copy).entries()) == 2
+
+
+@pytest.mark.parametrize("what", ["damaged", "missing"])
+def test_a_backup_that_would_lack_stories_replaces_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    path, copy = tmp_path / "library.db", tmp_path / "b.db"
+    if what == "damaged":
+        running(path).close()
+        with path.open("r+b") as file:
+            file.seek(3 * 4096)
+            file.write(b"\xff" * 4096)
+    copy.write_text("a good copy")
+    command = ["library", "backup", str(copy), "--force"]
+    refused = in_process(command, tmp_path, monkeypatch)
+    assert refused.returncode and copy.read_text() == "a good copy"
+    assert "is damaged" in refused.stderr or "There is no library" in refused.stderr
+    assert "saved" not in refused.stderr
 
 
 @pytest.mark.slow

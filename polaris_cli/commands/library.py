@@ -131,9 +131,11 @@ def export(
     outputs.check()
     said = {"title": title, "author": author, "language": language, "cover": cover}
     story = _with_book(_story(id), said)
-    if STDOUT in output:
-        _print_story(story.text)
-    save_files(story_files(story, outputs), outputs)
+    try:
+        save_files(story_files(story, outputs), outputs)
+    finally:  # a pipe that is closed must not cost the files
+        if STDOUT in output:
+            _print_story(story.text)
 
 
 @app.command()

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from polaris_cli.commands import running
+from polaris_cli.commands import compare, running
 from polaris_cli.commands.app import app
 from polaris_cli.demo.paths import MODEL_DIR
 from polaris_cli.engines.scripted import ScriptedEngine
 from polaris_cli.errors import ModelUnavailable
 from polaris_cli.library.store import Library
 from polaris_cli.library.votes import Vote
-from tests.cli import environment, polaris_command
+from tests.cli import environment, polaris_command, scripted_command
 
 TALE = ["</think>", "Once upon", " a time", " there was a fox."]
 
@@ -45,7 +45,7 @@ def test_each_model_writes_and_the_table_compares(library: Library, tmp_path: Pa
 
 
 def test_a_model_that_cannot_be_loaded_costs_no_story(
-    library: Library, monkeypatch: pytest.MonkeyPatch
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engines = iter([ScriptedEngine(TALE)])
 
@@ -56,8 +56,52 @@ def test_a_model_that_cannot_be_loaded_costs_no_story(
             raise ModelUnavailable("It is gone.") from None
 
     monkeypatch.setattr(running, "open_engine", opened)
-    err = run("-m", "demo,smollm2", code=3)[1]
+    page = tmp_path / "page.html"
+    err = run("-m", "demo,smollm2", "-o", str(page), code=3)[1]
     assert "It is gone." in err and len(library.entries()) == 1
+    assert "model\tid" in err and page.read_text().count("there was a fox") == 1
+
+
+@pytest.fixture
+def asked(library: Library, monkeypatch: pytest.MonkeyPatch) -> Library:
+    """A library for blind readers without a terminal; their input ends before they answer."""
+    monkeypatch.setattr(compare, "_check", lambda *_, **__: None)
+    return library
+
+
+def test_without_an_answer_no_choice_is_saved_and_the_page_is(
+    asked: Library, tmp_path: Path
+) -> None:
+    page = tmp_path / "page.html"
+    err = run("-m", "demo,smollm2", "--blind", "-o", str(page), code=1)[1]
+    assert "model\tid" in err and err.endswith("polaris: cancelled.\n")
+    assert page.read_text().count("there was a fox") == 2 and not asked.votes()
+
+
+def test_a_choice_that_cannot_be_saved_costs_no_page(
+    asked: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = tmp_path / "page.html"
+    monkeypatch.setenv("POLARIS_LIBRARY", str(tmp_path))
+    monkeypatch.setattr(compare, "_ask", lambda stories: stories[0])
+    err = run("-m", "demo,smollm2", "--blind", "-o", str(page), code=1)[1]
+    assert "You chose" in err and "Your choice is not saved: " in err
+    assert page.read_text().count("there was a fox") == 2
+
+
+def test_quiet_prints_only_the_stories(library: Library) -> None:
+    assert run("-m", "demo,smollm2", "-q")[1] == ""
+
+
+@pytest.mark.slow
+def test_a_full_standard_output_costs_no_story_and_no_page(tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    models = f"demo,{MODEL_DIR}"
+    command = scripted_command("compare", "a fox", "-w", "8", "-m", models, "-o", str(page))
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(command, env=environment(tmp_path), stdout=full)
+    assert ended.returncode == 8 and page.read_text().count("there was a fox") == 2
+    assert len(Library(tmp_path / "library.db").entries()) == 2
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,12 @@
 """`polaris library`: what each command prints, asks and refuses."""
 
 import json
+import os
+import pty
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -15,7 +18,7 @@ from polaris_cli.errors import PolarisError, UsageError
 from polaris_cli.events import Chunk
 from polaris_cli.library.store import Library
 from tests.books import png
-from tests.cli import ROOT, polaris_command
+from tests.cli import ROOT, environment, polaris_command
 from tests.stories import a_story
 
 LIST = "id\twhen\ttitle\tmodel\twords\tasked\tratio\tstate"
@@ -144,6 +147,19 @@ def test_export_writes_a_file_once(two: Library, tmp_path: Path) -> None:
         run("export", "last", "-o", str(tmp_path / "tale.pdf"))
 
 
+def test_an_output_that_is_gone_costs_no_file(
+    two: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(text: str) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr("polaris_cli.commands.library._print_story", gone)
+    path = tmp_path / "tale.txt"
+    with pytest.raises(BrokenPipeError):
+        run("export", "aaaa", "-o", "-", "-o", str(path))
+    assert path.read_text() == "# Fog\n\nThe fog came.\n"
+
+
 def test_export_can_say_more_of_a_story_than_its_record(two: Library, tmp_path: Path) -> None:
     page, image = tmp_path / "tale.html", png(tmp_path)
     said = ("--title", "The Fog", "--author", "Jane", "--language", "en-GB", "--cover", image)
@@ -181,6 +197,30 @@ def test_rm_asks_only_on_a_terminal(two: Library, monkeypatch: pytest.MonkeyPatc
     assert len(two.entries()) == 2
     run("rm", "last", input="y\n")
     assert [entry.id for entry in two.entries()] == ["aaaa0000"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("key", "code", "told"), [(b"\x03", 130, b"interrupted"), (b"\x04", 1, b"cancelled")]
+)
+def test_a_question_without_an_answer_removes_nothing(
+    two: Library, tmp_path: Path, key: bytes, code: int, told: bytes
+) -> None:
+    pid, terminal = pty.fork()
+    if not pid:
+        command = polaris_command("library", "rm", "last")
+        os.execvpe(command[0], command, {**environment(tmp_path), "TERM": "dumb"})
+    shown = b""
+    try:
+        while part := os.read(terminal, 4096):
+            shown += part
+            if b"permanently?" in part:
+                time.sleep(0.1)  # until it reads
+                os.write(terminal, key)
+    except OSError:
+        pass  # the end of the terminal
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == code
+    assert shown.endswith(b"\r\npolaris: " + told + b".\r\n") and len(two.entries()) == 2
 
 
 def test_rm_removes_all_or_none(two: Library) -> None:

@@ -87,6 +87,11 @@ def library_path() -> Path:
     return platformdirs.user_data_path("polaris", appauthor=False) / "library.db"
 
 
+def library_files() -> list[Path]:
+    """The library and the files that SQLite keeps next to it, one with the newest text."""
+    return [Path(f"{library_path()}{ending}") for ending in ("", "-wal", "-shm")]
+
+
 def open_library(path: Path | None = None) -> "Library":
     """The library at `path`, or the user's own. The file is opened on first use."""
     return Library(path)

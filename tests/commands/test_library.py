@@ -78,6 +78,24 @@ def test_a_title_cannot_break_the_list(library: Library) -> None:
     assert "[red]A B" in line and "\x1b" not in line
 
 
+def test_a_title_of_many_lines_is_cut_in_the_list_alone(library: Library) -> None:
+    title = "A long title " * 100
+    library.finish(a_story(text=f"# {title}\n\nText."))
+    [_, line] = run()[0].splitlines()
+    assert line.split("\t")[2].endswith("…") and len(line.split("\t")[2]) <= 80
+    assert json.loads(run("--json")[0])["title"] == title.strip()
+
+
+@pytest.mark.parametrize("command", [(), ("--json",), ("search", "e"), ("search", "--json", "e")])
+def test_a_list_that_lacks_stories_says_so(two: Library, command: tuple[str, ...]) -> None:
+    two.finish(a_story("cccc0000", "One e."))
+    two.finish(a_story("dddd0000", "Two e."))
+    out, err = run(*command, "--limit", "1")
+    assert len(out.splitlines()) == (1 if "--json" in command else 2)
+    assert "more stories than these 1: add --limit 10" in err
+    assert run(*command, "--limit", "4")[1] == ""
+
+
 def test_show_prints_the_story_and_nothing_else(two: Library) -> None:
     assert run("show", "last") == ("Sea é.\n\nMore.\n", "")
     assert run("show", "aa") == ("# Fog\n\nThe fog came.\n", "")
@@ -94,7 +112,10 @@ def test_the_list_bears_a_damaged_row(two: Library) -> None:
 def test_show_prints_the_record_or_the_thinking(two: Library) -> None:
     assert json.loads(run("show", "last", "--json")[0]) == two.get("last").as_dict()
     assert run("show", "last", "--thinking") == ("Plan.\n", "")
-    assert run("show", "aaaa", "--thinking") == ("", "")
+    assert run("show", "aaaa", "--thinking") == (
+        "",
+        "polaris: note: Story aaaa0000 has no thinking.\n",
+    )
     with pytest.raises(UsageError):
         run("show", "last", "--thinking", "--json")
 
@@ -145,6 +166,8 @@ def test_export_writes_a_file_once(two: Library, tmp_path: Path) -> None:
     assert path.read_text("utf-8") == "Sea é.\n\nMore.\n"
     with pytest.raises(UsageError, match="suffix"):
         run("export", "last", "-o", str(tmp_path / "tale.pdf"))
+    with pytest.raises(UsageError, match="is a folder"):
+        run("export", "last", "-o", str(tmp_path))
 
 
 def test_an_output_that_is_gone_costs_no_file(

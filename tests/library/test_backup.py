@@ -96,6 +96,28 @@ def test_the_library_is_never_its_own_backup(tmp_path: Path, link: bool) -> None
     assert len(Library(tmp_path / "library.db").entries()) == 2
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["library", "backup"],
+        ["write", "a fox", "--no-save", "--thinking-output"],
+        ["compare", "a fox", "-m", "demo,smollm2", "-o"],
+    ],
+)
+def test_no_output_replaces_the_newest_text_of_the_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    library = running(tmp_path / "library.db")
+    newest = Path(f"{library.path}-wal")
+    before = newest.read_bytes()
+    if "compare" in command:
+        newest = newest.with_name("page.html")
+        newest.symlink_to(f"{library.path}-wal")
+    refused = in_process([*command, str(newest), "--force"], tmp_path, monkeypatch)
+    assert refused.returncode == 2 and "the library are the same file" in refused.stderr
+    assert before and newest.read_bytes() == before
+
+
 def test_a_backup_where_no_file_can_be_is_refused(tmp_path: Path) -> None:
     running(tmp_path / "library.db")
     refused = run(polaris_command("library", "backup", str(tmp_path / "no" / "b.db")), tmp_path)

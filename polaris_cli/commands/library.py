@@ -15,7 +15,7 @@ import typer
 from polaris_cli.commands import options as o
 from polaris_cli.commands.quick import QuickGroup, runs_alone
 from polaris_cli.commands.standard_streams import encoding_note
-from polaris_cli.errors import UsageError
+from polaris_cli.errors import LibraryError, UsageError
 from polaris_cli.library.store import WRITING, Entry, check_at_rest, library_path, open_library
 from polaris_cli.screen.endings import STATES
 from polaris_cli.screen.messages import note
@@ -82,14 +82,12 @@ def show(
             "--json and --thinking contradict each other.",
             hint="Leave out --thinking: the record contains the thinking.",
         )
-    story = _story(id)
     if as_json:
-        print_json(story.as_dict(), indent=2)
-    elif text := story.thinking if thinking else story.text:
+        print_json(_story(id).as_dict(), indent=2)
+    elif text := _story(id).thinking if thinking else _text(id):
         _print_story(text)
     else:
-        what = "thinking" if thinking else "text"
-        note(f"Story {story.id} has no {what}.", sys.stderr)
+        note(f"The story has no {'thinking' if thinking else 'text'}.", sys.stderr)
 
 
 @app.command()
@@ -213,6 +211,16 @@ def _story(ref: str) -> Story:
     return story
 
 
+def _text(ref: str) -> str:
+    """The text of a story; if its record cannot be read, a note says so."""
+    try:
+        return _story(ref).text
+    except LibraryError as problem:
+        text = open_library().text(ref)
+        note(problem.message, sys.stderr)
+        return text
+
+
 def _with_book(story: Story, said: Mapping[str, str | None]) -> Story:
     """The story with these values in its files. Raises UsageError for one that is not valid."""
     from polaris_cli.formats.cover import read_cover
@@ -234,7 +242,7 @@ def _print_entries(entries: Sequence[Entry], limit: int, as_json: bool) -> None:
         rows = [_row(entry) for entry in shown]
         print_table(HEADERS, rows, sys.stdout, drop=DROPPED)
     if len(entries) > limit:
-        note(f"There are more stories than these {limit}: add --limit {10 * limit}", sys.stderr)
+        note(f"The list ends here; for more stories, add --limit {10 * limit}", sys.stderr)
 
 
 def _row(entry: Entry) -> tuple[str, ...]:

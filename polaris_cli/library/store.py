@@ -22,7 +22,7 @@ import platformdirs
 
 from polaris_cli.characters import CJK, THAI_AND_SIMILAR
 from polaris_cli.errors import LibraryError, UsageError
-from polaris_cli.events import Chunk, Event, merged
+from polaris_cli.events import Chunk, Event, merged, text_of
 from polaris_cli.library.database import (
     atomic,
     back_up,
@@ -175,6 +175,11 @@ class Library:
         with self._reading() as db:
             return _load(db, _find(db, ref).id)
 
+    def text(self, ref: str) -> str:
+        """The text of a story, also of one whose record cannot be read."""
+        with self._reading() as db:
+            return _text(db, _find(db, ref).id)
+
     def events(self, ref: str) -> list[Event]:
         """The events of a story's stream, in order, with their token ids."""
         with self._reading() as db:
@@ -232,7 +237,7 @@ class Library:
             if not db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'vote'").fetchone():
                 return []
             rows = db.execute("SELECT stories, models, chosen FROM vote ORDER BY n").fetchall()
-        return [Vote(tuple(loads(ids)), tuple(loads(names)), name) for ids, names, name in rows]
+        return [vote for vote in map(_to_vote, rows) if vote]
 
     def remove(self, ref: str) -> None:
         """Remove a story. Raises UsageError while it is being written."""
@@ -422,10 +427,30 @@ def _load(db: sqlite3.Connection, id: str) -> "Story":
     except ValueError as error:
         raise LibraryError(
             f"The record of story {id} cannot be read.",
-            hint="Another version of polaris may have written it. Remove it: "
-            f"polaris library rm {id}",
+            hint="Another version of polaris may have written it. To print the text: "
+            f"polaris library show {id}",
         ) from error
     return _from_parts(db, story, loads(record)) if state == WRITING else story
+
+
+def _text(db: sqlite3.Connection, id: str) -> str:
+    """The text of a story without its record: from its row, or from its parts."""
+    text, state = db.execute("SELECT text, state FROM story WHERE id = ?", [id]).fetchone()
+    if state != WRITING:
+        return str(text)
+    rows = db.execute(
+        "SELECT kind, text, tokens, x'', x'' FROM part WHERE story = ? ORDER BY n", [id]
+    )
+    return "".join(text_of(from_row(row)) for row in rows)
+
+
+def _to_vote(row: tuple[Any, ...]) -> Vote | None:
+    """The vote of a row; None for a damaged one."""
+    with suppress(ValueError, TypeError):
+        stories, models, chosen = loads(row[0]), loads(row[1]), row[2]
+        if all(isinstance(one, str) for one in (*stories, *models, chosen)):
+            return Vote(tuple(stories), tuple(models), chosen)
+    return None
 
 
 def _from_parts(db: sqlite3.Connection, story: "Story", record: dict[str, Any]) -> "Story":

@@ -2,7 +2,9 @@
 
 import os
 import pty
+import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -159,6 +161,9 @@ def test_votes_are_counted(library: Library) -> None:
     assert CliRunner().invoke(app, ["eval", "votes"]).stderr.startswith("polaris: note: No votes")
     library.add_vote(Vote(("1", "2"), ("polaris", "no-hri"), "no-hri"))
     library.add_vote(Vote(("3", "4"), ("polaris", "no-hri"), ""))
+    with closing(sqlite3.connect(library.path)) as db, db:
+        damaged = [("x", "[]"), ("3", "[]"), ("[]", "[1]"), ("{}", '["demo", null]')]
+        db.executemany("INSERT INTO vote VALUES (NULL, '', ?, ?, 'demo')", damaged)
     assert "no-hri\tpolaris\t1\t100%\t21-100%" in CliRunner().invoke(app, ["eval", "votes"]).stdout
     assert '"wins": 1' in CliRunner().invoke(app, ["eval", "votes", "--json"]).stdout
 

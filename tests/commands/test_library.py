@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from polaris_cli.commands.library import app
-from polaris_cli.errors import PolarisError, UsageError
+from polaris_cli.errors import LibraryError, PolarisError, UsageError
 from polaris_cli.events import Chunk
 from polaris_cli.library.store import Library
 from tests.books import png
@@ -92,7 +92,7 @@ def test_a_list_that_lacks_stories_says_so(two: Library, command: tuple[str, ...
     two.finish(a_story("dddd0000", "Two e."))
     out, err = run(*command, "--limit", "1")
     assert len(out.splitlines()) == (1 if "--json" in command else 2)
-    assert "more stories than these 1: add --limit 10" in err
+    assert "The list ends here" in err and "--limit 10" in err
     assert run(*command, "--limit", "4")[1] == ""
 
 
@@ -109,12 +109,27 @@ def test_the_list_bears_a_damaged_row(two: Library) -> None:
     assert len(run("--json")[0].splitlines()) == 2
 
 
+@pytest.mark.parametrize("record", ["nonsense", "{}", '{"timing": 3}'])
+def test_the_text_of_a_record_that_cannot_be_read_is_shown(two: Library, record: str) -> None:
+    two.start(a_story("cccc0000"))
+    two.append("cccc0000", [Chunk("thinking", "Hm."), Chunk("story", "The moor.")])
+    with closing(sqlite3.connect(two.path)) as db:
+        db.execute("UPDATE story SET record = ?", [record])
+        db.commit()
+    told = "polaris: note: The record of story {} cannot be read.\n"
+    assert run("show", "aaaa") == ("# Fog\n\nThe fog came.\n", told.format("aaaa0000"))
+    assert run("show", "cccc") == ("The moor.\n", told.format("cccc0000"))
+    with pytest.raises(LibraryError) as caught:
+        run("show", "--json", "aaaa")
+    assert caught.value.hint.endswith("polaris library show aaaa0000")
+
+
 def test_show_prints_the_record_or_the_thinking(two: Library) -> None:
     assert json.loads(run("show", "last", "--json")[0]) == two.get("last").as_dict()
     assert run("show", "last", "--thinking") == ("Plan.\n", "")
     assert run("show", "aaaa", "--thinking") == (
         "",
-        "polaris: note: Story aaaa0000 has no thinking.\n",
+        "polaris: note: The story has no thinking.\n",
     )
     with pytest.raises(UsageError):
         run("show", "last", "--thinking", "--json")

@@ -40,6 +40,7 @@ from polaris_cli.story.result import Story
 HEADERS = ("model", *FIGURES, "seconds")
 DROPPED = ("seconds", "repetition", "surprise")
 MOST = 26
+EXAMPLE = 'polaris compare "the last train" --words 800 --model polaris,no-hri'
 
 EPILOG = """Examples:
 
@@ -96,7 +97,7 @@ def compare(
     _check(models, output, blind=blind, force=force)
     check_options(options)
     options["seed"] = from_options({"seed": seed}).get("seed", _random_seed())
-    about = read_premise(premise)
+    about = read_premise(premise, EXAMPLE)
     jobs = [prepare(about, {**options, "model": name}) for name in models]
     if blind:
         random.shuffle(jobs)
@@ -120,7 +121,7 @@ def _check(models: Sequence[str], output: Path | None, *, blind: bool, force: bo
     if blind and not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageError(
             "--blind asks which story is better, and this is not a terminal.",
-            hint="Leave it out, or run the command in a terminal.",
+            hint="Leave it out, or run the command in a terminal, with the premise as an argument.",
         )
     if output:
         check_page(output, force=force, example="compare.html")

@@ -17,7 +17,7 @@ from polaris_cli.engines.scripted import ScriptedEngine
 from polaris_cli.errors import ModelUnavailable
 from polaris_cli.library.store import Library
 from polaris_cli.library.votes import Vote
-from tests.cli import environment, polaris_command, scripted_command
+from tests.cli import called, environment, polaris_command, scripted_command
 
 TALE = ["</think>", "Once upon", " a time", " there was a fox."]
 
@@ -131,6 +131,15 @@ def test_a_hint_names_the_variable_of_a_setting_without_an_option(
 ) -> None:
     monkeypatch.setenv("POLARIS_GGUF_FILE", "Q4_K_M")
     assert "Leave out POLARIS_GGUF_FILE." in run("-m", "demo,smollm2", code=2)[1]
+
+
+def test_the_hint_on_a_missing_premise_names_the_command(
+    library: Library, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with open(pty.openpty()[1]) as terminal:  # noqa: PTH123
+        monkeypatch.setattr("sys.stdin", terminal)
+        assert called("compare", "-m", "demo,smollm2") == 2
+    assert 'polaris compare "' in capsys.readouterr().err
 
 
 @pytest.mark.slow

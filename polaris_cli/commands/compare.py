@@ -7,6 +7,7 @@ import os
 import random
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, TextIO
 
@@ -189,6 +190,7 @@ def _choose(stories: Sequence[Story], *, save: bool) -> None:
 def _ask(stories: Sequence[Story]) -> Story | None:
     """The story that the reader prefers; None for none of them."""
     numbers = ", ".join(str(number) for number in range(1, len(stories) + 1))
+    _forget_keys()
     while True:
         answer = typer.prompt(f"Which story is better? {numbers}; 0 for neither", err=True).strip()
         if answer == "0":
@@ -196,6 +198,15 @@ def _ask(stories: Sequence[Story]) -> Story | None:
         if answer.isascii() and answer.isdigit() and 1 <= int(answer[:9]) <= len(stories):
             return stories[int(answer) - 1]
         note(f"Type a number: {numbers}, or 0.", sys.stderr)
+
+
+def _forget_keys() -> None:
+    """Drop what was typed while the stories were written: it is no answer."""
+    if sys.stdin.isatty():
+        with suppress(ImportError):  # on Windows
+            import termios
+
+            termios.tcflush(sys.stdin, termios.TCIFLUSH)
 
 
 def _vote(stories: Sequence[Story], chosen: Story | None) -> Vote:

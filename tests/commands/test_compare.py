@@ -149,11 +149,13 @@ def test_a_blind_reader_chooses_before_the_models_are_named(tmp_path: Path) -> N
         command = polaris_command("compare", "a fox", "-w", "30", "-m", "demo,demo2", "--blind")
         command[command.index("demo,demo2")] = f"demo,{MODEL_DIR}"
         os.execvpe(command[0], command, {**environment(tmp_path), "TERM": "dumb"})
-    shown = b""
+    shown, typed = b"", False
     answers = [b"nine\n", b"2\n"]
     try:
         while part := os.read(terminal, 4096):
             shown += part
+            if b"# Story 1" in shown and not typed:
+                typed = bool(os.write(terminal, b"1\n"))  # a key before the question
             if shown.count(b"Which story is better?") == 3 - len(answers) and answers:
                 before = shown
                 os.write(terminal, answers.pop(0))

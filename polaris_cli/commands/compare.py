@@ -201,7 +201,7 @@ def _ask(stories: Sequence[Story]) -> Story | None:
 
 
 def _forget_keys() -> None:
-    """Drop what was typed while the stories were written: it is no answer."""
+    """Drop what was typed while the stories were written: it answers nothing."""
     if sys.stdin.isatty():
         with suppress(ImportError):  # on Windows
             import termios

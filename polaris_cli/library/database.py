@@ -5,10 +5,12 @@ Knows the tables. Does not know what a story is or when one is saved.
 
 import os
 import shlex
+import shutil
 import sqlite3
+import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from itertools import chain
 from pathlib import Path
 
@@ -83,15 +85,30 @@ def connect_read_only(path: Path, problem: sqlite3.OperationalError) -> sqlite3.
 
     To read in WAL mode, SQLite needs two more files, which it creates next to the library. On a
     full disk, it can do without them while no other process reads. Where nothing can be written,
-    the file is opened as immutable: no other process may change it meanwhile. Raises `problem` if
-    the file and its folder can be written.
+    the file is opened as immutable, or copied together with its WAL file: no other process may
+    change it meanwhile. Raises `problem` if the file and its folder can be written.
     """
     full = _is_full(problem)
     if not full and os.access(path.parent, os.W_OK) and os.access(path, os.W_OK):
         raise problem
     with suppress(sqlite3.OperationalError):
         return _read_only(path, "mode=ro")
-    return _read_only(path, "mode=rw" if full else "mode=ro&immutable=1", alone=full)
+    if full:
+        return _read_only(path, "mode=rw", alone=True)
+    return _in_memory(path) if _is_filled(_wal(path)) else _read_only(path, "mode=ro&immutable=1")
+
+
+def _in_memory(path: Path) -> sqlite3.Connection:
+    """A copy of the library with the text that is in its WAL file only."""
+    memory = _open(MEMORY)
+    with tempfile.TemporaryDirectory(prefix="polaris-") as folder:
+        copy = Path(folder) / path.name
+        shutil.copyfile(path, copy)
+        shutil.copyfile(_wal(path), _wal(copy))
+        with closing(_read_only(copy, "mode=rw")) as whole:
+            whole.backup(memory)
+    memory.execute("PRAGMA query_only = ON")
+    return memory
 
 
 def _read_only(path: Path, how: str, *, alone: bool = False) -> sqlite3.Connection:
@@ -271,12 +288,17 @@ def _explain(path: Path, error: sqlite3.Error) -> LibraryError:
 def damaged(path: Path) -> LibraryError:
     """The error for a library that cannot be read. Its newest text may be in the WAL file, which
     SQLite deletes next to a new library."""
-    endings = ["", *(["-wal"] if _is_filled(path.with_name(f"{path.name}-wal")) else [])]
+    endings = ["", *(["-wal"] if _is_filled(_wal(path)) else [])]
     moves = (shlex.join(["mv", f"{path}{each}", f"{path}.damaged{each}"]) for each in endings)
     return LibraryError(
         f"The library {path} is damaged.",
         hint=f"Move it away, and polaris makes a new one: {'; '.join(moves)}",
     )
+
+
+def _wal(path: Path) -> Path:
+    """The file next to a library that has its newest text."""
+    return Path(f"{path}-wal")
 
 
 def _is_filled(path: Path) -> bool:

@@ -134,16 +134,18 @@ def unprivileged(*command: str) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("checkpointed", [True, False])
+@pytest.mark.parametrize("left", ["closed", "killed", "copied without its index"])
 @pytest.mark.parametrize("command", [("--json",), ("show", "aaaa"), ("search", "ended")])
 def test_a_library_on_a_read_only_place_is_read(
-    tmp_path: Path, command: tuple[str, ...], checkpointed: bool
+    tmp_path: Path, command: tuple[str, ...], left: str
 ) -> None:
     home = tmp_path / "home"
     home.mkdir()
     library = running(home / "library.db")
-    if checkpointed:
+    if left == "closed":
         library.close()
+    elif left != "killed":
+        Path(f"{library.path}-shm").unlink()
     home.chmod(0o500)
     (home / "library.db").chmod(0o400)
     try:

@@ -93,9 +93,8 @@ class _Polaris(QuickGroup):
             sys.stdout.flush()
         except TyperException as error:
             code = _report_usage_error(error)
-        except typer.Abort:
-            print("polaris: cancelled.", file=sys.stderr)
-            code = 1
+        except typer.Abort as error:
+            code = _cancelled(error)
         except BrokenPipeError:
             code = EXIT_BROKEN_PIPE
         except PolarisError as error:
@@ -143,6 +142,15 @@ def _name_own_options(command: Any) -> None:
         command.callback = own_options(options)(command.callback)
     for each in getattr(command, "commands", {}).values():
         _name_own_options(each)
+
+
+def _cancelled(abort: typer.Abort) -> int:
+    """The exit code after a no to a question, or without an answer, which leaves its line open."""
+    missing = abort.__context__  # Ctrl-C or the end of the input
+    interrupted = isinstance(missing, KeyboardInterrupt)
+    what = "interrupted" if interrupted else "cancelled"
+    print(f"{chr(10) if missing else ''}polaris: {what}.", file=sys.stderr)
+    return EXIT_INTERRUPTED if interrupted else 1
 
 
 def _report_usage_error(error: TyperException) -> int:

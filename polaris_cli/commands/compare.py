@@ -7,12 +7,14 @@ import os
 import random
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, TextIO
 
 import typer
 from typer import Argument, Exit, Option
 
+from polaris_cli.api import Outcome
 from polaris_cli.commands import options as o
 from polaris_cli.commands.batch import compared
 from polaris_cli.commands.delivery import save_files
@@ -21,7 +23,7 @@ from polaris_cli.commands.outputs import Outputs, check_page
 from polaris_cli.commands.running import notifier, opened, write_loaded
 from polaris_cli.commands.stdio import reserved_stdio
 from polaris_cli.commands.write import read_premise
-from polaris_cli.errors import EXIT_INTERRUPTED, UsageError
+from polaris_cli.errors import EXIT_INTERRUPTED, LibraryError, UsageError
 from polaris_cli.formats.comparison import comparison
 from polaris_cli.library.store import open_library
 from polaris_cli.library.votes import Vote
@@ -39,6 +41,7 @@ from polaris_cli.story.result import Story
 HEADERS = ("model", *FIGURES, "seconds")
 DROPPED = ("seconds", "repetition", "surprise")
 MOST = 26
+EXAMPLE = 'polaris compare "the last train" --words 800 --model polaris,no-hri'
 
 EPILOG = """Examples:
 
@@ -95,23 +98,19 @@ def compare(
     _check(models, output, blind=blind, force=force)
     check_options(options)
     options["seed"] = from_options({"seed": seed}).get("seed", _random_seed())
-    about = read_premise(premise)
+    about = read_premise(premise, EXAMPLE)
     jobs = [prepare(about, {**options, "model": name}) for name in models]
     if blind:
         random.shuffle(jobs)
     outputs = Outputs(force=force, quiet=quiet or blind, save=not no_save)
-    stories = _write_all(jobs, outputs, blind=blind)
-    if len(stories) < len(jobs):
-        raise Exit(EXIT_INTERRUPTED)
-    chosen = _ask(stories) if blind else None
-    if blind and not no_save:
-        open_library().add_vote(_vote(stories, chosen))
-    if chosen:
-        note(f"You chose {chosen.model.name}.", sys.stderr)
-    _print(stories)
-    if output:
-        shown = Outputs(force=force, quiet=quiet)
-        save_files([(output, lambda: comparison(stories).encode())], shown)
+    stories: list[Story] = []
+    try:
+        _write_all(jobs, stories, outputs, blind=blind, keep_going=bool(output) or not no_save)
+        if blind:
+            _choose(stories, save=not no_save)
+    finally:
+        if stories:
+            _show(stories, output, Outputs(force=force, quiet=quiet), named=blind)
 
 
 def _check(models: Sequence[str], output: Path | None, *, blind: bool, force: bool) -> None:
@@ -123,7 +122,7 @@ def _check(models: Sequence[str], output: Path | None, *, blind: bool, force: bo
     if blind and not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageError(
             "--blind asks which story is better, and this is not a terminal.",
-            hint="Leave it out, or run the command in a terminal.",
+            hint="Leave it out, or run the command in a terminal, with the premise as an argument.",
         )
     if output:
         check_page(output, force=force, example="compare.html")
@@ -134,28 +133,33 @@ def _random_seed() -> int:
     return int.from_bytes(os.urandom(4), "big")
 
 
-def _write_all(jobs: Sequence[Job], outputs: Outputs, *, blind: bool) -> list[Story]:
-    """The stories of the jobs, printed while they are written; fewer after Ctrl-C.
+def _write_all(
+    jobs: Sequence[Job], stories: list[Story], outputs: Outputs, *, blind: bool, keep_going: bool
+) -> None:
+    """Add the stories of the jobs, printed while they are written; what there is of the last one
+    after Ctrl-C or an error.
 
-    Raises PolarisError if a model cannot be loaded or a story fails; those before it are in the
-    library.
+    Raises Exit after Ctrl-C, PolarisError if a model cannot be loaded or a story fails, or, with
+    `keep_going` at the end only, if standard output is full.
     """
-    stories: list[Story] = []
-    with Interrupts().listen() as interrupts, reserved_stdio() as out:
+    listening, reserved = Interrupts().listen(), reserved_stdio(keep_going=keep_going)
+    with listening as interrupts, reserved as out:
         for number, job in enumerate(jobs, 1):
             name = f"Story {number}" if blind else job.request.model
             print_text(f"{'' if number == 1 else chr(10)}# {name}\n", stream=out)
             try:
-                story = _write(job, outputs, interrupts, out)
+                outcome = _write(job, outputs, interrupts, out)
             except KeyboardInterrupt:
-                break
-            if story.finish == "interrupted":
-                break
-            stories.append(story)
-    return stories
+                raise Exit(EXIT_INTERRUPTED) from None
+            if outcome.story.text:
+                stories.append(outcome.story)
+            if outcome.error:
+                raise outcome.error
+            if outcome.story.finish == "interrupted":
+                raise Exit(EXIT_INTERRUPTED)
 
 
-def _write(job: Job, outputs: Outputs, interrupts: Interrupts, out: TextIO) -> Story:
+def _write(job: Job, outputs: Outputs, interrupts: Interrupts, out: TextIO) -> Outcome:
     notify = notifier(outputs)
     for text in job.notes:
         notify(text)
@@ -165,16 +169,28 @@ def _write(job: Job, outputs: Outputs, interrupts: Interrupts, out: TextIO) -> S
         outcome = write_loaded(job, engine, outputs, out, notify, interrupts.watch)
     finally:
         engine.close()
-    if outcome.error:
-        raise outcome.error
-    if not outputs.quiet:
+    if not (outputs.quiet or outcome.error):
         print_report(outcome.story, err=sys.stderr, saved=outcome.kept, band=job.request.band)
-    return outcome.story
+    return outcome
+
+
+def _choose(stories: Sequence[Story], *, save: bool) -> None:
+    """Ask for the best story and save the choice. Raises Abort if there is no answer."""
+    chosen = _ask(stories)
+    if chosen:
+        note(f"You chose {chosen.model.name}.", sys.stderr)
+    if save:
+        try:
+            open_library().add_vote(_vote(stories, chosen))
+        except LibraryError as error:
+            error.message = f"Your choice is not saved: {error.message}"
+            raise
 
 
 def _ask(stories: Sequence[Story]) -> Story | None:
     """The story that the reader prefers; None for none of them."""
     numbers = ", ".join(str(number) for number in range(1, len(stories) + 1))
+    _forget_keys()
     while True:
         answer = typer.prompt(f"Which story is better? {numbers}; 0 for neither", err=True).strip()
         if answer == "0":
@@ -182,6 +198,15 @@ def _ask(stories: Sequence[Story]) -> Story | None:
         if answer.isascii() and answer.isdigit() and 1 <= int(answer[:9]) <= len(stories):
             return stories[int(answer) - 1]
         note(f"Type a number: {numbers}, or 0.", sys.stderr)
+
+
+def _forget_keys() -> None:
+    """Drop what was typed while the stories were written: it answers nothing."""
+    if sys.stdin.isatty():
+        with suppress(ImportError):  # on Windows
+            import termios
+
+            termios.tcflush(sys.stdin, termios.TCIFLUSH)
 
 
 def _vote(stories: Sequence[Story], chosen: Story | None) -> Vote:
@@ -192,9 +217,13 @@ def _vote(stories: Sequence[Story], chosen: Story | None) -> Vote:
     )
 
 
-def _print(stories: Sequence[Story]) -> None:
-    print_text("", stream=sys.stderr)
-    print_table(HEADERS, [_row(story) for story in stories], sys.stderr, drop=DROPPED)
+def _show(stories: Sequence[Story], page: Path | None, outputs: Outputs, *, named: bool) -> None:
+    """Print the table, which names the models of a blind comparison, and save the page."""
+    if named or not outputs.quiet:
+        print_text("", stream=sys.stderr)
+        print_table(HEADERS, [_row(story) for story in stories], sys.stderr, drop=DROPPED)
+    if page:
+        save_files([(page, lambda: comparison(stories).encode())], outputs)
 
 
 def _row(story: Story) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ Turns options into library calls; knows no SQL and no file format.
 """
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ import typer
 from polaris_cli.commands import options as o
 from polaris_cli.commands.quick import QuickGroup, runs_alone
 from polaris_cli.commands.standard_streams import encoding_note
-from polaris_cli.errors import UsageError
+from polaris_cli.errors import LibraryError, UsageError
 from polaris_cli.library.store import WRITING, Entry, check_at_rest, library_path, open_library
 from polaris_cli.screen.endings import STATES
 from polaris_cli.screen.messages import note
@@ -26,6 +26,7 @@ from polaris_cli.story.result import Story
 HEADERS = ("id", "when", "title", "model", "words", "asked", "ratio", "state")
 DROPPED = ("when", "model", "asked", "ratio", "words")  # first to last, on a narrow terminal
 DEFAULT_LIMIT = 20  # stories in a list
+LONGEST_TITLE = 80  # characters in a list: some models begin with a heading of many lines
 
 EPILOG = """Examples:
 
@@ -58,10 +59,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object per 
 def library(ctx: typer.Context, limit: Limit = DEFAULT_LIMIT, as_json: AsJson = False) -> None:
     """List the stories, newest first, with length and state."""
     if runs_alone(ctx):
-        entries = open_library().entries(limit)
+        entries = open_library().entries(limit + 1)
         if not entries:
             note('No stories yet. Write one: polaris write "a lighthouse keeper"', sys.stderr)
-        _print_entries(entries, as_json)
+        _print_entries(entries, limit, as_json)
 
 
 @app.command()
@@ -81,11 +82,12 @@ def show(
             "--json and --thinking contradict each other.",
             hint="Leave out --thinking: the record contains the thinking.",
         )
-    story = _story(id)
     if as_json:
-        print_json(story.as_dict(), indent=2)
-    elif text := story.thinking if thinking else story.text:
+        print_json(_story(id).as_dict(), indent=2)
+    elif text := _story(id).thinking if thinking else _text(id):
         _print_story(text)
+    else:
+        note(f"The story has no {'thinking' if thinking else 'text'}.", sys.stderr)
 
 
 @app.command()
@@ -100,10 +102,10 @@ def search(
 
     Example:  polaris library search lighthouse letter
     """
-    entries = open_library().search(words, limit)
+    entries = open_library().search(words, limit + 1)
     if not entries:
         note("No story contains all of these words.", sys.stderr)
-    _print_entries(entries, as_json)
+    _print_entries(entries, limit, as_json)
 
 
 @app.command()
@@ -131,9 +133,11 @@ def export(
     outputs.check()
     said = {"title": title, "author": author, "language": language, "cover": cover}
     story = _with_book(_story(id), said)
-    if STDOUT in output:
-        _print_story(story.text)
-    save_files(story_files(story, outputs), outputs)
+    try:
+        save_files(story_files(story, outputs), outputs)
+    finally:  # a pipe that is closed must not cost the files
+        if STDOUT in output:
+            _print_story(story.text)
 
 
 @app.command()
@@ -178,10 +182,10 @@ def backup(
     Example:  polaris library backup stories.db
     """
     from polaris_cli.commands.delivery import say_saved
-    from polaris_cli.formats.files import atomic_file, check_distinct, check_writable
+    from polaris_cli.commands.outputs import check_apart
+    from polaris_cli.formats.files import atomic_file, check_writable
 
-    source = library_path()
-    check_distinct([("FILE", file), ("the library", source)])
+    check_apart([("FILE", file)])
     check_writable(file, force=force)
     with atomic_file(file, force=force) as temporary:
         open_library().back_up(temporary)
@@ -207,6 +211,16 @@ def _story(ref: str) -> Story:
     return story
 
 
+def _text(ref: str) -> str:
+    """The text of a story; if its record cannot be read, a note says so."""
+    try:
+        return _story(ref).text
+    except LibraryError as problem:
+        text = open_library().text(ref)
+        note(problem.message, sys.stderr)
+        return text
+
+
 def _with_book(story: Story, said: Mapping[str, str | None]) -> Story:
     """The story with these values in its files. Raises UsageError for one that is not valid."""
     from polaris_cli.formats.cover import read_cover
@@ -218,13 +232,17 @@ def _with_book(story: Story, said: Mapping[str, str | None]) -> Story:
     return replace(story, request=replace(story.request, book=book))
 
 
-def _print_entries(entries: Iterable[Entry], as_json: bool) -> None:
+def _print_entries(entries: Sequence[Entry], limit: int, as_json: bool) -> None:
+    """Print as many entries as the limit says; a note tells if there are more."""
+    shown = entries[:limit]
     if as_json:
-        for entry in entries:
+        for entry in shown:
             print_json({**asdict(entry), "ratio": round(entry.ratio, 4)})
     else:
-        rows = [_row(entry) for entry in entries]
+        rows = [_row(entry) for entry in shown]
         print_table(HEADERS, rows, sys.stdout, drop=DROPPED)
+    if len(entries) > limit:
+        note(f"The list ends here; for more stories, add --limit {10 * limit}", sys.stderr)
 
 
 def _row(entry: Entry) -> tuple[str, ...]:
@@ -238,10 +256,12 @@ def _row(entry: Entry) -> tuple[str, ...]:
 
 
 def _title(entry: Entry) -> str:
-    """The title; of a draft also its number, and whether it is the chosen one."""
+    """The title, shortened; of a draft also its number, and whether it is the chosen one."""
+    fits = len(entry.title) <= LONGEST_TITLE
+    title = entry.title if fits else f"{entry.title[: LONGEST_TITLE - 1].rstrip()}…"
     if entry.draft is None:
-        return entry.title
-    return f"{entry.title} (draft {entry.draft}{', chosen' if entry.chosen else ''})"
+        return title
+    return f"{title} (draft {entry.draft}{', chosen' if entry.chosen else ''})"
 
 
 def _print_story(text: str) -> None:
@@ -258,7 +278,7 @@ def _confirm(entries: Iterable[Entry]) -> None:
             hint="Add --yes to delete without asking.",
         )
     for entry in entries:
-        print_text(f"{entry.id}  {entry.title}", stream=sys.stderr)
+        print_text(f"{entry.id}  {_title(entry)}", stream=sys.stderr)
     typer.confirm("Delete permanently?", abort=True, err=True)
 
 

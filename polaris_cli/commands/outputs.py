@@ -10,7 +10,7 @@ from pathlib import Path
 from polaris_cli.errors import UsageError
 from polaris_cli.formats.export import check_output
 from polaris_cli.formats.files import STDOUT, check_distinct, check_writable
-from polaris_cli.library.store import library_path
+from polaris_cli.library.store import library_files
 
 
 def check_page(path: Path, *, force: bool, example: str, option: str = "--output") -> None:
@@ -18,7 +18,12 @@ def check_page(path: Path, *, force: bool, example: str, option: str = "--output
     if path.suffix.lower() not in (".html", ".htm"):
         raise UsageError(f"{path} is not an HTML file.", hint=f"Add {option} {example}")
     check_writable(path, force=force)
-    check_distinct([(option, path), ("the library", library_path())])
+    check_apart([(option, path)])
+
+
+def check_apart(outputs: Sequence[tuple[str, Path]]) -> None:
+    """Raise UsageError if two of these named outputs, or one and the library, are the same file."""
+    check_distinct([*outputs, *(("the library", file) for file in library_files())])
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +48,8 @@ class Outputs:
             (check_writable if plan else check_output)(file, force=self.force)
         if self.thinking:
             check_writable(self.thinking, force=self.force)
-        check_distinct(
-            [
-                *(("--output", file) for file in self.files),
-                *([("--thinking-output", self.thinking)] if self.thinking else []),
-                *([("the library", library_path())] if self.save else []),
-            ]
-        )
+        thinking = [("--thinking-output", self.thinking)] if self.thinking else []
+        check_apart([*(("--output", file) for file in self.files), *thinking])
 
     @property
     def files(self) -> list[Path]:

@@ -159,13 +159,13 @@ def _draft_judge(model: str | None, url: str | None, rubric: str | None, *, quie
     return DraftJudge(judge_named(model, url, rubric, option="--best judge", quiet=quiet))
 
 
-def read_premise(given: str | None) -> str:
+def read_premise(given: str | None, example: str = EXAMPLE) -> str:
     """The premise from the command line, or from stdin if it is "-" or not given.
 
     Raises UsageError if there is none or if it is not UTF-8.
     """
     if given is None and sys.stdin.isatty():
-        raise UsageError("There is no premise.", hint=f"Say what the story is about: {EXAMPLE}")
+        raise UsageError("There is no premise.", hint=f"Say what the story is about: {example}")
     if given is None or given == "-":
         return read_stdin("The premise")
     try:

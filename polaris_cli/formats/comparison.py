@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from polaris_cli.formats.html import STYLE, elements, escape, root_attributes
 from polaris_cli.formats.structure import structure
+from polaris_cli.languages import is_right_to_left
 from polaris_cli.story.result import Story
 
 _PAGE_STYLE = """\
@@ -34,7 +35,7 @@ def comparison(stories: Sequence[Story]) -> str:
         f"<style>\n{STYLE}{_PAGE_STYLE}</style>",
         "</head>",
         "<body>",
-        f"<header><h1>{escape(first.premise)}</h1></header>",
+        f'<header><h1 dir="auto">{escape(first.premise)}</h1></header>',
         "<main>",
         *(line for story in stories for line in _column(story)),
         "</main>",
@@ -45,9 +46,14 @@ def comparison(stories: Sequence[Story]) -> str:
 
 
 def _column(story: Story) -> Iterator[str]:
-    """A story with its figures. Its own title is a heading below the model's name."""
+    """A story with its figures, in its own direction, which may not be that of the page.
+
+    Its own title is a heading below the model's name.
+    """
     found = structure(story)
-    yield f"<article>\n<h2>{escape(story.model.name)}</h2>\n<dl>"
+    direction = "" if is_right_to_left(story.language) else ' dir="ltr"'
+    yield f"<article{root_attributes(story)}{direction}>"
+    yield f"<h2>{escape(story.model.name)}</h2>\n<dl>"
     for name, value in _figures(story):
         yield f"<dt>{name}</dt><dd>{escape(value)}</dd>"
     yield "</dl>"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from polaris_cli.errors import UsageError
 from polaris_cli.formats.epub import epub
-from polaris_cli.formats.files import check_writable, write_atomic
+from polaris_cli.formats.files import check_no_folder, check_writable, write_atomic
 from polaris_cli.formats.html import created_utc, html
 from polaris_cli.formats.structure import printable, structure
 from polaris_cli.languages import is_known, is_right_to_left
@@ -33,6 +33,7 @@ def save(story: Story, path: Path, *, force: bool) -> None:
 
 def check_output(path: Path, *, force: bool) -> None:
     """Raise UsageError if `save` could not write here. Call it before writing a story."""
+    check_no_folder(path)
     format_of(path)
     check_writable(path, force=force)
 

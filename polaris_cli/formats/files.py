@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import combinations
 from pathlib import Path
-from stat import S_ISDIR, S_ISREG
+from stat import S_ISREG
 
 from polaris_cli.errors import OutputError, UsageError
 
@@ -161,6 +161,13 @@ def unpacked(archive: zipfile.ZipFile, names: Iterable[str]) -> list[bytes]:
     return contents
 
 
+def check_no_folder(path: Path) -> None:
+    """Raise UsageError if the path is a folder."""
+    with suppress(OSError, ValueError):  # a name that no file can have
+        if path.is_dir():
+            raise UsageError(f"{path} is a folder.", hint=f"Use a file in it: {path / 'story.md'}")
+
+
 def _check_file(path: Path, *, force: bool) -> None:
     try:
         mode = path.stat().st_mode
@@ -169,8 +176,7 @@ def _check_file(path: Path, *, force: bool) -> None:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"Cannot write {path}: {reason}.", hint="Use another file.") from None
-    if S_ISDIR(mode):
-        raise UsageError(f"{path} is a folder.", hint=f"Use a file in it: {path / 'story.md'}")
+    check_no_folder(path)
     if not S_ISREG(mode):
         raise UsageError(f"{path} is not a regular file.", hint="Use another file.")
     if not force:

@@ -209,6 +209,7 @@ def _take_title(tokens: "list[Token]", title: str) -> str:
         del tokens[:3]
     elif below := _below_first_line(inline.children or []):
         tokens[1] = replace(inline, content=rest, children=below)
+        tokens[:] = [*_with_breaks(tokens)]
     else:
         return ""
     return found

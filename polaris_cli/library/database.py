@@ -5,10 +5,12 @@ Knows the tables. Does not know what a story is or when one is saved.
 
 import os
 import shlex
+import shutil
 import sqlite3
+import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from itertools import chain
 from pathlib import Path
 
@@ -78,25 +80,43 @@ def connect(path: Path) -> sqlite3.Connection:
     return db
 
 
-def connect_for_reading(path: Path) -> sqlite3.Connection:
-    """Like `connect`, but falls back to read-only if the file or its folder cannot be written.
+def connect_read_only(path: Path, problem: sqlite3.OperationalError) -> sqlite3.Connection:
+    """A connection for reading, where `connect` failed with `problem`; for one use only.
 
-    To read in WAL mode, SQLite needs two more files, which it creates next to the library. If it
-    cannot create them, the file is opened as immutable: no other process may change it meanwhile.
+    To read in WAL mode, SQLite needs two more files, which it creates next to the library. On a
+    full disk, it can do without them while no other process reads. Where nothing can be written,
+    the file is opened as immutable, or copied together with its WAL file: no other process may
+    change it meanwhile. Raises `problem` if the file and its folder can be written.
     """
-    try:
-        return connect(path)
-    except sqlite3.OperationalError:
-        if os.access(path.parent, os.W_OK) and os.access(path, os.W_OK):
-            raise
+    full = _is_full(problem)
+    if not full and os.access(path.parent, os.W_OK) and os.access(path, os.W_OK):
+        raise problem
     with suppress(sqlite3.OperationalError):
         return _read_only(path, "mode=ro")
-    return _read_only(path, "mode=ro&immutable=1")
+    if full:
+        return _read_only(path, "mode=rw", alone=True)
+    return _in_memory(path) if _is_filled(_wal(path)) else _read_only(path, "mode=ro&immutable=1")
 
 
-def _read_only(path: Path, how: str) -> sqlite3.Connection:
+def _in_memory(path: Path) -> sqlite3.Connection:
+    """A copy of the library with the text that is in its WAL file only."""
+    memory = _open(MEMORY)
+    with tempfile.TemporaryDirectory(prefix="polaris-") as folder:
+        copy = Path(folder) / path.name
+        shutil.copyfile(path, copy)
+        shutil.copyfile(_wal(path), _wal(copy))
+        with closing(_read_only(copy, "mode=rw")) as whole:
+            whole.backup(memory)
+    memory.execute("PRAGMA query_only = ON")
+    return memory
+
+
+def _read_only(path: Path, how: str, *, alone: bool = False) -> sqlite3.Connection:
     db = _open(f"{path.absolute().as_uri()}?{how}", uri=True)
     try:
+        db.execute("PRAGMA query_only = ON")
+        if alone:
+            db.execute("PRAGMA locking_mode = EXCLUSIVE")
         _check_file(db, path)
     except BaseException:
         db.close()
@@ -104,16 +124,18 @@ def _read_only(path: Path, how: str) -> sqlite3.Connection:
     return db
 
 
-def back_up(db: sqlite3.Connection, target: Path) -> None:
+def back_up(db: sqlite3.Connection, target: Path) -> bool:
     """Copy the database, including what is only in its WAL file, to one file without a WAL.
 
-    Raises OutputError if the copy cannot be written.
+    Returns whether the copy is whole: of a damaged library it is not. Raises OutputError if the
+    copy cannot be written.
     """
     _make_private(target)
     copy = _open(target)
     try:
         db.backup(copy)
         copy.execute("PRAGMA journal_mode = DELETE")
+        return bool(copy.execute("PRAGMA quick_check(1)").fetchone() == ("ok",))
     except sqlite3.Error as error:
         if error.sqlite_errorcode not in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE):
             raise
@@ -242,10 +264,16 @@ def _explain(path: Path, error: sqlite3.Error) -> LibraryError:
             "away, and polaris makes a new one.",
         )
     if code == sqlite3.SQLITE_CORRUPT:
-        old, new = shlex.quote(str(path)), shlex.quote(f"{path}.damaged")
+        return damaged(path)
+    if _is_full(error):
         return LibraryError(
-            f"The library {path} is damaged.",
-            hint=f"Move it away, and polaris makes a new one: mv {old} {new}",
+            f"The disk of the library {path} is full.",
+            hint="Free some space there, or use another file: POLARIS_LIBRARY=FILE",
+        )
+    if code == sqlite3.SQLITE_READONLY or _is_shut(path, code):
+        return LibraryError(
+            f"The library {path} is read-only: its file or folder cannot be written.",
+            hint=_ELSEWHERE,
         )
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return LibraryError(
@@ -255,6 +283,37 @@ def _explain(path: Path, error: sqlite3.Error) -> LibraryError:
     return LibraryError(
         f"The library {path} cannot be used: {_reason(path) or error}.", hint=_ELSEWHERE
     )
+
+
+def damaged(path: Path) -> LibraryError:
+    """The error for a library that cannot be read. Its newest text may be in the WAL file, which
+    SQLite deletes next to a new library."""
+    endings = ["", *(["-wal"] if _is_filled(_wal(path)) else [])]
+    moves = (shlex.join(["mv", f"{path}{each}", f"{path}.damaged{each}"]) for each in endings)
+    return LibraryError(
+        f"The library {path} is damaged.",
+        hint=f"Move it away, and polaris makes a new one: {'; '.join(moves)}",
+    )
+
+
+def _wal(path: Path) -> Path:
+    """The file next to a library that has its newest text."""
+    return Path(f"{path}-wal")
+
+
+def _is_filled(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0
+
+
+def _is_full(error: sqlite3.Error) -> bool:
+    """Whether there is no room for the library, or for the index of its WAL file."""
+    code = getattr(error, "sqlite_errorcode", 0)
+    return code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE)
+
+
+def _is_shut(path: Path, code: int) -> bool:
+    """Whether SQLite cannot create its files, because the folder of the library is read-only."""
+    return code == sqlite3.SQLITE_CANTOPEN and path.exists() and not os.access(path.parent, os.W_OK)
 
 
 def _reason(path: Path) -> str | None:

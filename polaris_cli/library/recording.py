@@ -96,7 +96,7 @@ class Recorder:
             try:
                 self._save(ended=ended)
             except LibraryError as error:
-                self._problem = error.message
+                self._problem = f"{error.message} {error.hint}".strip()
             if not ended:
                 self._wake.wait(SAVE_EVERY)
 

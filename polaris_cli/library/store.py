@@ -11,7 +11,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from json import dumps, loads
@@ -22,12 +22,13 @@ import platformdirs
 
 from polaris_cli.characters import CJK, THAI_AND_SIMILAR
 from polaris_cli.errors import LibraryError, UsageError
-from polaris_cli.events import Chunk, Event, merged
+from polaris_cli.events import Chunk, Event, merged, text_of
 from polaris_cli.library.database import (
     atomic,
     back_up,
     connect,
-    connect_for_reading,
+    connect_read_only,
+    damaged,
     empty,
     sqlite_errors,
 )
@@ -84,6 +85,11 @@ def library_path() -> Path:
     if chosen := os.environ.get("POLARIS_LIBRARY"):
         return Path(chosen).expanduser()
     return platformdirs.user_data_path("polaris", appauthor=False) / "library.db"
+
+
+def library_files() -> list[Path]:
+    """The library and the files that SQLite keeps next to it, one with the newest text."""
+    return [Path(f"{library_path()}{ending}") for ending in ("", "-wal", "-shm")]
 
 
 def open_library(path: Path | None = None) -> "Library":
@@ -169,6 +175,11 @@ class Library:
         with self._reading() as db:
             return _load(db, _find(db, ref).id)
 
+    def text(self, ref: str) -> str:
+        """The text of a story, also of one whose record cannot be read."""
+        with self._reading() as db:
+            return _text(db, _find(db, ref).id)
+
     def events(self, ref: str) -> list[Event]:
         """The events of a story's stream, in order, with their token ids."""
         with self._reading() as db:
@@ -226,7 +237,7 @@ class Library:
             if not db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'vote'").fetchone():
                 return []
             rows = db.execute("SELECT stories, models, chosen FROM vote ORDER BY n").fetchall()
-        return [Vote(tuple(loads(ids)), tuple(loads(names)), name) for ids, names, name in rows]
+        return [vote for vote in map(_to_vote, rows) if vote]
 
     def remove(self, ref: str) -> None:
         """Remove a story. Raises UsageError while it is being written."""
@@ -236,9 +247,18 @@ class Library:
             db.execute("DELETE FROM story WHERE id = ?", [entry.id])
 
     def back_up(self, target: Path) -> None:
-        """Copy the library to a new file, with all stories so far, including running ones."""
+        """Copy the library to a new file, with all stories so far, including running ones.
+
+        Raises UsageError if there is no library.
+        """
+        if not self.path.exists():
+            raise UsageError(
+                f"There is no library {self.path} to copy.",
+                hint="It begins with the first story. For another: POLARIS_LIBRARY=FILE",
+            )
         with self._reading() as db:
-            back_up(db, target)
+            if not back_up(db, target):
+                raise damaged(self.path)
 
     def close(self) -> None:
         """Close the file; the next use opens it again."""
@@ -260,14 +280,19 @@ class Library:
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
         """A connection for reading. If there is no file, it is empty and no file is created."""
-        with self._lock, sqlite_errors(self.path):
+        with self._lock, sqlite_errors(self.path), ExitStack() as opened:
             if not self.path.exists():
-                with empty() as db:
-                    yield db
-                return
-            if self._connection is None:
-                self._connection = connect_for_reading(self.path)
-            yield self._connection
+                yield opened.enter_context(empty())
+            else:
+                yield self._connection or self._connect(opened)
+
+    def _connect(self, opened: ExitStack) -> sqlite3.Connection:
+        """The connection from now on; one that `opened` closes, if the file can only be read."""
+        try:
+            self._connection = connect(self.path)
+        except sqlite3.OperationalError as problem:
+            return opened.enter_context(closing(connect_read_only(self.path, problem)))
+        return self._connection
 
 
 def _upsert(db: sqlite3.Connection, story: "Story", state: str) -> None:
@@ -402,10 +427,30 @@ def _load(db: sqlite3.Connection, id: str) -> "Story":
     except ValueError as error:
         raise LibraryError(
             f"The record of story {id} cannot be read.",
-            hint="Another version of polaris may have written it. Remove it: "
-            f"polaris library rm {id}",
+            hint="Another version of polaris may have written it. To print the text: "
+            f"polaris library show {id}",
         ) from error
     return _from_parts(db, story, loads(record)) if state == WRITING else story
+
+
+def _text(db: sqlite3.Connection, id: str) -> str:
+    """The text of a story without its record: from its row, or from its parts."""
+    text, state = db.execute("SELECT text, state FROM story WHERE id = ?", [id]).fetchone()
+    if state != WRITING:
+        return str(text)
+    rows = db.execute(
+        "SELECT kind, text, tokens, x'', x'' FROM part WHERE story = ? ORDER BY n", [id]
+    )
+    return "".join(text_of(from_row(row)) for row in rows)
+
+
+def _to_vote(row: tuple[Any, ...]) -> Vote | None:
+    """The vote of a row; None for a damaged one."""
+    with suppress(ValueError, TypeError):
+        stories, models, chosen = loads(row[0]), loads(row[1]), row[2]
+        if all(isinstance(one, str) for one in (*stories, *models, chosen)):
+            return Vote(tuple(stories), tuple(models), chosen)
+    return None
 
 
 def _from_parts(db: sqlite3.Connection, story: "Story", record: dict[str, Any]) -> "Story":

@@ -2,20 +2,22 @@
 
 import os
 import pty
+import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from polaris_cli.commands import running
+from polaris_cli.commands import compare, running
 from polaris_cli.commands.app import app
 from polaris_cli.demo.paths import MODEL_DIR
 from polaris_cli.engines.scripted import ScriptedEngine
 from polaris_cli.errors import ModelUnavailable
 from polaris_cli.library.store import Library
 from polaris_cli.library.votes import Vote
-from tests.cli import environment, polaris_command
+from tests.cli import called, environment, polaris_command, scripted_command
 
 TALE = ["</think>", "Once upon", " a time", " there was a fox."]
 
@@ -45,7 +47,7 @@ def test_each_model_writes_and_the_table_compares(library: Library, tmp_path: Pa
 
 
 def test_a_model_that_cannot_be_loaded_costs_no_story(
-    library: Library, monkeypatch: pytest.MonkeyPatch
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engines = iter([ScriptedEngine(TALE)])
 
@@ -56,8 +58,52 @@ def test_a_model_that_cannot_be_loaded_costs_no_story(
             raise ModelUnavailable("It is gone.") from None
 
     monkeypatch.setattr(running, "open_engine", opened)
-    err = run("-m", "demo,smollm2", code=3)[1]
+    page = tmp_path / "page.html"
+    err = run("-m", "demo,smollm2", "-o", str(page), code=3)[1]
     assert "It is gone." in err and len(library.entries()) == 1
+    assert "model\tid" in err and page.read_text().count("there was a fox") == 1
+
+
+@pytest.fixture
+def asked(library: Library, monkeypatch: pytest.MonkeyPatch) -> Library:
+    """A library for blind readers without a terminal; their input ends before they answer."""
+    monkeypatch.setattr(compare, "_check", lambda *_, **__: None)
+    return library
+
+
+def test_without_an_answer_no_choice_is_saved_and_the_page_is(
+    asked: Library, tmp_path: Path
+) -> None:
+    page = tmp_path / "page.html"
+    err = run("-m", "demo,smollm2", "--blind", "-o", str(page), code=1)[1]
+    assert "model\tid" in err and err.endswith("polaris: cancelled.\n")
+    assert page.read_text().count("there was a fox") == 2 and not asked.votes()
+
+
+def test_a_choice_that_cannot_be_saved_costs_no_page(
+    asked: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = tmp_path / "page.html"
+    monkeypatch.setenv("POLARIS_LIBRARY", str(tmp_path))
+    monkeypatch.setattr(compare, "_ask", lambda stories: stories[0])
+    err = run("-m", "demo,smollm2", "--blind", "-o", str(page), code=1)[1]
+    assert "You chose" in err and "Your choice is not saved: " in err
+    assert page.read_text().count("there was a fox") == 2
+
+
+def test_quiet_prints_only_the_stories(library: Library) -> None:
+    assert run("-m", "demo,smollm2", "-q")[1] == ""
+
+
+@pytest.mark.slow
+def test_a_full_standard_output_costs_no_story_and_no_page(tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    models = f"demo,{MODEL_DIR}"
+    command = scripted_command("compare", "a fox", "-w", "8", "-m", models, "-o", str(page))
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(command, env=environment(tmp_path), stdout=full)
+    assert ended.returncode == 8 and page.read_text().count("there was a fox") == 2
+    assert len(Library(tmp_path / "library.db").entries()) == 2
 
 
 @pytest.mark.parametrize(
@@ -87,6 +133,15 @@ def test_a_hint_names_the_variable_of_a_setting_without_an_option(
     assert "Leave out POLARIS_GGUF_FILE." in run("-m", "demo,smollm2", code=2)[1]
 
 
+def test_the_hint_on_a_missing_premise_names_the_command(
+    library: Library, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with open(pty.openpty()[1]) as terminal:  # noqa: PTH123
+        monkeypatch.setattr("sys.stdin", terminal)
+        assert called("compare", "-m", "demo,smollm2") == 2
+    assert 'polaris compare "' in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_a_blind_reader_chooses_before_the_models_are_named(tmp_path: Path) -> None:
     pid, terminal = pty.fork()
@@ -94,11 +149,13 @@ def test_a_blind_reader_chooses_before_the_models_are_named(tmp_path: Path) -> N
         command = polaris_command("compare", "a fox", "-w", "30", "-m", "demo,demo2", "--blind")
         command[command.index("demo,demo2")] = f"demo,{MODEL_DIR}"
         os.execvpe(command[0], command, {**environment(tmp_path), "TERM": "dumb"})
-    shown = b""
+    shown, typed = b"", False
     answers = [b"nine\n", b"2\n"]
     try:
         while part := os.read(terminal, 4096):
             shown += part
+            if b"# Story 1" in shown and not typed:
+                typed = bool(os.write(terminal, b"1\n"))  # a key before the question
             if shown.count(b"Which story is better?") == 3 - len(answers) and answers:
                 before = shown
                 os.write(terminal, answers.pop(0))
@@ -115,6 +172,9 @@ def test_votes_are_counted(library: Library) -> None:
     assert CliRunner().invoke(app, ["eval", "votes"]).stderr.startswith("polaris: note: No votes")
     library.add_vote(Vote(("1", "2"), ("polaris", "no-hri"), "no-hri"))
     library.add_vote(Vote(("3", "4"), ("polaris", "no-hri"), ""))
+    with closing(sqlite3.connect(library.path)) as db, db:
+        damaged = [("x", "[]"), ("3", "[]"), ("[]", "[1]"), ("{}", '["demo", null]')]
+        db.executemany("INSERT INTO vote VALUES (NULL, '', ?, ?, 'demo')", damaged)
     assert "no-hri\tpolaris\t1\t100%\t21-100%" in CliRunner().invoke(app, ["eval", "votes"]).stdout
     assert '"wins": 1' in CliRunner().invoke(app, ["eval", "votes", "--json"]).stdout
 

@@ -1,9 +1,12 @@
 """`polaris library`: what each command prints, asks and refuses."""
 
 import json
+import os
+import pty
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -11,11 +14,11 @@ import pytest
 from typer.testing import CliRunner
 
 from polaris_cli.commands.library import app
-from polaris_cli.errors import PolarisError, UsageError
+from polaris_cli.errors import LibraryError, PolarisError, UsageError
 from polaris_cli.events import Chunk
 from polaris_cli.library.store import Library
 from tests.books import png
-from tests.cli import ROOT, polaris_command
+from tests.cli import ROOT, environment, polaris_command
 from tests.stories import a_story
 
 LIST = "id\twhen\ttitle\tmodel\twords\tasked\tratio\tstate"
@@ -75,6 +78,24 @@ def test_a_title_cannot_break_the_list(library: Library) -> None:
     assert "[red]A B" in line and "\x1b" not in line
 
 
+def test_a_title_of_many_lines_is_cut_in_the_list_alone(library: Library) -> None:
+    title = "A long title " * 100
+    library.finish(a_story(text=f"# {title}\n\nText."))
+    [_, line] = run()[0].splitlines()
+    assert line.split("\t")[2].endswith("…") and len(line.split("\t")[2]) <= 80
+    assert json.loads(run("--json")[0])["title"] == title.strip()
+
+
+@pytest.mark.parametrize("command", [(), ("--json",), ("search", "e"), ("search", "--json", "e")])
+def test_a_list_that_lacks_stories_says_so(two: Library, command: tuple[str, ...]) -> None:
+    two.finish(a_story("cccc0000", "One e."))
+    two.finish(a_story("dddd0000", "Two e."))
+    out, err = run(*command, "--limit", "1")
+    assert len(out.splitlines()) == (1 if "--json" in command else 2)
+    assert "The list ends here" in err and "--limit 10" in err
+    assert run(*command, "--limit", "4")[1] == ""
+
+
 def test_show_prints_the_story_and_nothing_else(two: Library) -> None:
     assert run("show", "last") == ("Sea é.\n\nMore.\n", "")
     assert run("show", "aa") == ("# Fog\n\nThe fog came.\n", "")
@@ -88,10 +109,28 @@ def test_the_list_bears_a_damaged_row(two: Library) -> None:
     assert len(run("--json")[0].splitlines()) == 2
 
 
+@pytest.mark.parametrize("record", ["nonsense", "{}", '{"timing": 3}'])
+def test_the_text_of_a_record_that_cannot_be_read_is_shown(two: Library, record: str) -> None:
+    two.start(a_story("cccc0000"))
+    two.append("cccc0000", [Chunk("thinking", "Hm."), Chunk("story", "The moor.")])
+    with closing(sqlite3.connect(two.path)) as db:
+        db.execute("UPDATE story SET record = ?", [record])
+        db.commit()
+    told = "polaris: note: The record of story {} cannot be read.\n"
+    assert run("show", "aaaa") == ("# Fog\n\nThe fog came.\n", told.format("aaaa0000"))
+    assert run("show", "cccc") == ("The moor.\n", told.format("cccc0000"))
+    with pytest.raises(LibraryError) as caught:
+        run("show", "--json", "aaaa")
+    assert caught.value.hint.endswith("polaris library show aaaa0000")
+
+
 def test_show_prints_the_record_or_the_thinking(two: Library) -> None:
     assert json.loads(run("show", "last", "--json")[0]) == two.get("last").as_dict()
     assert run("show", "last", "--thinking") == ("Plan.\n", "")
-    assert run("show", "aaaa", "--thinking") == ("", "")
+    assert run("show", "aaaa", "--thinking") == (
+        "",
+        "polaris: note: The story has no thinking.\n",
+    )
     with pytest.raises(UsageError):
         run("show", "last", "--thinking", "--json")
 
@@ -142,6 +181,21 @@ def test_export_writes_a_file_once(two: Library, tmp_path: Path) -> None:
     assert path.read_text("utf-8") == "Sea é.\n\nMore.\n"
     with pytest.raises(UsageError, match="suffix"):
         run("export", "last", "-o", str(tmp_path / "tale.pdf"))
+    with pytest.raises(UsageError, match="is a folder"):
+        run("export", "last", "-o", str(tmp_path))
+
+
+def test_an_output_that_is_gone_costs_no_file(
+    two: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(text: str) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr("polaris_cli.commands.library._print_story", gone)
+    path = tmp_path / "tale.txt"
+    with pytest.raises(BrokenPipeError):
+        run("export", "aaaa", "-o", "-", "-o", str(path))
+    assert path.read_text() == "# Fog\n\nThe fog came.\n"
 
 
 def test_export_can_say_more_of_a_story_than_its_record(two: Library, tmp_path: Path) -> None:
@@ -181,6 +235,30 @@ def test_rm_asks_only_on_a_terminal(two: Library, monkeypatch: pytest.MonkeyPatc
     assert len(two.entries()) == 2
     run("rm", "last", input="y\n")
     assert [entry.id for entry in two.entries()] == ["aaaa0000"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("key", "code", "told"), [(b"\x03", 130, b"interrupted"), (b"\x04", 1, b"cancelled")]
+)
+def test_a_question_without_an_answer_removes_nothing(
+    two: Library, tmp_path: Path, key: bytes, code: int, told: bytes
+) -> None:
+    pid, terminal = pty.fork()
+    if not pid:
+        command = polaris_command("library", "rm", "last")
+        os.execvpe(command[0], command, {**environment(tmp_path), "TERM": "dumb"})
+    shown = b""
+    try:
+        while part := os.read(terminal, 4096):
+            shown += part
+            if b"permanently?" in part:
+                time.sleep(0.1)  # until it reads
+                os.write(terminal, key)
+    except OSError:
+        pass  # the end of the terminal
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == code
+    assert shown.endswith(b"\r\npolaris: " + told + b".\r\n") and len(two.entries()) == 2
 
 
 def test_rm_removes_all_or_none(two: Library) -> None:

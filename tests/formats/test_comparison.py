@@ -23,6 +23,14 @@ def test_each_story_has_a_column_with_its_figures() -> None:
     assert ("dd", "1.25 nats") in found and ("dd", "3 of 8 (0.38)") in found
 
 
+def test_each_column_runs_in_the_direction_of_its_story() -> None:
+    hebrew, english = by("one", "שומר המגדלור מצא מכתב."), by("two", "The keeper found it.")
+    for stories in ([hebrew, english], [english, hebrew]):
+        page = comparison(stories)
+        assert '<article lang="he" dir="rtl">' in page
+        assert page.count('dir="ltr"') == 1
+
+
 def test_all_texts_are_escaped() -> None:
     attack = '"><script>alert(1)</script>'
     page = comparison([by(attack, attack, premise=attack), by("b", EVERYTHING)])

@@ -12,7 +12,7 @@ import pytest
 from polaris_cli.errors import LibraryError
 from polaris_cli.events import Chunk
 from polaris_cli.library.store import Library
-from tests.cli import polaris_command, run
+from tests.cli import in_process, polaris_command, run
 from tests.stories import a_story
 
 
@@ -63,6 +63,24 @@ def test_a_backup_replaces_a_file_only_with_force(tmp_path: Path) -> None:
     assert len(Library(copy).entries()) == 2
 
 
+@pytest.mark.parametrize("what", ["damaged", "missing"])
+def test_a_backup_that_would_lack_stories_replaces_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    path, copy = tmp_path / "library.db", tmp_path / "b.db"
+    if what == "damaged":
+        running(path).close()
+        with path.open("r+b") as file:
+            file.seek(3 * 4096)
+            file.write(b"\xff" * 4096)
+    copy.write_text("a good copy")
+    command = ["library", "backup", str(copy), "--force"]
+    refused = in_process(command, tmp_path, monkeypatch)
+    assert refused.returncode and copy.read_text() == "a good copy"
+    assert "is damaged" in refused.stderr or "There is no library" in refused.stderr
+    assert "saved" not in refused.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("link", [False, True])
 def test_the_library_is_never_its_own_backup(tmp_path: Path, link: bool) -> None:
@@ -76,6 +94,28 @@ def test_the_library_is_never_its_own_backup(tmp_path: Path, link: bool) -> None
         refused = run(polaris_command("library", *command, "--force"), tmp_path)
         assert refused.returncode == 2
     assert len(Library(tmp_path / "library.db").entries()) == 2
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["library", "backup"],
+        ["write", "a fox", "--no-save", "--thinking-output"],
+        ["compare", "a fox", "-m", "demo,smollm2", "-o"],
+    ],
+)
+def test_no_output_replaces_the_newest_text_of_the_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    library = running(tmp_path / "library.db")
+    newest = Path(f"{library.path}-wal")
+    before = newest.read_bytes()
+    if "compare" in command:
+        newest = newest.with_name("page.html")
+        newest.symlink_to(f"{library.path}-wal")
+    refused = in_process([*command, str(newest), "--force"], tmp_path, monkeypatch)
+    assert refused.returncode == 2 and "the library are the same file" in refused.stderr
+    assert before and newest.read_bytes() == before
 
 
 def test_a_backup_where_no_file_can_be_is_refused(tmp_path: Path) -> None:
@@ -94,16 +134,18 @@ def unprivileged(*command: str) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("checkpointed", [True, False])
+@pytest.mark.parametrize("left", ["closed", "killed", "copied without its index"])
 @pytest.mark.parametrize("command", [("--json",), ("show", "aaaa"), ("search", "ended")])
 def test_a_library_on_a_read_only_place_is_read(
-    tmp_path: Path, command: tuple[str, ...], checkpointed: bool
+    tmp_path: Path, command: tuple[str, ...], left: str
 ) -> None:
     home = tmp_path / "home"
     home.mkdir()
     library = running(home / "library.db")
-    if checkpointed:
+    if left == "closed":
         library.close()
+    elif left != "killed":
+        Path(f"{library.path}-shm").unlink()
     home.chmod(0o500)
     (home / "library.db").chmod(0o400)
     try:

@@ -1,9 +1,13 @@
 """Trouble with the library's file: it is named, the file is left alone, no story is stopped."""
 
+import resource
+import shutil
 import sqlite3
+import subprocess
 import threading
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -45,7 +49,7 @@ def test_a_read_only_library_warns_once(library: Library) -> None:
     assert library._connection
     library._connection.execute("PRAGMA query_only = ON")
     [warning] = writes_on(library)
-    assert "readonly" in warning
+    assert "is read-only" in warning and "POLARIS_LIBRARY=FILE" in warning
 
 
 def test_a_full_disk_warns_once_and_the_start_is_kept(library: Library) -> None:
@@ -57,6 +61,40 @@ def test_a_full_disk_warns_once_and_the_start_is_kept(library: Library) -> None:
     [warning] = writes_on(library, count=8)
     assert "full" in warning
     assert library.get("last").text.startswith("The beginning.")
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """No file gets longer than 4,000 bytes inside the block."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4_000, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def killed(library: Library, copy: Path) -> Library:
+    """A copy of the library as the kill of its writer leaves it: with text in the WAL file only."""
+    library.path.parent.mkdir(exist_ok=True)
+    library.finish(a_story("aaaa0000", text="First."))
+    library.close()
+    library.finish(a_story("bbbb0000", text="Second."))
+    for ending in ("", "-wal"):
+        shutil.copy(f"{library.path}{ending}", f"{copy}{ending}")
+    return Library(copy)
+
+
+def test_a_library_on_a_full_disk_is_read(library: Library, tmp_path: Path) -> None:
+    copy = killed(library, tmp_path / "copy.db")
+    with full_disk():
+        assert [entry.id for entry in copy.entries()] == ["bbbb0000", "aaaa0000"]
+        assert copy.get("bbbb").text == "Second." and len(copy.search("First")) == 1
+        with pytest.raises(LibraryError, match="is full") as caught:
+            copy.remove("aaaa")
+    assert "Free some space" in caught.value.hint
+    copy.remove("aaaa")  # there is room again, and the way of reading does not last
+    assert [entry.id for entry in Library(copy.path).entries()] == ["bbbb0000"]
 
 
 def test_saving_goes_on_when_there_is_room_again(library: Library) -> None:
@@ -130,17 +168,13 @@ def test_only_a_library_that_nobody_may_write_is_read_as_it_stands(
     library.finish(a_story(text="Once."))
     library.close()
     writable = {library.path, library.path.parent}
-
-    def refuse(path: Path) -> sqlite3.Connection:
-        raise sqlite3.OperationalError("attempt to write a readonly database")
-
-    monkeypatch.setattr(database, "connect", refuse)
+    problem = sqlite3.OperationalError("attempt to write a readonly database")
     monkeypatch.setattr("os.access", lambda path, mode: path in writable)
     with pytest.raises(sqlite3.OperationalError):
-        database.connect_for_reading(library.path)
+        database.connect_read_only(library.path, problem)
     for refused in (library.path, library.path.parent):
         writable = {library.path, library.path.parent} - {refused}
-        with closing(database.connect_for_reading(library.path)) as db:
+        with closing(database.connect_read_only(library.path, problem)) as db:
             assert db.execute("SELECT text FROM story").fetchone() == ("Once.",)
 
 
@@ -166,6 +200,18 @@ def test_a_damaged_library_is_named(library: Library) -> None:
         library.entries()
     assert f"mv {library.path} " in caught.value.hint
     assert writes_on(library)
+
+
+def test_a_damaged_library_is_moved_away_with_its_newest_text(
+    library: Library, tmp_path: Path
+) -> None:
+    """SQLite deletes the WAL file of another library when it makes a new one."""
+    copy = killed(library, tmp_path / "copy.db")
+    newest = Path(f"{copy.path}-wal").read_bytes()
+    subprocess.run(["sh", "-c", database.damaged(copy.path).hint.rpartition(": ")[2]], check=True)
+    copy.finish(a_story())
+    assert Path(f"{copy.path}.damaged-wal").read_bytes() == newest
+    assert Library(f"{copy.path}.damaged").get("bbbb").text == "Second."
 
 
 def test_a_newer_library_is_left_alone(library: Library) -> None:

@@ -235,11 +235,11 @@ def tables_of(
     """A table for each judge and rubric, from the answers to these calls."""
     samples = [call.sample for call in calls]
     shown = shown_names((sample.model, sample.model_id) for sample in samples)
-    texts: dict[str, dict[Pair, str]] = {}
+    texts: dict[str, dict[Pair, list[str]]] = {}
     for sample in samples:
         name = shown[sample.model, sample.model_id]
-        texts.setdefault(name, {})[sample.pair] = text_key(sample)
-    models = {text: name for name, own in texts.items() for text in own.values()}
+        texts.setdefault(name, {}).setdefault(sample.pair, []).append(text_key(sample))
+    models = {text: name for name, own in texts.items() for each in own.values() for text in each}
     return judged_tables(renamed(judged(records), models), groups, texts)
 
 

@@ -4,7 +4,7 @@ Keeps scores, not texts. Knows nothing of how records are made or shown.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 
@@ -16,7 +16,7 @@ from polaris_cli.evaluate.samples import Pair
 from polaris_cli.evaluate.statistics import Estimate, estimate, slope
 from polaris_cli.evaluate.verdicts import mismatches
 
-Texts = Mapping[str, Mapping[Pair, str]]
+Texts = Mapping[str, Mapping[Pair, Sequence[str]]]
 """The digests of each model's texts, by what they are compared by."""
 
 
@@ -144,11 +144,13 @@ def _differences(found: Sequence[Judged], names: Sequence[str], texts: Texts) ->
         for name in names
     }
     known = {one.text for one in read}
-    by_model = {
-        model: {pair: text for pair, text in own.items() if text in known}
-        for model, own in texts.items()
-    }
+    by_model = {model: _among(known, own) for model, own in texts.items()}
     return [*differences(by_model, names, lambda text, name: means[name][text])]
+
+
+def _among(known: Container[str], texts: Mapping[Pair, Sequence[str]]) -> dict[Pair, list[str]]:
+    kept = {pair: [text for text in own if text in known] for pair, own in texts.items()}
+    return {pair: own for pair, own in kept.items() if own}
 
 
 def _rows(found: Sequence[Judged], groups: Groups, names: Sequence[str]) -> Iterator[JudgedRow]:

@@ -8,12 +8,12 @@ from polaris_cli.evaluate.groups import Groups
 from polaris_cli.evaluate.judgements import (
     JudgedRow,
     JudgedTable,
-    Texts,
     judged,
     judged_tables,
 )
 from polaris_cli.evaluate.layout import judged_layout, judged_layouts
 from polaris_cli.evaluate.rubric import load_rubric
+from polaris_cli.evaluate.samples import Pair
 from tests.evaluations import a_judgement
 
 WRITING, LONGBENCH = load_rubric("writingbench"), load_rubric("longbench-write")
@@ -100,10 +100,11 @@ def test_each_judge_and_rubric_has_a_table_that_says_how_it_was_asked() -> None:
 
 
 def test_models_are_compared_on_the_prompts_whose_texts_are_judged() -> None:
-    texts: Texts = {
-        "a": {("p", 900, 0): "a1", ("q", 900, 0): "a2", ("r", 900, 0): "a3", ("", 9, 0): "a4"},
-        "b": {("p", 900, 0): "b1", ("q", 900, 0): "b2", ("r", 900, 0): "b3", ("", 9, 0): "b4"},
-        "c": {("p", 900, 1): "c1"},
+    p: Pair = ("p", 900, 0)
+    texts: dict[str, dict[Pair, list[str]]] = {
+        "a": {p: ["a1"], ("q", 900, 0): ["a2"], ("r", 900, 0): ["a3"], ("", 9, 0): ["a4"]},
+        "b": {p: ["b1"], ("q", 900, 0): ["b2"], ("r", 900, 0): ["b3"], ("", 9, 0): ["b4"]},
+        "c": {("p", 900, 1): ["c1"]},
     }
     scores = {"a1": 1, "a2": 2, "a3": 3, "a4": 1, "b1": 3, "b2": 5, "b4": 5, "c1": 5}
     found = judged(
@@ -121,6 +122,10 @@ def test_models_are_compared_on_the_prompts_whose_texts_are_judged() -> None:
     _, compared = judged_layouts(table)
     assert compared.headers == ("models", "pairs", "S_q")
     assert compared.rows == [("b - a", "2", "+50.00 (50.00-50.00)")]
+    texts["b"][p] += ["b2"]
+    (again,) = judged_tables(found, Groups(), texts)[0].differences
+    both = again.values["S_q"]
+    assert both and (both.mean, both.low, both.high) == (56.25, 50, 62.5)
     assert compared.title.endswith("longbench-write, judged by qwen (thinks false; 2026-01-31)")
     assert [*judged_layouts(table_of(a_judgement(LONGBENCH, 1)))][1:] == []
 

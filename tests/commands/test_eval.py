@@ -71,6 +71,24 @@ def test_rows_that_cannot_be_used_are_named(stories: Path) -> None:
     assert "polaris\t1-2k" in out
 
 
+def test_a_file_counts_once_whatever_it_is_called(
+    stories: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = run("score", str(stories))
+    monkeypatch.chdir(stories.parent)
+    assert run("score", str(stories), ".", stories.name, f"../{stories.parent.name}") == alone
+
+
+def test_rows_that_name_no_model_are_those_of_their_file(tmp_path: Path) -> None:
+    files = [tmp_path / "mine.jsonl", tmp_path / "other.jsonl"]
+    for share, file in enumerate(files, 1):
+        row = {"prompt": "a fox", "words": 1500, "output": "word " * 500 * share}
+        file.write_text(json.dumps(row) + "\n")
+    out, _ = run("score", *map(str, files))
+    assert f"{files[0]}\t1-2k\t1\t500" in out and f"{files[1]}\t1-2k\t1\t1,000" in out
+    assert f"{files[1]} - {files[0]}\t1\t+0.33" in out
+
+
 def test_the_library_is_scored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POLARIS_LIBRARY", str(tmp_path / "library.db"))
     library = Library(tmp_path / "library.db")

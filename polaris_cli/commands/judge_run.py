@@ -56,6 +56,11 @@ OPTIONS_BESIDE_A_WRITER = {
 CHARACTERS_PER_TOKEN = 3  # few, so that the memory planned is enough
 
 
+def told(count: int, noun: str) -> str:
+    """So many of them, as people say it."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 @dataclass(frozen=True, slots=True)
 class Prices:
     """Prices for a million tokens of prompts and answers, in any currency."""
@@ -96,8 +101,12 @@ class JudgeReport:
     def print(self, prices: Prices) -> None:
         """Print the sum of it all."""
         if self.unreadable:
-            warn(f"{self.unreadable} answers cannot be read; the first: {self.reason}.", sys.stderr)
-        parts = [f"{self.done} of {self.calls} calls answered"]
+            first = "; the first" if self.unreadable > 1 else ""
+            warn(
+                f"{told(self.unreadable, 'answer')} cannot be read{first}: {self.reason}.",
+                sys.stderr,
+            )
+        parts = [f"{self.done} of {told(self.calls, 'call')} answered"]
         parts += [f"{self.asked:,} prompt tokens, {self.answered:,} answer tokens"]
         if prices != Prices():
             parts.append(f"cost {prices.of(self.asked, self.answered):.2f}")
@@ -188,7 +197,7 @@ class JudgeRun:
         file: JudgeFile,
         report: JudgeReport,
     ) -> None:
-        message = f"Judging, {len(calls)} calls"
+        message = f"Judging, {told(len(calls), 'call')}"
         done = judge_all(calls, engine, self.settings, at_once=self.at_once, stop=interrupts.stop)
         with (
             closing(done),

@@ -35,8 +35,15 @@ def test_scores_of_separate_calls_are_joined() -> None:
     ]
     found = all_of(*calls).totals["mean"]
     assert found and found.mean == 6
-    row = all_of(*calls[:-1])
+    row = all_of(*calls[:-1], a_judgement(WRITING, 0, scores={}))
     assert (row.unreadable, row.texts, row.totals) == (1, 1, {})
+
+
+def test_a_text_whose_answers_are_still_to_come_is_not_unreadable() -> None:
+    asked = [a_judgement(WRITING, 0, text="u", scores={one.key: 5}) for one in WRITING.criteria]
+    assert judged(asked[1:]) == []
+    row = all_of(a_judgement(WRITING, 5), *asked[1:])
+    assert (row.unreadable, row.texts) == (0, 1)
 
 
 def test_rows_are_by_model_and_bucket_and_stage() -> None:

@@ -204,6 +204,36 @@ def test_a_run_writes_and_scores_and_goes_on(scripted: Path) -> None:
     assert scored[0] == out and "made for whole stories" in scored[1]
 
 
+def test_a_run_takes_all_prompts_and_tells_those_without_a_bucket(
+    scripted: Path, tmp_path: Path
+) -> None:
+    prompts = tmp_path / "prompts.jsonl"
+    rows: list[object] = [{"premise": f"a fox {n}", "words": 1500} for n in range(11)]
+    rows += [{"premise": "a 2,500-word tale of a fox"}, {"premise": "a hen", "words": "some"}]
+    rows += [{"premise": "a hen"}, {"premise": "a crow", "words": 300}]
+    prompts.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    asked = ["run", "-m", "demo", "--prompts", str(prompts), "--scale", "0.02"]
+    out, err = run(*asked, "-o", str(scripted), code=7)
+    assert "2 of 15 prompts do not ask for 1,000 to 12,000 words: left out." in err
+    assert "--words: invalid value 'some'" in err
+    assert "demo\t20-40\t11\t" in out and "demo\t40-60\t1\t" in out
+    prompts.write_text(json.dumps(rows[-1]))
+    _, err = run(*asked, "-o", str(scripted), code=2)
+    assert f"No prompt of {prompts} asks for 1,000 to 12,000 words." in err
+
+
+def test_the_prompts_of_a_run_come_from_a_pipe(scripted: Path) -> None:
+    asked = ["eval", "run", "--prompts", "-", "-m", "demo", "--scale", "0.02", "-o", str(scripted)]
+    result = CliRunner().invoke(app, asked, input='{"premise": "a fox", "words": 1500}\n')
+    assert result.exit_code == 0 and "demo\t20-40\t1\t" in result.stdout
+
+
+def test_a_run_that_wrote_nothing_has_no_tables(scripted: Path) -> None:
+    asked = ["run", "-m", "nosuch,nosuch2", "--scale", "0.02", "--per-bucket", "1"]
+    out, err = run(*asked, "-o", str(scripted), code=7)
+    assert out == "" and "12 failed" in err and "There is no story" not in err
+
+
 def test_stories_of_different_scales_have_the_usual_buckets(tmp_path: Path) -> None:
     path = tmp_path / "stories.jsonl"
     stories = [a_story(text="word", words=n, place=Place(scale=n / 1500)) for n in (30, 75)]

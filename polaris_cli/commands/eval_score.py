@@ -28,7 +28,7 @@ Scale = Annotated[
     Option(metavar="X", min=0.001, max=1, help="Shrink the buckets; default: as eval run did."),
 ]
 PrintJson = Annotated[bool, Option("--json", help="Print all figures as one JSON object.")]
-PrintCsv = Annotated[bool, Option("--csv", help="Print all figures as CSV.")]
+PrintCsv = Annotated[bool, Option("--csv", help="Print all means and intervals as CSV.")]
 PrintLatex = Annotated[bool, Option("--latex", help="Print the tables for LaTeX.")]
 
 

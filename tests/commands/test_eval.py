@@ -63,6 +63,13 @@ def test_json_csv_and_latex(stories: Path) -> None:
     assert r"no\_hri & 1-2k" in latex and latex.count(r"\toprule") == latex.count(r"\bottomrule")
 
 
+def test_latex_takes_any_name_of_a_model(tmp_path: Path) -> None:
+    path = tmp_path / "stories.jsonl"
+    path.write_text(json.dumps({"output": "A.", "length": 1500, "model": "[a]\n\n<b>|c"}))
+    latex = run("score", str(path), "--latex")[0]
+    assert r"{[}a] \textless{}b\textgreater{}\textbar{}c & 1-2k" in latex
+
+
 def test_rows_that_cannot_be_used_are_named(stories: Path) -> None:
     with stories.open("a") as file:
         file.write('{"output": "A."}\n' * 7)

@@ -22,15 +22,15 @@ def fields_of(values: Mapping[str, object]) -> dict[str, object]:
 
     Absent are None and NaN, which tables have in empty cells. A name wins over its alias.
     """
-    plain = {_plain(key): value for key, value in values.items() if not _is_absent(value)}
-    aliased = {ALIASES[key]: value for key, value in plain.items() if key in ALIASES}
-    own = {key: value for key, value in plain.items() if key in KNOWN and key not in ALIASES}
+    found = {plain(key): value for key, value in values.items() if not is_absent(value)}
+    aliased = {ALIASES[key]: value for key, value in found.items() if key in ALIASES}
+    own = {key: value for key, value in found.items() if key in KNOWN and key not in ALIASES}
     return aliased | own
 
 
 def misspelt(values: Mapping[str, object]) -> tuple[str, str] | None:
     """The first key that is nearly the name of a setting, and that name; None if there is none."""
-    near = ((key, _near(_plain(key))) for key, value in values.items() if not _is_absent(value))
+    near = ((key, _near(plain(key))) for key, value in values.items() if not is_absent(value))
     return next(((key, name) for key, name in near if name), None)
 
 
@@ -43,7 +43,7 @@ class Columns:
 
     def check(self, found: Collection[str], source: str) -> None:
         """Raise UsageError if the table `source`, which has the columns `found`, has none."""
-        if {*self.names}.isdisjoint(map(_plain, found)):
+        if {*self.names}.isdisjoint(map(plain, found)):
             raise UsageError(
                 f"{source} has no column {' or '.join(map(repr, self.names))}.",
                 hint=f"Name the columns in the first line, such as: {self.example}",
@@ -53,11 +53,13 @@ class Columns:
 PREMISES = Columns(("premise", "prompt"), "premise,words,seed")
 
 
-def _plain(key: str) -> str:
+def plain(key: str) -> str:
+    """The name of a field, as it is looked for."""
     return key.strip().lower().replace("-", "_")
 
 
-def _is_absent(value: object) -> bool:
+def is_absent(value: object) -> bool:
+    """Whether a value stands for none: tables have NaN in empty cells."""
     return value is None or value != value
 
 

@@ -161,7 +161,7 @@ def _parsed(text: str, where: str, hint: str) -> Any:
     except UnicodeEncodeError as error:
         raise not_utf8(where) from error
     except json.JSONDecodeError as error:
-        reason = f"{error.msg} at character {error.pos + 1}"
+        reason = f"{error.msg.removesuffix(' at')} at character {error.pos + 1}"
     except RecursionError:
         reason = "it is nested too deeply"
     except ValueError as error:

@@ -29,6 +29,7 @@ class Stories:
     """What was written with `at_once` stories at a time; `seconds` without loading the model.
 
     `memory_mb` is the memory of this process at the end, in 10**6 bytes: of a server, without it.
+    `reason` says why the first of the failed stories failed.
     """
 
     at_once: int
@@ -38,6 +39,7 @@ class Stories:
     tokens: int
     seconds: float
     memory_mb: float
+    reason: str = ""
 
     @property
     def stories_per_s(self) -> float:
@@ -100,6 +102,7 @@ def cluster_throughput(
 
 def _figures(done: Sequence[Written[Task]], at_once: int, seconds: float) -> Stories:
     stories = [each.story for each in done if each.story and not each.error]
+    reasons = (each.error.message for each in done if each.error)
     memory = psutil.Process().memory_info().rss / 1e6
     return Stories(
         at_once,
@@ -109,6 +112,7 @@ def _figures(done: Sequence[Written[Task]], at_once: int, seconds: float) -> Sto
         sum(map(_tokens, stories)),
         seconds,
         round(memory, 1),
+        next(reasons, ""),
     )
 
 

@@ -122,7 +122,7 @@ def batch(
         asked = {"--judge-model": judge_model, "--judge-url": judge_url, "--rubric": rubric}
         check_needed("--judge", "--judge", asked)
     judging = _judge(judge_model, judge_url, rubric, quiet=quiet) if judge else None
-    rows = _rows(premises)
+    rows = rows_of(premises)
     with Results(output, is_record) as results:
         only = frozenset(results.failed) if retry_failed else None
         stories = Batch(rows, options, grid, results, only)
@@ -213,7 +213,7 @@ def at_once_in(jobs: str) -> int | None:
     return int(jobs)
 
 
-def _rows(source: str) -> Rows:
+def rows_of(source: str) -> Rows:
     """Reads the input; standard input is read once and kept."""
     if source != "-":
         return partial(read_premises, source)

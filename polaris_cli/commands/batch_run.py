@@ -91,7 +91,7 @@ class BatchReport:
         elif self.failed == SHOWN_ERRORS + 1:
             note(f"Further failures are only in {self.folder / FAILED}.", sys.stderr)
 
-    def print(self, seconds: float) -> None:
+    def print(self, seconds: float, *, interrupted: bool) -> None:
         """Print the sum of it all, unless the run is quiet."""
         if self.quiet:
             return
@@ -104,6 +104,8 @@ class BatchReport:
             parts += [f"ratio {fmean(ratios):.2f} ({spread})"]
         if self.failed:
             parts += [f"{self.failed} failed ({self.folder / FAILED})"]
+        if interrupted:
+            parts += ["interrupted; the same command goes on"]
         print_line([f"polaris: {one_line('; '.join(parts))}"], sys.stderr)
 
 
@@ -160,7 +162,7 @@ class BatchRun:
             for loading, group in survey.groups.items():
                 if not (self.interrupts.seen or self._is_given_up()):
                     self._write_group(survey, loading, group)
-        self.report.print(time.monotonic() - began)
+        self.report.print(time.monotonic() - began, interrupted=self.interrupts.seen)
         if self.interrupts.seen:
             return EXIT_INTERRUPTED
         if self.report.failed:

@@ -64,6 +64,8 @@ def measure_stories(
                 found.append(cluster_throughput(tasks, number, workers, say))
             else:
                 found.append(throughput(tasks, number, opened))
+        if reason := found[-1].reason:
+            say(f"Stories failed, {number} at once; the first: {reason}")
     if as_json:
         asked = {"model": request.model, "engine": request.engine, "words": request.words}
         asked |= {"workers": workers}

@@ -17,8 +17,9 @@ from polaris_cli.batch.running import Written, write_all
 from polaris_cli.commands.delivery import deliver
 from polaris_cli.commands.interrupt import Interrupts
 from polaris_cli.commands.outputs import Outputs
-from polaris_cli.commands.running import check_story, notifier, opened
+from polaris_cli.commands.running import check_story, notifier, opened, say_how_to_continue
 from polaris_cli.commands.stdio import reserved_stdio
+from polaris_cli.engines.base import Engine
 from polaris_cli.errors import EXIT_INTERRUPTED, NoStory, PolarisError, UsageError
 from polaris_cli.events import Event
 from polaris_cli.library.store import open_library
@@ -49,7 +50,7 @@ def run_drafts(job: Job, outputs: Outputs, count: int, choose: Choose, *, print_
     listening = Interrupts().listen()
     keep_going = outputs.save or bool(outputs.files)
     with listening as interrupts, reserved_stdio(keep_going=keep_going) as out:
-        done = _write(job, outputs, count, interrupts)
+        done, engine = _write(job, outputs, count, interrupts)
         stories = [each.story for each in done if each.story and each.story.text]
         failures = [each for each in done if each.error]
         if interrupts.seen and not stories:
@@ -63,6 +64,8 @@ def run_drafts(job: Job, outputs: Outputs, count: int, choose: Choose, *, print_
         chosen = choose(stories, interrupts)
         if not outputs.quiet:
             _print_drafts(stories, chosen)
+            if outputs.save and not unsaved:
+                say_how_to_continue(chosen, engine)
         _deliver(stories, chosen, outputs, out, print_all=print_all)
     if interrupts.seen:
         return EXIT_INTERRUPTED
@@ -73,8 +76,10 @@ def _nothing() -> NoStory:
     return NoStory("No draft has any text.", hint="Try another --seed, or add --no-think.")
 
 
-def _write(job: Job, outputs: Outputs, count: int, interrupts: Interrupts) -> list[Written[Draft]]:
-    """The drafts in their order, written as many at once as fit."""
+def _write(
+    job: Job, outputs: Outputs, count: int, interrupts: Interrupts
+) -> tuple[list[Written[Draft]], Engine]:
+    """The drafts in their order, written as many at once as fit, and the engine, closed."""
     at_once = min(count, stories_at_once(job))
     with interrupts.breakable():
         engine = opened(job, notifier(outputs), quiet=outputs.quiet, parallel=at_once)
@@ -92,7 +97,7 @@ def _write(job: Job, outputs: Outputs, count: int, interrupts: Interrupts) -> li
         ):  # fmt: skip
             done.append(written)
             progress.add(written.story.counted if written.story else None)
-    return sorted(done, key=lambda written: written.task.number)
+    return sorted(done, key=lambda written: written.task.number), engine
 
 
 def _print_drafts(stories: Sequence[Story], chosen: Story) -> None:

@@ -1,6 +1,6 @@
 """`polaris eval run`: writes stories as `polaris batch` does, and scores them."""
 
-from collections.abc import Iterator
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -9,11 +9,11 @@ from typer import Exit, Option
 
 from polaris_cli.batch.batch import Batch, Rows
 from polaris_cli.batch.cluster import cluster_of
-from polaris_cli.batch.premises import BadRow, Row, read_premises
+from polaris_cli.batch.records import name_of
 from polaris_cli.batch.results import Results
 from polaris_cli.batch.tasks import Grid
 from polaris_cli.commands import options as o
-from polaris_cli.commands.batch import at_once_in, compared
+from polaris_cli.commands.batch import at_once_in, compared, rows_of
 from polaris_cli.commands.batch_run import BatchFiles, BatchReport, BatchRun
 from polaris_cli.commands.eval_report import ReportFile
 from polaris_cli.commands.eval_score import (
@@ -24,10 +24,12 @@ from polaris_cli.commands.eval_score import (
     print_score,
 )
 from polaris_cli.errors import EXIT_INTERRUPTED, UsageError
-from polaris_cli.evaluate.prompts import builtin_prompts, chosen
+from polaris_cli.evaluate.prompts import builtin_prompts, chosen, without_bucket
 from polaris_cli.evaluate.statistics import check_installed
 from polaris_cli.evaluate.suites import SUITES, Suite
+from polaris_cli.request.adherence import BUCKETS
 from polaris_cli.request.settings import SETTINGS, from_options
+from polaris_cli.screen.messages import note
 from polaris_cli.story.result import is_record
 
 BUILTIN = "builtin"
@@ -47,7 +49,8 @@ def run(
         str, Option(metavar="FILE|hub:...|builtin", help="Premises with lengths; as for batch.")
     ] = BUILTIN,
     per_bucket: Annotated[
-        int | None, Option("--per-bucket", metavar="N", min=1, help="Prompts per length bucket.")
+        int | None,
+        Option("--per-bucket", metavar="N", min=1, help="Prompts per length bucket; default: all."),
     ] = None,
     seeds: Annotated[int, Option(metavar="N", min=1, help="Stories per prompt and model.")] = 1,
     scale: Annotated[
@@ -104,13 +107,15 @@ def run(
     check_installed()
     if page:
         page.check()
+    prompted = builtin_prompts if prompts == BUILTIN else rows_of(prompts)
+    _check_lengths(prompted, prompts, quiet=quiet)
     grid = Grid((), seeds, models if len(models) > 1 else ())
     where = cluster_of(cluster, workers, gpus_per_worker)
     with Results(output, is_record) as results:
-        stories = Batch(_rows(prompts, chosen_suite), options, grid, results)
+        stories = Batch(_rows(prompted, chosen_suite), options, grid, results)
         told, files = BatchReport(output, quiet), BatchFiles(output, ())
         code = BatchRun(stories, told, files, at_once, not no_save, False, where).run()
-    if code == EXIT_INTERRUPTED:
+    if code == EXIT_INTERRUPTED or not len(results):
         raise Exit(code)
     print_score([str(output)], None, chosen_suite.scale, printed, report=page)
     raise Exit(code)
@@ -133,9 +138,18 @@ def _suite(
     )
 
 
-def _rows(source: str, suite: Suite) -> Rows:
-    def rows() -> Iterator[Row | BadRow]:
-        found = builtin_prompts() if source == BUILTIN else read_premises(source)
-        return chosen(found, suite.per_bucket, suite.scale)
+def _check_lengths(rows: Rows, source: str, *, quiet: bool) -> None:
+    """Say how many prompts are left out. Raises UsageError if all are."""
+    without, count = without_bucket(rows())
+    told = f"{BUCKETS[0]:,} to {BUCKETS[-1]:,} words"
+    if without == count:
+        raise UsageError(
+            f"No prompt of {name_of(source)} asks for {told}.",
+            hint="Give them lengths in a field words; for other lengths: polaris batch",
+        )
+    if without and not quiet:
+        note(f"{without} of {count} prompts do not ask for {told}: left out.", sys.stderr)
 
-    return rows
+
+def _rows(prompts: Rows, suite: Suite) -> Rows:
+    return lambda: chosen(prompts(), suite.per_bucket, suite.scale)

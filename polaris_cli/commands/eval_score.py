@@ -28,7 +28,7 @@ Scale = Annotated[
     Option(metavar="X", min=0.001, max=1, help="Shrink the buckets; default: as eval run did."),
 ]
 PrintJson = Annotated[bool, Option("--json", help="Print all figures as one JSON object.")]
-PrintCsv = Annotated[bool, Option("--csv", help="Print all figures as CSV.")]
+PrintCsv = Annotated[bool, Option("--csv", help="Print all means and intervals as CSV.")]
 PrintLatex = Annotated[bool, Option("--latex", help="Print the tables for LaTeX.")]
 
 
@@ -195,14 +195,16 @@ def _band(given: str | None) -> tuple[float, float]:
 def samples_of(
     stories: Iterable[str], library: str | None, *, with_length: bool = True
 ) -> Iterator[Any]:
-    """The texts and errors of all sources; a text without a length is an error if it is needed.
+    """The texts and errors of all sources, of each file once, whatever it is called.
 
-    Raises UsageError for a source that cannot be read.
+    A text without a length is an error if it is needed. Raises UsageError for a source that cannot
+    be read.
     """
-    from polaris_cli.evaluate.reading import samples_in, samples_of_library
+    from polaris_cli.evaluate.reading import file_of, samples_in, samples_of_library
     from polaris_cli.library.store import open_library
 
-    for source in dict.fromkeys(map(os.path.normpath, stories)):
+    sources = {os.path.realpath(file_of(source)): source for source in stories}
+    for source in sources.values():
         yield from samples_in(source, with_length=with_length)
     if library is not None:
         yield from samples_of_library(open_library(), library.split())

@@ -56,6 +56,11 @@ OPTIONS_BESIDE_A_WRITER = {
 CHARACTERS_PER_TOKEN = 3  # few, so that the memory planned is enough
 
 
+def told(count: int, noun: str) -> str:
+    """So many of them, as people say it."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 @dataclass(frozen=True, slots=True)
 class Prices:
     """Prices for a million tokens of prompts and answers, in any currency."""
@@ -96,8 +101,12 @@ class JudgeReport:
     def print(self, prices: Prices) -> None:
         """Print the sum of it all."""
         if self.unreadable:
-            warn(f"{self.unreadable} answers cannot be read; the first: {self.reason}.", sys.stderr)
-        parts = [f"{self.done} of {self.calls} calls answered"]
+            first = "; the first" if self.unreadable > 1 else ""
+            warn(
+                f"{told(self.unreadable, 'answer')} cannot be read{first}: {self.reason}.",
+                sys.stderr,
+            )
+        parts = [f"{self.done} of {told(self.calls, 'call')} answered"]
         parts += [f"{self.asked:,} prompt tokens, {self.answered:,} answer tokens"]
         if prices != Prices():
             parts.append(f"cost {prices.of(self.asked, self.answered):.2f}")
@@ -188,7 +197,7 @@ class JudgeRun:
         file: JudgeFile,
         report: JudgeReport,
     ) -> None:
-        message = f"Judging, {len(calls)} calls"
+        message = f"Judging, {told(len(calls), 'call')}"
         done = judge_all(calls, engine, self.settings, at_once=self.at_once, stop=interrupts.stop)
         with (
             closing(done),
@@ -235,11 +244,11 @@ def tables_of(
     """A table for each judge and rubric, from the answers to these calls."""
     samples = [call.sample for call in calls]
     shown = shown_names((sample.model, sample.model_id) for sample in samples)
-    texts: dict[str, dict[Pair, str]] = {}
+    texts: dict[str, dict[Pair, list[str]]] = {}
     for sample in samples:
         name = shown[sample.model, sample.model_id]
-        texts.setdefault(name, {})[sample.pair] = text_key(sample)
-    models = {text: name for name, own in texts.items() for text in own.values()}
+        texts.setdefault(name, {}).setdefault(sample.pair, []).append(text_key(sample))
+    models = {text: name for name, own in texts.items() for each in own.values() for text in each}
     return judged_tables(renamed(judged(records), models), groups, texts)
 
 

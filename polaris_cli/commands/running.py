@@ -69,7 +69,7 @@ def run(job: Job, outputs: Outputs, before: Story | None = None) -> int:
                 band = job.request.band
                 print_report(outcome.story, err=sys.stderr, saved=outcome.kept, band=band)
                 if outcome.kept:
-                    _say_how_to_continue(outcome.story, engine)
+                    say_how_to_continue(outcome.story, engine)
             deliver(outcome.story, outputs, out)
     except PolarisError as error:
         if outcome and outcome.kept:
@@ -79,7 +79,7 @@ def run(job: Job, outputs: Outputs, before: Story | None = None) -> int:
     return _exit_code(outcome, job.request, outputs)
 
 
-def _say_how_to_continue(story: Story, engine: Engine) -> None:
+def say_how_to_continue(story: Story, engine: Engine) -> None:
     """Name the command that continues a story that did not end by itself."""
     if story.finish == "stop" or not story.text:
         return

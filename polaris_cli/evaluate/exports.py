@@ -21,6 +21,8 @@ CSV_HEADERS = ("table", "model", "group", "count", "figure", "mean", "low", "hig
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
+    "[": "{[}",  # at the start of a row, it would belong to the end of the row before
 }  # fmt: skip
 
 
@@ -75,7 +77,7 @@ def _latex_table(table: TextTable) -> str:
     lines = [" & ".join(map(_escaped, row)) + r" \\" for row in (table.headers, *table.rows)]
     return "\n".join(
         [
-            f"% {table.title}",
+            f"% {' '.join(table.title.split())}",
             rf"\begin{{tabular}}{{{aligned}}}",
             r"\toprule",
             lines[0],
@@ -89,4 +91,5 @@ def _latex_table(table: TextTable) -> str:
 
 
 def _escaped(text: str) -> str:
-    return "".join(_LATEX.get(character, character) for character in text)
+    line = " ".join(text.split())
+    return "".join(_LATEX.get(character, character) for character in line)

@@ -4,7 +4,7 @@ Keeps scores, not texts. Knows nothing of how records are made or shown.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 
@@ -16,7 +16,7 @@ from polaris_cli.evaluate.samples import Pair
 from polaris_cli.evaluate.statistics import Estimate, estimate, slope
 from polaris_cli.evaluate.verdicts import mismatches
 
-Texts = Mapping[str, Mapping[Pair, str]]
+Texts = Mapping[str, Mapping[Pair, Sequence[str]]]
 """The digests of each model's texts, by what they are compared by."""
 
 
@@ -38,7 +38,7 @@ class Judge:
 class Judged:
     """A text judged once: its totals, and whether the judge's own sums are wrong.
 
-    `totals` is empty if an answer could not be read or is missing. `text` is the text's digest,
+    `totals` is empty if an answer could not be read. `text` is the text's digest,
     `date` the day of the first answer.
     """
 
@@ -84,12 +84,14 @@ class JudgedTable:
 
 
 def judged(records: Iterable[Record]) -> list[Judged]:
-    """The texts that these records judge, each repeat of them."""
+    """The texts that these records judge, each repeat of them, but for those that are judged in
+    part: the other answers are still to come."""
     by_place: dict[tuple[Judge, str, int], list[Record]] = {}
     for record in records:
         place = (_judge(record), record["text"], record["repeat"])
         by_place.setdefault(place, []).append(record)
-    return [_judged(judge, group) for (judge, _, _), group in by_place.items()]
+    found = (_judged(judge, group) for (judge, _, _), group in by_place.items())
+    return [one for one in found if one]
 
 
 def renamed(found: Iterable[Judged], models: Mapping[str, str]) -> list[Judged]:
@@ -103,7 +105,7 @@ def _judge(record: Record) -> Judge:
     return Judge(judge["judge"], record["rubric"], record["rubric_key"], ", ".join(settings))
 
 
-def _judged(judge: Judge, records: Sequence[Record]) -> Judged:
+def _judged(judge: Judge, records: Sequence[Record]) -> Judged | None:
     scores: dict[str, float] = {}
     stated: dict[str, float] = {}
     for record in records:
@@ -111,6 +113,8 @@ def _judged(judge: Judge, records: Sequence[Record]) -> Judged:
         stated |= record["stated"]
     first = records[0]
     whole = len(scores) == first["all_criteria"]
+    if not whole and all(record["scores"] for record in records):
+        return None
     totals = AGGREGATIONS[first["aggregation"]](scores) if whole else {}
     wrong = bool(whole and mismatches(stated, totals))
     day = min(record["date"] for record in records)
@@ -144,11 +148,13 @@ def _differences(found: Sequence[Judged], names: Sequence[str], texts: Texts) ->
         for name in names
     }
     known = {one.text for one in read}
-    by_model = {
-        model: {pair: text for pair, text in own.items() if text in known}
-        for model, own in texts.items()
-    }
+    by_model = {model: _among(known, own) for model, own in texts.items()}
     return [*differences(by_model, names, lambda text, name: means[name][text])]
+
+
+def _among(known: Container[str], texts: Mapping[Pair, Sequence[str]]) -> dict[Pair, list[str]]:
+    kept = {pair: [text for text in own if text in known] for pair, own in texts.items()}
+    return {pair: own for pair, own in kept.items() if own}
 
 
 def _rows(found: Sequence[Judged], groups: Groups, names: Sequence[str]) -> Iterator[JudgedRow]:

@@ -11,7 +11,8 @@ Model = tuple[str, str]
 
 
 def shown_names(models: Iterable[Model]) -> dict[Model, str]:
-    """What to call each model: by its name, or by its id where two of them have the same name."""
+    """What to call each model: by its name, or by its id where two of them have the same name, or
+    none."""
     different = dict.fromkeys(models)
     count = Counter(name for name, _ in different)
-    return {(name, id): (count[name] > 1 and id) or name for name, id in different}
+    return {(name, id): (count[name] > 1 and id) or name or id for name, id in different}

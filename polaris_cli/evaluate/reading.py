@@ -6,10 +6,11 @@ Knows field names. Yields one text at a time, and an error for each that cannot 
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from polaris_cli.batch.fields import Columns
+from polaris_cli.batch.fields import Columns, is_absent, plain
 from polaris_cli.batch.records import records_of
 from polaris_cli.batch.results import STORIES
 from polaris_cli.engines.base import ModelInfo
@@ -43,20 +44,21 @@ def samples_in(source: str, *, with_length: bool = True) -> Iterator[Sample | Po
     A folder is that of `polaris batch`, or has text files and `lengths.toml`. A row without a
     length is an error, unless `with_length` is false. Raises UsageError if it cannot be read.
     """
-    path = Path(source)
+    path = file_of(source)
     if path.is_dir():
-        stories = path / STORIES
-        return (
-            samples_in(str(stories), with_length=with_length)
-            if stories.exists()
-            else _from_folder(path)
-        )
+        return _from_folder(path)
     if path.suffix.lower() in TEXT_FILES:
         raise UsageError(
             f"{source} does not say how many words were asked for.",
             hint=f'Put it in a folder with a file {LENGTHS_FILE}: "{path.name}" = 3000',
         )
-    return _from_rows(source, with_length=with_length)
+    return _from_rows(str(path), with_length=with_length)
+
+
+def file_of(source: str) -> Path:
+    """The file that is read: of the folder of a batch, that of its stories."""
+    stories = Path(source) / STORIES
+    return stories if stories.exists() else Path(source)
 
 
 def samples_of_library(library: Library, query: Sequence[str]) -> Iterator[Sample]:
@@ -100,13 +102,20 @@ def _from_rows(source: str, *, with_length: bool) -> Iterator[Sample | PolarisEr
             yield row
             continue
         try:
-            yield sample_of_row(row, with_length=with_length)
+            found = sample_of_row(row, with_length=with_length)
+            # Of rows that name no model, those of one file are one model's.
+            yield found if found.model else replace(found, model_id=source)
         except (TypeError, ValueError, OverflowError) as error:
             yield UsageError(f"{source}, {place}: {error}.")
 
 
 def _rows_of(source: str) -> Iterator[tuple[str, dict[str, Any] | PolarisError]]:
-    """The rows of a file, each with its place in it. An object alone in a file is one row."""
+    """The rows of a file, each with its place in it. An object alone in a file is one row.
+
+    Of the stories of a batch that was killed, the last of a key counts.
+    """
+    if Path(source).name == STORIES:
+        return _last_of_each_key(source)
     if Path(source).suffix.lower() == ".json":
         try:
             found = json.loads(read_text(Path(source)))
@@ -115,6 +124,19 @@ def _rows_of(source: str) -> Iterator[tuple[str, dict[str, Any] | PolarisError]]
         rows = found if isinstance(found, list) else [found]
         return ((f"item {number}", row) for number, row in enumerate(rows, 1))
     return records_of(source, COLUMNS)
+
+
+def _last_of_each_key(source: str) -> Iterator[tuple[str, dict[str, Any] | PolarisError]]:
+    last = {key: place for place, row in records_of(source) if (key := _key(row))}
+    return (
+        (place, row) for place, row in records_of(source) if last.get(_key(row), place) == place
+    )
+
+
+def _key(row: dict[str, Any] | PolarisError) -> str:
+    """What names a story in its batch, "" for another row."""
+    place = row.get("batch") if isinstance(row, dict) else None
+    return str(place.get("key") or "") if isinstance(place, dict) else ""
 
 
 def sample_of_row(row: Mapping[str, Any], *, with_length: bool = True) -> Sample:
@@ -126,6 +148,7 @@ def sample_of_row(row: Mapping[str, Any], *, with_length: bool = True) -> Sample
         return sample_of_story(Story.from_dict(dict(row)))
     if "rubric_key" in row:
         raise ValueError("it is a judge's record, not a story")
+    row = {plain(name): value for name, value in row.items()}
     text = _first(row, TEXTS)
     if not isinstance(text, str):
         raise ValueError(f"it has no text (in a field {', '.join(TEXTS)})")
@@ -136,6 +159,7 @@ def sample_of_row(row: Mapping[str, Any], *, with_length: bool = True) -> Sample
         model=str(row.get("model") or ""),
         prompt=prompt,
         prompt_id=_id(row),
+        seed=_seed(row.get("seed")),
         checklist=tuple(map(_criterion, _list(row.get("checklist")))),
     )
 
@@ -144,6 +168,14 @@ def _id(row: Mapping[str, Any]) -> str:
     """The row's own id, which may be 0; "" for none."""
     found = _first(row, IDS)
     return "" if found is None else str(found)
+
+
+def _seed(value: object) -> int | None:
+    """The seed of a row, None for what is none; tables have texts and decimals."""
+    try:
+        return int(str(value).removesuffix(".0"))
+    except ValueError:
+        return None
 
 
 def without_thinking(text: str) -> str:
@@ -165,7 +197,7 @@ def _asked(row: Mapping[str, Any], prompt: str, *, needed: bool) -> int:
     """The words that were asked for: in a field, or stated in the prompt; 0 if nowhere."""
     given = _first(row, LENGTHS)
     if given is not None:
-        asked = parse_words(int(given) if isinstance(given, float) else given)
+        asked = _words(given)
     elif stated := _STATED.search(prompt):
         asked = int(stated[1])
     elif length := read_length(prompt).length:
@@ -179,8 +211,16 @@ def _asked(row: Mapping[str, Any], prompt: str, *, needed: bool) -> int:
     return asked
 
 
+def _words(given: object) -> int:
+    """A number of words. Raises ValueError that says what there is instead."""
+    try:
+        return parse_words(int(given) if isinstance(given, float) else given)
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"its length is {given!r:.40}, which is not a number of words") from error
+
+
 def _first(row: Mapping[str, Any], names: Sequence[str]) -> Any:
-    return next((row[name] for name in names if row.get(name) is not None), None)
+    return next((row[name] for name in names if not is_absent(row.get(name))), None)
 
 
 def _from_folder(folder: Path) -> Iterator[Sample | PolarisError]:

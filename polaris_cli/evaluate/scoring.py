@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from itertools import islice
 from multiprocessing import get_context
@@ -30,13 +31,27 @@ def score_all(
         return
     # A new interpreter: a forked one would have the locks of this process's threads.
     spawn = get_context("spawn")
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=spawn, initializer=_ignore_ctrl_c) as pool:
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=spawn) as pool:
         while more:
-            scored = pool.map(score, more, chunksize=4)
+            with _without_ctrl_c():  # it may start processes
+                scored = pool.map(score, more, chunksize=4)
             following = list(islice(left, AT_ONCE))  # read while the others are scored
             yield from zip(more, scored, strict=True)
             more = following
 
 
-def _ignore_ctrl_c() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+@contextmanager
+def _without_ctrl_c() -> Iterator[None]:
+    """A Ctrl-C comes at the end of the block, and never to the processes that are started in it.
+
+    A terminal sends it to them too. One that ends by it while it starts would leave the others, and
+    this one, waiting for good.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

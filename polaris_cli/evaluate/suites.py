@@ -9,7 +9,7 @@ class Suite:
 
     models: str
     scale: float
-    per_bucket: int = 10
+    per_bucket: int | None = None  # None: all
 
 
 SUITES = {

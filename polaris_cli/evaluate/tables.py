@@ -119,8 +119,12 @@ class Evaluation:
                 counts[one.finish] = counts.get(one.finish, 0) + 1
         return counts
 
-    def _by_pair(self, model: str) -> dict[Pair, Scored]:
-        return {one.pair: one for one in self.scored if one.model == model}
+    def _by_pair(self, model: str) -> dict[Pair, list[Scored]]:
+        by_pair: dict[Pair, list[Scored]] = {}
+        for one in self.scored:
+            if one.model == model:
+                by_pair.setdefault(one.pair, []).append(one)
+        return by_pair
 
 
 def _estimates(figures: Sequence[Figures]) -> dict[str, Estimate | None]:
@@ -132,9 +136,12 @@ def _known(figures: Sequence[Figures], name: str) -> list[float]:
     return [value for value in values if value is not None]
 
 
-def _digests(compared: Mapping[str, Mapping[Pair, Scored]]) -> dict[str, dict[Pair, str]]:
+def _digests(
+    compared: Mapping[str, Mapping[Pair, Sequence[Scored]]],
+) -> dict[str, dict[Pair, list[str]]]:
     return {
-        model: {pair: one.text for pair, one in texts.items()} for model, texts in compared.items()
+        model: {pair: [one.text for one in found] for pair, found in texts.items()}
+        for model, texts in compared.items()
     }
 
 

@@ -8,13 +8,13 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 from polaris_cli.evaluate.rubric import Criterion, Rubric
 
 TOLERANCE = 0.51  # of a stated total: judges round
 _TRAILING_COMMA = re.compile(r",(\s*[}\]])")
-_FRACTION = re.compile(r"\s*(-?\d+(?:\.\d+)?)\s*(?:/\s*\d+(?:\.\d+)?)?\s*")
+_FRACTION = re.compile(r"\s*(-?\d+(?:\.\d+)?)\s*(?:/\s*(\d+(?:\.\d+)?))?\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,12 @@ def read_verdict(answer: str, rubric: Rubric, criteria: Sequence[Criterion]) -> 
 def _verdict(found: Mapping[str, Any], rubric: Rubric, criteria: Sequence[Criterion]) -> Verdict:
     scores = dict[str, float]()
     for one in criteria:
-        value = _number(found.get(f"{one.key}_score", found.get(one.key)))
+        given = found.get(f"{one.key}_score", found.get(one.key))
+        value, scale = _number(given), _scale(given)
         if value is None:
             return Verdict(error=f"the score {one.key} is missing or not a number")
+        if scale not in (None, one.high):
+            return Verdict(error=f"the score {one.key} is {given}, on another scale")
         if not one.low <= value <= one.high:
             return Verdict(error=f"the score {one.key} is {value:g}, outside its scale")
         scores[one.key] = value
@@ -61,8 +64,9 @@ def mismatches(stated: Mapping[str, float], totals: Mapping[str, float]) -> list
 
 
 def _objects(text: str) -> Iterator[dict[str, Any]]:
-    """Yield the JSON objects in a text, the outermost first; also with a comma too many."""
-    decoder = json.JSONDecoder()
+    """Yield the JSON objects in a text, and those in them; also with a comma too many, or with line
+    breaks in a text."""
+    decoder = json.JSONDecoder(strict=False)
     for source in (text, _TRAILING_COMMA.sub(r"\1", text)):
         at = source.find("{")
         while at >= 0:
@@ -71,9 +75,13 @@ def _objects(text: str) -> Iterator[dict[str, Any]]:
             except (ValueError, RecursionError):
                 end = at + 1
             else:
-                if isinstance(found, dict):
-                    yield found
+                if _is_object(found):
+                    yield from (found, *filter(_is_object, found.values()))
             at = source.find("{", end)
+
+
+def _is_object(value: object) -> TypeGuard[dict[str, Any]]:
+    return isinstance(value, dict)
 
 
 def _has_score(found: Mapping[str, Any], criteria: Sequence[Criterion]) -> bool:
@@ -88,3 +96,9 @@ def _number(value: object) -> float | None:
         return float(value) if abs(value) < 1e9 else None
     match = _FRACTION.fullmatch(value) if isinstance(value, str) else None
     return float(match[1]) if match else None
+
+
+def _scale(value: object) -> float | None:
+    """The scale that a number as text names: 15 in "12/15"."""
+    match = _FRACTION.fullmatch(value) if isinstance(value, str) else None
+    return float(match[2]) if match and match[2] else None

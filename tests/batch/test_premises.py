@@ -94,6 +94,7 @@ def test_names_and_their_aliases(
         ('{"premise": "a fox", "id": true}', "an id that is neither", "another id"),
         ('{"premise": "a fox"', "is not valid JSON: Expecting ',' delimiter at character 20", "{"),
         ('{"premise": "a fox", "seed": NaN}', "NaN is not a number", "{"),
+        ('{"premise": "a fo', "Unterminated string starting at character 13", "{"),
         ('{"premise": "a fox", "seed": ' + "9" * 5000 + "}", "is not valid JSON", "{"),
         ("[" * 100_000, "nested too deeply", "{"),
         ('"a fox"', "is not a JSON object", "{"),

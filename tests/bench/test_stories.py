@@ -42,6 +42,16 @@ def test_stories_that_fail_are_counted_apart() -> None:
     lost = Script(TALE, error=ModelUnavailable("gone"))
     found = throughput(stories_of(OPTIONS, 3), 1, lambda job, at_once: ScriptedEngine(TALE, lost))
     assert (found.stories, found.failed) == (0, 3)  # the first was the one to warm up
+    assert found.reason == "gone"
+
+
+def test_the_reason_of_a_failure_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    lost = Script(TALE, error=ModelUnavailable("The server is gone."))
+    engine = ScriptedEngine(TALE, lost)
+    monkeypatch.setattr(bench_stories, "open_engine", lambda *_, **__: engine)
+    asked = ["bench", "batch", "--stories", "2", "--words", "20", "--sizes", "1", "-m", "demo"]
+    done = CliRunner().invoke(app, asked)
+    assert "Stories failed, 1 at once; the first: The server is gone." in done.stderr
 
 
 @pytest.mark.parametrize("more", [[], ["--json"]])

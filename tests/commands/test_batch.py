@@ -384,6 +384,7 @@ def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(tmp_path: Path) 
         process.send_signal(signal.SIGINT)
         told = process.communicate(timeout=20)[1].decode()
     assert process.returncode == 130 and "Traceback" not in told
+    assert "interrupted; the same command goes on" in told
     before = len(lines_of(stories))
     assert 3 <= before < 16
     with started(tmp_path) as process:

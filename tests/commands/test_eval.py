@@ -63,12 +63,37 @@ def test_json_csv_and_latex(stories: Path) -> None:
     assert r"no\_hri & 1-2k" in latex and latex.count(r"\toprule") == latex.count(r"\bottomrule")
 
 
+def test_latex_takes_any_name_of_a_model(tmp_path: Path) -> None:
+    path = tmp_path / "stories.jsonl"
+    path.write_text(json.dumps({"output": "A.", "length": 1500, "model": "[a]\n\n<b>|c"}))
+    latex = run("score", str(path), "--latex")[0]
+    assert r"{[}a] \textless{}b\textgreater{}\textbar{}c & 1-2k" in latex
+
+
 def test_rows_that_cannot_be_used_are_named(stories: Path) -> None:
     with stories.open("a") as file:
         file.write('{"output": "A."}\n' * 7)
     out, err = run("score", str(stories))
     assert err.count("it has no length") == 5 and "7 rows are left out" in err
     assert "polaris\t1-2k" in out
+
+
+def test_a_file_counts_once_whatever_it_is_called(
+    stories: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = run("score", str(stories))
+    monkeypatch.chdir(stories.parent)
+    assert run("score", str(stories), ".", stories.name, f"../{stories.parent.name}") == alone
+
+
+def test_rows_that_name_no_model_are_those_of_their_file(tmp_path: Path) -> None:
+    files = [tmp_path / "mine.jsonl", tmp_path / "other.jsonl"]
+    for share, file in enumerate(files, 1):
+        row = {"prompt": "a fox", "words": 1500, "output": "word " * 500 * share}
+        file.write_text(json.dumps(row) + "\n")
+    out, _ = run("score", *map(str, files))
+    assert f"{files[0]}\t1-2k\t1\t500" in out and f"{files[1]}\t1-2k\t1\t1,000" in out
+    assert f"{files[1]} - {files[0]}\t1\t+0.33" in out
 
 
 def test_the_library_is_scored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,6 +209,36 @@ def test_a_run_writes_and_scores_and_goes_on(scripted: Path) -> None:
     assert again[0].startswith("table,model,group")
     scored = run("score", str(scripted))
     assert scored[0] == out and "made for whole stories" in scored[1]
+
+
+def test_a_run_takes_all_prompts_and_tells_those_without_a_bucket(
+    scripted: Path, tmp_path: Path
+) -> None:
+    prompts = tmp_path / "prompts.jsonl"
+    rows: list[object] = [{"premise": f"a fox {n}", "words": 1500} for n in range(11)]
+    rows += [{"premise": "a 2,500-word tale of a fox"}, {"premise": "a hen", "words": "some"}]
+    rows += [{"premise": "a hen"}, {"premise": "a crow", "words": 300}]
+    prompts.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    asked = ["run", "-m", "demo", "--prompts", str(prompts), "--scale", "0.02"]
+    out, err = run(*asked, "-o", str(scripted), code=7)
+    assert "2 of 15 prompts do not ask for 1,000 to 12,000 words: left out." in err
+    assert "--words: invalid value 'some'" in err
+    assert "demo\t20-40\t11\t" in out and "demo\t40-60\t1\t" in out
+    prompts.write_text(json.dumps(rows[-1]))
+    _, err = run(*asked, "-o", str(scripted), code=2)
+    assert f"No prompt of {prompts} asks for 1,000 to 12,000 words." in err
+
+
+def test_the_prompts_of_a_run_come_from_a_pipe(scripted: Path) -> None:
+    asked = ["eval", "run", "--prompts", "-", "-m", "demo", "--scale", "0.02", "-o", str(scripted)]
+    result = CliRunner().invoke(app, asked, input='{"premise": "a fox", "words": 1500}\n')
+    assert result.exit_code == 0 and "demo\t20-40\t1\t" in result.stdout
+
+
+def test_a_run_that_wrote_nothing_has_no_tables(scripted: Path) -> None:
+    asked = ["run", "-m", "nosuch,nosuch2", "--scale", "0.02", "--per-bucket", "1"]
+    out, err = run(*asked, "-o", str(scripted), code=7)
+    assert out == "" and "12 failed" in err and "There is no story" not in err
 
 
 def test_stories_of_different_scales_have_the_usual_buckets(tmp_path: Path) -> None:

@@ -95,6 +95,16 @@ def test_an_answer_that_cannot_be_read_is_asked_for_again(stories: Path) -> None
     assert first["messages"] == second["messages"] and first["seed"] != second["seed"]
 
 
+def test_one_of_a_kind_is_told_as_one(stories: Path) -> None:
+    stories.write_text(stories.read_text().splitlines()[0])
+    with Faulty(answering("Very good!")) as server:
+        assert run(server, stories, "--dry-run")[0].startswith("1 call to make, 0 made already")
+        _, err = run(server, stories)
+    assert (
+        "1 answer cannot be read: there is no JSON object" in err and "1 of 1 call answered" in err
+    )
+
+
 def test_a_file_of_stories_is_not_written_to(stories: Path) -> None:
     before = stories.read_bytes()
     with Faulty(answering(GOOD)) as server:

@@ -256,6 +256,17 @@ def test_a_chosen_draft_is_marked_in_the_library(
     assert refused.returncode == 2 and "not one of several drafts" in refused.stderr
 
 
+def test_the_command_that_continues_the_best_draft_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripted = ScriptedEngine(*[Script(["</think>", "A tale of"], "length")])
+    monkeypatch.setattr(running, "open_engine", lambda *_, **__: scripted)
+    done = ask(tmp_path, monkeypatch)
+    best = done.stderr.split("The best is draft 1: ")[1][:8]
+    assert f"Continue it: polaris resume {best}" in done.stderr
+    assert "Continue it" not in ask(tmp_path, monkeypatch, "--no-save").stderr
+
+
 def test_a_draft_that_failed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scripts: list[Any] = [Script(["</think>"], error=ModelUnavailable("The server is gone."))]
     scripted = ScriptedEngine(*scripts, ["</think>", "A tale."])

@@ -8,12 +8,12 @@ from polaris_cli.evaluate.groups import Groups
 from polaris_cli.evaluate.judgements import (
     JudgedRow,
     JudgedTable,
-    Texts,
     judged,
     judged_tables,
 )
 from polaris_cli.evaluate.layout import judged_layout, judged_layouts
 from polaris_cli.evaluate.rubric import load_rubric
+from polaris_cli.evaluate.samples import Pair
 from tests.evaluations import a_judgement
 
 WRITING, LONGBENCH = load_rubric("writingbench"), load_rubric("longbench-write")
@@ -35,8 +35,15 @@ def test_scores_of_separate_calls_are_joined() -> None:
     ]
     found = all_of(*calls).totals["mean"]
     assert found and found.mean == 6
-    row = all_of(*calls[:-1])
+    row = all_of(*calls[:-1], a_judgement(WRITING, 0, scores={}))
     assert (row.unreadable, row.texts, row.totals) == (1, 1, {})
+
+
+def test_a_text_whose_answers_are_still_to_come_is_not_unreadable() -> None:
+    asked = [a_judgement(WRITING, 0, text="u", scores={one.key: 5}) for one in WRITING.criteria]
+    assert judged(asked[1:]) == []
+    row = all_of(a_judgement(WRITING, 5), *asked[1:])
+    assert (row.unreadable, row.texts) == (0, 1)
 
 
 def test_rows_are_by_model_and_bucket_and_stage() -> None:
@@ -100,10 +107,11 @@ def test_each_judge_and_rubric_has_a_table_that_says_how_it_was_asked() -> None:
 
 
 def test_models_are_compared_on_the_prompts_whose_texts_are_judged() -> None:
-    texts: Texts = {
-        "a": {("p", 900, 0): "a1", ("q", 900, 0): "a2", ("r", 900, 0): "a3", ("", 9, 0): "a4"},
-        "b": {("p", 900, 0): "b1", ("q", 900, 0): "b2", ("r", 900, 0): "b3", ("", 9, 0): "b4"},
-        "c": {("p", 900, 1): "c1"},
+    p: Pair = ("p", 900, 0)
+    texts: dict[str, dict[Pair, list[str]]] = {
+        "a": {p: ["a1"], ("q", 900, 0): ["a2"], ("r", 900, 0): ["a3"], ("", 9, 0): ["a4"]},
+        "b": {p: ["b1"], ("q", 900, 0): ["b2"], ("r", 900, 0): ["b3"], ("", 9, 0): ["b4"]},
+        "c": {("p", 900, 1): ["c1"]},
     }
     scores = {"a1": 1, "a2": 2, "a3": 3, "a4": 1, "b1": 3, "b2": 5, "b4": 5, "c1": 5}
     found = judged(
@@ -121,6 +129,10 @@ def test_models_are_compared_on_the_prompts_whose_texts_are_judged() -> None:
     _, compared = judged_layouts(table)
     assert compared.headers == ("models", "pairs", "S_q")
     assert compared.rows == [("b - a", "2", "+50.00 (50.00-50.00)")]
+    texts["b"][p] += ["b2"]
+    (again,) = judged_tables(found, Groups(), texts)[0].differences
+    both = again.values["S_q"]
+    assert both and (both.mean, both.low, both.high) == (56.25, 50, 62.5)
     assert compared.title.endswith("longbench-write, judged by qwen (thinks false; 2026-01-31)")
     assert [*judged_layouts(table_of(a_judgement(LONGBENCH, 1)))][1:] == []
 

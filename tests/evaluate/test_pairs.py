@@ -8,6 +8,12 @@ P, Q = ("p", 900, 0), ("q", 900, 0)
 
 
 def compared(**texts: dict[Pair, Figures]) -> list[Difference]:
+    return compared_all(
+        **{model: {pair: [one] for pair, one in own.items()} for model, own in texts.items()}
+    )
+
+
+def compared_all(**texts: dict[Pair, list[Figures]]) -> list[Difference]:
     return [*differences(texts, ("x", "y"), lambda one, name: one[name])]
 
 
@@ -25,6 +31,15 @@ def test_every_two_models_are_compared_if_they_share_a_prompt() -> None:
     assert [(each.model, each.other) for each in found] == [
         ("b", "a"), ("d", "a"), ("c", "b"), ("d", "b"),
     ]  # fmt: skip
+
+
+def test_several_texts_for_one_prompt_count_as_their_mean() -> None:
+    (one,) = compared_all(
+        a={P: [{"x": 1, "y": None}, {"x": 3, "y": 4}]},
+        b={P: [{"x": 5, "y": None}, {"x": 6, "y": None}, {"x": 1, "y": None}]},
+    )
+    assert one.count == 1 and one.values["x"] and one.values["x"].mean == 2
+    assert one.values["y"] is None
 
 
 def test_a_text_without_a_prompt_is_compared_with_none() -> None:

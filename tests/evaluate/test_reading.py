@@ -99,11 +99,38 @@ def test_a_length_in_the_prompt_may_have_separators(stated: str) -> None:
 def test_a_table_needs_texts_and_no_premises(tmp_path: Path) -> None:
     table = tmp_path / "stories.csv"
     table.write_text("text,words\nIt came.,3\n")
-    assert good(str(table)) == [Sample("It came.", 3)]
+    assert good(str(table)) == [Sample("It came.", 3, model_id=str(table))]
     table.write_text("premise,words\na fox,3\n")
     with pytest.raises(UsageError, match="no column 'output' or 'story'") as caught:
         good(str(table))
     assert caught.value.hint.endswith("such as: text,words")
+
+
+def test_the_names_of_columns_may_have_capitals_and_blanks(tmp_path: Path) -> None:
+    table = tmp_path / "stories.csv"
+    table.write_text("Text, Target-Word-Count ,MODEL,Seed\nIt came.,3,m,2.0\n")
+    assert good(str(table)) == [Sample("It came.", 3, "m", seed=2)]
+
+
+@pytest.mark.parametrize(("seed", "read"), [(7, 7), ("7", 7), (7.0, 7), ("x", None), (True, None)])
+def test_a_row_may_have_a_seed(seed: object, read: int | None) -> None:
+    assert sample_of_row({"output": "A.", "length": 5, "seed": seed}).seed == read
+
+
+def test_an_empty_cell_is_no_length() -> None:
+    row = {"output": "A.", "words": float("nan"), "length": 5}
+    assert sample_of_row(row) == Sample("A.", 5)
+
+
+def test_the_last_story_of_a_key_counts_where_a_batch_was_killed(tmp_path: Path) -> None:
+    first = a_story(text="It came.", place=Place("1", "f", 1)).as_dict()
+    other = a_story(text="It went.", place=Place("2", "f", 2)).as_dict()
+    again = a_story(text="It came back.", place=Place("1", "g", 1)).as_dict()
+    source = written(tmp_path, first, other, again)
+    assert [one.text for one in good(source)] == ["It went.", "It came back."]
+    assert good(str(tmp_path)) == good(source)
+    joined = written(tmp_path, first, other, again, name="of-two-batches.jsonl")
+    assert len(good(joined)) == 3
 
 
 def test_rows_may_be_counted_from_0() -> None:
@@ -116,7 +143,8 @@ def test_a_judge_needs_no_length_and_gets_a_rows_own_checklist(tmp_path: Path) -
     path = written(tmp_path, {**row, "response": "A."})
     (found,) = [one for one in samples_in(path, with_length=False) if isinstance(one, Sample)]
     pace = "name: Pace\ncriteria_description: It moves.\n9-10: Always."
-    assert found == Sample("A.", 0, "", "q", "7", checklist=(pace, "Plain"))
+    expected = Sample("A.", 0, "", "q", "7", checklist=(pace, "Plain"), model_id=path)
+    assert found == expected
     assert [*map(type, samples_in(path))] == [UsageError]
 
 
@@ -133,8 +161,12 @@ def test_a_checklist_of_another_kind_is_none(checklist: object) -> None:
         ({"output": 5, "length": 5}, "it has no text"),
         ({"output": "A."}, "it has no length"),
         ({"output": "A.", "length": 0}, "its length is 0"),
-        ({"output": "A.", "length": "long"}, "long"),
-        ({"output": "A.", "length": [1]}, ""),
+        (
+            {"output": "A.", "length": "long"},
+            "its length is 'long', which is not a number of words",
+        ),
+        ({"output": "A.", "length": [1]}, "its length is [1], which is not a number of words"),
+        ({"output": "A.", "length": True}, "its length is True, which is not a number of words"),
         ({"schema": "polaris.story/1"}, "is missing"),
     ],
 )
@@ -144,7 +176,7 @@ def test_what_cannot_be_used_is_named_and_costs_no_other(
     fine = {"output": "A.", "length": 5}
     source = written(tmp_path, fine, row, fine)
     one, problem, other = samples_in(source)
-    assert one == other == Sample("A.", 5)
+    assert one == other == Sample("A.", 5, model_id=source)
     assert isinstance(problem, UsageError)
     assert problem.message.startswith(f"{source}, line 2: ") and told in problem.message
 
@@ -161,7 +193,8 @@ def test_a_torn_line_is_named(tmp_path: Path) -> None:
 )
 def test_a_json_file_is_one_text_or_a_list(tmp_path: Path, content: str) -> None:
     (tmp_path / "a.json").write_text(content)
-    assert good(str(tmp_path / "a.json")) == [Sample("A.", 5)]
+    path = str(tmp_path / "a.json")
+    assert good(path) == [Sample("A.", 5, model_id=path)]
 
 
 @pytest.mark.parametrize(
@@ -172,7 +205,7 @@ def test_an_item_of_a_json_file_that_cannot_be_used_costs_no_other(
 ) -> None:
     (tmp_path / "a.json").write_text(f"[{OBJECT}, {item}, {OBJECT}]")
     one, problem, other = samples_in(str(tmp_path / "a.json"))
-    assert one == other == Sample("A.", 5)
+    assert one == other == Sample("A.", 5, model_id=str(tmp_path / "a.json"))
     assert isinstance(problem, UsageError) and "item 2: " in problem.message
 
 

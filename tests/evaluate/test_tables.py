@@ -81,6 +81,19 @@ def test_models_are_compared_on_the_prompts_that_they_share() -> None:
     assert low == pytest.approx(0.1) and high == pytest.approx(0.3)
 
 
+def test_all_texts_for_a_prompt_count_in_a_difference() -> None:
+    shares = [("a", 0.5), ("a", 0.7), ("b", 1.0), ("b", 0.8), ("b", 0.6)]
+    texts = (a_sample(1000, share, model=model, prompt_id="1") for model, share in shares)
+    (difference,) = evaluation(*texts).tables().differences
+    assert difference.count == 1 and mean(difference.values, "ratio") == pytest.approx(0.2)
+
+
+def test_models_without_a_name_are_called_by_their_file() -> None:
+    samples = [a_sample(1000, 1, model_id=file, prompt="p") for file in ("a.jsonl", "b.jsonl")]
+    assert [row.model for row in evaluation(*samples).tables().buckets] == ["a.jsonl", "b.jsonl"]
+    assert [row.model for row in evaluation(samples[0]).tables().buckets] == ["a.jsonl"]
+
+
 def test_models_of_one_name_are_told_apart_by_their_ids() -> None:
     models = [("final", "/a/final"), ("final", "/b/final"), ("demo", "/demo"), ("final", "")]
     samples = [a_sample(1000, 1, model=name, model_id=id, prompt="p") for name, id in models]

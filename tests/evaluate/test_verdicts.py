@@ -30,6 +30,8 @@ GOOD = {"a_justification": "So {it} is.", "a_score": 12, "b_score": 4.5, "total"
         '{"a": 12, "b": 4.5, "total": 16}',
         json.dumps({"scores": 1}) + json.dumps(GOOD),
         f'The form: {{"a_score": 0, "b_score": 1, "total": 0}}. My scores: {json.dumps(GOOD)}',
+        json.dumps({"evaluation": GOOD}),
+        json.dumps(GOOD).replace("So {it} is.", "So {it}\nis\tso."),
         f'{{"a_score": 1, "b_score": 1}} {json.dumps(GOOD)[:-1]},}} {{"a_score": 1}} is too low.',
     ],
 )
@@ -47,6 +49,7 @@ def test_scores_are_found_in_many_answers(answer: str) -> None:
         ('{"a_score": 12, "b_score": null}', "b is missing"),
         ('{"a_score": true, "b_score": 1}', "a is missing"),
         ('{"a_score": 21, "b_score": 1}', "a is 21, outside"),
+        ('{"a_score": "6/10", "b_score": 1}', "a is 6/10, on another scale"),
         ('{"a_score": -1, "b_score": 1}', "a is -1, outside"),
         ('{"a_score": NaN, "b_score": 1}', "a is missing"),
         ('{"a_score": 1e999, "b_score": 1}', "a is missing"),

@@ -4,8 +4,9 @@ Knows events, and the engine to find where a loop begins. Does not know how a ch
 or written (`chapters`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from polaris_cli.engines.base import Engine, GenerationRequest
 from polaris_cli.events import ChapterStart, Chunk, Event, Inserted, Restart, text_of
@@ -45,6 +46,13 @@ def chapter_drafts(events: Iterable[Event]) -> list[ChapterDraft]:
         elif chapters and not (isinstance(event, Inserted) and event.kind == "heading"):
             chapters[-1].events.append(event)
     return chapters
+
+
+def planning_of(job: Job) -> Iterator[Event]:
+    """What the model wrote before the first chapter of an earlier run, with its tokens."""
+    events = job.earlier.events if job.earlier else ()
+    before = takewhile(lambda event: not isinstance(event, ChapterStart), events)
+    return (event for event in before if isinstance(event, Chunk))
 
 
 def earlier_parts(job: Job, engine: Engine) -> list[ChapterDraft]:

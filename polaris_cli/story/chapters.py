@@ -26,7 +26,7 @@ from polaris_cli.events import (
 from polaris_cli.request.budget import token_budget
 from polaris_cli.request.prompts import Message, part_prompt, sentence
 from polaris_cli.story.arc import another_beat, last_beat
-from polaris_cli.story.chapter_drafts import ChapterDraft, earlier_chapters
+from polaris_cli.story.chapter_drafts import ChapterDraft, earlier_chapters, planning_of
 from polaris_cli.story.decayed import RETRIES, beginning_of, without_decay
 from polaris_cli.story.extending import extended, rounds_of
 from polaris_cli.story.job import Job
@@ -57,6 +57,7 @@ def in_chapters(job: Job, engine: Engine) -> Iterator[Event]:
     """
     plan = job.plan
     if plan:
+        yield from planning_of(job)
         yield Planned(plan)
     else:
         plan = yield from make_plan(job, engine)
@@ -126,7 +127,7 @@ class ChapterWriter:
             if number > len(self._plan.chapters):
                 break
             finish = yield from self._write_chapter(number, earlier)
-            if finish.reason != "stop" or (new and self._is_silent()):
+            if not self._goes_on(finish) or (new and self._is_silent()):
                 break
         yield finish
 
@@ -156,6 +157,15 @@ class ChapterWriter:
     def _ended_early(self) -> bool:
         enough = ACCEPT_END_AT if self._finished else GO_ON_BELOW
         return self._pace.missing > (1 - enough) * self._request.words
+
+    def _goes_on(self, finish: Finish) -> bool:
+        """Whether the story goes on after a chapter that ended so.
+
+        A chapter cut off at its token limit is only short, which later chapters make up for.
+        """
+        if finish.reason == "length" and not self._in_one_pass:
+            return bool(self._done[-1].text.strip())
+        return finish.reason == "stop"
 
     def _is_silent(self) -> bool:
         """Whether the model wrote nothing for two chapters in a row, or for the first.
@@ -244,7 +254,7 @@ class ChapterWriter:
         with closing(run):
             for event in run:
                 if isinstance(event, Finish):
-                    return event if self._in_one_pass else _chapter_finish(event, written)
+                    return event
                 if not started and _has_story_text(event):
                     started = True
                     yield Inserted("heading", self._heading(chapter, before))
@@ -311,12 +321,3 @@ def _has_story_text(event: Event) -> bool:
     if isinstance(event, Held):
         return bool(event.chunks)
     return bool(text_of(event))
-
-
-def _chapter_finish(finish: Finish, chapter: ChapterDraft) -> Finish:
-    """The finish of a chapter, as it counts for the story.
-
-    A chapter cut off at its token limit is only short, which later chapters make up for.
-    """
-    cut_off = finish.reason == "length" and chapter.text.strip()
-    return replace(finish, reason="stop") if cut_off else finish

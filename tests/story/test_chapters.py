@@ -20,6 +20,7 @@ from polaris_cli.events import (
     Piece,
     Plan,
     Planned,
+    Reason,
     merged,
 )
 from polaris_cli.events import text_of as event_text
@@ -333,13 +334,20 @@ def test_a_model_that_cannot_plan_gets_a_plain_plan(answers: list[list[str]]) ->
     [
         (Script(["the same again. "] * 900), "loop"),
         (Script([]), "stop"),
-        (Script(["A few words."], finish="length"), "stop"),
         (Script(["A few words."], error=PolarisError("gone")), "error"),
     ],
 )
 def test_how_a_chapter_ends_decides_about_the_story(chapter: Script, reason: str) -> None:
     events = write(ScriptedEngine(plan_script(2), chapter), 2)
     assert finish_of(events).reason == reason
+
+
+@pytest.mark.parametrize("last", ["stop", "length"])
+def test_a_chapter_cut_off_is_made_up_for_but_not_the_last_one(last: Reason) -> None:
+    short, long = Script([paragraph("a", 150)], finish="length"), [paragraph("b", 150)]
+    engine = ScriptedEngine(plan_script(2), short, Script(long, finish=last))
+    events = write(engine, 2)
+    assert len(engine.requests) == 3 and finish_of(events).reason == last
 
 
 @pytest.mark.parametrize(("times", "headings"), [(1, "12"), (2, "13"), (9, "1")])

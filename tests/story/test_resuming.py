@@ -249,6 +249,10 @@ def test_a_draft_is_a_part_of_the_prompt() -> None:
 def test_a_story_in_chapters_goes_on_with_its_own_plan() -> None:
     story, chunks = scripted("", chapters=2)
     assert resume(replace(story, plan=PLAN), chunks).plan == PLAN
+    planned = [Chunk("thinking", "Hm.", 2), Chunk("plan", "1. One", 3)]
+    resumed = resume(replace(story, plan=PLAN), [*planned, ChapterStart(1, "C1"), *chunks])
+    again = list(write_job(resumed, ScriptedEngine(["One."], ["Two."])))
+    assert again[:3] == [*planned, Planned(PLAN)]  # with the tokens that it took
     given = replace(story, request=replace(story.request, plan=PLAN))
     assert resume(given, chunks).plan == PLAN.shared(60)  # it broke off before it was recorded
 

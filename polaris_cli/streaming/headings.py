@@ -30,6 +30,7 @@ _BARE_CHAPTER = re.compile(
     rf"{_WORD_FOR_CHAPTER} {_NUMBER}(?:\s*[:–—-] ?.{{0,60}})?",  # noqa: RUF001
     re.IGNORECASE,
 )
+_HEADING = re.compile(r"#{1,6}(?:\s|$)")
 _CLOSING_MARKS = re.compile(r"[ \t]+#+[ \t]*$")
 _EMPHASIS = re.compile(r"(?<!\\)(\*{1,3})(?![\s*])(.+?)(?<![\s\\])\1(?!\*)")
 _ESCAPED = re.compile(r"\\([*_#])")
@@ -51,7 +52,7 @@ def title_in(line: str) -> str:
     bare = line.strip(_MARKS)
     label = _LABEL.match(bare.replace("**", "").replace("__", ""))
     bold = line.startswith("**") and line.endswith("**") and len(line) < LONGEST_BOLD
-    if not (label or bold or line.startswith("#")):
+    if not (label or bold or _HEADING.match(line)):
         return ""
     title = _without_marks(_CLOSING_MARKS.sub("", line).lstrip("# \t"))
     title = title[label.end() :].strip(_QUOTES + " ") if label else title.strip("_ ")

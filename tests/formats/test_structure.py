@@ -168,7 +168,12 @@ def test_a_title_in_a_style_that_goes_on_below_it_stays_in_the_text(text: str) -
     assert plain_text(found.body[1]).split() == ["Title:", "The", "Fog", "by", "me"]
 
 
-@pytest.mark.parametrize("line", ["**Fog**", "#1", "Title: Fog"])
+@pytest.mark.parametrize("line", ["#fog and more", "####### Fog"])
+def test_a_hashtag_is_no_title(line: str) -> None:
+    assert not structure(a_story(text=f"{line}\n\nIt came.")).in_text
+
+
+@pytest.mark.parametrize("line", ["**Fog**", "# 1", "Title: Fog"])
 def test_a_scene_break_right_below_the_title_is_one(line: str) -> None:
     found = structure(a_story(text=f"{line}\n~\n\nIt came."))
     assert found.in_text and [token.type for token in found.body][:2] == ["hr", "paragraph_open"]

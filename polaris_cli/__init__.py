@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from polaris_cli.api import Settings, open_engine, save, stream, write
+    from polaris_cli.api import Interrupted, Settings, open_engine, save, stream, write
     from polaris_cli.engines.base import Engine
     from polaris_cli.errors import ModelUnavailable, OutOfMemory, PolarisError, UsageError
     from polaris_cli.events import (
@@ -37,6 +37,7 @@ _HOMES = {
     "write": "api",
     "open_engine": "api",
     "save": "api",
+    "Interrupted": "api",
     "Settings": "api",
     "Library": "library.store",
     "Book": "request.book",
@@ -76,6 +77,7 @@ __all__ = [
     "Finish",
     "Held",
     "Inserted",
+    "Interrupted",
     "Library",
     "ModelUnavailable",
     "OutOfMemory",

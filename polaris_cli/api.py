@@ -108,7 +108,8 @@ def write(
     `premise` is what the story is about, or a whole request. `engine` is a model loaded with
     `open_engine`, or the name of an engine that loads the model for this story only. Raises
     UsageError for invalid settings, ModelUnavailable or OutOfMemory if the model cannot be loaded.
-    Errors during writing do not raise: the story's `finish` is then "error".
+    Errors during writing do not raise: the story's `finish` is then "error". Ctrl-C raises
+    Interrupted, a KeyboardInterrupt with the story so far.
     """
     with _python_error_messages():
         job, loaded = _job_for(premise, engine, settings)
@@ -163,6 +164,14 @@ def open_engine(
         _CLOSED.add(loaded)
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C while a story was written. `story` is the story so far."""
+
+    def __init__(self, story: Story) -> None:
+        super().__init__(f"{story.counted} of {story.requested} words were written")
+        self.story = story
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """The result of a job: its story, the error that ended it, and whether the library has it."""
@@ -184,8 +193,8 @@ def run_job(
     """Write a job with a loaded engine; save it to `library` meanwhile and show it on `sinks`.
 
     `warn` is called with one sentence if saving fails. `watch` is a stage directly after the
-    engine, which may end the stream early, as on Ctrl-C. Raises UsageError if the prompt and the
-    words do not fit the loaded model's context.
+    engine, which may end the stream early, as on Ctrl-C. Raises Interrupted if it does not, and
+    UsageError if the prompt and the words do not fit the loaded model's context.
     """
     events = with_held(watch(write_job(job, engine)))
     deviations = partial(engine.deviations, job.request.sampling)
@@ -195,8 +204,11 @@ def run_job(
     recorder = Recorder(library, accumulator, warn) if library else None
     if recorder:
         events = recorder.watch(events)
-    for _ in show(events, sinks):
-        pass
+    try:
+        for _ in show(events, sinks):
+            pass
+    except KeyboardInterrupt as interrupt:
+        raise Interrupted(accumulator.story()) from interrupt
     kept = bool(recorder and recorder.kept)
     return Outcome(accumulator.story(), accumulator.finish.error, kept)
 

@@ -3,6 +3,7 @@
 import itertools
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -15,6 +16,7 @@ from polaris_cli import (
     Chunk,
     Event,
     Finish,
+    Interrupted,
     Library,
     Plan,
     Sampling,
@@ -26,7 +28,9 @@ from polaris_cli import (
     stream,
     write,
 )
+from polaris_cli.engines.base import GenerationRequest
 from polaris_cli.engines.scripted import ScriptedEngine
+from polaris_cli.events import AnswerEvent
 from tests.cli import ROOT
 from tests.servers.vllm_replay import VllmReplay
 
@@ -42,6 +46,19 @@ def test_stream_gives_events_and_one_finish() -> None:
     events = list(stream("a fox", engine=ScriptedEngine(SCRIPT), words=4, model="demo"))
     text = "".join(e.text for e in events if isinstance(e, Chunk) and e.kind == "story")
     assert text == "Once upon a time." and isinstance(events[-1], Finish)
+
+
+def test_an_interrupt_has_the_story_so_far() -> None:
+    class Interrupting(ScriptedEngine):
+        def stream(self, request: GenerationRequest) -> Iterator[AnswerEvent]:
+            yield Chunk("story", "Once there was", 3)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        write("a fox", engine=Interrupting(), words=4, model="demo")
+    assert isinstance(caught.value, Interrupted)
+    story = caught.value.story
+    assert (story.text, story.finish) == ("Once there was", "interrupted")
 
 
 def test_bad_settings_raise() -> None:
@@ -200,6 +217,7 @@ def test_one_engine_writes_many_stories_that_are_saved_and_kept(tmp_path: Path) 
 
 
 SCRIPT_OF_A_USER = """
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from polaris_cli import Chunk, Library, Story, StoryRequest, open_engine, save, stream, write

@@ -18,6 +18,7 @@ from polaris_cli.models.catalogue import DEMO
 from polaris_cli.models.devices import list_devices, pick
 from polaris_cli.models.reference import ModelRef
 from polaris_cli.models.resolving import choose_file, resolve
+from polaris_cli.request.conflicts import conflict
 from polaris_cli.request.story_request import StoryRequest
 from polaris_cli.screen.messages import note
 from polaris_cli.story.advice import on_unused
@@ -48,9 +49,7 @@ def bench_job(model: str | None, shape: str | None, **options: object) -> Job:
 def contradict(option: str, **others: object) -> None:
     """Raise UsageError if one of the other options is given too."""
     for name in (name for name, value in others.items() if value is not None):
-        raise UsageError(
-            f"--{option} and --{name} contradict each other.", hint="Leave out one of them."
-        )
+        raise conflict(f"--{option}", f"--{name}")
 
 
 def model_or_demo(model: str | None, base_url: str | None) -> str | None:

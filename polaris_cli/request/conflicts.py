@@ -26,14 +26,14 @@ def check_options(
     for_chapters = {"--plan": plan, "--plan-only": plan_only, "--chapters": chapters}
     given = [name for name, value in for_chapters.items() if value]
     if given and length in ("single", "extend"):
-        raise _conflict(given[0], f"--length {length}")
+        raise conflict(given[0], f"--length {length}")
     if plan and (plan_only or chapters not in (None, "auto")):
-        raise _conflict("--plan", "--plan-only" if plan_only else "--chapters")
+        raise conflict("--plan", "--plan-only" if plan_only else "--chapters")
     if draft:
         against = [*given, *(["--length chapters"] if length == "chapters" else [])]
         against += ["--think"] if options.get("think") else []
         if against:
-            raise _conflict("--continue", against[0])
+            raise conflict("--continue", against[0])
     if draft == premise == "-":
         raise UsageError(
             "--continue and the premise cannot both read standard input.",
@@ -61,5 +61,6 @@ def check_values(values: Mapping[str, Any], where: str) -> None:
         )
 
 
-def _conflict(one: str, other: str) -> UsageError:
+def conflict(one: str, other: str) -> UsageError:
+    """The error for two options that cannot be given together; the hint is to leave out `other`."""
     return UsageError(f"{one} and {other} contradict each other.", hint=f"Leave out {other}.")

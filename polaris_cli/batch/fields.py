@@ -20,9 +20,12 @@ LIKENESS = 0.85  # "temprature" is a setting with a typing error, "world" and "f
 def fields_of(values: Mapping[str, object]) -> dict[str, object]:
     """The values by the names of settings, "premise" and "id", without unknown and absent ones.
 
-    Absent are None and NaN, which tables have in empty cells. A name wins over its alias.
+    Absent are None and NaN, which tables have in empty cells. A name wins over its alias. A length
+    that is a number is one in words, as LongBench-Write has it, not a way to reach it.
     """
     found = {plain(key): value for key, value in values.items() if not is_absent(value)}
+    if _is_number(found.get("length")):
+        found.setdefault("target_word_count", found.pop("length"))
     aliased = {ALIASES[key]: value for key, value in found.items() if key in ALIASES}
     own = {key: value for key, value in found.items() if key in KNOWN and key not in ALIASES}
     return aliased | own
@@ -61,6 +64,10 @@ def plain(key: str) -> str:
 def is_absent(value: object) -> bool:
     """Whether a value stands for none: tables have NaN in empty cells."""
     return value is None or value != value
+
+
+def _is_number(value: object) -> bool:
+    return str(value).strip().removesuffix(".0").isdecimal()
 
 
 @lru_cache(maxsize=1_000)  # all records of an input tend to have the same keys

@@ -217,7 +217,7 @@ def test_the_sources_of_a_setting_are_in_order(
 
 
 def test_the_settings_that_no_row_of_a_batch_has_are_named() -> None:
-    told = re.search(r"any other setting except ([^-]*)\n- ", text_of("batch"))
+    told = re.search(r"any other setting\s+except ([^-]*)\n- ", text_of("batch"))
     assert told and {*re.findall("`([^`]+)`", told[1])} == {*SETTINGS} - {*OF_THE_TEXT}
 
 

@@ -19,8 +19,9 @@ from polaris_cli.commands import options as o
 from polaris_cli.commands.batch import compared
 from polaris_cli.commands.delivery import save_files
 from polaris_cli.commands.interrupt import Interrupts
-from polaris_cli.commands.outputs import Outputs, check_page
+from polaris_cli.commands.outputs import Outputs, check_page, outlived
 from polaris_cli.commands.running import notifier, opened, write_loaded
+from polaris_cli.commands.standard_streams import Errors
 from polaris_cli.commands.stdio import reserved_stdio
 from polaris_cli.commands.write import read_premise
 from polaris_cli.errors import EXIT_INTERRUPTED, LibraryError, UsageError
@@ -105,7 +106,8 @@ def compare(
     outputs = Outputs(force=force, quiet=quiet or blind, save=not no_save)
     stories: list[Story] = []
     try:
-        _write_all(jobs, stories, outputs, blind=blind, keep_going=bool(output) or not no_save)
+        later = outlived(files=bool(output), save=not no_save)
+        _write_all(jobs, stories, outputs, blind=blind, later=later)
         if blind:
             _choose(stories, save=not no_save)
     finally:
@@ -134,15 +136,15 @@ def _random_seed() -> int:
 
 
 def _write_all(
-    jobs: Sequence[Job], stories: list[Story], outputs: Outputs, *, blind: bool, keep_going: bool
+    jobs: Sequence[Job], stories: list[Story], outputs: Outputs, *, blind: bool, later: Errors
 ) -> None:
     """Add the stories of the jobs, printed while they are written; what there is of the last one
     after Ctrl-C or an error.
 
-    Raises Exit after Ctrl-C, PolarisError if a model cannot be loaded or a story fails, or, with
-    `keep_going` at the end only, if standard output is full.
+    Raises Exit after Ctrl-C, PolarisError if a model cannot be loaded or a story fails, and errors
+    of standard output, `later` ones at the end.
     """
-    listening, reserved = Interrupts().listen(), reserved_stdio(keep_going=keep_going)
+    listening, reserved = Interrupts().listen(), reserved_stdio(later=later)
     with listening as interrupts, reserved as out:
         for number, job in enumerate(jobs, 1):
             name = f"Story {number}" if blind else job.request.model

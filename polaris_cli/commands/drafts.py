@@ -48,8 +48,7 @@ def run_drafts(job: Job, outputs: Outputs, count: int, choose: Choose, *, print_
     for text in job.notes:
         notify(text)
     listening = Interrupts().listen()
-    keep_going = outputs.save or bool(outputs.files)
-    with listening as interrupts, reserved_stdio(keep_going=keep_going) as out:
+    with listening as interrupts, reserved_stdio(later=outputs.outlived) as out:
         done, engine = _write(job, outputs, count, interrupts)
         stories = [each.story for each in done if each.story and each.story.text]
         failures = [each for each in done if each.error]

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from polaris_cli.errors import UsageError
+from polaris_cli.commands.standard_streams import Errors
+from polaris_cli.errors import OutputError, UsageError
 from polaris_cli.formats.export import check_output
 from polaris_cli.formats.files import STDOUT, check_distinct, check_writable
 from polaris_cli.library.store import library_files
@@ -24,6 +25,14 @@ def check_page(path: Path, *, force: bool, example: str, option: str = "--output
 def check_apart(outputs: Sequence[tuple[str, Path]]) -> None:
     """Raise UsageError if two of these named outputs, or one and the library, are the same file."""
     check_distinct([*outputs, *(("the library", file) for file in library_files())])
+
+
+def outlived(*, files: bool, save: bool) -> Errors:
+    """The errors of standard output after which the story is still written to its end.
+
+    It goes on for `files`, and for the library (`save`) unless a reader wants no more of it.
+    """
+    return (OutputError, BrokenPipeError) if files else (OutputError,) if save else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +64,8 @@ class Outputs:
     def files(self) -> list[Path]:
         """The files for the story, without "-": standard output gets the story in any case."""
         return [file for file in self.stories or () if file != STDOUT]
+
+    @property
+    def outlived(self) -> Errors:
+        """The errors of standard output after which the story is still written."""
+        return outlived(files=bool(self.files), save=self.save)

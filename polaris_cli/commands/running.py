@@ -55,9 +55,8 @@ def run(job: Job, outputs: Outputs, before: Story | None = None) -> int:
         notify(text)
     outcome: Outcome | None = None
     listening = Interrupts().listen()
-    keep_going = outputs.save or bool(outputs.files)
     try:
-        with listening as interrupts, reserved_stdio(keep_going=keep_going) as out:
+        with listening as interrupts, reserved_stdio(later=outputs.outlived) as out:
             if problem := encoding_note(out):
                 notify(problem)
             with interrupts.breakable():

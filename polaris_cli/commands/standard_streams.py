@@ -16,6 +16,9 @@ from polaris_cli.errors import OutputError
 OUTPUT_HINT = "Free some space there, or send the output to another place."
 
 
+Errors = tuple[type[Exception], ...]
+
+
 class Descriptor(io.FileIO):
     """A file descriptor to write to. The first failed write raises, later ones are dropped.
 
@@ -23,7 +26,7 @@ class Descriptor(io.FileIO):
     BrokenPipeError if the reader of a pipe has closed it, OutputError for any other reason.
     """
 
-    problem: OutputError | None = None
+    problem: Exception | None = None
     failed = False
 
     def __init__(self, descriptor: int, *, owned: bool = False) -> None:
@@ -53,12 +56,17 @@ class Descriptor(io.FileIO):
 
 
 class LaterDescriptor(Descriptor):
-    """As `Descriptor`, but keeps an OutputError in `problem` instead of raising it."""
+    """As `Descriptor`, but keeps an error of the kinds `later` in `problem` instead of raising
+    it."""
+
+    def __init__(self, descriptor: int, later: Errors, *, owned: bool = False) -> None:
+        super().__init__(descriptor, owned=owned)
+        self._later = later
 
     def report(self, error: OSError) -> None:
         try:
             super().report(error)
-        except OutputError as problem:
+        except self._later as problem:
             self.problem = problem
 
 

@@ -10,18 +10,20 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from typing import TextIO
 
-from polaris_cli.commands.standard_streams import Descriptor, LaterDescriptor, text_stream
+from polaris_cli.commands.standard_streams import Errors, LaterDescriptor, text_stream
+from polaris_cli.errors import OutputError
 
 
 @contextmanager
-def reserved_stdio(*, keep_going: bool = False) -> Iterator[TextIO]:
+def reserved_stdio(*, later: Errors = ()) -> Iterator[TextIO]:
     """Yield the only stream that reaches standard output inside the block.
 
     Some libraries print notices to stdout or ask questions on stdin. Inside the block their output
     goes to /dev/null and their reads get the end of a file. This holds for Python's streams and for
     the file descriptors that C code uses.
 
-    `keep_going`: when standard output is full, OutputError is raised at the end of the block only.
+    `later` are the errors of standard output, OutputError and BrokenPipeError, that are raised at
+    the end of the block only.
     """
     out = sys.stdout
     with ExitStack() as undo:
@@ -31,7 +33,7 @@ def reserved_stdio(*, keep_going: bool = False) -> Iterator[TextIO]:
         undo.enter_context(redirect_stdout(devnull))
         undo.enter_context(_redirected(devnull, 0))
         if _descriptor(out) == 1:
-            out = undo.enter_context(_duplicated(out, keep_going))
+            out = undo.enter_context(_duplicated(out, later))
             undo.enter_context(_redirected(devnull, 1))
         yield out
 
@@ -44,7 +46,7 @@ def reserved_stderr() -> Iterator[None]:
         if _descriptor(err) == 2:
             undo.callback(setattr, sys, "stderr", err)
             devnull = undo.enter_context(open(os.devnull, "r+"))  # noqa: PTH123
-            sys.stderr = undo.enter_context(_duplicated(err, keep_going=True))
+            sys.stderr = undo.enter_context(_duplicated(err, (OutputError,)))
             undo.enter_context(_redirected(devnull, 2))
         yield
 
@@ -57,11 +59,10 @@ def _descriptor(stream: TextIO) -> int | None:
 
 
 @contextmanager
-def _duplicated(stream: TextIO, keep_going: bool) -> Iterator[TextIO]:
+def _duplicated(stream: TextIO, later: Errors) -> Iterator[TextIO]:
     """A stream to the same place on a new descriptor, which no library uses."""
     stream.flush()
-    kind = LaterDescriptor if keep_going else Descriptor
-    moved = kind(os.dup(stream.fileno()), owned=True)
+    moved = LaterDescriptor(os.dup(stream.fileno()), later, owned=True)
     out = text_stream(moved, stream.encoding, stream.errors or "strict")
     try:
         yield out

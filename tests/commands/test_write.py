@@ -176,6 +176,22 @@ def test_a_closed_pipe_ends_the_run_silently(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_closed_pipe_costs_no_file(tmp_path: Path) -> None:
+    pieces = [*PLAN, "Once upon a time.\n\n", *["It slept. "] * 20]
+    file = tmp_path / "story.txt"
+    command = scripted_command(*ASK, "-o", str(file), "--no-save", scripts=[pieces], delay=0.02)
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(tmp_path)
+    ) as process:
+        assert process.stdout and process.stderr
+        process.stdout.readline()
+        process.stdout.close()
+        told = process.stderr.read().decode()
+    assert process.returncode == 141 and f"saved {file}" in told
+    assert file.read_text(encoding="utf-8").count("It slept.") == 20
+
+
+@pytest.mark.slow
 def test_kill_minus_9_loses_two_seconds_at_most(tmp_path: Path) -> None:
     pieces = [f"word{number} " for number in range(400)]
     command = scripted_command("write", "a fox", "-w", "400", "-m", "demo", "--no-think",

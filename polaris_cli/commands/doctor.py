@@ -70,6 +70,9 @@ def _configured(options: dict[str, object]) -> tuple[ServerAddress | None, list[
         return server_address(merge(gather(options))), []
     except UsageError as error:
         return None, [Problem(error.message, error.hint)]
+    except OSError as error:
+        what = f"Cannot read {error.filename}: {error.strerror}."
+        return None, [Problem(what, "Change its permissions, or set XDG_CONFIG_HOME.")]
 
 
 def _print_server(found: CheckedServer) -> None:

@@ -2,7 +2,8 @@
 
 Loads every program, lets them take turns, and returns figures; prints nothing. The local engine is
 compared with the usual transformers snippet, the engine gguf with llama.cpp's server called
-directly. A program writes until its model ends the answer, or `tokens` at most.
+directly. The local engine and the snippet write `tokens` tokens, the others until their model ends
+the answer, or so many at most.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -60,7 +60,7 @@ def prepare(
     chosen = merge(sources)
     model, revision, file, engine = (chosen[n].value if n in chosen else None for n in MODEL)
     server = server_address(chosen)
-    with _naming_sources(chosen):
+    with _naming_unknown(chosen):
         reference = resolved(model or "auto", revision, server, file, engine or "auto")
         settings = settings_for(premise or "", sources, reference, draft)
         subject = premise or (draft.about if draft else "")
@@ -72,7 +72,7 @@ def prepare(
 
 
 @contextmanager
-def _naming_sources(chosen: Mapping[str, Setting]) -> Iterator[None]:
+def _naming_unknown(chosen: Mapping[str, Setting]) -> Iterator[None]:
     """Say in an error on an unknown name where it was set, unless it is an option."""
     try:
         yield

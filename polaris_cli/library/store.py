@@ -107,7 +107,7 @@ class Library:
 
     def __init__(self, path: str | Path | None = None) -> None:
         """`path` is the library's file; without it, the user's own library."""
-        self.path = Path(path) if path else library_path()
+        self.path = Path(path).expanduser() if path else library_path()
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
 

@@ -19,9 +19,12 @@ SCENE_BREAK = "* * *\n\n"
 ACCEPT_END_AT = 0.93  # from here on, the model may end the story
 CLOSE_PARAGRAPH_AT = 1.05  # from here on, the story ends after the current paragraph
 CLOSE_SENTENCE_AT = 1.07  # from here on, the story ends after the current sentence
-# What a last paragraph and a last sentence may add before the story is longer than its band:
+# What a last paragraph and a last sentence may add before the story is longer than its band, as
+# multiples of the words requested and, for a short story, in words:
 PARAGRAPH_MARGIN = 0.12
 SENTENCE_MARGIN = 0.05
+PARAGRAPH_WORDS = 45
+SENTENCE_WORDS = 15
 
 MIN_SCENE_WORDS = 40  # the fewest words to request
 MIN_SCENE_TOKENS = 60  # after a scene break before the model may end; about as many words
@@ -65,9 +68,10 @@ class LengthTarget:
 
         `written` words are in its earlier parts.
         """
-        low, high = min(band[0], 1.0), max(band[1], 1.0)
-        paragraph, sentence = max(high - PARAGRAPH_MARGIN, low), max(high - SENTENCE_MARGIN, 1.0)
-        return cls(paragraph * words - written, sentence * words - written)
+        low, high = min(band[0], 1.0) * words, max(band[1], 1.0) * words
+        paragraph = max(high - max(PARAGRAPH_MARGIN * words, PARAGRAPH_WORDS), low)
+        sentence = max(high - max(SENTENCE_MARGIN * words, SENTENCE_WORDS), words)
+        return cls(paragraph - written, sentence - written)
 
 
 def close_at(run: Iterator[Event], target: LengthTarget) -> Iterator[Event]:

@@ -4,6 +4,7 @@ Knows the keys, and the line of each, for error messages. Does not know how a pl
 """
 
 import difflib
+import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -82,7 +83,7 @@ def _words(file: "_File", number: int, row: dict[str, Any]) -> int:
     except ValueError:
         words = -1
     if words < 1:
-        what = f"words cannot be {row['words']!r}; give a number such as 1200"
+        what = f"words cannot be {_as_written(row['words'])}; give a number such as 1200"
         raise file.error("words", what, number)
     return words
 
@@ -111,13 +112,13 @@ class _File:
     def text(self, table: dict[str, Any], key: str, chapter: int = 0) -> str:
         value = table.get(key, "")
         if not isinstance(value, str):
-            raise self.error(key, f"{key} is {value!r}; it must be text in quotes", chapter)
+            raise self.error(key, f"{key} is {_as_written(value)}; it must be text in quotes", chapter)
         return _in_one_line(value)
 
     def texts(self, table: dict[str, Any], key: str, chapter: int) -> tuple[str, ...]:
         value = table.get(key, [])
         if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
-            what = f'{key} is {value!r}; it must be a list of texts, such as ["one", "two"]'
+            what = f'{key} is {_as_written(value)}; it must be a list of texts, such as ["one", "two"]'
             raise self.error(key, what, chapter)
         return tuple(filter(None, map(_in_one_line, value)))
 
@@ -136,6 +137,11 @@ class _File:
 def _in_one_line(text: str) -> str:
     """Each text of a plan is one line of the prompt, and a title one line of the story."""
     return " ".join(line.strip() for line in text.splitlines() if line.strip())
+
+
+def _as_written(value: object) -> str:
+    """A value as TOML spells it, near enough for an error: true, not Python's True."""
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def as_toml(plan: Plan) -> str:

@@ -43,6 +43,7 @@ def test_the_path_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert library_path() == Path.home() / "mine.db"
     monkeypatch.setenv("POLARIS_LIBRARY", "")
     assert library_path().name == "library.db"
+    assert Library("~/mine.db").path == Path.home() / "mine.db"
 
 
 def test_looking_makes_no_file(library: Library) -> None:

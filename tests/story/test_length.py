@@ -113,3 +113,8 @@ def test_a_story_ends_within_its_band() -> None:
     assert target((0.5, 2.0)) == (1880, 1950)
     assert target((0.98, 1.02)) == (980, 1000)
     assert target((0.5, 0.8)) == (880, 1000)
+
+
+def test_a_short_story_leaves_room_for_its_last_sentence() -> None:
+    assert LengthTarget.of_ending(150, (0.9, 1.1)) == LengthTarget(135, 150)
+    assert LengthTarget.of_ending(200, (0.5, 1.5)) == LengthTarget(255, 285)

@@ -130,12 +130,15 @@ class Chapter:
     """A chapter of a plan: its title, its planned length in words, and what happens in it.
 
     `events` has the same as the summary, one by one and in order, if the plan has them.
+    `added_after` is the number of chapters that were written when this one was added to the plan,
+    0 for a chapter of the plan at the start.
     """
 
     title: str
     words: int
     summary: str
     events: tuple[str, ...] = ()
+    added_after: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +179,15 @@ class Plan:
         scaled = (max(1, end - start) for start, end in bounds)
         pairs = zip(self.chapters, scaled, strict=True)
         return replace(self, chapters=tuple(replace(ch, words=n) for ch, n in pairs))
+
+    def after(self, written: int) -> Self:
+        """The plan as it was when so many chapters were written, without those added later."""
+        known = (chapter for chapter in self.chapters if chapter.added_after <= written)
+        return replace(self, chapters=tuple(known))
+
+    def as_start(self) -> Self:
+        """The same plan for another story, of which all chapters are planned at the start."""
+        return replace(self, chapters=tuple(replace(ch, added_after=0) for ch in self.chapters))
 
     def background(self) -> list[str]:
         """The lines of what holds for all chapters, as far as it is known."""

@@ -55,14 +55,14 @@ def in_chapters(job: Job, engine: Engine) -> Iterator[Event]:
     do not add up. If more is left than the remaining chapters will deliver, a chapter is inserted.
     If an earlier run ended in a loop, its last chapter goes on from the text before that.
     """
-    plan = job.plan
+    plan = job.plan if job.earlier or not job.plan else job.plan.as_start()
     if plan:
         yield from planning_of(job)
         yield Planned(plan)
     else:
         plan = yield from make_plan(job, engine)
     if plan:
-        wording = wording_for(job.request, plan)
+        wording = wording_for(job.request, plan.after(0))
         yield from ChapterWriter(job, engine, plan, wording).write(earlier_chapters(job, engine))
 
 
@@ -105,23 +105,27 @@ class ChapterWriter:
         in_one_pass: bool = False,
     ) -> None:
         self._engine, self._request, self._profile = engine, job.request, job.reference.profile
-        self._plan, self._wording, self._opening = plan, wording, opening
+        self._recorded, self._plan = plan, plan.after(0)
+        self._wording, self._opening = wording, opening
         self._draft = job.request.draft.text if job.request.draft else ""
         # The user wants more of an earlier run that ended by itself: the model goes on within its
         # last chapter if it can, else that one stays and others follow.
         ended = bool(job.earlier and job.earlier.finish == "stop")
         self._finished = ended and not (self._profile.continues and engine.capabilities.token_true)
         self._in_one_pass = in_one_pass
-        self._pace = Pace(job.request.words, len(plan.chapters), self._profile.good_words[1])
+        planned = len(self._plan.chapters)
+        self._pace = Pace(job.request.words, planned, self._profile.good_words[1])
         self._done: list[ChapterDraft] = []
         self._further_left = MAX_FURTHER  # times that it still may go on after an early end
-        self._most = 2 * max(len(plan.chapters), chapter_count(job.request.words, self._profile))
+        self._most = 2 * max(planned, chapter_count(job.request.words, self._profile))
 
     def write(self, earlier: list[ChapterDraft]) -> Iterator[Event]:
         """Replay the earlier chapters, continue the last, write the rest; yield one `Finish`."""
         finish = Finish("stop")
         for number in count(1):
             new = number > len(earlier)
+            if number <= len(earlier) + 1 and not self._in_one_pass:
+                self._recall_plan(number - 1)
             if new or self._in_one_pass:  # whose plan is not recorded, and grows as it grew before
                 yield from self._adjust_plan(new=new)
             if number > len(self._plan.chapters):
@@ -130,6 +134,13 @@ class ChapterWriter:
             if not self._goes_on(finish) or (new and self._is_silent()):
                 break
         yield finish
+
+    def _recall_plan(self, done: int) -> None:
+        """Add the chapters that the earlier run added after `done` chapters."""
+        plan = self._recorded.after(done)
+        appended = len(self._plan.chapters) == done < len(plan.chapters)
+        self._further_left -= appended and not self._finished
+        self._plan = plan
 
     def _adjust_plan(self, *, new: bool) -> Iterator[Event]:
         """Add chapters if more is left than the others will deliver, or after an early end.
@@ -152,7 +163,8 @@ class ChapterWriter:
 
     def _insert(self, beat: Chapter, place: int) -> None:
         chapters = self._plan.chapters
-        self._plan = replace(self._plan, chapters=(*chapters[:place], beat, *chapters[place:]))
+        added = replace(beat, added_after=len(self._done))
+        self._plan = replace(self._plan, chapters=(*chapters[:place], added, *chapters[place:]))
 
     def _ended_early(self) -> bool:
         enough = ACCEPT_END_AT if self._finished else GO_ON_BELOW

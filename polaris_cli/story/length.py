@@ -23,7 +23,7 @@ CLOSE_SENTENCE_AT = 1.07  # from here on, the story ends after the current sente
 # multiples of the words requested and, for a short story, in words:
 PARAGRAPH_MARGIN = 0.12
 SENTENCE_MARGIN = 0.05
-PARAGRAPH_WORDS = 45
+PARAGRAPH_WORDS = 30
 SENTENCE_WORDS = 15
 
 MIN_SCENE_WORDS = 40  # the fewest words to request

@@ -401,6 +401,30 @@ def test_a_story_cut_anywhere_goes_on_to_the_same_text(cut: int) -> None:
     assert text_of(list(again)) == text_of(list(whole))
 
 
+@pytest.mark.parametrize("ending", ["too early", "after many short chapters"])
+def test_a_resumed_story_asks_for_its_chapters_as_before(ending: str) -> None:
+    """Chapters added to the plan on the way count only from where they were added."""
+    short = [script(paragraph(f"n{n}", 60)) for n in range(3)]
+    early = [script(paragraph(f"n{n}", 100)) for n in range(2)]
+    texts = [*early, script("End.")] if ending == "too early" else short
+    texts += [script(paragraph(f"m{n}", 40)) for n in range(4)]
+    engine = ScriptedEngine(*texts)
+    whole = write(engine, profile=SMALL)
+    planned = [event.plan for event in whole if isinstance(event, Planned)]
+    starts = [place for place, event in enumerate(whole) if isinstance(event, ChapterStart)]
+    assert len(planned[-1].chapters) > len(planned[0].chapters) and len(starts) > 3
+    for number, start in enumerate(starts[1:], 1):
+        # Interrupted a few characters into a chapter; the plan is the one recorded by then.
+        shown = whole[: start + 4]
+        plan = [event.plan for event in shown if isinstance(event, Planned)][-1]
+        again = ScriptedEngine(texts[number], *texts[number + 1 :])
+        earlier = Earlier(tuple(shown), "interrupted")
+        list(in_chapters(replace(job(3, profile=SMALL), plan=plan, earlier=earlier), again))
+        assert [one.messages for one in again.requests] == [
+            one.messages for one in engine.requests[number:]
+        ]
+
+
 def test_a_chapter_that_ended_in_a_loop_goes_on_before_it() -> None:
     stuck = script(paragraph("b", 50), "the same again. " * 90)
     scripts = plan_script(2, 1000), script(paragraph("a", 500)), stuck

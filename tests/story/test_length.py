@@ -117,4 +117,4 @@ def test_a_story_ends_within_its_band() -> None:
 
 def test_a_short_story_leaves_room_for_its_last_sentence() -> None:
     assert LengthTarget.of_ending(150, (0.9, 1.1)) == LengthTarget(135, 150)
-    assert LengthTarget.of_ending(200, (0.5, 1.5)) == LengthTarget(255, 285)
+    assert LengthTarget.of_ending(200, (0.5, 1.5)) == LengthTarget(270, 285)

@@ -83,7 +83,7 @@ def _words(file: "_File", number: int, row: dict[str, Any]) -> int:
     except ValueError:
         words = -1
     if words < 1:
-        what = f"words cannot be {_as_written(row['words'])}; give a number such as 1200"
+        what = f"words cannot be {_spelt(row['words'])}; give a number such as 1200"
         raise file.error("words", what, number)
     return words
 
@@ -112,13 +112,13 @@ class _File:
     def text(self, table: dict[str, Any], key: str, chapter: int = 0) -> str:
         value = table.get(key, "")
         if not isinstance(value, str):
-            raise self.error(key, f"{key} is {_as_written(value)}; it must be text in quotes", chapter)
+            raise self.error(key, f"{key} is {_spelt(value)}; it must be text in quotes", chapter)
         return _in_one_line(value)
 
     def texts(self, table: dict[str, Any], key: str, chapter: int) -> tuple[str, ...]:
         value = table.get(key, [])
         if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
-            what = f'{key} is {_as_written(value)}; it must be a list of texts, such as ["one", "two"]'
+            what = f'{key} is {_spelt(value)}; it must be a list of texts, such as ["one", "two"]'
             raise self.error(key, what, chapter)
         return tuple(filter(None, map(_in_one_line, value)))
 
@@ -139,7 +139,7 @@ def _in_one_line(text: str) -> str:
     return " ".join(line.strip() for line in text.splitlines() if line.strip())
 
 
-def _as_written(value: object) -> str:
+def _spelt(value: object) -> str:
     """A value as TOML spells it, near enough for an error: true, not Python's True."""
     return json.dumps(value, ensure_ascii=False, default=str)
 

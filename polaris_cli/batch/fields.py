@@ -49,7 +49,8 @@ class Columns:
         if {*self.names}.isdisjoint(map(plain, found)):
             raise UsageError(
                 f"{source} has no column {' or '.join(map(repr, self.names))}.",
-                hint=f"Name the columns in the first line, such as: {self.example}",
+                hint=f"Call one of its columns {self.names[0]}. "
+                f"The first line of a CSV file names them, such as: {self.example}",
             )
 
 

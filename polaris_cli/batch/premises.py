@@ -56,7 +56,7 @@ def read_premises(source: str) -> Iterator[Row | BadRow]:
     rows = _rows(records_of(source), name)
     first = next(rows, None)
     if first is None:
-        raise UsageError(f"{name} has no premises.", hint="Write one premise a line.")
+        raise UsageError(f"{name} has no premises.", hint="Give one premise a line, or a row.")
     return chain([first], rows)
 
 

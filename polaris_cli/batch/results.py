@@ -152,6 +152,11 @@ class Results:
 
 def _locked(folder: Path) -> FileLock:
     """Create the folder and lock it. Raises UsageError and OutputError."""
+    if folder.suffix == Path(STORIES).suffix and not folder.exists():
+        raise UsageError(
+            f"-o {folder} looks like a file, but the stories need a folder.",
+            hint=f"Try -o {folder.with_suffix('')}: they will be in its {STORIES}.",
+        )
     with explained(folder):
         try:
             folder.mkdir(parents=True, exist_ok=True)

@@ -6,14 +6,17 @@ after another, so that any number of rows fits in memory. Does not know how they
 
 import hashlib
 import json
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from itertools import product
 from typing import Any
 
 from polaris_cli.batch.premises import Row
+from polaris_cli.errors import PolarisError
 from polaris_cli.models.reference import ModelRef
 from polaris_cli.models.resolving import resolve
 from polaris_cli.request.settings import OF_THE_ENGINE, from_options
@@ -65,6 +68,10 @@ class Task:
 
     def job(self) -> Job:
         """The job, ready for an engine. Raises UsageError or ModelUnavailable as `prepare` does."""
+        with _naming_fields(self.row.settings):
+            return self._job()
+
+    def _job(self) -> Job:
         first = from_options({"seed": self.options.get("seed")}).get("seed", 0)
         row, file = self.row, self.options.get("gguf_file")
         options = {**self.options, "seed": first + self.later}
@@ -73,6 +80,21 @@ class Task:
         )
         place = Place(self.key, fingerprint(job, file), row.number, row.id, row.scale)
         return replace(job, place=place)
+
+
+@contextmanager
+def _naming_fields(settings: Mapping[str, object]) -> Iterator[None]:
+    """Name a setting of a row as the row does, not as an option: "top_p" for "--top-p"."""
+    try:
+        yield
+    except PolarisError as error:
+        for name in settings:
+            option = re.compile(rf"--{name.replace('_', '-')}(?![\w-])")
+            error.message, error.hint = (
+                option.sub(name, text) for text in (error.message, error.hint)
+            )
+        error.args = (error.message,)
+        raise
 
 
 def _resolved(*model: Any) -> ModelRef:

@@ -251,6 +251,15 @@ def test_what_is_not_a_regular_file_is_refused(
         Results(tmp_path)
 
 
+def test_a_new_folder_named_like_the_file_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "out.jsonl"
+    with pytest.raises(UsageError, match="needs? a folder") as refused:
+        Results(folder)
+    assert f"-o {tmp_path / 'out'}:" in refused.value.hint and not folder.exists()
+    folder.mkdir()
+    Results(folder).close()
+
+
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     with pytest.raises(UsageError, match="file is not a folder") as caught:

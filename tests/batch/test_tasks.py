@@ -56,6 +56,27 @@ def test_an_invalid_setting_is_an_error_of_its_task(more: dict[str, Any]) -> Non
         bad.job()
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "said", "hint"),
+    [
+        ("top_p", "x", "top_p: invalid value 'x'.", ""),
+        ("temperature", 9, "temperature is 9, but", "Give another value: temperature NUMBER"),
+        ("quantize", "3bit", "quantize: '3bit' is not", "8bit"),
+    ],
+)
+def test_a_setting_of_a_row_is_named_as_in_the_row(
+    name: str, value: object, said: str, hint: str
+) -> None:
+    (task,) = tasks_of([row(1, **{name: value})], DEMO, Grid())
+    with pytest.raises(UsageError) as refused:
+        task.job()
+    assert refused.value.message.startswith(said) and hint in refused.value.hint
+    (task,) = tasks_of([row(1)], {**DEMO, name: value}, Grid())
+    with pytest.raises(UsageError) as refused:
+        task.job()
+    assert refused.value.message.startswith("--")
+
+
 def digest(premise: str = "a fox", **options: object) -> str:
     return fingerprint(Task("1", Row(1, "line 1", "", premise, {}), {**DEMO, **options}).job())
 

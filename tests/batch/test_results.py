@@ -253,7 +253,7 @@ def test_what_is_not_a_regular_file_is_refused(
 
 def test_a_new_folder_named_like_the_file_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "out.jsonl"
-    with pytest.raises(UsageError, match="needs? a folder") as refused:
+    with pytest.raises(UsageError, match="need a folder") as refused:
         Results(folder)
     assert f"-o {tmp_path / 'out'}:" in refused.value.hint and not folder.exists()
     folder.mkdir()

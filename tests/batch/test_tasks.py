@@ -65,7 +65,7 @@ def test_an_invalid_setting_is_an_error_of_its_task(more: dict[str, Any]) -> Non
     ],
 )
 def test_a_setting_of_a_row_is_named_as_in_the_row(
-    name: str, value: object, said: str, hint: str
+    name: str, value: Any, said: str, hint: str
 ) -> None:
     (task,) = tasks_of([row(1, **{name: value})], DEMO, Grid())
     with pytest.raises(UsageError) as refused:

@@ -24,6 +24,7 @@ FULL_STOPS = (
     "\u3002\uff01\uff1f\uff61\u061f\u06d4\u0964\u0965\u0589\u1362\u1367\u104b\u17d4\u17d5"
     "\u0f0d\u0f0e\u203c\u2047-\u2049"
 )
-CLOSING = "\"'\u201d\u2019»«)\\]}」』\uff09】》〉*_"
+CLOSING = "\"'\u201c\u201d\u2018\u2019»«)\\]}」』\uff09】》〉*_"
 
-SENTENCE_END = rf"(?:[{STOPS}][{CLOSING}]*+(?!\S)|[{FULL_STOPS}][{STOPS}{FULL_STOPS}{CLOSING}]*+)"
+_CLOSED = rf"(?:[{CLOSING}]|\s»(?!\S))*+"  # French has a space before its mark
+SENTENCE_END = rf"(?:[{STOPS}]{_CLOSED}(?!\S)|[{FULL_STOPS}][{STOPS}{FULL_STOPS}{CLOSING}]*+)"

@@ -19,7 +19,7 @@ from polaris_cli.story.length import (
     MIN_SCENE_TOKENS,
     PARAGRAPH_END,
     SCENE_BREAK,
-    ends_sentence,
+    closes,
 )
 from polaris_cli.story.single_pass import TRIES, stream_answer, without_replay
 from polaris_cli.streaming.loops import good_length
@@ -182,7 +182,7 @@ class _Text:
     def end_round(self) -> None:
         """Close the story, which the model has ended, if it only lacks the ending set aside."""
         if self._ending and not self.is_long_enough:
-            self.closed = self.closed or self._is_past()
+            self.closed = self.closed or self._excess() >= 0
 
     def tokens_due(self, replayed: int) -> int:
         """How many tokens the model must still write in this round, after so many of an earlier
@@ -207,7 +207,7 @@ class _Text:
             self._release_held()
             self.closed = self._fits_now()
         else:
-            self.closed = self._is_past() and ends_sentence(self._held_text(), event.text)
+            self.closed = closes(self._held_text(), event.text, self._excess())
         if not self.closed:  # else this chunk starts the next paragraph or sentence
             self._held.append(event)
         yield from self._yield_ready()
@@ -275,11 +275,12 @@ class _Text:
         self._released.add(lead + SCENE_BREAK)
         yield Inserted("scene break", lead + SCENE_BREAK, scene)
 
-    def _is_past(self) -> bool:
-        """Whether the story must close within this paragraph."""
+    def _excess(self) -> float:
+        """The words that are too many; from 0 on, the story must close within this paragraph."""
         if self._ending:
-            return self._total() + story_words(self._ending) >= CLOSE_PARAGRAPH_AT * self._words
-        return self._total() >= CLOSE_SENTENCE_AT * self._words
+            ending = story_words(self._ending)
+            return self._total() + ending - CLOSE_PARAGRAPH_AT * self._words
+        return self._total() - CLOSE_SENTENCE_AT * self._words
 
     def _fits_now(self) -> bool:
         """Whether closing here comes nearer to the target than one more paragraph."""

@@ -25,6 +25,7 @@ PARAGRAPH_MARGIN = 0.12
 SENTENCE_MARGIN = 0.05
 PARAGRAPH_WORDS = 30
 SENTENCE_WORDS = 15
+QUOTATION_WORDS = 15  # to wait at the end of a sentence for the end of a quotation
 
 MIN_SCENE_WORDS = 40  # the fewest words to request
 MIN_SCENE_TOKENS = 60  # after a scene break before the model may end; about as many words
@@ -40,6 +41,12 @@ MAX_FURTHER = 2  # scenes after an early end
 
 PARAGRAPH_END = re.compile(r"\n[^\S\n]*\n\s*$")
 _SENTENCE = re.compile(rf"(?<!\b[A-Z])(?<!\b[A-Z][a-z])(?<!\bMrs){SENTENCE_END}")  # no "Mr."
+# A quotation that is still open at the end. The mark before it tells an opening one from a closing
+# one: some languages open with the mark that closes in others.
+_OPEN_QUOTATION = re.compile(
+    r"""(?:(?<![^\s(\[—-])"(?=\S)[^"\n]*|(?<![\w.!?…,])“[^“”\n]*|„[^“”\n]*|[「『][^」』\n]*"""
+    r"""|(?<!\S)«[^«»\n]*|(?<!\S)»(?=\S)[^«»\n]*)\Z"""
+)
 _TAIL = 40  # characters, in which a sentence or a paragraph may have ended
 
 
@@ -77,18 +84,27 @@ class LengthTarget:
 def close_at(run: Iterator[Event], target: LengthTarget) -> Iterator[Event]:
     """Yield the events of an answer, and end it with "stop" where the target says."""
     closed = Finish("stop", closed=True)
-    counter, tail = WordCounter(), ""
+    counter, tail, paragraph = WordCounter(), "", ""
     with closing(run):
         for event in run:
             text = text_of(event)
             in_sight = counter.count >= target.paragraph and text.strip()
-            over = counter.count >= target.sentence and ends_sentence(tail, text)
+            over = closes(paragraph, text, counter.count - target.sentence)
             if over or (in_sight and PARAGRAPH_END.search(tail)):
                 yield closed
                 return
             yield event
             counter.add(text)
             tail = (tail + text)[-_TAIL:]
+            paragraph = (paragraph + text).rpartition("\n\n")[2]
+
+
+def closes(paragraph: str, following: str, excess: float) -> bool:
+    """Whether a text with so many words too many (negative: too few) ends after this part of its
+    last paragraph: with a sentence, and if the end is not far, not within a quotation."""
+    if excess < 0 or not ends_sentence(paragraph, following):
+        return False
+    return excess >= QUOTATION_WORDS or not _OPEN_QUOTATION.search(paragraph)
 
 
 def ends_sentence(text: str, following: str) -> bool:

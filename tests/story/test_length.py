@@ -6,9 +6,11 @@ from polaris_cli.events import Chapter, Chunk, Event, Finish
 from polaris_cli.story.length import (
     MAX_CORRECTION,
     MIN_SCENE_WORDS,
+    QUOTATION_WORDS,
     LengthTarget,
     Pace,
     close_at,
+    closes,
 )
 from tests.scripts import text_of
 
@@ -68,6 +70,38 @@ def test_a_sentence_ends_where_a_new_word_begins(end: str) -> None:
 )
 def test_a_point_within_a_number_or_a_name_ends_nothing(pieces: tuple[str, ...]) -> None:
     assert told(*pieces) == "".join(pieces)
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [('He said, "', '."'), ("He said, “", ".”"), ("Er sagte: „", ".“"), ("Il dit : « ", ". »")],
+)
+def test_a_text_does_not_end_within_a_quotation(start: str, end: str) -> None:
+    pieces = (start, "I slept", ".", " Then", " I woke", end, " She", " left", ".", " Then")
+    assert told(*pieces) == f"{start}I slept. Then I woke{end}"
+    unclosed = told(start, "I slept", *[".", " And then I woke"] * 9)
+    assert unclosed.endswith("woke.") and QUOTATION_WORDS < len(unclosed.split()) - 2 < 24
+    assert told(f"{start}I slept.\n\n", "Then", " I woke") == f"{start}I slept.\n\n"
+
+
+@pytest.mark.parametrize(
+    "paragraph",
+    [
+        'It slept."',
+        'a 5" nail.',
+        "Er schlief.“",
+        "»Ich«, sagte er.",
+        "Il dort. »",
+        '"Go," he said.',
+    ],
+)
+def test_a_mark_that_closes_or_measures_opens_no_quotation(paragraph: str) -> None:
+    assert closes(paragraph, " Then", 0) and not closes(paragraph, " Then", -1)
+
+
+@pytest.mark.parametrize("paragraph", ["»Ich schlief.", "「走吧。", "他说：“走吧。", '—"Go.'])
+def test_a_quotation_may_open_in_any_language(paragraph: str) -> None:
+    assert not closes(paragraph, " Then", 0)
 
 
 def test_some_words_are_always_left() -> None:

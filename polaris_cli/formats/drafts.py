@@ -7,7 +7,8 @@ continues.
 """
 
 import json
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,15 @@ from polaris_cli.request.text_files import read_stdin, read_text
 Said = Mapping[str, Any]
 """What a file says of its story, of any type, by the names of settings, and its "premise"."""
 
-UNREAD_FORMATS = {".doc", ".odt", ".rtf", ".pdf"}
+UNREAD_FORMATS = {
+    ".doc", ".docm", ".odt", ".fodt", ".rtf", ".pdf", ".pages", ".fb2", ".mobi", ".azw3", ".mht",
+    ".mhtml",
+}  # fmt: skip
 OPENING_FENCE, CLOSING_FENCES = "---", ("---", "...")
+_MATTER_KEY = re.compile(r"[\w-]+:(\s|$)")
+_MATTER_LINE = re.compile(rf"{_MATTER_KEY.pattern}|[\s#-]|$")  # also comments, lists, indents
+_NO_VALUES = ("", "~", "null")
+_DIGITS = re.compile(r"[0-9]{1,9}")
 
 
 def read_draft(name: str) -> Draft:
@@ -48,7 +56,8 @@ def read_draft(name: str) -> Draft:
     elif suffix == ".json":
         found = _from_json(_read_text(name, what), what)
     else:
-        found = _from_text(_read_text(name, what), markdown=suffix != ".txt")
+        text = _read_text(name, what)
+        found = Draft(_trim_end(text)) if suffix == ".txt" else _from_markdown(text, what)
     if not found.text.strip():
         raise UsageError(
             f"{what} is empty.",
@@ -61,15 +70,15 @@ def _read_text(name: str, what: str) -> str:
     return read_stdin(what) if name == "-" else read_text(Path(name))
 
 
-def _from_text(text: str, *, markdown: bool) -> Draft:
-    """A draft from plain text, or from Markdown, which may have front matter."""
-    matter, values, body = _front_matter(text) if markdown else ("", {}, text)
-    premise = values.get("premise")
+def _from_markdown(text: str, what: str) -> Draft:
+    """A draft from Markdown, which may have front matter."""
+    matter, values, body = _front_matter(text, what)
+    premise, words = values.get("premise"), str(values.get("words_requested"))
     return Draft(
         _trim_end(body),
         matter,
         premise if isinstance(premise, str) else "",
-        _length(values.get("words_requested")),
+        _length(int(words)) if _DIGITS.fullmatch(words) else None,
         **_book({**values, "language": values.get("lang")}),
     )
 
@@ -144,15 +153,17 @@ def _docx(path: Path) -> tuple[list[Block], Said]:
 _READERS: dict[str, tuple[str, Callable[[Path], tuple[list[Block], Said]]]] = {
     ".html": ("HTML", _html),
     ".htm": ("HTML", _html),
+    ".xhtml": ("HTML", _html),
     ".epub": ("EPUB", read_epub),
     ".docx": ("Word", _docx),
 }
 
 
-def _front_matter(text: str) -> tuple[str, Mapping[str, Any], str]:
-    """The YAML front matter, its values, and the text below it.
+def _front_matter(text: str, what: str) -> tuple[str, Mapping[str, Any], str]:
+    """The YAML front matter, its values as text, and the text below it.
 
-    A story may start with a scene break ("---"), so the block must be a mapping.
+    A story may start with a scene break ("---"), so the block must be a mapping. Raises UsageError
+    for one that looks like a mapping but is not valid YAML.
     """
     lines = text.split("\n")
     if lines[0].rstrip() != OPENING_FENCE:
@@ -160,12 +171,29 @@ def _front_matter(text: str) -> tuple[str, Mapping[str, Any], str]:
     end = next((n for n, line in enumerate(lines[1:], 1) if line.rstrip() in CLOSING_FENCES), 0)
     matter = "\n".join(lines[1:end])
     try:
-        values = yaml.safe_load(matter)
-    except (yaml.YAMLError, ValueError, RecursionError):
+        values = yaml.load(matter, yaml.BaseLoader)  # no types: a title may be 1984, or No
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        if _looks_like_matter(lines[1:end]):
+            raise _invalid_matter(what, error) from error
         values = None
-    if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
+    if not isinstance(values, dict):
         return "", {}, text
+    values = {name: value for name, value in values.items() if value not in _NO_VALUES}
     return matter, values, "\n".join(lines[end + 1 :]).removeprefix("\n")
+
+
+def _looks_like_matter(lines: Sequence[str]) -> bool:
+    """Whether the first line is a key and its value, and no other line is a sentence."""
+    return bool(_MATTER_KEY.match(lines[0])) and all(map(_MATTER_LINE.match, lines))
+
+
+def _invalid_matter(what: str, error: Exception) -> UsageError:
+    mark = getattr(error, "problem_mark", None)
+    place = f"line {mark.line + 2} of {what}" if mark else what
+    return UsageError(
+        f"The front matter in {place} is not valid YAML.",
+        hint='Write values in quotes (title: "Fog: a story"), or delete the lines from --- to ---.',
+    )
 
 
 def _trim_end(text: str) -> str:

@@ -13,6 +13,8 @@ from polaris_cli.errors import UsageError
 MAX_BYTES = 50 * 10**6
 """Ten times the longest novels; a device such as /dev/zero never ends."""
 
+_USUAL_ENCODING = "WINDOWS-1252"  # Latin 1 with curly quotes, of old programs on Windows
+
 
 def read_text(path: Path) -> str:
     """The text of a UTF-8 file, with or without a byte order mark, and "\\n" as line ends.
@@ -47,10 +49,13 @@ def text_of(data: bytes, name: str) -> str:
         raise UsageError(
             f"{name} is larger than {MAX_BYTES // 10**6} MB.", hint="Use a file of text."
         )
+    encoding = "UTF-16" if b"\0" in data else _USUAL_ENCODING
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise not_utf8(name) from error
+        raise not_utf8(name, encoding) from error
+    if "\0" in text:  # text has none, but UTF-16 and other data have
+        raise not_utf8(name, encoding)
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -60,7 +65,7 @@ def unreadable(path: Path, error: Exception) -> UsageError:
     return UsageError(f"Cannot read {path}: {reason}.", hint="Use another file.")
 
 
-def not_utf8(name: str) -> UsageError:
-    """The error for text that is not UTF-8; `name` says where it is."""
-    hint = "Convert it to UTF-8: iconv -f LATIN1 -t UTF-8 FILE"
+def not_utf8(name: str, encoding: str = _USUAL_ENCODING) -> UsageError:
+    """The error for text that is not UTF-8 but may be in `encoding`; `name` says where it is."""
+    hint = f"Convert it to UTF-8: iconv -f {encoding} -t UTF-8 FILE"
     return UsageError(f"{name} is not UTF-8 text.", hint=hint)

@@ -70,13 +70,13 @@ def test_an_export_is_read_back_unchanged(tmp_path: Path, format: str, text: str
 
 @given(st.text(min_size=1).filter(str.strip), st.text(min_size=1).filter(str.strip))
 def test_any_story_survives_a_markdown_round_trip(premise: str, text: str) -> None:
-    from polaris_cli.formats.drafts import _from_text
+    from polaris_cli.formats.drafts import _from_markdown
 
     text = (
         text.encode("utf-8", "replace").decode().replace("\r\n", "\n").replace("\r", "\n").rstrip()
     )
     exported = render(a_story(text=text, premise=premise), "md").decode()
-    assert _from_text(exported, markdown=True).text == text
+    assert _from_markdown(exported, "story.md").text == text
 
 
 def test_front_matter_from_other_programs_goes_to_the_record(tmp_path: Path) -> None:
@@ -103,6 +103,32 @@ def test_a_scene_break_is_not_front_matter(tmp_path: Path, text: str) -> None:
     assert read(tmp_path, text, "draft.md") == Draft(text)
 
 
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("title: 1984", Draft("It ran.", "title: 1984", title="1984")),
+        ("author: No", Draft("It ran.", "author: No", author="No")),
+        ("lang: no", Draft("It ran.", "lang: no", language="no")),
+        ("date: 2026-02-30", Draft("It ran.", "date: 2026-02-30")),
+        ("done: !!bool a", Draft("It ran.", "done: !!bool a")),
+        ("author: ~", Draft("It ran.", "author: ~")),
+    ],
+)
+def test_values_of_front_matter_are_text(tmp_path: Path, line: str, found: Draft) -> None:
+    assert read(tmp_path, f"---\n{line}\n---\n\nIt ran.", "draft.md") == found
+
+
+@pytest.mark.parametrize(
+    "line", ["title: Fog: a story", "author: @me", "x:\ty", "tags:\n- a\n  b: c", "x: &a [*a]"]
+)
+def test_invalid_front_matter_is_refused_in_markdown(tmp_path: Path, line: str) -> None:
+    text = f"---\na: b\n{line}\n---\n\nIt ran."
+    with pytest.raises(UsageError, match=r"line [35] of .*draft\.md is not valid YAML") as refused:
+        read(tmp_path, text, "draft.md")
+    assert "in quotes" in refused.value.hint
+    assert read(tmp_path, text, "draft.txt").text == text
+
+
 def test_a_text_file_has_no_front_matter(tmp_path: Path) -> None:
     text = "---\ntitle: It\n---\nIt ran."
     assert read(tmp_path, text, "draft.txt") == Draft(text)
@@ -120,13 +146,17 @@ def test_without_a_premise_the_first_words_are_the_premise(tmp_path: Path) -> No
         ("only.md", b"---\ntitle: x\n---\n", "is empty"),
         ("latin.txt", "Sch\u00f6n".encode("latin-1"), "not UTF-8"),
         ("wide.txt", "night".encode("utf-16"), "not UTF-8"),
+        ("wide.md", "night".encode("utf-16-le"), "not UTF-8"),
         ("old.DOC", b"\xd0\xcf", "cannot read"),
+        ("macros.docm", b"PK\3\4", "cannot read"),
+        ("book.fb2", b"<FictionBook/>", "cannot read"),
         ("paper.pdf", b"%PDF", "cannot read"),
         ("book.docx", b"PK\x03\x04", "not a readable Word file"),
         ("renamed.epub", b"It ran.", "not a readable EPUB file"),
         ("renamed.htm", b"It ran.", "not a readable HTML file"),
         ("odd.html", b"<p>a<![foo[", "not a readable HTML file"),
         ("empty.html", b"<p>", "is empty"),
+        ("empty.xhtml", b"<p/>", "is empty"),
         ("latin.html", "<p>Sch\u00f6n".encode("latin-1"), "not UTF-8"),
         ("empty.docx", zipped([("a", "b")]), "not a readable Word file"),
         ("empty.epub", zipped([("META-INF/container.xml", "<a/>")]), "not a readable EPUB file"),
@@ -144,6 +174,13 @@ def test_invalid_drafts_are_refused(tmp_path: Path, name: str, content: bytes, s
     with pytest.raises(UsageError, match=said) as refused:
         read(tmp_path, content, name)
     assert refused.value.hint and name in refused.value.message
+
+
+@pytest.mark.parametrize(("text", "encoding"), [("“No”", "WINDOWS-1252"), ("Night", "UTF-16")])
+def test_the_hint_names_the_likely_encoding(tmp_path: Path, text: str, encoding: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        read(tmp_path, text.encode(encoding), "draft.txt")
+    assert f"iconv -f {encoding} -t UTF-8" in refused.value.hint
 
 
 @pytest.mark.parametrize("name", ["missing.txt", "."])
@@ -229,7 +266,7 @@ def test_files_of_other_programs_say_nothing(tmp_path: Path, format: str) -> Non
 
 @pytest.mark.parametrize(
     "matter",
-    ["title: [a, b]", "title: 1984", 'title: "two\\nlines"', "lang: no", "lang: English!",
+    ["title: [a, b]", 'title: "two\\nlines"', "lang: English!",
      "author: {name: Ann}", "author: ' '", "lang: und-Cyrl"],
 )  # fmt: skip
 def test_what_is_no_title_author_or_language_is_left_out(tmp_path: Path, matter: str) -> None:

@@ -1,13 +1,15 @@
 """Reads a Word document (Office Open XML) as blocks, by Word's built-in styles.
 
-Uses python-docx. Knows what the styles mean, not where the file comes from. Table cells become
-paragraphs; pictures, footnotes and deleted text are skipped.
+Uses python-docx. Knows what the styles mean, not where the file comes from. Table cells and
+text boxes become paragraphs. Pictures, footnotes, the table of contents, hidden text, and text that
+was deleted or moved elsewhere are skipped.
 """
 
 import re
 import zipfile
 from collections.abc import Iterator
 from io import BytesIO
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +22,18 @@ from docx.text.run import Run
 from polaris_cli.formats.docx import AUTHOR, CODE, CODE_BLOCK, SCENE_BREAK, WORKING_TITLE
 from polaris_cli.formats.files import unpacked, zipped
 from polaris_cli.formats.markdown import QUOTE, Block, Container
-from polaris_cli.formats.structure import Span, printable
+from polaris_cli.formats.structure import Span, merge_spans, printable
 
 _HEADING = re.compile(r"Heading ([1-9])")
+_HEADED = re.compile("Heading|Title|Subtitle|Working Title")
 _LIST = re.compile(r"List(?: (Bullet|Number|Continue|Paragraph))?(?: ([2-9]))?")
+_CONTENTS = re.compile("toc (heading|[1-9])", re.IGNORECASE)
 _NUMBER = re.compile(r"([0-9]{1,9}[.)])\s+")
+_OLDER = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
+"""A copy of a text box for older programs."""
+_NOT_SHOWN = {qn("w:moveFrom"), qn("w:rt")}  # text that was moved, and how to pronounce it
+_SHAPE = "{urn:schemas-microsoft-com:vml}rect"
+_RULE = "{urn:schemas-microsoft-com:office:office}hr"
 
 
 def read_docx(path: Path) -> tuple[list[Block], dict[str, str]]:
@@ -39,15 +48,32 @@ def read_docx(path: Path) -> tuple[list[Block], dict[str, str]]:
     document = Document(BytesIO(parts))
     styles = {style.style_id: style.name or "" for style in document.styles}
     containers, blocks, author = _Containers(), list[Block](), ""
-    for element in document.element.body.iter(qn("w:p")):
-        spans = list(_spans(Paragraph(element, document.part), styles))
+    for element in _inside(document.element.body, qn("w:p"), {_OLDER}):
+        spans = merge_spans(_spans(Paragraph(element, document.part), styles))
         style = styles.get(element.style, "")
         text = "".join(span.text for span in spans)
         if style == AUTHOR:
             author = text
-        elif text.strip() and style != WORKING_TITLE:
+        elif text.strip() and style != WORKING_TITLE and not _CONTENTS.fullmatch(style):
             blocks.append(_block(style, spans, containers))
+        if _has_line(element) and not _HEADED.match(style):
+            containers.close()
+            blocks.append(Block("break"))
     return blocks, _said(document.core_properties, author)
+
+
+def _inside(element: Any, name: str, skipped: set[str]) -> Iterator[Any]:
+    """The elements with this name inside another, but not those in `skipped` elements."""
+    for found in element.iter(name):
+        around = takewhile(lambda parent: parent is not element, found.iterancestors())
+        if skipped.isdisjoint(parent.tag for parent in around):
+            yield found
+
+
+def _has_line(paragraph: Any) -> bool:
+    """Whether a line is below a paragraph: Word's for "---", or Google Docs' horizontal line."""
+    below = paragraph.xpath("./w:pPr/w:pBdr[w:bottom[@w:val!='nil'] and not(w:left)]")
+    return bool(below) or any(shape.get(_RULE) for shape in paragraph.iter(_SHAPE))
 
 
 def _said(properties: Any, author: str) -> dict[str, str]:
@@ -111,9 +137,14 @@ def _marker(kind: str | None, spans: list[Span]) -> str:
 
 
 def _spans(paragraph: Paragraph, styles: dict[str, str]) -> Iterator[Span]:
-    """The runs of a paragraph, including those in links and insertions, which `runs` skips."""
-    for element in paragraph._p.iter(qn("w:r")):
+    """The runs of a paragraph, including those in links and insertions, which `runs` skips.
+
+    Those of a text box in it are of other paragraphs.
+    """
+    for element in _inside(paragraph._p, qn("w:r"), {*_NOT_SHOWN, qn("w:p")}):
         run = Run(element, paragraph)
+        if run.font.hidden:
+            continue
         marks = {mark for mark, holds in _marks(run, styles.get(element.style, "")) if holds}
         parent: Any = element.getparent()
         if parent.tag == qn("w:hyperlink"):

@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import pytest
 from docx import Document
+from docx.enum.style import WD_STYLE_TYPE
 from docx.oxml import OxmlElement
 from docx.oxml.ns import qn
+from docx.oxml.parser import parse_xml
 
 from polaris_cli.formats.docx_reader import read_docx
 from polaris_cli.formats.markdown import to_markdown
@@ -34,3 +37,71 @@ def test_a_file_from_another_program(tmp_path: Path) -> None:
     )
     assert said == {}
     assert inserted.tag == qn("w:ins")
+
+
+NAMES = (
+    'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
+    ' xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006"'
+    ' xmlns:v="urn:schemas-microsoft-com:vml" xmlns:o="urn:schemas-microsoft-com:office:office"'
+)
+BOX = "<w:txbxContent><w:p><w:r><w:t>Box</w:t></w:r></w:p></w:txbxContent>"
+BORDER = "<w:pPr><w:pBdr>{}</w:pBdr></w:pPr>"
+BELOW = BORDER.format('<w:bottom w:val="single"/>')
+
+TITLE = BELOW.replace("<w:pBdr>", '<w:pStyle w:val="Title"/><w:pBdr>')
+
+
+def run(text: str, properties: str = "") -> str:
+    return f"<w:r><w:rPr>{properties}</w:rPr><w:t>{text}</w:t></w:r>"
+
+
+def text_of(tmp_path: Path, *paragraphs: str) -> str:
+    """The text of a document with these paragraphs in XML."""
+    document = Document()
+    document.styles.add_style("toc 1", WD_STYLE_TYPE.PARAGRAPH).element.set(qn("w:styleId"), "TOC1")
+    xml = "".join(f"<w:p>{paragraph}</w:p>" for paragraph in paragraphs)
+    for element in parse_xml(f"<w:body {NAMES}>{xml}</w:body>"):
+        document.element.body.append(element)
+    document.save(str(tmp_path / "a.docx"))
+    return to_markdown(read_docx(tmp_path / "a.docx")[0])
+
+
+@pytest.mark.parametrize(
+    ("paragraph", "text"),
+    [
+        (f"<w:moveFrom>{run('Gone')}</w:moveFrom><w:moveTo>{run('Here')}</w:moveTo>", "Here"),
+        (run("Seen") + run("hidden", "<w:vanish/>"), "Seen"),
+        (
+            f"<w:r><w:ruby><w:rt>{run('kan')}</w:rt><w:rubyBase>{run('x')}</w:rubyBase></w:ruby></w:r>",
+            "x",
+        ),
+        (
+            f"{run('A')}<w:r><mc:AlternateContent><mc:Choice>{BOX}</mc:Choice>"
+            f"<mc:Fallback>{BOX}</mc:Fallback></mc:AlternateContent></w:r>{run('b')}",
+            "Ab\n\nBox",
+        ),
+        (f'<w:pPr><w:pStyle w:val="TOC1"/></w:pPr>{run("One")}', ""),
+        (
+            f'<w:pPr><w:pStyle w:val="List"/></w:pPr>{run("7.")}<w:r><w:tab/></w:r>{run("A")}',
+            "7. A",
+        ),
+    ],
+)
+def test_only_what_word_shows_is_text_and_once(tmp_path: Path, paragraph: str, text: str) -> None:
+    assert text_of(tmp_path, paragraph) == text
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        (BELOW, "A\n\n* * *\n\nB"),
+        (BELOW + run("C"), "A\n\nC\n\n* * *\n\nB"),
+        ('<w:r><w:pict><v:rect o:hr="t"/></w:pict></w:r>', "A\n\n* * *\n\nB"),
+        ("", "A\n\nB"),
+        (BORDER.format('<w:bottom w:val="nil"/>'), "A\n\nB"),
+        (BORDER.format('<w:left w:val="single"/><w:bottom w:val="single"/>'), "A\n\nB"),
+        (TITLE + run("C"), "A\n\n# C\n\nB"),
+    ],
+)  # fmt: skip
+def test_a_horizontal_line_is_a_scene_break(tmp_path: Path, line: str, text: str) -> None:
+    assert text_of(tmp_path, run("A"), line, run("B")) == text

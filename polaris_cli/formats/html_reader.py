@@ -15,12 +15,15 @@ from polaris_cli.formats.structure import Span, printable
 
 # fmt: off
 SKIPPED = {
-    "head", "title", "header", "footer", "nav", "script", "style", "template", "noscript",
+    "title", "header", "footer", "nav", "script", "style", "template", "noscript",
+    "select", "button", "textarea", "svg",
 }
+_READINGS = {"rt", "rp"}  # how to pronounce a sign in "ruby"; they may have no end tags
 _BLOCKS = {
     "html", "body", "main", "article", "section", "div", "address", "aside", "p", "pre", "hr",
-    "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "ul", "ol", "li", "dl", "dt", "dd",
+    "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "ul", "ol", "li", "dl", "dt", "dd", "menu",
     "table", "tr", "td", "th", "caption", "figure", "figcaption", "details", "summary", "form",
+    "fieldset", "legend", "center", "hgroup",
 }
 # fmt: on
 _STYLES = {"em": "em", "i": "em", "strong": "strong", "b": "strong", "code": "code"}
@@ -63,7 +66,7 @@ class HTMLReader(HTMLParser):
         self._address = ""
         self._boxes: list[_Box] = []
         self._skipping = 0
-        self._in_title = False
+        self._in_title = self._in_reading = False
         self._block = ""  # the last block element opened, "" if one was closed since
         self._last_list = (-1, "")  # the number of blocks when it ended, and its marker
         self.feed(page)
@@ -79,7 +82,7 @@ class HTMLReader(HTMLParser):
         elif tag == "html":
             self.language = self.language or values.get("lang", "")
         elif tag == "body":
-            self._skipping = 0  # a head may have no end tag
+            self._skipping = 0  # a title may have no end tag
         elif tag in SKIPPED:
             self._skipping += 1
             self._in_title = tag == "title" and not self.title  # a picture may have one too
@@ -92,8 +95,10 @@ class HTMLReader(HTMLParser):
             self._break_line()
         elif tag == "a":
             self._address = values.get("href", "")
-        elif tag in _STYLES:
-            self._styles[_STYLES[tag]] += 1
+        elif tag in _READINGS:
+            self._in_reading = True
+        elif tag in _STYLES and "font-weight:normal" not in values.get("style", ""):
+            self._styles[_STYLES[tag]] += 1  # Google Docs copies a text as one "b" that is not bold
 
     def handle_endtag(self, tag: str) -> None:
         """Close an element, and open elements inside it."""
@@ -107,6 +112,8 @@ class HTMLReader(HTMLParser):
             self._end_block(tag)
         elif tag == "a":
             self._address = ""
+        elif tag in {*_READINGS, "ruby"}:
+            self._in_reading = False
         elif self._styles[_STYLES.get(tag, "")]:
             self._styles[_STYLES[tag]] -= 1
 
@@ -114,7 +121,7 @@ class HTMLReader(HTMLParser):
         """Add text to the block."""
         if self._in_title:
             self.title += data
-        text = "" if self._skipping else printable(data)
+        text = "" if self._skipping or self._in_reading else printable(data)
         if self._block != "pre":
             text = _SOURCE_BREAK.sub(" ", text)
             if not self._spans or self._spans[-1].text == "\n":
@@ -167,7 +174,7 @@ class HTMLReader(HTMLParser):
 
     def _finish_block(self) -> None:
         """Make a block of the text since the last block."""
-        spans, self._spans = self._spans, []
+        spans, self._spans, self._in_reading = self._spans, [], False
         text = "".join(span.text for span in spans)
         if not text.strip():
             return

@@ -29,6 +29,11 @@ from polaris_cli.formats.markdown import to_markdown
         ("<em> a </em>b<strong></strong>", "*a* b"),
         ("</p></ul></b></blockquote>a &amp; b<hr>", "a & b\n\n* * *"),
         ("<p># no heading</p><p>1984. It</p>", "\\# no heading\n\n1984\\. It"),
+        ("<head><meta name=a><title>T</title><p>no end tag", "no end tag"),
+        ("<ruby>漢<rp>(</rp><rt>kan</rt><rp>)</rp>字<rt>ji</ruby> a<rt>b<p>c", "漢字 a\n\nc"),
+        ("a<center>***</center>b<menu>c</menu>d", "a\n\n* * *\n\nb\n\nc\n\nd"),
+        ("a <select><option>b</select><button>c</button><svg><text>d</text></svg>e", "a e"),
+        ('<b style="font-weight:normal;" id="docs"><p>a <b>b</b></p></b>', "a **b**"),
         ("caf&eacute; snake_case AT&amp;T &lt;b&gt;", "café snake_case AT&T <b>"),
     ],
 )

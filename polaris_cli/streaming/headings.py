@@ -38,8 +38,10 @@ _LABEL = re.compile(r"(?:story )?title\s*[:：]\s*(?=\S)", re.IGNORECASE)  # noq
 _MARKS = "*_# \t"
 _QUOTES = "\"'“”‘’«»"  # noqa: RUF001
 # A lone sign, or several; dashes and dots only where no sentence can be meant.
+_SIGN = "[#~*•·§※⁂❦❧❀⚜◆◇❖◊♦✦✧✶✻✽★☆＊∗⁕○●◎■□▪⸻]"  # noqa: RUF001
+_GAP = r"[^\S\n]*"  # also the wide spaces of Japanese, and those that do not break
 _BREAK = re.compile(
-    r"[#~*•·§※⁂❦❧◆◇✦✧★☆]|(?:[#~*•·§※⁂❦❧◆◇✦✧★☆][ \t]*){2,}|(?:[_+=][ \t]*){3,}|(?:[-–—][ \t]*){3,}"  # noqa: RUF001
+    rf"(?:{_SIGN}{_GAP})+|(?:[_+=]{_GAP}){{3,}}|(?:[-–—―─]{_GAP}){{3,}}"  # noqa: RUF001
 )
 
 

@@ -19,7 +19,7 @@ MAX_NESTING = 6  # quotes and lists around a block; `structure` parses no more
 
 _SPECIAL = re.compile(r"[\\`*_\[\]<&#]|^([ \t]*)([>+=~-])|^([ \t]*\d+)([.)])", re.MULTILINE)
 _LINE_END = re.compile(r"[ \t]*\n[ \t]*")
-_WORDS_OR_SPACE = re.compile(r"\s+|\S+(?:\s+\S+)*")
+_WORDS_OR_SPACE = re.compile(r"\s+|\S(?:.*\S)?", re.DOTALL)
 _TRIMMED = " \t\n"  # Markdown strips these from blocks; other spaces are text
 _DELIMITERS = {"strong": "**", "em": "*"}
 

@@ -1,6 +1,7 @@
 """Pages from other programs are read, with any elements and any nesting."""
 
 import time
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -67,3 +68,13 @@ def test_many_elements_are_read_fast(tag: str) -> None:
     start = time.perf_counter()
     to_markdown(HTMLReader(f"<{tag}>a" * 3000).blocks)
     assert time.perf_counter() - start < 10
+
+
+def test_a_huge_paragraph_needs_little_memory() -> None:
+    reader = HTMLReader("<p>" + "a " * 100_000)
+    tracemalloc.start()
+    try:
+        to_markdown(reader.blocks)
+        assert tracemalloc.get_traced_memory()[1] < 20 * 200_000
+    finally:
+        tracemalloc.stop()

@@ -43,7 +43,10 @@ def read_cover(path: Path) -> Cover:
         )
     cover = _image(data)
     if not cover or cover.media_type not in SUFFIXES:
-        raise UsageError(f"{path} is not an image in JPEG or PNG.", hint="Use another file.")
+        raise UsageError(
+            f"{path} is not an image in JPEG or PNG that can be read.",
+            hint="Save it as PNG in a program for images, and use that file.",
+        )
     return cover
 
 
@@ -60,6 +63,7 @@ def _image(data: bytes) -> Cover | None:
 
     try:
         image = Image.from_file(BytesIO(data))
-        return Cover(data, image.content_type, image.px_width, image.px_height)
+        cover = Cover(data, image.content_type, image.px_width, image.px_height)
+        return cover if cover.width and cover.height else None
     except Exception:  # it raises all kinds of errors for bad files
         return None

@@ -32,6 +32,12 @@ def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
         read_cover(file)
 
 
+def test_an_image_without_a_size_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is not an image") as refused:
+        read_cover(Path(png(tmp_path, 0, 0)))
+    assert "as PNG" in refused.value.hint
+
+
 @pytest.mark.parametrize(
     ("path", "said"), [("none.png", "No such file"), (".", "directory"), ("/dev/zero", "larger")]
 )

@@ -1,9 +1,9 @@
 """`read_draft`: reads a text to continue, which may be an exported story.
 
 Reads txt, md and json here and removes what an export adds to the story; the text stays the same
-except for line ends. Other formats have readers, whose blocks become Markdown. What a file says of
-its story (premise, title, author, language) goes with the text. Does not know how a story
-continues.
+except for line ends and, in json, control characters. Other formats have readers, whose blocks
+become Markdown. What a file says of its story (premise, title, author, language) goes with the
+text. Does not know how a story continues.
 """
 
 import json
@@ -23,7 +23,7 @@ from polaris_cli.formats.structure import printable
 from polaris_cli.languages import is_known
 from polaris_cli.request.settings import SETTINGS
 from polaris_cli.request.story_request import MAX_WORDS, Draft
-from polaris_cli.request.text_files import read_stdin, read_text
+from polaris_cli.request.text_files import read_stdin, read_text, unreadable
 
 Said = Mapping[str, Any]
 """What a file says of its story, of any type, by the names of settings, and its "premise"."""
@@ -35,6 +35,7 @@ UNREAD_FORMATS = {
 OPENING_FENCE, CLOSING_FENCES = "---", ("---", "...")
 _MATTER_KEY = re.compile(r"[\w-]+:(\s|$)")
 _MATTER_LINE = re.compile(rf"{_MATTER_KEY.pattern}|[\s#-]|$")  # also comments, lists, indents
+_SOFT_HYPHEN = "\u00ad"  # where a line may end: books have it in most words
 _NO_VALUES = ("", "~", "null")
 _DIGITS = re.compile(r"[0-9]{1,9}")
 
@@ -77,7 +78,7 @@ def _from_markdown(text: str, what: str) -> Draft:
     return Draft(
         _trim_end(body),
         matter,
-        premise if isinstance(premise, str) else "",
+        printable(premise) if isinstance(premise, str) else "",
         _length(int(words)) if _DIGITS.fullmatch(words) else None,
         **_book({**values, "language": values.get("lang")}),
     )
@@ -95,7 +96,8 @@ def _from_json(text: str, what: str) -> Draft:
             f"{what} is not a story exported by polaris.",
             hint="Export one (polaris library export ID -o story.json), or use a txt or md file.",
         ) from error
-    return Draft(_trim_end(story), premise=premise, words=_length(words), **_book(record))
+    said = {"premise": printable(premise), "words": _length(words), **_book(record)}
+    return Draft(_trim_end(printable(story)), **said)  # escapes can name half a character
 
 
 def _length(words: object) -> int | None:
@@ -112,13 +114,14 @@ def _from_blocks(path: Path) -> Draft:
     except UsageError:
         raise
     except OSError as error:
-        raise UsageError(f"Cannot read {path}: {error.strerror or error}.") from error
+        raise unreadable(path, error) from error
     except Exception as error:  # the libraries raise all kinds of errors for bad files
         raise UsageError(
             f"{path} is not a readable {kind} file.",
             hint="It may be damaged, encrypted or over 100 MB. Save it again, or as md or txt.",
         ) from error
-    return Draft(to_markdown(blocks), premise=printable(said.get("premise", "")), **_book(said))
+    text = to_markdown(blocks).replace(_SOFT_HYPHEN, "")
+    return Draft(text, premise=printable(said.get("premise", "")), **_book(said))
 
 
 def _book(said: Said) -> dict[str, Any]:

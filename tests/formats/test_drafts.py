@@ -129,6 +129,12 @@ def test_invalid_front_matter_is_refused_in_markdown(tmp_path: Path, line: str) 
     assert read(tmp_path, text, "draft.txt").text == text
 
 
+def test_soft_hyphens_of_a_page_are_no_text(tmp_path: Path) -> None:
+    assert read(tmp_path, "<p>light&shy;house <b>kee\u00adper</b>", "a.html").text == (
+        "lighthouse **keeper**"
+    )
+
+
 def test_a_text_file_has_no_front_matter(tmp_path: Path) -> None:
     text = "---\ntitle: It\n---\nIt ran."
     assert read(tmp_path, text, "draft.txt") == Draft(text)
@@ -183,10 +189,21 @@ def test_the_hint_names_the_likely_encoding(tmp_path: Path, text: str, encoding:
     assert f"iconv -f {encoding} -t UTF-8" in refused.value.hint
 
 
-@pytest.mark.parametrize("name", ["missing.txt", "."])
+def test_half_a_character_is_left_out(tmp_path: Path) -> None:
+    record = (
+        r'{"story": "It\udc00 ran.\u0000", "premise": "a \ud800fox", "words": {"requested": 9}}'
+    )
+    found = read(tmp_path, record, "story.json")
+    assert found == Draft("It ran.", premise="a fox", words=9)
+    matter = r'premise: "a \ud800fox"'
+    assert read(tmp_path, f"---\n{matter}\n---\nIt.", "a.md") == Draft("It.", matter, "a fox")
+
+
+@pytest.mark.parametrize("name", ["missing.txt", "missing.docx", "missing.epub", "."])
 def test_unreadable_files_are_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UsageError, match="Cannot read"):
+    with pytest.raises(UsageError, match="Cannot read") as refused:
         read_draft(str(tmp_path / name))
+    assert refused.value.hint
 
 
 # --- html, epub, docx ---

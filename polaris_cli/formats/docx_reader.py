@@ -1,4 +1,4 @@
-"""Reads a Word document (Office Open XML) as blocks, by Word's built-in styles.
+"""Reads a Word document (Office Open XML) as blocks, by Word's styles and those based on them.
 
 Uses python-docx. Knows what the styles mean, not where the file comes from. Table cells and
 text boxes become paragraphs. Pictures, footnotes, the table of contents, hidden text, and text that
@@ -9,7 +9,7 @@ import re
 import zipfile
 from collections.abc import Iterator
 from io import BytesIO
-from itertools import takewhile
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,13 @@ _HEADING = re.compile(r"Heading ([1-9])")
 _HEADED = re.compile("Heading|Title|Subtitle|Working Title")
 _LIST = re.compile(r"List(?: (Bullet|Number|Continue|Paragraph))?(?: ([2-9]))?")
 _CONTENTS = re.compile("toc (heading|[1-9])", re.IGNORECASE)
+_KNOWN = re.compile(
+    "|".join(
+        [_HEADING.pattern, _LIST.pattern, f"(?i:{_CONTENTS.pattern})", "Title|(Intense )?Quote",
+         CODE_BLOCK, SCENE_BREAK, WORKING_TITLE, AUTHOR]
+    )
+)  # fmt: skip
+_LONGEST_CHAIN = 9  # styles based on each other, which may be in a circle
 _NUMBER = re.compile(r"([0-9]{1,9}[.)])\s+")
 _OLDER = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
 """A copy of a text box for older programs."""
@@ -46,10 +53,11 @@ def read_docx(path: Path) -> tuple[list[Block], dict[str, str]]:
         names = dict.fromkeys(archive.namelist())
         parts = zipped(zip(names, unpacked(archive, names), strict=True))
     document = Document(BytesIO(parts))
-    styles = {style.style_id: style.name or "" for style in document.styles}
+    styles = {style.style_id: _meaning(style) for style in document.styles}
+    marked = {style.style_id: _style_marks(style) for style in document.styles}
     containers, blocks, author = _Containers(), list[Block](), ""
     for element in _inside(document.element.body, qn("w:p"), {_OLDER}):
-        spans = merge_spans(_spans(Paragraph(element, document.part), styles))
+        spans = merge_spans(_spans(Paragraph(element, document.part), marked))
         style = styles.get(element.style, "")
         text = "".join(span.text for span in spans)
         if style == AUTHOR:
@@ -60,6 +68,24 @@ def read_docx(path: Path) -> tuple[list[Block], dict[str, str]]:
             containers.close()
             blocks.append(Block("break"))
     return blocks, _said(document.core_properties, author)
+
+
+def _meaning(style: Any) -> str:
+    """The name of a style, or of the first one that it is based on, if it means something here."""
+    return next(filter(_KNOWN.fullmatch, islice(_names(style), _LONGEST_CHAIN)), "")
+
+
+def _names(style: Any) -> Iterator[str]:
+    while style is not None:
+        yield style.name or ""
+        style = getattr(style, "base_style", None)
+
+
+def _style_marks(style: Any) -> dict[str, bool]:
+    """The marks of runs in a style."""
+    font = getattr(style, "font", None)
+    marks = {"strong": font and font.bold, "em": font and font.italic, "code": style.name == CODE}
+    return {mark: bool(holds) for mark, holds in marks.items()}
 
 
 def _inside(element: Any, name: str, skipped: set[str]) -> Iterator[Any]:
@@ -136,7 +162,7 @@ def _marker(kind: str | None, spans: list[Span]) -> str:
     return "1. " if kind == "Number" else "- "
 
 
-def _spans(paragraph: Paragraph, styles: dict[str, str]) -> Iterator[Span]:
+def _spans(paragraph: Paragraph, marked: dict[str, dict[str, bool]]) -> Iterator[Span]:
     """The runs of a paragraph, including those in links and insertions, which `runs` skips.
 
     Those of a text box in it are of other paragraphs.
@@ -145,14 +171,15 @@ def _spans(paragraph: Paragraph, styles: dict[str, str]) -> Iterator[Span]:
         run = Run(element, paragraph)
         if run.font.hidden:
             continue
-        marks = {mark for mark, holds in _marks(run, styles.get(element.style, "")) if holds}
+        holding = {**marked.get(element.style, {}), **_own_marks(run)}
+        marks = {mark for mark, holds in holding.items() if holds}
         parent: Any = element.getparent()
         if parent.tag == qn("w:hyperlink"):
             marks.add(Hyperlink(parent, paragraph).address)
         yield Span(printable(run.text), frozenset(marks))
 
 
-def _marks(run: Run, style: str) -> Iterator[tuple[str, bool]]:
-    yield "code", style == CODE
-    yield "strong", style == "Strong" if run.bold is None else run.bold
-    yield "em", style == "Emphasis" if run.italic is None else run.italic
+def _own_marks(run: Run) -> dict[str, bool]:
+    """The marks that a run has, or has not, whatever its style."""
+    own = {"strong": run.bold, "em": run.italic}
+    return {mark: holds for mark, holds in own.items() if holds is not None}

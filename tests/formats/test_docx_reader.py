@@ -52,12 +52,16 @@ TITLE = BELOW.replace("<w:pBdr>", '<w:pStyle w:val="Title"/><w:pBdr>')
 
 
 def run(text: str, properties: str = "") -> str:
-    return f"<w:r><w:rPr>{properties}</w:rPr><w:t>{text}</w:t></w:r>"
+    return f'<w:r><w:rPr>{properties}</w:rPr><w:t xml:space="preserve">{text}</w:t></w:r>'
 
 
 def text_of(tmp_path: Path, *paragraphs: str) -> str:
     """The text of a document with these paragraphs in XML."""
     document = Document()
+    chapter = document.styles.add_style("Scrivener Chapter", WD_STYLE_TYPE.PARAGRAPH)
+    chapter.base_style = document.styles["Heading 1"]
+    thought = document.styles.add_style("Thought", WD_STYLE_TYPE.CHARACTER)
+    thought.font.italic = True
     document.styles.add_style("toc 1", WD_STYLE_TYPE.PARAGRAPH).element.set(qn("w:styleId"), "TOC1")
     xml = "".join(f"<w:p>{paragraph}</w:p>" for paragraph in paragraphs)
     for element in parse_xml(f"<w:body {NAMES}>{xml}</w:body>"):
@@ -105,3 +109,17 @@ def test_only_what_word_shows_is_text_and_once(tmp_path: Path, paragraph: str, t
 )  # fmt: skip
 def test_a_horizontal_line_is_a_scene_break(tmp_path: Path, line: str, text: str) -> None:
     assert text_of(tmp_path, run("A"), line, run("B")) == text
+
+
+@pytest.mark.parametrize(
+    ("paragraph", "text"),
+    [
+        (f'<w:pPr><w:pStyle w:val="ScrivenerChapter"/></w:pPr>{run("One")}', "## One"),
+        (run("A ") + run("fox", '<w:rStyle w:val="Thought"/>'), "A *fox*"),
+        (run("fox", '<w:rStyle w:val="Thought"/><w:i w:val="0"/><w:b/>'), "**fox**"),
+    ],
+)
+def test_a_style_of_the_user_is_read_by_what_it_is_based_on(
+    tmp_path: Path, paragraph: str, text: str
+) -> None:
+    assert text_of(tmp_path, paragraph) == text

@@ -53,21 +53,27 @@ def read_docx(path: Path) -> tuple[list[Block], dict[str, str]]:
         names = dict.fromkeys(archive.namelist())
         parts = zipped(zip(names, unpacked(archive, names), strict=True))
     document = Document(BytesIO(parts))
+    blocks, author = _blocks(document)
+    return blocks, _said(document.core_properties, author)
+
+
+def _blocks(document: Any) -> tuple[list[Block], str]:
+    """The blocks of a document, and the author that it shows if polaris wrote it."""
     styles = {style.style_id: _meaning(style) for style in document.styles}
     marked = {style.style_id: _style_marks(style) for style in document.styles}
     containers, blocks, author = _Containers(), list[Block](), ""
     for element in _inside(document.element.body, qn("w:p"), {_OLDER}):
         spans = merge_spans(_spans(Paragraph(element, document.part), marked))
         style = styles.get(element.style, "")
-        text = "".join(span.text for span in spans)
+        text = "".join(span.text for span in spans).strip()
         if style == AUTHOR:
             author = text
-        elif text.strip() and style != WORKING_TITLE and not _CONTENTS.fullmatch(style):
+        elif text and style != WORKING_TITLE and not _CONTENTS.fullmatch(style):
             blocks.append(_block(style, spans, containers))
-        if _has_line(element) and not _HEADED.match(style):
+        if _ends_scene(element, text) and not _HEADED.match(style):
             containers.close()
             blocks.append(Block("break"))
-    return blocks, _said(document.core_properties, author)
+    return blocks, author
 
 
 def _meaning(style: Any) -> str:
@@ -96,10 +102,12 @@ def _inside(element: Any, name: str, skipped: set[str]) -> Iterator[Any]:
             yield found
 
 
-def _has_line(paragraph: Any) -> bool:
-    """Whether a line is below a paragraph: Word's for "---", or Google Docs' horizontal line."""
+def _ends_scene(paragraph: Any, text: str) -> bool:
+    """Whether it ends with Word's line for "---" or Google Docs' line, or is only an ornament."""
     below = paragraph.xpath("./w:pPr/w:pBdr[w:bottom[@w:val!='nil'] and not(w:left)]")
-    return bool(below) or any(shape.get(_RULE) for shape in paragraph.iter(_SHAPE))
+    lines = [shape for shape in paragraph.iter(_SHAPE) if shape.get(_RULE)]
+    ornaments = [] if text else paragraph.xpath("./w:r/w:sym")  # in a font of ornaments
+    return bool(below or lines or ornaments)
 
 
 def _said(properties: Any, author: str) -> dict[str, str]:

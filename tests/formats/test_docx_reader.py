@@ -101,6 +101,8 @@ def test_only_what_word_shows_is_text_and_once(tmp_path: Path, paragraph: str, t
         (BELOW, "A\n\n* * *\n\nB"),
         (BELOW + run("C"), "A\n\nC\n\n* * *\n\nB"),
         ('<w:r><w:pict><v:rect o:hr="t"/></w:pict></w:r>', "A\n\n* * *\n\nB"),
+        ('<w:r><w:sym w:font="Wingdings" w:char="F09F"/></w:r>', "A\n\n* * *\n\nB"),
+        (run("C") + '<w:r><w:sym w:font="Wingdings" w:char="F04A"/></w:r>', "A\n\nC\n\nB"),
         ("", "A\n\nB"),
         (BORDER.format('<w:bottom w:val="nil"/>'), "A\n\nB"),
         (BORDER.format('<w:left w:val="single"/><w:bottom w:val="single"/>'), "A\n\nB"),

@@ -12,6 +12,7 @@ from polaris_cli.request.text_files import unreadable
 from polaris_cli.story.result import Story
 
 MAX_BYTES = 20 * 10**6
+_JFIF_HEADER = b"\xff\xe0\0\x10JFIF\0\1\1\1\0\x48\0\x48\0\0"  # version 1.1, 72 dots per inch
 SUFFIXES = {"image/jpeg": "jpg", "image/png": "png"}
 
 
@@ -50,6 +51,15 @@ def read_cover(path: Path) -> Cover:
     return cover
 
 
+def with_header(data: bytes) -> bytes:
+    """A JPEG image with the header that python-docx asks for and some programs leave out.
+
+    Other data is unchanged.
+    """
+    is_bare = data.startswith(b"\xff\xd8\xff") and data[6:10] not in (b"JFIF", b"Exif")
+    return data[:2] + _JFIF_HEADER + data[2:] if is_bare else data
+
+
 def cover_of(story: Story) -> Cover | None:
     """The cover of a story; None if it has none, or if that cannot be read any more."""
     try:
@@ -62,7 +72,7 @@ def _image(data: bytes) -> Cover | None:
     from docx.image.image import Image  # python-docx is slow to import
 
     try:
-        image = Image.from_file(BytesIO(data))
+        image = Image.from_file(BytesIO(with_header(data)))
         cover = Cover(data, image.content_type, image.px_width, image.px_height)
         return cover if cover.width and cover.height else None
     except Exception:  # it raises all kinds of errors for bad files

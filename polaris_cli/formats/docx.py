@@ -20,7 +20,7 @@ from docx.oxml.ns import qn
 from docx.shared import Length, Mm, Pt, RGBColor
 from docx.text.paragraph import Paragraph
 
-from polaris_cli.formats.cover import Cover, cover_of
+from polaris_cli.formats.cover import Cover, cover_of, with_header
 from polaris_cli.formats.files import zipped
 from polaris_cli.formats.html import created_utc
 from polaris_cli.formats.structure import MAX_HEADING, Span, Structure, printable, spans, structure
@@ -81,7 +81,7 @@ def _add_title(document: DocumentObject, story: Story, found: Structure) -> None
 def _add_cover(document: DocumentObject, cover: Cover, title: str) -> None:
     tall = cover.height * _TEXT_WIDTH > cover.width * _TEXT_HEIGHT
     size = {"height": _TEXT_HEIGHT} if tall else {"width": _TEXT_WIDTH}
-    shape = document.add_picture(BytesIO(cover.data), **size)
+    shape = document.add_picture(BytesIO(with_header(cover.data)), **size)
     shape._inline.docPr.set("descr", title)  # what a screen reader says
 
 

@@ -32,6 +32,17 @@ def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
         read_cover(file)
 
 
+@pytest.mark.parametrize("before", [b"", b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0\1"])
+def test_a_jpeg_needs_no_header_of_its_own(tmp_path: Path, before: bytes) -> None:
+    size = b"\xff\xc0\0\x0b\x08\0\x09\0\x06\1\1\x11\0"  # 9 rows of 6 pixels
+    file = tmp_path / "cover.jpg"
+    file.write_bytes(b"\xff\xd8" + before + size + b"\xff\xd9")
+    cover = read_cover(file)
+    assert (cover.width, cover.height, cover.data) == (6, 9, file.read_bytes())
+    document = Document(BytesIO(render(a_book(TEXT, cover=str(file)), "docx")))
+    assert len(document.inline_shapes) == 1
+
+
 def test_an_image_without_a_size_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is not an image") as refused:
         read_cover(Path(png(tmp_path, 0, 0)))

@@ -15,15 +15,13 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TypeVar
 
+from polaris_cli.commands.signals import HANG_UP, heeded
 from polaris_cli.errors import EXIT_INTERRUPTED
 from polaris_cli.events import Finish
 from polaris_cli.formats.files import remove_unfinished
 from polaris_cli.screen.region import restore_terminal
 
 T = TypeVar("T")
-
-HANG_UP = getattr(signal, "SIGHUP", None)  # the terminal is closed; Windows has no such signal
-SIGNALS = [signal.SIGINT, signal.SIGTERM, *([HANG_UP] if HANG_UP else [])]
 
 
 def clean_up() -> None:
@@ -57,7 +55,7 @@ class Interrupts:
 
         One that the caller ignores, as `nohup` does, stays ignored.
         """
-        numbers = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+        numbers = heeded()
         before = [signal.signal(number, self._handle) for number in numbers]
         try:
             yield self

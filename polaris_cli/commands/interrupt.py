@@ -57,9 +57,11 @@ class Interrupts:
         """
         numbers = heeded()
         before = [signal.signal(number, self._handle) for number in numbers]
+        hook, sys.unraisablehook = sys.unraisablehook, self._swallowed
         try:
             yield self
         finally:
+            sys.unraisablehook = hook
             for number, handler in zip(numbers, before, strict=True):
                 signal.signal(number, handler)
 
@@ -100,6 +102,13 @@ class Interrupts:
             event: T = source.throw(KeyboardInterrupt())
             return event
         raise KeyboardInterrupt
+
+    def _swallowed(self, lost: "sys.UnraisableHookArgs") -> None:
+        """Raise a KeyboardInterrupt that a finalizer has swallowed again, at the next event."""
+        if issubclass(lost.exc_type, KeyboardInterrupt):
+            self._raised = False
+        else:
+            sys.__unraisablehook__(lost)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if number == HANG_UP:

@@ -2,16 +2,22 @@
 
 import sys
 
+from polaris_cli.commands.signals import end_with, interrupt_on_all
 from polaris_cli.errors import EXIT_INTERRUPTED
 
 
 def main() -> None:
     """Run the `polaris` command and exit with its code."""
     try:
+        interrupt_on_all()
         _run()
     except KeyboardInterrupt:  # during an import; a command handles its own
+        end_with(EXIT_INTERRUPTED)
         print("polaris: interrupted.", file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)
+    except SystemExit as ended:
+        end_with(ended.code if isinstance(ended.code, int) else 0)
+        raise
 
 
 def _run() -> None:

@@ -7,6 +7,7 @@ the caller as from one machine. Ray is imported only here, when a cluster is ask
 
 import logging
 import pickle
+import signal
 import socket
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
@@ -150,7 +151,8 @@ def _connected(cluster: Cluster) -> Generator[Any, None, None]:
     here = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
     options = here if cluster.address == "local" else {"address": cluster.address}
     try:
-        ray.init(**options, log_to_driver=False, logging_level="ERROR")
+        with _own_sigterm():
+            ray.init(**options, log_to_driver=False, logging_level="ERROR")
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise _no_cluster(cluster.address) from error
     try:
@@ -162,6 +164,20 @@ def _connected(cluster: Cluster) -> Generator[Any, None, None]:
         raise _explained(error) from error
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _own_sigterm() -> Generator[None, None, None]:
+    """Keep what SIGTERM does, although Ray starts in the block: by Ray's, the process exits."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    except SystemExit:  # it has come already
+        signal.signal(signal.SIGTERM, before)
+        signal.raise_signal(signal.SIGTERM)
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _check_address(address: str) -> None:

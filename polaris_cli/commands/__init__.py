@@ -40,6 +40,7 @@ Knows typer; the work itself is done elsewhere.
     bench_loading:    loads the model to measure
     help:             `polaris help`
     interrupt:        Ctrl-C and other signals
+    signals:          the same before a command begins and once it is over
     stdio:            keeps other output off stdout
     home:             a home folder for users who have none
     standard_streams: makes closed, full and oddly encoded streams usable

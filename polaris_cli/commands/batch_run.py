@@ -91,8 +91,8 @@ class BatchReport:
         elif self.failed == SHOWN_ERRORS + 1:
             note(f"Further failures are only in {self.folder / FAILED}.", sys.stderr)
 
-    def print(self, seconds: float, *, interrupted: bool) -> None:
-        """Print the sum of it all, unless the run is quiet."""
+    def print(self, seconds: float, ended: str) -> None:
+        """Print the sum of it all, unless the run is quiet; `ended` says how it ended early."""
         if self.quiet:
             return
         words = sum(count for count, _ in self.lengths)
@@ -104,8 +104,8 @@ class BatchReport:
             parts += [f"ratio {fmean(ratios):.2f} ({spread})"]
         if self.failed:
             parts += [f"{self.failed} failed ({self.folder / FAILED})"]
-        if interrupted:
-            parts += ["interrupted; the same command goes on"]
+        if ended:
+            parts += [f"{ended}; the same command goes on"]
         print_line([f"polaris: {one_line('; '.join(parts))}"], sys.stderr)
 
 
@@ -158,16 +158,25 @@ class BatchRun:
             self.report.count_failure(row.where, row.error)
         if self.files.formats:
             self.files.save_missing(self.batch.finished())
-        with self.interrupts.listen(), reserved_stdio():
-            for loading, group in survey.groups.items():
-                if not (self.interrupts.seen or self._is_given_up()):
-                    self._write_group(survey, loading, group)
-        self.report.print(time.monotonic() - began, interrupted=self.interrupts.seen)
+        try:
+            self._write_all(survey)
+        except OutputError:  # a full disk: the stories before it are there
+            self.report.print(time.monotonic() - began, "stopped")
+            raise
+        ended = "interrupted" if self.interrupts.seen else ""
+        self.report.print(time.monotonic() - began, ended)
         if self.interrupts.seen:
             return EXIT_INTERRUPTED
         if self.report.failed:
             return EXIT_FAILED_ROWS
         return OutputError.exit_code if self.files.lost else 0
+
+    def _write_all(self, survey: Survey) -> None:
+        """Write the tasks of one engine after another."""
+        with self.interrupts.listen(), reserved_stdio():
+            for loading, group in survey.groups.items():
+                if not (self.interrupts.seen or self._is_given_up()):
+                    self._write_group(survey, loading, group)
 
     def _is_given_up(self) -> bool:
         return bool(self.strict and self.report.failed)

@@ -141,18 +141,15 @@ def _write_all(
     """Add the stories of the jobs, printed while they are written; what there is of the last one
     after Ctrl-C or an error.
 
-    Raises Exit after Ctrl-C, PolarisError if a model cannot be loaded or a story fails, and errors
-    of standard output, `later` ones at the end.
+    Raises Exit after Ctrl-C (KeyboardInterrupt while a model is loaded), PolarisError if a model
+    cannot be loaded or a story fails, and errors of standard output, `later` ones at the end.
     """
     listening, reserved = Interrupts().listen(), reserved_stdio(later=later)
     with listening as interrupts, reserved as out:
         for number, job in enumerate(jobs, 1):
             name = f"Story {number}" if blind else job.request.model
             print_text(f"{'' if number == 1 else chr(10)}# {name}\n", stream=out)
-            try:
-                outcome = _write(job, outputs, interrupts, out)
-            except KeyboardInterrupt:
-                raise Exit(EXIT_INTERRUPTED) from None
+            outcome = _write(job, outputs, interrupts, out)
             if outcome.story.text:
                 stories.append(outcome.story)
             if outcome.error:

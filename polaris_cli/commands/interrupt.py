@@ -15,15 +15,13 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TypeVar
 
+from polaris_cli.commands.signals import HANG_UP, heeded
 from polaris_cli.errors import EXIT_INTERRUPTED
 from polaris_cli.events import Finish
 from polaris_cli.formats.files import remove_unfinished
 from polaris_cli.screen.region import restore_terminal
 
 T = TypeVar("T")
-
-HANG_UP = getattr(signal, "SIGHUP", None)  # the terminal is closed; Windows has no such signal
-SIGNALS = [signal.SIGINT, signal.SIGTERM, *([HANG_UP] if HANG_UP else [])]
 
 
 def clean_up() -> None:
@@ -57,11 +55,13 @@ class Interrupts:
 
         One that the caller ignores, as `nohup` does, stays ignored.
         """
-        numbers = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+        numbers = heeded()
         before = [signal.signal(number, self._handle) for number in numbers]
+        hook, sys.unraisablehook = sys.unraisablehook, self._swallowed
         try:
             yield self
         finally:
+            sys.unraisablehook = hook
             for number, handler in zip(numbers, before, strict=True):
                 signal.signal(number, handler)
 
@@ -102,6 +102,13 @@ class Interrupts:
             event: T = source.throw(KeyboardInterrupt())
             return event
         raise KeyboardInterrupt
+
+    def _swallowed(self, lost: "sys.UnraisableHookArgs") -> None:
+        """Raise a KeyboardInterrupt that a finalizer has swallowed again, at the next event."""
+        if issubclass(lost.exc_type, KeyboardInterrupt):
+            self._raised = False
+        else:
+            sys.__unraisablehook__(lost)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if number == HANG_UP:

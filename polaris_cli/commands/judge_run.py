@@ -5,7 +5,7 @@ Knows what a user sees of it; `polaris_cli.evaluate` asks, reads the answers and
 
 import sys
 from collections.abc import Container, Iterable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TextIO
@@ -175,12 +175,9 @@ class JudgeRun:
         if not calls:
             return 0
         report = JudgeReport(len(calls))
-        with Interrupts().listen() as interrupts, reserved_stdio():
-            try:
-                with interrupts.breakable():
-                    engine = self.engine(calls)
-            except KeyboardInterrupt:
-                return EXIT_INTERRUPTED
+        with Interrupts().listen() as interrupts, reserved_stdio(), suppress(KeyboardInterrupt):
+            with interrupts.breakable():  # which raises it, here only
+                engine = self.engine(calls)
             with closing(engine):
                 self._keep_answers(calls, engine, interrupts, file, report)
         if not self.quiet:

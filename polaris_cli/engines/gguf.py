@@ -8,9 +8,10 @@ this process, so it ends with it, however that ends. What its settings mean: `en
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from polaris_cli.engines.base import Deviation, Engine, ModelInfo, fewer_threads
 from polaris_cli.engines.endpoint.llama_cpp import LlamaCpp
@@ -35,6 +36,7 @@ SPARE_TOKENS = 1024
 BLOCK = 1 << 24  # bytes read at once
 WAIT = 3600.0  # seconds; a long prompt may take that long on a slow machine
 
+T = TypeVar("T")
 Start = Callable[[int], tuple[Any, Connection]]
 """Starts llama.cpp with a number of threads; returns its server and a connection to it."""
 
@@ -122,9 +124,7 @@ def open_gguf(
 
     def started(threads: int) -> tuple[Any, Connection]:
         params = parameters(file, key, context, threads, request.device, parallel)
-        server = _server(reference, params)
-        address = ServerAddress(server.listening_address, stall_timeout=WAIT)
-        return server, Connection(address, key)
+        return _unbroken(lambda: _server(reference, params, key))
 
     llama = Llama(started, chosen.number, parallel)
     found = llama.found
@@ -181,13 +181,26 @@ def read_through(file: Path, on_progress: Callable[[float], None] | None) -> Non
         raise ModelUnavailable(f"{file} cannot be read: {error.strerror}.") from error
 
 
-def _server(reference: ModelRef, params: Any) -> Any:
+def _server(reference: ModelRef, params: Any, key: str) -> tuple[Any, Connection]:
+    """A server that has begun its work, and a connection to it.
+
+    One that is freed before hangs, and this process with it.
+    """
     import xllamacpp
 
     try:
-        return xllamacpp.Server(params)
+        server = xllamacpp.Server(params)
     except RuntimeError as error:
         raise corrupt(reference, "llama.cpp cannot load the file") from error
+    connection = Connection(ServerAddress(server.listening_address, stall_timeout=WAIT), key)
+    connection.get("/slots")  # answered by the thread that computes
+    return server, connection
+
+
+def _unbroken(start: Callable[[], T]) -> T:
+    """What `start` returns. Ctrl-C does not break it off: it is raised once `start` is done."""
+    with ThreadPoolExecutor(1, thread_name_prefix="llama.cpp") as pool:
+        return pool.submit(start).result()
 
 
 def parameters(

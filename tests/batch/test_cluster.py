@@ -1,14 +1,17 @@
 """A batch on a local Ray cluster: every story arrives once, also if a worker is lost."""
 
 import json
+import signal
 import subprocess
+import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import pytest
 
-from polaris_cli.batch.cluster import Cluster, write_on_cluster
+from polaris_cli.batch.cluster import Cluster, _own_sigterm, write_on_cluster
 from polaris_cli.batch.premises import Row
 from polaris_cli.batch.tasks import Task
 from tests.cli import environment, polaris_command, run
@@ -52,6 +55,35 @@ def test_every_story_arrives_once_although_a_worker_is_killed(tmp_path: Path) ->
     assert out == b"" and "8 stories written" in err.decode().splitlines()[-1]
     listed = run(polaris_command("library", "--limit", "99"), tmp_path).stdout
     assert len(listed.splitlines()) == 9
+
+
+def test_sigterm_ends_it_as_ctrl_c_does(tmp_path: Path) -> None:
+    asked, pipe = command(tmp_path, 200, "--jobs", "1"), subprocess.PIPE
+    with subprocess.Popen(asked, stderr=pipe, env=environment(tmp_path)) as process:
+        deadline = time.monotonic() + 120
+        while not workers_of(process):
+            assert time.monotonic() < deadline and process.poll() is None
+            time.sleep(0.05)
+        process.terminate()
+        _, err = process.communicate(timeout=120)
+    assert process.returncode == 130, err.decode()
+    assert "interrupted; the same command goes on" in err.decode().splitlines()[-1]
+
+
+@pytest.mark.parametrize("while_it_starts", [True, False])
+def test_sigterm_is_not_left_to_ray(while_it_starts: bool) -> None:
+    came = list[int]()
+    before = signal.signal(signal.SIGTERM, lambda number, _: came.append(number))
+    try:
+        with suppress(SystemExit), _own_sigterm():
+            signal.signal(signal.SIGTERM, lambda number, _: sys.exit(number))
+            if while_it_starts:
+                signal.raise_signal(signal.SIGTERM)
+        if not while_it_starts:
+            signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert came == [signal.SIGTERM]
 
 
 def test_a_row_that_fails_is_named_and_nothing_else_is_said(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ try:
 except SystemExit:
     pass
 found = {name for name in sys.modules if name.startswith("polaris_cli.commands.")}
-light = {"app", "home", "quick", "standard_streams"}
+light = {"app", "home", "quick", "signals", "standard_streams"}
 assert found == {f"polaris_cli.commands.{name}" for name in light}, found
 """
     shown = subprocess.run(

@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 
 from polaris_cli.batch import tasks
+from polaris_cli.batch.results import Results
 from polaris_cli.batch.running import Written, write_one
 from polaris_cli.batch.tasks import Task
 from polaris_cli.commands import batch as command
 from polaris_cli.commands import batch_run, running
 from polaris_cli.engines.scripted import Script, ScriptedEngine
-from polaris_cli.errors import EndpointError, ModelUnavailable, UsageError
+from polaris_cli.errors import EndpointError, ModelUnavailable, OutputError, UsageError
 from polaris_cli.library.store import Library
 from polaris_cli.models import resolving
 from tests.cli import environment, in_process, polaris_command, run, scripted_command
@@ -93,6 +94,23 @@ def test_the_same_command_writes_only_what_is_missing(batch: Batch, engine: Scri
     batch.write("a fox\na hen\na cat\na dog\n")
     batch()
     assert len(engine.requests) == 4 and len(batch.stories()) == 4
+
+
+def test_a_full_disk_costs_no_summary(
+    batch: Batch, engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add = Results.add
+
+    def add_two(results: Results, record: dict[str, Any]) -> None:
+        if len(results) == 2:
+            raise OutputError("Cannot write: No space left on device.")
+        add(results, record)
+
+    monkeypatch.setattr(Results, "add", add_two)
+    done = batch()
+    assert done.returncode == 8 and "No space left" in done.stderr
+    assert "2 stories written to" in done.stderr
+    assert "stopped; the same command goes on" in done.stderr
 
 
 def test_what_is_asked_for_differently_is_written_again_and_replaced(

@@ -2,6 +2,7 @@
 
 import os
 import pty
+import signal
 import sqlite3
 import subprocess
 from contextlib import closing
@@ -62,6 +63,23 @@ def test_a_model_that_cannot_be_loaded_costs_no_story(
     err = run("-m", "demo,smollm2", "-o", str(page), code=3)[1]
     assert "It is gone." in err and len(library.entries()) == 1
     assert "model\tid" in err and page.read_text().count("there was a fox") == 1
+
+
+def test_ctrl_c_while_a_model_is_loaded_is_told_and_costs_no_story(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engines = iter([ScriptedEngine(TALE)])
+
+    def opened(*_: object, **__: object) -> ScriptedEngine | None:
+        if (engine := next(engines, None)) is None:
+            os.kill(os.getpid(), signal.SIGINT)
+        return engine
+
+    monkeypatch.setattr(running, "open_engine", opened)
+    page = tmp_path / "page.html"
+    err = run("-m", "demo,smollm2", "-o", str(page), code=130)[1]
+    assert err.endswith("polaris: interrupted.\n") and "model\tid" in err
+    assert page.read_text().count("there was a fox") == 1
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """`polaris eval judge` with judges that answer well, badly, wrongly and not at all."""
 
 import json
+import os
+import signal
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -8,6 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from polaris_cli.commands import judge_run
 from polaris_cli.commands.app import app
 from polaris_cli.engines.base import ModelInfo
 from polaris_cli.evaluate.rubric import load_rubric
@@ -146,6 +149,16 @@ def test_an_answer_that_comes_late_counts(stories: Path) -> None:
     with Faulty(lambda request: late) as server:
         out, _ = run(server, stories, "--json")
     assert json.loads(out)["tables"][0]["stages"][-1]["unreadable"] == 0
+
+
+def test_ctrl_c_while_the_judge_is_loaded_is_told(
+    stories: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judge_run, "open_chat", lambda _: os.kill(os.getpid(), signal.SIGINT))
+    with Faulty(answering(GOOD)) as server:
+        _, told = run(server, stories, code=130)
+    assert "0 of 3 calls answered" in told
+    assert "interrupted; the same command asks the others" in told
 
 
 def test_repeats_show_the_judges_own_spread(stories: Path) -> None:

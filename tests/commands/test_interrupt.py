@@ -134,6 +134,25 @@ def test_a_closed_terminal_may_send_its_signal_twice() -> None:
         assert list(events) == [Finish("interrupted")]
 
 
+def test_a_signal_in_a_finalizer_is_not_lost(capsys: pytest.CaptureFixture[str]) -> None:
+    """Python swallows what is raised there."""
+
+    class Last:
+        def __del__(self) -> None:
+            signal_self()
+
+    def source() -> Iterator[Event]:
+        yield Chunk("story", "Once")
+        Last()
+        yield Chunk("story", " upon")
+        yield Chunk("story", " a time")
+
+    with Interrupts().listen() as interrupts:
+        events = list(interrupts.watch(source()))
+    assert events == [Chunk("story", "Once"), Chunk("story", " upon"), Finish("interrupted")]
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_a_signal_that_the_caller_ignores_stays_ignored(number: int) -> None:
     """As after `nohup`, or in the background of a script."""

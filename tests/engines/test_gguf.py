@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import time
@@ -272,6 +273,30 @@ def test_closing_stops_the_server() -> None:
     assert time.monotonic() - start < 5
     with pytest.raises(ModelUnavailable, match="No server answers"):
         Connection(address, retries=0).get("models")
+
+
+@pytest.mark.slow
+def test_ctrl_c_while_the_server_starts_waits_until_it_has_begun(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A server that is freed before hangs."""
+    start, get, asked = xllamacpp.Server, Connection.get, list[str]()
+
+    def interrupted(params: Any) -> Any:
+        server = start(params)
+        os.kill(os.getpid(), signal.SIGINT)
+        return server
+
+    def noted(connection: Connection, path: str) -> Any:
+        answer = get(connection, path)
+        asked.append(path)
+        return answer
+
+    monkeypatch.setattr(xllamacpp, "Server", interrupted)
+    monkeypatch.setattr(Connection, "get", noted)
+    with pytest.raises(KeyboardInterrupt):
+        open_gguf(resolve("smollm2"), REQUEST, 1000)
+    assert asked == ["/slots"]
 
 
 def test_an_interrupt_keeps_the_text(engine: Engine) -> None:

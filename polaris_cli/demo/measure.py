@@ -97,13 +97,14 @@ def has_noun(noun: str, story: str) -> bool:
 
 @cache
 def known_words() -> frozenset[str]:
-    """The words of many stories of the grammar, in lower case.
+    """The words of many stories of the grammar and of their premises, in lower case.
 
     A word of a single story does not count: it is invented.
     """
-    rng = Random(0)
-    stories = (write_story(sample_premise(rng), 300, rng).text for _ in range(GRAMMAR_STORIES))
-    counts = Counter(word for story in stories for word in set(words_of(story)))
+    rng, counts = Random(0), Counter[str]()
+    for _ in range(GRAMMAR_STORIES):
+        premise = sample_premise(rng)
+        counts.update({*words_of(premise.text), *words_of(write_story(premise, 300, rng).text)})
     return frozenset(word for word, count in counts.items() if count > 1)
 
 
@@ -113,11 +114,14 @@ def words_of(text: str) -> list[str]:
 
 
 def broken_words(story: Written) -> list[str]:
-    """The words of a story that are neither the grammar's nor the premise's, in either number."""
+    """The words of a story that are neither the grammar's nor the premise's, in any form.
+
+    The forms are plural and singular, present and past: "befriended" for "befriends".
+    """
     given = set(words_of(story.premise))
-    given |= {word + ending for word in given for ending in ("s", "es")}
-    given |= {word.removesuffix("s") for word in given}
-    return [word for word in words_of(story.story) if word not in known_words() | given]
+    stems = given | {word.removesuffix("s") for word in given}
+    forms = {stem + ending for stem in stems for ending in ("", "s", "es", "d", "ed")}
+    return [word for word in words_of(story.story) if word not in known_words() | forms]
 
 
 def generate(

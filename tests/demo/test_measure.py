@@ -44,6 +44,7 @@ def test_noun_is_found_in_any_case_and_number() -> None:
 
 @pytest.mark.slow
 def test_broken_words_are_in_neither_the_grammar_nor_the_premise() -> None:
-    text = "The orchestras came back, and the orcheaqu's keeper said: two guthers."
-    told = Written(100, "orchestra", "an orchestra without instruments", "", text, True)
+    text = "The orchestras were befriended, and the orcheaqu's keeper said: two guthers."
+    premise = "an orchestra that befriends a whale"
+    told = Written(100, "orchestra", premise, "", text, True)
     assert broken_words(told) == ["orcheaqu", "guthers"]

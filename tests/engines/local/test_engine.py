@@ -101,10 +101,11 @@ def test_what_a_summary_stands_for_is_not_told_again(demo: LocalEngine) -> None:
 def test_the_repetition_penalty_leaves_out_earlier_turns(demo: LocalEngine) -> None:
     ask, told = Message("user", "Write about a quiet fox."), Message("assistant", "It was late.")
     sampling = Sampling(thinking=False)
-    request = GenerationRequest((ask, told, replace(ask, content="Go on.")), sampling, 10)
+    more = replace(ask, content="Go on, and tell me of a hen.")
+    request = GenerationRequest((ask, told, more), sampling, 10)
     ids = demo._tokenized(request)
     penalized = demo._chat._tokenizer.decode(ids.prompt_ids[ids.earlier :])
-    assert "fox" not in penalized and "late" not in penalized and "on." in penalized
+    assert "fox" not in penalized and "late" not in penalized and "hen." in penalized
     assert demo._tokenized(replace(request, messages=(ask,))).earlier == 0
 
 

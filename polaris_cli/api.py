@@ -342,9 +342,7 @@ def _python_error_messages(lacking: Collection[str] = ()) -> Iterator[None]:
     try:
         yield
     except PolarisError as error:
-        error.message = _as_arguments(error.message, lacking)
-        error.hint = _as_arguments(error.hint, lacking)
-        error.args = (error.message,)
+        error.reword(lambda text: _as_arguments(text, lacking))
         raise
 
 

@@ -4,6 +4,7 @@ Does not know about the terminal; `commands.app` prints an error.
 """
 
 import os
+from collections.abc import Callable
 from typing import ClassVar
 
 EXIT_FAILED_ROWS = 7  # of a batch
@@ -32,6 +33,11 @@ class PolarisError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+    def reword(self, change: Callable[[str], str]) -> None:
+        """Apply `change` to the message and to the hint."""
+        self.message, self.hint = change(self.message), change(self.hint)
+        self.args = (self.message,)
 
 
 class UsageError(PolarisError):

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import product
 from typing import Any
 
@@ -90,10 +90,7 @@ def _naming_fields(settings: Mapping[str, object]) -> Iterator[None]:
     except PolarisError as error:
         for name in settings:
             option = re.compile(rf"--{name.replace('_', '-')}(?![\w-])")
-            error.message, error.hint = (
-                option.sub(name, text) for text in (error.message, error.hint)
-            )
-        error.args = (error.message,)
+            error.reword(partial(option.sub, name))
         raise
 
 

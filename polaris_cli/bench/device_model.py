@@ -32,7 +32,7 @@ from polaris_cli.models.reference import of_entry
 
 # The tiny shape has every kind of layer, and matrices that all methods can quantize.
 TINY = {
-    "vocab_size": 3072,  # the demo model's, whose tokenizer is used
+    "vocab_size": 4608,  # the demo model's, whose tokenizer is used
     "hidden_size": 128,
     "intermediate_size": 256,
     "num_hidden_layers": 4,

@@ -4,7 +4,7 @@ A `Premise` holds the text that a user would write, and what a story needs to kn
 not know about prompts, plans or sentences.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
@@ -35,18 +35,51 @@ class Premise:
 
 def invented(rng: Random) -> str:
     """A word that is in no list: a compound such as `salt-harp`, a splice, or random letters."""
+    if rng.random() < 0.15:
+        return rng.choice(w.STEMS) + rng.choice(["", "", "-", " "]) + rng.choice(w.WARES)
+    return one_word(rng)
+
+
+def one_word(rng: Random) -> str:
+    """An invented word without spaces and hyphens."""
     roll = rng.random()
     if roll < 0.2:
-        return rng.choice(w.STEMS) + rng.choice(["", "", "-", " "]) + rng.choice(w.WARES)
-    if roll < 0.35:
         return _splice(rng)
-    if roll < 0.65:
+    if roll < 0.4:
+        return _misspelt(_known(rng), rng)
+    if roll < 0.55:
+        return _doubled(_known(rng) if rng.random() < 0.5 else _splice(rng), rng)
+    if roll < 0.75:
         return rng.choice(w.COMMON_WORDS) + _groups(rng, rng.randint(1, 3))
-    if roll < 0.8:
+    if roll < 0.85:
         return _groups(rng, rng.randint(1, 3))
-    if roll < 0.9:
+    if roll < 0.95:
         return "".join(rng.choice(w.SYLLABLES) for _ in range(rng.randint(2, 4)))
     return "".join(rng.choice(w.LETTERS) for _ in range(rng.randint(3, 11)))
+
+
+def _known(rng: Random) -> str:
+    return (
+        rng.choice(rng.choice([*w.NOUNS, w.COMMON_WORDS]))
+        .split()[0]
+        .replace("-", "")
+        .removesuffix("'s")
+    )
+
+
+def _misspelt(word: str, rng: Random) -> str:
+    """A word with a letter changed, added or left out: to be copied, not known by heart."""
+    at = rng.randrange(len(word))
+    rest = word[at + rng.randint(0, 1) :]
+    return word[:at] + rng.choice(["", rng.choice(w.LETTERS)]) + rest or word
+
+
+def _doubled(word: str, rng: Random) -> str:
+    """A word in which some letters come twice, as in `meteorologist`."""
+    start = rng.randrange(len(word))
+    end = min(start + rng.randint(1, 4), len(word))
+    between = _groups(rng, 1)[: rng.randint(0, 2)]
+    return word[:end] + between + word[start:end] + word[end:]
 
 
 def _groups(rng: Random, count: int) -> str:
@@ -56,7 +89,7 @@ def _groups(rng: Random, count: int) -> str:
 
 def _splice(rng: Random) -> str:
     """The start of one word and the end of another: `lantist`, from lantern and artist."""
-    first, second = (rng.choice(rng.choice(w.NOUNS)).split()[0] for _ in range(2))
+    first, second = _known(rng), _known(rng)
     return first[: rng.randint(2, 5)] + second[-rng.randint(2, 6) :]
 
 
@@ -110,17 +143,34 @@ def name(rng: Random) -> tuple[str, bool]:
 
 
 def _where(rng: Random) -> str:
-    place = rng.choice(w.PLACES)
+    place = rng.choice(w.PLACES) if rng.random() < 0.9 else one_word(rng)
+    region = one_word(rng).capitalize()
     return rng.choice(
         [f"in the {rng.choice(w.SKIES)}", f"at the {place}", f"near the {place}", f"in a {place}"]
+        * 3
+        + [rng.choice([f"in {region}", f"in the {region}s", f"through {region}"])]
     )
+
+
+def _adjective(known: Sequence[str], rng: Random) -> str:
+    """One of the known adjectives, or an invented one."""
+    if rng.random() < 0.8:
+        return rng.choice(known)
+    ending = rng.choice(
+        ["", "", "ed", "en", "ful", "less", "y", "al", "ous", "ing", "ic", "teenth"]
+    )
+    return one_word(rng) + ending
+
+
+def _town(rng: Random) -> str:
+    return rng.choice(w.TOWNS) if rng.random() < 0.7 else one_word(rng).capitalize()
 
 
 def _event(rng: Random) -> tuple[str, tuple[str, str], str]:
     """What happens: its infinitive, its present and past, and its noun."""
-    present, past, infinitive = rng.choice(w.EVENTS) if rng.random() < 0.88 else _odd_verb(rng)
+    present, past, infinitive = rng.choice(w.EVENTS) if rng.random() < 0.85 else _odd_verb(rng)
     noun, person = thing_noun(rng), role_noun(rng)
-    adjective = rng.choice(w.THING_ADJECTIVES) + " " if rng.random() < 0.3 else ""
+    adjective = _adjective(w.THING_ADJECTIVES, rng) + " " if rng.random() < 0.3 else ""
     thing = rng.choice([article(adjective + noun)] * 4 + [f"the {adjective}{noun}", plural(noun)])
     slots = {"thing": thing, "person": article(person), "place": _where(rng)}
     named = [word for word in ("thing", "person") if f"{{{word}}}" in present]
@@ -134,9 +184,15 @@ def _event(rng: Random) -> tuple[str, tuple[str, str], str]:
 
 def _odd_verb(rng: Random) -> tuple[str, str, str]:
     """An invented verb with its forms, so that the model learns to copy verbs too."""
-    stem = rng.choice(w.GROUPS) + rng.choice(w.GROUPS) + "k"
+    stem = one_word(rng)
+    if rng.random() < 0.3:
+        prefix = rng.choice(["be", "mis", "re", "un", "over"])
+        stem = prefix + rng.choice(w.COMMON_WORDS) + rng.choice(["", "", "ate", "ise", "le"])
     rest = rng.choice(["{thing}", "{thing} {place}", "{thing} to {person}", "{place}"])
-    return f"{stem}s {rest}", f"{stem}ed {rest}", f"{stem} {rest}"
+    present, past = plural(stem), stem.removesuffix("e") + "ed"
+    if present.endswith("ies"):
+        past = stem[:-1] + "ied"
+    return f"{present} {rest}", f"{past} {rest}", f"{stem} {rest}"
 
 
 def _gender(role: str) -> bool | None:
@@ -146,7 +202,7 @@ def _gender(role: str) -> bool | None:
 
 def _person(rng: Random) -> Premise:
     role = role_noun(rng)
-    described = f"{rng.choice(w.ADJECTIVES)} {role}" if rng.random() < 0.35 else role
+    described = f"{_adjective(w.ADJECTIVES, rng)} {role}" if rng.random() < 0.35 else role
     subject = rng.choice([article(described)] * 5 + [f"the {described}", f"the last {role}"])
     return Premise(subject, f"the {role}", role, role=role, woman=_gender(role))
 
@@ -173,7 +229,7 @@ def person_event(rng: Random) -> Premise:
 def person_pair(rng: Random) -> Premise:
     """`an old carpenter and a stolen bell`."""
     base, noun = _person(rng), thing_noun(rng)
-    adjective = rng.choice(w.THING_ADJECTIVES) + " " if rng.random() < 0.4 else ""
+    adjective = _adjective(w.THING_ADJECTIVES, rng) + " " if rng.random() < 0.4 else ""
     joined = rng.choice(["and", "and", "with", "without"])
     return replace(base, text=f"{base.text} {joined} {article(adjective + noun)}", thing=noun)
 
@@ -182,7 +238,7 @@ def person_place(rng: Random) -> Premise:
     """`a nurse in a town where nobody sleeps`, `the potter of Harrow`."""
     base, place = _person(rng), rng.choice(w.PLACES)
     where = rng.choice([f"in a {place}", f"in a {place} {rng.choice(w.PLACE_CLAUSES)}"])
-    return replace(base, text=f"{base.text} {rng.choice([where, f'of {rng.choice(w.TOWNS)}'])}")
+    return replace(base, text=f"{base.text} {rng.choice([where, f'of {_town(rng)}'])}")
 
 
 def person_sentence(rng: Random) -> Premise:
@@ -214,7 +270,7 @@ def named(rng: Random) -> Premise:
 def thing(rng: Random) -> Premise:
     """`a broken violin that nobody can open`, `the last train`."""
     noun = thing_noun(rng)
-    adjective = rng.choice([*w.THING_ADJECTIVES, "last"]) + " " if rng.random() < 0.5 else ""
+    adjective = _adjective([*w.THING_ADJECTIVES, "last"], rng) + " " if rng.random() < 0.5 else ""
     if rng.random() < 0.15:
         adjective = "last "
     definite = adjective == "last " or rng.random() < 0.3
@@ -227,7 +283,7 @@ def pair(rng: Random) -> Premise:
     """`two brothers and a stolen boat`."""
     role, noun = role_noun(rng), thing_noun(rng)
     count = rng.choice(["two", "three", "four", "seven"])
-    adjective = rng.choice(w.THING_ADJECTIVES) + " " if rng.random() < 0.5 else ""
+    adjective = _adjective(w.THING_ADJECTIVES, rng) + " " if rng.random() < 0.5 else ""
     text = f"{count} {plural(role)} and {article(adjective + noun)}"
     return Premise(text, f"the {count} {plural(role)}", plural(role), thing=noun)
 

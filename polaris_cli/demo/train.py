@@ -25,7 +25,7 @@ from polaris_cli.demo import tokenizer as tok
 from polaris_cli.demo.paths import MODEL_DIR
 from polaris_cli.demo.rows import batches, break_tokens, rows, tensors
 
-VOCABULARY = 3072
+VOCABULARY = 4608
 TOKENIZER_FILE = "tokenizer.json"
 Z_WEIGHT = 0.02
 # glibc frees large blocks after each step, and allocating them again can take longer than the step.

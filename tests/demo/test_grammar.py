@@ -126,3 +126,9 @@ def test_unseen_nouns_are_not_in_the_training_data() -> None:
     assert len(UNSEEN) == 40
     for noun, _ in UNSEEN:
         assert not known & set(noun.lower().split()), noun
+
+
+def test_an_invented_word_is_one_word() -> None:
+    rng = Random(0)
+    words_made = {premises.one_word(rng) for _ in range(2000)}
+    assert all(re.fullmatch(r"\w+", word) for word in words_made) and len(words_made) > 1500

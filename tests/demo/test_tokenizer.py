@@ -12,6 +12,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from polaris_cli.demo import rows, tasks
 from polaris_cli.demo import tokenizer as tok
 from polaris_cli.demo.paths import MODEL_DIR
+from polaris_cli.demo.unseen import UNSEEN
 
 RAW = Tokenizer.from_file(str(MODEL_DIR / "tokenizer.json"))
 TAGS = [tok.END_OF_TEXT, tok.START, tok.END, tok.THINK, tok.THINK_END]
@@ -120,3 +121,16 @@ def test_a_fresh_tokenizer_is_lossless_and_the_same_for_the_same_seed() -> None:
     text = 'The 12 keys,\n\n"灯台" 🐙  said Łukasz.'
     assert fresh.decode(fresh.encode(text).ids) == text
     assert all(len(fresh.encode(tag).ids) == 1 for tag in TAGS)
+
+
+@pytest.mark.parametrize("word", [" harbour", " said", "The", " Mara", ' "', '."', " a", " I"])
+def test_a_common_word_is_one_token(word: str) -> None:
+    assert len(RAW.encode(word).ids) == 1
+
+
+@pytest.mark.parametrize("noun", [*(noun for noun, _ in UNSEEN), "saxophone", "porcupine"])
+def test_a_noun_to_copy_is_spelt_in_letters(noun: str) -> None:
+    for word in noun.split():
+        start = [" ", word[0]] if word[0] == "a" else [f" {word[0]}"]
+        pieces = [RAW.decode([token]) for token in RAW.encode(f" {word}").ids]
+        assert pieces == [*start, *word[1:]]

@@ -3,9 +3,10 @@
 Does not know about the terminal; `commands.app` prints an error.
 """
 
+import errno
 import os
 from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, Self
 
 EXIT_FAILED_ROWS = 7  # of a batch
 EXIT_INTERRUPTED = 130  # what a shell reports for a process that SIGINT ended
@@ -106,6 +107,13 @@ class OutputError(PolarisError):
     """A file or standard output cannot be written. The library still has the story."""
 
     exit_code = 8
+
+    @classmethod
+    def of(cls, what: str, error: OSError, elsewhere: str) -> Self:
+        """The error for what the system does not write; `elsewhere` is a hint to another place."""
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            elsewhere = f"Free some space there, or {elsewhere[0].lower()}{elsewhere[1:]}"
+        return cls(f"Cannot write {what}: {error.strerror or error}.", hint=elsewhere)
 
 
 class LibraryError(PolarisError):

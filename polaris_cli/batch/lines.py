@@ -146,7 +146,4 @@ def explained(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise OutputError(
-            f"Cannot write {path}: {error.strerror or error}.",
-            hint="Free some space, or use another folder with -o.",
-        ) from error
+        raise OutputError.of(str(path), error, "Use another folder with -o.") from error

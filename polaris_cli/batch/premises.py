@@ -94,7 +94,7 @@ def _check_text(values: dict[str, object], where: str) -> None:
             if isinstance(text, str):
                 text.encode()
     except UnicodeEncodeError as error:
-        raise not_utf8(where) from error
+        raise not_utf8(where, error.object) from error
 
 
 def _premise(value: object, where: str) -> str:

@@ -72,13 +72,20 @@ def _reading(path: Path) -> Iterator[None]:
     try:
         yield
     except UnicodeDecodeError as error:
-        raise not_utf8(str(path)) from error
+        raise not_utf8(str(path), error.object.decode("latin-1")) from error
     except OSError as error:
         raise unreadable(path, error) from error
 
 
 def _opened(path: Path, newline: str | None = None) -> TextIO:
-    """The file as text; bytes that are not UTF-8 become lone surrogates and cost one record."""
+    """The file as text; bytes that are not UTF-8 become lone surrogates and cost one record.
+
+    Raises UsageError for a file that is UTF-16 or no text, whose records all mean nothing.
+    """
+    with path.open("rb") as file:
+        start = file.read(4096).decode("latin-1")
+    if "\0" in start:
+        raise not_utf8(str(path), start)
     return path.open(encoding="utf-8-sig", errors="surrogateescape", newline=newline)
 
 
@@ -101,7 +108,7 @@ def _text_lines(lines: Iterable[str], name: str) -> Iterator[str]:
     """The lines, if none has a NUL: text has none, but UTF-16 and other data have."""
     for line in lines:
         if "\0" in line:
-            raise not_utf8(name)
+            raise not_utf8(name, line)
         yield line
 
 
@@ -159,7 +166,7 @@ def _parsed(text: str, where: str, hint: str) -> Any:
         text.encode()
         return json.loads(text, parse_constant=_refuse)
     except UnicodeEncodeError as error:
-        raise not_utf8(where) from error
+        raise not_utf8(where, text) from error
     except json.JSONDecodeError as error:
         reason = f"{error.msg.removesuffix(' at')} at character {error.pos + 1}"
     except RecursionError:

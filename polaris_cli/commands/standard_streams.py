@@ -13,9 +13,6 @@ from typing import Any, TextIO
 
 from polaris_cli.errors import OutputError
 
-OUTPUT_HINT = "Free some space there, or send the output to another place."
-
-
 Errors = tuple[type[Exception], ...]
 
 
@@ -50,9 +47,8 @@ class Descriptor(io.FileIO):
         if isinstance(error, BrokenPipeError | ConnectionError):
             # Without an error number: typer turns EPIPE into an exit code of its own.
             raise BrokenPipeError("the reader closed the pipe") from error
-        raise OutputError(
-            f"Cannot write to standard output: {error.strerror}.", hint=OUTPUT_HINT
-        ) from error
+        elsewhere = "Send the output to another place."
+        raise OutputError.of("to standard output", error, elsewhere) from error
 
 
 class LaterDescriptor(Descriptor):

@@ -65,12 +65,13 @@ class TextTable:
 
 def layout(tables: Tables) -> Iterator[TextTable]:
     """The tables that have something to show."""
-    yield TextTable(
-        "Length, by words asked for",
-        ("model", "asked", "texts", *LENGTH.values(), "ratio 95%"),
-        [_cells(row, LENGTH) for row in tables.buckets],
-        ("S_l", "penalty", "blank", "ended", "words", "ratio 95%", "texts", "score"),
-    )
+    if tables.buckets:
+        yield TextTable(
+            "Length, by words asked for",
+            ("model", "asked", "texts", *LENGTH.values(), "ratio 95%"),
+            [_cells(row, LENGTH) for row in tables.buckets],
+            ("S_l", "penalty", "blank", "ended", "words", "ratio 95%", "texts", "score"),
+        )
     yield TextTable(
         "Ratio by stage, and the model card's",
         ("model", "stage", "texts", "ratio", "95%", "score", "card's ratio"),

@@ -15,7 +15,6 @@ from typing import Any
 
 from docx import Document
 from docx.oxml.ns import qn
-from docx.text.hyperlink import Hyperlink
 from docx.text.paragraph import Paragraph
 from docx.text.run import Run
 
@@ -39,6 +38,7 @@ _NUMBER = re.compile(r"([0-9]{1,9}[.)])\s+")
 _OLDER = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
 """A copy of a text box for older programs."""
 _NOT_SHOWN = {qn("w:moveFrom"), qn("w:rt")}  # text that was moved, and how to pronounce it
+_DELETED_END = "./w:pPr/w:rPr/*[self::w:del or self::w:moveFrom]"
 _SHAPE = "{urn:schemas-microsoft-com:vml}rect"
 _RULE = "{urn:schemas-microsoft-com:office:office}hr"
 
@@ -62,8 +62,7 @@ def _blocks(document: Any) -> tuple[list[Block], str]:
     styles = {style.style_id: _meaning(style) for style in document.styles}
     marked = {style.style_id: _style_marks(style) for style in document.styles}
     containers, blocks, author = _Containers(), list[Block](), ""
-    for element in _inside(document.element.body, qn("w:p"), {_OLDER}):
-        spans = merge_spans(_spans(Paragraph(element, document.part), marked))
+    for element, spans in _paragraphs(document, marked):
         style = styles.get(element.style, "")
         text = "".join(span.text for span in spans).strip()
         if style == AUTHOR:
@@ -74,6 +73,20 @@ def _blocks(document: Any) -> tuple[list[Block], str]:
             containers.close()
             blocks.append(Block("break"))
     return blocks, author
+
+
+def _paragraphs(
+    document: Any, marked: dict[str, dict[str, bool]]
+) -> Iterator[tuple[Any, list[Span]]]:
+    """Each paragraph and its text. One whose end was deleted is joined to the next, as in Word."""
+    joined, element = list[Span](), None
+    for element in _inside(document.element.body, qn("w:p"), {_OLDER}):
+        joined += _spans(Paragraph(element, document.part), marked)
+        if not element.xpath(_DELETED_END):
+            yield element, merge_spans(joined)
+            joined = []
+    if joined:
+        yield element, merge_spans(joined)
 
 
 def _meaning(style: Any) -> str:
@@ -183,8 +196,13 @@ def _spans(paragraph: Paragraph, marked: dict[str, dict[str, bool]]) -> Iterator
         marks = {mark for mark, holds in holding.items() if holds}
         parent: Any = element.getparent()
         if parent.tag == qn("w:hyperlink"):
-            marks.add(Hyperlink(parent, paragraph).address)
+            marks.add(_address(parent.rId, paragraph.part))
         yield Span(printable(run.text), frozenset(marks))
+
+
+def _address(link: str | None, part: Any) -> str:
+    """The address of a link; "" if it leads to a place in the document, or if its target lacks."""
+    return part.rels[link].target_ref if link in part.rels else ""
 
 
 def _own_marks(run: Run) -> dict[str, bool]:

@@ -115,10 +115,7 @@ def atomic_file(path: Path, *, force: bool) -> Iterator[Path]:
                 temporary.unlink()
             raise
     except OSError as error:
-        raise OutputError(
-            f"Cannot write {path}: {error.strerror or error}.",
-            hint="Free some space, or use another file.",
-        ) from error
+        raise OutputError.of(str(path), error, "Use another file.") from error
     finally:
         _unfinished.discard(temporary)
 

@@ -49,13 +49,12 @@ def text_of(data: bytes, name: str) -> str:
         raise UsageError(
             f"{name} is larger than {MAX_BYTES // 10**6} MB.", hint="Use a file of text."
         )
-    encoding = "UTF-16" if b"\0" in data else _USUAL_ENCODING
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise not_utf8(name, encoding) from error
+        raise not_utf8(name, error.object.decode("latin-1")) from error
     if "\0" in text:  # text has none, but UTF-16 and other data have
-        raise not_utf8(name, encoding)
+        raise not_utf8(name, text)
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -65,7 +64,11 @@ def unreadable(path: Path, error: Exception) -> UsageError:
     return UsageError(f"Cannot read {path}: {reason}.", hint="Use another file.")
 
 
-def not_utf8(name: str, encoding: str = _USUAL_ENCODING) -> UsageError:
-    """The error for text that is not UTF-8 but may be in `encoding`; `name` says where it is."""
+def not_utf8(name: str, found: str) -> UsageError:
+    """The error for data that is not UTF-8; `name` says where it is.
+
+    `found` is some of the data in any encoding that keeps NULs, which tell UTF-16.
+    """
+    encoding = "UTF-16" if "\0" in found else _USUAL_ENCODING
     hint = f"Convert it to UTF-8: iconv -f {encoding} -t UTF-8 FILE"
     return UsageError(f"{name} is not UTF-8 text.", hint=hint)

@@ -231,6 +231,15 @@ def test_an_input_without_premises_is_refused_at_once(
     assert refused.value.hint
 
 
+@pytest.mark.parametrize("name", ["p.txt", "p.csv", "p.json", "p.jsonl"])
+def test_a_file_in_utf16_is_recognised(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_text(f"[{FOX}]" if name == "p.json" else f"premise\n{FOX}\n", "utf-16")
+    with pytest.raises(UsageError) as refused:
+        read_premises(str(path))
+    assert "iconv -f UTF-16 " in refused.value.hint
+
+
 @pytest.mark.parametrize("data", [b"", b"a f\xe9", b"a\0"])
 def test_bad_standard_input_is_named(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
     give_stdin(monkeypatch, data)

@@ -4,6 +4,7 @@ import pytest
 
 from polaris_cli.evaluate.figures import Figures, figures_of
 from polaris_cli.evaluate.groups import Groups
+from polaris_cli.evaluate.layout import layout
 from polaris_cli.evaluate.samples import Sample
 from polaris_cli.evaluate.statistics import estimate, slope
 from polaris_cli.evaluate.tables import Evaluation
@@ -147,3 +148,12 @@ def test_slopes() -> None:
 def test_figures_have_a_name_each() -> None:
     found = evaluation(a_sample(1000, 1.0)).tables()
     assert set(found.stages[0].values) == {*Figures.__slots__}
+
+
+def test_there_is_no_table_of_lengths_without_a_bucket() -> None:
+    titles = {
+        asked: [table.title for table in layout(evaluation(a_sample(asked, 1.0)).tables())]
+        for asked in (50, 1000)
+    }
+    assert titles[50] == titles[1000][1:]
+    assert titles[1000][0] == "Length, by words asked for"

@@ -42,6 +42,7 @@ def test_a_file_from_another_program(tmp_path: Path) -> None:
 NAMES = (
     'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
     ' xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006"'
+    ' xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships"'
     ' xmlns:v="urn:schemas-microsoft-com:vml" xmlns:o="urn:schemas-microsoft-com:office:office"'
 )
 BOX = "<w:txbxContent><w:p><w:r><w:t>Box</w:t></w:r></w:p></w:txbxContent>"
@@ -93,6 +94,31 @@ def text_of(tmp_path: Path, *paragraphs: str) -> str:
 )
 def test_only_what_word_shows_is_text_and_once(tmp_path: Path, paragraph: str, text: str) -> None:
     assert text_of(tmp_path, paragraph) == text
+
+
+GONE = "<w:pPr><w:rPr><w:del/></w:rPr></w:pPr>"
+
+
+@pytest.mark.parametrize(
+    ("paragraphs", "text"),
+    [
+        ([GONE + run("A ")], "A"),
+        ([GONE + run("A "), run("B"), run("C")], "A B\n\nC"),
+        ([GONE + run("A "), GONE + run("B "), run("C")], "A B C"),
+        (["<w:pPr><w:rPr><w:moveFrom/></w:rPr></w:pPr>" + run("A "), run("B")], "A B"),
+        (["<w:pPr><w:rPr><w:ins/></w:rPr></w:pPr>" + run("A"), run("B")], "A\n\nB"),
+    ],
+)
+def test_a_paragraph_whose_end_was_deleted_goes_on_in_the_next(
+    tmp_path: Path, paragraphs: list[str], text: str
+) -> None:
+    assert text_of(tmp_path, *paragraphs) == text
+
+
+def test_a_link_without_a_target_is_text(tmp_path: Path) -> None:
+    for number in ("rId99", ""):
+        link = f'<w:hyperlink r:id="{number}">{run("here")}</w:hyperlink>'
+        assert text_of(tmp_path, run("Look ") + link) == "Look here"
 
 
 @pytest.mark.parametrize(

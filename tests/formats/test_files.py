@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from polaris_cli.errors import PolarisError, UsageError
+from polaris_cli.errors import OutputError, PolarisError, UsageError
 from polaris_cli.formats.files import check_distinct, check_writable, write_atomic, zipped
 
 
@@ -139,6 +139,17 @@ def test_a_failure_leaves_the_old_file_and_no_other(
         assert str(caught.value) == f"Cannot write {tmp_path / 'a.txt'}: {REASON}."
     assert names(tmp_path) == ["a.txt"]
     assert (tmp_path / "a.txt").read_text() == "old"
+
+
+def test_the_hint_speaks_of_space_only_where_it_lacks() -> None:
+    hints = {
+        28: "Free some space there, or use another file.",
+        122: "Free some space there, or use another file.",
+        30: "Use another file.",
+    }
+    for number, hint in hints.items():
+        error = OutputError.of("a.txt", OSError(number, "no"), "Use another file.")
+        assert (error.message, error.hint) == ("Cannot write a.txt: no.", hint)
 
 
 def test_a_zip_is_the_same_each_time_and_its_first_member_is_stored() -> None:

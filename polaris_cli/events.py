@@ -84,10 +84,10 @@ class Restart:
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """One more time that the story goes on after an early end ("extended"), or that a passage which
-    had decayed is written again ("rewritten").
+    """The story is continued after an early end ("extended"), or a decayed passage is written again
+    ("rewritten").
 
-    An event of its own, as a story that is interrupted or killed has no `Finish` that knows.
+    A separate event, because a story that is interrupted or killed has no `Finish` to say so.
     """
 
     what: Literal["extended", "rewritten"]

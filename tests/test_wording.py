@@ -161,7 +161,8 @@ def test_a_refused_phrase_is_found(text: str) -> None:
         ),
         (
             "commands/help.py",
-            "Show help pages on plans, presets, settings, JSON, lengths and exit codes.",
+            "Show help pages: batch, config, engines, eval, exit-codes, json, lengths, plan, "
+            "preset.",
         ),
         ("commands/running.py", "The story did not end by itself ({…})."),
         ("errors.py", "{…} is {…}, but must {…}."),

@@ -25,8 +25,8 @@ Rows = Callable[[], Iterator[Row | BadRow]]
 """Reads the input from its start."""
 
 State = Literal["missing", "done", "changed", "invalid", "unknown"]
-"""Of a story: it is there as it is asked for, or otherwise. What is asked for may be invalid, or
-unknown, as its model is not available."""
+"""State of a story: not written, written as asked for, written with other settings, asked for with
+invalid settings, or unknown because its model is not available."""
 
 
 @dataclass(slots=True)
@@ -116,7 +116,7 @@ class Batch:
                 yield task
 
     def unwritten(self, loading: Loading) -> Iterator[Task]:
-        """The tasks of an engine that is not available, but for those whose story is there."""
+        """The tasks of an engine that is not available, except those that are written already."""
         for task in self._tasks():
             if task.loading == loading and task.key not in self._done | self._unknown:
                 yield task

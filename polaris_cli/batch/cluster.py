@@ -47,7 +47,7 @@ class Cluster:
         if not (float(self.gpus).is_integer() or LEAST_OF_A_CARD <= self.gpus < 1):
             raise UsageError(
                 f"--gpus-per-worker: invalid value {self.gpus:g}.",
-                hint="Give whole cards, such as 2, or a part of one, such as 0.5.",
+                hint="Give whole GPUs, such as 2, or a part of one, such as 0.5.",
             )
 
     @property
@@ -168,7 +168,7 @@ def _connected(cluster: Cluster) -> Generator[Any, None, None]:
 
 @contextmanager
 def _own_sigterm() -> Generator[None, None, None]:
-    """Keep what SIGTERM does, although Ray starts in the block: by Ray's, the process exits."""
+    """Keep our handler of SIGTERM while Ray starts in the block: Ray's exits the process."""
     before = signal.getsignal(signal.SIGTERM)
     try:
         yield

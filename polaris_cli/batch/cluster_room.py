@@ -47,7 +47,5 @@ def _lack(found: int, workers: int, needs: Needs) -> str:
     each = f"{needs['CPU']:g} CPU cores"
     if needs.get("GPU"):
         each += f" and {needs['GPU']:g} {'GPU' if needs['GPU'] <= 1 else 'GPUs'}"
-    rest = "it waits for more" if found else "it waits until there is some"
-    return (
-        f"The cluster has room for {found} of {workers} workers now, and {rest}: each needs {each}."
-    )
+    rest = "the run begins with those" if found else "the run waits"
+    return f"The cluster has room for {found} of {workers} workers, and {rest}: each needs {each}."

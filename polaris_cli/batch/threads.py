@@ -24,7 +24,7 @@ def in_threads(
     at_once: int,
     stop: threading.Event,
 ) -> Generator[R, None, None]:
-    """Yield what `work` makes of each task as it is done, but for None.
+    """Yield what `work` makes of each task as it is done, except None.
 
     At most `at_once` tasks run at any time. Setting `stop` ends those that are running, if they
     look at what they are given; the others do not start. Closing the generator does the same.

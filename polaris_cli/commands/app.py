@@ -58,7 +58,10 @@ COMMANDS = {
         "bench",
         "Measure how fast a model writes here, compared with transformers' `generate`.",
     ),
-    "help": ("help", "Show help pages on plans, presets, settings, JSON, lengths and exit codes."),
+    "help": (
+        "help",
+        "Show help pages: batch, config, engines, eval, exit-codes, json, lengths, plan, preset.",
+    ),
 }
 
 

@@ -52,12 +52,12 @@ def batch(
     ],
     words: Annotated[
         str | None,
-        Option("--words", "-w", metavar="N,N", help="Length in words; several: each of them."),
+        Option("--words", "-w", metavar="N,N", help="Length in words, or several."),
     ] = None,
     seeds: Annotated[int, Option(metavar="N", min=1, help="Stories per premise and length.")] = 1,
     model: Annotated[
         str | None,
-        Option("--model", "-m", metavar="M,M", help="The model; several: one after another."),
+        Option("--model", "-m", metavar="M,M", help="Model, or several, one after another."),
     ] = None,
     jobs: o.Jobs = "auto",
     each: Annotated[

@@ -105,7 +105,7 @@ class BatchReport:
         if self.failed:
             parts += [f"{self.failed} failed ({self.folder / FAILED})"]
         if ended:
-            parts += [f"{ended}; the same command goes on"]
+            parts += [f"{ended}; to continue, run the same command again"]
         print_line([f"polaris: {one_line('; '.join(parts))}"], sys.stderr)
 
 
@@ -205,7 +205,7 @@ class BatchRun:
             engine.close()
 
     def _fail_all(self, loading: Loading, error: PolarisError) -> None:
-        """Fail the tasks of an engine that cannot be loaded, but for stories that are there."""
+        """Fail the tasks of an engine that cannot be loaded, except those already written."""
         before = self.report.failed
         for task in self.batch.unwritten(loading):
             own = own_error(task, error) if isinstance(error, UsageError) else error

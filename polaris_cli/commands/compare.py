@@ -53,7 +53,7 @@ EPILOG = """Examples:
 
 With --blind, the models are named after you have chosen; polaris eval votes counts the choices.
 
-Exit codes: as of polaris write.
+Exit codes: the same as for polaris write.
 """
 
 

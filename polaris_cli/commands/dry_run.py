@@ -162,7 +162,7 @@ def _time_text(facts: dict[str, Any], job: Job) -> str:
     by = f"by {job.reference.name} with the engine {job.request.engine}"
     if not time["seconds"]:
         return f"not known yet: the library has no story {by} on this machine"
-    thinks = ", if it thinks as long as it may" if facts["tokens"]["thinking"] else ""
+    thinks = ", if it uses its whole thinking budget" if facts["tokens"]["thinking"] else ""
     speed = per_second(time["tokens_per_s"])
     at_once = "; drafts written at once take less" if facts["drafts"]["count"] > 1 else ""
     return f"about {duration(time['seconds'])}{thinks}, at {speed}: the last story {by}{at_once}"

@@ -45,9 +45,7 @@ def judge(
     threads: o.Threads = None,
     output: Annotated[
         Path | None,
-        Option(
-            "--output", "-o", metavar="FILE", help=f"Records; default: {JUDGED} by the stories."
-        ),
+        Option("--output", "-o", metavar="FILE", help=f"Records; default: {JUDGED} next to them."),
     ] = None,
     repeat: Annotated[int, Option(metavar="N", min=1, help="Judge each text N times.")] = 1,
     think: Annotated[

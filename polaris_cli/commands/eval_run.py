@@ -46,7 +46,7 @@ def run(
         str | None, Option(metavar="NAME", help=f"A published evaluation: {', '.join(SUITES)}.")
     ] = None,
     prompts: Annotated[
-        str, Option(metavar="FILE|hub:...|builtin", help="Premises with lengths; as for batch.")
+        str, Option(metavar="FILE|hub:...|builtin", help="Prompts with lengths; as for batch.")
     ] = BUILTIN,
     per_bucket: Annotated[
         int | None,

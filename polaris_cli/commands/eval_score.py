@@ -38,11 +38,13 @@ def score(
     ] = None,
     library: Annotated[
         str | None,
-        Option("--library", metavar="QUERY", help='Stories of the library with these words; "*".'),
+        Option(
+            "--library", metavar="QUERY", help='Stories in the library with these words, or "*".'
+        ),
     ] = None,
     judged: Annotated[
         list[Path] | None,
-        Option(metavar="FILE", help="Records of eval judge; default: judged.jsonl by the stories."),
+        Option(metavar="FILE", help="Records of eval judge; default: judged.jsonl next to them."),
     ] = None,
     scale: Scale = None,
     band: o.Band = None,
@@ -114,7 +116,7 @@ def print_score(
     _score(found, skipped.without(samples_of(sources, library)), limits, report, records)
     skipped.report()
     if not found.scored:
-        raise UsageError("There is no story among them.", hint="polaris eval score --help")
+        raise UsageError("No usable story was found.", hint="polaris eval score --help")
     scale = scale or scale_of(found.scales)
     found.groups = Groups(scale)
     tables = found.tables()
@@ -123,7 +125,7 @@ def print_score(
     about = {"polaris": __version__, "scale": scale, "band": limits, "resamples": RESAMPLES}
     _print(tables, about, printed)
     if scale != 1:
-        note("Score, penalty and blank are made for whole stories, not for short ones.", sys.stderr)
+        note("Score, penalty and blank are meant for full-length stories.", sys.stderr)
 
 
 def _score(
@@ -151,7 +153,7 @@ def scale_of(scales: Collection[float]) -> float:
     if len(scales) == 1:
         return next(iter(scales))
     told = ", ".join(f"{scale:g}" for scale in sorted(scales))
-    note(f"The stories have the scales {told}: no bucket is shrunk. See --scale.", sys.stderr)
+    note(f"The stories have different scales ({told}), so no bucket is scaled: --scale", sys.stderr)
     return 1.0
 
 

@@ -37,7 +37,7 @@ def help(
         str | None, Argument(metavar="PAGE", help="The page; leave it out for a list.")
     ] = None,
 ) -> None:
-    """Show help pages on plans, presets, settings, JSON, lengths and exit codes."""
+    """Show help pages: batch, config, engines, eval, exit-codes, json, lengths, plan, preset."""
     if page is None:
         rows = [tuple(_title(name)) for name in pages()]
         print_table(("page", "about"), rows, sys.stdout)

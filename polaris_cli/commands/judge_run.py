@@ -111,9 +111,9 @@ class JudgeReport:
         if prices != Prices():
             parts.append(f"cost {prices.of(self.asked, self.answered):.2f}")
         if self.failed:
-            parts.append(f"{self.failed} failed; the same command asks them again")
+            parts.append(f"{self.failed} failed; to retry them, run the same command again")
         elif self.done < self.calls:
-            parts.append("interrupted; the same command asks the others")
+            parts.append("interrupted; to continue, run the same command again")
         print_line([f"polaris: {'; '.join(parts)}"], sys.stderr)
 
 
@@ -231,7 +231,7 @@ def calls_on(stories: Sequence[str], run: JudgeRun) -> dict[str, Call]:
     calls = run.calls(skipped.without(samples_of(stories, None, with_length=False)))
     skipped.report()
     if not calls:
-        raise UsageError("There is no story among them.", hint="polaris eval score --help")
+        raise UsageError("No usable story was found.", hint="polaris eval score --help")
     return calls
 
 

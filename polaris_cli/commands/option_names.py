@@ -1,6 +1,6 @@
 """Hints and notes that name the options of the command at hand: `own_options`, `option_names`.
 
-What lies below the commands names the options of `polaris write`. Knows names, not what an option
+The modules below the commands name the options of `polaris write`. Knows names, not what an option
 does.
 """
 

@@ -129,7 +129,7 @@ GgufFile = Annotated[
     Option(
         "--gguf-file",
         metavar="NAME",
-        help="The file to use of a repository of GGUF files; by default the largest that fits.",
+        help="Which file of a GGUF repository to use; by default the largest that fits.",
     ),
 ]
 Threads = Annotated[
@@ -155,7 +155,7 @@ ConnectTimeout = Annotated[
     str | None, Option(metavar="S", help="Seconds to wait for a connection to the server.")
 ]
 StallTimeout = Annotated[
-    str | None, Option(metavar="S", help="Seconds of silence after which the server is given up.")
+    str | None, Option(metavar="S", help="Seconds without text before giving up on the server.")
 ]
 
 # Several stories for one request.
@@ -166,8 +166,8 @@ BestDraft = Annotated[
     str | None,
     Option(
         metavar="ratio|surprise|judge",
-        help="The best draft: nearest to the words, lowest surprise, or as a judge says; by "
-        "default a sound one in the band.",
+        help="How to choose: nearest length, lowest surprise, or a judge; by default a draft "
+        "without faults, in the band.",
     ),
 ]
 JudgeModel = Annotated[
@@ -203,7 +203,7 @@ GpusPerWorker = Annotated[
         "--gpus-per-worker",
         metavar="X",
         min=0,
-        help="Cards of each worker; 0.5: two share one. By default 0.",
+        help="GPUs for each worker; 0.5: two share one. By default 0.",
     ),
 ]
 

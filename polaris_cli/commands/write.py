@@ -129,7 +129,7 @@ def write(
         outputs.check(plan=plan_only)
     check_options(options, plan=bool(plan), plan_only=plan_only, draft=continued, premise=premise)
     planned = read_plan(plan) if plan else None
-    options |= {"chapters": None} if planned else {}  # which has its own
+    options |= {"chapters": None} if planned else {}  # the plan has its own
     if continued:
         options |= {"length": length or "extend", "think": False}
         premise = read_premise(premise) if premise == "-" else premise

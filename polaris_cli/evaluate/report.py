@@ -112,8 +112,8 @@ def _scale(found: Evaluation) -> str:
     if scale == 1:
         return "1: whole lengths"
     return (
-        f"{scale:g}: lengths and buckets are shrunk by it; score, penalty and blank are made "
-        "for whole stories"
+        f"{scale:g}: lengths and buckets are shrunk by it; score, penalty and blank are meant "
+        "for full-length stories"
     )
 
 

@@ -87,8 +87,8 @@ def rubric_names() -> list[str]:
 def load_rubric(name: str) -> Rubric:
     """The rubric with a name, or in a file, whose name it then has ("mine.toml").
 
-    So one's own is never taken for one that the card has figures of. Raises UsageError that names
-    what is wrong.
+    So a user's rubric is never mistaken for one that the card has figures of. Raises UsageError
+    that names what is wrong.
     """
     path = Path(name) if name.endswith(".toml") else FOLDER / f"{name}.toml"
     if not path.suffix or not (name.endswith(".toml") or path.exists()):

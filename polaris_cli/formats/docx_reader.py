@@ -201,7 +201,7 @@ def _spans(paragraph: Paragraph, marked: dict[str, dict[str, bool]]) -> Iterator
 
 
 def _address(link: str | None, part: Any) -> str:
-    """The address of a link; "" if it leads to a place in the document, or if its target lacks."""
+    """The address of a link; "" if it leads to a place in the document, or if it has no target."""
     return part.rels[link].target_ref if link in part.rels else ""
 
 

@@ -254,7 +254,7 @@ class Library:
         if not self.path.exists():
             raise UsageError(
                 f"There is no library {self.path} to copy.",
-                hint="It begins with the first story. For another: POLARIS_LIBRARY=FILE",
+                hint="The first story creates it. To use another library: POLARIS_LIBRARY=FILE",
             )
         with self._reading() as db:
             if not back_up(db, target):
@@ -362,7 +362,7 @@ def _number(value: object) -> Any:
 def _alive(host: str, pid: int, seen: float) -> bool:
     """Whether the writer that was last heard of at `seen` still exists, running or suspended.
 
-    Of a writer on another machine, only its silence tells.
+    For a writer on another machine, only the time since then counts.
     """
     if host != platform.node():
         return time.time() - seen < STALE_AFTER

@@ -1,7 +1,7 @@
 """Settings that contradict or need each other: `check_options`, `check_needed`, `check_values`.
 
-Knows names of options and settings; not what they do. Whether the values themselves are right is
-the affair of `settings` and `story_request`.
+Knows names of options and settings; not what they do. `settings` and `story_request` check the
+values themselves.
 """
 
 from collections.abc import Mapping

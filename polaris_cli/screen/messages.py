@@ -24,7 +24,7 @@ _COMMAND = re.compile(
 )
 
 own_wording: ContextVar[Callable[[str], str]] = ContextVar("own_wording", default=str)
-"""What a command makes of a note from below, which may name an option that the command lacks."""
+"""Rewords a note for the command at hand, which may not have the options that the note names."""
 
 Part = str | tuple[str, str]
 """Text, or text with its style on a terminal."""

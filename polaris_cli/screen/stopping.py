@@ -12,7 +12,7 @@ from polaris_cli.screen.ticking import every
 
 SOON = 1.0  # seconds; most runs have ended by then
 
-TOLD = "Waiting for the model's next text, to stop there; Ctrl-C again ends at once."
+TOLD = "Stopping at the model's next text; press Ctrl-C again to stop now."
 
 
 def told_while_stopping(

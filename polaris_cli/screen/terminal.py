@@ -248,7 +248,7 @@ def print_report(
         (_ending(story), "" if story.finish == "stop" else "yellow"),
         _times(story.extended, "extended"),
         _times(story.rewritten, "a passage rewritten"),
-        f", {count_words(story.aside)} words about the story left out" if story.aside else "",
+        f", {count_words(story.aside)} words of comments left out" if story.aside else "",
         (f"; {_cost(story)}; {_model(story)}; {f'id {story.id}' if saved else 'not saved'}", "dim"),
     ]
     print_line(line, err)

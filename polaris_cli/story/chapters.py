@@ -126,7 +126,7 @@ class ChapterWriter:
             new = number > len(earlier)
             if number <= len(earlier) + 1 and not self._in_one_pass:
                 self._recall_plan(number - 1)
-            if new or self._in_one_pass:  # whose plan is not recorded, and grows as it grew before
+            if new or self._in_one_pass:  # a pass records no plan: it grows as before
                 yield from self._adjust_plan(new=new)
             if number > len(self._plan.chapters):
                 break

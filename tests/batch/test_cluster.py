@@ -67,7 +67,7 @@ def test_sigterm_ends_it_as_ctrl_c_does(tmp_path: Path) -> None:
         process.terminate()
         _, err = process.communicate(timeout=120)
     assert process.returncode == 130, err.decode()
-    assert "interrupted; the same command goes on" in err.decode().splitlines()[-1]
+    assert "interrupted; to continue, run the same command again" in err.decode().splitlines()[-1]
 
 
 @pytest.mark.parametrize("while_it_starts", [True, False])

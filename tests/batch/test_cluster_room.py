@@ -55,10 +55,10 @@ def said(ray: FakeRay, gpus: float, patience: float) -> list[str]:
 def test_what_is_waited_for_is_said_once() -> None:
     none, some = FakeRay((2, 0), free=[(2, 0)]), FakeRay((8, 1), free=[(8, 1)])
     assert said(none, 1, 0) == [
-        "The cluster has room for 0 of 2 workers now, and it waits until there is some: each needs "
+        "The cluster has room for 0 of 2 workers, and the run waits: each needs "
         "0.5 CPU cores and 1 GPU."
     ]
-    assert "room for 1 of 2 workers now, and it waits for more" in said(some, 1, 9)[0]
+    assert "room for 1 of 2 workers, and the run begins with those" in said(some, 1, 9)[0]
 
 
 def test_room_that_comes_soon_is_not_spoken_of() -> None:

@@ -110,7 +110,7 @@ def test_a_full_disk_costs_no_summary(
     done = batch()
     assert done.returncode == 8 and "No space left" in done.stderr
     assert "2 stories written to" in done.stderr
-    assert "stopped; the same command goes on" in done.stderr
+    assert "stopped; to continue, run the same command again" in done.stderr
 
 
 def test_what_is_asked_for_differently_is_written_again_and_replaced(
@@ -402,7 +402,7 @@ def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(tmp_path: Path) 
         process.send_signal(signal.SIGINT)
         told = process.communicate(timeout=20)[1].decode()
     assert process.returncode == 130 and "Traceback" not in told
-    assert "interrupted; the same command goes on" in told
+    assert "interrupted; to continue, run the same command again" in told
     before = len(lines_of(stories))
     assert 3 <= before < 16
     with started(tmp_path) as process:

@@ -174,7 +174,7 @@ def test_the_time_is_that_of_the_speed_last_measured(
     found, text = dry_run(capsys, words=100)
     tokens = found["tokens"]["story"] + found["tokens"]["thinking"]
     assert found["time"] == {"tokens_per_s": 50.0, "seconds": round(tokens / 50)}
-    assert "if it thinks as long as it may, at 50 tokens/s" in text
+    assert "if it uses its whole thinking budget, at 50 tokens/s" in text
     found, text = dry_run(capsys, words=1, think=False)
     assert "thinks" not in text and "about 1 s, at 50 tokens/s" in text
     damaged = library.path.with_name("damaged.db")

@@ -133,7 +133,10 @@ def test_the_same_command_asks_only_what_is_missing(stories: Path) -> None:
     cut_off = streamed([*chat(["{", "}"])[:2], CLOSE])
     with Faulty(answering(GOOD), cut_off, answering(GOOD)) as server:
         _, err = run(server, stories, code=7)
-        assert "1 failed; the same command asks them again" in err and len(records(stories)) == 2
+        assert (
+            "1 failed; to retry them, run the same command again" in err
+            and len(records(stories)) == 2
+        )
         run(server, stories)
         assert len(records(stories)) == 3
         before = len(judging(server))
@@ -158,7 +161,7 @@ def test_ctrl_c_while_the_judge_is_loaded_is_told(
     with Faulty(answering(GOOD)) as server:
         _, told = run(server, stories, code=130)
     assert "0 of 3 calls answered" in told
-    assert "interrupted; the same command asks the others" in told
+    assert "interrupted; to continue, run the same command again" in told
 
 
 def test_repeats_show_the_judges_own_spread(stories: Path) -> None:

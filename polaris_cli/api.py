@@ -178,7 +178,7 @@ class Outcome:
 
     story: Story
     error: PolarisError | None = None
-    kept: bool = False
+    saved: bool = False
 
 
 def run_job(
@@ -209,8 +209,8 @@ def run_job(
             pass
     except KeyboardInterrupt as interrupt:
         raise Interrupted(accumulator.story()) from interrupt
-    kept = bool(recorder and recorder.kept)
-    return Outcome(accumulator.story(), accumulator.finish.error, kept)
+    saved = bool(recorder and recorder.saved)
+    return Outcome(accumulator.story(), accumulator.finish.error, saved)
 
 
 def engine_for(job: Job, on_progress: Callable[[float], None] | None = None) -> Engine:

@@ -139,7 +139,7 @@ class Batch:
         with suppress(ModelUnavailable):
             next(tasks_of([plain], self._options, self._grid)).job()
 
-    def kept(self, written: Written[Task]) -> Written[Task]:
+    def keep(self, written: Written[Task]) -> Written[Task]:
         """Keep a result; a story without text becomes a failure.
 
         A story that was interrupted is not kept: it is written again by the next run.

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from polaris_cli.batch.at_once import stories_at_once
-from polaris_cli.batch.cluster_room import say_what_lacks
+from polaris_cli.batch.cluster_room import warn_if_too_small
 from polaris_cli.batch.running import Written, write_one
 from polaris_cli.batch.tasks import Task
 from polaris_cli.engines.opening import open_engine
@@ -88,7 +88,7 @@ def write_on_cluster(
         return
     workers = min(cluster.workers, len(waiting))  # Ray warns of idle ones
     with _connected(cluster) as ray:
-        say_what_lacks(ray, cluster.needs, workers, notify)
+        warn_if_too_small(ray, cluster.needs, workers, notify)
         at_once = at_once or _fitting(ray, cluster, longest)
         rows = [{"task": pickle.dumps(task)} for task in waiting.values()]
         results = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(

@@ -16,7 +16,7 @@ Needs = Mapping[str, float]
 """What each worker needs: Ray's names of resources ("CPU", "GPU"), and how much of each."""
 
 
-def say_what_lacks(
+def warn_if_too_small(
     ray: Any, needs: Needs, workers: int, notify: Callable[[str], None], patience: float = PATIENCE
 ) -> None:
     """Call `notify` with one sentence if the cluster has no room for all workers.

@@ -17,18 +17,18 @@ Best = Literal["sound", "ratio", "surprise"]
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class DraftTask:
     """One of the drafts of a request; `number` counts from 1."""
 
     number: int
-    settled: Job
+    prepared: Job
 
     def job(self) -> Job:
         """The job of this draft."""
-        return self.settled
+        return self.prepared
 
 
-def drafts_of(job: Job, count: int) -> list[Draft]:
+def drafts_of(job: Job, count: int) -> list[DraftTask]:
     """Drafts whose seeds follow from the job's, so that each can be written again alone."""
     group, first = os.urandom(4).hex(), job.request.sampling.seed
     drafts = []
@@ -36,7 +36,7 @@ def drafts_of(job: Job, count: int) -> list[Draft]:
         sampling = replace(job.request.sampling, seed=first + number - 1)
         request = replace(job.request, sampling=sampling)
         place = Place(f"draft {number}", group=group, draft=number)
-        drafts.append(Draft(number, replace(job, request=request, place=place)))
+        drafts.append(DraftTask(number, replace(job, request=request, place=place)))
     return drafts
 
 

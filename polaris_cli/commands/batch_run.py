@@ -187,7 +187,7 @@ class BatchRun:
         If it cannot be loaded, they fail; raises the error if it is that of the whole run.
         """
         try:
-            with self.interrupts.breakable():
+            with self.interrupts.interruptible():
                 if self.cluster:
                     self._write_on(self.cluster, survey, loading, group)
                     return
@@ -281,7 +281,7 @@ class BatchRun:
 
     def _keep_all(self, done: Iterator[Written[Task]], progress: BatchProgress) -> None:
         """Keep each result as it comes; with --strict, until one fails."""
-        for written in map(self.batch.kept, done):
+        for written in map(self.batch.keep, done):
             story = self._count(written)
             self.report.say_unsaved(written.unsaved)
             if story or written.error:

@@ -19,7 +19,7 @@ from polaris_cli.commands import options as o
 from polaris_cli.commands.batch import compared
 from polaris_cli.commands.delivery import save_files
 from polaris_cli.commands.interrupt import Interrupts
-from polaris_cli.commands.outputs import Outputs, check_page, outlived
+from polaris_cli.commands.outputs import Outputs, check_page, deferred_errors
 from polaris_cli.commands.running import notifier, opened, write_loaded
 from polaris_cli.commands.standard_streams import Errors
 from polaris_cli.commands.stdio import reserved_stdio
@@ -106,7 +106,7 @@ def compare(
     outputs = Outputs(force=force, quiet=quiet or blind, save=not no_save)
     stories: list[Story] = []
     try:
-        later = outlived(files=bool(output), save=not no_save)
+        later = deferred_errors(files=bool(output), save=not no_save)
         _write_all(jobs, stories, outputs, blind=blind, later=later)
         if blind:
             _choose(stories, save=not no_save)
@@ -162,14 +162,14 @@ def _write(job: Job, outputs: Outputs, interrupts: Interrupts, out: TextIO) -> O
     notify = notifier(outputs)
     for text in job.notes:
         notify(text)
-    with interrupts.breakable():
+    with interrupts.interruptible():
         engine = opened(job, notify, quiet=outputs.quiet)
     try:
         outcome = write_loaded(job, engine, outputs, out, notify, interrupts.watch)
     finally:
         engine.close()
     if not (outputs.quiet or outcome.error):
-        print_report(outcome.story, err=sys.stderr, saved=outcome.kept, band=job.request.band)
+        print_report(outcome.story, err=sys.stderr, saved=outcome.saved, band=job.request.band)
     return outcome
 
 

@@ -48,7 +48,7 @@ class DraftJudge:
         """The drafts that could be judged, each with its main total."""
         samples, run = [sample_of_story(draft) for draft in drafts], self.run
         calls = list(run.calls(samples).values())
-        with interrupts.breakable():
+        with interrupts.interruptible():
             engine = run.engine(calls)
         with closing(engine), told_while_stopping(interrupts.stop, sys.stderr, quiet=run.quiet):
             found = judge_all(

@@ -12,7 +12,7 @@ from textwrap import shorten
 from typing import TextIO
 
 from polaris_cli.batch.at_once import stories_at_once
-from polaris_cli.batch.drafts import Best, Draft, best_of, drafts_of
+from polaris_cli.batch.drafts import Best, DraftTask, best_of, drafts_of
 from polaris_cli.batch.running import Written, write_all
 from polaris_cli.commands.delivery import deliver
 from polaris_cli.commands.interrupt import Interrupts
@@ -48,7 +48,7 @@ def run_drafts(job: Job, outputs: Outputs, count: int, choose: Choose, *, print_
     for text in job.notes:
         notify(text)
     listening = Interrupts().listen()
-    with listening as interrupts, reserved_stdio(later=outputs.outlived) as out:
+    with listening as interrupts, reserved_stdio(later=outputs.deferred_errors) as out:
         done, engine = _write(job, outputs, count, interrupts)
         stories = [each.story for each in done if each.story and each.story.text]
         failures = [each for each in done if each.error]
@@ -77,18 +77,18 @@ def _nothing() -> NoStory:
 
 def _write(
     job: Job, outputs: Outputs, count: int, interrupts: Interrupts
-) -> tuple[list[Written[Draft]], Engine]:
+) -> tuple[list[Written[DraftTask]], Engine]:
     """The drafts in their order, written as many at once as fit, and the engine, closed."""
     at_once = min(count, stories_at_once(job))
-    with interrupts.breakable():
+    with interrupts.interruptible():
         engine = opened(job, notifier(outputs), quiet=outputs.quiet, parallel=at_once)
     progress = BatchProgress(count, 0, sys.stderr, interrupts.stop)
 
-    def watch(draft: Draft, job: Job, events: Iterator[Event]) -> Iterator[Event]:
+    def watch(draft: DraftTask, job: Job, events: Iterator[Event]) -> Iterator[Event]:
         return progress.watch(f"draft {draft.number}", "", job.request.words, events)
 
     library = open_library() if outputs.save else None
-    done: list[Written[Draft]] = []
+    done: list[Written[DraftTask]] = []
     with closing(engine), progress.shown(quiet=outputs.quiet):
         for written in write_all(
             drafts_of(job, count), engine,

@@ -19,9 +19,9 @@ from polaris_cli.commands.judge_run import (
     JudgeRun,
     Prices,
     calls_on,
+    plural,
     print_judged,
     tables_of,
-    told,
 )
 from polaris_cli.evaluate.groups import Groups
 from polaris_cli.evaluate.judge_file import JudgeFile, read_records
@@ -119,7 +119,7 @@ def _print_plan(made: int, missing: Sequence[Call], prices: Prices, *, as_json: 
         tokens = {"prompt": asked, "answer": answered}
         print_json({"calls": calls, "tokens": tokens, "cost": prices.of(asked, answered)}, indent=2)
         return
-    print_text(f"{told(len(missing), 'call')} to make, {made} made already")
+    print_text(f"{plural(len(missing), 'call')} to make, {made} made already")
     print_text(f"about {asked:,} prompt tokens, {answered:,} answer tokens without thinking")
     if prices != Prices():
         print_text(f"about {prices.of(asked, answered):.2f} for them, at the prices given")

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TypeVar
 
-from polaris_cli.commands.signals import HANG_UP, heeded
+from polaris_cli.commands.signals import HANG_UP, handled_signals
 from polaris_cli.errors import EXIT_INTERRUPTED
 from polaris_cli.events import Finish
 from polaris_cli.formats.files import remove_unfinished
@@ -55,7 +55,7 @@ class Interrupts:
 
         One that the caller ignores, as `nohup` does, stays ignored.
         """
-        numbers = heeded()
+        numbers = handled_signals()
         before = [signal.signal(number, self._handle) for number in numbers]
         hook, sys.unraisablehook = sys.unraisablehook, self._swallowed
         try:
@@ -66,7 +66,7 @@ class Interrupts:
                 signal.signal(number, handler)
 
     @contextmanager
-    def breakable(self) -> Iterator[None]:
+    def interruptible(self) -> Iterator[None]:
         """Inside the block, the first signal raises KeyboardInterrupt."""
         if self.seen:
             raise KeyboardInterrupt
@@ -93,7 +93,7 @@ class Interrupts:
 
     def _next(self, source: Iterator[T]) -> T:
         if not self.seen:
-            with self.breakable():
+            with self.interruptible():
                 return next(source)
         if self._raised:
             return next(source)

@@ -56,7 +56,7 @@ OPTIONS_BESIDE_A_WRITER = {
 CHARACTERS_PER_TOKEN = 3  # few, so that the memory planned is enough
 
 
-def told(count: int, noun: str) -> str:
+def plural(count: int, noun: str) -> str:
     """So many of them, as people say it."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
@@ -82,8 +82,8 @@ class JudgeReport:
     failed: int = 0
     unreadable: int = 0
     reason: str = ""  # what is wrong with the first unreadable answer
-    asked: int = 0
-    answered: int = 0
+    prompt_tokens: int = 0
+    answer_tokens: int = 0
 
     def count(self, record: Record | PolarisError) -> None:
         """Count an answer or a failure; the first failures are printed."""
@@ -93,8 +93,8 @@ class JudgeReport:
                 warn(record.message, sys.stderr)
         else:
             self.done += 1
-            self.asked += record["tokens"]["prompt"]
-            self.answered += record["tokens"]["answer"]
+            self.prompt_tokens += record["tokens"]["prompt"]
+            self.answer_tokens += record["tokens"]["answer"]
             self.unreadable += bool(record["error"])
             self.reason = self.reason or record["error"]
 
@@ -103,13 +103,13 @@ class JudgeReport:
         if self.unreadable:
             first = "; the first" if self.unreadable > 1 else ""
             warn(
-                f"{told(self.unreadable, 'answer')} cannot be read{first}: {self.reason}.",
+                f"{plural(self.unreadable, 'answer')} cannot be read{first}: {self.reason}.",
                 sys.stderr,
             )
-        parts = [f"{self.done} of {told(self.calls, 'call')} answered"]
-        parts += [f"{self.asked:,} prompt tokens, {self.answered:,} answer tokens"]
+        parts = [f"{self.done} of {plural(self.calls, 'call')} answered"]
+        parts += [f"{self.prompt_tokens:,} prompt tokens, {self.answer_tokens:,} answer tokens"]
         if prices != Prices():
-            parts.append(f"cost {prices.of(self.asked, self.answered):.2f}")
+            parts.append(f"cost {prices.of(self.prompt_tokens, self.answer_tokens):.2f}")
         if self.failed:
             parts.append(f"{self.failed} failed; to retry them, run the same command again")
         elif self.done < self.calls:
@@ -176,7 +176,7 @@ class JudgeRun:
             return 0
         report = JudgeReport(len(calls))
         with Interrupts().listen() as interrupts, reserved_stdio(), suppress(KeyboardInterrupt):
-            with interrupts.breakable():  # which raises it, here only
+            with interrupts.interruptible():  # which raises it, here only
                 engine = self.engine(calls)
             with closing(engine):
                 self._keep_answers(calls, engine, interrupts, file, report)
@@ -194,7 +194,7 @@ class JudgeRun:
         file: JudgeFile,
         report: JudgeReport,
     ) -> None:
-        message = f"Judging, {told(len(calls), 'call')}"
+        message = f"Judging, {plural(len(calls), 'call')}"
         done = judge_all(calls, engine, self.settings, at_once=self.at_once, stop=interrupts.stop)
         with (
             closing(done),

@@ -31,7 +31,7 @@ from polaris_cli.models.memory import (
 )
 from polaris_cli.models.model_files import measured, read_config
 from polaris_cli.models.reference import ModelRef, of_entry
-from polaris_cli.models.weights import lacking
+from polaris_cli.models.weights import missing_file_in
 from polaris_cli.screen.messages import note
 from polaris_cli.screen.printing import print_json, print_text
 from polaris_cli.screen.tables import print_table
@@ -255,7 +255,7 @@ def reference_facts(reference: ModelRef) -> dict[str, Any]:
         return gguf_file_facts(reference)
     folder = cached(reference)
     if folder is None and reference.folder:
-        raise corrupt(reference, lacking(reference.folder))
+        raise corrupt(reference, missing_file_in(reference.folder))
     if folder is None:
         raise ModelUnavailable(
             f"{reference.name} is not in the catalogue and not downloaded.",

@@ -27,7 +27,7 @@ def check_apart(outputs: Sequence[tuple[str, Path]]) -> None:
     check_distinct([*outputs, *(("the library", file) for file in library_files())])
 
 
-def outlived(*, files: bool, save: bool) -> Errors:
+def deferred_errors(*, files: bool, save: bool) -> Errors:
     """The errors of standard output after which the story is still written to its end.
 
     It goes on for `files`, and for the library (`save`) unless a reader wants no more of it.
@@ -66,6 +66,6 @@ class Outputs:
         return [file for file in self.stories or () if file != STDOUT]
 
     @property
-    def outlived(self) -> Errors:
+    def deferred_errors(self) -> Errors:
         """The errors of standard output after which the story is still written."""
-        return outlived(files=bool(self.files), save=self.save)
+        return deferred_errors(files=bool(self.files), save=self.save)

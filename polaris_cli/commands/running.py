@@ -56,22 +56,22 @@ def run(job: Job, outputs: Outputs, before: Story | None = None) -> int:
     outcome: Outcome | None = None
     listening = Interrupts().listen()
     try:
-        with listening as interrupts, reserved_stdio(later=outputs.outlived) as out:
+        with listening as interrupts, reserved_stdio(later=outputs.deferred_errors) as out:
             if problem := encoding_note(out):
                 notify(problem)
-            with interrupts.breakable():
+            with interrupts.interruptible():
                 engine = opened(job, notify, quiet=outputs.quiet)
             _check_engine(engine, job, outputs, before, notify)
             outcome = write_loaded(job, engine, outputs, out, notify, interrupts.watch)
             engine.close()
             if not outputs.quiet:
                 band = job.request.band
-                print_report(outcome.story, err=sys.stderr, saved=outcome.kept, band=band)
-                if outcome.kept:
+                print_report(outcome.story, err=sys.stderr, saved=outcome.saved, band=band)
+                if outcome.saved:
                     say_how_to_continue(outcome.story, engine)
             deliver(outcome.story, outputs, out)
     except PolarisError as error:
-        if outcome and outcome.kept:
+        if outcome and outcome.saved:
             where = f"polaris library export {outcome.story.id} -o FILE"
             error.hint = f"The story is in the library: {where}"
         raise
@@ -146,7 +146,7 @@ def write_plan(job: Job, outputs: Outputs) -> int:
     notify = notifier(outputs)
     plan_only = replace(outputs, save=False, as_json=True)
     with Interrupts().listen() as interrupts, reserved_stdio() as out:
-        with interrupts.breakable():
+        with interrupts.interruptible():
             engine = opened(job, notify, quiet=outputs.quiet)
         outcome = write_loaded(
             job, engine, plan_only, out, notify, lambda e: _until_planned(interrupts.watch(e))

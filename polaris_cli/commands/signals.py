@@ -11,14 +11,14 @@ HANG_UP = getattr(signal, "SIGHUP", None)  # the terminal is closed; Windows has
 SIGNALS = [signal.SIGINT, signal.SIGTERM, *([HANG_UP] if HANG_UP else [])]
 
 
-def heeded() -> list[int]:
+def handled_signals() -> list[int]:
     """Those of `SIGNALS` that the caller does not ignore, as `nohup` does."""
     return [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
 
 
 def interrupt_on_all() -> None:
     """From now on all of `SIGNALS` raise KeyboardInterrupt, as Ctrl-C does."""
-    for number in heeded():
+    for number in handled_signals():
         signal.signal(number, signal.default_int_handler)
 
 
@@ -27,7 +27,7 @@ def end_with(code: int) -> None:
 
     While Python takes itself down, signals are ignored: it would end with that of the signal.
     """
-    for number in heeded():
+    for number in handled_signals():
         signal.signal(number, lambda *_: os._exit(code))
     atexit.register(_ignore_all)
 

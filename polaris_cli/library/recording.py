@@ -29,7 +29,7 @@ class Recorder:
     def __init__(
         self, library: Library, accumulator: Accumulator, warn: Callable[[str], None]
     ) -> None:
-        self.kept = False
+        self.saved = False
         self._library, self._accumulator, self._warn = library, accumulator, warn
         self._record = accumulator.story()
         self._pending: list[Event] = []
@@ -110,4 +110,4 @@ class Recorder:
         del self._pending[: len(events)]
         if ended:
             self._library.finish(self._accumulator.story())
-            self.kept = True
+            self.saved = True

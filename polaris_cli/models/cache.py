@@ -12,7 +12,7 @@ from pathlib import Path
 from polaris_cli.errors import ModelUnavailable
 from polaris_cli.models.gguf_choice import choices, part_names
 from polaris_cli.models.reference import ModelRef
-from polaris_cli.models.weights import lacking
+from polaris_cli.models.weights import missing_file_in
 
 
 def cache_folder() -> Path:
@@ -44,7 +44,7 @@ def cached(reference: ModelRef) -> Path | None:
         file = gguf_path(reference)
         return file.parent if file else None
     folder = reference.folder or snapshot(reference)
-    return None if lacking(folder) else folder
+    return None if missing_file_in(folder) else folder
 
 
 def gguf_path(reference: ModelRef) -> Path | None:

@@ -27,7 +27,7 @@ from polaris_cli.models.gguf_choice import choices, part_names
 from polaris_cli.models.hub_errors import corrupt, hub_errors, not_for_text
 from polaris_cli.models.model_files import ADAPTER, adapter_alone, base_of_adapter, check_config
 from polaris_cli.models.reference import ModelRef
-from polaris_cli.models.weights import CONFIG, lacking
+from polaris_cli.models.weights import CONFIG, missing_file_in
 
 TIMEOUT = 2.0
 """Seconds to wait for the hub's first answer, unless HF_HUB_ETAG_TIMEOUT is set."""
@@ -125,7 +125,7 @@ def ensure(reference: ModelRef, on_progress: OnProgress | None = None) -> Path:
     if reference.gguf and reference.folder:
         raise corrupt(reference, f"{reference.gguf.name} or a part of it is missing")
     if reference.folder:
-        raise corrupt(reference, lacking(reference.folder))
+        raise corrupt(reference, missing_file_in(reference.folder))
     return fetch(reference, on_progress)
 
 

@@ -11,7 +11,7 @@ from polaris_cli.errors import ModelUnavailable, PolarisError
 from polaris_cli.models import catalogue
 from polaris_cli.models.cache import cached, offline, repository_folder, snapshot
 from polaris_cli.models.reference import ModelRef
-from polaris_cli.models.weights import lacking
+from polaris_cli.models.weights import missing_file_in
 
 
 @contextmanager
@@ -134,7 +134,7 @@ def _what_is_here(reference: ModelRef) -> str:
     if cached(reference):
         return f"{reference.name} cannot be updated:"
     if snapshot(reference).is_dir() and not reference.is_gguf:
-        return f"{reference.name} is incomplete ({lacking(snapshot(reference))}), and"
+        return f"{reference.name} is incomplete ({missing_file_in(snapshot(reference))}), and"
     if reference.revision and repository_folder(reference).is_dir():
         return f"Revision {reference.revision!r} of {reference.name} is not on this machine, and"
     return f"{reference.name} is not on this machine, and"

@@ -71,7 +71,7 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class LoadPlan:
     """How a model will be loaded: precision of its weights, device, memory, and the reason."""
 
     quantize: Precision
@@ -102,7 +102,7 @@ def fits(size: ModelSize, quantize: Precision, tokens: int, device: Device) -> b
 
 def choose_quantization(
     size: ModelSize, device: Device, asked: Quantize, context_tokens: int
-) -> Plan:
+) -> LoadPlan:
     """The precision to load in. `auto` means bf16 where it fits, else 4-bit.
 
     On a CPU with a fast 4-bit kernel, `auto` takes 4-bit for large models, as it is several times
@@ -121,10 +121,10 @@ def choose_quantization(
         precision = {"none": "bf16", "8bit": "8-bit", "4bit": "4-bit"}[quantize]
         hint = _smaller(size, device, quantize, context_tokens)
         raise _too_large(f"in {precision} the model", memory, device, context_tokens, hint)
-    return Plan(quantize, device, memory, reason)
+    return LoadPlan(quantize, device, memory, reason)
 
 
-def most_at_once(size: ModelSize, plan: Plan, tokens: int) -> int:
+def most_at_once(size: ModelSize, plan: LoadPlan, tokens: int) -> int:
     """How many stories of `tokens` tokens fit in the memory that is free beside the weights.
 
     `plan` is the one for a single story.

@@ -48,7 +48,7 @@ def _shards(index: Path) -> list[str]:
     return sorted(map(str, names))
 
 
-def lacking(folder: Path) -> str:
+def missing_file_in(folder: Path) -> str:
     """The file that a model's folder lacks, as the clause "config.json is missing"; "" if none.
 
     A model needs its configuration, a tokenizer and every shard of the weights.

@@ -1,4 +1,4 @@
-"""The chapters of a story so far: `ChapterDraft`, and those of an earlier run.
+"""The chapters of a story so far: `WrittenChapter`, and those of an earlier run.
 
 Knows events, and the engine to find where a loop begins. Does not know how a chapter is asked for
 or written (`chapters`).
@@ -16,7 +16,7 @@ from polaris_cli.words import story_words
 
 
 @dataclass(slots=True)
-class ChapterDraft:
+class WrittenChapter:
     """A finished or unfinished chapter: its events so far, without the heading.
 
     `prompt` is what asked for it; it stays the same in later prompts, so that an engine can keep
@@ -37,12 +37,12 @@ class ChapterDraft:
         return story_words(self.text)
 
 
-def chapter_drafts(events: Iterable[Event]) -> list[ChapterDraft]:
+def chapter_drafts(events: Iterable[Event]) -> list[WrittenChapter]:
     """The chapters in the events of an earlier run; the last one may be unfinished."""
-    chapters: list[ChapterDraft] = []
+    chapters: list[WrittenChapter] = []
     for event in events:
         if isinstance(event, ChapterStart):
-            chapters.append(ChapterDraft())
+            chapters.append(WrittenChapter())
         elif chapters and not (isinstance(event, Inserted) and event.kind == "heading"):
             chapters[-1].events.append(event)
     return chapters
@@ -55,26 +55,26 @@ def planning_of(job: Job) -> Iterator[Event]:
     return (event for event in before if isinstance(event, Chunk))
 
 
-def earlier_parts(job: Job, engine: Engine) -> list[ChapterDraft]:
+def earlier_parts(job: Job, engine: Engine) -> list[WrittenChapter]:
     """The parts of an earlier run, without its draft; it may have been a single pass."""
     if not job.earlier:
         return []
     written = [event for event in job.earlier.events if not _is_draft(event)]
-    return _without_loop(job, engine, chapter_drafts(written) or [ChapterDraft(written)])
+    return _without_loop(job, engine, chapter_drafts(written) or [WrittenChapter(written)])
 
 
 def _is_draft(event: Event) -> bool:
     return isinstance(event, Inserted) and event.kind == "draft"
 
 
-def earlier_chapters(job: Job, engine: Engine) -> list[ChapterDraft]:
+def earlier_chapters(job: Job, engine: Engine) -> list[WrittenChapter]:
     """The chapters of an earlier run."""
     if not (job.earlier and job.plan):
         return []
     return _without_loop(job, engine, chapter_drafts(job.earlier.events))
 
 
-def _without_loop(job: Job, engine: Engine, drafts: list[ChapterDraft]) -> list[ChapterDraft]:
+def _without_loop(job: Job, engine: Engine, drafts: list[WrittenChapter]) -> list[WrittenChapter]:
     """The drafts; if the last ended in a loop, only the text before that.
 
     An engine that cannot continue a text writes the whole draft again.
@@ -85,4 +85,4 @@ def _without_loop(job: Job, engine: Engine, drafts: list[ChapterDraft]) -> list[
     replay = GenerationRequest(job.messages, job.request.sampling, 0)
     kept = before_loop(engine, replay, ids_of(answer)) if engine.capabilities.token_true else ()
     restart = [Restart(attempt)] if attempt else []
-    return [*drafts[:-1], ChapterDraft([*restart, Chunk("story", "", ids=kept)])]
+    return [*drafts[:-1], WrittenChapter([*restart, Chunk("story", "", ids=kept)])]

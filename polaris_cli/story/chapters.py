@@ -26,7 +26,7 @@ from polaris_cli.events import (
 from polaris_cli.request.budget import token_budget
 from polaris_cli.request.prompts import Message, part_prompt, sentence
 from polaris_cli.story.arc import another_beat, last_beat
-from polaris_cli.story.chapter_drafts import ChapterDraft, earlier_chapters, planning_of
+from polaris_cli.story.chapter_drafts import WrittenChapter, earlier_chapters, planning_of
 from polaris_cli.story.decayed import RETRIES, beginning_of, without_decay
 from polaris_cli.story.extending import extended, rounds_of
 from polaris_cli.story.job import Job
@@ -67,7 +67,7 @@ def in_chapters(job: Job, engine: Engine) -> Iterator[Event]:
 
 
 def in_parts(
-    job: Job, engine: Engine, opening: tuple[int, ...], earlier: list[ChapterDraft]
+    job: Job, engine: Engine, opening: tuple[int, ...], earlier: list[WrittenChapter]
 ) -> Iterator[Event]:
     """Stream a story in one pass; if it ends too early, go on with further parts.
 
@@ -115,11 +115,11 @@ class ChapterWriter:
         self._in_one_pass = in_one_pass
         planned = len(self._plan.chapters)
         self._pace = Pace(job.request.words, planned, self._profile.good_words[1])
-        self._done: list[ChapterDraft] = []
+        self._done: list[WrittenChapter] = []
         self._further_left = MAX_FURTHER  # times that it still may go on after an early end
         self._most = 2 * max(planned, chapter_count(job.request.words, self._profile))
 
-    def write(self, earlier: list[ChapterDraft]) -> Iterator[Event]:
+    def write(self, earlier: list[WrittenChapter]) -> Iterator[Event]:
         """Replay the earlier chapters, continue the last, write the rest; yield one `Finish`."""
         finish = Finish("stop")
         for number in count(1):
@@ -187,7 +187,7 @@ class ChapterWriter:
         return not self._in_one_pass and not any(draft.text.strip() for draft in self._done[-2:])
 
     def _write_chapter(
-        self, number: int, earlier: list[ChapterDraft]
+        self, number: int, earlier: list[WrittenChapter]
     ) -> Generator[Event, None, Finish]:
         """Yield a chapter, or the same as in the earlier run; return how it ended."""
         chapter = self._plan.chapters[number - 1]
@@ -196,7 +196,7 @@ class ChapterWriter:
         if number < len(earlier) + self._finished:  # else the last of them is unfinished
             run = iter(earlier[number - 1].events)
         else:
-            so_far = earlier[number - 1] if number == len(earlier) else ChapterDraft()
+            so_far = earlier[number - 1] if number == len(earlier) else WrittenChapter()
             run = self._generate(number, requested, share, so_far)
         finish = yield from self._stream_chapter(number, run, self._ask(number, requested))
         heading = self._heading(chapter, "") if self._done[-1].text else ""
@@ -205,7 +205,7 @@ class ChapterWriter:
         return finish
 
     def _generate(
-        self, number: int, requested: int, share: int, so_far: ChapterDraft
+        self, number: int, requested: int, share: int, so_far: WrittenChapter
     ) -> Iterator[Event]:
         """Write one chapter, continuing the text `so_far`."""
         messages, limit = self._messages_and_limit(number, requested, share)
@@ -260,7 +260,7 @@ class ChapterWriter:
         """Yield one chapter with its heading; return how it ended."""
         before = next((draft.text for draft in reversed(self._done) if draft.text), "")
         chapter = self._plan.chapters[number - 1]
-        written, started = ChapterDraft(prompt=prompt), False
+        written, started = WrittenChapter(prompt=prompt), False
         self._done.append(written)
         yield ChapterStart(number, chapter.title)
         with closing(run):

@@ -101,7 +101,7 @@ def settle(original: StoryRequest, reference: ModelRef | None = None) -> Job:
     request = replace(
         original,
         model=reference.name if original.model == "auto" else original.model,
-        engine=engine_for(original, reference),
+        engine=engine_name_for(original, reference),
         length=length,
         chapters=_chapters(original, profile) if length == "chapters" else None,
         plan=plan,
@@ -143,7 +143,7 @@ def _length(request: StoryRequest, profile: ModelProfile) -> Length:
     return "single" if profile.continues else "extend"
 
 
-def engine_for(request: StoryRequest, reference: ModelRef) -> EngineName:
+def engine_name_for(request: StoryRequest, reference: ModelRef) -> EngineName:
     """The engine; `auto` is llama.cpp for a GGUF file where it is installed, else transformers."""
     if request.engine != "auto":
         return request.engine

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from polaris_cli.batch.cluster import Cluster
-from polaris_cli.batch.cluster_room import room, say_what_lacks
+from polaris_cli.batch.cluster_room import room, warn_if_too_small
 from polaris_cli.errors import UsageError
 
 
@@ -48,7 +48,7 @@ def test_the_room_is_what_is_free_and_on_one_machine(
 
 def said(ray: FakeRay, gpus: float, patience: float) -> list[str]:
     told: list[str] = []
-    say_what_lacks(ray, Cluster("auto", 2, gpus).needs, 2, told.append, patience)
+    warn_if_too_small(ray, Cluster("auto", 2, gpus).needs, 2, told.append, patience)
     return told
 
 

@@ -128,8 +128,8 @@ def test_a_story_is_kept_when_its_whole_record_is(library: Library) -> None:
     accumulator = Accumulator(a_story())
     recorder = Recorder(library, accumulator, no_warning)
     for _ in recorder.watch(accumulator.watch(a_stream("One.\n"))):
-        assert not recorder.kept
-    assert recorder.kept
+        assert not recorder.saved
+    assert recorder.saved
 
 
 def test_a_stream_that_nobody_closes_does_not_hold_up_the_program(library: Library) -> None:

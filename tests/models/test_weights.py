@@ -9,7 +9,7 @@ import pytest
 
 from polaris_cli.models.weights import (
     Unreadable,
-    lacking,
+    missing_file_in,
     tensor_count,
     tensor_shapes,
     weight_files,
@@ -50,29 +50,29 @@ def test_a_single_file_comes_before_an_index_and_an_older_format(tmp_path: Path)
 
 
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
-    assert lacking(tmp_path) == "config.json is missing"
+    assert missing_file_in(tmp_path) == "config.json is missing"
     put(tmp_path, "config.json")
-    assert lacking(tmp_path) == "the tokenizer is missing: tokenizer.json"
+    assert missing_file_in(tmp_path) == "the tokenizer is missing: tokenizer.json"
     put(tmp_path, "tokenizer.json")
-    assert lacking(tmp_path) == "the weights are missing: model.safetensors"
+    assert missing_file_in(tmp_path) == "the weights are missing: model.safetensors"
     put_index(tmp_path, "model.safetensors", *(f"m-{n}-of-3.safetensors" for n in (1, 2, 3)))
-    assert lacking(tmp_path) == "m-1-of-3.safetensors and 2 more are missing"
+    assert missing_file_in(tmp_path) == "m-1-of-3.safetensors and 2 more are missing"
     put(tmp_path, "m-1-of-3.safetensors", "m-3-of-3.safetensors")
-    assert lacking(tmp_path) == "m-2-of-3.safetensors is missing"
+    assert missing_file_in(tmp_path) == "m-2-of-3.safetensors is missing"
     put(tmp_path, "m-2-of-3.safetensors")
-    assert lacking(tmp_path) == ""
+    assert missing_file_in(tmp_path) == ""
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"weight_map": 3}', '{"weight_map": {}}'])
 def test_an_index_that_cannot_be_read(tmp_path: Path, text: str) -> None:
     put(tmp_path, "config.json", "tokenizer.json")
     (tmp_path / "pytorch_model.bin.index.json").write_text(text)
-    assert lacking(tmp_path) == "pytorch_model.bin.index.json cannot be read"
+    assert missing_file_in(tmp_path) == "pytorch_model.bin.index.json cannot be read"
 
 
 def test_shards_without_their_index(tmp_path: Path) -> None:
     put(tmp_path, "config.json", "spiece.model", "model-00001-of-00002.safetensors")
-    assert lacking(tmp_path) == "model.safetensors.index.json is missing"
+    assert missing_file_in(tmp_path) == "model.safetensors.index.json is missing"
 
 
 def test_shapes_and_counts(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ from polaris_cli.models import devices, hub, memory
 from polaris_cli.models.cache import gguf_path
 from polaris_cli.models.devices import Device
 from polaris_cli.models.hub_errors import corrupt
-from polaris_cli.models.memory import ModelSize, Plan, text_settings
+from polaris_cli.models.memory import LoadPlan, ModelSize, text_settings
 from polaris_cli.models.model_files import (
     adapter_note,
     as_computed,
@@ -206,7 +206,7 @@ def _check_implementations(reference: ModelRef, config: Mapping[str, Any]) -> No
             raise code_of_its_own(reference)
 
 
-def _plan(size: ModelSize, device: Device, quantize: Quantize, tokens: int) -> Plan:
+def _plan(size: ModelSize, device: Device, quantize: Quantize, tokens: int) -> LoadPlan:
     plan = memory.choose_quantization(size, device, quantize, tokens)
     if plan.quantize != "none" and not importlib.util.find_spec("bitsandbytes"):
         raise no_bitsandbytes(plan.quantize)
@@ -239,7 +239,7 @@ def _check_class(reference: ModelRef, folder: Path) -> None:
 def load_weights(
     reference: ModelRef,
     folder: Path,
-    plan: Plan,
+    plan: LoadPlan,
     method: Any = None,
     on_progress: Callable[[float], None] | None = None,
 ) -> tuple[Any, str]:
@@ -286,7 +286,7 @@ def check_whole(reference: ModelRef, model: Any, missing: Any) -> None:
                 raise corrupt(reference, f"{name} holds NaN or infinity")
 
 
-def number_format(plan: Plan) -> torch.dtype:
+def number_format(plan: LoadPlan) -> torch.dtype:
     """The dtype to compute in: bf16, but float32 for a tiny model on a CPU.
 
     There float32 costs no time, and rounding does not change tokens when a story is resumed.
@@ -295,7 +295,7 @@ def number_format(plan: Plan) -> torch.dtype:
     return torch.float32 if tiny else DTYPE
 
 
-def quantization(plan: Plan, meta: Any) -> Any:
+def quantization(plan: LoadPlan, meta: Any) -> Any:
     """How to quantize the model `meta` (on the meta device); None: load the weights as stored."""
     if plan.quantize == "none":
         return None
@@ -307,7 +307,7 @@ def quantization(plan: Plan, meta: Any) -> Any:
 
 
 def model_info(
-    reference: ModelRef, revision: str | None, quantization: str, plan: Plan, kernel: str
+    reference: ModelRef, revision: str | None, quantization: str, plan: LoadPlan, kernel: str
 ) -> ModelInfo:
     """The facts to record about the model as it runs."""
     return ModelInfo(

@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from polaris_cli.errors import DEBUG_HINT, ModelUnavailable, OutOfMemory, PolarisError
 from polaris_cli.models.devices import size_text
 from polaris_cli.models.hub_errors import causes, corrupt, not_for_text
-from polaris_cli.models.memory import Plan, Precision
+from polaris_cli.models.memory import LoadPlan, Precision
 from polaris_cli.models.reference import ModelRef
 
 SETTINGS, TOKENIZER, WEIGHTS = "config.json", "the tokenizer", "the weights"
@@ -35,7 +35,7 @@ class Case:
 
     reference: ModelRef
     part: str
-    plan: Plan | None = None
+    plan: LoadPlan | None = None
 
 
 Explanation = Callable[[BaseException, Case], PolarisError]

@@ -21,7 +21,7 @@ from polaris_cli.engines.quantize.quantizers import Packed, kernel_of
 from polaris_cli.errors import ModelUnavailable, OutOfMemory, UsageError
 from polaris_cli.events import Chunk, Finish
 from polaris_cli.models.devices import Device
-from polaris_cli.models.memory import Memory, Plan
+from polaris_cli.models.memory import LoadPlan, Memory
 from polaris_cli.models.model_files import read_config
 from polaris_cli.models.resolving import resolve
 from polaris_cli.request.prompts import Message
@@ -269,7 +269,7 @@ def test_nf4_is_taken_where_memory_is_short(
 ) -> None:
     monkeypatch.setattr(quantizers, "fastest_method", lambda *_: "fastest")
     monkeypatch.setattr(quantizers, "bitsandbytes", lambda *_: "nf4")
-    plan = Plan("4bit", Device("cuda", 0, "card", 100, free), Memory(60, 20, 10), "")
+    plan = LoadPlan("4bit", Device("cuda", 0, "card", 100, free), Memory(60, 20, 10), "")
     assert quantization(plan, qwen()) == way
 
 
@@ -277,7 +277,7 @@ def test_what_cannot_be_compared_is_stored_in_the_usual_way(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(loading, "choose_method", refuses)
-    plan = Plan("4bit", Device("cpu", 0, "processor", 100, 100), Memory(60, 20, 10), "")
+    plan = LoadPlan("4bit", Device("cpu", 0, "processor", 100, 100), Memory(60, 20, 10), "")
     assert kernel_of(quantization(plan, qwen())) == "bitsandbytes nf4"
 
 

@@ -21,12 +21,12 @@ from polaris_cli.engines.local.loading_errors import (
 )
 from polaris_cli.errors import DEBUG_HINT, ModelUnavailable, OutOfMemory, UsageError
 from polaris_cli.models.devices import Device
-from polaris_cli.models.memory import Memory, Plan
+from polaris_cli.models.memory import LoadPlan, Memory
 from polaris_cli.models.reference import ModelRef
 
 MINE = ModelRef("mine", "owner/mine")
-PLAN = Plan("4bit", Device("cuda", 0, "card", 80, 8), Memory(6, 2, 1), "")
-WHOLE = Plan("none", Device("cpu", 0, "cpu", 80, 8), Memory(6, 2, 1), "")
+PLAN = LoadPlan("4bit", Device("cuda", 0, "card", 80, 8), Memory(6, 2, 1), "")
+WHOLE = LoadPlan("none", Device("cpu", 0, "cpu", 80, 8), Memory(6, 2, 1), "")
 
 
 class PanicException(BaseException):
@@ -36,7 +36,7 @@ class PanicException(BaseException):
 GONE = FileNotFoundError(2, "No such file or directory", "/a/folder/merges.txt")
 UNICODE = UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
 
-CASES: list[tuple[BaseException, str, Plan | None, int, str]] = [
+CASES: list[tuple[BaseException, str, LoadPlan | None, int, str]] = [
     (torch.OutOfMemoryError("CUDA out of memory. Tried"), WEIGHTS, PLAN, 4, "cuda:0 ran out of"),
     (MemoryError(), TOKENIZER, None, 4, "memory ran out while reading mine"),
     (RuntimeError("DefaultCPUAllocator: can't allocate memory"), WEIGHTS, WHOLE, 4, "ran out"),
@@ -78,7 +78,7 @@ CASES: list[tuple[BaseException, str, Plan | None, int, str]] = [
 
 @pytest.mark.parametrize(("error", "part", "plan", "code", "says"), CASES)
 def test_each_exception_has_its_explanation(
-    error: BaseException, part: str, plan: Plan | None, code: int, says: str
+    error: BaseException, part: str, plan: LoadPlan | None, code: int, says: str
 ) -> None:
     sentence = explain(error, Case(MINE, part, plan))
     assert (sentence.exit_code, says in sentence.message) == (code, True), sentence.message

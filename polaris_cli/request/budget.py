@@ -58,6 +58,17 @@ def token_budget(
     return Budget(story, thinking, min(wanted, room))
 
 
+def usual_tokens(words: int, sampling: Sampling, tokens_per_word: float) -> int:
+    """The tokens of an answer of `words` with its thinking, if that is not unusually long.
+
+    Of thinking without a limit, it is the default budget.
+    """
+    given = sampling.thinking_budget
+    thinking = (given if given >= 0 else Sampling().thinking_budget) if sampling.thinks else 0
+    usual = math.ceil(math.ceil(words * tokens_per_word) * HEADROOM) + 64 + thinking
+    return min(sampling.max_new_tokens or usual, usual)
+
+
 def _limit(words: int, story: int, sampling: Sampling, thinking: int) -> int:
     limit = math.ceil(story * HEADROOM) + 64 + thinking
     return max(limit, CARD_FLOOR_TOKENS) if words >= CARD_FLOOR_WORDS else limit

@@ -13,6 +13,7 @@ from polaris_cli.request.premise import Reading
 from polaris_cli.request.settings import Setting
 from polaris_cli.request.story_request import StoryRequest
 from polaris_cli.story.job import Job
+from polaris_cli.story.length import MIN_SCENE_WORDS
 
 CARD_TEMPERATURES = (0.4, 1.0)
 OF_A_MODEL_HERE = ("revision", "quantize", "device", "compile", "gguf_file", "threads")
@@ -25,6 +26,7 @@ def advice(request: StoryRequest, model: ModelRef, budget: Budget) -> Iterator[s
     """Yield the notes on a request, one sentence each."""
     yield from _on_sampling(request)
     yield from _on_budget(request, budget)
+    yield from _on_chapters(request)
     yield from _on_model(request, model)
 
 
@@ -107,6 +109,17 @@ def _on_budget(request: StoryRequest, budget: Budget) -> Iterator[str]:
         yield (
             f"{budget.max_new_tokens:,} new tokens may not hold {request.words:,} words; "
             f"about {needed:,} would (--max-new-tokens {needed})."
+        )
+
+
+def _on_chapters(request: StoryRequest) -> Iterator[str]:
+    count = request.chapters or 1
+    least, most = count * MIN_SCENE_WORDS, request.words // MIN_SCENE_WORDS
+    if request.length == "chapters" and request.words < least:
+        instead = f"at most {most} chapters" if most > 1 else "--length single"
+        yield (
+            f"{count} chapters have at least {least:,} words, more than the {request.words:,} "
+            f"asked for: use {instead}."
         )
 
 

@@ -4,7 +4,6 @@ Calls an engine several times and yields one stream of events. Does not know how
 (`engines`), how a plan is made (`planning`), or what a chapter's prompt says (`wording`).
 """
 
-import sys
 from collections.abc import Generator, Iterator
 from dataclasses import replace
 from itertools import count
@@ -23,7 +22,7 @@ from polaris_cli.events import (
     closing,
     text_of,
 )
-from polaris_cli.request.budget import token_budget
+from polaris_cli.request.budget import token_budget, usual_tokens
 from polaris_cli.request.prompts import Message, part_prompt, sentence
 from polaris_cli.story.arc import another_beat, last_beat
 from polaris_cli.story.chapter_drafts import WrittenChapter, earlier_chapters, planning_of
@@ -258,7 +257,8 @@ class ChapterWriter:
         self, number: int, run: Iterator[Event], prompt: str
     ) -> Generator[Event, None, Finish]:
         """Yield one chapter with its heading; return how it ended."""
-        before = next((draft.text for draft in reversed(self._done) if draft.text), "")
+        draft = self._draft if number > 1 else ""  # the first chapter goes on within it
+        before = next((one.text for one in reversed(self._done) if one.text), draft)
         chapter = self._plan.chapters[number - 1]
         written, started = WrittenChapter(prompt=prompt), False
         self._done.append(written)
@@ -290,24 +290,26 @@ class ChapterWriter:
         """The conversation that asks for a chapter, and the limit of new tokens.
 
         As many of the latest chapters as the context has room for are in it in full, up to
-        `recall` of the model's profile; of the others only the summary.
+        `recall` of the model's profile; of the others only the summary, or without a plan the last
+        paragraph.
         """
-        context = self._engine.context
+        context, sampling = self._engine.context, self._request.sampling
         words = max(requested, round(CHAPTER_SENTENCE_AT * share))
+        needed = usual_tokens(words, sampling, self._profile.tokens_per_word)
         for whole in range(min(number - 1, self._profile.recall), -1, -1):
             messages = tuple(self._conversation(number, requested, whole))
-            prompt_tokens = self._engine.count_tokens(messages, self._request.sampling)
+            prompt_tokens = self._engine.count_tokens(messages, sampling)
             prompt_tokens += len(self._opening) if number == 1 else 0
-            wanted = token_budget(
-                words,
-                self._request.sampling,
-                context=sys.maxsize if whole else context,
-                prompt_tokens=prompt_tokens,
-                tokens_per_word=self._profile.tokens_per_word,
-            )
-            if prompt_tokens + wanted.max_new_tokens <= context:
+            if prompt_tokens + needed <= context:
                 break
-        return messages, wanted.max_new_tokens
+        budget = token_budget(
+            words,
+            sampling,
+            context=context,
+            prompt_tokens=prompt_tokens,
+            tokens_per_word=self._profile.tokens_per_word,
+        )
+        return messages, budget.max_new_tokens
 
     def _conversation(self, number: int, requested: int, whole: int) -> Iterator[Message]:
         yield from self._wording.preface
@@ -316,11 +318,12 @@ class ChapterWriter:
             if not text:
                 continue
             yield Message("user", written.prompt)
-            summary = sentence(self._plan.chapters[earlier - 1].summary)
             if earlier >= number - whole:
                 yield Message("assistant", text)
             else:
-                yield Message("assistant", summary, full_text=text)
+                summary = self._plan.chapters[earlier - 1].summary
+                short = text.rpartition("\n\n")[2] if self._in_one_pass else sentence(summary)
+                yield Message("assistant", short, full_text=text)
         yield Message("user", self._ask(number, requested))
 
     def _ask(self, number: int, words: int) -> str:

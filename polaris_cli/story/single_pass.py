@@ -99,13 +99,14 @@ def since_restart(events: Iterable[Event]) -> tuple[int, list[Event]]:
 def without_replay(run: Iterator[Event], replayed: int) -> Iterator[Event]:
     """Yield an answer's events without the chunks of its first `replayed` token ids.
 
-    An engine streams the tokens that an answer continues first; these are in the stream already.
+    An engine streams the tokens that an answer continues first; these are in the stream already, as
+    is the restart before them.
     """
     with closing(run):
         for event in run:
             if replayed > 0 and isinstance(event, Chunk):
                 replayed -= len(event.ids)
-            else:
+            elif replayed <= 0 or not isinstance(event, Restart):
                 yield event
 
 

@@ -42,6 +42,19 @@ def test_the_cards_expected_ratio() -> None:
     assert "0.99" not in notes("a fox", 3000, "polaris")
 
 
+@pytest.mark.parametrize(
+    ("words", "count", "instead"),
+    [(100, 10, "at most 2 chapters"), (399, 10, "at most 9 chapters"), (60, 2, "--length single")],
+)
+def test_more_chapters_than_the_words_can_fill(words: int, count: int, instead: str) -> None:
+    told = prepare("a fox", {"words": words, "chapters": count, "model": "demo"}).notes
+    assert any(f"more than the {words} asked for: use {instead}" in note for note in told)
+
+
+def test_chapters_of_forty_words_need_no_advice() -> None:
+    assert not prepare("a fox", {"words": 400, "chapters": 10, "model": "demo"}).notes
+
+
 @pytest.mark.parametrize("temperature", [0.39, 1.01, 0.0])
 def test_a_temperature_outside_the_cards_range(temperature: float) -> None:
     assert "Temperature" in notes("a fox", 400, "polaris", temperature=temperature)

@@ -517,3 +517,17 @@ def test_a_later_chapter_is_compared_with_the_beginning_of_the_story() -> None:
     engine = ScriptedEngine(plan_script(2, 500), pieces("a", 1.0), pieces("b", 2.7))
     events = write(engine, 2, words=500)
     assert finish_of(events).reason == "decay"
+
+
+@pytest.mark.parametrize("limit", [{"thinking_budget": -1}, {"max_new_tokens": 32_700}])
+def test_a_large_limit_of_tokens_costs_no_earlier_chapter(limit: dict[str, int]) -> None:
+    thinking = {"thinking": "thinking_budget" in limit, **limit}
+    answers = [script(paragraph(n, 60)) for n in "abc"]
+    engine = ScriptedEngine(plan_script(3), *answers, opened=False, context=32_768)
+    profile = replace(PROFILE, recall=100)
+    write(engine, profile=profile, sampling=Sampling(**thinking))  # type: ignore[arg-type]
+    told = [message.content for message in engine.requests[-1].messages]
+    assert paragraph("a", 60) in told and paragraph("b", 60) in told
+    for one in engine.requests[1:]:
+        prompt = engine.count_tokens(one.messages, one.sampling)
+        assert 1000 < one.max_new_tokens <= 32_768 - prompt

@@ -5,21 +5,23 @@ from dataclasses import replace
 import pytest
 
 from polaris_cli.engines.scripted import ScriptedEngine
-from polaris_cli.events import ChapterStart, Chunk, Event, Finish, Held
+from polaris_cli.events import ChapterStart, Chunk, Event, Finish, Held, Restart
 from polaris_cli.models.catalogue import DEMO, ModelProfile
 from polaris_cli.models.reference import ModelRef
-from polaris_cli.request.story_request import Sampling, StoryRequest
+from polaris_cli.request.story_request import Draft, Sampling, StoryRequest
 from polaris_cli.story.job import Earlier, Job
 from polaris_cli.story.prepare import settle
 from polaris_cli.story.writing import write_job
 from tests.scripts import paragraph, script, text_of, times
 
 
-def extending(words: int) -> Job:
+def extending(words: int, draft: str = "") -> Job:
     """A story by a model that goes on in further parts after an early end."""
     profile = ModelProfile(good_words=(10, 400))
     reference = ModelRef("tiny", "tiny", entry=replace(DEMO, profile=profile))
-    asked = StoryRequest("a fox", words, length="extend", sampling=Sampling(thinking=False))
+    sampling = Sampling(thinking=False)
+    given = Draft(draft) if draft else None
+    asked = StoryRequest("a fox", words, length="extend", sampling=sampling, draft=given)
     return settle(asked, reference)
 
 
@@ -58,3 +60,34 @@ def test_what_was_added_to_a_finished_story_stays_too() -> None:
     again = replace(job, earlier=Earlier(kept, "interrupted"))
     events = list(write_job(again, ScriptedEngine(script(paragraph("c", 60)))))
     assert len(kept) > len(whole) and text_of(events).startswith(text_of([*kept]))
+
+
+def test_a_part_behind_a_draft_begins_a_paragraph_if_the_first_answer_was_empty() -> None:
+    job = extending(100, "It was night, and the fox slept.")
+    events = list(write_job(job, ScriptedEngine([], script(paragraph("b", 60)))))
+    assert text_of(events).startswith(f"It was night, and the fox slept.\n\n{paragraph('b', 60)}")
+
+
+def test_of_a_part_that_the_context_has_no_room_for_the_last_paragraph_is_told() -> None:
+    engine = ScriptedEngine(
+        script(paragraph("a", 150), "The fox slept."), script("b."), context=650
+    )
+    list(write_job(extending(300), engine))
+    told = [message.content for message in engine.requests[1].messages]
+    assert told[-2] == "The fox slept."
+
+
+def test_a_resumed_answer_tells_its_restart_once() -> None:
+    """Else the next resume takes the story before the second one for thinking."""
+    talk = "Here is chapter 2 of the story.", "I hope you enjoyed it.", "Let me know what to add."
+    good = [paragraph(name, 90) for name in "abc"]
+    job = extending(400)
+    text = f"{good[0]}\n\n"
+    ids = ScriptedEngine().encode(text)
+    kept = (ChapterStart(1, ""), Restart(1), Chunk("story", text, len(ids), ids))
+    engine = ScriptedEngine(script(*good[1:], *talk), script(paragraph("d", 90)))
+    events = list(write_job(replace(job, earlier=Earlier(kept, "interrupted")), engine))
+    assert times(events, "rewritten") == 1
+    assert sum(isinstance(event, Restart) for event in events) == 1
+    assert "".join(map(chr, engine.requests[1].after)).startswith(text)
+    assert text_of(events).startswith("\n\n".join(good))

@@ -13,6 +13,7 @@ from polaris_cli.events import (
     Again,
     Chapter,
     ChapterStart,
+    Chunk,
     Event,
     Finish,
     Held,
@@ -218,9 +219,12 @@ class ChapterWriter:
             return self._continued(request, answer, attempt)
         request = replace(request, after=ids_of(answer))
         target = self._target(number, share)
+        # The first part of an untitled plan may begin with the title of the story.
+        title = self._plan.chapters[number - 1].title or ("" if number > 1 else None)
 
         def write(request: GenerationRequest) -> Iterator[Event]:
-            return close_at(stream_answer(self._engine, request, attempt=attempt), target)
+            answer = stream_answer(self._engine, request, attempt=attempt, title=title)
+            return close_at(answer, target)
 
         return without_decay(
             write,
@@ -260,6 +264,7 @@ class ChapterWriter:
         draft = self._draft if number > 1 else ""  # the first chapter goes on within it
         before = next((one.text for one in reversed(self._done) if one.text), draft)
         chapter = self._plan.chapters[number - 1]
+        heading = self._heading(chapter, before)
         written, started = WrittenChapter(prompt=prompt), False
         self._done.append(written)
         yield ChapterStart(number, chapter.title)
@@ -267,9 +272,11 @@ class ChapterWriter:
             for event in run:
                 if isinstance(event, Finish):
                     return event
-                if not started and _has_story_text(event):
+                if not started and isinstance(event, Held):
+                    event = _headed(event, heading)
+                if not started and text_of(event):
                     started = True
-                    yield Inserted("heading", self._heading(chapter, before))
+                    yield Inserted("heading", heading)
                 if event == Again("extended"):  # a scene within the chapter, not a further chapter
                     continue
                 if not isinstance(event, Held | Again):
@@ -331,8 +338,8 @@ class ChapterWriter:
         return self._wording.ask(number, len(chapters), chapters[number - 1], words)
 
 
-def _has_story_text(event: Event) -> bool:
-    """Whether the event has story text, held or not."""
-    if isinstance(event, Held):
-        return bool(event.chunks)
-    return bool(text_of(event))
+def _headed(event: Held, heading: str) -> Held:
+    """The text held at the start of a chapter with its heading: if all of it decays, none stays."""
+    if not event.chunks:
+        return event
+    return replace(event, chunks=(Chunk("story", heading), *event.chunks))

@@ -27,12 +27,13 @@ TRIES = 3  # attempts at an answer that loops
 
 
 def stream_answer(
-    engine: Engine, request: GenerationRequest, *, attempt: int = 0
+    engine: Engine, request: GenerationRequest, *, attempt: int = 0, title: str | None = None
 ) -> Iterator[Event]:
     """Stream one answer: thinking and story text as they are generated, then one `Finish`.
 
     If the thinking loops, it is dropped and the answer restarts with another seed; so it does once
-    if the model ends it without a text. `attempt` is the number of restarts before `request.after`.
+    if the model ends it without a text. `attempt` is the number of restarts before `request.after`,
+    `title` that of a part which polaris heads itself, or not at all.
     If the engine fails, the `Finish` has the error, so that the text so far is kept. Closing the
     generator stops the engine.
     """
@@ -44,7 +45,7 @@ def stream_answer(
         reasons: set[Reason] = {"loop"} if attempt < last else set()
         if not attempt and not request.opening:
             reasons.add("stop")
-        if not (yield from _needs_restart(_answer(engine, drawn), reasons)):
+        if not (yield from _needs_restart(_answer(engine, drawn, title), reasons)):
             return
         attempt += 1
         limit = request.max_new_tokens + len(request.after)
@@ -157,12 +158,12 @@ def before_loop(
     return tuple(kept)
 
 
-def _answer(engine: Engine, request: GenerationRequest) -> Iterator[AnswerEvent]:
+def _answer(engine: Engine, request: GenerationRequest, title: str | None) -> Iterator[AnswerEvent]:
     """One attempt at an answer; an exception of the engine becomes a `Finish` with the error."""
     try:
         answer = guard(engine.stream(request))
         # After a draft, the answer begins in the middle of a text.
-        yield from answer if request.opening else without_preamble(answer)
+        yield from answer if request.opening else without_preamble(answer, title)
     except PolarisError as error:
         yield Finish("error", error=error)
     except Exception as error:

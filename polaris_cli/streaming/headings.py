@@ -78,6 +78,25 @@ def is_bare_chapter_heading(text: str) -> bool:
     return bool(_BARE_CHAPTER.fullmatch(text.strip())) and not text.rstrip().endswith((".", "!"))
 
 
+def heads_chapter(line: str, title: str) -> bool:
+    """Whether a line at the start of a chapter is its heading: any Markdown heading, "Chapter 2",
+    "Title: Fog", or the chapter's `title` ("" for none), also with a number."""
+    line = line.strip()
+    name = line.strip(_MARKS)
+    if is_scene_break(line):
+        return False
+    if _HEADING.match(line) or _LABEL.match(name) or is_bare_chapter_heading(name):
+        return True
+    if line.startswith("**") and len(line) < LONGEST_BOLD and is_chapter_heading(name):
+        return True
+    return bool(title) and _bare_title(name) == _bare_title(title)
+
+
+def _bare_title(line: str) -> str:
+    """A title without number, quotation marks and full stop, in lower case."""
+    return re.sub(r"^\d+\s*[.:)-]\s*", "", line).strip(f"{_QUOTES}.{_MARKS}").casefold()
+
+
 def is_scene_break(line: str) -> bool:
     """Whether a line alone in its paragraph is a scene break: "* * *", "#", "⁂", "___", "~"."""
     return bool(_BREAK.fullmatch(line.strip()))

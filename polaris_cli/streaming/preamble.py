@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from polaris_cli.events import AnswerEvent, Chunk, closing
+from polaris_cli.streaming.headings import LONGEST_BOLD, heads_chapter
 
 LONGEST = 300  # characters of a preamble; what is longer is a paragraph of the story
 
@@ -80,13 +81,16 @@ def is_word_count(text: str) -> bool:
     return bool(lines) and all(_COUNT.fullmatch(line.strip(_MARKS)) for line in lines)
 
 
-def without_preamble(events: Iterator[AnswerEvent]) -> Iterator[AnswerEvent]:
+def without_preamble(
+    events: Iterator[AnswerEvent], title: str | None = None
+) -> Iterator[AnswerEvent]:
     """Yield an answer's events; a preamble is an "aside" in place of story.
 
-    The first line is held back until it is complete or cannot be a preamble. Tokens and ids keep
+    So is a heading, if the answer is a part with this `title` ("" for none), which polaris heads.
+    The first line is held back until it is complete or cannot be one of these. Tokens and ids keep
     their order; a token that is in both has its id in the story.
     """
-    front = _Front()
+    front = _Front(title)
     with closing(events):
         try:
             for event in events:
@@ -103,7 +107,8 @@ def without_preamble(events: Iterator[AnswerEvent]) -> Iterator[AnswerEvent]:
 class _Front:
     """The start of a story, held back while it may be a preamble."""
 
-    def __init__(self) -> None:
+    def __init__(self, title: str | None) -> None:
+        self._title = title
         self._held: list[Chunk] = []
         self._text = ""
         self._aside = 0  # characters that are a preamble for certain
@@ -136,9 +141,11 @@ class _Front:
             rest = self._text[place:]
             line, line_end, _ = rest.lstrip().partition("\n")
             if not line_end:
-                return len(line) <= LONGEST and _may_begin(line, after=place > 0)
+                return self._may_head(line) or (
+                    len(line) <= LONGEST and _may_begin(line, after=place > 0)
+                )
             is_rule = self._aside > 0 and bool(_RULE.fullmatch(line))
-            certain = is_rule or is_preamble(line)
+            certain = is_rule or is_preamble(line) or self._heads(line)
             if not certain and not (place == 0 and is_assent(line)):
                 return False
             place += len(rest) - len(rest.lstrip()) + len(line) + len(line_end)
@@ -146,6 +153,12 @@ class _Front:
                 self._aside = place
             if place == len(self._text):
                 return True
+
+    def _heads(self, line: str) -> bool:
+        return self._title is not None and heads_chapter(line, self._title)
+
+    def _may_head(self, line: str) -> bool:
+        return self._title is not None and len(line) < LONGEST_BOLD
 
 
 def _may_begin(line: str, *, after: bool) -> bool:

@@ -19,8 +19,12 @@ so. The figures come from SmolLM2-135M at temperatures 0.5 to 1.4.
   words of telling ("she", "was", "walked") by `UNTOLD`, and by `GROWN` more than in the first
   hundred. "Everyone can carry this story on" is no scene. One or two such sentences are how stories
   end; a scene in the present tense has few general words.
-- Litter: `LITTER` hashtags, handles, links, emojis or stage directions within `NEAR` characters, or
-  `ITEMS` of the last eight lines are list items, where the beginning had none.
+- Litter: `LITTER` hashtags, handles, links, emojis or stage directions within `NEAR` characters,
+  where the first `OPENING` characters have at most one; stage directions count in stories only. A
+  chat may have emojis from its first line.
+- Lists: `ITEMS` of the last eight lines are list items, where the beginning had none, in stories
+  only. A line behind a hyphen that asks, calls out or has a further hyphen is speech, as in Polish
+  or Spanish.
 - Fragments: of the last `LINES` lines, `SHORT_LINES` are shorter than `SHORT` words and no speech.
   Verse that begins as verse may stay so.
 """
@@ -57,9 +61,9 @@ STEP = 120  # characters between two looks at the text
 _SENTENCE = re.compile(SENTENCE_END)
 _LITTER = re.compile(
     r"(?<!\S)[#@]\w\S*|https?://\S+|www\.\S+|[\u263a\u2728\u2764\U0001f300-\U0001faff]"
-    r"|\((?:\w+ly )?[a-z]+ing\b[^)\n]{0,60}\)|\*sighs?\*"
 )
-_ITEM = re.compile(r"\s*(?:[-*•]|\d+[.)])\s+\S")
+_DIRECTION = re.compile(r"\((?:\w+ly )?[a-z]+ing\b[^)\n]{0,60}\)|\*sighs?\*")
+_ITEM = re.compile(r"\s*(?:[*•]|\d+[.)]|-(?![^\n]*(?:[?!]|\s-\s)))\s+\S")
 _LINE = re.compile(r"[^\n]*\S[^\n]*")
 _STRETCH = re.compile(r"\S+")
 _MASK = re.compile(r"\W*x{2,}\W*")  # what `narration` puts in place of speech
@@ -96,10 +100,12 @@ class Prose:
         self._recent = ""
         self._unseen, self._ended = 0, False
         self._talks, self._opening = (1, 0) if any_talk else (TALK, OPENING)
-        self._criteria = [self._litter, self._items, self._fragments]
-        self._criteria += (
-            [self._talk, self._turned, self._general, self._repeats] if narrative else []
-        )
+        self._litter_signs = [_LITTER, _DIRECTION] if narrative else [_LITTER]
+        self._criteria = [self._litter, self._fragments]
+        if narrative:
+            self._criteria += [
+                self._items, self._talk, self._turned, self._general, self._repeats,
+            ]  # fmt: skip
 
     def add(self, chunk: Chunk) -> int | None:
         """Add a chunk; return where decay starts, if the text shows it."""
@@ -135,7 +141,7 @@ class Prose:
 
     def _title_end(self) -> int:
         """The end of a first line such as "Title: The Fox", which is no talk about the text."""
-        if self._earlier or self._before:
+        if self._before:
             return 0
         line = self._recent.lstrip().split("\n", 1)[0]
         return self._recent.index(line) + len(line) if title_in(line) else 0
@@ -167,11 +173,14 @@ class Prose:
         return words[min(range(len(sums) - 1), key=sums.__getitem__) + 1][0]
 
     def _litter(self) -> int | None:
-        found = [each.start() for each in _LITTER.finditer(self._recent)]
-        near = [start for start in found if start >= len(self._recent) - NEAR]
+        near = [each for each in self._signs_in(self._recent) if each >= len(self._recent) - NEAR]
         if len(near) < LITTER or self._place(near[0]) < OPENING:
             return None
-        return near[0]
+        return near[0] if len(self._signs_in(self._beginning[:OPENING])) <= 1 else None
+
+    def _signs_in(self, text: str) -> list[int]:
+        """Where litter begins in a text, in order."""
+        return sorted(each.start() for sign in self._litter_signs for each in sign.finditer(text))
 
     def _items(self) -> int | None:
         lines = list(_LINE.finditer(self._recent))[-8:]

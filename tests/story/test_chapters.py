@@ -531,3 +531,41 @@ def test_a_large_limit_of_tokens_costs_no_earlier_chapter(limit: dict[str, int])
     for one in engine.requests[1:]:
         prompt = engine.count_tokens(one.messages, one.sampling)
         assert 1000 < one.max_new_tokens <= 32_768 - prompt
+
+
+@pytest.mark.parametrize(
+    "heading", ["## Chapter {}: Part {}", "**Chapter {}: Part {}**", "Part {}"]
+)
+@pytest.mark.parametrize("headings", [True, False])
+def test_a_chapter_has_one_heading_if_the_model_writes_another(
+    heading: str, headings: bool
+) -> None:
+    texts = [script(heading.format(n, n), paragraph(name, 90)) for n, name in enumerate("ab", 1)]
+    events = write(ScriptedEngine(plan_script(2, 200), *texts), 2, words=200, headings=headings)
+    heads = ["## Part 1\n\n", "## Part 2\n\n"] if headings else ["", ""]
+    assert text_of(events) == f"{heads[0]}{paragraph('a', 90)}\n\n{heads[1]}{paragraph('b', 90)}"
+
+
+def test_the_title_may_head_a_story_whose_parts_have_none() -> None:
+    texts = [script("# The Fox", paragraph(name, 90)) for name in "ab"]
+    events = write(ScriptedEngine(*texts), 2, words=200, profile=SMALL)
+    assert text_of(events) == f"# The Fox\n\n{paragraph('a', 90)}\n\n{paragraph('b', 90)}"
+
+
+def test_a_chapter_that_is_cut_away_leaves_no_heading() -> None:
+    engine = ScriptedEngine(plan_script(2, 200), script(paragraph("a", 90)), script(*TALK))
+    events = write(engine, 2, words=200)
+    assert text_of(events).rstrip() == f"## Part 1\n\n{paragraph('a', 90)}"
+    assert finish_of(events).reason in ("decay", "stop")
+
+
+def test_text_held_at_the_start_of_a_chapter_is_held_with_its_heading() -> None:
+    engine = ScriptedEngine(plan_script(2, 200), *(script(paragraph(n, 90)) for n in "ab"))
+    events = write(engine, 2, words=200)
+    starts = [n for n, event in enumerate(events) if isinstance(event, ChapterStart)]
+    for number, start in enumerate(starts, 1):
+        first = next(event for event in events[start:] if isinstance(event, Held) and event.chunks)
+        assert (
+            "".join(chunk.text for chunk in first.chunks).lstrip().startswith(f"## Part {number}")
+        )
+    assert text_of(events).count("## Part") == 2

@@ -261,3 +261,31 @@ def test_a_refrain_is_no_rut() -> None:
 def test_a_title_is_no_talk_about_the_text(line: str) -> None:
     events: list[Event] = [*plain(f"{line}\n\n{PROSE}"), STOP]
     assert [*guard_decay(iter(events), any_talk=True)][-1] == STOP
+
+
+DIALOGUE = """- Dziadku, dlaczego morze jest słone? - zapytała Hania.
+- Nie wiem. - Dziadek wzruszył ramionami.
+- Przecież mówiłeś, że wiesz!
+- Kiedyś wiedziałem.
+- I zapomniałeś?
+- Tak. - Westchnął.
+- To smutne.
+- Nie bardzo. - Uśmiechnął się.
+"""
+PODCAST = "HOST: (laughing) Go on. MARA: (sighing softly) I said no, and then I went.\n\n"
+
+
+def test_speech_behind_hyphens_is_no_list() -> None:
+    assert not decays(PROSE * 4 + DIALOGUE)
+
+
+def test_a_chat_may_have_emojis_from_its_first_line() -> None:
+    line = "Ann: I am at the harbour ☺ and the ferry is late ✨\n\n"
+    assert not decays((line + PROSE) * 4)
+
+
+@pytest.mark.parametrize("text", [PODCAST * 3, "- It is long.\n- It is sad.\n" * 4])
+def test_a_podcast_has_directions_and_a_review_may_have_a_list(text: str) -> None:
+    events: list[Event] = [*plain(PROSE * 4 + text), STOP]
+    assert list(guard_decay(iter(events), narrative=False))[-1] is STOP
+    assert decays(PROSE * 4 + text)

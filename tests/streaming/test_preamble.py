@@ -174,3 +174,62 @@ def test_held_text_comes_out_when_the_stream_breaks() -> None:
     assert next(stream) == Chunk("story", "Sure", 1, (1,))
     with pytest.raises(KeyboardInterrupt):
         next(stream)
+
+
+BODY = "\n\nThe fox ran into the storm.\n"
+OF_THE_CHAPTER = [
+    "## Chapter 2: The Storm",
+    "**Chapter Two: The Storm**",
+    "Chapter 2",
+    "Chapter 2: The Storm",
+    "# The Storm",
+    "The Storm",
+    "**The Storm.**",
+    "2. The Storm",
+    "“The Storm”",
+    "Title: The Storm",
+    "**Kapitel 2**",
+    "## Chapter 2\n\n### The Storm",
+    "Sure! Here is chapter 2:\n\n## The Storm",
+]
+OF_THE_STORY = [
+    "The storm came at noon.",
+    "**Bang!**",
+    "#",
+    "* * *",
+    "“Chapter two,” she read.",
+    "Chapter 2 was the one that she liked best.",
+    "2. It was the second of May.",
+]
+
+
+def dropped(text: str, title: str | None) -> tuple[str, str]:
+    """What of a text is set aside, and what is story, if it comes letter by letter."""
+    chunks: list[AnswerEvent] = [Chunk("story", letter, 1, (ord(letter),)) for letter in text]
+    events = [*without_preamble(iter(chunks), title)]
+    assert [id_ for each in events if isinstance(each, Chunk) for id_ in each.ids] == [
+        *map(ord, text)
+    ]
+    aside, story = (
+        "".join(each.text for each in events if isinstance(each, Chunk) and each.kind == kind)
+        for kind in ("aside", "story")
+    )
+    return aside, story
+
+
+@pytest.mark.parametrize("line", OF_THE_CHAPTER)
+def test_a_heading_by_the_model_is_no_second_one(line: str) -> None:
+    assert dropped(line + BODY, "The Storm") == (f"{line}\n\n", BODY.lstrip("\n"))
+    assert not dropped(line + BODY, None)[0] or line.startswith("Sure")
+
+
+@pytest.mark.parametrize("line", OF_THE_STORY)
+def test_a_chapter_may_begin_so(line: str) -> None:
+    assert dropped(line + BODY, "The Storm") == ("", line + BODY)
+
+
+def test_a_part_without_a_title_has_no_heading_either() -> None:
+    assert (
+        dropped(f"Title: Fog{BODY}", "")[1] == dropped(f"## Fog{BODY}", "")[1] == BODY.lstrip("\n")
+    )
+    assert dropped(f"Fog{BODY}", "") == ("", f"Fog{BODY}")

@@ -28,7 +28,7 @@ import re
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 
-from polaris_cli.characters import CJK
+from polaris_cli.characters import CJK, THAI_AND_SIMILAR
 from polaris_cli.events import AnswerEvent, Chunk, Finish, Kind, closing
 
 COPIED = 240
@@ -40,10 +40,11 @@ STALE = 0.9
 SILENT = 1000
 SAME_LETTER = 200
 
-MIN_COPY = 60  # words: a shorter copy at the end of a text does not count as a loop
+MIN_COPY = 60  # words (or CJK characters): a shorter copy at the end of a text is no loop
 KEPT_SHARE = 0.6  # of the words of a text that loops without an exact copy
 
 _UNIT = re.compile(rf"[{CJK}]|[^\W{CJK}]{{1,8}}|[^\w\s]|\n|[^\S\n]{{8}}")
+_WORD = re.compile(rf"[{CJK}]|[{THAI_AND_SIMILAR}]{{1,8}}|[^\s{CJK}{THAI_AND_SIMILAR}]+")
 _DIGITS = re.compile(r"\d+")
 _Gram = tuple[str, ...]
 
@@ -176,7 +177,7 @@ def good_length(text: str) -> int:
     The first round of the repeated text is kept. Without an exact copy of at least `MIN_COPY`
     words, it is `KEPT_SHARE` of the text.
     """
-    found = list(re.finditer(r"\S+", text))
+    found = list(_WORD.finditer(text))
     words = [match[0] for match in found]
     for period in range(1, len(words) // 2 + 1):
         copied = _copied(words, period)

@@ -453,9 +453,17 @@ ROUND = " ".join("abcdefghijklmnopqrst") + " "
 LONG_ROUND = " ".join(f"w{n}" for n in range(100)) + " "
 
 
+CHINESE = "".join(chr(0x4E00 + 7 * n) for n in range(200)) + "！\n\n"
+CHINESE_ROUND = "他又点了一次灯，又吹灭了它。"
+THAI = " ".join(chr(0x0E01 + n % 40) * 3 + chr(0x0E01 + n // 40) * 4 for n in range(200)) + " "
+THAI_ROUND = "เขาจุดตะเกียงอีกครั้ง แล้วก็ดับมัน "
+
+
 @pytest.mark.parametrize(
     ("text", "kept"),
     [
+        (CHINESE + CHINESE_ROUND * 20, CHINESE + CHINESE_ROUND),
+        (THAI + THAI_ROUND * 20, THAI + THAI_ROUND),
         ("one two three " + "la " * 90, "one two three la "),
         ("start " + "a b c d e " * 40, "start a b c d e "),
         ("o " + ROUND * 4, "o " + ROUND),  # copied for just long enough

@@ -1,9 +1,9 @@
 """Reads a plan from a model's answer, leniently: `read_answer`, `is_complete`.
 
 The answer has a line for each field ("Cast: …") and each chapter ("3. Title | 300 words | …" or
-"Chapter 3: Title | 300 words"), and items ("- …") below a field or a chapter, in any order. Does
-not know what was asked (`request.prompts`), or what happens to an answer that lacks lines
-(`planning`).
+"Chapter 3: Title | 300 words"), and items ("- …") below a field or a chapter, in any order. The
+labels may be in the language of the story. Does not know what was asked (`request.prompts`), or
+what happens to an answer that lacks lines (`planning`).
 """
 
 import re
@@ -12,19 +12,32 @@ from dataclasses import dataclass, field, replace
 
 from polaris_cli.events import Chapter, Plan
 from polaris_cli.story.plan import summary_of, with_shares
+from polaris_cli.streaming.headings import WORD_FOR_CHAPTER
 
-_WORDED = re.compile(r"^\W*chapter\s+(\d{1,3})\W*?(?:[.):|–—-]\W*(.*))?$", re.I)  # noqa: RUF001
-_NUMBERED = re.compile(r"^\W*(\d{1,3})\s*[.):]\s*(.+)$")
-_LABEL = re.compile(r"^\W*([a-z][a-z ,'&/-]{1,30}?)\W*:\s*(.*)$", re.I)
+_WORDED = re.compile(
+    rf"^\W*(?:{WORD_FOR_CHAPTER}\s+|第\s*)(?P<number>\d{{1,3}}|[一二三四五六七八九十百]{{1,4}})\s*章?"
+    r"\W*?(?:[.):：、|｜–—-]\W*(?P<text>.*))?$",  # noqa: RUF001
+    re.I,
+)
+_NUMBERED = re.compile(r"^\W*(?P<number>\d{1,3})\s*[.):：、]\s*(?P<text>.+)$")  # noqa: RUF001
+_LABEL = re.compile(r"^\W*([^\W\d_](?:[^\W\d_]|[ ,'&/-]){1,30}?)\W*[:：]\s*(.*)$")  # noqa: RUF001
 _ITEM = re.compile(r"^\s*(?:[-*•–]|\(?\d{1,2}[.)]|\(?[a-z]\))\s+(.+)$")  # noqa: RUF001
-_WORDS = re.compile(r"^~?\(?\s*(?:about\s+|approximately\s+)?(\d[\d,]*)\s*(?:words?)?\s*\)?$", re.I)
-_BARS = re.compile(r"\s*(?:\||\s[–—-]\s)\s*")  # noqa: RUF001
+_UNIT = r"(?:words?|wörter|mots|palabras|parole|palavras|woorden|słów|слов|字|文字)"
+_WORDS = re.compile(
+    rf"^[~约約]?\(?\s*(?:(?:about|approximately|etwa|environ|circa)\s+)?(\d[\d,.]*)\s*{_UNIT}?\s*\)?$",
+    re.I,
+)
+_BARS = re.compile(r"\s*(?:[|｜]|\s[–—-]\s)\s*")  # noqa: RUF001
 _IN_BRACKETS = re.compile(r"\s*[(\[](~?[a-z ]*\d[\d,]* words)[)\]]", re.I)
 
-_FIELDS = {"title": "title", "cast": "cast", "characters": "cast", "people": "cast"}
-_FIELDS |= dict.fromkeys(("place", "setting", "place and time", "time and place"), "place")
-_FIELDS |= dict.fromkeys(("arc", "story arc"), "arc")
-_FIELDS |= dict.fromkeys(("facts", "remember", "not to forget", "do not forget"), "facts")
+_NAMES = {
+    "title": "title,titel,titre,título,titolo,标题,題名",
+    "cast": "cast,characters,people,figuren,personnages,personajes,personaggi,人物,角色,登場人物",
+    "place": "place,setting,place and time,time and place,ort,ort und zeit,lieu,lugar,luogo,地点",
+    "arc": "arc,story arc,bogen,handlungsbogen,arco,故事线",
+    "facts": "facts,remember,not to forget,do not forget,fakten,faits,hechos,fatti,事实",
+}
+_FIELDS = {label: name for name, labels in _NAMES.items() for label in labels.split(",")}
 _PARTS = {"words": "words", "length": "words"}  # of a chapter
 _PARTS |= dict.fromkeys(("events", "summary", "what happens", "event"), "events")
 
@@ -58,7 +71,7 @@ class PlanAnswer:
 
 @dataclass(slots=True)
 class _Row:
-    """The line of a chapter, without its number, and the items below it."""
+    """The line of a chapter, without its number (0 if it is no figure), and the items below it."""
 
     number: int
     text: str
@@ -72,7 +85,7 @@ class _Row:
             return None
         words = next(filter(None, map(_WORDS.match, columns[1:])), None)
         rest = [column for column in columns[1:] if not _WORDS.match(column)]
-        number = int(words[1].replace(",", "")) if words else 0
+        number = int(re.sub("[.,]", "", words[1])) if words else 0
         summary = " - ".join(rest) or summary_of(columns[0], self.events)
         return Chapter(columns[0], number, summary, tuple(self.events))
 
@@ -144,7 +157,10 @@ class _Reader:
 
 def _row(line: str, *, worded: bool) -> _Row | None:
     match = (_WORDED if worded else _NUMBERED).match(line)
-    return _Row(int(match[1]), match[2] or "") if match else None
+    if not match:
+        return None
+    number = match["number"]
+    return _Row(int(number) if number.isdecimal() else 0, match["text"] or "")
 
 
 def _label(line: str) -> tuple[str, str] | None:

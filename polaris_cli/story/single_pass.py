@@ -3,10 +3,12 @@
 Does not know how a model runs (`engines`) or what is recorded of a story.
 """
 
+import re
 from collections.abc import Container, Generator, Iterable, Iterator
 from dataclasses import replace
-from itertools import repeat
+from itertools import pairwise, repeat
 
+from polaris_cli.characters import SENTENCE_END
 from polaris_cli.engines.base import Engine, GenerationRequest
 from polaris_cli.errors import DEBUG_HINT, PolarisError
 from polaris_cli.events import (
@@ -24,6 +26,8 @@ from polaris_cli.streaming.loops import good_length, guard
 from polaris_cli.streaming.preamble import without_preamble
 
 TRIES = 3  # attempts at an answer that loops
+
+_END = re.compile(rf"{SENTENCE_END}\s*|\n\s*")
 
 
 def stream_answer(
@@ -136,6 +140,27 @@ def _log_probs_of(event: Event) -> Iterator[tuple[int, float | None]]:
         yield from zip(event.ids, event.log_probs if whole else repeat(None), strict=False)
 
 
+def in_sentences(events: Iterator[AnswerEvent]) -> Iterator[AnswerEvent]:
+    """Yield an answer's events, with story text in parts that end with a sentence or a paragraph.
+
+    Some servers send many words at once, and a text ends between two events. A chunk with token
+    ids stays whole: nobody knows which text is whose.
+    """
+    with closing(events):
+        for event in events:
+            if not isinstance(event, Chunk) or event.kind != "story" or event.ids:
+                yield event
+                continue
+            first, *others = _sentences(event.text)
+            yield replace(event, text=first)
+            yield from (Chunk("story", part) for part in others)
+
+
+def _sentences(text: str) -> list[str]:
+    ends = [found.end() for found in _END.finditer(text) if found.end() < len(text)]
+    return [text[start:end] for start, end in pairwise([0, *ends, len(text)])]
+
+
 def ids_of(events: Iterable[Event]) -> tuple[int, ...]:
     """The token ids of an answer, including those of inserted scene breaks."""
     chunks = (event for event in events if isinstance(event, Chunk | Inserted))
@@ -161,7 +186,7 @@ def before_loop(
 def _answer(engine: Engine, request: GenerationRequest, title: str | None) -> Iterator[AnswerEvent]:
     """One attempt at an answer; an exception of the engine becomes a `Finish` with the error."""
     try:
-        answer = guard(engine.stream(request))
+        answer = in_sentences(guard(engine.stream(request)))
         # After a draft, the answer begins in the middle of a text.
         yield from answer if request.opening else without_preamble(answer, title)
     except PolarisError as error:

@@ -12,9 +12,9 @@ _NUMBER = (
     r"|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen|(?:twenty|thirty|forty|fifty)"
     r"(?:-\w+)?|first|second|third|last|final)"
 )
-_WORD_FOR_CHAPTER = r"(?:chapter|kapitel|chapitre|capítulo|capitolo)"
+WORD_FOR_CHAPTER = r"(?:chapter|kapitel|chapitre|capítulo|capitolo|hoofdstuk|rozdział|глава|bölüm)"
 _NUMBERED = (
-    rf"(?:{_WORD_FOR_CHAPTER}|part|book|act|scene|episode|section)[ .#]*{_NUMBER}"
+    rf"(?:{WORD_FOR_CHAPTER}|part|book|act|scene|episode|section)[ .#]*{_NUMBER}"
     r"|第\s*[\d一二三四五六七八九十百]+\s*[章回节節]"
 )
 _NAME = r"(?:\s*[:.–—-].{0,80})?"  # noqa: RUF001
@@ -27,7 +27,7 @@ _FIRST_CHAPTER = re.compile(  # what heads the first part of a story, and no who
     rf"(?:{_NUMBERED}|prologue?){_NAME}", re.IGNORECASE
 )
 _BARE_CHAPTER = re.compile(
-    rf"{_WORD_FOR_CHAPTER} {_NUMBER}(?:\s*[:–—-] ?.{{0,60}})?",  # noqa: RUF001
+    rf"{WORD_FOR_CHAPTER} {_NUMBER}(?:\s*[:–—-] ?.{{0,60}})?",  # noqa: RUF001
     re.IGNORECASE,
 )
 _HEADING = re.compile(r"#{1,6}(?:\s|$)")

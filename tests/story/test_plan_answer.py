@@ -169,3 +169,35 @@ def test_a_plan_is_complete_with_the_line_of_its_last_chapter() -> None:
 def test_chapters_without_words_get_the_mean_of_the_others() -> None:
     plan = parse_plan("1. One | 100 words | a\n2. Two | b\n3. Three | 300 words | c", 600)
     assert plan and [chapter.words for chapter in plan.chapters] == [100, 200, 300]
+
+
+FOUND = "Anna findet den Brief"
+GERMAN = """Titel: Der Brief
+Figuren: Anna, eine Müllerin
+Ort: ein Dorf im Winter
+Kapitel 1: Der Fund | 500 Wörter
+- Anna findet den Brief.
+Kapitel 2: Die Antwort | 700 Wörter
+- Sie schreibt zurück."""
+FRENCH = "Titre : La Lettre\n1. Avril | environ 500 mots | Anne la trouve\n2. Mai | 700 mots | fin"
+CHINESE = "标题：来信\n人物：安娜\n第一章：雪夜 | 500字 | 安娜发现信\n第二章：回信 | 700字 | 她回信"
+DIGITS = "标题：来信\n1、雪夜｜500字｜安娜发现信\n2、回信｜约700字｜她回信"
+
+
+@pytest.mark.parametrize(
+    ("answer", "title", "first"),
+    [
+        (GERMAN, "Der Brief", Chapter("Der Fund", 500, FOUND, (f"{FOUND}.",))),
+        (FRENCH, "La Lettre", Chapter("Avril", 500, "Anne la trouve")),
+        (CHINESE, "来信", Chapter("雪夜", 500, "安娜发现信")),
+        (DIGITS, "来信", Chapter("雪夜", 500, "安娜发现信")),
+    ],
+)  # fmt: skip
+def test_a_plan_may_be_in_the_language_of_the_premise(
+    answer: str, title: str, first: Chapter
+) -> None:
+    plan = parse_plan(answer, 1200)
+    assert plan and plan.title == title
+    assert plan.chapters[0] == first
+    assert [chapter.words for chapter in plan.chapters] == [500, 700]
+    assert not plan.cast or plan.cast.startswith(("Anna", "安娜"))

@@ -5,14 +5,17 @@ from dataclasses import replace
 import pytest
 
 from polaris_cli.engines.scripted import ScriptedEngine
-from polaris_cli.events import ChapterStart, Chunk, Event, Finish, Held, Restart
+from polaris_cli.events import ChapterStart, Chunk, Event, Finish, Held, Piece, Restart
 from polaris_cli.models.catalogue import DEMO, ModelProfile
 from polaris_cli.models.reference import ModelRef
-from polaris_cli.request.story_request import Draft, Sampling, StoryRequest
+from polaris_cli.request.story_request import Draft, Length, Sampling, StoryRequest
 from polaris_cli.story.job import Earlier, Job
 from polaris_cli.story.prepare import settle
 from polaris_cli.story.writing import write_job
-from tests.scripts import paragraph, script, text_of, times
+from polaris_cli.words import count_words
+from tests.scripts import LETTERS, paragraph, script, text_of, times
+
+SMALL = ModelProfile(good_words=(50, 150), plans="arc", recall=100)
 
 
 def extending(words: int, draft: str = "") -> Job:
@@ -75,6 +78,19 @@ def test_of_a_part_that_the_context_has_no_room_for_the_last_paragraph_is_told()
     list(write_job(extending(300), engine))
     told = [message.content for message in engine.requests[1].messages]
     assert told[-2] == "The fox slept."
+
+
+@pytest.mark.parametrize("size", [7, 40, 160, 100_000])
+@pytest.mark.parametrize("length", ["extend", "chapters"])
+def test_a_server_may_send_many_words_at_once(size: int, length: Length) -> None:
+    text = "\n\n".join(" ".join([paragraph(name, 12)] * 3) for name in LETTERS)
+    cuts = range(0, len(text), size)
+    pieces = [Piece(text[cut : cut + size]) for cut in cuts]
+    request = replace(extending(300).request, length=length, chapters=None)
+    job = settle(request, ModelRef("tiny", "tiny", entry=replace(DEMO, profile=SMALL)))
+    events = list(write_job(job, ScriptedEngine(pieces)))
+    written = text_of(events)
+    assert 0.9 <= count_words(written) / 300 <= 1.1 and written.rstrip().endswith(".")
 
 
 def test_a_resumed_answer_tells_its_restart_once() -> None:

@@ -39,20 +39,35 @@ Json = Mapping[str, Any]
 
 
 def key_of(address: ServerAddress) -> str | None:
-    """The key in the environment; None if there is none. Raises UsageError if a named one is unset.
+    """The key in the environment; None if there is none.
 
-    OPENAI_API_KEY is not sent to a server on this machine: it is meant for another.
+    OPENAI_API_KEY is not sent to a server on this machine: it is meant for another. Raises
+    UsageError if a named variable is not set, or if a key cannot be sent.
     """
-    if address.api_key_env:
-        key = os.environ.get(address.api_key_env)
+    if name := address.api_key_env:
+        key = _key_in(name)
         if not key:
             raise UsageError(
-                f"The variable {address.api_key_env} that --api-key-env names is not set.",
-                hint=f"export {address.api_key_env}=...",
+                f"The variable {name} that --api-key-env names is not set.",
+                hint=f"export {name}=...",
             )
         return key
     names = KEY_VARIABLES[:1] if address.is_loopback else KEY_VARIABLES
-    return next(filter(None, map(os.environ.get, names)), None)
+    return next(filter(None, map(_key_in, names)), None)
+
+
+def _key_in(variable: str) -> str:
+    """The key in a variable, "" if there is none; a file with CR LF leaves a CR at its end.
+
+    Raises UsageError, without the key, for characters that an HTTP header cannot have.
+    """
+    key = os.environ.get(variable, "").strip()
+    if not (key.isascii() and key.isprintable()):
+        raise UsageError(
+            f"The key in {variable} contains a character that no key has, such as a line break.",
+            hint=f"Set it again: export {variable}=...",
+        )
+    return key
 
 
 @cache  # reading them takes 20 ms

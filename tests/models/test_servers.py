@@ -100,6 +100,35 @@ def test_the_key_is_sent_and_never_told(monkeypatch: pytest.MonkeyPatch) -> None
     assert "sk-secret" not in told and "POLARIS_API_KEY" in told
 
 
+@pytest.mark.parametrize("space", ["\r", "\r\n", "\n", " ", "\t"])
+def test_white_space_around_the_key_is_not_sent(
+    space: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POLARIS_API_KEY", f"{space}sk-secret{space}")
+    with Faulty() as server:
+        probe(ServerAddress(server.url))
+        assert server.requests[0].headers["authorization"] == "Bearer sk-secret"
+
+
+@pytest.mark.parametrize("mark", ["\r", "\n", "\x07", "é", "\u200b", "\udcff"])
+@pytest.mark.parametrize("name", ["POLARIS_API_KEY", "OPENAI_API_KEY", "MINE"])
+def test_a_key_that_cannot_be_sent_is_refused_without_showing_it(
+    name: str, mark: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("POLARIS_API_KEY", raising=False)
+    monkeypatch.setenv(name, f"sk-{mark}secret")
+    named = name if name == "MINE" else None
+    with pytest.raises(UsageError) as refused:
+        key_of(ServerAddress("https://example.org/v1", api_key_env=named))
+    told = f"{refused.value.message} {refused.value.hint}"
+    assert name in told and "secret" not in told
+
+
+def test_a_variable_of_white_space_alone_holds_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POLARIS_API_KEY", " \r\n")
+    assert key_of(ADDRESS) is None
+
+
 def test_another_host_does_not_get_the_key() -> None:
     with Faulty() as other:
         away = f"http://localhost:{other.url.rpartition(':')[2]}/v1/models"

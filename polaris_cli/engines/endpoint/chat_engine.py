@@ -11,7 +11,7 @@ from typing import Any
 
 from polaris_cli.engines.base import Capabilities, Deviation, GenerationRequest, ModelInfo
 from polaris_cli.errors import EndpointError
-from polaris_cli.events import AnswerEvent, Finish, Kind, Piece, RawEvent, Reason
+from polaris_cli.events import AnswerEvent, Finish, Kind, Piece, RawEvent
 from polaris_cli.models.connection import BROKEN_OFF, DONE, Connection, stopped
 from polaris_cli.models.servers import Server
 from polaris_cli.models.shapes import Shape
@@ -19,9 +19,14 @@ from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Sampling
 from polaris_cli.streaming.thinking import split_thinking
 
-REASONS: Mapping[str, Reason] = {
-    "stop": "stop", "eos": "stop", "end_turn": "stop", "eos_token": "stop",
-    "length": "length", "max_tokens": "length",
+# Finish reasons, without regard to case. Any other one, such as those for a limit (`length`,
+# `max_tokens`, `model_length`), says that the model was not at its end.
+AT_THE_END = {
+    "stop", "eos", "eos_token", "end_turn", "stop_sequence", "complete", "completed",
+}  # fmt: skip
+FILTERED = {
+    "content_filter", "sensitive", "refusal", "safety", "recitation", "blocklist",
+    "prohibited_content", "spii",
 }  # fmt: skip
 REFUSED = {400, 422}  # HTTP statuses for a request with a wrong field
 SEEDS = 2**31 - 1  # some servers take no larger seed
@@ -120,12 +125,14 @@ class ChatEngine:
         """The finish; an answer without a reason has ended only if the server says that it has."""
         if reason is None and not done:
             return Finish("error", prompt_tokens, self._connection.cut_off())
-        if reason in BROKEN_OFF:
+        name = (reason or "stop").casefold()
+        if name in BROKEN_OFF:
             return Finish("error", prompt_tokens, stopped(reason))
-        if reason == "content_filter":
-            error = EndpointError("The server's content filter ended the answer.")
+        if name in FILTERED:
+            told, hint = "The server's content filter ended the answer.", "Change the premise."
+            error = EndpointError(told, hint=hint)
             return Finish("error", prompt_tokens, error)
-        return Finish(REASONS.get(reason or "stop", "stop"), prompt_tokens)
+        return Finish("stop" if name in AT_THE_END else "length", prompt_tokens)
 
     def _events(self, request: GenerationRequest) -> Iterator[dict[str, Any]]:
         """The events of the answer; a field that the server refuses is left out the next time."""

@@ -11,7 +11,7 @@ import pytest
 from polaris_cli.engines.base import GenerationRequest
 from polaris_cli.engines.endpoint.chat_engine import ChatEngine
 from polaris_cli.engines.endpoint.opening import connected
-from polaris_cli.events import AnswerEvent, Chunk, Finish, text_of
+from polaris_cli.events import AnswerEvent, Chunk, Finish, Reason, text_of
 from polaris_cli.models.reference import on_server
 from polaris_cli.models.servers import probe
 from polaris_cli.request.prompts import Message
@@ -83,7 +83,6 @@ GOOD: dict[str, Script] = {
     "no usage": streamed(chat(DELTAS, usage=b"")),
     "no finish reason": streamed(chat(DELTAS, end=b"")),
     "null reason": streamed(chat(DELTAS, end=ended(None))),
-    "unknown reason": streamed(chat(DELTAS, end=ended("because"))),
     "a second choice": streamed(
         [chunk({"delta": {"content": STORY}}, {"delta": {"content": "no"}}), *chat([])]
     ),
@@ -130,9 +129,22 @@ def test_tokens_are_those_of_the_usage() -> None:
     assert finish.prompt_tokens == 5
 
 
-def test_the_token_limit_is_told() -> None:
-    with Faulty(streamed(chat(DELTAS, end=ended("length")))) as server:
-        assert ask(server)[2].reason == "length"
+REASONS: dict[str, Reason] = {
+    "stop": "stop", "STOP": "stop", "eos": "stop", "end_turn": "stop", "COMPLETE": "stop",
+    "length": "length", "max_tokens": "length", "MAX_TOKENS": "length", "model_length": "length",
+    "max_output_tokens": "length", "model_context_window_exceeded": "length",
+    "tool_calls": "length", "because": "length",
+    "content_filter": "error", "sensitive": "error", "refusal": "error", "SAFETY": "error",
+    "RECITATION": "error", "abort": "error", "ERROR": "error",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("told", "reason"), REASONS.items())
+def test_only_a_reason_that_says_so_is_a_natural_end(told: str, reason: Reason) -> None:
+    with Faulty(streamed(chat(DELTAS, end=ended(told)))) as server:
+        _, story, finish, _ = ask(server)
+    assert (story, finish.reason) == (STORY, reason)
+    assert bool(finish.error and finish.error.hint) == (reason == "error")
 
 
 THINKING: dict[str, Sequence[Any]] = {

@@ -89,7 +89,7 @@ class Connection:
     def __init__(
         self, address: ServerAddress, key: str | None = None, retries: int = RETRIES
     ) -> None:
-        from httpx2 import Client, Timeout
+        from httpx2 import Client, Limits, Timeout
 
         # A proxy of the environment must not stand between two programs of one machine.
         trusting = not address.is_loopback
@@ -98,6 +98,7 @@ class Connection:
         self._client = Client(
             headers={"Authorization": f"Bearer {key}"} if key else {},
             timeout=Timeout(address.stall_timeout, connect=address.connect_timeout),
+            limits=Limits(),  # none: a story beyond a limit would wait, and count as stalled
             follow_redirects=True,
             verify=_certificates(trusting),
             trust_env=trusting,

@@ -1,12 +1,14 @@
-"""How long a server that refuses a request is waited for."""
+"""How long a server that refuses a request is waited for, and how many answers it can give."""
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polaris_cli.errors import EndpointError
-from polaris_cli.models.connection import _named_wait, _wait_before_retry
-from tests.servers.replies import http_date
+from polaris_cli.models.connection import Connection, _named_wait, _wait_before_retry
+from polaris_cli.request.server_address import ServerAddress
+from tests.servers.faulty import Faulty
+from tests.servers.replies import STALL, delta, http_date, streamed
 
 
 def waited(named: str) -> float:
@@ -44,3 +46,11 @@ def test_nobody_waits_for_ever(named: str) -> None:
 @given(st.text() | st.from_regex(r"\w{3}, \d+ Dec \d+ \d+:\d+:\d+ [+-]\d+", fullmatch=True))
 def test_no_header_raises(named: str) -> None:
     assert waited(named) >= 0
+
+
+def test_any_number_of_answers_comes_at_once() -> None:
+    with Faulty(streamed([delta("Once"), STALL])) as server:
+        connection = Connection(ServerAddress(server.url, stall_timeout=2))
+        answers = [connection.events("chat/completions", {}, dict) for _ in range(101)]
+        assert all(map(next, answers))
+        connection.close()

@@ -42,8 +42,11 @@ MISSING = {
     "dry_multiplier": "a chat server has no DRY penalty",
     "repetition_window": "a chat server's penalties look back over the whole text",
 }
-# What a kind of server accepts without applying it; found by trying.
-IGNORED: Mapping[str, tuple[str, ...]] = {"transformers": ("presence_penalty",)}
+# What a kind of server accepts without applying it; found by trying, and in Ollama's source.
+IGNORED: Mapping[str, tuple[str, ...]] = {
+    "transformers": ("presence_penalty",),
+    "Ollama": ("top_k", "min_p", "repetition_penalty"),
+}
 # What a kind of server applies to some models only.
 DOUBTFUL: Mapping[str, Mapping[str, str]] = {
     "transformers": {"temperature": "only if the model's generation_config.json has do_sample"}
@@ -89,6 +92,8 @@ class ChatEngine:
         found |= dict.fromkeys(sorted(wanted & self._refused), "the server refuses it")
         if sampling.thinks and sampling.thinking_budget >= 0:
             found["thinking_budget"] = "a chat server cannot limit the thinking"
+        if "reasoning_effort" in self._refused and not sampling.thinks:
+            found["thinking"] = "the server cannot turn it off"
         ignoring = (Deviation(name, text, ignored=True) for name, text in found.items())
         doubtful = DOUBTFUL.get(self._server.kind, {}).items() if sampling.temperature else ()
         return (*ignoring, *(Deviation(name, text) for name, text in doubtful))
@@ -153,7 +158,7 @@ class ChatEngine:
         fields = {
             limit: request.max_new_tokens,
             "stream_options": {"include_usage": True},
-            "chat_template_kwargs": {"enable_thinking": sampling.thinks},
+            **self._thinking(sampling),
             **fields_of(sampling),
             **_format(request),
         }
@@ -161,11 +166,20 @@ class ChatEngine:
         messages = [{"role": each.role, "content": each.content} for each in request.messages]
         return {"model": self.info.id, "messages": messages, **kept}
 
+    def _thinking(self, sampling: Sampling) -> dict[str, Any]:
+        """The fields that turn the thinking on or off; Ollama ignores those for the template."""
+        fields: dict[str, Any] = {"chat_template_kwargs": {"enable_thinking": sampling.thinks}}
+        if self._server.kind == "Ollama" and not sampling.thinks:
+            fields["reasoning_effort"] = "none"
+        return fields
+
     def _named(self, error: EndpointError, body: Mapping[str, Any]) -> set[str]:
         """The fields of the request that a refusal names; the answer's format if it names none."""
         if error.status not in REFUSED:
             return set()
         words = set(re.findall(r"\w+", error.message))
+        if "reasoning" in words:  # what Ollama calls the field
+            words.add("reasoning_effort")
         named = words & set(body) - {"model", "messages"}
         return named or {"response_format"} & set(body)
 

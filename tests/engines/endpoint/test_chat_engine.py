@@ -39,6 +39,7 @@ from tests.servers.replies import (
     redirected,
     refused,
     refusing,
+    said,
     sized,
     streamed,
     talking,
@@ -287,6 +288,44 @@ def test_a_setting_that_is_refused_is_left_out_and_named(shape: Any) -> None:
         body = server.requests[-1].json
     assert told == {"top_k": True, "min_p": True}
     assert body["repetition_penalty"] == 1.2 and "top_k" not in body
+
+
+OLLAMA = {"/api/version": said({"version": "0.9"})}
+
+
+def test_what_ollama_ignores_is_named() -> None:
+    with Faulty(routes=OLLAMA) as server:
+        told = on(server).deviations(Sampling(min_p=0.1, thinking=False))
+    assert {one.setting for one in told} == {"top_k", "min_p", "repetition_penalty"}
+    assert all(one.ignored and "Ollama 0.9 ignores it" in one.text for one in told)
+
+
+def test_ollama_gets_its_own_field_that_turns_the_thinking_off() -> None:
+    with Faulty(routes=OLLAMA) as server:
+        ask(server)
+        ask(server, Sampling())
+        off, on_ = (r.json for r in server.requests if r.path.endswith("completions"))
+    assert off["reasoning_effort"] == "none" and "reasoning_effort" not in on_
+    with Faulty() as server:
+        ask(server)
+        assert "reasoning_effort" not in server.requests[-1].json
+
+
+ALWAYS_THINKING = {
+    "by value": "invalid reasoning value: 'none' (must be high, medium, or low)",
+    "by name": "reasoning_effort is not supported",
+}
+
+
+@pytest.mark.parametrize("refusal", ALWAYS_THINKING.values(), ids=ALWAYS_THINKING)
+def test_thinking_that_ollama_cannot_turn_off_is_reported(refusal: str) -> None:
+    with Faulty(refused(400, refusal), talking(), routes=OLLAMA) as server:
+        engine = on(server)
+        events = [*engine.stream(GenerationRequest(ASK, PLAIN, 50))]
+        assert "".join(map(text_of, events)) == STORY
+        assert "reasoning_effort" not in server.requests[-1].json
+        named = {one.setting: one.text for one in engine.deviations(PLAIN)}
+    assert named["thinking"] == "the server cannot turn it off"
 
 
 def test_settings_that_no_chat_server_has_are_named() -> None:

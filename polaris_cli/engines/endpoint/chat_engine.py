@@ -30,7 +30,11 @@ FILTERED = {
 }  # fmt: skip
 REFUSED = {400, 422}  # HTTP statuses for a request with a wrong field
 SEEDS = 2**31 - 1  # some servers take no larger seed
-CHARACTERS_PER_TOKEN = 4  # for an estimate of a prompt's length
+LIMITS = {"max_tokens", "max_completion_tokens"}  # the names of the limit of new tokens
+
+# For an estimate of a prompt's length that is rarely too small: a token of English has about 4
+# bytes, one of Chinese 3 or more, and a chat template adds some tokens to each message.
+BYTES_PER_TOKEN, TOKENS_PER_MESSAGE = 3, 16
 
 # What is read of an event.
 EVENT: Shape = {
@@ -80,8 +84,9 @@ class ChatEngine:
         return ()
 
     def count_tokens(self, messages: tuple[Message, ...], sampling: Sampling) -> int:
-        """An estimate of the length of the prompt, in tokens."""
-        return sum(len(message.content) for message in messages) // CHARACTERS_PER_TOKEN
+        """A cautious estimate of the length of the prompt, in tokens."""
+        size = sum(len(message.content.encode("utf-8", "replace")) for message in messages)
+        return size // BYTES_PER_TOKEN + TOKENS_PER_MESSAGE * len(messages)
 
     def deviations(self, sampling: Sampling) -> tuple[Deviation, ...]:
         """The settings that the server does not have, is known to ignore, or has refused."""
@@ -156,7 +161,7 @@ class ChatEngine:
         sampling = request.sampling
         limit = "max_completion_tokens" if "max_tokens" in self._refused else "max_tokens"
         fields = {
-            limit: request.max_new_tokens,
+            limit: self._most_new_tokens(request),
             "stream_options": {"include_usage": True},
             **self._thinking(sampling),
             **fields_of(sampling),
@@ -166,6 +171,10 @@ class ChatEngine:
         messages = [{"role": each.role, "content": each.content} for each in request.messages]
         return {"model": self.info.id, "messages": messages, **kept}
 
+    def _most_new_tokens(self, request: GenerationRequest) -> int:
+        room = self.context - self.count_tokens(request.messages, request.sampling) - 1
+        return max(min(request.max_new_tokens, room), 1)
+
     def _thinking(self, sampling: Sampling) -> dict[str, Any]:
         """The fields that turn the thinking on or off; Ollama ignores those for the template."""
         fields: dict[str, Any] = {"chat_template_kwargs": {"enable_thinking": sampling.thinks}}
@@ -174,14 +183,17 @@ class ChatEngine:
         return fields
 
     def _named(self, error: EndpointError, body: Mapping[str, Any]) -> set[str]:
-        """The fields of the request that a refusal names; the answer's format if it names none."""
+        """The fields that a refusal names, to be left out; the answer's format if it names none.
+
+        The limit of new tokens changes its name, but is never left out.
+        """
         if error.status not in REFUSED:
             return set()
         words = set(re.findall(r"\w+", error.message))
         if "reasoning" in words:  # what Ollama calls the field
             words.add("reasoning_effort")
-        named = words & set(body) - {"model", "messages"}
-        return named or {"response_format"} & set(body)
+        named = words & set(body) - {"model", "messages", "max_completion_tokens"}
+        return named or (set() if words & LIMITS else {"response_format"} & set(body))
 
 
 def _format(request: GenerationRequest) -> dict[str, Any]:

@@ -122,6 +122,53 @@ def test_the_request_is_what_the_server_gets() -> None:
     assert "min_p" not in body and "presence_penalty" not in body
 
 
+@pytest.mark.parametrize("text", ["A fox. " * 200, "狐" * 400, "🦊" * 300])
+def test_prompt_and_limit_fit_the_context(text: str) -> None:
+    messages = (Message("user", text),)
+    with Faulty() as server:
+        engine = on(server)
+        engine.context = 1_000
+        counted = engine.count_tokens(messages, PLAIN)
+        [*_] = engine.stream(GenerationRequest(messages, PLAIN, 900))
+        sent = server.requests[-1].json["max_tokens"]
+    assert counted >= len(text.encode()) // 3 + 16
+    assert sent == 1_000 - counted - 1
+
+
+def test_a_prompt_that_fills_the_context_leaves_one_token() -> None:
+    with Faulty() as server:
+        engine = on(server)
+        engine.context = 10
+        [*_] = engine.stream(GenerationRequest(ASK, PLAIN, 900))
+        assert server.requests[-1].json["max_tokens"] == 1
+
+
+NAMED_LIMITS = {
+    "another name": "'max_tokens' is not supported. Use 'max_completion_tokens' instead.",
+    "both": "'max_tokens' or 'max_completion_tokens' is too large.",
+}
+
+
+@pytest.mark.parametrize("refusal", NAMED_LIMITS.values(), ids=NAMED_LIMITS)
+def test_a_limit_that_is_refused_is_sent_by_its_other_name(refusal: str) -> None:
+    with Faulty(refused(400, refusal), talking()) as server:
+        assert ask(server)[1] == STORY
+        body = server.requests[-1].json
+    assert body["max_completion_tokens"] == 50 and "max_tokens" not in body
+
+
+def test_no_request_goes_without_a_limit() -> None:
+    with Faulty(refused(400, NAMED_LIMITS["both"])) as server:
+        engine = on(server)
+        *_, finish = engine.stream(GenerationRequest(ASK, PLAIN, 50, schema={"type": "object"}))
+        bodies = [r.json for r in server.requests if r.path.endswith("completions")]
+    assert isinstance(finish, Finish) and finish.error and "too large" in finish.error.message
+    assert [("max_tokens" in body, "max_completion_tokens" in body) for body in bodies] == [
+        (True, False),
+        (False, True),
+    ]
+
+
 def test_tokens_are_those_of_the_usage() -> None:
     usage = chunk(usage={"prompt_tokens": 5, "completion_tokens": 11})
     with Faulty(streamed(chat(DELTAS, usage=usage))) as server:

@@ -1,8 +1,8 @@
 """An engine over chat completions, which every OpenAI-compatible server has: `ChatEngine`.
 
 Such a server takes messages and gives text: it cannot continue an answer or limit its thinking. A
-setting that it refuses is left out, and the request repeated. Knows the API, not the servers, but
-for what some of them ignore silently.
+setting that it refuses is left out, or a limit lowered, and the request repeated. Knows the API,
+not the servers, but for what some of them ignore silently and how they word a refusal.
 """
 
 import re
@@ -31,6 +31,9 @@ FILTERED = {
 REFUSED = {400, 422}  # HTTP statuses for a request with a wrong field
 SEEDS = 2**31 - 1  # some servers take no larger seed
 LIMITS = {"max_tokens", "max_completion_tokens"}  # the names of the limit of new tokens
+# The largest limit, as the refusals of several servers say it: "at most 16384 completion tokens",
+# "a value <= 12288", "less than or equal to `8192`", "200000 > 64000", "the range is [1, 8192]".
+LARGEST = re.compile(r"(?:at most|<=|or equal to|>|\[\d+,)\s*`?(\d+)")
 
 # For an estimate of a prompt's length that is rarely too small: a token of English has about 4
 # bytes, one of Chinese 3 or more, and a chat template adds some tokens to each message.
@@ -72,6 +75,7 @@ class ChatEngine:
         self.load_seconds = 0.0
         self.notes: tuple[str, ...] = ()
         self._refused: set[str] = set()
+        self._largest_limit = context
 
     def stream(self, request: GenerationRequest) -> Iterator[AnswerEvent]:
         """Yield the model's answer as it is generated, then one `Finish`."""
@@ -100,8 +104,10 @@ class ChatEngine:
         if "reasoning_effort" in self._refused and not sampling.thinks:
             found["thinking"] = "the server cannot turn it off"
         ignoring = (Deviation(name, text, ignored=True) for name, text in found.items())
-        doubtful = DOUBTFUL.get(self._server.kind, {}).items() if sampling.temperature else ()
-        return (*ignoring, *(Deviation(name, text) for name, text in doubtful))
+        doubtful = dict(DOUBTFUL.get(self._server.kind, {}) if sampling.temperature else {})
+        if self._largest_limit < self.context:
+            doubtful["max_new_tokens"] = f"the server allows at most {self._largest_limit:,}"
+        return (*ignoring, *(Deviation(name, text) for name, text in doubtful.items()))
 
     def close(self) -> None:
         """Close the connection to the server."""
@@ -145,17 +151,24 @@ class ChatEngine:
         return Finish("stop" if name in AT_THE_END else "length", prompt_tokens)
 
     def _events(self, request: GenerationRequest) -> Iterator[dict[str, Any]]:
-        """The events of the answer; a field that the server refuses is left out the next time."""
+        """The events of the answer; the request is changed and repeated if a refusal says how."""
         while True:
             body = self._body(request)
             try:
                 yield from self._connection.events("chat/completions", body, EVENT)
                 return
             except EndpointError as error:
-                named = self._named(error, body)
-                if not named:
+                if error.status not in REFUSED or not self._adapts_to(error.message, body):
                     raise
-                self._refused |= named
+
+    def _adapts_to(self, refusal: str, body: Mapping[str, Any]) -> bool:
+        """Whether a refusal says what to change in the request; if so, later requests have it."""
+        if largest := _allowed_limit(refusal, body):
+            self._largest_limit = largest
+            return True
+        named = _named(refusal, body)
+        self._refused |= named
+        return bool(named)
 
     def _body(self, request: GenerationRequest) -> dict[str, Any]:
         sampling = request.sampling
@@ -173,7 +186,7 @@ class ChatEngine:
 
     def _most_new_tokens(self, request: GenerationRequest) -> int:
         room = self.context - self.count_tokens(request.messages, request.sampling) - 1
-        return max(min(request.max_new_tokens, room), 1)
+        return max(min(request.max_new_tokens, room, self._largest_limit), 1)
 
     def _thinking(self, sampling: Sampling) -> dict[str, Any]:
         """The fields that turn the thinking on or off; Ollama ignores those for the template."""
@@ -182,18 +195,25 @@ class ChatEngine:
             fields["reasoning_effort"] = "none"
         return fields
 
-    def _named(self, error: EndpointError, body: Mapping[str, Any]) -> set[str]:
-        """The fields that a refusal names, to be left out; the answer's format if it names none.
 
-        The limit of new tokens changes its name, but is never left out.
-        """
-        if error.status not in REFUSED:
-            return set()
-        words = set(re.findall(r"\w+", error.message))
-        if "reasoning" in words:  # what Ollama calls the field
-            words.add("reasoning_effort")
-        named = words & set(body) - {"model", "messages", "max_completion_tokens"}
-        return named or (set() if words & LIMITS else {"response_format"} & set(body))
+def _allowed_limit(refusal: str, body: Mapping[str, Any]) -> int:
+    """The limit of new tokens that a refusal allows, smaller than the one asked for; 0 if none."""
+    words = set(re.findall(r"\w+", refusal))
+    asked = next(body[name] for name in LIMITS if name in body)
+    allowed = map(int, LARGEST.findall(refusal) if words & LIMITS else ())
+    return max((number for number in allowed if number < asked), default=0)
+
+
+def _named(refusal: str, body: Mapping[str, Any]) -> set[str]:
+    """The fields that a refusal names, to be left out; the answer's format if it names none.
+
+    The limit of new tokens changes its name, but is never left out.
+    """
+    words = set(re.findall(r"\w+", refusal))
+    if "reasoning" in words:  # what Ollama calls the field
+        words.add("reasoning_effort")
+    named = words & set(body) - {"model", "messages", "max_completion_tokens"}
+    return named or (set() if words & LIMITS else {"response_format"} & set(body))
 
 
 def _format(request: GenerationRequest) -> dict[str, Any]:

@@ -169,6 +169,30 @@ def test_no_request_goes_without_a_limit() -> None:
     ]
 
 
+LARGEST = {
+    "OpenAI": "max_tokens is too large: 50. This model supports at most 40 completion tokens, "
+    "whereas you provided 50.",
+    "SGLang": "max_completion_tokens is too large: 50. This model supports at most 40 completion "
+    "tokens.",
+    "Doubao": "The parameter `max_tokens` specified in the request are not valid: integer above "
+    "maximum value, expected a value <= 40, but got 50 instead.",
+    "Groq": "`max_tokens` must be less than or equal to `40`, the maximum value for `max_tokens`",
+    "Anthropic": "max_tokens: 50 > 40, which is the maximum allowed number of output tokens",
+    "DeepSeek": "Invalid max_tokens value, the valid range of max_tokens is [1, 40]",
+}
+
+
+@pytest.mark.parametrize("refusal", LARGEST.values(), ids=LARGEST)
+def test_the_largest_limit_that_a_server_names_is_used(refusal: str) -> None:
+    with Faulty(refused(400, refusal), talking()) as server:
+        engine = on(server)
+        *_, finish = engine.stream(GenerationRequest(ASK, PLAIN, 50))
+        assert isinstance(finish, Finish) and finish.reason == "stop"
+        assert server.requests[-1].json["max_tokens"] == 40
+        told = {one.setting: one.text for one in engine.deviations(PLAIN)}
+    assert told["max_new_tokens"] == "the server allows at most 40"
+
+
 def test_tokens_are_those_of_the_usage() -> None:
     usage = chunk(usage={"prompt_tokens": 5, "completion_tokens": 11})
     with Faulty(streamed(chat(DELTAS, usage=usage))) as server:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
+from polaris_cli.engines.channels import uses_channels
 from polaris_cli.events import Piece
 from polaris_cli.request.prompts import Message
 from polaris_cli.streaming.thinking import CLOSE, OPEN
@@ -83,8 +84,17 @@ def pieces_of(
 
 def opens_thinking(tokenizer: RemoteTokenizer, *, thinking: bool) -> bool:
     """Whether the prompt ends inside the thinking, so that the answer starts with thinking."""
-    text = tokenizer.rendered(as_chat([Message("user", ".")]), thinking=thinking)
+    text = _example(tokenizer, thinking=thinking)
     return text.rfind(OPEN) > text.rfind(CLOSE)
+
+
+def answers_in_channels(tokenizer: RemoteTokenizer) -> bool:
+    """Whether the model writes its answer in channels, which only the server separates."""
+    return uses_channels(_example(tokenizer, thinking=True))
+
+
+def _example(tokenizer: RemoteTokenizer, *, thinking: bool) -> str:
+    return tokenizer.rendered(as_chat([Message("user", ".")]), thinking=thinking)
 
 
 def as_chat(messages: Sequence[Message]) -> Chat:

@@ -5,10 +5,10 @@ is what `engines.endpoint` does.
 """
 
 import difflib
+import operator
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
 from typing import Any, Literal
 
 from polaris_cli.errors import EndpointError, ModelUnavailable
@@ -51,7 +51,8 @@ class Server:
 
     def context_of(self, model: str) -> int | None:
         """The context of one of its models in tokens; None if the server does not say it."""
-        limits = ((self.contexts or {}).get(model), self.context)
+        contexts, (base, _, _) = self.contexts or {}, model.rpartition(":")
+        limits = (contexts.get(model, contexts.get(base)), self.context)
         return min(filter(None, limits), default=None)
 
 
@@ -143,19 +144,23 @@ def _answer(connection: Connection, path: str, shape: Shape = dict) -> Mapping[s
 def choose_model(server: Server, wanted: str, known_as: Callable[[str], str | None]) -> str:
     """The id of the model to use: the one `wanted`, or the only one for `auto`.
 
-    `known_as` gives the catalogue's name of an id, so that a model is also found by that. Raises
-    ModelUnavailable if there is none, with the ids that come near.
+    An id with a route, such as openai/gpt-4o:nitro, stays as it is if the server lists the part
+    before the colon. `known_as` gives the catalogue's name of an id, so that a model is also found
+    by that. Raises ModelUnavailable if there is none, with the ids that come near.
     """
     models = server.models
     if wanted == "auto":
         if len(models) == 1:
             return models[0]
         raise _which(server)
-    for same in (_equal, _equal_ending):
+    for same in (operator.eq, _equal, _equal_ending):
         if found := next((model for model in models if same(model, wanted)), None):
             return found
     if found := next((model for model in models if known_as(model) == wanted), None):
         return found
+    base, colon, _ = wanted.rpartition(":")
+    if colon and any(_equal(model, base) for model in models):
+        return wanted
     if not models or server.kind == "transformers":  # it loads what it is asked for
         return wanted
     raise _not_there(server, wanted)
@@ -166,8 +171,8 @@ def _equal(model: str, wanted: str) -> bool:
 
 
 def _equal_ending(model: str, wanted: str) -> bool:
-    path = PurePosixPath(model)
-    return wanted.casefold() in (path.name.casefold(), path.stem.casefold())
+    name = model.rpartition("/")[2].casefold()
+    return wanted.casefold() in (name, name.removesuffix(".gguf"))
 
 
 def _which(server: Server) -> ModelUnavailable:

@@ -157,6 +157,39 @@ def test_a_model_is_found_by_what_it_is_called(wanted: str, found: str, name: st
     assert (reference.id, reference.name) == (found, name)
 
 
+VERSIONS = (
+    "anthropic/claude-opus-4.5",
+    "anthropic/CLAUDE-OPUS-4",
+    "anthropic/claude-opus-4",
+    "openai/gpt-4o",
+    "openai/gpt-4o:free",
+)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ("anthropic/claude-opus-4", "anthropic/claude-opus-4"),
+        ("claude-opus-4.5", "anthropic/claude-opus-4.5"),
+        ("gpt-4o", "openai/gpt-4o"),
+        ("openai/gpt-4o:free", "openai/gpt-4o:free"),
+        ("openai/gpt-4o:nitro", "openai/gpt-4o:nitro"),
+    ],
+)
+def test_a_model_is_told_from_its_other_versions(wanted: str, found: str) -> None:
+    server = Server(ADDRESS, models=VERSIONS, contexts={"openai/gpt-4o": 128_000})
+    assert on_server(wanted, server).id == found
+    if "gpt-4o" in wanted:
+        assert on_server(wanted, server).profile.context == 128_000
+
+
+@pytest.mark.parametrize("wanted", ["claude-opus-4", "openai/gpt-5:nitro", ":nitro", "llama3:8b"])
+def test_another_version_is_another_model(wanted: str) -> None:
+    models = ("anthropic/claude-opus-4.5", "openai/gpt-4o", "llama3:latest")
+    with pytest.raises(ModelUnavailable):
+        on_server(wanted, Server(ADDRESS, models=models))
+
+
 def test_the_only_model_needs_no_name() -> None:
     reference = on_server("auto", Server(ADDRESS, models=("rishanthrajendhran/POLARIS-9B",)))
     assert (reference.name, reference.id) == ("polaris", "rishanthrajendhran/POLARIS-9B")

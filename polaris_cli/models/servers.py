@@ -19,6 +19,7 @@ from polaris_cli.request.server_address import ServerAddress
 Kind = Literal["llama.cpp", "vLLM", "transformers", "Ollama", "unknown"]
 
 LISTED = 5  # models named in a message
+NO_LIST = (404, 405)  # HTTP statuses of a server without a list of models
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +57,21 @@ class Server:
         return min(filter(None, limits), default=None)
 
 
-def probe(address: ServerAddress) -> Server:
-    """Ask a server what it is. Raises EndpointError if it does not answer or refuses the key."""
+def probe(address: ServerAddress, *, named: bool = False) -> Server:
+    """Ask a server what it is; `named` says that its list of models is not needed.
+
+    Raises EndpointError if it does not answer or refuses the key.
+    """
     connection = Connection(address, key_of(address), retries=0)
     try:
-        return identify(connection)
+        return identify(connection, named=named)
     finally:
         connection.close()
 
 
-def identify(connection: Connection) -> Server:
-    """The server at the other end of a connection."""
-    server = _with_models(Server(connection.address), connection)
+def identify(connection: Connection, *, named: bool = False) -> Server:
+    """The server at the other end of a connection; `named` and errors are those of `probe`."""
+    server = _with_models(Server(connection.address), connection, named=named)
     for look in (_llama_cpp, _vllm, _ollama, _transformers):
         found = look(server, connection)
         if found:
@@ -75,24 +79,31 @@ def identify(connection: Connection) -> Server:
     return server
 
 
-def _with_models(server: Server, connection: Connection) -> Server:
+def _with_models(server: Server, connection: Connection, *, named: bool) -> Server:
     """The server with its list of models; an address that has no such list may still be right."""
-    try:
-        listed = connection.get("models")
-    except EndpointError as error:
-        if error.status != 404:
-            raise
-        listed = {"data": []}
-    data = listed.get("data") if isinstance(listed, dict) else None
-    if not isinstance(data, list):
-        raise connection.unreadable(listed)
-    models = [item for item in data if isinstance(item, dict) and item.get("id")]
+    models = [item for item in _listed(connection, named=named) if item.get("id")]
     contexts = {str(item["id"]): _context(item) for item in models}
     return replace(
         server,
         models=tuple(contexts),
         contexts={model: size for model, size in contexts.items() if isinstance(size, int)},
     )
+
+
+def _listed(connection: Connection, *, named: bool) -> list[dict[str, Any]]:
+    """The models in a server's list: in `data`, or in a list of its own, as Together sends it."""
+    try:
+        answer = connection.get("models")
+    except EndpointError as error:
+        if error.status in NO_LIST or (named and error.status == 403):
+            return []
+        raise
+    if fits(answer, [dict]):
+        return list(answer)
+    data = answer.get("data") if isinstance(answer, dict) else None
+    if not isinstance(data, list):
+        raise connection.unreadable(answer)
+    return [item for item in data if isinstance(item, dict)]
 
 
 def _context(model: Mapping[str, Any]) -> object:

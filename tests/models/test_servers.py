@@ -5,6 +5,7 @@ import pytest
 from polaris_cli.errors import EndpointError, ModelUnavailable, UsageError
 from polaris_cli.models.connection import Connection, key_of
 from polaris_cli.models.reference import on_server
+from polaris_cli.models.resolving import resolve
 from polaris_cli.models.servers import Server, choose_model, probe
 from polaris_cli.request.server_address import ServerAddress
 from tests.servers.faulty import Faulty
@@ -30,9 +31,25 @@ def test_kinds_are_found() -> None:
         assert probe(ServerAddress(server.url)).kind == "transformers"
 
 
-def test_a_server_without_a_list_of_models_is_one_too() -> None:
-    with Faulty(routes={"/v1/models": refused(404)}) as server:
+@pytest.mark.parametrize("status", [404, 405])
+def test_a_server_without_a_list_of_models_is_one_too(status: int) -> None:
+    with Faulty(routes={"/v1/models": refused(status)}) as server:
         assert probe(ServerAddress(server.url)).models == ()
+
+
+@pytest.mark.parametrize("status", [403, 404, 405])
+def test_a_model_that_is_named_needs_no_list(status: int) -> None:
+    with Faulty(routes={"/v1/models": refused(status)}) as server:
+        assert resolve("owner/model", server=ServerAddress(server.url)).id == "owner/model"
+        with pytest.raises(ModelUnavailable):
+            resolve("auto", server=ServerAddress(server.url))
+
+
+def test_a_list_of_models_may_be_bare() -> None:
+    models = [{"id": "a"}, {"id": "b", "max_model_len": 9}, {}]
+    with Faulty(routes={"/v1/models": said(models)}) as server:
+        found = probe(ServerAddress(server.url))
+    assert found.models == ("a", "b") and found.context_of("b") == 9
 
 
 def test_a_server_whose_context_is_no_number_is_of_no_known_kind() -> None:
@@ -49,6 +66,7 @@ STRANGE: dict[str, Script] = {
     "no JSON": sized(b"{oops"),
     "not UTF-8": sized(b'{"data": "\xff"}'),
     "401": refused(401),
+    "403": refused(403),
     "500": refused(500),
     "silence": [STALL],
 }

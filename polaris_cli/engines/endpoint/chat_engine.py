@@ -49,8 +49,10 @@ MISSING = {
     "dry_multiplier": "a chat server has no DRY penalty",
     "repetition_window": "a chat server's penalties look back over the whole text",
 }
-# What a kind of server accepts without applying it; found by trying, and in Ollama's source.
+# What a kind of server accepts without applying it; found by trying, in Ollama's source, and in
+# llama.cpp, which calls it repeat_penalty.
 IGNORED: Mapping[str, tuple[str, ...]] = {
+    "llama.cpp": ("repetition_penalty",),
     "transformers": ("presence_penalty",),
     "Ollama": ("top_k", "min_p", "repetition_penalty"),
 }

@@ -45,7 +45,9 @@ def test_a_model_that_answers_in_channels_is_asked_by_chat(server: Faulty) -> No
         request = GenerationRequest((Message("user", "A fox."),), Sampling(), 50)
         events = [*engine.stream(request)]
     assert "".join(text_of(event, "thinking") for event in events) == "A plan."
+    told = {one.setting for one in engine.deviations(Sampling(thinking_budget=-1))}
     assert "".join(map(text_of, events)) == "Once"
+    assert told == ({"repetition_penalty"} if "llama.cpp" in engine.info.server else set())
 
 
 def test_any_other_model_is_asked_by_token_ids() -> None:

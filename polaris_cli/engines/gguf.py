@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from polaris_cli.engines.base import Deviation, Engine, ModelInfo, fewer_threads
+from polaris_cli.engines.channels import needs_server
 from polaris_cli.engines.endpoint.llama_cpp import LlamaCpp
+from polaris_cli.engines.endpoint.prompts import answers_in_channels
 from polaris_cli.engines.endpoint.token_engine import TokenEngine
 from polaris_cli.errors import ModelUnavailable
 from polaris_cli.events import Piece, RawEvent, closing
@@ -127,6 +129,9 @@ def open_gguf(
         return _unbroken(lambda: _server(reference, params, key))
 
     llama = Llama(started, chosen.number, parallel)
+    if answers_in_channels(llama):
+        llama.close()
+        raise needs_server(reference.name)
     found = llama.found
     info = ModelInfo(
         name=reference.name,

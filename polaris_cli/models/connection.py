@@ -21,6 +21,7 @@ from polaris_cli.models.shapes import Shape, fits
 from polaris_cli.request.server_address import EXAMPLE, ServerAddress
 
 KEY_VARIABLES = ("POLARIS_API_KEY", "OPENAI_API_KEY")
+PROXIES = ("all_proxy", "https_proxy", "http_proxy")  # variables, in any case
 RETRIES = 3
 RETRIED = {408, 409, 429, *range(500, 600)} - {501}  # HTTP statuses
 MOST_WAIT = 120.0  # seconds; a server that names a longer wait is not waited for
@@ -39,28 +40,70 @@ Json = Mapping[str, Any]
 
 
 def key_of(address: ServerAddress) -> str | None:
-    """The key in the environment; None if there is none. Raises UsageError if a named one is unset.
+    """The key in the environment; None if there is none.
 
-    OPENAI_API_KEY is not sent to a server on this machine: it is meant for another.
+    OPENAI_API_KEY is not sent to a server on this machine: it is meant for another. Raises
+    UsageError if a named variable is not set, or if a key cannot be sent.
     """
-    if address.api_key_env:
-        key = os.environ.get(address.api_key_env)
+    if name := address.api_key_env:
+        key = _key_in(name)
         if not key:
             raise UsageError(
-                f"The variable {address.api_key_env} that --api-key-env names is not set.",
-                hint=f"export {address.api_key_env}=...",
+                f"The variable {name} that --api-key-env names is not set.",
+                hint=f"export {name}=...",
             )
         return key
     names = KEY_VARIABLES[:1] if address.is_loopback else KEY_VARIABLES
-    return next(filter(None, map(os.environ.get, names)), None)
+    return next(filter(None, map(_key_in, names)), None)
+
+
+def _key_in(variable: str) -> str:
+    """The key in a variable, "" if there is none; a file with CR LF leaves a CR at its end.
+
+    Raises UsageError, without the key, for characters that an HTTP header cannot have.
+    """
+    key = os.environ.get(variable, "").strip()
+    if not (key.isascii() and key.isprintable()):
+        raise UsageError(
+            f"The key in {variable} contains a character that no key has, such as a line break.",
+            hint=f"Set it again: export {variable}=...",
+        )
+    return key
 
 
 @cache  # reading them takes 20 ms
 def _certificates(trust_environment: bool) -> Any:
-    """The certificates that servers are checked by."""
+    """The certificates that servers are checked by. Raises UsageError if they cannot be read."""
     from httpx2 import create_ssl_context
 
-    return create_ssl_context(trust_env=trust_environment)
+    try:
+        return create_ssl_context(trust_env=trust_environment)
+    except OSError as error:
+        raise UsageError(
+            f"The certificates of servers cannot be read: {error.strerror or error}.",
+            hint="Correct SSL_CERT_FILE and SSL_CERT_DIR, or: unset SSL_CERT_FILE SSL_CERT_DIR",
+        ) from error
+
+
+@contextmanager
+def _proxy_errors() -> Iterator[None]:
+    """Turn the exceptions for a proxy of the environment into UsageError, without its password."""
+    from httpx2 import InvalidURL
+
+    names = [name for name, value in os.environ.items() if value and name.casefold() in PROXIES]
+    proxy, unset = f"proxy in {' or '.join(names)}", f"unset {' '.join(names)}"
+    try:
+        yield
+    except ImportError as error:
+        raise UsageError(
+            f"The {proxy} needs the package socksio, which is not installed.",
+            hint=f"pip install socksio, or: {unset}",
+        ) from error
+    except (ValueError, InvalidURL):
+        raise UsageError(
+            f"The {proxy} is not an address with http, https or socks5.",
+            hint=f"Give one such as http://HOST:3128, or: {unset}",
+        ) from None
 
 
 class Connection:
@@ -68,25 +111,29 @@ class Connection:
 
     `key` is kept here alone, and is in no message. A request that may succeed later (the connection
     is refused, 429, 5xx) is repeated up to `retries` times, but never after its answer has begun.
-    Every method raises EndpointError.
+    Every method raises EndpointError, and the constructor UsageError for the environment's proxy
+    or certificates.
     """
 
     def __init__(
         self, address: ServerAddress, key: str | None = None, retries: int = RETRIES
     ) -> None:
-        from httpx2 import Client, Timeout
+        from httpx2 import Client, Limits, Timeout
 
         # A proxy of the environment must not stand between two programs of one machine.
         trusting = not address.is_loopback
         self.address = address
         self._retries = retries
-        self._client = Client(
-            headers={"Authorization": f"Bearer {key}"} if key else {},
-            timeout=Timeout(address.stall_timeout, connect=address.connect_timeout),
-            follow_redirects=True,
-            verify=_certificates(trusting),
-            trust_env=trusting,
-        )
+        certificates = _certificates(trusting)
+        with _proxy_errors():
+            self._client = Client(
+                headers={"Authorization": f"Bearer {key}"} if key else {},
+                timeout=Timeout(address.stall_timeout, connect=address.connect_timeout),
+                limits=Limits(),  # none: a story beyond a limit would wait, and count as stalled
+                follow_redirects=True,
+                verify=certificates,
+                trust_env=trusting,
+            )
 
     def get(self, path: str) -> Any:
         """The JSON at a path."""

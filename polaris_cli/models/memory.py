@@ -34,7 +34,8 @@ LARGE = 500_000_000
 """Parameters from which 4-bit kernels are faster than bf16, on a CPU that has them."""
 
 _NOT_TEXT = ("visual.", "vision", "mtp.", "audio", "multi_modal_projector")
-_KEPT_WHOLE = ("embed", "lm_head", "wte", "wpe")
+# transformers joins the matrices of all experts of a layer in one tensor, which is not quantized.
+_KEPT_WHOLE = ("embed", "lm_head", "wte", "wpe", ".experts.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ def resolve(
     EndpointError if the server does not answer.
     """
     if server:
-        return on_server(model, probe(server))
+        return on_server(model, probe(server, named=model != "auto"))
     reference = by_name(model, revision)
     wanted = bool(gguf_file) or engine == "gguf"
     if reference.gguf:

@@ -5,10 +5,10 @@ is what `engines.endpoint` does.
 """
 
 import difflib
+import operator
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
 from typing import Any, Literal
 
 from polaris_cli.errors import EndpointError, ModelUnavailable
@@ -19,6 +19,7 @@ from polaris_cli.request.server_address import ServerAddress
 Kind = Literal["llama.cpp", "vLLM", "transformers", "Ollama", "unknown"]
 
 LISTED = 5  # models named in a message
+NO_LIST = (404, 405)  # HTTP statuses of a server without a list of models
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,22 +52,26 @@ class Server:
 
     def context_of(self, model: str) -> int | None:
         """The context of one of its models in tokens; None if the server does not say it."""
-        limits = ((self.contexts or {}).get(model), self.context)
+        contexts, (base, _, _) = self.contexts or {}, model.rpartition(":")
+        limits = (contexts.get(model, contexts.get(base)), self.context)
         return min(filter(None, limits), default=None)
 
 
-def probe(address: ServerAddress) -> Server:
-    """Ask a server what it is. Raises EndpointError if it does not answer or refuses the key."""
+def probe(address: ServerAddress, *, named: bool = False) -> Server:
+    """Ask a server what it is; `named` says that its list of models is not needed.
+
+    Raises EndpointError if it does not answer or refuses the key.
+    """
     connection = Connection(address, key_of(address), retries=0)
     try:
-        return identify(connection)
+        return identify(connection, named=named)
     finally:
         connection.close()
 
 
-def identify(connection: Connection) -> Server:
-    """The server at the other end of a connection."""
-    server = _with_models(Server(connection.address), connection)
+def identify(connection: Connection, *, named: bool = False) -> Server:
+    """The server at the other end of a connection; `named` and errors are those of `probe`."""
+    server = _with_models(Server(connection.address), connection, named=named)
     for look in (_llama_cpp, _vllm, _ollama, _transformers):
         found = look(server, connection)
         if found:
@@ -74,24 +79,31 @@ def identify(connection: Connection) -> Server:
     return server
 
 
-def _with_models(server: Server, connection: Connection) -> Server:
+def _with_models(server: Server, connection: Connection, *, named: bool) -> Server:
     """The server with its list of models; an address that has no such list may still be right."""
-    try:
-        listed = connection.get("models")
-    except EndpointError as error:
-        if error.status != 404:
-            raise
-        listed = {"data": []}
-    data = listed.get("data") if isinstance(listed, dict) else None
-    if not isinstance(data, list):
-        raise connection.unreadable(listed)
-    models = [item for item in data if isinstance(item, dict) and item.get("id")]
+    models = [item for item in _listed(connection, named=named) if item.get("id")]
     contexts = {str(item["id"]): _context(item) for item in models}
     return replace(
         server,
         models=tuple(contexts),
         contexts={model: size for model, size in contexts.items() if isinstance(size, int)},
     )
+
+
+def _listed(connection: Connection, *, named: bool) -> list[dict[str, Any]]:
+    """The models in a server's list: in `data`, or in a list of its own, as Together sends it."""
+    try:
+        answer = connection.get("models")
+    except EndpointError as error:
+        if error.status in NO_LIST or (named and error.status == 403):
+            return []
+        raise
+    if fits(answer, [dict]):
+        return list(answer)
+    data = answer.get("data") if isinstance(answer, dict) else None
+    if not isinstance(data, list):
+        raise connection.unreadable(answer)
+    return [item for item in data if isinstance(item, dict)]
 
 
 def _context(model: Mapping[str, Any]) -> object:
@@ -143,19 +155,23 @@ def _answer(connection: Connection, path: str, shape: Shape = dict) -> Mapping[s
 def choose_model(server: Server, wanted: str, known_as: Callable[[str], str | None]) -> str:
     """The id of the model to use: the one `wanted`, or the only one for `auto`.
 
-    `known_as` gives the catalogue's name of an id, so that a model is also found by that. Raises
-    ModelUnavailable if there is none, with the ids that come near.
+    An id with a route, such as openai/gpt-4o:nitro, stays as it is if the server lists the part
+    before the colon. `known_as` gives the catalogue's name of an id, so that a model is also found
+    by that. Raises ModelUnavailable if there is none, with the ids that come near.
     """
     models = server.models
     if wanted == "auto":
         if len(models) == 1:
             return models[0]
         raise _which(server)
-    for same in (_equal, _equal_ending):
+    for same in (operator.eq, _equal, _equal_ending):
         if found := next((model for model in models if same(model, wanted)), None):
             return found
     if found := next((model for model in models if known_as(model) == wanted), None):
         return found
+    base, colon, _ = wanted.rpartition(":")
+    if colon and any(_equal(model, base) for model in models):
+        return wanted
     if not models or server.kind == "transformers":  # it loads what it is asked for
         return wanted
     raise _not_there(server, wanted)
@@ -166,8 +182,8 @@ def _equal(model: str, wanted: str) -> bool:
 
 
 def _equal_ending(model: str, wanted: str) -> bool:
-    path = PurePosixPath(model)
-    return wanted.casefold() in (path.name.casefold(), path.stem.casefold())
+    name = model.rpartition("/")[2].casefold()
+    return wanted.casefold() in (name, name.removesuffix(".gguf"))
 
 
 def _which(server: Server) -> ModelUnavailable:

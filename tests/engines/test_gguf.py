@@ -162,6 +162,16 @@ def test_the_files_own_template_turns_thinking_on_and_off(tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
+def test_a_model_that_answers_in_channels_needs_a_server(tmp_path: Path) -> None:
+    assert FILE
+    file = tmp_path / "channels.gguf"
+    rewritten(FILE, file, template="{{ messages[0].content }}<|start|>assistant")
+    with pytest.raises(ModelUnavailable, match="in channels") as refused:
+        open_gguf(of_gguf("channels", file), REQUEST, 1000)
+    assert "--base-url" in refused.value.hint
+
+
+@pytest.mark.slow
 def test_it_says_what_runs(engine: Engine) -> None:
     info = engine.info
     assert (info.name, info.engine, info.quantization) == ("smollm2", "gguf", "Q4_1")

@@ -1,12 +1,23 @@
-"""How long a server that refuses a request is waited for."""
+"""How long a refusal is waited for, how many answers come at once, and a wrong environment."""
+
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from polaris_cli.errors import EndpointError
-from polaris_cli.models.connection import _named_wait, _wait_before_retry
-from tests.servers.replies import http_date
+from polaris_cli.errors import EndpointError, UsageError
+from polaris_cli.models.connection import (
+    Connection,
+    _certificates,
+    _named_wait,
+    _wait_before_retry,
+)
+from polaris_cli.request.server_address import ServerAddress
+from tests.servers.faulty import Faulty
+from tests.servers.replies import STALL, delta, http_date, streamed
 
 
 def waited(named: str) -> float:
@@ -44,3 +55,61 @@ def test_nobody_waits_for_ever(named: str) -> None:
 @given(st.text() | st.from_regex(r"\w{3}, \d+ Dec \d+ \d+:\d+:\d+ [+-]\d+", fullmatch=True))
 def test_no_header_raises(named: str) -> None:
     assert waited(named) >= 0
+
+
+def test_any_number_of_answers_comes_at_once() -> None:
+    with Faulty(streamed([delta("Once"), STALL])) as server:
+        connection = Connection(ServerAddress(server.url, stall_timeout=2))
+        answers = [connection.events("chat/completions", {}, dict) for _ in range(101)]
+        assert all(map(next, answers))
+        connection.close()
+
+
+AWAY = ServerAddress("https://example.org/v1")
+
+
+@pytest.fixture
+def plain(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """An environment without a proxy and certificates of its own."""
+    _certificates.cache_clear()
+    for name in ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    yield monkeypatch
+    _certificates.cache_clear()
+
+
+@pytest.mark.parametrize("name", ["ALL_PROXY", "https_proxy"])
+@pytest.mark.parametrize(
+    "proxy", ["socks://me:secret@host:1080", "ftp://me:secret@host", "http://me:secret@host\x07"]
+)
+def test_a_proxy_that_cannot_be_used_is_named_without_its_password(
+    name: str, proxy: str, plain: pytest.MonkeyPatch
+) -> None:
+    plain.setenv(name, proxy)
+    with pytest.raises(UsageError) as refused:
+        Connection(AWAY)
+    assert name in refused.value.message and f"unset {name}" in refused.value.hint
+    assert "secret" not in f"{refused.value.message} {refused.value.hint}"
+
+
+@pytest.mark.skipif(find_spec("socksio") is not None, reason="socksio is installed")
+def test_a_socks_proxy_without_its_package(plain: pytest.MonkeyPatch) -> None:
+    plain.setenv("ALL_PROXY", "socks5://host:1080")
+    with pytest.raises(UsageError, match="ALL_PROXY needs the package socksio") as refused:
+        Connection(AWAY)
+    assert "pip install socksio" in refused.value.hint
+
+
+@pytest.mark.parametrize("content", [None, "", "no certificate"])
+def test_certificates_that_cannot_be_read(
+    content: str | None, plain: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "certificates.pem"
+    if content is not None:
+        file.write_text(content)
+    plain.setenv("SSL_CERT_FILE", str(file))
+    with pytest.raises(UsageError, match="certificates") as refused:
+        Connection(AWAY)
+    assert "unset SSL_CERT_FILE" in refused.value.hint
+    Connection(ServerAddress("http://127.0.0.1:9")).close()

@@ -133,6 +133,21 @@ def test_the_size_of_a_folder(tmp_path: Path) -> None:
     assert size.state_bytes == 3 * 4 * 16 * 16 * 4
 
 
+@pytest.mark.parametrize(
+    ("name", "linear"),
+    [
+        ("mlp.experts.0.gate_proj.weight", 0),
+        ("block_sparse_moe.experts.7.w1.weight", 0),
+        ("feed_forward.experts.3.down_proj.weight", 0),
+        ("mlp.shared_experts.up_proj.weight", 256),
+        ("mlp.shared_expert.up_proj.weight", 256),
+    ],
+)
+def test_experts_are_not_quantized_and_those_for_all_tokens_are(name: str, linear: int) -> None:
+    shapes = [(f"model.layers.0.{name}", (32, 8))]
+    assert memory.count_parameters(shapes) == (256, linear)
+
+
 def test_older_weights_are_measured_by_file_size(tmp_path: Path) -> None:
     (tmp_path / "pytorch_model.bin").write_bytes(bytes(2000))
     assert memory.size_of_folder(tmp_path, {}).parameters == 1000

@@ -5,6 +5,7 @@ import pytest
 from polaris_cli.errors import EndpointError, ModelUnavailable, UsageError
 from polaris_cli.models.connection import Connection, key_of
 from polaris_cli.models.reference import on_server
+from polaris_cli.models.resolving import resolve
 from polaris_cli.models.servers import Server, choose_model, probe
 from polaris_cli.request.server_address import ServerAddress
 from tests.servers.faulty import Faulty
@@ -30,9 +31,25 @@ def test_kinds_are_found() -> None:
         assert probe(ServerAddress(server.url)).kind == "transformers"
 
 
-def test_a_server_without_a_list_of_models_is_one_too() -> None:
-    with Faulty(routes={"/v1/models": refused(404)}) as server:
+@pytest.mark.parametrize("status", [404, 405])
+def test_a_server_without_a_list_of_models_is_one_too(status: int) -> None:
+    with Faulty(routes={"/v1/models": refused(status)}) as server:
         assert probe(ServerAddress(server.url)).models == ()
+
+
+@pytest.mark.parametrize("status", [403, 404, 405])
+def test_a_model_that_is_named_needs_no_list(status: int) -> None:
+    with Faulty(routes={"/v1/models": refused(status)}) as server:
+        assert resolve("owner/model", server=ServerAddress(server.url)).id == "owner/model"
+        with pytest.raises(ModelUnavailable):
+            resolve("auto", server=ServerAddress(server.url))
+
+
+def test_a_list_of_models_may_be_bare() -> None:
+    models = [{"id": "a"}, {"id": "b", "max_model_len": 9}, {}]
+    with Faulty(routes={"/v1/models": said(models)}) as server:
+        found = probe(ServerAddress(server.url))
+    assert found.models == ("a", "b") and found.context_of("b") == 9
 
 
 def test_a_server_whose_context_is_no_number_is_of_no_known_kind() -> None:
@@ -49,6 +66,7 @@ STRANGE: dict[str, Script] = {
     "no JSON": sized(b"{oops"),
     "not UTF-8": sized(b'{"data": "\xff"}'),
     "401": refused(401),
+    "403": refused(403),
     "500": refused(500),
     "silence": [STALL],
 }
@@ -100,6 +118,35 @@ def test_the_key_is_sent_and_never_told(monkeypatch: pytest.MonkeyPatch) -> None
     assert "sk-secret" not in told and "POLARIS_API_KEY" in told
 
 
+@pytest.mark.parametrize("space", ["\r", "\r\n", "\n", " ", "\t"])
+def test_white_space_around_the_key_is_not_sent(
+    space: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POLARIS_API_KEY", f"{space}sk-secret{space}")
+    with Faulty() as server:
+        probe(ServerAddress(server.url))
+        assert server.requests[0].headers["authorization"] == "Bearer sk-secret"
+
+
+@pytest.mark.parametrize("mark", ["\r", "\n", "\x07", "é", "\u200b", "\udcff"])
+@pytest.mark.parametrize("name", ["POLARIS_API_KEY", "OPENAI_API_KEY", "MINE"])
+def test_a_key_that_cannot_be_sent_is_refused_without_showing_it(
+    name: str, mark: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("POLARIS_API_KEY", raising=False)
+    monkeypatch.setenv(name, f"sk-{mark}secret")
+    named = name if name == "MINE" else None
+    with pytest.raises(UsageError) as refused:
+        key_of(ServerAddress("https://example.org/v1", api_key_env=named))
+    told = f"{refused.value.message} {refused.value.hint}"
+    assert name in told and "secret" not in told
+
+
+def test_a_variable_of_white_space_alone_holds_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POLARIS_API_KEY", " \r\n")
+    assert key_of(ADDRESS) is None
+
+
 def test_another_host_does_not_get_the_key() -> None:
     with Faulty() as other:
         away = f"http://localhost:{other.url.rpartition(':')[2]}/v1/models"
@@ -126,6 +173,39 @@ MODELS = ("owner/Qwen3.5-9B-AWQ", "/models/SmolLM2-135M-Instruct.Q4_1.gguf", "ll
 def test_a_model_is_found_by_what_it_is_called(wanted: str, found: str, name: str) -> None:
     reference = on_server(wanted, Server(ADDRESS, models=MODELS))
     assert (reference.id, reference.name) == (found, name)
+
+
+VERSIONS = (
+    "anthropic/claude-opus-4.5",
+    "anthropic/CLAUDE-OPUS-4",
+    "anthropic/claude-opus-4",
+    "openai/gpt-4o",
+    "openai/gpt-4o:free",
+)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ("anthropic/claude-opus-4", "anthropic/claude-opus-4"),
+        ("claude-opus-4.5", "anthropic/claude-opus-4.5"),
+        ("gpt-4o", "openai/gpt-4o"),
+        ("openai/gpt-4o:free", "openai/gpt-4o:free"),
+        ("openai/gpt-4o:nitro", "openai/gpt-4o:nitro"),
+    ],
+)
+def test_a_model_is_told_from_its_other_versions(wanted: str, found: str) -> None:
+    server = Server(ADDRESS, models=VERSIONS, contexts={"openai/gpt-4o": 128_000})
+    assert on_server(wanted, server).id == found
+    if "gpt-4o" in wanted:
+        assert on_server(wanted, server).profile.context == 128_000
+
+
+@pytest.mark.parametrize("wanted", ["claude-opus-4", "openai/gpt-5:nitro", ":nitro", "llama3:8b"])
+def test_another_version_is_another_model(wanted: str) -> None:
+    models = ("anthropic/claude-opus-4.5", "openai/gpt-4o", "llama3:latest")
+    with pytest.raises(ModelUnavailable):
+        on_server(wanted, Server(ADDRESS, models=models))
 
 
 def test_the_only_model_needs_no_name() -> None:

@@ -1,8 +1,8 @@
 """An engine over chat completions, which every OpenAI-compatible server has: `ChatEngine`.
 
 Such a server takes messages and gives text: it cannot continue an answer or limit its thinking. A
-setting that it refuses is left out, and the request repeated. Knows the API, not the servers, but
-for what some of them ignore silently.
+setting that it refuses is left out, or a limit lowered, and the request repeated. Knows the API,
+not the servers, but for what some of them ignore silently and how they word a refusal.
 """
 
 import re
@@ -11,7 +11,7 @@ from typing import Any
 
 from polaris_cli.engines.base import Capabilities, Deviation, GenerationRequest, ModelInfo
 from polaris_cli.errors import EndpointError
-from polaris_cli.events import AnswerEvent, Finish, Kind, Piece, RawEvent, Reason
+from polaris_cli.events import AnswerEvent, Finish, Kind, Piece, RawEvent
 from polaris_cli.models.connection import BROKEN_OFF, DONE, Connection, stopped
 from polaris_cli.models.servers import Server
 from polaris_cli.models.shapes import Shape
@@ -19,13 +19,25 @@ from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Sampling
 from polaris_cli.streaming.thinking import split_thinking
 
-REASONS: Mapping[str, Reason] = {
-    "stop": "stop", "eos": "stop", "end_turn": "stop", "eos_token": "stop",
-    "length": "length", "max_tokens": "length",
+# Finish reasons, without regard to case. Any other one, such as those for a limit (`length`,
+# `max_tokens`, `model_length`), says that the model was not at its end.
+AT_THE_END = {
+    "stop", "eos", "eos_token", "end_turn", "stop_sequence", "complete", "completed",
+}  # fmt: skip
+FILTERED = {
+    "content_filter", "sensitive", "refusal", "safety", "recitation", "blocklist",
+    "prohibited_content", "spii",
 }  # fmt: skip
 REFUSED = {400, 422}  # HTTP statuses for a request with a wrong field
 SEEDS = 2**31 - 1  # some servers take no larger seed
-CHARACTERS_PER_TOKEN = 4  # for an estimate of a prompt's length
+LIMITS = {"max_tokens", "max_completion_tokens"}  # the names of the limit of new tokens
+# The largest limit, as the refusals of several servers say it: "at most 16384 completion tokens",
+# "a value <= 12288", "less than or equal to `8192`", "200000 > 64000", "the range is [1, 8192]".
+LARGEST = re.compile(r"(?:at most|<=|or equal to|>|\[\d+,)\s*`?(\d+)")
+
+# For an estimate of a prompt's length that is rarely too small: a token of English has about 4
+# bytes, one of Chinese 3 or more, and a chat template adds some tokens to each message.
+BYTES_PER_TOKEN, TOKENS_PER_MESSAGE = 3, 16
 
 # What is read of an event.
 EVENT: Shape = {
@@ -37,8 +49,13 @@ MISSING = {
     "dry_multiplier": "a chat server has no DRY penalty",
     "repetition_window": "a chat server's penalties look back over the whole text",
 }
-# What a kind of server accepts without applying it; found by trying.
-IGNORED: Mapping[str, tuple[str, ...]] = {"transformers": ("presence_penalty",)}
+# What a kind of server accepts without applying it; found by trying, in Ollama's source, and in
+# llama.cpp, which calls it repeat_penalty.
+IGNORED: Mapping[str, tuple[str, ...]] = {
+    "llama.cpp": ("repetition_penalty",),
+    "transformers": ("presence_penalty",),
+    "Ollama": ("top_k", "min_p", "repetition_penalty"),
+}
 # What a kind of server applies to some models only.
 DOUBTFUL: Mapping[str, Mapping[str, str]] = {
     "transformers": {"temperature": "only if the model's generation_config.json has do_sample"}
@@ -60,6 +77,7 @@ class ChatEngine:
         self.load_seconds = 0.0
         self.notes: tuple[str, ...] = ()
         self._refused: set[str] = set()
+        self._largest_limit = context
 
     def stream(self, request: GenerationRequest) -> Iterator[AnswerEvent]:
         """Yield the model's answer as it is generated, then one `Finish`."""
@@ -72,8 +90,9 @@ class ChatEngine:
         return ()
 
     def count_tokens(self, messages: tuple[Message, ...], sampling: Sampling) -> int:
-        """An estimate of the length of the prompt, in tokens."""
-        return sum(len(message.content) for message in messages) // CHARACTERS_PER_TOKEN
+        """A cautious estimate of the length of the prompt, in tokens."""
+        size = sum(len(message.content.encode("utf-8", "replace")) for message in messages)
+        return size // BYTES_PER_TOKEN + TOKENS_PER_MESSAGE * len(messages)
 
     def deviations(self, sampling: Sampling) -> tuple[Deviation, ...]:
         """The settings that the server does not have, is known to ignore, or has refused."""
@@ -84,9 +103,13 @@ class ChatEngine:
         found |= dict.fromkeys(sorted(wanted & self._refused), "the server refuses it")
         if sampling.thinks and sampling.thinking_budget >= 0:
             found["thinking_budget"] = "a chat server cannot limit the thinking"
+        if "reasoning_effort" in self._refused and not sampling.thinks:
+            found["thinking"] = "the server cannot turn it off"
         ignoring = (Deviation(name, text, ignored=True) for name, text in found.items())
-        doubtful = DOUBTFUL.get(self._server.kind, {}).items() if sampling.temperature else ()
-        return (*ignoring, *(Deviation(name, text) for name, text in doubtful))
+        doubtful = dict(DOUBTFUL.get(self._server.kind, {}) if sampling.temperature else {})
+        if self._largest_limit < self.context:
+            doubtful["max_new_tokens"] = f"the server allows at most {self._largest_limit:,}"
+        return (*ignoring, *(Deviation(name, text) for name, text in doubtful.items()))
 
     def close(self) -> None:
         """Close the connection to the server."""
@@ -120,33 +143,42 @@ class ChatEngine:
         """The finish; an answer without a reason has ended only if the server says that it has."""
         if reason is None and not done:
             return Finish("error", prompt_tokens, self._connection.cut_off())
-        if reason in BROKEN_OFF:
+        name = (reason or "stop").casefold()
+        if name in BROKEN_OFF:
             return Finish("error", prompt_tokens, stopped(reason))
-        if reason == "content_filter":
-            error = EndpointError("The server's content filter ended the answer.")
+        if name in FILTERED:
+            told, hint = "The server's content filter ended the answer.", "Change the premise."
+            error = EndpointError(told, hint=hint)
             return Finish("error", prompt_tokens, error)
-        return Finish(REASONS.get(reason or "stop", "stop"), prompt_tokens)
+        return Finish("stop" if name in AT_THE_END else "length", prompt_tokens)
 
     def _events(self, request: GenerationRequest) -> Iterator[dict[str, Any]]:
-        """The events of the answer; a field that the server refuses is left out the next time."""
+        """The events of the answer; the request is changed and repeated if a refusal says how."""
         while True:
             body = self._body(request)
             try:
                 yield from self._connection.events("chat/completions", body, EVENT)
                 return
             except EndpointError as error:
-                named = self._named(error, body)
-                if not named:
+                if error.status not in REFUSED or not self._adapts_to(error.message, body):
                     raise
-                self._refused |= named
+
+    def _adapts_to(self, refusal: str, body: Mapping[str, Any]) -> bool:
+        """Whether a refusal says what to change in the request; if so, later requests have it."""
+        if largest := _allowed_limit(refusal, body):
+            self._largest_limit = largest
+            return True
+        named = _named(refusal, body)
+        self._refused |= named
+        return bool(named)
 
     def _body(self, request: GenerationRequest) -> dict[str, Any]:
         sampling = request.sampling
         limit = "max_completion_tokens" if "max_tokens" in self._refused else "max_tokens"
         fields = {
-            limit: request.max_new_tokens,
+            limit: self._most_new_tokens(request),
             "stream_options": {"include_usage": True},
-            "chat_template_kwargs": {"enable_thinking": sampling.thinks},
+            **self._thinking(sampling),
             **fields_of(sampling),
             **_format(request),
         }
@@ -154,13 +186,36 @@ class ChatEngine:
         messages = [{"role": each.role, "content": each.content} for each in request.messages]
         return {"model": self.info.id, "messages": messages, **kept}
 
-    def _named(self, error: EndpointError, body: Mapping[str, Any]) -> set[str]:
-        """The fields of the request that a refusal names; the answer's format if it names none."""
-        if error.status not in REFUSED:
-            return set()
-        words = set(re.findall(r"\w+", error.message))
-        named = words & set(body) - {"model", "messages"}
-        return named or {"response_format"} & set(body)
+    def _most_new_tokens(self, request: GenerationRequest) -> int:
+        room = self.context - self.count_tokens(request.messages, request.sampling) - 1
+        return max(min(request.max_new_tokens, room, self._largest_limit), 1)
+
+    def _thinking(self, sampling: Sampling) -> dict[str, Any]:
+        """The fields that turn the thinking on or off; Ollama ignores those for the template."""
+        fields: dict[str, Any] = {"chat_template_kwargs": {"enable_thinking": sampling.thinks}}
+        if self._server.kind == "Ollama" and not sampling.thinks:
+            fields["reasoning_effort"] = "none"
+        return fields
+
+
+def _allowed_limit(refusal: str, body: Mapping[str, Any]) -> int:
+    """The limit of new tokens that a refusal allows, smaller than the one asked for; 0 if none."""
+    words = set(re.findall(r"\w+", refusal))
+    asked = next(body[name] for name in LIMITS if name in body)
+    allowed = map(int, LARGEST.findall(refusal) if words & LIMITS else ())
+    return max((number for number in allowed if number < asked), default=0)
+
+
+def _named(refusal: str, body: Mapping[str, Any]) -> set[str]:
+    """The fields that a refusal names, to be left out; the answer's format if it names none.
+
+    The limit of new tokens changes its name, but is never left out.
+    """
+    words = set(re.findall(r"\w+", refusal))
+    if "reasoning" in words:  # what Ollama calls the field
+        words.add("reasoning_effort")
+    named = words & set(body) - {"model", "messages", "max_completion_tokens"}
+    return named or (set() if words & LIMITS else {"response_format"} & set(body))
 
 
 def _format(request: GenerationRequest) -> dict[str, Any]:

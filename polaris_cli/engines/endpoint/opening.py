@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from polaris_cli.engines.base import Engine, ModelInfo
 from polaris_cli.engines.endpoint.chat_engine import ChatEngine
 from polaris_cli.engines.endpoint.llama_cpp import LlamaCpp
+from polaris_cli.engines.endpoint.prompts import answers_in_channels
 from polaris_cli.engines.endpoint.token_engine import TokenEngine, TokenServer
 from polaris_cli.engines.endpoint.vllm import Vllm
 from polaris_cli.models.connection import Connection, key_of
@@ -54,7 +55,8 @@ def connected(reference: ModelRef, *, chat: bool = False) -> Engine:
         server=server.name,
     )
     context = reference.profile.context
-    if chat or server.kind not in TOKEN_SERVERS:
-        return ChatEngine(connection, server, info, context)
-    there = TOKEN_SERVERS[server.kind](connection, reference.id)
-    return TokenEngine(there, info, context, time.monotonic() - start)
+    if not chat and server.kind in TOKEN_SERVERS:
+        there = TOKEN_SERVERS[server.kind](connection, reference.id)
+        if not answers_in_channels(there):
+            return TokenEngine(there, info, context, time.monotonic() - start)
+    return ChatEngine(connection, server, info, context)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
+from polaris_cli.engines.channels import uses_channels
 from polaris_cli.events import Piece
 from polaris_cli.request.prompts import Message
 from polaris_cli.streaming.thinking import CLOSE, OPEN
@@ -60,31 +61,51 @@ def text_ids(tokenizer: RemoteTokenizer, text: str) -> tuple[int, ...]:
 
 
 def pieces_of(
-    tokenizer: RemoteTokenizer, ids: Sequence[int], close_id: int | None = None
+    tokenizer: RemoteTokenizer,
+    ids: Sequence[int],
+    close_id: int | None = None,
+    before: Sequence[int] = (),
 ) -> Iterator[Piece]:
-    """Yield the text of an answer's token ids, up to `BLOCK` at a time.
+    """Yield the text of an answer's token ids, up to `BLOCK` at a time; `before` is the prompt.
 
     A piece ends after `close_id`, the token that closes the thinking. None ends in half a
     character: the tokens of one at the very end are left out.
     """
-    start = 0
+    start, before = 0, before[-BLOCK:]
     while start < len(ids):
         end = min(start + BLOCK, len(ids))
         if close_id in ids[start:end]:
             end = ids.index(close_id, start) + 1
-        while (text := tokenizer.detokenize(ids[start:end])).endswith(PARTIAL):
+        while (text := _text_after(tokenizer, before, ids[start:end])).endswith(PARTIAL):
             if end < len(ids):
                 end += 1
             else:
                 ids, end = ids[:-1], end - 1
         yield Piece(text, end - start, ids=tuple(ids[start:end]))
-        start = end
+        before, start = ids[start:end], end
+
+
+def _text_after(tokenizer: RemoteTokenizer, before: Sequence[int], ids: Sequence[int]) -> str:
+    """The text of ids that follow others: some tokenizers drop a space where a text starts."""
+    if not before:
+        return tokenizer.detokenize(ids)
+    known, whole = tokenizer.detokenize(before), tokenizer.detokenize([*before, *ids])
+    return whole[len(known) :] if whole.startswith(known) else tokenizer.detokenize(ids)
 
 
 def opens_thinking(tokenizer: RemoteTokenizer, *, thinking: bool) -> bool:
     """Whether the prompt ends inside the thinking, so that the answer starts with thinking."""
-    text = tokenizer.rendered(as_chat([Message("user", ".")]), thinking=thinking)
+    text = _example(tokenizer, thinking=thinking)
     return text.rfind(OPEN) > text.rfind(CLOSE)
+
+
+def answers_in_channels(tokenizer: RemoteTokenizer) -> bool:
+    """Whether the model writes its answer in channels, which only the server separates."""
+    return uses_channels(_example(tokenizer, thinking=True))
+
+
+def _example(tokenizer: RemoteTokenizer, *, thinking: bool) -> str:
+    return tokenizer.rendered(as_chat([Message("user", ".")]), thinking=thinking)
 
 
 def as_chat(messages: Sequence[Message]) -> Chat:

@@ -113,7 +113,8 @@ class TokenEngine:
 
     def _chunks(self, answer: "_Answer") -> Iterator[Chunk]:
         """Yield the text of an earlier run, then that of as many requests as it takes."""
-        for piece in pieces_of(self._server, answer.request.after, self._close_id):
+        after, before = answer.request.after, answer.prompt
+        for piece in pieces_of(self._server, after, self._close_id, before):
             yield from answer.add(piece)
         while not answer.reason:
             end = yield from self._continue(answer)

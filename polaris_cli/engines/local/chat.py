@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+from polaris_cli.engines.channels import uses_channels
 from polaris_cli.engines.local.loading_errors import run_errors
 from polaris_cli.errors import ModelUnavailable, UsageError
 from polaris_cli.request.prompts import Message
@@ -73,6 +74,10 @@ class Chat:
         """Whether the prompt ends inside the thinking, so that the answer starts with thinking."""
         rendered = self._rendered((Message("user", "."),), thinking=thinking)
         return rendered.rfind(OPEN) > rendered.rfind(CLOSE)
+
+    def answers_in_channels(self) -> bool:
+        """Whether the model writes its answer in channels, as gpt-oss does."""
+        return uses_channels(self._rendered((Message("user", "."),), thinking=True))
 
     def _rendered(
         self, messages: Sequence[Message], *, thinking: bool, next_turn: bool = True

@@ -24,7 +24,9 @@ from transformers.models.auto.tokenization_auto import (
 )
 
 from polaris_cli.engines.base import ModelInfo
+from polaris_cli.engines.channels import needs_server
 from polaris_cli.engines.local import gguf_loading as gguf
+from polaris_cli.engines.local.chat import Chat
 from polaris_cli.engines.local.forward import step_threads, takes_one_thread
 from polaris_cli.engines.local.loading_errors import (
     SETTINGS,
@@ -125,6 +127,7 @@ def _load_folder(
     meta = meta_model(reference, folder, config)
     plan = _plan(size, device, quantize, tokens)
     tokenizer = load_tokenizer(reference, folder)
+    check_template(reference, tokenizer)
     weights, kernel = load_weights(reference, folder, plan, quantization(plan, meta), on_progress)
     notes = (adapter_note(folder), "" if tokenizer.chat_template else NO_TEMPLATE)
     revision = folder.name if folder.parent.name == "snapshots" else reference.revision
@@ -148,6 +151,7 @@ def _load_gguf(
         meta = gguf.meta_model_of(reference, settings)
         plan = _plan(gguf.size_of(meta, settings.to_dict()), device, quantize, tokens)
         tokenizer = gguf.tokenizer_of(reference, file, settings)
+        check_template(reference, tokenizer)
         method = quantization(plan, meta)
         with quiet(), library_errors(Case(reference, WEIGHTS, plan)):
             model, missing = gguf.plain_weights(file, settings, number_format(plan))
@@ -222,6 +226,12 @@ def load_tokenizer(reference: ModelRef, folder: Path) -> Any:
         )
         tokenizer.decode(tokenizer.encode("A story."))  # some wrong settings only show in use
         return tokenizer
+
+
+def check_template(reference: ModelRef, tokenizer: Any) -> None:
+    """Raise ModelUnavailable for a model that answers in channels, which only servers separate."""
+    if Chat(tokenizer).answers_in_channels():
+        raise needs_server(reference.name)
 
 
 def _check_class(reference: ModelRef, folder: Path) -> None:

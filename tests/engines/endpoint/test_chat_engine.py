@@ -11,7 +11,7 @@ import pytest
 from polaris_cli.engines.base import GenerationRequest
 from polaris_cli.engines.endpoint.chat_engine import ChatEngine
 from polaris_cli.engines.endpoint.opening import connected
-from polaris_cli.events import AnswerEvent, Chunk, Finish, text_of
+from polaris_cli.events import AnswerEvent, Chunk, Finish, Reason, text_of
 from polaris_cli.models.reference import on_server
 from polaris_cli.models.servers import probe
 from polaris_cli.request.prompts import Message
@@ -39,6 +39,7 @@ from tests.servers.replies import (
     redirected,
     refused,
     refusing,
+    said,
     sized,
     streamed,
     talking,
@@ -83,7 +84,6 @@ GOOD: dict[str, Script] = {
     "no usage": streamed(chat(DELTAS, usage=b"")),
     "no finish reason": streamed(chat(DELTAS, end=b"")),
     "null reason": streamed(chat(DELTAS, end=ended(None))),
-    "unknown reason": streamed(chat(DELTAS, end=ended("because"))),
     "a second choice": streamed(
         [chunk({"delta": {"content": STORY}}, {"delta": {"content": "no"}}), *chat([])]
     ),
@@ -122,6 +122,77 @@ def test_the_request_is_what_the_server_gets() -> None:
     assert "min_p" not in body and "presence_penalty" not in body
 
 
+@pytest.mark.parametrize("text", ["A fox. " * 200, "狐" * 400, "🦊" * 300])
+def test_prompt_and_limit_fit_the_context(text: str) -> None:
+    messages = (Message("user", text),)
+    with Faulty() as server:
+        engine = on(server)
+        engine.context = 1_000
+        counted = engine.count_tokens(messages, PLAIN)
+        [*_] = engine.stream(GenerationRequest(messages, PLAIN, 900))
+        sent = server.requests[-1].json["max_tokens"]
+    assert counted >= len(text.encode()) // 3 + 16
+    assert sent == 1_000 - counted - 1
+
+
+def test_a_prompt_that_fills_the_context_leaves_one_token() -> None:
+    with Faulty() as server:
+        engine = on(server)
+        engine.context = 10
+        [*_] = engine.stream(GenerationRequest(ASK, PLAIN, 900))
+        assert server.requests[-1].json["max_tokens"] == 1
+
+
+NAMED_LIMITS = {
+    "another name": "'max_tokens' is not supported. Use 'max_completion_tokens' instead.",
+    "both": "'max_tokens' or 'max_completion_tokens' is too large.",
+}
+
+
+@pytest.mark.parametrize("refusal", NAMED_LIMITS.values(), ids=NAMED_LIMITS)
+def test_a_limit_that_is_refused_is_sent_by_its_other_name(refusal: str) -> None:
+    with Faulty(refused(400, refusal), talking()) as server:
+        assert ask(server)[1] == STORY
+        body = server.requests[-1].json
+    assert body["max_completion_tokens"] == 50 and "max_tokens" not in body
+
+
+def test_no_request_goes_without_a_limit() -> None:
+    with Faulty(refused(400, NAMED_LIMITS["both"])) as server:
+        engine = on(server)
+        *_, finish = engine.stream(GenerationRequest(ASK, PLAIN, 50, schema={"type": "object"}))
+        bodies = [r.json for r in server.requests if r.path.endswith("completions")]
+    assert isinstance(finish, Finish) and finish.error and "too large" in finish.error.message
+    assert [("max_tokens" in body, "max_completion_tokens" in body) for body in bodies] == [
+        (True, False),
+        (False, True),
+    ]
+
+
+LARGEST = {
+    "OpenAI": "max_tokens is too large: 50. This model supports at most 40 completion tokens, "
+    "whereas you provided 50.",
+    "SGLang": "max_completion_tokens is too large: 50. This model supports at most 40 completion "
+    "tokens.",
+    "Doubao": "The parameter `max_tokens` specified in the request are not valid: integer above "
+    "maximum value, expected a value <= 40, but got 50 instead.",
+    "Groq": "`max_tokens` must be less than or equal to `40`, the maximum value for `max_tokens`",
+    "Anthropic": "max_tokens: 50 > 40, which is the maximum allowed number of output tokens",
+    "DeepSeek": "Invalid max_tokens value, the valid range of max_tokens is [1, 40]",
+}
+
+
+@pytest.mark.parametrize("refusal", LARGEST.values(), ids=LARGEST)
+def test_the_largest_limit_that_a_server_names_is_used(refusal: str) -> None:
+    with Faulty(refused(400, refusal), talking()) as server:
+        engine = on(server)
+        *_, finish = engine.stream(GenerationRequest(ASK, PLAIN, 50))
+        assert isinstance(finish, Finish) and finish.reason == "stop"
+        assert server.requests[-1].json["max_tokens"] == 40
+        told = {one.setting: one.text for one in engine.deviations(PLAIN)}
+    assert told["max_new_tokens"] == "the server allows at most 40"
+
+
 def test_tokens_are_those_of_the_usage() -> None:
     usage = chunk(usage={"prompt_tokens": 5, "completion_tokens": 11})
     with Faulty(streamed(chat(DELTAS, usage=usage))) as server:
@@ -130,9 +201,22 @@ def test_tokens_are_those_of_the_usage() -> None:
     assert finish.prompt_tokens == 5
 
 
-def test_the_token_limit_is_told() -> None:
-    with Faulty(streamed(chat(DELTAS, end=ended("length")))) as server:
-        assert ask(server)[2].reason == "length"
+REASONS: dict[str, Reason] = {
+    "stop": "stop", "STOP": "stop", "eos": "stop", "end_turn": "stop", "COMPLETE": "stop",
+    "length": "length", "max_tokens": "length", "MAX_TOKENS": "length", "model_length": "length",
+    "max_output_tokens": "length", "model_context_window_exceeded": "length",
+    "tool_calls": "length", "because": "length",
+    "content_filter": "error", "sensitive": "error", "refusal": "error", "SAFETY": "error",
+    "RECITATION": "error", "abort": "error", "ERROR": "error",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("told", "reason"), REASONS.items())
+def test_only_a_reason_that_says_so_is_a_natural_end(told: str, reason: Reason) -> None:
+    with Faulty(streamed(chat(DELTAS, end=ended(told)))) as server:
+        _, story, finish, _ = ask(server)
+    assert (story, finish.reason) == (STORY, reason)
+    assert bool(finish.error and finish.error.hint) == (reason == "error")
 
 
 THINKING: dict[str, Sequence[Any]] = {
@@ -275,6 +359,44 @@ def test_a_setting_that_is_refused_is_left_out_and_named(shape: Any) -> None:
         body = server.requests[-1].json
     assert told == {"top_k": True, "min_p": True}
     assert body["repetition_penalty"] == 1.2 and "top_k" not in body
+
+
+OLLAMA = {"/api/version": said({"version": "0.9"})}
+
+
+def test_what_ollama_ignores_is_named() -> None:
+    with Faulty(routes=OLLAMA) as server:
+        told = on(server).deviations(Sampling(min_p=0.1, thinking=False))
+    assert {one.setting for one in told} == {"top_k", "min_p", "repetition_penalty"}
+    assert all(one.ignored and "Ollama 0.9 ignores it" in one.text for one in told)
+
+
+def test_ollama_gets_its_own_field_that_turns_the_thinking_off() -> None:
+    with Faulty(routes=OLLAMA) as server:
+        ask(server)
+        ask(server, Sampling())
+        off, on_ = (r.json for r in server.requests if r.path.endswith("completions"))
+    assert off["reasoning_effort"] == "none" and "reasoning_effort" not in on_
+    with Faulty() as server:
+        ask(server)
+        assert "reasoning_effort" not in server.requests[-1].json
+
+
+ALWAYS_THINKING = {
+    "by value": "invalid reasoning value: 'none' (must be high, medium, or low)",
+    "by name": "reasoning_effort is not supported",
+}
+
+
+@pytest.mark.parametrize("refusal", ALWAYS_THINKING.values(), ids=ALWAYS_THINKING)
+def test_thinking_that_ollama_cannot_turn_off_is_reported(refusal: str) -> None:
+    with Faulty(refused(400, refusal), talking(), routes=OLLAMA) as server:
+        engine = on(server)
+        events = [*engine.stream(GenerationRequest(ASK, PLAIN, 50))]
+        assert "".join(map(text_of, events)) == STORY
+        assert "reasoning_effort" not in server.requests[-1].json
+        named = {one.setting: one.text for one in engine.deviations(PLAIN)}
+    assert named["thinking"] == "the server cannot turn it off"
 
 
 def test_settings_that_no_chat_server_has_are_named() -> None:

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from polaris_cli.engines.endpoint.prompts import (
+    BLOCK,
     CUT,
     Chat,
     cut,
@@ -80,6 +81,32 @@ def test_pieces_hold_whole_characters_and_every_id(text: str, lost: int) -> None
     told = [id_ for piece in pieces for id_ in piece.ids]
     assert told == list(ids[: len(ids) - 3 if lost else len(ids)])
     assert all(piece.tokens == len(piece.ids) for piece in pieces)
+
+
+class SentencePiece(Tokenizer):
+    """A tokenizer that drops a space where a text starts, as those of SentencePiece do."""
+
+    def detokenize(self, ids: Sequence[int]) -> str:
+        return super().detokenize(ids).removeprefix(" ")
+
+
+@given(st.text(st.sampled_from(" a日"), min_size=1, max_size=200))
+@example(" a" * BLOCK)
+def test_no_space_is_lost_between_pieces(text: str) -> None:
+    ids, prompt = byte_tokens.encode(text), byte_tokens.encode("<|im_start|>assistant\n")
+    alone = list(pieces_of(SentencePiece(), ids))
+    assert "".join(piece.text for piece in alone) == text.removeprefix(" ")
+    pieces = list(pieces_of(SentencePiece(), ids, before=prompt))
+    assert "".join(piece.text for piece in pieces) == text
+
+
+def test_pieces_of_a_text_that_changes_its_neighbours_are_whole() -> None:
+    class Joining(Tokenizer):
+        def detokenize(self, ids: Sequence[int]) -> str:
+            return super().detokenize(ids).replace(" .", ".")
+
+    ids = byte_tokens.encode("x" * (BLOCK - 1) + " .Once")
+    assert [piece.text for piece in pieces_of(Joining(), ids)][1] == ".Once"
 
 
 def test_a_piece_ends_with_the_thinking() -> None:

@@ -296,6 +296,15 @@ def test_a_model_without_a_chat_template(tmp_path: Path) -> None:
     assert NO_TEMPLATE in opened(saved(tmp_path)).notes
 
 
+def test_a_model_that_answers_in_channels_needs_a_server(tmp_path: Path) -> None:
+    template = (
+        "{{ messages[0].content }}{% if add_generation_prompt %}<|start|>assistant{% endif %}"
+    )
+    (saved(tmp_path) / "chat_template.jinja").write_text(template)
+    error = refused(tmp_path)
+    assert "in channels" in error.message and "--base-url" in error.hint
+
+
 @pytest.mark.slow
 def test_notes_are_printed_before_the_story(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]

@@ -5,6 +5,7 @@ Turns options into a batch; `batch_run` runs it.
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -18,8 +19,9 @@ from polaris_cli.batch.results import Results
 from polaris_cli.batch.tasks import Grid
 from polaris_cli.commands import options as o
 from polaris_cli.commands.batch_run import BatchFiles, BatchReport, BatchRun
-from polaris_cli.errors import EXIT_INTERRUPTED, UsageError
+from polaris_cli.errors import EXIT_INTERRUPTED, ModelUnavailable, UsageError
 from polaris_cli.formats.export import FORMATS
+from polaris_cli.models.resolving import by_name
 from polaris_cli.request.conflicts import check_needed, check_options
 from polaris_cli.request.settings import SETTINGS, from_options
 from polaris_cli.story.result import is_record
@@ -129,7 +131,8 @@ def batch(
         report, files = BatchReport(output, quiet), BatchFiles(output, formats)
         run = BatchRun(stories, report, files, at_once, not no_save, strict, where)
         code = run.run()
-    if judging and code != EXIT_INTERRUPTED:
+        written = len(results)
+    if judging and written and code != EXIT_INTERRUPTED:
         code = judging(output) or code
     raise Exit(code)
 
@@ -153,20 +156,27 @@ def listed(value: str | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(part for part in parts if part))
 
 
-def compared(value: str) -> tuple[str, ...]:
-    """The different models in a list. Raises UsageError for two files or folders of one name.
+def compared(value: str, *, on_server: bool = False) -> tuple[str, ...]:
+    """The different models in a list. Raises UsageError for two of one name.
 
     Tables and votes have the name only, and would take them for one model.
     """
     models, seen = listed(value), set[str]()
     for model in models:
-        name = Path(model).resolve().name if Path(model).exists() else model
+        name = model if on_server else _name_of(model)
         if name in seen:
             raise UsageError(
                 f"Two of the models are called {name}.", hint="Rename the file or folder of one."
             )
         seen.add(name)
     return models
+
+
+def _name_of(model: str) -> str:
+    """What tables call a model; an unknown one, which is refused later, by what was typed."""
+    with suppress(ModelUnavailable):
+        return by_name(model).name
+    return Path(model).resolve().name if Path(model).exists() else model
 
 
 def lengths_in(value: str | None) -> tuple[str, ...]:

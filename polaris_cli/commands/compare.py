@@ -6,7 +6,7 @@ Turns options into one job for each model and shows what came of them; `running`
 import os
 import random
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, TextIO
@@ -24,7 +24,7 @@ from polaris_cli.commands.running import notifier, opened, write_loaded
 from polaris_cli.commands.standard_streams import Errors
 from polaris_cli.commands.stdio import reserved_stdio
 from polaris_cli.commands.write import read_premise
-from polaris_cli.errors import EXIT_INTERRUPTED, LibraryError, UsageError
+from polaris_cli.errors import EXIT_INTERRUPTED, LibraryError, NoStory, UsageError
 from polaris_cli.formats.comparison import comparison
 from polaris_cli.library.store import open_library
 from polaris_cli.library.votes import Vote
@@ -42,6 +42,7 @@ from polaris_cli.story.result import Story
 HEADERS = ("model", *FIGURES, "seconds")
 DROPPED = ("seconds", "repetition", "surprise")
 MOST = 26
+AGAIN = "Try another --seed, or add --no-think."
 EXAMPLE = 'polaris compare "the last train" --words 800 --model polaris,no-hri'
 
 EPILOG = """Examples:
@@ -95,7 +96,7 @@ def compare(
 ) -> None:
     """Write the same premise with several models, one after the other, and compare the stories."""
     options = {name: value for name, value in locals().items() if name in SETTINGS}
-    models = compared(model)
+    models = compared(model, on_server=bool(base_url))
     _check(models, output, blind=blind, force=force)
     check_options(options)
     options["seed"] = from_options({"seed": seed}).get("seed", _random_seed())
@@ -104,15 +105,18 @@ def compare(
     if blind:
         random.shuffle(jobs)
     outputs = Outputs(force=force, quiet=quiet or blind, save=not no_save)
-    stories: list[Story] = []
+    stories: dict[int, Story] = {}
     try:
         later = deferred_errors(files=bool(output), save=not no_save)
         _write_all(jobs, stories, outputs, blind=blind, later=later)
-        if blind:
+        if blind and len(stories) > 1:
             _choose(stories, save=not no_save)
     finally:
         if stories:
-            _show(stories, output, Outputs(force=force, quiet=quiet), named=blind)
+            written = [*stories.values()]
+            _show(written, output, Outputs(force=force, quiet=quiet), named=blind)
+    if empty := len(jobs) - len(stories):
+        raise NoStory(f"{empty} of {len(jobs)} models wrote no story.", hint=AGAIN)
 
 
 def _check(models: Sequence[str], output: Path | None, *, blind: bool, force: bool) -> None:
@@ -136,10 +140,10 @@ def _random_seed() -> int:
 
 
 def _write_all(
-    jobs: Sequence[Job], stories: list[Story], outputs: Outputs, *, blind: bool, later: Errors
+    jobs: Sequence[Job], stories: dict[int, Story], outputs: Outputs, *, blind: bool, later: Errors
 ) -> None:
-    """Add the stories of the jobs, printed while they are written; what there is of the last one
-    after Ctrl-C or an error.
+    """Add the stories of the jobs by their numbers, printed while they are written; what there is
+    of the last one after Ctrl-C or an error. A job without a text adds none.
 
     Raises Exit after Ctrl-C (KeyboardInterrupt while a model is loaded), PolarisError if a model
     cannot be loaded or a story fails, and errors of standard output, `later` ones at the end.
@@ -151,7 +155,7 @@ def _write_all(
             print_text(f"{'' if number == 1 else chr(10)}# {name}\n", stream=out)
             outcome = _write(job, outputs, interrupts, out)
             if outcome.story.text:
-                stories.append(outcome.story)
+                stories[number] = outcome.story
             if outcome.error:
                 raise outcome.error
             if outcome.story.finish == "interrupted":
@@ -173,29 +177,29 @@ def _write(job: Job, outputs: Outputs, interrupts: Interrupts, out: TextIO) -> O
     return outcome
 
 
-def _choose(stories: Sequence[Story], *, save: bool) -> None:
+def _choose(stories: Mapping[int, Story], *, save: bool) -> None:
     """Ask for the best story and save the choice. Raises Abort if there is no answer."""
     chosen = _ask(stories)
     if chosen:
         note(f"You chose {chosen.model.name}.", sys.stderr)
     if save:
         try:
-            open_library().add_vote(_vote(stories, chosen))
+            open_library().add_vote(_vote([*stories.values()], chosen))
         except LibraryError as error:
             error.message = f"Your choice is not saved: {error.message}"
             raise
 
 
-def _ask(stories: Sequence[Story]) -> Story | None:
+def _ask(stories: Mapping[int, Story]) -> Story | None:
     """The story that the reader prefers; None for none of them."""
-    numbers = ", ".join(str(number) for number in range(1, len(stories) + 1))
+    numbers = ", ".join(map(str, stories))
     _forget_keys()
     while True:
         answer = typer.prompt(f"Which story is better? {numbers}; 0 for neither", err=True).strip()
         if answer == "0":
             return None
-        if answer.isascii() and answer.isdigit() and 1 <= int(answer[:9]) <= len(stories):
-            return stories[int(answer) - 1]
+        if answer.isascii() and answer.isdigit() and int(answer[:9]) in stories:
+            return stories[int(answer)]
         note(f"Type a number: {numbers}, or 0.", sys.stderr)
 
 

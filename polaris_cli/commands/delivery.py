@@ -37,6 +37,15 @@ def deliver(story: Story, outputs: Outputs, out: TextIO) -> None:
             print_json(story.as_dict(), indent=2, stream=out)
 
 
+def deliver_plan(story: Story, plan: bytes, outputs: Outputs) -> None:
+    """Save a plan, and the thinking about it, and say so.
+
+    Raises the first error once all that can be written is written.
+    """
+    plans = ((file, lambda: plan) for file in outputs.files)
+    save_files(chain(plans, _thinking_file(story, outputs)), outputs)
+
+
 def save_files(files: Iterable[File], outputs: Outputs) -> None:
     """Write each file and say so.
 

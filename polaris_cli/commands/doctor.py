@@ -13,6 +13,7 @@ from polaris_cli.engines.endpoint.checking import CheckedServer, check_server
 from polaris_cli.errors import UsageError
 from polaris_cli.models.catalogue import CATALOGUE
 from polaris_cli.models.devices import Device, size_text
+from polaris_cli.request.conflicts import check_needed
 from polaris_cli.request.server_address import ServerAddress
 from polaris_cli.request.settings import SETTINGS, gather, merge, server_address
 from polaris_cli.screen import terminal
@@ -42,8 +43,9 @@ def doctor(
             server = check_server(address)
         print_json(asdict(server), indent=2) if as_json else _print_server(server)
         return
-    if api_key_env:
-        raise UsageError("--api-key-env needs a server.", hint="Add --base-url URL")
+    names = ("api_key_env", "connect_timeout", "stall_timeout")
+    given = {f"--{name.replace('_', '-')}": options[name] for name in names}
+    check_needed("a server", "--base-url URL", given)
     with terminal.loading("Checking this machine", sys.stderr, quiet=as_json):
         found = diagnose()
     configured, problems = _configured(options)

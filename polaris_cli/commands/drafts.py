@@ -60,7 +60,8 @@ def run_drafts(job: Job, outputs: Outputs, count: int, choose: Choose, *, print_
             warn(f"Draft {each.task.number} failed: {each.error}", sys.stderr)
         if unsaved := next(filter(None, (each.unsaved for each in done)), ""):
             notify(unsaved)
-        chosen = choose(stories, interrupts)
+        whole = [each.story for each in done if each.story in stories and not each.error]
+        chosen = choose(whole or stories, interrupts)
         if not outputs.quiet:
             _print_drafts(stories, chosen)
             if outputs.save and not unsaved:
@@ -68,6 +69,8 @@ def run_drafts(job: Job, outputs: Outputs, count: int, choose: Choose, *, print_
         _deliver(stories, chosen, outputs, out, print_all=print_all)
     if interrupts.seen:
         return EXIT_INTERRUPTED
+    if not whole:
+        raise next(each.error for each in failures if each.story is chosen and each.error)
     return check_story(chosen, job.request, outputs)
 
 

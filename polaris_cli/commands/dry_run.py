@@ -29,9 +29,11 @@ from polaris_cli.story.passes import PLAN, Pass, passes_of
 PRECISIONS = (("none", "bf16"), ("8bit", "8-bit"), ("4bit", "4-bit"))
 
 
-def print_dry_run(job: Job, drafts: int = 1, *, as_json: bool) -> None:
-    """Print what the job is to stdout, as text or as one JSON object."""
-    facts = _facts(job, drafts)
+def print_dry_run(job: Job, drafts: int = 1, *, as_json: bool, plan_only: bool = False) -> None:
+    """Print what the job, or the plan alone, is to stdout, as text or as one JSON object."""
+    passes = passes_of(job)
+    plan = [one for one in passes if one.name == PLAN]
+    facts = _facts(job, drafts, plan if plan_only and plan else passes)
     if as_json:
         print_json(facts, indent=2)
         return
@@ -52,9 +54,8 @@ def print_dry_run(job: Job, drafts: int = 1, *, as_json: bool) -> None:
     print_text("\nNotes", *(facts["notes"] or ["none"]), wrap=True)
 
 
-def _facts(job: Job, drafts: int) -> dict[str, Any]:
+def _facts(job: Job, drafts: int, passes: Sequence[Pass]) -> dict[str, Any]:
     """Passes and memory are those of one draft; tokens, time and words those of all."""
-    passes = passes_of(job)
     return {
         "prompt": job.messages[-1].content,
         "settings": {

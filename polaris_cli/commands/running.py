@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TextIO
 
 from polaris_cli.api import Outcome, run_job
-from polaris_cli.commands.delivery import deliver
+from polaris_cli.commands.delivery import deliver, deliver_plan
 from polaris_cli.commands.download import download
 from polaris_cli.commands.interrupt import Interrupts
 from polaris_cli.commands.outputs import Outputs
@@ -19,7 +19,6 @@ from polaris_cli.engines.base import Deviation, Engine, ModelInfo
 from polaris_cli.engines.opening import open_engine
 from polaris_cli.errors import EXIT_INTERRUPTED, NoStory, OffTarget, PolarisError, UsageError
 from polaris_cli.events import Event, Finish, Inserted, Planned, closing
-from polaris_cli.formats.files import write_atomic
 from polaris_cli.library.store import open_library
 from polaris_cli.request.adherence import in_band
 from polaris_cli.request.story_request import StoryRequest
@@ -156,10 +155,14 @@ def write_plan(job: Job, outputs: Outputs) -> int:
     plan = outcome.story.plan
     if plan is None:
         return EXIT_INTERRUPTED
-    for file in outputs.files:
-        write_atomic(file, as_toml(plan).encode(), force=outputs.force)
+    text = as_toml(plan)
     if not outputs.files or outputs.stories != outputs.files:
-        print_text(as_toml(plan), end="")
+        print_text(text, end="")
+    try:
+        deliver_plan(outcome.story, text.encode(), outputs)
+    except PolarisError:
+        print_text(text, end="")  # it is nowhere else
+        raise
     return 0
 
 

@@ -121,6 +121,15 @@ def write(
         raise UsageError("--best and --all choose among drafts.", hint="Add --drafts 5")
     if drafts > 1 and plan_only:
         raise UsageError("--drafts writes stories, and --plan-only a plan.", hint="Leave one out.")
+    if drafts > 1 and show_thinking:
+        raise UsageError(
+            "--show-thinking shows one story, and --drafts writes several at once.",
+            hint="Use --thinking-output FILE.",
+        )
+    if strict and plan_only:
+        raise UsageError(
+            "--strict looks at a story, and --plan-only writes a plan.", hint="Leave one out."
+        )
     if as_json and plan_only and not dry_run:
         raise UsageError("--plan-only prints the plan as TOML.", hint="Leave out --json.")
     if drafts > 1:
@@ -140,7 +149,7 @@ def write(
     if job.request.book.cover:
         read_cover(Path(job.request.book.cover))  # raises before the model is loaded
     if dry_run:
-        print_dry_run(job, drafts, as_json=as_json)
+        print_dry_run(job, drafts, as_json=as_json, plan_only=plan_only)
     elif plan_only:
         raise Exit(write_plan(job, outputs))
     elif continued and draft_is_long_enough(job.request):

@@ -5,8 +5,9 @@ Knows streams, widths and cursor movements, but not stories, models or the meani
 """
 
 import os
+import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol, Self, TextIO
 
@@ -51,7 +52,8 @@ class Region:
     """A few moving lines at the end of a terminal, with settled lines growing above them.
 
     Draws when `refresh` is called and `FRAME_S` has passed, and from a thread of its own while the
-    caller is busy. After a resize it erases all of its lines, on terminals that rewrap them.
+    caller is busy, but not in the background. After a resize it erases all of its lines, on
+    terminals that rewrap them. While Ctrl-Z has stopped the process, the cursor is shown.
     """
 
     def __init__(self, stream: TextIO, view: View) -> None:
@@ -63,6 +65,7 @@ class Region:
         self._due = threading.Event()
         self._above: list[Text] = []
         self._drawn: list[int] = []  # cells of each moving line on the screen
+        self._began_in_front = not _in_background(stream)  # else, as under `timeout`, it draws
         self._ticker = threading.Thread(target=self._tick, name="polaris-live", daemon=True)
 
     @contextmanager
@@ -71,9 +74,10 @@ class Region:
         self._console.show_cursor(False)
         _running.append(self)
         try:
-            self._draw()
-            self._ticker.start()
-            yield self
+            with _around_stop(restore_terminal, self._begin_again):
+                self._draw()
+                self._ticker.start()
+                yield self
         finally:
             self._finish()
 
@@ -92,6 +96,12 @@ class Region:
         """Show the cursor again. Takes no lock, so a signal handler may call it."""
         if not self._console.legacy_windows:
             os.write(self._stream.fileno(), SHOW_CURSOR)
+
+    def _begin_again(self) -> None:
+        """Draw below what the shell has printed while the process was stopped."""
+        self._drawn = []
+        self._console.show_cursor(False)
+        self._due.set()
 
     def _finish(self) -> None:
         self._stop.set()
@@ -114,6 +124,8 @@ class Region:
             self._due.set()  # the caller gets the same error at its next refresh
 
     def _draw(self, *, last: bool = False) -> None:
+        if self._began_in_front and not last and _in_background(self._stream):
+            return
         columns, rows = terminal_size(self._stream)
         width = columns - 1  # some terminals start a new line after a full last column
         with self._lock, self._console as console:
@@ -141,6 +153,37 @@ _running: list[Region] = []
 def region_on(stream: TextIO) -> Region | None:
     """The running region if `stream` is a terminal; assumes that there is only one terminal."""
     return _running[-1] if _running and is_terminal(stream) else None
+
+
+@contextmanager
+def _around_stop(before: Callable[[], None], after: Callable[[], None]) -> Iterator[None]:
+    """Call `before` when Ctrl-Z stops the process inside the block, and `after` when it goes on."""
+    number = getattr(signal, "SIGTSTP", None)  # not on Windows
+    in_main = threading.current_thread() is threading.main_thread()
+    if not (number and in_main and signal.getsignal(number) is signal.SIG_DFL):
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        before()
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)  # returns when the process goes on
+        signal.signal(number, stop)
+        after()
+
+    signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        signal.signal(number, signal.SIG_DFL)
+
+
+def _in_background(stream: TextIO) -> bool:
+    """Whether the shell has given the terminal to another program, as after Ctrl-Z and `bg`."""
+    try:
+        return os.tcgetpgrp(stream.fileno()) != os.getpgrp()
+    except (AttributeError, OSError, ValueError):  # Windows; no terminal of this session
+        return False
 
 
 def restore_terminal() -> None:

@@ -248,13 +248,19 @@ def print_report(
         (_ending(story), "" if story.finish == "stop" else "yellow"),
         _times(story.extended, "extended"),
         _times(story.rewritten, "a passage rewritten"),
-        f", {count_words(story.aside)} words of comments left out" if story.aside else "",
-        (f"; {_cost(story)}; {_model(story)}; {f'id {story.id}' if saved else 'not saved'}", "dim"),
+        _left_out(story),
+        (f"; {_cost(story)}; {one_line(_model(story))}; ", "dim"),
+        (f"id {story.id}" if saved else "not saved", "dim"),
     ]
     print_line(line, err)
     if deviations := [one for one in story.deviations if one.ignored or _is_asked(one, story)]:
-        told = "; ".join(f"{one.setting}: {one.text}" for one in deviations)
+        told = one_line("; ".join(f"{one.setting}: {one.text}" for one in deviations))
         print_line(["polaris: ", (f"settings not as asked: {told}.", "dim")], err)
+
+
+def _left_out(story: Story) -> str:
+    words = count_words(story.aside)
+    return f", {words} words of headings or comments left out" if words else ""
 
 
 def _is_asked(deviation: Deviation, story: Story) -> bool:

@@ -2,6 +2,7 @@
 
 import os
 import pty
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -103,7 +104,7 @@ def test_a_choice_that_cannot_be_saved_costs_no_page(
 ) -> None:
     page = tmp_path / "page.html"
     monkeypatch.setenv("POLARIS_LIBRARY", str(tmp_path))
-    monkeypatch.setattr(compare, "_ask", lambda stories: stories[0])
+    monkeypatch.setattr(compare, "_ask", lambda stories: stories[1])
     err = run("-m", "demo,smollm2", "--blind", "-o", str(page), code=1)[1]
     assert "You chose" in err and "Your choice is not saved: " in err
     assert page.read_text().count("there was a fox") == 2
@@ -202,3 +203,45 @@ def test_help_needs_nothing(tmp_path: Path) -> None:
         polaris_command("compare", "--help"), env=environment(tmp_path), capture_output=True
     )
     assert shown.returncode == 0 and b"--blind" in shown.stdout
+
+
+def engines(monkeypatch: pytest.MonkeyPatch, *scripts: list[str]) -> None:
+    left = iter(scripts)
+    monkeypatch.setattr(running, "open_engine", lambda *_, **__: ScriptedEngine(next(left)))
+
+
+def test_a_blind_vote_is_for_the_number_on_the_screen(
+    asked: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nothing = ["<think>", "a fox", "</think>"]
+    engines(
+        monkeypatch, nothing, TALE, ["</think>", "The hen", " slept", " for a whole long night."]
+    )
+    result = CliRunner().invoke(
+        app,
+        ["compare", "a fox", "-w", "8", "-m", f"demo,smollm2,{MODEL_DIR}", "--blind"],
+        input="1\n2\n",
+    )
+    assert "Which story is better? 2, 3; 0 for neither" in result.stderr
+    assert "Type a number: 2, 3, or 0." in result.stderr and result.exit_code == 5
+    (vote,) = asked.votes()
+    chosen = next(entry for entry in asked.entries() if entry.id == vote.stories[0])
+    assert asked.get(chosen.id).text == "Once upon a time there was a fox."
+
+
+@pytest.mark.parametrize("more", [[], ["--blind"]])
+def test_models_that_write_no_story_end_with_the_code_of_no_story(
+    asked: Library, monkeypatch: pytest.MonkeyPatch, more: list[str]
+) -> None:
+    engines(monkeypatch, [], [])
+    err = run("-m", "demo,smollm2", *more, code=5)[1]
+    assert "2 of 2 models wrote no story." in err and "Which story" not in err
+
+
+def test_a_file_and_a_folder_of_one_name_are_refused(library: Library, tmp_path: Path) -> None:
+    shutil.copytree(MODEL_DIR, tmp_path / "mine")
+    (tmp_path / "mine.gguf").touch()
+    models = f"{tmp_path / 'mine'},{tmp_path / 'mine.gguf'}"
+    assert "Two of the models are called mine" in run("-m", models, code=2)[1]
+    twice = "smollm2,HuggingFaceTB/SmolLM2-135M-Instruct"
+    assert "Two of the models are called smollm2" in run("-m", twice, code=2)[1]

@@ -365,7 +365,7 @@ def test_what_a_model_says_around_the_story_is_left_out(tmp_path: Path) -> None:
     options = ["-w", "10", "-m", "demo", "--no-think"]
     ended = run(scripted_command("write", "a fox", *options, scripts=[around]), tmp_path)
     assert ended.stdout == TALE_TEXT + "\n"
-    assert "ended by itself, 10 words of comments left out" in ended.stderr
+    assert "ended by itself, 10 words of headings or comments left out" in ended.stderr
     shown = run(polaris_command("library", "show", "last", "--json"), tmp_path)
     record = json.loads(shown.stdout)
     assert record["aside"] == "Sure! Here is a 10-word story:\n\n\n\n---\n\n(Word count: 10)"

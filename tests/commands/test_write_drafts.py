@@ -276,3 +276,19 @@ def test_a_draft_that_failed_is_named(tmp_path: Path, monkeypatch: pytest.Monkey
     assert done.returncode == 0 and "Draft 1 failed: The server is gone." in done.stderr
     refused = ask(tmp_path, monkeypatch, "--plan-only")
     assert refused.returncode == 2 and "--plan-only" in refused.stderr
+
+
+def test_a_draft_that_failed_is_delivered_only_if_there_is_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = ModelUnavailable("The server is gone.")
+    broken = Script(["</think>", "Half of a tale"], error=gone)
+    monkeypatch.setattr("polaris_cli.commands.drafts.stories_at_once", lambda job: 1)
+    scripted = ScriptedEngine(broken, ["</think>", "A tale."])
+    monkeypatch.setattr(running, "open_engine", lambda *_, **__: scripted)
+    done = ask(tmp_path, monkeypatch, "--best", "ratio")
+    assert (done.returncode, done.stdout) == (0, "A tale.\n")
+    monkeypatch.setattr(running, "open_engine", lambda *_, **__: ScriptedEngine(broken))
+    done = ask(tmp_path, monkeypatch)
+    assert (done.returncode, done.stdout) == (3, "Half of a tale\n")
+    assert "The best is draft 1" in done.stderr

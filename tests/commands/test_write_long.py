@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from polaris_cli.commands import resume
+from polaris_cli.commands import resume, running
+from polaris_cli.engines.scripted import ScriptedEngine
 from polaris_cli.events import text_of
 from polaris_cli.library.store import Library
 from polaris_cli.story.job import Job
@@ -201,3 +202,40 @@ def test_resume_continues_one_story_though_another_begins_meanwhile(
     monkeypatch.setattr(resume, "run", noted)
     assert in_process(["resume"], tmp_path, monkeypatch).returncode == 0
     assert jobs[0].earlier and "Once" in map(text_of, jobs[0].earlier.events)
+
+
+def test_a_plan_is_printed_if_a_file_cannot_be_written_and_its_thinking_is_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late, second, thinking = (tmp_path / name for name in ("late.toml", "second.toml", "t.txt"))
+
+    def opened(*_: object, **__: object) -> ScriptedEngine:
+        late.touch()
+        return ScriptedEngine(["a den", "</think>", *PLAN])
+
+    monkeypatch.setattr(running, "open_engine", opened)
+    files = ["-o", str(late), "-o", str(second), "--thinking-output", str(thinking)]
+    asked = (*ASK[:-1], "--chapters", "2", "--plan-only", *files)
+    ended = in_process(asked, tmp_path, monkeypatch)
+    assert ended.returncode == 2 and "late.toml already exists" in ended.stderr
+    assert ended.stdout == second.read_text() and "[[chapter]]" in ended.stdout
+    assert thinking.read_text() == "a den\n" and f"saved {second}" in ended.stderr
+
+
+def test_a_plan_is_not_judged_by_its_length(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = in_process((*IN_CHAPTERS, "--plan-only", "--strict"), tmp_path, monkeypatch)
+    assert ended.returncode == 2 and "--strict" in ended.stderr
+
+
+def test_the_cost_of_a_plan_is_that_of_the_plan_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = ("write", "a fox", "-w", "9000", "-m", "no-hri", "--dry-run", "--json")
+    whole, plan = (
+        json.loads(in_process((*asked, *more), tmp_path, monkeypatch).stdout)
+        for more in ((), ("--plan-only",))
+    )
+    assert [one["name"] for one in plan["passes"]] == ["plan"]
+    assert plan["passes"][0] == whole["passes"][0] and plan["tokens"]["story"] == 0

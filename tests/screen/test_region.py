@@ -1,12 +1,19 @@
 """Lines redrawn in place."""
 
+import os
+import pty
+import select
+import shlex
+import shutil
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from rich.text import Text
 
 from polaris_cli.screen.region import FRAME_S, Region, painter, region_on, restore_terminal
+from tests.cli import environment, scripted_command
 from tests.screens import Tty
 
 
@@ -114,3 +121,54 @@ def test_the_caller_gets_the_error_of_a_closed_terminal() -> None:
 def test_a_painter_does_not_interpret_markup(tty: Tty) -> None:
     painter(tty.stream).print("[red]x[/red] :smile: 12 'y'")
     assert tty.raw() == "[red]x[/red] :smile: 12 'y'\r\n"
+
+
+HIDDEN, SHOWN = "\x1b[?25l", "\x1b[?25h"
+
+
+class Shell:
+    """A shell at the other end of a pseudo-terminal."""
+
+    def __init__(self, terminal: int) -> None:
+        self._terminal, self._shown = terminal, ""
+
+    def type(self, keys: str) -> None:
+        os.write(self._terminal, keys.encode())
+
+    def wait_for(self, text: str) -> str:
+        """What is shown from the last call up to this text. Fails after twenty seconds."""
+        end = time.monotonic() + 20
+        while text not in self._shown:
+            assert time.monotonic() < end, self._shown
+            if select.select([self._terminal], [], [], 0.1)[0]:
+                self._shown += os.read(self._terminal, 4096).decode("utf-8", "replace")
+        before, found, self._shown = self._shown.partition(text)
+        return before + found
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("bash"), reason="needs a shell with job control")
+def test_a_stopped_process_leaves_the_cursor_and_goes_on_below(tmp_path: Path) -> None:
+    """Ctrl-Z, then `bg` and `fg`, in an interactive shell."""
+    words = [f"{word}{number} " for number in range(40) for word in ("fox", "hen")]
+    command = scripted_command(
+        "write", "a fox", "-w", "80", "-m", "demo", scripts=[["</think>", *words]], delay=0.05
+    )
+    pid, terminal = pty.fork()
+    if not pid:
+        os.execvpe("bash", ["bash", "--norc", "-i"], {**environment(tmp_path), "PS1": "ready> "})
+    shell = Shell(terminal)
+    shell.wait_for("ready> ")
+    (tmp_path / "write.sh").write_text(f"exec {shlex.join(command)}")
+    shell.type(f"bash {tmp_path}/write.sh\n")
+    shell.wait_for("hen3 ")
+    shell.type("\x1a")
+    stopped = shell.wait_for("ready> ")
+    assert SHOWN in stopped and HIDDEN not in stopped
+    shell.type("bg; sleep 0.7; fg\n")
+    shell.wait_for("[1]+ ")
+    went_on = shell.wait_for("ready> ")
+    assert HIDDEN in went_on and went_on.rindex(SHOWN) > went_on.rindex(HIDDEN)
+    assert "hen39" in went_on and "80 of 80 words" in " ".join(went_on.split())
+    shell.type("exit\n")
+    os.waitpid(pid, 0)

@@ -28,6 +28,8 @@ EXAMPLE = '{"premise": "a fox", "words": 800}'
 BATCH_ROWS = 256  # of a Parquet file: those that are in memory together
 INSTALL = "pip install 'polaris-story[datasets]'"
 
+csv.field_size_limit(MAX_BYTES)  # of a cell: some stories have more than the usual 131,072
+
 
 def name_of(source: str) -> str:
     """What messages call an input."""

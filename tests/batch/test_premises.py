@@ -153,6 +153,12 @@ def test_a_table_has_the_line_where_a_row_starts(
     assert [(row.premise, int(row.where.rpartition(" ")[2])) for row in found] == rows
 
 
+def test_a_cell_may_be_longer_than_the_usual_limit_of_python(tmp_path: Path) -> None:
+    story = "a fox ran\n" * 20_000
+    rows = read(tmp_path, f'premise,words\n"{story}",5\na crow,\n', "p.csv")
+    assert premises(rows) == [story, "a crow"]
+
+
 @pytest.mark.parametrize(
     ("row", "message"),
     [

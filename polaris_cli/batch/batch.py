@@ -4,9 +4,9 @@ Rows and a grid give tasks; those that are done already are left out; the others
 engine after another. Does not know options, nor what is shown.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
 from typing import Literal
 
@@ -17,7 +17,7 @@ from polaris_cli.batch.tasks import Grid, Loading, Options, Task, tasks_of
 from polaris_cli.errors import ModelUnavailable, NoStory, PolarisError, UsageError
 from polaris_cli.request.premise import read_length
 from polaris_cli.request.settings import from_options
-from polaris_cli.story.result import Story
+from polaris_cli.story.result import Place, Story
 
 BAD_ROW = "row "  # and its number: the key of a row that cannot be read
 
@@ -77,7 +77,9 @@ class Batch:
     def survey(self) -> Survey:
         """Read all of the input once. Raises UsageError as `read_premises` does.
 
-        Failures of rows that could not be read in an earlier run are taken back.
+        Failures of rows that could not be read in an earlier run are taken back. A story that is
+        there under the key of another grid gets its new key; raises OutputError if that cannot be
+        written.
         """
         found, there = Survey(), 0
         for key in self._bad_before:
@@ -183,18 +185,44 @@ class Batch:
 
     def _state(self, task: Task) -> State:
         kept = self._results.fingerprint(task.key)
-        if kept is None:
+        others = self._not_asked_for(task) if kept is None else []
+        if kept is None and not others:
             return "missing"
+        place = self._place(task)
+        if kept is None:
+            found = isinstance(place, Place) and self._take_over(others, place)
+            return "done" if found else "missing"
+        if isinstance(place, Place):
+            return "done" if place.fingerprint == kept else "changed"
+        return place
+
+    def _not_asked_for(self, task: Task) -> list[str]:
+        """The keys of stories of a task's row that no task asks for: those of another grid."""
+        there = self._results.keys_of(task.row.key)
+        if not there:
+            return there
+        asked = {one.key for one in tasks_of([task.row], self._options, self._grid)}
+        return [key for key in there if key not in asked]
+
+    def _place(self, task: Task) -> Place | State:
+        """The place of a task, whose fingerprint says what is asked for, or why there is none."""
         if task.loading in self._unavailable:  # its server may take long not to answer
             return "unknown"
         try:
-            place = task.job().place
+            return task.job().place or "invalid"
         except ModelUnavailable:
             self._unavailable.add(task.loading)
             return "unknown"
         except PolarisError:
             return "invalid"
-        return "done" if place and place.fingerprint == kept else "changed"
+
+    def _take_over(self, others: Iterable[str], place: Place) -> bool:
+        """Whether one of these stories is the one asked for at a place, which is then its own."""
+        for key in others:
+            if self._results.fingerprint(key) == place.fingerprint:
+                self._results.rename(key, asdict(place))
+                return True
+        return False
 
 
 def _words(task: Task) -> int:

@@ -112,10 +112,10 @@ def _from_rows(source: str, *, with_length: bool) -> Iterator[Sample | PolarisEr
 def _rows_of(source: str) -> Iterator[tuple[str, dict[str, Any] | PolarisError]]:
     """The rows of a file, each with its place in it. An object alone in a file is one row.
 
-    Of the stories of a batch that was killed, the last of a key counts.
+    In a batch that was killed, the last line of a key and of a story counts.
     """
     if Path(source).name == STORIES:
-        return _last_of_each_key(source)
+        return _last_of_each(source)
     if Path(source).suffix.lower() == ".json":
         try:
             found = json.loads(read_text(Path(source)))
@@ -126,17 +126,21 @@ def _rows_of(source: str) -> Iterator[tuple[str, dict[str, Any] | PolarisError]]
     return records_of(source, COLUMNS)
 
 
-def _last_of_each_key(source: str) -> Iterator[tuple[str, dict[str, Any] | PolarisError]]:
-    last = {key: place for place, row in records_of(source) if (key := _key(row))}
+def _last_of_each(source: str) -> Iterator[tuple[str, dict[str, Any] | PolarisError]]:
+    last = {name: place for place, row in records_of(source) for name in _names(row)}
     return (
-        (place, row) for place, row in records_of(source) if last.get(_key(row), place) == place
+        (place, row)
+        for place, row in records_of(source)
+        if all(last[name] == place for name in _names(row))
     )
 
 
-def _key(row: dict[str, Any] | PolarisError) -> str:
-    """What names a story in its batch, "" for another row."""
+def _names(row: dict[str, Any] | PolarisError) -> Iterator[tuple[str, ...]]:
+    """What names a story of a batch: its key, and its id, which it keeps with another key."""
     place = row.get("batch") if isinstance(row, dict) else None
-    return str(place.get("key") or "") if isinstance(place, dict) else ""
+    if isinstance(row, dict) and isinstance(place, dict) and place.get("key"):
+        yield "key", str(place["key"])
+        yield "id", str(row.get("id", place["key"])), str(place.get("fingerprint"))
 
 
 def sample_of_row(row: Mapping[str, Any], *, with_length: bool = True) -> Sample:

@@ -137,6 +137,42 @@ def test_a_killed_run_keeps_the_failures_that_no_story_followed(tmp_path: Path) 
         ]
 
 
+def placed(key: str, row: str = "1", **more: Any) -> dict[str, Any]:
+    """A record with its row, and an id that tells it apart."""
+    found = record(key, "f", **{"id": "aa", **more})
+    return {**found, "batch": {**found["batch"], "row": int(row), "input_id": ""}}
+
+
+def test_a_story_gets_another_key_and_keeps_its_text(tmp_path: Path) -> None:
+    with Results(tmp_path) as results:
+        results.add(placed("1", text="A fox."))
+        results.add(placed("2", "2", id="bb"))
+        results.fail("1, a", "", NoStory("It failed."))
+        results.rename("1", {"key": "1, a", "row": 7})
+        shutil.copytree(tmp_path, tmp_path / "killed")
+        assert (results.fingerprint("1"), results.fingerprint("1, a")) == (None, "f")
+        assert (len(results), results.failed, results.keys_of("7")) == (2, {}, ["1, a"])
+        assert [each["batch"]["key"] for each in results.records()] == ["2", "1, a"]
+    found = stories(tmp_path)
+    assert found.keys() == {"2", "1, a"} and found["1, a"]["text"] == "A fox."
+    assert found["1, a"]["batch"] == {
+        "key": "1, a", "fingerprint": "f", "row": 7, "input_id": ""
+    }  # fmt: skip
+    assert len(read(tmp_path / "killed" / "stories.jsonl")) == 3
+    with Results(tmp_path / "killed") as results:
+        assert (results.fingerprint("1"), len(results)) == (None, 2)
+    assert stories(tmp_path / "killed") == found
+
+
+def test_the_keys_of_a_row_are_known(tmp_path: Path) -> None:
+    with Results(tmp_path) as results:
+        results.add(placed("1"))
+        results.add(placed("1, a", id="bb"))
+        results.add(placed("12", "12", id="cc"))
+    with Results(tmp_path) as results:
+        assert results.keys_of("1") == ["1", "1, a"] and results.keys_of("2") == []
+
+
 def test_what_is_not_superseded_is_not_rewritten(tmp_path: Path) -> None:
     for key in "ab":
         with Results(tmp_path) as results:

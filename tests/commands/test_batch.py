@@ -207,6 +207,31 @@ def test_a_grid_writes_every_length_and_seed(batch: Batch, engine: ScriptedEngin
     assert len(stories) == len(asked) == 12 and ("a hen", 70, 1) in asked
 
 
+@pytest.mark.parametrize(
+    ("first", "later", "stories"),
+    [
+        ([], ["--words", "8,70"], 6),
+        ([], ["-m", "demo,smollm2"], 6),
+        ([], ["--seeds", "2"], 6),
+        (["--words", "8,70", "--seeds", "2"], ["-m", "demo,smollm2"], 15),
+        (["-m", "demo,smollm2", "--seeds", "2"], [], 12),
+    ],
+)
+def test_a_larger_grid_keeps_the_stories_of_a_smaller_one(
+    batch: Batch, engine: ScriptedEngine, first: list[str], later: list[str], stories: int
+) -> None:
+    batch(*first)
+    before = {story["id"]: story["story"] for story in batch.stories()}
+    done = batch(*later)
+    assert done.returncode == 0 and "3 of " in done.stderr and "written again" not in done.stderr
+    after = batch.stories()
+    assert len(after) == stories == len(engine.requests)
+    assert before.items() <= {story["id"]: story["story"] for story in after}.items()
+    asked = {(s["batch"]["fingerprint"], s["batch"]["key"]) for s in after}
+    assert len(asked) == len({fingerprint for fingerprint, _ in asked}) == stories
+    assert batch(*later).returncode == 0 and len(engine.requests) == stories
+
+
 def test_a_list_has_each_value_once() -> None:
     assert command.listed("8, 1200,3k,,8") == ("8", "1200", "3k")
 

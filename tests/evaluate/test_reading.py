@@ -124,13 +124,21 @@ def test_an_empty_cell_is_no_length() -> None:
 
 def test_the_last_story_of_a_key_counts_where_a_batch_was_killed(tmp_path: Path) -> None:
     first = a_story(text="It came.", place=Place("1", "f", 1)).as_dict()
-    other = a_story(text="It went.", place=Place("2", "f", 2)).as_dict()
-    again = a_story(text="It came back.", place=Place("1", "g", 1)).as_dict()
+    other = a_story("bbbb0000", "It went.", place=Place("2", "f", 2)).as_dict()
+    again = a_story("cccc0000", "It came back.", place=Place("1", "g", 1)).as_dict()
     source = written(tmp_path, first, other, again)
     assert [one.text for one in good(source)] == ["It went.", "It came back."]
     assert good(str(tmp_path)) == good(source)
     joined = written(tmp_path, first, other, again, name="of-two-batches.jsonl")
     assert len(good(joined)) == 3
+
+
+def test_a_story_counts_once_where_a_batch_was_killed_as_it_got_another_key(tmp_path: Path) -> None:
+    story = a_story(text="It came.", place=Place("1", "f", 1))
+    other = a_story("bbbb0000", "It came.", place=Place("2", "f", 2)).as_dict()
+    renamed = replace(story, place=Place("1, demo", "f", 1)).as_dict()
+    source = written(tmp_path, story.as_dict(), other, renamed)
+    assert len(good(source)) == 2
 
 
 def test_rows_may_be_counted_from_0() -> None:

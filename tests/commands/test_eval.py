@@ -193,7 +193,7 @@ def scripted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_run_writes_and_scores_and_goes_on(scripted: Path) -> None:
     asked = ["run", "-m", "demo", "--scale", "0.02", "--per-bucket", "2", "-o", str(scripted)]
     out, err = run(*asked)
-    assert "12 stories written" in err and "made for whole stories" in err
+    assert "12 stories written" in err and "meant for full-length stories" in err
     rows = [line.split("\t") for line in out.splitlines() if line.startswith("demo\t")]
     assert [row[1] for row in rows[:6]] == [
         "20-40",
@@ -208,7 +208,7 @@ def test_a_run_writes_and_scores_and_goes_on(scripted: Path) -> None:
     assert "12 of 12 stories already written" in again[1]
     assert again[0].startswith("table,model,group")
     scored = run("score", str(scripted))
-    assert scored[0] == out and "made for whole stories" in scored[1]
+    assert scored[0] == out and "meant for full-length stories" in scored[1]
 
 
 def test_a_run_takes_all_prompts_and_tells_those_without_a_bucket(

@@ -122,7 +122,7 @@ def print_score(
     tables = found.tables()
     if report:  # first: the reader of a pipe may leave
         report.save(found, tables, limits, _sources(sources, library), skipped.count)
-    about = {"polaris": __version__, "scale": scale, "band": limits, "resamples": RESAMPLES}
+    about = {"polaris": __version__, "band": limits, "resamples": RESAMPLES}
     _print(tables, about, printed)
     if scale != 1:
         note("Score, penalty and blank are meant for full-length stories.", sys.stderr)
@@ -252,6 +252,6 @@ def _print(tables: Any, about: dict[str, Any], printed: Printed) -> None:
         lowest, highest = tables.edges[0], tables.edges[-1]
         note(
             f"{tables.outside} of the texts were asked for in fewer than {lowest:,} or more than "
-            f"{highest:,} words: they are in no bucket. See --scale.",
+            f"{highest:,} words: they are in no bucket or stage. See --scale.",
             sys.stderr,
         )

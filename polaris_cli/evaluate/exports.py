@@ -27,8 +27,9 @@ _LATEX = {
 
 
 def as_json(tables: Tables, about: dict[str, Any]) -> dict[str, Any]:
-    """One object with all tables; `about` says how they came about."""
-    models = tables.finishes
+    """One object with all tables; `about` says how they came about. The card's figures are for
+    whole lengths."""
+    models = tables.finishes if tables.scale == 1 else ()
     card = {model: asdict(CARD[model]) for model in models if model in CARD}
     return {"schema": SCHEMA, **about, **asdict(tables), "card": card}
 

@@ -72,12 +72,7 @@ def layout(tables: Tables) -> Iterator[TextTable]:
             [_cells(row, LENGTH) for row in tables.buckets],
             ("S_l", "penalty", "blank", "ended", "words", "ratio 95%", "texts", "score"),
         )
-    yield TextTable(
-        "Ratio by stage, and the model card's",
-        ("model", "stage", "texts", "ratio", "95%", "score", "card's ratio"),
-        [_stage_cells(row) for row in tables.stages],
-        ("score", "texts", "95%"),
-    )
+    yield _stage_table(tables)
     yield TextTable(
         "Text",
         ("model", "texts", *TEXT.values()),
@@ -106,6 +101,16 @@ def layout(tables: Tables) -> Iterator[TextTable]:
         yield TextTable("Finish reasons", ("model", *reasons), rows)
     for table in tables.judged:
         yield from judged_layouts(table)
+
+
+def _stage_table(tables: Tables) -> TextTable:
+    """The ratios by stage, and those of the model card, which are for whole lengths."""
+    title, headers = "Ratio by stage", ("model", "stage", "texts", "ratio", "95%", "score")
+    least = ("score", "texts", "95%")
+    if tables.scale != 1:
+        return TextTable(title, headers, [_stage_cells(row) for row in tables.stages], least)
+    cells = [(*_stage_cells(row), _card_ratio(row)) for row in tables.stages]
+    return TextTable(f"{title}, and the model card's", (*headers, "card's ratio"), cells, least)
 
 
 def judged_layouts(table: JudgedTable) -> Iterator[TextTable]:
@@ -155,8 +160,8 @@ def _judged_cells(table: JudgedTable, row: JudgedRow) -> tuple[str, ...]:
 
 
 def _published(table: JudgedTable, row: JudgedRow) -> str | None:
-    """The model card's figure for a row."""
-    card = CARD.get(row.model)
+    """The model card's figure for a row; they are for whole lengths."""
+    card = CARD.get(row.model) if table.scale == 1 else None
     found = card.judged(table.judge.rubric) if card else None
     return number("card", found.get(row.group)) if found and row.group in found else None
 
@@ -189,8 +194,6 @@ def _text_cells(row: Row) -> tuple[str, ...]:
 
 
 def _stage_cells(row: Row) -> tuple[str, ...]:
-    card = CARD.get(row.model)
-    published = card.ratio[CARD_STAGES.index(row.group)] if card else None
     ratio, score = row.values["ratio"], row.values["length_score"]
     return (
         row.model,
@@ -199,8 +202,12 @@ def _stage_cells(row: Row) -> tuple[str, ...]:
         number("ratio", ratio.mean if ratio else None),
         interval("ratio", ratio),
         number("length_score", score.mean if score else None),
-        number("ratio", published),
     )
+
+
+def _card_ratio(row: Row) -> str:
+    card = CARD.get(row.model)
+    return number("ratio", card.ratio[CARD_STAGES.index(row.group)] if card else None)
 
 
 def _slope_cells(model: str, found: dict[str, float | None]) -> tuple[str, ...]:

@@ -53,6 +53,7 @@ class Tables:
     slopes: dict[str, dict[str, float | None]]
     finishes: dict[str, dict[str, int]]
     differences: list[Difference]
+    scale: float = 1.0  # of the buckets
     outside: int = 0  # texts whose length is in no bucket
     made: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     judged: list[JudgedTable] = field(default_factory=list)
@@ -97,6 +98,7 @@ class Evaluation:
             {model: _slopes(buckets, model, self.groups) for model in self.models},
             {model: self._finishes(model) for model in self.models},
             list(differences(compared, NAMES, _figure)),
+            self.groups.scale,
             sum(self.groups.bucket(one.asked) is None for one in self.scored),
             {shown[model]: made for model, made in self.made.items()},
             judged_tables(self.judged, self.groups, _digests(compared)),

@@ -149,5 +149,9 @@ def test_the_cards_figures_stand_beside_those_of_the_same_rubric(
 ) -> None:
     found = judged_layout(table_of(a_judgement(load_rubric(name), 1, model="polaris")))
     assert found.headers[-1] == header and [row[-1] for row in found.rows] == cells
-    own = judged_layout(table_of(a_judgement(load_rubric(name), 1, model="mine")))
-    assert header not in own.headers and len(own.headers) == len(own.rows[0])
+    for other in (
+        table_of(a_judgement(load_rubric(name), 1, model="mine")),
+        table_of(a_judgement(load_rubric(name), 1, model="polaris", asked=75), scale=0.05),
+    ):
+        own = judged_layout(other)
+        assert header not in own.headers and len(own.headers) == len(own.rows[0])

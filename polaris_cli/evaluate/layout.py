@@ -15,7 +15,7 @@ from polaris_cli.evaluate.statistics import Estimate
 from polaris_cli.evaluate.tables import Row, Tables
 
 NONE = "-"
-PERCENT = {"in_band", "blank", "stopped", "duplicate_lines", "short_paragraphs"}
+PERCENT = {"in_band", "blank", "ended", "duplicate_lines", "short_paragraphs"}
 DIGITS = {
     "words": 0,
     "s_length": 1,
@@ -32,7 +32,7 @@ LENGTH = {
     "length_penalty": "penalty",
     "s_length": "S_l",
     "blank": "blank",
-    "stopped": "ended",
+    "ended": "ended",
 }
 TEXT = {
     "self_repetition": "repetition",

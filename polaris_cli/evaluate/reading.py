@@ -83,6 +83,7 @@ def sample_of_story(story: Story) -> Sample:
         seed=story.request.sampling.seed,
         scale=place.scale if place else 1.0,
         finish=story.finish,
+        closed=story.closed,
         surprise=quality.surprise_mean,
         surprise_worst=quality.surprise_worst,
         made=origin_of(story),

@@ -30,7 +30,7 @@ from polaris_cli.version import __version__
 
 MOST_TEXTS = 500
 PROMPT_LENGTH = 100  # characters of a prompt where it names a story
-FLAGS = {"in_band", "blank", "stopped"}  # of a story; their means are shares
+FLAGS = {"in_band", "blank", "ended"}  # of a story; their means are shares
 PAGE = Path(__file__).with_name("report.html")
 _STORIES = "$stories\n"
 

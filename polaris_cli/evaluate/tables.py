@@ -21,7 +21,7 @@ MOST_WAYS = 5  # ways of writing a model's texts that are told, for each setting
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """The figures of a text, its digest, and what it is compared by."""
+    """The figures of a text, how it ended, its digest, and what it is compared by."""
 
     model: str
     asked: int
@@ -71,7 +71,7 @@ class Evaluation:
 
     def add(self, sample: Sample, figures: Figures) -> None:
         """Add a text's figures."""
-        known = (sample.model, sample.asked, sample.finish, text_key(sample), sample.pair)
+        known = (sample.model, sample.asked, sample.ending, text_key(sample), sample.pair)
         self.scored.append(Scored(*known, figures, sample.model_id))
         self.scales.add(sample.scale)
         made = self.made.setdefault((sample.model, sample.model_id), {})

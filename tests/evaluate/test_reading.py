@@ -50,6 +50,12 @@ def test_a_record_of_polaris_brings_all_that_is_known(tmp_path: Path) -> None:
     assert good(str(tmp_path)) == [found]  # the folder of a batch
 
 
+def test_a_record_says_whether_the_text_was_closed_at_its_length(tmp_path: Path) -> None:
+    stories = [a_story(str(closed), "It came.", finish="stop", closed=closed) for closed in (1, 0)]
+    found = good(written(tmp_path, *(story.as_dict() for story in stories)))
+    assert [(one.finish, one.closed) for one in found] == [("stop", True), ("stop", False)]
+
+
 @pytest.mark.parametrize(
     ("row", "expected"),
     [

@@ -112,8 +112,9 @@ def test_texts_without_a_prompt_are_not_paired() -> None:
 
 def test_finish_reasons_are_counted() -> None:
     samples = [a_sample(1000, 1, model="a", finish=reason) for reason in ("stop", "stop", "loop")]
+    samples.append(a_sample(1000, 1, model="a", finish="stop", closed=True))
     assert evaluation(*samples, a_sample(9, 1, model="b")).tables().finishes == {
-        "a": {"stop": 2, "loop": 1},
+        "a": {"stop": 2, "loop": 1, "closed": 1},
         "b": {},
     }
 

@@ -83,6 +83,11 @@ class JudgedTable:
     differences: list[Difference]
     scale: float
 
+    @property
+    def days(self) -> str:
+        """The days between which it was judged, or the one day."""
+        return " to ".join(dict.fromkeys((self.first_day, self.last_day)))
+
 
 def judged(records: Iterable[Record]) -> list[Judged]:
     """The texts that these records judge, each repeat of them, but for those that are judged in

@@ -99,8 +99,7 @@ def layout(tables: Tables) -> Iterator[TextTable]:
             for model, found in tables.finishes.items()
         ]
         yield TextTable("Finish reasons", ("model", *reasons), rows)
-    for table in tables.judged:
-        yield from judged_layouts(table)
+    yield from judged_layouts(tables.judged)
 
 
 def _stage_table(tables: Tables) -> TextTable:
@@ -113,19 +112,20 @@ def _stage_table(tables: Tables) -> TextTable:
     return TextTable(f"{title}, and the model card's", (*headers, "card's ratio"), cells, least)
 
 
-def judged_layouts(table: JudgedTable) -> Iterator[TextTable]:
-    """What a judge found, and the differences of models where there are some."""
-    yield judged_layout(table)
-    if table.differences:
-        yield TextTable(
-            f"{DIFFERENCES}: {judged_title(table)}",
-            ("models", "pairs", *table.totals),
-            [_difference_cells(one, table.totals) for one in table.differences],
-            table.totals[:0:-1],
-        )
+def judged_layouts(tables: Sequence[JudgedTable]) -> Iterator[TextTable]:
+    """What judges found, and the differences of models where there are some."""
+    for table, title in zip(tables, judged_titles(tables), strict=True):
+        yield _judged_layout(table, title)
+        if table.differences:
+            yield TextTable(
+                f"{DIFFERENCES}: {title}",
+                ("models", "pairs", *table.totals),
+                [_difference_cells(one, table.totals) for one in table.differences],
+                table.totals[:0:-1],
+            )
 
 
-def judged_layout(table: JudgedTable) -> TextTable:
+def _judged_layout(table: JudgedTable, title: str) -> TextTable:
     """What a judge found, with the model card's figures beside it where there are some."""
     rows = [*table.buckets, *table.stages]
     main = table.totals[0] if table.totals else "main"
@@ -136,13 +136,22 @@ def judged_layout(table: JudgedTable) -> TextTable:
         headers = (*headers, f"card's {JUDGED[table.judge.rubric]}")
         cells = [(*own, one or NONE) for own, one in zip(cells, published, strict=True)]
     least = (*COUNTED, "spread", *table.totals[:0:-1], "texts")
-    return TextTable(judged_title(table), headers, cells, least)
+    return TextTable(title, headers, cells, least)
 
 
-def judged_title(table: JudgedTable) -> str:
-    """The rubric, the judge, its settings and the days of a table."""
-    judge, days = table.judge, dict.fromkeys((table.first_day, table.last_day))
-    return f"{judge.rubric}, judged by {judge.name} ({judge.settings}; {' to '.join(days)})"
+def judged_titles(tables: Sequence[JudgedTable]) -> list[str]:
+    """The rubric, the judge, its settings and the days of each table, and the rubric's key where
+    two tables differ in nothing else."""
+    titles = [_judged_title(table) for table in tables]
+    return [
+        _judged_title(table, with_key=titles.count(title) > 1)
+        for table, title in zip(tables, titles, strict=True)
+    ]
+
+
+def _judged_title(table: JudgedTable, *, with_key: bool = False) -> str:
+    judge, key = table.judge, f"; rubric {table.judge.rubric_key}" if with_key else ""
+    return f"{judge.rubric}, judged by {judge.name} ({judge.settings}; {table.days}{key})"
 
 
 def _judged_cells(table: JudgedTable, row: JudgedRow) -> tuple[str, ...]:

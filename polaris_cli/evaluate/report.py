@@ -15,7 +15,7 @@ from polaris_cli.evaluate.layout import (
     NAMES,
     NONE,
     TextTable,
-    judged_title,
+    judged_titles,
     layout,
     number,
 )
@@ -96,7 +96,7 @@ def _facts(found: Evaluation, tables: Tables, about: About) -> Iterator[str]:
     yield _fact("from", ", ".join(about.sources))
     yield _fact("band", "{:g} to {:g} times the words asked".format(*about.band))
     yield _fact("scale", _scale(found))
-    yield from (_fact("judge", judged_title(table)) for table in tables.judged)
+    yield from (_fact("judge", title) for title in judged_titles(tables.judged))
     if not tables.judged:
         yield _fact("judge", "none: all figures are computed from the texts")
     if about.skipped:

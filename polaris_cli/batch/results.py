@@ -7,7 +7,7 @@ a story is written.
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -17,6 +17,7 @@ from filelock import FileLock
 from polaris_cli.batch.lines import ELSEWHERE, Entry, Lines, encoded, explained, locked
 from polaris_cli.errors import PolarisError, UsageError
 from polaris_cli.formats.files import write_atomic
+from polaris_cli.request.text_files import unreadable
 
 STORIES = "stories.jsonl"
 FAILED = "failed.jsonl"
@@ -170,6 +171,26 @@ class Results:
             return
         with explained(path):
             path.unlink(missing_ok=True)
+
+
+def failures_in(folder: Path) -> int:
+    """How many failures a folder has, while another process may write to it.
+
+    Raises UsageError if they cannot be read.
+    """
+    path, failed = folder / FAILED, dict[str, bool]()
+    try:
+        with path.open(encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                with suppress(ValueError, RecursionError):
+                    entry = json.loads(line)
+                    if isinstance(entry, dict) and _is_failure(entry):
+                        failed[entry["key"]] = not entry.get("finished")
+    except FileNotFoundError:
+        return 0
+    except OSError as error:
+        raise unreadable(path, error) from error
+    return sum(failed.values())
 
 
 def _locked(folder: Path) -> FileLock:

@@ -7,21 +7,24 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from polaris_cli.batch.fields import Columns, is_absent, plain
 from polaris_cli.batch.records import records_of
-from polaris_cli.batch.results import STORIES
+from polaris_cli.batch.results import STORIES, failures_in
 from polaris_cli.engines.base import ModelInfo
 from polaris_cli.errors import PolarisError, UsageError
 from polaris_cli.evaluate.origin import origin_of
 from polaris_cli.evaluate.samples import Sample
+from polaris_cli.events import Piece
 from polaris_cli.library.store import Library
 from polaris_cli.request.premise import read_length
 from polaris_cli.request.settings import parse_words
 from polaris_cli.request.text_files import parse_toml, read_text
 from polaris_cli.story.result import Story
+from polaris_cli.streaming.thinking import Splitter
 
 # The names of a field in rows of the POLARIS evaluation, LongBench-Write, EQ-Bench and others, the
 # first that is there counts.
@@ -31,6 +34,7 @@ LENGTHS = ("target_word_count", "words", "length", "word_count")
 IDS = ("uid", "id", "index", "prompt_id")
 COLUMNS = Columns(TEXTS, "text,words")
 TEXT_FILES = (".txt", ".md")
+TABLES = (".csv", ".tsv")
 LENGTHS_FILE = "lengths.toml"
 EVERYTHING = "*"
 
@@ -59,6 +63,12 @@ def file_of(source: str) -> Path:
     """The file that is read: of the folder of a batch, that of its stories."""
     stories = Path(source) / STORIES
     return stories if stories.exists() else Path(source)
+
+
+def failed_with(source: str) -> int:
+    """How many stories failed of the batch whose folder, or whose stories, are read."""
+    path = file_of(source)
+    return failures_in(path.parent) if path.name == STORIES else 0
 
 
 def samples_of_library(library: Library, query: Sequence[str]) -> Iterator[Sample]:
@@ -124,7 +134,18 @@ def _rows_of(source: str) -> Iterator[tuple[str, dict[str, Any] | PolarisError]]
             raise UsageError(f"{source} is not valid JSON: {error}.") from error
         rows = found if isinstance(found, list) else [found]
         return ((f"item {number}", row) for number, row in enumerate(rows, 1))
-    return records_of(source, COLUMNS)
+    rows = records_of(source, COLUMNS)
+    return map(_with_text, rows) if Path(source).suffix.lower() in TABLES else rows
+
+
+def _with_text(
+    record: tuple[str, dict[str, Any] | PolarisError],
+) -> tuple[str, dict[str, Any] | PolarisError]:
+    """A row of a table, which has a column of texts: an empty cell is a text of no words."""
+    place, row = record
+    if isinstance(row, PolarisError) or not {*TEXTS}.isdisjoint(map(plain, row)):
+        return record
+    return place, {**row, TEXTS[0]: ""}
 
 
 def _last_of_each(source: str) -> Iterator[tuple[str, dict[str, Any] | PolarisError]]:
@@ -184,8 +205,10 @@ def _seed(value: object) -> int | None:
 
 
 def without_thinking(text: str) -> str:
-    """The text behind the last end of thinking, if there is one."""
-    return text.rpartition("</think>")[2].strip() if "</think>" in text else text
+    """The story in an answer; it is not known whether the prompt had opened the thinking."""
+    splitter = Splitter(opened=None)
+    chunks = chain(splitter.feed(Piece(text)), splitter.flush())
+    return "".join(chunk.text for chunk in chunks if chunk.kind == "story")
 
 
 def _list(value: object) -> Sequence[object]:

@@ -54,12 +54,13 @@ class Texts:
 @dataclass(frozen=True, slots=True)
 class About:
     """What a report says of itself: the date of the scoring (2026-01-31), the band, where the
-    stories are from, and how many rows could not be used."""
+    stories are from, how many rows could not be used, and how many stories of a batch failed."""
 
     date: str
     band: tuple[float, float]
     sources: Sequence[str]
     skipped: int = 0
+    failed: int = 0
 
 
 def report(found: Evaluation, tables: Tables, texts: Texts, about: About) -> Iterator[str]:
@@ -102,6 +103,10 @@ def _facts(found: Evaluation, tables: Tables, about: About) -> Iterator[str]:
     if about.skipped:
         rows = "row" if about.skipped == 1 else "rows"
         yield _fact("left out", f"{about.skipped:,} {rows} that could not be used")
+    if about.failed:
+        are = "is" if about.failed == 1 else "are"
+        told = f"{about.failed:,} {_stories(about.failed)}, which {are} in no table"
+        yield _fact("failed", told)
     if tables.outside:
         outside = f"{tables.outside:,} {_stories(tables.outside)}: their lengths are outside them"
         yield _fact("in no bucket", outside)

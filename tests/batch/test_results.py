@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from polaris_cli.batch.results import Results
+from polaris_cli.batch.results import Results, failures_in
 from polaris_cli.errors import NoStory, OutputError, PolarisError, UsageError
 from tests.cli import environment
 
@@ -135,6 +135,19 @@ def test_a_killed_run_keeps_the_failures_that_no_story_followed(tmp_path: Path) 
             "a",
             "c",
         ]
+
+
+def test_failures_are_counted_without_the_folder_being_locked(tmp_path: Path) -> None:
+    assert failures_in(tmp_path) == 0
+    with Results(tmp_path) as results:
+        for key in "abc":
+            results.fail(key, "", NoStory("It failed."))
+        results.fail("a", "", NoStory("It failed again."))
+        results.add(record("b"))
+        with (tmp_path / "failed.jsonl").open("ab") as file:
+            file.write(b'\xff\n{"key": 1}\n{"key": "d"')
+        assert failures_in(tmp_path) == 2
+    assert failures_in(tmp_path) == 2
 
 
 def placed(key: str, row: str = "1", **more: Any) -> dict[str, Any]:

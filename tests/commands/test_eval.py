@@ -78,6 +78,20 @@ def test_rows_that_cannot_be_used_are_named(stories: Path) -> None:
     assert "polaris\t1-2k" in out
 
 
+def test_stories_of_a_batch_that_failed_are_counted(stories: Path) -> None:
+    failure = {"key": "1", "where": "line 1", "error": "It failed.", "hint": ""}
+    path = stories.with_name("failed.jsonl")
+    path.write_text(json.dumps(failure) + "\n")
+    for source in (stories, stories.parent):
+        out, err = run("score", str(source), "--json")
+        assert "1 story failed and is in no table: failed.jsonl says why." in err
+        assert json.loads(out)["failed"] == 1
+    path.write_text(json.dumps(failure) + "\n" + json.dumps({**failure, "key": "2"}) + "\n")
+    assert "2 stories failed and are in no table" in run("score", str(stories), str(stories))[1]
+    copy = stories.rename(stories.with_name("copy.jsonl"))
+    assert run("score", str(copy))[1] == ""
+
+
 def test_a_file_counts_once_whatever_it_is_called(
     stories: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

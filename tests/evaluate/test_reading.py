@@ -253,9 +253,34 @@ def test_the_library_gives_its_finished_stories(tmp_path: Path) -> None:
     assert [one.text for one in samples_of_library(library, ["cat"])] == ["A cat."]
 
 
-def test_thinking_is_not_the_story() -> None:
-    assert without_thinking("a</think> b </think>\n c ") == "c"
-    assert without_thinking(" no tag ") == " no tag "
+@pytest.mark.parametrize(
+    ("text", "story"),
+    [
+        ("a</think>\n\nb", "b"),
+        ("<think>a</think>\n\nb ", "b "),
+        ("<thinking>a</thinking>b", "b"),
+        ("<think>a</think> <think>b</think> c", "c"),
+        ("\n<think>\na fox that never ends", ""),
+        ("<thinking>a fox", ""),
+        ("A fox. <think> is a tag.", "A fox. <think> is a tag."),
+        ("a</think>A fox. </think> is a tag.", "A fox. </think> is a tag."),
+        (" no tag ", " no tag "),
+        ("", ""),
+    ],
+)
+def test_thinking_is_not_the_story(text: str, story: str) -> None:
+    assert without_thinking(text) == story == sample_of_row({"output": text, "length": 5}).text
+
+
+@pytest.mark.parametrize("name", ["stories.csv", "stories.tsv"])
+def test_an_empty_cell_is_a_text_of_no_words(tmp_path: Path, name: str) -> None:
+    table, comma = tmp_path / name, "\t" if name.endswith("tsv") else ","
+    rows = [("Output", "words", "id"), ("It came.", "3", "a"), ("", "5", "b"), ("  ", "5", "c")]
+    table.write_text("".join(f"{comma.join(row)}\n" for row in rows))
+    assert [(one.text, one.asked, one.prompt_id) for one in good(str(table))] == [
+        ("It came.", 3, "a"), ("", 5, "b"), ("", 5, "c"),
+    ]  # fmt: skip
+    assert sample_of_row({"output": "", "length": 5}).text == ""
 
 
 VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.text())

@@ -199,6 +199,52 @@ def test_a_premise_of_text_is_placed_at_its_first_line(tmp_path: Path) -> None:
     assert [row.where.rpartition(" ")[2] for row in rows] == ["2", "6"]
 
 
+@pytest.mark.parametrize(
+    ("content", "suffix"),
+    [
+        (f'\n [{FOX},\n  {{"prompt": "a crow", "words": 5}}]\n', "json"),
+        ('[\n{"premise": "a fox"}, "a crow"]', "json"),
+        ("[]", "json"),
+        ('[{"premise": "a fox"}', "json"),
+        ("premise,words\na fox,5\n", "csv"),
+        ('Words, Prompt \r\n5,"a ""red"" fox,\na crow"\r\n\r\n6,a cat\r\n', "csv"),
+        ('"premise","words"\n"a fox",5\n', "csv"),
+        ("id\tprompt\n7\ta fox, a crow\n", "tsv"),
+        ('prompt\n"a fox, a crow"\n', "csv"),
+        ("prompt,words\n", "csv"),
+        ('premise,words\n"a fox,5\n', "csv"),
+    ],
+)
+def test_standard_input_may_be_a_list_or_a_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, suffix: str
+) -> None:
+    path = tmp_path / f"p.{suffix}"
+    path.write_bytes(content.encode())
+
+    def found(source: str, name: str) -> list[tuple[str, object]]:
+        try:
+            rows = list(read_premises(source))
+        except UsageError as error:
+            return [(error.message.replace(name, ""), error.hint)]
+        return [
+            (row.where.replace(name, ""), (row.key, row.premise, row.settings))
+            if isinstance(row, Row)
+            else (row.where.replace(name, ""), row.error.message.replace(name, ""))
+            for row in rows
+        ]
+
+    give_stdin(monkeypatch, content.encode())
+    assert found("-", "standard input") == found(str(path), str(path)) != []
+
+
+@pytest.mark.parametrize(
+    "text", ["[Noir] a fox\na crow", "Premise, a fox\na crow", "a prompt\na fox", "a,b\nc,d"]
+)
+def test_text_on_standard_input_stays_text(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    give_stdin(monkeypatch, text.encode())
+    assert premises(read_premises("-")) == text.split("\n")
+
+
 def test_standard_input_may_be_json_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     give_stdin(monkeypatch, f"\ufeff \n{FOX}\nno\n".encode())
     first, second = read_premises("-")

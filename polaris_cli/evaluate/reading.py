@@ -134,8 +134,8 @@ def _rows_of(source: str) -> Iterator[tuple[str, dict[str, Any] | PolarisError]]
             raise UsageError(f"{source} is not valid JSON: {error}.") from error
         rows = found if isinstance(found, list) else [found]
         return ((f"item {number}", row) for number, row in enumerate(rows, 1))
-    rows = records_of(source, COLUMNS)
-    return map(_with_text, rows) if Path(source).suffix.lower() in TABLES else rows
+    records = records_of(source, COLUMNS)
+    return map(_with_text, records) if Path(source).suffix.lower() in TABLES else records
 
 
 def _with_text(

@@ -19,7 +19,7 @@ from polaris_cli.request.premise import read_length
 from polaris_cli.request.settings import from_options
 from polaris_cli.story.result import Place, Story
 
-BAD_ROW = "row "  # and its number: the key of a row that cannot be read
+BAD_ROW = " row "  # and its number: the key of a row that cannot be read; an id has no space first
 
 Rows = Callable[[], Iterator[Row | BadRow]]
 """Reads the input from its start."""

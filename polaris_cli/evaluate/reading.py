@@ -6,12 +6,14 @@ Knows field names. Yields one text at a time, and an error for each that cannot 
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from polaris_cli.batch.fields import Columns, is_absent, plain
+from polaris_cli.batch.premises import whole
 from polaris_cli.batch.records import records_of
 from polaris_cli.batch.results import STORIES, failures_in
 from polaris_cli.engines.base import ModelInfo
@@ -193,7 +195,7 @@ def sample_of_row(row: Mapping[str, Any], *, with_length: bool = True) -> Sample
 def _id(row: Mapping[str, Any]) -> str:
     """The row's own id, which may be 0; "" for none."""
     found = _first(row, IDS)
-    return "" if found is None else str(found)
+    return "" if found is None else str(whole(found)).strip()
 
 
 def _seed(value: object) -> int | None:
@@ -212,6 +214,10 @@ def without_thinking(text: str) -> str:
 
 
 def _list(value: object) -> Sequence[object]:
+    """A list, also as JSON in the cell of a table; empty for another value."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        with suppress(ValueError, RecursionError):
+            value = json.loads(value)
     return value if isinstance(value, list) else ()
 
 

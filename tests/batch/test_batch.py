@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from polaris_cli.batch.batch import Batch
-from polaris_cli.batch.premises import Row
+from polaris_cli.batch.premises import BadRow, Row
 from polaris_cli.batch.results import Results
 from polaris_cli.batch.tasks import Grid, Task
 from polaris_cli.errors import ModelUnavailable, UsageError
@@ -65,6 +65,21 @@ def test_a_story_that_this_batch_asks_for_keeps_its_key(tmp_path: Path) -> None:
         survey = batch(results, Grid(("8", "70"))).survey()
         assert (survey.done, survey.extra) == (1, 0)
         assert results.fingerprint("1, 8.0") is None
+
+
+def test_an_id_can_be_the_word_row_and_a_number(tmp_path: Path) -> None:
+    good = Row(1, "line 1", "row 2", "a fox", {})
+    bad = BadRow(2, "line 2", UsageError("It is wrong."))
+    options = {"model": "demo", "words": 8}
+    with Results(tmp_path) as results:
+        first = Batch(lambda: iter((good, bad)), options, Grid(), results)
+        (task,) = first.pending(Task("", good, options).loading)
+        first.fail(task, UsageError("It failed."))
+        first.fail_row(bad)
+        assert len(results.failed) == 2
+    with Results(tmp_path) as results:
+        Batch(lambda: iter((good,)), options, Grid(), results).survey()
+        assert [*results.failed] == ["row 2"]
 
 
 @pytest.mark.parametrize("error", [ModelUnavailable("It is gone."), UsageError("It is wrong.")])

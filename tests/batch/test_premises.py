@@ -159,6 +159,16 @@ def test_a_cell_may_be_longer_than_the_usual_limit_of_python(tmp_path: Path) -> 
     assert premises(rows) == [story, "a crow"]
 
 
+def test_a_whole_number_may_have_a_zero_behind_its_point(tmp_path: Path) -> None:
+    header, row = "premise,seed,top_k,temperature,revision,words", "a fox, 42.0 ,20.0,1.0,2.0,800.0"
+    (found,) = good(read(tmp_path, f"{header}\n{row}\n", "p.csv"))
+    settings = from_options(found.settings)
+    assert (settings["seed"], settings["top_k"], settings["words"]) == (42, 20, 800)
+    assert (settings["temperature"], settings["revision"]) == (1.0, "2.0")
+    (found,) = good(read(tmp_path, "premise,seed\na fox,42.5\n", "p.csv"))
+    assert found.settings == {"seed": "42.5"}
+
+
 @pytest.mark.parametrize(
     ("row", "message"),
     [

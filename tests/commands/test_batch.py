@@ -257,7 +257,7 @@ def test_bad_rows_are_named_and_cost_no_other(batch: Batch, engine: ScriptedEngi
     assert "rows.jsonl, line 2" in done.stderr and "rows.jsonl, line 3" in done.stderr
     assert "line 3: words: invalid value 'many'" in done.stderr and "2 failed" in done.stderr
     assert {story["premise"] for story in batch.stories()} == {"a fox", "a cat"}
-    assert [failure["key"] for failure in batch.failures()] == ["row 2", "3"]
+    assert [failure["key"] for failure in batch.failures()] == [" row 2", "3"]
 
 
 def test_a_story_that_failed_is_written_by_the_next_run(

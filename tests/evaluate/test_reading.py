@@ -1,5 +1,6 @@
 """Texts are read from results of polaris and of other projects; what cannot be used is named."""
 
+import csv
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -162,7 +163,23 @@ def test_a_judge_needs_no_length_and_gets_a_rows_own_checklist(tmp_path: Path) -
     assert [*map(type, samples_in(path))] == [UsageError]
 
 
-@pytest.mark.parametrize("checklist", [None, "Pace", 5, {"a": 1}])
+def test_a_checklist_may_be_a_json_list_in_a_cell(tmp_path: Path) -> None:
+    table = tmp_path / "stories.csv"
+    criteria = [{"name": "Pace", "says": "It moves."}, "Plain"]
+    with table.open("w", newline="") as file:
+        csv.writer(file).writerows(
+            [["text", "words", "checklist"], ["A.", 5, json.dumps(criteria)]]
+        )
+    (found,) = good(str(table))
+    assert found.checklist == ("name: Pace\nsays: It moves.", "Plain")
+
+
+@pytest.mark.parametrize(("own", "read"), [(3.0, "3"), (" 3 ", "3"), (0.0, "0"), (1.5, "1.5")])
+def test_ids_pair_whether_a_table_has_made_decimals_of_them(own: object, read: str) -> None:
+    assert sample_of_row({"id": own, "output": "A.", "length": 5}).prompt_id == read
+
+
+@pytest.mark.parametrize("checklist", [None, "Pace", 5, {"a": 1}, "[Pace", '{"a": 1}', "[" * 9999])
 def test_a_checklist_of_another_kind_is_none(checklist: object) -> None:
     row = {"output": "A.", "length": 5, "checklist": checklist}
     assert sample_of_row(row) == Sample("A.", 5)

@@ -4,7 +4,7 @@ Rows and a grid give tasks; those that are done already are left out; the others
 engine after another. Does not know options, nor what is shown.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
@@ -72,6 +72,8 @@ class Batch:
         self._results, self._only = results, only
         self._done, self._unknown = set[str](), set[str]()  # keys, known after the survey
         self._unavailable = set[Loading]()
+        self._compared: str | None = None  # the row whose other stories are in `_left`
+        self._left: dict[str, str] = {}
         self._bad_before = [key for key in results.failed if key.startswith(BAD_ROW)]
 
     def survey(self) -> Survey:
@@ -185,24 +187,25 @@ class Batch:
 
     def _state(self, task: Task) -> State:
         kept = self._results.fingerprint(task.key)
-        others = self._not_asked_for(task) if kept is None else []
-        if kept is None and not others:
+        if kept is None and not self._others(task.row):
             return "missing"
         place = self._place(task)
         if kept is None:
-            found = isinstance(place, Place) and self._take_over(others, place)
+            found = isinstance(place, Place) and self._take_over(task.row, place)
             return "done" if found else "missing"
         if isinstance(place, Place):
             return "done" if place.fingerprint == kept else "changed"
         return place
 
-    def _not_asked_for(self, task: Task) -> list[str]:
-        """The keys of stories of a task's row that no task asks for: those of another grid."""
-        there = self._results.keys_of(task.row.key)
-        if not there:
-            return there
-        asked = {one.key for one in tasks_of([task.row], self._options, self._grid)}
-        return [key for key in there if key not in asked]
+    def _others(self, row: Row) -> dict[str, str]:
+        """The keys, by fingerprint, of a row's stories that no task asks for: of another grid."""
+        if row.key != self._compared:
+            there = self._results.of_row(row.key)
+            tasks = tasks_of([row] if there else [], self._options, self._grid)
+            asked = {one.key for one in tasks}
+            self._left = {there[key]: key for key in there if key not in asked}
+            self._compared = row.key
+        return self._left
 
     def _place(self, task: Task) -> Place | State:
         """The place of a task, whose fingerprint says what is asked for, or why there is none."""
@@ -216,13 +219,12 @@ class Batch:
         except PolarisError:
             return "invalid"
 
-    def _take_over(self, others: Iterable[str], place: Place) -> bool:
-        """Whether one of these stories is the one asked for at a place, which is then its own."""
-        for key in others:
-            if self._results.fingerprint(key) == place.fingerprint:
-                self._results.rename(key, asdict(place))
-                return True
-        return False
+    def _take_over(self, row: Row, place: Place) -> bool:
+        """Whether one of a row's other stories is that of a place, which it then gets."""
+        key = self._others(row).pop(place.fingerprint, None)
+        if key is not None:
+            self._results.rename(key, asdict(place))
+        return key is not None
 
 
 def _words(task: Task) -> int:

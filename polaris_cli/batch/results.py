@@ -42,7 +42,7 @@ class Results:
         self._mutex = threading.Lock()
         self._finished: dict[str, tuple[int, str]] = {}  # position and fingerprint
         self._keys: dict[tuple[str, str], str] = {}  # by id and fingerprint
-        self._of_rows: dict[str, list[str]] = {}  # all keys that stories of a row have had
+        self._of_rows: dict[str, dict[str, None]] = {}  # all keys that stories of a row have had
         self._superseded: set[int] = set()  # positions in stories.jsonl
         self._failed: dict[str, Entry] = {}
         with ExitStack() as opened:
@@ -62,9 +62,10 @@ class Results:
         """The fingerprint of the finished story with this key, None if there is none."""
         return self._finished.get(_as_read(key), (0, None))[1]
 
-    def keys_of(self, row: str) -> list[str]:
-        """The keys of the finished stories of a row, which is named by its id or its number."""
-        return [key for key in self._of_rows.get(_as_read(row), ()) if key in self._finished]
+    def of_row(self, row: str) -> dict[str, str]:
+        """The fingerprints of a row's finished stories by their keys; its id or number names it."""
+        there = self._of_rows.get(_as_read(row), ())
+        return {key: self._finished[key][1] for key in there if key in self._finished}
 
     def rename(self, key: str, place: dict[str, Any]) -> None:
         """Give the finished story with this key the `key`, and more, of another place.
@@ -150,9 +151,7 @@ class Results:
             self._superseded.add(self._finished.pop(old)[0])
         self._finished[key] = position, fingerprint
         self._keys[story] = key
-        of_row = self._of_rows.setdefault(_row(batch), [])
-        if key not in of_row:
-            of_row.append(key)
+        self._of_rows.setdefault(_row(batch), {})[key] = None
 
     def _append_failure(self, failure: Entry) -> None:
         self._note_failure(self._failures.append(failure)[1])

@@ -164,7 +164,7 @@ def test_a_story_gets_another_key_and_keeps_its_text(tmp_path: Path) -> None:
         results.rename("1", {"key": "1, a", "row": 7})
         shutil.copytree(tmp_path, tmp_path / "killed")
         assert (results.fingerprint("1"), results.fingerprint("1, a")) == (None, "f")
-        assert (len(results), results.failed, results.keys_of("7")) == (2, {}, ["1, a"])
+        assert (len(results), results.failed, results.of_row("7")) == (2, {}, {"1, a": "f"})
         assert [each["batch"]["key"] for each in results.records()] == ["2", "1, a"]
     found = stories(tmp_path)
     assert found.keys() == {"2", "1, a"} and found["1, a"]["text"] == "A fox."
@@ -177,13 +177,13 @@ def test_a_story_gets_another_key_and_keeps_its_text(tmp_path: Path) -> None:
     assert stories(tmp_path / "killed") == found
 
 
-def test_the_keys_of_a_row_are_known(tmp_path: Path) -> None:
+def test_the_stories_of_a_row_are_known(tmp_path: Path) -> None:
     with Results(tmp_path) as results:
         results.add(placed("1"))
         results.add(placed("1, a", id="bb"))
         results.add(placed("12", "12", id="cc"))
     with Results(tmp_path) as results:
-        assert results.keys_of("1") == ["1", "1, a"] and results.keys_of("2") == []
+        assert results.of_row("1") == {"1": "f", "1, a": "f"} and results.of_row("2") == {}
 
 
 def test_what_is_not_superseded_is_not_rewritten(tmp_path: Path) -> None:

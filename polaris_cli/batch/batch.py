@@ -190,12 +190,11 @@ class Batch:
         if kept is None and not self._others(task.row):
             return "missing"
         place = self._place(task)
-        if kept is None:
-            found = isinstance(place, Place) and self._take_over(task.row, place)
-            return "done" if found else "missing"
-        if isinstance(place, Place):
-            return "done" if place.fingerprint == kept else "changed"
-        return place
+        if not isinstance(place, Place):
+            return "missing" if kept is None else place
+        if place.fingerprint == kept or self._take_over(task.row, place):
+            return "done"
+        return "missing" if kept is None else "changed"
 
     def _others(self, row: Row) -> dict[str, str]:
         """The keys, by fingerprint, of a row's stories that no task asks for: of another grid."""

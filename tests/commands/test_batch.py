@@ -232,6 +232,16 @@ def test_a_larger_grid_keeps_the_stories_of_a_smaller_one(
     assert batch(*later).returncode == 0 and len(engine.requests) == stories
 
 
+def test_a_story_of_another_grid_is_taken_over_where_another_one_has_its_key(
+    batch: Batch, engine: ScriptedEngine
+) -> None:
+    batch("-m", "demo,smollm2")
+    batch("-m", "smollm2")
+    done = batch()
+    assert "3 of 3 stories already written" in done.stderr and len(engine.requests) == 6
+    assert {story["request"]["model"] for story in batch.stories()} == {"demo"}
+
+
 def test_a_list_has_each_value_once() -> None:
     assert command.listed("8, 1200,3k,,8") == ("8", "1200", "3k")
 

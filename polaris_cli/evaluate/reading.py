@@ -155,7 +155,7 @@ def _last_of_each(source: str) -> Iterator[tuple[str, dict[str, Any] | PolarisEr
     return (
         (place, row)
         for place, row in records_of(source)
-        if all(last[name] == place for name in _names(row))
+        if all(last.get(name, place) == place for name in _names(row))
     )
 
 

@@ -6,7 +6,7 @@ engine after another. Does not know options, nor what is shown.
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
 from typing import Literal
 
@@ -17,9 +17,9 @@ from polaris_cli.batch.tasks import Grid, Loading, Options, Task, tasks_of
 from polaris_cli.errors import ModelUnavailable, NoStory, PolarisError, UsageError
 from polaris_cli.request.premise import read_length
 from polaris_cli.request.settings import from_options
-from polaris_cli.story.result import Story
+from polaris_cli.story.result import Place, Story
 
-BAD_ROW = "row "  # and its number: the key of a row that cannot be read
+BAD_ROW = " row "  # and its number: the key of a row that cannot be read; an id has no space first
 
 Rows = Callable[[], Iterator[Row | BadRow]]
 """Reads the input from its start."""
@@ -72,12 +72,16 @@ class Batch:
         self._results, self._only = results, only
         self._done, self._unknown = set[str](), set[str]()  # keys, known after the survey
         self._unavailable = set[Loading]()
+        self._compared: str | None = None  # the row whose other stories are in `_left`
+        self._left: dict[str, str] = {}
         self._bad_before = [key for key in results.failed if key.startswith(BAD_ROW)]
 
     def survey(self) -> Survey:
         """Read all of the input once. Raises UsageError as `read_premises` does.
 
-        Failures of rows that could not be read in an earlier run are taken back.
+        Failures of rows that could not be read in an earlier run are taken back. A story that is
+        there under the key of another grid gets its new key; raises OutputError if that cannot be
+        written.
         """
         found, there = Survey(), 0
         for key in self._bad_before:
@@ -183,18 +187,43 @@ class Batch:
 
     def _state(self, task: Task) -> State:
         kept = self._results.fingerprint(task.key)
-        if kept is None:
+        if kept is None and not self._others(task.row):
             return "missing"
+        place = self._place(task)
+        if not isinstance(place, Place):
+            return "missing" if kept is None else place
+        if place.fingerprint == kept or self._take_over(task.row, place):
+            return "done"
+        return "missing" if kept is None else "changed"
+
+    def _others(self, row: Row) -> dict[str, str]:
+        """The keys, by fingerprint, of a row's stories that no task asks for: of another grid."""
+        if row.key != self._compared:
+            there = self._results.of_row(row.key)
+            tasks = tasks_of([row] if there else [], self._options, self._grid)
+            asked = {one.key for one in tasks}
+            self._left = {there[key]: key for key in there if key not in asked}
+            self._compared = row.key
+        return self._left
+
+    def _place(self, task: Task) -> Place | State:
+        """The place of a task, whose fingerprint says what is asked for, or why there is none."""
         if task.loading in self._unavailable:  # its server may take long not to answer
             return "unknown"
         try:
-            place = task.job().place
+            return task.job().place or "invalid"
         except ModelUnavailable:
             self._unavailable.add(task.loading)
             return "unknown"
         except PolarisError:
             return "invalid"
-        return "done" if place and place.fingerprint == kept else "changed"
+
+    def _take_over(self, row: Row, place: Place) -> bool:
+        """Whether one of a row's other stories is that of a place, which it then gets."""
+        key = self._others(row).pop(place.fingerprint, None)
+        if key is not None:
+            self._results.rename(key, asdict(place))
+        return key is not None
 
 
 def _words(task: Task) -> int:

@@ -44,9 +44,13 @@ class Columns:
     names: Sequence[str]
     example: str
 
+    def are_in(self, found: Collection[str]) -> bool:
+        """Whether one of them is among the columns `found`."""
+        return not {*self.names}.isdisjoint(map(plain, found))
+
     def check(self, found: Collection[str], source: str) -> None:
         """Raise UsageError if the table `source`, which has the columns `found`, has none."""
-        if {*self.names}.isdisjoint(map(plain, found)):
+        if not self.are_in(found):
             raise UsageError(
                 f"{source} has no column {' or '.join(map(repr, self.names))}.",
                 hint=f"Call one of its columns {self.names[0]}. "

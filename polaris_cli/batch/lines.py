@@ -65,6 +65,13 @@ class Lines:
                 else:
                     self._file.truncate(position - len(line))
 
+    def at(self, position: int) -> Entry:
+        """The object whose line is at a position that `read` or `append` has told."""
+        with explained(self.path), self.path.open("rb") as file:
+            file.seek(position)
+            found: Entry = json.loads(file.readline())
+            return found
+
     def append(self, entry: Entry) -> tuple[int, Entry]:
         """Append an object, and return the position and the object as `read` would yield them.
 

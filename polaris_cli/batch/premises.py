@@ -11,6 +11,7 @@ from itertools import chain
 from polaris_cli.batch.fields import fields_of, misspelt
 from polaris_cli.batch.records import Record, name_of, records_of
 from polaris_cli.errors import UsageError
+from polaris_cli.request.settings import WHOLE
 from polaris_cli.request.text_files import not_utf8
 
 
@@ -83,7 +84,7 @@ def _row(number: int, where: str, values: dict[str, object] | UsageError) -> Row
     fields = fields_of(values)
     premise = _premise(fields.pop("premise", ""), where)
     own_id = _id(fields.pop("id", ""), where)
-    settings = {name: _whole(value) for name, value in fields.items()}
+    settings = {name: _setting(name, value) for name, value in fields.items()}
     return Row(number, where, own_id, premise, settings)
 
 
@@ -109,14 +110,21 @@ def _premise(value: object, where: str) -> str:
 
 def _id(value: object, where: str) -> str:
     if isinstance(value, str | int | float) and not isinstance(value, bool):
-        return str(_whole(value)).strip()
+        return str(whole(value)).strip()
     raise UsageError(
         f"{where} has an id that is neither a text nor a number.",
         hint="Give the row another id, or none.",
     )
 
 
-def _whole(value: object) -> object:
+def _setting(name: str, value: object) -> object:
+    """The value of a setting; a whole number may be "42.0", as in CSV of a column with gaps."""
+    if name in WHOLE and isinstance(value, str):
+        return value.strip().removesuffix(".0")
+    return whole(value)
+
+
+def whole(value: object) -> object:
     """The value, as int if it is a float without decimals, as tables have in a column with gaps."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 

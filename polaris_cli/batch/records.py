@@ -7,9 +7,11 @@ not know what the values mean.
 
 import csv
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from io import StringIO
 from itertools import chain, groupby
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
@@ -25,8 +27,11 @@ Record = tuple[str, dict[str, object] | UsageError]
 STDIN = "standard input"
 HUB = "hub:"
 EXAMPLE = '{"premise": "a fox", "words": 800}'
+_LIST = re.compile(r'\s*\[\s*[{"\]]')  # how a JSON list of objects or texts begins
 BATCH_ROWS = 256  # of a Parquet file: those that are in memory together
 INSTALL = "pip install 'polaris-story[datasets]'"
+
+csv.field_size_limit(MAX_BYTES)  # of a cell: some stories have more than the usual 131,072
 
 
 def name_of(source: str) -> str:
@@ -37,14 +42,15 @@ def name_of(source: str) -> str:
 def records_of(source: str, needed: Columns = PREMISES) -> Iterator[Record]:
     """The records of a file, of standard input ("-") or of a data set ("hub:OWNER/NAME/SPLIT").
 
-    The suffix of a file tells its format; a file with any other suffix is text. The first record,
-    or the end, raises UsageError for an input that cannot be read or lacks the `needed` columns,
+    The suffix of a file tells its format; a file with any other suffix is text. Standard input is
+    text, JSON lines, a JSON list, or CSV with a header of single words. The first record, or the
+    end, raises UsageError for an input that cannot be read or lacks the `needed` columns,
     ModelUnavailable for a data set that is not available.
     """
     if source.startswith(HUB):
         return _from_hub(source, needed)
     if source == "-":
-        return _from_stdin()
+        return _from_stdin(needed)
     path = _regular_file(source)
     if reader := _TABLES.get(path.suffix.lower()):
         return reader(path, needed)
@@ -89,12 +95,25 @@ def _opened(path: Path, newline: str | None = None) -> TextIO:
     return path.open(encoding="utf-8-sig", errors="surrogateescape", newline=newline)
 
 
-def _from_stdin() -> Iterator[Record]:
+def _from_stdin(needed: Columns) -> Iterator[Record]:
     text = read_stdin(STDIN)
     lines = text.split("\n")
     if text.lstrip().startswith("{"):
         return _objects(lines, STDIN)
+    if _LIST.match(text):
+        return _items(text, STDIN)
+    if delimiter := _delimiter(text.lstrip("\n").partition("\n")[0], needed):
+        return _table(StringIO(text), STDIN, needed, delimiter)
     return _premises(lines, apart=_has_paragraphs(_text_lines(lines, STDIN)))
+
+
+def _delimiter(line: str, needed: Columns) -> str:
+    """What divides the names of columns in the first line of a table; "" for a line of text."""
+    for delimiter in "\t,":
+        names = [name.strip().strip('"') for name in line.split(delimiter)]
+        if needed.are_in(names) and not any(" " in name for name in names):
+            return delimiter
+    return ""
 
 
 def _from_text(path: Path) -> Iterator[Record]:
@@ -181,30 +200,39 @@ def _refuse(constant: str) -> NoReturn:
 
 
 def _from_json(path: Path) -> Iterator[Record]:
+    return _items(read_text(path), str(path))
+
+
+def _items(text: str, name: str) -> Iterator[Record]:
+    """The items of a JSON list."""
     hint = f"Write a list of objects, such as [{EXAMPLE}], or one object a line in a .jsonl file."
-    items = _parsed(read_text(path), str(path), hint)
+    items = _parsed(text, name, hint)
     if not isinstance(items, list):
-        raise UsageError(f"{path} is not a list of premises.", hint=hint)
+        raise UsageError(f"{name} is not a list of premises.", hint=hint)
     for number, item in enumerate(items, 1):
         place = f"item {number}"
         try:
-            yield place, _object(item, f"{path}, {place}")
+            yield place, _object(item, f"{name}, {place}")
         except UsageError as error:
             yield place, error
 
 
 def _from_table(path: Path, needed: Columns, delimiter: str) -> Iterator[Record]:
-    """The records of a CSV file, which are strict: else an open quote would swallow the rest."""
     with _reading(path), _opened(path, newline="") as file:
-        lines = iter(partial(file.readline, MAX_BYTES), "")
-        rows = _table_rows(csv.reader(lines, delimiter=delimiter, strict=True))
-        number, header = next(rows, (0, None))
-        if isinstance(header, csv.Error):
-            raise _not_csv(f"{path}, line {number}", header)
-        if header:
-            needed.check(header, str(path))
-            for number, cells in rows:
-                yield f"line {number}", _record(header, cells, f"{path}, line {number}")
+        yield from _table(file, str(path), needed, delimiter)
+
+
+def _table(file: TextIO, name: str, needed: Columns, delimiter: str) -> Iterator[Record]:
+    """The records of CSV text, which are strict: else an open quote would swallow the rest."""
+    lines = iter(partial(file.readline, MAX_BYTES), "")
+    rows = _table_rows(csv.reader(lines, delimiter=delimiter, strict=True))
+    number, header = next(rows, (0, None))
+    if isinstance(header, csv.Error):
+        raise _not_csv(f"{name}, line {number}", header)
+    if header:
+        needed.check(header, name)
+        for number, cells in rows:
+            yield f"line {number}", _record(header, cells, f"{name}, line {number}")
 
 
 def _table_rows(reader: Any) -> Iterator[tuple[int, list[str] | csv.Error]]:

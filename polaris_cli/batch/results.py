@@ -1,12 +1,13 @@
 """The results of a batch in its folder: stories.jsonl, failed.jsonl, and a lock.
 
-Knows keys and fingerprints. Does not know what a row is or how a story is written.
+Knows keys and fingerprints, and which row a story is of. Does not know what is asked for, nor how
+a story is written.
 """
 
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,6 +17,7 @@ from filelock import FileLock
 from polaris_cli.batch.lines import ELSEWHERE, Entry, Lines, encoded, explained, locked
 from polaris_cli.errors import PolarisError, UsageError
 from polaris_cli.formats.files import write_atomic
+from polaris_cli.request.text_files import unreadable
 
 STORIES = "stories.jsonl"
 FAILED = "failed.jsonl"
@@ -25,10 +27,10 @@ LOCK = ".lock"  # stays in the folder: removing it would let two processes lock 
 class Results:
     """The stories and failures of a batch in its folder, which is created if it does not exist.
 
-    `stories.jsonl` has one story per line, the last line of a key counts; `failed.jsonl` has one
-    failure per line. Whenever the process is killed, what `add` and `fail` wrote before stays.
-    `damaged` is the number of lines of `stories.jsonl` that are not stories, or that `is_whole`
-    refuses; they stay there.
+    `stories.jsonl` has one story per line, the last line of a key and of a story counts;
+    `failed.jsonl` has one failure per line. Whenever the process is killed, what `add` and `fail`
+    wrote before stays. `damaged` is the number of lines of `stories.jsonl` that are not stories, or
+    that `is_whole` refuses; they stay there.
 
     Threads may share this object. Raises UsageError if another process uses the folder, or if a
     file is in the way, and OutputError if something cannot be written.
@@ -39,6 +41,8 @@ class Results:
     ) -> None:
         self._mutex = threading.Lock()
         self._finished: dict[str, tuple[int, str]] = {}  # position and fingerprint
+        self._keys: dict[tuple[str, str], str] = {}  # by id and fingerprint
+        self._of_rows: dict[str, dict[str, None]] = {}  # all keys that stories of a row have had
         self._superseded: set[int] = set()  # positions in stories.jsonl
         self._failed: dict[str, Entry] = {}
         with ExitStack() as opened:
@@ -57,6 +61,19 @@ class Results:
     def fingerprint(self, key: str) -> str | None:
         """The fingerprint of the finished story with this key, None if there is none."""
         return self._finished.get(_as_read(key), (0, None))[1]
+
+    def of_row(self, row: str) -> dict[str, str]:
+        """The fingerprints of a row's finished stories by their keys; its id or number names it."""
+        there = self._of_rows.get(_as_read(row), ())
+        return {key: self._finished[key][1] for key in there if key in self._finished}
+
+    def rename(self, key: str, place: dict[str, Any]) -> None:
+        """Give the finished story with this key the `key`, and more, of another place.
+
+        Raises OutputError if it cannot be written; the story then stays where it is.
+        """
+        record = self._stories.at(self._finished[key][0])
+        self.add({**record, "batch": {**record["batch"], **place}})
 
     def records(self) -> Iterator[dict[str, Any]]:
         """Yield the finished stories from the disk, one in memory at a time."""
@@ -126,10 +143,15 @@ class Results:
         self.close()
 
     def _note_story(self, position: int, record: Entry) -> None:
-        key = record["batch"]["key"]
-        if key in self._finished:
-            self._superseded.add(self._finished[key][0])
-        self._finished[key] = position, record["batch"]["fingerprint"]
+        """Note a line, which supersedes that of its key, and that of the same story."""
+        batch = record["batch"]
+        key, fingerprint = batch["key"], batch["fingerprint"]
+        story = str(record.get("id", key)), fingerprint
+        for old in {key, self._keys.get(story, key)} & self._finished.keys():
+            self._superseded.add(self._finished.pop(old)[0])
+        self._finished[key] = position, fingerprint
+        self._keys[story] = key
+        self._of_rows.setdefault(_row(batch), {})[key] = None
 
     def _append_failure(self, failure: Entry) -> None:
         self._note_failure(self._failures.append(failure)[1])
@@ -150,6 +172,26 @@ class Results:
             path.unlink(missing_ok=True)
 
 
+def failures_in(folder: Path) -> int:
+    """How many failures a folder has, while another process may write to it.
+
+    Raises UsageError if they cannot be read.
+    """
+    path, failed = folder / FAILED, dict[str, bool]()
+    try:
+        with path.open(encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                with suppress(ValueError, RecursionError):
+                    entry = json.loads(line)
+                    if isinstance(entry, dict) and _is_failure(entry):
+                        failed[entry["key"]] = not entry.get("finished")
+    except FileNotFoundError:
+        return 0
+    except OSError as error:
+        raise unreadable(path, error) from error
+    return sum(failed.values())
+
+
 def _locked(folder: Path) -> FileLock:
     """Create the folder and lock it. Raises UsageError and OutputError."""
     if folder.suffix == Path(STORIES).suffix and not folder.exists():
@@ -167,6 +209,11 @@ def _locked(folder: Path) -> FileLock:
             f"Another polaris batch writes to {folder}.",
             "Wait until it is done, or use another folder with -o.",
         )
+
+
+def _row(batch: Entry) -> str:
+    """What names the row of a story, as `Row.key` does."""
+    return str(batch.get("input_id") or batch.get("row"))
 
 
 def _is_story(record: Entry) -> bool:

@@ -107,14 +107,15 @@ def _resolved_within(_: int, *model: Any) -> ModelRef:
 def tasks_of(rows: Iterable[Row], options: Options, grid: Grid) -> Iterator[Task]:
     """The tasks of each row; its own settings are stronger than the command's `options`.
 
-    A task without a seed gets 0, so that the same command asks for the same stories again.
+    A task without a seed gets 0, so that the same command asks for the same stories again. The key
+    of the first seed does not say so: more seeds keep it.
     """
     for row in rows:
         settings = {**options, **row.settings}
         for words, model, later in product(
             grid.words or ("",), grid.models or ("",), range(grid.seeds)
         ):
-            seeded = f"seed +{later}" if grid.seeds > 1 else ""
+            seeded = f"seed +{later}" if later else ""
             named = filter(None, (row.key, words, model, seeded))
             point = {"words": words or settings.get("words")}
             point |= {"model": model or settings.get("model")}

@@ -37,9 +37,10 @@ class ReportFile:
         band: tuple[float, float],
         sources: Sequence[str],
         skipped: int,
+        failed: int,
     ) -> None:
         """Write the page and say so."""
-        about = About(datetime.now(UTC).date().isoformat(), band, sources, skipped)
+        about = About(datetime.now(UTC).date().isoformat(), band, sources, skipped, failed)
         pieces = report(found, tables, self.texts, about)
         write_pieces(self.path, (piece.encode() for piece in pieces), force=self.force)
         say_saved(self.path, self.path.stat().st_size)

@@ -119,10 +119,10 @@ def print_score(
         raise UsageError("No usable story was found.", hint="polaris eval score --help")
     scale = scale or scale_of(found.scales)
     found.groups = Groups(scale)
-    tables = found.tables()
+    tables, failed = found.tables(), _failed(sources)
     if report:  # first: the reader of a pipe may leave
-        report.save(found, tables, limits, _sources(sources, library), skipped.count)
-    about = {"polaris": __version__, "scale": scale, "band": limits, "resamples": RESAMPLES}
+        report.save(found, tables, limits, _sources(sources, library), skipped.count, failed)
+    about = {"polaris": __version__, "band": limits, "resamples": RESAMPLES, "failed": failed}
     _print(tables, about, printed)
     if scale != 1:
         note("Score, penalty and blank are meant for full-length stories.", sys.stderr)
@@ -175,6 +175,17 @@ def _judged_beside(stories: Iterable[str]) -> list[Path]:
 def judged_beside(source: Path) -> Path:
     """Where the judge's records of a file or folder of stories are."""
     return (source if source.is_dir() else source.parent) / JUDGED
+
+
+def _failed(stories: Iterable[str]) -> int:
+    """How many stories of these batches failed, which is told."""
+    from polaris_cli.evaluate.reading import failed_with, file_of
+
+    failed = sum(map(failed_with, {os.path.realpath(file_of(source)) for source in stories}))
+    if failed:
+        told = "1 story failed and is" if failed == 1 else f"{failed} stories failed and are"
+        note(f"{told} in no table: failed.jsonl says why.", sys.stderr)
+    return failed
 
 
 def _sources(stories: Sequence[str], library: str | None) -> list[str]:
@@ -252,6 +263,6 @@ def _print(tables: Any, about: dict[str, Any], printed: Printed) -> None:
         lowest, highest = tables.edges[0], tables.edges[-1]
         note(
             f"{tables.outside} of the texts were asked for in fewer than {lowest:,} or more than "
-            f"{highest:,} words: they are in no bucket. See --scale.",
+            f"{highest:,} words: they are in no bucket or stage. See --scale.",
             sys.stderr,
         )

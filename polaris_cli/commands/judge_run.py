@@ -7,7 +7,6 @@ import sys
 from collections.abc import Container, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
-from itertools import chain
 from typing import TextIO
 
 from polaris_cli.commands.eval_score import Skipped, samples_of
@@ -249,8 +248,8 @@ def tables_of(
     return judged_tables(renamed(judged(records), models), groups, texts)
 
 
-def print_judged(tables: Iterable[JudgedTable], out: TextIO) -> None:
+def print_judged(tables: Sequence[JudgedTable], out: TextIO) -> None:
     """Print what a judge found."""
-    for table in chain.from_iterable(map(judged_layouts, tables)):
+    for table in judged_layouts(tables):
         print_text(table.title, stream=out)
         print_table(table.headers, table.rows, out, drop=table.least)

@@ -17,7 +17,8 @@ from polaris_cli.evaluate.statistics import Estimate
 from polaris_cli.evaluate.tables import Row, Tables
 
 SCHEMA = "polaris.evaluation/1"
-CSV_HEADERS = ("table", "model", "group", "count", "figure", "mean", "low", "high")
+OF_A_JUDGE = ("settings", "rubric_key", "days")
+CSV_HEADERS = ("table", "model", "group", "count", "figure", "mean", "low", "high", *OF_A_JUDGE)
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
@@ -27,22 +28,24 @@ _LATEX = {
 
 
 def as_json(tables: Tables, about: dict[str, Any]) -> dict[str, Any]:
-    """One object with all tables; `about` says how they came about."""
-    models = tables.finishes
+    """One object with all tables; `about` says how they came about. The card's figures are for
+    whole lengths."""
+    models = tables.finishes if tables.scale == 1 else ()
     card = {model: asdict(CARD[model]) for model in models if model in CARD}
     return {"schema": SCHEMA, **about, **asdict(tables), "card": card}
 
 
 def as_csv(tables: Tables) -> str:
-    """A line for each figure of each group."""
-    out = io.StringIO()
+    """A line for each figure of each group; those of a judge say how it was asked, and when."""
+    out, none = io.StringIO(), ("",) * len(OF_A_JUDGE)
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(CSV_HEADERS)
-    writer.writerows(_lines("bucket", tables.buckets))
-    writer.writerows(_lines("stage", tables.stages))
-    writer.writerows(_lines("difference", tables.differences))
+    writer.writerows((*line, *none) for line in _lines("bucket", tables.buckets))
+    writer.writerows((*line, *none) for line in _lines("stage", tables.stages))
+    writer.writerows((*line, *none) for line in _lines("difference", tables.differences))
     for table in tables.judged:
-        writer.writerows(_judged_lines(table))
+        how = table.judge.settings, table.judge.rubric_key, table.days
+        writer.writerows((*line, *how) for line in _judged_lines(table))
     return out.getvalue()
 
 

@@ -26,7 +26,7 @@ class Figures:
 
     `ratio` counts words as `wc -w`, `paper_ratio` as the POLARIS evaluation. `length_score` (0 to
     1), `length_penalty` (0 to 1) and `s_length` (0 to 100) are those of the POLARIS evaluation, the
-    POLARIS training and LongBench-Write. `blank`, `in_band` and `stopped` (the model ended the text
+    POLARIS training and LongBench-Write. `blank`, `in_band` and `ended` (the model ended the text
     itself) are 0 or 1.
     """
 
@@ -38,7 +38,7 @@ class Figures:
     s_length: float
     in_band: float
     blank: float
-    stopped: float | None
+    ended: float | None
     self_repetition: float
     duplicate_lines: float
     distinct_2: float
@@ -69,7 +69,7 @@ def figures_of(sample: Sample, band: tuple[float, float] = (0.9, 1.1)) -> Figure
         s_length=s_length(paper, asked),
         in_band=float(band[0] <= of_words <= band[1]),
         blank=float(is_blank(text)),
-        stopped=float(sample.finish == "stop") if sample.finish else None,
+        ended=float(sample.ending == "stop") if sample.ending else None,
         self_repetition=self_repetition(text),
         duplicate_lines=duplicate_lines(text),
         distinct_2=distinct(tokens, 2),

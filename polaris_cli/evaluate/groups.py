@@ -51,16 +51,14 @@ class Groups:
         """The place of a bucket among all of them, from 0."""
         return self.buckets.index(bucket)
 
-    def stage(self, asked: int) -> str:
-        """The stage of a length."""
-        return stage_of(asked, self.scale)
+    def stage(self, asked: int) -> str | None:
+        """The stage of a length, None outside all buckets."""
+        return stage_of(asked, self.scale) if self.bucket(asked) else None
 
     def of(self, asked: int) -> Iterator[str]:
-        """All groups that a length belongs to; an unknown one (0) only to all."""
-        if bucket := self.bucket(asked):
-            yield bucket
-        if asked:
-            yield self.stage(asked)
+        """All groups that a length belongs to; one that is unknown (0) or in no bucket only to
+        all."""
+        yield from filter(None, (self.bucket(asked), self.stage(asked)))
         yield ALL
 
 

@@ -71,7 +71,7 @@ class JudgedRow:
 class JudgedTable:
     """What a judge found by one rubric, between two days. The first of `totals` is the main one;
     `slopes` are those of its means over a model's buckets, `differences` those of models on the
-    same prompts."""
+    same prompts, `scale` is that of the buckets."""
 
     judge: Judge
     first_day: str
@@ -81,6 +81,12 @@ class JudgedTable:
     stages: list[JudgedRow]
     slopes: dict[str, float | None]
     differences: list[Difference]
+    scale: float
+
+    @property
+    def days(self) -> str:
+        """The days between which it was judged, or the one day."""
+        return " to ".join(dict.fromkeys((self.first_day, self.last_day)))
 
 
 def judged(records: Iterable[Record]) -> list[Judged]:
@@ -137,7 +143,8 @@ def _table(judge: Judge, found: Sequence[Judged], groups: Groups, texts: Texts) 
     models = dict.fromkeys(one.model for one in found)
     slopes = {model: _slope(buckets, model, groups) for model in models}
     compared = _differences(found, totals, texts)
-    return JudgedTable(judge, days[0], days[-1], totals, buckets, stages, slopes, compared)
+    span = days[0], days[-1]
+    return JudgedTable(judge, *span, totals, buckets, stages, slopes, compared, groups.scale)
 
 
 def _differences(found: Sequence[Judged], names: Sequence[str], texts: Texts) -> list[Difference]:

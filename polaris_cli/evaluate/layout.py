@@ -15,7 +15,7 @@ from polaris_cli.evaluate.statistics import Estimate
 from polaris_cli.evaluate.tables import Row, Tables
 
 NONE = "-"
-PERCENT = {"in_band", "blank", "stopped", "duplicate_lines", "short_paragraphs"}
+PERCENT = {"in_band", "blank", "ended", "duplicate_lines", "short_paragraphs"}
 DIGITS = {
     "words": 0,
     "s_length": 1,
@@ -32,7 +32,7 @@ LENGTH = {
     "length_penalty": "penalty",
     "s_length": "S_l",
     "blank": "blank",
-    "stopped": "ended",
+    "ended": "ended",
 }
 TEXT = {
     "self_repetition": "repetition",
@@ -72,12 +72,7 @@ def layout(tables: Tables) -> Iterator[TextTable]:
             [_cells(row, LENGTH) for row in tables.buckets],
             ("S_l", "penalty", "blank", "ended", "words", "ratio 95%", "texts", "score"),
         )
-    yield TextTable(
-        "Ratio by stage, and the model card's",
-        ("model", "stage", "texts", "ratio", "95%", "score", "card's ratio"),
-        [_stage_cells(row) for row in tables.stages],
-        ("score", "texts", "95%"),
-    )
+    yield _stage_table(tables)
     yield TextTable(
         "Text",
         ("model", "texts", *TEXT.values()),
@@ -104,23 +99,33 @@ def layout(tables: Tables) -> Iterator[TextTable]:
             for model, found in tables.finishes.items()
         ]
         yield TextTable("Finish reasons", ("model", *reasons), rows)
-    for table in tables.judged:
-        yield from judged_layouts(table)
+    yield from judged_layouts(tables.judged)
 
 
-def judged_layouts(table: JudgedTable) -> Iterator[TextTable]:
-    """What a judge found, and the differences of models where there are some."""
-    yield judged_layout(table)
-    if table.differences:
-        yield TextTable(
-            f"{DIFFERENCES}: {judged_title(table)}",
-            ("models", "pairs", *table.totals),
-            [_difference_cells(one, table.totals) for one in table.differences],
-            table.totals[:0:-1],
-        )
+def _stage_table(tables: Tables) -> TextTable:
+    """The ratios by stage, and those of the model card, which are for whole lengths."""
+    title, headers = "Ratio by stage", ("model", "stage", "texts", "ratio", "95%", "score")
+    least = ("score", "texts", "95%")
+    if tables.scale != 1:
+        return TextTable(title, headers, [_stage_cells(row) for row in tables.stages], least)
+    cells = [(*_stage_cells(row), _card_ratio(row)) for row in tables.stages]
+    return TextTable(f"{title}, and the model card's", (*headers, "card's ratio"), cells, least)
 
 
-def judged_layout(table: JudgedTable) -> TextTable:
+def judged_layouts(tables: Sequence[JudgedTable]) -> Iterator[TextTable]:
+    """What judges found, and the differences of models where there are some."""
+    for table, title in zip(tables, judged_titles(tables), strict=True):
+        yield _judged_layout(table, title)
+        if table.differences:
+            yield TextTable(
+                f"{DIFFERENCES}: {title}",
+                ("models", "pairs", *table.totals),
+                [_difference_cells(one, table.totals) for one in table.differences],
+                table.totals[:0:-1],
+            )
+
+
+def _judged_layout(table: JudgedTable, title: str) -> TextTable:
     """What a judge found, with the model card's figures beside it where there are some."""
     rows = [*table.buckets, *table.stages]
     main = table.totals[0] if table.totals else "main"
@@ -131,13 +136,22 @@ def judged_layout(table: JudgedTable) -> TextTable:
         headers = (*headers, f"card's {JUDGED[table.judge.rubric]}")
         cells = [(*own, one or NONE) for own, one in zip(cells, published, strict=True)]
     least = (*COUNTED, "spread", *table.totals[:0:-1], "texts")
-    return TextTable(judged_title(table), headers, cells, least)
+    return TextTable(title, headers, cells, least)
 
 
-def judged_title(table: JudgedTable) -> str:
-    """The rubric, the judge, its settings and the days of a table."""
-    judge, days = table.judge, dict.fromkeys((table.first_day, table.last_day))
-    return f"{judge.rubric}, judged by {judge.name} ({judge.settings}; {' to '.join(days)})"
+def judged_titles(tables: Sequence[JudgedTable]) -> list[str]:
+    """The rubric, the judge, its settings and the days of each table, and the rubric's key where
+    two tables differ in nothing else."""
+    titles = [_judged_title(table) for table in tables]
+    return [
+        _judged_title(table, with_key=titles.count(title) > 1)
+        for table, title in zip(tables, titles, strict=True)
+    ]
+
+
+def _judged_title(table: JudgedTable, *, with_key: bool = False) -> str:
+    judge, key = table.judge, f"; rubric {table.judge.rubric_key}" if with_key else ""
+    return f"{judge.rubric}, judged by {judge.name} ({judge.settings}; {table.days}{key})"
 
 
 def _judged_cells(table: JudgedTable, row: JudgedRow) -> tuple[str, ...]:
@@ -155,8 +169,8 @@ def _judged_cells(table: JudgedTable, row: JudgedRow) -> tuple[str, ...]:
 
 
 def _published(table: JudgedTable, row: JudgedRow) -> str | None:
-    """The model card's figure for a row."""
-    card = CARD.get(row.model)
+    """The model card's figure for a row; they are for whole lengths."""
+    card = CARD.get(row.model) if table.scale == 1 else None
     found = card.judged(table.judge.rubric) if card else None
     return number("card", found.get(row.group)) if found and row.group in found else None
 
@@ -189,8 +203,6 @@ def _text_cells(row: Row) -> tuple[str, ...]:
 
 
 def _stage_cells(row: Row) -> tuple[str, ...]:
-    card = CARD.get(row.model)
-    published = card.ratio[CARD_STAGES.index(row.group)] if card else None
     ratio, score = row.values["ratio"], row.values["length_score"]
     return (
         row.model,
@@ -199,8 +211,12 @@ def _stage_cells(row: Row) -> tuple[str, ...]:
         number("ratio", ratio.mean if ratio else None),
         interval("ratio", ratio),
         number("length_score", score.mean if score else None),
-        number("ratio", published),
     )
+
+
+def _card_ratio(row: Row) -> str:
+    card = CARD.get(row.model)
+    return number("ratio", card.ratio[CARD_STAGES.index(row.group)] if card else None)
 
 
 def _slope_cells(model: str, found: dict[str, float | None]) -> tuple[str, ...]:

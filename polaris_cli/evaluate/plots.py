@@ -17,6 +17,7 @@ from polaris_cli.evaluate.statistics import Estimate
 from polaris_cli.evaluate.svg import INK, LINE, axes_for, colour, marker, style, svg_of
 from polaris_cli.evaluate.tables import Evaluation, Row, Tables
 from polaris_cli.formats.structure import printable
+from polaris_cli.request.adherence import stage_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -242,7 +243,7 @@ def _judged(data: _Data, table: JudgedTable, place: int) -> Plot:
 def _add_judged_card(data: _Data, axes: "Axes", number: int, card: dict[str, float]) -> None:
     """Draw the card's figure of each stage as a dashed line over the stage's buckets."""
     for place, most in enumerate(data.tables.edges[1:]):
-        height = card[data.found.groups.stage(most)]
+        height = card[stage_of(most)]
         ends = (place - 0.5, place + 0.5)
         axes.plot(ends, (height, height), color=colour(number), lw=2, ls=(0, (3, 1)))
 

@@ -6,22 +6,27 @@ Knows field names. Yields one text at a time, and an error for each that cannot 
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from polaris_cli.batch.fields import Columns, is_absent, plain
+from polaris_cli.batch.premises import whole
 from polaris_cli.batch.records import records_of
-from polaris_cli.batch.results import STORIES
+from polaris_cli.batch.results import STORIES, failures_in
 from polaris_cli.engines.base import ModelInfo
 from polaris_cli.errors import PolarisError, UsageError
 from polaris_cli.evaluate.origin import origin_of
 from polaris_cli.evaluate.samples import Sample
+from polaris_cli.events import Piece
 from polaris_cli.library.store import Library
 from polaris_cli.request.premise import read_length
 from polaris_cli.request.settings import parse_words
 from polaris_cli.request.text_files import parse_toml, read_text
 from polaris_cli.story.result import Story
+from polaris_cli.streaming.thinking import Splitter
 
 # The names of a field in rows of the POLARIS evaluation, LongBench-Write, EQ-Bench and others, the
 # first that is there counts.
@@ -31,6 +36,7 @@ LENGTHS = ("target_word_count", "words", "length", "word_count")
 IDS = ("uid", "id", "index", "prompt_id")
 COLUMNS = Columns(TEXTS, "text,words")
 TEXT_FILES = (".txt", ".md")
+TABLES = (".csv", ".tsv")
 LENGTHS_FILE = "lengths.toml"
 EVERYTHING = "*"
 
@@ -61,6 +67,12 @@ def file_of(source: str) -> Path:
     return stories if stories.exists() else Path(source)
 
 
+def failed_with(source: str) -> int:
+    """How many stories failed of the batch whose folder, or whose stories, are read."""
+    path = file_of(source)
+    return failures_in(path.parent) if path.name == STORIES else 0
+
+
 def samples_of_library(library: Library, query: Sequence[str]) -> Iterator[Sample]:
     """The finished texts of the library with all these words; all texts for "*"."""
     everything = list(query) == [EVERYTHING]
@@ -83,6 +95,7 @@ def sample_of_story(story: Story) -> Sample:
         seed=story.request.sampling.seed,
         scale=place.scale if place else 1.0,
         finish=story.finish,
+        closed=story.closed,
         surprise=quality.surprise_mean,
         surprise_worst=quality.surprise_worst,
         made=origin_of(story),
@@ -112,10 +125,10 @@ def _from_rows(source: str, *, with_length: bool) -> Iterator[Sample | PolarisEr
 def _rows_of(source: str) -> Iterator[tuple[str, dict[str, Any] | PolarisError]]:
     """The rows of a file, each with its place in it. An object alone in a file is one row.
 
-    Of the stories of a batch that was killed, the last of a key counts.
+    In a batch that was killed, the last line of a key and of a story counts.
     """
     if Path(source).name == STORIES:
-        return _last_of_each_key(source)
+        return _last_of_each(source)
     if Path(source).suffix.lower() == ".json":
         try:
             found = json.loads(read_text(Path(source)))
@@ -123,20 +136,35 @@ def _rows_of(source: str) -> Iterator[tuple[str, dict[str, Any] | PolarisError]]
             raise UsageError(f"{source} is not valid JSON: {error}.") from error
         rows = found if isinstance(found, list) else [found]
         return ((f"item {number}", row) for number, row in enumerate(rows, 1))
-    return records_of(source, COLUMNS)
+    records = records_of(source, COLUMNS)
+    return map(_with_text, records) if Path(source).suffix.lower() in TABLES else records
 
 
-def _last_of_each_key(source: str) -> Iterator[tuple[str, dict[str, Any] | PolarisError]]:
-    last = {key: place for place, row in records_of(source) if (key := _key(row))}
+def _with_text(
+    record: tuple[str, dict[str, Any] | PolarisError],
+) -> tuple[str, dict[str, Any] | PolarisError]:
+    """A row of a table, which has a column of texts: an empty cell is a text of no words."""
+    place, row = record
+    if isinstance(row, PolarisError) or not {*TEXTS}.isdisjoint(map(plain, row)):
+        return record
+    return place, {**row, TEXTS[0]: ""}
+
+
+def _last_of_each(source: str) -> Iterator[tuple[str, dict[str, Any] | PolarisError]]:
+    last = {name: place for place, row in records_of(source) for name in _names(row)}
     return (
-        (place, row) for place, row in records_of(source) if last.get(_key(row), place) == place
+        (place, row)
+        for place, row in records_of(source)
+        if all(last.get(name, place) == place for name in _names(row))
     )
 
 
-def _key(row: dict[str, Any] | PolarisError) -> str:
-    """What names a story in its batch, "" for another row."""
+def _names(row: dict[str, Any] | PolarisError) -> Iterator[tuple[str, ...]]:
+    """What names a story of a batch: its key, and its id, which it keeps with another key."""
     place = row.get("batch") if isinstance(row, dict) else None
-    return str(place.get("key") or "") if isinstance(place, dict) else ""
+    if isinstance(row, dict) and isinstance(place, dict) and place.get("key"):
+        yield "key", str(place["key"])
+        yield "id", str(row.get("id", place["key"])), str(place.get("fingerprint"))
 
 
 def sample_of_row(row: Mapping[str, Any], *, with_length: bool = True) -> Sample:
@@ -167,7 +195,7 @@ def sample_of_row(row: Mapping[str, Any], *, with_length: bool = True) -> Sample
 def _id(row: Mapping[str, Any]) -> str:
     """The row's own id, which may be 0; "" for none."""
     found = _first(row, IDS)
-    return "" if found is None else str(found)
+    return "" if found is None else str(whole(found)).strip()
 
 
 def _seed(value: object) -> int | None:
@@ -179,11 +207,17 @@ def _seed(value: object) -> int | None:
 
 
 def without_thinking(text: str) -> str:
-    """The text behind the last end of thinking, if there is one."""
-    return text.rpartition("</think>")[2].strip() if "</think>" in text else text
+    """The story in an answer; it is not known whether the prompt had opened the thinking."""
+    splitter = Splitter(opened=None)
+    chunks = chain(splitter.feed(Piece(text)), splitter.flush())
+    return "".join(chunk.text for chunk in chunks if chunk.kind == "story")
 
 
 def _list(value: object) -> Sequence[object]:
+    """A list, also as JSON in the cell of a table; empty for another value."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        with suppress(ValueError, RecursionError):
+            value = json.loads(value)
     return value if isinstance(value, list) else ()
 
 

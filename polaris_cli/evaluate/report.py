@@ -15,7 +15,7 @@ from polaris_cli.evaluate.layout import (
     NAMES,
     NONE,
     TextTable,
-    judged_title,
+    judged_titles,
     layout,
     number,
 )
@@ -30,7 +30,7 @@ from polaris_cli.version import __version__
 
 MOST_TEXTS = 500
 PROMPT_LENGTH = 100  # characters of a prompt where it names a story
-FLAGS = {"in_band", "blank", "stopped"}  # of a story; their means are shares
+FLAGS = {"in_band", "blank", "ended"}  # of a story; their means are shares
 PAGE = Path(__file__).with_name("report.html")
 _STORIES = "$stories\n"
 
@@ -54,12 +54,13 @@ class Texts:
 @dataclass(frozen=True, slots=True)
 class About:
     """What a report says of itself: the date of the scoring (2026-01-31), the band, where the
-    stories are from, and how many rows could not be used."""
+    stories are from, how many rows could not be used, and how many stories of a batch failed."""
 
     date: str
     band: tuple[float, float]
     sources: Sequence[str]
     skipped: int = 0
+    failed: int = 0
 
 
 def report(found: Evaluation, tables: Tables, texts: Texts, about: About) -> Iterator[str]:
@@ -96,12 +97,16 @@ def _facts(found: Evaluation, tables: Tables, about: About) -> Iterator[str]:
     yield _fact("from", ", ".join(about.sources))
     yield _fact("band", "{:g} to {:g} times the words asked".format(*about.band))
     yield _fact("scale", _scale(found))
-    yield from (_fact("judge", judged_title(table)) for table in tables.judged)
+    yield from (_fact("judge", title) for title in judged_titles(tables.judged))
     if not tables.judged:
         yield _fact("judge", "none: all figures are computed from the texts")
     if about.skipped:
         rows = "row" if about.skipped == 1 else "rows"
         yield _fact("left out", f"{about.skipped:,} {rows} that could not be used")
+    if about.failed:
+        are = "is" if about.failed == 1 else "are"
+        told = f"{about.failed:,} {_stories(about.failed)}, which {are} in no table"
+        yield _fact("failed", told)
     if tables.outside:
         outside = f"{tables.outside:,} {_stories(tables.outside)}: their lengths are outside them"
         yield _fact("in no bucket", outside)

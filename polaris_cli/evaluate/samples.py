@@ -12,7 +12,8 @@ class Sample:
     """A text, the words that were asked for (0: unknown), and what is known of how it came about.
 
     Texts of different models with the same `prompt_id`, `asked` and `seed` are compared with each
-    other. `finish` is the finish reason, "" if unknown; surprise is in nats, None if not recorded.
+    other. `finish` is the finish reason, "" if unknown; `closed` says that the text was ended at
+    its length, before the model ended it. Surprise is in nats, None if not recorded.
     `checklist` are criteria for this text alone. `made` says how the text was written: "engine",
     "machine" and other settings as people read them. `scale` is what an evaluation has multiplied
     the length by. `model_id` is set where other models may have the same name: a folder or file.
@@ -31,6 +32,12 @@ class Sample:
     made: Mapping[str, str] = field(default_factory=dict)
     scale: float = 1.0
     model_id: str = ""
+    closed: bool = False
+
+    @property
+    def ending(self) -> str:
+        """How the text ended: "closed", or the finish reason."""
+        return "closed" if self.closed else self.finish
 
     @property
     def pair(self) -> Pair:

@@ -21,7 +21,7 @@ MOST_WAYS = 5  # ways of writing a model's texts that are told, for each setting
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """The figures of a text, its digest, and what it is compared by."""
+    """The figures of a text, how it ended, its digest, and what it is compared by."""
 
     model: str
     asked: int
@@ -53,6 +53,7 @@ class Tables:
     slopes: dict[str, dict[str, float | None]]
     finishes: dict[str, dict[str, int]]
     differences: list[Difference]
+    scale: float = 1.0  # of the buckets
     outside: int = 0  # texts whose length is in no bucket
     made: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     judged: list[JudgedTable] = field(default_factory=list)
@@ -70,7 +71,7 @@ class Evaluation:
 
     def add(self, sample: Sample, figures: Figures) -> None:
         """Add a text's figures."""
-        known = (sample.model, sample.asked, sample.finish, text_key(sample), sample.pair)
+        known = (sample.model, sample.asked, sample.ending, text_key(sample), sample.pair)
         self.scored.append(Scored(*known, figures, sample.model_id))
         self.scales.add(sample.scale)
         made = self.made.setdefault((sample.model, sample.model_id), {})
@@ -97,6 +98,7 @@ class Evaluation:
             {model: _slopes(buckets, model, self.groups) for model in self.models},
             {model: self._finishes(model) for model in self.models},
             list(differences(compared, NAMES, _figure)),
+            self.groups.scale,
             sum(self.groups.bucket(one.asked) is None for one in self.scored),
             {shown[model]: made for model, made in self.made.items()},
             judged_tables(self.judged, self.groups, _digests(compared)),

@@ -6,7 +6,7 @@ error and never a score. Knows no model.
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
@@ -26,16 +26,39 @@ class Verdict:
     error: str = ""
 
 
+NONE = Verdict(error="there is no JSON object with scores in the answer")
+DAMAGED = Verdict(error="the last JSON object with scores in the answer is not valid JSON")
+
+
+@dataclass(frozen=True, slots=True)
+class _Object:
+    """An object in a text, and where it starts and ends there; of an inner one, the outer's."""
+
+    values: dict[str, Any]
+    start: int
+    end: int
+
+
 def read_verdict(answer: str, rubric: Rubric, criteria: Sequence[Criterion]) -> Verdict:
     """The verdict in an answer. Accepts any text.
 
-    The last object that can be read counts: a judge may begin with the form, or with a draft.
+    The last object that can be read counts: a judge may begin with a draft. The form itself, whose
+    justifications are all "...", is no answer; an answer behind the last object that is not valid
+    JSON makes it an error.
     """
-    found = [each for each in _objects(answer) if _has_score(each, criteria)]
-    verdicts = [_verdict(each, rubric, criteria) for each in found]
-    none = Verdict(error="there is no JSON object with scores in the answer")
-    read = [one for one in verdicts if not one.error]
-    return next(iter([*reversed(read), *verdicts]), none)
+    text = _TRAILING_COMMA.sub(r"\1", answer)
+    found = [*_objects(text)]
+    verdicts = [
+        (one, _verdict(one.values, rubric, criteria))
+        for one in found
+        if _has_score(one.values, criteria) and not _is_form(one.values)
+    ]
+    read = [(one, verdict) for one, verdict in verdicts if not verdict.error]
+    if not read:
+        return next((verdict for _, verdict in verdicts), NONE)
+    last, verdict = read[-1]
+    behind = "".join(_outside(found, text, last.end))
+    return DAMAGED if _begins_answer(behind, criteria) else verdict
 
 
 def _verdict(found: Mapping[str, Any], rubric: Rubric, criteria: Sequence[Criterion]) -> Verdict:
@@ -63,21 +86,35 @@ def mismatches(stated: Mapping[str, float], totals: Mapping[str, float]) -> list
     ]
 
 
-def _objects(text: str) -> Iterator[dict[str, Any]]:
-    """Yield the JSON objects in a text, and those in them; also with a comma too many, or with line
-    breaks in a text."""
+def _objects(text: str) -> Iterator[_Object]:
+    """The JSON objects in a text, and those in them; also with line breaks in their texts."""
     decoder = json.JSONDecoder(strict=False)
-    for source in (text, _TRAILING_COMMA.sub(r"\1", text)):
-        at = source.find("{")
-        while at >= 0:
-            try:
-                found, end = decoder.raw_decode(source, at)
-            except (ValueError, RecursionError):
-                end = at + 1
-            else:
-                if _is_object(found):
-                    yield from (found, *filter(_is_object, found.values()))
-            at = source.find("{", end)
+    at = text.find("{")
+    while at >= 0:
+        try:
+            found, end = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            end = at + 1
+        else:
+            for values in filter(_is_object, (found, *found.values())):
+                yield _Object(values, at, end)
+        at = text.find("{", end)
+
+
+def _outside(objects: Iterable[_Object], text: str, start: int) -> Iterator[str]:
+    """The parts of a text, from `start` on, that are in none of the objects."""
+    for one in objects:
+        if one.start >= start:
+            yield text[start : one.start]
+            start = one.end
+    yield text[start:]
+
+
+def _begins_answer(text: str, criteria: Sequence[Criterion]) -> bool:
+    """Whether a text in which there is no whole object has the start of one with scores."""
+    keys = "|".join(one.key for one in criteria)
+    _, _, inside = text.partition("{")
+    return bool(re.search(rf'"(?:{keys})(?:_score|_justification)?"\s*:', inside))
 
 
 def _is_object(value: object) -> TypeGuard[dict[str, Any]]:
@@ -86,6 +123,12 @@ def _is_object(value: object) -> TypeGuard[dict[str, Any]]:
 
 def _has_score(found: Mapping[str, Any], criteria: Sequence[Criterion]) -> bool:
     return any(f"{one.key}_score" in found or one.key in found for one in criteria)
+
+
+def _is_form(found: Mapping[str, Any]) -> bool:
+    """Whether an object is the form of the question, with nothing filled in."""
+    given = [value for key, value in found.items() if key.endswith("_justification")]
+    return bool(given) and all(value in ("...", "…") for value in given)
 
 
 def _number(value: object) -> float | None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
-from polaris_cli.request.premise_numbers import DOUBTFUL, Amount, amount_at, tokens_of
+from polaris_cli.request.premise_numbers import DOUBTFUL, Amount, Token, amount_at, tokens_of
 from polaris_cli.request.premise_words import (
     AND,
     ARTICLES,
@@ -33,6 +33,7 @@ from polaris_cli.request.premise_words import (
     KEEPERS,
     LIMITS,
     LINKS,
+    MULTIPLIERS,
     OF,
     OWNERS,
     PIECES,
@@ -42,6 +43,7 @@ from polaris_cli.request.premise_words import (
     TELLS,
     THINGS,
     TOPICS,
+    UNITS,
     WIDER,
     WITHIN,
 )
@@ -80,21 +82,52 @@ class Reading:
 @lru_cache(maxsize=4)  # prompt, settings and notes ask for the same premise
 def read_length(premise: str) -> Reading:
     """The length that `premise` asks for; none if it asks for two that contradict each other."""
-    tokens = tokens_of(premise)
     asked: list[StatedLength] = []
     doubtful = []
-    quoted = _quoted(premise)
-    for amount, requested in _amounts([token.text for token in tokens]):
-        start, end = tokens[amount.first].start, tokens[amount.last - 1].end
-        length = _length(amount, premise[start:end])
-        requested = requested and not quoted(start)
+    for amount, tokens, requested in _found(premise):
+        quote = premise[tokens[0].start : tokens[-1].end]
+        length = _length(amount, quote)
         if requested and length:
             asked.append(length)
         elif requested or amount.high >= DOUBTFUL:
-            doubtful.append(premise[start:end])
+            doubtful.append(quote)
     if all(_agree(asked[0], other) for other in asked):
         return Reading(asked[0] if asked else None, tuple(doubtful))
     return Reading(None, (*(length.quote for length in asked), *doubtful))
+
+
+def with_length(premise: str, words: int) -> str:
+    """The premise with this number of words wherever it states the length that it asks for.
+
+    A range, or a number that is spelled out, is replaced by one in digits.
+    """
+    parts, end = list[str](), 0
+    for amount, tokens, requested in _found(premise) if read_length(premise).length else ():
+        if requested and _length(amount, ""):
+            number = _number_in(tokens)
+            parts += [premise[end : number[0].start], str(words)]
+            end = number[-1].end
+    return "".join([*parts, premise[end:]])
+
+
+def _number_in(tokens: list[Token]) -> list[Token]:
+    """The number or range in an amount: from its first digits to its last, or all before its
+    unit."""
+    texts = [token.text for token in tokens]
+    digits = [at for at, text in enumerate(texts) if text[0].isdigit()]
+    if digits:
+        end = digits[-1] + 1
+        return tokens[digits[0] : end + (_word(texts, end) in MULTIPLIERS)]
+    end = next((at for at, text in enumerate(texts) if text in UNITS), len(texts))
+    return tokens[: end - (texts[end - 1] == "-")]
+
+
+def _found(premise: str) -> Iterator[tuple[Amount, list[Token], bool]]:
+    """Each number of words with its tokens, and whether the premise asks for that length."""
+    tokens, quoted = tokens_of(premise), _quoted(premise)
+    for amount, requested in _amounts([token.text for token in tokens]):
+        own = tokens[amount.first : amount.last]
+        yield amount, own, requested and not quoted(own[0].start)
 
 
 def _quoted(premise: str) -> Callable[[int], bool]:

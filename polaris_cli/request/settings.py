@@ -248,6 +248,7 @@ OF_THE_ENGINE = (
     "model", "revision", "quantize", "device", "compile", "engine", "gguf_file", "threads",
     "base_url", "api_key_env", "connect_timeout", "stall_timeout",
 )  # fmt: skip
+WHOLE = [name for name, kind in SETTINGS.items() if kind.parse in (_integer, _chapters)]
 PRESET_KEYS = ("description", *list(SETTINGS)[: list(SETTINGS).index("model")])
 
 

@@ -153,6 +153,22 @@ def test_a_table_has_the_line_where_a_row_starts(
     assert [(row.premise, int(row.where.rpartition(" ")[2])) for row in found] == rows
 
 
+def test_a_cell_may_be_longer_than_the_usual_limit_of_python(tmp_path: Path) -> None:
+    story = "a fox ran\n" * 20_000
+    rows = read(tmp_path, f'premise,words\n"{story}",5\na crow,\n', "p.csv")
+    assert premises(rows) == [story, "a crow"]
+
+
+def test_a_whole_number_may_have_a_zero_behind_its_point(tmp_path: Path) -> None:
+    header, row = "premise,seed,top_k,temperature,revision,words", "a fox, 42.0 ,20.0,1.0,2.0,800.0"
+    (found,) = good(read(tmp_path, f"{header}\n{row}\n", "p.csv"))
+    settings = from_options(found.settings)
+    assert (settings["seed"], settings["top_k"], settings["words"]) == (42, 20, 800)
+    assert (settings["temperature"], settings["revision"]) == (1.0, "2.0")
+    (found,) = good(read(tmp_path, "premise,seed\na fox,42.5\n", "p.csv"))
+    assert found.settings == {"seed": "42.5"}
+
+
 @pytest.mark.parametrize(
     ("row", "message"),
     [
@@ -191,6 +207,52 @@ def test_text_has_a_premise_a_line_or_a_paragraph(
 def test_a_premise_of_text_is_placed_at_its_first_line(tmp_path: Path) -> None:
     rows = good(read(tmp_path, "\na fox\nwho waits\n\n\na crow", "p.txt"))
     assert [row.where.rpartition(" ")[2] for row in rows] == ["2", "6"]
+
+
+@pytest.mark.parametrize(
+    ("content", "suffix"),
+    [
+        (f'\n [{FOX},\n  {{"prompt": "a crow", "words": 5}}]\n', "json"),
+        ('[\n{"premise": "a fox"}, "a crow"]', "json"),
+        ("[]", "json"),
+        ('[{"premise": "a fox"}', "json"),
+        ("premise,words\na fox,5\n", "csv"),
+        ('Words, Prompt \r\n5,"a ""red"" fox,\na crow"\r\n\r\n6,a cat\r\n', "csv"),
+        ('"premise","words"\n"a fox",5\n', "csv"),
+        ("id\tprompt\n7\ta fox, a crow\n", "tsv"),
+        ('prompt\n"a fox, a crow"\n', "csv"),
+        ("prompt,words\n", "csv"),
+        ('premise,words\n"a fox,5\n', "csv"),
+    ],
+)
+def test_standard_input_may_be_a_list_or_a_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, suffix: str
+) -> None:
+    path = tmp_path / f"p.{suffix}"
+    path.write_bytes(content.encode())
+
+    def found(source: str, name: str) -> list[tuple[str, object]]:
+        try:
+            rows = list(read_premises(source))
+        except UsageError as error:
+            return [(error.message.replace(name, ""), error.hint)]
+        return [
+            (row.where.replace(name, ""), (row.key, row.premise, row.settings))
+            if isinstance(row, Row)
+            else (row.where.replace(name, ""), row.error.message.replace(name, ""))
+            for row in rows
+        ]
+
+    give_stdin(monkeypatch, content.encode())
+    assert found("-", "standard input") == found(str(path), str(path)) != []
+
+
+@pytest.mark.parametrize(
+    "text", ["[Noir] a fox\na crow", "Premise, a fox\na crow", "a prompt\na fox", "a,b\nc,d"]
+)
+def test_text_on_standard_input_stays_text(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    give_stdin(monkeypatch, text.encode())
+    assert premises(read_premises("-")) == text.split("\n")
 
 
 def test_standard_input_may_be_json_lines(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from polaris_cli.batch.results import Results
+from polaris_cli.batch.results import Results, failures_in
 from polaris_cli.errors import NoStory, OutputError, PolarisError, UsageError
 from tests.cli import environment
 
@@ -135,6 +135,55 @@ def test_a_killed_run_keeps_the_failures_that_no_story_followed(tmp_path: Path) 
             "a",
             "c",
         ]
+
+
+def test_failures_are_counted_without_the_folder_being_locked(tmp_path: Path) -> None:
+    assert failures_in(tmp_path) == 0
+    with Results(tmp_path) as results:
+        for key in "abc":
+            results.fail(key, "", NoStory("It failed."))
+        results.fail("a", "", NoStory("It failed again."))
+        results.add(record("b"))
+        with (tmp_path / "failed.jsonl").open("ab") as file:
+            file.write(b'\xff\n{"key": 1}\n{"key": "d"')
+        assert failures_in(tmp_path) == 2
+    assert failures_in(tmp_path) == 2
+
+
+def placed(key: str, row: str = "1", **more: Any) -> dict[str, Any]:
+    """A record with its row, and an id that tells it apart."""
+    found = record(key, "f", **{"id": "aa", **more})
+    return {**found, "batch": {**found["batch"], "row": int(row), "input_id": ""}}
+
+
+def test_a_story_gets_another_key_and_keeps_its_text(tmp_path: Path) -> None:
+    with Results(tmp_path) as results:
+        results.add(placed("1", text="A fox."))
+        results.add(placed("2", "2", id="bb"))
+        results.fail("1, a", "", NoStory("It failed."))
+        results.rename("1", {"key": "1, a", "row": 7})
+        shutil.copytree(tmp_path, tmp_path / "killed")
+        assert (results.fingerprint("1"), results.fingerprint("1, a")) == (None, "f")
+        assert (len(results), results.failed, results.of_row("7")) == (2, {}, {"1, a": "f"})
+        assert [each["batch"]["key"] for each in results.records()] == ["2", "1, a"]
+    found = stories(tmp_path)
+    assert found.keys() == {"2", "1, a"} and found["1, a"]["text"] == "A fox."
+    assert found["1, a"]["batch"] == {
+        "key": "1, a", "fingerprint": "f", "row": 7, "input_id": ""
+    }  # fmt: skip
+    assert len(read(tmp_path / "killed" / "stories.jsonl")) == 3
+    with Results(tmp_path / "killed") as results:
+        assert (results.fingerprint("1"), len(results)) == (None, 2)
+    assert stories(tmp_path / "killed") == found
+
+
+def test_the_stories_of_a_row_are_known(tmp_path: Path) -> None:
+    with Results(tmp_path) as results:
+        results.add(placed("1"))
+        results.add(placed("1, a", id="bb"))
+        results.add(placed("12", "12", id="cc"))
+    with Results(tmp_path) as results:
+        assert results.of_row("1") == {"1": "f", "1, a": "f"} and results.of_row("2") == {}
 
 
 def test_what_is_not_superseded_is_not_rewritten(tmp_path: Path) -> None:

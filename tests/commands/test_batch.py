@@ -207,6 +207,41 @@ def test_a_grid_writes_every_length_and_seed(batch: Batch, engine: ScriptedEngin
     assert len(stories) == len(asked) == 12 and ("a hen", 70, 1) in asked
 
 
+@pytest.mark.parametrize(
+    ("first", "later", "stories"),
+    [
+        ([], ["--words", "8,70"], 6),
+        ([], ["-m", "demo,smollm2"], 6),
+        ([], ["--seeds", "2"], 6),
+        (["--words", "8,70", "--seeds", "2"], ["-m", "demo,smollm2"], 15),
+        (["-m", "demo,smollm2", "--seeds", "2"], [], 12),
+    ],
+)
+def test_a_larger_grid_keeps_the_stories_of_a_smaller_one(
+    batch: Batch, engine: ScriptedEngine, first: list[str], later: list[str], stories: int
+) -> None:
+    batch(*first)
+    before = {story["id"]: story["story"] for story in batch.stories()}
+    done = batch(*later)
+    assert done.returncode == 0 and "3 of " in done.stderr and "written again" not in done.stderr
+    after = batch.stories()
+    assert len(after) == stories == len(engine.requests)
+    assert before.items() <= {story["id"]: story["story"] for story in after}.items()
+    asked = {(s["batch"]["fingerprint"], s["batch"]["key"]) for s in after}
+    assert len(asked) == len({fingerprint for fingerprint, _ in asked}) == stories
+    assert batch(*later).returncode == 0 and len(engine.requests) == stories
+
+
+def test_a_story_of_another_grid_is_taken_over_where_another_one_has_its_key(
+    batch: Batch, engine: ScriptedEngine
+) -> None:
+    batch("-m", "demo,smollm2")
+    batch("-m", "smollm2")
+    done = batch()
+    assert "3 of 3 stories already written" in done.stderr and len(engine.requests) == 6
+    assert {story["request"]["model"] for story in batch.stories()} == {"demo"}
+
+
 def test_a_list_has_each_value_once() -> None:
     assert command.listed("8, 1200,3k,,8") == ("8", "1200", "3k")
 
@@ -232,7 +267,7 @@ def test_bad_rows_are_named_and_cost_no_other(batch: Batch, engine: ScriptedEngi
     assert "rows.jsonl, line 2" in done.stderr and "rows.jsonl, line 3" in done.stderr
     assert "line 3: words: invalid value 'many'" in done.stderr and "2 failed" in done.stderr
     assert {story["premise"] for story in batch.stories()} == {"a fox", "a cat"}
-    assert [failure["key"] for failure in batch.failures()] == ["row 2", "3"]
+    assert [failure["key"] for failure in batch.failures()] == [" row 2", "3"]
 
 
 def test_a_story_that_failed_is_written_by_the_next_run(

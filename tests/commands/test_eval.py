@@ -78,6 +78,20 @@ def test_rows_that_cannot_be_used_are_named(stories: Path) -> None:
     assert "polaris\t1-2k" in out
 
 
+def test_stories_of_a_batch_that_failed_are_counted(stories: Path) -> None:
+    failure = {"key": "1", "where": "line 1", "error": "It failed.", "hint": ""}
+    path = stories.with_name("failed.jsonl")
+    path.write_text(json.dumps(failure) + "\n")
+    for source in (stories, stories.parent):
+        out, err = run("score", str(source), "--json")
+        assert "1 story failed and is in no table: failed.jsonl says why." in err
+        assert json.loads(out)["failed"] == 1
+    path.write_text(json.dumps(failure) + "\n" + json.dumps({**failure, "key": "2"}) + "\n")
+    assert "2 stories failed and are in no table" in run("score", str(stories), str(stories))[1]
+    copy = stories.rename(stories.with_name("copy.jsonl"))
+    assert run("score", str(copy))[1] == ""
+
+
 def test_a_file_counts_once_whatever_it_is_called(
     stories: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,7 +207,7 @@ def scripted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_run_writes_and_scores_and_goes_on(scripted: Path) -> None:
     asked = ["run", "-m", "demo", "--scale", "0.02", "--per-bucket", "2", "-o", str(scripted)]
     out, err = run(*asked)
-    assert "12 stories written" in err and "made for whole stories" in err
+    assert "12 stories written" in err and "meant for full-length stories" in err
     rows = [line.split("\t") for line in out.splitlines() if line.startswith("demo\t")]
     assert [row[1] for row in rows[:6]] == [
         "20-40",
@@ -208,7 +222,7 @@ def test_a_run_writes_and_scores_and_goes_on(scripted: Path) -> None:
     assert "12 of 12 stories already written" in again[1]
     assert again[0].startswith("table,model,group")
     scored = run("score", str(scripted))
-    assert scored[0] == out and "made for whole stories" in scored[1]
+    assert scored[0] == out and "meant for full-length stories" in scored[1]
 
 
 def test_a_run_takes_all_prompts_and_tells_those_without_a_bucket(

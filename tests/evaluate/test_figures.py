@@ -127,11 +127,15 @@ def test_edges() -> None:
     assert duplicate_lines("") == 0 and duplicate_lines("a\n\na\nb\n") == pytest.approx(1 / 3)
 
 
-@pytest.mark.parametrize(("finish", "stopped"), [("stop", 1.0), ("length", 0.0), ("", None)])
-def test_what_is_not_recorded_is_unknown(finish: str, stopped: float | None) -> None:
+@pytest.mark.parametrize(("finish", "ended"), [("stop", 1.0), ("length", 0.0), ("", None)])
+def test_what_is_not_recorded_is_unknown(finish: str, ended: float | None) -> None:
     found = figures_of(Sample("word " * 9, 10, finish=finish), band=(0.8, 1.1))
-    assert (found.stopped, found.surprise, found.in_band) == (stopped, None, 1)
+    assert (found.ended, found.surprise, found.in_band) == (ended, None, 1)
     assert figures_of(Sample("word " * 9, 10), band=(0.95, 1.1)).in_band == 0
+
+
+def test_a_text_that_was_closed_at_its_length_is_not_ended_by_the_model() -> None:
+    assert figures_of(Sample("word " * 9, 10, finish="stop", closed=True)).ended == 0
 
 
 def test_every_figure_is_finite_for_the_empty_text() -> None:

@@ -11,7 +11,7 @@ from polaris_cli.evaluate.judgements import (
     judged,
     judged_tables,
 )
-from polaris_cli.evaluate.layout import judged_layout, judged_layouts
+from polaris_cli.evaluate.layout import judged_layouts, judged_titles
 from polaris_cli.evaluate.rubric import load_rubric
 from polaris_cli.evaluate.samples import Pair
 from tests.evaluations import a_judgement
@@ -98,9 +98,9 @@ def test_each_judge_and_rubric_has_a_table_that_says_how_it_was_asked() -> None:
         Groups(),
         {},
     )
-    assert sorted(judged_layout(table).title for table in tables) == [
-        "longbench-write, judged by qwen (thinks false; 2026-01-31)",
-        "longbench-write, judged by qwen (thinks false; 2026-01-31)",
+    assert sorted(judged_titles(tables)) == [
+        f"longbench-write, judged by qwen (thinks false; 2026-01-31; rubric {LONGBENCH.key})",
+        "longbench-write, judged by qwen (thinks false; 2026-01-31; rubric edited)",
         "longbench-write, judged by qwen (thinks true; 2026-01-31 to 2026-02-01)",
         "writingbench, judged by qwen (thinks false; 2026-01-31)",
     ]
@@ -126,7 +126,7 @@ def test_models_are_compared_on_the_prompts_whose_texts_are_judged() -> None:
     assert (one.model, one.other, one.count) == ("b", "a", 2)
     total = one.values["S_q"]
     assert total and (total.mean, total.low, total.high) == (50, 50, 50)
-    _, compared = judged_layouts(table)
+    _, compared = judged_layouts([table])
     assert compared.headers == ("models", "pairs", "S_q")
     assert compared.rows == [("b - a", "2", "+50.00 (50.00-50.00)")]
     texts["b"][p] += ["b2"]
@@ -134,7 +134,7 @@ def test_models_are_compared_on_the_prompts_whose_texts_are_judged() -> None:
     both = again.values["S_q"]
     assert both and (both.mean, both.low, both.high) == (56.25, 50, 62.5)
     assert compared.title.endswith("longbench-write, judged by qwen (thinks false; 2026-01-31)")
-    assert [*judged_layouts(table_of(a_judgement(LONGBENCH, 1)))][1:] == []
+    assert [*judged_layouts([table_of(a_judgement(LONGBENCH, 1))])][1:] == []
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,11 @@ def test_models_are_compared_on_the_prompts_whose_texts_are_judged() -> None:
 def test_the_cards_figures_stand_beside_those_of_the_same_rubric(
     name: str, header: str, cells: list[str]
 ) -> None:
-    found = judged_layout(table_of(a_judgement(load_rubric(name), 1, model="polaris")))
+    (found,) = judged_layouts([table_of(a_judgement(load_rubric(name), 1, model="polaris"))])
     assert found.headers[-1] == header and [row[-1] for row in found.rows] == cells
-    own = judged_layout(table_of(a_judgement(load_rubric(name), 1, model="mine")))
-    assert header not in own.headers and len(own.headers) == len(own.rows[0])
+    for other in (
+        table_of(a_judgement(load_rubric(name), 1, model="mine")),
+        table_of(a_judgement(load_rubric(name), 1, model="polaris", asked=75), scale=0.05),
+    ):
+        (own,) = judged_layouts([other])
+        assert header not in own.headers and len(own.headers) == len(own.rows[0])

@@ -1,5 +1,6 @@
 """Texts are read from results of polaris and of other projects; what cannot be used is named."""
 
+import csv
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -48,6 +49,12 @@ def test_a_record_of_polaris_brings_all_that_is_known(tmp_path: Path) -> None:
     assert found.made["weights"] == "polaris/demo" and found.made["written"] == story.created[:10]
     assert "temperature 0.6" in found.made["sampling"] and "polaris" in found.made["versions"]
     assert good(str(tmp_path)) == [found]  # the folder of a batch
+
+
+def test_a_record_says_whether_the_text_was_closed_at_its_length(tmp_path: Path) -> None:
+    stories = [a_story(str(closed), "It came.", finish="stop", closed=closed) for closed in (1, 0)]
+    found = good(written(tmp_path, *(story.as_dict() for story in stories)))
+    assert [(one.finish, one.closed) for one in found] == [("stop", True), ("stop", False)]
 
 
 @pytest.mark.parametrize(
@@ -124,13 +131,21 @@ def test_an_empty_cell_is_no_length() -> None:
 
 def test_the_last_story_of_a_key_counts_where_a_batch_was_killed(tmp_path: Path) -> None:
     first = a_story(text="It came.", place=Place("1", "f", 1)).as_dict()
-    other = a_story(text="It went.", place=Place("2", "f", 2)).as_dict()
-    again = a_story(text="It came back.", place=Place("1", "g", 1)).as_dict()
+    other = a_story("bbbb0000", "It went.", place=Place("2", "f", 2)).as_dict()
+    again = a_story("cccc0000", "It came back.", place=Place("1", "g", 1)).as_dict()
     source = written(tmp_path, first, other, again)
     assert [one.text for one in good(source)] == ["It went.", "It came back."]
     assert good(str(tmp_path)) == good(source)
     joined = written(tmp_path, first, other, again, name="of-two-batches.jsonl")
     assert len(good(joined)) == 3
+
+
+def test_a_story_counts_once_where_a_batch_was_killed_as_it_got_another_key(tmp_path: Path) -> None:
+    story = a_story(text="It came.", place=Place("1", "f", 1))
+    other = a_story("bbbb0000", "It came.", place=Place("2", "f", 2)).as_dict()
+    renamed = replace(story, place=Place("1, demo", "f", 1)).as_dict()
+    source = written(tmp_path, story.as_dict(), other, renamed)
+    assert len(good(source)) == 2
 
 
 def test_rows_may_be_counted_from_0() -> None:
@@ -148,7 +163,23 @@ def test_a_judge_needs_no_length_and_gets_a_rows_own_checklist(tmp_path: Path) -
     assert [*map(type, samples_in(path))] == [UsageError]
 
 
-@pytest.mark.parametrize("checklist", [None, "Pace", 5, {"a": 1}])
+def test_a_checklist_may_be_a_json_list_in_a_cell(tmp_path: Path) -> None:
+    table = tmp_path / "stories.csv"
+    criteria = [{"name": "Pace", "says": "It moves."}, "Plain"]
+    with table.open("w", newline="") as file:
+        csv.writer(file).writerows(
+            [["text", "words", "checklist"], ["A.", 5, json.dumps(criteria)]]
+        )
+    (found,) = good(str(table))
+    assert found.checklist == ("name: Pace\nsays: It moves.", "Plain")
+
+
+@pytest.mark.parametrize(("own", "read"), [(3.0, "3"), (" 3 ", "3"), (0.0, "0"), (1.5, "1.5")])
+def test_ids_pair_whether_a_table_has_made_decimals_of_them(own: object, read: str) -> None:
+    assert sample_of_row({"id": own, "output": "A.", "length": 5}).prompt_id == read
+
+
+@pytest.mark.parametrize("checklist", [None, "Pace", 5, {"a": 1}, "[Pace", '{"a": 1}', "[" * 9999])
 def test_a_checklist_of_another_kind_is_none(checklist: object) -> None:
     row = {"output": "A.", "length": 5, "checklist": checklist}
     assert sample_of_row(row) == Sample("A.", 5)
@@ -239,9 +270,34 @@ def test_the_library_gives_its_finished_stories(tmp_path: Path) -> None:
     assert [one.text for one in samples_of_library(library, ["cat"])] == ["A cat."]
 
 
-def test_thinking_is_not_the_story() -> None:
-    assert without_thinking("a</think> b </think>\n c ") == "c"
-    assert without_thinking(" no tag ") == " no tag "
+@pytest.mark.parametrize(
+    ("text", "story"),
+    [
+        ("a</think>\n\nb", "b"),
+        ("<think>a</think>\n\nb ", "b "),
+        ("<thinking>a</thinking>b", "b"),
+        ("<think>a</think> <think>b</think> c", "c"),
+        ("\n<think>\na fox that never ends", ""),
+        ("<thinking>a fox", ""),
+        ("A fox. <think> is a tag.", "A fox. <think> is a tag."),
+        ("a</think>A fox. </think> is a tag.", "A fox. </think> is a tag."),
+        (" no tag ", " no tag "),
+        ("", ""),
+    ],
+)
+def test_thinking_is_not_the_story(text: str, story: str) -> None:
+    assert without_thinking(text) == story == sample_of_row({"output": text, "length": 5}).text
+
+
+@pytest.mark.parametrize("name", ["stories.csv", "stories.tsv"])
+def test_an_empty_cell_is_a_text_of_no_words(tmp_path: Path, name: str) -> None:
+    table, comma = tmp_path / name, "\t" if name.endswith("tsv") else ","
+    rows = [("Output", "words", "id"), ("It came.", "3", "a"), ("", "5", "b"), ("  ", "5", "c")]
+    table.write_text("".join(f"{comma.join(row)}\n" for row in rows))
+    assert [(one.text, one.asked, one.prompt_id) for one in good(str(table))] == [
+        ("It came.", 3, "a"), ("", 5, "b"), ("", 5, "c"),
+    ]  # fmt: skip
+    assert sample_of_row({"output": "", "length": 5}).text == ""
 
 
 VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.text())

@@ -99,6 +99,15 @@ def test_rows_and_stories_without_a_place_are_counted() -> None:
     assert found["band"].startswith("0.8 to 1.2")
 
 
+def test_stories_that_failed_are_told() -> None:
+    samples = [*made_up(("m",), count=1)]
+    root = parsed(a_page(samples, replace(ABOUT, failed=1)))
+    assert ("failed", "1 story, which is in no table") in facts(root)
+    root = parsed(a_page(samples, replace(ABOUT, failed=1200)))
+    assert ("failed", "1,200 stories, which are in no table") in facts(root)
+    assert "failed" not in dict(facts(parsed(a_page(samples))))
+
+
 def test_sections_and_headings_are_in_order(root: ElementTree.Element) -> None:
     levels = [int(e.tag[1]) for e in root.iter() if re.fullmatch("h[1-6]", e.tag)]
     assert levels[0] == 1 and levels.count(1) == 1

@@ -54,6 +54,17 @@ def test_a_question_shows_prompt_text_and_scales(name: str) -> None:
         json.dumps(schema)
 
 
+@pytest.mark.parametrize("name", rubric_names())
+def test_the_judge_is_told_how_to_add_up_each_total(name: str) -> None:
+    rubric = load_rubric(name)
+    assert all(f"{total} is " in " ".join(rubric.instructions.split()) for total in rubric.totals)
+
+
+def test_the_judge_of_story_quality_is_told_the_formula() -> None:
+    said = " ".join(load_rubric("story-quality").instructions.split())
+    assert "overall_score is positive_total - negative_total + bonus_score, at most 100." in said
+
+
 def test_a_checklist_takes_the_place_of_the_criteria_where_the_rubric_says_so() -> None:
     texts = [Sample("A.", 0, checklist=said) for said in (("Pace", "Voice"), ("Fog",))]
     rubric = load_rubric("writingbench")

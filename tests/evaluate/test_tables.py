@@ -2,6 +2,7 @@
 
 import pytest
 
+from polaris_cli.evaluate.exports import as_json
 from polaris_cli.evaluate.figures import Figures, figures_of
 from polaris_cli.evaluate.groups import Groups
 from polaris_cli.evaluate.layout import layout
@@ -34,7 +35,7 @@ def test_buckets_and_stages() -> None:
         ("1-2k", 2), ("2-3k", 1), ("3-4k", 1), ("4-6k", 1), ("6-8k", 1), ("8-12k", 2),
     ]  # fmt: skip
     assert [(row.group, row.count) for row in found.stages] == [
-        ("ID", 5), ("Near", 2), ("Far", 2), ("All", 9),
+        ("ID", 4), ("Near", 2), ("Far", 2), ("All", 9),
     ]  # fmt: skip
     assert found.outside == 1
 
@@ -111,8 +112,9 @@ def test_texts_without_a_prompt_are_not_paired() -> None:
 
 def test_finish_reasons_are_counted() -> None:
     samples = [a_sample(1000, 1, model="a", finish=reason) for reason in ("stop", "stop", "loop")]
+    samples.append(a_sample(1000, 1, model="a", finish="stop", closed=True))
     assert evaluation(*samples, a_sample(9, 1, model="b")).tables().finishes == {
-        "a": {"stop": 2, "loop": 1},
+        "a": {"stop": 2, "loop": 1, "closed": 1},
         "b": {},
     }
 
@@ -148,6 +150,17 @@ def test_slopes() -> None:
 def test_figures_have_a_name_each() -> None:
     found = evaluation(a_sample(1000, 1.0)).tables()
     assert set(found.stages[0].values) == {*Figures.__slots__}
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.05])
+def test_the_cards_figures_are_shown_for_whole_lengths_only(scale: float) -> None:
+    found = evaluation(a_sample(round(10_000 * scale), 1, model="polaris"), scale=scale).tables()
+    (table,) = (each for each in layout(found) if each.title.startswith("Ratio by stage"))
+    shown = [row[-1] for row in table.rows]
+    assert len(table.headers) == len(table.rows[0])
+    assert ("card" in table.title) == ("card's ratio" in table.headers) == (scale == 1)
+    assert (shown == ["0.72", "0.90"]) == (scale == 1)
+    assert ("polaris" in as_json(found, {})["card"]) == (scale == 1)
 
 
 def test_there_is_no_table_of_lengths_without_a_bucket() -> None:

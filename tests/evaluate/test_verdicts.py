@@ -74,6 +74,43 @@ def test_any_answer_is_scores_or_an_error(answer: object) -> None:
         assert found.error or one.low <= found.scores[one.key] <= one.high
 
 
+FORM = json.dumps({"a_justification": "...", "a_score": 0, "b_score": 1, "total": 0})
+CUT = json.dumps(GOOD)[:-1]
+QUOTED = json.dumps(GOOD).replace("So {it} is.", 'So "it" is.')
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (FORM, "no JSON object"),
+        (f"The form is {FORM} and my answer is {CUT}", "no JSON object"),
+        (f"{FORM} {QUOTED}", "no JSON object"),
+        (f"A draft: {json.dumps(GOOD)} Better: {CUT}", "not valid JSON"),
+        (f"A draft: {json.dumps(GOOD)} Better: {QUOTED}", "not valid JSON"),
+        (f'{json.dumps(GOOD)} {{"parts": {{"x": 1}}, "a": 1', "not valid JSON"),
+    ],
+)
+def test_neither_the_form_nor_a_draft_is_scored_where_the_last_answer_is_damaged(
+    answer: str, told: str
+) -> None:
+    found = read(answer)
+    assert told in found.error and found.scores == {}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        f"{json.dumps(GOOD)} I kept to the form: {FORM}",
+        f"{CUT} No: {json.dumps(GOOD)}",
+        f"{json.dumps(GOOD)} {{so be it}}",
+        f'{json.dumps(GOOD)} {{well}} {{"a_score": 1}} is too low.',
+        f'{json.dumps(GOOD)} My "a_score": it is high.',
+    ],
+)
+def test_a_whole_answer_is_scored_in_spite_of_what_is_beside_it(answer: str) -> None:
+    assert read(answer).scores == {"a": 12, "b": 4.5}
+
+
 def test_sums_are_checked() -> None:
     assert mismatches({"total": 16, "other": 1}, {"total": 16.4}) == []
     assert mismatches({"total": 16}, {"total": 17}) == ["total"]

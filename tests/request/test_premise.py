@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polaris_cli.request.premise import Reading, read_length
+from polaris_cli.request.premise import Reading, read_length, with_length
 from polaris_cli.request.story_request import MAX_WORDS
 
 ENGLISH_PLOT = r"""
@@ -584,6 +584,36 @@ def test_a_length_is_read_if_the_sentence_asks_for_it(expected: str, premise: st
     assert noted(read_length(premise)) == expected
 
 
+@pytest.mark.parametrize(("expected", "premise"), [*rows(PLOT), *rows(ASKED)])
+def test_a_length_that_is_asked_for_can_be_replaced(expected: str, premise: str) -> None:
+    replaced = with_length(premise, 1234)
+    if not read_length(premise).length:
+        assert replaced == premise
+    else:
+        found = read_length(replaced)
+        assert found.length and found.length.words == 1234
+        assert bool(found.doubtful) == expected.endswith("?")
+
+
+@pytest.mark.parametrize(
+    ("premise", "replaced"),
+    [
+        ("A fox. It should be approximately 3000 words long.", "approximately 150 words long."),
+        ("Write a 3,000-word story.", "Write a 150-word story."),
+        ("A fox, 2k to 3k words", "A fox, 150 words"),
+        ("A fox (two and a half thousand words or so)", "A fox (150 words or so)"),
+        ("A three-thousand-word story", "A 150-word story"),
+        ("A fox. Word count: 1,500!", "Word count: 150!"),
+        ("Write a 3000-word story. It should be 3,000 words long.", "story. It should be 150 w"),
+        ("写一个２０００字左右的故事", "写一个150字左右的故事"),
+        ("Write a story about a letter of 300 words", "a letter of 300 words"),
+        ("500 words. It should be 800 words long.", "500 words. It should be 800 words"),
+    ],
+)
+def test_a_length_is_replaced_in_its_place(premise: str, replaced: str) -> None:
+    assert replaced in with_length(premise, 150)
+
+
 def test_a_request_may_stand_behind_a_long_sentence_and_not_at_its_end() -> None:
     long = "the river froze and the boats stood in the ice and " * 6
     assert noted(read_length(f"{long}the men told tales. 900 words.")) == "900"
@@ -624,6 +654,7 @@ PREMISES = st.one_of(st.text(), SENTENCES.map(" ".join), SENTENCES.map("".join))
 @given(PREMISES)
 def test_any_text_is_read(premise: str) -> None:
     reading = read_length(premise)
+    assert with_length(premise, 70).count("70") >= (reading.length is not None)
     assert all(quote and quote in premise for quote in reading.doubtful)
     if reading.length:
         assert 1 <= reading.length.words <= MAX_WORDS

@@ -1,0 +1,96 @@
+"""A survey says what is to be written, and looks at no more than it needs."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from polaris_cli.batch.batch import Batch
+from polaris_cli.batch.premises import BadRow, Row
+from polaris_cli.batch.results import Results
+from polaris_cli.batch.tasks import Grid, Task
+from polaris_cli.errors import ModelUnavailable, UsageError
+
+ROWS = [Row(number, f"line {number}", "", f"premise {number}", {}) for number in (1, 2)]
+
+
+def batch(results: Results, grid: Grid, **options: object) -> Batch:
+    return Batch(lambda: iter(ROWS), {"model": "demo", "words": 8, **options}, grid, results)
+
+
+def write(results: Results, *keys: str, fingerprint: str = "f") -> None:
+    """Stories of the first row with these keys."""
+    for key in keys:
+        place = {"key": key, "fingerprint": fingerprint, "row": 1, "input_id": ""}
+        results.add({"schema": "polaris.story/1", "id": key, "batch": place})
+
+
+def jobs_made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The keys of the tasks whose jobs are made from now on."""
+    made: list[str] = []
+    job = Task.job
+
+    def counted(task: Task) -> Any:
+        made.append(task.key)
+        return job(task)
+
+    monkeypatch.setattr(Task, "job", counted)
+    return made
+
+
+def test_a_story_is_only_looked_for_in_rows_that_have_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, grid = jobs_made(monkeypatch), Grid(("8", "70"), 2)
+    with Results(tmp_path) as results:
+        batch(results, grid).survey()
+        assert made == []
+        write(results, "1, 8")
+        batch(results, grid).survey()
+        assert made == ["1, 8"]
+        write(results, "1")
+        batch(results, grid).survey()
+        assert made[1:] == ["1, 8", "1, 8, seed +1", "1, 70", "1, 70, seed +1"]
+        assert results.fingerprint("1") == "f"
+
+
+def test_a_story_that_this_batch_asks_for_keeps_its_key(tmp_path: Path) -> None:
+    with Results(tmp_path) as results:
+        place = Task("1", ROWS[0], {"model": "demo", "words": "8"}).job().place
+        assert place
+        write(results, "1, 8.0", fingerprint=place.fingerprint)
+        survey = batch(results, Grid(("8", "8.0"))).survey()
+        assert (survey.done, survey.extra) == (1, 0)
+        assert results.fingerprint("1, 8") is None
+        survey = batch(results, Grid(("8", "70"))).survey()
+        assert (survey.done, survey.extra) == (1, 0)
+        assert results.fingerprint("1, 8.0") is None
+
+
+def test_an_id_can_be_the_word_row_and_a_number(tmp_path: Path) -> None:
+    good = Row(1, "line 1", "row 2", "a fox", {})
+    bad = BadRow(2, "line 2", UsageError("It is wrong."))
+    options = {"model": "demo", "words": 8}
+    with Results(tmp_path) as results:
+        first = Batch(lambda: iter((good, bad)), options, Grid(), results)
+        (task,) = first.pending(Task("", good, options).loading)
+        first.fail(task, UsageError("It failed."))
+        first.fail_row(bad)
+        assert len(results.failed) == 2
+    with Results(tmp_path) as results:
+        Batch(lambda: iter((good,)), options, Grid(), results).survey()
+        assert [*results.failed] == ["row 2"]
+
+
+@pytest.mark.parametrize("error", [ModelUnavailable("It is gone."), UsageError("It is wrong.")])
+def test_a_story_that_cannot_be_compared_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fails(task: Task) -> None:
+        raise error
+
+    monkeypatch.setattr(Task, "job", fails)
+    with Results(tmp_path) as results:
+        write(results, "1")
+        survey = batch(results, Grid(("8", "70"))).survey()
+        assert (survey.total, survey.done, survey.changed, survey.extra) == (4, 0, 0, 1)

@@ -26,22 +26,28 @@ from polaris_cli.request.premise_words import (
     CLOSERS,
     EACH,
     ENDERS,
+    EVERY,
     FORM_ENDINGS,
     FORMS,
     FUNCTION,
     IMPERATIVES,
     KEEPERS,
+    LABELS,
     LIMITS,
     LINKS,
     OF,
+    ONE_PART,
     OWNERS,
+    PARTS,
     PIECES,
     RELATIVES,
     REQUEST,
+    SHORT_PARTS,
     SPEAKERS,
     TELLS,
     THINGS,
     TOPICS,
+    UNITS,
     WIDER,
     WITHIN,
 )
@@ -50,7 +56,9 @@ from polaris_cli.request.story_request import MAX_WORDS
 BANDS = {"least": (1.0, 1.2), "most": (0.8, 1.0)}
 DESCRIBED = 5  # words at most between a number and its form
 OPENING = 10  # tokens at the start of a sentence in which a request must begin
-NEARBY = (REQUEST | {","}) - IMPERATIVES - FORMS
+LINKING = REQUEST - IMPERATIVES - FORMS  # between a noun and its length
+NEARBY = LINKING | {","}
+SHORT = 200  # words; no sentence, and hardly any paragraph, has so many
 STRETCHED = ("long", "lang", "umfasst", "umfassen")
 NEAR = 60  # tokens to look back: keeps the time linear, and no request is longer
 _QUOTED = re.compile(r'"[^"\n]*"|“[^“”\n]*”|„[^„“”\n]*[“”]|«[^«»\n]*»|»[^«»\n]*«|「[^「」\n]*」')
@@ -145,11 +153,39 @@ def _limits(length: StatedLength) -> tuple[float, float]:
 
 
 def _is_requested(words: list[str], amount: Amount, clause: int, sentence: int) -> bool:
+    if _is_of_a_part(words, amount, sentence):
+        return False
     follows = _follows(words, amount.last)
     beginnings = {clause, sentence, _second_request(words, amount, sentence)}
     return any(_is_request(words, amount, at, follows) for at in beginnings) or (
         _ends_request(words, amount, sentence, follows)
     )
+
+
+def _is_of_a_part(words: list[str], amount: Amount, sentence: int) -> bool:
+    """Whether it is the length of a part: "a title of 5 words", "500 words in each chapter"."""
+    before = words[max(sentence, amount.first - NEAR) : amount.first]
+    if amount.high < SHORT and not SHORT_PARTS.isdisjoint(before):
+        return True
+    link, which, noun = (_word(words, amount.last + place) for place in range(3))
+    titled = link in ("in", "for") and which == "the" and noun in SHORT_PARTS
+    if titled or (link in WIDER and which in EVERY):
+        return True
+    last = before[-1] if before else ""
+    if last in WITHIN:  # "a story about the last chapters in 500 words"
+        return False
+    return last in EVERY or _follows_a_part(words, amount, amount.first - len(before))
+
+
+def _follows_a_part(words: list[str], amount: Amount, start: int) -> bool:
+    """Whether a part is the noun before the amount: "paragraphs under 60 words"."""
+    at = amount.first
+    while at > start and words[at - 1] in LINKING:
+        at -= 1
+    *_, which, noun = "", "", *words[start:at]
+    if noun not in ONE_PART:
+        return noun in PARTS
+    return which in EVERY or words[at] in LABELS or words[at] in UNITS
 
 
 def _follows(words: list[str], at: int) -> str:
@@ -266,6 +302,8 @@ def _ends_request(words: list[str], amount: Amount, sentence: int, follows: str)
     topic, link = words[sentence:near], "".join(words[near : amount.first][-1:])
     if link in OF and _names_form(topic) and _word(words, amount.last) not in EACH:
         return True
+    if link in OF and any(word[0].isdigit() for word in topic[-2:-1]):
+        return False  # each of several: "3 rounds of 500 words"
     within = link in WITHIN or words[amount.first] == "under"
     linked = within or link in LINKS or follows == "limit" or amount.labelled
     if not linked and _word(words, amount.last) not in STRETCHED:

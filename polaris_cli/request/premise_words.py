@@ -145,20 +145,35 @@ CLAUSES = _words(
     she him they written spoken said welche welcher wenn weil dass qui que dont où quand si
     quien cuando donde"""
 )
-EACH = _words("per each every apiece a an par chacun cada pro je")  # not the length of the whole
+EVERY = _words("each every per chaque cada je jeweils jede jeder jedes jedem jeden pro")
+EACH = EVERY | _words("apiece a an par chacun")  # after a length that is not that of the whole
 OF = _words("of mit von de d con")
 THINGS = _words(
     """letter letters note message speech vocabulary dictionary diary journal manuscript
-    sentence language lexicon stories chapters parts sections scenes paragraphs book contract
-    confession telegram spell curse prophecy prayer treaty will testament oath apology
-    manifesto sermon spells brief tagebuch nachricht rede wortschatz vokabular sprache buch
-    vertrag kapiteln lettre lettres discours journal vocabulaire langue livre message
-    testament chapitres carta cartas discurso diario vocabulario lengua libro mensaje
-    testamento capítulos"""
+    language lexicon stories book contract confession telegram spell curse prophecy prayer
+    treaty will testament oath apology manifesto sermon spells brief tagebuch nachricht rede
+    wortschatz vokabular sprache buch vertrag lettre lettres discours journal vocabulaire
+    langue livre message testament carta cartas discurso diario vocabulario lengua libro
+    mensaje testamento"""
+)
+# Parts of a text: their length is not that of the whole.
+SHORT_PARTS = _words(
+    """title titles subtitle heading headings headline sentence sentences line lines paragraph
+    paragraphs stanza stanzas verse verses titel überschrift satz sätze sätzen zeile zeilen
+    absatz absätze absätzen titre titres phrase phrases ligne lignes paragraphe paragraphes
+    título títulos frase frases oración oraciones línea líneas párrafo párrafos"""
+)
+PARTS = SHORT_PARTS | _words(
+    """chapters parts sections scenes acts episodes kapiteln abschnitte abschnitten akte akten
+    szenen teile teilen chapitres scènes actes parties capítulos escenas actos partes"""
+)
+ONE_PART = _words(  # may also be all that is asked for: "Write a chapter of 1000 words"
+    "chapter part section scene act episode kapitel abschnitt akt szene teil chapitre capítulo"
 )
 FUNCTION = (
     CLAUSES
     | THINGS
+    | PARTS
     | ARTICLES
     | AND
     | WIDER

@@ -193,6 +193,21 @@ ENGLISH_PLOT = r"""
 -? | Write a story about his 500-word essay
 -? | Old Tom Baker likes to write poems in 500 words
 -? | Tom dies in 500 words
+- | Write a story about a fox. Give it a title of no more than 5 words.
+- | Write a story about a fox. Use sentences of at most 10 words.
+- | Write a story about a fox. Use short sentences (max 15 words).
+-? | Write a story about a fox. Use paragraphs under 60 words.
+- | Write a story about a fox with a title of five words
+- | Write a story about a fox and keep sentences under 15 words.
+- | Use at most 10 words for the title.
+- | Give it a short title, at most 5 words.
+-? | Write a story about a fox.\nChapters: 5\nChapter length: 1000 words
+-? | Write a story. Chapter word count: 1000
+-? | Write a story in 3 acts of 500 words
+-? | Write a story about a boxer in 12 rounds of 500 words
+-? | Make each chapter 1000 words long.
+-? | Keep chapters under 1000 words.
+-? | Write 500 words for each chapter.
 """
 ENGLISH_ASKED = r"""
 500 | Write a 500-word story about a fox.
@@ -361,6 +376,16 @@ ENGLISH_ASKED = r"""
 500 | Write a story about a fox, a hen and a dog in 500 words
 500 | I would really like you to write about a fox in 500 words
 500 | Dear robot write about a fox in 500 words
+2000 | Write a 2000-word story about a fox. Use sentences under 15 words.
+2000 | Write a 2000-word story about a fox. Give it a title of no more than 5 words.
+500 | Give it a title of no more than 5 words and a length of 500 words
+500< | Use sentences of at most 10 words and keep it under 500 words
+2000 | Write a story with short paragraphs, 2000 words
+5000 | Write a story in 5 chapters, 5000 words
+5000 | Write a story with 5 chapters in 5000 words
+1000 | Write a chapter of 1000 words about a fox
+500 | Write a story about a man in line at the bank, 500 words
+500 | Write a story about the last sentences of a poet in 500 words
 """
 GERMAN_PLOT = r"""
 -? | Der Brief, der 300 Wörter lang ist, verändert alles.
@@ -386,6 +411,8 @@ GERMAN_PLOT = r"""
 -? | Mein Großvater schrieb jeden Tag 200 Wörter in sein Heft.
 -? | Ein Dolmetscher vergisst jede Nacht 50 Wörter.
 -? | Der Bär kennt 900 Wörter für Honig.
+- | Schreibe eine Geschichte. Schreibe Sätze mit höchstens 12 Wörtern.
+-? | Schreibe eine Geschichte mit 3 Kapiteln zu je 1000 Wörtern
 """
 GERMAN_ASKED = r"""
 500 | Schreib ein Märchen mit 500 Wörtern
@@ -441,6 +468,8 @@ FRENCH_PLOT = r"""
 -? | Après 500 mots, le robot s'arrêta
 -? | Chaque matin, la vieille écrivait 70 mots et les brûlait.
 -? | L'ours connaît 900 mots pour dire miel.
+- | Écris un conte. Donne-lui un titre de cinq mots.
+-? | Écris une histoire en 3 chapitres de 500 mots
 """
 FRENCH_ASKED = r"""
 500 | Écris une histoire de 500 mots sur un renard
@@ -487,6 +516,7 @@ SPANISH_PLOT = r"""
 -? | Cada noche el farero escribe 90 palabras y las lanza al mar.
 -? | El oso conoce 900 palabras para decir miel.
 -? | Escribe un cuento con una carta de 300 palabras
+- | Escribe un cuento con frases de menos de 12 palabras.
 """
 SPANISH_ASKED = r"""
 500 | un cuento de 500 palabras

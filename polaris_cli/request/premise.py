@@ -120,14 +120,27 @@ def _quoted(premise: str) -> Callable[[int], bool]:
 
 def _amounts(words: list[str]) -> Iterator[tuple[Amount, bool]]:
     """Each number of words, and whether its sentence asks for that length."""
-    clause = sentence = 0
+    clauses, sentences = [0], [0]
     for place, word in enumerate(words):
         if word in BREAKS:
-            clause = place + 1
-            sentence = place + 1 if word in ENDERS else sentence
-        amount = amount_at(words, place)
-        if amount:
-            yield amount, _is_requested(words, amount, clause, sentence)
+            clauses.append(place + 1)
+            sentences += [place + 1] if word in ENDERS else []
+    for amount in _separate(filter(None, (amount_at(words, at) for at in range(len(words))))):
+        clause, sentence = (
+            starts[bisect_right(starts, amount.first) - 1] for starts in (clauses, sentences)
+        )
+        yield amount, _is_requested(words, amount, clause, sentence)
+
+
+def _separate(amounts: Iterator[Amount]) -> list[Amount]:
+    """The amounts without those inside another one: "800 words" in "800 words to 900 words"."""
+    separate: list[Amount] = []
+    for amount in amounts:
+        while separate and separate[-1].first >= amount.first:
+            separate.pop()
+        if not separate or separate[-1].last <= amount.first:
+            separate.append(amount)
+    return separate
 
 
 def _length(amount: Amount, quote: str) -> StatedLength | None:
@@ -284,7 +297,7 @@ def _asks_for_form(words: list[str], prefix: list[str], at: int) -> bool:
 
 def _second_request(words: list[str], amount: Amount, sentence: int) -> int:
     """Where a second request begins: "Write about a fox and [keep it under ...]"."""
-    for at in range(amount.first - 1, max(sentence, amount.first - 9), -1):
+    for at in range(amount.first, max(sentence, amount.first - 9), -1):
         if words[at - 1] in AND and words[at] in KEEPERS:
             first = words[max(sentence, at - NEAR) : at]
             nested = not CLAUSES.isdisjoint(first) or "to" in first

@@ -47,20 +47,28 @@ BEFORE = _phrases(
         nearly | almost | exactly | just | ~ | ≈ | ± | etwa | ungefähr | rund | zirka | genau |
         knapp | environ | à peu près | autour de | exactement | unos | unas | aproximadamente |
         aprox | alrededor de | cerca de | 大约 | 大概 | 约 | 約""",
-    least="""at least | ≥ | no less than | not less than | no fewer than | no shorter than |
-        minimum | minimum of | a minimum of | min | minimum : | min : | minimum length : |
-        minimum word count : | more than | over | mindestens | wenigstens | mind | mehr als |
-        au moins | minimum de | plus de | al menos | por lo menos | mínimo | mínimo de |
-        más de | como mínimo | 至少 | 不少于 | 不低于 | 最少 | 超过""",
-    most="""at most | no more than | no longer than | not more than | up to | under | below |
-        less than | fewer than | not exceed | t exceed | not go over | t go over | < | ≤ |
-        not to exceed | maximum | maximum of | a maximum of | max | maximum : | max : |
-        maximum length : | maximum word count : | höchstens | maximal | nicht mehr als |
-        weniger als | bis zu | unter | au plus | au maximum | moins de | pas plus de |
-        jusqu à | maximum de | como máximo | máximo | máximo de | no más de | menos de |
-        hasta | 不超过 | 最多 | 至多 | 少于""",
+    least="""at least | ≥ | minimum | minimum of | a minimum of | min | minimum : | min : |
+        minimum length : | minimum word count : | more than | longer than | over | exceed |
+        go over | mindestens | wenigstens | mind | mehr als | länger als | au moins |
+        minimum de | plus de | al menos | por lo menos | mínimo | mínimo de | más de |
+        como mínimo | 至少 | 不少于 | 不低于 | 最少 | 超过""",
+    most="""at most | up to | under | below | less than | fewer than | shorter than | < | ≤ |
+        maximum | maximum of | a maximum of | max | maximum : | max : | maximum length : |
+        maximum word count : | höchstens | maximal | weniger als | kürzer als | bis zu | unter |
+        au plus | au maximum | moins de | jusqu à | maximum de | como máximo | máximo |
+        máximo de | menos de | hasta | 不超过 | 最多 | 至多 | 少于""",
     between="between | zwischen | entre | from | von | de | desde | d | 在",
 )
+
+# A negation turns these round: "do not write more than 500 words".
+COMPARISONS = frozenset(
+    phrase
+    for phrase in BEFORE
+    if re.fullmatch(r"(\w+ )?(than|als|over|under|below|exceed)|\w+s de|超过|少于", phrase)
+)
+NEGATIONS = _words("not t cannot never no nicht nie pas jamais nunca 不 别")
+TOLERANCES = ("+ / -", "+ -", "±", "plus or minus", "give or take")
+
 AFTER = _phrases(
     about="""or so | odd | approximately | approx | roughly | environ | aproximadamente |
         左右 | 上下""",
@@ -115,16 +123,16 @@ REQUEST = (
     for keep aim ensure provide has have that which with by whole entire total overall final
     target desired approx your answer output response task request prompt premise short long
     number genre new complete full funny flash bedtime fairy original single try stay stick
-    don t go not no do come contain run cover there another go into micro told
-    为题 为主题 u pls plz approximate
+    don t go not no never cannot ne any do come contain run cover there another go into micro
+    told 为题 为主题 u pls plz approximate
     somewhere anywhere remember reminder note j gern gerne der die das dem den es er ich du
-    mir uns bitte soll sollte sollen hat haben sein wäre ist wird im insgesamt kurze kurzes
+    mir uns bitte soll sollte sollen hat haben sein wäre ist wird darf im insgesamt kurze kurzes
     kurzer lange langes gute zum eure anzahl gesamt und dann also le la l les ce c qui que il
     elle je moi nous peux pourrais pouvez faire fasse doit devra est soit pour avec s te vous
     plaît courte petite petit longue nombre dans sur total puis el los las lo una puedes
     podrías quisiera que tenga debe tener ser sea por favor para corto corta breve largo
     número y unos me con 请 請 帮 帮我 给 我 给我 一个 一篇 一段 一则 个 篇 段 的 短 要求 在
-    用 以 是 为 控制 关于 总 全文 需要 想 你 能 可以 不"""
+    用 以 是 为 控制 关于 总 全文 需要 想 你 能 要 得 可以 不"""
 )
 CLOSERS = _words(
     """long length in total overall altogether only please thanks thank you max lang lange
@@ -194,7 +202,8 @@ OWNERS = _pairs("of a | with a | in the")  # before "500-word poem": a poem in t
 GLUE = _words("and a half et y und -")  # inside spelled-out numbers
 TO_LABEL = _words(": = of is should be de von ist es — -")
 KEEPERS = _words(
-    """write make keep limit aim ensure it please mach mache halte es fais fassent haz hazlo que"""
+    """write make keep limit aim ensure it please do don never mach mache
+    halte es fais fassent haz hazlo que"""
 )
 SPEAKERS = _words("he she they said and but er sie il elle ils él ella")
 ENDERS = frozenset([*".!?。;\n", "..."])

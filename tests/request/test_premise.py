@@ -208,6 +208,10 @@ ENGLISH_PLOT = r"""
 -? | Make each chapter 1000 words long.
 -? | Keep chapters under 1000 words.
 -? | Write 500 words for each chapter.
+-? | Write a story that does not mention foxes in more than 500 words
+-? | Write a story about a man who cannot say more than 500 words.
+-? | The diary has at least 800 words, at most 1000 words
+-? | at least 1000 words, at most 500 words
 """
 ENGLISH_ASKED = r"""
 500 | Write a 500-word story about a fox.
@@ -386,6 +390,27 @@ ENGLISH_ASKED = r"""
 1000 | Write a chapter of 1000 words about a fox
 500 | Write a story about a man in line at the bank, 500 words
 500 | Write a story about the last sentences of a poet in 500 words
+800< | Do not write more than 800 words.
+800< | Don't exceed 800 words.
+800> | It should exceed 800 words.
+800> | It should not be less than 800 words.
+800< | It should not be longer than 800 words.
+800< | It can't be more than 800 words.
+800< | Write a story about a fox but do not write more than 800 words.
+800< | Write a story about a fox and don't exceed 800 words.
+500> | Write not a poem but a story of more than 500 words
+900[800,1000] | Write a story between 800 words and 1000 words
+1000[800,1200] | 800 words to 1200 words
+1900[800,3000] | Minimum 800 words, maximum 3000 words
+1900[800,3000] | Max: 3000 words\nMin: 800 words
+1550[100,3000] | at least 100 words and at most 3000 words
+1250[1000,1500] | At least 1000, but no more than 1500 words
+900[800,1000] | It should not be less than 800 or more than 1000 words.
+1500 | 1500 words +/- 10%
+1500 | 1500 words ± 10%
+1500 | A story, 1500 words plus or minus 100 words
+1500 | word count: 1500 +/- 10%
+1500> | 1500+ words
 """
 GERMAN_PLOT = r"""
 -? | Der Brief, der 300 Wörter lang ist, verändert alles.
@@ -446,6 +471,8 @@ GERMAN_ASKED = r"""
 1000 | Erzähle eine Gruselgeschichte, die ungefähr 1000 Wörter umfasst.
 800 | Schreib eine Fabel über eine Eule und eine Maus. Umfang: ca. 800 Wörter
 900 | Schreib eine Kindergeschichte (ca. 900 Wörter) über einen Bären, der nicht schlafen kann.
+500< | Die Geschichte darf nicht länger als 500 Wörter sein.
+500> | Der Text soll nicht weniger als 500 Wörter haben.
 """
 FRENCH_PLOT = r"""
 - | Un perroquet qui connaît douze mots
@@ -496,6 +523,8 @@ FRENCH_ASKED = r"""
 500< | Pas plus de 500 mots
 1200 | Rédige une histoire d'horreur d'environ 1200 mots qui se passe à Lyon.
 900 | J'ai besoin d'un conte pour enfants, environ 900 mots, avec un ours.
+500> | pas moins de 500 mots
+500< | Le texte ne doit pas faire plus de 500 mots.
 """
 SPANISH_PLOT = r"""
 - | Un loro que sabe doce palabras
@@ -540,6 +569,7 @@ SPANISH_ASKED = r"""
 500< | No más de 500 palabras
 900 | Escribe un relato de ciencia ficción de 900 palabras ambientado en Lima.
 900 | Necesito un cuento infantil de aproximadamente 900 palabras con un oso.
+500< | no debe tener más de 500 palabras
 """
 CHINESE_PLOT = r"""
 - | 他认识12个字
@@ -586,6 +616,8 @@ CHINESE_ASKED = r"""
 900 | 请给我的孩子写一个关于小熊的睡前故事，大约900字。
 600 | 请以“回家”为主题写一篇600字的作文
 500 | 题目“风”500字
+800< | 写一个故事，不要超过800字
+800> | 写一个故事，不能少于800字
 """
 
 PLOT = ENGLISH_PLOT + GERMAN_PLOT + FRENCH_PLOT + SPANISH_PLOT + CHINESE_PLOT

@@ -1,9 +1,10 @@
 """The length that a premise asks for: "a 500-word story", "Length: 1500-2000 words", "写2000字".
 
-Reads English, German, French, Spanish and Chinese. A number of words is a length only if the
-sentence asks for it: either there are only words of requests between the start of the sentence or
-clause and the number, or the sentence is a request that ends in "in 500 words". A number in the
-plot ("who knows 500 words") is not a length, but is reported as doubtful if it is large.
+Reads English, German, French, Spanish and Chinese, and plain requests in some other languages. A
+number of words is a length only if the sentence asks for it: either there are only words of
+requests between the start of the sentence or clause and the number, or the sentence is a request
+that ends in "in 500 words". A number in the plot ("who knows 500 words") is not a length, but is
+reported as doubtful if it is large, and so are pages that are asked for.
 
 Knows words and their order, but neither grammar nor meaning: a clause of the plot that looks like a
 request is read as one. Does not know other settings, nor which length takes precedence.
@@ -98,7 +99,7 @@ def read_length(premise: str) -> Reading:
         requested = requested and not quoted(start)
         if requested and length:
             asked.append(length)
-        elif requested or amount.high >= DOUBTFUL:
+        elif requested or (amount.of_words and amount.high >= DOUBTFUL):
             doubtful.append(premise[start:end])
     if all(_agree(asked[0], other) for other in asked):
         return Reading(asked[0] if asked else None, tuple(doubtful))
@@ -145,7 +146,7 @@ def _separate(amounts: Iterator[Amount]) -> list[Amount]:
 
 def _length(amount: Amount, quote: str) -> StatedLength | None:
     words = round((amount.low + amount.high) / 2)
-    if not 0 < words <= MAX_WORDS:
+    if not amount.of_words or not 0 < words <= MAX_WORDS:
         return None
     if amount.low < amount.high:
         return StatedLength(words, (amount.low / words, amount.high / words), quote)

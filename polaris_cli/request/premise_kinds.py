@@ -39,6 +39,8 @@ _ABROAD = re.compile(
     r"(?:bitte\s+)?(?:schreib|erzähl|verfass|dichte)(?:e|en sie|t)?\s|"
     r"(?:s'il (?:te|vous) plaît,?\s+)?(?:[ée]cri(?:s|vez)|racont(?:e|ez)|rédige[z]?|invente[z]?)\b|"
     r"(?:por favor,?\s+)?(?:escr[ií]be(?:me)?|cu[eé]nta(?:me)?|redacta|narra|inventa)\b|"
+    r"(?:crea|haz|conte)\s+(?:una?|uma?)\s|(?:scrivi|racconta)(?:mi)?\b|escreva\b|"
+    r"(?:schrijf|vertel)\s|napisz\s|напиши(?:те)?\s|"
     r"(?:请|請)?(?:帮我|幫我|给我|給我|为我)?(?:写|寫|讲|講|创作|創作|编)",
     re.I,
 )

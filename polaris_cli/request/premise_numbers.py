@@ -26,6 +26,7 @@ from polaris_cli.request.premise_words import (
     LABELS,
     MULTIPLIERS,
     NEGATIONS,
+    OTHER_UNITS,
     PLACES,
     REQUEST,
     TO,
@@ -77,7 +78,8 @@ class _Number(NamedTuple):
 class Amount(NamedTuple):
     """A number of words or a range of them, at the tokens `first` to `last`, without `last`.
 
-    `bound` is "least", "most", "about" or ""; `labelled` is true after a label ("word count: 500").
+    `bound` is "least", "most", "about" or ""; `labelled` is true after a label ("word count: 500"),
+    `of_words` is false with another unit, such as pages.
     """
 
     low: float
@@ -86,6 +88,7 @@ class Amount(NamedTuple):
     first: int
     last: int
     labelled: bool = False
+    of_words: bool = True
 
 
 def tokens_of(premise: str) -> list[Token]:
@@ -110,10 +113,11 @@ def _plain(match: re.Match[str]) -> str:
 
 def amount_at(words: list[str], place: int) -> Amount | None:
     """The amount that ends with the unit at `place`, or the labelled number at `place`."""
-    language = UNITS.get(words[place])
-    if language:
-        amount = _amount(words, place, language)
-        return amount and _bounded_after(words, amount._replace(last=place + 1))
+    of_words = words[place] in UNITS
+    if of_words or words[place] in OTHER_UNITS:
+        amount = _amount(words, place, UNITS.get(words[place], "en"))
+        amount = amount and amount._replace(last=place + 1, of_words=of_words)
+        return amount and _bounded_after(words, amount)
     if words[place][0].isdigit():
         return _labelled(words, place)
     return None

@@ -1,4 +1,5 @@
-"""The vocabulary of requests for a length, in English, German, French, Spanish and Chinese.
+"""The vocabulary of requests for a length, in English, German, French, Spanish and Chinese, and
+that of the plainest requests in some other languages.
 
 Data only; `premise` knows in which order the words make a request. All words are in lower case. The
 languages share their lists, as a mix of them only matches sentences that nobody writes. An
@@ -9,13 +10,17 @@ import re
 
 from polaris_cli.characters import CJK
 
-# Units, with the language of the spelled-out numbers before them.
+# Units, with the language of the spelled-out numbers before them ("": digits only).
 UNITS = {
     **dict.fromkeys(("word", "words"), "en"),
     **dict.fromkeys(("wort", "worte", "worten", "wörter", "wörtern"), "de"),
     **dict.fromkeys(("mot", "mots"), "fr"),
     **dict.fromkeys(("palabra", "palabras"), "es"),
-    **dict.fromkeys(("字", "个字", "個字", "词", "个词"), "zh"),
+    **dict.fromkeys(("字", "个字", "個字", "词", "个词", "文字"), "zh"),
+    **dict.fromkeys(("parola", "parole"), "it"),
+    **dict.fromkeys(("palavra", "palavras"), "pt"),
+    **dict.fromkeys(("woord", "woorden"), "nl"),
+    **dict.fromkeys(("слово", "слова", "слов", "słowo", "słowa", "słów", "단어"), ""),
 }
 MULTIPLIERS = {
     **dict.fromkeys(("k", "thousand", "tausend", "mille", "mil", "千"), 1000),
@@ -32,6 +37,13 @@ PLACES = {"十": 10, "百": 100, "千": 1000}
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
+
+
+# No number of words follows from a length in these, but it is told that they are not read.
+OTHER_UNITS = _words(
+    """page pages seite seiten página páginas pagina pagine bladzijden strona strony stron страница
+    страницы страниц 页 頁 zeichen caractères caracteres caratteri tekens"""
+)
 
 
 def _phrases(**kinds: str) -> dict[str, str]:
@@ -89,7 +101,8 @@ IMPERATIVES = _words(
     schreibe schreiben erzähl erzähle erzählen verfasse verfass erstelle erfinde gib möchte
     brauche hätte wünsche beschreibe écris écrivez écrire raconte racontez rédige rédigez
     invente crée donne voudrais aimerais veux décris escribe escribir escríbeme escriba
-    cuenta cuéntame crea redacta inventa dame quiero necesito describe narra 写 寫 写一篇
+    cuenta cuéntame crea redacta inventa dame quiero necesito describe narra scrivi racconta escreva
+    schrijf vertel napisz opowiedz напиши расскажи 写 寫 写一篇
     写一个 创作 编 讲 生成 来"""
 )
 FORMS = _words(
@@ -99,7 +112,8 @@ FORMS = _words(
     poem drabble retelling fanfiction fanfic podcast screenplay geschichte märchen erzählung
     fabel text aufsatz szene kapitel essay krimi gedicht novelle sage histoire conte nouvelle
     récit texte essai scène fable poème cuento historia relato fábula ensayo texto escena
-    microrrelato poema 故事 小说 小說 童话 童話 短文 文章 作文 散文 寓言 短篇"""
+    microrrelato poema storia racconto favola fiaba história conto verhaal sprookje opowiadanie
+    bajkę рассказ сказку историю 故事 小说 小說 童话 童話 短文 文章 作文 散文 寓言 短篇"""
 )
 PIECES = _words(  # forms after an imperative; otherwise more likely things in the plot
     """letter speech study draft diary entry journal account report memoir eulogy prologue epilogue
@@ -131,8 +145,8 @@ REQUEST = (
     elle je moi nous peux pourrais pouvez faire fasse doit devra est soit pour avec s te vous
     plaît courte petite petit longue nombre dans sur total puis el los las lo una puedes
     podrías quisiera que tenga debe tener ser sea por favor para corto corta breve largo
-    número y unos me con 请 請 帮 帮我 给 我 给我 一个 一篇 一段 一则 个 篇 段 的 短 要求 在
-    用 以 是 为 控制 关于 总 全文 需要 想 你 能 要 得 可以 不"""
+    número y unos me con di um uma een van na на 请 請 帮 帮我 给 我 给我 一个 一篇 一段
+    一则 个 篇 段 的 短 要求 在 用 以 是 为 控制 关于 总 全文 需要 想 你 能 要 得 可以 不"""
 )
 CLOSERS = _words(
     """long length in total overall altogether only please thanks thank you max lang lange
@@ -140,7 +154,7 @@ CLOSERS = _words(
     au s il te vous plaît total seulement merci longitud largo extensión por favor gracias
     solo 长 即可 吧 的 篇幅"""
 )
-TOPICS = _words("about on regarding über zu sur sobre acerca 关于 關於 讲述 描写")
+TOPICS = _words("about on regarding über zu sur sobre acerca su 关于 關於 讲述 描写")
 WIDER = _words(
     """of in with for describing featuring exploring set from between and including titled
     called using where told based inspired without von mit für aus in wo und avec pour dans

@@ -620,8 +620,35 @@ CHINESE_ASKED = r"""
 800> | 写一个故事，不能少于800字
 """
 
-PLOT = ENGLISH_PLOT + GERMAN_PLOT + FRENCH_PLOT + SPANISH_PLOT + CHINESE_PLOT
-ASKED = ENGLISH_ASKED + GERMAN_ASKED + FRENCH_ASKED + SPANISH_ASKED + CHINESE_ASKED
+OTHER_PLOT = r"""
+-? | Scrivi una storia su una lettera di 500 parole
+-? | Un pappagallo che conosce 500 parole
+-? | Raccontami una storia, al massimo 500 parole
+-? | Escreva um conto sobre uma carta de 500 palavras
+-? | Schrijf een verhaal over een brief van 500 woorden
+-? | Papuga, która zna 500 słów
+-? | Напиши рассказ о письме из 500 слов
+-? | 2000文字の物語
+-? | 2-page story
+-? | Write a story about a fox, 5 pages.
+-? | Eine Geschichte, 10 Seiten
+-? | 写一个3页的故事
+- | Write a story about a letter of 5 pages
+- | A book of 300 pages that nobody read
+"""
+OTHER_ASKED = r"""
+500 | 500 parole
+500 | Scrivi una storia di circa cinquecento parole su una volpe
+500 | Escreva um conto de 500 palavras sobre o mar
+500 | Schrijf een verhaal van 500 woorden
+500 | Napisz opowiadanie o lisie, 500 słów.
+500 | Напиши рассказ о лисе, 500 слов
+500 | 여우 이야기, 500단어
+500? | Write a 500-word story. At most 2 pages.
+"""
+
+PLOT = ENGLISH_PLOT + GERMAN_PLOT + FRENCH_PLOT + SPANISH_PLOT + CHINESE_PLOT + OTHER_PLOT
+ASKED = ENGLISH_ASKED + GERMAN_ASKED + FRENCH_ASKED + SPANISH_ASKED + CHINESE_ASKED + OTHER_ASKED
 
 
 def rows(table: str) -> Iterator[tuple[str, str]]:

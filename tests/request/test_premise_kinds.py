@@ -38,6 +38,7 @@ the sea, the storm and a boat
 a keeper of bees
 write-offs and other losses
 Craft beer brewers at war
+conte de fées et autres mensonges
 Give and take
 a parrot who knows 12 words of French
 Dr. Jekyll and Mr. Hyde
@@ -104,6 +105,16 @@ Bitte erzähle von einem Dorf
 Escribe un cuento sobre el mar
 写一个关于狐狸的故事
 请写一篇小说
+Scrivi una storia di 500 parole
+Raccontami di una volpe
+Crea una historia sobre el mar
+Haz un cuento triste
+Escreva um conto sobre o mar
+Conte uma história
+Schrijf een verhaal over een vos
+Vertel over een vos
+Napisz opowiadanie o lisie
+Напиши рассказ о лисе
 """
 
 FORMS = """

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from polaris_cli.request.premise import read_length
-from polaris_cli.request.premise_kinds import Kind, is_closed, kind_of
+from polaris_cli.request.premise_kinds import Kind, as_request, is_closed, kind_of
 from polaris_cli.request.story_request import PLAIN_TEMPLATE, StoryRequest
 
 FORM_NAMES = {
@@ -61,7 +61,7 @@ def story_prompt(request: StoryRequest) -> str:
     if kind == "request":
         return _append_length(premise, request)
     if kind == "form":
-        return _append_length(f"Write {premise[0].lower()}{premise[1:]}", request)
+        return _append_length(_fix_article(as_request(premise)), request)
     if kind == "phrase":
         return _fill_template(request, _strip_length(premise).rstrip(". "))
     asked = _fill_template(request, PLACEHOLDER)
@@ -235,7 +235,7 @@ def _fill_template(request: StoryRequest, premise: str) -> str:
 
 def _fix_article(text: str) -> str:
     """ "a 800-word" becomes "an 800-word": 8, 11 and 18 start with a vowel sound."""
-    return re.sub(r"\b([Aa]) (?=(?:8\d*|11(?:\d{3})?|18(?:\d{3})?)-word)", r"\1n ", text)
+    return re.sub(r"\b([Aa]) (?=(?:8\d*|11(?:\d{3})?|18(?:\d{3})?)[- ]word)", r"\1n ", text)
 
 
 def _append_length(premise: str, request: StoryRequest) -> str:

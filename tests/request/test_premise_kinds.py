@@ -38,6 +38,12 @@ the sea, the storm and a boat
 a keeper of bees
 write-offs and other losses
 Craft beer brewers at war
+Pen pal romance
+Write-offs and a story
+The short story about a fox that nobody read
+500 words for rain
+scene of the crime
+*a fox*
 conte de fées et autres mensonges
 Give and take
 a parrot who knows 12 words of French
@@ -99,6 +105,14 @@ I want a story about two sisters
 I'd like you to write about grief
 Tell the story of a clock. Make it sad.
 Create an essay on silence
+Write story about a fox
+Generate story about dragons
+Create short bedtime stories about a fox
+Write exactly 100 words about snow
+Write no more than 100 words about snow
+**Write a story about a fox**
+# Write a story about a fox
+- Write a story about a fox
 Schreibe ein Märchen über einen Fuchs
 Bitte erzähle von einem Dorf
 Écris une histoire de fantômes
@@ -123,6 +137,13 @@ A 500-word story about a fox
 a short story in which nobody speaks
 A haunting fairy tale of snow
 an essay on silence
+Essay on silence
+Sad children's story about a fox
+Short story about a fox, 500 words
+500-word story about a fox
+1500-2000 word fantasy tale
+500 words about a fox
+About 500 words on silence
 """
 
 

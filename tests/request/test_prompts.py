@@ -103,6 +103,20 @@ def test_a_form_without_a_verb_becomes_a_request() -> None:
 
 
 @pytest.mark.parametrize(
+    ("premise", "prompt"),
+    [
+        ("Short story about a fox, 800 words", "Write a short story about a fox, 800 words"),
+        ("Essay on silence, 800 words", "Write an essay on silence, 800 words"),
+        ("800-word story about a fox", "Write an 800-word story about a fox"),
+        ("800 word story about a fox", "Write an 800 word story about a fox"),
+        ("800 words about a fox", "Write 800 words about a fox"),
+    ],
+)
+def test_a_form_without_an_article_gets_one(premise: str, prompt: str) -> None:
+    assert asked(premise) == prompt
+
+
+@pytest.mark.parametrize(
     "premise",
     ["800 words: a fox", "a fox, 800 words", "a fox (800 words)", "a fox - about 800 words."],
 )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from polaris_cli.request.premise import read_length
 from polaris_cli.request.premise_kinds import Kind, as_request, is_closed, kind_of
+from polaris_cli.request.stated_length import without_length
 from polaris_cli.request.story_request import PLAIN_TEMPLATE, StoryRequest
 
 FORM_NAMES = {
@@ -23,6 +24,7 @@ FORM_NAMES = {
 # Fills {premise} if the premise is not a phrase, and the premise follows the template. Of six such
 # wordings, the demo model, trained on none of them, follows this one best.
 PLACEHOLDER = "this premise"
+TRAINED_ON_ARTICLE_A = "demo"  # the model whose plans were asked for with "a 800-word"
 SEPARATORS = {"sentence": " ", "text": "\n\n"}  # between "this premise:" and the premise
 
 
@@ -63,7 +65,7 @@ def story_prompt(request: StoryRequest) -> str:
     if kind == "form":
         return _append_length(_fix_article(as_request(premise)), request)
     if kind == "phrase":
-        return _fill_template(request, _strip_length(premise).rstrip(". "))
+        return _fill_template(request, _as_topic(premise))
     asked = _fill_template(request, PLACEHOLDER)
     if asked.endswith(f"{PLACEHOLDER}."):
         return f"{asked[:-1]}:{SEPARATORS[kind]}{premise}"
@@ -79,17 +81,17 @@ def plan_prompt(request: StoryRequest, chapters: int, *, full: bool = False) -> 
     premise, words, form = request.premise.strip(), request.words, FORM_NAMES[request.form]
     lines = _full_plan_lines(request, chapters) if full else _plan_lines(words, chapters)
     kind = kind_of(premise)
+    ask = f"Plan a {words}-word {form} in {chapters} chapters"
     if request.template != PLAIN_TEMPLATE or kind in ("request", "form"):
-        ask = f"Plan a {words}-word {form} in {chapters} chapters. It follows this request:"
-        ask = f"{ask}\n\n{story_prompt(request)}"
+        ask = f"{ask}. It follows this request:\n\n{story_prompt(request)}"
     elif full:
-        ask = _ask_on_premise(f"Plan a {words}-word {form} in {chapters} chapters", premise, kind)
+        ask = _ask_on_premise(ask, premise, kind)
     elif kind == "phrase":
-        return phrase_plan_prompt(premise, words, chapters, form)
+        ask = _plan_about(_as_topic(premise), words, chapters, form)
     else:
-        ask = f"Plan a {words}-word {form} in {chapters} chapters. Its premise:"
-        ask = f"{ask}{SEPARATORS[kind]}{premise}"
-    return f"{_fix_article(ask) if full else ask}\n\n{lines}"
+        ask = f"{ask}. Its premise:{SEPARATORS[kind]}{premise}"
+    ask = ask if request.model == TRAINED_ON_ARTICLE_A else _fix_article(ask)
+    return f"{ask}\n\n{lines}"
 
 
 def _ask_on_premise(ask: str, premise: str, kind: Kind) -> str:
@@ -98,7 +100,7 @@ def _ask_on_premise(ask: str, premise: str, kind: Kind) -> str:
     A phrase with a capital letter may be a sentence that was not recognized as one.
     """
     if kind == "phrase" and premise[0].islower():
-        return f"{ask}, about {_strip_length(premise).rstrip('. ')}."
+        return f"{ask}, about {_as_topic(premise)}."
     if kind == "text" or '"' in premise:
         return f"{ask}, based on this premise:\n\n{premise}"
     return f'{ask}, based on this premise: "{premise}"'
@@ -107,11 +109,14 @@ def _ask_on_premise(ask: str, premise: str, kind: Kind) -> str:
 def phrase_plan_prompt(premise: str, words: int, chapters: int, form: str = "story") -> str:
     """The prompt for a plan if the premise is a phrase.
 
-    The demo model is trained on exactly this wording; larger models follow it as it is.
+    The demo model is trained on exactly this wording; larger models follow it, too.
     """
-    about = premise.strip().rstrip(". ")
-    ask = f"Plan a {words}-word {form} about {about} in {chapters} chapters."
+    ask = _plan_about(premise.strip().rstrip(". "), words, chapters, form)
     return f"{ask}\n\n{_plan_lines(words, chapters)}"
+
+
+def _plan_about(topic: str, words: int, chapters: int, form: str) -> str:
+    return f"Plan a {words}-word {form} about {topic} in {chapters} chapters."
 
 
 # For models that plan more than the lines of `_plan_lines`, which the demo is trained on.
@@ -213,18 +218,12 @@ def sentence(text: str) -> str:
     return text if is_closed(text) else f"{text}."
 
 
-def _strip_length(phrase: str) -> str:
-    """Remove a length at the start or end of a phrase: "500 words: a fox".
+def _as_topic(phrase: str) -> str:
+    """A phrase that fits behind "about": without its stop, and without the length if it states it.
 
-    The template states the length already, and the phrase must fit its grammar.
+    The template states the length already.
     """
-    stated = read_length(phrase).length
-    if not stated:
-        return phrase
-    quote = re.escape(stated.quote)
-    edges = rf"^{quote}\s*[:,;.\u2013\u2014-]\s*|[\s,;:.\u2013\u2014(\[-]+{quote}[)\].]*$"
-    rest = re.sub(edges, "", phrase)
-    return rest if rest.strip(" .") else phrase
+    return without_length(phrase).rstrip(" .!\u2026") or phrase
 
 
 def _fill_template(request: StoryRequest, premise: str) -> str:

@@ -25,6 +25,8 @@ def test_the_article_fits_the_number(words: int) -> None:
 
 def test_a_final_stop_is_not_doubled() -> None:
     assert asked("A fox.").endswith("about A fox.")
+    assert asked("a fox!").endswith("about a fox.")
+    assert asked("a fox…").endswith("about a fox.")
 
 
 def test_a_request_is_kept_and_gets_the_length() -> None:
@@ -65,8 +67,10 @@ def test_a_premise_that_is_not_a_phrase_follows_the_template(premise: str, gap: 
     assert more == f"Write a story about this premise. It has 800 words.\n\n{premise}"
 
 
-def planned(premise: str, words: int = 800, chapters: int = 4, **more: str) -> str:
-    return plan_prompt(StoryRequest(premise, words, **more), chapters)  # type: ignore[arg-type]
+def planned(
+    premise: str, words: int = 800, chapters: int = 4, model: str = "demo", **more: str
+) -> str:
+    return plan_prompt(StoryRequest(premise, words, model=model, **more), chapters)  # type: ignore[arg-type]
 
 
 def test_the_demo_models_prompts_for_plans_and_chapters() -> None:
@@ -118,10 +122,33 @@ def test_a_form_without_an_article_gets_one(premise: str, prompt: str) -> None:
 
 @pytest.mark.parametrize(
     "premise",
-    ["800 words: a fox", "a fox, 800 words", "a fox (800 words)", "a fox - about 800 words."],
+    [
+        "800 words: a fox",
+        "length: 800 words; a fox",
+        "a fox, 800 words",
+        "a fox, 800 words please",
+        "a fox (800 words)",
+        "a fox - about 800 words.",
+        "a fox, in 800 words",
+        "a fox, length: 800 words",
+        "a fox (length 800 words)",
+        "a fox; keep it under 800 words",
+    ],
 )
 def test_a_length_next_to_a_phrase_is_stated_once(premise: str) -> None:
     assert asked(premise) == "Write an 800-word story about a fox."
+    assert planned(premise).startswith("Plan a 800-word story about a fox in 4 chapters.")
+
+
+def test_what_is_not_part_of_the_length_stays_in_the_phrase() -> None:
+    assert (
+        asked("a fox, you and me, 800 words") == "Write an 800-word story about a fox, you and me."
+    )
+
+
+def test_the_article_of_a_plan_fits_the_number_for_all_but_the_demo() -> None:
+    assert planned("a fox", model="qwen").startswith("Plan an 800-word story about a fox in")
+    assert planned("A fox steals a hen.", model="qwen").startswith("Plan an 800-word story in")
 
 
 def test_a_number_inside_a_phrase_is_kept() -> None:
@@ -147,5 +174,5 @@ def test_braces_of_a_template_are_text() -> None:
 @given(st.text(min_size=1).filter(lambda text: text.strip()), st.integers(1, 200_000))
 def test_the_prompt_contains_any_premise_and_its_length(premise: str, words: int) -> None:
     prompt = asked(premise, words)
-    assert premise.strip().rstrip(". ") in prompt
+    assert premise.strip().rstrip(" .!\u2026") in prompt
     assert str(words) in prompt

@@ -29,14 +29,12 @@ _POLITE = (
 _VERBS_OF_WRITING = "write|compose|create|generate|tell|narrate|invent"
 _OBJECT = (
     r"(?:me|us|a|an|the|one|two|three|some|something|about|this|that|my|our|your|his|her|its|it|in|"
-    r"how|what|from|up|\d+)\b|[\"“'‘]|"  # noqa: RUF001
-    r"(?:exactly|around|roughly|approximately|at least|at most|up to|under|over|between|"
-    r"(?:no )?(?:more|less|fewer) than)\s+\d"
+    r"how|what|from|up|\d+)\b|[\"“'‘]"  # noqa: RUF001
 )
 _REQUEST = re.compile(
     rf"{_POLITE}(?:(?:{_VERBS_OF_WRITING}|craft|draft|produce|pen|make|give|describe|retell|"
     rf"rewrite|continue)\s+(?:{_OBJECT})|"
-    rf"(?:{_VERBS_OF_WRITING})\s+(?:[\w-]+\s+){{0,3}}?(?:(?:{FORMS})s?|stories)\b)",
+    rf"(?:{_VERBS_OF_WRITING})\s+(?:[\w,.-]+\s+){{0,5}}?(?:(?:{FORMS})s?|stories|words)\b)",
     re.I,
 )
 _WISH = re.compile(
@@ -134,6 +132,12 @@ def as_request(form: str) -> str:
     article = "a " if found and found["bare"] else ""
     article = "an " if article and form[0].lower() in "aeiou" else article
     return f"Write {article}{form[0].lower()}{form[1:]}"
+
+
+def named_form(premise: str) -> str:
+    """The form that a request names first, such as "essay"; "" if there is none."""
+    found = re.search(rf"\b(?:{FORMS})\b", premise, re.I)
+    return found[0].lower() if found and kind_of(premise) in ("request", "form") else ""
 
 
 def is_closed(text: str) -> bool:

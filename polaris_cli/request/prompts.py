@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from polaris_cli.request.premise import read_length
-from polaris_cli.request.premise_kinds import Kind, as_request, is_closed, kind_of
-from polaris_cli.request.stated_length import without_length
+from polaris_cli.request.premise_kinds import Kind, as_request, is_closed, kind_of, named_form
+from polaris_cli.request.stated_length import with_length, without_length
 from polaris_cli.request.story_request import PLAIN_TEMPLATE, StoryRequest
 
 FORM_NAMES = {
@@ -58,7 +58,7 @@ def story_prompt(request: StoryRequest) -> str:
     request ("Write a fable about...") stays as it is, with the length added. The length is always
     in digits without a comma, as in training.
     """
-    premise = request.premise.strip()
+    premise = _premise(request)
     kind = kind_of(premise)
     if kind == "request":
         return _append_length(premise, request)
@@ -67,6 +67,7 @@ def story_prompt(request: StoryRequest) -> str:
     if kind == "phrase":
         return _fill_template(request, _as_topic(premise))
     asked = _fill_template(request, PLACEHOLDER)
+    premise = "\n\n".join(filter(None, (premise, _correction(premise, request))))
     if asked.endswith(f"{PLACEHOLDER}."):
         return f"{asked[:-1]}:{SEPARATORS[kind]}{premise}"
     return f"{asked}\n\n{premise}"
@@ -78,7 +79,7 @@ def plan_prompt(request: StoryRequest, chapters: int, *, full: bool = False) -> 
     Includes the full story prompt if the template is not the plain one or the premise is a request,
     so that the chapters follow it.
     """
-    premise, words, form = request.premise.strip(), request.words, FORM_NAMES[request.form]
+    premise, words, form = _premise(request), request.words, FORM_NAMES[request.form]
     lines = _full_plan_lines(request, chapters) if full else _plan_lines(words, chapters)
     kind = kind_of(premise)
     ask = f"Plan a {words}-word {form} in {chapters} chapters"
@@ -234,7 +235,29 @@ def _fill_template(request: StoryRequest, premise: str) -> str:
 
 def _fix_article(text: str) -> str:
     """ "a 800-word" becomes "an 800-word": 8, 11 and 18 start with a vowel sound."""
-    return re.sub(r"\b([Aa]) (?=(?:8\d*|11(?:\d{3})?|18(?:\d{3})?)[- ]word)", r"\1n ", text)
+    vowel = r"(?:8\d*|11(?:\d{3})?|18(?:\d{3})?)[- ]word|essay\b"
+    text = re.sub(r"\b([Aa])n (?=\d+[- ]word)", r"\1 ", text)
+    return re.sub(rf"\b([Aa]) (?={vowel})", r"\1n ", text)
+
+
+def _premise(request: StoryRequest) -> str:
+    """The premise, with the words asked for in place of another number that it states."""
+    premise = request.premise.strip()
+    if not _differs(premise, request):
+        return premise
+    return _fix_article(with_length(premise, request.words))
+
+
+def _differs(premise: str, request: StoryRequest) -> bool:
+    """Whether a premise states another length than the one asked for."""
+    stated = read_length(premise).length
+    return bool(stated and stated.words != request.words)
+
+
+def _correction(premise: str, request: StoryRequest) -> str:
+    """What replaces a length that the premise states and that is not one plain number."""
+    length = f"it should be approximately {request.words} words long."
+    return f"Instead of that length, {length}" if _differs(premise, request) else ""
 
 
 def _append_length(premise: str, request: StoryRequest) -> str:
@@ -242,4 +265,7 @@ def _append_length(premise: str, request: StoryRequest) -> str:
     if stated and stated.words == request.words and str(request.words) in stated.quote:
         return premise
     form = FORM_NAMES[request.form]
-    return f"{sentence(premise)} The {form} should be approximately {request.words} words long."
+    subject = f"The {form}" if named_form(premise) in form else "It"
+    ask = f"{subject} should be approximately {request.words} words long."
+    ask = _correction(premise, request) or ask
+    return f"{premise}\n\n{ask}" if "\n" in premise else f"{sentence(premise)} {ask}"

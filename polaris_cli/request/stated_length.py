@@ -1,10 +1,18 @@
-"""The length that a premise states, left out: `without_length`. Does not know the prompts."""
+"""The length that a premise states, left out or replaced: `without_length`, `with_length`.
 
+Both return the premise as it is if they cannot do it safely. Does not know the prompts.
+"""
+
+import re
 from collections.abc import Collection
 
 from polaris_cli.request.premise import read_length
 from polaris_cli.request.premise_numbers import tokens_of
 from polaris_cli.request.premise_words import BREAKS, CLOSERS, LINKS, REQUEST
+
+_NUMBER = re.compile(
+    r"\d(?:[\d.,'\u2019 \u00a0\u202f]*\d)?(?:\s*(?:k|thousand|tausend|mille|mil)\b|[千万萬])?", re.I
+)
 
 
 def without_length(phrase: str) -> str:
@@ -22,6 +30,19 @@ def without_length(phrase: str) -> str:
     elif _consists_of(REQUEST, before):
         rest = after.lstrip(" :,;.)\u2013\u2014-")
     return rest if any(map(str.isalnum, rest)) else phrase
+
+
+def with_length(premise: str, words: int) -> str:
+    """A premise with `words` in place of the one number of words that it asks for.
+
+    The same premise if it does not ask for exactly one number, in digits.
+    """
+    stated = read_length(premise).length
+    if not stated or stated.band or len(_NUMBER.findall(stated.quote)) != 1:
+        return premise
+    replaced = premise.replace(stated.quote, _NUMBER.sub(str(words), stated.quote), 1)
+    found = read_length(replaced).length
+    return replaced if found and found.words == words else premise
 
 
 def _consists_of(allowed: Collection[str], text: str) -> bool:

@@ -109,6 +109,8 @@ Write story about a fox
 Generate story about dragons
 Create short bedtime stories about a fox
 Write exactly 100 words about snow
+Write at least five hundred words
+Write between 1,500 and 2,000 words
 Write no more than 100 words about snow
 **Write a story about a fox**
 # Write a story about a fox

@@ -31,11 +31,57 @@ def test_a_final_stop_is_not_doubled() -> None:
 
 def test_a_request_is_kept_and_gets_the_length() -> None:
     assert asked("Write a fable about a fox") == (
-        "Write a fable about a fox. The story should be approximately 800 words long."
+        "Write a fable about a fox. It should be approximately 800 words long."
+    )
+    assert asked("Write a story about a fox") == (
+        "Write a story about a fox. The story should be approximately 800 words long."
     )
     assert asked("Write an 800-word fable!") == "Write an 800-word fable!"
     assert asked("写一个故事。").startswith("写一个故事。 The story")
     assert asked("Write about “a fox.”").startswith("Write about “a fox.” The story")
+
+
+@pytest.mark.parametrize(
+    ("premise", "prompt"),
+    [
+        ("Write a 500-word story about a fox.", "Write an 800-word story about a fox."),
+        ("Write an 80-word story. Be sad!", "Write an 800-word story. Be sad!"),
+        ("a 1100-word tale of a fox", "Write an 800-word tale of a fox"),
+        ("Write a story. Word count: 2k", "Write a story. Word count: 800"),
+        ("写一个2000字的故事", "写一个800字的故事"),
+    ],
+)
+def test_another_length_in_the_premise_is_replaced(premise: str, prompt: str) -> None:
+    assert asked(premise) == prompt
+
+
+@pytest.mark.parametrize(
+    "premise",
+    ["Write a story of 500 to 600 words.", "Write at least five hundred words about a fox."],
+)
+def test_a_length_that_cannot_be_replaced_is_corrected(premise: str) -> None:
+    correction = "Instead of that length, it should be approximately 800 words long."
+    assert asked(premise) == f"{premise} {correction}"
+    assert asked(f"{premise}\nBe sad") == f"{premise}\nBe sad\n\n{correction}"
+    text = asked(f"A fox ran. A hen sat. {premise}")
+    assert text.startswith("Write an 800-word story") and text.endswith(f"\n\n{correction}")
+
+
+def test_a_length_in_a_text_is_replaced() -> None:
+    text = asked("A fox ran. A hen sat. It should be 500 words long.")
+    assert text.endswith("A hen sat. It should be 800 words long.")
+    assert "500" not in planned("A fox ran. A hen sat. It should be 500 words long.")
+
+
+def test_the_length_has_its_own_paragraph_below_a_request_of_several_lines() -> None:
+    assert asked("Write a story:\n- a fox\n- a hen") == (
+        "Write a story:\n- a fox\n- a hen\n\nThe story should be approximately 800 words long."
+    )
+
+
+def test_the_article_fits_the_form() -> None:
+    template = "Write a {form} about {premise}. The {form} should have {words} words."
+    assert asked("a fox", form="essay", template=template).startswith("Write an essay about a fox.")
 
 
 def test_a_premise_of_several_lines_follows_the_template() -> None:
@@ -90,9 +136,7 @@ def test_the_demo_models_prompts_for_plans_and_chapters() -> None:
 
 def test_a_plan_prompt_contains_the_whole_request() -> None:
     plan = planned("Write a fable about a fox. Make it sad.")
-    request = (
-        "Write a fable about a fox. Make it sad. The story should be approximately 800 words long."
-    )
+    request = "Write a fable about a fox. Make it sad. It should be approximately 800 words long."
     assert plan.startswith(
         f"Plan a 800-word story in 4 chapters. It follows this request:\n\n{request}\n"
     )
@@ -101,7 +145,7 @@ def test_a_plan_prompt_contains_the_whole_request() -> None:
 
 def test_a_form_without_a_verb_becomes_a_request() -> None:
     assert asked("A fable about a fox") == (
-        "Write a fable about a fox. The story should be approximately 800 words long."
+        "Write a fable about a fox. It should be approximately 800 words long."
     )
     assert asked("an 800-word fable about a fox") == "Write an 800-word fable about a fox"
 

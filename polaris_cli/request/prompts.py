@@ -166,10 +166,10 @@ def chapter_prompt(
 ) -> str:
     """The prompt for chapter `number` of `count`; `form` is a value of `FORM_NAMES`.
 
-    It names the events, if there are any, else it has the summary.
+    It has the summary, "" for none, and names the events, if there are any.
     """
     named = f', "{title}",' if title else ""
-    happens = "".join(f"\n- {event}" for event in events) or f" {summary}"
+    happens = "".join([f" {summary}" if summary else "", *(f"\n- {event}" for event in events)])
     return (
         f"Write chapter {number} of {count}{named} as part of the {form}. "
         f"It should be approximately {words} words long.\n\nIn this chapter:{happens}"

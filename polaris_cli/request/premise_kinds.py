@@ -6,6 +6,7 @@ prompts.
 """
 
 import re
+from itertools import pairwise, takewhile
 from typing import Literal
 
 from polaris_cli.characters import CLOSING, FULL_STOPS, SENTENCE_END, STOPS
@@ -52,12 +53,12 @@ _ABROAD = re.compile(
     re.I,
 )
 _NUMBER = r"\d[\d.,k\u2013-]*"
+_LINK = r"\s+(?:about|of|on|in which|where|with|set|that|for|from|told)\b"
 _FORM = re.compile(
-    rf"(?:an?|one|some)\s+(?:[\w-]+\s+){{0,4}}?(?:{FORMS})s?\s+"
-    r"(?:about|of|on|in which|where|with|set|that|for|from|told)\b|"
+    rf"(?:an?|one|some)\s+(?:[\w-]+\s+){{0,4}}?(?:{FORMS})s?{_LINK}|"
     r"(?P<bare>(?!(?:the|this|that|his|her|its|my|our|your|their|every|each|no|he|she|they|we|i)\b)"
-    rf"(?:(?:[\w'-]+(?<!\ws|ed)\s+){{0,2}}?(?:{FORMS})\s+(?:about|on|in which)|"
-    rf"{_NUMBER}(?:-|\s+)words?\s+(?:[\w-]+\s+){{0,3}}?(?:{FORMS}))\b)|"
+    rf"(?:(?:[\w'-]+(?<!\ws|ed)\s+){{0,2}}?(?:{FORMS})\s+(?:about|on|in which)\b|"
+    rf"{_NUMBER}(?:-|\s+)words?\s+(?:[\w-]+\s+){{0,3}}?(?:{FORMS})\b(?:{_LINK}|(?!\s+\w))))|"
     rf"(?:(?:about|around|exactly|roughly)\s+)?{_NUMBER}\s+words\s+(?:about|on)\b",
     re.I,
 )
@@ -121,7 +122,8 @@ def kind_of(premise: str) -> Kind:
         return "request"
     if "\n" in text or _has_inner_end(text):
         return "text"
-    if _FORM.match(text):
+    form = _FORM.match(text)
+    if form and not _goes_on(text[form.end() :]):
         return "form"
     return "sentence" if _is_sentence(text) else "phrase"
 
@@ -158,6 +160,13 @@ def _is_sentence(text: str) -> bool:
     if is_closed(text) and not text[0].islower() and (len(words) > 3 or "。" in text):
         return True
     return len(words) > 2 and _has_verb([word.lower() for word in words], words[0][0].isupper())
+
+
+def _goes_on(topic: str) -> bool:
+    """Whether a main verb follows, whose subject is the form: "[her debut] ruins a life"."""
+    words = re.findall(r"[\w'’-]+|[,;:—–()]", topic.lower())  # noqa: RUF001
+    main = takewhile(lambda word: not _breaks_off(word), words)
+    return any(_is_third_person(one) and next in _DETERMINERS for one, next in pairwise(main))
 
 
 def _has_verb(words: list[str], capital: bool) -> bool:

@@ -39,6 +39,8 @@ a keeper of bees
 write-offs and other losses
 Craft beer brewers at war
 Pen pal romance
+a review of her debut ruins a novelist's life
+A script about war changes the studio
 Write-offs and a story
 The short story about a fox that nobody read
 500 words for rain
@@ -72,6 +74,7 @@ Anna learns that the moon fell
 Dreams are taxed
 All men carry a secret
 Foxes steal the moon
+500-word story wins a prize
 a fox steals hens at night
 Rain over the harbour.
 There is a door in the sea
@@ -140,6 +143,10 @@ a short story in which nobody speaks
 A haunting fairy tale of snow
 an essay on silence
 Essay on silence
+a story about a fox that steals a hen
+a story about how a fox steals the moon
+a scene in which she breaks a vow
+500-word story
 Sad children's story about a fox
 Short story about a fox, 500 words
 500-word story about a fox

@@ -67,7 +67,7 @@ def story_prompt(request: StoryRequest) -> str:
     if kind == "phrase":
         return _fill_template(request, _as_topic(premise))
     asked = _fill_template(request, PLACEHOLDER)
-    premise = "\n\n".join(filter(None, (premise, _correction(premise, request))))
+    premise = "\n\n".join(filter(None, (premise, _correction(request))))
     if asked.endswith(f"{PLACEHOLDER}."):
         return f"{asked[:-1]}:{SEPARATORS[kind]}{premise}"
     return f"{asked}\n\n{premise}"
@@ -243,29 +243,27 @@ def _fix_article(text: str) -> str:
 def _premise(request: StoryRequest) -> str:
     """The premise, with the words asked for in place of another number that it states."""
     premise = request.premise.strip()
-    if not _differs(premise, request):
+    stated = read_length(premise).length
+    if not stated or stated.words == request.words:
         return premise
     return _fix_article(with_length(premise, request.words))
 
 
-def _differs(premise: str, request: StoryRequest) -> bool:
-    """Whether a premise states another length than the one asked for."""
-    stated = read_length(premise).length
-    return bool(stated and stated.words != request.words)
-
-
-def _correction(premise: str, request: StoryRequest) -> str:
+def _correction(request: StoryRequest) -> str:
     """What replaces a length that the premise states and that is not one plain number."""
-    length = f"it should be approximately {request.words} words long."
-    return f"Instead of that length, {length}" if _differs(premise, request) else ""
+    stated = read_length(_premise(request)).length
+    if not stated or stated.words == request.words:
+        return ""
+    return f"Instead of that length, it should be approximately {request.words} words long."
 
 
-def _append_length(premise: str, request: StoryRequest) -> str:
-    stated = read_length(premise).length
+def _append_length(text: str, request: StoryRequest) -> str:
+    """A request with its length, unless the premise states that in digits."""
+    stated = read_length(_premise(request)).length
     if stated and stated.words == request.words and str(request.words) in stated.quote:
-        return premise
+        return text
     form = FORM_NAMES[request.form]
-    subject = f"The {form}" if named_form(premise) in form else "It"
+    subject = f"The {form}" if named_form(text) in form else "It"
     ask = f"{subject} should be approximately {request.words} words long."
-    ask = _correction(premise, request) or ask
-    return f"{premise}\n\n{ask}" if "\n" in premise else f"{sentence(premise)} {ask}"
+    ask = _correction(request) or ask
+    return f"{text}\n\n{ask}" if "\n" in text else f"{sentence(text)} {ask}"

@@ -8,8 +8,10 @@ from collections.abc import Collection
 
 from polaris_cli.request.premise import read_length
 from polaris_cli.request.premise_numbers import tokens_of
-from polaris_cli.request.premise_words import BREAKS, CLOSERS, LINKS, REQUEST
+from polaris_cli.request.premise_words import BREAKS, CLOSERS, FORMS, LINKS, REQUEST
 
+SIGNS = (":", ",", ";", ".", ")", "\u2013", "\u2014", "-")  # after a length at the start
+QUOTES = '"”»」'  # at the end of a title
 _NUMBER = re.compile(
     r"\d(?:[\d.,'\u2019 \u00a0\u202f]*\d)?(?:\s*(?:k|thousand|tausend|mille|mil)\b|[千万萬])?", re.I
 )
@@ -27,9 +29,9 @@ def without_length(phrase: str) -> str:
     rest = phrase
     if _consists_of(CLOSERS, after):
         rest = before[: _end_of_topic(before)]
-    elif _consists_of(REQUEST, before):
-        rest = after.lstrip(" :,;.)\u2013\u2014-")
-    return rest if any(map(str.isalnum, rest)) else phrase
+    elif _consists_of(REQUEST, before) and after.lstrip().startswith(SIGNS):
+        rest = after.lstrip(f" {''.join(SIGNS)}")
+    return phrase if _consists_of(REQUEST - FORMS, rest) else rest
 
 
 def with_length(premise: str, words: int) -> str:
@@ -54,7 +56,7 @@ def _end_of_topic(text: str) -> int:
     tokens, end = tokens_of(text), len(text)
     for token in reversed(tokens):
         if token.text in BREAKS:
-            return token.start
+            return token.end if token.text in QUOTES else token.start
         if token.text not in REQUEST:
             break
     while tokens and tokens[-1].text in LINKS:

@@ -67,6 +67,12 @@ def test_a_length_that_cannot_be_replaced_is_corrected(premise: str) -> None:
     assert text.startswith("Write an 800-word story") and text.endswith(f"\n\n{correction}")
 
 
+def test_a_number_of_the_plot_is_not_corrected() -> None:
+    assert asked("A story of 300 words that were never spoken").endswith(
+        "never spoken. The story should be approximately 800 words long."
+    )
+
+
 def test_a_length_in_a_text_is_replaced() -> None:
     text = asked("A fox ran. A hen sat. It should be 500 words long.")
     assert text.endswith("A hen sat. It should be 800 words long.")

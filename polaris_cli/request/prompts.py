@@ -55,8 +55,8 @@ def story_prompt(request: StoryRequest) -> str:
     """The prompt for the whole story.
 
     A phrase fills the preset's template. Sentences do not fit its grammar, so they follow it. A
-    request ("Write a fable about...") stays as it is, with the length added. The length is always
-    in digits without a comma, as in training.
+    request ("Write a fable about...") stays as it is, with the length added. Another length in the
+    premise is replaced. The length is always in digits without a comma, as in training.
     """
     premise = _premise(request)
     kind = kind_of(premise)
@@ -234,7 +234,10 @@ def _fill_template(request: StoryRequest, premise: str) -> str:
 
 
 def _fix_article(text: str) -> str:
-    """ "a 800-word" becomes "an 800-word": 8, 11 and 18 start with a vowel sound."""
+    """ "a 800-word" becomes "an 800-word", "an 500-word" "a 500-word" and "a essay" "an essay".
+
+    8, 11 and 18 start with a vowel sound.
+    """
     vowel = r"(?:8\d*|11(?:\d{3})?|18(?:\d{3})?)[- ]word|essay\b"
     text = re.sub(r"\b([Aa])n (?=\d+[- ]word)", r"\1 ", text)
     return re.sub(rf"\b([Aa]) (?={vowel})", r"\1n ", text)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
-from polaris_cli.request.premise_numbers import DOUBTFUL, Amount, amount_at, tokens_of
+from polaris_cli.request.premise_numbers import DOUBTFUL, OPPOSITE, Amount, amount_at, tokens_of
 from polaris_cli.request.premise_words import (
     AND,
     ARTICLES,
@@ -36,8 +36,10 @@ from polaris_cli.request.premise_words import (
     LABELS,
     LIMITS,
     LINKS,
+    NEGATIONS,
     OF,
     ONE_PART,
+    ORDINALS,
     OWNERS,
     PARTS,
     PIECES,
@@ -167,13 +169,20 @@ def _limits(length: StatedLength) -> tuple[float, float]:
 
 
 def _is_requested(words: list[str], amount: Amount, clause: int, sentence: int) -> bool:
-    if _is_of_a_part(words, amount, sentence):
+    if _is_of_a_part(words, amount, sentence) or _is_refused(words, amount, clause):
         return False
     follows = _follows(words, amount.last)
     beginnings = {clause, sentence, _second_request(words, amount, sentence)}
     return any(_is_request(words, amount, at, follows) for at in beginnings) or (
         _ends_request(words, amount, sentence, follows)
     )
+
+
+def _is_refused(words: list[str], amount: Amount, clause: int) -> bool:
+    """Whether a negation before a bound does not turn it round: "not a story of over 500 words"."""
+    at = max(clause, amount.first - NEAR)
+    before = [word for word in words[at : amount.first] if word in NEGATIONS | AND]
+    return amount.bound in OPPOSITE and bool(before) and before[-1] in NEGATIONS
 
 
 def _is_of_a_part(words: list[str], amount: Amount, sentence: int) -> bool:
@@ -199,7 +208,7 @@ def _follows_a_part(words: list[str], amount: Amount, start: int) -> bool:
     *_, which, noun = "", "", *words[start:at]
     if noun not in ONE_PART:
         return noun in PARTS
-    return which in EVERY or words[at] in LABELS or words[at] in UNITS
+    return which in EVERY | ORDINALS or words[at] in LABELS or words[at] in UNITS
 
 
 def _follows(words: list[str], at: int) -> str:
@@ -339,7 +348,9 @@ def _names_form(topic: list[str]) -> bool:
 def _of_the_plot(topic: list[str], within: bool) -> bool:
     """Whether the number belongs to a clause in `topic`, or to the noun at its end."""
     related = any(one == "," and other in RELATIVES for one, other in pairwise(topic))
-    return related or not CLAUSES.isdisjoint(topic) or (not within and topic[-1] in THINGS)
+    piece = topic[-1] in PIECES and any(map(_is_form, topic[:-1]))  # "a story with a prologue"
+    named = not within and (topic[-1] in THINGS or piece)
+    return related or not CLAUSES.isdisjoint(topic) or named
 
 
 def _opens_request(sentence: list[str]) -> bool:

@@ -144,6 +144,16 @@ def _past_tolerance(words: list[str], at: int) -> int:
     return at
 
 
+def _before_tolerance(words: list[str], end: int) -> int:
+    """Where the number ends whose tolerance ends at `end`: "500 +/- 50 words"; else `end`."""
+    for phrase in TOLERANCES:
+        start = end - 1 - len(phrase.split())
+        exact = start > 0 and words[start - 1][0].isdigit()
+        if exact and " ".join(words[start : end - 1]) == phrase:
+            return start
+    return end
+
+
 def _labelled(words: list[str], place: int) -> Amount | None:
     """A number without a unit, just after a label ("word count: 1500")."""
     end = place + 1
@@ -180,7 +190,7 @@ def _amount(words: list[str], end: int, language: str) -> Amount | None:
     while end and words[end - 1] == "-":
         end -= 1
     bound, stop = _phrase_before(words, end, AFTER)
-    top = _number(words, stop, language)
+    top = _number(words, _before_tolerance(words, stop), language)
     if not top:
         return None
     before, first = _bound_before(words, top.first)

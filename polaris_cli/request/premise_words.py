@@ -192,6 +192,10 @@ PARTS = SHORT_PARTS | _words(
 ONE_PART = _words(  # may also be all that is asked for: "Write a chapter of 1000 words"
     "chapter part section scene act episode kapitel abschnitt akt szene teil chapitre capítulo"
 )
+ORDINALS = _words(
+    """first second third last final erste ersten zweite zweiten letzte letzten premier première
+    dernier dernière primer primera último última"""
+)
 FUNCTION = (
     CLAUSES
     | THINGS

@@ -208,10 +208,14 @@ ENGLISH_PLOT = r"""
 -? | Make each chapter 1000 words long.
 -? | Keep chapters under 1000 words.
 -? | Write 500 words for each chapter.
+-? | Write a story. The first chapter should be 500 words.
+-? | Write a story with a prologue of 200 words
 -? | Write a story that does not mention foxes in more than 500 words
 -? | Write a story about a man who cannot say more than 500 words.
 -? | The diary has at least 800 words, at most 1000 words
 -? | at least 1000 words, at most 500 words
+-? | I do not want a story of more than 500 words.
+-? | I don't want you to write less than 500 words
 """
 ENGLISH_ASKED = r"""
 500 | Write a 500-word story about a fox.
@@ -388,6 +392,8 @@ ENGLISH_ASKED = r"""
 5000 | Write a story in 5 chapters, 5000 words
 5000 | Write a story with 5 chapters in 5000 words
 1000 | Write a chapter of 1000 words about a fox
+1000 | Write the first chapter of a novel in 1000 words
+200 | Write a prologue in 200 words
 500 | Write a story about a man in line at the bank, 500 words
 500 | Write a story about the last sentences of a poet in 500 words
 800< | Do not write more than 800 words.
@@ -408,6 +414,8 @@ ENGLISH_ASKED = r"""
 900[800,1000] | It should not be less than 800 or more than 1000 words.
 1500 | 1500 words +/- 10%
 1500 | 1500 words ± 10%
+1500 | 1500 +/- 150 words
+1500 | A story of 1500 ± 150 words
 1500 | A story, 1500 words plus or minus 100 words
 1500 | word count: 1500 +/- 10%
 1500> | 1500+ words

@@ -59,8 +59,8 @@ from polaris_cli.request.story_request import MAX_WORDS
 BANDS = {"least": (1.0, 1.2), "most": (0.8, 1.0)}
 DESCRIBED = 5  # words at most between a number and its form
 OPENING = 10  # tokens at the start of a sentence in which a request must begin
-LINKING = REQUEST - IMPERATIVES - FORMS  # between a noun and its length
-NEARBY = LINKING | {","}
+NEARBY = (REQUEST | {","}) - IMPERATIVES - FORMS
+LINKING = NEARBY - AND - {","}  # between a noun and its length
 SHORT = 200  # words; no sentence, and hardly any paragraph, has so many
 STRETCHED = ("long", "lang", "umfasst", "umfassen")
 NEAR = 60  # tokens to look back: keeps the time linear, and no request is longer

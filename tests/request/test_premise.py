@@ -395,6 +395,7 @@ ENGLISH_ASKED = r"""
 1000 | Write the first chapter of a novel in 1000 words
 200 | Write a prologue in 200 words
 500 | Write a story about a man in line at the bank, 500 words
+500< | Write a story about a man in line and keep it under 500 words
 500 | Write a story about the last sentences of a poet in 500 words
 800< | Do not write more than 800 words.
 800< | Don't exceed 800 words.

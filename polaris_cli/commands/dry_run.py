@@ -162,7 +162,7 @@ def _time_text(facts: dict[str, Any], job: Job) -> str:
     if not time["seconds"]:
         return f"not known yet: the library has no story {by} on this machine"
     limited = job.request.sampling.thinking_budget >= 0
-    length = "uses its whole thinking budget" if limited else "thinks as long as by default"
+    length = "uses its whole thinking budget" if limited else "uses the default thinking budget"
     thinks = f", if it {length}" if facts["tokens"]["thinking"] else ""
     speed = per_second(time["tokens_per_s"])
     at_once = "; drafts written at once take less" if facts["drafts"]["count"] > 1 else ""

@@ -190,7 +190,7 @@ def test_the_time_is_that_of_the_speed_last_measured(
     assert found["time"] == {"tokens_per_s": 50.0, "seconds": round(tokens / 50)}
     assert "if it uses its whole thinking budget, at 50 tokens/s" in text
     found, text = dry_run(capsys, words=100, thinking_budget=-1)
-    assert found["tokens"]["thinking"] == 4096 and "if it thinks as long as by default" in text
+    assert found["tokens"]["thinking"] == 4096 and "if it uses the default thinking budget" in text
     found, text = dry_run(capsys, words=1, think=False)
     assert "thinks" not in text and "about 1 s, at 50 tokens/s" in text
     damaged = library.path.with_name("damaged.db")

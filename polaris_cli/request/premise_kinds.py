@@ -53,11 +53,12 @@ _ABROAD = re.compile(
     re.I,
 )
 _NUMBER = r"\d[\d.,k\u2013-]*"
+_VOWEL = re.compile(r"[aei]|o(?!ne)|u(?!ni|se)", re.I)  # where "an" stands before a word
 _LINK = r"\s+(?:about|of|on|in which|where|with|set|that|for|from|told)\b"
 _FORM = re.compile(
     rf"(?:an?|one|some)\s+(?:[\w-]+\s+){{0,4}}?(?:{FORMS})s?{_LINK}|"
     r"(?P<bare>(?!(?:the|this|that|his|her|its|my|our|your|their|every|each|no|he|she|they|we|i)\b)"
-    rf"(?:(?:[\w'-]+(?<!\ws|ed)\s+){{0,2}}?(?:{FORMS})\s+(?:about|on|in which)\b|"
+    rf"(?:(?:(?:[\w-]+(?<!s)(?<!ed)|children's)\s+){{0,2}}?(?:{FORMS})\s+(?:about|on|in which)\b|"
     rf"{_NUMBER}(?:-|\s+)words?\s+(?:[\w-]+\s+){{0,3}}?(?:{FORMS})\b(?:{_LINK}|(?!\s+\w))))|"
     rf"(?:(?:about|around|exactly|roughly)\s+)?{_NUMBER}\s+words\s+(?:about|on)\b",
     re.I,
@@ -132,7 +133,7 @@ def as_request(form: str) -> str:
     """A premise of the kind "form" as a request: "short story about a fox" with its verb."""
     found = _FORM.match(form)
     article = "a " if found and found["bare"] else ""
-    article = "an " if article and form[0].lower() in "aeiou" else article
+    article = "an " if article and _VOWEL.match(form) else article
     return f"Write {article}{form[0].lower()}{form[1:]}"
 
 

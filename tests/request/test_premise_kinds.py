@@ -39,6 +39,7 @@ a keeper of bees
 write-offs and other losses
 Craft beer brewers at war
 Pen pal romance
+Mia's essay about grief
 a review of her debut ruins a novelist's life
 A script about war changes the studio
 Write-offs and a story

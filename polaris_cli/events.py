@@ -6,7 +6,7 @@ events for structure (`Planned`, `ChapterStart`, `Inserted`). Every stream ends 
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from itertools import accumulate, chain, groupby, pairwise
@@ -129,7 +129,8 @@ class Held:
 class Chapter:
     """A chapter of a plan: its title, its planned length in words, and what happens in it.
 
-    `events` has the same as the summary, one by one and in order, if the plan has them.
+    `events` are what happens one by one and in order, if the plan has them; without a summary of
+    its own, a chapter has one of the events.
     `added_after` is the number of chapters that were written when this one was added to the plan,
     0 for a chapter of the plan at the start.
     """
@@ -139,6 +140,23 @@ class Chapter:
     summary: str
     events: tuple[str, ...] = ()
     added_after: int = 0
+
+    @property
+    def own_summary(self) -> str:
+        """The summary, "" if it only repeats the events."""
+        repeats = self.events and self.summary == summary_of(self.title, self.events)
+        return "" if repeats else self.summary
+
+    @property
+    def happens(self) -> str:
+        """What happens, in one line: the summary, and the events that are not in it."""
+        told = self.own_summary.rstrip(". ")
+        return f"{told}. {summary_of('', self.events)}" if told and self.events else self.summary
+
+
+def summary_of(title: str, events: Sequence[str]) -> str:
+    """What happens in a chapter without a summary: its events, else what its title says."""
+    return ". ".join(event.rstrip(". ") for event in events) or title
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +218,8 @@ class Plan:
         lines = [f"Title: {self.title}", *([] if self.cast else ["Cast: "]), *self.background()]
         for number, chapter in enumerate(self.chapters, 1):
             line = f"{start.format(number)} {chapter.title} | {chapter.words} words"
-            lines.append(line if chapter.events else f"{line} | {chapter.summary}")
+            told = chapter.own_summary or not chapter.events
+            lines.append(f"{line} | {chapter.summary}" if told else line)
             lines += [f"- {event}" for event in chapter.events]
         return "\n".join(lines)
 

@@ -103,14 +103,13 @@ def _expected(job: Job, drafts: int) -> dict[str, Any]:
 
 
 def _memory(job: Job) -> list[dict[str, Any]]:
-    tokens = job.budget.max_new_tokens
     device = device_for(job.request.engine, job.request.device)
     found = size_on(job.reference, job.request.engine, device)
     if not found:
         return []
     size, stored = found
     precisions = PRECISIONS if size.stored_bytes is None else (("none", stored),)
-    return [_need(size, tokens, device, *names) for names in precisions]
+    return [_need(size, job.tokens, device, *names) for names in precisions]
 
 
 def _need(size: ModelSize, tokens: int, device: Device, quantize: Any, name: str) -> dict[str, Any]:
@@ -163,7 +162,9 @@ def _time_text(facts: dict[str, Any], job: Job) -> str:
     by = f"by {job.reference.name} with the engine {job.request.engine}"
     if not time["seconds"]:
         return f"not known yet: the library has no story {by} on this machine"
-    thinks = ", if it uses its whole thinking budget" if facts["tokens"]["thinking"] else ""
+    limited = job.request.sampling.thinking_budget >= 0
+    length = "uses its whole thinking budget" if limited else "uses the default thinking budget"
+    thinks = f", if it {length}" if facts["tokens"]["thinking"] else ""
     speed = per_second(time["tokens_per_s"])
     at_once = "; drafts written at once take less" if facts["drafts"]["count"] > 1 else ""
     return f"about {duration(time['seconds'])}{thinks}, at {speed}: the last story {by}{at_once}"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from polaris_cli.batch.premises import BadRow, Row
 from polaris_cli.request.adherence import BUCKETS, bucket_of
-from polaris_cli.request.premise import read_length, with_length
+from polaris_cli.request.premise import read_length
 from polaris_cli.request.settings import parse_words
 
 BUILTIN = Path(__file__).with_name("prompts.jsonl")
@@ -42,15 +42,8 @@ def chosen(
         span = bucket_of(words)
         if span and (per_bucket is None or counts[span] < per_bucket):
             counts[span] += 1
-            yield _scaled(row, words, scale)
-
-
-def _scaled(row: Row, words: int, scale: float) -> Row:
-    """A row with its length, which its premise may state too, times `scale`."""
-    scaled = max(LEAST, round(words * scale))
-    premise = row.premise if scale == 1 else with_length(row.premise, scaled)
-    settings = {**row.settings, "words": scaled}
-    return replace(row, premise=premise, settings=settings, scale=scale)
+            scaled = max(LEAST, round(words * scale))
+            yield replace(row, settings={**row.settings, "words": scaled}, scale=scale)
 
 
 def without_bucket(rows: Iterator[Row | BadRow]) -> tuple[int, int]:

@@ -21,7 +21,8 @@ FIX = "Fix the file, then try again."
 # "The story should be approximately 3000 words long.", not "A story about a fox, 800 words long."
 _LENGTH_SENTENCE = re.compile(
     r"(?:^|(?<=[.!?\n]))\s*"
-    r"(?:(?:make |keep )?it|(?:the|this|your) \w+ (?:should|must|is|has|needs))\b"
+    r"(?:(?:make |keep |instead of that length, )?it|"
+    r"(?:the|this|your) \w+ (?:should|must|is|has|needs))\b"
     r"[^.!?\n]*\b\d+\s+words\s+long\b[^.!?\n]*[.!?]?",
     re.IGNORECASE,
 )

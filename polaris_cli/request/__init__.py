@@ -13,7 +13,8 @@ Knows no model and no engine.
     premise_kinds:   whether a premise is a phrase, a sentence, a text or a request
     premise_numbers: reads word counts in a text
     book:            title, author, language and cover of the story's files
-    premise_words:   the vocabulary of requests in five languages
+    premise_words:   the vocabulary of requests in several languages
+    stated_length:   leaves out or replaces a length in a premise
     budget:          how many tokens a story may use
     adherence:       how close the length came to the words asked for
 """

@@ -58,14 +58,16 @@ def token_budget(
     return Budget(story, thinking, min(wanted, room))
 
 
-def usual_tokens(words: int, sampling: Sampling, tokens_per_word: float) -> int:
-    """The tokens of an answer of `words` with its thinking, if that is not unusually long.
-
-    Of thinking without a limit, it is the default budget.
-    """
+def usual_thinking(sampling: Sampling) -> int:
+    """The tokens of the thinking, if it is not unusually long; without a limit, the default one."""
     given = sampling.thinking_budget
-    thinking = (given if given >= 0 else Sampling().thinking_budget) if sampling.thinks else 0
-    usual = math.ceil(math.ceil(words * tokens_per_word) * HEADROOM) + 64 + thinking
+    return (given if given >= 0 else Sampling().thinking_budget) if sampling.thinks else 0
+
+
+def usual_tokens(words: int, sampling: Sampling, tokens_per_word: float) -> int:
+    """The tokens of an answer of `words` with its thinking, if that is not unusually long."""
+    text = math.ceil(math.ceil(words * tokens_per_word) * HEADROOM) + 64
+    usual = text + usual_thinking(sampling)
     return min(sampling.max_new_tokens or usual, usual)
 
 

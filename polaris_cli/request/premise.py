@@ -1,9 +1,10 @@
 """The length that a premise asks for: "a 500-word story", "Length: 1500-2000 words", "写2000字".
 
-Reads English, German, French, Spanish and Chinese. A number of words is a length only if the
-sentence asks for it: either there are only words of requests between the start of the sentence or
-clause and the number, or the sentence is a request that ends in "in 500 words". A number in the
-plot ("who knows 500 words") is not a length, but is reported as doubtful if it is large.
+Reads English, German, French, Spanish and Chinese, and plain requests in some other languages. A
+number of words is a length only if the sentence asks for it: either there are only words of
+requests between the start of the sentence or clause and the number, or the sentence is a request
+that ends in "in 500 words". A number in the plot ("who knows 500 words") is not a length, but is
+reported as doubtful if it is large, and so are pages that are asked for.
 
 Knows words and their order, but neither grammar nor meaning: a clause of the plot that looks like a
 request is read as one. Does not know other settings, nor which length takes precedence.
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
-from polaris_cli.request.premise_numbers import DOUBTFUL, Amount, Token, amount_at, tokens_of
+from polaris_cli.request.premise_numbers import DOUBTFUL, OPPOSITE, Amount, amount_at, tokens_of
 from polaris_cli.request.premise_words import (
     AND,
     ARTICLES,
@@ -26,19 +27,25 @@ from polaris_cli.request.premise_words import (
     CLOSERS,
     EACH,
     ENDERS,
+    EVERY,
     FORM_ENDINGS,
     FORMS,
     FUNCTION,
     IMPERATIVES,
     KEEPERS,
+    LABELS,
     LIMITS,
     LINKS,
-    MULTIPLIERS,
+    NEGATIONS,
     OF,
+    ONE_PART,
+    ORDINALS,
     OWNERS,
+    PARTS,
     PIECES,
     RELATIVES,
     REQUEST,
+    SHORT_PARTS,
     SPEAKERS,
     TELLS,
     THINGS,
@@ -53,6 +60,8 @@ BANDS = {"least": (1.0, 1.2), "most": (0.8, 1.0)}
 DESCRIBED = 5  # words at most between a number and its form
 OPENING = 10  # tokens at the start of a sentence in which a request must begin
 NEARBY = (REQUEST | {","}) - IMPERATIVES - FORMS
+LINKING = NEARBY - AND - {","}  # between a noun and its length
+SHORT = 200  # words; no sentence, and hardly any paragraph, has so many
 STRETCHED = ("long", "lang", "umfasst", "umfassen")
 NEAR = 60  # tokens to look back: keeps the time linear, and no request is longer
 _QUOTED = re.compile(r'"[^"\n]*"|“[^“”\n]*”|„[^„“”\n]*[“”]|«[^«»\n]*»|»[^«»\n]*«|「[^「」\n]*」')
@@ -82,52 +91,21 @@ class Reading:
 @lru_cache(maxsize=4)  # prompt, settings and notes ask for the same premise
 def read_length(premise: str) -> Reading:
     """The length that `premise` asks for; none if it asks for two that contradict each other."""
+    tokens = tokens_of(premise)
     asked: list[StatedLength] = []
     doubtful = []
-    for amount, tokens, requested in _found(premise):
-        quote = premise[tokens[0].start : tokens[-1].end]
-        length = _length(amount, quote)
+    quoted = _quoted(premise)
+    for amount, requested in _amounts([token.text for token in tokens]):
+        start, end = tokens[amount.first].start, tokens[amount.last - 1].end
+        length = _length(amount, premise[start:end])
+        requested = requested and not quoted(start)
         if requested and length:
             asked.append(length)
-        elif requested or amount.high >= DOUBTFUL:
-            doubtful.append(quote)
+        elif requested or (amount.of_words and amount.high >= DOUBTFUL):
+            doubtful.append(premise[start:end])
     if all(_agree(asked[0], other) for other in asked):
         return Reading(asked[0] if asked else None, tuple(doubtful))
     return Reading(None, (*(length.quote for length in asked), *doubtful))
-
-
-def with_length(premise: str, words: int) -> str:
-    """The premise with this number of words wherever it states the length that it asks for.
-
-    A range, or a number that is spelled out, is replaced by one in digits.
-    """
-    parts, end = list[str](), 0
-    for amount, tokens, requested in _found(premise) if read_length(premise).length else ():
-        if requested and _length(amount, ""):
-            number = _number_in(tokens)
-            parts += [premise[end : number[0].start], str(words)]
-            end = number[-1].end
-    return "".join([*parts, premise[end:]])
-
-
-def _number_in(tokens: list[Token]) -> list[Token]:
-    """The number or range in an amount: from its first digits to its last, or all before its
-    unit."""
-    texts = [token.text for token in tokens]
-    digits = [at for at, text in enumerate(texts) if text[0].isdigit()]
-    if digits:
-        end = digits[-1] + 1
-        return tokens[digits[0] : end + (_word(texts, end) in MULTIPLIERS)]
-    end = next((at for at, text in enumerate(texts) if text in UNITS), len(texts))
-    return tokens[: end - (texts[end - 1] == "-")]
-
-
-def _found(premise: str) -> Iterator[tuple[Amount, list[Token], bool]]:
-    """Each number of words with its tokens, and whether the premise asks for that length."""
-    tokens, quoted = tokens_of(premise), _quoted(premise)
-    for amount, requested in _amounts([token.text for token in tokens]):
-        own = tokens[amount.first : amount.last]
-        yield amount, own, requested and not quoted(own[0].start)
 
 
 def _quoted(premise: str) -> Callable[[int], bool]:
@@ -145,19 +123,32 @@ def _quoted(premise: str) -> Callable[[int], bool]:
 
 def _amounts(words: list[str]) -> Iterator[tuple[Amount, bool]]:
     """Each number of words, and whether its sentence asks for that length."""
-    clause = sentence = 0
+    clauses, sentences = [0], [0]
     for place, word in enumerate(words):
         if word in BREAKS:
-            clause = place + 1
-            sentence = place + 1 if word in ENDERS else sentence
-        amount = amount_at(words, place)
-        if amount:
-            yield amount, _is_requested(words, amount, clause, sentence)
+            clauses.append(place + 1)
+            sentences += [place + 1] if word in ENDERS else []
+    for amount in _separate(filter(None, (amount_at(words, at) for at in range(len(words))))):
+        clause, sentence = (
+            starts[bisect_right(starts, amount.first) - 1] for starts in (clauses, sentences)
+        )
+        yield amount, _is_requested(words, amount, clause, sentence)
+
+
+def _separate(amounts: Iterator[Amount]) -> list[Amount]:
+    """The amounts without those inside another one: "800 words" in "800 words to 900 words"."""
+    separate: list[Amount] = []
+    for amount in amounts:
+        while separate and separate[-1].first >= amount.first:
+            separate.pop()
+        if not separate or separate[-1].last <= amount.first:
+            separate.append(amount)
+    return separate
 
 
 def _length(amount: Amount, quote: str) -> StatedLength | None:
     words = round((amount.low + amount.high) / 2)
-    if not 0 < words <= MAX_WORDS:
+    if not amount.of_words or not 0 < words <= MAX_WORDS:
         return None
     if amount.low < amount.high:
         return StatedLength(words, (amount.low / words, amount.high / words), quote)
@@ -178,11 +169,46 @@ def _limits(length: StatedLength) -> tuple[float, float]:
 
 
 def _is_requested(words: list[str], amount: Amount, clause: int, sentence: int) -> bool:
+    if _is_of_a_part(words, amount, sentence) or _is_refused(words, amount, clause):
+        return False
     follows = _follows(words, amount.last)
     beginnings = {clause, sentence, _second_request(words, amount, sentence)}
     return any(_is_request(words, amount, at, follows) for at in beginnings) or (
         _ends_request(words, amount, sentence, follows)
     )
+
+
+def _is_refused(words: list[str], amount: Amount, clause: int) -> bool:
+    """Whether a negation before a bound does not turn it round: "not a story of over 500 words"."""
+    at = max(clause, amount.first - NEAR)
+    before = [word for word in words[at : amount.first] if word in NEGATIONS | AND]
+    return amount.bound in OPPOSITE and bool(before) and before[-1] in NEGATIONS
+
+
+def _is_of_a_part(words: list[str], amount: Amount, sentence: int) -> bool:
+    """Whether it is the length of a part: "a title of 5 words", "500 words in each chapter"."""
+    before = words[max(sentence, amount.first - NEAR) : amount.first]
+    if amount.high < SHORT and not SHORT_PARTS.isdisjoint(before):
+        return True
+    link, which, noun = (_word(words, amount.last + place) for place in range(3))
+    titled = link in ("in", "for") and which == "the" and noun in SHORT_PARTS
+    if titled or (link in WIDER and which in EVERY):
+        return True
+    last = before[-1] if before else ""
+    if last in WITHIN:  # "a story about the last chapters in 500 words"
+        return False
+    return last in EVERY or _follows_a_part(words, amount, amount.first - len(before))
+
+
+def _follows_a_part(words: list[str], amount: Amount, start: int) -> bool:
+    """Whether a part is the noun before the amount: "paragraphs under 60 words"."""
+    at = amount.first
+    while at > start and words[at - 1] in LINKING:
+        at -= 1
+    *_, which, noun = "", "", *words[start:at]
+    if noun not in ONE_PART:
+        return noun in PARTS
+    return which in EVERY | ORDINALS or words[at] in LABELS or words[at] in UNITS
 
 
 def _follows(words: list[str], at: int) -> str:
@@ -281,7 +307,7 @@ def _asks_for_form(words: list[str], prefix: list[str], at: int) -> bool:
 
 def _second_request(words: list[str], amount: Amount, sentence: int) -> int:
     """Where a second request begins: "Write about a fox and [keep it under ...]"."""
-    for at in range(amount.first - 1, max(sentence, amount.first - 9), -1):
+    for at in range(amount.first, max(sentence, amount.first - 9), -1):
         if words[at - 1] in AND and words[at] in KEEPERS:
             first = words[max(sentence, at - NEAR) : at]
             nested = not CLAUSES.isdisjoint(first) or "to" in first
@@ -299,6 +325,8 @@ def _ends_request(words: list[str], amount: Amount, sentence: int, follows: str)
     topic, link = words[sentence:near], "".join(words[near : amount.first][-1:])
     if link in OF and _names_form(topic) and _word(words, amount.last) not in EACH:
         return True
+    if link in OF and any(word[0].isdigit() for word in topic[-2:-1]):
+        return False  # each of several: "3 rounds of 500 words"
     within = link in WITHIN or words[amount.first] == "under"
     linked = within or link in LINKS or follows == "limit" or amount.labelled
     if not linked and _word(words, amount.last) not in STRETCHED:
@@ -320,7 +348,9 @@ def _names_form(topic: list[str]) -> bool:
 def _of_the_plot(topic: list[str], within: bool) -> bool:
     """Whether the number belongs to a clause in `topic`, or to the noun at its end."""
     related = any(one == "," and other in RELATIVES for one, other in pairwise(topic))
-    return related or not CLAUSES.isdisjoint(topic) or (not within and topic[-1] in THINGS)
+    piece = topic[-1] in PIECES and any(map(_is_form, topic[:-1]))  # "a story with a prologue"
+    named = not within and (topic[-1] in THINGS or piece)
+    return related or not CLAUSES.isdisjoint(topic) or named
 
 
 def _opens_request(sentence: list[str]) -> bool:

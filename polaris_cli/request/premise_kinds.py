@@ -6,6 +6,7 @@ prompts.
 """
 
 import re
+from itertools import pairwise, takewhile
 from typing import Literal
 
 from polaris_cli.characters import CLOSING, FULL_STOPS, SENTENCE_END, STOPS
@@ -13,21 +14,28 @@ from polaris_cli.characters import CLOSING, FULL_STOPS, SENTENCE_END, STOPS
 Kind = Literal["phrase", "sentence", "text", "request", "form"]
 """phrase: "a lighthouse keeper who finds a letter"; sentence: "A keeper finds a letter.", or a
 question; text: several sentences or lines; request: "Write a fable about a fox"; form: "a fable
-about a fox", a request without its verb."""
+about a fox" or "short story about a fox", a request without its verb."""
 
 FORMS = (
     "story|tale|fable|fairy ?tale|fiction|scene|essay|review|podcast|script|vignette|novella|novel|"
     "myth|legend|poem|ballad|monologue|sketch|satire|parable|romance|thriller|mystery"
 )
 
-_REQUEST = re.compile(
+_MARKUP = re.compile(r"[*_#>`•-]*\s*")  # "# Write a story", "**Write a story**"
+_POLITE = (
     r"(?:(?:please|kindly|now|ok|okay|hi|hello|hey)\b[,!.]?\s+)*"
     r"(?:(?:can|could|would|will) you\s+(?:please\s+)?|(?:help|let) (?:me|us)\s+(?:to\s+)?|"
     r"let's\s+|i(?: want| need|'d like| would like|’d like) you to\s+)?"  # noqa: RUF001
-    r"(?:write|compose|create|craft|draft|generate|produce|pen|make|tell|give|narrate|describe|"
-    r"retell|rewrite|continue|invent)\s+"
-    r"(?:(?:me|us|a|an|the|one|two|three|some|something|about|this|that|my|our|your|his|her|its|it|in|"
-    r"how|what|from|up|\d+)\b|[\"“'‘])",  # noqa: RUF001
+)
+_VERBS_OF_WRITING = "write|compose|create|generate|tell|narrate|invent"
+_OBJECT = (
+    r"(?:me|us|a|an|the|one|two|three|some|something|about|this|that|my|our|your|his|her|its|it|in|"
+    r"how|what|from|up|\d+)\b|[\"“'‘]"  # noqa: RUF001
+)
+_REQUEST = re.compile(
+    rf"{_POLITE}(?:(?:{_VERBS_OF_WRITING}|craft|draft|produce|pen|make|give|describe|retell|"
+    rf"rewrite|continue)\s+(?:{_OBJECT})|"
+    rf"(?:{_VERBS_OF_WRITING})\s+(?:[\w,.-]+\s+){{0,5}}?(?:(?:{FORMS})s?|stories|words)\b)",
     re.I,
 )
 _WISH = re.compile(
@@ -39,12 +47,20 @@ _ABROAD = re.compile(
     r"(?:bitte\s+)?(?:schreib|erzähl|verfass|dichte)(?:e|en sie|t)?\s|"
     r"(?:s'il (?:te|vous) plaît,?\s+)?(?:[ée]cri(?:s|vez)|racont(?:e|ez)|rédige[z]?|invente[z]?)\b|"
     r"(?:por favor,?\s+)?(?:escr[ií]be(?:me)?|cu[eé]nta(?:me)?|redacta|narra|inventa)\b|"
+    r"(?:crea|haz|conte)\s+(?:una?|uma?)\s|(?:scrivi|racconta)(?:mi)?\b|escreva\b|"
+    r"(?:schrijf|vertel)\s|napisz\s|напиши(?:те)?\s|"
     r"(?:请|請)?(?:帮我|幫我|给我|給我|为我)?(?:写|寫|讲|講|创作|創作|编)",
     re.I,
 )
+_NUMBER = r"\d[\d.,k\u2013-]*"
+_VOWEL = re.compile(r"[aei]|o(?!ne)|u(?!ni|se)", re.I)  # where "an" stands before a word
+_LINK = r"\s+(?:about|of|on|in which|where|with|set|that|for|from|told)\b"
 _FORM = re.compile(
-    rf"(?:an?|one|some)\s+(?:[\w-]+\s+){{0,4}}?(?:{FORMS})s?\s+"
-    r"(?:about|of|on|in which|where|with|set|that|for|from|told)\b",
+    rf"(?:an?|one|some)\s+(?:[\w-]+\s+){{0,4}}?(?:{FORMS})s?{_LINK}|"
+    r"(?P<bare>(?!(?:the|this|that|his|her|its|my|our|your|their|every|each|no|he|she|they|we|i)\b)"
+    rf"(?:(?:(?:[\w-]+(?<!s)(?<!ed)|children's)\s+){{0,2}}?(?:{FORMS})\s+(?:about|on|in which)\b|"
+    rf"{_NUMBER}(?:-|\s+)words?\s+(?:[\w-]+\s+){{0,3}}?(?:{FORMS})\b(?:{_LINK}|(?!\s+\w))))|"
+    rf"(?:(?:about|around|exactly|roughly)\s+)?{_NUMBER}\s+words\s+(?:about|on)\b",
     re.I,
 )
 _SUPPOSE = re.compile(
@@ -102,13 +118,29 @@ _NOUN_ENDINGS = ("ss", "us", "is", "ics", "'s", "’s", "less", "ous")  # noqa: 
 def kind_of(premise: str) -> Kind:
     """The kind of a premise, ignoring white space around it."""
     text = premise.strip()
-    if _REQUEST.match(text) or _WISH.match(text) or _ABROAD.match(text):
+    marked = _MARKUP.match(text)
+    if any(one.match(text, marked.end() if marked else 0) for one in (_REQUEST, _WISH, _ABROAD)):
         return "request"
     if "\n" in text or _has_inner_end(text):
         return "text"
-    if _FORM.match(text):
+    form = _FORM.match(text)
+    if form and not _goes_on(text[form.end() :]):
         return "form"
     return "sentence" if _is_sentence(text) else "phrase"
+
+
+def as_request(form: str) -> str:
+    """A premise of the kind "form" as a request: "short story about a fox" with its verb."""
+    found = _FORM.match(form)
+    article = "a " if found and found["bare"] else ""
+    article = "an " if article and _VOWEL.match(form) else article
+    return f"Write {article}{form[0].lower()}{form[1:]}"
+
+
+def named_form(premise: str) -> str:
+    """The form that a request names first, such as "essay"; "" if there is none."""
+    found = re.search(rf"\b(?:{FORMS})\b", premise, re.I)
+    return found[0].lower() if found and kind_of(premise) in ("request", "form") else ""
 
 
 def is_closed(text: str) -> bool:
@@ -129,6 +161,13 @@ def _is_sentence(text: str) -> bool:
     if is_closed(text) and not text[0].islower() and (len(words) > 3 or "。" in text):
         return True
     return len(words) > 2 and _has_verb([word.lower() for word in words], words[0][0].isupper())
+
+
+def _goes_on(topic: str) -> bool:
+    """Whether a main verb follows, whose subject is the form: "[her debut] ruins a life"."""
+    words = re.findall(r"[\w'’-]+|[,;:—–()]", topic.lower())  # noqa: RUF001
+    main = takewhile(lambda word: not _breaks_off(word), words)
+    return any(_is_third_person(one) and next in _DETERMINERS for one, next in pairwise(main))
 
 
 def _has_verb(words: list[str], capital: bool) -> bool:

@@ -19,13 +19,19 @@ from polaris_cli.request.premise_words import (
     BOUND,
     BREAKS,
     CHINESE,
+    COMPARISONS,
     DIGITS,
+    FORMS,
     GLUE,
     LABELS,
     MULTIPLIERS,
+    NEGATIONS,
+    OTHER_UNITS,
     PLACES,
+    REQUEST,
     TO,
     TO_LABEL,
+    TOLERANCES,
     UNITS,
 )
 
@@ -35,7 +41,10 @@ SHORTHAND = 100  # below it, the low end of a range shares the multiplier: "2 to
 LONGEST = 10  # tokens of a spelled-out number at most
 DASHES = "\u2010\u2011\u2013\u2212"  # read as "-" between two numbers
 COUNTS = ("count", "limit", "target")
-FAR = 4  # tokens between a label and its number
+FAR = 4  # tokens between a label or a negation and its number
+PAIRING = AND | {",", ";", ".", "\n"}  # between a least and a most number
+OPPOSITE = {"least": "most", "most": "least"}
+NEGATED = REQUEST - FORMS  # between a negation and what it turns round
 HUGE = 12  # digits; no length has so many
 
 _NUMERALS = "".join([*DIGITS, *PLACES, "万"])
@@ -69,7 +78,8 @@ class _Number(NamedTuple):
 class Amount(NamedTuple):
     """A number of words or a range of them, at the tokens `first` to `last`, without `last`.
 
-    `bound` is "least", "most", "about" or ""; `labelled` is true after a label ("word count: 500").
+    `bound` is "least", "most", "about" or ""; `labelled` is true after a label ("word count: 500"),
+    `of_words` is false with another unit, such as pages.
     """
 
     low: float
@@ -78,6 +88,7 @@ class Amount(NamedTuple):
     first: int
     last: int
     labelled: bool = False
+    of_words: bool = True
 
 
 def tokens_of(premise: str) -> list[Token]:
@@ -102,21 +113,45 @@ def _plain(match: re.Match[str]) -> str:
 
 def amount_at(words: list[str], place: int) -> Amount | None:
     """The amount that ends with the unit at `place`, or the labelled number at `place`."""
-    language = UNITS.get(words[place])
-    if language:
-        amount = _amount(words, place, language)
-        return amount and _bounded_after(words, amount._replace(last=place + 1))
+    of_words = words[place] in UNITS
+    if of_words or words[place] in OTHER_UNITS:
+        amount = _amount(words, place, UNITS.get(words[place], "en"))
+        amount = amount and amount._replace(last=place + 1, of_words=of_words)
+        return amount and _bounded_after(words, amount)
     if words[place][0].isdigit():
         return _labelled(words, place)
     return None
 
 
 def _bounded_after(words: list[str], amount: Amount) -> Amount:
+    end = _past_tolerance(words, amount.last)
+    if end > amount.last:
+        return amount._replace(last=end)
     for size in (3, 2, 1):
         phrase = words[amount.last : amount.last + size]
         if " ".join(phrase) in AFTER:
             return amount._replace(bound=AFTER[" ".join(phrase)], last=amount.last + len(phrase))
     return amount
+
+
+def _past_tolerance(words: list[str], at: int) -> int:
+    """The index behind a tolerance that begins at `at`: "+/- 10%"."""
+    for phrase in TOLERANCES:
+        end = at + len(phrase.split())
+        if " ".join(words[at:end]) == phrase and words[end : end + 1] and words[end][0].isdigit():
+            following = words[end + 1 : end + 2]
+            return end + 1 + (following == ["%"] or not UNITS.keys().isdisjoint(following))
+    return at
+
+
+def _before_tolerance(words: list[str], end: int) -> int:
+    """Where the number ends whose tolerance ends at `end`: "500 +/- 50 words"; else `end`."""
+    for phrase in TOLERANCES:
+        start = end - 1 - len(phrase.split())
+        exact = start > 0 and words[start - 1][0].isdigit()
+        if exact and " ".join(words[start : end - 1]) == phrase:
+            return start
+    return end
 
 
 def _labelled(words: list[str], place: int) -> Amount | None:
@@ -155,10 +190,10 @@ def _amount(words: list[str], end: int, language: str) -> Amount | None:
     while end and words[end - 1] == "-":
         end -= 1
     bound, stop = _phrase_before(words, end, AFTER)
-    top = _number(words, stop, language)
+    top = _number(words, _before_tolerance(words, stop), language)
     if not top:
         return None
-    before, first = _phrase_before(words, top.first, BEFORE)
+    before, first = _bound_before(words, top.first)
     for at, kind in ((top.first, ""), (first, before)):
         ranged = _range(words, at, top, kind, language)
         if ranged:
@@ -170,18 +205,41 @@ def _amount(words: list[str], end: int, language: str) -> Amount | None:
 
 def _range(words: list[str], at: int, top: _Number, bound: str, language: str) -> Amount | None:
     """The range that ends with `top`; the bound of `top` itself ("at most") begins at `at`."""
-    joint = words[at - 1] if at else ""
-    if joint not in TO and joint not in AND:
+    joint, stop = _joint(words, at, bound)
+    if not joint:
         return None
-    stop = at - 2 if at > 1 and words[at - 2] in UNITS else at - 1  # "5 words to 9 words"
     bottom = _number(words, stop, language)
     if not bottom:
         return None
-    kind, first = _phrase_before(words, bottom.first, BEFORE)
+    kind, first = _bound_before(words, bottom.first)
     scale = top.multiplier if bottom.multiplier == 1 and bottom.value < SHORTHAND else 1
     low, high = sorted((bottom.value * scale, top.value))
-    joined = joint in TO or kind == "between" or (kind == "least" and bound == "most")
-    return Amount(low, high, "", first, at) if joined and low * WIDEST >= high else None
+    paired = OPPOSITE.get(bound) == kind == ("least" if low < top.value else "most")
+    joined = joint in TO or (joint in AND and kind == "between")
+    within = low * WIDEST >= high
+    return Amount(low, high, "", first, at) if paired or (joined and within) else None
+
+
+def _joint(words: list[str], at: int, bound: str) -> tuple[str, int]:
+    """What joins the two numbers of a range before `at`, "" if nothing, and where one ends."""
+    joints, stop = TO | AND | (PAIRING if bound in OPPOSITE else frozenset()), at - 1
+    if stop < 1 or words[stop] not in joints:
+        return "", 0
+    while bound in OPPOSITE and stop > 1 and words[stop - 1] in PAIRING:
+        stop -= 1
+    return words[at - 1], stop - (words[stop - 1] in UNITS)  # "5 words to 9 words"
+
+
+def _bound_before(words: list[str], end: int) -> tuple[str, int]:
+    """The kind of the bound just before `end`, turned round by a negation, and where it begins."""
+    kind, first = _phrase_before(words, end, BEFORE)
+    if " ".join(words[first:end]) in COMPARISONS:
+        for at in range(first - 1, max(first - 1 - FAR, -1), -1):
+            if words[at] in NEGATIONS:
+                return OPPOSITE[kind], max(at - (words[at] == "t"), 0)  # "don't"
+            if words[at] not in NEGATED:
+                break
+    return kind, first
 
 
 def _phrase_before(words: list[str], end: int, phrases: Mapping[str, str]) -> tuple[str, int]:

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from polaris_cli.request.premise import read_length
-from polaris_cli.request.premise_kinds import Kind, is_closed, kind_of
+from polaris_cli.request.premise_kinds import Kind, as_request, is_closed, kind_of, named_form
+from polaris_cli.request.stated_length import with_length, without_length
 from polaris_cli.request.story_request import PLAIN_TEMPLATE, StoryRequest
 
 FORM_NAMES = {
@@ -23,6 +24,7 @@ FORM_NAMES = {
 # Fills {premise} if the premise is not a phrase, and the premise follows the template. Of six such
 # wordings, the demo model, trained on none of them, follows this one best.
 PLACEHOLDER = "this premise"
+TRAINED_ON_ARTICLE_A = "demo"  # the model whose plans were asked for with "a 800-word"
 SEPARATORS = {"sentence": " ", "text": "\n\n"}  # between "this premise:" and the premise
 
 
@@ -53,18 +55,19 @@ def story_prompt(request: StoryRequest) -> str:
     """The prompt for the whole story.
 
     A phrase fills the preset's template. Sentences do not fit its grammar, so they follow it. A
-    request ("Write a fable about...") stays as it is, with the length added. The length is always
-    in digits without a comma, as in training.
+    request ("Write a fable about...") stays as it is, with the length added. Another length in the
+    premise is replaced. The length is always in digits without a comma, as in training.
     """
-    premise = request.premise.strip()
+    premise = _premise(request)
     kind = kind_of(premise)
     if kind == "request":
         return _append_length(premise, request)
     if kind == "form":
-        return _append_length(f"Write {premise[0].lower()}{premise[1:]}", request)
+        return _append_length(_fix_article(as_request(premise)), request)
     if kind == "phrase":
-        return _fill_template(request, _strip_length(premise).rstrip(". "))
+        return _fill_template(request, _as_topic(premise))
     asked = _fill_template(request, PLACEHOLDER)
+    premise = "\n\n".join(filter(None, (premise, _correction(request))))
     if asked.endswith(f"{PLACEHOLDER}."):
         return f"{asked[:-1]}:{SEPARATORS[kind]}{premise}"
     return f"{asked}\n\n{premise}"
@@ -76,20 +79,20 @@ def plan_prompt(request: StoryRequest, chapters: int, *, full: bool = False) -> 
     Includes the full story prompt if the template is not the plain one or the premise is a request,
     so that the chapters follow it.
     """
-    premise, words, form = request.premise.strip(), request.words, FORM_NAMES[request.form]
+    premise, words, form = _premise(request), request.words, FORM_NAMES[request.form]
     lines = _full_plan_lines(request, chapters) if full else _plan_lines(words, chapters)
     kind = kind_of(premise)
+    ask = f"Plan a {words}-word {form} in {chapters} chapters"
     if request.template != PLAIN_TEMPLATE or kind in ("request", "form"):
-        ask = f"Plan a {words}-word {form} in {chapters} chapters. It follows this request:"
-        ask = f"{ask}\n\n{story_prompt(request)}"
+        ask = f"{ask}. It follows this request:\n\n{story_prompt(request)}"
     elif full:
-        ask = _ask_on_premise(f"Plan a {words}-word {form} in {chapters} chapters", premise, kind)
+        ask = _ask_on_premise(ask, premise, kind)
     elif kind == "phrase":
-        return phrase_plan_prompt(premise, words, chapters, form)
+        ask = _plan_about(_as_topic(premise), words, chapters, form)
     else:
-        ask = f"Plan a {words}-word {form} in {chapters} chapters. Its premise:"
-        ask = f"{ask}{SEPARATORS[kind]}{premise}"
-    return f"{_fix_article(ask) if full else ask}\n\n{lines}"
+        ask = f"{ask}. Its premise:{SEPARATORS[kind]}{premise}"
+    ask = ask if request.model == TRAINED_ON_ARTICLE_A else _fix_article(ask)
+    return f"{ask}\n\n{lines}"
 
 
 def _ask_on_premise(ask: str, premise: str, kind: Kind) -> str:
@@ -98,7 +101,7 @@ def _ask_on_premise(ask: str, premise: str, kind: Kind) -> str:
     A phrase with a capital letter may be a sentence that was not recognized as one.
     """
     if kind == "phrase" and premise[0].islower():
-        return f"{ask}, about {_strip_length(premise).rstrip('. ')}."
+        return f"{ask}, about {_as_topic(premise)}."
     if kind == "text" or '"' in premise:
         return f"{ask}, based on this premise:\n\n{premise}"
     return f'{ask}, based on this premise: "{premise}"'
@@ -107,11 +110,14 @@ def _ask_on_premise(ask: str, premise: str, kind: Kind) -> str:
 def phrase_plan_prompt(premise: str, words: int, chapters: int, form: str = "story") -> str:
     """The prompt for a plan if the premise is a phrase.
 
-    The demo model is trained on exactly this wording; larger models follow it as it is.
+    The demo model is trained on exactly this wording; larger models follow it, too.
     """
-    about = premise.strip().rstrip(". ")
-    ask = f"Plan a {words}-word {form} about {about} in {chapters} chapters."
+    ask = _plan_about(premise.strip().rstrip(". "), words, chapters, form)
     return f"{ask}\n\n{_plan_lines(words, chapters)}"
+
+
+def _plan_about(topic: str, words: int, chapters: int, form: str) -> str:
+    return f"Plan a {words}-word {form} about {topic} in {chapters} chapters."
 
 
 # For models that plan more than the lines of `_plan_lines`, which the demo is trained on.
@@ -160,10 +166,10 @@ def chapter_prompt(
 ) -> str:
     """The prompt for chapter `number` of `count`; `form` is a value of `FORM_NAMES`.
 
-    It names the events, if there are any, else it has the summary.
+    It has the summary, "" for none, and names the events, if there are any.
     """
     named = f', "{title}",' if title else ""
-    happens = "".join(f"\n- {event}" for event in events) or f" {summary}"
+    happens = "".join([f" {summary}" if summary else "", *(f"\n- {event}" for event in events)])
     return (
         f"Write chapter {number} of {count}{named} as part of the {form}. "
         f"It should be approximately {words} words long.\n\nIn this chapter:{happens}"
@@ -213,18 +219,12 @@ def sentence(text: str) -> str:
     return text if is_closed(text) else f"{text}."
 
 
-def _strip_length(phrase: str) -> str:
-    """Remove a length at the start or end of a phrase: "500 words: a fox".
+def _as_topic(phrase: str) -> str:
+    """A phrase that fits behind "about": without its stop, and without the length if it states it.
 
-    The template states the length already, and the phrase must fit its grammar.
+    The template states the length already.
     """
-    stated = read_length(phrase).length
-    if not stated:
-        return phrase
-    quote = re.escape(stated.quote)
-    edges = rf"^{quote}\s*[:,;.\u2013\u2014-]\s*|[\s,;:.\u2013\u2014(\[-]+{quote}[)\].]*$"
-    rest = re.sub(edges, "", phrase)
-    return rest if rest.strip(" .") else phrase
+    return without_length(phrase).rstrip(" .!\u2026") or phrase
 
 
 def _fill_template(request: StoryRequest, premise: str) -> str:
@@ -234,13 +234,39 @@ def _fill_template(request: StoryRequest, premise: str) -> str:
 
 
 def _fix_article(text: str) -> str:
-    """ "a 800-word" becomes "an 800-word": 8, 11 and 18 start with a vowel sound."""
-    return re.sub(r"\b([Aa]) (?=(?:8\d*|11(?:\d{3})?|18(?:\d{3})?)-word)", r"\1n ", text)
+    """ "a 800-word" becomes "an 800-word", "an 500-word" "a 500-word" and "a essay" "an essay".
+
+    8, 11 and 18 start with a vowel sound.
+    """
+    vowel = r"(?:8\d*|11(?:\d{3})?|18(?:\d{3})?)[- ]word|essay\b"
+    text = re.sub(r"\b([Aa])n (?=\d+[- ]word)", r"\1 ", text)
+    return re.sub(rf"\b([Aa]) (?={vowel})", r"\1n ", text)
 
 
-def _append_length(premise: str, request: StoryRequest) -> str:
+def _premise(request: StoryRequest) -> str:
+    """The premise, with the words asked for in place of another number that it states."""
+    premise = request.premise.strip()
     stated = read_length(premise).length
-    if stated and stated.words == request.words and str(request.words) in stated.quote:
+    if not stated or stated.words == request.words:
         return premise
+    return _fix_article(with_length(premise, request.words))
+
+
+def _correction(request: StoryRequest) -> str:
+    """What replaces a length that the premise states and that is not one plain number."""
+    stated = read_length(_premise(request)).length
+    if not stated or stated.words == request.words:
+        return ""
+    return f"Instead of that length, it should be approximately {request.words} words long."
+
+
+def _append_length(text: str, request: StoryRequest) -> str:
+    """A request with its length, unless the premise states that in digits."""
+    stated = read_length(_premise(request)).length
+    if stated and stated.words == request.words and str(request.words) in stated.quote:
+        return text
     form = FORM_NAMES[request.form]
-    return f"{sentence(premise)} The {form} should be approximately {request.words} words long."
+    subject = f"The {form}" if named_form(text) in form else "It"
+    ask = f"{subject} should be approximately {request.words} words long."
+    ask = _correction(request) or ask
+    return f"{text}\n\n{ask}" if "\n" in text else f"{sentence(text)} {ask}"

@@ -73,7 +73,8 @@ def parse_words(value: object) -> int:
     match = re.fullmatch(r"(-?\d+|-?\d*\.\d+|-?\d*,\d+(?=\s*k))\s*(k?)", text)
     if not match:
         raise ValueError(value)
-    number = float(match[1].replace(",", ".")) * (1000 if match[2] else 1)
+    number = float(match[1].replace(",", "."))
+    number = round(number * 1000, 6) if match[2] else number  # 8.05 * 1000 is not quite 8050
     if not number.is_integer():
         raise ValueError(value)
     return int(number)

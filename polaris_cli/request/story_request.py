@@ -12,10 +12,12 @@ from typing import Literal, get_args
 from polaris_cli.errors import UsageError, WrongValue
 from polaris_cli.events import Plan
 from polaris_cli.request.book import Book
+from polaris_cli.request.premise_kinds import named_form
 from polaris_cli.request.server_address import EXAMPLE, ServerAddress
 
 Form = Literal["story", "flash", "scene", "essay", "review", "podcast"]
 NARRATIVE = ("story", "flash", "scene")
+NOT_NARRATIVE = ("essay", "review", "podcast", "script")
 Quantize = Literal["auto", "none", "8bit", "4bit"]
 EngineName = Literal["auto", "local", "gguf", "endpoint"]
 Length = Literal["auto", "single", "extend", "chapters"]
@@ -165,8 +167,11 @@ class StoryRequest:
 
     @property
     def narrative(self) -> bool:
-        """Whether the form tells a story, in which nobody speaks of the text or to its reader."""
-        return self.form in NARRATIVE
+        """Whether the form tells a story, in which nobody speaks of the text or to its reader.
+
+        The form that the premise asks for counts, too: "Write an essay on silence".
+        """
+        return self.form in NARRATIVE and named_form(self.premise) not in NOT_NARRATIVE
 
     def __post_init__(self) -> None:
         """Raise UsageError for values that are invalid for every model."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from polaris_cli.models.catalogue import LONG_STORY_WORDS
 from polaris_cli.models.devices import llama_cpp_has_gpu
 from polaris_cli.models.reference import ModelRef
-from polaris_cli.request.budget import Budget
+from polaris_cli.request.budget import Budget, usual_thinking
 from polaris_cli.request.premise import Reading
 from polaris_cli.request.settings import Setting
 from polaris_cli.request.story_request import StoryRequest
@@ -104,10 +104,15 @@ def _on_sampling(request: StoryRequest) -> Iterator[str]:
 
 
 def _on_budget(request: StoryRequest, budget: Budget) -> Iterator[str]:
-    if request.sampling.max_new_tokens and not budget.holds_the_words:
-        needed = budget.story + budget.thinking
+    """A note if the limit is too low for an answer: the whole story, or one of its chapters."""
+    limit, what = request.sampling.max_new_tokens, f"{request.words:,} words"
+    needed = budget.story + budget.thinking
+    if request.chapters:
+        what = f"a chapter of {round(request.words / request.chapters):,} words"
+        needed = -(-budget.story // request.chapters) + usual_thinking(request.sampling)
+    if limit and min(limit, budget.max_new_tokens) < needed:
         yield (
-            f"{budget.max_new_tokens:,} new tokens may not hold {request.words:,} words; "
+            f"{min(limit, budget.max_new_tokens):,} new tokens may not hold {what}; "
             f"about {needed:,} would (--max-new-tokens {needed})."
         )
 

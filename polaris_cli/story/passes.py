@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from polaris_cli.events import Plan
+from polaris_cli.request.budget import usual_thinking
 from polaris_cli.request.prompts import Message
 from polaris_cli.story.arc import arc_plan
 from polaris_cli.story.job import Job, prompt_estimate
@@ -22,7 +23,8 @@ PLAN = "plan"
 class Pass:
     """One answer of the model: the tokens of its prompt, of its thinking at most, and of its text.
 
-    The text is that of the plan, at most, or of the story.
+    The text is that of the plan, at most, or of the story. Thinking without a limit is counted with
+    the default one.
     """
 
     name: str
@@ -38,19 +40,30 @@ def passes_of(job: Job) -> list[Pass]:
     """
     if job.request.length == "chapters":
         return [*_passes_in_chapters(job)]
-    return [Pass("story", _estimate(job, *job.messages), job.budget.thinking, job.budget.story)]
+    return [_answer(job, "story", _estimate(job, *job.messages), job.budget.story)]
+
+
+def _answer(job: Job, name: str, prompt: int, text: int) -> Pass:
+    """The pass of the story or of a chapter, within the user's limit of new tokens."""
+    limit = job.request.sampling.max_new_tokens or job.budget.max_new_tokens
+    thinking = min(_thinking(job), limit)
+    return Pass(name, prompt, thinking, min(text, limit - thinking))
+
+
+def _thinking(job: Job) -> int:
+    return min(usual_thinking(job.request.sampling), job.budget.thinking)
 
 
 def _passes_in_chapters(job: Job) -> Iterator[Pass]:
     """The plan, if the model writes one, then the chapters in one conversation."""
-    kind, count, thinking = job.reference.profile.plans, job.request.chapters, job.budget.thinking
+    kind, count = job.reference.profile.plans, job.request.chapters
     assert count
     if job.plan or kind == "arc":
         plan = job.plan or arc_plan(job.request, count)
         yield from _chapters(job, plan, _estimate(job, *wording_for(job.request, plan).preface))
     else:
         prompt, text = _estimate(job, *job.messages), plan_tokens(kind, count)
-        yield Pass(PLAN, prompt, thinking, text)
+        yield Pass(PLAN, prompt, _thinking(job), text)
         plain = even_plan(job.request.premise, job.request.words, count)
         yield from _chapters(job, plain, prompt + text, TOKENS_PER_CHAPTER[kind])
 
@@ -58,7 +71,7 @@ def _passes_in_chapters(job: Job) -> Iterator[Pass]:
 def _chapters(job: Job, plan: Plan, start: int, unknown: int = 0) -> Iterator[Pass]:
     """The chapters of a plan; `start` are the tokens before the first, and `unknown` those of what
     a plan that is not written yet will say of a chapter."""
-    profile, thinking, count = job.reference.profile, job.budget.thinking, len(plan.chapters)
+    profile, thinking, count = job.reference.profile, _thinking(job), len(plan.chapters)
     ask = wording_for(job.request, plan).ask
     texts = [math.ceil(one.words * profile.tokens_per_word) for one in plan.chapters]
     summaries = [_estimate(job, Message("", one.summary)) + unknown for one in plan.chapters]
@@ -69,7 +82,7 @@ def _chapters(job: Job, plan: Plan, start: int, unknown: int = 0) -> Iterator[Pa
             told = sum(summaries[: done - whole]) + sum(texts[done - whole : done])
             if start + told + thinking + texts[done] <= profile.context:
                 break
-        yield Pass(f"chapter {done + 1}", start + told, thinking, texts[done])
+        yield _answer(job, f"chapter {done + 1}", start + told, texts[done])
 
 
 def _estimate(job: Job, *messages: Message) -> int:

@@ -1,11 +1,11 @@
-"""What every plan of a story in chapters needs: `with_shares`, `summary_of`, `shortened`, and a
-plain plan, `even_plan`.
+"""What every plan of a story in chapters needs: `with_shares`, `shortened`, and a plain plan,
+`even_plan`.
 
 Does not know where a plan comes from: a model's answer (`plan_answer`), a file (`plan_file`) or the
 arc of a story (`arc`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 
 from polaris_cli.events import Chapter, Plan
@@ -25,11 +25,6 @@ def shortened(premise: str, limit: int = 60) -> str:
     if len(line) > limit:
         line = line[:limit].rsplit(" ", 1)[0] + "…"
     return line[:1].upper() + line[1:]
-
-
-def summary_of(title: str, events: Sequence[str]) -> str:
-    """What happens in a chapter without a summary: its events, else what its title says."""
-    return ". ".join(event.rstrip(". ") for event in events) or title
 
 
 def with_shares(chapters: list[Chapter]) -> Iterator[Chapter]:

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from polaris_cli.events import Chapter, Plan
-from polaris_cli.story.plan import summary_of, with_shares
+from polaris_cli.events import Chapter, Plan, summary_of
+from polaris_cli.story.plan import with_shares
 from polaris_cli.streaming.headings import WORD_FOR_CHAPTER
 
 _WORDED = re.compile(

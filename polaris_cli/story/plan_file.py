@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from polaris_cli.errors import UsageError
-from polaris_cli.events import Chapter, Plan
+from polaris_cli.events import Chapter, Plan, summary_of
 from polaris_cli.request.settings import parse_words
 from polaris_cli.request.story_request import MAX_CHAPTERS
 from polaris_cli.request.text_files import parse_toml, read_text
-from polaris_cli.story.plan import summary_of, with_shares
+from polaris_cli.story.plan import with_shares
 
 TEXTS = ("title", "cast", "place", "arc", "facts")
 KEYS = (*TEXTS, "chapter")
@@ -159,7 +159,7 @@ def _toml_lines(plan: Plan) -> Iterator[str]:
         yield "\n[[chapter]]"
         yield f"title = {_quoted(chapter.title)}"
         yield f"words = {chapter.words}"
-        if not chapter.events or chapter.summary != summary_of(chapter.title, chapter.events):
+        if not chapter.events or chapter.own_summary:
             yield f"summary = {_quoted(chapter.summary)}"
         if chapter.events:
             yield from ("events = [", *(f"  {_quoted(event)}," for event in chapter.events), "]")

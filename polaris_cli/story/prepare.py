@@ -195,7 +195,7 @@ def budget_for(
     context: int | None = None,
     prompt_tokens: int | None = None,
 ) -> Budget:
-    """The request's token budget.
+    """The request's token budget: that of a story in chapters is for all of them together.
 
     `context` and `prompt_tokens` are exact figures of the loaded model; without them, the context
     of the profile and an estimate of the prompt's length are used.
@@ -205,9 +205,12 @@ def budget_for(
         if drafted >= request.words:  # it stays as it is, also if no model could read it
             return Budget(0, 0, 0)
         prompt_tokens = prompt_estimate(request, messages)
+    sampling = request.sampling
+    if request.length == "chapters":  # the user's limit is one of each answer
+        sampling = replace(sampling, max_new_tokens=None)
     return token_budget(
         max(request.words - drafted, 1),
-        request.sampling,
+        sampling,
         context=context or profile.context,
         prompt_tokens=prompt_tokens,
         tokens_per_word=profile.tokens_per_word,

@@ -40,12 +40,12 @@ def wording_for(request: StoryRequest, plan: Plan) -> Wording:
         return Wording(
             (prompt, Message("assistant", plan.as_lines())),
             lambda number, total, chapter, words: chapter_prompt(
-                number, total, chapter.title, words, chapter.summary, form, chapter.events
+                number, total, chapter.title, words, chapter.own_summary, form, chapter.events
             ),
         )
     return Wording(
         (Message("system", novelist_prompt(request.form)),),
         lambda number, total, chapter, words: part_prompt(
-            request, number, total, words, chapter.summary, plan.background()
+            request, number, total, words, chapter.happens, plan.background()
         ),
     )

@@ -1,6 +1,7 @@
 """Dry runs with a model folder: the memory is computed from its files; damaged files are errors."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from polaris_cli.library.store import Library
 from polaris_cli.models.model_files import as_computed, measured
 from polaris_cli.models.reference import ModelRef
 from polaris_cli.models.resolving import resolve
+from polaris_cli.request.prompts import Message
 from polaris_cli.story.prepare import prepare
 from polaris_cli.story.result import Timing
 from tests.fake_hub import CONFIG, safetensors
@@ -58,6 +60,18 @@ def test_memory_of_a_local_folder(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert [need["format"] for need in needs] == ["bf16", "8-bit", "4-bit"]
     sizes = [need["gigabytes"] for need in needs]
     assert sizes == sorted(sizes, reverse=True) and all(need["fits"] for need in needs)
+
+
+def test_the_memory_is_that_of_prompt_and_output(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = prepare("a fox", {"model": str(folder_of(tmp_path)), "words": 100, "max_new_tokens": 9})
+    long = replace(job, messages=(Message("user", "fox " * 1_000_000),))
+    needs = []
+    for one in (job, long):
+        print_dry_run(one, as_json=True)
+        needs.append(json.loads(capsys.readouterr().out)["memory"][0]["gigabytes"])
+    assert needs[1] > needs[0]
 
 
 def test_quantized_weights_have_one_format(
@@ -175,6 +189,8 @@ def test_the_time_is_that_of_the_speed_last_measured(
     tokens = found["tokens"]["story"] + found["tokens"]["thinking"]
     assert found["time"] == {"tokens_per_s": 50.0, "seconds": round(tokens / 50)}
     assert "if it uses its whole thinking budget, at 50 tokens/s" in text
+    found, text = dry_run(capsys, words=100, thinking_budget=-1)
+    assert found["tokens"]["thinking"] == 4096 and "if it uses the default thinking budget" in text
     found, text = dry_run(capsys, words=1, think=False)
     assert "thinks" not in text and "about 1 s, at 50 tokens/s" in text
     damaged = library.path.with_name("damaged.db")

@@ -5,6 +5,8 @@ import pytest
 from polaris_cli.batch.premises import Row
 from polaris_cli.evaluate.prompts import builtin_prompts, chosen
 from polaris_cli.request.premise import read_length
+from polaris_cli.request.prompts import story_prompt
+from polaris_cli.request.story_request import StoryRequest
 
 
 def one(premise: str, scale: float, **settings: object) -> Row:
@@ -14,23 +16,17 @@ def one(premise: str, scale: float, **settings: object) -> Row:
 
 
 @pytest.mark.parametrize(
-    ("premise", "scaled"),
+    ("premise", "said"),
     [
         ("A fox. It should be approximately 3000 words long.", "be approximately 150 words long."),
         ("Write a 3,000-word story about a fox.", "Write a 150-word story about a fox."),
-        ("a fox", "a fox"),
+        ("a fox", "Write a 150-word story about a fox."),
     ],
 )
-def test_a_length_that_a_premise_states_is_scaled_too(premise: str, scaled: str) -> None:
+def test_the_prompt_has_the_scaled_length(premise: str, said: str) -> None:
     found = one(premise, 0.05, words=3000)
-    assert found.settings == {"words": 150} and found.premise.endswith(scaled)
-    assert one(premise, 1.0, words=3000).premise == premise
-
-
-def test_a_length_is_read_out_of_a_premise_before_it_is_scaled() -> None:
-    found = one("Write a 2,000-word story about a letter of 300 words.", 0.1)
-    assert found.premise == "Write a 200-word story about a letter of 300 words."
-    assert (found.settings, found.scale) == ({"words": 200}, 0.1)
+    assert (found.settings, found.scale, found.premise) == ({"words": 150}, 0.05, premise)
+    assert story_prompt(StoryRequest(premise, 150)).endswith(said)
 
 
 def test_the_built_in_premises_state_no_length() -> None:

@@ -120,6 +120,7 @@ def test_a_rubric_that_is_not_there_is_named(name: str) -> None:
     [
         ("Write a story. It is about 800 words long.", "Write a story."),
         ("Make it 800 words long! It has a fox.", "It has a fox."),
+        ("Be sad. Instead of that length, it should be about 800 words long.", "Be sad."),
         ("Write on fog. The essay should be roughly 3,000 words long.", "Write on fog."),
         ("Two foxes.\nYour story must be 800 words long, please.\nGo.", "Two foxes.\nGo."),
         ("A fox with 800 words.", "A fox with 800 words."),

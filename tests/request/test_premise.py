@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polaris_cli.request.premise import Reading, read_length, with_length
+from polaris_cli.request.premise import Reading, read_length
 from polaris_cli.request.story_request import MAX_WORDS
 
 ENGLISH_PLOT = r"""
@@ -193,6 +193,29 @@ ENGLISH_PLOT = r"""
 -? | Write a story about his 500-word essay
 -? | Old Tom Baker likes to write poems in 500 words
 -? | Tom dies in 500 words
+- | Write a story about a fox. Give it a title of no more than 5 words.
+- | Write a story about a fox. Use sentences of at most 10 words.
+- | Write a story about a fox. Use short sentences (max 15 words).
+-? | Write a story about a fox. Use paragraphs under 60 words.
+- | Write a story about a fox with a title of five words
+- | Write a story about a fox and keep sentences under 15 words.
+- | Use at most 10 words for the title.
+- | Give it a short title, at most 5 words.
+-? | Write a story about a fox.\nChapters: 5\nChapter length: 1000 words
+-? | Write a story. Chapter word count: 1000
+-? | Write a story in 3 acts of 500 words
+-? | Write a story about a boxer in 12 rounds of 500 words
+-? | Make each chapter 1000 words long.
+-? | Keep chapters under 1000 words.
+-? | Write 500 words for each chapter.
+-? | Write a story. The first chapter should be 500 words.
+-? | Write a story with a prologue of 200 words
+-? | Write a story that does not mention foxes in more than 500 words
+-? | Write a story about a man who cannot say more than 500 words.
+-? | The diary has at least 800 words, at most 1000 words
+-? | at least 1000 words, at most 500 words
+-? | I do not want a story of more than 500 words.
+-? | I don't want you to write less than 500 words
 """
 ENGLISH_ASKED = r"""
 500 | Write a 500-word story about a fox.
@@ -361,6 +384,42 @@ ENGLISH_ASKED = r"""
 500 | Write a story about a fox, a hen and a dog in 500 words
 500 | I would really like you to write about a fox in 500 words
 500 | Dear robot write about a fox in 500 words
+2000 | Write a 2000-word story about a fox. Use sentences under 15 words.
+2000 | Write a 2000-word story about a fox. Give it a title of no more than 5 words.
+500 | Give it a title of no more than 5 words and a length of 500 words
+500< | Use sentences of at most 10 words and keep it under 500 words
+2000 | Write a story with short paragraphs, 2000 words
+5000 | Write a story in 5 chapters, 5000 words
+5000 | Write a story with 5 chapters in 5000 words
+1000 | Write a chapter of 1000 words about a fox
+1000 | Write the first chapter of a novel in 1000 words
+200 | Write a prologue in 200 words
+500 | Write a story about a man in line at the bank, 500 words
+500< | Write a story about a man in line and keep it under 500 words
+500 | Write a story about the last sentences of a poet in 500 words
+800< | Do not write more than 800 words.
+800< | Don't exceed 800 words.
+800> | It should exceed 800 words.
+800> | It should not be less than 800 words.
+800< | It should not be longer than 800 words.
+800< | It can't be more than 800 words.
+800< | Write a story about a fox but do not write more than 800 words.
+800< | Write a story about a fox and don't exceed 800 words.
+500> | Write not a poem but a story of more than 500 words
+900[800,1000] | Write a story between 800 words and 1000 words
+1000[800,1200] | 800 words to 1200 words
+1900[800,3000] | Minimum 800 words, maximum 3000 words
+1900[800,3000] | Max: 3000 words\nMin: 800 words
+1550[100,3000] | at least 100 words and at most 3000 words
+1250[1000,1500] | At least 1000, but no more than 1500 words
+900[800,1000] | It should not be less than 800 or more than 1000 words.
+1500 | 1500 words +/- 10%
+1500 | 1500 words ± 10%
+1500 | 1500 +/- 150 words
+1500 | A story of 1500 ± 150 words
+1500 | A story, 1500 words plus or minus 100 words
+1500 | word count: 1500 +/- 10%
+1500> | 1500+ words
 """
 GERMAN_PLOT = r"""
 -? | Der Brief, der 300 Wörter lang ist, verändert alles.
@@ -386,6 +445,8 @@ GERMAN_PLOT = r"""
 -? | Mein Großvater schrieb jeden Tag 200 Wörter in sein Heft.
 -? | Ein Dolmetscher vergisst jede Nacht 50 Wörter.
 -? | Der Bär kennt 900 Wörter für Honig.
+- | Schreibe eine Geschichte. Schreibe Sätze mit höchstens 12 Wörtern.
+-? | Schreibe eine Geschichte mit 3 Kapiteln zu je 1000 Wörtern
 """
 GERMAN_ASKED = r"""
 500 | Schreib ein Märchen mit 500 Wörtern
@@ -419,6 +480,8 @@ GERMAN_ASKED = r"""
 1000 | Erzähle eine Gruselgeschichte, die ungefähr 1000 Wörter umfasst.
 800 | Schreib eine Fabel über eine Eule und eine Maus. Umfang: ca. 800 Wörter
 900 | Schreib eine Kindergeschichte (ca. 900 Wörter) über einen Bären, der nicht schlafen kann.
+500< | Die Geschichte darf nicht länger als 500 Wörter sein.
+500> | Der Text soll nicht weniger als 500 Wörter haben.
 """
 FRENCH_PLOT = r"""
 - | Un perroquet qui connaît douze mots
@@ -441,6 +504,8 @@ FRENCH_PLOT = r"""
 -? | Après 500 mots, le robot s'arrêta
 -? | Chaque matin, la vieille écrivait 70 mots et les brûlait.
 -? | L'ours connaît 900 mots pour dire miel.
+- | Écris un conte. Donne-lui un titre de cinq mots.
+-? | Écris une histoire en 3 chapitres de 500 mots
 """
 FRENCH_ASKED = r"""
 500 | Écris une histoire de 500 mots sur un renard
@@ -467,6 +532,8 @@ FRENCH_ASKED = r"""
 500< | Pas plus de 500 mots
 1200 | Rédige une histoire d'horreur d'environ 1200 mots qui se passe à Lyon.
 900 | J'ai besoin d'un conte pour enfants, environ 900 mots, avec un ours.
+500> | pas moins de 500 mots
+500< | Le texte ne doit pas faire plus de 500 mots.
 """
 SPANISH_PLOT = r"""
 - | Un loro que sabe doce palabras
@@ -487,6 +554,7 @@ SPANISH_PLOT = r"""
 -? | Cada noche el farero escribe 90 palabras y las lanza al mar.
 -? | El oso conoce 900 palabras para decir miel.
 -? | Escribe un cuento con una carta de 300 palabras
+- | Escribe un cuento con frases de menos de 12 palabras.
 """
 SPANISH_ASKED = r"""
 500 | un cuento de 500 palabras
@@ -510,6 +578,7 @@ SPANISH_ASKED = r"""
 500< | No más de 500 palabras
 900 | Escribe un relato de ciencia ficción de 900 palabras ambientado en Lima.
 900 | Necesito un cuento infantil de aproximadamente 900 palabras con un oso.
+500< | no debe tener más de 500 palabras
 """
 CHINESE_PLOT = r"""
 - | 他认识12个字
@@ -556,10 +625,39 @@ CHINESE_ASKED = r"""
 900 | 请给我的孩子写一个关于小熊的睡前故事，大约900字。
 600 | 请以“回家”为主题写一篇600字的作文
 500 | 题目“风”500字
+800< | 写一个故事，不要超过800字
+800> | 写一个故事，不能少于800字
 """
 
-PLOT = ENGLISH_PLOT + GERMAN_PLOT + FRENCH_PLOT + SPANISH_PLOT + CHINESE_PLOT
-ASKED = ENGLISH_ASKED + GERMAN_ASKED + FRENCH_ASKED + SPANISH_ASKED + CHINESE_ASKED
+OTHER_PLOT = r"""
+-? | Scrivi una storia su una lettera di 500 parole
+-? | Un pappagallo che conosce 500 parole
+-? | Raccontami una storia, al massimo 500 parole
+-? | Escreva um conto sobre uma carta de 500 palavras
+-? | Schrijf een verhaal over een brief van 500 woorden
+-? | Papuga, która zna 500 słów
+-? | Напиши рассказ о письме из 500 слов
+-? | 2000文字の物語
+-? | 2-page story
+-? | Write a story about a fox, 5 pages.
+-? | Eine Geschichte, 10 Seiten
+-? | 写一个3页的故事
+- | Write a story about a letter of 5 pages
+- | A book of 300 pages that nobody read
+"""
+OTHER_ASKED = r"""
+500 | 500 parole
+500 | Scrivi una storia di circa cinquecento parole su una volpe
+500 | Escreva um conto de 500 palavras sobre o mar
+500 | Schrijf een verhaal van 500 woorden
+500 | Napisz opowiadanie o lisie, 500 słów.
+500 | Напиши рассказ о лисе, 500 слов
+500 | 여우 이야기, 500단어
+500? | Write a 500-word story. At most 2 pages.
+"""
+
+PLOT = ENGLISH_PLOT + GERMAN_PLOT + FRENCH_PLOT + SPANISH_PLOT + CHINESE_PLOT + OTHER_PLOT
+ASKED = ENGLISH_ASKED + GERMAN_ASKED + FRENCH_ASKED + SPANISH_ASKED + CHINESE_ASKED + OTHER_ASKED
 
 
 def rows(table: str) -> Iterator[tuple[str, str]]:
@@ -582,36 +680,6 @@ def noted(reading: Reading) -> str:
 @pytest.mark.parametrize(("expected", "premise"), [*rows(PLOT), *rows(ASKED)])
 def test_a_length_is_read_if_the_sentence_asks_for_it(expected: str, premise: str) -> None:
     assert noted(read_length(premise)) == expected
-
-
-@pytest.mark.parametrize(("expected", "premise"), [*rows(PLOT), *rows(ASKED)])
-def test_a_length_that_is_asked_for_can_be_replaced(expected: str, premise: str) -> None:
-    replaced = with_length(premise, 1234)
-    if not read_length(premise).length:
-        assert replaced == premise
-    else:
-        found = read_length(replaced)
-        assert found.length and found.length.words == 1234
-        assert bool(found.doubtful) == expected.endswith("?")
-
-
-@pytest.mark.parametrize(
-    ("premise", "replaced"),
-    [
-        ("A fox. It should be approximately 3000 words long.", "approximately 150 words long."),
-        ("Write a 3,000-word story.", "Write a 150-word story."),
-        ("A fox, 2k to 3k words", "A fox, 150 words"),
-        ("A fox (two and a half thousand words or so)", "A fox (150 words or so)"),
-        ("A three-thousand-word story", "A 150-word story"),
-        ("A fox. Word count: 1,500!", "Word count: 150!"),
-        ("Write a 3000-word story. It should be 3,000 words long.", "story. It should be 150 w"),
-        ("写一个２０００字左右的故事", "写一个150字左右的故事"),
-        ("Write a story about a letter of 300 words", "a letter of 300 words"),
-        ("500 words. It should be 800 words long.", "500 words. It should be 800 words"),
-    ],
-)
-def test_a_length_is_replaced_in_its_place(premise: str, replaced: str) -> None:
-    assert replaced in with_length(premise, 150)
 
 
 def test_a_request_may_stand_behind_a_long_sentence_and_not_at_its_end() -> None:
@@ -654,7 +722,6 @@ PREMISES = st.one_of(st.text(), SENTENCES.map(" ".join), SENTENCES.map("".join))
 @given(PREMISES)
 def test_any_text_is_read(premise: str) -> None:
     reading = read_length(premise)
-    assert with_length(premise, 70).count("70") >= (reading.length is not None)
     assert all(quote and quote in premise for quote in reading.doubtful)
     if reading.length:
         assert 1 <= reading.length.words <= MAX_WORDS

@@ -38,6 +38,16 @@ the sea, the storm and a boat
 a keeper of bees
 write-offs and other losses
 Craft beer brewers at war
+Pen pal romance
+Mia's essay about grief
+a review of her debut ruins a novelist's life
+A script about war changes the studio
+Write-offs and a story
+The short story about a fox that nobody read
+500 words for rain
+scene of the crime
+*a fox*
+conte de fées et autres mensonges
 Give and take
 a parrot who knows 12 words of French
 Dr. Jekyll and Mr. Hyde
@@ -65,6 +75,7 @@ Anna learns that the moon fell
 Dreams are taxed
 All men carry a secret
 Foxes steal the moon
+500-word story wins a prize
 a fox steals hens at night
 Rain over the harbour.
 There is a door in the sea
@@ -98,12 +109,32 @@ I want a story about two sisters
 I'd like you to write about grief
 Tell the story of a clock. Make it sad.
 Create an essay on silence
+Write story about a fox
+Generate story about dragons
+Create short bedtime stories about a fox
+Write exactly 100 words about snow
+Write at least five hundred words
+Write between 1,500 and 2,000 words
+Write no more than 100 words about snow
+**Write a story about a fox**
+# Write a story about a fox
+- Write a story about a fox
 Schreibe ein Märchen über einen Fuchs
 Bitte erzähle von einem Dorf
 Écris une histoire de fantômes
 Escribe un cuento sobre el mar
 写一个关于狐狸的故事
 请写一篇小说
+Scrivi una storia di 500 parole
+Raccontami di una volpe
+Crea una historia sobre el mar
+Haz un cuento triste
+Escreva um conto sobre o mar
+Conte uma história
+Schrijf een verhaal over een vos
+Vertel over een vos
+Napisz opowiadanie o lisie
+Напиши рассказ о лисе
 """
 
 FORMS = """
@@ -112,6 +143,17 @@ A 500-word story about a fox
 a short story in which nobody speaks
 A haunting fairy tale of snow
 an essay on silence
+Essay on silence
+a story about a fox that steals a hen
+a story about how a fox steals the moon
+a scene in which she breaks a vow
+500-word story
+Sad children's story about a fox
+Short story about a fox, 500 words
+500-word story about a fox
+1500-2000 word fantasy tale
+500 words about a fox
+About 500 words on silence
 """
 
 

@@ -25,7 +25,7 @@ from polaris_cli.request.settings import (
 @pytest.mark.parametrize(
     ("given_as", "words"),
     [("3000", 3000), ("3,000", 3000), ("3k", 3000), ("2.5k", 2500), ("2.5K ", 2500), (750, 750),
-     ("-5", -5), ("0", 0), ("12,500", 12500), (".5k", 500),
+     ("8.05k", 8050), ("-5", -5), ("0", 0), ("12,500", 12500), (".5k", 500),
      ("3.000", 3000), ("3 000", 3000), ("1.234.567", 1234567), ("3'000", 3000), ("2,5k", 2500)],
 )  # fmt: skip
 def test_words_in_all_spellings(given_as: object, words: int) -> None:
@@ -44,6 +44,11 @@ def test_invalid_words_are_refused(nonsense: object) -> None:
 @given(st.integers(1, 200_000))
 def test_any_number_is_read_with_and_without_commas(words: int) -> None:
     assert parse_words(str(words)) == parse_words(f"{words:,}") == words
+
+
+@given(st.integers(1, 200_000))
+def test_any_number_is_read_in_thousands(words: int) -> None:
+    assert parse_words(f"{words // 1000}.{words % 1000:03}k") == words
 
 
 def test_band() -> None:

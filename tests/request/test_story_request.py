@@ -156,3 +156,18 @@ def test_invalid_choices_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(UsageError) as refused:
         StoryRequest("a fox", 100, **wrong)  # type: ignore[arg-type]
     assert refused.value.hint
+
+
+@pytest.mark.parametrize(
+    ("premise", "narrative"),
+    [
+        ("an essay on silence", False),
+        ("Write a review of a novel", False),
+        ("Write a story about an essay", True),
+        ("the essay that won", True),
+        ("a fox", True),
+    ],
+)
+def test_the_form_that_the_premise_asks_for_counts(premise: str, narrative: bool) -> None:
+    assert StoryRequest(premise, 500).narrative is narrative
+    assert not StoryRequest(premise, 500, form="essay").narrative

@@ -74,6 +74,18 @@ def test_a_token_limit_that_cannot_hold_the_words(thinking: int) -> None:
     assert notes("a fox", 3000, "polaris", max_new_tokens=enough, thinking_budget=thinking) == ""
 
 
+def test_a_token_limit_that_cannot_hold_a_chapter() -> None:
+    def told(**options: object) -> str:
+        given = {"model": "demo", "words": 2400, "chapters": 4, **options}
+        return " ".join(prepare("a fox", given).notes)
+
+    for thinking in ({"think": False}, {"thinking_budget": 100}, {"thinking_budget": -1}):
+        said = told(max_new_tokens=500, **thinking)
+        assert "500 new tokens may not hold a chapter of 600 words" in said
+        found = re.search(r"--max-new-tokens (\d+)", said)
+        assert found and "new tokens" not in told(max_new_tokens=int(found[1]), **thinking)
+
+
 @pytest.mark.parametrize(("ratio", "told"), [(0.89, True), (0.9, False)])
 def test_a_model_that_falls_short_by_more_than_a_tenth(ratio: float, told: bool) -> None:
     profile = ModelProfile(length_ratio=ByStage(ratio))

@@ -48,6 +48,21 @@ def test_a_model_that_does_not_think_or_plan_has_the_chapters_alone() -> None:
     assert not any(one.thinking for one in passes)
 
 
+def test_the_story_and_each_chapter_keep_to_the_limit_of_new_tokens() -> None:
+    sampling = Sampling(thinking_budget=300, max_new_tokens=500)
+    plan, *chapters = passes_of(job("lines", sampling=sampling))
+    assert plan.text == plan_tokens("lines", 3)
+    assert {(one.thinking, one.text) for one in chapters} == {(300, 200)}
+    asked = StoryRequest("a fox", 300, sampling=replace(sampling, max_new_tokens=200))
+    (story,) = passes_of(settle(asked, job("lines").reference))
+    assert (story.thinking, story.text) == (200, 0)
+
+
+def test_thinking_without_a_limit_counts_with_the_default_one() -> None:
+    passes = passes_of(job("lines", sampling=Sampling(thinking_budget=-1)))
+    assert [one.thinking for one in passes] == [Sampling().thinking_budget] * 4
+
+
 def test_a_given_plan_is_not_asked_for() -> None:
     rows = tuple(Chapter(f"C{n}", n, "s") for n in (1, 2, 3))
     passes = passes_of(job("full", plan=Plan("T", "", rows)))

@@ -116,8 +116,10 @@ def test_chapters_have_the_numbers_of_their_lines(lines: list[str], numbers: lis
 
 WORD = st.lists(st.text("abcXYZ", min_size=2, max_size=9), min_size=1, max_size=4).map(" ".join)
 ROW = st.builds(
-    lambda title, words, events: Chapter(title, words, ". ".join(events), tuple(events)),
-    WORD, st.integers(1, 9999), st.lists(WORD, min_size=1, max_size=3),
+    lambda title, words, events, summary: Chapter(
+        title, words, summary or ". ".join(events), tuple(events)
+    ),
+    WORD, st.integers(1, 9999), st.lists(WORD, min_size=1, max_size=3), st.just("") | WORD,
 )  # fmt: skip
 
 

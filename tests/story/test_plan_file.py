@@ -9,10 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polaris_cli.errors import UsageError
-from polaris_cli.events import Chapter, Plan
+from polaris_cli.events import Chapter, Plan, summary_of
 from polaris_cli.request.story_request import StoryRequest
 from polaris_cli.story.arc import arc_plan
-from polaris_cli.story.plan import summary_of
 from polaris_cli.story.plan_file import TEXTS, PlanFile, as_toml, read_plan
 from tests.cli import in_process, run, scripted_command
 

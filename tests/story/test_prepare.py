@@ -131,6 +131,15 @@ def test_the_longest_sequence_is_prompt_draft_and_output() -> None:
     assert 200 <= drafted.tokens - drafted.budget.max_new_tokens < 300
 
 
+def test_a_limit_of_new_tokens_is_that_of_a_chapter_and_not_of_the_whole_story() -> None:
+    def tokens(limit: int | None, length: str) -> int:
+        sampling = Sampling(thinking=False, max_new_tokens=limit)
+        return settled(2400, length=length, sampling=sampling).tokens
+
+    assert tokens(800, "chapters") == tokens(None, "chapters")
+    assert tokens(800, "single") < tokens(None, "single")
+
+
 def test_the_chosen_gguf_file_is_part_of_the_request(tmp_path: Path) -> None:
     for name, size in (("a-Q2_K.gguf", 10), ("a-Q8_0.gguf", 20)):
         (tmp_path / name).write_bytes(b"0" * size)

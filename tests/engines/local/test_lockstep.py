@@ -11,7 +11,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    DynamicCache,
+    Lfm2Config,
+    Lfm2ForCausalLM,
+)
 
 from polaris_cli.demo.paths import MODEL_DIR
 from polaris_cli.engines.kernels.patching import patch_forwards
@@ -26,7 +32,7 @@ from polaris_cli.errors import ModelUnavailable, OutOfMemory
 from polaris_cli.events import Chunk, Finish
 from polaris_cli.request.story_request import Sampling
 from tests.engines.local.test_decode import CLOSE, ENDS, TOKENIZER, gpt2, ids_of, text_of
-from tests.engines.local.test_prefix_cache import sliding
+from tests.engines.local.test_prefix_cache import PLAIN, sliding
 from tests.tiny import qwen
 
 GREEDY = Sampling(temperature=0, repetition_penalty=1.0, thinking_budget=-1)
@@ -95,6 +101,13 @@ def each_alone(
     return [alone(model, one, ends) for one in tasks]
 
 
+def convolutions() -> Any:
+    """A model whose layers of one kind keep the last inputs of a convolution, and nothing else."""
+    torch.manual_seed(5)
+    config = Lfm2Config(**PLAIN, layer_types=["conv", "full_attention"])
+    return Lfm2ForCausalLM(config).eval()
+
+
 KINDS: dict[str, Callable[[], Any]] = {
     "equal heads": lambda: qwen(5),
     "grouped heads": lambda: qwen(
@@ -108,6 +121,7 @@ KINDS: dict[str, Callable[[], Any]] = {
         layer_types=["full_attention", "linear_attention", "linear_attention", "full_attention"],
     ),
     "gpt2": gpt2,
+    "convolutions": convolutions,
 }
 
 

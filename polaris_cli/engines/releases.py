@@ -70,17 +70,27 @@ def state_tensors(kept: Any) -> list[Any]:
 
 
 def join_states(kept: Any, more: Any) -> None:
-    """Add the rows of a linear-attention layer's states, of both kinds, below those of `kept`.
+    """Add the rows of a linear-attention layer's states, of both kinds, below those of `kept`."""
+    _replace_states(lambda *states: torch.cat(states), kept, more)
+
+
+def keep_first_states(kept: Any, rows: int) -> None:
+    """Keep only the first rows of a linear-attention layer's states, of both kinds."""
+    _replace_states(lambda state: state[:rows], kept)
+
+
+def _replace_states(change: Callable[..., torch.Tensor], kept: Any, *others: Any) -> None:
+    """Replace each state in `kept` by `change` of it and of those of other layers.
 
     A layer may have states of one kind only, as LFM2's convolutions do.
     """
     for name in STATES:
-        held, added = getattr(kept, name), getattr(more, name)
+        held, *more = (getattr(layer, name) for layer in (kept, *others))
         if isinstance(held, dict):
             states = {index: state for index, state in held.items() if state is not None}
-            held.update({n: torch.cat([state, added[n]]) for n, state in states.items()})
+            held.update({n: change(one, *(each[n] for each in more)) for n, one in states.items()})
         elif held is not None:
-            setattr(kept, name, torch.cat([held, added]))
+            setattr(kept, name, change(held, *more))
 
 
 def _first(held: Any) -> Any:

@@ -375,6 +375,21 @@ def test_out_of_memory_ends_all_that_still_run() -> None:
         assert "fewer stories" in finish.error.hint
 
 
+def test_a_story_that_memory_has_no_room_for_ends_alone() -> None:
+    model = qwen()
+
+    def hook(_module: Any, _args: Any, options: dict[str, Any], output: Any) -> None:
+        if options["input_ids"].shape == (1, 12):
+            last = output.past_key_values.layers[-1]
+            last.values = last.values.expand(2**40, -1, -1, -1)  # takes no memory itself
+
+    model.register_forward_hook(hook, with_kwargs=True)
+    starts = {0: [task(9, n=12), task(30, n=12)], 4: [task(12)]}
+    *running, late = in_turn(model, starts)
+    assert running == each_alone(model, starts[0], LATE_ENDS)
+    assert late[0] == [] and isinstance(late[1].error, OutOfMemory)
+
+
 def test_other_faults_are_those_of_the_model() -> None:
     def fault() -> None:
         raise RuntimeError("shapes do not match")

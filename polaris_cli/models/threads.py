@@ -8,11 +8,12 @@ import os
 import time
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from polaris_cli.models.devices import CGROUP
+from polaris_cli.models.cgroups import groups
 
 INTERVAL = 0.1  # seconds over which the load is measured
 USUAL = 64  # steps; their median is what a step usually takes
@@ -104,13 +105,19 @@ def usable_cpus() -> list[int]:
     return list(range(os.cpu_count() or 1))
 
 
-def quota(file: Path = CGROUP / "cpu.max") -> int | None:
-    """The whole cores that a container's CPU quota (cgroup v2) is worth; None if it has none."""
-    try:
-        allowed, period = file.read_text().split()
-        return max(1, int(allowed) // int(period))
-    except (OSError, ValueError, ZeroDivisionError):  # "max 100000" means no quota
-        return None
+def quota() -> int | None:
+    """The whole cores that the CPU quota of a container or a job is worth; None if it has none."""
+    found = [cores for folder in groups("cpu") if (cores := _quota_of(folder))]
+    return min(found, default=None)
+
+
+def _quota_of(folder: Path) -> int | None:
+    """The whole cores that the quota of a CPU group is worth; None if it has none."""
+    for names in (("cpu.max",), ("cpu.cfs_quota_us", "cpu.cfs_period_us")):
+        with suppress(OSError, ValueError, ZeroDivisionError):  # "max 100000" means no quota
+            allowed, period = " ".join((folder / name).read_text() for name in names).split()
+            return max(1, int(allowed) // int(period)) if int(allowed) > 0 else None
+    return None
 
 
 def busy_cpus(interval: float) -> float:

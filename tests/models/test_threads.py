@@ -1,9 +1,8 @@
-"""The number of CPU threads: the decision, a container's quota, and the load of real processes."""
+"""The number of CPU threads: the decision, and the load of real processes."""
 
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import psutil
 import pytest
@@ -14,7 +13,6 @@ from polaris_cli.models.threads import (
     busy_cpus,
     choose_threads,
     decide,
-    quota,
     usable_cores,
     usable_cpus,
 )
@@ -76,24 +74,6 @@ def test_this_machine() -> None:
     assert 1 <= usable_cores() <= len(usable_cpus())
     assert 1 <= choose_threads(None).number <= usable_cores()
     assert choose_threads(1) == Threads(1)
-
-
-@pytest.mark.parametrize(
-    ("text", "cores"),
-    [
-        ("max 100000\n", None),
-        ("200000 100000\n", 2),
-        ("250000 100000\n", 2),
-        ("50000 100000\n", 1),
-        ("", None),
-        ("1 0\n", None),
-    ],
-)
-def test_a_containers_quota(text: str, cores: int | None, tmp_path: Path) -> None:
-    file = tmp_path / "cpu.max"
-    assert quota(file) is None
-    file.write_text(text)
-    assert quota(file) == cores
 
 
 @pytest.mark.skipif(not hasattr(psutil.Process, "cpu_affinity"), reason="no affinity here")

@@ -36,6 +36,14 @@ def test_busy_cores_are_left_to_others(cores: int, busy: float, number: int) -> 
     assert decide(cores, cores, busy) == Threads(cores)
 
 
+def test_a_quota_counts_once_the_busy_cores_are_left_to_others() -> None:
+    assert decide(None, 64, 30.0, quota=4) == Threads(4)
+    assert decide(None, 8, 5.0, quota=4) == Threads(
+        3, "3 threads on 4 cores, as others are busy; to choose: --threads N"
+    )
+    assert decide(6, 64, quota=4).reason == "6 threads on 4 cores are usually slower than 4"
+
+
 def slow(steps: list[float]) -> list[int]:
     watch = SlowSteps()
     return [place for place, seconds in enumerate(steps) if watch.add(seconds)]

@@ -398,6 +398,19 @@ def test_a_model_that_ends_inside_its_thinking_writes_the_story_after_all() -> N
     assert finish.reason == "stop"
 
 
+SPELT = byte_tokenizer(tags=False)  # has no token for the tags
+PLAN = [*SPELT.encode("a plan"), min(ENDS)]
+AFTER = [*SPELT.encode(CLOSE)[1:], *SPELT.encode("Once."), min(ENDS), min(ENDS)]
+
+
+def test_an_end_inside_the_thinking_is_replaced_by_a_spelt_tag() -> None:
+    model = Reciter(PLAN + AFTER, len(PROMPT))
+    pieces, finish = run(model, tokenizer=SPELT, inside=True)
+    assert text_of(pieces, SPELT) == f"a plan{CLOSE}Once."
+    assert finish.reason == "stop" and not ENDS & set(ids_of(pieces))
+    assert all(len(piece.log_probs) == len(piece.ids) for piece in pieces)
+
+
 def test_the_penalty_on_repeats_breaks_no_word() -> None:
     wary = replace(GREEDY, dry_multiplier=100.0)
     assert text_of(recite("fog" * 10, wary)[0]) == "fog" * 10

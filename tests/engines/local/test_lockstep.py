@@ -33,7 +33,7 @@ from polaris_cli.events import Chunk, Finish
 from polaris_cli.request.story_request import Sampling
 from tests.engines.local.test_decode import CLOSE, ENDS, TOKENIZER, gpt2, ids_of, text_of
 from tests.engines.local.test_prefix_cache import PLAIN, sliding
-from tests.tiny import qwen
+from tests.tiny import byte_tokenizer, qwen
 
 GREEDY = Sampling(temperature=0, repetition_penalty=1.0, thinking_budget=-1)
 SAMPLED = Sampling(temperature=1.0, thinking_budget=-1)
@@ -310,6 +310,15 @@ def test_the_end_of_a_story_comes_when_it_is_over() -> None:
     events = decode_batch(qwen(), Vocabulary(TOKENIZER), chosen)
     order = [number for number, event in events if isinstance(event, Finish)]
     assert order == [1, 0, 2]
+
+
+def test_an_end_inside_the_thinking_is_replaced_by_a_spelt_tag() -> None:
+    model, tokenizer = qwen(), byte_tokenizer(tags=False)
+    inside, outside = task(9, n=30, inside=True), task(9, n=30)
+    ends = frozenset(ids_of(alone(model, outside, frozenset())[0])[5:6])
+    found = together(model, [inside, outside], ends, tokenizer)
+    assert found == [alone(model, one, ends, tokenizer) for one in (inside, outside)]
+    assert CLOSE in tokenizer.decode(ids_of(found[0][0])) and len(ids_of(found[1][0])) < 30
 
 
 def test_no_stories_are_no_events() -> None:

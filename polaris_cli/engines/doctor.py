@@ -25,7 +25,7 @@ from polaris_cli.models.devices import Device, device_for, list_devices, pick, s
 from polaris_cli.models.gguf_files import gguf_facts
 from polaris_cli.models.memory import Precision
 from polaris_cli.models.reference import of_entry
-from polaris_cli.models.threads import busy_cpus, decide, usable_cores
+from polaris_cli.models.threads import busy_cpus, decide, physical_cores, quota, usable_cores
 from polaris_cli.version import __version__
 
 T = TypeVar("T")
@@ -165,9 +165,9 @@ def gguf_status() -> tuple[dict[str, dict[str, Any]], list[Problem]]:
 
 def cpu_status() -> dict[str, float]:
     """The cores that polaris may use, how many of them others keep busy, and its threads."""
-    cores, busy = usable_cores(), busy_cpus(LOAD_INTERVAL)
-    threads = decide(None, cores, busy).number
-    return {"cores": cores, "busy": round(busy, 1), "threads": threads}
+    busy = busy_cpus(LOAD_INTERVAL)
+    threads = decide(None, physical_cores(), busy, quota()).number
+    return {"cores": usable_cores(), "busy": round(busy, 1), "threads": threads}
 
 
 def device_problems(usable: tuple[Device, ...], present: tuple[Device, ...]) -> list[Problem]:

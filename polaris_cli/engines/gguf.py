@@ -23,7 +23,7 @@ from polaris_cli.events import Piece, RawEvent, closing
 from polaris_cli.models import hub
 from polaris_cli.models.cache import gguf_path
 from polaris_cli.models.connection import Connection
-from polaris_cli.models.devices import device_for
+from polaris_cli.models.devices import device_for, llama_cpp_has_gpu
 from polaris_cli.models.gguf_files import gguf_facts
 from polaris_cli.models.hub_errors import corrupt
 from polaris_cli.models.memory import check_fits
@@ -196,10 +196,20 @@ def _server(reference: ModelRef, params: Any, key: str) -> tuple[Any, Connection
     try:
         server = xllamacpp.Server(params)
     except RuntimeError as error:
-        raise corrupt(reference, "llama.cpp cannot load the file") from error
+        raise _not_loaded(reference) from error
     connection = Connection(ServerAddress(server.listening_address, stall_timeout=WAIT), key)
     connection.get("/slots")  # answered by the thread that computes
     return server, connection
+
+
+def _not_loaded(reference: ModelRef) -> ModelUnavailable:
+    """llama.cpp does not say why it cannot load a file."""
+    return ModelUnavailable(
+        f"llama.cpp cannot load {reference.name}: the file is damaged, or there is too little "
+        "memory.",
+        hint="For less memory, ask for fewer words or use a file of a smaller quantization. "
+        + corrupt(reference).hint,
+    )
 
 
 def _unbroken(start: Callable[[], T]) -> T:
@@ -221,6 +231,8 @@ def parameters(
     params.n_parallel = parallel
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
     params.n_gpu_layers = 0 if device == "cpu" else -1  # -1: as many as fit
+    if (card := card_of(device)) is not None:
+        params.main_gpu, params.split_mode = card, xllamacpp.llama_split_mode.LLAMA_SPLIT_MODE_NONE
     params.hostnames, params.port, params.api_keys = ["127.0.0.1"], 0, [key]
     params.ui = False
     params.warmup = False  # it would only delay the first token
@@ -229,11 +241,17 @@ def parameters(
     return params
 
 
+def card_of(asked: str) -> int | None:
+    """The number in a device such as "cuda:1"; None if there is none, or no GPU is used."""
+    number = asked.partition(":")[2]
+    return int(number) if number and llama_cpp_has_gpu() else None
+
+
 def device_of(asked: str) -> str:
-    """Where llama.cpp computes: the name of its first GPU, else "cpu"."""
+    """Where llama.cpp computes: the name of the GPU asked for, or of its first, else "cpu"."""
     import xllamacpp
 
     kinds = xllamacpp.ggml_backend_dev_type
     cards = (kinds.GGML_BACKEND_DEVICE_TYPE_GPU, kinds.GGML_BACKEND_DEVICE_TYPE_IGPU)
     found = [device["name"] for device in xllamacpp.get_device_info() if device["type"] in cards]
-    return "cpu" if asked == "cpu" or not found else str(found[0]).lower()
+    return "cpu" if asked == "cpu" or not found else str(found[card_of(asked) or 0]).lower()

@@ -12,7 +12,7 @@ import torch
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer, LinearAttentionLayer, StaticLayer
 
-from polaris_cli.engines.releases import join_states, state_tensors
+from polaris_cli.engines.releases import join_states, keep_first_states, state_tensors
 
 ROOM = 256  # the least number of free token slots after the cache has grown
 
@@ -116,7 +116,8 @@ def can_join(cache: Any) -> bool:
 def join_caches(cache: Any, other: Any) -> None:
     """Add the rows of another cache of the same model below those of `cache`.
 
-    The keys and values of the shorter one are padded with zeros on the left.
+    The keys and values of the shorter one are padded with zeros on the left. If memory runs out,
+    only some layers are joined; `keep_first` undoes that.
     """
     for layer, more in zip(cache.layers, other.layers, strict=True):
         if type(layer) is LinearAttentionLayer:
@@ -130,13 +131,28 @@ def join_caches(cache: Any, other: Any) -> None:
 
 
 @torch.inference_mode()
+def keep_first(cache: Any, rows: int, tokens: int) -> None:
+    """Keep only the first rows, with their last tokens. Takes no memory."""
+    for layer in cache.layers:
+        if type(layer) is LinearAttentionLayer:
+            keep_first_states(layer, rows)
+        else:
+            _cut(layer, layer.get_seq_length() - tokens, rows)
+
+
+@torch.inference_mode()
 def cut_left(cache: Any, tokens: int) -> None:
     """Remove the first tokens of all rows; a state of linear attention has no padding in it."""
     for layer in cache.layers:
         if type(layer) is not LinearAttentionLayer:
-            length = layer.get_seq_length() - tokens
-            held = layer.buffers if isinstance(layer, GrowingLayer) else (layer.keys, layer.values)
-            _set(layer, [buffer[:, :, tokens:] for buffer in held], length)
+            _cut(layer, tokens)
+
+
+def _cut(layer: DynamicLayer, tokens: int, rows: int | None = None) -> None:
+    """Remove the first tokens, and all but the first `rows` rows."""
+    length = layer.get_seq_length() - tokens
+    held = layer.buffers if isinstance(layer, GrowingLayer) else (layer.keys, layer.values)
+    _set(layer, [buffer[:rows, :, tokens:] for buffer in held], length)
 
 
 def _below(upper: torch.Tensor, lower: torch.Tensor, length: int) -> torch.Tensor:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 NAMES = ("cache", "past_key_values", "cache_params")
+STATES = ("conv_states", "recurrent_states")
 
 
 def cache_name(forward: Callable[..., Any]) -> str:
@@ -61,7 +62,7 @@ def fixed_keys(cache: Any, index: int) -> tuple[torch.Tensor, torch.Tensor, torc
 
 def state_tensors(kept: Any) -> list[Any]:
     """All states of a linear-attention layer in a cache, of both kinds; [] for other layers."""
-    held = [getattr(kept, name, None) for name in ("conv_states", "recurrent_states")]
+    held = [getattr(kept, name, None) for name in STATES]
     states = [
         state for kind in held for state in (kind.values() if isinstance(kind, dict) else [kind])
     ]
@@ -70,13 +71,26 @@ def state_tensors(kept: Any) -> list[Any]:
 
 def join_states(kept: Any, more: Any) -> None:
     """Add the rows of a linear-attention layer's states, of both kinds, below those of `kept`."""
-    for name in ("conv_states", "recurrent_states"):
-        held, added = getattr(kept, name), getattr(more, name)
+    _replace_states(lambda *states: torch.cat(states), kept, more)
+
+
+def keep_first_states(kept: Any, rows: int) -> None:
+    """Keep only the first rows of a linear-attention layer's states, of both kinds."""
+    _replace_states(lambda state: state[:rows], kept)
+
+
+def _replace_states(change: Callable[..., torch.Tensor], kept: Any, *others: Any) -> None:
+    """Replace each state in `kept` by `change` of it and of those of other layers.
+
+    A layer may have states of one kind only, as LFM2's convolutions do.
+    """
+    for name in STATES:
+        held, *more = (getattr(layer, name) for layer in (kept, *others))
         if isinstance(held, dict):
-            for index in held:
-                held[index] = torch.cat([held[index], added[index]])
-        else:
-            setattr(kept, name, torch.cat([held, added]))
+            states = {index: state for index, state in held.items() if state is not None}
+            held.update({n: change(one, *(each[n] for each in more)) for n, one in states.items()})
+        elif held is not None:
+            setattr(kept, name, change(held, *more))
 
 
 def _first(held: Any) -> Any:

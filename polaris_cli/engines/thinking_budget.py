@@ -48,6 +48,10 @@ class ThinkingBudget:
             self._pending.extend(self._closing)
         return self._pending.popleft() if self._pending else None
 
+    def use_up(self) -> None:
+        """Leave nothing of the budget, so that the thinking is closed next."""
+        self._remaining = 0
+
     def count(self) -> None:
         """Count one more token; call this before its text goes to the splitter."""
         self._remaining -= self._splitter.inside

@@ -17,6 +17,7 @@ Loads no model, and does not know about stories.
     hub_errors:  explains errors from the hub
     download:    resumable downloads into the hub's cache
     devices:     GPUs, MPS and CPU, and their memory
+    cgroups:     the groups of Linux that limit this process
     memory:      how much memory a model needs
     sizes:       how large a model is, from the catalogue or its files
     parameters:  how many parameters a model has

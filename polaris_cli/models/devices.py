@@ -7,19 +7,24 @@ not wait for torch to import) they come from the operating system and from `nvid
 import os
 import platform
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
 from polaris_cli.errors import UsageError
+from polaris_cli.models.cgroups import groups
 from polaris_cli.request.story_request import EngineName
 
 Kind = Literal["cuda", "mps", "cpu"]
 
 GB = 10**9
-CGROUP = Path("/sys/fs/cgroup")
 CPUINFO = Path("/proc/cpuinfo")
+
+# The files of a memory group: its limit and the bytes used, and what of those is inactive.
+VERSION_2 = ("memory.max", "memory.current", "inactive_file")
+VERSION_1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
 
 
 def size_text(size: float) -> str:
@@ -107,26 +112,30 @@ def _cpu() -> Device:
     import psutil
 
     memory = psutil.virtual_memory()
-    total, free = _within_container(memory.total, memory.available)
+    total, free = _within_limits(memory.total, memory.available)
     name = platform.processor() or platform.machine() or "processor"
     return Device("cpu", 0, _cpu_name() or name, total, free, quick_4bit=_has_avx512_bf16())
 
 
-def _within_container(total: int, free: int) -> tuple[int, int]:
-    """Total and free bytes, lowered to a container's memory limit (cgroup v2) if there is one.
+def _within_limits(total: int, free: int) -> tuple[int, int]:
+    """Total and free bytes, lowered to the limits of a container or a job if there are some."""
+    for folder in groups("memory"):
+        for names in (VERSION_2, VERSION_1):
+            with suppress(OSError, ValueError):  # "max" means no limit
+                limit, used = _limit_and_use(folder, *names)
+                total, free = min(total, limit), min(free, max(0, limit - used))
+    return total, free
+
+
+def _limit_and_use(folder: Path, most: str, current: str, inactive: str) -> tuple[int, int]:
+    """The limit of a memory group, and the bytes used.
 
     Inactive file pages do not count as used: the kernel drops them first.
     """
-    try:
-        limit = int((CGROUP / "memory.max").read_text())
-        used = int((CGROUP / "memory.current").read_text())
-        statistics = dict(
-            line.split() for line in (CGROUP / "memory.stat").read_text().splitlines()
-        )
-    except (OSError, ValueError):
-        return total, free
-    used -= int(statistics.get("inactive_file", 0))
-    return min(total, limit), min(free, max(0, limit - used))
+    limit, used = (int((folder / name).read_text()) for name in (most, current))
+    lines = (folder / "memory.stat").read_text().splitlines()
+    statistics = dict(line.split() for line in lines)
+    return limit, used - int(statistics.get(inactive, 0))
 
 
 def _cpu_field(*names: str) -> str:

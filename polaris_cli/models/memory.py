@@ -128,11 +128,12 @@ def choose_quantization(
 def most_at_once(size: ModelSize, plan: LoadPlan, tokens: int) -> int:
     """How many stories of `tokens` tokens fit in the memory that is free beside the weights.
 
-    `plan` is the one for a single story.
+    `plan` is the one for a single story. The caches of several have room for a quarter more tokens:
+    in transformers they grow by that much, and llama.cpp gets that much.
     """
-    each = size.state_bytes + tokens * size.cache_bytes_per_token
-    left = plan.device.free_bytes - plan.memory.total
-    return 1 + left // max(each, 1)
+    each = size.state_bytes + tokens * 5 // 4 * size.cache_bytes_per_token
+    left = plan.device.free_bytes - plan.memory.weights - plan.memory.overhead
+    return max(1, left // max(each, 1))
 
 
 def _preferred(

@@ -8,11 +8,12 @@ import os
 import time
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from polaris_cli.models.devices import CGROUP
+from polaris_cli.models.cgroups import groups
 
 INTERVAL = 0.1  # seconds over which the load is measured
 USUAL = 64  # steps; their median is what a step usually takes
@@ -32,27 +33,28 @@ class Threads:
 def choose_threads(asked: int | None) -> Threads:
     """The number of threads asked for, or one for each core that others leave idle.
 
-    Takes a tenth of a second to look at the load, unless a number is asked for or there is only one
-    core.
+    Takes a tenth of a second to look at the load, unless a number is asked for or only one core may
+    be used.
     """
-    cores = usable_cores()
-    busy = busy_cpus(INTERVAL) if asked is None and cores > 1 else 0.0
-    return decide(asked, cores, busy)
+    measured = asked is None and usable_cores() > 1
+    return decide(asked, physical_cores(), busy_cpus(INTERVAL) if measured else 0.0, quota())
 
 
-def decide(asked: int | None, cores: int, busy: float = 0.0) -> Threads:
+def decide(asked: int | None, cores: int, busy: float = 0.0, quota: int | None = None) -> Threads:
     """The number of threads, when others keep so many of the cores busy.
 
-    A thread that shares its core makes all others wait: on two cores beside one busy process, one
-    thread writes 22 to 33 tokens/s with smollm2, and two write 0.7 to 7.5.
+    A container or a job may use `quota` cores, whichever of them are idle. A thread that shares its
+    core makes all others wait: on two cores beside one busy process, one thread writes 22 to 33
+    tokens/s with smollm2, and two write 0.7 to 7.5.
     """
-    named = "1 core" if cores == 1 else f"{cores} cores"
+    most = min(cores, quota or cores)
+    named = "1 core" if most == 1 else f"{most} cores"
     if asked is not None:
-        slower = f"{asked} threads on {named} are usually slower than {cores}"
-        return Threads(asked, slower if asked > cores else "")
-    number = max(1, cores - round(busy))
-    if number == cores:
-        return Threads(cores)
+        slower = f"{asked} threads on {named} are usually slower than {most}"
+        return Threads(asked, slower if asked > most else "")
+    number = min(most, max(1, cores - round(busy)))
+    if number == most:
+        return Threads(most)
     chosen = "1 thread" if number == 1 else f"{number} threads"
     return Threads(number, f"{chosen} on {named}, as others are busy; to choose: --threads N")
 
@@ -87,11 +89,16 @@ class SlowSteps:
 
 
 def usable_cores() -> int:
-    """The physical cores that this process may use: its affinity and a container's quota count."""
+    """How many cores this process may use at once: its affinity and a quota count."""
+    return min(physical_cores(), quota() or physical_cores())
+
+
+def physical_cores() -> int:
+    """How many physical cores this process may run on: its affinity counts, but no quota."""
     import psutil
 
     cpus = len(usable_cpus())
-    return min(cpus, psutil.cpu_count(logical=False) or cpus, quota() or cpus)
+    return min(cpus, psutil.cpu_count(logical=False) or cpus)
 
 
 def usable_cpus() -> list[int]:
@@ -104,13 +111,19 @@ def usable_cpus() -> list[int]:
     return list(range(os.cpu_count() or 1))
 
 
-def quota(file: Path = CGROUP / "cpu.max") -> int | None:
-    """The whole cores that a container's CPU quota (cgroup v2) is worth; None if it has none."""
-    try:
-        allowed, period = file.read_text().split()
-        return max(1, int(allowed) // int(period))
-    except (OSError, ValueError, ZeroDivisionError):  # "max 100000" means no quota
-        return None
+def quota() -> int | None:
+    """The whole cores that the CPU quota of a container or a job is worth; None if it has none."""
+    found = [cores for folder in groups("cpu") if (cores := _quota_of(folder))]
+    return min(found, default=None)
+
+
+def _quota_of(folder: Path) -> int | None:
+    """The whole cores that the quota of a CPU group is worth; None if it has none."""
+    for names in (("cpu.max",), ("cpu.cfs_quota_us", "cpu.cfs_period_us")):
+        with suppress(OSError, ValueError, ZeroDivisionError):  # "max 100000" means no quota
+            allowed, period = " ".join((folder / name).read_text() for name in names).split()
+            return max(1, int(allowed) // int(period)) if int(allowed) > 0 else None
+    return None
 
 
 def busy_cpus(interval: float) -> float:

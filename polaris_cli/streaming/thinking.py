@@ -1,18 +1,19 @@
 """Splits thinking from story: `split_thinking`, with one rule for all engines.
 
-Knows the tags `<think>` and `</think>`, and `<thinking>`, which models without a chat template's
-tags write: it works the same way and ends at `</thinking>` or `</think>`. Does not know about
-models or the terminal.
+Knows the tags `<think>` and `</think>`, and those that work the same way: `[THINK]` and `[/THINK]`
+(Magistral, Ministral), `<|channel>thought` and `<channel|>` (Gemma 4), and `<thinking>`, which
+models without a chat template's tags write, and which may also end at `</thinking>`. Does not know
+about models or the terminal.
 
 The rule does not depend on how the text is cut into pieces:
 
-- Thinking comes first. It starts at once if the prompt has opened it, else at a `<think>` with only
-  white space before it, and ends at the next `</think>`. A block directly after it is thinking too;
-  blocks are joined by one empty line. A second opening tag at the start of a block and a second
-  closing tag after it are dropped.
+- Thinking comes first. It starts at once if the prompt has opened it, else at an opening tag with
+  only white space before it, and ends at the next closing tag. A block directly after it is
+  thinking too; blocks are joined by one empty line. A second opening tag at the start of a block
+  and a second closing tag after it are dropped.
 - From its first character on, the story is exactly the model's text, including any tags.
 - Thinking that is never closed lasts to the end. If it is unknown whether the prompt has opened
-  it, all text is held back until the first `</think>`: the text before that tag is thinking;
+  it, all text is held back until the first closing tag: the text before it is thinking;
   without one, all of it is story.
 - A piece with a `kind` is labelled already: tags have no meaning in labelled thinking, but labelled
   story may still start with tags.
@@ -24,16 +25,24 @@ Tokens are counted with the first chunk from their piece. A piece without text g
 which is thinking until the story starts.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from itertools import chain
 from typing import Literal
 
 from polaris_cli.events import AnswerEvent, Chunk, Finish, Kind, Piece, RawEvent, closing
 
-OPEN, CLOSE = "<think>", "</think>"
-TAGS = {OPEN: (CLOSE,), "<thinking>": ("</thinking>", CLOSE)}  # with what ends each
-CLOSING_TAGS = (CLOSE, "</thinking>")
-CLOSING = f"\n{CLOSE}\n\n"  # the closing tag as chat templates write it
+Ends = tuple[str, ...]
+
+OPENS = ("<think>", "[THINK]", "<|channel>thought")
+CLOSES: Ends = ("</think>", "[/THINK]", "<channel|>")
+TAG_TOKENS = ("<think>", "[THINK]", "<|channel>", *CLOSES)
+"""The tokens in these tags; a model has those of one kind, or none."""
+
+TAGS: dict[str, Ends] = {
+    **dict.fromkeys(OPENS, CLOSES),
+    "<thinking>": ("</thinking>", *CLOSES),
+}
+CLOSING_TAGS = (*CLOSES, "</thinking>")
 
 _SPACE = " \t\r\n"
 _State = Literal[
@@ -46,6 +55,21 @@ _State = Literal[
     "story",
 ]
 _Labelled = Iterator[tuple[Kind, str]]
+
+
+def closing_tag(is_token: Callable[[str], bool]) -> str:
+    """The tag that closes a model's thinking: the one that is a token of it, else `</think>`."""
+    return next(filter(is_token, CLOSES), CLOSES[0])
+
+
+def as_written(tag: str) -> str:
+    """A closing tag with the line breaks that chat templates write around it."""
+    return f"\n{tag}\n\n"
+
+
+def ends_inside(prompt: str) -> bool:
+    """Whether a prompt ends inside the thinking, so that the answer starts with thinking."""
+    return max(map(prompt.rfind, OPENS)) > max(map(prompt.rfind, CLOSES))
 
 
 def split_thinking(events: Iterator[RawEvent], *, opened: bool | None) -> Iterator[AnswerEvent]:
@@ -82,7 +106,7 @@ class Splitter:
         self._label: Kind | None = None  # of the last text
         self._story_started = False
         self._tail = ""  # the start of a possible tag
-        self._ends: tuple[str, ...] = (CLOSE,)  # the tags that end the block
+        self._ends = CLOSES  # the tags that end the block
         self._held: list[str] = []  # white space at the start, or text in the state "unknown"
         self._block = _Blocks()
         self._tokens = 0
@@ -214,11 +238,11 @@ class Splitter:
         return rest
 
 
-def _before_partial_tag(text: str, tags: tuple[str, ...]) -> tuple[str, str]:
+def _before_partial_tag(text: str, tags: Ends) -> tuple[str, str]:
     """Split off the end of `text` if it may be the start of one of the tags."""
-    at = text.rfind("<")
-    if at >= 0 and any(tag.startswith(text[at:]) for tag in tags):
-        return text[:at], text[at:]
+    for at in range(max(len(text) - max(map(len, tags)), 0), len(text)):
+        if any(tag.startswith(text[at:]) for tag in tags):
+            return text[:at], text[at:]
     return text, ""
 
 

@@ -31,6 +31,7 @@ from polaris_cli.models.threads import SlowSteps
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.server_address import ServerAddress
 from polaris_cli.request.story_request import Sampling, StoryRequest
+from tests.gguf_writing import write_gguf
 
 xllamacpp = pytest.importorskip("xllamacpp", reason="pip install 'polaris-story[gguf]'")
 FILE = of_entry(SMOLLM2).gguf
@@ -211,6 +212,29 @@ def test_a_file_that_llama_cpp_cannot_load_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelUnavailable) as refused:
         open_gguf(of_gguf("bad", file), REQUEST, 1000)
     assert "bad" in refused.value.message and refused.value.hint
+
+
+def test_a_load_that_fails_may_be_for_lack_of_memory(tmp_path: Path) -> None:
+    with pytest.raises(ModelUnavailable, match="damaged, or there is too little memory") as refused:
+        open_gguf(of_gguf("m", write_gguf(tmp_path / "m.gguf")), REQUEST, 1000)
+    assert "Put complete files into" in refused.value.hint and "fewer words" in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    ("has_gpu", "device", "card", "split"),
+    [
+        (True, "cuda:1", 1, "NONE"),
+        (True, "cuda", 0, "LAYER"),
+        (True, "auto", 0, "LAYER"),
+        (False, "cuda:1", 0, "LAYER"),  # this build computes on the CPU
+    ],
+)
+def test_the_number_of_a_card_is_used(
+    monkeypatch: pytest.MonkeyPatch, has_gpu: bool, device: str, card: int, split: str
+) -> None:
+    monkeypatch.setattr(gguf, "llama_cpp_has_gpu", lambda: has_gpu)
+    params = parameters(Path("m.gguf"), "key", 1000, 1, device)
+    assert params.main_gpu == card and params.split_mode.name == f"LLAMA_SPLIT_MODE_{split}"
 
 
 def test_a_model_without_a_gguf_file_is_refused() -> None:

@@ -13,7 +13,9 @@ from polaris_cli.engines.releases import (
     cache_name,
     cache_of,
     fixed_keys,
+    join_states,
     kind_of,
+    state_tensors,
     states_of,
 )
 
@@ -51,6 +53,17 @@ def test_the_states_of_a_layer(held: Any) -> None:
     assert states_of(kept) is None
     kept.record_past, kept.has_previous_state = False, held(False)
     assert states_of(kept) is None
+
+
+@pytest.mark.parametrize("held", [lambda one: one, lambda one: {0: one}], ids=["5.5", "5.14"])
+def test_a_layer_may_have_states_of_one_kind_only(held: Any) -> None:
+    kept, more = (
+        SimpleNamespace(conv_states=held(torch.full((1, 2), value)), recurrent_states=held(None))
+        for value in (1, 2)
+    )
+    join_states(kept, more)
+    (joined,) = state_tensors(kept)
+    assert joined.tolist() == [[1, 1], [2, 2]] and kept.recurrent_states == held(None)
 
 
 def test_the_keys_of_a_cache_of_fixed_size() -> None:

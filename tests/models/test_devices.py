@@ -99,18 +99,6 @@ def test_hidden_gpus(setting: str | None, names: list[str]) -> None:
     assert [card.id for card in cards] == [f"cuda:{place}" for place in range(len(names))]
 
 
-def test_a_containers_limit_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(devices, "CGROUP", tmp_path)
-    host = psutil.virtual_memory().total
-    (tmp_path / "memory.max").write_text("2000000000\n")
-    (tmp_path / "memory.current").write_text("900000000\n")
-    (tmp_path / "memory.stat").write_text("anon 500\ninactive_file 400000000\n")
-    cpu = devices.list_devices()[-1]
-    assert (cpu.total_bytes, cpu.free_bytes) == (2_000_000_000, 1_500_000_000)
-    (tmp_path / "memory.max").write_text("max\n")
-    assert devices.list_devices()[-1].total_bytes <= host
-
-
 @pytest.mark.parametrize(("flags", "quick"), [("fma avx512_bf16 x", True), ("fma avx2", False)])
 def test_cpu_flags_tell_whether_4_bit_is_fast(
     flags: str, quick: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

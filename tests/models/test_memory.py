@@ -1,6 +1,7 @@
 """Memory: a model's size, read from its files, and the precision that fits on a device."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,21 @@ def test_a_plan_always_fits(parameters: int, share: float, tokens: int, free: in
     else:
         assert plan.memory.total <= free
         assert plan.quantize == "none" or memory_needed(size, "none", tokens).total > free
+
+
+@pytest.mark.parametrize("free", [21, 24, 40, 80])
+def test_stories_at_once_fit_with_the_room_in_a_cache_that_grows(free: int) -> None:
+    plan = choose_quantization(NINE_B, card(free), "none", TOKENS)
+    number = memory.most_at_once(NINE_B, plan, TOKENS)
+    beside = plan.memory.weights + plan.memory.overhead
+    each = NINE_B.state_bytes + TOKENS * 5 // 4 * NINE_B.cache_bytes_per_token
+    assert beside + number * each <= free * GB < beside + (number + 1) * each
+
+
+def test_a_single_story_needs_no_room() -> None:
+    plan = choose_quantization(NINE_B, card(80), "none", TOKENS)
+    exact = Device("cuda", 0, "card", 80 * GB, plan.memory.total)
+    assert memory.most_at_once(NINE_B, replace(plan, device=exact), TOKENS) == 1
 
 
 def test_the_size_of_a_folder(tmp_path: Path) -> None:

@@ -1,9 +1,8 @@
-"""The number of CPU threads: the decision, a container's quota, and the load of real processes."""
+"""The number of CPU threads: the decision, and the load of real processes."""
 
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import psutil
 import pytest
@@ -14,7 +13,6 @@ from polaris_cli.models.threads import (
     busy_cpus,
     choose_threads,
     decide,
-    quota,
     usable_cores,
     usable_cpus,
 )
@@ -36,6 +34,14 @@ def test_busy_cores_are_left_to_others(cores: int, busy: float, number: int) -> 
     chosen = decide(None, cores, busy)
     assert chosen.number == number and bool(chosen.reason) == (number < cores)
     assert decide(cores, cores, busy) == Threads(cores)
+
+
+def test_a_quota_counts_once_the_busy_cores_are_left_to_others() -> None:
+    assert decide(None, 64, 30.0, quota=4) == Threads(4)
+    assert decide(None, 8, 5.0, quota=4) == Threads(
+        3, "3 threads on 4 cores, as others are busy; to choose: --threads N"
+    )
+    assert decide(6, 64, quota=4).reason == "6 threads on 4 cores are usually slower than 4"
 
 
 def slow(steps: list[float]) -> list[int]:
@@ -76,24 +82,6 @@ def test_this_machine() -> None:
     assert 1 <= usable_cores() <= len(usable_cpus())
     assert 1 <= choose_threads(None).number <= usable_cores()
     assert choose_threads(1) == Threads(1)
-
-
-@pytest.mark.parametrize(
-    ("text", "cores"),
-    [
-        ("max 100000\n", None),
-        ("200000 100000\n", 2),
-        ("250000 100000\n", 2),
-        ("50000 100000\n", 1),
-        ("", None),
-        ("1 0\n", None),
-    ],
-)
-def test_a_containers_quota(text: str, cores: int | None, tmp_path: Path) -> None:
-    file = tmp_path / "cpu.max"
-    assert quota(file) is None
-    file.write_text(text)
-    assert quota(file) == cores
 
 
 @pytest.mark.skipif(not hasattr(psutil.Process, "cpu_affinity"), reason="no affinity here")

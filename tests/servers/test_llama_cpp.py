@@ -79,6 +79,14 @@ def test_the_end_token_has_an_event_of_its_own(server: Running) -> None:
     assert forbidden[-1]["stop_type"] == "limit"
 
 
+def test_the_text_of_control_tokens_is_sent_where_it_is_asked_for(server: Running) -> None:
+    (token,) = server.post("/tokenize", {"content": "<repo_name>", "parse_special": True})["tokens"]
+    forced = {"prompt": PROMPT, "n_predict": 1, "logit_bias": [[token, 100.0]], "temperature": 0}
+    for named, text in (([], ""), (["<repo_name>", "[THINK]"], "<repo_name>")):
+        first, *_ = stream(server, preserved_tokens=named, **forced)
+        assert (first["content"], first["tokens"]) == (text, [token])
+
+
 def test_logprobs_are_those_of_the_model(server: Running) -> None:
     asked = {"prompt": PROMPT, "n_predict": 1, "n_probs": 1, "temperature": 0}
     plain, penalized = (

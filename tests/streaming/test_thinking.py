@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from polaris_cli.errors import PolarisError
 from polaris_cli.events import Chunk, Event, Finish, Kind, Piece, RawEvent
-from polaris_cli.streaming.thinking import Splitter, split_thinking
+from polaris_cli.streaming.thinking import Splitter, ends_inside, split_thinking
 
 STOP = Finish("stop", prompt_tokens=7)
 OPENED = st.sampled_from([True, False, None])
@@ -79,6 +79,14 @@ CASES: list[tuple[str, bool | None, str, str]] = [
     ("<think>plan, never closed", False, "plan, never closed", ""),
     ("<think>a</think>\n<think>b</think>\nOnce", False, "a\n\nb", "Once"),
     ("<think></think><think>b", False, "b", ""),
+    # with the tags of other models
+    ("[THINK]plan[/THINK]Once", False, "plan", "Once"),
+    ("plan[/THINK]\n\nOnce", True, "plan", "Once"),
+    ("plan[/THINK]Once", None, "plan", "Once"),
+    ("<|channel>thought\nplan\n<channel|>Once", False, "plan", "Once"),
+    ("<|channel>thought\n<channel|>Once", False, "", "Once"),
+    ("[THE END]", False, "", "[THE END]"),
+    ("<|channel>final", False, "", "<|channel>final"),
     # not at all
     ("  Once <think>not</think> ", False, "", "  Once <think>not</think> "),
     ("Once </think> more", False, "", "Once </think> more"),
@@ -95,6 +103,7 @@ CASES: list[tuple[str, bool | None, str, str]] = [
     ("p</think>\n</think>\n\nOnce", True, "p", "Once"),
     ("</think>\n\nOnce", False, "", "Once"),
     ("p</think> </thi", True, "p", "</thi"),
+    ("p</think>Once [THINK]she[/THINK] said", True, "p", "Once [THINK]she[/THINK] said"),
     ("p</think>\n\u3000\u5f7c\u306f", True, "p", "\u3000\u5f7c\u306f"),
     # unknown
     ("plan\n</think>\n\nOnce", None, "plan", "Once"),
@@ -114,6 +123,21 @@ def test_every_cut_of_every_case(text: str, opened: bool | None, thinking: str, 
     for places in (*combinations(range(len(text) + 1), 1), *combinations(range(len(text) + 1), 2)):
         assert texts(run([*cut(text, places), STOP], opened)) == (thinking, story), places
     assert texts(run([*cut(text, range(1, len(text))), STOP], opened)) == (thinking, story)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "inside"),
+    [
+        ("assistant\n<think>\n", True),
+        ("assistant\n<think>\n\n</think>\n\n", False),
+        ("Think so: [THINK]a plan[/THINK]Once [/INST]", False),
+        ("[/INST][THINK]", True),
+        ("<|turn>model\n<|channel>thought\n<channel|>", False),
+        ("<|turn>model\n", False),
+    ],
+)
+def test_a_prompt_may_end_inside_the_thinking(prompt: str, inside: bool) -> None:
+    assert ends_inside(prompt) == inside
 
 
 def by_the_rule(text: str, opened: bool | None) -> tuple[str, str]:

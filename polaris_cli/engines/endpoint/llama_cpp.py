@@ -22,6 +22,7 @@ from polaris_cli.events import Finish, Piece, RawEvent
 from polaris_cli.models.connection import Connection
 from polaris_cli.models.shapes import Shape
 from polaris_cli.request.story_request import Sampling
+from polaris_cli.streaming.thinking import TAG_TOKENS
 
 # Tokens of a repetition without a DRY penalty. It also applies inside words here, so a small number
 # breaks names: with 2, as in the local engine, "Finnlel" became "Finnlee", "Finnleh", "Finnelel".
@@ -140,6 +141,7 @@ def completion(
         "cache_prompt": reuse,
         "return_tokens": True,
         "n_probs": 1,  # the log-probability of the chosen token
+        "preserved_tokens": TAG_TOKENS,  # control tokens whose text it sends
         **settings(sampling, len(ids) + max_tokens),
     }
 

@@ -12,7 +12,7 @@ from typing import Protocol
 from polaris_cli.engines.channels import uses_channels
 from polaris_cli.events import Piece
 from polaris_cli.request.prompts import Message
-from polaris_cli.streaming.thinking import CLOSE, OPEN
+from polaris_cli.streaming.thinking import ends_inside
 
 Chat = list[dict[str, str]]
 
@@ -95,8 +95,7 @@ def _text_after(tokenizer: RemoteTokenizer, before: Sequence[int], ids: Sequence
 
 def opens_thinking(tokenizer: RemoteTokenizer, *, thinking: bool) -> bool:
     """Whether the prompt ends inside the thinking, so that the answer starts with thinking."""
-    text = _example(tokenizer, thinking=thinking)
-    return text.rfind(OPEN) > text.rfind(CLOSE)
+    return ends_inside(_example(tokenizer, thinking=thinking))
 
 
 def answers_in_channels(tokenizer: RemoteTokenizer) -> bool:

@@ -21,7 +21,7 @@ from polaris_cli.errors import PolarisError
 from polaris_cli.events import AnswerEvent, Chunk, Finish, Piece, RawEvent, Reason, closing
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Sampling
-from polaris_cli.streaming.thinking import CLOSE, CLOSING, Splitter
+from polaris_cli.streaming.thinking import Splitter, as_written, closing_tag
 
 
 class TokenServer(RemoteTokenizer, Protocol):
@@ -65,10 +65,10 @@ class TokenEngine:
         self.info, self.context, self.load_seconds, self.notes = info, context, load_seconds, notes
         self._server = server
         self._opens: dict[bool, bool] = {}  # whether a prompt opens the thinking, by `thinks`
-        tag = tuple(server.tokenize(CLOSING))
-        closing_tag = server.tokenize(CLOSE)
-        self._close_id = closing_tag[0] if len(closing_tag) == 1 else None
-        self._closing = Piece(CLOSING, len(tag), ids=tag)
+        tag = closing_tag(lambda text: len(server.tokenize(text)) == 1)
+        alone, ids = server.tokenize(tag), tuple(server.tokenize(as_written(tag)))
+        self._close_id = alone[0] if len(alone) == 1 else None
+        self._closing = Piece(as_written(tag), len(ids), ids=ids)
 
     def stream(self, request: GenerationRequest) -> Iterator[AnswerEvent]:
         """Yield the model's answer as it is generated, then one `Finish`."""

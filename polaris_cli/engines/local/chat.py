@@ -12,7 +12,7 @@ from polaris_cli.engines.channels import uses_channels
 from polaris_cli.engines.local.loading_errors import run_errors
 from polaris_cli.errors import ModelUnavailable, UsageError
 from polaris_cli.request.prompts import Message
-from polaris_cli.streaming.thinking import CLOSE, OPEN
+from polaris_cli.streaming.thinking import ends_inside
 
 _PLACE = "\ue000{}\ue000"  # placeholder for a message's text: private-use characters
 Cut = Callable[[str], Iterator[int]]
@@ -72,8 +72,7 @@ class Chat:
 
     def opens_thinking(self, *, thinking: bool) -> bool:
         """Whether the prompt ends inside the thinking, so that the answer starts with thinking."""
-        rendered = self._rendered((Message("user", "."),), thinking=thinking)
-        return rendered.rfind(OPEN) > rendered.rfind(CLOSE)
+        return ends_inside(self._rendered((Message("user", "."),), thinking=thinking))
 
     def answers_in_channels(self) -> bool:
         """Whether the model writes its answer in channels, as gpt-oss does."""

@@ -19,6 +19,7 @@ from polaris_cli.engines.kv_cache import (
     can_rewind,
     cut_left,
     join_caches,
+    keep_first,
     rewind,
     states_of_cache,
 )
@@ -208,10 +209,17 @@ class BatchForward(Passes):
 
     @torch.inference_mode()
     def join(self, other: "BatchForward") -> None:
-        """Add the rows of another forward below these, with their cache."""
+        """Add the rows of another forward below these, with their cache.
+
+        If memory runs out, these rows are as before, so that they can be continued.
+        """
         length = max(self._length, other._length)
         pads = [pad + length - each._length for each in (self, other) for pad in each._pads]
-        join_caches(self._cache, other._cache)
+        try:
+            join_caches(self._cache, other._cache)
+        except RuntimeError:
+            keep_first(self._cache, len(self._pads), self._length)
+            raise
         self._length = length
         self._trim(pads)
 

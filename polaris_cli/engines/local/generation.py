@@ -86,10 +86,13 @@ class Generation:
 
         Both are tensors of one element.
         """
-        token = self.forced(logits)
         sampler = self.sampler(logits, alone=True)
+        token = self.forced(logits)
         if token is None:
-            token, log_prob = sampler.choose(logits)
+            chosen, log_prob = sampler.choose(logits)
+            token = self.allowed(chosen, logits)
+            if token is not chosen:
+                log_prob = log_probability(logits, token)
         else:
             log_prob = log_probability(logits, token)
         sampler.add(token)
@@ -99,6 +102,19 @@ class Generation:
         """The token that has to come next, None if it is to be sampled."""
         forced = self._budget.forced()
         return None if forced is None else torch.tensor([forced], device=logits.device)
+
+    def allowed(self, token: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+        """A sampled token, or the first of the closing tag if it would end the thinking.
+
+        Only for a vocabulary that has no token for the tag; for the others, `StopRule` does it
+        without waiting for the device.
+        """
+        spelt = self._vocabulary.close_id is None and self._splitter.inside
+        if not spelt or int(token) not in self._vocabulary.stop_ids:
+            return token
+        self._budget.use_up()
+        closing = self.forced(logits)
+        return token if closing is None else closing
 
     def sampler(self, logits: torch.Tensor, *, alone: bool = False) -> Sampler:
         """What samples the tokens; logits (vocabulary,) set its size and device.
@@ -188,6 +204,7 @@ def choose_all(generations: Sequence[Generation], logits: torch.Tensor) -> torch
     for places in together.values():
         tokens |= zip(places, _sampled([rows[place] for place in places]), strict=True)
     for place, (generation, each) in enumerate(rows):
+        tokens[place] = generation.allowed(tokens[place], each)
         generation.sampler(each).add(tokens[place])
     return torch.cat([tokens[place] for place in range(len(rows))])
 

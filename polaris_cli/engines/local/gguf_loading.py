@@ -98,6 +98,7 @@ def tokenizer_of(reference: ModelRef, file: Path, settings: Any) -> Any:
             gguf_file=file.name,
             local_files_only=True,
             trust_remote_code=False,
+            mistral_format=False,  # as for a folder
         )
 
 

@@ -222,16 +222,23 @@ def load_tokenizer(reference: ModelRef, folder: Path) -> Any:
     with quiet(), library_errors(Case(reference, TOKENIZER)):
         _check_class(reference, folder)
         tokenizer = AutoTokenizer.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False
+            folder,
+            local_files_only=True,
+            trust_remote_code=False,
+            mistral_format=False,  # the tokenizer of mistral-common, which lacks added tokens
         )
         tokenizer.decode(tokenizer.encode("A story."))  # some wrong settings only show in use
         return tokenizer
 
 
 def check_template(reference: ModelRef, tokenizer: Any) -> None:
-    """Raise ModelUnavailable for a model that answers in channels, which only servers separate."""
-    if Chat(tokenizer).answers_in_channels():
-        raise needs_server(reference.name)
+    """Raise ModelUnavailable for a model that answers in channels, which only servers separate.
+
+    Also for a tokenizer that cannot do all that a chat needs.
+    """
+    with library_errors(Case(reference, TOKENIZER)):
+        if Chat(tokenizer).answers_in_channels():
+            raise needs_server(reference.name)
 
 
 def _check_class(reference: ModelRef, folder: Path) -> None:

@@ -72,7 +72,8 @@ class StopRule:
     """When the model may choose an end token, one of `ids`: after `min_tokens` of the answer.
 
     If `inside_thinking` returns True, the token `close_id` takes the place of the end tokens. It
-    ends only the thinking, as an answer that ended there would have no story.
+    ends only the thinking, as an answer that ended there would have no story. Without such a token,
+    `Generation` writes the closing tag in place of an end token.
     """
 
     ids: frozenset[int] = frozenset()

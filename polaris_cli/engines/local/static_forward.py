@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from transformers import StaticCache
+from transformers.cache_utils import LinearAttentionLayer, StaticLayer
 
 from polaris_cli.engines.kernels.cuda_graph import Step, capture
 from polaris_cli.engines.local.forward import Forward
@@ -70,4 +71,15 @@ def can_capture(model: Any) -> bool:
     """
     if any(type(module).__name__ == "Linear8bitLt" for module in model.modules()):
         return False
-    return bool(getattr(model, "_can_compile_fullgraph", False))
+    return bool(getattr(model, "_can_compile_fullgraph", False)) and _counts_in_tensors(model)
+
+
+def _counts_in_tensors(model: Any) -> bool:
+    """Whether no layer of the static cache has its number of tokens in a Python integer.
+
+    A sliding window has; a graph would repeat the number of the step that was captured.
+    """
+    with suppress(Exception):  # transformers raises any exception for kinds that it does not know
+        layers = StaticCache(config=model.config, max_cache_len=BLOCK).layers
+        return all(type(layer) in (StaticLayer, LinearAttentionLayer) for layer in layers)
+    return False

@@ -8,7 +8,7 @@ import sys
 from functools import cached_property
 from typing import Any
 
-from polaris_cli.streaming.thinking import CLOSE, CLOSING, OPEN
+from polaris_cli.streaming.thinking import TAG_TOKENS, as_written, closing_tag
 
 END_TOKENS = ("<|im_end|>", "<|endoftext|>", "<|im_start|>")
 
@@ -19,21 +19,23 @@ _CONTROL = re.compile(r"</?[|\w][^<>\s]*>|\[/?[A-Z_]+\]")
 class Vocabulary:
     """A tokenizer and its special token ids.
 
-    `stop_ids` end an answer. `close_id` is the token `</think>` (None if it is not a single token),
-    `closing_ids` are the tokens of the closing tag as chat templates write it. `control_ids` have
-    no text: turns, tools, images. The think tags are not among them, as they are read as text.
+    `stop_ids` end an answer. `close_id` is the token that closes the thinking, such as `</think>`
+    (None if there is none), `closing_ids` are the tokens of that tag as chat templates write it.
+    `control_ids` have no text: turns, tools, images. The tags of the thinking are not among them,
+    as they are read as text.
     """
 
     def __init__(self, tokenizer: Any, stop_ids: frozenset[int] = frozenset()) -> None:
         self.tokenizer = tokenizer
         self.stop_ids = stop_ids
-        self.close_id = token_id(tokenizer, CLOSE)
-        self.closing_ids = tuple(tokenizer.encode(CLOSING, add_special_tokens=False))
+        tag = closing_tag(lambda text: token_id(tokenizer, text) is not None)
+        self.close_id = token_id(tokenizer, tag)
+        self.closing_ids = tuple(tokenizer.encode(as_written(tag), add_special_tokens=False))
         self.control_ids = frozenset(
             id_
             for id_, token in tokenizer.added_tokens_decoder.items()
             if (token.special or _CONTROL.fullmatch(token.content))
-            and token.content not in (OPEN, CLOSE)
+            and token.content not in TAG_TOKENS
         )
 
     @cached_property  # a large vocabulary takes a tenth of a second, and only DRY needs it

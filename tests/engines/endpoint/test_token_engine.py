@@ -1,5 +1,6 @@
 """Answers from token ids: thinking budget, ends, limits, and a connection that breaks off."""
 
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,7 +16,9 @@ from polaris_cli.models.servers import probe
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.server_address import ServerAddress
 from polaris_cli.request.story_request import Sampling
-from tests.servers import byte_tokens
+from tests.servers import byte_tokens, llama_cpp_replies
+from tests.servers.faulty import Faulty
+from tests.servers.replies import Request, Script, said
 from tests.servers.vllm_replay import VllmReplay
 
 ASK = (Message("user", "Write of a fox."),)
@@ -66,6 +69,29 @@ def test_thinking_beyond_its_budget_is_closed(server: VllmReplay) -> None:
 def test_an_answer_that_ends_inside_its_thinking_goes_on_with_the_story() -> None:
     with VllmReplay("A plan.", "Once.") as server:
         assert texts(on(server), REQUEST)[:2] == ("A plan.", "Once.")
+
+
+OPENED, CLOSED = 300, 301  # the ids of tags that are a token each
+
+
+def own_tags(request: Request) -> Script:
+    """The ids of a text for a model whose tags around the thinking are [THINK] and [/THINK]."""
+    parts = re.split(r"(\[/?THINK\])", request.json["content"])
+    known = {"[THINK]": [OPENED], "[/THINK]": [CLOSED]}
+    return said({"tokens": [id_ for part in parts for id_ in known.get(part, part.encode())]})
+
+
+def test_thinking_in_tags_that_are_control_tokens() -> None:
+    answer = llama_cpp_replies.answering(["[THINK]", "A plan.", "[/THINK]", "Once."])
+    with Faulty(answer, kind="llama.cpp", routes={"/tokenize": own_tags}) as server:
+        engine = connected(on_server("auto", probe(ServerAddress(server.url))))
+        assert isinstance(engine, TokenEngine)
+        assert texts(engine, REQUEST)[:2] == ("A plan.", "Once.")
+        few = replace(REQUEST, sampling=Sampling(thinking_budget=3), max_new_tokens=20)
+        assert texts(engine, few)[0] == "A p"
+        asked = [each.json for each in server.requests if each.path.endswith("/completion")]
+    assert {"[THINK]", "[/THINK]"} <= set(asked[0]["preserved_tokens"])
+    assert asked[-1]["prompt"][-4:] == [*b"\n", CLOSED, *b"\n\n"]
 
 
 def test_an_answer_that_must_not_end_goes_on(server: VllmReplay) -> None:

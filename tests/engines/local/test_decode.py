@@ -398,6 +398,45 @@ def test_a_model_that_ends_inside_its_thinking_writes_the_story_after_all() -> N
     assert finish.reason == "stop"
 
 
+def own_tags(opened: str, closed: str) -> Any:
+    """A tokenizer whose tags around the thinking are these special tokens."""
+    tokenizer = byte_tokenizer(tags=False)
+    tokenizer.add_special_tokens({"additional_special_tokens": [opened, closed]})
+    return tokenizer
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "opened", "closed"),
+    [
+        (own_tags("[THINK]", "[/THINK]"), "[THINK]", "[/THINK]"),
+        (own_tags("<|channel>", "<channel|>"), "<|channel>thought\n", "<channel|>"),
+    ],
+    ids=["Magistral", "Gemma 4"],
+)
+def test_thinking_in_the_tags_of_other_models(tokenizer: Any, opened: str, closed: str) -> None:
+    text = f"{opened}a plan{closed}Once."
+    pieces, finish = recite(text, tokenizer=tokenizer)
+    assert by_kind(pieces) == {"thinking": "a plan", "story": "Once."} and finish.reason == "stop"
+    few = replace(GREEDY, thinking_budget=3 + opened.count("\n"))
+    pieces, _ = recite(f"{opened}hm hm hm", few, tokenizer=tokenizer, n=99)
+    assert text_of(pieces, tokenizer).startswith(f"{opened}hm \n{closed}\n\n")
+    pieces, _ = recite(f"{opened}a plan", tokenizer=tokenizer, n=40)
+    assert text_of(pieces, tokenizer) == f"{opened}a plan{closed}"
+
+
+SPELT = byte_tokenizer(tags=False)  # has no token for the tags
+PLAN = [*SPELT.encode("a plan"), min(ENDS)]
+AFTER = [*SPELT.encode(CLOSE)[1:], *SPELT.encode("Once."), min(ENDS), min(ENDS)]
+
+
+def test_an_end_inside_the_thinking_is_replaced_by_a_spelt_tag() -> None:
+    model = Reciter(PLAN + AFTER, len(PROMPT))
+    pieces, finish = run(model, tokenizer=SPELT, inside=True)
+    assert text_of(pieces, SPELT) == f"a plan{CLOSE}Once."
+    assert finish.reason == "stop" and not ENDS & set(ids_of(pieces))
+    assert all(len(piece.log_probs) == len(piece.ids) for piece in pieces)
+
+
 def test_the_penalty_on_repeats_breaks_no_word() -> None:
     wary = replace(GREEDY, dry_multiplier=100.0)
     assert text_of(recite("fog" * 10, wary)[0]) == "fog" * 10

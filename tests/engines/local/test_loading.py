@@ -1,6 +1,7 @@
 """Loading a folder: each format of weights, and what is refused: code, pickles, NaN."""
 
 import ast
+import base64
 import importlib.util
 import json
 import pickle
@@ -8,6 +9,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,13 +21,15 @@ import polaris_cli
 from polaris_cli.demo.paths import MODEL_DIR
 from polaris_cli.engines.base import GenerationRequest
 from polaris_cli.engines.local.engine import LocalEngine, load
-from polaris_cli.engines.local.loading import NO_TEMPLATE, load_model
+from polaris_cli.engines.local.loading import NO_TEMPLATE, check_template, load_model
 from polaris_cli.errors import ModelUnavailable
 from polaris_cli.events import Finish
+from polaris_cli.models.reference import ModelRef
 from polaris_cli.models.resolving import resolve
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Sampling
 from tests.cli import called, polaris_command, run
+from tests.engines.local.test_prefix_cache import sliding
 from tests.tiny import byte_tokenizer, qwen
 
 ASKED = (Message("user", "A fox."),)
@@ -240,6 +244,29 @@ def test_every_loading_call_forbids_remote_code() -> None:
         given = {word.arg: word.value for word in call.keywords}
         answer = given.get("trust_remote_code")
         assert isinstance(answer, ast.Constant) and answer.value is False, (path, call.lineno)
+
+
+# Tokenizers of other libraries.
+
+
+@pytest.mark.slow
+def test_mistrals_own_tokenizer_is_not_used(tmp_path: Path) -> None:
+    """transformers would take it where its package is installed, but it cannot do all we need."""
+    pytest.importorskip("mistral_common")
+    vocabulary = [
+        {"rank": n, "token_bytes": base64.b64encode(bytes([n])).decode(), "token_str": None}
+        for n in range(256)
+    ]
+    sizes = {"num_vocab_tokens": 256, "default_vocab_size": 512, "default_num_special_tokens": 256}
+    tekken = {"vocab": vocabulary, "config": {"pattern": ".", "version": "v3", **sizes}}
+    folder = saved(tmp_path, sliding())
+    (folder / "tekken.json").write_text(json.dumps(tekken))
+    opened(folder)
+
+
+def test_a_tokenizer_that_lacks_something_is_named() -> None:
+    with pytest.raises(ModelUnavailable, match="the tokenizer cannot be read"):
+        check_template(ModelRef("m", "m"), SimpleNamespace(chat_template=""))
 
 
 # Bad weights.

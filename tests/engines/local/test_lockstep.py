@@ -11,7 +11,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    DynamicCache,
+    Lfm2Config,
+    Lfm2ForCausalLM,
+)
 
 from polaris_cli.demo.paths import MODEL_DIR
 from polaris_cli.engines.kernels.patching import patch_forwards
@@ -26,8 +32,8 @@ from polaris_cli.errors import ModelUnavailable, OutOfMemory
 from polaris_cli.events import Chunk, Finish
 from polaris_cli.request.story_request import Sampling
 from tests.engines.local.test_decode import CLOSE, ENDS, TOKENIZER, gpt2, ids_of, text_of
-from tests.engines.local.test_prefix_cache import sliding
-from tests.tiny import qwen
+from tests.engines.local.test_prefix_cache import PLAIN, sliding
+from tests.tiny import byte_tokenizer, qwen
 
 GREEDY = Sampling(temperature=0, repetition_penalty=1.0, thinking_budget=-1)
 SAMPLED = Sampling(temperature=1.0, thinking_budget=-1)
@@ -95,6 +101,13 @@ def each_alone(
     return [alone(model, one, ends) for one in tasks]
 
 
+def convolutions() -> Any:
+    """A model whose layers of one kind keep the last inputs of a convolution, and nothing else."""
+    torch.manual_seed(5)
+    config = Lfm2Config(**PLAIN, layer_types=["conv", "full_attention"])
+    return Lfm2ForCausalLM(config).eval()
+
+
 KINDS: dict[str, Callable[[], Any]] = {
     "equal heads": lambda: qwen(5),
     "grouped heads": lambda: qwen(
@@ -108,6 +121,7 @@ KINDS: dict[str, Callable[[], Any]] = {
         layer_types=["full_attention", "linear_attention", "linear_attention", "full_attention"],
     ),
     "gpt2": gpt2,
+    "convolutions": convolutions,
 }
 
 
@@ -298,6 +312,15 @@ def test_the_end_of_a_story_comes_when_it_is_over() -> None:
     assert order == [1, 0, 2]
 
 
+def test_an_end_inside_the_thinking_is_replaced_by_a_spelt_tag() -> None:
+    model, tokenizer = qwen(), byte_tokenizer(tags=False)
+    inside, outside = task(9, n=30, inside=True), task(9, n=30)
+    ends = frozenset(ids_of(alone(model, outside, frozenset())[0])[5:6])
+    found = together(model, [inside, outside], ends, tokenizer)
+    assert found == [alone(model, one, ends, tokenizer) for one in (inside, outside)]
+    assert CLOSE in tokenizer.decode(ids_of(found[0][0])) and len(ids_of(found[1][0])) < 30
+
+
 def test_no_stories_are_no_events() -> None:
     assert together(qwen(), []) == []
 
@@ -359,6 +382,21 @@ def test_out_of_memory_ends_all_that_still_run() -> None:
         assert isinstance(finish.error, OutOfMemory)
         assert f"{4 + 5 + 6 + 5} tokens" in finish.error.message
         assert "fewer stories" in finish.error.hint
+
+
+def test_a_story_that_memory_has_no_room_for_ends_alone() -> None:
+    model = qwen()
+
+    def hook(_module: Any, _args: Any, options: dict[str, Any], output: Any) -> None:
+        if options["input_ids"].shape == (1, 12):
+            last = output.past_key_values.layers[-1]
+            last.values = last.values.expand(2**40, -1, -1, -1)  # takes no memory itself
+
+    model.register_forward_hook(hook, with_kwargs=True)
+    starts = {0: [task(9, n=12), task(30, n=12)], 4: [task(12)]}
+    *running, late = in_turn(model, starts)
+    assert running == each_alone(model, starts[0], LATE_ENDS)
+    assert late[0] == [] and isinstance(late[1].error, OutOfMemory)
 
 
 def test_other_faults_are_those_of_the_model() -> None:

@@ -283,7 +283,7 @@ def test_an_end_outside_the_thinking_ends_the_text() -> None:
     assert _next(Sampler(sampling, [], logits, stop=outside), logits) == 1
 
 
-def test_thinking_that_no_single_token_ends_may_end_the_text() -> None:
+def test_without_a_token_that_ends_the_thinking_the_end_tokens_stay() -> None:
     logits = torch.tensor([0.0, 9.0, 1.0, 8.0])
     sampling = Sampling(temperature=0, repetition_penalty=1.0)
     inside = StopRule(frozenset({1, 3}), inside_thinking=lambda: True)

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import Gemma3ForCausalLM, Gemma3TextConfig
 
 from polaris_cli.engines.kernels.patching import patch_forwards
 from polaris_cli.engines.local import forward as forward_module
@@ -22,6 +23,7 @@ from polaris_cli.events import Chunk
 from polaris_cli.request.story_request import Sampling
 from tests.engines.kernels.test_patching import SHAPES, refuses
 from tests.engines.local.test_forward import PROMPT, generated, greedy
+from tests.engines.local.test_prefix_cache import PLAIN, attention, sliding
 from tests.tiny import byte_tokenizer, qwen
 
 pytestmark = pytest.mark.slow
@@ -74,6 +76,16 @@ def test_without_static_steps_the_usual_ones_are_used(
     forward = static_or_dynamic(model, BLOCK)
     assert greedy(forward, PROMPT, 20) == generated(model, PROMPT, 20)
     assert type(forward) is Forward
+
+
+def test_layers_that_count_their_tokens_in_python_are_not_captured() -> None:
+    """A CUDA graph would repeat the number of the step that was captured."""
+    assert can_capture(attention()) and can_capture(qwen())
+    mixed = Gemma3TextConfig(**PLAIN, layer_types=["full_attention", "sliding_attention"])
+    assert not can_capture(sliding()) and not can_capture(Gemma3ForCausalLM(mixed))
+    unknown = qwen()
+    unknown.config.layer_types = ["of another release"] * 4
+    assert not can_capture(unknown)
 
 
 @pytest.mark.slow

@@ -46,6 +46,16 @@ def test_thinking_is_closed_without_what_a_tokenizer_puts_before_a_text() -> Non
     assert Vocabulary(tokenizer).closing_ids == alone
 
 
+def test_thinking_is_closed_with_the_models_own_tag() -> None:
+    tokenizer = byte_tokenizer(tags=False)
+    assert Vocabulary(tokenizer).close_id is None
+    tokenizer.add_special_tokens({"additional_special_tokens": ["[THINK]", "[/THINK]", "[INST]"]})
+    opened, close, turn = tokenizer.convert_tokens_to_ids(["[THINK]", "[/THINK]", "[INST]"])
+    vocabulary = Vocabulary(tokenizer)
+    assert vocabulary.close_id == close and close in vocabulary.closing_ids
+    assert turn in vocabulary.control_ids and not vocabulary.control_ids & {opened, close}
+
+
 def test_the_insides_of_words_are_those_that_begin_with_a_small_letter() -> None:
     tokenizer = sentencepiece_like()
     assert tokenizer.convert_ids_to_tokens(Vocabulary(tokenizer).word_continuations) == ["a"]

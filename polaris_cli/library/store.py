@@ -107,7 +107,8 @@ class Library:
 
     def __init__(self, path: str | Path | None = None) -> None:
         """`path` is the library's file; without it, the user's own library."""
-        self.path = Path(path).expanduser() if path else library_path()
+        chosen = Path(path).expanduser() if path else library_path()
+        self.path = chosen.absolute()  # the same file wherever the program goes
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
 

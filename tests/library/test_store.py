@@ -46,6 +46,18 @@ def test_the_path_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert Library("~/mine.db").path == Path.home() / "mine.db"
 
 
+@pytest.mark.parametrize("path", ["mine.db", None])
+def test_a_library_stays_where_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str | None
+) -> None:
+    monkeypatch.setenv("POLARIS_LIBRARY", "mine.db")
+    monkeypatch.chdir(tmp_path)
+    library = Library(path)
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir("other")
+    assert library.path == tmp_path / "mine.db"
+
+
 def test_looking_makes_no_file(library: Library) -> None:
     assert library.entries() == library.search(["fog"]) == []
     with pytest.raises(UsageError):

@@ -297,19 +297,27 @@ class Library:
 
 
 def _upsert(db: sqlite3.Connection, story: "Story", state: str) -> None:
-    """Insert or update a story's row, without the columns of its writer (`host`, `pid`, `seen`)."""
+    """Insert or update a story's row, without the columns of its writer (`host`, `pid`, `seen`).
+
+    Raises LibraryError if the id is that of another story, which stays.
+    """
     record = story.as_dict()
     del record["story"]  # it has its own column, for the search
     columns = "id, created, title, premise, model, requested, written, state, record, text"
     values = (story.id, story.created, story.title, story.premise, story.model.name)
     counts = (story.requested, story.counted)
-    db.execute(
+    saved = db.execute(
         f"INSERT INTO story ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
         "ON CONFLICT (id) DO UPDATE SET title = excluded.title, requested = excluded.requested, "
         "written = excluded.written, state = excluded.state, record = excluded.record, "
-        "text = excluded.text",
+        "text = excluded.text WHERE story.created = excluded.created",
         (*map(_storable, values), *counts, state, dumps(record), _storable(story.text)),
     )
+    if not saved.rowcount:
+        raise LibraryError(
+            f"The library has another story with the id {story.id}.",
+            hint="Write the story again: it then has another id.",
+        )
 
 
 def _heartbeat(db: sqlite3.Connection, id: str) -> None:

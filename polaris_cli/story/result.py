@@ -320,7 +320,7 @@ def new_record(
 ) -> Story:
     """The record of a story that is not written yet, with a new id."""
     return Story(
-        id=os.urandom(4).hex(),
+        id=new_id(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         request=request,
         model=model,
@@ -328,6 +328,11 @@ def new_record(
         place=place,
         tokens=Tokens(prompt=prompt_tokens),
     )
+
+
+def new_id() -> str:
+    """An id for a story or a group of drafts: 48 random bits, as twelve hexadecimal digits."""
+    return os.urandom(6).hex()
 
 
 def versions() -> dict[str, str]:

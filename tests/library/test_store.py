@@ -109,6 +109,17 @@ def test_finish_keeps_the_whole_record(library: Library) -> None:
     assert len(library.entries()) == 2
 
 
+def test_no_story_replaces_another_with_its_id(library: Library) -> None:
+    first = a_story(text="Once.")
+    library.finish(first)
+    library.finish(replace(first, text="Once more."))
+    other = a_story(first.id, "Another.", created="2027-01-31T12:00:00+00:00")
+    for save in (library.start, library.finish):
+        with pytest.raises(LibraryError, match="another story with the id"):
+            save(other)
+    assert library.get(first.id).text == "Once more."
+
+
 def test_ids_come_back_in_order_with_their_kind(library: Library) -> None:
     list(record(a_stream("a", "b", "c\n", "d"), library, a_story(), no_warning))
     chunks = chunks_in(library, "last")

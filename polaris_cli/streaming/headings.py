@@ -7,27 +7,36 @@ import re
 
 LONGEST_BOLD = 100  # characters; a longer bold line is a sentence
 
-_NUMBER = (
-    r"(?:\d+|[ivxlc]+|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen"
+_CARDINAL = (
+    r"(?:\d+|[ivxlc]{2,}|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen"
     r"|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen|(?:twenty|thirty|forty|fifty)"
-    r"(?:-\w+)?|first|second|third|last|final)"
+    r"(?:-\w+)?)"
 )
+_NUMBER = rf"(?:{_CARDINAL}|[ivxlc]|first|second|third|last|final)"
 WORD_FOR_CHAPTER = r"(?:chapter|kapitel|chapitre|capítulo|capitolo|hoofdstuk|rozdział|глава|bölüm)"
-_NUMBERED = (
-    rf"(?:{WORD_FOR_CHAPTER}|part|book|act|scene|episode|section)[ .#]*{_NUMBER}"
-    r"|第\s*[\d一二三四五六七八九十百]+\s*[章回节節]"
+_NUMBERED = rf"(?:{WORD_FOR_CHAPTER}|part|book|act|scene|episode|section)[ .#]*{_NUMBER}|\d+[장화]"
+_NAME = r"(?:\s*[:：.–—-].{0,80})?"  # noqa: RUF001
+# "Chapter 2 The Fog": in a sentence, a small letter or a full stop follows.
+_NAMED = rf"{WORD_FOR_CHAPTER} {_CARDINAL} (?-i:[^\Wa-z_]).{{0,80}}(?<![.!?…])"
+# Chinese, Japanese and Korean. A sentence that begins so ends with a full stop.
+_EAST_ASIAN_NUMBERED = (
+    r"第\s*[\d〇零一二三四五六七八九十百]+\s*[章回节節話话幕卷部]|제\s*\d+\s*[장화막부]"  # noqa: RUF001
 )
-_NAME = r"(?:\s*[:.–—-].{0,80})?"  # noqa: RUF001
+_EAST_ASIAN_FIRST = rf"(?:{_EAST_ASIAN_NUMBERED}|序章|序幕|プロローグ|프롤로그)"
+_EAST_ASIAN = rf"(?:{_EAST_ASIAN_FIRST}|終章|终章|尾声|尾聲|エピローグ|에필로그)"
+_EAST_ASIAN_NAME = r"(?:(?:\s*[:：.–—-]|\s|(?=[「『《【“]))[^。\n]{0,60})?"  # noqa: RUF001
 _CHAPTER = re.compile(
     rf"(?:{_NUMBERED}|{_NUMBER} (?:chapter|part|act)|prolog(?:ue)?|epilog(?:ue)?|interlude|coda)"
-    rf"{_NAME}",
+    rf"{_NAME}|{_NAMED}|{_EAST_ASIAN}{_EAST_ASIAN_NAME}",
     re.IGNORECASE,
 )
 _FIRST_CHAPTER = re.compile(  # what heads the first part of a story, and no whole one
-    rf"(?:{_NUMBERED}|prologue?){_NAME}", re.IGNORECASE
+    rf"(?:{_NUMBERED}|prolog(?:ue)?){_NAME}|{_NAMED}|{_EAST_ASIAN_FIRST}{_EAST_ASIAN_NAME}",
+    re.IGNORECASE,
 )
 _BARE_CHAPTER = re.compile(
-    rf"{WORD_FOR_CHAPTER} {_NUMBER}(?:\s*[:–—-] ?.{{0,60}})?",  # noqa: RUF001
+    rf"{WORD_FOR_CHAPTER} {_NUMBER}(?:\s*[:–—-] ?.{{0,60}})?"  # noqa: RUF001
+    rf"|{_EAST_ASIAN}{_EAST_ASIAN_NAME}",
     re.IGNORECASE,
 )
 _HEADING = re.compile(r"#{1,6}(?:\s|$)")
@@ -74,7 +83,7 @@ def is_chapter_heading(text: str) -> bool:
 
 
 def is_bare_chapter_heading(text: str) -> bool:
-    """Whether a line without any marks is a chapter's heading: "Chapter 2", "Chapter Two: Fog"."""
+    """Whether a line without any marks is a chapter's heading: "Chapter 2: Fog", "第二章 雾"."""
     return bool(_BARE_CHAPTER.fullmatch(text.strip())) and not text.rstrip().endswith((".", "!"))
 
 

@@ -183,7 +183,10 @@ def test_a_scene_break_right_below_the_title_is_one(line: str) -> None:
 @pytest.mark.parametrize(
     "heading",
     ["# Chapter 1", "## Chapter One: The Fog", "**Chapter 1**", "Chapter 1", "Chapter 2: Storm",
-     "# Prologue", "**Part II**", "# 第一章", "**Chapter Twenty-One – Rain**", "Kapitel 3"],
+     "# Prologue", "# Prolog", "**Part II**", "**Chapter Twenty-One – Rain**", "Kapitel 3",
+     "# Chapter 1 The Fog", "**Chapter IV The Fog**", "# 第一章", "# 第一章 灯塔", "第一章：灯塔",
+     "## 第一章：灯塔", "**第十二章 灯塔**", "第1話 灯台", "第一回「灯台」", "제1장 등대",
+     "**1화：등대**", "序章", "# プロローグ"],
 )  # fmt: skip
 def test_the_heading_of_a_chapter_is_no_title(heading: str) -> None:
     story = a_story(text=f"{heading}\n\nIt came.\n\n**Chapter 9**\n\nIt went.", premise="a fog")
@@ -202,7 +205,11 @@ def test_a_title_and_the_first_chapters_heading_are_told_apart() -> None:
 @pytest.mark.parametrize(
     "line",
     ["Chapter 1 was missing from the book.", "Part of him knew.", "**Run!**", "Title deeds: none.",
-     "Prologue to a war, they called it.", "Chapter and verse", "The last chapter", "Scene"],
+     "Prologue to a war, they called it.", "Chapter and verse", "The last chapter", "Scene",
+     "Chapter 2 was the one she liked best.", "**Chapter 2 was the one she liked best**",
+     "**Chapter 2 Was Missing.**", "Chapter 2 The Fog", "第二章是她最喜欢的。", "第二章 她很喜欢。",
+     "第二章：她最喜欢这一章。", "제2장은 그녀가 가장 좋아한 장이었다.", "제2장 첫 문장을 읽었다.",
+     "第一次", "3장 남았다"],
 )  # fmt: skip
 def test_a_sentence_is_no_heading(line: str) -> None:
     found = structure(a_story(text=f"It came.\n\n{line}\n\nIt went."))

@@ -15,6 +15,7 @@ from polaris_cli.story.result import Story
 from polaris_cli.streaming.headings import (
     is_bare_chapter_heading,
     is_chapter_heading,
+    is_hyphen_speech,
     is_scene_break,
     title_in,
 )
@@ -85,9 +86,12 @@ def parser() -> "MarkdownIt":
 def parse(text: str) -> "list[Token]":
     """The blocks of a text as markdown-it tokens. Accepts any text.
 
+    If a text has speech behind hyphens, all that is behind them is paragraphs and no list item.
     List items keep their numbers: a paragraph that starts with "1990." must not become "2.".
     """
     tokens = [*_with_breaks(parser().parse(printable(text)))]
+    if any(map(is_hyphen_speech, _hyphen_items(tokens))):
+        tokens = [*_with_speech(tokens)]
     for token in tokens:
         if token.type == "list_item_open" and token.info:
             token.attrSet("value", str(int(token.info)))
@@ -108,6 +112,37 @@ def _with_breaks(tokens: "list[Token]") -> "Iterator[Token]":
             next(left), next(left)
         else:
             yield token
+
+
+def _hyphen_items(tokens: "list[Token]") -> "Iterator[str]":
+    """The texts of list items behind a hyphen, with it."""
+    for item, inline in zip(tokens, tokens[2:], strict=False):
+        if item.type == "list_item_open" and item.markup == "-":
+            yield f"- {inline.content}"
+
+
+def _with_speech(tokens: "list[Token]") -> "Iterator[Token]":
+    """The tokens without lists of items behind a hyphen, which their paragraphs keep."""
+    inside, hyphens = 0, ""
+    for token in tokens:
+        if token.markup == "-" and token.type.startswith(("bullet_list", "list_item")):
+            inside += token.nesting
+            hyphens = hyphens + "- " * (token.type == "list_item_open") if token.nesting > 0 else ""
+            continue
+        if inside and token.type.startswith("paragraph"):
+            token.hidden = False  # in a list without empty lines, they are
+        if token.type == "inline" and hyphens:
+            token = _prefixed(token, hyphens)
+            hyphens = ""
+        token.level -= inside
+        yield token
+
+
+def _prefixed(inline: "Token", text: str) -> "Token":
+    from markdown_it.token import Token
+
+    children = [Token("text", "", 0, content=text), *(inline.children or [])]
+    return replace(inline, content=text + inline.content, children=children)
 
 
 def structure(story: Story) -> Structure:

@@ -1,4 +1,4 @@
-"""Tells titles, chapter headings and scene breaks from the other lines of a story.
+"""Tells titles, chapter headings, scene breaks and speech from the other lines of a story.
 
 Knows single lines, not Markdown as a whole (`formats.structure` parses that).
 """
@@ -49,6 +49,7 @@ _QUOTES = "\"'“”‘’«»"  # noqa: RUF001
 # A lone sign, or several; dashes and dots only where no sentence can be meant.
 _SIGN = "[#~*•·§※⁂❦❧❀⚜◆◇❖◊♦✦✧✶✻✽★☆＊∗⁕○●◎■□▪⸻]"  # noqa: RUF001
 _GAP = r"[^\S\n]*"  # also the wide spaces of Japanese, and those that do not break
+_SPEECH = re.compile(r"\s*-\s[^\n]*(?:[?!]|\s-\s)")
 _BREAK = re.compile(
     rf"(?:{_SIGN}{_GAP})+|(?:[_+=]{_GAP}){{3,}}|(?:[-–—―─]{_GAP}){{3,}}"  # noqa: RUF001
 )
@@ -109,3 +110,9 @@ def _bare_title(line: str) -> str:
 def is_scene_break(line: str) -> bool:
     """Whether a line alone in its paragraph is a scene break: "* * *", "#", "⁂", "___", "~"."""
     return bool(_BREAK.fullmatch(line.strip()))
+
+
+def is_hyphen_speech(line: str) -> bool:
+    """Whether a line behind a hyphen is speech, as in Polish or Spanish, and no list item: it
+    asks, calls out or has a further hyphen."""
+    return bool(_SPEECH.match(line))

@@ -74,6 +74,29 @@ def test_a_numbered_item_keeps_its_number_and_a_language_is_no_number() -> None:
     assert [token.content for token in tokens if token.type == "fence"] == ["x\n"]
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("- Dobry dzień - rzekł.\n- Kto tam?", ["- Dobry dzień - rzekł.", "- Kto tam?"]),
+        ("- Wyszedł.\n\n- Kto?\n- *Nikt.*", ["- Wyszedł.", "- Kto?", "- *Nikt.*"]),
+        ("Stał.\n- Kto tam?\n\nSzedł.\n\n- Nic.", ["Stał.", "- Kto tam?", "Szedł.", "- Nic."]),
+        ("- Kto tam?\nWstał.\n\n  Wyszedł.", ["- Kto tam?\nWstał.", "Wyszedł."]),
+        ("- - Kto?", ["- - Kto?"]),
+    ],
+)  # fmt: skip
+def test_speech_behind_hyphens_is_paragraphs(text: str, found: list[str]) -> None:
+    assert elements(text) == [("p", line) for line in found]
+    assert {token.level for token in parse(text) if token.type == "paragraph_open"} == {0}
+    assert plain_texts(text) == "".join("".join(found).replace("*", "").split())
+
+
+def test_other_items_stay_lists() -> None:
+    for text in ("- eggs\n- milk", "* Who?\n* Me!", "1. Who?", "+ Oh - no"):
+        assert "li" in [token.tag for token in parse(text)]
+    tags = [token.tag for token in parse("- Kto?\n\n1. eggs\n2. milk")]
+    assert tags.count("li") == 4 and "ul" not in tags
+
+
 def test_quotes_are_in_each_other_only_so_deep() -> None:
     levels = [token.tag for token in parse(">" * (MAX_LEVEL + 5) + " a")].count("blockquote")
     assert levels / 2 == MAX_LEVEL  # each opens and closes

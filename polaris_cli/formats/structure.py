@@ -18,6 +18,7 @@ from polaris_cli.streaming.headings import (
     is_hyphen_speech,
     is_scene_break,
     title_in,
+    without_fence,
 )
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ _OFF = [
 _BLOCKS = ("paragraph_open", "heading_open")
 _INTERRUPTS = ["paragraph", "reference", "blockquote"]  # blocks that a new one can interrupt
 _LONE_MARKER = r"([-+*]|[0-9]+[.)])[ \t]*$"  # a section number: "2."
+_FENCE = re.compile(r"(`{3,})[ \t]*[^\s`]*[ \t]*")  # with the name of a language at most
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -68,7 +70,7 @@ def parser() -> "MarkdownIt":
     """A CommonMark parser without the rules that misread prose.
 
     Line breaks are kept. HTML is text. Only web and mail addresses are links. Lone list markers,
-    and quotes and lists nested too deep, are text.
+    quotes and lists nested too deep, and code fences that are not closed are text.
     """
     from markdown_it import MarkdownIt
     from markdown_it.rules_block import blockquote, fence, hr, list_block
@@ -77,7 +79,7 @@ def parser() -> "MarkdownIt":
     markdown.validateLink = lambda url: bool(ADDRESS.fullmatch(url))  # type: ignore[method-assign]
     rules = markdown.block.ruler
     rules.at("hr", _unless("_", hr), {"alt": [*_INTERRUPTS, "list"]})
-    rules.at("fence", _unless("~", fence), {"alt": [*_INTERRUPTS, "list"]})
+    rules.at("fence", _closed(fence), {"alt": [*_INTERRUPTS, "list"]})
     rules.at("blockquote", _shallow(blockquote), {"alt": [*_INTERRUPTS, "list"]})
     rules.at("list", _shallow(_unless(_LONE_MARKER, list_block)), {"alt": _INTERRUPTS})
     return markdown
@@ -89,7 +91,7 @@ def parse(text: str) -> "list[Token]":
     If a text has speech behind hyphens, all that is behind them is paragraphs and no list item.
     List items keep their numbers: a paragraph that starts with "1990." must not become "2.".
     """
-    tokens = [*_with_breaks(parser().parse(printable(text)))]
+    tokens = [*_with_breaks(parser().parse(printable(without_fence(text))))]
     if any(map(is_hyphen_speech, _hyphen_items(tokens))):
         tokens = [*_with_speech(tokens)]
     for token in tokens:
@@ -211,10 +213,28 @@ def _unless(regex: str, rule: "Rule") -> "Rule":
     pattern = re.compile(regex)
 
     def guarded(state: "StateBlock", start: int, end: int, silent: bool) -> bool:
-        line = state.src[state.bMarks[start] + state.tShift[start] : state.eMarks[start]]
-        return not pattern.match(line) and rule(state, start, end, silent)
+        return not pattern.match(_line(state, start)) and rule(state, start, end, silent)
 
     return guarded
+
+
+def _closed(fence: "Rule") -> "Rule":
+    """The rule, skipped for a fence of "~", one that is not closed, or one with text behind it."""
+
+    def guarded(state: "StateBlock", start: int, end: int, silent: bool) -> bool:
+        found = _FENCE.fullmatch(_line(state, start))
+        if not found:
+            return False
+        closing = re.compile(rf"{found[1]}`*[ \t]*")
+        lines = (_line(state, number) for number in range(start + 1, end))
+        return any(map(closing.fullmatch, lines)) and fence(state, start, end, silent)
+
+    return guarded
+
+
+def _line(state: "StateBlock", number: int) -> str:
+    """A line without its indentation."""
+    return state.src[state.bMarks[number] + state.tShift[number] : state.eMarks[number]]
 
 
 def _shallow(rule: "Rule") -> "Rule":

@@ -23,7 +23,7 @@ from polaris_cli.request.story_request import Draft, Sampling, StoryRequest
 from polaris_cli.story.old_records import upgrade_record
 from polaris_cli.story.plan import shortened
 from polaris_cli.story.quality import Quality
-from polaris_cli.streaming.headings import title_in
+from polaris_cli.streaming.headings import title_in, without_fence
 from polaris_cli.version import __version__
 from polaris_cli.words import (
     count_words,
@@ -159,7 +159,9 @@ class Story:
     @property
     def own_title(self) -> str:
         """The title of the plan, else a heading at the start of the text, else ""."""
-        return self.plan.title if self.plan else title_in(self.text.lstrip().split("\n", 1)[0])
+        if self.plan:
+            return self.plan.title
+        return title_in(without_fence(self.text).lstrip().split("\n", 1)[0])
 
     @property
     def language(self) -> str:

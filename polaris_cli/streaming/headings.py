@@ -49,6 +49,7 @@ _QUOTES = "\"'“”‘’«»"  # noqa: RUF001
 # A lone sign, or several; dashes and dots only where no sentence can be meant.
 _SIGN = "[#~*•·§※⁂❦❧❀⚜◆◇❖◊♦✦✧✶✻✽★☆＊∗⁕○●◎■□▪⸻]"  # noqa: RUF001
 _GAP = r"[^\S\n]*"  # also the wide spaces of Japanese, and those that do not break
+_FENCE = re.compile(r"^ {0,3}`{3,}[ \t]*([^\s`]*)[ \t\r]*$", re.MULTILINE)
 _SPEECH = re.compile(r"\s*-\s[^\n]*(?:[?!]|\s-\s)")
 _BREAK = re.compile(
     rf"(?:{_SIGN}{_GAP})+|(?:[_+=]{_GAP}){{3,}}|(?:[-–—―─]{_GAP}){{3,}}"  # noqa: RUF001
@@ -116,3 +117,17 @@ def is_hyphen_speech(line: str) -> bool:
     """Whether a line behind a hyphen is speech, as in Polish or Spanish, and no list item: it
     asks, calls out or has a further hyphen."""
     return bool(_SPEECH.match(line))
+
+
+def without_fence(text: str) -> str:
+    """The text without a code fence around all of it: "```markdown" and "```". One may be missing,
+    as in a story that is not finished."""
+    fences = list(_FENCE.finditer(text))
+    if not fences:
+        return text
+    first, last = fences[0], fences[-1]
+    begins = not text[: first.start()].strip()
+    ends = not text[last.end() :].strip() and not last[1]
+    if len(fences) != begins + ends:  # there is code in the text
+        return text
+    return text[first.end() if begins else 0 : last.start() if ends else None]

@@ -97,6 +97,32 @@ def test_other_items_stay_lists() -> None:
     assert tags.count("li") == 4 and "ul" not in tags
 
 
+@pytest.mark.parametrize(
+    ("text", "tags"),
+    [
+        ("``` Dear Anna, come home\n\n# Fog\n\n```\n\nIt came.", "p h1 p p"),
+        ("It came.\n\n```\nIt went.\n\n# Fog", "p p h1"),
+        ("It came.\n\n```", "p"),
+        ("It came.\n\n```\nx\n```\n\nIt went.", "p code p"),
+        ("It came.\n\n````text\n```\n`````", "p code"),
+        ("```\nx\n```\n\n# Fog\n\n```\ny\n```", "code h1 code"),
+    ],
+)
+def test_only_a_fence_that_is_closed_and_has_no_text_behind_it_is_code(
+    text: str, tags: str
+) -> None:
+    assert " ".join(tag for tag, _ in elements(text)) == tags
+
+
+@pytest.mark.parametrize("start", ["", "```\n", "\n```markdown\n\n", "```md \r\n"])
+@pytest.mark.parametrize("end", ["", "\n```", "\n\n```\n\n"])
+def test_a_fence_around_the_whole_text_is_no_part_of_it(start: str, end: str) -> None:
+    story = a_story(text=f"{start}# The Fog\n\nIt came.{end}")
+    found = structure(story)
+    assert (story.title, found.title, found.in_text) == ("The Fog", "The Fog", True)
+    assert [token.content for token in found.body if token.content] == ["It came."]
+
+
 def test_quotes_are_in_each_other_only_so_deep() -> None:
     levels = [token.tag for token in parse(">" * (MAX_LEVEL + 5) + " a")].count("blockquote")
     assert levels / 2 == MAX_LEVEL  # each opens and closes

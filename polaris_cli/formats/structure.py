@@ -11,6 +11,7 @@ from functools import lru_cache
 from itertools import groupby, pairwise
 from typing import TYPE_CHECKING
 
+from polaris_cli.characters import CJK, HANGUL, WIDE_SIGNS
 from polaris_cli.story.result import Story
 from polaris_cli.streaming.headings import (
     is_bare_chapter_heading,
@@ -24,6 +25,7 @@ from polaris_cli.streaming.headings import (
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
     from markdown_it.rules_block import StateBlock
+    from markdown_it.rules_inline import StateInline
     from markdown_it.token import Token
 
     Rule = Callable[[StateBlock, int, int, bool], bool]
@@ -44,6 +46,7 @@ _OFF = [
 _BLOCKS = ("paragraph_open", "heading_open")
 _INTERRUPTS = ["paragraph", "reference", "blockquote"]  # blocks that a new one can interrupt
 _LONE_MARKER = r"([-+*]|[0-9]+[.)])[ \t]*$"  # a section number: "2."
+_EAST_ASIAN = re.compile(f"[{CJK}{HANGUL}{WIDE_SIGNS}]")
 _FENCE = re.compile(r"(`{3,})[ \t]*[^\s`]*[ \t]*")  # with the name of a language at most
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -70,7 +73,8 @@ def parser() -> "MarkdownIt":
     """A CommonMark parser without the rules that misread prose.
 
     Line breaks are kept. HTML is text. Only web and mail addresses are links. Lone list markers,
-    quotes and lists nested too deep, and code fences that are not closed are text.
+    quotes and lists nested too deep, and code fences that are not closed are text. Emphasis may
+    touch East Asian text.
     """
     from markdown_it import MarkdownIt
     from markdown_it.rules_block import blockquote, fence, hr, list_block
@@ -82,6 +86,7 @@ def parser() -> "MarkdownIt":
     rules.at("fence", _closed(fence), {"alt": [*_INTERRUPTS, "list"]})
     rules.at("blockquote", _shallow(blockquote), {"alt": [*_INTERRUPTS, "list"]})
     rules.at("list", _shallow(_unless(_LONE_MARKER, list_block)), {"alt": _INTERRUPTS})
+    markdown.inline.ruler.at("emphasis", _emphasis)
     return markdown
 
 
@@ -230,6 +235,23 @@ def _closed(fence: "Rule") -> "Rule":
         return any(map(closing.fullmatch, lines)) and fence(state, start, end, silent)
 
     return guarded
+
+
+def _emphasis(state: "StateInline", silent: bool) -> bool:
+    """The rule for emphasis; next to East Asian characters, asterisks may begin and end it.
+
+    CommonMark expects white space between a letter and a mark such as **“so.”** here.
+    """
+    from markdown_it.rules_inline import emphasis
+
+    start, before = state.pos, len(state.delimiters)
+    found = emphasis.tokenize(state, silent)
+    last, following = state.src[start - 1 : start], state.src[state.pos : state.pos + 1]
+    if state.src[start] == "*" and _EAST_ASIAN.search(last + following):
+        for delimiter in state.delimiters[before:]:
+            delimiter.open = delimiter.open or bool(following.strip())
+            delimiter.close = delimiter.close or bool(last.strip())
+    return found
 
 
 def _line(state: "StateBlock", number: int) -> str:

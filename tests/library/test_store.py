@@ -325,9 +325,13 @@ def test_search_takes_operators_for_words(three: Library, words: str) -> None:
     assert three.search([words]) == []
 
 
-@pytest.mark.parametrize("words", [["狐"], ["ภูเขา"], ["狐狸", "premise"], ["fog", "山"], ["ABC山"]])
-def test_search_finds_words_in_texts_without_spaces(three: Library, words: list[str]) -> None:
-    text = "A fog.\n\n那只狐狸在abc山上。\n\nแมวบนภูเขา"
+@pytest.mark.parametrize(
+    "words",
+    [["狐"], ["ภูเขา"], ["狐狸", "premise"], ["fog", "山"], ["ABC山"],
+     ["등대"], ["바다", "fog"]],
+)  # fmt: skip
+def test_search_finds_words_that_no_space_divides(three: Library, words: list[str]) -> None:
+    text = "A fog.\n\n那只狐狸在abc山上。\n\nแมวบนภูเขา\n\n등대는 바다를 보았다."
     three.finish(a_story("cc00", premise="premise 3", text=text))
     assert [entry.id for entry in three.search(words)] == ["cc00"]
     assert not three.search([*words, "虎"])

@@ -38,7 +38,7 @@ from polaris_cli.story.accumulator import Accumulator
 from polaris_cli.story.job import Job
 from polaris_cli.story.prepare import prepare, settle
 from polaris_cli.story.result import Story
-from polaris_cli.story.writing import record_for, write_job
+from polaris_cli.story.writing import record_for, replayed_tokens, write_job
 
 DEFAULT_WORDS = 3_000  # the length of story that `open_engine` makes room for
 
@@ -198,8 +198,8 @@ def run_job(
     """
     events = with_held(watch(write_job(job, engine)))
     deviations = partial(engine.deviations, job.request.sampling)
-    replayed = job.earlier.tokens if job.earlier else 0
-    accumulator = Accumulator(record_for(job, engine), engine.load_seconds, deviations, replayed)
+    replayed, record = replayed_tokens(job, engine), record_for(job, engine)
+    accumulator = Accumulator(record, engine.load_seconds, deviations, replayed)
     events = accumulator.watch(events)
     recorder = Recorder(library, accumulator, warn) if library else None
     if recorder:

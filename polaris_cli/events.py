@@ -282,23 +282,40 @@ def closing(events: Iterator[RawEvent] | Iterator[Event]) -> Iterator[None]:
             close()
 
 
+class HeldText:
+    """The story text that a stream holds back: it is lost if the stream ends here.
+
+    `chunks` are those of the last `Held`, without those that have come since.
+    """
+
+    def __init__(self) -> None:
+        self.chunks: deque[Chunk] = deque()
+        self._giving = False  # whether the stage that holds them gives them out
+
+    def add(self, event: Event) -> None:
+        """Add the next event of the stream."""
+        match event:
+            case Held():
+                self.chunks, self._giving = deque(event.chunks or event.given), bool(event.given)
+            case Chunk() if self._giving and self.chunks:
+                self.chunks.popleft()
+            case Finish():  # the held text is in the story by now, or was dropped
+                self.chunks.clear()
+
+
 def with_held(events: Iterator[Event]) -> Iterator[Event]:
     """The same events; text that is still held when an interrupt ends them comes before the end.
 
     A stage that holds text back gives it out itself if the interrupt reaches it. One that comes
     between two events does not get through the stages around it.
     """
-    held: deque[Chunk] = deque()
-    giving = False  # whether the stage that has them gives them out
+    held = HeldText()
     with closing(events):
         for event in events:
-            if isinstance(event, Held):
-                held, giving = deque(event.chunks or event.given), bool(event.given)
-            elif isinstance(event, Chunk) and giving and held:
-                held.popleft()
-            elif isinstance(event, Finish) and event.reason == "interrupted" and held:
+            if isinstance(event, Finish) and event.reason == "interrupted" and held.chunks:
                 yield Held()  # first, so that no text is in the stream twice
-                yield from held
+                yield from held.chunks
+            held.add(event)
             yield event
 
 

@@ -74,6 +74,12 @@ def png(folder: Path, width: int = 6, height: int = 9) -> str:
     return str(path)
 
 
+def with_density(image: bytes, dots: int) -> bytes:
+    """The PNG image with this many dots per metre."""
+    header, rest = image[:33], image[33:]
+    return header + _chunk(b"pHYs", struct.pack(">IIB", dots, dots, 1)) + rest
+
+
 def _chunk(kind: bytes, data: bytes) -> bytes:
     check = struct.pack(">I", zlib.crc32(kind + data))
     return struct.pack(">I", len(data)) + kind + data + check

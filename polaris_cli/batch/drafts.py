@@ -3,14 +3,13 @@
 Does not know how they are written or shown.
 """
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from polaris_cli.request.adherence import in_band
 from polaris_cli.story.job import Job
-from polaris_cli.story.result import Place, Story
+from polaris_cli.story.result import Place, Story, new_id
 from polaris_cli.streaming.surprise import GIBBERISH
 
 Best = Literal["sound", "ratio", "surprise"]
@@ -30,7 +29,7 @@ class DraftTask:
 
 def drafts_of(job: Job, count: int) -> list[DraftTask]:
     """Drafts whose seeds follow from the job's, so that each can be written again alone."""
-    group, first = os.urandom(4).hex(), job.request.sampling.seed
+    group, first = new_id(), job.request.sampling.seed
     drafts = []
     for number in range(1, count + 1):
         sampling = replace(job.request.sampling, seed=first + number - 1)

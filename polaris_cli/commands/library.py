@@ -184,11 +184,13 @@ def backup(
     from polaris_cli.commands.delivery import say_saved
     from polaris_cli.commands.outputs import check_apart
     from polaris_cli.formats.files import atomic_file, check_writable
+    from polaris_cli.library.database import remove_logs
 
     check_apart([("FILE", file)])
     check_writable(file, force=force)
     with atomic_file(file, force=force) as temporary:
         open_library().back_up(temporary)
+        remove_logs(file)
     say_saved(file, file.stat().st_size)
 
 

@@ -79,9 +79,10 @@ def _add_title(document: DocumentObject, story: Story, found: Structure) -> None
 
 
 def _add_cover(document: DocumentObject, cover: Cover, title: str) -> None:
-    tall = cover.height * _TEXT_WIDTH > cover.width * _TEXT_HEIGHT
-    size = {"height": _TEXT_HEIGHT} if tall else {"width": _TEXT_WIDTH}
-    shape = document.add_picture(BytesIO(with_header(cover.data)), **size)
+    scale = min(_TEXT_WIDTH / cover.width, _TEXT_HEIGHT / cover.height)
+    # Both: python-docx divides by the density in the file, which may be 0, to find one of them.
+    width, height = (Length(int(side * scale) or 1) for side in (cover.width, cover.height))
+    shape = document.add_picture(BytesIO(with_header(cover.data)), width, height)
     shape._inline.docPr.set("descr", title)  # what a screen reader says
 
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from polaris_cli.errors import UsageError
+from polaris_cli.errors import DEBUG_HINT, OutputError, UsageError
 from polaris_cli.formats.epub import epub
 from polaris_cli.formats.files import check_no_folder, check_writable, write_atomic
 from polaris_cli.formats.html import created_utc, html
@@ -18,8 +18,14 @@ from polaris_cli.story.result import Story
 
 
 def render(story: Story, format: str) -> bytes:
-    """The bytes of a file in one of `FORMATS`; the same story gives the same bytes."""
-    return _RENDERERS[format](story)
+    """The bytes of a file in one of `FORMATS`; the same story gives the same bytes.
+
+    Raises OutputError if a library cannot do it, so that the story's other files are written.
+    """
+    try:
+        return _RENDERERS[format](story)
+    except Exception as error:
+        raise OutputError(f"Cannot make a {format} file: {error!r}.", hint=DEBUG_HINT) from error
 
 
 def save(story: Story, path: Path, *, force: bool) -> None:

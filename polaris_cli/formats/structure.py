@@ -11,17 +11,21 @@ from functools import lru_cache
 from itertools import groupby, pairwise
 from typing import TYPE_CHECKING
 
+from polaris_cli.characters import CJK, HANGUL, WIDE_SIGNS
 from polaris_cli.story.result import Story
 from polaris_cli.streaming.headings import (
     is_bare_chapter_heading,
     is_chapter_heading,
+    is_hyphen_speech,
     is_scene_break,
     title_in,
+    without_fence,
 )
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
     from markdown_it.rules_block import StateBlock
+    from markdown_it.rules_inline import StateInline
     from markdown_it.token import Token
 
     Rule = Callable[[StateBlock, int, int, bool], bool]
@@ -42,6 +46,8 @@ _OFF = [
 _BLOCKS = ("paragraph_open", "heading_open")
 _INTERRUPTS = ["paragraph", "reference", "blockquote"]  # blocks that a new one can interrupt
 _LONE_MARKER = r"([-+*]|[0-9]+[.)])[ \t]*$"  # a section number: "2."
+_EAST_ASIAN = re.compile(f"[{CJK}{HANGUL}{WIDE_SIGNS}]")
+_FENCE = re.compile(r"(`{3,})[ \t]*[^\s`]*[ \t]*")  # with the name of a language at most
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -67,7 +73,8 @@ def parser() -> "MarkdownIt":
     """A CommonMark parser without the rules that misread prose.
 
     Line breaks are kept. HTML is text. Only web and mail addresses are links. Lone list markers,
-    and quotes and lists nested too deep, are text.
+    quotes and lists nested too deep, and code fences that are not closed are text. Emphasis may
+    touch East Asian text.
     """
     from markdown_it import MarkdownIt
     from markdown_it.rules_block import blockquote, fence, hr, list_block
@@ -76,18 +83,22 @@ def parser() -> "MarkdownIt":
     markdown.validateLink = lambda url: bool(ADDRESS.fullmatch(url))  # type: ignore[method-assign]
     rules = markdown.block.ruler
     rules.at("hr", _unless("_", hr), {"alt": [*_INTERRUPTS, "list"]})
-    rules.at("fence", _unless("~", fence), {"alt": [*_INTERRUPTS, "list"]})
+    rules.at("fence", _closed(fence), {"alt": [*_INTERRUPTS, "list"]})
     rules.at("blockquote", _shallow(blockquote), {"alt": [*_INTERRUPTS, "list"]})
     rules.at("list", _shallow(_unless(_LONE_MARKER, list_block)), {"alt": _INTERRUPTS})
+    markdown.inline.ruler.at("emphasis", _emphasis)
     return markdown
 
 
 def parse(text: str) -> "list[Token]":
     """The blocks of a text as markdown-it tokens. Accepts any text.
 
+    If a text has speech behind hyphens, all that is behind them is paragraphs and no list item.
     List items keep their numbers: a paragraph that starts with "1990." must not become "2.".
     """
-    tokens = [*_with_breaks(parser().parse(printable(text)))]
+    tokens = [*_with_breaks(parser().parse(printable(without_fence(text))))]
+    if any(map(is_hyphen_speech, _hyphen_items(tokens))):
+        tokens = [*_with_speech(tokens)]
     for token in tokens:
         if token.type == "list_item_open" and token.info:
             token.attrSet("value", str(int(token.info)))
@@ -108,6 +119,37 @@ def _with_breaks(tokens: "list[Token]") -> "Iterator[Token]":
             next(left), next(left)
         else:
             yield token
+
+
+def _hyphen_items(tokens: "list[Token]") -> "Iterator[str]":
+    """The texts of list items behind a hyphen, with it."""
+    for item, inline in zip(tokens, tokens[2:], strict=False):
+        if item.type == "list_item_open" and item.markup == "-":
+            yield f"- {inline.content}"
+
+
+def _with_speech(tokens: "list[Token]") -> "Iterator[Token]":
+    """The tokens without lists of items behind a hyphen, which their paragraphs keep."""
+    inside, hyphens = 0, ""
+    for token in tokens:
+        if token.markup == "-" and token.type.startswith(("bullet_list", "list_item")):
+            inside += token.nesting
+            hyphens = hyphens + "- " * (token.type == "list_item_open") if token.nesting > 0 else ""
+            continue
+        if inside and token.type.startswith("paragraph"):
+            token.hidden = False  # in a list without empty lines, they are
+        if token.type == "inline" and hyphens:
+            token = _prefixed(token, hyphens)
+            hyphens = ""
+        token.level -= inside
+        yield token
+
+
+def _prefixed(inline: "Token", text: str) -> "Token":
+    from markdown_it.token import Token
+
+    children = [Token("text", "", 0, content=text), *(inline.children or [])]
+    return replace(inline, content=text + inline.content, children=children)
 
 
 def structure(story: Story) -> Structure:
@@ -176,10 +218,45 @@ def _unless(regex: str, rule: "Rule") -> "Rule":
     pattern = re.compile(regex)
 
     def guarded(state: "StateBlock", start: int, end: int, silent: bool) -> bool:
-        line = state.src[state.bMarks[start] + state.tShift[start] : state.eMarks[start]]
-        return not pattern.match(line) and rule(state, start, end, silent)
+        return not pattern.match(_line(state, start)) and rule(state, start, end, silent)
 
     return guarded
+
+
+def _closed(fence: "Rule") -> "Rule":
+    """The rule, skipped for a fence of "~", one that is not closed, or one with text behind it."""
+
+    def guarded(state: "StateBlock", start: int, end: int, silent: bool) -> bool:
+        found = _FENCE.fullmatch(_line(state, start))
+        if not found:
+            return False
+        closing = re.compile(rf"{found[1]}`*[ \t]*")
+        lines = (_line(state, number) for number in range(start + 1, end))
+        return any(map(closing.fullmatch, lines)) and fence(state, start, end, silent)
+
+    return guarded
+
+
+def _emphasis(state: "StateInline", silent: bool) -> bool:
+    """The rule for emphasis; next to East Asian characters, asterisks may begin and end it.
+
+    CommonMark expects white space between a letter and a mark such as **“so.”** here.
+    """
+    from markdown_it.rules_inline import emphasis
+
+    start, before = state.pos, len(state.delimiters)
+    found = emphasis.tokenize(state, silent)
+    last, following = state.src[start - 1 : start], state.src[state.pos : state.pos + 1]
+    if state.src[start] == "*" and _EAST_ASIAN.search(last + following):
+        for delimiter in state.delimiters[before:]:
+            delimiter.open = delimiter.open or bool(following.strip())
+            delimiter.close = delimiter.close or bool(last.strip())
+    return found
+
+
+def _line(state: "StateBlock", number: int) -> str:
+    """A line without its indentation."""
+    return state.src[state.bMarks[number] + state.tShift[number] : state.eMarks[number]]
 
 
 def _shallow(rule: "Rule") -> "Rule":

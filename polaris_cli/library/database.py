@@ -146,6 +146,32 @@ def back_up(db: sqlite3.Connection, target: Path) -> bool:
         copy.close()
 
 
+def remove_logs(path: Path) -> None:
+    """Delete the files that SQLite keeps next to a file that is about to be replaced.
+
+    SQLite would take what is in them for text of the new file. Raises OutputError if another
+    program has the file open.
+    """
+    path = path.resolve()
+    if path.exists():
+        _check_unused(path)
+    for ending in ("-wal", "-shm", "-journal"):
+        Path(f"{path}{ending}").unlink(missing_ok=True)
+
+
+def _check_unused(path: Path) -> None:
+    """Raise OutputError if another program has the file open; it need not be one of SQLite."""
+    with closing(_open(path)) as db:
+        try:
+            db.execute("PRAGMA journal_mode = DELETE")  # a connection in WAL mode forbids this
+        except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_BUSY:
+                raise OutputError(
+                    f"{path} is in use by another program.",
+                    hint="End that program, or use another file.",
+                ) from error
+
+
 def _open(path: Path | str, *, uri: bool = False) -> sqlite3.Connection:
     db = sqlite3.connect(
         path, timeout=BUSY_FOR, isolation_level=None, check_same_thread=False, uri=uri

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 from polaris_cli.errors import LibraryError
-from polaris_cli.events import Again, Chunk, Event, Finish, Held, Planned, closing, text_of
+from polaris_cli.events import Again, Event, Finish, Held, HeldText, Planned, closing, text_of
 from polaris_cli.library.store import Library
 from polaris_cli.story.accumulator import Accumulator
 from polaris_cli.story.result import Story
@@ -33,7 +33,7 @@ class Recorder:
         self._library, self._accumulator, self._warn = library, accumulator, warn
         self._record = accumulator.story()
         self._pending: list[Event] = []
-        self._held: tuple[Chunk, ...] = ()
+        self._held = HeldText()
         self._started: Story | None = None  # the record that the library has
         self._ended = False
         self._lock = threading.Lock()
@@ -55,15 +55,11 @@ class Recorder:
     def _queue(self, event: Event) -> None:
         """Queue an event for the next save; a plan or a line break starts a save at once."""
         with self._lock:
-            match event:
-                case Finish():  # the held text is in the story by now, or was dropped
-                    self._held = ()
-                case Planned() | Again():
-                    self._record = self._record.after(event)
-                case Held():
-                    self._held = event.chunks
-                case _:
-                    self._pending.append(event)
+            self._held.add(event)
+            if isinstance(event, Planned | Again):
+                self._record = self._record.after(event)
+            elif not isinstance(event, Held | Finish):
+                self._pending.append(event)
         if not self._thread.ident and not isinstance(event, Finish):
             self._thread.start()
         if isinstance(event, Planned) or "\n" in text_of(event):
@@ -75,8 +71,8 @@ class Recorder:
         if not self._thread.ident:
             return  # there were no events to save
         with self._lock:
-            self._pending += self._held
-            self._held = ()
+            self._pending += self._held.chunks
+            self._held = HeldText()
         self._ended = True
         self._wake.set()
         self._thread.join()
@@ -102,7 +98,7 @@ class Recorder:
 
     def _save(self, *, ended: bool) -> None:
         with self._lock:  # so that the record has what the events say of it
-            record, events, held = self._record, self._pending[:], self._held
+            record, events, held = self._record, self._pending[:], [*self._held.chunks]
         if self._started is not record:
             self._library.start(record)
             self._started = record

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import platformdirs
 
-from polaris_cli.characters import CJK, THAI_AND_SIMILAR
+from polaris_cli.characters import CJK, HANGUL, THAI_AND_SIMILAR
 from polaris_cli.errors import LibraryError, UsageError
 from polaris_cli.events import Chunk, Event, merged, text_of
 from polaris_cli.library.database import (
@@ -46,7 +46,7 @@ HELD = "held"  # the kind of a part with held text, which may still be set aside
 MOST_ROWS = 2**63 - 1  # SQLite's largest number
 STALE_AFTER = 10.0  # seconds without a heartbeat until the writer counts as killed
 
-_SPACELESS = re.compile(f"[{CJK}{THAI_AND_SIMILAR}]")
+_PART_OF_A_WORD = re.compile(f"[{CJK}{HANGUL}{THAI_AND_SIMILAR}]")
 
 _ENTRY = (
     "id, created, title, premise, model, requested, written, state, host, pid, seen, "
@@ -107,7 +107,8 @@ class Library:
 
     def __init__(self, path: str | Path | None = None) -> None:
         """`path` is the library's file; without it, the user's own library."""
-        self.path = Path(path).expanduser() if path else library_path()
+        chosen = Path(path).expanduser() if path else library_path()
+        self.path = chosen.absolute()  # the same file wherever the program goes
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
 
@@ -296,19 +297,27 @@ class Library:
 
 
 def _upsert(db: sqlite3.Connection, story: "Story", state: str) -> None:
-    """Insert or update a story's row, without the columns of its writer (`host`, `pid`, `seen`)."""
+    """Insert or update a story's row, without the columns of its writer (`host`, `pid`, `seen`).
+
+    Raises LibraryError if the id is that of another story, which stays.
+    """
     record = story.as_dict()
     del record["story"]  # it has its own column, for the search
     columns = "id, created, title, premise, model, requested, written, state, record, text"
     values = (story.id, story.created, story.title, story.premise, story.model.name)
     counts = (story.requested, story.counted)
-    db.execute(
+    saved = db.execute(
         f"INSERT INTO story ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
         "ON CONFLICT (id) DO UPDATE SET title = excluded.title, requested = excluded.requested, "
         "written = excluded.written, state = excluded.state, record = excluded.record, "
-        "text = excluded.text",
+        "text = excluded.text WHERE story.created = excluded.created",
         (*map(_storable, values), *counts, state, dumps(record), _storable(story.text)),
     )
+    if not saved.rowcount:
+        raise LibraryError(
+            f"The library has another story with the id {story.id}.",
+            hint="Write the story again: it then has another id.",
+        )
 
 
 def _heartbeat(db: sqlite3.Connection, id: str) -> None:
@@ -487,11 +496,11 @@ def _most(limit: int | None) -> int:
 def _search(words: Sequence[str], limit: int | None) -> tuple[str, list[object]]:
     """A query for the stories with all of the words, and its parameters.
 
-    FTS5 takes a text without spaces, as in Chinese or Thai, for one word: there, a term is found
-    anywhere in the text.
+    FTS5 takes a text without spaces, as in Chinese or Thai, for one word, and so a Korean noun with
+    its particle: there, a term is found anywhere in the text.
     """
     terms = [_storable(term) for term in " ".join(words).replace("\0", " ").split()]
-    parts = [term for term in terms if _SPACELESS.search(term)]
+    parts = [term for term in terms if _PART_OF_A_WORD.search(term)]
     rest = " ".join('"{}"'.format(term.replace('"', '""')) for term in terms if term not in parts)
     query, where = f"SELECT {_ENTRY} FROM story", ["n" if parts or rest else "0"]
     if rest:

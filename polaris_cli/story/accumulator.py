@@ -15,6 +15,7 @@ from polaris_cli.events import (
     Event,
     Finish,
     Held,
+    HeldText,
     Kind,
     Planned,
     as_chunk,
@@ -52,7 +53,7 @@ class Accumulator:
         self.finish = Finish("interrupted")
         self._replayed = replayed
         self._record, self._load_s, self._deviations = record, load_s, deviations
-        self._held: tuple[Chunk, ...] = ()
+        self._held = HeldText()
         self._dropped = 0  # tokens of text that was held and is not in the stream
         self._texts: dict[Kind, list[str]] = {kind: [] for kind in KINDS}
         self._tokens: dict[Kind, int] = dict.fromkeys(KINDS, 0)
@@ -71,14 +72,14 @@ class Accumulator:
 
     def add(self, event: Event) -> None:
         """Add the next event of the stream."""
+        self._held.add(event)
         match event:
             case Finish():
-                self.finish, self._held = event, ()
+                self.finish = event
                 self._total = self._now()
             case Planned() | Again():
                 self._record = self._record.after(event)
             case Held():
-                self._held = event.chunks
                 self._dropped += event.dropped
                 for held in event.chunks[-1:]:
                     self._note_first(held)
@@ -87,9 +88,9 @@ class Accumulator:
 
     def story(self) -> Story:
         """The story so far, without trailing white space."""
-        text = "".join([*self._texts["story"], *(chunk.text for chunk in self._held)])
-        held = sum(chunk.tokens for chunk in self._held)
-        log_probs = [*self._log_probs, *(p for chunk in self._held for p in chunk.log_probs)]
+        text = "".join([*self._texts["story"], *(chunk.text for chunk in self._held.chunks)])
+        held = sum(chunk.tokens for chunk in self._held.chunks)
+        log_probs = [*self._log_probs, *(p for chunk in self._held.chunks for p in chunk.log_probs)]
         return replace(
             self._record,
             text=text.rstrip(),
@@ -124,7 +125,7 @@ class Accumulator:
             self._first_story = self._now()
 
     def _new_tokens(self) -> int:
-        held = sum(chunk.tokens for chunk in self._held)
+        held = sum(chunk.tokens for chunk in self._held.chunks)
         return sum(self._tokens.values()) + held + self._dropped - self._replayed
 
     def _now(self) -> float:

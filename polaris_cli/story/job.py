@@ -5,7 +5,7 @@ Only holds data: `prepare` settles a job, `writing` writes it.
 
 from dataclasses import dataclass, field
 
-from polaris_cli.events import Chunk, Event, Plan, Reason
+from polaris_cli.events import Event, Plan, Reason
 from polaris_cli.models.reference import ModelRef
 from polaris_cli.request.budget import Budget
 from polaris_cli.request.prompts import Message
@@ -27,11 +27,6 @@ class Earlier:
     finish: Reason
     extended: int = 0
     rewritten: int = 0
-
-    @property
-    def tokens(self) -> int:
-        """The tokens that were generated."""
-        return sum(event.tokens for event in self.events if isinstance(event, Chunk))
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from polaris_cli.request.story_request import Draft, Sampling, StoryRequest
 from polaris_cli.story.old_records import upgrade_record
 from polaris_cli.story.plan import shortened
 from polaris_cli.story.quality import Quality
-from polaris_cli.streaming.headings import title_in
+from polaris_cli.streaming.headings import title_in, without_fence
 from polaris_cli.version import __version__
 from polaris_cli.words import (
     count_words,
@@ -159,7 +159,9 @@ class Story:
     @property
     def own_title(self) -> str:
         """The title of the plan, else a heading at the start of the text, else ""."""
-        return self.plan.title if self.plan else title_in(self.text.lstrip().split("\n", 1)[0])
+        if self.plan:
+            return self.plan.title
+        return title_in(without_fence(self.text).lstrip().split("\n", 1)[0])
 
     @property
     def language(self) -> str:
@@ -320,7 +322,7 @@ def new_record(
 ) -> Story:
     """The record of a story that is not written yet, with a new id."""
     return Story(
-        id=os.urandom(4).hex(),
+        id=new_id(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         request=request,
         model=model,
@@ -328,6 +330,11 @@ def new_record(
         place=place,
         tokens=Tokens(prompt=prompt_tokens),
     )
+
+
+def new_id() -> str:
+    """An id for a story or a group of drafts: 48 random bits, as twelve hexadecimal digits."""
+    return os.urandom(6).hex()
 
 
 def versions() -> dict[str, str]:

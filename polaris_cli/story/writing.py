@@ -4,12 +4,12 @@ Chooses the length mode's function, and continues where an earlier run stopped. 
 the modes work.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from polaris_cli.engines.base import Engine, GenerationRequest
 from polaris_cli.errors import UsageError
-from polaris_cli.events import Event, Reason
+from polaris_cli.events import ChapterStart, Chunk, Event, Reason
 from polaris_cli.story.chapter_drafts import earlier_parts
 from polaris_cli.story.chapters import in_chapters, in_parts
 from polaris_cli.story.decayed import RETRIES, without_decay
@@ -25,6 +25,7 @@ from polaris_cli.story.single_pass import (
     with_draft,
     with_log_probs,
 )
+from polaris_cli.streaming.loops import good_length
 
 Rounds = list[tuple[int, ...]]
 
@@ -39,6 +40,32 @@ def record_for(job: Job, engine: Engine) -> Story:
     # One text, also one in parts, goes on after the same early ends again.
     extended = earlier.extended if job.request.length == "chapters" else 0
     return replace(record, extended=extended, rewritten=earlier.rewritten)
+
+
+def replayed_tokens(job: Job, engine: Engine) -> int:
+    """How many tokens of an earlier run come first in the stream of `write_job`.
+
+    After a loop, this is an estimate: where the text before it ends is not known yet.
+    """
+    planned = job.request.length == "chapters"
+    if not job.earlier or (planned and not job.plan):
+        return 0
+    events, can_continue = job.earlier.events, engine.capabilities.token_true
+    ended = job.earlier.finish == "stop" and not (job.reference.profile.continues and can_continue)
+    starts = [n for n, event in enumerate(events) if isinstance(event, ChapterStart)]
+    last = len(events) if ended else max(starts, default=len(events) if planned else 0)
+    whole = sum(event.tokens for event in events[:last] if isinstance(event, Chunk))
+    return whole + (_continued(events[last:], job.earlier.finish) if can_continue else 0)
+
+
+def _continued(answer: Iterable[Event], finish: Reason) -> int:
+    """The tokens of an earlier answer that the engine continues."""
+    chunks = [event for event in since_restart(answer)[1] if isinstance(event, Chunk)]
+    tokens = sum(len(chunk.ids) for chunk in chunks)
+    if finish != "loop":
+        return tokens
+    text = "".join(chunk.text for chunk in chunks)
+    return round(tokens * good_length(text) / max(len(text), 1))
 
 
 def write_job(job: Job, engine: Engine) -> Iterator[Event]:

@@ -1,4 +1,4 @@
-"""Tells titles, chapter headings and scene breaks from the other lines of a story.
+"""Tells titles, chapter headings, scene breaks and speech from the other lines of a story.
 
 Knows single lines, not Markdown as a whole (`formats.structure` parses that).
 """
@@ -7,27 +7,36 @@ import re
 
 LONGEST_BOLD = 100  # characters; a longer bold line is a sentence
 
-_NUMBER = (
-    r"(?:\d+|[ivxlc]+|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen"
+_CARDINAL = (
+    r"(?:\d+|[ivxlc]{2,}|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen"
     r"|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen|(?:twenty|thirty|forty|fifty)"
-    r"(?:-\w+)?|first|second|third|last|final)"
+    r"(?:-\w+)?)"
 )
+_NUMBER = rf"(?:{_CARDINAL}|[ivxlc]|first|second|third|last|final)"
 WORD_FOR_CHAPTER = r"(?:chapter|kapitel|chapitre|capítulo|capitolo|hoofdstuk|rozdział|глава|bölüm)"
-_NUMBERED = (
-    rf"(?:{WORD_FOR_CHAPTER}|part|book|act|scene|episode|section)[ .#]*{_NUMBER}"
-    r"|第\s*[\d一二三四五六七八九十百]+\s*[章回节節]"
+_NUMBERED = rf"(?:{WORD_FOR_CHAPTER}|part|book|act|scene|episode|section)[ .#]*{_NUMBER}|\d+[장화]"
+_NAME = r"(?:\s*[:：.–—-].{0,80})?"  # noqa: RUF001
+# "Chapter 2 The Fog": in a sentence, a small letter or a full stop follows.
+_NAMED = rf"{WORD_FOR_CHAPTER} {_CARDINAL} (?-i:[^\Wa-z_]).{{0,80}}(?<![.!?…])"
+# Chinese, Japanese and Korean. A sentence that begins so ends with a full stop.
+_EAST_ASIAN_NUMBERED = (
+    r"第\s*[\d〇零一二三四五六七八九十百]+\s*[章回节節話话幕卷部]|제\s*\d+\s*[장화막부]"  # noqa: RUF001
 )
-_NAME = r"(?:\s*[:.–—-].{0,80})?"  # noqa: RUF001
+_EAST_ASIAN_FIRST = rf"(?:{_EAST_ASIAN_NUMBERED}|序章|序幕|プロローグ|프롤로그)"
+_EAST_ASIAN = rf"(?:{_EAST_ASIAN_FIRST}|終章|终章|尾声|尾聲|エピローグ|에필로그)"
+_EAST_ASIAN_NAME = r"(?:(?:\s*[:：.–—-]|\s|(?=[「『《【“]))[^。\n]{0,60})?"  # noqa: RUF001
 _CHAPTER = re.compile(
     rf"(?:{_NUMBERED}|{_NUMBER} (?:chapter|part|act)|prolog(?:ue)?|epilog(?:ue)?|interlude|coda)"
-    rf"{_NAME}",
+    rf"{_NAME}|{_NAMED}|{_EAST_ASIAN}{_EAST_ASIAN_NAME}",
     re.IGNORECASE,
 )
 _FIRST_CHAPTER = re.compile(  # what heads the first part of a story, and no whole one
-    rf"(?:{_NUMBERED}|prologue?){_NAME}", re.IGNORECASE
+    rf"(?:{_NUMBERED}|prolog(?:ue)?){_NAME}|{_NAMED}|{_EAST_ASIAN_FIRST}{_EAST_ASIAN_NAME}",
+    re.IGNORECASE,
 )
 _BARE_CHAPTER = re.compile(
-    rf"{WORD_FOR_CHAPTER} {_NUMBER}(?:\s*[:–—-] ?.{{0,60}})?",  # noqa: RUF001
+    rf"{WORD_FOR_CHAPTER} {_NUMBER}(?:\s*[:–—-] ?.{{0,60}})?"  # noqa: RUF001
+    rf"|{_EAST_ASIAN}{_EAST_ASIAN_NAME}",
     re.IGNORECASE,
 )
 _HEADING = re.compile(r"#{1,6}(?:\s|$)")
@@ -40,6 +49,8 @@ _QUOTES = "\"'“”‘’«»"  # noqa: RUF001
 # A lone sign, or several; dashes and dots only where no sentence can be meant.
 _SIGN = "[#~*•·§※⁂❦❧❀⚜◆◇❖◊♦✦✧✶✻✽★☆＊∗⁕○●◎■□▪⸻]"  # noqa: RUF001
 _GAP = r"[^\S\n]*"  # also the wide spaces of Japanese, and those that do not break
+_FENCE = re.compile(r"^ {0,3}`{3,}[ \t]*([^\s`]*)[ \t\r]*$", re.MULTILINE)
+_SPEECH = re.compile(r"\s*-\s[^\n]*(?:[?!]|\s-\s)")
 _BREAK = re.compile(
     rf"(?:{_SIGN}{_GAP})+|(?:[_+=]{_GAP}){{3,}}|(?:[-–—―─]{_GAP}){{3,}}"  # noqa: RUF001
 )
@@ -74,7 +85,7 @@ def is_chapter_heading(text: str) -> bool:
 
 
 def is_bare_chapter_heading(text: str) -> bool:
-    """Whether a line without any marks is a chapter's heading: "Chapter 2", "Chapter Two: Fog"."""
+    """Whether a line without any marks is a chapter's heading: "Chapter 2: Fog", "第二章 雾"."""
     return bool(_BARE_CHAPTER.fullmatch(text.strip())) and not text.rstrip().endswith((".", "!"))
 
 
@@ -100,3 +111,23 @@ def _bare_title(line: str) -> str:
 def is_scene_break(line: str) -> bool:
     """Whether a line alone in its paragraph is a scene break: "* * *", "#", "⁂", "___", "~"."""
     return bool(_BREAK.fullmatch(line.strip()))
+
+
+def is_hyphen_speech(line: str) -> bool:
+    """Whether a line behind a hyphen is speech, as in Polish or Spanish, and no list item: it
+    asks, calls out or has a further hyphen."""
+    return bool(_SPEECH.match(line))
+
+
+def without_fence(text: str) -> str:
+    """The text without a code fence around all of it: "```markdown" and "```". One may be missing,
+    as in a story that is not finished."""
+    fences = list(_FENCE.finditer(text))
+    if not fences:
+        return text
+    first, last = fences[0], fences[-1]
+    begins = not text[: first.start()].strip()
+    ends = not text[last.end() :].strip() and not last[1]
+    if len(fences) != begins + ends:  # there is code in the text
+        return text
+    return text[first.end() if begins else 0 : last.start() if ends else None]

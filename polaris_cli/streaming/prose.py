@@ -23,8 +23,7 @@ so. The figures come from SmolLM2-135M at temperatures 0.5 to 1.4.
   where the first `OPENING` characters have at most one; stage directions count in stories only. A
   chat may have emojis from its first line.
 - Lists: `ITEMS` of the last eight lines are list items, where the beginning had none, in stories
-  only. A line behind a hyphen that asks, calls out or has a further hyphen is speech, as in Polish
-  or Spanish.
+  only. Speech behind a hyphen is no item.
 - Fragments: of the last `LINES` lines, `SHORT_LINES` are shorter than `SHORT` words and no speech.
   Verse that begins as verse may stay so.
 """
@@ -35,7 +34,7 @@ from itertools import accumulate, pairwise
 
 from polaris_cli.characters import SENTENCE_END
 from polaris_cli.events import Chunk
-from polaris_cli.streaming.headings import title_in
+from polaris_cli.streaming.headings import is_hyphen_speech, title_in
 from polaris_cli.streaming.talk import meta_talk, narration
 
 OPENING = 300
@@ -63,7 +62,7 @@ _LITTER = re.compile(
     r"(?<!\S)[#@]\w\S*|https?://\S+|www\.\S+|[\u263a\u2728\u2764\U0001f300-\U0001faff]"
 )
 _DIRECTION = re.compile(r"\((?:\w+ly )?[a-z]+ing\b[^)\n]{0,60}\)|\*sighs?\*")
-_ITEM = re.compile(r"\s*(?:[*•]|\d+[.)]|-(?![^\n]*(?:[?!]|\s-\s)))\s+\S")
+_ITEM = re.compile(r"\s*(?:[-*•]|\d+[.)])\s+\S")
 _LINE = re.compile(r"[^\n]*\S[^\n]*")
 _STRETCH = re.compile(r"\S+")
 _MASK = re.compile(r"\W*x{2,}\W*")  # what `narration` puts in place of speech
@@ -184,8 +183,8 @@ class Prose:
 
     def _items(self) -> int | None:
         lines = list(_LINE.finditer(self._recent))[-8:]
-        items = [line.start() for line in lines if _ITEM.match(line[0])]
-        begun = any(_ITEM.match(line) for line in _LINE.findall(self._beginning))
+        items = [line.start() for line in lines if _is_item(line[0])]
+        begun = any(_is_item(line) for line in _LINE.findall(self._beginning))
         return items[0] if len(items) >= ITEMS and not begun else None
 
     def _repeats(self) -> int | None:
@@ -203,6 +202,10 @@ class Prose:
             return None
         begun = _LINE.findall(self._beginning)
         return None if sum(map(_is_fragment, begun)) * 3 >= len(begun) else short[0]
+
+
+def _is_item(line: str) -> bool:
+    return bool(_ITEM.match(line)) and not is_hyphen_speech(line)
 
 
 def _narrated(text: str) -> list[tuple[str, int]]:

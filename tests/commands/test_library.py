@@ -14,8 +14,9 @@ import pytest
 from typer.testing import CliRunner
 
 from polaris_cli.commands.library import app
-from polaris_cli.errors import LibraryError, PolarisError, UsageError
+from polaris_cli.errors import LibraryError, OutputError, PolarisError, UsageError
 from polaris_cli.events import Chunk
+from polaris_cli.formats import export
 from polaris_cli.library.store import Library
 from tests.books import png
 from tests.cli import ROOT, environment, polaris_command
@@ -195,6 +196,16 @@ def test_an_output_that_is_gone_costs_no_file(
     path = tmp_path / "tale.txt"
     with pytest.raises(BrokenPipeError):
         run("export", "aaaa", "-o", "-", "-o", str(path))
+    assert path.read_text() == "# Fog\n\nThe fog came.\n"
+
+
+def test_a_format_that_fails_costs_no_other_file(
+    two: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(export._RENDERERS, "docx", lambda story: bytes(1 // 0))
+    path = tmp_path / "tale.txt"
+    with pytest.raises(OutputError, match="Cannot make a docx file: ZeroDivisionError"):
+        run("export", "aaaa", "-o", str(path.with_suffix(".docx")), "-o", str(path))
     assert path.read_text() == "# Fog\n\nThe fog came.\n"
 
 

@@ -11,7 +11,7 @@ from polaris_cli.errors import UsageError
 from polaris_cli.formats.cover import cover_of, read_cover
 from polaris_cli.formats.drafts import read_draft
 from polaris_cli.formats.export import FORMATS, render, save
-from tests.books import a_book, png
+from tests.books import a_book, png, with_density
 
 TEXT = "# The Fog\n\nIt came."
 
@@ -41,6 +41,20 @@ def test_a_jpeg_needs_no_header_of_its_own(tmp_path: Path, before: bytes) -> Non
     assert (cover.width, cover.height, cover.data) == (6, 9, file.read_bytes())
     document = Document(BytesIO(render(a_book(TEXT, cover=str(file)), "docx")))
     assert len(document.inline_shapes) == 1
+
+
+@pytest.mark.parametrize("kind", ["jpg", "png"])
+def test_an_image_that_states_no_density_is_put_in_a_word_file(tmp_path: Path, kind: str) -> None:
+    file = Path(png(tmp_path, 30, 40))
+    if kind == "png":
+        file.write_bytes(with_density(file.read_bytes(), 1))  # dots per metre
+    else:
+        header = b"\xff\xe0\0\x10JFIF\0\1\1\1\0\0\0\0\0\0"  # 0 dots per inch
+        size = b"\xff\xc0\0\x0b\x08\0\x28\0\x1e\1\1\x11\0"
+        file.write_bytes(b"\xff\xd8" + header + size + b"\xff\xd9")
+    document = Document(BytesIO(render(a_book(TEXT, cover=str(file)), "docx")))
+    [picture] = document.inline_shapes
+    assert picture.width == Mm(160) and picture.height == pytest.approx(Mm(160) * 4 / 3, rel=0.01)
 
 
 def test_an_image_without_a_size_is_refused(tmp_path: Path) -> None:

@@ -74,6 +74,55 @@ def test_a_numbered_item_keeps_its_number_and_a_language_is_no_number() -> None:
     assert [token.content for token in tokens if token.type == "fence"] == ["x\n"]
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("- Dobry dzień - rzekł.\n- Kto tam?", ["- Dobry dzień - rzekł.", "- Kto tam?"]),
+        ("- Wyszedł.\n\n- Kto?\n- *Nikt.*", ["- Wyszedł.", "- Kto?", "- *Nikt.*"]),
+        ("Stał.\n- Kto tam?\n\nSzedł.\n\n- Nic.", ["Stał.", "- Kto tam?", "Szedł.", "- Nic."]),
+        ("- Kto tam?\nWstał.\n\n  Wyszedł.", ["- Kto tam?\nWstał.", "Wyszedł."]),
+        ("- - Kto?", ["- - Kto?"]),
+    ],
+)  # fmt: skip
+def test_speech_behind_hyphens_is_paragraphs(text: str, found: list[str]) -> None:
+    assert elements(text) == [("p", line) for line in found]
+    assert {token.level for token in parse(text) if token.type == "paragraph_open"} == {0}
+    assert plain_texts(text) == "".join("".join(found).replace("*", "").split())
+
+
+def test_other_items_stay_lists() -> None:
+    for text in ("- eggs\n- milk", "* Who?\n* Me!", "1. Who?", "+ Oh - no"):
+        assert "li" in [token.tag for token in parse(text)]
+    tags = [token.tag for token in parse("- Kto?\n\n1. eggs\n2. milk")]
+    assert tags.count("li") == 4 and "ul" not in tags
+
+
+@pytest.mark.parametrize(
+    ("text", "tags"),
+    [
+        ("``` Dear Anna, come home\n\n# Fog\n\n```\n\nIt came.", "p h1 p p"),
+        ("It came.\n\n```\nIt went.\n\n# Fog", "p p h1"),
+        ("It came.\n\n```", "p"),
+        ("It came.\n\n```\nx\n```\n\nIt went.", "p code p"),
+        ("It came.\n\n````text\n```\n`````", "p code"),
+        ("```\nx\n```\n\n# Fog\n\n```\ny\n```", "code h1 code"),
+    ],
+)
+def test_only_a_fence_that_is_closed_and_has_no_text_behind_it_is_code(
+    text: str, tags: str
+) -> None:
+    assert " ".join(tag for tag, _ in elements(text)) == tags
+
+
+@pytest.mark.parametrize("start", ["", "```\n", "\n```markdown\n\n", "```md \r\n"])
+@pytest.mark.parametrize("end", ["", "\n```", "\n\n```\n\n"])
+def test_a_fence_around_the_whole_text_is_no_part_of_it(start: str, end: str) -> None:
+    story = a_story(text=f"{start}# The Fog\n\nIt came.{end}")
+    found = structure(story)
+    assert (story.title, found.title, found.in_text) == ("The Fog", "The Fog", True)
+    assert [token.content for token in found.body if token.content] == ["It came."]
+
+
 def test_quotes_are_in_each_other_only_so_deep() -> None:
     levels = [token.tag for token in parse(">" * (MAX_LEVEL + 5) + " a")].count("blockquote")
     assert levels / 2 == MAX_LEVEL  # each opens and closes
@@ -89,6 +138,12 @@ def test_quotes_are_in_each_other_only_so_deep() -> None:
         ("*over\nlines*", [("over\nlines", "em")]),
         ("5 * 3 * 2 ~ a* b *c", [("5 * 3 * 2 ~ a* b *c", "")]),
         ("\\*x\\* &amp; &eacute;", [("*x* & é", "")]),
+        ("他说：**“海。”**然后", [("他说：", ""), ("“海。”", "strong"), ("然后", "")]),
+        ("これは*「海」*です", [("これは", ""), ("「海」", "em"), ("です", "")]),
+        ("***“등대.”***는", [("“등대.”", "em strong"), ("는", "")]),
+        ("**海。**他 * 字 *a", [("海。", "strong"), ("他 * 字 *a", "")]),
+        ("字 a**“b.”**c", [("字 a**“b.”**c", "")]),
+        ("*字 字* 字*", [("字 字", "em"), (" 字*", "")]),
         ("a `*b*`", [("a ", ""), ("*b*", "code")]),
         ("[*a*](http://b.c)", [("a", "em http://b.c")]),
         ("[a](javascript:b)", [("[a](javascript:b)", "")]),
@@ -183,7 +238,10 @@ def test_a_scene_break_right_below_the_title_is_one(line: str) -> None:
 @pytest.mark.parametrize(
     "heading",
     ["# Chapter 1", "## Chapter One: The Fog", "**Chapter 1**", "Chapter 1", "Chapter 2: Storm",
-     "# Prologue", "**Part II**", "# 第一章", "**Chapter Twenty-One – Rain**", "Kapitel 3"],
+     "# Prologue", "# Prolog", "**Part II**", "**Chapter Twenty-One – Rain**", "Kapitel 3",
+     "# Chapter 1 The Fog", "**Chapter IV The Fog**", "# 第一章", "# 第一章 灯塔", "第一章：灯塔",
+     "## 第一章：灯塔", "**第十二章 灯塔**", "第1話 灯台", "第一回「灯台」", "제1장 등대",
+     "**1화：등대**", "序章", "# プロローグ"],
 )  # fmt: skip
 def test_the_heading_of_a_chapter_is_no_title(heading: str) -> None:
     story = a_story(text=f"{heading}\n\nIt came.\n\n**Chapter 9**\n\nIt went.", premise="a fog")
@@ -202,7 +260,11 @@ def test_a_title_and_the_first_chapters_heading_are_told_apart() -> None:
 @pytest.mark.parametrize(
     "line",
     ["Chapter 1 was missing from the book.", "Part of him knew.", "**Run!**", "Title deeds: none.",
-     "Prologue to a war, they called it.", "Chapter and verse", "The last chapter", "Scene"],
+     "Prologue to a war, they called it.", "Chapter and verse", "The last chapter", "Scene",
+     "Chapter 2 was the one she liked best.", "**Chapter 2 was the one she liked best**",
+     "**Chapter 2 Was Missing.**", "Chapter 2 The Fog", "第二章是她最喜欢的。", "第二章 她很喜欢。",
+     "第二章：她最喜欢这一章。", "제2장은 그녀가 가장 좋아한 장이었다.", "제2장 첫 문장을 읽었다.",
+     "第一次", "3장 남았다"],
 )  # fmt: skip
 def test_a_sentence_is_no_heading(line: str) -> None:
     found = structure(a_story(text=f"It came.\n\n{line}\n\nIt went."))

@@ -63,6 +63,36 @@ def test_a_backup_replaces_a_file_only_with_force(tmp_path: Path) -> None:
     assert len(Library(copy).entries()) == 2
 
 
+@pytest.mark.parametrize("copy_is_there", [True, False])
+def test_the_newest_text_of_an_earlier_copy_is_not_in_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, copy_is_there: bool
+) -> None:
+    copy = tmp_path / "b.db"
+    log = Path(f"{copy}-wal")
+    earlier = running(copy)
+    files = {file: file.read_bytes() for file in (copy, log)}
+    earlier.close()
+    for file, content in files.items():  # as a killed process leaves them
+        file.write_bytes(content)
+    if not copy_is_there:
+        copy.unlink()
+    Library(tmp_path / "library.db").finish(a_story("cccc0000", "It is new.", finish="stop"))
+    done = in_process(["library", "backup", str(copy), "--force"], tmp_path, monkeypatch)
+    assert done.returncode == 0, done.stderr
+    assert not log.exists()
+    assert [entry.id for entry in Library(copy).entries()] == ["cccc0000"]
+
+
+def test_a_copy_in_use_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    running(tmp_path / "library.db")
+    used = running(tmp_path / "b.db")
+    used.remove("aaaa")
+    command = ["library", "backup", str(used.path), "--force"]
+    refused = in_process(command, tmp_path, monkeypatch)
+    assert refused.returncode == 8 and "in use by another program" in refused.stderr
+    assert [entry.id for entry in used.entries()] == ["bbbb0000"]
+
+
 @pytest.mark.parametrize("what", ["damaged", "missing"])
 def test_a_backup_that_would_lack_stories_replaces_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str

@@ -279,3 +279,16 @@ def test_what_is_held_back_is_kept_when_the_reader_goes_away(library: Library) -
     assert library.get("last").text == "One. It was the end."
     # One row or two: on a busy machine, a first save may fall between them.
     assert [id for chunk in chunks_in(library, "last") for id in chunk.ids] == [1, 3, 4]
+
+
+@pytest.mark.parametrize("come", [1, 2, 3])
+def test_what_is_being_given_out_is_kept_when_the_reader_goes_away(
+    library: Library, come: int
+) -> None:
+    given = Chunk("story", "One.", 1, (1,)), Chunk("story", " It was the end.", 2, (3, 4))
+    stream = record(iter([Held(given=given), *given]), library, a_story(), no_warning)
+    for _ in range(come):
+        next(stream)
+    stream.close()  # type: ignore[attr-defined]
+    assert library.get("last").text == "One. It was the end."
+    assert [id for chunk in chunks_in(library, "last") for id in chunk.ids] == [1, 3, 4]

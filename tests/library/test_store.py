@@ -46,6 +46,18 @@ def test_the_path_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert Library("~/mine.db").path == Path.home() / "mine.db"
 
 
+@pytest.mark.parametrize("path", ["mine.db", None])
+def test_a_library_stays_where_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str | None
+) -> None:
+    monkeypatch.setenv("POLARIS_LIBRARY", "mine.db")
+    monkeypatch.chdir(tmp_path)
+    library = Library(path)
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir("other")
+    assert library.path == tmp_path / "mine.db"
+
+
 def test_looking_makes_no_file(library: Library) -> None:
     assert library.entries() == library.search(["fog"]) == []
     with pytest.raises(UsageError):
@@ -95,6 +107,17 @@ def test_finish_keeps_the_whole_record(library: Library) -> None:
     library.finish(a_story("beef0000", "Never started."))  # the library was away until the end
     assert library.get("last").text == "Never started."
     assert len(library.entries()) == 2
+
+
+def test_no_story_replaces_another_with_its_id(library: Library) -> None:
+    first = a_story(text="Once.")
+    library.finish(first)
+    library.finish(replace(first, text="Once more."))
+    other = a_story(first.id, "Another.", created="2027-01-31T12:00:00+00:00")
+    for save in (library.start, library.finish):
+        with pytest.raises(LibraryError, match="another story with the id"):
+            save(other)
+    assert library.get(first.id).text == "Once more."
 
 
 def test_ids_come_back_in_order_with_their_kind(library: Library) -> None:
@@ -302,9 +325,13 @@ def test_search_takes_operators_for_words(three: Library, words: str) -> None:
     assert three.search([words]) == []
 
 
-@pytest.mark.parametrize("words", [["狐"], ["ภูเขา"], ["狐狸", "premise"], ["fog", "山"], ["ABC山"]])
-def test_search_finds_words_in_texts_without_spaces(three: Library, words: list[str]) -> None:
-    text = "A fog.\n\n那只狐狸在abc山上。\n\nแมวบนภูเขา"
+@pytest.mark.parametrize(
+    "words",
+    [["狐"], ["ภูเขา"], ["狐狸", "premise"], ["fog", "山"], ["ABC山"],
+     ["등대"], ["바다", "fog"]],
+)  # fmt: skip
+def test_search_finds_words_that_no_space_divides(three: Library, words: list[str]) -> None:
+    text = "A fog.\n\n那只狐狸在abc山上。\n\nแมวบนภูเขา\n\n등대는 바다를 보았다."
     three.finish(a_story("cc00", premise="premise 3", text=text))
     assert [entry.id for entry in three.search(words)] == ["cc00"]
     assert not three.search([*words, "虎"])

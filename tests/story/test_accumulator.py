@@ -106,3 +106,11 @@ def test_what_is_held_counts_until_it_is_replaced_or_the_stream_ends() -> None:
     assert (replaced.text, replaced.tokens.story) == ("One.", 2)
     ended = collect([*held, Finish("stop")], begun())
     assert (ended.text, ended.tokens.story) == ("One.", 2)
+
+
+def test_what_is_being_given_out_counts_before_it_has_come() -> None:
+    given = Chunk("story", "One.", 2), Chunk("story", " The end.", 3)
+    events: list[Event] = [Held(given), Held(given=given), *given]
+    for count in range(1, len(events) + 1):
+        story = collect(events[:count], begun())
+        assert (story.text, story.tokens.story) == ("One. The end.", 5)

@@ -38,7 +38,7 @@ def test_a_stream_becomes_a_record() -> None:
 
 def test_a_story_about_to_be_written_has_an_id_and_a_prompt_alone() -> None:
     record = a_record().as_dict()
-    assert re.fullmatch("[0-9a-f]{8}", record["id"])
+    assert re.fullmatch("[0-9a-f]{12}", record["id"])
     assert record["tokens"] == {"prompt": 7, "thinking": 0, "plan": 0, "story": 0}
     assert (record["timing"]["load_s"], record["timing"]["total_s"]) == (0, 0)
     assert (record["story"], record["length"]["extended"]) == ("", 0)

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from polaris_cli.engines.base import Engine, GenerationRequest, ModelInfo
+from polaris_cli.engines.base import Capabilities, Engine, GenerationRequest, ModelInfo
 from polaris_cli.engines.local.engine import load
-from polaris_cli.engines.scripted import ScriptedEngine
+from polaris_cli.engines.scripted import SCRIPTED_CAN, ScriptedEngine
 from polaris_cli.errors import UsageError
 from polaris_cli.events import (
     AnswerEvent,
@@ -29,14 +29,14 @@ from polaris_cli.events import (
 )
 from polaris_cli.models.resolving import resolve
 from polaris_cli.request.story_request import Draft
-from polaris_cli.story.accumulator import collect
+from polaris_cli.story.accumulator import Accumulator, collect
 from polaris_cli.story.job import Job
 from polaris_cli.story.length import SCENE_BREAK
 from polaris_cli.story.plan_file import PlanFile
 from polaris_cli.story.prepare import prepare
 from polaris_cli.story.result import Story
 from polaris_cli.story.resuming import differences, resume, write_again
-from polaris_cli.story.writing import record_for, write_job
+from polaris_cli.story.writing import record_for, replayed_tokens, write_job
 from tests.stories import a_story
 
 GREEDY = {"words": 60, "model": "demo", "temperature": 0.0, "repetition_penalty": 1.0}
@@ -347,3 +347,56 @@ def test_fewer_words_than_there_are_are_refused() -> None:
     events = [Chunk("story", "a b c d e", 5, (1, 2, 3, 4, 5))]
     with pytest.raises(UsageError, match="already has 5 words"):
         resume(story, events, 4)
+
+
+# --- how many tokens are new
+
+
+def ids(text: str) -> tuple[int, ...]:
+    return tuple(map(ord, text))
+
+
+THOUGHT = Chunk("thinking", "round and round", 15, ids("round and round"))
+PLANNED = Chunk("plan", "1. One", 6, ids("1. One"))
+TOLD = Chunk("story", "Once.", 5, ids("Once."))
+FIRST: list[Event] = [PLANNED, ChapterStart(1, "C1"), THOUGHT, Restart(1), TOLD]
+SECOND: list[Event] = [ChapterStart(2, "C2"), THOUGHT, Restart(1), TOLD]
+CHAT = Capabilities(token_true=False)
+
+
+def new_tokens(job: Job, engine: Engine) -> int | None:
+    """The tokens that a job's story is said to have got in this run."""
+    replayed = replayed_tokens(job, engine)
+    story_so_far = Accumulator(record_for(job, engine), replayed=replayed)
+    list(story_so_far.watch(write_job(job, engine)))
+    return story_so_far.story().timing.tokens
+
+
+def test_what_was_restarted_or_looped_is_not_counted_as_old() -> None:
+    more = ["And", " so", " it", " ended."]
+    story, _ = scripted("Once.")
+    job = resume(story, [THOUGHT, Restart(1), TOLD])
+    assert new_tokens(job, ScriptedEngine(more, info=DEMO)) == len(more)
+    looped, chunks = scripted("It began.\n\n" + "the same again. " * 60, "loop", think=False)
+    assert new_tokens(resume(looped, chunks), ScriptedEngine(more, info=DEMO)) == len(more)
+
+
+@pytest.mark.parametrize("capabilities", [SCRIPTED_CAN, CHAT], ids=["ids", "chat"])
+@pytest.mark.parametrize("chapters", [[PLANNED], FIRST, FIRST + SECOND], ids=[0, 1, 2])
+def test_of_chapters_what_is_written_anew_is_new(
+    chapters: list[Event], capabilities: Capabilities
+) -> None:
+    story, _ = scripted("", chapters=2)
+    if not capabilities.token_true:
+        chapters = [replace(e, ids=()) if isinstance(e, Chunk) else e for e in chapters]
+    job = resume(replace(story, plan=PLAN), chapters)
+    engine = ScriptedEngine(["The", " end."], info=DEMO, opened=False, capabilities=capabilities)
+    assert new_tokens(job, engine) == 2 * len(engine.requests) > 0
+
+
+def test_a_plan_that_is_made_anew_is_new() -> None:
+    story, _ = scripted("", chapters=2)
+    job = resume(story, [THOUGHT, PLANNED])
+    plan = ["Title: X\n", "1. A | 30 words | a\n2. B | 30 words | b"]
+    engine = ScriptedEngine(plan, ["The", " end."], info=DEMO, opened=False)
+    assert new_tokens(job, engine) == 2 * len(engine.requests) > 4

@@ -189,6 +189,8 @@ OF_THE_CHAPTER = [
     "“The Storm”",
     "Title: The Storm",
     "**Kapitel 2**",
+    "第二章：灯塔",
+    "제2장 등대",
     "## Chapter 2\n\n### The Storm",
     "Sure! Here is chapter 2:\n\n## The Storm",
 ]
@@ -200,6 +202,7 @@ OF_THE_STORY = [
     "“Chapter two,” she read.",
     "Chapter 2 was the one that she liked best.",
     "2. It was the second of May.",
+    "第二章是她最喜欢的。",
 ]
 
 

@@ -322,11 +322,11 @@ def test_a_plan_that_never_came_is_asked_for_again() -> None:
 def extended(demo: Engine) -> tuple[Job, list[Event]]:
     """A story that had come to its end before its length: that ending was set aside."""
     for seed in range(9):
-        request = prepared(words=400, length="extend", think=False, temperature=1.0, seed=seed)
+        request = prepared(words=500, length="extend", think=False, temperature=1.0, seed=seed)
         events = list(write_job(request, demo))
         if SCENE_BREAK in chunks_of(events)[-1][1]:
             return request, events
-    pytest.fail("the demo model never ends before 400 words: ask for more")
+    pytest.fail("the demo model never ends before 500 words: ask for more")
 
 
 @pytest.mark.slow

@@ -340,7 +340,7 @@ def test_a_server_that_is_gone_changes_nothing_and_is_asked_once(
 ) -> None:
     asked = []
 
-    def gone(address: object) -> None:
+    def gone(address: object, **_: object) -> None:
         asked.append(address)
         raise EndpointError("No server answers.")
 

@@ -180,7 +180,7 @@ def _marker(kind: str | None, spans: list[Span]) -> str:
     if kind is None and (number := _NUMBER.match(spans[0].text)):
         spans[0] = Span(spans[0].text[number.end() :], spans[0].marks)
         return f"{number[1]} "
-    return "1. " if kind == "Number" else "- "
+    return "1. " if kind == "Number" else "+ "  # no hyphen: speech may stand behind one
 
 
 def _spans(paragraph: Paragraph, marked: dict[str, dict[str, bool]]) -> Iterator[Span]:

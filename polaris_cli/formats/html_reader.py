@@ -27,7 +27,7 @@ _BLOCKS = {
 }
 # fmt: on
 _STYLES = {"em": "em", "i": "em", "strong": "strong", "b": "strong", "code": "code"}
-_MARKERS = {"ul": ("-", "+"), "ol": (".", ")")}
+_MARKERS = {"ul": ("+", "*"), "ol": (".", ")")}  # no hyphens: speech may stand behind these
 _NUMBER = re.compile("[0-9]{1,9}")
 _SOURCE_BREAK = re.compile(r"[ \t\f\r]*\n[ \t\f\r\n]*")
 

@@ -125,7 +125,7 @@ def _hyphen_items(tokens: "list[Token]") -> "Iterator[str]":
     """The texts of list items behind a hyphen, with it."""
     for item, inline in zip(tokens, tokens[2:], strict=False):
         if item.type == "list_item_open" and item.markup == "-":
-            yield f"- {inline.content}"
+            yield f"- {inline.content}".replace("\n", " ")
 
 
 def _with_speech(tokens: "list[Token]") -> "Iterator[Token]":

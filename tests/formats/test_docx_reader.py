@@ -32,7 +32,7 @@ def test_a_file_from_another_program(tmp_path: Path) -> None:
     document.save(str(tmp_path / "a.docx"))
     blocks, said = read_docx(tmp_path / "a.docx")
     assert to_markdown(blocks) == (
-        "# The Fog\n\n## One\n\nHe **never** *left* at all.\n\n* * *\n\n- List Bullet\n"
+        "# The Fog\n\n## One\n\nHe **never** *left* at all.\n\n* * *\n\n+ List Bullet\n"
         "1. List Number\n\n> Intense Quote\n\nIn a cell."
     )
     assert said == {}

@@ -322,3 +322,9 @@ def test_entities_cannot_include_other_files(tmp_path: Path) -> None:
     document = parts["word/document.xml"].decode().partition("?>")[2].replace("It ran.", "It &e;")
     parts["word/document.xml"] = (entity + document).encode()
     assert "secret" not in read(tmp_path, zipped(parts.items()), "story.docx").text
+
+
+@pytest.mark.parametrize("format", ["html", "epub", "docx"])
+@pytest.mark.parametrize("text", ["* Who?\n* Me!", "- Who?\n- Me!", 'A.\n\n- `x\n  "Oh!" `x'])
+def test_lists_stay_lists_and_speech_stays_speech(tmp_path: Path, format: str, text: str) -> None:
+    assert shape(back(tmp_path, text, format)) == shape(text)

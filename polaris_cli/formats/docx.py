@@ -95,6 +95,8 @@ def _paragraphs(tokens: "list[Token]") -> Iterator[tuple[str, list[Span]]]:
                 heading = int(token.tag[1]) - 1
             case "heading_close":
                 heading = 0
+            case "hr" if around:
+                yield _contained(around, [Span("* * *")])
             case "hr":
                 yield SCENE_BREAK, [Span("* * *")]
             case "fence":
@@ -110,8 +112,13 @@ def _paragraphs(tokens: "list[Token]") -> Iterator[tuple[str, list[Span]]]:
             case "inline" if heading or not around:
                 yield f"Heading {heading}" if heading else "Normal", spans(token)
             case "inline":
-                depth = sum(container.is_list for container in around)
-                yield around[-1].style(depth), [*around[-1].take_number(), *spans(token)]
+                yield _contained(around, spans(token))
+
+
+def _contained(around: "list[_Container]", text: list[Span]) -> tuple[str, list[Span]]:
+    """The style and text of a paragraph in quotes and lists."""
+    depth = sum(container.is_list for container in around)
+    return around[-1].style(depth), [*around[-1].take_number(), *text]
 
 
 class _Container:

@@ -325,6 +325,8 @@ def test_entities_cannot_include_other_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("format", ["html", "epub", "docx"])
-@pytest.mark.parametrize("text", ["* Who?\n* Me!", "- Who?\n- Me!", 'A.\n\n- `x\n  "Oh!" `x'])
+@pytest.mark.parametrize(
+    "text", ["> ~", "* ~", "* Who?\n* Me!", "- Who?\n- Me!", 'A.\n\n- `x\n  "Oh!" `x']
+)
 def test_lists_stay_lists_and_speech_stays_speech(tmp_path: Path, format: str, text: str) -> None:
     assert shape(back(tmp_path, text, format)) == shape(text)

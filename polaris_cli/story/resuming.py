@@ -45,6 +45,7 @@ def resume(story: Story, events: Sequence[Event], words: int | None = None) -> J
     _check_unfinished(story, requested)
     _check_longer(story, words)
     _check_tokens(story, events)
+    _check_vocabulary(story)
     request = replace(_resolved_request(story), words=requested)
     silent = story.finish == "stop" and not story.text  # so it is written anew
     ended = story.finish == "stop" and not silent
@@ -55,6 +56,15 @@ def resume(story: Story, events: Sequence[Event], words: int | None = None) -> J
     job = _job_with_prompt(story, request)
     earlier = Earlier(tuple(events), story.finish, story.extended, story.rewritten)
     return replace(job, plan=story.plan or job.plan, earlier=None if silent else earlier)
+
+
+def _check_vocabulary(story: Story) -> None:
+    """Raise UsageError for a story whose token ids mean other text today."""
+    if story.model.name == "demo" and story.versions.get("polaris", "").startswith("0.1."):
+        raise UsageError(
+            "The demo model has another vocabulary since this story was written.",
+            hint=f"Write it again: polaris rerun {story.id}",
+        )
 
 
 def differences(story: Story, model: ModelInfo) -> Iterator[str]:

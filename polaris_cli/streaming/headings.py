@@ -39,6 +39,7 @@ _BARE_CHAPTER = re.compile(
     rf"|{_EAST_ASIAN}{_EAST_ASIAN_NAME}",
     re.IGNORECASE,
 )
+_FIRST_WORDS = ("title", "story title", *WORD_FOR_CHAPTER[3:-1].split("|"))
 _HEADING = re.compile(r"#{1,6}(?:\s|$)")
 _CLOSING_MARKS = re.compile(r"[ \t]+#+[ \t]*$")
 _EMPHASIS = re.compile(r"(?<!\\)(\*{1,3})(?![\s*])(.+?)(?<![\s\\])\1(?!\*)")
@@ -101,6 +102,15 @@ def heads_chapter(line: str, title: str) -> bool:
     if line.startswith("**") and len(line) < LONGEST_BOLD and is_chapter_heading(name):
         return True
     return bool(title) and _bare_title(name) == _bare_title(title)
+
+
+def may_head_chapter(start: str, title: str) -> bool:
+    """Whether a line that begins so may be the heading of a chapter (`heads_chapter`)."""
+    line, bare = start.strip(), _bare_title(start)
+    marked = line[:1] in ("", *_MARKS, *_QUOTES) or line[0].isdecimal()
+    words = any(word.startswith(bare) or bare.startswith(word) for word in _FIRST_WORDS)
+    named = bool(title) and (_bare_title(title).startswith(bare) or bare == _bare_title(title))
+    return marked or words or named or not line[0].isascii()
 
 
 def _bare_title(line: str) -> str:

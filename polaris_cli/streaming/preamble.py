@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from polaris_cli.events import AnswerEvent, Chunk, closing
-from polaris_cli.streaming.headings import LONGEST_BOLD, heads_chapter
+from polaris_cli.streaming.headings import LONGEST_BOLD, heads_chapter, may_head_chapter
 
 LONGEST = 300  # characters of a preamble; what is longer is a paragraph of the story
 
@@ -158,7 +158,9 @@ class _Front:
         return self._title is not None and heads_chapter(line, self._title)
 
     def _may_head(self, line: str) -> bool:
-        return self._title is not None and len(line) < LONGEST_BOLD
+        if self._title is None or len(line) >= LONGEST_BOLD:
+            return False
+        return may_head_chapter(line, self._title)
 
 
 def _may_begin(line: str, *, after: bool) -> bool:

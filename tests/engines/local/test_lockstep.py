@@ -260,11 +260,11 @@ def test_the_cache_is_as_long_as_the_longest_story_of_now() -> None:
 def test_words_are_spared_as_they_are_alone() -> None:
     model = AutoModelForCausalLM.from_pretrained(MODEL_DIR, dtype=torch.float32).eval()
     tokenizer = AutoTokenizer.from_pretrained(MODEL_DIR)
-    prompt = tokenizer.encode("Tess was full of hope. Pavel was full of hop")
+    prompt = tokenizer.encode("Tess saw the orchestra. Pavel saw the orchestr")
     wary = TokenizedRequest(prompt, replace(GREEDY, dry_multiplier=100.0), 40)
     found = together(model, [wary], tokenizer=tokenizer)[0]
     assert found == alone(model, wary, ENDS, tokenizer)
-    assert text_of(found[0]).startswith("e")
+    assert text_of(found[0]).startswith("a")
 
 
 @pytest.mark.slow

@@ -196,7 +196,7 @@ def test_with_linear_attention_each_answer_is_run_once_more(turns: int) -> None:
 def test_the_demo_model_runs_each_answer_once_more() -> None:
     turns = 10
     run, once = tokens_run(*pretrained("demo"), turns)
-    assert run <= once + (turns - 1) * (12 + 8)
+    assert run <= once + (turns - 1) * (12 + 12)
 
 
 @pytest.mark.slow

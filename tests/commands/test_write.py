@@ -177,7 +177,9 @@ def test_a_closed_pipe_ends_the_run_silently(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_closed_pipe_costs_no_file(tmp_path: Path) -> None:
-    pieces = [*PLAN, "Once upon a time.\n\n", *["It slept. "] * 20]
+    # Enough that the first line comes long before the end: the last 150 words are held back.
+    slept = (f"It slept {number} times. " for number in range(120))
+    pieces = [*PLAN, "Once upon a time.\n\n", *slept]
     file = tmp_path / "story.txt"
     command = scripted_command(*ASK, "-o", str(file), "--no-save", scripts=[pieces], delay=0.02)
     with subprocess.Popen(
@@ -188,7 +190,7 @@ def test_a_closed_pipe_costs_no_file(tmp_path: Path) -> None:
         process.stdout.close()
         told = process.stderr.read().decode()
     assert process.returncode == 141 and f"saved {file}" in told
-    assert file.read_text(encoding="utf-8").count("It slept.") == 20
+    assert file.read_text(encoding="utf-8").count("It slept ") == 120
 
 
 @pytest.mark.slow

@@ -50,7 +50,11 @@ def run_drafts(job: Job, outputs: Outputs, count: int, choose: Choose, *, print_
     listening = Interrupts().listen()
     with listening as interrupts, reserved_stdio(later=outputs.deferred_errors) as out:
         done, engine = _write(job, outputs, count, interrupts)
-        stories = [each.story for each in done if each.story and each.story.text]
+        texts = [(each.story, each.error) for each in done if each.story and each.story.text]
+        stories, whole = (
+            [story for story, _ in texts],
+            [story for story, error in texts if not error],
+        )
         failures = [each for each in done if each.error]
         if interrupts.seen and not stories:
             return EXIT_INTERRUPTED
@@ -60,7 +64,6 @@ def run_drafts(job: Job, outputs: Outputs, count: int, choose: Choose, *, print_
             warn(f"Draft {each.task.number} failed: {each.error}", sys.stderr)
         if unsaved := next(filter(None, (each.unsaved for each in done)), ""):
             notify(unsaved)
-        whole = [each.story for each in done if each.story in stories and not each.error]
         chosen = choose(whole or stories, interrupts)
         if not outputs.quiet:
             _print_drafts(stories, chosen)

@@ -27,11 +27,6 @@ class Budget:
     thinking: int
     max_new_tokens: int
 
-    @property
-    def holds_the_words(self) -> bool:
-        """Whether the limit has room for the thinking and the words asked for."""
-        return self.max_new_tokens >= self.story + self.thinking
-
 
 def token_budget(
     words: int,
@@ -66,14 +61,17 @@ def usual_thinking(sampling: Sampling) -> int:
 
 def usual_tokens(words: int, sampling: Sampling, tokens_per_word: float) -> int:
     """The tokens of an answer of `words` with its thinking, if that is not unusually long."""
-    text = math.ceil(math.ceil(words * tokens_per_word) * HEADROOM) + 64
-    usual = text + usual_thinking(sampling)
+    usual = _with_headroom(math.ceil(words * tokens_per_word)) + usual_thinking(sampling)
     return min(sampling.max_new_tokens or usual, usual)
 
 
 def _limit(words: int, story: int, sampling: Sampling, thinking: int) -> int:
-    limit = math.ceil(story * HEADROOM) + 64 + thinking
+    limit = _with_headroom(story) + thinking
     return max(limit, CARD_FLOOR_TOKENS) if words >= CARD_FLOOR_WORDS else limit
+
+
+def _with_headroom(story: int) -> int:
+    return math.ceil(story * HEADROOM) + 64
 
 
 def _thinking_reserve(sampling: Sampling, room: int) -> int:

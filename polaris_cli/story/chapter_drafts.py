@@ -48,6 +48,15 @@ def chapter_drafts(events: Iterable[Event]) -> list[WrittenChapter]:
     return chapters
 
 
+def ends_finished(job: Job, engine: Engine) -> bool:
+    """Whether the last chapter of an earlier run, which ended by itself, stays as it is.
+
+    It does not with a model that is trained to go on within it, if the engine can continue a text.
+    """
+    ended = bool(job.earlier and job.earlier.finish == "stop")
+    return ended and not (job.reference.profile.continues and engine.capabilities.token_true)
+
+
 def planning_of(job: Job) -> Iterator[Event]:
     """What the model wrote before the first chapter of an earlier run, with its tokens."""
     events = job.earlier.events if job.earlier else ()

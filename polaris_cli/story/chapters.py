@@ -26,7 +26,12 @@ from polaris_cli.events import (
 from polaris_cli.request.budget import token_budget, usual_tokens
 from polaris_cli.request.prompts import Message, part_prompt, sentence
 from polaris_cli.story.arc import another_beat, last_beat
-from polaris_cli.story.chapter_drafts import WrittenChapter, earlier_chapters, planning_of
+from polaris_cli.story.chapter_drafts import (
+    WrittenChapter,
+    earlier_chapters,
+    ends_finished,
+    planning_of,
+)
 from polaris_cli.story.decayed import RETRIES, beginning_of, without_decay
 from polaris_cli.story.extending import extended, rounds_of
 from polaris_cli.story.job import Job
@@ -110,8 +115,7 @@ class ChapterWriter:
         self._draft = job.request.draft.text if job.request.draft else ""
         # The user wants more of an earlier run that ended by itself: the model goes on within its
         # last chapter if it can, else that one stays and others follow.
-        ended = bool(job.earlier and job.earlier.finish == "stop")
-        self._finished = ended and not (self._profile.continues and engine.capabilities.token_true)
+        self._finished = ends_finished(job, engine)
         self._in_one_pass = in_one_pass
         planned = len(self._plan.chapters)
         self._pace = Pace(job.request.words, planned, self._profile.good_words[1])

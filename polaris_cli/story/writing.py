@@ -10,7 +10,7 @@ from dataclasses import replace
 from polaris_cli.engines.base import Engine, GenerationRequest
 from polaris_cli.errors import UsageError
 from polaris_cli.events import ChapterStart, Chunk, Event, Reason
-from polaris_cli.story.chapter_drafts import earlier_parts
+from polaris_cli.story.chapter_drafts import earlier_parts, ends_finished
 from polaris_cli.story.chapters import in_chapters, in_parts
 from polaris_cli.story.decayed import RETRIES, without_decay
 from polaris_cli.story.extending import extended, rounds_of
@@ -51,9 +51,12 @@ def replayed_tokens(job: Job, engine: Engine) -> int:
     if not job.earlier or (planned and not job.plan):
         return 0
     events, can_continue = job.earlier.events, engine.capabilities.token_true
-    ended = job.earlier.finish == "stop" and not (job.reference.profile.continues and can_continue)
     starts = [n for n, event in enumerate(events) if isinstance(event, ChapterStart)]
-    last = len(events) if ended else max(starts, default=len(events) if planned else 0)
+    last = (
+        len(events)
+        if ends_finished(job, engine)
+        else max(starts, default=len(events) if planned else 0)
+    )
     whole = sum(event.tokens for event in events[:last] if isinstance(event, Chunk))
     return whole + (_continued(events[last:], job.earlier.finish) if can_continue else 0)
 

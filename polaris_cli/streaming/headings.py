@@ -13,7 +13,11 @@ _CARDINAL = (
     r"(?:-\w+)?)"
 )
 _NUMBER = rf"(?:{_CARDINAL}|[ivxlc]|first|second|third|last|final)"
-WORD_FOR_CHAPTER = r"(?:chapter|kapitel|chapitre|capítulo|capitolo|hoofdstuk|rozdział|глава|bölüm)"
+_CHAPTER_WORDS = (
+    "chapter", "kapitel", "chapitre", "capítulo", "capitolo", "hoofdstuk", "rozdział", "глава",
+    "bölüm",
+)  # fmt: skip
+WORD_FOR_CHAPTER = rf"(?:{'|'.join(_CHAPTER_WORDS)})"
 _NUMBERED = rf"(?:{WORD_FOR_CHAPTER}|part|book|act|scene|episode|section)[ .#]*{_NUMBER}|\d+[장화]"
 _NAME = r"(?:\s*[:：.–—-].{0,80})?"  # noqa: RUF001
 # "Chapter 2 The Fog": in a sentence, a small letter or a full stop follows.
@@ -39,7 +43,7 @@ _BARE_CHAPTER = re.compile(
     rf"|{_EAST_ASIAN}{_EAST_ASIAN_NAME}",
     re.IGNORECASE,
 )
-_FIRST_WORDS = ("title", "story title", *WORD_FOR_CHAPTER[3:-1].split("|"))
+_FIRST_WORDS = ("title", "story title", *_CHAPTER_WORDS)
 _HEADING = re.compile(r"#{1,6}(?:\s|$)")
 _CLOSING_MARKS = re.compile(r"[ \t]+#+[ \t]*$")
 _EMPHASIS = re.compile(r"(?<!\\)(\*{1,3})(?![\s*])(.+?)(?<![\s\\])\1(?!\*)")
@@ -109,7 +113,7 @@ def may_head_chapter(start: str, title: str) -> bool:
     line, bare = start.strip(), _bare_title(start)
     marked = line[:1] in ("", *_MARKS, *_QUOTES) or line[0].isdecimal()
     words = any(word.startswith(bare) or bare.startswith(word) for word in _FIRST_WORDS)
-    named = bool(title) and (_bare_title(title).startswith(bare) or bare == _bare_title(title))
+    named = bool(title) and _bare_title(title).startswith(bare)
     return marked or words or named or not line[0].isascii()
 
 

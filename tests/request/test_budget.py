@@ -20,6 +20,11 @@ def budget(words: int, context: int = CONTEXT, prompt: int = 50, **sampling: int
     )
 
 
+def holds_the_words(made: Budget) -> bool:
+    """Whether the limit has room for the thinking and the words asked for."""
+    return made.max_new_tokens >= made.story + made.thinking
+
+
 def limit_without_thinking(words: int, tokens_per_word: float) -> int:
     return token_budget(
         words,
@@ -51,10 +56,10 @@ def test_thinking_without_a_limit_can_use_the_whole_context() -> None:
 
 def test_max_new_tokens_replaces_the_limit_even_if_it_is_too_small() -> None:
     assert budget(3000, max_new_tokens=100) == Budget(4200, 4096, 100)
-    assert not budget(3000, max_new_tokens=100).holds_the_words
+    assert not holds_the_words(budget(3000, max_new_tokens=100))
     exact = 4200 + 4096
-    assert budget(3000, max_new_tokens=exact).holds_the_words
-    assert not budget(3000, max_new_tokens=exact - 1).holds_the_words
+    assert holds_the_words(budget(3000, max_new_tokens=exact))
+    assert not holds_the_words(budget(3000, max_new_tokens=exact - 1))
 
 
 def test_words_that_just_fit_the_context_leave_none_for_the_thinking() -> None:
@@ -88,5 +93,5 @@ def test_a_premise_that_leaves_no_room_for_a_word_is_refused(prompt: int) -> Non
 @given(st.integers(1, 150_000), st.integers(0, 30_000), st.integers(-1, 50_000))
 def test_a_budget_holds_the_words_and_fits_the_context(words: int, prompt: int, think: int) -> None:
     made = budget(words, prompt=prompt, thinking_budget=think)
-    assert made.holds_the_words
+    assert holds_the_words(made)
     assert prompt + made.max_new_tokens <= CONTEXT

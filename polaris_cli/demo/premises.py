@@ -144,7 +144,8 @@ def name(rng: Random) -> tuple[str, bool]:
 
 def _where(rng: Random) -> str:
     place = rng.choice(w.PLACES) if rng.random() < 0.9 else one_word(rng)
-    region = one_word(rng).capitalize()
+    # "the Alps" has a token of its own for its space, as "a" and "I" are words: more such names.
+    region = (rng.choice(["", "", "a", "i"]) + one_word(rng)).capitalize()
     return rng.choice(
         [f"in the {rng.choice(w.SKIES)}", f"at the {place}", f"near the {place}", f"in a {place}"]
         * 3
@@ -168,7 +169,7 @@ def _town(rng: Random) -> str:
 
 def _event(rng: Random) -> tuple[str, tuple[str, str], str]:
     """What happens: its infinitive, its present and past, and its noun."""
-    present, past, infinitive = rng.choice(w.EVENTS) if rng.random() < 0.85 else _odd_verb(rng)
+    present, past, infinitive = rng.choice(w.EVENTS) if rng.random() < 0.75 else _odd_verb(rng)
     noun, person = thing_noun(rng), role_noun(rng)
     adjective = _adjective(w.THING_ADJECTIVES, rng) + " " if rng.random() < 0.3 else ""
     thing = rng.choice([article(adjective + noun)] * 4 + [f"the {adjective}{noun}", plural(noun)])
@@ -183,16 +184,28 @@ def _event(rng: Random) -> tuple[str, tuple[str, str], str]:
 
 
 def _odd_verb(rng: Random) -> tuple[str, str, str]:
-    """An invented verb with its forms, so that the model learns to copy verbs too."""
-    stem = one_word(rng)
-    if rng.random() < 0.3:
-        prefix = rng.choice(["be", "mis", "re", "un", "over"])
-        stem = prefix + rng.choice(w.COMMON_WORDS) + rng.choice(["", "", "ate", "ise", "le"])
+    """A rare or invented verb with its forms, so that the model learns to copy verbs too."""
+    stem = _verb(rng)
     rest = rng.choice(["{thing}", "{thing} {place}", "{thing} to {person}", "{place}"])
     present, past = plural(stem), stem.removesuffix("e") + "ed"
     if present.endswith("ies"):
         past = stem[:-1] + "ied"
     return f"{present} {rest}", f"{past} {rest}", f"{stem} {rest}"
+
+
+def _verb(rng: Random) -> str:
+    """The infinitive of a rare verb, with or without a prefix, or of an invented one.
+
+    Many have an "s" or "er" inside, which does not end the verb.
+    """
+    prefix, roll = rng.choice(["be", "mis", "re", "un", "over", "counter"]), rng.random()
+    if roll < 0.5:
+        return (prefix if roll < 0.1 else "") + rng.choice(w.RARE_VERBS)
+    if roll < 0.75:
+        first, second = rng.choice(w.COMMON_WORDS), rng.choice(w.COMMON_WORDS)
+        last = rng.choice([second, rng.choice(["ate", "ise", "le", "en", ""])])
+        return rng.choice([prefix, ""]) + first + rng.choice(["", "s", "er", "st"]) + last
+    return one_word(rng)
 
 
 def _gender(role: str) -> bool | None:

@@ -72,13 +72,13 @@ def train_tokenizer(vocab_size: int, seed: int, examples: int) -> Tokenizer:
 def common_words(splitting: PreTokenizer, seed: int, examples: int, count: int) -> list[str]:
     """The `count` most frequent pieces of the training text, without single letters.
 
-    Also without the words of the nouns that the model is to copy, unless they stand elsewhere too:
+    Also without the nouns and verbs that the model is to copy, unless they stand elsewhere too:
     spelt in letters, they teach it to spell.
     """
     counts: Counter[str] = Counter()
     for text in _texts(seed, examples):
         counts.update(piece for piece, _ in splitting.pre_tokenize_str(text))
-    copied = _words(splitting, w.RARE_NOUNS, w.EXTRA_NOUNS, w.ODD_WORDS)
+    copied = _words(splitting, w.RARE_NOUNS, w.RARE_VERBS, w.EXTRA_NOUNS, w.ODD_WORDS)
     copied -= _words(
         splitting, w.TRADES, w.THINGS, w.PLACES, *SENTENCES.values(), *PHRASES.values()
     )

@@ -214,6 +214,22 @@ GROUPS = _entries(
     val, varn, very, vest, vio, wake, water, ways, ween, wh, whe, whi, wick, wig, wn, wra,
     ycle, yell, yes, ypew, ypewr, ywater, zen, zzle"""
 )
+# Verbs to copy; all regular.
+RARE_VERBS = _entries(
+    """transplant, transcribe, transport, transform, misspell, misplace, mispronounce, misjudge,
+    investigate, instruct, construct, inspect, persuade, disguise, dismantle, assemble, resemble,
+    decorate, estimate, illustrate, demonstrate, navigate, irrigate, cultivate, imitate,
+    hypnotise, vandalise, memorise, summarise, classify, identify, magnify, fortify, petrify,
+    purify, terrify, amplify, unscrew, underestimate, overestimate, outsmart, outlast, sharpen,
+    straighten, strengthen, frighten, loosen, moisten, blacken, juggle, sprinkle, shuffle, muffle,
+    swindle, rekindle, pickle, salvage, sabotage, ransack, blackmail, barter, slaughter, engineer,
+    pioneer, mentor, tutor, censor, sponsor, monitor, harvest, telegraph, embroider, upholster,
+    varnish, furnish, banish, abolish, demolish, extinguish, astonish, impress, harass, embarrass,
+    possess, process, dissect, resurrect, detect, obstruct, distract, subtract, interrupt,
+    intercept, confiscate, circumnavigate, dehydrate, administer, commandeer, puzzle, disinfect,
+    disassemble, fascinate, assassinate, liquidate, misdirect, mistreat, mistrust, standardise,
+    subsidise, ostracise, tranquillise"""
+)
 # Short words, which unseen nouns often begin with: "over" in "overcoat", "for" in "forceps".
 COMMON_WORDS = _entries(
     """a, air, all, an, and, are, arm, as, ask, at, away, back, bad, be, been, big, book, but, by,

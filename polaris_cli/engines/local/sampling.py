@@ -271,25 +271,3 @@ def _most_likely(scores: torch.Tensor, top_p: float) -> tuple[torch.Tensor, torc
             last = rest.clamp(min=0).log().to(values)
             return torch.cat([values, last], -1), torch.cat([ids, ids[..., -1:]], -1)
     return scores.sort(descending=True)
-
-
-def token_probabilities(
-    logits: torch.Tensor,
-    sampling: Sampling,
-    prompt_ids: Sequence[int] = (),
-    output_ids: Sequence[int] = (),
-) -> torch.Tensor:
-    """Return the probability of each token to be the next one, (vocabulary,).
-
-    `logits` are float32, (vocabulary,). With temperature 0, the best token has probability 1.
-    """
-    penalties = Penalties(sampling, prompt_ids, logits)
-    for token in output_ids:
-        penalties.add(torch.tensor([token], device=logits.device))
-    scores = penalties.apply(logits)
-    if dry := _dry(sampling, [*prompt_ids, *output_ids], logits):
-        scores = dry.apply(scores)
-    if sampling.temperature == 0:
-        return torch.nn.functional.one_hot(scores.argmax(), len(scores)).to(logits)
-    weights, ids = candidates(scores, sampling)
-    return torch.zeros_like(scores).index_copy(0, ids, weights / weights.sum())

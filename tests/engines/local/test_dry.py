@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from polaris_cli.engines.base import DRY_GROWTH as GROWTH
 from polaris_cli.engines.local.dry import FADE, FREE, LONGEST, LOOP, NEAR, Dry
-from polaris_cli.engines.local.sampling import Sampler, StopRule, token_probabilities
+from polaris_cli.engines.local.sampling import Sampler, StopRule
 from polaris_cli.request.story_request import Sampling
 
 SIZE = 6
@@ -149,9 +149,3 @@ def test_a_resumed_run_continues_the_same_way(done: int) -> None:
     whole = chosen(Sampler(sampling, [1, 2], LOGITS), 60)
     again = Sampler(sampling, [1, 2], LOGITS, after=whole[:done])
     assert chosen(again, 60 - done) == whole[done:]
-
-
-def test_the_probabilities_include_the_penalty() -> None:
-    sampling = replace(GREEDY, temperature=1.0, top_p=1.0, top_k=0, dry_multiplier=1.0)
-    said = token_probabilities(FLAT, sampling, [1, 2, 3], [1, 2])
-    assert said[3] == said.min() < said.max()

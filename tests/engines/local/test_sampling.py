@@ -1,5 +1,6 @@
 """The choice of tokens, held against transformers' own processors."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,7 +25,6 @@ from polaris_cli.engines.local.sampling import (
     candidates,
     sample,
     sample_index,
-    token_probabilities,
 )
 from polaris_cli.request.story_request import COLDEST, Sampling
 
@@ -56,6 +56,17 @@ def reference(
     for warper in chain:
         scores = warper(ids, scores)
     return scores.softmax(-1)[0]
+
+
+def token_probabilities(
+    logits: torch.Tensor, sampling: Sampling, prompt: Sequence[int] = (), output: Sequence[int] = ()
+) -> torch.Tensor:
+    """The probability of each token to be the next one, by the parts that the sampler uses."""
+    applied = Penalties(sampling, prompt, logits)
+    for token in output:
+        applied.add(torch.tensor([token]))
+    weights, ids = candidates(applied.apply(logits), sampling)
+    return torch.zeros_like(logits).index_copy(0, ids, weights / weights.sum())
 
 
 penalties = st.one_of(
@@ -312,7 +323,6 @@ def test_temperature_zero_takes_the_best_after_the_penalty() -> None:
     logits = torch.tensor([1.0, 2.0, 2.1, -1.0])
     sampling = Sampling(temperature=0, repetition_penalty=1.2)
     assert Sampler(sampling, [2], logits).choose(logits)[0].tolist() == [1]
-    assert token_probabilities(logits, sampling, [2]).tolist() == [0, 1, 0, 0]
 
 
 @settings(max_examples=60)

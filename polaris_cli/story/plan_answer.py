@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from polaris_cli.events import Chapter, Plan, summary_of
+from polaris_cli.request.premise_words import UNITS
 from polaris_cli.story.plan import with_shares
 from polaris_cli.streaming.headings import WORD_FOR_CHAPTER
 
@@ -22,7 +23,7 @@ _WORDED = re.compile(
 _NUMBERED = re.compile(r"^\W*(?P<number>\d{1,3})\s*[.):：、]\s*(?P<text>.+)$")  # noqa: RUF001
 _LABEL = re.compile(r"^\W*([^\W\d_](?:[^\W\d_]|[ ,'&/-]){1,30}?)\W*[:：]\s*(.*)$")  # noqa: RUF001
 _ITEM = re.compile(r"^\s*(?:[-*•–]|\(?\d{1,2}[.)]|\(?[a-z]\))\s+(.+)$")  # noqa: RUF001
-_UNIT = r"(?:words?|wörter|mots|palabras|parole|palavras|woorden|słów|слов|字|文字)"
+_UNIT = f"(?:{'|'.join(map(re.escape, sorted(UNITS, key=len, reverse=True)))})"
 _WORDS = re.compile(
     rf"^[~约約]?\(?\s*(?:(?:about|approximately|etwa|environ|circa)\s+)?(\d[\d,.]*)\s*{_UNIT}?\s*\)?$",
     re.I,

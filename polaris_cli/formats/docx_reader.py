@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from docx import Document
+from docx.opc.constants import RELATIONSHIP_TYPE as RELATIONSHIP
 from docx.oxml.ns import qn
 from docx.text.paragraph import Paragraph
 from docx.text.run import Run
@@ -35,6 +36,7 @@ _KNOWN = re.compile(
 )  # fmt: skip
 _LONGEST_CHAIN = 9  # styles based on each other, which may be in a circle
 _NUMBER = re.compile(r"([0-9]{1,9}[.)])\s+")
+_ABSTRACT, _KIND, _VALUE = qn("w:abstractNum"), qn("w:abstractNumId"), qn("w:val")
 _OLDER = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
 """A copy of a text box for older programs."""
 _NOT_SHOWN = {qn("w:moveFrom"), qn("w:rt")}  # text that was moved, and how to pronounce it
@@ -61,9 +63,12 @@ def _blocks(document: Any) -> tuple[list[Block], str]:
     """The blocks of a document, and the author that it shows if polaris wrote it."""
     styles = {style.style_id: _meaning(style) for style in document.styles}
     marked = {style.style_id: _style_marks(style) for style in document.styles}
+    numbered = set(_numbered_lists(document))
     containers, blocks, author = _Containers(), list[Block](), ""
     for element, spans in _paragraphs(document, marked):
         style = styles.get(element.style, "")
+        if style in ("", "List Paragraph"):
+            style = _list_style(element, numbered) or style
         text = "".join(span.text for span in spans).strip()
         if style == AUTHOR:
             author = text
@@ -98,6 +103,35 @@ def _names(style: Any) -> Iterator[str]:
     while style is not None:
         yield style.name or ""
         style = getattr(style, "base_style", None)
+
+
+def _numbered_lists(document: Any) -> Iterator[tuple[str, str]]:
+    """The number of each list with numbers, not bullets, and its level: "0" is the first."""
+    links = [link for link in document.part.rels.values() if link.reltype == RELATIONSHIP.NUMBERING]
+    for numbering in (link.target_part.element for link in links if not link.is_external):
+        levels = {kind.get(_KIND): [*_numbered_levels(kind)] for kind in numbering.iter(_ABSTRACT)}
+        for one in numbering.iter(qn("w:num")):
+            kinds = (kind.get(_VALUE) for kind in one.iter(_KIND))
+            yield from (
+                (one.get(qn("w:numId")), at) for kind in kinds for at in levels.get(kind, ())
+            )
+
+
+def _numbered_levels(kind: Any) -> Iterator[str]:
+    for level in kind.iter(qn("w:lvl")):
+        formats = [found.get(_VALUE) for found in level.iter(qn("w:numFmt"))]
+        if formats and not {"bullet", "none"} & {*formats}:
+            yield level.get(qn("w:ilvl"))
+
+
+def _list_style(paragraph: Any, numbered: set[tuple[str, str]]) -> str:
+    """The style that a paragraph of a list would have in Word's own list styles; "" for others."""
+    number = paragraph.xpath("string(./w:pPr/w:numPr/w:numId/@w:val)")
+    level = paragraph.xpath("string(./w:pPr/w:numPr/w:ilvl/@w:val)") or "0"
+    if number in ("", "0") or level not in "012345678":
+        return ""
+    kind = "Number" if (number, level) in numbered else "Bullet"
+    return f"List {kind}" if level == "0" else f"List {kind} {int(level) + 1}"
 
 
 def _style_marks(style: Any) -> dict[str, bool]:

@@ -151,3 +151,17 @@ def test_a_style_of_the_user_is_read_by_what_it_is_based_on(
     tmp_path: Path, paragraph: str, text: str
 ) -> None:
     assert text_of(tmp_path, paragraph) == text
+
+
+def test_a_list_has_bullets_or_numbers(tmp_path: Path) -> None:
+    document = Document()
+    # Of the lists in python-docx's template, 1 has bullets and 5 has numbers; 0 is none.
+    for text, number in (("Salt", "5"), ("Bread", "5"), ("Fog", "1"), ("Nobody spoke.", "0")):
+        style = "List Paragraph" if number != "0" else None
+        properties = document.add_paragraph(text, style)._p.get_or_add_pPr()
+        properties.append(
+            parse_xml(f'<w:numPr {NAMES}><w:ilvl w:val="0"/><w:numId w:val="{number}"/></w:numPr>')
+        )
+    document.save(str(tmp_path / "a.docx"))
+    text = to_markdown(read_docx(tmp_path / "a.docx")[0])
+    assert text == "1. Salt\n1. Bread\n+ Fog\n\nNobody spoke."

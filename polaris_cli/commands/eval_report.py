@@ -24,6 +24,7 @@ class ReportFile:
     force: bool
     option: str = "--output"
     texts: Texts = field(default_factory=Texts)
+    quiet: bool = False
 
     def check(self) -> None:
         """Raise UsageError for a report that cannot be made or written."""
@@ -39,8 +40,9 @@ class ReportFile:
         skipped: int,
         failed: int,
     ) -> None:
-        """Write the page and say so."""
+        """Write the page and, unless it is `quiet`, say so."""
         about = About(datetime.now(UTC).date().isoformat(), band, sources, skipped, failed)
         pieces = report(found, tables, self.texts, about)
         write_pieces(self.path, (piece.encode() for piece in pieces), force=self.force)
-        say_saved(self.path, self.path.stat().st_size)
+        if not self.quiet:
+            say_saved(self.path, self.path.stat().st_size)

@@ -98,7 +98,7 @@ def run(
       polaris eval run --suite smollm2 -o runs/smollm2 --report smollm2.html
     """
     printed = Printed(as_json, as_csv, as_latex)
-    page = ReportFile(report, force, "--report") if report else None
+    page = ReportFile(report, force, "--report", quiet=quiet) if report else None
     options = {name: value for name, value in locals().items() if name in SETTINGS}
     chosen_suite = _suite(suite, model, scale, per_bucket)
     models, at_once = compared(chosen_suite.models), at_once_in(jobs)

@@ -274,8 +274,8 @@ def test_a_run_compares_models_on_own_prompts(scripted: Path, tmp_path: Path) ->
     prompts.write_text("".join(json.dumps(row) + "\n" for row in rows))
     asked = ["run", "-m", "demo,smollm2", "--prompts", str(prompts), "--per-bucket", "3"]
     page = tmp_path / "report.html"
-    out, _ = run(*asked, "-o", str(scripted), "--json", "--report", str(page))
-    assert "Evaluation of 6 stories" in page.read_text()
+    out, err = run(*asked, "-o", str(scripted), "--json", "--report", str(page), "-q")
+    assert "Evaluation of 6 stories" in page.read_text() and err == ""
     found = json.loads(out)
     assert {row["model"]: row["count"] for row in found["buckets"]} == {"demo": 3, "smollm2": 3}
     assert found["differences"][0]["count"] == 3

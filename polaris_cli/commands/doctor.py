@@ -93,7 +93,7 @@ def _print_server(found: CheckedServer) -> None:
     _table(
         ("it can", ""),
         [
-            ("continue a text (--continue, resume)", yes[can.token_true]),
+            ("continue a text (--continue, resume)", yes[can.token_ids]),
             ("limit the thinking (--thinking-budget)", yes[can.thinking_budget]),
             ("write further parts and chapters", "yes"),
         ],

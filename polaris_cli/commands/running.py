@@ -81,7 +81,7 @@ def say_how_to_continue(story: Story, engine: Engine) -> None:
     """Name the command that continues a story that did not end by itself."""
     if story.finish == "stop" or not story.text:
         return
-    can_resume = engine.capabilities.token_true or story.plan
+    can_resume = engine.capabilities.token_ids or story.plan
     command, what = ("resume", "Continue it") if can_resume else ("rerun", "Write it again")
     note(f"{what}: polaris {command} {story.id}", sys.stderr)
 

@@ -8,7 +8,7 @@ A new engine is one file and one line in `opening`. This is a complete one; a te
         # Writes the premise back, a word at a time.
 
         info = ModelInfo("echo", "echo", engine="echo")
-        capabilities = Capabilities(token_true=False)
+        capabilities = Capabilities(token_ids=False)
         context = 4096
         load_seconds = 0.0
         notes = ()
@@ -71,13 +71,13 @@ class ModelInfo:
 class Capabilities:
     """What an engine can do, so that its callers ask this and never which engine it is.
 
-    `token_true`: answers have token ids, and it continues one from them (`opening`, `after` and
+    `token_ids`: answers have token ids, and it continues one from them (`opening`, `after` and
     `min_new_tokens` of a request count). `thinking_budget`: it ends the thinking after a number of
     tokens. `log_probabilities`: chunks have those of their tokens. `batch`: it generates several
     answers at once.
     """
 
-    token_true: bool = True
+    token_ids: bool = True
     thinking_budget: bool = True
     log_probabilities: bool = False
     batch: bool = False

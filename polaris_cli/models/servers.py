@@ -45,11 +45,6 @@ class Server:
         kind = self.kind if self.kind != "unknown" else "OpenAI-compatible server"
         return f"{kind} {self.version}".strip()
 
-    @property
-    def token_true(self) -> bool:
-        """Whether it can continue an answer from its token ids."""
-        return self.kind in ("llama.cpp", "vLLM")
-
     def context_of(self, model: str) -> int | None:
         """The context of one of its models in tokens; None if the server does not say it."""
         contexts, (base, _, _) = self.contexts or {}, model.rpartition(":")

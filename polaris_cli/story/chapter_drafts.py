@@ -54,7 +54,7 @@ def ends_finished(job: Job, engine: Engine) -> bool:
     It does not with a model that is trained to go on within it, if the engine can continue a text.
     """
     ended = bool(job.earlier and job.earlier.finish == "stop")
-    return ended and not (job.reference.profile.continues and engine.capabilities.token_true)
+    return ended and not (job.reference.profile.continues and engine.capabilities.token_ids)
 
 
 def planning_of(job: Job) -> Iterator[Event]:
@@ -92,6 +92,6 @@ def _without_loop(job: Job, engine: Engine, drafts: list[WrittenChapter]) -> lis
         return drafts
     attempt, answer = since_restart(drafts[-1].events)
     replay = GenerationRequest(job.messages, job.request.sampling, 0)
-    kept = before_loop(engine, replay, ids_of(answer)) if engine.capabilities.token_true else ()
+    kept = before_loop(engine, replay, ids_of(answer)) if engine.capabilities.token_ids else ()
     restart = [Restart(attempt)] if attempt else []
     return [*drafts[:-1], WrittenChapter([*restart, Chunk("story", "", ids=kept)])]

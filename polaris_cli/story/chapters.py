@@ -219,7 +219,7 @@ class ChapterWriter:
         opening = self._opening if number == 1 else ()
         request = GenerationRequest(messages, sampling, limit, opening)
         is_last = number == len(self._plan.chapters)
-        if is_last and self._profile.continues and self._engine.capabilities.token_true:
+        if is_last and self._profile.continues and self._engine.capabilities.token_ids:
             return self._continued(request, answer, attempt)
         request = replace(request, after=ids_of(answer))
         target = self._target(number, share)
@@ -235,7 +235,7 @@ class ChapterWriter:
             request,
             beginning_of(event for chapter in self._done for event in chapter.events),
             narrative=self._request.narrative,
-            retries=RETRIES if self._engine.capabilities.token_true else 0,
+            retries=RETRIES if self._engine.capabilities.token_ids else 0,
         )
 
     def _target(self, number: int, share: int) -> LengthTarget:

@@ -50,7 +50,7 @@ def replayed_tokens(job: Job, engine: Engine) -> int:
     planned = job.request.length == "chapters"
     if not job.earlier or (planned and not job.plan):
         return 0
-    events, can_continue = job.earlier.events, engine.capabilities.token_true
+    events, can_continue = job.earlier.events, engine.capabilities.token_ids
     starts = [n for n, event in enumerate(events) if isinstance(event, ChapterStart)]
     last = (
         len(events)
@@ -97,7 +97,7 @@ def _check_capabilities(job: Job, engine: Engine) -> None:
     resumed = job.earlier and request.length != "chapters"
     extends = request.length == "extend" and job.reference.profile.continues
     continues = request.draft or resumed or extends
-    if engine.capabilities.token_true or not continues:
+    if engine.capabilities.token_ids or not continues:
         return
     what = "--continue" if request.draft else "resume" if resumed else "--length extend"
     raise UsageError(
@@ -138,7 +138,7 @@ def _as_one_text(job: Job, engine: Engine) -> Iterator[Event]:
             lambda generation: stream_answer(engine, generation, attempt=attempt),
             generation,
             narrative=request.narrative,
-            retries=RETRIES if engine.capabilities.token_true else 0,
+            retries=RETRIES if engine.capabilities.token_ids else 0,
         )
     return with_draft(draft, run)
 

@@ -64,7 +64,7 @@ def test_it_ends_at_the_token_limit(engine: Engine) -> None:
     events = ask(engine, limit=12)
     assert finish(events).reason == "length"
     assert tokens_in(events) == 12
-    assert len(ids_in(events)) == (12 if engine.capabilities.token_true else 0)
+    assert len(ids_in(events)) == (12 if engine.capabilities.token_ids else 0)
 
 
 def test_it_says_how_it_is_called_and_what_it_holds(engine: Engine) -> None:
@@ -75,7 +75,7 @@ def test_the_prompt_is_counted(engine: Engine) -> None:
     counted = engine.count_tokens(PREMISE, GREEDY)
     reported = finish(ask(engine, limit=1)).prompt_tokens
     assert counted > 5 and reported > 5
-    assert counted == reported or not engine.capabilities.token_true
+    assert counted == reported or not engine.capabilities.token_ids
 
 
 def test_greedy_text_repeats_and_comes_in_pieces(engine: Engine) -> None:
@@ -111,7 +111,7 @@ def test_characters_are_whole(engine: Engine) -> None:
 
 
 def test_control_tokens_of_the_user_are_text(engine: Engine) -> None:
-    if not engine.capabilities.token_true or engine.info.engine == "scripted":
+    if not engine.capabilities.token_ids or engine.info.engine == "scripted":
         pytest.skip("it has no tokens to count")
     plain, hostile = (
         engine.count_tokens((Message("user", f"A fox {text}"),), GREEDY)
@@ -130,7 +130,7 @@ def test_closing_ends_the_work(engine: Engine) -> None:
 
 
 def test_an_answer_goes_on_from_its_ids(engine: Engine) -> None:
-    if not engine.capabilities.token_true:
+    if not engine.capabilities.token_ids:
         pytest.skip("it takes no token ids")
     whole = ask(engine)
     ids = tuple(ids_in(whole))
@@ -143,7 +143,7 @@ def test_an_answer_goes_on_from_its_ids(engine: Engine) -> None:
 
 
 def test_an_answer_continues_an_opening(engine: Engine) -> None:
-    if not engine.capabilities.token_true:
+    if not engine.capabilities.token_ids:
         pytest.skip("it takes no token ids")
     opening = engine.encode("The keeper of the light was")
     assert opening
@@ -164,7 +164,7 @@ def test_the_thinking_ends_with_its_budget(engine: Engine) -> None:
 
 @pytest.mark.slow
 def test_an_answer_does_not_end_before_it_may(engine: Engine) -> None:
-    if not engine.capabilities.token_true or engine.info.name in FIXED_TEXT:
+    if not engine.capabilities.token_ids or engine.info.name in FIXED_TEXT:
         pytest.skip("its answers have a fixed end")
     request = GenerationRequest((Message("user", "Say yes."),), GREEDY, 200, min_new_tokens=60)
     assert tokens_in(list(engine.stream(request))) >= 60

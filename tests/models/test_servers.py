@@ -18,10 +18,10 @@ ADDRESS = ServerAddress("http://127.0.0.1:9")
 def test_kinds_are_found() -> None:
     with Faulty() as server:
         found = probe(ServerAddress(server.url))
-    assert (found.kind, found.models, found.token_true) == ("unknown", ("test-model",), False)
+    assert (found.kind, found.models) == ("unknown", ("test-model",))
     with Faulty(kind="llama.cpp") as server:
         found = probe(ServerAddress(server.url))
-    assert found.kind == "llama.cpp" and found.token_true and found.context
+    assert found.kind == "llama.cpp" and found.context
     with VllmReplay("Once.") as replay:
         found = probe(ServerAddress(replay.url))
     assert found.name == "vLLM 0.32.0" and found.context_of(found.models[0])

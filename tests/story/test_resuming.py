@@ -361,7 +361,7 @@ PLANNED = Chunk("plan", "1. One", 6, ids("1. One"))
 TOLD = Chunk("story", "Once.", 5, ids("Once."))
 FIRST: list[Event] = [PLANNED, ChapterStart(1, "C1"), THOUGHT, Restart(1), TOLD]
 SECOND: list[Event] = [ChapterStart(2, "C2"), THOUGHT, Restart(1), TOLD]
-CHAT = Capabilities(token_true=False)
+CHAT = Capabilities(token_ids=False)
 
 
 def new_tokens(job: Job, engine: Engine) -> int | None:
@@ -387,7 +387,7 @@ def test_of_chapters_what_is_written_anew_is_new(
     chapters: list[Event], capabilities: Capabilities
 ) -> None:
     story, _ = scripted("", chapters=2)
-    if not capabilities.token_true:
+    if not capabilities.token_ids:
         chapters = [replace(e, ids=()) if isinstance(e, Chunk) else e for e in chapters]
     job = resume(replace(story, plan=PLAN), chapters)
     engine = ScriptedEngine(["The", " end."], info=DEMO, opened=False, capabilities=capabilities)

@@ -67,7 +67,7 @@ LABELLING = ("transformers", "Ollama")
 class ChatEngine:
     """A model on a chat server; see `polaris_cli.engines.base.Engine`."""
 
-    capabilities = Capabilities(token_true=False, thinking_budget=False)
+    capabilities = Capabilities(token_ids=False, thinking_budget=False)
 
     def __init__(
         self, connection: Connection, server: Server, info: ModelInfo, context: int

@@ -41,7 +41,7 @@ def server(request: pytest.FixtureRequest) -> Faulty:
 def test_a_model_that_answers_in_channels_is_asked_by_chat(server: Faulty) -> None:
     with server:
         engine = on(server)
-        assert isinstance(engine, ChatEngine) and not engine.capabilities.token_true
+        assert isinstance(engine, ChatEngine) and not engine.capabilities.token_ids
         request = GenerationRequest((Message("user", "A fox."),), Sampling(), 50)
         events = [*engine.stream(request)]
     assert "".join(text_of(event, "thinking") for event in events) == "A plan."

@@ -41,6 +41,13 @@ class PolarisError(Exception):
         self.args = (self.message,)
 
 
+def unexpected(error: Exception) -> PolarisError:
+    """The error for an exception that nothing explains."""
+    found = PolarisError(f"Unexpected error: {error!r}.", hint=DEBUG_HINT)
+    found.__cause__ = error
+    return found
+
+
 class UsageError(PolarisError):
     """The request is wrong: an option, a preset, a file, or the premise."""
 

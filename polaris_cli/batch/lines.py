@@ -48,7 +48,7 @@ class Lines:
         line = b""
         with explained(self.path), self.path.open("rb") as file:
             for line in file:
-                entry = self._parsed(line)
+                entry = _parsed(line, self._valid)
                 if entry is not None:
                     yield position, entry
                     end = position + len(line)
@@ -111,19 +111,29 @@ class Lines:
             kept.flush()
             os.fsync(kept.fileno())
 
-    def _parsed(self, line: bytes) -> Entry | None:
-        """The object in a line, or None if the line is torn or damaged."""
-        try:
-            entry = json.loads(line.decode())
-        except (ValueError, RecursionError):
-            return None
-        return entry if isinstance(entry, dict) and self._valid(entry) else None
-
     def _write(self, line: bytes) -> None:
         rest = memoryview(line)
         while rest:
             rest = rest[self._file.write(rest) :]
         os.fsync(self._file.fileno())
+
+
+def entries_in(path: Path, valid: Callable[[Entry], bool]) -> Iterator[Entry]:
+    """The objects in a file that another process may be writing; other lines are skipped.
+
+    Raises OSError if it cannot be read.
+    """
+    with path.open("rb") as lines:
+        yield from filter(None, (_parsed(line, valid) for line in lines))
+
+
+def _parsed(line: bytes, valid: Callable[[Entry], bool]) -> Entry | None:
+    """The object in a line, or None if the line is torn or damaged."""
+    try:
+        entry = json.loads(line.decode())
+    except (ValueError, RecursionError):
+        return None
+    return entry if isinstance(entry, dict) and valid(entry) else None
 
 
 def locked(path: Path, told: str, hint: str) -> FileLock:

@@ -7,14 +7,13 @@ a story is written.
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from filelock import FileLock
 
-from polaris_cli.batch.lines import ELSEWHERE, Entry, Lines, encoded, explained, locked
+from polaris_cli.batch.lines import ELSEWHERE, Entry, Lines, encoded, entries_in, explained, locked
 from polaris_cli.errors import PolarisError, UsageError
 from polaris_cli.formats.files import write_atomic
 from polaris_cli.request.text_files import unreadable
@@ -134,12 +133,7 @@ class Results:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _note_story(self, position: int, record: Entry) -> None:
@@ -177,14 +171,10 @@ def failures_in(folder: Path) -> int:
 
     Raises UsageError if they cannot be read.
     """
-    path, failed = folder / FAILED, dict[str, bool]()
+    path = folder / FAILED
     try:
-        with path.open(encoding="utf-8", errors="replace") as lines:
-            for line in lines:
-                with suppress(ValueError, RecursionError):
-                    entry = json.loads(line)
-                    if isinstance(entry, dict) and _is_failure(entry):
-                        failed[entry["key"]] = not entry.get("finished")
+        found = entries_in(path, _is_failure)
+        failed = {entry["key"]: not entry.get("finished") for entry in found}
     except FileNotFoundError:
         return 0
     except OSError as error:

@@ -12,7 +12,7 @@ from typing import Generic, Protocol, TypeVar
 from polaris_cli.api import run_job
 from polaris_cli.batch.threads import in_threads
 from polaris_cli.engines.base import Engine
-from polaris_cli.errors import DEBUG_HINT, PolarisError
+from polaris_cli.errors import PolarisError, unexpected
 from polaris_cli.events import Event, Finish
 from polaris_cli.library.store import Library
 from polaris_cli.story.job import Job
@@ -91,16 +91,10 @@ def write_one(
     except PolarisError as error:
         return Written(task, error=None if stopped() else error)
     except Exception as problem:  # must not cost the other stories
-        return Written(task, error=_unexpected(problem))
+        return Written(task, error=unexpected(problem))
     if outcome.error and stopped():  # a server that was silent, say: the user has ended it
         return Written(task, replace(outcome.story, finish="interrupted"))
     return Written(task, outcome.story, outcome.error, "".join(problems))
-
-
-def _unexpected(problem: Exception) -> PolarisError:
-    found = PolarisError(f"Unexpected error: {problem!r}.", hint=DEBUG_HINT)
-    found.__cause__ = problem
-    return found
 
 
 def until(stopped: Callable[[], bool], events: Iterator[Event]) -> Iterator[Event]:

@@ -11,7 +11,7 @@ from statistics import median
 from typing import Any
 
 from polaris_cli.bench.prompts import prompt_of, request_for
-from polaris_cli.engines.kernels.patching import patch_forwards
+from polaris_cli.bench.speed import patched
 from polaris_cli.engines.local.lockstep import decode_batch
 from polaris_cli.engines.local.vocabulary import Vocabulary
 from polaris_cli.events import Finish
@@ -45,17 +45,13 @@ def throughputs(
     The model must not be patched; it is unpatched again at the end. Raises OutOfMemory if a batch
     does not fit in memory.
     """
-    undo = patch_forwards(model).undo if model.device.type != "mps" else None
-    try:
+    with patched(model):
         for size in sizes:
             _speed(model, tokenizer, sampling, size, WARM_UP)
         turns = [
             [_speed(model, tokenizer, sampling, size, tokens) for size in sizes]
             for _ in range(REPEATS)
         ]
-    finally:
-        if undo:
-            undo()
     columns = zip(sizes, zip(*turns, strict=True), strict=True)
     return [Throughput(size, median(runs), min(runs), max(runs)) for size, runs in columns]
 

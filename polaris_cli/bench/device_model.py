@@ -19,7 +19,7 @@ from polaris_cli.bench.prompts import prompt_of
 from polaris_cli.demo.paths import MODEL_DIR
 from polaris_cli.engines.kernels.cuda_graph import capture
 from polaris_cli.engines.kernels.one_token import FORWARDS
-from polaris_cli.engines.kernels.patching import Replacements, patch_forwards, patch_modules
+from polaris_cli.engines.kernels.patching import Replacements, patch_modules
 from polaris_cli.engines.kernels.timing import timed
 from polaris_cli.engines.local.loading import load_tokenizer, set_threads
 from polaris_cli.engines.local.random_models import config_of, random_model
@@ -186,19 +186,6 @@ class Steps(StaticForward):
         view = copy.copy(self._cache)
         view.layers = [kept]
         return view
-
-
-@contextmanager
-def patched(model: Any) -> Iterator[bool]:
-    """Patch the model as `polaris write` does, until the end of the block.
-
-    Yields whether Triton's kernels are among the patches.
-    """
-    undo = patch_forwards(model).undo if model.device.type != "mps" else lambda: None
-    try:
-        yield any("forward" in vars(layer) for layer in model.get_submodule("model").layers)
-    finally:
-        undo()
 
 
 @contextmanager

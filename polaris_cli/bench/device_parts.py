@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from polaris_cli.bench.batch import throughputs
-from polaris_cli.bench.device_model import Measured, Steps, patched
+from polaris_cli.bench.device_model import Measured, Steps
 from polaris_cli.bench.device_steps import (
     NEEDS_GPU,
     SAMPLING,
@@ -30,7 +30,7 @@ from polaris_cli.bench.device_steps import (
     step,
 )
 from polaris_cli.bench.prompts import prompt_of
-from polaris_cli.bench.speed import has_graphs, peak_memory
+from polaris_cli.bench.speed import has_graphs, patched, peak_memory
 from polaris_cli.engines.local.decode import decode
 from polaris_cli.engines.local.forward import Forward
 from polaris_cli.engines.local.generation import TokenizedRequest, sampler_class

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from polaris_cli.bench.device_model import Measured, Steps, compiled_steps, patched, plain
+from polaris_cli.bench.device_model import Measured, Steps, compiled_steps, plain
 from polaris_cli.bench.prompts import prompt_of
 from polaris_cli.bench.speed import (
     SHORTEST,
@@ -19,6 +19,7 @@ from polaris_cli.bench.speed import (
     bytes_per_token,
     decoding,
     has_graphs,
+    patched,
     snippet,
 )
 from polaris_cli.engines.quantize.apply import disable_packing_of_odd_shapes, quantize_layers

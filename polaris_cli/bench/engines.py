@@ -111,7 +111,7 @@ def _ids(job: Job, loaded: LoadedModel, sampling: Sampling) -> list[int]:
 def _local(job: Job, loaded: LoadedModel, sampling: Sampling) -> Program:
     static = job.request.compile and has_graphs(loaded.model)
     write = decoding(loaded.model, loaded.tokenizer, sampling, static=static)
-    run = partial(patched(loaded.model, write), _ids(job, loaded, sampling))
+    run = partial(patched(loaded.model)(write), _ids(job, loaded, sampling))
     return Program(LOCAL, loaded.info, run)
 
 

@@ -7,6 +7,7 @@ turns in this process, so that other load on the machine affects all of it.
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import median
@@ -99,7 +100,7 @@ def compare(
     """
     sampling = replace(sampling, dry_multiplier=0.0)
     own = decoding(model, tokenizer, sampling, static=compile and has_graphs(model))
-    ways = [patched(model, own), snippet(model, sampling), *([peer] if peer else [])]
+    ways = [patched(model)(own), snippet(model, sampling), *([peer] if peer else [])]
     for way in ways:
         way(prompt_of(model, SHORTEST), WARM_UP)
     for position in positions:
@@ -163,19 +164,17 @@ def decoding(model: Any, tokenizer: Any, sampling: Sampling, *, static: bool) ->
     return write
 
 
-def patched(model: Any, write: Write) -> Write:
-    """`write` on the patched model, as `polaris write` runs it; the patch is undone after."""
+@contextmanager
+def patched(model: Any) -> Iterator[bool]:
+    """Patch the model as `polaris write` does, until the end of the block or decorated function.
 
-    def while_patched(prompt: list[int], tokens: int) -> Times:
-        if model.device.type == "mps":
-            return write(prompt, tokens)
-        undo = patch_forwards(model).undo
-        try:
-            return write(prompt, tokens)
-        finally:
-            undo()
-
-    return while_patched
+    Yields whether Triton's kernels are among the patches.
+    """
+    undo = patch_forwards(model).undo if model.device.type != "mps" else lambda: None
+    try:
+        yield any("forward" in vars(layer) for layer in model.get_submodule("model").layers)
+    finally:
+        undo()
 
 
 class _Clock(BaseStreamer):  # type: ignore[misc]

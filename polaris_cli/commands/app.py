@@ -17,11 +17,11 @@ from typer.main import get_group
 
 from polaris_cli.commands.quick import QuickGroup
 from polaris_cli.errors import (
-    DEBUG_HINT,
     EXIT_BROKEN_PIPE,
     EXIT_INTERRUPTED,
     PolarisError,
     debugging,
+    unexpected,
 )
 from polaris_cli.version import __version__
 
@@ -105,7 +105,7 @@ class _Polaris(QuickGroup):
         except OSError as error:
             code = _report_error(_unusable_file(error))
         except Exception as error:
-            code = _report_error(_unexpected(error))
+            code = _report_error(unexpected(error))
         sys.exit(code if isinstance(code, int) else 0)
 
     def invoke(self, ctx: Any) -> Any:
@@ -170,17 +170,11 @@ def _report_usage_error(error: TyperException) -> int:
 def _unusable_file(error: OSError) -> PolarisError:
     """The error for a file or folder that the system does not let us use."""
     if not error.filename or not error.strerror:
-        return _unexpected(error)
+        return unexpected(error)
     found = PolarisError(
         f"Cannot use {os.fsdecode(error.filename)}: {error.strerror}.",
         hint="Check its permissions, or use another file or folder.",
     )
-    found.__cause__ = error
-    return found
-
-
-def _unexpected(error: Exception) -> PolarisError:
-    found = PolarisError(f"Unexpected error: {error!r}.", hint=DEBUG_HINT)
     found.__cause__ = error
     return found
 

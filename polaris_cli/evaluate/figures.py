@@ -6,11 +6,12 @@ not where they come from; `request.adherence` has the ratio and the evaluation l
 
 import re
 import zlib
+from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, fields
 
 from polaris_cli.evaluate.samples import Sample
-from polaris_cli.request.adherence import length_score, ratio
+from polaris_cli.request.adherence import in_band, length_score, ratio
 from polaris_cli.story.quality import short_paragraphs
 from polaris_cli.streaming.talk import meta_talk
 from polaris_cli.words import paper_words, self_repetition, story_words
@@ -59,15 +60,14 @@ def figures_of(sample: Sample, band: tuple[float, float] = (0.9, 1.1)) -> Figure
     text, asked = sample.text, sample.asked
     paper, words = paper_words(text), story_words(text)
     tokens = _WORD.findall(text.lower())
-    of_words = ratio(words, asked)
     return Figures(
         words=words,
-        ratio=of_words,
+        ratio=ratio(words, asked),
         paper_ratio=ratio(paper, asked),
         length_score=length_score(paper, asked),
         length_penalty=length_penalty(paper, asked),
         s_length=s_length(paper, asked),
-        in_band=float(band[0] <= of_words <= band[1]),
+        in_band=float(in_band(words, asked, band)),
         blank=float(is_blank(text)),
         ended=float(sample.ending == "stop") if sample.ending else None,
         self_repetition=self_repetition(text),
@@ -125,12 +125,10 @@ def mattr(tokens: Sequence[str], window: int = WINDOW) -> float:
     """
     if len(tokens) <= window:
         return _different(tokens)
-    counts: dict[str, int] = {}
-    for token in tokens[:window]:
-        counts[token] = counts.get(token, 0) + 1
+    counts = Counter(tokens[:window])
     total = len(counts)
     for old, new in zip(tokens, tokens[window:], strict=False):
-        counts[new] = counts.get(new, 0) + 1
+        counts[new] += 1
         counts[old] -= 1
         if not counts[old]:
             del counts[old]

@@ -5,12 +5,11 @@ A killed process leaves it whole. Knows lines, not what a record says.
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
-from polaris_cli.batch.lines import Entry, Lines, explained, locked
+from polaris_cli.batch.lines import Entry, Lines, entries_in, explained, locked
 from polaris_cli.errors import UsageError
 from polaris_cli.evaluate.aggregates import AGGREGATIONS
 
@@ -55,12 +54,7 @@ class JudgeFile:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._opened.close()
 
 
@@ -86,14 +80,10 @@ def read_records(path: Path) -> Iterator[Entry]:
     """
     found, size = 0, 0
     try:
-        with path.open(encoding="utf-8", errors="replace") as lines:
-            for line in lines:
-                size += len(line)
-                with suppress(ValueError, RecursionError):
-                    record = json.loads(line)
-                    if isinstance(record, dict) and _is_record(record):
-                        found += 1
-                        yield record
+        for record in entries_in(path, _is_record):
+            found += 1
+            yield record
+        size = path.stat().st_size
     except OSError as error:
         raise UsageError(f"Cannot read {path}: {error.strerror or error}.") from error
     if size and not found:

@@ -4,6 +4,7 @@ Keeps figures, not texts, so that any number of texts fits in memory. Knows noth
 is shown.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -115,11 +116,7 @@ class Evaluation:
             yield Row(model, name, len(found), _estimates([one.figures for one in found]))
 
     def _finishes(self, model: str) -> dict[str, int]:
-        counts: dict[str, int] = {}
-        for one in self.scored:
-            if one.model == model and one.finish:
-                counts[one.finish] = counts.get(one.finish, 0) + 1
-        return counts
+        return Counter(one.finish for one in self.scored if one.model == model and one.finish)
 
     def _by_pair(self, model: str) -> dict[Pair, list[Scored]]:
         by_pair: dict[Pair, list[Scored]] = {}

@@ -3,6 +3,7 @@
 Knows votes, not where they are kept.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import permutations
@@ -35,15 +36,16 @@ def tally(votes: Iterable[Vote]) -> list[Tally]:
 
     The chosen model is preferred to each of the others. A vote for none counts for no pair.
     """
-    wins: dict[tuple[str, str], int] = {}
-    for vote in votes:
-        for other in {*vote.models} - {vote.chosen}:
-            if vote.chosen:
-                wins[vote.chosen, other] = wins.get((vote.chosen, other), 0) + 1
+    wins = Counter(
+        (vote.chosen, other)
+        for vote in votes
+        if vote.chosen
+        for other in {*vote.models} - {vote.chosen}
+    )
     models = sorted({name for pair in wins for name in pair})
     found = []
     for one, two in permutations(models, 2):
-        won, lost = wins.get((one, two), 0), wins.get((two, one), 0)
+        won, lost = wins[one, two], wins[two, one]
         if won > lost or (won == lost and won and one < two):
             found.append(_tally(one, two, won, won + lost))
     return found

@@ -3,9 +3,10 @@
 Does not know about the terminal; `commands.app` prints an error.
 """
 
+import difflib
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import ClassVar, Self
 
 EXIT_FAILED_ROWS = 7  # of a batch
@@ -39,6 +40,15 @@ class PolarisError(Exception):
         """Apply `change` to the message and to the hint."""
         self.message, self.hint = change(self.message), change(self.hint)
         self.args = (self.message,)
+
+
+def did_you_mean(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
+    """ "Did you mean X? " with the known word that is most like `word`, "" if none is like it.
+
+    `cutoff` is the least similarity, as difflib measures it (0 to 1).
+    """
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)
+    return f"Did you mean {near[0]}? " if near else ""
 
 
 def unexpected(error: Exception) -> PolarisError:

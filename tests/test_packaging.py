@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from polaris_cli.commands.help import pages
-from polaris_cli.demo.paths import MODEL_DIR
+from polaris_cli.models.catalogue import DEMO_FOLDER
 from polaris_cli.request.presets import built_in_folder
 
 ROOT = Path(__file__).parent.parent
@@ -65,7 +65,7 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_checkout_finds_presets_and_demo_model() -> None:
     assert (built_in_folder() / "default.toml").is_file()
-    assert (MODEL_DIR / "model.safetensors").is_file()
+    assert (DEMO_FOLDER / "model.safetensors").is_file()
 
 
 @pytest.mark.slow

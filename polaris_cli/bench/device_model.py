@@ -16,7 +16,6 @@ import torch
 from transformers import Qwen3_5TextConfig
 
 from polaris_cli.bench.prompts import prompt_of
-from polaris_cli.demo.paths import MODEL_DIR
 from polaris_cli.engines.kernels.cuda_graph import capture
 from polaris_cli.engines.kernels.one_token import FORWARDS
 from polaris_cli.engines.kernels.patching import Replacements, patch_modules
@@ -26,7 +25,7 @@ from polaris_cli.engines.local.random_models import config_of, random_model
 from polaris_cli.engines.local.static_forward import StaticForward
 from polaris_cli.engines.releases import cache_name, state_tensors
 from polaris_cli.errors import PolarisError, debugging
-from polaris_cli.models.catalogue import DEMO
+from polaris_cli.models.catalogue import DEMO, DEMO_FOLDER
 from polaris_cli.models.devices import Device
 from polaris_cli.models.reference import of_entry
 
@@ -71,7 +70,7 @@ class Measured:
         self.torch_device = torch.device(device.id)
         self.is_cuda = device.kind == "cuda"
         set_threads(None, device)
-        self.tokenizer = load_tokenizer(of_entry(DEMO), MODEL_DIR)
+        self.tokenizer = load_tokenizer(of_entry(DEMO), DEMO_FOLDER)
         self.steps = STEPS[shape]
         self.written = 4 * self.steps
         self._scale = SCALES[shape]

@@ -35,7 +35,7 @@ POSITIONS = (0, 2000, 8000, 16_000)  # tokens before the step that is measured
 SAMPLING = Sampling(thinking_budget=-1)
 TOP = 25  # kernels in the list
 NAME = 100  # characters of a kernel's name; those of templates are far longer
-PRECISIONS: tuple[Bits, ...] = ("8bit", "4bit")
+QUANTIZED: tuple[Bits, ...] = ("8bit", "4bit")
 
 
 def bandwidth(measured: Measured) -> Figures:
@@ -213,7 +213,7 @@ def quantized(measured: Measured) -> Figures:
     """Milliseconds of a step in 8 and 4 bits, with each method that there is for the device."""
     measured.free()  # so that a card with room for one model can hold the other one
     found: Figures = {}
-    for precision in PRECISIONS:
+    for precision in QUANTIZED:
         others = alternatives(measured.device.id, precision, [])
         for method in (bitsandbytes(precision, []), *others):
             name = f"{precision} {kernel_of(method)}"

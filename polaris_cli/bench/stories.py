@@ -89,8 +89,7 @@ def cluster_throughput(
     """Write the stories on a Ray cluster of this machine; each worker writes `at_once` at a time.
 
     Counts from the end of the first story, so without the start of the cluster. `notify` is that of
-    `write_on_cluster`. Raises UsageError
-    if Ray is missing.
+    `write_on_cluster`. Raises UsageError if Ray is missing.
     """
     done, moments = list[Written[Task]](), list[float]()
     cluster = Cluster("local", workers, 0)

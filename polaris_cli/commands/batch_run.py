@@ -35,7 +35,7 @@ from polaris_cli.errors import (
 )
 from polaris_cli.events import Event
 from polaris_cli.formats.export import save
-from polaris_cli.library.store import open_library
+from polaris_cli.library.store import Library
 from polaris_cli.models.reference import ModelRef
 from polaris_cli.screen.batch_progress import BatchProgress
 from polaris_cli.screen.messages import note, one_line, print_line, warn
@@ -245,7 +245,7 @@ class BatchRun:
             engine,
             at_once=at_once,
             stop=self.interrupts.stop,
-            library=open_library() if self.save else None,
+            library=Library() if self.save else None,
             watch=watch,
         )
         with self._progress(survey) as progress, closing(done):
@@ -253,7 +253,7 @@ class BatchRun:
 
     def _write_on(self, cluster: Cluster, survey: Survey, loading: Loading, group: Group) -> None:
         """Write the tasks on a cluster; each story is saved here as it comes."""
-        library = open_library() if self.save else None
+        library = Library() if self.save else None
 
         def saved(done: Written[Task]) -> Written[Task]:
             try:

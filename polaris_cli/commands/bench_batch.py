@@ -4,6 +4,7 @@ Knows options and tables; `bench.batch` measures.
 """
 
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -23,6 +24,7 @@ from polaris_cli.commands.bench_stories import measure_stories
 from polaris_cli.engines.doctor import package_versions
 from polaris_cli.errors import UsageError
 from polaris_cli.request.conflicts import check_needed
+from polaris_cli.request.story_request import StoryRequest
 from polaris_cli.screen import terminal
 from polaris_cli.screen.printing import print_json, print_text
 from polaris_cli.screen.tables import print_table
@@ -83,16 +85,27 @@ def batch(
     tokens = tokens or TOKENS
     request = bench_job(model, shape, quantize=quantize, device=device, threads=threads).request
     numbers = numbers_of(sizes, "--sizes")
-    with terminal.loading("Loading", sys.stderr, quiet=as_json) as progress:
+    report = _measured(request, shape, numbers, tokens, quiet=as_json)
+    if as_json:
+        print_json(report)
+    else:
+        _print(report)
+
+
+def _measured(
+    request: StoryRequest, shape: str | None, sizes: Sequence[int], tokens: int, *, quiet: bool
+) -> dict[str, Any]:
+    """The report on a model, or on a shape with random weights."""
+    with terminal.loading("Loading", sys.stderr, quiet=quiet) as progress:
         from polaris_cli.bench import batch
 
-        loaded = load(request, shape, batch.room(numbers, tokens), progress.update)
+        loaded = load(request, shape, batch.room(sizes, tokens), progress.update)
         check_context(loaded, batch.longest(tokens))
-    with terminal.loading("Measuring", sys.stderr, quiet=as_json):
+    with terminal.loading("Measuring", sys.stderr, quiet=quiet):
         found = batch.throughputs(
-            loaded.model, loaded.tokenizer, request.sampling, sizes=numbers, tokens=tokens
+            loaded.model, loaded.tokenizer, request.sampling, sizes=sizes, tokens=tokens
         )
-    report = {
+    return {
         "schema": SCHEMA,
         "model": asdict(loaded.info),
         "load_s": loaded.seconds,
@@ -101,10 +114,6 @@ def batch(
         "sizes": [{**asdict(one), "per_story": one.per_story} for one in found],
         "versions": package_versions(),
     }
-    if as_json:
-        print_json(report)
-    else:
-        _print(report)
 
 
 def numbers_of(text: str, option: str) -> list[int]:

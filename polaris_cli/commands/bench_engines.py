@@ -14,7 +14,8 @@ from polaris_cli.commands.bench_loading import say
 from polaris_cli.engines.doctor import package_versions
 from polaris_cli.errors import UsageError
 from polaris_cli.models.devices import list_devices
-from polaris_cli.request.story_request import EngineName, Quantize
+from polaris_cli.models.memory import PRECISIONS
+from polaris_cli.request.story_request import EngineName
 from polaris_cli.screen import terminal
 from polaris_cli.screen.printing import print_json, print_text
 from polaris_cli.screen.tables import print_table
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 SCHEMA = "polaris.bench-engines/1"
 PREMISE, WORDS = "a lighthouse keeper who finds a letter in the fog", 1000
-PRECISIONS: tuple[Quantize, ...] = ("none", "8bit", "4bit")
 ENGINES = ("local", "gguf")
 HEADERS = (
     "program", "weights", "tokens", "tokens/s", "range", "first token", "ratio to generate",
@@ -46,7 +46,7 @@ def bench_engines(
     noted = replace(job, request=replace(job.request, engine=main))
     say(*on_unused(noted))
     quantize = job.request.quantize
-    precisions = PRECISIONS if quantize == "auto" else (quantize,)
+    precisions = (*PRECISIONS,) if quantize == "auto" else (quantize,)
     with terminal.loading("Loading", sys.stderr, quiet=as_json):
         import torch
 

@@ -11,10 +11,9 @@ from typing import Annotated, Any
 
 from typer import Option
 
-from polaris_cli.demo.paths import MODEL_DIR
 from polaris_cli.engines.base import ModelInfo
 from polaris_cli.errors import UsageError
-from polaris_cli.models.catalogue import DEMO
+from polaris_cli.models.catalogue import DEMO, DEMO_FOLDER
 from polaris_cli.models.devices import list_devices, pick
 from polaris_cli.models.reference import ModelRef
 from polaris_cli.models.resolving import choose_file, resolve
@@ -119,7 +118,7 @@ def _random(shape: str, request: StoryRequest, tokens: int) -> tuple[Any, Any, M
     config = config_of(shape)
     chosen = pick(request.device, list_devices(with_torch=True))
     set_threads(request.threads, chosen)
-    tokenizer = load_tokenizer(of_entry(DEMO), MODEL_DIR)
+    tokenizer = load_tokenizer(of_entry(DEMO), DEMO_FOLDER)
     kept = "none" if request.quantize == "auto" else request.quantize
     name = f"{shape} (random weights)"
     model, kernel = random_model(config, chosen, tokens, kept)

@@ -26,7 +26,7 @@ from polaris_cli.commands.stdio import reserved_stdio
 from polaris_cli.commands.write import read_premise
 from polaris_cli.errors import EXIT_INTERRUPTED, LibraryError, NoStory, UsageError
 from polaris_cli.formats.comparison import comparison
-from polaris_cli.library.store import open_library
+from polaris_cli.library.store import Library
 from polaris_cli.library.votes import Vote
 from polaris_cli.request.conflicts import check_options
 from polaris_cli.request.settings import SETTINGS, from_options
@@ -173,7 +173,7 @@ def _write(job: Job, outputs: Outputs, interrupts: Interrupts, out: TextIO) -> O
     finally:
         engine.close()
     if not (outputs.quiet or outcome.error):
-        print_report(outcome.story, err=sys.stderr, saved=outcome.saved, band=job.request.band)
+        print_report(outcome.story, err=sys.stderr, saved=outcome.saved)
     return outcome
 
 
@@ -184,7 +184,7 @@ def _choose(stories: Mapping[int, Story], *, save: bool) -> None:
         note(f"You chose {chosen.model.name}.", sys.stderr)
     if save:
         try:
-            open_library().add_vote(_vote([*stories.values()], chosen))
+            Library().add_vote(_vote([*stories.values()], chosen))
         except LibraryError as error:
             error.message = f"Your choice is not saved: {error.message}"
             raise

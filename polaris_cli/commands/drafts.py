@@ -22,7 +22,7 @@ from polaris_cli.commands.stdio import reserved_stdio
 from polaris_cli.engines.base import Engine
 from polaris_cli.errors import EXIT_INTERRUPTED, NoStory, PolarisError, UsageError
 from polaris_cli.events import Event
-from polaris_cli.library.store import open_library
+from polaris_cli.library.store import Library
 from polaris_cli.screen.batch_progress import BatchProgress
 from polaris_cli.screen.messages import note, warn
 from polaris_cli.screen.printing import print_text
@@ -74,7 +74,7 @@ def run_drafts(job: Job, outputs: Outputs, count: int, choose: Choose, *, print_
         return EXIT_INTERRUPTED
     if not whole:
         raise next(each.error for each in failures if each.story is chosen and each.error)
-    return check_story(chosen, job.request, outputs)
+    return check_story(chosen, outputs)
 
 
 def _nothing() -> NoStory:
@@ -93,7 +93,7 @@ def _write(
     def watch(draft: DraftTask, job: Job, events: Iterator[Event]) -> Iterator[Event]:
         return progress.watch(f"draft {draft.number}", "", job.request.words, events)
 
-    library = open_library() if outputs.save else None
+    library = Library() if outputs.save else None
     done: list[Written[DraftTask]] = []
     with closing(engine), progress.shown(quiet=outputs.quiet):
         for written in write_all(

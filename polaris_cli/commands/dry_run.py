@@ -12,9 +12,10 @@ from dataclasses import asdict
 from typing import Any
 
 from polaris_cli.errors import LibraryError
-from polaris_cli.library.store import open_library
+from polaris_cli.library.store import Library
 from polaris_cli.models.devices import GB, Device, device_for
 from polaris_cli.models.memory import (
+    PRECISIONS,
     ModelSize,
     fits,
     memory_needed,
@@ -25,8 +26,6 @@ from polaris_cli.screen.printing import print_json, print_text
 from polaris_cli.screen.tables import print_table
 from polaris_cli.story.job import Job
 from polaris_cli.story.passes import PLAN, Pass, passes_of
-
-PRECISIONS = (("none", "bf16"), ("8bit", "8-bit"), ("4bit", "4-bit"))
 
 
 def print_dry_run(job: Job, drafts: int = 1, *, as_json: bool, plan_only: bool = False) -> None:
@@ -89,7 +88,7 @@ def _time(job: Job, passes: Sequence[Pass], drafts: int) -> dict[str, float | No
     """The seconds for the text and the thinking of all passes at the speed last measured."""
     speed = None
     with suppress(LibraryError):  # without a library that can be read there is no speed
-        speed = open_library().speed_of(job.reference.name, job.request.engine)
+        speed = Library().speed_of(job.reference.name, job.request.engine)
     tokens = drafts * sum(one.text + one.thinking for one in passes)
     return {"tokens_per_s": speed, "seconds": max(1, round(tokens / speed)) if speed else None}
 
@@ -108,8 +107,8 @@ def _memory(job: Job) -> list[dict[str, Any]]:
     if not found:
         return []
     size, stored = found
-    precisions = PRECISIONS if size.stored_bytes is None else (("none", stored),)
-    return [_need(size, job.tokens, device, *names) for names in precisions]
+    precisions = PRECISIONS if size.stored_bytes is None else {"none": stored}
+    return [_need(size, job.tokens, device, *names) for names in precisions.items()]
 
 
 def _need(size: ModelSize, tokens: int, device: Device, quantize: Any, name: str) -> dict[str, Any]:

@@ -214,13 +214,13 @@ def samples_of(
     be read.
     """
     from polaris_cli.evaluate.reading import file_of, samples_in, samples_of_library
-    from polaris_cli.library.store import open_library
+    from polaris_cli.library.store import Library
 
     sources = {os.path.realpath(file_of(source)): source for source in stories}
     for source in sources.values():
         yield from samples_in(source, with_length=with_length)
     if library is not None:
-        yield from samples_of_library(open_library(), library.split())
+        yield from samples_of_library(Library(), library.split())
 
 
 class Skipped:

@@ -8,7 +8,7 @@ from typer import Option
 
 from polaris_cli.evaluate.statistics import check_installed
 from polaris_cli.evaluate.tally import Tally, tally
-from polaris_cli.library.store import open_library
+from polaris_cli.library.store import Library
 from polaris_cli.screen.messages import note
 from polaris_cli.screen.printing import print_json
 from polaris_cli.screen.tables import print_table
@@ -26,7 +26,7 @@ def votes(
     Example:  polaris eval votes
     """
     check_installed()
-    found = tally(open_library().votes())
+    found = tally(Library().votes())
     if not found:
         note("No votes yet. Vote: polaris compare PREMISE -m M,M --blind", sys.stderr)
     if as_json:

@@ -3,7 +3,6 @@
 A terminal gets formatted text, a pipe the Markdown. Does not know what the pages say.
 """
 
-import difflib
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +12,7 @@ from rich.theme import Theme
 from typer import Argument
 
 from polaris_cli.commands.app import COMMANDS
-from polaris_cli.errors import UsageError
+from polaris_cli.errors import UsageError, did_you_mean
 from polaris_cli.screen.capabilities import can_redraw, encodable
 from polaris_cli.screen.printing import print_text
 from polaris_cli.screen.region import painter
@@ -73,8 +72,7 @@ def _print(text: str) -> None:
 
 
 def _unknown(page: str) -> UsageError:
-    near = difflib.get_close_matches(page, pages(), n=1)
-    meant = f"Did you mean {near[0]}? " if near else ""
+    meant = did_you_mean(page, pages())
     if page in COMMANDS:
         meant = f"For the command: polaris {page} --help. "
     return UsageError(

@@ -16,7 +16,7 @@ from polaris_cli.commands.options import RUBRIC
 from polaris_cli.commands.running import opened
 from polaris_cli.commands.stdio import reserved_stdio
 from polaris_cli.engines.base import Engine
-from polaris_cli.engines.endpoint.opening import open_chat
+from polaris_cli.engines.endpoint.opening import connected
 from polaris_cli.errors import EXIT_FAILED_ROWS, EXIT_INTERRUPTED, PolarisError, UsageError
 from polaris_cli.evaluate.groups import Groups
 from polaris_cli.evaluate.judge_file import JudgeFile
@@ -157,7 +157,7 @@ class JudgeRun:
         for text in () if self.quiet else on_unused(job):
             note(text, sys.stderr)
         if job.reference.server:
-            return open_chat(job.reference)
+            return connected(job.reference, chat=True)
         longest = max(len(call.sample.text) for call in calls) // CHARACTERS_PER_TOKEN
         context = job.reference.profile.context
         needed = min(longest + 2_000 + self.settings.max_tokens, context)

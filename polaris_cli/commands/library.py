@@ -16,7 +16,7 @@ from polaris_cli.commands import options as o
 from polaris_cli.commands.quick import QuickGroup, runs_alone
 from polaris_cli.commands.standard_streams import encoding_note
 from polaris_cli.errors import LibraryError, UsageError
-from polaris_cli.library.store import WRITING, Entry, check_at_rest, library_path, open_library
+from polaris_cli.library.store import WRITING, Entry, Library, check_at_rest, library_path
 from polaris_cli.screen.endings import STATES
 from polaris_cli.screen.messages import note
 from polaris_cli.screen.printing import print_json, print_text
@@ -59,7 +59,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object per 
 def library(ctx: typer.Context, limit: Limit = DEFAULT_LIMIT, as_json: AsJson = False) -> None:
     """List the stories, newest first, with length and state."""
     if runs_alone(ctx):
-        entries = open_library().entries(limit + 1)
+        entries = Library().entries(limit + 1)
         if not entries:
             note('No stories yet. Write one: polaris write "a lighthouse keeper"', sys.stderr)
         _print_entries(entries, limit, as_json)
@@ -102,7 +102,7 @@ def search(
 
     Example:  polaris library search lighthouse letter
     """
-    entries = open_library().search(words, limit + 1)
+    entries = Library().search(words, limit + 1)
     if not entries:
         note("No story contains all of these words.", sys.stderr)
     _print_entries(entries, limit, as_json)
@@ -146,7 +146,7 @@ def choose(id: Ref) -> None:
 
     Example:  polaris library choose 3f9c
     """
-    open_library().choose(id)
+    Library().choose(id)
 
 
 @app.command()
@@ -160,7 +160,7 @@ def rm(
 
     Example:  polaris library rm 3f9c 81d0
     """
-    stories = open_library()
+    stories = Library()
     entries = {entry.id: entry for entry in map(stories.entry, ids)}.values()
     for entry in entries:
         check_at_rest(entry)
@@ -189,7 +189,7 @@ def backup(
     check_apart([("FILE", file)])
     check_writable(file, force=force)
     with atomic_file(file, force=force) as temporary:
-        open_library().back_up(temporary)
+        Library().back_up(temporary)
         remove_logs(file)
     say_saved(file, file.stat().st_size)
 
@@ -205,7 +205,7 @@ def path() -> None:
 
 def _story(ref: str) -> Story:
     """A story of the library; a note says if more of it may follow."""
-    stories = open_library()
+    stories = Library()
     entry = stories.entry(ref)
     story = stories.get(entry.id)
     if entry.state == WRITING:
@@ -218,7 +218,7 @@ def _text(ref: str) -> str:
     try:
         return _story(ref).text
     except LibraryError as problem:
-        text = open_library().text(ref)
+        text = Library().text(ref)
         note(problem.message, sys.stderr)
         return text
 

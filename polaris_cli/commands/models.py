@@ -15,7 +15,6 @@ from polaris_cli.models.catalogue import (
     CATALOGUE,
     ByStage,
     CatalogueEntry,
-    expected_ratio,
     recommended,
 )
 from polaris_cli.models.devices import size_text
@@ -23,6 +22,8 @@ from polaris_cli.models.gguf_files import gguf_facts
 from polaris_cli.models.hub_errors import corrupt
 from polaris_cli.models.memory import (
     LARGE,
+    PRECISIONS,
+    TYPICAL_TOKENS,
     ModelSize,
     memory_needed,
     size_of_entry,
@@ -36,8 +37,6 @@ from polaris_cli.screen.messages import note
 from polaris_cli.screen.printing import print_json, print_text
 from polaris_cli.screen.tables import print_table
 
-PRECISIONS = (("none", "bf16"), ("8bit", "8-bit"), ("4bit", "4-bit"))
-TYPICAL_TOKENS = 8_192
 """Tokens of a 3,000-word story with its thinking; the memory figures are for this many."""
 
 LEGEND = """\
@@ -169,7 +168,7 @@ def _stages(figures: ByStage, form: str) -> str:
 
 
 def _expected(entry: CatalogueEntry, words: int) -> str:
-    ratio = expected_ratio(entry, words)
+    ratio = entry.profile.length_ratio.at(words)
     return "-" if ratio is None else f"about {words * ratio:,.0f} ({ratio:.2f})"
 
 
@@ -323,7 +322,7 @@ def entry_facts(
         "eqbench_creative": entry.eqbench_creative,
     }
     if words:
-        ratio = expected_ratio(entry, words)
+        ratio = entry.profile.length_ratio.at(words)
         expected = None if ratio is None else round(words * ratio)
         facts |= {"quality_at_words": entry.quality.at(words), "expected_words": expected}
     return facts
@@ -335,7 +334,7 @@ def _by_stage(figures: ByStage) -> dict[str, float | None]:
 
 def _memory(size: ModelSize) -> dict[str, int]:
     """Bytes needed for a 3,000-word story, by precision."""
-    return {label: _need(size, quantize) for quantize, label in PRECISIONS}
+    return {label: _need(size, quantize) for quantize, label in PRECISIONS.items()}
 
 
 def _flat(facts: dict[str, Any]) -> list[tuple[str, str]]:

@@ -26,7 +26,7 @@ from polaris_cli.commands.options import (
 from polaris_cli.commands.outputs import Outputs
 from polaris_cli.commands.running import notifier, run
 from polaris_cli.errors import UsageError
-from polaris_cli.library.store import Library, open_library
+from polaris_cli.library.store import Library
 from polaris_cli.request.settings import SETTINGS, from_options
 from polaris_cli.story import resuming
 from polaris_cli.story.result import Story
@@ -67,7 +67,7 @@ def resume(
     outputs.check()
     given = from_options(options)
     wanted: int | None = given.pop("words", None)
-    library = open_library()
+    library = Library()
     story = _with_server(library.get(_at_rest(library, ref, outputs)), given)
     events = library.events(story.id)  # not of `ref`: the last story may be another one by now
     raise Exit(run(resuming.resume(story, events, wanted), outputs, story))
@@ -98,7 +98,7 @@ def rerun(
         output, thinking_output, force, as_json, quiet, show_thinking, not no_save, strict
     )
     outputs.check()
-    library = open_library()
+    library = Library()
     story = _with_server(library.get(_at_rest(library, ref, outputs)), from_options(options))
     raise Exit(run(resuming.write_again(story), outputs, story))
 

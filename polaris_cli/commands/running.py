@@ -19,7 +19,7 @@ from polaris_cli.engines.base import Deviation, Engine, ModelInfo
 from polaris_cli.engines.opening import open_engine
 from polaris_cli.errors import EXIT_INTERRUPTED, NoStory, OffTarget, PolarisError, UsageError
 from polaris_cli.events import Event, Finish, Inserted, Planned, closing
-from polaris_cli.library.store import open_library
+from polaris_cli.library.store import Library
 from polaris_cli.request.adherence import in_band
 from polaris_cli.request.story_request import StoryRequest
 from polaris_cli.screen import terminal
@@ -64,8 +64,7 @@ def run(job: Job, outputs: Outputs, before: Story | None = None) -> int:
             outcome = write_loaded(job, engine, outputs, out, notify, interrupts.watch)
             engine.close()
             if not outputs.quiet:
-                band = job.request.band
-                print_report(outcome.story, err=sys.stderr, saved=outcome.saved, band=band)
+                print_report(outcome.story, err=sys.stderr, saved=outcome.saved)
                 if outcome.saved:
                     say_how_to_continue(outcome.story, engine)
             deliver(outcome.story, outputs, out)
@@ -74,7 +73,7 @@ def run(job: Job, outputs: Outputs, before: Story | None = None) -> int:
             where = f"polaris library export {outcome.story.id} -o FILE"
             error.hint = f"The story is in the library: {where}"
         raise
-    return _exit_code(outcome, job.request, outputs)
+    return _exit_code(outcome, outputs)
 
 
 def say_how_to_continue(story: Story, engine: Engine) -> None:
@@ -116,7 +115,7 @@ def return_draft(job: Job, outputs: Outputs) -> int:
     shown = show(events, _sinks(request, outputs, sys.stdout))
     story = collect(shown, new_record(request, info, job.messages))
     deliver(story, outputs, sys.stdout)
-    return _exit_code(Outcome(story), request, outputs)
+    return _exit_code(Outcome(story), outputs)
 
 
 def notifier(outputs: Outputs) -> Notify:
@@ -183,7 +182,7 @@ def write_loaded(
     return run_job(
         job,
         engine,
-        library=open_library() if outputs.save else None,
+        library=Library() if outputs.save else None,
         sinks=_sinks(job.request, outputs, out),
         warn=notify,
         watch=watch,
@@ -201,14 +200,14 @@ def _sinks(request: StoryRequest, outputs: Outputs, out: TextIO) -> list[Sink]:
     )
 
 
-def _exit_code(outcome: Outcome, request: StoryRequest, outputs: Outputs) -> int:
+def _exit_code(outcome: Outcome, outputs: Outputs) -> int:
     """The exit code of a finished run. Raises the errors that have exit codes of their own."""
     if outcome.error:
         raise outcome.error
-    return check_story(outcome.story, request, outputs)
+    return check_story(outcome.story, outputs)
 
 
-def check_story(story: Story, request: StoryRequest, outputs: Outputs) -> int:
+def check_story(story: Story, outputs: Outputs) -> int:
     """The exit code for a story. Raises NoStory for one without text, and with --strict OffTarget
     if it is not as asked for."""
     if story.finish == "interrupted":
@@ -216,7 +215,7 @@ def check_story(story: Story, request: StoryRequest, outputs: Outputs) -> int:
     if not story.text:
         raise _no_story(story)
     if outputs.strict:
-        _check_target(story, request.band)
+        _check_target(story)
     return 0
 
 
@@ -247,15 +246,15 @@ def _not_applied(ignored: Sequence[Deviation]) -> str:
     return f"The engine does not apply all settings: {told}."
 
 
-def _check_target(story: Story, band: tuple[float, float]) -> None:
+def _check_target(story: Story) -> None:
     """Raise OffTarget if the story was cut off, looped, decayed, or is outside the band, or if a
     setting was not applied."""
     if ignored := [one for one in story.deviations if one.ignored]:
         raise OffTarget(_not_applied(ignored), hint=f"Turn it off, {WITHOUT_STRICT}")
     if story.finish != "stop":
         raise OffTarget(f"The story did not end by itself ({REASONS[story.finish]}).", hint=RETRY)
-    if not in_band(story.counted, story.requested, band):
-        low, high = band
+    low, high = story.request.band
+    if not in_band(story.counted, story.requested, (low, high)):
         raise OffTarget(
             f"The story has {story.counted:,} of {story.requested:,} words: ratio "
             f"{story.ratio:.2f} is outside the band {low:g}-{high:g}.",

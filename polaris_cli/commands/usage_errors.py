@@ -3,12 +3,11 @@
 Knows what typer raises for mistyped commands, options and values, not what the commands do.
 """
 
-import difflib
 from typing import Any
 
 from typer.exceptions import TyperException
 
-from polaris_cli.errors import PolarisError, UsageError
+from polaris_cli.errors import PolarisError, UsageError, did_you_mean
 from polaris_cli.request.story_request import FORMS, LENGTHS, QUANTIZE
 
 # Values that users mistake for options, and the options that take them.
@@ -52,5 +51,4 @@ def _suggestion(option: str, ctx: Any) -> str:
     known = [spelling for param in ctx.command.params for spelling in param.opts] if ctx else []
     if OPTION_OF.get(name) in known:
         return f"Did you mean {OPTION_OF[name]} {name}? "
-    near = difflib.get_close_matches(f"--{name}", known, n=1, cutoff=CUTOFF)
-    return f"Did you mean {near[0]}? " if near else ""
+    return did_you_mean(f"--{name}", known, CUTOFF)

@@ -119,21 +119,10 @@ def write(
         way = chosen_by(best)
     if drafts == 1 and (best or print_all):
         raise UsageError("--best and --all choose among drafts.", hint="Add --drafts 5")
-    if drafts > 1 and plan_only:
-        raise UsageError("--drafts writes stories, and --plan-only a plan.", hint="Leave one out.")
-    if drafts > 1 and show_thinking:
-        raise UsageError(
-            "--show-thinking shows one story, and --drafts writes several at once.",
-            hint="Use --thinking-output FILE.",
-        )
-    if strict and plan_only:
-        raise UsageError(
-            "--strict looks at a story, and --plan-only writes a plan.", hint="Leave one out."
-        )
-    if as_json and plan_only and not dry_run:
-        raise UsageError("--plan-only prints the plan as TOML.", hint="Leave out --json.")
+    if plan_only:
+        _check_plan_only(outputs, drafts, dry_run=dry_run)
     if drafts > 1:
-        check_files(outputs, drafts)
+        _check_drafts(outputs, drafts)
     else:
         outputs.check(plan=plan_only)
     check_options(options, plan=bool(plan), plan_only=plan_only, draft=continued, premise=premise)
@@ -158,6 +147,28 @@ def write(
         raise Exit(run_drafts(job, outputs, drafts, way, print_all=print_all))
     else:
         raise Exit(run(job, outputs))
+
+
+def _check_plan_only(outputs: Outputs, drafts: int, *, dry_run: bool) -> None:
+    """Raise UsageError for an option that --plan-only contradicts."""
+    if drafts > 1:
+        raise UsageError("--drafts writes stories, and --plan-only a plan.", hint="Leave one out.")
+    if outputs.strict:
+        raise UsageError(
+            "--strict looks at a story, and --plan-only writes a plan.", hint="Leave one out."
+        )
+    if outputs.as_json and not dry_run:
+        raise UsageError("--plan-only prints the plan as TOML.", hint="Leave out --json.")
+
+
+def _check_drafts(outputs: Outputs, drafts: int) -> None:
+    """Raise UsageError for outputs that several drafts cannot have."""
+    if outputs.show_thinking:
+        raise UsageError(
+            "--show-thinking shows one story, and --drafts writes several at once.",
+            hint="Use --thinking-output FILE.",
+        )
+    check_files(outputs, drafts)
 
 
 def _draft_judge(model: str | None, url: str | None, rubric: str | None, *, quiet: bool) -> Choose:

@@ -2,7 +2,6 @@
 
 Running it needs nothing from here: it loads like any other model folder.
 
-    paths:     where its files are
     train:     trains it again
     rows:      training examples as batches of tokens
     measure:   measures its stories

@@ -159,7 +159,7 @@ def opening_scene(world: World, rng: Random, used: set[str]) -> Scene:
     return Scene("opening", key, gist)
 
 
-def event_scene(world: World, rng: Random, used: set[str]) -> Scene:
+def event_scene(world: World, used: set[str]) -> Scene:
     """The scene with the event of the premise."""
     premise = world.premise
     if premise.event is None and premise.role is None:
@@ -192,7 +192,7 @@ def story_scenes(words: int, world: World, rng: Random, used: set[str]) -> list[
         return [opening_scene(world, rng, used)]
     first = [opening_scene(world, rng, used)]
     if count > 2:
-        first.append(event_scene(world, rng, used))
+        first.append(event_scene(world, used))
     last = ending_scene(world, rng, used)
     return [*first, *middle_scenes(count - len(first) - 1, world, rng, used), last]
 

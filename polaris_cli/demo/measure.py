@@ -23,7 +23,6 @@ from rich.table import Table
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from polaris_cli.demo.grammar import write_story
-from polaris_cli.demo.paths import MODEL_DIR
 from polaris_cli.demo.premises import sample_premise
 from polaris_cli.demo.unseen import UNSEEN
 from polaris_cli.engines.kernels.patching import patch_forwards
@@ -32,7 +31,7 @@ from polaris_cli.engines.local.generation import TokenizedRequest
 from polaris_cli.engines.local.lockstep import decode_batch
 from polaris_cli.engines.local.vocabulary import vocabulary_of
 from polaris_cli.events import Chunk, Kind
-from polaris_cli.models.catalogue import DEMO
+from polaris_cli.models.catalogue import DEMO, DEMO_FOLDER
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Sampling
 from polaris_cli.words import self_repetition
@@ -192,7 +191,7 @@ def table_of(lines: list[Line], title: str) -> Table:
 
 
 def main(
-    folder: Annotated[Path, typer.Option(help="Model folder to measure.")] = MODEL_DIR,
+    folder: Annotated[Path, typer.Option(help="Model folder to measure.")] = DEMO_FOLDER,
     wording: Annotated[str, typer.Option(help="Prompt wording: card or training.")] = "card",
     penalty: Annotated[float, typer.Option(help="Repetition penalty.")] = USUAL.repetition_penalty,
     dry: Annotated[float, typer.Option(help="DRY penalty (multiplier).")] = USUAL.dry_multiplier,

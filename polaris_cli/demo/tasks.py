@@ -158,7 +158,7 @@ def _broken_episode(world: g.World, rng: Random, used: set[str], *, closing: boo
 
 def chapter_rows(count: int, world: g.World, rng: Random, used: set[str]) -> list[Chapter]:
     """The chapters of a plan: the event first, the ending last, each with its own title."""
-    scenes = [g.event_scene(world, rng, used)]
+    scenes = [g.event_scene(world, used)]
     while len(scenes) < count - 1:
         scenes += g.middle_scenes(min(count - 1 - len(scenes), 8), world, rng, used)
     scenes.append(g.ending_scene(world, rng, used))

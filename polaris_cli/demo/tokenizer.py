@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 END_OF_TEXT, START, END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 THINK, THINK_END = "<think>", "</think>"
 TEMPLATE = Path(__file__).with_name("chat_template.jinja")
-# Line breaks; words and punctuation with the space before them; single digits; other white space.
 SPACE = "Ġ"  # how byte-level tokenizers write a space
 LETTERS = [SPACE + letter for letter in string.ascii_letters]
+# Line breaks; words and punctuation with the space before them; single digits; other white space.
 PIECES = r"\n+| ?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+| +|\s"
 
 

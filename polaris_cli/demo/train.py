@@ -22,8 +22,8 @@ from torch.multiprocessing.spawn import start_processes
 from transformers import GenerationConfig, Qwen3_5ForCausalLM, Qwen3_5TextConfig
 
 from polaris_cli.demo import tokenizer as tok
-from polaris_cli.demo.paths import MODEL_DIR
 from polaris_cli.demo.rows import batches, break_tokens, rows, tensors
+from polaris_cli.models.catalogue import DEMO_FOLDER
 
 VOCABULARY = 4608
 TOKENIZER_FILE = "tokenizer.json"
@@ -268,7 +268,7 @@ def take_step(
 
 
 def main(
-    out: Annotated[Path, typer.Option(help="Folder to write the model to.")] = MODEL_DIR,
+    out: Annotated[Path, typer.Option(help="Folder to write the model to.")] = DEMO_FOLDER,
     minutes: Annotated[float, typer.Option(help="How long to train.")] = 75.0,
     start: Annotated[Path | None, typer.Option(help="Continue from this model folder.")] = None,
     batch_tokens: Annotated[int, typer.Option(help="Tokens per step.")] = 8192,

@@ -23,16 +23,13 @@ from polaris_cli.models.cache import (
 from polaris_cli.models.catalogue import CATALOGUE, POLARIS, CatalogueEntry
 from polaris_cli.models.devices import Device, device_for, list_devices, pick, size_text
 from polaris_cli.models.gguf_files import gguf_facts
-from polaris_cli.models.memory import Precision
 from polaris_cli.models.reference import of_entry
 from polaris_cli.models.threads import busy_cpus, decide, physical_cores, quota, usable_cores
 from polaris_cli.version import __version__
 
 T = TypeVar("T")
 
-PRECISIONS: tuple[Precision, ...] = ("none", "8bit", "4bit")
 LOAD_INTERVAL = 0.2  # seconds over which the load of the cores is measured
-TYPICAL_TOKENS = 8_192  # a 3,000-word story with its thinking
 
 PACKAGES = (
     "torch",
@@ -140,7 +137,7 @@ def kernel_versions() -> dict[str, str]:
 def fitting(entry: CatalogueEntry, device: Device) -> dict[str, bool]:
     """For each precision, whether the model fits in the device's free memory."""
     size = memory.size_of_entry(entry)
-    return {p: memory.fits(size, p, TYPICAL_TOKENS, device) for p in PRECISIONS}
+    return {p: memory.fits(size, p, memory.TYPICAL_TOKENS, device) for p in memory.PRECISIONS}
 
 
 def gguf_status() -> tuple[dict[str, dict[str, Any]], list[Problem]]:
@@ -157,7 +154,7 @@ def gguf_status() -> tuple[dict[str, dict[str, Any]], list[Problem]]:
         except ModelUnavailable as error:
             problems.append(Problem(error.message, error.hint))
             continue
-        need = memory.memory_needed(size, "none", TYPICAL_TOKENS, device.kind).total
+        need = memory.memory_needed(size, "none", memory.TYPICAL_TOKENS, device.kind).total
         fits = need <= device.free_bytes
         status[f"{reference.name} {reference.gguf.name}"] = {"bytes": need, "fits": fits}
     return status, problems
@@ -218,7 +215,8 @@ def memory_problems(fits: dict[str, dict[str, bool]], best: Device) -> list[Prob
     """A problem if POLARIS-9B does not fit on the best device in any precision."""
     if any(fits[POLARIS.name].values()):
         return []
-    need = memory.memory_needed(memory.size_of_entry(POLARIS), "4bit", TYPICAL_TOKENS, best.kind)
+    size = memory.size_of_entry(POLARIS)
+    need = memory.memory_needed(size, "4bit", memory.TYPICAL_TOKENS, best.kind)
     return [
         Problem(
             f"{POLARIS.name} does not fit: in 4-bit it needs {size_text(need.total)}, "

@@ -22,7 +22,7 @@ from polaris_cli.evaluate.samples import Sample
 from polaris_cli.evaluate.verdicts import Verdict, read_verdict
 from polaris_cli.events import Chunk, Finish, closing
 from polaris_cli.request.story_request import Sampling
-from polaris_cli.streaming.loops import guard
+from polaris_cli.streaming.loops import guard_loops
 from polaris_cli.words import count_words
 
 TEMPERATURE = 0.2
@@ -191,7 +191,7 @@ def _answered(
 ) -> _Answer | None:
     """The answer to a request; None if it was stopped. Raises PolarisError if there is none."""
     text, tokens = "", 0
-    events = guard(engine.stream(request))  # a bad judge repeats itself up to its token limit
+    events = guard_loops(engine.stream(request))  # a bad judge repeats itself up to its token limit
     with closing(events):
         for event in events:
             if stopped():

@@ -116,7 +116,8 @@ class Evaluation:
             yield Row(model, name, len(found), _estimates([one.figures for one in found]))
 
     def _finishes(self, model: str) -> dict[str, int]:
-        return Counter(one.finish for one in self.scored if one.model == model and one.finish)
+        ended = (one.finish for one in self.scored if one.model == model and one.finish)
+        return dict(Counter(ended))  # asdict cannot copy a Counter
 
     def _by_pair(self, model: str) -> dict[Pair, list[Scored]]:
         by_pair: dict[Pair, list[Scored]] = {}

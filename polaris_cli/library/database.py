@@ -258,16 +258,6 @@ def atomic(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
 
 
 @contextmanager
-def empty() -> Iterator[sqlite3.Connection]:
-    """An empty library in memory."""
-    db = connect(Path(MEMORY))
-    try:
-        yield db
-    finally:
-        db.close()
-
-
-@contextmanager
 def sqlite_errors(path: Path) -> Iterator[None]:
     """Turn exceptions of SQLite and the file system into a LibraryError."""
     try:

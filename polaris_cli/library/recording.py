@@ -19,7 +19,7 @@ class Recorder:
     """Saves a story to a library from its first event on, and the complete record at the end.
 
     `accumulator` has the story so far. If saving fails, `warn` is called once with one sentence;
-    the story continues, and saving is tried again. `kept` says whether the complete record is in
+    the story continues, and saving is tried again. `saved` says whether the complete record is in
     the library.
 
     A separate thread saves at regular intervals even if no event arrives, which also shows that the

@@ -24,12 +24,12 @@ from polaris_cli.characters import CJK, HANGUL, THAI_AND_SIMILAR
 from polaris_cli.errors import LibraryError, UsageError
 from polaris_cli.events import Chunk, Event, merged, text_of
 from polaris_cli.library.database import (
+    MEMORY,
     atomic,
     back_up,
     connect,
     connect_read_only,
     damaged,
-    empty,
     sqlite_errors,
 )
 from polaris_cli.library.parts import from_row, to_row
@@ -90,11 +90,6 @@ def library_path() -> Path:
 def library_files() -> list[Path]:
     """The library and the files that SQLite keeps next to it, one with the newest text."""
     return [Path(f"{library_path()}{ending}") for ending in ("", "-wal", "-shm")]
-
-
-def open_library(path: Path | None = None) -> "Library":
-    """The library at `path`, or the user's own. The file is opened on first use."""
-    return Library(path)
 
 
 class Library:
@@ -283,7 +278,7 @@ class Library:
         """A connection for reading. If there is no file, it is empty and no file is created."""
         with self._lock, sqlite_errors(self.path), ExitStack() as opened:
             if not self.path.exists():
-                yield opened.enter_context(empty())
+                yield opened.enter_context(closing(connect(Path(MEMORY))))
             else:
                 yield self._connection or self._connect(opened)
 

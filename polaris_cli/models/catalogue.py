@@ -289,11 +289,6 @@ def _spellings(entry: CatalogueEntry) -> list[str]:
     return [entry.name, entry.hub_id] if entry.hub_id else [entry.name]
 
 
-def expected_ratio(entry: CatalogueEntry, words: int) -> float | None:
-    """Words written / words asked for, as the card reports it at this length, or None."""
-    return entry.profile.length_ratio.at(words)
-
-
 def recommended(words: int) -> tuple[str, str]:
     """The name of the best model for a story of `words` words, and the reason."""
     best, other = POLARIS, NO_HRI

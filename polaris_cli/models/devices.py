@@ -17,7 +17,7 @@ from polaris_cli.errors import UsageError
 from polaris_cli.models.cgroups import groups
 from polaris_cli.request.story_request import EngineName
 
-Kind = Literal["cuda", "mps", "cpu"]
+DeviceKind = Literal["cuda", "mps", "cpu"]
 
 GB = 10**9
 CPUINFO = Path("/proc/cpuinfo")
@@ -43,7 +43,7 @@ class Device:
     CPUs only (see `_has_avx512_bf16`).
     """
 
-    kind: Kind
+    kind: DeviceKind
     index: int
     name: str
     total_bytes: int

@@ -10,9 +10,10 @@ import os
 import re
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from polaris_cli.errors import ModelUnavailable
 from polaris_cli.models.cache import (
@@ -28,6 +29,8 @@ from polaris_cli.models.hub_errors import corrupt, hub_errors, not_for_text
 from polaris_cli.models.model_files import ADAPTER, adapter_alone, base_of_adapter, check_config
 from polaris_cli.models.reference import ModelRef
 from polaris_cli.models.weights import CONFIG, missing_file_in
+
+T = TypeVar("T")
 
 TIMEOUT = 2.0
 """Seconds to wait for the hub's first answer, unless HF_HUB_ETAG_TIMEOUT is set."""
@@ -90,27 +93,24 @@ def _timeout() -> float:
     return float(os.environ.get("HF_HUB_ETAG_TIMEOUT") or TIMEOUT)
 
 
-def _in_time(call: Callable[[], Any]) -> None:
-    """Run `call`; raise TimeoutError if it takes longer than the timeout.
+def _in_time(call: Callable[[], T]) -> T:
+    """What `call` returns; raises TimeoutError if it takes longer than the timeout.
 
     The client's own timeout does not cover the DNS lookup, which can take far longer without a
     network.
     """
-    problems: list[BaseException] = []
+    answer = Future[T]()
 
     def run() -> None:
         try:
-            call()
+            answer.set_result(call())
         except BaseException as error:
-            problems.append(error)
+            answer.set_exception(error)
 
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(_timeout())
-    if thread.is_alive():
+    threading.Thread(target=run, daemon=True).start()  # a pool would wait for it at the end
+    if not wait([answer], _timeout()).done:
         raise TimeoutError(f"no answer within {_timeout():g} s")
-    if problems:
-        raise problems[0]
+    return answer.result()
 
 
 def ensure(reference: ModelRef, on_progress: OnProgress | None = None) -> Path:
@@ -202,10 +202,8 @@ def all_files(reference: ModelRef) -> dict[str, int]:
 
     Raises ModelUnavailable if the hub refuses or does not answer in time.
     """
-    found: list[dict[str, int]] = []
     with hub_errors(reference):
-        _in_time(lambda: found.append(_listing(reference)[1]))
-    return found[0]
+        return _in_time(lambda: _listing(reference)[1])
 
 
 def _listing(reference: ModelRef) -> tuple[str, dict[str, int]]:

@@ -23,6 +23,10 @@ from polaris_cli.request.story_request import EngineName, Quantize
 
 Precision = Literal["none", "8bit", "4bit"]
 
+PRECISIONS: Mapping[Precision, str] = {"none": "bf16", "8bit": "8-bit", "4bit": "4-bit"}
+TYPICAL_TOKENS = 8_192
+"""Tokens of a 3,000-word story with its thinking."""
+
 # nf4 with double quantization (bitsandbytes; QLoRA, arXiv 2305.14314): 4 bits per weight, one byte
 # for each block of 64 weights, and one float32 for 256 of these bytes.
 BYTES_PER_LINEAR = {"none": 2.0, "8bit": 1.0, "4bit": 0.5 + 1 / 64 + 4 / (64 * 256)}
@@ -119,9 +123,10 @@ def choose_quantization(
     quantize, reason = _preferred(size, device, asked, context_tokens)
     memory = memory_needed(size, quantize, context_tokens, device.kind)
     if memory.total > device.free_bytes:
-        precision = {"none": "bf16", "8bit": "8-bit", "4bit": "4-bit"}[quantize]
         hint = _smaller(size, device, quantize, context_tokens)
-        raise _too_large(f"in {precision} the model", memory, device, context_tokens, hint)
+        raise _too_large(
+            f"in {PRECISIONS[quantize]} the model", memory, device, context_tokens, hint
+        )
     return LoadPlan(quantize, device, memory, reason)
 
 
@@ -220,14 +225,20 @@ def size_of_folder(folder: Path, config: Mapping[str, Any]) -> ModelSize:
 
     Raises Unreadable or OSError if one of them cannot be read.
     """
-    files = weight_files(folder)
     stored = None if not config.get("quantization_config") else file_bytes(folder)
-    if any(path.suffix != ".safetensors" for path in files):  # no header: estimate from the bytes
-        numbers = file_bytes(folder) // 2
-        return ModelSize(numbers, numbers, *cache_of_config(config), stored_bytes=stored)
-    shapes = [shape for path in files for shape in tensor_shapes(path)]
-    parameters, linear = count_parameters(shapes)
-    return ModelSize(parameters, linear, *cache_of_config(config), stored_bytes=stored)
+    return ModelSize(*parameters_in(folder), *cache_of_config(config), stored_bytes=stored)
+
+
+def parameters_in(folder: Path) -> tuple[int, int]:
+    """Parameters of the text model in a folder, and how many of them are in its layers' matrices.
+
+    Files without a header, such as those of PyTorch, count 2 bytes for each. Raises Unreadable or
+    OSError if a file cannot be read.
+    """
+    files = weight_files(folder)
+    if any(path.suffix != ".safetensors" for path in files):
+        return file_bytes(folder) // 2, file_bytes(folder) // 2
+    return count_parameters(shape for path in files for shape in tensor_shapes(path))
 
 
 def count_parameters(shapes: Iterable[tuple[str, tuple[int, ...]]]) -> tuple[int, int]:

@@ -12,9 +12,9 @@ from dataclasses import replace
 from polaris_cli.errors import ModelUnavailable
 from polaris_cli.models.cache import cached, gguf_path
 from polaris_cli.models.gguf_files import gguf_facts
-from polaris_cli.models.memory import count_parameters
+from polaris_cli.models.memory import parameters_in
 from polaris_cli.models.reference import ModelRef
-from polaris_cli.models.weights import Unreadable, file_bytes, tensor_shapes, weight_files
+from polaris_cli.models.weights import Unreadable
 
 _BILLIONS = re.compile(r"(?<![A-Za-z0-9.])(\d+(?:\.\d+)?)b(?![a-z0-9])", re.I)  # "Qwen3.5-9B"
 
@@ -43,7 +43,4 @@ def _in_files(reference: ModelRef) -> int:
     if file := gguf_path(reference):
         return gguf_facts(file).parameters
     folder = cached(reference) if not reference.is_gguf else None
-    files = weight_files(folder) if folder else []
-    if folder and any(file.suffix != ".safetensors" for file in files):
-        return file_bytes(folder) // 2  # no header: 2 bytes each
-    return count_parameters(shape for file in files for shape in tensor_shapes(file))[0]
+    return parameters_in(folder)[0] if folder else 0

@@ -90,7 +90,7 @@ def _gguf_files(
 ) -> tuple[GgufFile, ...]:
     """The GGUF files to choose from: those on this machine if they are enough, else the hub's.
 
-    None if the model has weights for transformers and no GGUF file is wanted. Asks the hub only if
+    () if the model has weights for transformers and no GGUF file is wanted. Asks the hub only if
     one is wanted or if the repository's name says that it holds such files.
     """
     folder = reference.folder or snapshot(reference)

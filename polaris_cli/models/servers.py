@@ -16,7 +16,7 @@ from polaris_cli.models.connection import Connection, key_of
 from polaris_cli.models.shapes import Shape, fits
 from polaris_cli.request.server_address import ServerAddress
 
-Kind = Literal["llama.cpp", "vLLM", "transformers", "Ollama", "unknown"]
+ServerKind = Literal["llama.cpp", "vLLM", "transformers", "Ollama", "unknown"]
 
 LISTED = 5  # models named in a message
 NO_LIST = (404, 405)  # HTTP statuses of a server without a list of models
@@ -32,7 +32,7 @@ class Server:
     """
 
     address: ServerAddress
-    kind: Kind = "unknown"
+    kind: ServerKind = "unknown"
     version: str = ""
     models: tuple[str, ...] = ()
     contexts: Mapping[str, int] | None = None

@@ -49,7 +49,7 @@ def token_budget(
     if story > room:
         raise _does_not_fit(words, context, int(room / tokens_per_word), drafted)
     thinking = _thinking_reserve(sampling, room - story)
-    wanted = sampling.max_new_tokens or _limit(words, story, sampling, thinking)
+    wanted = sampling.max_new_tokens or _limit(words, story, thinking)
     return Budget(story, thinking, min(wanted, room))
 
 
@@ -65,7 +65,7 @@ def usual_tokens(words: int, sampling: Sampling, tokens_per_word: float) -> int:
     return min(sampling.max_new_tokens or usual, usual)
 
 
-def _limit(words: int, story: int, sampling: Sampling, thinking: int) -> int:
+def _limit(words: int, story: int, thinking: int) -> int:
     limit = _with_headroom(story) + thinking
     return max(limit, CARD_FLOOR_TOKENS) if words >= CARD_FLOOR_WORDS else limit
 

@@ -29,7 +29,7 @@ from polaris_cli.request.premise_words import (
     ENDERS,
     EVERY,
     FORM_ENDINGS,
-    FORMS,
+    FORM_NOUNS,
     FUNCTION,
     IMPERATIVES,
     KEEPERS,
@@ -59,7 +59,7 @@ from polaris_cli.request.story_request import MAX_WORDS
 BANDS = {"least": (1.0, 1.2), "most": (0.8, 1.0)}
 DESCRIBED = 5  # words at most between a number and its form
 OPENING = 10  # tokens at the start of a sentence in which a request must begin
-NEARBY = (REQUEST | {","}) - IMPERATIVES - FORMS
+NEARBY = (REQUEST | {","}) - IMPERATIVES - FORM_NOUNS
 LINKING = NEARBY - AND - {","}  # between a noun and its length
 SHORT = 200  # words; no sentence, and hardly any paragraph, has so many
 STRETCHED = ("long", "lang", "umfasst", "umfassen")
@@ -241,7 +241,7 @@ def _word(words: list[str], at: int) -> str:
 
 
 def _is_form(word: str) -> bool:
-    return word in FORMS or word.endswith(FORM_ENDINGS)
+    return word in FORM_NOUNS or word.endswith(FORM_ENDINGS)
 
 
 def _is_piece(word: str) -> bool:

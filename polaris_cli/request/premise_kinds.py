@@ -11,12 +11,12 @@ from typing import Literal
 
 from polaris_cli.characters import CLOSING, FULL_STOPS, SENTENCE_END, STOPS
 
-Kind = Literal["phrase", "sentence", "text", "request", "form"]
+PremiseKind = Literal["phrase", "sentence", "text", "request", "form"]
 """phrase: "a lighthouse keeper who finds a letter"; sentence: "A keeper finds a letter.", or a
 question; text: several sentences or lines; request: "Write a fable about a fox"; form: "a fable
 about a fox" or "short story about a fox", a request without its verb."""
 
-FORMS = (
+_FORMS = (
     "story|tale|fable|fairy ?tale|fiction|scene|essay|review|podcast|script|vignette|novella|novel|"
     "myth|legend|poem|ballad|monologue|sketch|satire|parable|romance|thriller|mystery"
 )
@@ -35,12 +35,12 @@ _OBJECT = (
 _REQUEST = re.compile(
     rf"{_POLITE}(?:(?:{_VERBS_OF_WRITING}|craft|draft|produce|pen|make|give|describe|retell|"
     rf"rewrite|continue)\s+(?:{_OBJECT})|"
-    rf"(?:{_VERBS_OF_WRITING})\s+(?:[\w,.-]+\s+){{0,5}}?(?:(?:{FORMS})s?|stories|words)\b)",
+    rf"(?:{_VERBS_OF_WRITING})\s+(?:[\w,.-]+\s+){{0,5}}?(?:(?:{_FORMS})s?|stories|words)\b)",
     re.I,
 )
 _WISH = re.compile(
     rf"i(?: want| need|'d like| would like|’d like)\s+(?:to (?:read|have|hear)\s+)?"  # noqa: RUF001
-    rf"(?:a|an|some|one)\s[^.!?\n]*?\b(?:{FORMS})\b",
+    rf"(?:a|an|some|one)\s[^.!?\n]*?\b(?:{_FORMS})\b",
     re.I,
 )
 _ABROAD = re.compile(
@@ -56,10 +56,10 @@ _NUMBER = r"\d[\d.,k\u2013-]*"
 _VOWEL = re.compile(r"[aei]|o(?!ne)|u(?!ni|se)", re.I)  # where "an" stands before a word
 _LINK = r"\s+(?:about|of|on|in which|where|with|set|that|for|from|told)\b"
 _FORM = re.compile(
-    rf"(?:an?|one|some)\s+(?:[\w-]+\s+){{0,4}}?(?:{FORMS})s?{_LINK}|"
+    rf"(?:an?|one|some)\s+(?:[\w-]+\s+){{0,4}}?(?:{_FORMS})s?{_LINK}|"
     r"(?P<bare>(?!(?:the|this|that|his|her|its|my|our|your|their|every|each|no|he|she|they|we|i)\b)"
-    rf"(?:(?:(?:[\w-]+(?<!s)(?<!ed)|children's)\s+){{0,2}}?(?:{FORMS})\s+(?:about|on|in which)\b|"
-    rf"{_NUMBER}(?:-|\s+)words?\s+(?:[\w-]+\s+){{0,3}}?(?:{FORMS})\b(?:{_LINK}|(?!\s+\w))))|"
+    rf"(?:(?:(?:[\w-]+(?<!s)(?<!ed)|children's)\s+){{0,2}}?(?:{_FORMS})\s+(?:about|on|in which)\b|"
+    rf"{_NUMBER}(?:-|\s+)words?\s+(?:[\w-]+\s+){{0,3}}?(?:{_FORMS})\b(?:{_LINK}|(?!\s+\w))))|"
     rf"(?:(?:about|around|exactly|roughly)\s+)?{_NUMBER}\s+words\s+(?:about|on)\b",
     re.I,
 )
@@ -115,7 +115,7 @@ _NOUNS_IN_S = _words(
 _NOUN_ENDINGS = ("ss", "us", "is", "ics", "'s", "’s", "less", "ous")  # noqa: RUF001
 
 
-def kind_of(premise: str) -> Kind:
+def kind_of(premise: str) -> PremiseKind:
     """The kind of a premise, ignoring white space around it."""
     text = premise.strip()
     marked = _MARKUP.match(text)
@@ -139,7 +139,7 @@ def as_request(form: str) -> str:
 
 def named_form(premise: str) -> str:
     """The form that a request names first, such as "essay"; "" if there is none."""
-    found = re.search(rf"\b(?:{FORMS})\b", premise, re.I)
+    found = re.search(rf"\b(?:{_FORMS})\b", premise, re.I)
     return found[0].lower() if found and kind_of(premise) in ("request", "form") else ""
 
 

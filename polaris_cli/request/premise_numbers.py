@@ -21,7 +21,7 @@ from polaris_cli.request.premise_words import (
     CHINESE,
     COMPARISONS,
     DIGITS,
-    FORMS,
+    FORM_NOUNS,
     GLUE,
     LABELS,
     MULTIPLIERS,
@@ -44,7 +44,7 @@ COUNTS = ("count", "limit", "target")
 FAR = 4  # tokens between a label or a negation and its number
 PAIRING = AND | {",", ";", ".", "\n"}  # between a least and a most number
 OPPOSITE = {"least": "most", "most": "least"}
-NEGATED = REQUEST - FORMS  # between a negation and what it turns round
+NEGATED = REQUEST - FORM_NOUNS  # between a negation and what it turns round
 HUGE = 12  # digits; no length has so many
 
 _NUMERALS = "".join([*DIGITS, *PLACES, "万"])

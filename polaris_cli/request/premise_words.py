@@ -105,7 +105,7 @@ IMPERATIVES = _words(
     schrijf vertel napisz opowiedz напиши расскажи 写 寫 写一篇
     写一个 创作 编 讲 生成 来"""
 )
-FORMS = _words(
+FORM_NOUNS = _words(
     """story tale fairytale fable essay fiction piece novella script review scene chapter
     legend myth narrative anecdote vignette prose passage episode article parable saga
     adventure romance thriller mystery fantasy comedy satire sketch text monologue dialogue
@@ -130,7 +130,15 @@ ARTICLES = _words("a an one ein eine einen einem einer un une una 一")
 LINKS = _words("in within using en of under mit de d con is s be tenga")
 WITHIN = _words("in within using en")
 REQUEST = (
-    IMPERATIVES | FORMS | LABELS | LIMITS | ARTICLES | LINKS | TO - {"—"} | frozenset(UNITS) | BOUND
+    IMPERATIVES
+    | FORM_NOUNS
+    | LABELS
+    | LIMITS
+    | ARTICLES
+    | LINKS
+    | TO - {"—"}
+    | frozenset(UNITS)
+    | BOUND
 ) - {"c"} | _words(
     """: = the this it its i we you me us d ll m let lets please kindly so and then now ok
     okay hi hello can could would will should must may to are needs wants like love looking
@@ -230,7 +238,7 @@ BREAKS = ENDERS | frozenset(',、()[]{}【】|•/—"“”„«»「」')
 CHINESE = sorted(
     {
         word
-        for table in (UNITS, BEFORE, AFTER, REQUEST, CLOSERS, TOPICS, FORMS)
+        for table in (UNITS, BEFORE, AFTER, REQUEST, CLOSERS, TOPICS, FORM_NOUNS)
         for word in table
         if re.match(f"[{CJK}]{{2,}}", word)
     },

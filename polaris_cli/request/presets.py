@@ -4,13 +4,12 @@ A user's preset replaces a built-in one of the same name. Knows folders and file
 the keys.
 """
 
-import difflib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from polaris_cli.errors import UsageError
+from polaris_cli.errors import UsageError, did_you_mean
 from polaris_cli.request.settings import PRESET_KEYS, config_folder, read_toml
 
 
@@ -77,8 +76,7 @@ def _as_file(name: str) -> Path:
     if path.suffix == ".toml" and path.is_file():
         return path
     known = preset_paths()
-    near = difflib.get_close_matches(path.name.removesuffix(".toml").lower(), known, n=1)
-    guess = f"Did you mean {near[0]}? " if near else ""
+    guess = did_you_mean(path.name.removesuffix(".toml").lower(), known)
     raise UsageError(
         f"There is no preset {name!r}.", hint=f"{guess}Known presets: {', '.join(known)}"
     )

@@ -8,7 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from polaris_cli.request.premise import read_length
-from polaris_cli.request.premise_kinds import Kind, as_request, is_closed, kind_of, named_form
+from polaris_cli.request.premise_kinds import (
+    PremiseKind,
+    as_request,
+    is_closed,
+    kind_of,
+    named_form,
+)
 from polaris_cli.request.stated_length import with_length, without_length
 from polaris_cli.request.story_request import PLAIN_TEMPLATE, StoryRequest
 
@@ -95,7 +101,7 @@ def plan_prompt(request: StoryRequest, chapters: int, *, full: bool = False) -> 
     return f"{ask}\n\n{lines}"
 
 
-def _ask_on_premise(ask: str, premise: str, kind: Kind) -> str:
+def _ask_on_premise(ask: str, premise: str, kind: PremiseKind) -> str:
     """An ask with its premise: a phrase continues it, anything else is quoted or follows it.
 
     A phrase with a capital letter may be a sentence that was not recognized as one.

@@ -5,7 +5,6 @@ first of these wins. All sources share the parsers here. Does not know what the 
 `StoryRequest` checks their ranges.
 """
 
-import difflib
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +16,7 @@ from typing import Any
 
 import platformdirs
 
-from polaris_cli.errors import UsageError, WrongValue
+from polaris_cli.errors import UsageError, WrongValue, did_you_mean
 from polaris_cli.languages import is_tag
 from polaris_cli.request.book import Book
 from polaris_cli.request.conflicts import check_values
@@ -263,8 +262,7 @@ def read_toml(path: Path, allowed: tuple[str, ...]) -> dict[str, Any]:
     raw = parse_toml(read_text(path), path, "Fix the file, then try again.")
     unknown = sorted(set(raw) - set(allowed))
     if unknown:
-        near = difflib.get_close_matches(unknown[0], allowed, n=1)
-        meant = f"Did you mean {near[0]}? " if near else ""
+        meant = did_you_mean(unknown[0], allowed)
         raise UsageError(
             f"{path}: unknown key {unknown[0]!r}.",
             hint=f"{meant}Allowed keys: {', '.join(allowed)}",
@@ -293,8 +291,7 @@ def from_options(options: Mapping[str, object]) -> dict[str, Any]:
     """
     unknown = [name for name in options if name not in SETTINGS]
     if unknown:
-        near = difflib.get_close_matches(unknown[0], SETTINGS, n=1)
-        hint = f"Did you mean {near[0]}?" if near else f"Settings: {', '.join(SETTINGS)}"
+        hint = did_you_mean(unknown[0], SETTINGS).rstrip() or f"Settings: {', '.join(SETTINGS)}"
         raise UsageError(f"There is no setting {unknown[0]!r}.", hint=hint)
     return {
         name: _parsed(name, value, _option(name))
@@ -405,8 +402,7 @@ def _parsed(name: str, value: object, where: str) -> Any:
             raise UsageError(
                 f"{where}: invalid value {value!r}.", hint=f"Give {setting.allowed}."
             ) from error
-        near = difflib.get_close_matches(str(value), setting.choices, n=1)
-        hint = f"Did you mean {near[0]}?" if near else "Choose one of these."
+        hint = did_you_mean(str(value), setting.choices).rstrip() or "Choose one of these."
         raise UsageError(f"{where}: {value!r} is not {setting.allowed}.", hint=hint) from error
 
 

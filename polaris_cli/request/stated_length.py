@@ -8,7 +8,7 @@ from collections.abc import Collection
 
 from polaris_cli.request.premise import read_length
 from polaris_cli.request.premise_numbers import tokens_of
-from polaris_cli.request.premise_words import BREAKS, CLOSERS, FORMS, LINKS, REQUEST
+from polaris_cli.request.premise_words import BREAKS, CLOSERS, FORM_NOUNS, LINKS, REQUEST
 
 SIGNS = (":", ",", ";", ".", ")", "\u2013", "\u2014", "-")  # after a length at the start
 QUOTES = '"”»」'  # at the end of a title
@@ -31,7 +31,7 @@ def without_length(phrase: str) -> str:
         rest = before[: _end_of_topic(before)]
     elif _consists_of(REQUEST, before) and after.lstrip().startswith(SIGNS):
         rest = after.lstrip(f" {''.join(SIGNS)}")
-    return phrase if _consists_of(REQUEST - FORMS, rest) else rest
+    return phrase if _consists_of(REQUEST - FORM_NOUNS, rest) else rest
 
 
 def with_length(premise: str, words: int) -> str:

@@ -233,17 +233,15 @@ def loading(message: str, err: TextIO, *, quiet: bool = False) -> Iterator[Loadi
         yield view
 
 
-def print_report(
-    story: Story, *, err: TextIO, saved: bool = True, band: tuple[float, float] = (0.90, 1.10)
-) -> None:
+def print_report(story: Story, *, err: TextIO, saved: bool = True) -> None:
     """Print the report, one line, and one more for settings that were not applied as asked.
 
     `saved`: the story is in the library.
     """
-    good = in_band(story.counted, story.requested, band)
+    good = in_band(story.counted, story.requested, story.request.band)
     line: list[Part] = [
         "polaris: ",
-        (_length(story, band), "green" if good else "yellow"),
+        (_length(story), "green" if good else "yellow"),
         ", ",
         (_ending(story), "" if story.finish == "stop" else "yellow"),
         _times(story.extended, "extended"),
@@ -278,9 +276,9 @@ def _times(number: int, what: str) -> str:
     return {0: "", 1: f", {what} once"}.get(number, f", {what} {number} times")
 
 
-def _length(story: Story, band: tuple[float, float]) -> str:
+def _length(story: Story) -> str:
     over = story.counted - story.requested
-    told = f": {over:,} too many" if story.ratio > band[1] else ""
+    told = f": {over:,} too many" if story.ratio > story.request.band[1] else ""
     return f"{story.counted} of {story.requested} words ({story.ratio:.2f}{told}{_count_of(story)})"
 
 

@@ -25,9 +25,9 @@ from polaris_cli.story.quality import quality_of
 from polaris_cli.story.result import Story, Timing, Tokens
 
 
-def collect(events: Iterable[Event], record: Story, *, load_s: float = 0.0) -> Story:
+def collect(events: Iterable[Event], record: Story) -> Story:
     """Read a stream to its end and return the story; the arguments are those of `Accumulator`."""
-    accumulator = Accumulator(record, load_s)
+    accumulator = Accumulator(record)
     for event in events:
         accumulator.add(event)
     return accumulator.story()

@@ -13,7 +13,7 @@ from polaris_cli.characters import SENTENCE_END
 from polaris_cli.engines.base import GenerationRequest
 from polaris_cli.events import Again, Chunk, Event, Finish, Held, Restart, closing
 from polaris_cli.story.single_pass import ids_of, without_replay
-from polaris_cli.streaming.decay import good_length, guard_decay
+from polaris_cli.streaming.decay import guard_decay, length_before_decay
 from polaris_cli.streaming.preamble import is_word_count
 from polaris_cli.streaming.prose import NEAR
 from polaris_cli.streaming.talk import is_talk
@@ -57,8 +57,8 @@ def without_decay(
         if finish.reason != "decay":
             break
         first = first or beginning_of(tail.earlier)
-        only_talked = good_length(tail.new, first, narrative=narrative) == tail.length
-        dropped = tail.cut(good_length(tail.new, first, narrative=narrative, any_talk=True))
+        only_talked = length_before_decay(tail.new, first, narrative=narrative) == tail.length
+        dropped = tail.cut(length_before_decay(tail.new, first, narrative=narrative, any_talk=True))
         only_talked = only_talked or is_talk(dropped.text)
         if is_word_count(dropped.text) or attempt == retries:
             break

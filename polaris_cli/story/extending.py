@@ -22,7 +22,7 @@ from polaris_cli.story.length import (
     closes,
 )
 from polaris_cli.story.single_pass import TRIES, stream_answer, without_replay
-from polaris_cli.streaming.loops import good_length
+from polaris_cli.streaming.loops import length_before_loop
 from polaris_cli.words import WordCounter, story_words
 
 _LEADING_BREAK = re.compile(r"[^\S\n]*\n[^\S\n]*\n\s*\S")
@@ -215,7 +215,7 @@ class _Text:
     def drop_loop(self) -> int:
         """Drop the loop at the end of the held paragraph; return how many tokens are dropped."""
         text, kept = "", 0
-        left = good_length(self._held_text())
+        left = length_before_loop(self._held_text())
         for chunk in self._held:
             text += chunk.text
             kept += len(text) <= left

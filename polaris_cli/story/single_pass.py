@@ -22,7 +22,7 @@ from polaris_cli.events import (
     closing,
 )
 from polaris_cli.request.story_request import Draft, Sampling
-from polaris_cli.streaming.loops import good_length, guard
+from polaris_cli.streaming.loops import guard_loops, length_before_loop
 from polaris_cli.streaming.preamble import without_preamble
 
 TRIES = 3  # attempts at an answer that loops
@@ -173,7 +173,7 @@ def before_loop(
     """The token ids up to where the text starts to repeat itself."""
     replay = engine.stream(replace(request, max_new_tokens=0, after=ids))
     chunks = [chunk for chunk in replay if isinstance(chunk, Chunk)]
-    left = good_length("".join(chunk.text for chunk in chunks))
+    left = length_before_loop("".join(chunk.text for chunk in chunks))
     kept: list[int] = []
     for chunk in chunks:
         left -= len(chunk.text)
@@ -186,7 +186,7 @@ def before_loop(
 def _answer(engine: Engine, request: GenerationRequest, title: str | None) -> Iterator[AnswerEvent]:
     """One attempt at an answer; an exception of the engine becomes a `Finish` with the error."""
     try:
-        answer = in_sentences(guard(engine.stream(request)))
+        answer = in_sentences(guard_loops(engine.stream(request)))
         # After a draft, the answer begins in the middle of a text.
         yield from answer if request.opening else without_preamble(answer, title)
     except PolarisError as error:

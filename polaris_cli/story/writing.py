@@ -25,7 +25,7 @@ from polaris_cli.story.single_pass import (
     with_draft,
     with_log_probs,
 )
-from polaris_cli.streaming.loops import good_length
+from polaris_cli.streaming.loops import length_before_loop
 
 Rounds = list[tuple[int, ...]]
 
@@ -68,7 +68,7 @@ def _continued(answer: Iterable[Event], finish: Reason) -> int:
     if finish != "loop":
         return tokens
     text = "".join(chunk.text for chunk in chunks)
-    return round(tokens * good_length(text) / max(len(text), 1))
+    return round(tokens * length_before_loop(text) / max(len(text), 1))
 
 
 def write_job(job: Job, engine: Engine) -> Iterator[Event]:

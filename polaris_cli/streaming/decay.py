@@ -1,5 +1,5 @@
 """Detects decay: `guard_decay` ends a stream that stops being language or stops being a story,
-`good_length` finds where the good part ends.
+`length_before_decay` finds where the good part ends.
 
 Knows the text and the log-probabilities of its tokens, where the engine gives them. Does not know
 about models or chapters, or what shows decay (`surprise`, `prose`). `loops` finds repetition.
@@ -56,7 +56,7 @@ def guard_decay(
     yield Finish("decay")
 
 
-def good_length(
+def length_before_decay(
     chunks: Iterable[Chunk],
     beginning: Sequence[Chunk] = (),
     *,

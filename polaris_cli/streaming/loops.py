@@ -1,5 +1,5 @@
-"""Detects degenerate repetition: `guard` ends a stream that loops, `good_length` finds the start
-of the loop.
+"""Detects degenerate repetition: `guard_loops` ends a stream that loops, `length_before_loop` finds
+the start of the loop.
 
 Knows text only, in any language. Does not know about models or stories.
 
@@ -49,7 +49,7 @@ _DIGITS = re.compile(r"\d+")
 _Gram = tuple[str, ...]
 
 
-def guard(events: Iterator[AnswerEvent]) -> Iterator[AnswerEvent]:
+def guard_loops(events: Iterator[AnswerEvent]) -> Iterator[AnswerEvent]:
     """Yield `events` until thinking or story degenerates, then end with `Finish("loop")`.
 
     All text up to there is yielded, including the repeated part. When the generator ends or is
@@ -171,7 +171,7 @@ class _Stale:
         return OFTEN if count == OFTEN else count > OFTEN
 
 
-def good_length(text: str) -> int:
+def length_before_loop(text: str) -> int:
     """The number of characters before the part of a text that repeats itself up to the end.
 
     The first round of the repeated text is kept. Without an exact copy of at least `MIN_COPY`

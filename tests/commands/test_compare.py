@@ -14,11 +14,11 @@ from typer.testing import CliRunner
 
 from polaris_cli.commands import compare, running
 from polaris_cli.commands.app import app
-from polaris_cli.demo.paths import MODEL_DIR
 from polaris_cli.engines.scripted import ScriptedEngine
 from polaris_cli.errors import ModelUnavailable
 from polaris_cli.library.store import Library
 from polaris_cli.library.votes import Vote
+from polaris_cli.models.catalogue import DEMO_FOLDER
 from tests.cli import called, environment, polaris_command, scripted_command
 
 TALE = ["</think>", "Once upon", " a time", " there was a fox."]
@@ -117,7 +117,7 @@ def test_quiet_prints_only_the_stories(library: Library) -> None:
 @pytest.mark.slow
 def test_a_full_standard_output_costs_no_story_and_no_page(tmp_path: Path) -> None:
     page = tmp_path / "page.html"
-    models = f"demo,{MODEL_DIR}"
+    models = f"demo,{DEMO_FOLDER}"
     command = scripted_command("compare", "a fox", "-w", "8", "-m", models, "-o", str(page))
     with Path("/dev/full").open("w") as full:
         ended = subprocess.run(command, env=environment(tmp_path), stdout=full)
@@ -133,7 +133,7 @@ def test_a_full_standard_output_costs_no_story_and_no_page(tmp_path: Path) -> No
         (["-m", "demo,smollm2", "--blind"], "not a terminal"),
         (["-m", "demo,smollm2", "-o", "a.pdf"], "a.pdf is not an HTML file"),
         (["-m", "demo,smollm2", "--chapters", "2", "--length", "single"], "contradict"),
-        (["-m", f"demo,{MODEL_DIR},{MODEL_DIR}/"], f"called {MODEL_DIR.name}"),
+        (["-m", f"demo,{DEMO_FOLDER},{DEMO_FOLDER}/"], f"called {DEMO_FOLDER.name}"),
         (["-m", "demo,nosuch"], "nosuch"),
     ],
 )
@@ -166,7 +166,7 @@ def test_a_blind_reader_chooses_before_the_models_are_named(tmp_path: Path) -> N
     pid, terminal = pty.fork()
     if not pid:
         command = polaris_command("compare", "a fox", "-w", "30", "-m", "demo,demo2", "--blind")
-        command[command.index("demo,demo2")] = f"demo,{MODEL_DIR}"
+        command[command.index("demo,demo2")] = f"demo,{DEMO_FOLDER}"
         os.execvpe(command[0], command, {**environment(tmp_path), "TERM": "dumb"})
     shown, typed = b"", False
     answers = [b"nine\n", b"2\n"]
@@ -219,7 +219,7 @@ def test_a_blind_vote_is_for_the_number_on_the_screen(
     )
     result = CliRunner().invoke(
         app,
-        ["compare", "a fox", "-w", "8", "-m", f"demo,smollm2,{MODEL_DIR}", "--blind"],
+        ["compare", "a fox", "-w", "8", "-m", f"demo,smollm2,{DEMO_FOLDER}", "--blind"],
         input="1\n2\n",
     )
     assert "Which story is better? 2, 3; 0 for neither" in result.stderr
@@ -239,7 +239,7 @@ def test_models_that_write_no_story_end_with_the_code_of_no_story(
 
 
 def test_a_file_and_a_folder_of_one_name_are_refused(library: Library, tmp_path: Path) -> None:
-    shutil.copytree(MODEL_DIR, tmp_path / "mine")
+    shutil.copytree(DEMO_FOLDER, tmp_path / "mine")
     (tmp_path / "mine.gguf").touch()
     models = f"{tmp_path / 'mine'},{tmp_path / 'mine.gguf'}"
     assert "Two of the models are called mine" in run("-m", models, code=2)[1]

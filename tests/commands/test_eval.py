@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 
 from polaris_cli.commands import eval_report, running
 from polaris_cli.commands.app import app
-from polaris_cli.demo.paths import MODEL_DIR
 from polaris_cli.engines.scripted import ScriptedEngine
 from polaris_cli.library.store import Library
+from polaris_cli.models.catalogue import DEMO_FOLDER
 from polaris_cli.models.reference import ModelRef
 from polaris_cli.story.quality import Quality
 from polaris_cli.story.result import Place
@@ -288,7 +288,7 @@ def test_a_run_compares_models_on_own_prompts(scripted: Path, tmp_path: Path) ->
         (["--suite", "none"], "There is no suite 'none'"),
         (["-m", "demo", "--prompts", "none.jsonl"], "none.jsonl"),
         (["-m", "demo", "--temperature", "hot"], "temperature"),
-        (["-m", f"demo,{MODEL_DIR},{MODEL_DIR}/"], f"called {MODEL_DIR.name}"),
+        (["-m", f"demo,{DEMO_FOLDER},{DEMO_FOLDER}/"], f"called {DEMO_FOLDER.name}"),
         (["-m", "demo", "--report", "a.pdf"], "Add --report report.html"),
     ],
 )

@@ -157,7 +157,9 @@ def test_an_answer_that_comes_late_counts(stories: Path) -> None:
 def test_ctrl_c_while_the_judge_is_loaded_is_told(
     stories: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(judge_run, "open_chat", lambda _: os.kill(os.getpid(), signal.SIGINT))
+    monkeypatch.setattr(
+        judge_run, "connected", lambda *_, **__: os.kill(os.getpid(), signal.SIGINT)
+    )
     with Faulty(answering(GOOD)) as server:
         _, told = run(server, stories, code=130)
     assert "0 of 3 calls answered" in told

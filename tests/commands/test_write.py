@@ -241,7 +241,7 @@ def test_the_exit_code_depends_on_how_the_story_ended(
 def test_only_tokens_that_were_thought_are_named_as_the_reason(thinking: int, said: str) -> None:
     story = a_story(finish="length", tokens=Tokens(thinking=thinking))
     with pytest.raises(NoStory, match=said):
-        check_story(story, story.request, Outputs())
+        check_story(story, Outputs())
 
 
 WRONG = [

@@ -10,19 +10,19 @@ from safetensors import safe_open
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from polaris_cli.demo.measure import USUAL, generate, has_noun
-from polaris_cli.demo.paths import MODEL_DIR
+from polaris_cli.models.catalogue import DEMO_FOLDER
 
 TEN_MEGABYTES = 10_000_000
 
 
 @pytest.fixture(scope="module")
 def config() -> dict[str, Any]:
-    parsed: dict[str, Any] = json.loads((MODEL_DIR / "config.json").read_text("utf-8"))
+    parsed: dict[str, Any] = json.loads((DEMO_FOLDER / "config.json").read_text("utf-8"))
     return parsed
 
 
 def test_folder_is_small() -> None:
-    assert sum(file.stat().st_size for file in MODEL_DIR.iterdir()) <= TEN_MEGABYTES
+    assert sum(file.stat().st_size for file in DEMO_FOLDER.iterdir()) <= TEN_MEGABYTES
 
 
 def test_architecture(config: dict[str, Any]) -> None:
@@ -35,7 +35,7 @@ def test_architecture(config: dict[str, Any]) -> None:
 
 
 def test_weights_are_bf16_and_have_the_stated_size() -> None:
-    with safe_open(MODEL_DIR / "model.safetensors", "pt") as weights:
+    with safe_open(DEMO_FOLDER / "model.safetensors", "pt") as weights:
         tensors = [weights.get_tensor(name) for name in weights.keys()]  # noqa: SIM118
     assert {tensor.dtype for tensor in tensors} == {torch.bfloat16}
     assert 1_000_000 < sum(tensor.numel() for tensor in tensors) < 4_000_000
@@ -43,8 +43,8 @@ def test_weights_are_bf16_and_have_the_stated_size() -> None:
 
 @pytest.mark.slow
 def test_story_names_its_subject_and_ends_by_itself() -> None:
-    tokenizer = AutoTokenizer.from_pretrained(MODEL_DIR)
-    model = AutoModelForCausalLM.from_pretrained(MODEL_DIR, dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(DEMO_FOLDER)
+    model = AutoModelForCausalLM.from_pretrained(DEMO_FOLDER, dtype=torch.float32)
     prompts = ["Write a 100-word story about a zookeeper who befriends a crocodile."] * 8
     answers = generate(model, tokenizer, prompts, USUAL)
     assert all(answer.ended for answer in answers)

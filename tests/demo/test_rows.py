@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from polaris_cli.demo import rows, tasks
-from polaris_cli.demo.paths import MODEL_DIR
+from polaris_cli.models.catalogue import DEMO_FOLDER
 
-RAW = Tokenizer.from_file(str(MODEL_DIR / "tokenizer.json"))
+RAW = Tokenizer.from_file(str(DEMO_FOLDER / "tokenizer.json"))
 BREAKS = rows.break_tokens(RAW)
 
 

@@ -11,16 +11,16 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from polaris_cli.demo import rows, tasks
 from polaris_cli.demo import tokenizer as tok
-from polaris_cli.demo.paths import MODEL_DIR
 from polaris_cli.demo.unseen import UNSEEN
+from polaris_cli.models.catalogue import DEMO_FOLDER
 
-RAW = Tokenizer.from_file(str(MODEL_DIR / "tokenizer.json"))
+RAW = Tokenizer.from_file(str(DEMO_FOLDER / "tokenizer.json"))
 TAGS = [tok.END_OF_TEXT, tok.START, tok.END, tok.THINK, tok.THINK_END]
 
 
 @pytest.fixture(scope="module")
 def shipped() -> PreTrainedTokenizerBase:
-    return AutoTokenizer.from_pretrained(MODEL_DIR)
+    return AutoTokenizer.from_pretrained(DEMO_FOLDER)
 
 
 @settings(max_examples=300)
@@ -109,7 +109,7 @@ def test_training_text_is_what_the_template_renders(shipped: PreTrainedTokenizer
 
 
 def test_special_tokens_in_the_config_are_the_tokenizers() -> None:
-    config = json.loads((MODEL_DIR / "config.json").read_text("utf-8"))
+    config = json.loads((DEMO_FOLDER / "config.json").read_text("utf-8"))
     assert config["eos_token_id"] == RAW.token_to_id(tok.END)
     assert config["pad_token_id"] == RAW.token_to_id(tok.END_OF_TEXT)
 

@@ -21,7 +21,7 @@ from polaris_cli.errors import LibraryError, UsageError
 from polaris_cli.events import Chunk
 from polaris_cli.library import store as module
 from polaris_cli.library.database import connect
-from polaris_cli.library.store import Library, library_path, open_library
+from polaris_cli.library.store import Library, library_path
 from polaris_cli.story.accumulator import collect
 from polaris_cli.story.result import Place, Story, Timing
 from tests.stories import a_story, a_stream, chunks_in, no_warning, record
@@ -401,9 +401,9 @@ def test_the_index_follows_a_text_that_changes(three: Library) -> None:
 
 def test_open_library_takes_the_users_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("POLARIS_LIBRARY", str(tmp_path / "own.db"))
-    open_library().finish(a_story(text="Mine."))
+    Library().finish(a_story(text="Mine."))
     assert Library(tmp_path / "own.db").get("last").text == "Mine."
-    assert json.loads(json.dumps(open_library().get("last").as_dict()))["story"] == "Mine."
+    assert json.loads(json.dumps(Library().get("last").as_dict()))["story"] == "Mine."
 
 
 @pytest.mark.bench

@@ -42,18 +42,18 @@ def test_names_and_hub_ids_differ() -> None:
     [(300, 0.99), (3000, 0.99), (4000, 0.99), (4001, 0.87), (8000, 0.87), (12000, 0.72)],
 )
 def test_the_card_reports_lower_ratios_for_longer_stories(words: int, ratio: float) -> None:
-    assert catalogue.expected_ratio(POLARIS, words) == ratio
+    assert POLARIS.profile.length_ratio.at(words) == ratio
 
 
 def test_beyond_the_card_the_nearest_stage_is_used() -> None:
-    assert catalogue.expected_ratio(NO_HRI, 50_000) == 0.70
-    assert catalogue.expected_ratio(BASE, 1) == 1.09
+    assert NO_HRI.profile.length_ratio.at(50_000) == 0.70
+    assert BASE.profile.length_ratio.at(1) == 1.09
 
 
 def test_a_missing_figure_is_none() -> None:
-    assert catalogue.expected_ratio(DEMO, 300) is None
-    assert catalogue.expected_ratio(BASE_27B, 3000) is None
-    assert catalogue.expected_ratio(BASE_27B, 9000) == 0.82
+    assert DEMO.profile.length_ratio.at(300) is None
+    assert BASE_27B.profile.length_ratio.at(3000) is None
+    assert BASE_27B.profile.length_ratio.at(9000) == 0.82
 
 
 @given(st.integers(1, 200_000))

@@ -449,8 +449,9 @@ def test_the_report_is_coloured_by_the_band_and_wrapped_between_words(tty: Tty) 
     print_report(story, err=tty.stream)
     assert "\x1b[32m8 of 8 words (1.00)" in tty.raw()
     assert " ".join(tty.lines()) == report().strip()
-    print_report(story, err=tty.stream, band=(1.1, 1.2))
-    assert "\x1b[33m8 of 8 words (1.00)" in tty.raw()
+    narrow = replace(story.request, band=(1.0, 1.2), words=9)
+    print_report(replace(story, request=narrow), err=tty.stream)
+    assert "\x1b[33m8 of 9 words (0.89)" in tty.raw()
 
 
 def test_the_report_says_how_many_words_are_too_many() -> None:

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polaris_cli.events import Chunk, Event, Finish
-from polaris_cli.streaming.decay import good_length, guard_decay
+from polaris_cli.streaming.decay import guard_decay, length_before_decay
 
 STOP = Finish("stop")
 CAUGHT = 47  # of 61
@@ -88,14 +88,14 @@ def test_the_good_part_ends_before_the_decay_at_a_paragraph() -> None:
     talk = "Thank you for reading.\n\nI hope you enjoyed this story.\n\nHere is chapter 2:\n\n"
     text = PROSE * 4 + talk
     assert decays(text)
-    assert good_length(plain(text)) == len((PROSE * 4).rstrip())
+    assert length_before_decay(plain(text)) == len((PROSE * 4).rstrip())
 
 
 def test_the_last_words_count_too() -> None:
     text = PROSE * 4 + "In conclusion, this story is over."
     *_, finish = guard_decay(iter([*plain(text), Finish("stop", 7)]), any_talk=True)
     assert finish == Finish("decay", 7)
-    assert good_length(plain(text), any_talk=True) == len((PROSE * 4).rstrip())
+    assert length_before_decay(plain(text), any_talk=True) == len((PROSE * 4).rstrip())
     *_, finish = guard_decay(iter([*plain(text), Finish("interrupted")]), any_talk=True)
     assert finish == Finish("interrupted")
 
@@ -103,18 +103,18 @@ def test_the_last_words_count_too() -> None:
 def test_a_long_paragraph_is_good_up_to_a_sentence() -> None:
     text = (PROSE * 4).replace("\n\n", " ")
     mixed = plain(text, 1.5) + plain("zrk blo " * 100, 4.0)
-    assert text[: good_length(mixed)].endswith("too.")
+    assert text[: length_before_decay(mixed)].endswith("too.")
 
 
 def test_a_long_chinese_paragraph_is_good_up_to_a_sentence() -> None:
     chinese = "".join(chr(0x4E00 + n) if n % 12 else "。" for n in range(1, 600))
     mixed = [*(Chunk("story", sign, 1, (), (-1.5,)) for sign in chinese), *plain("zrk " * 200, 4.0)]
-    good = good_length(mixed)
+    good = length_before_decay(mixed)
     assert good > 500 and chinese[:good].endswith("。")
 
 
 def test_all_of_a_good_story_is_good() -> None:
-    assert good_length(plain(PROSE * 4, 1.5)) == len(PROSE * 4)
+    assert length_before_decay(plain(PROSE * 4, 1.5)) == len(PROSE * 4)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_a_later_part_is_compared_with_the_beginning_of_the_story() -> None:
     start, gibberish = plain(PROSE * 4, 1.0), plain(PROSE * 4, 2.7)
     assert list(guard_decay(iter([*gibberish, STOP])))[-1] is STOP
     assert list(guard_decay(iter([*gibberish, STOP]), start))[-1] == Finish("decay")
-    assert good_length(gibberish, start) == 0
+    assert length_before_decay(gibberish, start) == 0
 
 
 def test_verse_may_stay_verse_and_speech_may_be_short() -> None:
@@ -176,7 +176,7 @@ def test_a_story_that_is_no_longer_told_has_decayed() -> None:
     assert decays(story + MORAL * 3)
     assert not decays(story + MORAL), "a story may end like that"
     assert not decays(MORAL * 6), "it begins like that"
-    end = good_length(plain(story + MORAL * 3))
+    end = length_before_decay(plain(story + MORAL * 3))
     assert len(story) - 40 <= end <= len(story) + 40
 
 
@@ -222,7 +222,7 @@ def test_the_source_is_closed() -> None:
 @given(st.text(max_size=400), st.floats(0, 9))
 def test_any_text_is_read(text: str, surprise: float) -> None:
     chunks = plain(text * 3, surprise)
-    assert 0 <= good_length(chunks) <= len(text * 3)
+    assert 0 <= length_before_decay(chunks) <= len(text * 3)
     assert watch(chunks)[0] in text * 3
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from polaris_cli.events import Chunk, Finish, Kind
 from polaris_cli.streaming import loops
-from polaris_cli.streaming.loops import good_length, guard
+from polaris_cli.streaming.loops import guard_loops, length_before_loop
 from polaris_cli.words import count_words
 
 STOP = Finish("stop", prompt_tokens=3)
@@ -24,7 +24,7 @@ def chunks(text: str, kind: Kind = "story", size: int = 5) -> Iterator[Chunk | F
 
 
 def watch(text: str, kind: Kind = "story", size: int = 5) -> tuple[str, Finish]:
-    *passed, finish = guard(chunks(text, kind, size))
+    *passed, finish = guard_loops(chunks(text, kind, size))
     assert isinstance(finish, Finish)
     return "".join(chunk.text for chunk in passed if isinstance(chunk, Chunk)), finish
 
@@ -333,7 +333,7 @@ def test_a_loop_late_in_a_long_story_ends_as_soon_as_an_early_one() -> None:
 def test_a_copy_ends_the_stream_at_its_full_length_and_after_two_whole_rounds(units: int) -> None:
     """The first round is the original, and three units pass before a copy shows."""
     words = [f"{chr(0x3B1 + n // 20)}{chr(0x3B1 + n % 20)} " for n in range(units)]
-    *passed, finish = guard(Chunk("story", word, 1) for word in words * 500)
+    *passed, finish = guard_loops(Chunk("story", word, 1) for word in words * 500)
     assert finish == Finish("loop")
     assert len(passed) == units + 3 + max(loops.COPIED, 2 * units)
 
@@ -358,20 +358,20 @@ def test_two_rounds_of_a_passage_are_no_loop_yet() -> None:
 def test_thinking_and_story_do_not_add_up() -> None:
     half = "the " * 150
     events: list[Chunk | Finish] = [Chunk("thinking", half, 150), Chunk("story", half, 150), STOP]
-    assert list(guard(iter(events))) == events
+    assert list(guard_loops(iter(events))) == events
 
 
 def test_a_story_may_copy_its_draft() -> None:
     draft = long_story(2000, seed=4)
     events = [*chunks(draft, "thinking"), *chunks(draft + draft[:3000], "story")]
     events.remove(STOP)
-    assert list(guard(iter(events))) == events
+    assert list(guard_loops(iter(events))) == events
 
 
 @pytest.mark.parametrize("tokens", [0, 1, 50])
 def test_tokens_that_make_no_text_end_it(tokens: int) -> None:
     empty: Iterator[Chunk | Finish] = iter([Chunk("thinking", "", tokens)] * 2000)
-    *passed, finish = guard(empty)
+    *passed, finish = guard_loops(empty)
     assert finish == Finish("loop")
     assert len(passed) == loops.SILENT // max(1, tokens)
 
@@ -379,7 +379,7 @@ def test_tokens_that_make_no_text_end_it(tokens: int) -> None:
 def test_text_between_resets_the_count_of_silent_tokens() -> None:
     events = [Chunk("story", text, 1) for text in long_story(5).split()]
     spaced: list[Chunk | Finish] = [e for c in events for e in (c, *[Chunk("story", "", 1)] * 900)]
-    assert list(guard(iter([*spaced, STOP])))[-1] is STOP
+    assert list(guard_loops(iter([*spaced, STOP])))[-1] is STOP
 
 
 @given(st.data(), st.sampled_from(["the ", SENTENCE, "hahaha", "\n", "x" * 30 + " ", "大海"]))
@@ -389,7 +389,9 @@ def test_the_place_where_it_ends_does_not_depend_on_the_cut(data: st.DataObject,
     exact, _ = watch(text, size=1)
     places = [0, *sorted(data.draw(st.sets(st.integers(1, len(text) - 1)))), len(text)]
     parts = [text[a:b] for a, b in pairwise(places)]
-    passed = [e for e in guard(Chunk("story", part) for part in parts) if isinstance(e, Chunk)]
+    passed = [
+        e for e in guard_loops(Chunk("story", part) for part in parts) if isinstance(e, Chunk)
+    ]
     reached = 0
     for part in passed[:-1]:
         reached += len(part.text)
@@ -403,8 +405,8 @@ def test_events_pass_through_as_they_are_and_the_finish_comes_last() -> None:
         Chunk("story", "b", 2, (2, 3)),
         error,
     ]
-    assert list(guard(iter([*events, Chunk("story", "never")]))) == events
-    assert list(guard(iter(events[:2]))) == events[:2]
+    assert list(guard_loops(iter([*events, Chunk("story", "never")]))) == events
+    assert list(guard_loops(iter(events[:2]))) == events[:2]
 
 
 def test_the_source_is_closed_when_it_loops_and_when_the_guard_is_closed() -> None:
@@ -417,10 +419,10 @@ def test_the_source_is_closed_when_it_loops_and_when_the_guard_is_closed() -> No
         finally:
             closed.append(name)
 
-    for event in guard(source("loop")):
+    for event in guard_loops(source("loop")):
         if isinstance(event, Finish):
             assert closed == ["loop"]
-    stream = guard(source("closed"))
+    stream = guard_loops(source("closed"))
     next(stream)
     stream.close()  # type: ignore[attr-defined]
     assert closed == ["loop", "closed"]
@@ -473,5 +475,5 @@ THAI_ROUND = "เขาจุดตะเกียงอีกครั้ง �
         ("", ""),
     ],
 )
-def test_good_length(text: str, kept: str) -> None:
-    assert text[: good_length(text)] == kept
+def test_the_length_before_a_loop(text: str, kept: str) -> None:
+    assert text[: length_before_loop(text)] == kept

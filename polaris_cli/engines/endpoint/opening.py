@@ -36,11 +36,6 @@ def open_endpoint(
     return connected(reference)
 
 
-def open_chat(reference: ModelRef) -> Engine:
-    """The engine for whole answers by a model on a server, of any kind."""
-    return connected(reference, chat=True)
-
-
 def connected(reference: ModelRef, *, chat: bool = False) -> Engine:
     """The engine for a model on a server; `chat`: by messages, even where tokens are possible."""
     start = time.monotonic()

@@ -61,7 +61,6 @@ SHAPES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {"polaris": _9B, "no-hri": _9B, "base": _9B, "base-27b": _27B, "qwen3.5-0.8b": _800M}
 )
 
-
 SMALLER = "Close other programs that use the memory, or use a smaller --shape: qwen3.5-0.8b"
 
 

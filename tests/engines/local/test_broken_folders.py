@@ -14,7 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from polaris_cli.demo.paths import MODEL_DIR
+from polaris_cli.models.catalogue import DEMO_FOLDER
 from tests.cli import called
 
 torch.set_num_threads(1)  # the demo only loses time by sharing a step
@@ -137,14 +137,14 @@ def most_memory() -> int:
 @pytest.fixture(scope="module", autouse=True)
 def warm() -> None:
     """Import what a story needs, so that its memory does not count as that of a broken folder."""
-    assert called(*ASKED, "-m", str(MODEL_DIR)) in (0, 5)
+    assert called(*ASKED, "-m", str(DEMO_FOLDER)) in (0, 5)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(200))
 def test_a_broken_folder(seed: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     rng = random.Random(seed)
-    folder = Path(shutil.copytree(MODEL_DIR, tmp_path / "copy"))
+    folder = Path(shutil.copytree(DEMO_FOLDER, tmp_path / "copy"))
     damage = rng.choice(DAMAGES)
     what = f"{damage.__name__}: {damage(rng, folder)}"
     start, before = time.monotonic(), most_memory()

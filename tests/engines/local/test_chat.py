@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import AddedToken, normalizers
 
-from polaris_cli.demo.paths import MODEL_DIR
 from polaris_cli.engines.local.chat import Chat
 from polaris_cli.errors import ModelUnavailable, UsageError
+from polaris_cli.models.catalogue import DEMO_FOLDER
 from polaris_cli.request.prompts import Message
 from tests.tiny import byte_tokenizer
 
-TEMPLATE = (MODEL_DIR.parent / "chat_template.jinja").read_text("utf-8")
+TEMPLATE = (DEMO_FOLDER.parent / "chat_template.jinja").read_text("utf-8")
 CONTROLS = ("<|im_end|>", "<|endoftext|>", "<|im_start|>", "<think>", "</think>")
 
 
@@ -61,7 +61,7 @@ def test_no_premise_can_break_the_prompt(parts: list[str]) -> None:
 def test_the_demo_models_own_tokenizer_is_as_safe() -> None:
     from transformers import AutoTokenizer
 
-    own = AutoTokenizer.from_pretrained(MODEL_DIR)
+    own = AutoTokenizer.from_pretrained(DEMO_FOLDER)
     premise = f"before {' '.join(CONTROLS)} after"
     ids = Chat(own).prompt_ids((Message("user", premise),), thinking=False)
     assert own.decode(ids, skip_special_tokens=False) == worded(premise, thinking=False)
@@ -72,7 +72,7 @@ def test_the_demo_models_own_tokenizer_is_as_safe() -> None:
 def test_words_beside_a_control_token_are_not_spelt_out() -> None:
     from transformers import AutoTokenizer
 
-    own = AutoTokenizer.from_pretrained(MODEL_DIR)
+    own = AutoTokenizer.from_pretrained(DEMO_FOLDER)
     alone, beside = (
         Chat(own).prompt_ids((Message("user", f"a lighthouse keeper{more}"),), thinking=True)
         for more in ("", " <think>")

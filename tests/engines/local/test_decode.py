@@ -19,12 +19,12 @@ from transformers import (
     GPT2LMHeadModel,
 )
 
-from polaris_cli.demo.paths import MODEL_DIR
 from polaris_cli.engines.local.decode import context_length, decode
 from polaris_cli.engines.local.generation import TokenizedRequest
 from polaris_cli.engines.local.vocabulary import Vocabulary
 from polaris_cli.errors import ModelUnavailable, OutOfMemory
 from polaris_cli.events import Chunk, Finish, Piece
+from polaris_cli.models.catalogue import DEMO_FOLDER
 from polaris_cli.request.story_request import Sampling
 from polaris_cli.streaming.thinking import split_thinking
 from tests.tiny import END, END_OF_TEXT, Reciter, byte_tokenizer, qwen
@@ -134,8 +134,8 @@ def test_greedy_tokens_are_those_of_generate(shape: str, penalty: float) -> None
 
 @pytest.mark.slow
 def test_greedy_tokens_of_the_demo_model_are_those_of_generate() -> None:
-    model = AutoModelForCausalLM.from_pretrained(MODEL_DIR, dtype=torch.float32).eval()
-    tokenizer = AutoTokenizer.from_pretrained(MODEL_DIR)
+    model = AutoModelForCausalLM.from_pretrained(DEMO_FOLDER, dtype=torch.float32).eval()
+    tokenizer = AutoTokenizer.from_pretrained(DEMO_FOLDER)
     message = {"role": "user", "content": "Write a 300-word story about a fox and a bell."}
     prompt = tokenizer.apply_chat_template(
         [message], add_generation_prompt=True, enable_thinking=True, return_dict=False

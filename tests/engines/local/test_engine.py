@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from polaris_cli.demo.paths import MODEL_DIR
 from polaris_cli.engines.base import GenerationRequest
 from polaris_cli.engines.kernels import matmul
 from polaris_cli.engines.local import loading
@@ -20,6 +19,7 @@ from polaris_cli.engines.quantize import quantizers
 from polaris_cli.engines.quantize.quantizers import Packed, kernel_of
 from polaris_cli.errors import ModelUnavailable, OutOfMemory, UsageError
 from polaris_cli.events import Chunk, Finish
+from polaris_cli.models.catalogue import DEMO_FOLDER
 from polaris_cli.models.devices import Device
 from polaris_cli.models.memory import LoadPlan, Memory
 from polaris_cli.models.model_files import read_config
@@ -39,7 +39,7 @@ def demo() -> LocalEngine:
 
 
 def copied(folder: Path) -> Path:
-    return Path(shutil.copytree(MODEL_DIR, folder / "copy"))
+    return Path(shutil.copytree(DEMO_FOLDER, folder / "copy"))
 
 
 def change_config(folder: Path, **changes: Any) -> None:
@@ -73,7 +73,7 @@ def test_what_the_engine_says_of_itself(demo: LocalEngine) -> None:
     assert (info.quantization, info.dtype) == ("none", "float32")
     assert (
         demo.context
-        == json.loads((MODEL_DIR / "config.json").read_text())["max_position_embeddings"]
+        == json.loads((DEMO_FOLDER / "config.json").read_text())["max_position_embeddings"]
     )
     assert demo.load_seconds > 0
 

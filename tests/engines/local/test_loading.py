@@ -18,12 +18,12 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
 import polaris_cli
-from polaris_cli.demo.paths import MODEL_DIR
 from polaris_cli.engines.base import GenerationRequest
 from polaris_cli.engines.local.engine import LocalEngine, load
 from polaris_cli.engines.local.loading import NO_TEMPLATE, check_template, load_model
 from polaris_cli.errors import ModelUnavailable
 from polaris_cli.events import Finish
+from polaris_cli.models.catalogue import DEMO_FOLDER
 from polaris_cli.models.reference import ModelRef
 from polaris_cli.models.resolving import resolve
 from polaris_cli.request.prompts import Message
@@ -44,7 +44,7 @@ def saved(folder: Path, model: Any = None, **options: Any) -> Path:
 
 
 def copied(folder: Path) -> Path:
-    return Path(shutil.copytree(MODEL_DIR, folder / "copy"))
+    return Path(shutil.copytree(DEMO_FOLDER, folder / "copy"))
 
 
 def change(path: Path, **changes: Any) -> None:

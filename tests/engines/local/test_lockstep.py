@@ -19,7 +19,6 @@ from transformers import (
     Lfm2ForCausalLM,
 )
 
-from polaris_cli.demo.paths import MODEL_DIR
 from polaris_cli.engines.kernels.patching import patch_forwards
 from polaris_cli.engines.kv_cache import ROOM, growing_cache
 from polaris_cli.engines.local import forward as forward_module
@@ -30,6 +29,7 @@ from polaris_cli.engines.local.lockstep import Lockstep, Row, decode_batch
 from polaris_cli.engines.local.vocabulary import Vocabulary
 from polaris_cli.errors import ModelUnavailable, OutOfMemory
 from polaris_cli.events import Chunk, Finish
+from polaris_cli.models.catalogue import DEMO_FOLDER
 from polaris_cli.request.story_request import Sampling
 from tests.engines.local.test_decode import CLOSE, ENDS, TOKENIZER, gpt2, ids_of, text_of
 from tests.engines.local.test_prefix_cache import PLAIN, sliding
@@ -258,8 +258,8 @@ def test_the_cache_is_as_long_as_the_longest_story_of_now() -> None:
 
 @pytest.mark.slow
 def test_words_are_spared_as_they_are_alone() -> None:
-    model = AutoModelForCausalLM.from_pretrained(MODEL_DIR, dtype=torch.float32).eval()
-    tokenizer = AutoTokenizer.from_pretrained(MODEL_DIR)
+    model = AutoModelForCausalLM.from_pretrained(DEMO_FOLDER, dtype=torch.float32).eval()
+    tokenizer = AutoTokenizer.from_pretrained(DEMO_FOLDER)
     prompt = tokenizer.encode("Tess saw the orchestra. Pavel saw the orchestr")
     wary = TokenizedRequest(prompt, replace(GREEDY, dry_multiplier=100.0), 40)
     found = together(model, [wary], tokenizer=tokenizer)[0]

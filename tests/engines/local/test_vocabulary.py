@@ -3,8 +3,8 @@
 from tokenizers import processors
 from transformers import AutoTokenizer, GenerationConfig
 
-from polaris_cli.demo.paths import MODEL_DIR
 from polaris_cli.engines.local.vocabulary import Vocabulary, stop_ids, token_id
+from polaris_cli.models.catalogue import DEMO_FOLDER
 from tests.engines.local.test_decode import ENDS, TOKENIZER
 from tests.engines.local.test_detokenizer import sentencepiece_like
 from tests.tiny import byte_tokenizer, qwen
@@ -59,7 +59,7 @@ def test_thinking_is_closed_with_the_models_own_tag() -> None:
 def test_the_insides_of_words_are_those_that_begin_with_a_small_letter() -> None:
     tokenizer = sentencepiece_like()
     assert tokenizer.convert_ids_to_tokens(Vocabulary(tokenizer).word_continuations) == ["a"]
-    demo = AutoTokenizer.from_pretrained(MODEL_DIR)
+    demo = AutoTokenizer.from_pretrained(DEMO_FOLDER)
     exempt = set(Vocabulary(demo).word_continuations)
     first, *others = demo.encode(" astronomer")
     assert others and exempt.issuperset(others) and first not in exempt

@@ -58,7 +58,9 @@ def without_decay(
             break
         first = first or beginning_of(tail.earlier)
         only_talked = length_before_decay(tail.new, first, narrative=narrative) == tail.length
-        dropped = tail.cut(length_before_decay(tail.new, first, narrative=narrative, any_talk=True))
+        dropped = tail.cut(
+            length_before_decay(tail.new, first, narrative=narrative, last_talk=True)
+        )
         only_talked = only_talked or is_talk(dropped.text)
         if is_word_count(dropped.text) or attempt == retries:
             break
@@ -85,7 +87,7 @@ def _judged(
             earlier.append(event)
             replayed -= len(event.ids) if isinstance(event, Chunk) else 0
         first = beginning or beginning_of(earlier)
-        yield from guard_decay(run, first, narrative=narrative, any_talk=True)
+        yield from guard_decay(run, first, narrative=narrative, last_talk=True)
 
 
 def beginning_of(events: Iterable[Event]) -> list[Chunk]:

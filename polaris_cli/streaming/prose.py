@@ -8,8 +8,9 @@ so. The figures come from SmolLM2-135M at temperatures 0.5 to 1.4.
   `REPEATED` or more are repetitions of earlier ones there ("he smiled at himself, and smiled at
   himself again"). Good stories reach 0.08. A text whose first hundred words have half of that is a
   litany by intention.
-- Talk: `TALK` sentences of meta-talk within `NEAR` characters. One alone is often just a last
-  remark. Those in the first `OPENING` characters introduce the story.
+- Talk: `TALK` sentences of meta-talk within `NEAR` characters. One alone may belong to the story;
+  with `last_talk`, it counts in the last paragraph of the text. Those in the first `OPENING`
+  characters introduce the story.
 - Turned to the reader or the text: the last hundred words outside speech and letters have `TURNED`
   points, two for a word that names the text or its parts, one for each "you", while the first
   `FIRST_WORDS` have at most `OWN`. A story in the second person, or about a writer, begins like
@@ -22,20 +23,20 @@ so. The figures come from SmolLM2-135M at temperatures 0.5 to 1.4.
 - Litter: `LITTER` hashtags, handles, links, emojis or stage directions within `NEAR` characters,
   where the first `OPENING` characters have at most one; stage directions count in stories only. A
   chat may have emojis from its first line.
-- Lists: `ITEMS` of the last eight lines are list items, where the beginning had none, in stories
-  only. Speech behind a hyphen is no item.
-- Fragments: of the last `LINES` lines, `SHORT_LINES` are shorter than `SHORT` words and no speech.
-  Verse that begins as verse may stay so.
+- Lists: `ITEMS` of the last `LIST_LINES` lines are list items, where the beginning had none, in
+  stories only: more than a shopping list or the rules of an inn. Speech behind a hyphen is no item.
+- Fragments: of the last `LINES` lines, `SHORT_LINES` are shorter than `SHORT` words and no speech:
+  more than a song within a story. Verse that begins as verse may stay so.
 """
 
 import re
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
 
-from polaris_cli.characters import SENTENCE_END
+from polaris_cli.characters import CJK, SENTENCE_END
 from polaris_cli.events import Chunk
 from polaris_cli.streaming.headings import is_hyphen_speech, title_in
-from polaris_cli.streaming.talk import meta_talk, narration
+from polaris_cli.streaming.talk import is_talk, meta_talk, narration
 
 OPENING = 300
 NEAR = 900  # characters, about 150 words
@@ -48,10 +49,11 @@ GENERAL = 7
 UNTOLD = 6
 GROWN = 10
 REPEATED = 0.12
-LITTER = 4
-ITEMS = 6
-LINES = 20
-SHORT_LINES = 18
+LITTER = 6
+ITEMS = 12
+LIST_LINES = 14
+LINES = 30
+SHORT_LINES = 27
 SHORT = 5
 
 RECENT = 2 * NEAR  # characters that are kept
@@ -61,13 +63,20 @@ _SENTENCE = re.compile(SENTENCE_END)
 _LITTER = re.compile(
     r"(?<!\S)[#@]\w\S*|https?://\S+|www\.\S+|[\u263a\u2728\u2764\U0001f300-\U0001faff]"
 )
-_DIRECTION = re.compile(r"\((?:\w+ly )?[a-z]+ing\b[^)\n]{0,60}\)|\*sighs?\*")
+# "(laughing softly)", but not "(nothing else was left)"
+_DIRECTION = re.compile(
+    r"\((?:\w+ly )?(?!(?:\w*thing|evening|morning|during|being|spring|string|king|ring)\b)"
+    r"[a-z]+ing\b[^)\n]{0,60}\)|\*sighs?\*"
+)
 _ITEM = re.compile(r"\s*(?:[-*•]|\d+[.)])\s+\S")
+_SAID = re.compile(r"\s*-\s+(\w)[^\n]*[.!?…]\W*$")  # a sentence behind a hyphen
 _LINE = re.compile(r"[^\n]*\S[^\n]*")
 _STRETCH = re.compile(r"\S+")
 _MASK = re.compile(r"\W*x{2,}\W*")  # what `narration` puts in place of speech
 _SIGNS = ".,;:!?…-–—*_()[]\"'“”‘’«»"  # noqa: RUF001
 _WORD = re.compile(r"[\w']+")
+_UNIT = re.compile(rf"[{CJK}]|[^\s{CJK}]+")  # a word, or a sign of Chinese or Japanese
+_SPOKEN = re.compile(r"[\"“”„«»‹›「」『』]|^\s*[-–—]")  # noqa: RUF001
 _READER = re.compile(r"you(?:r|rs|rself|'re|'ll|'ve|'d)?", re.IGNORECASE)
 _TEXT = re.compile(
     r"(?:story|stories|chapter|narrative|reader|paragraph|sentence|scene|character|theme|plot|"
@@ -92,13 +101,13 @@ _TOLD = re.compile(
 class Prose:
     """Applies the criteria that need the text alone, to its last `RECENT` characters."""
 
-    def __init__(self, beginning: str, *, narrative: bool, any_talk: bool) -> None:
+    def __init__(self, beginning: str, *, narrative: bool, last_talk: bool) -> None:
         self._beginning = beginning[:NEAR]
         self._earlier = len(beginning)  # characters before the text
         self._before = 0  # characters before the recent ones
         self._recent = ""
         self._unseen, self._ended = 0, False
-        self._talks, self._opening = (1, 0) if any_talk else (TALK, OPENING)
+        self._last_talk = last_talk
         self._litter_signs = [_LITTER, _DIRECTION] if narrative else [_LITTER]
         self._criteria = [self._litter, self._fragments]
         if narrative:
@@ -134,9 +143,19 @@ class Prose:
         whole = self._recent[:end]
         first = self._title_end()
         places = (start for start, _ in meta_talk(whole) if start >= first)
-        starts = [start for start in places if self._place(start) >= self._opening]
-        pairs = zip(starts, starts[self._talks - 1 :], strict=False)
-        return next((first for first, last in pairs if last - first <= NEAR), None)
+        starts = [start for start in places if self._place(start) >= OPENING]
+        pairs = zip(starts, starts[TALK - 1 :], strict=False)
+        near = next((first for first, last in pairs if last - first <= NEAR), None)
+        return self._talk_at_end(starts) if near is None and self._ended else near
+
+    def _talk_at_end(self, starts: Sequence[int]) -> int | None:
+        """The first of these sentences that is in the last paragraph, which ends the text."""
+        if not self._last_talk:
+            return None
+        if not self._before and is_talk(self._recent):  # an answer that has no story
+            return 0
+        last = max(self._recent.rstrip().rfind("\n") + 1, len(self._recent) - NEAR)
+        return next((start for start in starts if start >= last), None)
 
     def _title_end(self) -> int:
         """The end of a first line such as "Title: The Fox", which is no talk about the text."""
@@ -182,7 +201,7 @@ class Prose:
         return sorted(each.start() for sign in self._litter_signs for each in sign.finditer(text))
 
     def _items(self) -> int | None:
-        lines = list(_LINE.finditer(self._recent))[-8:]
+        lines = list(_LINE.finditer(self._recent))[-LIST_LINES:]
         items = [line.start() for line in lines if _is_item(line[0])]
         begun = any(_is_item(line) for line in _LINE.findall(self._beginning))
         return items[0] if len(items) >= ITEMS and not begun else None
@@ -205,7 +224,8 @@ class Prose:
 
 
 def _is_item(line: str) -> bool:
-    return bool(_ITEM.match(line)) and not is_hyphen_speech(line)
+    said = _SAID.match(line)
+    return bool(_ITEM.match(line)) and not (is_hyphen_speech(line) or (said and said[1].isupper()))
 
 
 def _narrated(text: str) -> list[tuple[str, int]]:
@@ -259,7 +279,7 @@ def _untold(word: str) -> tuple[int, bool]:
 
 
 def _is_fragment(line: str) -> bool:
-    return len(line.split()) < SHORT and not re.search(r"[\"“”«»]|^\s*[-–—]", line)  # noqa: RUF001
+    return len(_UNIT.findall(line)) < SHORT and not _SPOKEN.search(line)
 
 
 def _points(word: str) -> int:

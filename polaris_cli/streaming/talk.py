@@ -11,6 +11,8 @@ _TEXT = (
     r"(?:story|stories|storyline|chapters?|tale|narrative|passage|paragraphs?|version|draft|essay"
     r"|prompt|plot|outline|summary|rewrite|continuation|excerpt)"
 )
+# Of these, the ones that name nothing in a scene: there are passages to a cellar, plots of land.
+_STORY = r"(?:story|stories|storyline|chapters?|tale|narrative|essay|prompt|continuation|excerpt)"
 _PRESENT = r"(?:is|are|has|have|will|should|can|could|must|needs?|learns?|feels?|discovers?|faces)"
 _PATTERNS = (
     # "Here's the edited version", but not "Here is the story of my life"
@@ -21,25 +23,29 @@ _PATTERNS = (
     rf"(?:it\b(?! (?:here|there))|this\b|reading|(?:the|my|our|these) (?:\w+ )?{_TEXT})",
     rf"i hope (?:that )?this (?:helps|meets|{_TEXT}|inspires|gives you)",
     r"(?:please )?let me know (?:if|how|what|whether) (?:you|i|there|this)\b",
-    r"feel free to\b|don't hesitate to\b|please (?!god|forgive)\w",
+    r"feel free to\b|don't hesitate to\b|please (?:let me know|note|feel free|keep in mind|write"
+    r"|make sure|provide|rewrite|continue|share|add|include|see|read|consider|review|check|confirm"
+    r"|tell)\b",
     r"if you(?:'d like| would like| have any|'re interested| are interested| need (?:any|more)|"
     r"'re looking| enjoyed| liked| want (?:me|more))\b",
     r"i(?:'ll| will| can|'d| would|'m here to)(?: be)? (?:do my best|happy to|your guide|assist|"
     r"help you|provide|explain|continue (?:the|this|with))\b",
     r"(?:what|how) (?:can|may|else can) i (?:help|assist|do for)\b",
-    r"what (?:do you think|would you)\b",
+    r"what do you think (?:of|about|will|would|happens?)\b|what would you like (?:to|me)\b",
     r"(?:as|when) we (?:continue|conclude|explore|delve)\b|let's (?:dive|explore|continue|talk)\b",
     r"in (?:conclusion|summary)\b|to (?:summari[sz]e|conclude)\b|ladies and gentlemen\b",
-    rf"the (?:above |original )?{_TEXT} (?:ends|continues|also|shows|teaches|reminds|has become)\b",
-    # "I would love to share this story", but not "She wanted to share her story"
-    rf"[^\n]*\b(?:inspired|want(?:ed)?|like|love) (?:me )?to share "
-    rf"(?!(?:his|her|their)\b)(?:\w+ ){{0,3}}{_TEXT}\b",
+    rf"the (?:above |original )?{_STORY} "
+    r"(?:ends|continues|also|shows|teaches|reminds|has become)\b",
+    # "I would love to share this story", but not "She wanted to share the story"
+    rf"[^\n]*\b(?:inspired me|(?:i|we)(?:'d| would)? (?:\w+ )?(?:want(?:ed)?|like|love)) "
+    rf"to share (?!(?:his|her|their)\b)(?:\w+ ){{0,3}}{_STORY}\b",
     rf"[^\n]*\b(?:this|the) {_TEXT} (?:i'm|i am|we're) writing\b",
     r"it (?:appears|seems|looks like) you\b",
     r"you(?:'re| are) (?:absolutely|quite) (?:correct|right)\b",
     r"here(?:'s| is) (?:how|what) (?:i|you|we)\b",
-    r"(?:so,? )?that(?:'s| is) (?:what i want|why i (?:am writing|wrote)|the end of)\b",
-    rf"this (?:is|was) (?:indeed |just )?(?:a|an|one|the end of)? ?(?:\w+ )?(?:{_TEXT}|example)\b",
+    r"(?:so,? )?that(?:'s| is) (?:what i want|why i (?:am writing|wrote))\b",
+    rf"(?:so,? )?that(?:'s| is) the end of (?:the|this|our|my) {_STORY}\b",
+    rf"this (?:is|was) (?:indeed |just )?(?:a|an|one|the end of)? ?(?:\w+ )?(?:{_STORY}|example)\b",
     r"thank(?:s| you)(?: \w+){0,2},? (?:again )?for (?:reading|sharing|asking|listening|watching|"
     r"providing|joining|your (?:time|feedback|patience|interest|support|understanding|story|"
     r"message|question|response|input|comments?|kind words))\b",
@@ -55,7 +61,7 @@ _PATTERNS = (
     r"the (?:first|second|next|final|last|opening|closing) (?:sentence|paragraph|line)"
     rf"(?: of (?:the|this|your) {_TEXT})? (?:is|brings|shows|should|could|can|has|needs|leaves)\b",
     # "In the next chapters we will ..."
-    rf"(?:in|for|throughout) (?:the|this|our|my) (?:\w+ )?(?:{_TEXT}|section|part|installment|"
+    rf"(?:in|for|throughout) (?:the|this|our|my) (?:\w+ )?(?:{_STORY}|section|part|installment|"
     r"episode)s?,? (?:we|you|i|let)\b",
     # "This story highlights ...", but not "This tale has been passed down"
     rf"(?:this|your|the (?:above|following)|my|our) (?:\w+ ){{0,2}}?{_TEXT} (?:also )?"
@@ -77,10 +83,10 @@ _PATTERNS = (
     rf"i(?:'ve| have|'ll| will| can|'d| would)? (?:also )?(?:\w+ )?(?:tried|made|add|added|"
     rf"revised?|edited|rewritten|rewrote|changed|included|provide|help|continue|expanded|removed|"
     r"created)\b"
-    rf"[^\n]*\b(?:your {_TEXT}|prompt|version|word count|tone|narrative|passage|original)\b",
+    rf"[^\n]*\b(?:(?:your|the|this) (?:{_STORY}|version|tone|original)|word count)\b",
     r"(?:as|i'm|i am)(?: just| only)? an? (?:ai|language model|virtual assistant)\b",
-    rf"[^\n]*\byour (?:own )?(?:{_TEXT}|writing|readers?|audience)\b",
-    r"[^\n]*\b\d+[- ]words?\b",
+    rf"[^\n]*\byour (?:own )?(?:{_STORY}|writing|readers?|audience)\b",
+    rf"[^\n]*\b(?:\d+-word {_TEXT}|(?:\d,)?\d{{3}} words)\b",
     r"[^\n]*\bword (?:count|limit)\b",
     r"(?:end of (?:the |this )?(?:story|note|chapter|scene|text|part))\b",
     # labels of a text's parts
@@ -91,14 +97,22 @@ _PATTERNS = (
 _OPENER = r"(?:(?:so|now|well|ok|okay|sure|yes|great|finally|and|but|also|again),? |sure!? )?"
 _META = re.compile(rf"\W*+{_OPENER}(?:{'|'.join(_PATTERNS)})", re.IGNORECASE)
 _SENTENCE = re.compile(r"[^\s.!?][^.!?\n]*(?:[.!?]+[\"”’)*\]]*|(?=\n)|$)")  # noqa: RUF001
+_CLOSED_BY = ".,!?…—–"  # noqa: RUF001  before the second quotation mark
 _SPEECH = re.compile(
-    r"“[^”\n]*”?|\"[^\"\n]*\"?|«[^»\n]*»?"
-    r"|(?<!\w)[‘`'](?=\w)[^\n]*?[.,!?]'(?!\w)"  # noqa: RUF001
+    r"“[^”\n]*”?|\"[^\"\n]*\"?|«[^»\n]*»?|^[ \t]*[—–][^\n]*"  # noqa: RUF001
+    rf"|(?<!\w)[‘`'](?=\w)[^\n]*?[{_CLOSED_BY}]'(?!\w)",  # noqa: RUF001
+    re.MULTILINE,
 )
 # All that can be speech in single quotation marks: up to the last end of one in the line.
-_QUOTABLE = re.compile(r"((?:[^\n]*[.,!?]'(?!\w))?)([^\n]*)")
+_QUOTABLE = re.compile(rf"((?:[^\n]*[{_CLOSED_BY}]'(?!\w))?)([^\n]*)")
 _NO_QUOTES = str.maketrans("‘`'", "   ")  # noqa: RUF001
-_LETTER = re.compile(r"^[ \t*_]*(?:my )?dear(?:est)? [^\n]{1,40},[ *_]*$", re.IGNORECASE | re.M)
+# "My dear Anna,", "To my brother:", "Tom,"; a word before a colon alone is a label.
+_LETTER = re.compile(
+    r"^[ \t*_]*(?:(?:(?:my )?(?:dear(?:est)?|love|darling|beloved)\b|to (?:my|the|whom|mrs?|dr)\b)"
+    r"[^\n]{0,40}?[,:–—]|(?-i:[A-Z][\w'-]+)[,–—])[ *_]*$",  # noqa: RUF001
+    re.IGNORECASE | re.M,
+)
+_ENDED = re.compile(r"[.!?…]\W*\n")
 _SIGNATURE = re.compile(r"^[^\n.:!?]{1,30}$", re.M)
 
 
@@ -138,9 +152,10 @@ def _speeches(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _letters(text: str) -> Iterator[tuple[int, int]]:
-    """The letters in a text: from "Dear ...," to a short line, the signature."""
+    """The letters in a text: from "Dear ...," to a short line after a sentence, the signature."""
     place = 0
     while opening := _LETTER.search(text, place):
-        signature = _SIGNATURE.search(text, opening.end() + 1)
+        sentence = _ENDED.search(text, opening.end())
+        signature = _SIGNATURE.search(text, sentence.end()) if sentence else None
         yield opening.start(), signature.end() if signature else len(text)
         place = signature.start() if signature else len(text)

@@ -489,12 +489,12 @@ TALK = "Here is chapter 2 of the story.", "I hope you enjoyed it.", "Let me know
 
 
 def test_a_decayed_passage_of_a_chapter_is_written_anew() -> None:
-    first = script(paragraph("a", 60), *TALK)
+    first = script(paragraph("a", 90), *TALK)
     engine = ScriptedEngine(
-        plan_script(2, 200), first, script(paragraph("new", 15)), script(paragraph("b", 100))
+        plan_script(2, 400), first, script(paragraph("new", 100)), script(paragraph("b", 200))
     )
-    events = write(engine, 2, words=200, headings=False)
-    assert text_of(events).split("\n\n")[:2] == [paragraph("a", 60), paragraph("new", 15)]
+    events = write(engine, 2, words=400, headings=False)
+    assert text_of(events).split("\n\n")[:2] == [paragraph("a", 90), paragraph("new", 100)]
     assert times(events, "rewritten") == 1
 
 

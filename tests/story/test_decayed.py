@@ -61,12 +61,31 @@ def test_an_answer_that_decays_each_time_ends_after_its_good_part() -> None:
 
 
 def test_a_story_ends_before_talk_that_is_always_there() -> None:
-    talk = script(TALK[0], paragraph("e", 30))
-    engine = ScriptedEngine(script(*GOOD, TALK[0], GOOD[0]), talk, talk)
+    talk = script(*TALK, paragraph("e", 30))
+    engine = ScriptedEngine(script(*GOOD, *TALK, GOOD[0]), talk, talk)
     events = go(engine)
     assert text_of(events).rstrip() == "\n\n".join(GOOD)
     assert finish_of(events).reason == "stop"
     assert times(events, "rewritten") == RETRIES
+
+
+@pytest.mark.parametrize("retries", [0, RETRIES])
+def test_one_sentence_about_the_text_does_not_end_a_story(retries: int) -> None:
+    engine = ScriptedEngine(script(*GOOD, TALK[0], *GOOD))
+    events = go(engine, retries)
+    assert text_of(events) == "\n\n".join([*GOOD, TALK[0], *GOOD]) and len(engine.requests) == 1
+
+
+def test_a_last_sentence_about_the_text_is_an_aside() -> None:
+    events = go(ScriptedEngine(script(*GOOD, TALK[1])), retries=0)
+    assert text_of(events).rstrip() == "\n\n".join(GOOD)
+    assert finish_of(events).reason == "stop"
+
+
+def test_a_story_may_open_with_what_it_is() -> None:
+    opening = "This is the story of a fox who lost his coat."
+    events = go(ScriptedEngine(script(opening, *GOOD)))
+    assert text_of(events) == "\n\n".join([opening, *GOOD])
 
 
 @pytest.mark.parametrize("kept", [TALK, (LITTER,)], ids=["talk", "litter"])

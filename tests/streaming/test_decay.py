@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from polaris_cli.events import Chunk, Event, Finish
 from polaris_cli.streaming.decay import guard_decay, length_before_decay
+from tests.scripts import paragraph
 
 STOP = Finish("stop")
 CAUGHT = 47  # of 61
@@ -26,6 +27,8 @@ PROSE = (
     "She had sold the house, the two fields and the mule. What was left fitted into one bag.\n\n"
     "A boy came by with tea. He looked at her boots and laughed, and she laughed too.\n\n"
 )
+SEA = ["boats", "nets", "tide", "gulls", "bread"]
+SONG = "".join(f"{verb} the {thing}\n" for verb in ("Row", "Mend", "Sing", "Come") for thing in SEA)
 
 
 def stories() -> list[dict[str, Any]]:
@@ -93,10 +96,10 @@ def test_the_good_part_ends_before_the_decay_at_a_paragraph() -> None:
 
 def test_the_last_words_count_too() -> None:
     text = PROSE * 4 + "In conclusion, this story is over."
-    *_, finish = guard_decay(iter([*plain(text), Finish("stop", 7)]), any_talk=True)
+    *_, finish = guard_decay(iter([*plain(text), Finish("stop", 7)]), last_talk=True)
     assert finish == Finish("decay", 7)
-    assert length_before_decay(plain(text), any_talk=True) == len((PROSE * 4).rstrip())
-    *_, finish = guard_decay(iter([*plain(text), Finish("interrupted")]), any_talk=True)
+    assert length_before_decay(plain(text), last_talk=True) == len((PROSE * 4).rstrip())
+    *_, finish = guard_decay(iter([*plain(text), Finish("interrupted")]), last_talk=True)
     assert finish == Finish("interrupted")
 
 
@@ -121,14 +124,35 @@ def test_all_of_a_good_story_is_good() -> None:
     "bad",
     [
         "#love #story #life @anna @ben\n#sea #hope #joy\n",
-        "❤️ ✨ 🌉 🍰\n",
-        "- a single sentence\n- a short summary\n- a full essay\n" * 3,
-        "Thanks.\nWow.\nI do too.\nYou are kind.\n" * 6,
+        "❤️ ✨ 🌉 🍰 ❤️ ✨\n",
+        "- a single sentence\n- a short summary\n- a full essay\n" * 4,
+        "Thanks.\nWow.\nI do too.\nYou are kind.\n" * 8,
     ],
 )
 def test_what_is_no_prose_ends_the_story(bad: str) -> None:
     assert not decays(PROSE * 5)
     assert decays(PROSE * 5 + bad)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "- salt\n- lamp oil\n- two candles\n- rope\n- bread\n- a new knife\n",
+        "1. No lamps.\n2. No dogs.\n3. No songs.\n4. Pay first.\n5. Knock.\n6. No mules.\n",
+        SONG,
+        "Ben: On my way ❤️\nAnn: Bring tea ☺\nBen: Yes ✨\nAnn: And cake 🍰\n",
+        "She took it all (nothing else was left) and ran (evening had come) (everything but the "
+        "rind) down to the sea (something thin) and back (being late).\n",
+    ],
+    ids=["shopping list", "rules", "song", "messages", "brackets"],
+)
+def test_what_a_story_may_hold_does_not_end_it(told: str) -> None:
+    assert not decays(f"{paragraph('a', 250)}\n\n{told}\n{paragraph('b', 60)}")
+
+
+def test_chinese_paragraphs_are_no_fragments() -> None:
+    line = "".join(chr(0x4E00 + n) for n in range(59)) + "。\n"
+    assert not decays("“" + line[:30] + "”\n" + line * 40)
 
 
 def test_a_scene_break_of_ornaments_is_no_emoji() -> None:
@@ -260,7 +284,7 @@ def test_a_refrain_is_no_rut() -> None:
 @pytest.mark.parametrize("line", ["Title: The Fox", "**Title: The Fox**", "# Title: The Story"])
 def test_a_title_is_no_talk_about_the_text(line: str) -> None:
     events: list[Event] = [*plain(f"{line}\n\n{PROSE}"), STOP]
-    assert [*guard_decay(iter(events), any_talk=True)][-1] == STOP
+    assert [*guard_decay(iter(events), last_talk=True)][-1] == STOP
 
 
 DIALOGUE = """- Dziadku, dlaczego morze jest słone? - zapytała Hania.
@@ -277,6 +301,8 @@ PODCAST = "HOST: (laughing) Go on. MARA: (sighing softly) I said no, and then I 
 
 def test_speech_behind_hyphens_is_no_list() -> None:
     assert not decays(PROSE * 4 + DIALOGUE)
+    replies = "".join(f"- Wiem {word}.\n" for word in paragraph("a", 20).split())
+    assert not decays(f"{paragraph('b', 250)}\n\n{replies}")
 
 
 def test_a_chat_may_have_emojis_from_its_first_line() -> None:
@@ -284,7 +310,7 @@ def test_a_chat_may_have_emojis_from_its_first_line() -> None:
     assert not decays((line + PROSE) * 4)
 
 
-@pytest.mark.parametrize("text", [PODCAST * 3, "- It is long.\n- It is sad.\n" * 4])
+@pytest.mark.parametrize("text", [PODCAST * 3, "- It is long\n- It is sad\n" * 7])
 def test_a_podcast_has_directions_and_a_review_may_have_a_list(text: str) -> None:
     events: list[Event] = [*plain(PROSE * 4 + text), STOP]
     assert list(guard_decay(iter(events), narrative=False))[-1] is STOP

@@ -4,6 +4,7 @@ Calls an engine several times and yields one stream of events. Does not know how
 (`engines`), how a plan is made (`planning`), or what a chapter's prompt says (`wording`).
 """
 
+import math
 from collections.abc import Generator, Iterator
 from dataclasses import replace
 from itertools import count
@@ -302,16 +303,17 @@ class ChapterWriter:
 
         As many of the latest chapters as the context has room for are in it in full, up to
         `recall` of the model's profile; of the others only the summary, or without a plan the last
-        paragraph.
+        paragraph. If even that does not fit, the oldest are left out: the plan tells of them.
         """
         context, sampling = self._engine.context, self._request.sampling
         words = max(requested, round(CHAPTER_SENTENCE_AT * share))
         needed = usual_tokens(words, sampling, self._profile.tokens_per_word)
-        for whole in range(min(number - 1, self._profile.recall), -1, -1):
-            messages = tuple(self._conversation(number, requested, whole))
+        least = math.ceil(words * self._profile.tokens_per_word)
+        for whole, first in self._shown(number):
+            messages = tuple(self._conversation(number, requested, whole, first))
             prompt_tokens = self._engine.count_tokens(messages, sampling)
             prompt_tokens += len(self._opening) if number == 1 else 0
-            if prompt_tokens + needed <= context:
+            if prompt_tokens + (needed if whole else least) <= context:
                 break
         budget = token_budget(
             words,
@@ -322,11 +324,20 @@ class ChapterWriter:
         )
         return messages, budget.max_new_tokens
 
-    def _conversation(self, number: int, requested: int, whole: int) -> Iterator[Message]:
+    def _shown(self, number: int) -> Iterator[tuple[int, int]]:
+        """What a conversation may show, less and less: how many of the latest chapters in full, and
+        the first chapter of all."""
+        yield from ((whole, 1) for whole in range(min(number - 1, self._profile.recall), -1, -1))
+        yield from ((0, first) for first in range(2, number + 1))
+
+    def _conversation(
+        self, number: int, requested: int, whole: int, first: int
+    ) -> Iterator[Message]:
+        """The one with the chapters from `first` on, the latest `whole` of them in full."""
         yield from self._wording.preface
         for earlier, written in enumerate(self._done, 1):
             text = ((self._draft if earlier == 1 else "") + written.text).strip()
-            if not text:
+            if not text or earlier < first:
                 continue
             yield Message("user", written.prompt)
             if earlier >= number - whole:

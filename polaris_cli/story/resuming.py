@@ -24,6 +24,8 @@ PACKAGES = {
     "scripted": ("polaris",),
 }
 """The packages on which the text of each engine depends."""
+DRAWS_OF_A_RUN = 16
+"""More than a run draws again: an answer, its end and its decayed passages, twice each."""
 
 
 def write_again(story: Story) -> Job:
@@ -52,7 +54,7 @@ def resume(story: Story, events: Sequence[Event], words: int | None = None) -> J
     if request.length == "single" and (ended or requested > story.requested):
         request = replace(request, length="extend")
     if silent or story.finish in ("loop", "decay"):  # the same draws would give the same text
-        request = replace(request, sampling=request.sampling.redrawn())
+        request = replace(request, sampling=request.sampling.redrawn(DRAWS_OF_A_RUN))
     job = _job_with_prompt(story, request)
     earlier = Earlier(tuple(events), story.finish, story.extended, story.rewritten)
     return replace(job, plan=story.plan or job.plan, earlier=None if silent else earlier)

@@ -485,6 +485,15 @@ def test_each_conversation_starts_with_the_one_before(profile: ModelProfile) -> 
         assert later[: len(earlier)] == earlier and len(later) == len(earlier) + 2
 
 
+def test_where_not_all_summaries_fit_the_oldest_chapters_are_left_out() -> None:
+    parts = [script(paragraph(f"p{n}", 30)) for n in range(20)]
+    engine = ScriptedEngine(plan_script(20, 600), *parts, context=700)
+    events = write(engine, 20, words=600)
+    assert finish_of(events).reason == "stop" and not finish_of(events).error
+    assert len(engine.requests[-1].messages) < 2 * 19 and len(engine.requests) > 20
+    assert "thing 1\n" not in str(engine.requests[-1].messages)
+
+
 TALK = "Here is chapter 2 of the story.", "I hope you enjoyed it.", "Let me know if you want more."
 
 

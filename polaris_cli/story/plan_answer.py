@@ -25,10 +25,12 @@ _LABEL = re.compile(r"^\W*([^\W\d_](?:[^\W\d_]|[ ,'&/-]){1,30}?)\W*[:：]\s*(.*)
 _ITEM = re.compile(r"^\s*(?:[-*•–]|\(?\d{1,2}[.)]|\(?[a-z]\))\s+(.+)$")  # noqa: RUF001
 _UNIT = f"(?:{'|'.join(map(re.escape, sorted(UNITS, key=len, reverse=True)))})"
 _WORDS = re.compile(
-    rf"^[~约約]?\(?\s*(?:(?:about|approximately|etwa|environ|circa)\s+)?(\d[\d,.]*)\s*{_UNIT}?\s*\)?$",
+    rf"^[~约約]?\(?\s*(?:(?:about|approximately|etwa|environ|circa)\s+)?(\d[\d,.]*)"
+    rf"(?:\s*[–-]\s*\d[\d,.]*)?\s*{_UNIT}?\s*\)?$",  # noqa: RUF001
     re.I,
 )
-_BARS = re.compile(r"\s*(?:[|｜]|\s[–—-]\s)\s*")  # noqa: RUF001
+_BARS = re.compile(r"\s*[|｜]\s*")  # noqa: RUF001
+_DASHES = re.compile(r"\s+[–—-]\s+")  # noqa: RUF001
 _IN_BRACKETS = re.compile(r"\s*[(\[](~?[a-z ]*\d[\d,]* words)[)\]]", re.I)
 
 _NAMES = {
@@ -81,6 +83,7 @@ class _Row:
     def chapter(self) -> Chapter | None:
         """The chapter of "Title | 300 words | summary"; None if it has no title."""
         text = _IN_BRACKETS.sub(r" | \1", self.text)
+        text = text if _BARS.search(self.text) else _DASHES.sub(" | ", text)
         columns = [_clean(column) for column in _BARS.split(text) if column.strip()]
         if not columns or not columns[0]:
             return None
@@ -134,7 +137,7 @@ class _Reader:
         if row := _row(line, worded=self._worded):
             self.rows.append(row)
             self._below = row.events
-        elif label := _label(line):
+        elif (label := _label(line)) and not (self.rows and _tells_of_chapter(line, *label)):
             self._add_label(*label)
         elif match := _ITEM.match(line):
             self._below.append(_clean(match[1]))
@@ -169,6 +172,12 @@ def _label(line: str) -> tuple[str, str] | None:
     match = _LABEL.match(line)
     name = ({**_FIELDS, **_PARTS}).get(match[1].lower()) if match else None
     return (name, _clean(match[2])) if match and name else None
+
+
+def _tells_of_chapter(line: str, name: str, text: str) -> bool:
+    """Whether a line below a chapter is an item of it, though it has a field's label: "- Place: the
+    pier"."""
+    return bool(text and _ITEM.match(line)) and name in ("cast", "place", "arc")
 
 
 def _by_number(rows: Iterable[_Row]) -> dict[int, Chapter]:

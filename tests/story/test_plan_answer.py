@@ -203,3 +203,23 @@ def test_a_plan_may_be_in_the_language_of_the_premise(
     assert plan.chapters[0] == first
     assert [chapter.words for chapter in plan.chapters] == [500, 700]
     assert not plan.cast or plan.cast.startswith(("Anna", "安娜"))
+
+
+def test_items_of_a_chapter_may_have_the_labels_of_fields() -> None:
+    found = read_answer(
+        "Cast: Ada\nChapter 1: Night | 1000 words\n- Setting: the pier\n- Characters: Ada, Ben\n"
+        "- she leaves\nChapter 2: Day | 900-1100 words\n- she returns\n- Facts: the key is lost\n"
+    )
+    assert found.fields == {"cast": "Ada", "facts": "the key is lost"}
+    assert found.chapters[1].events == ("Setting: the pier", "Characters: Ada, Ben", "she leaves")
+    assert (found.chapters[2].words, found.chapters[2].events) == (900, ("she returns",))
+
+
+def test_a_dash_divides_only_where_there_is_no_bar() -> None:
+    found = read_answer(
+        "1. Night - The Fog | 300 words | a fox\n2. Day - 200 words - a hen"
+    ).chapters
+    assert [(one.title, one.words, one.summary) for one in found.values()] == [
+        ("Night - The Fog", 300, "a fox"),
+        ("Day", 200, "a hen"),
+    ]

@@ -11,17 +11,21 @@ from dataclasses import replace
 from polaris_cli.events import AnswerEvent, Chunk, closing
 from polaris_cli.streaming.headings import LONGEST_BOLD, heads_chapter, may_head_chapter
 
+_MARKS = " \t*_>#~-"
+_AROUND = r"*_"  # marks that may follow a preamble
 LONGEST = 300  # characters of a preamble; what is longer is a paragraph of the story
 
 _TEXT = (
     r"(?:story|tale|narrative|chapter|scene|essay|review|episode|script|flash fiction|version"
-    r"|continuation|piece)"
+    r"|continuation|piece(?! of (?!writing|fiction|prose)))"
 )
+_REST = r"(?:[^\n:.!]|(?<=\d)[.,](?=\d))*"  # of a sentence
 _WORDS = r"\d[\d,.]*k?[- ]?words?\b"
 _YES = r"(?:sure(?: thing)?|certainly|of course|absolutely|gladly|ok(?:ay)?|alright|great|got it)"
 _OFFER = (
     r"i(?:'d| would|'ll| will|'m| am| can)(?: be)? "
-    rf"(?:happy|glad|delighted|love|try|do my best|write)\b[^\n]*\b(?:{_TEXT}|you)\b"
+    rf"(?:happy|glad|delighted|love|try|do my best|write)\b{_REST}\b"
+    rf"(?:{_TEXT}|(?:help|assist) you)\b"
 )
 _HERE = (
     r"(?:here(?:'s| is| are)|below is|the following is) "
@@ -31,7 +35,7 @@ _HERE_IS_A = (
     r"(?:here(?:'s| is)|below is|the following is) (?:an?|your|the next) "
     rf"(?:(?!where|who|when|why|how)[\w'-]+,? ){{0,8}}?(?:{_TEXT}|{_WORDS})"
     r"(?: (?:about|based|inspired|for|in|with|set|featuring|titled|called|on|that (?:takes|is))\b"
-    r"[^\n]*)?"
+    rf"{_REST})?"
 )
 _FOR_YOU = r"\b(?:you(?:'ve| have)? (?:asked|requested)|your (?:request|prompt|premise)|for you)\b"
 _SPEECH = re.compile(
@@ -40,12 +44,12 @@ _SPEECH = re.compile(
 )
 _PREAMBLE = re.compile(
     # "Of course, here is ...", "Certainly! I'd be happy to write a story"
-    rf"{_YES}[!.,:]+[ ]+(?:{_OFFER}[^\n]*|{_HERE}[^\n]*[:.!])|"
+    rf"(?:{_YES}[!.,:]+[ ]+(?:{_OFFER}{_REST}(?:[:.!]|$)|{_HERE}{_REST}[:.!])|"
     # "Here is a story about a fox:", but not "Here is the story of my life:"
     rf"{_HERE_IS_A}:|"
-    rf"{_HERE}[^\n]*(?:{_FOR_YOU}|{_WORDS})[^\n]*[:.!]|"
-    rf"i(?:'d| would) be (?:happy|glad|delighted) to (?:write|help you|create)\b[^\n]*\b{_TEXT}\b"
-    r"[^\n]*",
+    rf"{_HERE}{_REST}(?:{_FOR_YOU}|{_WORDS}){_REST}[:.!]|"
+    rf"i(?:'d| would) be (?:happy|glad|delighted) to (?:write|help you|create)\b{_REST}\b{_TEXT}\b"
+    rf"{_REST}(?:[:.!]|$))[{_AROUND}]*(?=\s|$)",
     re.IGNORECASE,
 )
 _ASSENT = re.compile(rf"{_YES}[!.]", re.IGNORECASE)
@@ -54,7 +58,6 @@ _OPENERS = (
     "here's", "here is", "here are", "here goes", "below is", "the following is", "i'd", "i would",
     "i'll", "i will", "i'm", "i am", "i can",
 )  # fmt: skip
-_MARKS = " \t*_>#~-"
 _RULE = re.compile(r"[ \t]*(?:[-*_~][ \t]*){3,}")
 _COUNT = re.compile(
     rf"[\s*_(\[~]*(?:(?:approx\w*|total|final|about|the)?[ ]*word[ ]?count\b.*|{_WORDS}.{{0,15}})",
@@ -62,12 +65,16 @@ _COUNT = re.compile(
 )
 
 
-def is_preamble(line: str) -> bool:
-    """Whether the first line of an answer speaks to the reader about the story that follows."""
-    line = line.strip(_MARKS).replace("’", "'")  # noqa: RUF001
-    return bool(
-        line and len(line) <= LONGEST and _PREAMBLE.fullmatch(line) and not _SPEECH.search(line)
-    )
+def preamble_in(line: str) -> str:
+    """The start of an answer's first line that speaks to the reader about the story that follows.
+
+    "" if there is none. The story may begin behind it, in the same line.
+    """
+    marks = len(line) - len(line.lstrip(_MARKS))
+    found = _PREAMBLE.match(line.replace("’", "'"), marks, marks + LONGEST)  # noqa: RUF001
+    if not found or len(found[0]) == LONGEST or _SPEECH.search(found[0]):
+        return ""
+    return line[: found.end()]
 
 
 def is_assent(line: str) -> bool:
@@ -129,7 +136,7 @@ class _Front:
         if self._held:
             self._open = False
             if self._aside:  # with the empty lines after it
-                story = self._text[self._aside :].lstrip("\n")
+                story = self._text[self._aside :].lstrip("\n ")
                 self._aside = len(self._text) - len(story)
             yield from _divided(self._held, self._aside)
             self._held = []
@@ -145,7 +152,11 @@ class _Front:
                     len(line) <= LONGEST and _may_begin(line, after=place > 0)
                 )
             is_rule = self._aside > 0 and bool(_RULE.fullmatch(line))
-            certain = is_rule or is_preamble(line) or self._heads(line)
+            preamble = preamble_in(line)
+            if preamble and line[len(preamble) :].strip(_MARKS):  # the story begins behind it
+                self._aside = place + rest.index(line) + len(preamble)
+                return False
+            certain = is_rule or bool(preamble) or self._heads(line)
             if not certain and not (place == 0 and is_assent(line)):
                 return False
             place += len(rest) - len(rest.lstrip()) + len(line) + len(line_end)

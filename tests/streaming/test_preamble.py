@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polaris_cli.events import AnswerEvent, Chunk, Finish
-from polaris_cli.streaming.preamble import is_preamble, is_word_count, without_preamble
+from polaris_cli.streaming.preamble import is_word_count, preamble_in, without_preamble
 
 PREAMBLES = [
     "Sure! Here is a 500-word story:",
@@ -71,24 +71,27 @@ STORIES = [
     "Here is the true story of what happened at the lighthouse:",
     "Here are the last words of the chapter my father never finished:",
     "Here is the story about my mother:",
+    "Great! I am happy for you.",
+    "Of course, I am glad you came home to me at last.",
+    "Here is the piece of bread I promised for you.",
 ]
 
 
 @pytest.mark.parametrize("line", PREAMBLES)
 def test_a_preamble_is_found(line: str) -> None:
-    assert is_preamble(line)
+    assert preamble_in(line)
 
 
 @pytest.mark.parametrize("line", STORIES)
 def test_a_story_may_begin_so(line: str) -> None:
-    assert not is_preamble(line)
+    assert not preamble_in(line)
 
 
 def test_no_opening_of_smollm2_is_a_preamble() -> None:
     """First lines of 80 of its stories, drawn by seed, each with whatever it began with."""
     lines = (Path(__file__).parent / "data" / "openings.txt").read_text("utf-8").splitlines()
     assert len(lines) == 80
-    assert not [line for line in lines if is_preamble(line)]
+    assert not [line for line in lines if preamble_in(line)]
 
 
 @pytest.mark.parametrize(
@@ -133,6 +136,9 @@ CASES = [
     ("  Once\n\nSure! Here is a story:\n\nTwice", "  Once\n\nSure! Here is a story:\n\nTwice"),
     ("Sure", "Sure"),
     ("Okay.\n\nThe sea was calm.", "Okay.\n\nThe sea was calm."),
+    ("Here's a 20-word story for you: The fox ran.\n\nIt slept.", "The fox ran.\n\nIt slept."),
+    ("Sure! Here is a story. The fox: red.\nIt ran.", "The fox: red.\nIt ran."),
+    ("**Here is a 60-word story:** The fox ran!\n", "The fox ran!\n"),
     ("Great!\n\n---\n\nIt rained.", "Great!\n\n---\n\nIt rained."),
     ("", ""),
 ]

@@ -352,6 +352,8 @@ def _as_arguments(text: str, lacking: Collection[str]) -> str:
             return match[0]
         name = match[2].replace("-", "_")
         value = str(not match[1]) if match[1] or name in FLAGS else match[3]
+        if text.startswith(": invalid value", match.end()):  # the message gives the value
+            value = ""
         shown = variable_of(name) if name in lacking else name
         return f"{shown}={value}" if value else shown
 

@@ -150,6 +150,8 @@ class _Tail:
         Returns their text as an aside. It has no ids: what continues the story must not read it.
         """
         count = self._count_within(length - sum(map(len, _story_of(self._given))))
+        while count and not self._held[count - 1].text:  # the first bytes of a character cut away
+            count -= 1
         dropped, self._held = self._held[count:], self._held[:count]
         text = "".join(chunk.text for chunk in dropped)
         return Chunk("aside", f"\n\n{text.strip()}", sum(chunk.tokens for chunk in dropped))

@@ -12,7 +12,6 @@ from polaris_cli.events import AnswerEvent, Chunk, closing
 from polaris_cli.streaming.headings import LONGEST_BOLD, heads_chapter, may_head_chapter
 
 _MARKS = " \t*_>#~-"
-_AROUND = r"*_"  # marks that may follow a preamble
 LONGEST = 300  # characters of a preamble; what is longer is a paragraph of the story
 
 _TEXT = (
@@ -49,7 +48,7 @@ _PREAMBLE = re.compile(
     rf"{_HERE_IS_A}:|"
     rf"{_HERE}{_REST}(?:{_FOR_YOU}|{_WORDS}){_REST}[:.!]|"
     rf"i(?:'d| would) be (?:happy|glad|delighted) to (?:write|help you|create)\b{_REST}\b{_TEXT}\b"
-    rf"{_REST}(?:[:.!]|$))[{_AROUND}]*(?=\s|$)",
+    rf"{_REST}(?:[:.!]|$))[*_]*(?=\s|$)",
     re.IGNORECASE,
 )
 _ASSENT = re.compile(rf"{_YES}[!.]", re.IGNORECASE)

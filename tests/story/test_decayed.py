@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from polaris_cli.engines.base import GenerationRequest
 from polaris_cli.engines.scripted import Script, ScriptedEngine
-from polaris_cli.events import Chunk, Event, Finish, Held, Inserted, Restart
+from polaris_cli.events import AnswerEvent, Chunk, Event, Finish, Held, Inserted, Restart
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Sampling
 from polaris_cli.story.decayed import MOST_HELD, RETRIES, without_decay
@@ -127,6 +127,21 @@ def test_without_retries_it_ends_at_once() -> None:
     events = go(engine, retries=0)
     assert (text_of(events).rstrip(), len(engine.requests)) == ("\n\n".join(GOOD), 1)
     assert finish_of(events).reason == "decay"
+
+
+def test_a_character_that_is_cut_away_is_cut_away_whole() -> None:
+    engine = ScriptedEngine(script(*GOOD, "", LITTER), script("So it ended."))
+    pieces = engine.stream
+
+    def stream(request: GenerationRequest) -> Iterator[AnswerEvent]:
+        for event in pieces(request):
+            if isinstance(event, Chunk) and event.text.startswith("#love"):
+                yield Chunk("story", "", 1, (8364,))  # the first byte of the sign
+            yield event
+
+    engine.stream = stream  # type: ignore[method-assign]
+    go(engine)
+    assert 8364 not in engine.requests[-1].after and len(engine.requests) == 2
 
 
 def test_an_answer_that_is_talk_alone_has_decayed() -> None:

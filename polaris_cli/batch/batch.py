@@ -70,22 +70,21 @@ class Batch:
     ) -> None:
         self._rows, self._options, self._grid = rows, options, grid
         self._results, self._only = results, only
-        self._done, self._unknown = set[str](), set[str]()  # keys, known after the survey
+        self._done, self._unknown = set[str](), set[str]()  # keys, known from the survey on
         self._unavailable = set[Loading]()
-        self._compared: str | None = None  # the row whose other stories are in `_left`
-        self._left: dict[str, str] = {}
         self._bad_before = [key for key in results.failed if key.startswith(BAD_ROW)]
 
     def survey(self) -> Survey:
-        """Read all of the input once. Raises UsageError as `read_premises` does.
+        """Read all of the input, twice if there are stories. Raises UsageError as `read_premises`.
 
         Failures of rows that could not be read in an earlier run are taken back. A story that is
-        there under the key of another grid gets its new key; raises OutputError if that cannot be
-        written.
+        there under another key, of another grid or row number, gets its new key; raises OutputError
+        if that cannot be written.
         """
         found, there = Survey(), 0
         for key in self._bad_before:
             self._results.forget(key)
+        self._find_done()
         for task in self._tasks(found.bad):
             found.total += 1
             state = self._state(task)
@@ -93,7 +92,6 @@ class Batch:
             found.changed += state == "changed"
             if state == "done":
                 found.done += 1
-                self._done.add(task.key)
                 continue
             if state == "unknown":
                 self._unknown.add(task.key)
@@ -155,6 +153,7 @@ class Batch:
             self.fail(written.task, error)
         elif story and story.finish != "interrupted":
             self._results.add(story.as_dict())
+            self._done.add(written.task.key)
         return replace(written, error=error)
 
     def fail(self, task: Task, error: PolarisError) -> None:
@@ -171,7 +170,14 @@ class Batch:
         return self._results.damaged
 
     def _tasks(self, bad: list[BadRow] | None = None) -> Iterator[Task]:
-        """The tasks of the input; rows that cannot be read are added to `bad`."""
+        """The tasks to look at; rows that cannot be read are added to `bad`."""
+        for task in self._all_tasks(bad):
+            chosen = {task.key, f"{BAD_ROW}{task.row.number}"}
+            if self._only is None or chosen & self._only:
+                yield task
+
+    def _all_tasks(self, bad: list[BadRow] | None = None) -> Iterator[Task]:
+        """The tasks of the input, `only` or not."""
 
         def good() -> Iterator[Row]:
             for row in self._rows():
@@ -180,31 +186,33 @@ class Batch:
                 elif bad is not None:
                     bad.append(row)
 
-        for task in tasks_of(good(), self._options, self._grid):
-            chosen = {task.key, f"{BAD_ROW}{task.row.number}"}
-            if self._only is None or chosen & self._only:
-                yield task
+        return tasks_of(good(), self._options, self._grid)
+
+    def _find_done(self) -> None:
+        """Note the tasks whose stories have their keys: no other task takes those over."""
+        for task in self._all_tasks() if len(self._results) else ():
+            kept = self._results.fingerprint(task.key)
+            place = self._place(task) if kept else None
+            if isinstance(place, Place) and place.fingerprint == kept:
+                self._done.add(task.key)
 
     def _state(self, task: Task) -> State:
-        kept = self._results.fingerprint(task.key)
-        if kept is None and not self._others(task.row):
+        if task.key in self._done:
+            return "done"
+        if len(self._results) == len(self._done):
             return "missing"
         place = self._place(task)
-        if not isinstance(place, Place):
-            return "missing" if kept is None else place
-        if place.fingerprint == kept or self._take_over(task.row, place):
+        if isinstance(place, Place) and self._take_over(place):
             return "done"
-        return "missing" if kept is None else "changed"
+        if not self._is_there(task):
+            return "missing"
+        return "changed" if isinstance(place, Place) else place
 
-    def _others(self, row: Row) -> dict[str, str]:
-        """The keys, by fingerprint, of a row's stories that no task asks for: of another grid."""
-        if row.key != self._compared:
-            there = self._results.of_row(row.key)
-            tasks = tasks_of([row] if there else [], self._options, self._grid)
-            asked = {one.key for one in tasks}
-            self._left = {there[key]: key for key in there if key not in asked}
-            self._compared = row.key
-        return self._left
+    def _is_there(self, task: Task) -> bool:
+        """Whether there is a story of the task's row with its key."""
+        if self._results.fingerprint(task.key) is None:
+            return False
+        return self._results.is_of(task.key, task.row.id, task.row.premise)
 
     def _place(self, task: Task) -> Place | State:
         """The place of a task, whose fingerprint says what is asked for, or why there is none."""
@@ -218,12 +226,13 @@ class Batch:
         except PolarisError:
             return "invalid"
 
-    def _take_over(self, row: Row, place: Place) -> bool:
-        """Whether one of a row's other stories is that of a place, which it then gets."""
-        key = self._others(row).pop(place.fingerprint, None)
-        if key is not None:
-            self._results.rename(key, asdict(place))
-        return key is not None
+    def _take_over(self, place: Place) -> bool:
+        """Whether a story that no task has is that of a place, which it then gets."""
+        left = [key for key in self._results.keys_of(place.fingerprint) if key not in self._done]
+        if left and place.key not in left:
+            self._results.rename(left[0], asdict(place))
+        self._done |= {place.key} if left else set()
+        return bool(left)
 
 
 def _words(task: Task) -> int:

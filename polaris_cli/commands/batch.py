@@ -125,12 +125,12 @@ def batch(
         check_needed("--judge", "--judge", asked)
     judging = _judge(judge_model, judge_url, rubric, quiet=quiet) if judge else None
     rows = rows_of(premises)
-    with Results(output, is_record) as results:
+    files = BatchFiles(output, formats)
+    with Results(output, is_record, files.move) as results:
         only = frozenset(results.failed) if retry_failed else None
         stories = Batch(rows, options, grid, results, only)
-        report, files = BatchReport(output, quiet), BatchFiles(output, formats)
-        run = BatchRun(stories, report, files, at_once, not no_save, strict, where)
-        code = run.run()
+        report = BatchReport(output, quiet)
+        code = BatchRun(stories, report, files, at_once, not no_save, strict, where).run()
         written = len(results)
     if judging and written and code != EXIT_INTERRUPTED:
         code = judging(output) or code

@@ -116,12 +116,70 @@ def test_a_full_disk_costs_no_summary(
 def test_what_is_asked_for_differently_is_written_again_and_replaced(
     batch: Batch, engine: ScriptedEngine
 ) -> None:
+    rows: Lines = [{"premise": "a fox"}, {"premise": "a hen", "seed": 1}]
+    batch.write("\n".join(map(json.dumps, rows)), "rows.jsonl")
     batch()
-    batch.write("a fox\na wolf\na cat\n")
+    rows[1]["seed"] = 2
+    batch.write("\n".join(map(json.dumps, rows)), "rows.jsonl")
     again = batch()
     assert "1 story to write again" in again.stderr
-    assert sorted(story["premise"] for story in batch.stories()) == ["a cat", "a fox", "a wolf"]
-    assert len(engine.requests) == 4
+    assert sorted(story["sampling"]["seed"] for story in batch.stories()) == [0, 2]
+    assert len(engine.requests) == 3
+
+
+def files_of(batch: Batch) -> dict[str, str]:
+    """The premise of each Markdown file's story, which the user has written in it."""
+    return {path.name: path.read_text() for path in batch.folder.glob("*.md")}
+
+
+def test_stories_keep_their_text_and_files_when_rows_shift(
+    batch: Batch, engine: ScriptedEngine
+) -> None:
+    batch("--each", "md")
+    before = {story["premise"]: story["id"] for story in batch.stories()}
+    for story in batch.stories():
+        (batch.folder / f"000{story['batch']['row']}-{story['batch']['key']}.md").write_text(
+            story["premise"]
+        )
+    batch.write("a dog\na fox\na hen\na cat\n")
+    done = batch("--each", "md")
+    assert "3 of 4 stories already written" in done.stderr and "again" not in done.stderr
+    after = {story["batch"]["key"]: story["id"] for story in batch.stories()}
+    assert len(engine.requests) == 4 and len(after) == 4
+    assert after.items() >= {"2": before["a fox"], "4": before["a cat"]}.items()
+    files = files_of(batch)
+    assert "fox" in files.pop("0001-1.md")  # as the engine writes it
+    assert files == {"0002-2.md": "a fox", "0003-3.md": "a hen", "0004-4.md": "a cat"}
+    batch.write("a hen\na cat\n")
+    assert "2 of 2 stories already written" in batch("--each", "md").stderr
+    assert files_of(batch).items() >= {"0001-1.md": "a hen", "0002-2.md": "a cat"}.items()
+    assert len(engine.requests) == 4 and len(batch.stories()) == len(files_of(batch)) == 4
+
+
+def test_other_premises_leave_the_stories_of_earlier_ones(
+    batch: Batch, engine: ScriptedEngine
+) -> None:
+    batch("--each", "md")
+    before = {story["id"] for story in batch.stories()}
+    (batch.folder / "0001-1.md").write_text("mine")
+    batch.write("a wolf\nan owl\n", "others.txt")
+    done = batch("--each", "md")
+    assert "stories.jsonl has 3 stories that this command does not ask for" in done.stderr
+    assert len(batch.stories()) == 5 and before < {story["id"] for story in batch.stories()}
+    assert len(files_of(batch)) == 5 and "mine" in files_of(batch).values()
+    batch.write("a fox\na hen\na cat\n")
+    assert "3 of 3 stories already written" in batch("--each", "md").stderr
+    assert len(engine.requests) == 5 and files_of(batch)["0001-1.md"] == "mine"
+
+
+def test_rows_of_one_premise_have_a_story_each(batch: Batch, engine: ScriptedEngine) -> None:
+    batch.write("a fox\na hen\na fox\n")
+    batch()
+    batch.write("a dog\na fox\na hen\na fox\n")
+    assert "3 of 4 stories already written" in batch().stderr
+    batch.write("a hen\na fox\na fox\na fox\n")
+    assert "3 of 4 stories already written" in batch().stderr
+    assert len(engine.requests) == len(batch.stories()) == 5
 
 
 def test_options_without_an_effect_are_told_here_and_on_a_cluster(
@@ -180,8 +238,8 @@ def test_stories_that_are_not_asked_for_any_more_are_told(
     batch()
     batch.write("a fox\na wolf\n")
     done = batch()
-    assert "stories.jsonl has 1 story that this command does not ask for" in done.stderr
-    assert len(batch.stories()) == 3
+    assert "stories.jsonl has 2 stories that this command does not ask for" in done.stderr
+    assert len(batch.stories()) == 4
     assert "does not ask for" not in batch("--retry-failed").stderr
 
 
@@ -238,8 +296,8 @@ def test_a_story_of_another_grid_is_taken_over_where_another_one_has_its_key(
     batch("-m", "demo,smollm2")
     batch("-m", "smollm2")
     done = batch()
-    assert "3 of 3 stories already written" in done.stderr and len(engine.requests) == 6
-    assert {story["request"]["model"] for story in batch.stories()} == {"demo"}
+    assert "3 of 3 stories already written" in done.stderr
+    assert batch("-m", "demo,smollm2").returncode == 0 and len(engine.requests) == 6
 
 
 def test_a_list_has_each_value_once() -> None:

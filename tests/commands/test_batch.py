@@ -172,6 +172,15 @@ def test_other_premises_leave_the_stories_of_earlier_ones(
     assert len(engine.requests) == 5 and files_of(batch)["0001-1.md"] == "mine"
 
 
+def test_files_are_renamed_in_a_larger_grid(batch: Batch, engine: ScriptedEngine) -> None:
+    batch("--each", "md,txt")
+    (batch.folder / "0002-2.txt").write_text("mine")
+    batch(words="8,70")
+    batch("--each", "md,txt", words="8,70")
+    assert len(files_of(batch)) == 6 and "0001-1.md" not in files_of(batch)
+    assert (batch.folder / "0002-2-8.txt").read_text() == "mine"
+
+
 def test_rows_of_one_premise_have_a_story_each(batch: Batch, engine: ScriptedEngine) -> None:
     batch.write("a fox\na hen\na fox\n")
     batch()

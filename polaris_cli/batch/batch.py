@@ -13,11 +13,12 @@ from typing import Literal
 from polaris_cli.batch.premises import BadRow, Row
 from polaris_cli.batch.results import Results
 from polaris_cli.batch.running import Written
-from polaris_cli.batch.tasks import Grid, Loading, Options, Task, tasks_of
+from polaris_cli.batch.tasks import Grid, Loading, Options, Task, earlier_fingerprint, tasks_of
 from polaris_cli.errors import ModelUnavailable, NoStory, PolarisError, UsageError
 from polaris_cli.request.premise import read_length
 from polaris_cli.request.settings import from_options
-from polaris_cli.story.result import Place, Story
+from polaris_cli.story.job import Job
+from polaris_cli.story.result import Story
 
 BAD_ROW = " row "  # and its number: the key of a row that cannot be read; an id has no space first
 
@@ -192,8 +193,8 @@ class Batch:
         """Note the tasks whose stories have their keys: no other task takes those over."""
         for task in self._all_tasks() if len(self._results) else ():
             kept = self._results.fingerprint(task.key)
-            place = self._place(task) if kept else None
-            if isinstance(place, Place) and place.fingerprint == kept:
+            job = self._job(task) if kept else None
+            if isinstance(job, Job) and job.place and job.place.fingerprint == kept:
                 self._done.add(task.key)
 
     def _state(self, task: Task) -> State:
@@ -201,12 +202,12 @@ class Batch:
             return "done"
         if len(self._results) == len(self._done):
             return "missing"
-        place = self._place(task)
-        if isinstance(place, Place) and self._take_over(place):
+        job = self._job(task)
+        if isinstance(job, Job) and self._take_over(task, job):
             return "done"
         if not self._is_there(task):
             return "missing"
-        return "changed" if isinstance(place, Place) else place
+        return "changed" if isinstance(job, Job) else job
 
     def _is_there(self, task: Task) -> bool:
         """Whether there is a story of the task's row with its key."""
@@ -214,25 +215,30 @@ class Batch:
             return False
         return self._results.is_of(task.key, task.row.id, task.row.premise)
 
-    def _place(self, task: Task) -> Place | State:
-        """The place of a task, whose fingerprint says what is asked for, or why there is none."""
+    def _job(self, task: Task) -> Job | State:
+        """The job of a task, whose fingerprint says what is asked for, or why there is none."""
         if task.loading in self._unavailable:  # its server may take long not to answer
             return "unknown"
         try:
-            return task.job().place or "invalid"
+            return task.job()
         except ModelUnavailable:
             self._unavailable.add(task.loading)
             return "unknown"
         except PolarisError:
             return "invalid"
 
-    def _take_over(self, place: Place) -> bool:
-        """Whether a story that no task has is that of a place, which it then gets."""
-        left = [key for key in self._results.keys_of(place.fingerprint) if key not in self._done]
-        if left and place.key not in left:
+    def _take_over(self, task: Task, job: Job) -> bool:
+        """Whether a story that no task has is that of a task, which then gets it."""
+        assert job.place
+        place, earlier = job.place, earlier_fingerprint(job, task.options.get("gguf_file"))
+        alike = map(self._results.keys_of, (place.fingerprint, earlier))
+        left = [key for key in chain.from_iterable(alike) if key not in self._done]
+        if not left:
+            return False
+        if place.key not in self._results.keys_of(place.fingerprint):
             self._results.rename(left[0], asdict(place))
-        self._done |= {place.key} if left else set()
-        return bool(left)
+        self._done.add(place.key)
+        return True
 
 
 def _words(task: Task) -> int:

@@ -25,6 +25,8 @@ from polaris_cli.story.prepare import prepare
 from polaris_cli.story.result import Place
 
 FRESH = 60.0  # seconds
+# Settings that do not decide the text, and their defaults.
+OF_THE_MACHINE = {"server": None, "device": "auto", "compile": True, "threads": None}
 
 Options = Mapping[str, object]
 Loading = tuple[str, ...]
@@ -125,12 +127,22 @@ def tasks_of(rows: Iterable[Row], options: Options, grid: Grid) -> Iterator[Task
 def fingerprint(job: Job, gguf_file: object = None) -> str:
     """A digest of all that decides the text, as far as it is asked for: request and model.
 
-    A server may move, and be waited for longer: its model is the same. Of several GGUF files, the
-    `gguf_file` asked for counts, not the one that fits the memory today.
+    A server may move, and be waited for longer, and a machine may have other devices: the model is
+    the same. Of several GGUF files, the `gguf_file` asked for counts, not the one that fits the
+    memory today.
     """
-    request = asdict(job.request)
+    return _digest(job, gguf_file, OF_THE_MACHINE)
+
+
+def earlier_fingerprint(job: Job, gguf_file: object = None) -> str:
+    """The fingerprint that earlier versions gave, with the settings of the machine."""
+    return _digest(job, gguf_file, {"server": None})
+
+
+def _digest(job: Job, gguf_file: object, unasked: Mapping[str, object]) -> str:
+    """A digest of a job's model and request, with the values of `unasked` in place of its own."""
+    request = {**asdict(job.request), **unasked}
     del request["book"]  # it does not change the text
-    request["server"] = None
     if len(job.reference.gguf_files) > 1:
         request["gguf_file"] = gguf_file
     asked = [request, job.reference.id, job.reference.revision]

@@ -8,7 +8,7 @@ import pytest
 from polaris_cli.batch.batch import Batch
 from polaris_cli.batch.premises import BadRow, Row
 from polaris_cli.batch.results import Results
-from polaris_cli.batch.tasks import Grid, Task
+from polaris_cli.batch.tasks import Grid, Task, earlier_fingerprint
 from polaris_cli.errors import ModelUnavailable, UsageError
 
 ROWS = [Row(number, f"line {number}", "", f"premise {number}", {}) for number in (1, 2)]
@@ -64,6 +64,17 @@ def test_a_story_that_this_batch_asks_for_keeps_its_key(tmp_path: Path) -> None:
         survey = batch(results, Grid(("8", "70"))).survey()
         assert (survey.done, survey.extra) == (1, 0)
         assert results.fingerprint("1, 8.0") is None
+
+
+def test_a_story_with_the_fingerprint_of_an_earlier_version_gets_the_new_one(
+    tmp_path: Path,
+) -> None:
+    job = Task("1", ROWS[0], {"model": "demo", "words": 8, "threads": 2}).job()
+    with Results(tmp_path) as results:
+        write(results, "1", fingerprint=earlier_fingerprint(job))
+        assert batch(results, Grid(), threads=2).survey().done == 1
+        survey = batch(results, Grid(), threads=3).survey()
+        assert (survey.done, len(results)) == (1, 1)
 
 
 def test_an_id_can_be_the_word_row_and_a_number(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from polaris_cli.batch.premises import Row
-from polaris_cli.batch.tasks import Grid, Task, fingerprint, tasks_of
+from polaris_cli.batch.tasks import Grid, Task, earlier_fingerprint, fingerprint, tasks_of
 from polaris_cli.errors import UsageError
 from polaris_cli.models import resolving
 from polaris_cli.models.devices import Device
@@ -89,6 +89,17 @@ def test_what_is_asked_for_decides_the_fingerprint() -> None:
     ]  # fmt: skip
     assert len({digest(), *others}) == len(others) + 1
     assert digest(author="Jane", title="Fog", language="en") == digest()  # not part of the text
+
+
+def test_the_machine_does_not_decide_the_fingerprint() -> None:
+    for machine in ({"threads": 2}, {"device": "cpu"}, {"compile": False}):
+        assert digest(**machine) == digest()
+
+
+def test_a_request_without_settings_of_the_machine_keeps_its_earlier_fingerprint() -> None:
+    task = Task("1", Row(1, "line 1", "", "a fox", {}), DEMO)
+    plain, other = task.job(), replace(task, options={**DEMO, "threads": 2}).job()
+    assert earlier_fingerprint(plain) == fingerprint(plain) != earlier_fingerprint(other)
 
 
 def test_a_server_that_moved_or_is_waited_for_longer_writes_the_same(

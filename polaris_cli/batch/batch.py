@@ -15,8 +15,6 @@ from polaris_cli.batch.results import Results
 from polaris_cli.batch.running import Written
 from polaris_cli.batch.tasks import Grid, Loading, Options, Task, earlier_fingerprint, tasks_of
 from polaris_cli.errors import ModelUnavailable, NoStory, PolarisError, UsageError
-from polaris_cli.request.premise import read_length
-from polaris_cli.request.settings import from_options
 from polaris_cli.story.job import Job
 from polaris_cli.story.result import Story
 
@@ -35,14 +33,14 @@ class Group:
     """Stories that one engine writes: the longest, which needs most room, and how many they are."""
 
     longest: Task
-    words: int
+    tokens: int
     count: int = 1
 
-    def add(self, task: Task, words: int) -> None:
-        """Count another story, of this many words."""
+    def add(self, task: Task, tokens: int) -> None:
+        """Count another story, of this many tokens."""
         self.count += 1
-        if words > self.words:
-            self.longest, self.words = task, words
+        if tokens > self.tokens:
+            self.longest, self.tokens = task, tokens
 
 
 @dataclass(slots=True)
@@ -56,6 +54,13 @@ class Survey:
     extra: int = 0
     bad: list[BadRow] = field(default_factory=list)
     groups: dict[Loading, Group] = field(default_factory=dict)
+
+    def add(self, task: Task, tokens: int) -> None:
+        """Count a story to write, of this many tokens."""
+        if group := self.groups.get(task.loading):
+            group.add(task, tokens)
+        else:
+            self.groups[task.loading] = Group(task, tokens)
 
 
 class Batch:
@@ -88,7 +93,8 @@ class Batch:
         self._find_done()
         for task in self._tasks(found.bad):
             found.total += 1
-            state = self._state(task)
+            job = self._job(task)
+            state = self._state(task, job)
             there += state != "missing"
             found.changed += state == "changed"
             if state == "done":
@@ -96,10 +102,7 @@ class Batch:
                 continue
             if state == "unknown":
                 self._unknown.add(task.key)
-            if group := found.groups.get(task.loading):
-                group.add(task, _words(task))
-            else:
-                found.groups[task.loading] = Group(task, _words(task))
+            found.add(task, job.tokens if isinstance(job, Job) else 0)
         if self._only is None:
             found.extra = len(self._results) - there
         return found
@@ -115,7 +118,7 @@ class Batch:
         for task in self._tasks():
             if task.loading != loading or task.key in self._done:
                 continue
-            if task.key not in self._unknown or self._state(task) != "done":
+            if task.key not in self._unknown or self._state(task, self._job(task)) != "done":
                 yield task
 
     def unwritten(self, loading: Loading) -> Iterator[Task]:
@@ -197,15 +200,10 @@ class Batch:
             if isinstance(job, Job) and job.place and job.place.fingerprint == kept:
                 self._done.add(task.key)
 
-    def _state(self, task: Task) -> State:
-        if task.key in self._done:
-            return "done"
-        if len(self._results) == len(self._done):
-            return "missing"
-        job = self._job(task)
+    def _state(self, task: Task, job: Job | State) -> State:
         if isinstance(job, Job) and self._take_over(task, job):
             return "done"
-        if not self._is_there(task):
+        if job != "done" and not self._is_there(task):
             return "missing"
         return "changed" if isinstance(job, Job) else job
 
@@ -216,7 +214,10 @@ class Batch:
         return self._results.is_of(task.key, task.row.id, task.row.premise)
 
     def _job(self, task: Task) -> Job | State:
-        """The job of a task, whose fingerprint says what is asked for, or why there is none."""
+        """The job of a task, whose fingerprint says what is asked for, or why it is not needed or
+        not known."""
+        if task.key in self._done:
+            return "done"
         if task.loading in self._unavailable:  # its server may take long not to answer
             return "unknown"
         try:
@@ -239,16 +240,6 @@ class Batch:
             self._results.rename(left[0], asdict(place))
         self._done.add(place.key)
         return True
-
-
-def _words(task: Task) -> int:
-    """The words asked for, 0 if they are in no setting and not in the premise."""
-    try:
-        words: int | None = from_options({"words": task.options.get("words")}).get("words")
-    except PolarisError:
-        return 0
-    stated = None if words else read_length(task.row.premise).length
-    return words or (stated.words if stated else 0)
 
 
 def own_error(task: Task, otherwise: PolarisError) -> PolarisError:

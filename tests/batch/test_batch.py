@@ -1,7 +1,7 @@
 """A survey says what is to be written, and looks at no more than it needs."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -26,31 +26,24 @@ def write(results: Results, *keys: str, fingerprint: str = "f") -> None:
         results.add({**record, "batch": place})
 
 
-def jobs_made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The keys of the tasks whose jobs are made from now on."""
-    made: list[str] = []
-    job = Task.job
-
-    def counted(task: Task) -> Any:
-        made.append(task.key)
-        return job(task)
-
-    monkeypatch.setattr(Task, "job", counted)
-    return made
-
-
-def test_stories_are_only_looked_for_if_some_are_left(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("settings", "environ"), [({}, {}), ({}, {"POLARIS_WORDS": "900"}), ({"preset": "flash"}, {})]
+)
+def test_the_longest_story_may_have_its_length_from_any_source(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: dict[str, object],
+    environ: dict[str, str],
 ) -> None:
-    place = Task("1", ROWS[0], {"model": "demo", "words": 8}).job().place
-    assert place
-    made = jobs_made(monkeypatch)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    short = replace(ROWS[0], settings={"words": 30})
     with Results(tmp_path) as results:
-        batch(results, Grid()).survey()
-        assert made == []
-        write(results, "1", fingerprint=place.fingerprint)
-        batch(results, Grid()).survey()
-        assert made == ["1"]
+        rows = (short, ROWS[1])
+        options = {"model": "demo", **settings}
+        found = Batch(lambda: iter(rows), options, Grid(), results).survey()
+    (group,) = found.groups.values()
+    assert (group.longest.key, group.count) == ("2", 2)
 
 
 def test_a_story_that_this_batch_asks_for_keeps_its_key(tmp_path: Path) -> None:

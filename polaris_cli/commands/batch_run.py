@@ -121,18 +121,20 @@ class BatchFiles:
 
     def save(self, story: Story) -> None:
         """Save a story's files; one that cannot be written costs no other."""
-        for path in self._paths(story):
+        self._save(story, self._paths(story))
+
+    def save_missing(self, stories: Iterator[Story]) -> None:
+        """Save the files that stories of an earlier run lack; the user may have edited others."""
+        for story in stories:
+            self._save(story, [path for path in self._paths(story) if not path.exists()])
+
+    def _save(self, story: Story, paths: list[Path]) -> None:
+        for path in paths:
             try:
                 save(story, path, force=True)
             except PolarisError as error:
                 self.lost += 1
                 warn(f"{error.message} The story is in {STORIES}.", sys.stderr)
-
-    def save_missing(self, stories: Iterator[Story]) -> None:
-        """Save the files of stories of an earlier run, if one of them is missing."""
-        for story in stories:
-            if not all(path.exists() for path in self._paths(story)):
-                self.save(story)
 
     def move(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
         """Rename the files of a story that gets another place; a file in the way stays.

@@ -226,6 +226,7 @@ def test_files_are_made_for_stories_of_earlier_runs_too(
     assert sorted(path.name for path in batch.folder.glob("*.md")) == [
         "0001-1.md", "0002-2.md", "0003-3.md",
     ]  # fmt: skip
+    assert batch("--each", "md,txt").returncode == 0 and len([*batch.folder.glob("*.txt")]) == 3
     assert (batch.folder / "0002-2.md").read_text() == "mine"
 
 

@@ -19,7 +19,7 @@ from polaris_cli.batch.premises import Row
 from polaris_cli.errors import PolarisError
 from polaris_cli.models.reference import ModelRef
 from polaris_cli.models.resolving import resolve
-from polaris_cli.request.settings import OF_THE_ENGINE, from_options
+from polaris_cli.request.settings import OF_THE_ENGINE
 from polaris_cli.story.job import Job
 from polaris_cli.story.prepare import prepare
 from polaris_cli.story.result import Place
@@ -74,14 +74,18 @@ class Task:
             return self._job()
 
     def _job(self) -> Job:
-        first = from_options({"seed": self.options.get("seed")}).get("seed", 0)
         row, file = self.row, self.options.get("gguf_file")
-        options = {**self.options, "seed": first + self.later}
-        job = prepare(
-            row.premise, {**options, "gguf_file": self.loaded_file or file}, resolved=_resolved
-        )
+        options = {**self.options, "gguf_file": self.loaded_file or file}
+        job = seeded(prepare(row.premise, options, resolved=_resolved), 0, self.later)
         place = Place(self.key, fingerprint(job, file), row.number, row.id, row.scale)
         return replace(job, place=place)
+
+
+def seeded(job: Job, otherwise: int, later: int = 0) -> Job:
+    """The job with the seed of its settings, or `otherwise` if they have none, plus `later`."""
+    first = job.settings["seed"].value if "seed" in job.settings else otherwise
+    sampling = replace(job.request.sampling, seed=first + later)
+    return replace(job, request=replace(job.request, sampling=sampling))
 
 
 @contextmanager

@@ -48,6 +48,18 @@ def test_a_grid_is_every_length_with_every_seed_by_every_model() -> None:
     assert (request.words, request.sampling.seed, request.model) == (1000, 6, "demo")
 
 
+def test_a_seed_may_come_from_any_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def seeds(**options: object) -> list[int]:
+        tasks = tasks_of([row(1)], {**DEMO, **options}, Grid(seeds=2))
+        return [task.job().request.sampling.seed for task in tasks]
+
+    preset = tmp_path / "own.toml"
+    preset.write_text('template = "{premise}, {words} words"\nseed = 5\n')
+    assert seeds() == [0, 1] and seeds(preset=str(preset)) == [5, 6]
+    monkeypatch.setenv("POLARIS_SEED", "7")
+    assert seeds() == seeds(preset=str(preset)) == [7, 8] and seeds(seed=0) == [0, 1]
+
+
 @pytest.mark.parametrize("more", WRONG)
 def test_an_invalid_setting_is_an_error_of_its_task(more: dict[str, Any]) -> None:
     good, bad = tasks_of([row(1), row(2, **more)], DEMO, Grid())

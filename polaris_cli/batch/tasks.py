@@ -19,6 +19,7 @@ from polaris_cli.batch.premises import Row
 from polaris_cli.errors import PolarisError
 from polaris_cli.models.reference import ModelRef
 from polaris_cli.models.resolving import resolve
+from polaris_cli.request.conflicts import check_options
 from polaris_cli.request.settings import OF_THE_ENGINE
 from polaris_cli.story.job import Job
 from polaris_cli.story.prepare import prepare
@@ -71,6 +72,7 @@ class Task:
     def job(self) -> Job:
         """The job, ready for an engine. Raises UsageError or ModelUnavailable as `prepare` does."""
         with _naming_fields(self.row.settings):
+            check_options(self.row.settings)
             return self._job()
 
     def _job(self) -> Job:
@@ -117,15 +119,22 @@ def tasks_of(rows: Iterable[Row], options: Options, grid: Grid) -> Iterator[Task
     of the first seed does not say so: more seeds keep it.
     """
     for row in rows:
-        settings = {**options, **row.settings}
+        settings = _settings(options, row.settings)
         for words, model, later in product(
             grid.words or ("",), grid.models or ("",), range(grid.seeds)
         ):
-            seeded = f"seed +{later}" if later else ""
-            named = filter(None, (row.key, words, model, seeded))
+            seed = f"seed +{later}" if later else ""
+            named = filter(None, (row.key, words, model, seed))
             point = {"words": words or settings.get("words")}
             point |= {"model": model or settings.get("model")}
             yield Task(", ".join(named), row, {**settings, **point}, later)
+
+
+def _settings(options: Options, own: Options) -> dict[str, object]:
+    """The settings of a row: its own, and the options that do not contradict them."""
+    if own.get("length") in ("single", "extend"):
+        options = {**options, "chapters": None}
+    return {**options, **own}
 
 
 def fingerprint(job: Job, gguf_file: object = None) -> str:

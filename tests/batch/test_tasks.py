@@ -89,6 +89,17 @@ def test_a_setting_of_a_row_is_named_as_in_the_row(
     assert refused.value.message.startswith("--")
 
 
+def test_the_length_of_a_row_is_stronger_than_the_chapters_of_the_command() -> None:
+    rows = [row(1, length="single"), row(2, length="single", chapters=4), row(3, chapters=4)]
+    options = {**DEMO, "words": 800, "chapters": "3"}
+    single, both = tasks_of(rows[:2], options, Grid())
+    assert single.job().request.length == "single"
+    with pytest.raises(UsageError, match=r"^chapters and length single contradict each other"):
+        both.job()
+    (other,) = tasks_of([rows[2]], {**DEMO, "words": 800, "length": "single"}, Grid())
+    assert other.job().request.chapters == 4
+
+
 def digest(premise: str = "a fox", **options: object) -> str:
     return fingerprint(Task("1", Row(1, "line 1", "", premise, {}), {**DEMO, **options}).job())
 

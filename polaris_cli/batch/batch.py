@@ -78,34 +78,41 @@ class Batch:
         self._results, self._only = results, only
         self._done, self._unknown = set[str](), set[str]()  # keys, known from the survey on
         self._unavailable = set[Loading]()
-        self._bad_before = [key for key in results.failed if key.startswith(BAD_ROW)]
 
     def survey(self) -> Survey:
         """Read all of the input, twice if there are stories. Raises UsageError as `read_premises`.
 
-        Failures of rows that could not be read in an earlier run are taken back. A story that is
-        there under another key, of another grid or row number, gets its new key; raises OutputError
-        if that cannot be written.
+        A story that is there under another key, of another grid or row number, gets its new key.
+        Failures that are not asked for any more are taken back. Raises OutputError if that cannot
+        be written.
         """
         found, there = Survey(), 0
-        for key in self._bad_before:
-            self._results.forget(key)
+        unasked = set(self._results.failed)
         self._find_done()
         for task in self._tasks(found.bad):
             found.total += 1
             job = self._job(task)
             state = self._state(task, job)
+            unasked.discard(task.key)
             there += state != "missing"
             found.changed += state == "changed"
             if state == "done":
                 found.done += 1
+                self._results.forget(task.key)
                 continue
             if state == "unknown":
                 self._unknown.add(task.key)
             found.add(task, job.tokens if isinstance(job, Job) else 0)
         if self._only is None:
             found.extra = len(self._results) - there
+        self._forget(unasked)
         return found
+
+    def _forget(self, unasked: set[str]) -> None:
+        """Take back these failures; with `only`, those of rows that could not be read."""
+        for key in unasked:
+            if self._only is None or key.startswith(BAD_ROW):
+                self._results.forget(key)
 
     def finished(self) -> Iterator[Story]:
         """The stories that were done at the survey."""

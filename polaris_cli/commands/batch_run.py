@@ -69,6 +69,8 @@ class BatchReport:
         if survey.extra > 0:
             kept = _stories(survey.extra)
             self.note(f"{STORIES} has {kept} that this command does not ask for; they stay in it.")
+        if not (survey.total or survey.bad):  # only with --retry-failed
+            self.note(f"Nothing to retry: {FAILED} has no story that this command asks for.")
         if damaged:
             lines = "1 damaged line" if damaged == 1 else f"{damaged} damaged lines"
             self.note(f"{lines} of {STORIES} left as found.")

@@ -574,6 +574,43 @@ def test_a_row_that_was_corrected_is_no_failure_any_more(
     assert len(batch.stories()) == 2 and batch.failures() == []
 
 
+def test_an_input_that_is_not_found_costs_no_failure(batch: Batch, engine: ScriptedEngine) -> None:
+    batch.write('{"premise": "a fox"}\n{"premise": 5}\n', "rows.jsonl")
+    assert batch().returncode == 7
+    batch.premises = batch.home / "raws.jsonl"
+    assert batch().returncode == 2
+    assert [failure["key"] for failure in batch.failures()] == [" row 2"]
+
+
+def test_failures_that_are_not_asked_for_any_more_are_dropped_by_a_full_run(
+    batch: Batch, engine: ScriptedEngine
+) -> None:
+    wrong = '{"premise": "a fox", "id": "x", "form": "ode"}\n'
+    batch.write(wrong + '{"premise": "a hen", "id": "y"}\n', "rows.jsonl")
+    assert batch().returncode == 7
+    batch.write('{"premise": "a hen", "id": "y"}\n', "rows.jsonl")
+    done = batch("--retry-failed")
+    assert "Nothing to retry: failed.jsonl has no story" in done.stderr
+    assert done.returncode == 0 and len(batch.failures()) == 1
+    done = batch()
+    assert done.returncode == 0 and batch.failures() == []
+    assert "Nothing to retry" not in done.stderr
+
+
+@pytest.mark.parametrize("retry", [[], ["--retry-failed"]])
+def test_a_story_that_is_there_is_no_failure(
+    batch: Batch, engine: ScriptedEngine, retry: list[str]
+) -> None:
+    row = '{"premise": "a fox", "seed": 1}\n'
+    batch.write(row, "rows.jsonl")
+    batch()
+    batch.write(row.replace("1", '"x"'), "rows.jsonl")
+    assert batch().returncode == 7 and len(batch.failures()) == 1
+    batch.write(row, "rows.jsonl")
+    assert batch(*retry).returncode == 0 and batch.failures() == []
+    assert len(engine.requests) == 1
+
+
 def test_files_of_long_and_similar_keys_do_not_meet(batch: Batch, engine: ScriptedEngine) -> None:
     rows = [{"premise": "a fox", "id": id_} for id_ in ("x" * 70, "../a/b", "a-b")]
     batch.write("\n".join(map(json.dumps, rows)), "rows.jsonl")

@@ -113,7 +113,7 @@ def batch(
 ) -> None:
     """Write many stories, and go on where an earlier run stopped."""
     options = {name: value for name, value in locals().items() if name in SETTINGS}
-    lengths, models = lengths_in(words), listed(model)
+    lengths, models = lengths_in(words), listed("--model", model)
     options |= {"words": lengths[0] if len(lengths) == 1 else None}
     options |= {"model": models[0] if len(models) == 1 else None}
     _check(options, lengths)
@@ -150,18 +150,26 @@ def _judge(
     return partial(judge_batch, run)
 
 
-def listed(value: str | None) -> tuple[str, ...]:
-    """The different parts of a list with commas."""
-    parts = (part.strip() for part in (value or "").split(","))
-    return tuple(dict.fromkeys(part for part in parts if part))
+def listed(option: str, value: str | None) -> tuple[str, ...]:
+    """The different parts of a list with commas, none if the option is not given.
+
+    Raises UsageError for a list that is given and has none.
+    """
+    parts = [part.strip() for part in (value or "").split(",")]
+    found = tuple(dict.fromkeys(part for part in parts if part))
+    if value is not None and not found:
+        raise UsageError(
+            f"{option}: {value!r} has no value.", hint=f"Give one, or leave out {option}."
+        )
+    return found
 
 
-def compared(value: str, *, on_server: bool = False) -> tuple[str, ...]:
+def compared(value: str | None, *, on_server: bool = False) -> tuple[str, ...]:
     """The different models in a list. Raises UsageError for two of one name.
 
     Tables and votes have the name only, and would take them for one model.
     """
-    models, seen = listed(value), set[str]()
+    models, seen = listed("--model", value), set[str]()
     for model in models:
         name = model if on_server else _name_of(model)
         if name in seen:
@@ -187,7 +195,7 @@ def lengths_in(value: str | None) -> tuple[str, ...]:
             hint=f"For one: --words {value.replace(',', '')}; for several, with spaces: "
             f'--words "{value.replace(",", ", ")}"',
         )
-    return listed(value)
+    return listed("--words", value)
 
 
 def _several(values: tuple[str, ...]) -> tuple[str, ...]:
@@ -203,7 +211,7 @@ def _check(options: dict[str, object], words: tuple[str, ...]) -> None:
 
 
 def _formats(each: str | None) -> tuple[str, ...]:
-    formats = tuple(name.lstrip(".").lower() for name in listed(each))
+    formats = tuple(name.lstrip(".").lower() for name in listed("--each", each))
     for name in formats:
         if name not in FORMATS:
             raise UsageError(

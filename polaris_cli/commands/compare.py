@@ -66,8 +66,8 @@ def compare(
     ] = None,
     words: o.Words = None,
     model: Annotated[
-        str, Option("--model", "-m", metavar="M,M", help="The models to compare.")
-    ] = "",
+        str | None, Option("--model", "-m", metavar="M,M", help="The models to compare.")
+    ] = None,
     blind: Annotated[
         bool, Option("--blind", help="Hide which model wrote which story until you choose.")
     ] = False,

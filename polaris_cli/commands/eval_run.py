@@ -132,7 +132,7 @@ def _suite(
         raise UsageError("There is no model to evaluate.", hint="Add --model polaris,no-hri")
     return replace(
         found,
-        models=model or found.models,
+        models=found.models if model is None else model,
         scale=scale or found.scale,
         per_bucket=per_bucket or found.per_bucket,
     )

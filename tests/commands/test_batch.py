@@ -311,7 +311,7 @@ def test_a_story_of_another_grid_is_taken_over_where_another_one_has_its_key(
 
 
 def test_a_list_has_each_value_once() -> None:
-    assert command.listed("8, 1200,3k,,8") == ("8", "1200", "3k")
+    assert command.listed("--words", "8, 1200,3k,,8") == ("8", "1200", "3k")
 
 
 def test_models_to_compare_have_different_names(tmp_path: Path) -> None:
@@ -372,7 +372,8 @@ def test_settings_that_are_wrong_for_all_are_refused_at_once(batch: Batch) -> No
     for options in (
         ["--temperature", "99"], ["--jobs", "0"], ["--jobs", "x"], ["--each", "pdf"],
         ["--words", "0"], ["--seeds", "0"], ["--words", "1,200"], ["--words", "400,800"],
-        ["--chapters", "2", "--length", "single"],
+        ["--chapters", "2", "--length", "single"], ["--words", ""], ["--words", " ,"], ["-m", ","],
+        ["--each", ","], ["--each", ""],
     ):  # fmt: skip
         done = batch(*options)
         assert done.returncode == 2 and done.stderr.startswith("polaris: error: "), options

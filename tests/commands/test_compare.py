@@ -137,6 +137,8 @@ def test_a_full_standard_output_costs_no_story_and_no_page(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
+        ([], "needs from 2 to 26 models"),
+        (["-m", ","], "--model: ',' has no value"),
         (["-m", "demo"], "needs from 2 to 26 models"),
         (["-m", "demo,demo"], "needs from 2 to 26 models"),
         (["-m", "demo,smollm2", "--blind"], "not a terminal"),

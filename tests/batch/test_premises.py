@@ -153,6 +153,11 @@ def test_a_table_has_the_line_where_a_row_starts(
     assert [(row.premise, int(row.where.rpartition(" ")[2])) for row in found] == rows
 
 
+def test_a_blank_row_of_a_table_is_no_row(tmp_path: Path) -> None:
+    rows = good(read(tmp_path, "premise,words\n\n ,\na fox,90\n,\n", "p.csv"))
+    assert [row.where.split(", ")[1] for row in rows] == ["line 4"]
+
+
 def test_a_cell_may_be_longer_than_the_usual_limit_of_python(tmp_path: Path) -> None:
     story = "a fox ran\n" * 20_000
     rows = read(tmp_path, f'premise,words\n"{story}",5\na crow,\n', "p.csv")

@@ -40,8 +40,8 @@ PREMISES is a text file (one premise a line, or divided by blank lines), JSONL o
 hub:OWNER/NAME/SPLIT, or - for standard input. The same command again writes what is missing,
 what failed and what was asked for differently.
 
-Exit codes: 0 done, 2 usage, 3 model unavailable, 7 some stories failed, 8 an output could
-not be written, 130 interrupted.
+Exit codes: 0 done, 2 usage, 3 model unavailable, 4 out of memory, 7 some stories failed,
+8 an output could not be written, 130 interrupted.
 """
 
 MOST_AT_ONCE = 1024

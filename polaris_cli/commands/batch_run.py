@@ -93,7 +93,7 @@ class BatchReport:
             named = error.message.startswith(where)
             warn(error.message if named else f"{where}: {error.message}", sys.stderr)
         elif self.failed == SHOWN_ERRORS + 1:
-            note(f"Further failures are only in {self.folder / FAILED}.", sys.stderr)
+            self.note(f"Further failures are only in {self.folder / FAILED}.")
 
     def print(self, seconds: float, ended: str) -> None:
         """Print the sum of it all, unless the run is quiet; `ended` says how it ended early."""

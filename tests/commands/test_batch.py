@@ -1,6 +1,7 @@
 """`polaris batch` as a user runs it: results, failures, grids, and runs that go on."""
 
 import json
+import re
 import signal
 import subprocess
 import time
@@ -359,6 +360,20 @@ def test_a_model_that_writes_nothing_is_a_failure(
     done = batch()
     assert done.returncode == 7 and "without writing a story" in done.stderr
     assert batch.stories() == [] and len(batch.failures()) == 3
+
+
+@pytest.mark.parametrize("quiet", [[], ["--quiet"]])
+def test_the_first_failures_are_named(
+    batch: Batch, engine: ScriptedEngine, quiet: list[str]
+) -> None:
+    batch.write('{"premise": "a fox", "form": "ode"}\n' * 8, "rows.jsonl")
+    told = batch(*quiet).stderr
+    assert told.count("warning: ") == 5 and ("Further failures" in told) != bool(quiet)
+
+
+def test_the_help_names_the_exit_codes() -> None:
+    codes = re.findall(r"(\d+) [a-z]", command.EPILOG.split("Exit codes: ")[1])
+    assert codes == ["0", "2", "3", "4", "7", "8", "130"]
 
 
 def test_strict_stops_at_the_first_failure(batch: Batch, engine: ScriptedEngine) -> None:

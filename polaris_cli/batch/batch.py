@@ -238,15 +238,14 @@ class Batch:
     def _take_over(self, task: Task, job: Job) -> bool:
         """Whether a story that no task has is that of a task, which then gets it."""
         assert job.place
-        place, earlier = job.place, earlier_fingerprint(job, task.options.get("gguf_file"))
-        alike = map(self._results.keys_of, (place.fingerprint, earlier))
-        left = [key for key in chain.from_iterable(alike) if key not in self._done]
-        if not left:
-            return False
-        if place.key not in self._results.keys_of(place.fingerprint):
+        place, kept = job.place, self._results.fingerprint(task.key)
+        left = [key for key in self._results.keys_of(place.fingerprint) if key not in self._done]
+        if kept == earlier_fingerprint(job, task.options.get("gguf_file")):
+            left = [task.key]
+        if left and kept != place.fingerprint:
             self._results.rename(left[0], asdict(place))
-        self._done.add(place.key)
-        return True
+        self._done |= {task.key} if left else set()
+        return bool(left)
 
 
 def own_error(task: Task, otherwise: PolarisError) -> PolarisError:

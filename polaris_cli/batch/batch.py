@@ -13,11 +13,10 @@ from typing import Literal
 from polaris_cli.batch.premises import BadRow, Row
 from polaris_cli.batch.results import Results
 from polaris_cli.batch.running import Written
-from polaris_cli.batch.tasks import Grid, Loading, Options, Task, tasks_of
+from polaris_cli.batch.tasks import Grid, Loading, Options, Task, earlier_fingerprint, tasks_of
 from polaris_cli.errors import ModelUnavailable, NoStory, PolarisError, UsageError
-from polaris_cli.request.premise import read_length
-from polaris_cli.request.settings import from_options
-from polaris_cli.story.result import Place, Story
+from polaris_cli.story.job import Job
+from polaris_cli.story.result import Story
 
 BAD_ROW = " row "  # and its number: the key of a row that cannot be read; an id has no space first
 
@@ -34,14 +33,14 @@ class Group:
     """Stories that one engine writes: the longest, which needs most room, and how many they are."""
 
     longest: Task
-    words: int
+    tokens: int
     count: int = 1
 
-    def add(self, task: Task, words: int) -> None:
-        """Count another story, of this many words."""
+    def add(self, task: Task, tokens: int) -> None:
+        """Count another story, of this many tokens."""
         self.count += 1
-        if words > self.words:
-            self.longest, self.words = task, words
+        if tokens > self.tokens:
+            self.longest, self.tokens = task, tokens
 
 
 @dataclass(slots=True)
@@ -55,6 +54,13 @@ class Survey:
     extra: int = 0
     bad: list[BadRow] = field(default_factory=list)
     groups: dict[Loading, Group] = field(default_factory=dict)
+
+    def add(self, task: Task, tokens: int) -> None:
+        """Count a story to write, of this many tokens."""
+        if group := self.groups.get(task.loading):
+            group.add(task, tokens)
+        else:
+            self.groups[task.loading] = Group(task, tokens)
 
 
 class Batch:
@@ -70,40 +76,43 @@ class Batch:
     ) -> None:
         self._rows, self._options, self._grid = rows, options, grid
         self._results, self._only = results, only
-        self._done, self._unknown = set[str](), set[str]()  # keys, known after the survey
+        self._done, self._unknown = set[str](), set[str]()  # keys, known from the survey on
         self._unavailable = set[Loading]()
-        self._compared: str | None = None  # the row whose other stories are in `_left`
-        self._left: dict[str, str] = {}
-        self._bad_before = [key for key in results.failed if key.startswith(BAD_ROW)]
 
     def survey(self) -> Survey:
-        """Read all of the input once. Raises UsageError as `read_premises` does.
+        """Read all of the input, twice if there are stories. Raises UsageError as `read_premises`.
 
-        Failures of rows that could not be read in an earlier run are taken back. A story that is
-        there under the key of another grid gets its new key; raises OutputError if that cannot be
-        written.
+        A story that is there under another key, of another grid or row number, gets its new key.
+        Failures that are not asked for any more are taken back. Raises OutputError if that cannot
+        be written.
         """
         found, there = Survey(), 0
-        for key in self._bad_before:
-            self._results.forget(key)
+        unasked = set(self._results.failed)
+        self._find_done()
         for task in self._tasks(found.bad):
             found.total += 1
-            state = self._state(task)
+            job = self._job(task)
+            state = self._state(task, job)
+            unasked.discard(task.key)
             there += state != "missing"
             found.changed += state == "changed"
             if state == "done":
                 found.done += 1
-                self._done.add(task.key)
+                self._results.forget(task.key)
                 continue
             if state == "unknown":
                 self._unknown.add(task.key)
-            if group := found.groups.get(task.loading):
-                group.add(task, _words(task))
-            else:
-                found.groups[task.loading] = Group(task, _words(task))
+            found.add(task, job.tokens if isinstance(job, Job) else 0)
         if self._only is None:
             found.extra = len(self._results) - there
+        self._forget(unasked)
         return found
+
+    def _forget(self, unasked: set[str]) -> None:
+        """Take back these failures; with `only`, those of rows that could not be read."""
+        for key in unasked:
+            if self._only is None or key.startswith(BAD_ROW):
+                self._results.forget(key)
 
     def finished(self) -> Iterator[Story]:
         """The stories that were done at the survey."""
@@ -116,7 +125,7 @@ class Batch:
         for task in self._tasks():
             if task.loading != loading or task.key in self._done:
                 continue
-            if task.key not in self._unknown or self._state(task) != "done":
+            if task.key not in self._unknown or self._state(task, self._job(task)) != "done":
                 yield task
 
     def unwritten(self, loading: Loading) -> Iterator[Task]:
@@ -155,6 +164,7 @@ class Batch:
             self.fail(written.task, error)
         elif story and story.finish != "interrupted":
             self._results.add(story.as_dict())
+            self._done.add(written.task.key)
         return replace(written, error=error)
 
     def fail(self, task: Task, error: PolarisError) -> None:
@@ -171,7 +181,14 @@ class Batch:
         return self._results.damaged
 
     def _tasks(self, bad: list[BadRow] | None = None) -> Iterator[Task]:
-        """The tasks of the input; rows that cannot be read are added to `bad`."""
+        """The tasks to look at; rows that cannot be read are added to `bad`."""
+        for task in self._all_tasks(bad):
+            chosen = {task.key, f"{BAD_ROW}{task.row.number}"}
+            if self._only is None or chosen & self._only:
+                yield task
+
+    def _all_tasks(self, bad: list[BadRow] | None = None) -> Iterator[Task]:
+        """The tasks of the input, `only` or not."""
 
         def good() -> Iterator[Row]:
             for row in self._rows():
@@ -180,60 +197,55 @@ class Batch:
                 elif bad is not None:
                     bad.append(row)
 
-        for task in tasks_of(good(), self._options, self._grid):
-            chosen = {task.key, f"{BAD_ROW}{task.row.number}"}
-            if self._only is None or chosen & self._only:
-                yield task
+        return tasks_of(good(), self._options, self._grid)
 
-    def _state(self, task: Task) -> State:
-        kept = self._results.fingerprint(task.key)
-        if kept is None and not self._others(task.row):
-            return "missing"
-        place = self._place(task)
-        if not isinstance(place, Place):
-            return "missing" if kept is None else place
-        if place.fingerprint == kept or self._take_over(task.row, place):
+    def _find_done(self) -> None:
+        """Note the tasks whose stories have their keys: no other task takes those over."""
+        for task in self._all_tasks() if len(self._results) else ():
+            kept = self._results.fingerprint(task.key)
+            job = self._job(task) if kept else None
+            if isinstance(job, Job) and job.place and job.place.fingerprint == kept:
+                self._done.add(task.key)
+
+    def _state(self, task: Task, job: Job | State) -> State:
+        if isinstance(job, Job) and self._take_over(task, job):
             return "done"
-        return "missing" if kept is None else "changed"
+        if job != "done" and not self._is_there(task):
+            return "missing"
+        return "changed" if isinstance(job, Job) else job
 
-    def _others(self, row: Row) -> dict[str, str]:
-        """The keys, by fingerprint, of a row's stories that no task asks for: of another grid."""
-        if row.key != self._compared:
-            there = self._results.of_row(row.key)
-            tasks = tasks_of([row] if there else [], self._options, self._grid)
-            asked = {one.key for one in tasks}
-            self._left = {there[key]: key for key in there if key not in asked}
-            self._compared = row.key
-        return self._left
+    def _is_there(self, task: Task) -> bool:
+        """Whether there is a story of the task's row with its key."""
+        if self._results.fingerprint(task.key) is None:
+            return False
+        return self._results.is_of(task.key, task.row.id, task.row.premise)
 
-    def _place(self, task: Task) -> Place | State:
-        """The place of a task, whose fingerprint says what is asked for, or why there is none."""
+    def _job(self, task: Task) -> Job | State:
+        """The job of a task, whose fingerprint says what is asked for, or why it is not needed or
+        not known."""
+        if task.key in self._done:
+            return "done"
         if task.loading in self._unavailable:  # its server may take long not to answer
             return "unknown"
         try:
-            return task.job().place or "invalid"
+            return task.job()
         except ModelUnavailable:
             self._unavailable.add(task.loading)
             return "unknown"
         except PolarisError:
             return "invalid"
 
-    def _take_over(self, row: Row, place: Place) -> bool:
-        """Whether one of a row's other stories is that of a place, which it then gets."""
-        key = self._others(row).pop(place.fingerprint, None)
-        if key is not None:
-            self._results.rename(key, asdict(place))
-        return key is not None
-
-
-def _words(task: Task) -> int:
-    """The words asked for, 0 if they are in no setting and not in the premise."""
-    try:
-        words: int | None = from_options({"words": task.options.get("words")}).get("words")
-    except PolarisError:
-        return 0
-    stated = None if words else read_length(task.row.premise).length
-    return words or (stated.words if stated else 0)
+    def _take_over(self, task: Task, job: Job) -> bool:
+        """Whether a story that no task has is that of a task, which then gets it."""
+        assert job.place
+        place, kept = job.place, self._results.fingerprint(task.key)
+        left = [key for key in self._results.keys_of(place.fingerprint) if key not in self._done]
+        if kept == earlier_fingerprint(job, task.options.get("gguf_file")):
+            left = [task.key]
+        if left and kept != place.fingerprint:
+            self._results.rename(left[0], asdict(place))
+        self._done |= {task.key} if left else set()
+        return bool(left)
 
 
 def own_error(task: Task, otherwise: PolarisError) -> PolarisError:

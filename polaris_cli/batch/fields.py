@@ -4,7 +4,7 @@ Case, and dashes for underscores, do not matter. Does not know the values, nor w
 """
 
 import difflib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -49,13 +49,27 @@ class Columns:
         return not {*self.names}.isdisjoint(map(plain, found))
 
     def check(self, found: Collection[str], source: str) -> None:
-        """Raise UsageError if the table `source`, which has the columns `found`, has none."""
+        """Raise UsageError if the table `source`, which has the columns `found`, has none, or has
+        one twice."""
         if not self.are_in(found):
             raise UsageError(
                 f"{source} has no column {' or '.join(map(repr, self.names))}.",
                 hint=f"Call one of its columns {self.names[0]}. "
                 f"The first line of a CSV file names them, such as: {self.example}",
             )
+        check_once(found, source, {*KNOWN, *self.names})
+
+
+def check_once(names: Iterable[str], where: str, known: Collection[str] = KNOWN) -> None:
+    """Raise UsageError if two names are the same known one: only one of their values counts."""
+    seen = dict[str, str]()
+    for name in names:
+        if plain(name) in known and plain(name) in seen:
+            raise UsageError(
+                f"{where} has {seen[plain(name)]!r} and {name!r}, which mean the same.",
+                hint="Leave out one of them.",
+            )
+        seen[plain(name)] = name
 
 
 PREMISES = Columns(("premise", "prompt"), "premise,words,seed")

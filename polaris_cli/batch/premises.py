@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 
-from polaris_cli.batch.fields import fields_of, misspelt
+from polaris_cli.batch.fields import check_once, fields_of, is_absent, misspelt
 from polaris_cli.batch.records import Record, name_of, records_of
 from polaris_cli.errors import UsageError
 from polaris_cli.request.settings import WHOLE
@@ -81,6 +81,7 @@ def _row(number: int, where: str, values: dict[str, object] | UsageError) -> Row
     _check_text(values, where)
     if found := misspelt(values):
         raise UsageError(f"{where} has no setting {found[0]!r}.", hint=f"Did you mean {found[1]}?")
+    check_once((name for name, value in values.items() if not is_absent(value)), where)
     fields = fields_of(values)
     premise = _premise(fields.pop("premise", ""), where)
     own_id = _id(fields.pop("id", ""), where)

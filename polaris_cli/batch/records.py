@@ -246,7 +246,7 @@ def _table_rows(reader: Any) -> Iterator[tuple[int, list[str] | csv.Error]]:
         except csv.Error as error:
             yield number, error
         else:
-            if cells:
+            if any(map(str.strip, cells)):
                 yield number, cells
 
 

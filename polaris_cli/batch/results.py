@@ -1,7 +1,7 @@
 """The results of a batch in its folder: stories.jsonl, failed.jsonl, and a lock.
 
-Knows keys and fingerprints, and which row a story is of. Does not know what is asked for, nor how
-a story is written.
+Knows keys and fingerprints, and whether a story is of a row. Does not know what is asked for, nor
+how a story is written.
 """
 
 import json
@@ -22,6 +22,9 @@ STORIES = "stories.jsonl"
 FAILED = "failed.jsonl"
 LOCK = ".lock"  # stays in the folder: removing it would let two processes lock different files
 
+Moved = Callable[[Entry, Entry], None]
+"""Is told the place of a story before and after it gets another key, before that is written."""
+
 
 class Results:
     """The stories and failures of a batch in its folder, which is created if it does not exist.
@@ -29,19 +32,22 @@ class Results:
     `stories.jsonl` has one story per line, the last line of a key and of a story counts;
     `failed.jsonl` has one failure per line. Whenever the process is killed, what `add` and `fail`
     wrote before stays. `damaged` is the number of lines of `stories.jsonl` that are not stories, or
-    that `is_whole` refuses; they stay there.
+    that `is_whole` refuses; they stay there. `moved` is told of stories that get another key.
 
     Threads may share this object. Raises UsageError if another process uses the folder, or if a
     file is in the way, and OutputError if something cannot be written.
     """
 
     def __init__(
-        self, folder: Path, is_whole: Callable[[Entry], bool] = lambda record: True
+        self,
+        folder: Path,
+        is_whole: Callable[[Entry], bool] = lambda record: True,
+        moved: Moved = lambda before, after: None,
     ) -> None:
-        self._mutex = threading.Lock()
+        self._mutex, self._moved = threading.Lock(), moved
         self._finished: dict[str, tuple[int, str]] = {}  # position and fingerprint
         self._keys: dict[tuple[str, str], str] = {}  # by id and fingerprint
-        self._of_rows: dict[str, dict[str, None]] = {}  # all keys that stories of a row have had
+        self._alike: dict[str, dict[str, None]] = {}  # keys by fingerprint
         self._superseded: set[int] = set()  # positions in stories.jsonl
         self._failed: dict[str, Entry] = {}
         with ExitStack() as opened:
@@ -61,18 +67,29 @@ class Results:
         """The fingerprint of the finished story with this key, None if there is none."""
         return self._finished.get(_as_read(key), (0, None))[1]
 
-    def of_row(self, row: str) -> dict[str, str]:
-        """The fingerprints of a row's finished stories by their keys; its id or number names it."""
-        there = self._of_rows.get(_as_read(row), ())
-        return {key: self._finished[key][1] for key in there if key in self._finished}
+    def keys_of(self, fingerprint: str) -> list[str]:
+        """The keys of the finished stories with this fingerprint."""
+        return [*self._alike.get(fingerprint, ())]
+
+    def is_of(self, key: str, row_id: str, premise: object) -> bool:
+        """Whether the finished story with this key is of a row: of its id, or of its premise.
+
+        The key of a row without an id is its number, which may be that of another row by now.
+        """
+        record = self._record(key)
+        own_id = record["batch"].get("input_id")
+        return bool(row_id and own_id == row_id) or record.get("premise") == premise
 
     def rename(self, key: str, place: dict[str, Any]) -> None:
         """Give the finished story with this key the `key`, and more, of another place.
 
-        Raises OutputError if it cannot be written; the story then stays where it is.
+        A story that has that key gets another one. Raises OutputError if it cannot be written; the
+        story then stays where it is.
         """
-        record = self._stories.at(self._finished[key][0])
-        self.add({**record, "batch": {**record["batch"], **place}})
+        with self._mutex:
+            if place["key"] != key:
+                self._set_aside(place["key"])
+            self._move(key, place)
 
     def records(self) -> Iterator[dict[str, Any]]:
         """Yield the finished stories from the disk, one in memory at a time."""
@@ -92,14 +109,17 @@ class Results:
     def add(self, record: dict[str, Any]) -> None:
         """Save a story, which replaces an earlier one with its key. It is on the disk on return.
 
-        Raises OutputError if it cannot be written; the earlier story then stays.
+        An earlier one of another row gets another key. Raises OutputError if it cannot be written;
+        the earlier story then stays.
         """
-        key = _as_read(record["batch"]["key"])
+        batch = record["batch"]
         with self._mutex:
-            if key in self._failed:
-                # Before the story: a kill in between loses the failure of a row to write again.
-                self._append_failure({**self._failed[key], "finished": True})
-            self._note_story(*self._stories.append(record))
+            held = _as_read(batch["key"])
+            if held in self._finished and not self.is_of(
+                held, batch.get("input_id", ""), record.get("premise")
+            ):
+                self._set_aside(held)
+            self._append_story(record)
 
     def fail(self, key: str, where: str, error: PolarisError) -> None:
         """Save that a row failed, and where it is for the user, such as a file and a line.
@@ -136,16 +156,40 @@ class Results:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _record(self, key: str) -> Entry:
+        return self._stories.at(self._finished[_as_read(key)][0])
+
+    def _set_aside(self, key: str) -> None:
+        """Give the story with this key, if there is one, a key that no row has."""
+        key = _as_read(key)
+        if key in self._finished:
+            self._move(key, {"key": f"{key}, {self._record(key)['id']}"})
+
+    def _move(self, key: str, place: dict[str, Any]) -> None:
+        record = self._record(key)
+        before, after = record["batch"], {**record["batch"], **place}
+        self._moved(before, after)
+        self._append_story({**record, "batch": after})
+
+    def _append_story(self, record: Entry) -> None:
+        key = _as_read(record["batch"]["key"])
+        if key in self._failed:
+            # Before the story: a kill in between loses the failure of a row to write again.
+            self._append_failure({**self._failed[key], "finished": True})
+        self._note_story(*self._stories.append(record))
+
     def _note_story(self, position: int, record: Entry) -> None:
         """Note a line, which supersedes that of its key, and that of the same story."""
         batch = record["batch"]
         key, fingerprint = batch["key"], batch["fingerprint"]
         story = str(record.get("id", key)), fingerprint
         for old in {key, self._keys.get(story, key)} & self._finished.keys():
-            self._superseded.add(self._finished.pop(old)[0])
+            superseded, before = self._finished.pop(old)
+            self._superseded.add(superseded)
+            del self._alike[before][old]
         self._finished[key] = position, fingerprint
         self._keys[story] = key
-        self._of_rows.setdefault(_row(batch), {})[key] = None
+        self._alike.setdefault(fingerprint, {})[key] = None
 
     def _append_failure(self, failure: Entry) -> None:
         self._note_failure(self._failures.append(failure)[1])
@@ -199,11 +243,6 @@ def _locked(folder: Path) -> FileLock:
             f"Another polaris batch writes to {folder}.",
             "Wait until it is done, or use another folder with -o.",
         )
-
-
-def _row(batch: Entry) -> str:
-    """What names the row of a story, as `Row.key` does."""
-    return str(batch.get("input_id") or batch.get("row"))
 
 
 def _is_story(record: Entry) -> bool:

@@ -19,12 +19,15 @@ from polaris_cli.batch.premises import Row
 from polaris_cli.errors import PolarisError
 from polaris_cli.models.reference import ModelRef
 from polaris_cli.models.resolving import resolve
-from polaris_cli.request.settings import OF_THE_ENGINE, from_options
+from polaris_cli.request.conflicts import check_options
+from polaris_cli.request.settings import OF_THE_ENGINE
 from polaris_cli.story.job import Job
 from polaris_cli.story.prepare import prepare
 from polaris_cli.story.result import Place
 
 FRESH = 60.0  # seconds
+# Settings that do not decide the text, and their defaults.
+OF_THE_MACHINE = {"server": None, "device": "auto", "compile": True, "threads": None}
 
 Options = Mapping[str, object]
 Loading = tuple[str, ...]
@@ -69,17 +72,22 @@ class Task:
     def job(self) -> Job:
         """The job, ready for an engine. Raises UsageError or ModelUnavailable as `prepare` does."""
         with _naming_fields(self.row.settings):
+            check_options(self.row.settings)
             return self._job()
 
     def _job(self) -> Job:
-        first = from_options({"seed": self.options.get("seed")}).get("seed", 0)
         row, file = self.row, self.options.get("gguf_file")
-        options = {**self.options, "seed": first + self.later}
-        job = prepare(
-            row.premise, {**options, "gguf_file": self.loaded_file or file}, resolved=_resolved
-        )
+        options = {**self.options, "gguf_file": self.loaded_file or file}
+        job = seeded(prepare(row.premise, options, resolved=_resolved), 0, self.later)
         place = Place(self.key, fingerprint(job, file), row.number, row.id, row.scale)
         return replace(job, place=place)
+
+
+def seeded(job: Job, otherwise: int, later: int = 0) -> Job:
+    """The job with the seed of its settings, or `otherwise` if they have none, plus `later`."""
+    first = job.settings["seed"].value if "seed" in job.settings else otherwise
+    sampling = replace(job.request.sampling, seed=first + later)
+    return replace(job, request=replace(job.request, sampling=sampling))
 
 
 @contextmanager
@@ -111,26 +119,43 @@ def tasks_of(rows: Iterable[Row], options: Options, grid: Grid) -> Iterator[Task
     of the first seed does not say so: more seeds keep it.
     """
     for row in rows:
-        settings = {**options, **row.settings}
+        settings = _settings(options, row.settings)
         for words, model, later in product(
             grid.words or ("",), grid.models or ("",), range(grid.seeds)
         ):
-            seeded = f"seed +{later}" if later else ""
-            named = filter(None, (row.key, words, model, seeded))
+            seed = f"seed +{later}" if later else ""
+            named = filter(None, (row.key, words, model, seed))
             point = {"words": words or settings.get("words")}
             point |= {"model": model or settings.get("model")}
             yield Task(", ".join(named), row, {**settings, **point}, later)
 
 
+def _settings(options: Options, own: Options) -> dict[str, object]:
+    """The settings of a row: its own, and the options that do not contradict them."""
+    if own.get("length") in ("single", "extend"):
+        options = {**options, "chapters": None}
+    return {**options, **own}
+
+
 def fingerprint(job: Job, gguf_file: object = None) -> str:
     """A digest of all that decides the text, as far as it is asked for: request and model.
 
-    A server may move, and be waited for longer: its model is the same. Of several GGUF files, the
-    `gguf_file` asked for counts, not the one that fits the memory today.
+    A server may move, and be waited for longer, and a machine may have other devices: the model is
+    the same. Of several GGUF files, the `gguf_file` asked for counts, not the one that fits the
+    memory today.
     """
-    request = asdict(job.request)
+    return _digest(job, gguf_file, OF_THE_MACHINE)
+
+
+def earlier_fingerprint(job: Job, gguf_file: object = None) -> str:
+    """The fingerprint that earlier versions gave, with the settings of the machine."""
+    return _digest(job, gguf_file, {"server": None})
+
+
+def _digest(job: Job, gguf_file: object, unasked: Mapping[str, object]) -> str:
+    """A digest of a job's model and request, with the values of `unasked` in place of its own."""
+    request = {**asdict(job.request), **unasked}
     del request["book"]  # it does not change the text
-    request["server"] = None
     if len(job.reference.gguf_files) > 1:
         request["gguf_file"] = gguf_file
     asked = [request, job.reference.id, job.reference.revision]

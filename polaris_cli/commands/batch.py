@@ -40,8 +40,8 @@ PREMISES is a text file (one premise a line, or divided by blank lines), JSONL o
 hub:OWNER/NAME/SPLIT, or - for standard input. The same command again writes what is missing,
 what failed and what was asked for differently.
 
-Exit codes: 0 done, 2 usage, 3 model unavailable, 7 some stories failed, 8 an output could
-not be written, 130 interrupted.
+Exit codes: 0 done, 2 usage, 3 model unavailable, 4 out of memory, 7 some stories failed,
+8 an output could not be written, 130 interrupted.
 """
 
 MOST_AT_ONCE = 1024
@@ -113,7 +113,7 @@ def batch(
 ) -> None:
     """Write many stories, and go on where an earlier run stopped."""
     options = {name: value for name, value in locals().items() if name in SETTINGS}
-    lengths, models = lengths_in(words), listed(model)
+    lengths, models = lengths_in(words), listed("--model", model)
     options |= {"words": lengths[0] if len(lengths) == 1 else None}
     options |= {"model": models[0] if len(models) == 1 else None}
     _check(options, lengths)
@@ -125,12 +125,12 @@ def batch(
         check_needed("--judge", "--judge", asked)
     judging = _judge(judge_model, judge_url, rubric, quiet=quiet) if judge else None
     rows = rows_of(premises)
-    with Results(output, is_record) as results:
+    files = BatchFiles(output, formats)
+    with Results(output, is_record, files.move) as results:
         only = frozenset(results.failed) if retry_failed else None
         stories = Batch(rows, options, grid, results, only)
-        report, files = BatchReport(output, quiet), BatchFiles(output, formats)
-        run = BatchRun(stories, report, files, at_once, not no_save, strict, where)
-        code = run.run()
+        report = BatchReport(output, quiet)
+        code = BatchRun(stories, report, files, at_once, not no_save, strict, where).run()
         written = len(results)
     if judging and written and code != EXIT_INTERRUPTED:
         code = judging(output) or code
@@ -150,18 +150,26 @@ def _judge(
     return partial(judge_batch, run)
 
 
-def listed(value: str | None) -> tuple[str, ...]:
-    """The different parts of a list with commas."""
-    parts = (part.strip() for part in (value or "").split(","))
-    return tuple(dict.fromkeys(part for part in parts if part))
+def listed(option: str, value: str | None) -> tuple[str, ...]:
+    """The different parts of a list with commas, none if the option is not given.
+
+    Raises UsageError for a list that is given and has none.
+    """
+    parts = [part.strip() for part in (value or "").split(",")]
+    found = tuple(dict.fromkeys(part for part in parts if part))
+    if value is not None and not found:
+        raise UsageError(
+            f"{option}: {value!r} has no value.", hint=f"Give one, or leave out {option}."
+        )
+    return found
 
 
-def compared(value: str, *, on_server: bool = False) -> tuple[str, ...]:
+def compared(value: str | None, *, on_server: bool = False) -> tuple[str, ...]:
     """The different models in a list. Raises UsageError for two of one name.
 
     Tables and votes have the name only, and would take them for one model.
     """
-    models, seen = listed(value), set[str]()
+    models, seen = listed("--model", value), set[str]()
     for model in models:
         name = model if on_server else _name_of(model)
         if name in seen:
@@ -187,7 +195,7 @@ def lengths_in(value: str | None) -> tuple[str, ...]:
             hint=f"For one: --words {value.replace(',', '')}; for several, with spaces: "
             f'--words "{value.replace(",", ", ")}"',
         )
-    return listed(value)
+    return listed("--words", value)
 
 
 def _several(values: tuple[str, ...]) -> tuple[str, ...]:
@@ -203,7 +211,7 @@ def _check(options: dict[str, object], words: tuple[str, ...]) -> None:
 
 
 def _formats(each: str | None) -> tuple[str, ...]:
-    formats = tuple(name.lstrip(".").lower() for name in listed(each))
+    formats = tuple(name.lstrip(".").lower() for name in listed("--each", each))
     for name in formats:
         if name not in FORMATS:
             raise UsageError(

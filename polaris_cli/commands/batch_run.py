@@ -7,15 +7,17 @@ import hashlib
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 from polaris_cli.batch.at_once import stories_at_once, worth_at_once
 from polaris_cli.batch.batch import Batch, Group, Survey, own_error
 from polaris_cli.batch.cluster import Cluster, NoCluster, write_on_cluster
+from polaris_cli.batch.lines import explained
 from polaris_cli.batch.results import FAILED, STORIES
 from polaris_cli.batch.running import Written, write_all
 from polaris_cli.batch.tasks import Loading, Task
@@ -34,7 +36,7 @@ from polaris_cli.errors import (
     UsageError,
 )
 from polaris_cli.events import Event
-from polaris_cli.formats.export import save
+from polaris_cli.formats.export import FORMATS, save
 from polaris_cli.library.store import Library
 from polaris_cli.models.reference import ModelRef
 from polaris_cli.screen.batch_progress import BatchProgress
@@ -67,6 +69,8 @@ class BatchReport:
         if survey.extra > 0:
             kept = _stories(survey.extra)
             self.note(f"{STORIES} has {kept} that this command does not ask for; they stay in it.")
+        if not (survey.total or survey.bad):  # only with --retry-failed
+            self.note(f"Nothing to retry: {FAILED} has no story that this command asks for.")
         if damaged:
             lines = "1 damaged line" if damaged == 1 else f"{damaged} damaged lines"
             self.note(f"{lines} of {STORIES} left as found.")
@@ -89,7 +93,7 @@ class BatchReport:
             named = error.message.startswith(where)
             warn(error.message if named else f"{where}: {error.message}", sys.stderr)
         elif self.failed == SHOWN_ERRORS + 1:
-            note(f"Further failures are only in {self.folder / FAILED}.", sys.stderr)
+            self.note(f"Further failures are only in {self.folder / FAILED}.")
 
     def print(self, seconds: float, ended: str) -> None:
         """Print the sum of it all, unless the run is quiet; `ended` says how it ended early."""
@@ -119,21 +123,41 @@ class BatchFiles:
 
     def save(self, story: Story) -> None:
         """Save a story's files; one that cannot be written costs no other."""
-        for path in self._paths(story):
+        self._save(story, self._paths(story))
+
+    def save_missing(self, stories: Iterator[Story]) -> None:
+        """Save the files that stories of an earlier run lack; the user may have edited others."""
+        for story in stories:
+            self._save(story, [path for path in self._paths(story) if not path.exists()])
+
+    def _save(self, story: Story, paths: list[Path]) -> None:
+        for path in paths:
             try:
                 save(story, path, force=True)
             except PolarisError as error:
                 self.lost += 1
                 warn(f"{error.message} The story is in {STORIES}.", sys.stderr)
 
-    def save_missing(self, stories: Iterator[Story]) -> None:
-        """Save the files of stories of an earlier run, if one of them is missing."""
-        for story in stories:
-            if not all(path.exists() for path in self._paths(story)):
-                self.save(story)
+    def move(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+        """Rename the files of a story that gets another place; a file in the way stays.
+
+        Raises OutputError if one cannot be renamed.
+        """
+        for suffix in FORMATS:
+            old, new = (
+                self._path(place["key"], place.get("row") or 0, suffix) for place in (before, after)
+            )
+            if old.is_file() and not new.exists():
+                with explained(new):
+                    old.rename(new)
 
     def _paths(self, story: Story) -> list[Path]:
-        return [self.folder / f"{file_name(story)}.{suffix}" for suffix in self.formats]
+        assert story.place
+        key, row = story.place.key, story.place.row or 0
+        return [self._path(key, row, suffix) for suffix in self.formats]
+
+    def _path(self, key: str, row: int, suffix: str) -> Path:
+        return self.folder / f"{file_name(key, row)}.{suffix}"
 
 
 @dataclass
@@ -305,13 +329,11 @@ def _stories(count: int) -> str:
     return "1 story" if count == 1 else f"{count} stories"
 
 
-def file_name(story: Story) -> str:
+def file_name(key: str, row: int) -> str:
     """The name of a story's files, without the suffix: the row's number and its key.
 
     A key that has other characters than a name may have, or many, gets a digest too.
     """
-    assert story.place
-    key, row = story.place.key, story.place.row or 0
     plain = re.sub(r"[^\w.]+", "-", key).strip("-.")
     short = plain[:MOST_OF_A_NAME]
     lost = short != plain or re.search(r"[^\w., +-]", key)

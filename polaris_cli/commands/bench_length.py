@@ -95,12 +95,11 @@ def _print(info: ModelInfo, written: list[Written], *, as_json: bool) -> None:
 
 def _lengths(text: str) -> list[int]:
     try:
-        found = [*map(parse_words, lengths_in(text))]
-    except ValueError:
-        found = []
-    if not found:
-        raise UsageError(f"--words '{text}' is not a list of lengths.", hint="--words 600,1200")
-    return found
+        return [*map(parse_words, lengths_in(text))]
+    except ValueError as error:
+        raise UsageError(
+            f"--words '{text}' is not a list of lengths.", hint="--words 600,1200"
+        ) from error
 
 
 def _ways(text: str) -> list[str]:

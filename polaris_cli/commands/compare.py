@@ -15,6 +15,7 @@ import typer
 from typer import Argument, Exit, Option
 
 from polaris_cli.api import Outcome
+from polaris_cli.batch.tasks import seeded
 from polaris_cli.commands import options as o
 from polaris_cli.commands.batch import compared
 from polaris_cli.commands.delivery import save_files
@@ -29,7 +30,7 @@ from polaris_cli.formats.comparison import comparison
 from polaris_cli.library.store import Library
 from polaris_cli.library.votes import Vote
 from polaris_cli.request.conflicts import check_options
-from polaris_cli.request.settings import SETTINGS, from_options
+from polaris_cli.request.settings import SETTINGS
 from polaris_cli.screen.messages import note
 from polaris_cli.screen.printing import print_text
 from polaris_cli.screen.story_cells import FIGURES, story_cells
@@ -65,8 +66,8 @@ def compare(
     ] = None,
     words: o.Words = None,
     model: Annotated[
-        str, Option("--model", "-m", metavar="M,M", help="The models to compare.")
-    ] = "",
+        str | None, Option("--model", "-m", metavar="M,M", help="The models to compare.")
+    ] = None,
     blind: Annotated[
         bool, Option("--blind", help="Hide which model wrote which story until you choose.")
     ] = False,
@@ -99,9 +100,8 @@ def compare(
     models = compared(model, on_server=bool(base_url))
     _check(models, output, blind=blind, force=force)
     check_options(options)
-    options["seed"] = from_options({"seed": seed}).get("seed", _random_seed())
-    about = read_premise(premise, EXAMPLE)
-    jobs = [prepare(about, {**options, "model": name}) for name in models]
+    about, any_seed = read_premise(premise, EXAMPLE), _random_seed()
+    jobs = [seeded(prepare(about, {**options, "model": name}), any_seed) for name in models]
     if blind:
         random.shuffle(jobs)
     outputs = Outputs(force=force, quiet=quiet or blind, save=not no_save)

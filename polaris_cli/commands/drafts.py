@@ -69,7 +69,7 @@ def run_drafts(job: Job, outputs: Outputs, count: int, choose: Choose, *, print_
             _print_drafts(stories, chosen)
             if outputs.save and not unsaved:
                 say_how_to_continue(chosen, engine)
-        _deliver(stories, chosen, outputs, out, print_all=print_all)
+        _deliver(stories, chosen, outputs, out, print_of=count if print_all else None)
     if interrupts.seen:
         return EXIT_INTERRUPTED
     if not whole:
@@ -121,20 +121,26 @@ def number_of(story: Story) -> int:
 
 
 def _deliver(
-    stories: Sequence[Story], chosen: Story, outputs: Outputs, out: TextIO, *, print_all: bool
+    stories: Sequence[Story],
+    chosen: Story,
+    outputs: Outputs,
+    out: TextIO,
+    *,
+    print_of: int | None,
 ) -> None:
-    """Print the best draft or all of them, and save each to its own files.
+    """Print the best draft, or all with the number `print_of` of drafts, and save each to its own
+    files.
 
     Raises the first error once all that can be written is written.
     """
     problems: list[PolarisError] = []
     for story in stories:
-        if not outputs.as_json and print_all:
-            line = f"===== draft {number_of(story)} of {len(stories)}, {story.id} ====="
+        if not outputs.as_json and print_of:
+            line = f"===== draft {number_of(story)} of {print_of}, {story.id} ====="
             print_text(f"{line}\n\n{story.text}\n", stream=out, wrap=True)
         elif not outputs.as_json and story is chosen:
             print_text(story.text, stream=out, wrap=True)
-        printed = outputs.as_json and (print_all or story is chosen)
+        printed = outputs.as_json and (bool(print_of) or story is chosen)
         try:
             deliver(story, replace(_for_draft(outputs, number_of(story)), as_json=printed), out)
         except PolarisError as error:

@@ -111,9 +111,9 @@ def run(
     _check_lengths(prompted, prompts, quiet=quiet)
     grid = Grid((), seeds, models if len(models) > 1 else ())
     where = cluster_of(cluster, workers, gpus_per_worker)
-    with Results(output, is_record) as results:
+    files, told = BatchFiles(output, ()), BatchReport(output, quiet)
+    with Results(output, is_record, files.move) as results:
         stories = Batch(_rows(prompted, chosen_suite), options, grid, results)
-        told, files = BatchReport(output, quiet), BatchFiles(output, ())
         code = BatchRun(stories, told, files, at_once, not no_save, False, where).run()
     if code == EXIT_INTERRUPTED or not len(results):
         raise Exit(code)
@@ -132,7 +132,7 @@ def _suite(
         raise UsageError("There is no model to evaluate.", hint="Add --model polaris,no-hri")
     return replace(
         found,
-        models=model or found.models,
+        models=found.models if model is None else model,
         scale=scale or found.scale,
         per_bucket=per_bucket or found.per_bucket,
     )

@@ -33,7 +33,7 @@ def explain(error: TyperException) -> PolarisError:
     if "extra argument" in message and "premise" in _arguments(ctx):
         return UsageError(
             f"{message.rstrip('.')}: the premise must be one argument.",
-            hint='Put it in quotes: polaris write "a lighthouse keeper who finds a letter"',
+            hint=f'Put it in quotes: {ctx.command_path} "a lighthouse keeper who finds a letter"',
         )
     guess = f"Did you mean {guess.replace(chr(39), '')} " if guess else ""
     if ctx and ctx.command.name in LISTS and "command 'list'" in message:

@@ -35,6 +35,7 @@ from polaris_cli.library.database import (
 from polaris_cli.library.parts import from_row, to_row
 from polaris_cli.library.votes import Vote
 from polaris_cli.request.adherence import ratio
+from polaris_cli.request.paths import expanded
 
 if TYPE_CHECKING:  # listing does not need `Story`, and starts faster without the import
     from polaris_cli.story.result import Story
@@ -83,7 +84,7 @@ class Entry:
 def library_path() -> Path:
     """The path of the library: POLARIS_LIBRARY if set, else in the user's data folder."""
     if chosen := os.environ.get("POLARIS_LIBRARY"):
-        return Path(chosen).expanduser()
+        return expanded(chosen).absolute()
     return platformdirs.user_data_path("polaris", appauthor=False) / "library.db"
 
 
@@ -102,7 +103,7 @@ class Library:
 
     def __init__(self, path: str | Path | None = None) -> None:
         """`path` is the library's file; without it, the user's own library."""
-        chosen = Path(path).expanduser() if path else library_path()
+        chosen = expanded(path) if path else library_path()
         self.path = chosen.absolute()  # the same file wherever the program goes
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None

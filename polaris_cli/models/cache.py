@@ -13,6 +13,7 @@ from polaris_cli.errors import ModelUnavailable
 from polaris_cli.models.gguf_choice import choices, part_names
 from polaris_cli.models.reference import ModelRef
 from polaris_cli.models.weights import missing_file_in
+from polaris_cli.request.paths import expanded
 
 
 def cache_folder() -> Path:
@@ -20,10 +21,10 @@ def cache_folder() -> Path:
     environ = os.environ
     direct = environ.get("HF_HUB_CACHE") or environ.get("HUGGINGFACE_HUB_CACHE")
     if direct:
-        return Path(os.path.expandvars(direct)).expanduser()
+        return expanded(os.path.expandvars(direct))
     caches = environ.get("XDG_CACHE_HOME") or "~/.cache"
     home = environ.get("HF_HOME") or f"{caches}/huggingface"
-    return Path(os.path.expandvars(home)).expanduser() / "hub"
+    return expanded(os.path.expandvars(home)) / "hub"
 
 
 def free_bytes() -> int:

@@ -27,6 +27,7 @@ from polaris_cli.models.model_files import adapter_alone, base_of_adapter
 from polaris_cli.models.reference import ModelRef, of_entry, of_gguf, on_server
 from polaris_cli.models.servers import probe
 from polaris_cli.models.weights import weight_files
+from polaris_cli.request.paths import expanded
 from polaris_cli.request.server_address import ServerAddress
 from polaris_cli.request.story_request import EngineName
 
@@ -138,7 +139,7 @@ def by_name(model: str, revision: str | None = None) -> ModelRef:
     entry = catalogue.find(model)
     if entry:
         return of_entry(entry, revision)
-    path = Path(model).expanduser()
+    path = expanded(model)
     if _looks_like_path(model) or _exists(path):
         return _of_path(path)
     if HUB_ID.fullmatch(model):

@@ -4,6 +4,7 @@ Knows no model and no engine.
 
     story_request:   `StoryRequest` with its `Sampling` and `Draft`, checked once
     server_address:  `ServerAddress`, where an OpenAI-compatible server is
+    paths:           the home folder in the paths that users type
     text_files:      reads the user's texts
     settings:        every setting, how it is parsed, which source wins
     conflicts:       settings that contradict each other

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from polaris_cli.errors import UsageError, did_you_mean
+from polaris_cli.request.paths import expanded
 from polaris_cli.request.settings import PRESET_KEYS, config_folder, read_toml
 
 
@@ -72,7 +73,7 @@ def all_presets(warn: Callable[[str], None]) -> Iterator[Preset]:
 
 
 def _as_file(name: str) -> Path:
-    path = Path(name).expanduser()
+    path = expanded(name)
     if path.suffix == ".toml" and path.is_file():
         return path
     known = preset_paths()

@@ -20,6 +20,7 @@ from polaris_cli.errors import UsageError, WrongValue, did_you_mean
 from polaris_cli.languages import is_tag
 from polaris_cli.request.book import Book
 from polaris_cli.request.conflicts import check_values
+from polaris_cli.request.paths import expanded
 from polaris_cli.request.server_address import ServerAddress
 from polaris_cli.request.story_request import (
     ENGINES,
@@ -148,7 +149,7 @@ def _language(value: object) -> str:
 
 def _file(value: object) -> str:
     """The whole path of a file, so that it is the same one from any folder."""
-    return str(Path(_name(value)).expanduser().absolute())
+    return str(expanded(_name(value)).absolute())
 
 
 def _revision(value: object) -> str:

@@ -1,14 +1,14 @@
 """A survey says what is to be written, and looks at no more than it needs."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from polaris_cli.batch.batch import Batch
 from polaris_cli.batch.premises import BadRow, Row
 from polaris_cli.batch.results import Results
-from polaris_cli.batch.tasks import Grid, Task
+from polaris_cli.batch.tasks import Grid, Task, earlier_fingerprint
 from polaris_cli.errors import ModelUnavailable, UsageError
 
 ROWS = [Row(number, f"line {number}", "", f"premise {number}", {}) for number in (1, 2)]
@@ -22,36 +22,28 @@ def write(results: Results, *keys: str, fingerprint: str = "f") -> None:
     """Stories of the first row with these keys."""
     for key in keys:
         place = {"key": key, "fingerprint": fingerprint, "row": 1, "input_id": ""}
-        results.add({"schema": "polaris.story/1", "id": key, "batch": place})
+        record = {"schema": "polaris.story/1", "id": key, "premise": ROWS[0].premise}
+        results.add({**record, "batch": place})
 
 
-def jobs_made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The keys of the tasks whose jobs are made from now on."""
-    made: list[str] = []
-    job = Task.job
-
-    def counted(task: Task) -> Any:
-        made.append(task.key)
-        return job(task)
-
-    monkeypatch.setattr(Task, "job", counted)
-    return made
-
-
-def test_a_story_is_only_looked_for_in_rows_that_have_others(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("settings", "environ"), [({}, {}), ({}, {"POLARIS_WORDS": "900"}), ({"preset": "flash"}, {})]
+)
+def test_the_longest_story_may_have_its_length_from_any_source(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: dict[str, object],
+    environ: dict[str, str],
 ) -> None:
-    made, grid = jobs_made(monkeypatch), Grid(("8", "70"), 2)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    short = replace(ROWS[0], settings={"words": 30})
     with Results(tmp_path) as results:
-        batch(results, grid).survey()
-        assert made == []
-        write(results, "1, 8")
-        batch(results, grid).survey()
-        assert made == ["1, 8"]
-        write(results, "1")
-        batch(results, grid).survey()
-        assert made[1:] == ["1, 8", "1, 8, seed +1", "1, 70", "1, 70, seed +1"]
-        assert results.fingerprint("1") == "f"
+        rows = (short, ROWS[1])
+        options = {"model": "demo", **settings}
+        found = Batch(lambda: iter(rows), options, Grid(), results).survey()
+    (group,) = found.groups.values()
+    assert (group.longest.key, group.count) == ("2", 2)
 
 
 def test_a_story_that_this_batch_asks_for_keeps_its_key(tmp_path: Path) -> None:
@@ -65,6 +57,17 @@ def test_a_story_that_this_batch_asks_for_keeps_its_key(tmp_path: Path) -> None:
         survey = batch(results, Grid(("8", "70"))).survey()
         assert (survey.done, survey.extra) == (1, 0)
         assert results.fingerprint("1, 8.0") is None
+
+
+def test_a_story_with_the_fingerprint_of_an_earlier_version_gets_the_new_one(
+    tmp_path: Path,
+) -> None:
+    job = Task("1", ROWS[0], {"model": "demo", "words": 8, "threads": 2}).job()
+    with Results(tmp_path) as results:
+        write(results, "1", fingerprint=earlier_fingerprint(job))
+        assert batch(results, Grid(), threads=2).survey().done == 1
+        survey = batch(results, Grid(), threads=3).survey()
+        assert (survey.done, len(results)) == (1, 1)
 
 
 def test_an_id_can_be_the_word_row_and_a_number(tmp_path: Path) -> None:

@@ -89,6 +89,7 @@ def test_names_and_their_aliases(
     [
         ('{"premise": "a fox", "temprature": 1}', "no setting 'temprature'", "temperature?"),
         ('{"premise": "a fox", "top-kk": 1}', "no setting 'top-kk'", "Did you mean top_k?"),
+        ('{"premise": "a fox", "seed": 1, "Seed": 2}', "'seed' and 'Seed', which mean", "Leave"),
         ('{"words": 5}', "has no premise", "premise"),
         ('{"premise": " "}', "has no premise", "premise"),
         ('{"premise": "", "prompt": "a fox"}', "has no premise", "premise"),
@@ -151,6 +152,28 @@ def test_a_table_has_the_line_where_a_row_starts(
 ) -> None:
     found = good(read(tmp_path, content, "p.csv"))
     assert [(row.premise, int(row.where.rpartition(" ")[2])) for row in found] == rows
+
+
+@pytest.mark.parametrize(
+    ("header", "told"),
+    [
+        ("premise,Premise", "'premise' and 'Premise'"),
+        ("premise,words,words", "'words' and 'words'"),
+    ],
+)
+def test_a_table_has_a_column_once(tmp_path: Path, header: str, told: str) -> None:
+    refused = refusal(tmp_path, f"{header}\na fox,8,9\n", "p.csv")
+    assert f"p.csv has {told}, which mean the same" in refused.message
+
+
+def test_columns_that_do_not_count_may_have_one_name(tmp_path: Path) -> None:
+    assert len(good(read(tmp_path, "premise,note,note,,\na fox,1,2,,\n", "p.csv"))) == 1
+    assert len(good(read(tmp_path, '{"premise": "a fox", "seed": 1, "Seed": null}'))) == 1
+
+
+def test_a_blank_row_of_a_table_is_no_row(tmp_path: Path) -> None:
+    rows = good(read(tmp_path, "premise,words\n\n ,\na fox,90\n,\n", "p.csv"))
+    assert [row.where.split(", ")[1] for row in rows] == ["line 4"]
 
 
 def test_a_cell_may_be_longer_than_the_usual_limit_of_python(tmp_path: Path) -> None:

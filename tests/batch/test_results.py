@@ -164,7 +164,7 @@ def test_a_story_gets_another_key_and_keeps_its_text(tmp_path: Path) -> None:
         results.rename("1", {"key": "1, a", "row": 7})
         shutil.copytree(tmp_path, tmp_path / "killed")
         assert (results.fingerprint("1"), results.fingerprint("1, a")) == (None, "f")
-        assert (len(results), results.failed, results.of_row("7")) == (2, {}, {"1, a": "f"})
+        assert (len(results), results.failed, results.keys_of("f")) == (2, {}, ["2", "1, a"])
         assert [each["batch"]["key"] for each in results.records()] == ["2", "1, a"]
     found = stories(tmp_path)
     assert found.keys() == {"2", "1, a"} and found["1, a"]["text"] == "A fox."
@@ -177,13 +177,38 @@ def test_a_story_gets_another_key_and_keeps_its_text(tmp_path: Path) -> None:
     assert stories(tmp_path / "killed") == found
 
 
-def test_the_stories_of_a_row_are_known(tmp_path: Path) -> None:
+def test_the_keys_of_a_fingerprint_are_known(tmp_path: Path) -> None:
     with Results(tmp_path) as results:
         results.add(placed("1"))
         results.add(placed("1, a", id="bb"))
-        results.add(placed("12", "12", id="cc"))
+        results.add(record("12", "g"))
     with Results(tmp_path) as results:
-        assert results.of_row("1") == {"1": "f", "1, a": "f"} and results.of_row("2") == {}
+        assert results.keys_of("f") == ["1", "1, a"] and results.keys_of("h") == []
+
+
+@pytest.mark.parametrize(
+    ("own_id", "premise", "kept"),
+    [("", "A hen.", True), ("", "A fox.", False), ("x", "A hen.", True)],
+)
+def test_a_story_of_another_row_is_not_replaced(
+    tmp_path: Path, own_id: str, premise: str, kept: bool
+) -> None:
+    moved: list[str] = []
+    with Results(tmp_path, moved=lambda _, after: moved.append(after["key"])) as results:
+        results.add(placed("1", premise="A fox."))
+        new = placed("1", id="bb", premise=premise)
+        results.add({**new, "batch": {**new["batch"], "input_id": own_id}})
+    assert [*stories(tmp_path)] == [*["1, aa"] * kept, "1"]
+    assert moved == ["1, aa"] * kept
+    assert stories(tmp_path)["1"]["premise"] == premise
+
+
+def test_a_story_of_the_same_id_is_replaced(tmp_path: Path) -> None:
+    with Results(tmp_path) as results:
+        for number, premise in ("aa", "A fox."), ("bb", "A hen."):
+            new = placed("x", id=number, premise=premise)
+            results.add({**new, "batch": {**new["batch"], "input_id": "x"}})
+    assert [story["premise"] for story in stories(tmp_path).values()] == ["A hen."]
 
 
 def test_what_is_not_superseded_is_not_rewritten(tmp_path: Path) -> None:

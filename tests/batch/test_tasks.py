@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from polaris_cli.batch.premises import Row
-from polaris_cli.batch.tasks import Grid, Task, fingerprint, tasks_of
+from polaris_cli.batch.tasks import Grid, Task, earlier_fingerprint, fingerprint, tasks_of
 from polaris_cli.errors import UsageError
 from polaris_cli.models import resolving
 from polaris_cli.models.devices import Device
@@ -48,6 +48,18 @@ def test_a_grid_is_every_length_with_every_seed_by_every_model() -> None:
     assert (request.words, request.sampling.seed, request.model) == (1000, 6, "demo")
 
 
+def test_a_seed_may_come_from_any_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def seeds(**options: object) -> list[int]:
+        tasks = tasks_of([row(1)], {**DEMO, **options}, Grid(seeds=2))
+        return [task.job().request.sampling.seed for task in tasks]
+
+    preset = tmp_path / "own.toml"
+    preset.write_text('template = "{premise}, {words} words"\nseed = 5\n')
+    assert seeds() == [0, 1] and seeds(preset=str(preset)) == [5, 6]
+    monkeypatch.setenv("POLARIS_SEED", "7")
+    assert seeds() == seeds(preset=str(preset)) == [7, 8] and seeds(seed=0) == [0, 1]
+
+
 @pytest.mark.parametrize("more", WRONG)
 def test_an_invalid_setting_is_an_error_of_its_task(more: dict[str, Any]) -> None:
     good, bad = tasks_of([row(1), row(2, **more)], DEMO, Grid())
@@ -77,6 +89,17 @@ def test_a_setting_of_a_row_is_named_as_in_the_row(
     assert refused.value.message.startswith("--")
 
 
+def test_the_length_of_a_row_is_stronger_than_the_chapters_of_the_command() -> None:
+    rows = [row(1, length="single"), row(2, length="single", chapters=4), row(3, chapters=4)]
+    options = {**DEMO, "words": 800, "chapters": "3"}
+    single, both = tasks_of(rows[:2], options, Grid())
+    assert single.job().request.length == "single"
+    with pytest.raises(UsageError, match=r"^chapters and length single contradict each other"):
+        both.job()
+    (other,) = tasks_of([rows[2]], {**DEMO, "words": 800, "length": "single"}, Grid())
+    assert other.job().request.chapters == 4
+
+
 def digest(premise: str = "a fox", **options: object) -> str:
     return fingerprint(Task("1", Row(1, "line 1", "", premise, {}), {**DEMO, **options}).job())
 
@@ -89,6 +112,17 @@ def test_what_is_asked_for_decides_the_fingerprint() -> None:
     ]  # fmt: skip
     assert len({digest(), *others}) == len(others) + 1
     assert digest(author="Jane", title="Fog", language="en") == digest()  # not part of the text
+
+
+def test_the_machine_does_not_decide_the_fingerprint() -> None:
+    for machine in ({"threads": 2}, {"device": "cpu"}, {"compile": False}):
+        assert digest(**machine) == digest()
+
+
+def test_a_request_without_settings_of_the_machine_keeps_its_earlier_fingerprint() -> None:
+    task = Task("1", Row(1, "line 1", "", "a fox", {}), DEMO)
+    plain, other = task.job(), replace(task, options={**DEMO, "threads": 2}).job()
+    assert earlier_fingerprint(plain) == fingerprint(plain) != earlier_fingerprint(other)
 
 
 def test_a_server_that_moved_or_is_waited_for_longer_writes_the_same(

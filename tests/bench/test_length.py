@@ -67,7 +67,8 @@ def test_a_story_as_json_has_its_text_and_figures(tmp_path: Path) -> None:
         (("--ways", "chapters,verse"), "does not know 'verse'"),
         (("--premises", "nowhere.txt"), "Cannot read nowhere.txt"),
         (("--words", "abc"), "abc"),
-        (("--words", " , "), "not a list of lengths"),
+        (("--words", "abc,600"), "not a list of lengths"),
+        (("--words", " , "), "has no value"),
         (("--words", "1,200"), "can be one length or several"),
     ],
 )

@@ -1,6 +1,7 @@
 """`polaris batch` as a user runs it: results, failures, grids, and runs that go on."""
 
 import json
+import re
 import signal
 import subprocess
 import time
@@ -116,12 +117,79 @@ def test_a_full_disk_costs_no_summary(
 def test_what_is_asked_for_differently_is_written_again_and_replaced(
     batch: Batch, engine: ScriptedEngine
 ) -> None:
+    rows: Lines = [{"premise": "a fox"}, {"premise": "a hen", "seed": 1}]
+    batch.write("\n".join(map(json.dumps, rows)), "rows.jsonl")
     batch()
-    batch.write("a fox\na wolf\na cat\n")
+    rows[1]["seed"] = 2
+    batch.write("\n".join(map(json.dumps, rows)), "rows.jsonl")
     again = batch()
     assert "1 story to write again" in again.stderr
-    assert sorted(story["premise"] for story in batch.stories()) == ["a cat", "a fox", "a wolf"]
-    assert len(engine.requests) == 4
+    assert sorted(story["sampling"]["seed"] for story in batch.stories()) == [0, 2]
+    assert len(engine.requests) == 3
+
+
+def files_of(batch: Batch) -> dict[str, str]:
+    """The premise of each Markdown file's story, which the user has written in it."""
+    return {path.name: path.read_text() for path in batch.folder.glob("*.md")}
+
+
+def test_stories_keep_their_text_and_files_when_rows_shift(
+    batch: Batch, engine: ScriptedEngine
+) -> None:
+    batch("--each", "md")
+    before = {story["premise"]: story["id"] for story in batch.stories()}
+    for story in batch.stories():
+        (batch.folder / f"000{story['batch']['row']}-{story['batch']['key']}.md").write_text(
+            story["premise"]
+        )
+    batch.write("a dog\na fox\na hen\na cat\n")
+    done = batch("--each", "md")
+    assert "3 of 4 stories already written" in done.stderr and "again" not in done.stderr
+    after = {story["batch"]["key"]: story["id"] for story in batch.stories()}
+    assert len(engine.requests) == 4 and len(after) == 4
+    assert after.items() >= {"2": before["a fox"], "4": before["a cat"]}.items()
+    files = files_of(batch)
+    assert "fox" in files.pop("0001-1.md")  # as the engine writes it
+    assert files == {"0002-2.md": "a fox", "0003-3.md": "a hen", "0004-4.md": "a cat"}
+    batch.write("a hen\na cat\n")
+    assert "2 of 2 stories already written" in batch("--each", "md").stderr
+    assert files_of(batch).items() >= {"0001-1.md": "a hen", "0002-2.md": "a cat"}.items()
+    assert len(engine.requests) == 4 and len(batch.stories()) == len(files_of(batch)) == 4
+
+
+def test_other_premises_leave_the_stories_of_earlier_ones(
+    batch: Batch, engine: ScriptedEngine
+) -> None:
+    batch("--each", "md")
+    before = {story["id"] for story in batch.stories()}
+    (batch.folder / "0001-1.md").write_text("mine")
+    batch.write("a wolf\nan owl\n", "others.txt")
+    done = batch("--each", "md")
+    assert "stories.jsonl has 3 stories that this command does not ask for" in done.stderr
+    assert len(batch.stories()) == 5 and before < {story["id"] for story in batch.stories()}
+    assert len(files_of(batch)) == 5 and "mine" in files_of(batch).values()
+    batch.write("a fox\na hen\na cat\n")
+    assert "3 of 3 stories already written" in batch("--each", "md").stderr
+    assert len(engine.requests) == 5 and files_of(batch)["0001-1.md"] == "mine"
+
+
+def test_files_are_renamed_in_a_larger_grid(batch: Batch, engine: ScriptedEngine) -> None:
+    batch("--each", "md,txt")
+    (batch.folder / "0002-2.txt").write_text("mine")
+    batch(words="8,70")
+    batch("--each", "md,txt", words="8,70")
+    assert len(files_of(batch)) == 6 and "0001-1.md" not in files_of(batch)
+    assert (batch.folder / "0002-2-8.txt").read_text() == "mine"
+
+
+def test_rows_of_one_premise_have_a_story_each(batch: Batch, engine: ScriptedEngine) -> None:
+    batch.write("a fox\na hen\na fox\n")
+    batch()
+    batch.write("a dog\na fox\na hen\na fox\n")
+    assert "3 of 4 stories already written" in batch().stderr
+    batch.write("a hen\na fox\na fox\na fox\n")
+    assert "3 of 4 stories already written" in batch().stderr
+    assert len(engine.requests) == len(batch.stories()) == 5
 
 
 def test_options_without_an_effect_are_told_here_and_on_a_cluster(
@@ -159,6 +227,7 @@ def test_files_are_made_for_stories_of_earlier_runs_too(
     assert sorted(path.name for path in batch.folder.glob("*.md")) == [
         "0001-1.md", "0002-2.md", "0003-3.md",
     ]  # fmt: skip
+    assert batch("--each", "md,txt").returncode == 0 and len([*batch.folder.glob("*.txt")]) == 3
     assert (batch.folder / "0002-2.md").read_text() == "mine"
 
 
@@ -180,8 +249,8 @@ def test_stories_that_are_not_asked_for_any_more_are_told(
     batch()
     batch.write("a fox\na wolf\n")
     done = batch()
-    assert "stories.jsonl has 1 story that this command does not ask for" in done.stderr
-    assert len(batch.stories()) == 3
+    assert "stories.jsonl has 2 stories that this command does not ask for" in done.stderr
+    assert len(batch.stories()) == 4
     assert "does not ask for" not in batch("--retry-failed").stderr
 
 
@@ -238,12 +307,12 @@ def test_a_story_of_another_grid_is_taken_over_where_another_one_has_its_key(
     batch("-m", "demo,smollm2")
     batch("-m", "smollm2")
     done = batch()
-    assert "3 of 3 stories already written" in done.stderr and len(engine.requests) == 6
-    assert {story["request"]["model"] for story in batch.stories()} == {"demo"}
+    assert "3 of 3 stories already written" in done.stderr
+    assert batch("-m", "demo,smollm2").returncode == 0 and len(engine.requests) == 6
 
 
 def test_a_list_has_each_value_once() -> None:
-    assert command.listed("8, 1200,3k,,8") == ("8", "1200", "3k")
+    assert command.listed("--words", "8, 1200,3k,,8") == ("8", "1200", "3k")
 
 
 def test_models_to_compare_have_different_names(tmp_path: Path) -> None:
@@ -293,6 +362,20 @@ def test_a_model_that_writes_nothing_is_a_failure(
     assert batch.stories() == [] and len(batch.failures()) == 3
 
 
+@pytest.mark.parametrize("quiet", [[], ["--quiet"]])
+def test_the_first_failures_are_named(
+    batch: Batch, engine: ScriptedEngine, quiet: list[str]
+) -> None:
+    batch.write('{"premise": "a fox", "form": "ode"}\n' * 8, "rows.jsonl")
+    told = batch(*quiet).stderr
+    assert told.count("warning: ") == 5 and ("Further failures" in told) != bool(quiet)
+
+
+def test_the_help_names_the_exit_codes() -> None:
+    codes = re.findall(r"(\d+) [a-z]", command.EPILOG.split("Exit codes: ")[1])
+    assert codes == ["0", "2", "3", "4", "7", "8", "130"]
+
+
 def test_strict_stops_at_the_first_failure(batch: Batch, engine: ScriptedEngine) -> None:
     rows = ['{"premise": "a fox", "form": "ode"}', *['{"premise": "a hen"}'] * 40]
     batch.write("\n".join(rows), "rows.jsonl")
@@ -304,7 +387,8 @@ def test_settings_that_are_wrong_for_all_are_refused_at_once(batch: Batch) -> No
     for options in (
         ["--temperature", "99"], ["--jobs", "0"], ["--jobs", "x"], ["--each", "pdf"],
         ["--words", "0"], ["--seeds", "0"], ["--words", "1,200"], ["--words", "400,800"],
-        ["--chapters", "2", "--length", "single"],
+        ["--chapters", "2", "--length", "single"], ["--words", ""], ["--words", " ,"], ["-m", ","],
+        ["--each", ","], ["--each", ""],
     ):  # fmt: skip
         done = batch(*options)
         assert done.returncode == 2 and done.stderr.startswith("polaris: error: "), options
@@ -504,6 +588,43 @@ def test_a_row_that_was_corrected_is_no_failure_any_more(
     batch.write("\n".join(rows).replace("5", '"a hen"'), "rows.jsonl")
     assert batch("--retry-failed").returncode == 0
     assert len(batch.stories()) == 2 and batch.failures() == []
+
+
+def test_an_input_that_is_not_found_costs_no_failure(batch: Batch, engine: ScriptedEngine) -> None:
+    batch.write('{"premise": "a fox"}\n{"premise": 5}\n', "rows.jsonl")
+    assert batch().returncode == 7
+    batch.premises = batch.home / "raws.jsonl"
+    assert batch().returncode == 2
+    assert [failure["key"] for failure in batch.failures()] == [" row 2"]
+
+
+def test_failures_that_are_not_asked_for_any_more_are_dropped_by_a_full_run(
+    batch: Batch, engine: ScriptedEngine
+) -> None:
+    wrong = '{"premise": "a fox", "id": "x", "form": "ode"}\n'
+    batch.write(wrong + '{"premise": "a hen", "id": "y"}\n', "rows.jsonl")
+    assert batch().returncode == 7
+    batch.write('{"premise": "a hen", "id": "y"}\n', "rows.jsonl")
+    done = batch("--retry-failed")
+    assert "Nothing to retry: failed.jsonl has no story" in done.stderr
+    assert done.returncode == 0 and len(batch.failures()) == 1
+    done = batch()
+    assert done.returncode == 0 and batch.failures() == []
+    assert "Nothing to retry" not in done.stderr
+
+
+@pytest.mark.parametrize("retry", [[], ["--retry-failed"]])
+def test_a_story_that_is_there_is_no_failure(
+    batch: Batch, engine: ScriptedEngine, retry: list[str]
+) -> None:
+    row = '{"premise": "a fox", "seed": 1}\n'
+    batch.write(row, "rows.jsonl")
+    batch()
+    batch.write(row.replace("1", '"x"'), "rows.jsonl")
+    assert batch().returncode == 7 and len(batch.failures()) == 1
+    batch.write(row, "rows.jsonl")
+    assert batch(*retry).returncode == 0 and batch.failures() == []
+    assert len(engine.requests) == 1
 
 
 def test_files_of_long_and_similar_keys_do_not_meet(batch: Batch, engine: ScriptedEngine) -> None:

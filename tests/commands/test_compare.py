@@ -48,6 +48,15 @@ def test_each_model_writes_and_the_table_compares(library: Library, tmp_path: Pa
     assert len(library.entries()) == 2 and len(seeds) == 1
 
 
+def test_a_seed_of_the_environment_counts(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POLARIS_SEED", "7")
+    run("-m", "demo,smollm2")
+    seeds = {library.get(entry.id).request.sampling.seed for entry in library.entries()}
+    assert seeds == {7}
+
+
 def test_a_model_that_cannot_be_loaded_costs_no_story(
     library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -128,6 +137,8 @@ def test_a_full_standard_output_costs_no_story_and_no_page(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
+        ([], "needs from 2 to 26 models"),
+        (["-m", ","], "--model: ',' has no value"),
         (["-m", "demo"], "needs from 2 to 26 models"),
         (["-m", "demo,demo"], "needs from 2 to 26 models"),
         (["-m", "demo,smollm2", "--blind"], "not a terminal"),

@@ -206,6 +206,17 @@ def test_all_are_printed_divided(
     assert places == sorted(places)
 
 
+def test_a_draft_that_failed_keeps_its_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: ScriptedEngine
+) -> None:
+    lost = Script(["</think>"], error=ModelUnavailable("The server is gone."))
+    scripted = ScriptedEngine(["</think>", TALES[0]], lost, ["</think>", TALES[2]])
+    monkeypatch.setattr(running, "open_engine", lambda *_, **__: scripted)
+    done = ask(tmp_path, monkeypatch, "--all")
+    assert "= draft 1 of 3" in done.stdout and "= draft 3 of 3" in done.stdout
+    assert done.stdout.count("===== draft ") == 2
+
+
 def test_json_is_an_object_of_the_best_or_one_of_each(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: ScriptedEngine
 ) -> None:

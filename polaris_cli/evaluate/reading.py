@@ -40,8 +40,11 @@ TABLES = (".csv", ".tsv")
 LENGTHS_FILE = "lengths.toml"
 EVERYTHING = "*"
 
-# How the POLARIS data states it. Of "2,500 words long", these are not the last digits.
-_STATED = re.compile(r"(?<![\d.,])(\d+)\s+words\s+long", re.IGNORECASE)
+# How the POLARIS data states it at the end of a prompt, also behind what no reader of lengths takes
+# for a request: "The story should be sad, be set in Rome, and be approximately 3000 words long."
+_STATED = re.compile(
+    r"\bbe\s+(?:(?:approximately|about|roughly)\s+)?(\d[\d,]*)\s+words\s+long\b", re.IGNORECASE
+)
 
 
 def samples_in(source: str, *, with_length: bool = True) -> Iterator[Sample | PolarisError]:
@@ -232,10 +235,10 @@ def _asked(row: Mapping[str, Any], prompt: str, *, needed: bool) -> int:
     given = _first(row, LENGTHS)
     if given is not None:
         asked = _words(given)
-    elif stated := _STATED.search(prompt):
-        asked = int(stated[1])
     elif length := read_length(prompt).length:
         asked = length.words
+    elif stated := _STATED.findall(prompt):
+        asked = _words(stated[-1])
     elif not needed:
         return 0
     else:

@@ -97,10 +97,25 @@ def test_rows_of_other_projects(row: dict[str, Any], expected: Sample) -> None:
     assert sample_of_row(row) == expected
 
 
-@pytest.mark.parametrize("stated", ["2500", "2,500", "2.500", "2.5k"])
+@pytest.mark.parametrize(
+    "stated", ["2500", "2,500", "2.500", "2.5k", "2'500", "2 500", "2000-3000"]
+)
 def test_a_length_in_the_prompt_may_have_separators(stated: str) -> None:
     row = {"prompt": f"Write a story that is {stated} words long about a fox.", "output": "A."}
     assert sample_of_row(row).asked == 2500
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "A fox finds a letter 100 words long. The story should be approximately 3000 words long.",
+        "Write 500 words. Instead of that length, it should be approximately 3,000 words long.",
+        "Write a tale. It should be set in Rome, told by the fox, and be about 3000 words long.",
+        "The letters should be 100 words long. It should be 200 words long. Be 3000 words long.",
+    ],
+)
+def test_the_length_of_the_text_counts_and_not_that_of_a_letter_in_it(prompt: str) -> None:
+    assert sample_of_row({"prompt": prompt, "output": "A."}).asked == 3000
 
 
 def test_a_table_needs_texts_and_no_premises(tmp_path: Path) -> None:

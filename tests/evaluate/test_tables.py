@@ -83,6 +83,17 @@ def test_models_are_compared_on_the_prompts_that_they_share() -> None:
     assert low == pytest.approx(0.1) and high == pytest.approx(0.3)
 
 
+def test_prompts_are_the_same_by_their_text_and_not_by_their_id() -> None:
+    known = {("a", "1"): "a fox", ("a", "2"): "a hen", ("b", "1"): "a hen", ("b", "x"): "an owl"}
+    texts = [
+        a_sample(1000, 1, model=model, prompt=prompt, prompt_id=name)
+        for (model, name), prompt in known.items()
+    ]
+    (difference,) = evaluation(*texts).tables().differences
+    assert difference.count == 1
+    assert evaluation(texts[0], texts[2]).tables().differences == []
+
+
 def test_all_texts_for_a_prompt_count_in_a_difference() -> None:
     shares = [("a", 0.5), ("a", 0.7), ("b", 1.0), ("b", 0.8), ("b", 0.6)]
     texts = (a_sample(1000, share, model=model, prompt_id="1") for model, share in shares)

@@ -61,7 +61,7 @@ def score(
 
     Texts are in length buckets and in the card's stages. Ratios are words written / words asked;
     "score" and "penalty" are the length score of the POLARIS evaluation and the length penalty of
-    its training, "S_l" that of LongBench-Write. Intervals are 95% bootstrap intervals.
+    its training, "S_l" that of LongBench-Write. Intervals are 95% intervals of the mean.
     """
     from polaris_cli.evaluate.statistics import check_installed
 

@@ -53,6 +53,7 @@ class Figures:
 
 
 NAMES = tuple(item.name for item in fields(Figures))
+YES_OR_NO = ("in_band", "blank", "ended")
 
 
 def figures_of(sample: Sample, band: tuple[float, float] = (0.9, 1.1)) -> Figures:

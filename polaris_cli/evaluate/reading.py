@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from polaris_cli.batch.fields import Columns, is_absent, plain
@@ -21,6 +22,7 @@ from polaris_cli.errors import PolarisError, UsageError
 from polaris_cli.evaluate.origin import origin_of
 from polaris_cli.evaluate.samples import Sample
 from polaris_cli.events import Piece
+from polaris_cli.formats.drafts import front_matter
 from polaris_cli.library.store import Library
 from polaris_cli.request.premise import read_length
 from polaris_cli.request.settings import parse_words
@@ -38,6 +40,7 @@ COLUMNS = Columns(TEXTS, "text,words")
 TEXT_FILES = (".txt", ".md")
 TABLES = (".csv", ".tsv")
 LENGTHS_FILE = "lengths.toml"
+STATE_LENGTHS = f'Write the words asked for in {LENGTHS_FILE} there: "tale.txt" = 3000'
 EVERYTHING = "*"
 
 # How the POLARIS data states it at the end of a prompt, also behind what no reader of lengths takes
@@ -48,19 +51,23 @@ _STATED = re.compile(
 
 
 def samples_in(source: str, *, with_length: bool = True) -> Iterator[Sample | PolarisError]:
-    """The texts in a file (.jsonl, .json, .csv, .parquet) or folder.
+    """The texts in a file (.jsonl, .json, .csv, .parquet, .md) or folder.
 
-    A folder is that of `polaris batch`, or has text files and `lengths.toml`. A row without a
-    length is an error, unless `with_length` is false. Raises UsageError if it cannot be read.
+    A folder is that of `polaris batch`, or has text files, whose lengths are in their front matter
+    or in `lengths.toml`. A text without a length is an error, unless `with_length` is false. Raises
+    UsageError if the file or folder cannot be read.
     """
     path = file_of(source)
     if path.is_dir():
-        return _from_folder(path)
+        return _from_folder(path, with_length=with_length)
     if path.suffix.lower() in TEXT_FILES:
-        raise UsageError(
-            f"{source} does not say how many words were asked for.",
-            hint=f'Put it in a folder with a file {LENGTHS_FILE}: "{path.name}" = 3000',
-        )
+        found = _from_file(path)
+        if with_length and not found.asked:
+            raise UsageError(
+                f"{source} does not say how many words were asked for.",
+                hint=f"Put it in a folder. {STATE_LENGTHS}",
+            )
+        return iter([found])
     return _from_rows(str(path), with_length=with_length)
 
 
@@ -260,26 +267,55 @@ def _first(row: Mapping[str, Any], names: Sequence[str]) -> Any:
     return next((row[name] for name in names if not is_absent(row.get(name))), None)
 
 
-def _from_folder(folder: Path) -> Iterator[Sample | PolarisError]:
-    """The text files of a folder whose lengths are stated in its `lengths.toml`."""
+def _from_folder(folder: Path, *, with_length: bool) -> Iterator[Sample | PolarisError]:
+    """The text files of a folder, those first that its `lengths.toml` names.
+
+    Its lengths count rather than those in front matter. The files without a length are one error.
+    """
     file = folder / LENGTHS_FILE
-    if not file.exists():
-        raise UsageError(
-            f"{folder} has neither {STORIES} nor {LENGTHS_FILE}.",
-            hint=f'Write the words asked for in {LENGTHS_FILE}: "tale.txt" = 3000',
-        )
-    lengths = parse_toml(read_text(file), file, "Fix the file, then try again.")
-    for name, length in lengths.items():
+    stated = read_text(file) if file.exists() else ""
+    lengths = parse_toml(stated, file, "Fix the file, then try again.")
+    paths = filter(_is_text_file, sorted(folder.glob("*")))
+    names = list(dict.fromkeys((*lengths, *(path.name for path in paths))))
+    if not names:
+        raise UsageError(f"{folder} has neither {STORIES} nor text files.", hint=STATE_LENGTHS)
+    without = []
+    for name in names:
         try:
-            asked = parse_words(length)
-            if asked < 1:
-                raise ValueError
-            text = read_text(folder / name)
-        except ValueError:
-            yield UsageError(
-                f"{file}: {name!r} has the length {length!r}, which is not a number of words."
-            )
+            found = _from_file(folder / name, lengths.get(name))
         except UsageError as error:
             yield error
+            continue
+        if found.asked or not with_length:
+            yield found
         else:
-            yield Sample(text, asked, model=folder.name, prompt_id=name)
+            without.append(name)
+    if without:
+        told = shorten(", ".join(without), 300, placeholder=" and others")
+        yield UsageError(f"{folder} does not say how many words were asked for: {told}.")
+
+
+def _is_text_file(path: Path) -> bool:
+    return path.suffix.lower() in TEXT_FILES and path.is_file()
+
+
+def _from_file(path: Path, length: object = None) -> Sample:
+    """A text file with this length, or the one in its front matter; `asked` is 0 without both.
+
+    Raises UsageError if it cannot be read, or the length is no number of words.
+    """
+    text = read_text(path)
+    said: Mapping[str, Any] = {}
+    if path.suffix.lower() == ".md":
+        _, said, text = front_matter(text, str(path))
+    row = {
+        "output": text,
+        "prompt": said.get("premise"),
+        "words": said.get("words_requested") if length is None else length,
+        "model": said.get("model") or path.parent.name,
+        "id": path.name,
+    }
+    try:
+        return sample_of_row(row, with_length=False)
+    except ValueError as error:
+        raise UsageError(f"{path}: {error}.") from error

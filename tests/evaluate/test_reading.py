@@ -18,6 +18,7 @@ from polaris_cli.evaluate.reading import (
     without_thinking,
 )
 from polaris_cli.evaluate.samples import Sample
+from polaris_cli.formats.export import render
 from polaris_cli.library.store import Library
 from polaris_cli.story.quality import Quality
 from polaris_cli.story.result import Place
@@ -267,7 +268,35 @@ def test_a_folder_of_text_files_states_its_lengths(tmp_path: Path) -> None:
     assert isinstance(invalid, UsageError) and "'x', which is not a number" in invalid.message
 
 
-@pytest.mark.parametrize("name", ["no.jsonl", "tale.txt", "empty", "bad.json"])
+def test_an_exported_story_says_its_length_itself(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    story = a_story(text="It came.", words=900)
+    (folder / "a.md").write_bytes(render(story, "md"))
+    (folder / "b.md").write_text("---\ntitle: B\n---\n\n<think>A fox?</think>It went.")
+    expected = Sample("It came.\n", 900, "demo", story.premise, "a.md")
+    assert good(str(folder / "a.md")) == [expected]
+    found, problem = samples_in(str(folder))
+    assert found == expected
+    assert isinstance(problem, UsageError) and problem.message.endswith("asked for: b.md.")
+    (folder / "lengths.toml").write_text('"b.md" = 500\n"a.md" = 600\n')
+    assert good(str(folder)) == [
+        Sample("It went.", 500, "mine", "", "b.md"),
+        replace(expected, asked=600),
+    ]
+
+
+def test_the_text_files_that_have_no_length_are_named_together(tmp_path: Path) -> None:
+    for name in ("a.txt", "b.TXT", "c.md", "d.csv"):
+        (tmp_path / name).write_text("A fox.")
+    (tmp_path / "lengths.toml").write_text('"a.txt" = 500\n')
+    found, problem = samples_in(str(tmp_path))
+    assert isinstance(found, Sample) and isinstance(problem, UsageError)
+    assert problem.message.endswith("how many words were asked for: b.TXT, c.md.")
+    assert len([*samples_in(str(tmp_path), with_length=False)]) == 3
+
+
+@pytest.mark.parametrize("name", ["no.jsonl", "tale.txt", "empty", "bad.json", "no.md"])
 def test_a_source_that_is_none_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "tale.txt").write_text("A.")
     (tmp_path / "empty").mkdir()

@@ -137,13 +137,13 @@ def _score(
 ) -> None:
     """Add the texts, and the records of those that are judged."""
     from polaris_cli.evaluate.judgements import judged
-    from polaris_cli.evaluate.judging import text_key
+    from polaris_cli.evaluate.judging import by_its_criteria, text_key
     from polaris_cli.evaluate.scoring import score_all
 
     for sample, figures in score_all(samples, band):
         found.add(sample, figures)
         if records:
-            found.judged += judged(records.pop(text_key(sample), ()))
+            found.judged += judged(by_its_criteria(sample, records.pop(text_key(sample), ())))
         if report:
             report.texts.add(sample)
 

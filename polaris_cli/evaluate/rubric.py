@@ -39,6 +39,11 @@ class Criterion:
     says: str
 
 
+def own_criteria(sample: Sample) -> dict[str, str]:
+    """The criteria of a text's checklist by their keys."""
+    return {f"criterion_{number}": says for number, says in enumerate(sample.checklist, 1)}
+
+
 @dataclass(frozen=True, slots=True)
 class Rubric:
     """Criteria, the instructions for the judge, and how scores become totals.
@@ -69,10 +74,7 @@ class Rubric:
         if not (self.checklist and sample.checklist):
             return self
         low, high = self.criteria[0].low, self.criteria[0].high
-        own = (
-            Criterion(f"criterion_{number}", low, high, says)
-            for number, says in enumerate(sample.checklist, 1)
-        )
+        own = (Criterion(key, low, high, says) for key, says in own_criteria(sample).items())
         return replace(self, criteria=tuple(own), own=True)
 
     @property

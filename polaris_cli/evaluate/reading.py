@@ -110,6 +110,7 @@ def sample_of_story(story: Story) -> Sample:
         surprise_worst=quality.surprise_worst,
         made=origin_of(story),
         model_id=_path_of(story.model),
+        story_id=story.id,
     )
 
 
@@ -316,6 +317,6 @@ def _from_file(path: Path, length: object = None) -> Sample:
         "id": path.name,
     }
     try:
-        return sample_of_row(row, with_length=False)
+        return replace(sample_of_row(row, with_length=False), story_id=str(said.get("id") or ""))
     except ValueError as error:
         raise UsageError(f"{path}: {error}.") from error

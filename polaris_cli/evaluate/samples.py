@@ -17,7 +17,8 @@ class Sample:
     the model ended it. Surprise is in nats, None if not recorded. `checklist` are criteria for this
     text alone. `made` says how the text was written: "engine", "machine" and other settings as
     people read them. `scale` is what an evaluation has multiplied the length by. `model_id` is set
-    where other models may have the same name: a folder or file.
+    where other models may have the same name: a folder or file. `story_id` is that of a story of
+    polaris, which several sources may have.
     """
 
     text: str
@@ -34,6 +35,7 @@ class Sample:
     scale: float = 1.0
     model_id: str = ""
     closed: bool = False
+    story_id: str = ""
 
     @property
     def ending(self) -> str:

@@ -217,7 +217,7 @@ def test_a_checklist_that_is_edited_is_judged_as_it_is_now(
 
 def test_two_models_of_one_name_are_told_apart(stories: Path) -> None:
     written = [
-        a_story(text=f"By {path}.", words=1500, model=ModelInfo("final", f"/{path}/final"))
+        a_story(path, f"By {path}.", words=1500, model=ModelInfo("final", f"/{path}/final"))
         for path in "ab"
     ]
     stories.write_text("".join(json.dumps(story.as_dict()) + "\n" for story in written))

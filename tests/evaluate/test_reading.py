@@ -46,7 +46,7 @@ def test_a_record_of_polaris_brings_all_that_is_known(tmp_path: Path) -> None:
     story = replace(story, quality=Quality(surprise_mean=1.5, surprise_worst=2.25))
     (found,) = good(written(tmp_path, story.as_dict()))
     facts = ("It came.", 900, "demo", "a lighthouse keeper", "u7", 0, "loop", 1.5, 2.25)
-    assert found == Sample(*facts, made=found.made, scale=0.5)
+    assert found == Sample(*facts, made=found.made, scale=0.5, story_id=story.id)
     assert found.made["weights"] == "polaris/demo" and found.made["written"] == story.created[:10]
     assert "temperature 0.6" in found.made["sampling"] and "polaris" in found.made["versions"]
     assert good(str(tmp_path)) == [found]  # the folder of a batch
@@ -274,7 +274,7 @@ def test_an_exported_story_says_its_length_itself(tmp_path: Path) -> None:
     story = a_story(text="It came.", words=900)
     (folder / "a.md").write_bytes(render(story, "md"))
     (folder / "b.md").write_text("---\ntitle: B\n---\n\n<think>A fox?</think>It went.")
-    expected = Sample("It came.\n", 900, "demo", story.premise, "a.md")
+    expected = Sample("It came.\n", 900, "demo", story.premise, "a.md", story_id=story.id)
     assert good(str(folder / "a.md")) == [expected]
     found, problem = samples_in(str(folder))
     assert found == expected

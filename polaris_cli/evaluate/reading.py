@@ -39,6 +39,7 @@ IDS = ("uid", "id", "index", "prompt_id")
 COLUMNS = Columns(TEXTS, "text,words")
 TEXT_FILES = (".txt", ".md")
 TABLES = (".csv", ".tsv")
+FORMATS = (".jsonl", ".ndjson", ".json", ".parquet", *TABLES, *TEXT_FILES)
 LENGTHS_FILE = "lengths.toml"
 STATE_LENGTHS = f'Write the words asked for in {LENGTHS_FILE} there: "tale.txt" = 3000'
 EVERYTHING = "*"
@@ -68,6 +69,11 @@ def samples_in(source: str, *, with_length: bool = True) -> Iterator[Sample | Po
                 hint=f"Put it in a folder. {STATE_LENGTHS}",
             )
         return iter([found])
+    if path.is_file() and path.suffix.lower() not in FORMATS:
+        raise UsageError(
+            f"{source} is in no format that polaris eval reads.",
+            hint=f"Use one of: {', '.join(FORMATS)}, or a folder.",
+        )
     return _from_rows(str(path), with_length=with_length)
 
 

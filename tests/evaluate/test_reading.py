@@ -296,6 +296,14 @@ def test_the_text_files_that_have_no_length_are_named_together(tmp_path: Path) -
     assert len([*samples_in(str(tmp_path), with_length=False)]) == 3
 
 
+@pytest.mark.parametrize("name", ["tale.epub", "tale.docx", "tale.html", "tale", "tale.JSONL.gz"])
+def test_a_file_in_another_format_is_refused_by_its_suffix(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("A fox.")
+    with pytest.raises(UsageError, match="in no format that polaris eval reads") as refused:
+        list(samples_in(str(tmp_path / name)))
+    assert ".jsonl" in refused.value.hint and ".md" in refused.value.hint
+
+
 @pytest.mark.parametrize("name", ["no.jsonl", "tale.txt", "empty", "bad.json", "no.md"])
 def test_a_source_that_is_none_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "tale.txt").write_text("A.")

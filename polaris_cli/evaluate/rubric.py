@@ -20,7 +20,7 @@ FOLDER = Path(__file__).with_name("rubrics")
 FIX = "Fix the file, then try again."
 # "The story should be approximately 3000 words long.", and nothing else in the sentence.
 _LENGTH_SENTENCE = re.compile(
-    r"(?:^|(?<=[.!?\n]))\s*"
+    r"(?:^|(?<=[.!?\n]))\s*+"
     r"(?:(?:make |keep |instead of that length, )?it|(?:the|this|your) \w+)"
     r"(?:\s+(?:should|must|is|has|needs|to|be|at|least|most|no|not|more|less|longer|shorter|than|"
     r"over|under|up|approximately|about|around|roughly|exactly|between|and|or|\d[\d.,\u2013-]*))*"

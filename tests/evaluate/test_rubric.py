@@ -1,6 +1,7 @@
 """Rubrics are read, worded and checked; a file of the user's that is wrong is explained."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -131,6 +132,13 @@ def test_a_rubric_that_is_not_there_is_named(name: str) -> None:
 )
 def test_the_sentence_on_length_is_left_out(prompt: str, without: str) -> None:
     assert without_length(prompt) == without
+
+
+def test_a_prompt_of_blank_lines_takes_no_time() -> None:
+    prompt = "A fox." + " \n" * 2500 + "It has a tail."
+    start = time.perf_counter()
+    assert without_length(prompt) == prompt
+    assert time.perf_counter() - start < 0.5
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ EPILOG = """Examples:
   polaris eval score --library "*" --json | jq .stages
 
 STORIES are the results of polaris batch (or their folder), JSON lines with output or story, prompt
-or input, model and length, or a folder of text files with a file lengths.toml.
+or input, model and length, exported md, or a folder of texts with a file lengths.toml.
 """
 
 app = Typer(

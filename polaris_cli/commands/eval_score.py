@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -61,7 +62,7 @@ def score(
 
     Texts are in length buckets and in the card's stages. Ratios are words written / words asked;
     "score" and "penalty" are the length score of the POLARIS evaluation and the length penalty of
-    its training, "S_l" that of LongBench-Write. Intervals are 95% bootstrap intervals.
+    its training, "S_l" that of LongBench-Write. Intervals are 95% intervals of the mean.
     """
     from polaris_cli.evaluate.statistics import check_installed
 
@@ -137,13 +138,13 @@ def _score(
 ) -> None:
     """Add the texts, and the records of those that are judged."""
     from polaris_cli.evaluate.judgements import judged
-    from polaris_cli.evaluate.judging import text_key
+    from polaris_cli.evaluate.judging import by_its_criteria, text_key
     from polaris_cli.evaluate.scoring import score_all
 
     for sample, figures in score_all(samples, band):
         found.add(sample, figures)
         if records:
-            found.judged += judged(records.pop(text_key(sample), ()))
+            found.judged += judged(by_its_criteria(sample, records.pop(text_key(sample), ())))
         if report:
             report.texts.add(sample)
 
@@ -208,7 +209,7 @@ def _band(given: str | None) -> tuple[float, float]:
 def samples_of(
     stories: Iterable[str], library: str | None, *, with_length: bool = True
 ) -> Iterator[Any]:
-    """The texts and errors of all sources, of each file once, whatever it is called.
+    """The texts and errors of all sources, each file and each story of polaris once.
 
     A text without a length is an error if it is needed. Raises UsageError for a source that cannot
     be read.
@@ -217,10 +218,20 @@ def samples_of(
     from polaris_cli.library.store import Library
 
     sources = {os.path.realpath(file_of(source)): source for source in stories}
-    for source in sources.values():
-        yield from samples_in(source, with_length=with_length)
+    found = [samples_in(source, with_length=with_length) for source in sources.values()]
     if library is not None:
-        yield from samples_of_library(Library(), library.split())
+        found.append(samples_of_library(Library(), library.split()))
+    yield from _each_once(chain.from_iterable(found))
+
+
+def _each_once(samples: Iterable[Any]) -> Iterator[Any]:
+    """Leave out a story that came before: one of a batch is in the library too."""
+    seen = set[str]()
+    for sample in samples:
+        known = getattr(sample, "story_id", "")  # an error has none
+        if known not in seen:
+            yield sample
+        seen |= {known} - {""}
 
 
 class Skipped:

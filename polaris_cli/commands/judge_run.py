@@ -149,7 +149,11 @@ class JudgeRun:
 
     def records(self, calls: Mapping[str, Call], file: JudgeFile) -> list[Record]:
         """The answers to these calls that the file has."""
-        return [file.records[key] for key in calls if key in file.records]
+        return [
+            {**file.records[key], "all_criteria": len(call.rubric.criteria)}  # also before an edit
+            for key, call in calls.items()
+            if key in file.records
+        ]
 
     def engine(self, calls: Sequence[Call]) -> Engine:
         """The judge; on this machine, with memory for the longest text and its answer."""

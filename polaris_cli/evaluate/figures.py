@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 
 from polaris_cli.evaluate.samples import Sample
 from polaris_cli.request.adherence import in_band, length_score, ratio
-from polaris_cli.story.quality import short_paragraphs
+from polaris_cli.story.quality import prose_of, short_paragraphs
 from polaris_cli.streaming.talk import meta_talk
 from polaris_cli.words import paper_words, self_repetition, story_words
 
@@ -53,6 +53,7 @@ class Figures:
 
 
 NAMES = tuple(item.name for item in fields(Figures))
+YES_OR_NO = ("in_band", "blank", "ended")
 
 
 def figures_of(sample: Sample, band: tuple[float, float] = (0.9, 1.1)) -> Figures:
@@ -109,8 +110,11 @@ def is_blank(text: str) -> bool:
 
 
 def duplicate_lines(text: str) -> float:
-    """The share of lines that occurred before in the text; empty lines do not count."""
-    return 1 - _different([line.strip() for line in text.splitlines() if line.strip()])
+    """The share of lines that occurred before in the text.
+
+    Empty lines, headings and scene breaks do not count.
+    """
+    return 1 - _different([line.strip() for line in prose_of(text).splitlines() if line.strip()])
 
 
 def distinct(tokens: Sequence[str], n: int) -> float:

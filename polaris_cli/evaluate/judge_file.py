@@ -104,6 +104,7 @@ def _is_record(record: Entry) -> bool:
         and all(map(_is_number, record["scores"].values()))
         and all(map(_is_number, record["stated"].values()))
         and isinstance(record["judge"].get("judge"), str)
+        and isinstance(record.get("checklist", {}), dict)
         and record["aggregation"] in AGGREGATIONS
         and record["all_criteria"] > 0
     )

@@ -17,7 +17,7 @@ from typing import Any
 from polaris_cli.batch.threads import Stopped, in_threads
 from polaris_cli.engines.base import Engine, GenerationRequest
 from polaris_cli.errors import PolarisError, UsageError
-from polaris_cli.evaluate.rubric import Criterion, Rubric, answer_schema, question
+from polaris_cli.evaluate.rubric import Criterion, Rubric, answer_schema, own_criteria, question
 from polaris_cli.evaluate.samples import Sample
 from polaris_cli.evaluate.verdicts import Verdict, read_verdict
 from polaris_cli.events import Chunk, Finish, closing
@@ -71,6 +71,20 @@ class Call:
 def text_key(sample: Sample) -> str:
     """A digest of a text, its prompt and its model."""
     return _digest(sample.prompt, sample.text, sample.model)
+
+
+def by_its_criteria(sample: Sample, records: Iterable[Record]) -> Iterator[Record]:
+    """The records of a text without those by criteria that its checklist no longer has.
+
+    Records that do not say their criteria are yielded too.
+    """
+    own = own_criteria(sample)
+    for record in records:
+        said = record.get("checklist")
+        if not said:
+            yield record
+        elif said.items() <= own.items():
+            yield {**record, "all_criteria": len(own)}
 
 
 def calls_for(samples: Iterable[Sample], rubric: Rubric, repeats: int) -> Iterator[Call]:
@@ -137,6 +151,7 @@ def _judged(
         "judge": {**asdict(settings), "temperature": TEMPERATURE},
         "repeat": call.repeat,
         "criteria": [one.key for one in call.criteria],
+        "checklist": {one.key: one.says for one in call.criteria} if call.rubric.own else {},
         "answer": answer.text,
         "unread": [each.text for each in unread],
         **asdict(answer.verdict),

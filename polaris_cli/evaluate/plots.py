@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 STAGE_ENDS = (1000, 4000, 8000, 12000)  # words asked for
 NAME_LENGTH = 18  # characters of a model's name in a plot
-MEANS = "A point is the mean of the stories, a bar its 95% bootstrap interval."
+MEANS = "A point is the mean of the stories, a bar its 95% interval."
 GOLDEN = (math.sqrt(5) - 1) / 2  # its multiples spread evenly between whole numbers
 
 

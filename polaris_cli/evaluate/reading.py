@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from polaris_cli.batch.fields import Columns, is_absent, plain
@@ -21,6 +22,7 @@ from polaris_cli.errors import PolarisError, UsageError
 from polaris_cli.evaluate.origin import origin_of
 from polaris_cli.evaluate.samples import Sample
 from polaris_cli.events import Piece
+from polaris_cli.formats.drafts import front_matter
 from polaris_cli.library.store import Library
 from polaris_cli.request.premise import read_length
 from polaris_cli.request.settings import parse_words
@@ -37,26 +39,40 @@ IDS = ("uid", "id", "index", "prompt_id")
 COLUMNS = Columns(TEXTS, "text,words")
 TEXT_FILES = (".txt", ".md")
 TABLES = (".csv", ".tsv")
+FORMATS = (".jsonl", ".ndjson", ".json", ".parquet", *TABLES, *TEXT_FILES)
 LENGTHS_FILE = "lengths.toml"
+STATE_LENGTHS = f'Write the words asked for in {LENGTHS_FILE} there: "tale.txt" = 3000'
 EVERYTHING = "*"
 
-# How the POLARIS data states it. Of "2,500 words long", these are not the last digits.
-_STATED = re.compile(r"(?<![\d.,])(\d+)\s+words\s+long", re.IGNORECASE)
+# How the POLARIS data states it at the end of a prompt, also behind what no reader of lengths takes
+# for a request: "The story should be sad, be set in Rome, and be approximately 3000 words long."
+_STATED = re.compile(
+    r"\bbe\s+(?:(?:approximately|about|roughly)\s+)?(\d[\d,]*)\s+words\s+long\b", re.IGNORECASE
+)
 
 
 def samples_in(source: str, *, with_length: bool = True) -> Iterator[Sample | PolarisError]:
-    """The texts in a file (.jsonl, .json, .csv, .parquet) or folder.
+    """The texts in a file (.jsonl, .json, .csv, .parquet, .md) or folder.
 
-    A folder is that of `polaris batch`, or has text files and `lengths.toml`. A row without a
-    length is an error, unless `with_length` is false. Raises UsageError if it cannot be read.
+    A folder is that of `polaris batch`, or has text files, whose lengths are in their front matter
+    or in `lengths.toml`. A text without a length is an error, unless `with_length` is false. Raises
+    UsageError if the file or folder cannot be read.
     """
     path = file_of(source)
     if path.is_dir():
-        return _from_folder(path)
+        return _from_folder(path, with_length=with_length)
     if path.suffix.lower() in TEXT_FILES:
+        found = _from_file(path)
+        if with_length and not found.asked:
+            raise UsageError(
+                f"{source} does not say how many words were asked for.",
+                hint=f"Put it in a folder. {STATE_LENGTHS}",
+            )
+        return iter([found])
+    if path.is_file() and path.suffix.lower() not in FORMATS:
         raise UsageError(
-            f"{source} does not say how many words were asked for.",
-            hint=f'Put it in a folder with a file {LENGTHS_FILE}: "{path.name}" = 3000',
+            f"{source} is in no format that polaris eval reads.",
+            hint=f"Use one of: {', '.join(FORMATS)}, or a folder.",
         )
     return _from_rows(str(path), with_length=with_length)
 
@@ -100,6 +116,7 @@ def sample_of_story(story: Story) -> Sample:
         surprise_worst=quality.surprise_worst,
         made=origin_of(story),
         model_id=_path_of(story.model),
+        story_id=story.id,
     )
 
 
@@ -232,10 +249,10 @@ def _asked(row: Mapping[str, Any], prompt: str, *, needed: bool) -> int:
     given = _first(row, LENGTHS)
     if given is not None:
         asked = _words(given)
-    elif stated := _STATED.search(prompt):
-        asked = int(stated[1])
     elif length := read_length(prompt).length:
         asked = length.words
+    elif stated := _STATED.findall(prompt):
+        asked = _words(stated[-1])
     elif not needed:
         return 0
     else:
@@ -257,26 +274,55 @@ def _first(row: Mapping[str, Any], names: Sequence[str]) -> Any:
     return next((row[name] for name in names if not is_absent(row.get(name))), None)
 
 
-def _from_folder(folder: Path) -> Iterator[Sample | PolarisError]:
-    """The text files of a folder whose lengths are stated in its `lengths.toml`."""
+def _from_folder(folder: Path, *, with_length: bool) -> Iterator[Sample | PolarisError]:
+    """The text files of a folder, those first that its `lengths.toml` names.
+
+    Its lengths count rather than those in front matter. The files without a length are one error.
+    """
     file = folder / LENGTHS_FILE
-    if not file.exists():
-        raise UsageError(
-            f"{folder} has neither {STORIES} nor {LENGTHS_FILE}.",
-            hint=f'Write the words asked for in {LENGTHS_FILE}: "tale.txt" = 3000',
-        )
-    lengths = parse_toml(read_text(file), file, "Fix the file, then try again.")
-    for name, length in lengths.items():
+    stated = read_text(file) if file.exists() else ""
+    lengths = parse_toml(stated, file, "Fix the file, then try again.")
+    paths = filter(_is_text_file, sorted(folder.glob("*")))
+    names = list(dict.fromkeys((*lengths, *(path.name for path in paths))))
+    if not names:
+        raise UsageError(f"{folder} has neither {STORIES} nor text files.", hint=STATE_LENGTHS)
+    without = []
+    for name in names:
         try:
-            asked = parse_words(length)
-            if asked < 1:
-                raise ValueError
-            text = read_text(folder / name)
-        except ValueError:
-            yield UsageError(
-                f"{file}: {name!r} has the length {length!r}, which is not a number of words."
-            )
+            found = _from_file(folder / name, lengths.get(name))
         except UsageError as error:
             yield error
+            continue
+        if found.asked or not with_length:
+            yield found
         else:
-            yield Sample(text, asked, model=folder.name, prompt_id=name)
+            without.append(name)
+    if without:
+        told = shorten(", ".join(without), 300, placeholder=" and others")
+        yield UsageError(f"{folder} does not say how many words were asked for: {told}.")
+
+
+def _is_text_file(path: Path) -> bool:
+    return path.suffix.lower() in TEXT_FILES and path.is_file()
+
+
+def _from_file(path: Path, length: object = None) -> Sample:
+    """A text file with this length, or the one in its front matter; `asked` is 0 without both.
+
+    Raises UsageError if it cannot be read, or the length is no number of words.
+    """
+    text = read_text(path)
+    said: Mapping[str, Any] = {}
+    if path.suffix.lower() == ".md":
+        _, said, text = front_matter(text, str(path))
+    row = {
+        "output": text,
+        "prompt": said.get("premise"),
+        "words": said.get("words_requested") if length is None else length,
+        "model": said.get("model") or path.parent.name,
+        "id": path.name,
+    }
+    try:
+        return replace(sample_of_row(row, with_length=False), story_id=str(said.get("id") or ""))
+    except ValueError as error:
+        raise UsageError(f"{path}: {error}.") from error

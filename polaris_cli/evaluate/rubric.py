@@ -18,12 +18,13 @@ from polaris_cli.request.text_files import parse_toml, read_text
 
 FOLDER = Path(__file__).with_name("rubrics")
 FIX = "Fix the file, then try again."
-# "The story should be approximately 3000 words long.", not "A story about a fox, 800 words long."
+# "The story should be approximately 3000 words long.", and nothing else in the sentence.
 _LENGTH_SENTENCE = re.compile(
-    r"(?:^|(?<=[.!?\n]))\s*"
-    r"(?:(?:make |keep |instead of that length, )?it|"
-    r"(?:the|this|your) \w+ (?:should|must|is|has|needs))\b"
-    r"[^.!?\n]*\b\d+\s+words\s+long\b[^.!?\n]*[.!?]?",
+    r"(?:^|(?<=[.!?\n]))\s*+"
+    r"(?:(?:make |keep |instead of that length, )?it|(?:the|this|your) \w+)"
+    r"(?:\s+(?:should|must|is|has|needs|to|be|at|least|most|no|not|more|less|longer|shorter|than|"
+    r"over|under|up|approximately|about|around|roughly|exactly|between|and|or|\d[\d.,\u2013-]*))*"
+    r"\s+\d[\d.,\u2013-]*\s+words\s+long(?:,? please)?(?:[.!?]+|(?=\n)|$)",
     re.IGNORECASE,
 )
 
@@ -36,6 +37,11 @@ class Criterion:
     low: float
     high: float
     says: str
+
+
+def own_criteria(sample: Sample) -> dict[str, str]:
+    """The criteria of a text's checklist by their keys."""
+    return {f"criterion_{number}": says for number, says in enumerate(sample.checklist, 1)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +74,7 @@ class Rubric:
         if not (self.checklist and sample.checklist):
             return self
         low, high = self.criteria[0].low, self.criteria[0].high
-        own = (
-            Criterion(f"criterion_{number}", low, high, says)
-            for number, says in enumerate(sample.checklist, 1)
-        )
+        own = (Criterion(key, low, high, says) for key, says in own_criteria(sample).items())
         return replace(self, criteria=tuple(own), own=True)
 
     @property

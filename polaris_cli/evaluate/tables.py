@@ -8,14 +8,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from polaris_cli.evaluate.figures import NAMES, Figures
+from polaris_cli.evaluate.figures import NAMES, YES_OR_NO, Figures
 from polaris_cli.evaluate.groups import ALL, STAGE_NAMES, Groups, grouped
 from polaris_cli.evaluate.judgements import Judged, JudgedTable, judged_tables, renamed
 from polaris_cli.evaluate.judging import text_key
 from polaris_cli.evaluate.names import Model, shown_names
 from polaris_cli.evaluate.pairs import Difference, Values, differences
 from polaris_cli.evaluate.samples import Pair, Sample
-from polaris_cli.evaluate.statistics import Estimate, estimate, slope
+from polaris_cli.evaluate.statistics import Estimate, estimate, share, slope
 
 MOST_WAYS = 5  # ways of writing a model's texts that are told, for each setting
 
@@ -128,7 +128,9 @@ class Evaluation:
 
 
 def _estimates(figures: Sequence[Figures]) -> dict[str, Estimate | None]:
-    return {name: estimate(_known(figures, name)) for name in NAMES}
+    return {
+        name: (share if name in YES_OR_NO else estimate)(_known(figures, name)) for name in NAMES
+    }
 
 
 def _known(figures: Sequence[Figures], name: str) -> list[float]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import permutations
 
+from polaris_cli.evaluate.statistics import wilson
 from polaris_cli.library.votes import Vote
 
 
@@ -52,7 +53,4 @@ def tally(votes: Iterable[Vote]) -> list[Tally]:
 
 
 def _tally(model: str, other: str, wins: int, votes: int) -> Tally:
-    from scipy import stats
-
-    interval = stats.binomtest(wins, votes).proportion_ci(method="wilson")
-    return Tally(model, other, wins, votes, float(interval.low), float(interval.high))
+    return Tally(model, other, wins, votes, *wilson(wins, votes))

@@ -42,23 +42,19 @@ class _Object:
 def read_verdict(answer: str, rubric: Rubric, criteria: Sequence[Criterion]) -> Verdict:
     """The verdict in an answer. Accepts any text.
 
-    The last object that can be read counts: a judge may begin with a draft. The form itself, whose
-    justifications are all "...", is no answer; an answer behind the last object that is not valid
-    JSON makes it an error.
+    The last object with scores counts, even if it is in error: a judge may begin with a draft. The
+    form itself, whose justifications are all "...", is no answer; an answer behind the last object
+    that is not valid JSON makes it an error.
     """
     text = _TRAILING_COMMA.sub(r"\1", answer)
     found = [*_objects(text)]
-    verdicts = [
-        (one, _verdict(one.values, rubric, criteria))
-        for one in found
-        if _has_score(one.values, criteria) and not _is_form(one.values)
-    ]
-    read = [(one, verdict) for one, verdict in verdicts if not verdict.error]
-    if not read:
-        return next((verdict for _, verdict in verdicts), NONE)
-    last, verdict = read[-1]
-    behind = "".join(_outside(found, text, last.end))
-    return DAMAGED if _begins_answer(behind, criteria) else verdict
+    filled = [one for one in found if _has_score(one.values, criteria) and not _is_form(one.values)]
+    if not filled:
+        return NONE
+    behind = "".join(_outside(found, text, filled[-1].end))
+    if _begins_answer(behind, criteria):
+        return DAMAGED
+    return _verdict(filled[-1].values, rubric, criteria)
 
 
 def _verdict(found: Mapping[str, Any], rubric: Rubric, criteria: Sequence[Criterion]) -> Verdict:
@@ -87,7 +83,7 @@ def mismatches(stated: Mapping[str, float], totals: Mapping[str, float]) -> list
 
 
 def _objects(text: str) -> Iterator[_Object]:
-    """The JSON objects in a text, and those in them; also with line breaks in their texts."""
+    """The JSON objects in a text, each behind those in it; also with line breaks in their texts."""
     decoder = json.JSONDecoder(strict=False)
     at = text.find("{")
     while at >= 0:
@@ -96,7 +92,7 @@ def _objects(text: str) -> Iterator[_Object]:
         except (ValueError, RecursionError):
             end = at + 1
         else:
-            for values in filter(_is_object, (found, *found.values())):
+            for values in filter(_is_object, (*found.values(), found)):
                 yield _Object(values, at, end)
         at = text.find("{", end)
 

@@ -92,6 +92,7 @@ def _paragraphs(tokens: "list[Token]") -> Iterator[tuple[str, list[Span]]]:
     for token in tokens:
         match token.type:
             case "heading_open":
+                yield from _item_start(around)
                 heading = int(token.tag[1]) - 1
             case "heading_close":
                 heading = 0
@@ -100,19 +101,27 @@ def _paragraphs(tokens: "list[Token]") -> Iterator[tuple[str, list[Span]]]:
             case "hr":
                 yield SCENE_BREAK, [Span("* * *")]
             case "fence":
+                yield from _item_start(around)
                 yield CODE_BLOCK, [Span(printable(token.content.removesuffix("\n")))]
             case "blockquote_open" | "bullet_list_open" | "ordered_list_open":
+                yield from _item_start(around)
                 around.append(_Container(token))
             case "blockquote_close" | "bullet_list_close" | "ordered_list_close":
                 around.pop()
             case "list_item_open":
                 around[-1].marker = token.info + token.markup
-            case "list_item_close" if around[-1].marker:  # an empty item
-                yield around[-1].style(1), around[-1].take_number()
+            case "list_item_close":
+                yield from _item_start(around)
             case "inline" if heading or not around:
                 yield f"Heading {heading}" if heading else "Normal", spans(token)
             case "inline":
                 yield _contained(around, spans(token))
+
+
+def _item_start(around: "list[_Container]") -> Iterator[tuple[str, list[Span]]]:
+    """The paragraph of a list item that is empty or begins with a quote, a list or code."""
+    if around and around[-1].marker:
+        yield _contained(around, [])
 
 
 def _contained(around: "list[_Container]", text: list[Span]) -> tuple[str, list[Span]]:
@@ -122,7 +131,7 @@ def _contained(around: "list[_Container]", text: list[Span]) -> tuple[str, list[
 
 
 class _Container:
-    """An open quote or list; `marker` is set from the start of an item to its first paragraph."""
+    """An open quote or list; `marker` is set from the start of an item to its first block."""
 
     def __init__(self, token: "Token") -> None:
         self.marker = ""

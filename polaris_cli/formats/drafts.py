@@ -1,4 +1,4 @@
-"""`read_draft`: reads a text to continue, which may be an exported story.
+"""`read_draft`: reads a text to continue, which may be an exported story; `front_matter`.
 
 Reads txt, md and json here and removes what an export adds to the story; the text stays the same
 except for line ends and, in json, control characters. Other formats have readers, whose blocks
@@ -73,7 +73,7 @@ def _read_text(name: str, what: str) -> str:
 
 def _from_markdown(text: str, what: str) -> Draft:
     """A draft from Markdown, which may have front matter."""
-    matter, values, body = _front_matter(text, what)
+    matter, values, body = front_matter(text, what)
     premise, words = values.get("premise"), str(values.get("words_requested"))
     return Draft(
         _trim_end(body),
@@ -162,7 +162,7 @@ _READERS: dict[str, tuple[str, Callable[[Path], tuple[list[Block], Said]]]] = {
 }
 
 
-def _front_matter(text: str, what: str) -> tuple[str, Mapping[str, Any], str]:
+def front_matter(text: str, what: str) -> tuple[str, Mapping[str, Any], str]:
     """The YAML front matter, its values as text, and the text below it.
 
     A story may start with a scene break ("---"), so the block must be a mapping. Raises UsageError

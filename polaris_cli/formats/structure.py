@@ -163,11 +163,16 @@ def structure(story: Story) -> Structure:
 
 
 def set_levels(tokens: "list[Token]", highest: int) -> None:
-    """Make the top level of headings this one, and that of the others at most 2 more."""
+    """Make the top level of headings this one, and that of the others at most 2 more.
+
+    The level of a heading in a quotation says nothing of the others.
+    """
     headings = [token for token in tokens if token.type in ("heading_open", "heading_close")]
-    top = min((int(token.tag[1]) for token in headings), default=1)
+    outer = [token for token in headings if not token.level]
+    top = min((int(token.tag[1]) for token in outer or headings), default=1)
     for token in headings:
-        token.tag = f"h{highest + min(int(token.tag[1]) - top, MAX_HEADING - 1)}"
+        below = max(int(token.tag[1]) - top, 0)
+        token.tag = f"h{highest + min(below, MAX_HEADING - 1)}"
 
 
 def chapters(story: Structure) -> "Iterator[tuple[str, list[Token]]]":
@@ -318,7 +323,9 @@ def _mark_chapters(tokens: "list[Token]") -> None:
 
 def _chapter_tag(tokens: "list[Token]") -> str:
     """The level of the headings of chapters: of those marked as headings, else the highest."""
-    headings = [pair for pair in pairwise(tokens) if pair[0].type == "heading_open"]
+    headings = [
+        pair for pair in pairwise(tokens) if pair[0].type == "heading_open" and not pair[0].level
+    ]
     of_chapters = [head.tag for head, text in headings if is_chapter_heading(plain_text(text))]
     return next(iter([*of_chapters, *sorted(head.tag for head, _ in headings)]), "h1")
 

@@ -13,7 +13,7 @@ request is read as one. Does not know other settings, nor which length takes pre
 import math
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -36,6 +36,7 @@ from polaris_cli.request.premise_words import (
     LABELS,
     LIMITS,
     LINKS,
+    MANY_PARTS,
     NEGATIONS,
     OF,
     ONE_PART,
@@ -104,7 +105,7 @@ def read_length(premise: str) -> Reading:
         elif requested or (amount.of_words and amount.high >= DOUBTFUL):
             doubtful.append(premise[start:end])
     if all(_agree(asked[0], other) for other in asked):
-        return Reading(asked[0] if asked else None, tuple(doubtful))
+        return Reading(_narrowed(asked) if asked else None, tuple(doubtful))
     return Reading(None, (*(length.quote for length in asked), *doubtful))
 
 
@@ -155,6 +156,17 @@ def _length(amount: Amount, quote: str) -> StatedLength | None:
     return StatedLength(words, BANDS.get(amount.bound), quote)
 
 
+def _narrowed(asked: Sequence[StatedLength]) -> StatedLength:
+    """The first of lengths that agree; the range of a minimum and a maximum, if they are two."""
+    first = asked[0]
+    for other in asked[1:]:
+        if {first.band, other.band} == {*BANDS.values()}:
+            low, high = sorted((first.words, other.words))
+            words = round((low + high) / 2)
+            return StatedLength(words, (low / words, high / words), first.quote)
+    return first
+
+
 def _agree(one: StatedLength, other: StatedLength) -> bool:
     (low, high), (least, most) = _limits(one), _limits(other)
     return low <= most and least <= high
@@ -189,6 +201,8 @@ def _is_of_a_part(words: list[str], amount: Amount, sentence: int) -> bool:
     """Whether it is the length of a part: "a title of 5 words", "500 words in each chapter"."""
     before = words[max(sentence, amount.first - NEAR) : amount.first]
     if amount.high < SHORT and not SHORT_PARTS.isdisjoint(before):
+        return True
+    if _word(words, amount.last) in MANY_PARTS:  # "a story of 1000-word chapters"
         return True
     link, which, noun = (_word(words, amount.last + place) for place in range(3))
     titled = link in ("in", "for") and which == "the" and noun in SHORT_PARTS

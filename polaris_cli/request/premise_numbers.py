@@ -48,6 +48,7 @@ NEGATED = REQUEST - FORM_NOUNS  # between a negation and what it turns round
 HUGE = 12  # digits; no length has so many
 
 _NUMERALS = "".join([*DIGITS, *PLACES, "万"])
+_PAIR = re.compile(rf"([{''.join(DIGITS)}])[{''.join(DIGITS)}](?=[{''.join(PLACES)}万])")
 _TOKEN = re.compile(
     r"(?P<number>(?<!\d[.,])(?:"
     r"\d{1,3}(?P<gap>[.,'\u2019\uff0c \u00a0\u2009\u202f])\d{3}(?:(?P=gap)\d{3})*(?!\d)"
@@ -200,7 +201,7 @@ def _amount(words: list[str], end: int, language: str) -> Amount | None:
             return ranged
     if before == "between":
         before, first = "", top.first
-    return Amount(top.value, top.value, bound or before, first, end)
+    return Amount(_low_end(words[top.first], top.value), top.value, bound or before, first, end)
 
 
 def _range(words: list[str], at: int, top: _Number, bound: str, language: str) -> Amount | None:
@@ -282,7 +283,7 @@ def _may_spell(word: str, language: str) -> bool:
 
 
 def _value(words: Sequence[str], language: str) -> float | None:
-    """The value of number words: as text2num reads them, plus halves and "a thousand"."""
+    """The value of number words: as text2num reads them, plus halves, couples and "a thousand"."""
     if language == "zh":
         return _chinese(words[0]) if len(words) == 1 else None
     if words[-4:-1] == ["and", "a", "half"] and words[-1] in MULTIPLIERS:
@@ -291,6 +292,8 @@ def _value(words: Sequence[str], language: str) -> float | None:
     if words[:2] == ["half", "a"]:
         rest = _value(words[1:], language)
         return rest and rest / 2
+    if words[:2] == ["a", "couple"] and words[-1] in MULTIPLIERS:
+        return _value(["two", *(word for word in words[2:] if word != "of")], language)
     article = language == "en" and len(words) > 1 and words[0] == "a"
     return _library(" ".join(["one", *words[1:]] if article else words), language)
 
@@ -302,6 +305,12 @@ def _library(phrase: str, language: str) -> float | None:
         return float(text2num(phrase, language))
     except ValueError:
         return None
+
+
+def _low_end(word: str, value: float) -> float:
+    """The low end of a Chinese pair, 2000 for "两三千"; the value of any other number."""
+    low = _chinese(_PAIR.sub(r"\1", word)) if _PAIR.search(word) else None
+    return min(low or value, value)
 
 
 def _chinese(numeral: str) -> float | None:

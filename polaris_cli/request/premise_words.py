@@ -117,7 +117,7 @@ FORM_NOUNS = _words(
 )
 PIECES = _words(  # forms after an imperative; otherwise more likely things in the plot
     """letter speech study draft diary entry journal account report memoir eulogy prologue epilogue
-    opening backstory biography interview sermon version introduction summary adaptation
+    opening backstory biography novel interview sermon version introduction summary adaptation
     conversation description parody message lettre discours carta discurso brief rede"""
 )
 FORM_ENDINGS = ("geschichte", "märchen", "erzählung")
@@ -193,10 +193,11 @@ SHORT_PARTS = _words(
     absatz absätze absätzen titre titres phrase phrases ligne lignes paragraphe paragraphes
     título títulos frase frases oración oraciones línea líneas párrafo párrafos"""
 )
-PARTS = SHORT_PARTS | _words(
+MANY_PARTS = _words(
     """chapters parts sections scenes acts episodes kapiteln abschnitte abschnitten akte akten
     szenen teile teilen chapitres scènes actes parties capítulos escenas actos partes"""
 )
+PARTS = SHORT_PARTS | MANY_PARTS
 ONE_PART = _words(  # may also be all that is asked for: "Write a chapter of 1000 words"
     "chapter part section scene act episode kapitel abschnitt akt szene teil chapitre capítulo"
 )
@@ -225,7 +226,7 @@ TELLS = _pairs(
 )
 OWNERS = _pairs("of a | with a | in the")  # before "500-word poem": a poem in the plot
 
-GLUE = _words("and a half et y und -")  # inside spelled-out numbers
+GLUE = _words("and a half couple of et y und -")  # inside spelled-out numbers
 TO_LABEL = _words(": = of is should be de von ist es — -")
 KEEPERS = _words(
     """write make keep limit aim ensure it please do don never mach mache

@@ -11,6 +11,7 @@ from itertools import accumulate, pairwise
 from statistics import fmean
 from typing import Any
 
+from polaris_cli.streaming.headings import heads_chapter, is_scene_break
 from polaris_cli.streaming.surprise import WINDOW
 from polaris_cli.streaming.talk import meta_talk
 from polaris_cli.words import self_repetition, story_words
@@ -75,9 +76,18 @@ def _stretches(values: Sequence[float]) -> Iterator[Sequence[float]]:
         yield from (values[start:end] for start, end in bounds)
 
 
+def prose_of(text: str) -> str:
+    """The text without the lines that are headings or scene breaks."""
+    lines = text.split("\n")
+    return "\n".join(one for one in lines if not (is_scene_break(one) or heads_chapter(one, "")))
+
+
 def short_paragraphs(text: str) -> float:
-    """The share of paragraphs that have fewer than `SHORT` words and no dialogue."""
-    paragraphs = [part.strip() for part in text.split("\n\n") if part.strip()]
+    """The share of paragraphs that have fewer than `SHORT` words and no dialogue.
+
+    Headings and scene breaks are no paragraphs.
+    """
+    paragraphs = [part.strip() for part in prose_of(text).split("\n\n") if part.strip()]
     narrated = [part for part in paragraphs if not _DIALOGUE.search(part)]
     short = sum(story_words(part) < SHORT for part in narrated)
     return short / len(paragraphs) if paragraphs else 0.0

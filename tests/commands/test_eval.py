@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from polaris_cli.commands import eval_report, running
 from polaris_cli.commands.app import app
 from polaris_cli.engines.scripted import ScriptedEngine
+from polaris_cli.formats.export import render
 from polaris_cli.library.store import Library
 from polaris_cli.models.catalogue import DEMO_FOLDER
 from polaris_cli.models.reference import ModelRef
@@ -118,6 +119,20 @@ def test_the_library_is_scored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert "demo\t100-200\t1\t90\t0.90" in out and "Finish reasons" in out
     out, err = run("score", "--library", "*")
     assert "1 of the texts were asked for in fewer than 1,000" in err
+
+
+def test_a_story_counts_once_in_a_batch_the_library_and_an_export(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POLARIS_LIBRARY", str(tmp_path / "library.db"))
+    batch = tmp_path / "stories.jsonl"
+    for name in ("aaaa0000", "bbbb0000"):
+        story = a_story(name, "It came.", words=1500, finish="stop")
+        Library(tmp_path / "library.db").finish(story)
+        batch.write_text(json.dumps(story.as_dict()) + "\n")
+    (tmp_path / "tale.md").write_bytes(render(story, "md"))
+    sources = (str(batch), str(tmp_path / "tale.md"), "--library", "*")
+    assert "demo\t1-2k\t2\t2\t" in run("score", *sources)[0]
 
 
 @pytest.mark.slow
@@ -257,7 +272,7 @@ def test_a_run_that_wrote_nothing_has_no_tables(scripted: Path) -> None:
 
 def test_stories_of_different_scales_have_the_usual_buckets(tmp_path: Path) -> None:
     path = tmp_path / "stories.jsonl"
-    stories = [a_story(text="word", words=n, place=Place(scale=n / 1500)) for n in (30, 75)]
+    stories = [a_story(str(n), "word", words=n, place=Place(scale=n / 1500)) for n in (30, 75)]
     path.write_text("".join(json.dumps(story.as_dict()) + "\n" for story in stories))
     out, err = run("score", str(path), "--json")
     assert json.loads(out)["scale"] == 1

@@ -187,9 +187,37 @@ def test_the_totals_of_two_models_are_compared(stories: Path) -> None:
     assert any("minus m,3,overall_score,2.0,2.0,2.0" in row for row in rows)
 
 
+@pytest.mark.parametrize(
+    ("edited", "calls"),
+    [(["Pace", "Fog", "Voice"], 2), (["Pace"], 0), (["Voice", "Pace", "Fog", "End"], 4)],
+)
+def test_a_checklist_that_is_edited_is_judged_as_it_is_now(
+    stories: Path, edited: list[str], calls: int
+) -> None:
+    row = {"output": "It came.", "length": 1500, "model": "m", "prompt": "p"}
+
+    def judged(score: int, *checklist: str) -> tuple[int, float]:
+        stories.write_text(json.dumps({**row, "checklist": checklist}) + "\n")
+        answer = {f"criterion_{number}_score": score for number in range(1, 5)}
+        with Faulty(answering(answer)) as server:
+            said = run(server, stories, "--json", "--rubric", "writingbench")[0]
+            asked = len(judging(server))
+        again = CliRunner().invoke(app, ["eval", "score", str(stories), "--json"]).stdout
+        tables = json.loads(said)["tables"] + json.loads(again)["judged"]
+        of_judge, of_score = (table["stages"][-1]["totals"]["mean"]["mean"] for table in tables)
+        assert of_judge == of_score
+        return asked, round(of_judge, 3)
+
+    before = ["Pace", "Voice"]
+    assert judged(4, *before) == (2, 4)
+    total = (4 * (len(edited) - calls) + 8 * calls) / len(edited)
+    assert judged(8, *edited) == (calls, round(total, 3))
+    assert judged(9, *before) == (0, 4)
+
+
 def test_two_models_of_one_name_are_told_apart(stories: Path) -> None:
     written = [
-        a_story(text=f"By {path}.", words=1500, model=ModelInfo("final", f"/{path}/final"))
+        a_story(path, f"By {path}.", words=1500, model=ModelInfo("final", f"/{path}/final"))
         for path in "ab"
     ]
     stories.write_text("".join(json.dumps(story.as_dict()) + "\n" for story in written))

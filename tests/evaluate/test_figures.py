@@ -127,6 +127,11 @@ def test_edges() -> None:
     assert duplicate_lines("") == 0 and duplicate_lines("a\n\na\nb\n") == pytest.approx(1 / 3)
 
 
+def test_a_scene_break_or_heading_is_no_line_that_occurs_twice() -> None:
+    text = "Chapter 1\n\nIt came.\n\n* * *\n\nIt went.\n\n* * *\n\n## 1\n\nIt came.\n\n## 1"
+    assert duplicate_lines(text) == pytest.approx(1 / 3)
+
+
 @pytest.mark.parametrize(("finish", "ended"), [("stop", 1.0), ("length", 0.0), ("", None)])
 def test_what_is_not_recorded_is_unknown(finish: str, ended: float | None) -> None:
     found = figures_of(Sample("word " * 9, 10, finish=finish), band=(0.8, 1.1))

@@ -58,7 +58,7 @@ def test_the_file_of_another_program_is_left_alone(tmp_path: Path) -> None:
     [
         {"key": 1}, {"date": None}, {"asked": "1500"}, {"all_criteria": 0}, {"judge": "qwen"},
         {"judge": {}}, {"scores": {"a": "5"}}, {"scores": {"a": float("nan")}},
-        {"stated": []}, {"aggregation": "none"},
+        {"stated": []}, {"aggregation": "none"}, {"checklist": []},
     ],
 )  # fmt: skip
 def test_what_is_no_record_is_passed_over(tmp_path: Path, wrong: dict[str, object]) -> None:

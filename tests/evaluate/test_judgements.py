@@ -132,7 +132,8 @@ def test_models_are_compared_on_the_prompts_whose_texts_are_judged() -> None:
     texts["b"][p] += ["b2"]
     (again,) = judged_tables(found, Groups(), texts)[0].differences
     both = again.values["S_q"]
-    assert both and (both.mean, both.low, both.high) == (56.25, 50, 62.5)
+    assert both and both.mean == 56.25
+    assert both.low == pytest.approx(-23.16378) and both.high == pytest.approx(135.66378)
     assert compared.title.endswith("longbench-write, judged by qwen (thinks false; 2026-01-31)")
     assert [*judged_layouts([table_of(a_judgement(LONGBENCH, 1))])][1:] == []
 

@@ -11,6 +11,7 @@ from polaris_cli.errors import ModelUnavailable, PolarisError
 from polaris_cli.evaluate.judging import (
     ATTEMPTS,
     JudgeSettings,
+    by_its_criteria,
     calls_for,
     judge_all,
     text_key,
@@ -46,6 +47,17 @@ def test_every_criterion_and_repeat_is_a_call_with_a_key_of_its_own() -> None:
     assert len({text_key(call.sample) for call in calls}) == 3
     others = {call.key(JudgeSettings("judge", max_tokens=999)) for call in calls}
     assert not others & {call.key(SETTINGS) for call in calls}
+
+
+def test_records_by_criteria_that_a_checklist_no_longer_has_are_left_out() -> None:
+    before, now = (Sample("It came.", 9, checklist=said) for said in (("A", "B"), ("A", "C", "D")))
+    found = judge(ScriptedEngine(["</think>", "{}"]), before)
+    kept = list(by_its_criteria(now, found))
+    assert [(each["checklist"], each["all_criteria"]) for each in kept] == [
+        ({"criterion_1": "A"}, 3)
+    ]
+    old = [{"scores": {"criterion_1": 5}}]
+    assert list(by_its_criteria(now, old)) == old
 
 
 def test_an_answer_is_recorded_without_its_thinking() -> None:

@@ -18,6 +18,7 @@ from polaris_cli.evaluate.reading import (
     without_thinking,
 )
 from polaris_cli.evaluate.samples import Sample
+from polaris_cli.formats.export import render
 from polaris_cli.library.store import Library
 from polaris_cli.story.quality import Quality
 from polaris_cli.story.result import Place
@@ -45,7 +46,7 @@ def test_a_record_of_polaris_brings_all_that_is_known(tmp_path: Path) -> None:
     story = replace(story, quality=Quality(surprise_mean=1.5, surprise_worst=2.25))
     (found,) = good(written(tmp_path, story.as_dict()))
     facts = ("It came.", 900, "demo", "a lighthouse keeper", "u7", 0, "loop", 1.5, 2.25)
-    assert found == Sample(*facts, made=found.made, scale=0.5)
+    assert found == Sample(*facts, made=found.made, scale=0.5, story_id=story.id)
     assert found.made["weights"] == "polaris/demo" and found.made["written"] == story.created[:10]
     assert "temperature 0.6" in found.made["sampling"] and "polaris" in found.made["versions"]
     assert good(str(tmp_path)) == [found]  # the folder of a batch
@@ -97,10 +98,25 @@ def test_rows_of_other_projects(row: dict[str, Any], expected: Sample) -> None:
     assert sample_of_row(row) == expected
 
 
-@pytest.mark.parametrize("stated", ["2500", "2,500", "2.500", "2.5k"])
+@pytest.mark.parametrize(
+    "stated", ["2500", "2,500", "2.500", "2.5k", "2'500", "2 500", "2000-3000"]
+)
 def test_a_length_in_the_prompt_may_have_separators(stated: str) -> None:
     row = {"prompt": f"Write a story that is {stated} words long about a fox.", "output": "A."}
     assert sample_of_row(row).asked == 2500
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "A fox finds a letter 100 words long. The story should be approximately 3000 words long.",
+        "Write 500 words. Instead of that length, it should be approximately 3,000 words long.",
+        "Write a tale. It should be set in Rome, told by the fox, and be about 3000 words long.",
+        "The letters should be 100 words long. It should be 200 words long. Be 3000 words long.",
+    ],
+)
+def test_the_length_of_the_text_counts_and_not_that_of_a_letter_in_it(prompt: str) -> None:
+    assert sample_of_row({"prompt": prompt, "output": "A."}).asked == 3000
 
 
 def test_a_table_needs_texts_and_no_premises(tmp_path: Path) -> None:
@@ -252,7 +268,43 @@ def test_a_folder_of_text_files_states_its_lengths(tmp_path: Path) -> None:
     assert isinstance(invalid, UsageError) and "'x', which is not a number" in invalid.message
 
 
-@pytest.mark.parametrize("name", ["no.jsonl", "tale.txt", "empty", "bad.json"])
+def test_an_exported_story_says_its_length_itself(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    story = a_story(text="It came.", words=900)
+    (folder / "a.md").write_bytes(render(story, "md"))
+    (folder / "b.md").write_text("---\ntitle: B\n---\n\n<think>A fox?</think>It went.")
+    expected = Sample("It came.\n", 900, "demo", story.premise, "a.md", story_id=story.id)
+    assert good(str(folder / "a.md")) == [expected]
+    found, problem = samples_in(str(folder))
+    assert found == expected
+    assert isinstance(problem, UsageError) and problem.message.endswith("asked for: b.md.")
+    (folder / "lengths.toml").write_text('"b.md" = 500\n"a.md" = 600\n')
+    assert good(str(folder)) == [
+        Sample("It went.", 500, "mine", "", "b.md"),
+        replace(expected, asked=600),
+    ]
+
+
+def test_the_text_files_that_have_no_length_are_named_together(tmp_path: Path) -> None:
+    for name in ("a.txt", "b.TXT", "c.md", "d.csv"):
+        (tmp_path / name).write_text("A fox.")
+    (tmp_path / "lengths.toml").write_text('"a.txt" = 500\n')
+    found, problem = samples_in(str(tmp_path))
+    assert isinstance(found, Sample) and isinstance(problem, UsageError)
+    assert problem.message.endswith("how many words were asked for: b.TXT, c.md.")
+    assert len([*samples_in(str(tmp_path), with_length=False)]) == 3
+
+
+@pytest.mark.parametrize("name", ["tale.epub", "tale.docx", "tale.html", "tale", "tale.JSONL.gz"])
+def test_a_file_in_another_format_is_refused_by_its_suffix(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("A fox.")
+    with pytest.raises(UsageError, match="in no format that polaris eval reads") as refused:
+        list(samples_in(str(tmp_path / name)))
+    assert ".jsonl" in refused.value.hint and ".md" in refused.value.hint
+
+
+@pytest.mark.parametrize("name", ["no.jsonl", "tale.txt", "empty", "bad.json", "no.md"])
 def test_a_source_that_is_none_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "tale.txt").write_text("A.")
     (tmp_path / "empty").mkdir()

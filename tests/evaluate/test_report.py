@@ -135,12 +135,12 @@ def test_every_plot_and_table_has_a_name(root: ElementTree.Element) -> None:
 
 def test_every_story_is_readable_below_its_model() -> None:
     samples = [replace(sample, text=EVERYTHING) for sample in made_up(["b", "a"], count=1)]
-    found = parsed(a_page(iter([*samples[::-1], Sample("Alone.", 1000, "a", "first", "a")])))
+    found = parsed(a_page(iter([*samples[::-1], Sample("Alone.", 1000, "a", "First", "z")])))
     stories = found.find("body/main/section[4]")
     assert stories is not None
     assert texts(stories, "h3") == ["a", "b"]
     shown = texts(stories, "details/summary")
-    assert len(shown) == 13 and shown[0].startswith("first 1 of 1,000 words, ratio 0.00")
+    assert len(shown) == 13 and shown[0].startswith("First 1 of 1,000 words, ratio 0.00")
     first, second, *_ = stories.findall("details")
     assert texts(first, "div/p") == ["Alone."]
     assert texts(second, "div/h4") == ["The Fog & the <Letter>"] and texts(second, "div/h5")
@@ -157,7 +157,7 @@ def test_many_stories_have_figures_only(monkeypatch: pytest.MonkeyPatch) -> None
     found = parsed(a_page(iter([*samples, *made_up(["a"], count=1, scale=0.05)])))
     assert found.find(".//details") is None and "fox ran" not in "".join(found.itertext())
     rows = texts(found, "body/main/section[4]//tbody/tr")
-    assert len(rows) == 12 and rows[0].startswith("mfox-")
+    assert len(rows) == 12 and rows[0].startswith("mWrite a 125-word story")
     assert "more than 6" in texts(found, "body/main/section[4]/p")[0]
 
 

@@ -1,6 +1,7 @@
 """Rubrics are read, worded and checked; a file of the user's that is wrong is explained."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -123,6 +124,8 @@ def test_a_rubric_that_is_not_there_is_named(name: str) -> None:
         ("Be sad. Instead of that length, it should be about 800 words long.", "Be sad."),
         ("Write on fog. The essay should be roughly 3,000 words long.", "Write on fog."),
         ("Two foxes.\nYour story must be 800 words long, please.\nGo.", "Two foxes.\nGo."),
+        ("Two foxes. It must be no more than 1500-2,000 words long", "Two foxes."),
+        ("It should be between 800 and 900 words long.", ""),
         ("A fox with 800 words.", "A fox with 800 words."),
         ("", ""),
     ],
@@ -131,12 +134,23 @@ def test_the_sentence_on_length_is_left_out(prompt: str, without: str) -> None:
     assert without_length(prompt) == without
 
 
+def test_a_prompt_of_blank_lines_takes_no_time() -> None:
+    prompt = "A fox." + " \n" * 2500 + "It has a tail."
+    start = time.perf_counter()
+    assert without_length(prompt) == prompt
+    assert time.perf_counter() - start < 0.5
+
+
 @pytest.mark.parametrize(
     "prompt",
     [
         "Write a story about a fox, 800 words long.",
         "Write a story about a keeper that is 800 words long. Make it sad.",
         "The fox who wrote letters 800 words long.",
+        "The story should be about a fox who loses its tail and be 800 words long.",
+        "It follows a clockmaker whose diary entries are never more than 100 words long.",
+        "It should be set in Rome, told by the fox, and be approximately 3000 words long.",
+        "It should be 800 words long and have a fox.",
     ],
 )
 def test_a_sentence_that_says_more_than_the_length_stays(prompt: str) -> None:

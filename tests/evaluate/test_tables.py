@@ -7,8 +7,10 @@ from polaris_cli.evaluate.figures import Figures, figures_of
 from polaris_cli.evaluate.groups import Groups
 from polaris_cli.evaluate.layout import layout
 from polaris_cli.evaluate.samples import Sample
-from polaris_cli.evaluate.statistics import estimate, slope
+from polaris_cli.evaluate.statistics import estimate, share, slope
 from polaris_cli.evaluate.tables import Evaluation
+
+T = 12.7062  # the 97.5% quantile of Student's t for two values
 
 
 def a_sample(asked: int, share: float, **more: object) -> Sample:
@@ -80,7 +82,18 @@ def test_models_are_compared_on_the_prompts_that_they_share() -> None:
     assert (difference.model, difference.other, difference.count) == ("b", "a", 2)
     assert mean(difference.values, "ratio") == pytest.approx(0.2)
     low, high = difference.values["ratio"].low, difference.values["ratio"].high  # type: ignore[union-attr]
-    assert low == pytest.approx(0.1) and high == pytest.approx(0.3)
+    assert low == pytest.approx(0.2 - 0.1 * T) and high == pytest.approx(0.2 + 0.1 * T)
+
+
+def test_prompts_are_the_same_by_their_text_and_not_by_their_id() -> None:
+    known = {("a", "1"): "a fox", ("a", "2"): "a hen", ("b", "1"): "a hen", ("b", "x"): "an owl"}
+    texts = [
+        a_sample(1000, 1, model=model, prompt=prompt, prompt_id=name)
+        for (model, name), prompt in known.items()
+    ]
+    (difference,) = evaluation(*texts).tables().differences
+    assert difference.count == 1
+    assert evaluation(texts[0], texts[2]).tables().differences == []
 
 
 def test_all_texts_for_a_prompt_count_in_a_difference() -> None:
@@ -131,13 +144,25 @@ def test_estimates() -> None:
     assert estimate([0.0, 1.0] * 500) == found
 
 
-def test_intervals_cover_the_true_mean_about_as_often_as_they_say() -> None:
+def test_a_share_has_a_wilson_interval() -> None:
+    assert share([]) is None
+    alone = share([1.0])
+    assert alone and (alone.mean, alone.low, alone.high) == (1, None, None)
+    found = share([1.0] * 8 + [0.0] * 2)
+    assert found and [found.low, found.high] == pytest.approx([0.490162, 0.943318], abs=1e-6)
+    samples = [a_sample(1000, 1, model="m", finish="stop") for _ in range(10)]
+    ended = evaluation(*samples).tables().buckets[0].values["ended"]
+    assert ended and ended.low and ended.mean == ended.high == 1 and ended.low < 0.8
+
+
+@pytest.mark.parametrize("count", [2, 5, 10, 40])
+def test_intervals_cover_the_true_mean_about_as_often_as_they_say(count: int) -> None:
     import numpy
 
-    draws = numpy.random.default_rng(1).normal(3.0, 1.0, (200, 40))
+    draws = numpy.random.default_rng(1).normal(3.0, 1.0, (200, count))
     found = [estimate(list(map(float, row))) for row in draws]
     covered = sum(one.low <= 3.0 <= one.high for one in found if one and one.low and one.high)
-    assert 175 <= covered <= 200
+    assert 180 <= covered <= 200
 
 
 def test_slopes() -> None:

@@ -32,7 +32,9 @@ GOOD = {"a_justification": "So {it} is.", "a_score": 12, "b_score": 4.5, "total"
         f'The form: {{"a_score": 0, "b_score": 1, "total": 0}}. My scores: {json.dumps(GOOD)}',
         json.dumps({"evaluation": GOOD}),
         json.dumps(GOOD).replace("So {it} is.", "So {it}\nis\tso."),
-        f'{{"a_score": 1, "b_score": 1}} {json.dumps(GOOD)[:-1]},}} {{"a_score": 1}} is too low.',
+        f'{{"a_score": 1, "b_score": 1}} or {{"a_score": 1}}? {json.dumps(GOOD)[:-1]},}}',
+        json.dumps({**GOOD, "draft": {"a_score": 1, "b_score": 1}}),
+        json.dumps({"draft": {"a_score": 1, "b_score": 1}, "final": GOOD}),
     ],
 )
 def test_scores_are_found_in_many_answers(answer: str) -> None:
@@ -103,12 +105,18 @@ def test_neither_the_form_nor_a_draft_is_scored_where_the_last_answer_is_damaged
         f"{json.dumps(GOOD)} I kept to the form: {FORM}",
         f"{CUT} No: {json.dumps(GOOD)}",
         f"{json.dumps(GOOD)} {{so be it}}",
-        f'{json.dumps(GOOD)} {{well}} {{"a_score": 1}} is too low.',
         f'{json.dumps(GOOD)} My "a_score": it is high.',
     ],
 )
 def test_a_whole_answer_is_scored_in_spite_of_what_is_beside_it(answer: str) -> None:
     assert read(answer).scores == {"a": 12, "b": 4.5}
+
+
+@pytest.mark.parametrize("other", ["6", '"4.5/20"', "null", "NaN"])
+def test_a_draft_is_not_scored_where_the_last_answer_is_in_error(other: str) -> None:
+    draft, last = json.dumps(GOOD), f'{{"a_score": 3, "b_score": {other}}}'
+    assert read(f"Draft: {draft}\nFinal: {last}") == read(last) != read(draft)
+    assert read(f'{draft} Final: {{"a_score": 3}}').scores == {}
 
 
 def test_sums_are_checked() -> None:

@@ -58,6 +58,20 @@ def test_a_lone_number_is_kept() -> None:
     assert styled("1. a\n\n2.") == [("List", "1.\ta"), ("List", "2.\t")]
 
 
+@pytest.mark.parametrize(
+    ("block", "style", "shown"),
+    [
+        ("> rule", "Quote", "rule"),
+        ("# Rule", "Heading 1", "Rule"),
+        ("```\n   code\n   ```", "macro", "code"),
+        ("- inner", "List Bullet 2", "inner"),
+    ],
+)
+def test_a_number_is_above_a_block_that_is_no_paragraph(block: str, style: str, shown: str) -> None:
+    expected = [("List", "1.\t"), (style, shown), ("List", "2.\tb")]
+    assert styled(f"1. {block}\n2. b") == expected
+
+
 @pytest.mark.parametrize("length", [10, 300])
 def test_the_properties_describe_the_story(length: int) -> None:
     story = a_story(text=f"# {'T' * length}\n\nIt came.", premise="p" * length)

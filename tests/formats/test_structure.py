@@ -278,6 +278,16 @@ def test_the_top_headings_become_h2_and_start_chapters() -> None:
     assert [name for name, _ in chapters(found)] == ["T", "One", "Two"]
 
 
+def test_a_heading_in_a_quotation_does_not_change_the_level_of_chapters() -> None:
+    quoted = "> # Chapter 7\n>\n> ### Wanted: a fox\n\n"
+    found = structure(a_story(text=f"T.\n\n{quoted}## One\n\nA.\n\n**Chapter 2**\n\nB."))
+    tags = [token.tag for token in found.body if token.type == "heading_open"]
+    assert tags == ["h2", "h3", "h2", "h2"]
+    assert [name for name, _ in chapters(found)][1:] == ["One", "Chapter 2"]
+    alone = structure(a_story(text=quoted))
+    assert [token.tag for token in alone.body if token.type == "heading_open"] == ["h2", "h4"]
+
+
 @pytest.mark.parametrize("text", ["# The Fog\n\nIt came.", "**The Fog**\n\nIt came."])
 def test_a_given_title_replaces_the_storys_own(text: str) -> None:
     found = structure(a_book(text, title="The Letter"))

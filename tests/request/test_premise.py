@@ -216,6 +216,9 @@ ENGLISH_PLOT = r"""
 -? | at least 1000 words, at most 500 words
 -? | I do not want a story of more than 500 words.
 -? | I don't want you to write less than 500 words
+-? | Write a story of 1000-word chapters
+-? | A novelist writes a novel of 5000 words
+-? | A couple writes a thousand words
 """
 ENGLISH_ASKED = r"""
 500 | Write a 500-word story about a fox.
@@ -420,6 +423,15 @@ ENGLISH_ASKED = r"""
 1500 | A story, 1500 words plus or minus 100 words
 1500 | word count: 1500 +/- 10%
 1500> | 1500+ words
+2000 | Write a couple of thousand words about a fox
+200 | A fox, about a couple hundred words
+5000? | Write a 5000-word story in 1000-word chapters
+5000 | Write a 5000-word novel about a fox
+1900[800,3000] | Write at least 800 words about a fox. Do not write more than 3000 words.
+1900[800,3000] | Do not write more than 3000 words. Write at least 800 words about a fox.
+1250[1000,1500] | A fox. 1000 words minimum, 1500 words maximum
+1250[1000,1500] | A fox. 1500 words maximum, 1000 words minimum
+1000 | A fox. About 1000 words. 800 words minimum, 1500 words maximum
 """
 GERMAN_PLOT = r"""
 -? | Der Brief, der 300 Wörter lang ist, verändert alles.
@@ -627,6 +639,9 @@ CHINESE_ASKED = r"""
 500 | 题目“风”500字
 800< | 写一个故事，不要超过800字
 800> | 写一个故事，不能少于800字
+2500[2000,3000] | 写一篇两三千字的故事
+1500[1000,2000] | 写一篇一两千字的故事
+12500[12000,13000] | 写一篇一万二三千字的小说
 """
 
 OTHER_PLOT = r"""

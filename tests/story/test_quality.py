@@ -45,6 +45,11 @@ def test_means_of_every_window() -> None:
         ("", 0.0),
         ("The sea was calm that day, and nobody came.", 0.0),
         ("The sea.\n\nThe sky.\n\nThe sea was calm that day, and nobody came.", 2 / 3),
+        (
+            "# Fog\n\nChapter 1\n\nThe sea.\n\n* * *\n\n**Chapter 2**\nThe sea was calm that day.",
+            1.0,
+        ),
+        ("It was calm that day, and nobody came.\n\n***\n\n## Two", 0.0),
         ("“Come in.”\n\n- Yes.\n\n'No.'\n\n\"Why?\"\n\n「はい」", 0.0),
         ("The keeper's lamp.\n\nIt's dark.", 1.0),  # an apostrophe is no dialogue
     ],

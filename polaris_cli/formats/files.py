@@ -16,6 +16,7 @@ from pathlib import Path
 from stat import S_ISREG
 
 from polaris_cli.errors import OutputError, UsageError
+from polaris_cli.request.paths import expanded
 
 STDOUT = Path("-")
 """How a user names standard output."""
@@ -69,7 +70,7 @@ def _same_file(path: Path, other: Path) -> bool:
     """Whether both paths lead to the same file, which may not exist yet. Follows links."""
     with suppress(OSError, ValueError):
         return path.samefile(other)
-    one, two = (os.path.normcase(_target(place.expanduser())) for place in (path, other))
+    one, two = (os.path.normcase(_target(expanded(place))) for place in (path, other))
     return one == two
 
 

@@ -82,6 +82,7 @@ def test_a_pipe_is_not_replaced(tmp_path: Path) -> None:
 def test_two_outputs_cannot_be_one_file_even_before_it_exists(tmp_path: Path) -> None:
     story, other = tmp_path / "a.md", tmp_path / "b.md"
     check_distinct([("--output", story), ("--thinking-output", other)])
+    check_distinct([("--output", story), ("--log", Path("~no such user/a.md"))])
     detour = tmp_path / "sub" / ".." / "a.md"
     with pytest.raises(UsageError, match="--output and --log are the same file"):
         check_distinct([("--output", story), ("--thinking-output", other), ("--log", detour)])

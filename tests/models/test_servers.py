@@ -226,12 +226,43 @@ def test_a_model_that_is_not_there_gets_a_hint(
     wanted: str, models: tuple[str, ...], told: str
 ) -> None:
     with pytest.raises(ModelUnavailable) as refused:
-        choose_model(Server(ADDRESS, models=models), wanted, lambda id_: None)
+        choose_model(Server(ADDRESS, models=models), wanted)
     assert told in refused.value.hint
 
 
-def test_a_server_that_loads_what_it_is_asked_for_gets_any_name() -> None:
-    assert choose_model(Server(ADDRESS, "transformers"), "a/b", lambda id_: None) == "a/b"
+@pytest.mark.parametrize(
+    ("wanted", "models", "found"),
+    [
+        ("Qwen/Qwen3.5-9B", ("Qwen/Qwen3.5-9B-Base", "Qwen/Qwen3.5-9B"), "Qwen/Qwen3.5-9B"),
+        ("Qwen/Qwen3.5-9B", ("qwen/qwen3.5-9b:free", "qwen/qwen3.5-9b"), "qwen/qwen3.5-9b"),
+        ("Qwen/Qwen3.5-9B", ("Qwen3.5-9B-Base", "Qwen3.5-9B"), "Qwen3.5-9B"),
+        ("base", ("Qwen/Qwen3.5-9B-Base", "other/base", "Qwen/Qwen3.5-9B"), "Qwen/Qwen3.5-9B"),
+        ("base", ("Qwen/Qwen3.5-9B", "base"), "base"),
+        ("Qwen/Qwen3.5-9B", ("llama-3", "base"), "base"),
+    ],
+)
+def test_a_known_model_is_told_from_those_that_begin_like_it(
+    wanted: str, models: tuple[str, ...], found: str
+) -> None:
+    reference = on_server(wanted, Server(ADDRESS, models=models))
+    assert (reference.id, reference.name) == (found, "base")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "asked"),
+    [
+        ("a/b", "a/b"),
+        ("qwen/qwen3.5-9b", "qwen/qwen3.5-9b"),
+        ("base", "Qwen/Qwen3.5-9B"),
+        ("demo", "demo"),
+        ("gpt-5", "gpt-5"),
+    ],
+)
+def test_a_server_that_loads_what_it_is_asked_for_is_asked_for_an_id(
+    wanted: str, asked: str
+) -> None:
+    assert on_server(wanted, Server(ADDRESS)).id == asked
+    assert on_server(wanted, Server(ADDRESS, "transformers", models=("a/c",))).id == asked
 
 
 def test_the_context_is_the_smallest_that_is_known() -> None:

@@ -139,6 +139,10 @@ class Connection:
         """The JSON at a path."""
         return self._json("GET", path)
 
+    def text(self, path: str) -> str:
+        """The text at a path."""
+        return str(self._read("GET", path).text)
+
     def post(self, path: str, body: Json) -> Any:
         """The JSON that answers a JSON body."""
         return self._json("POST", path, body)
@@ -171,11 +175,17 @@ class Connection:
         self._client.close()
 
     def _json(self, method: str, path: str, body: Json | None = None) -> Any:
+        response = self._read(method, path, body)
+        with self._errors():
+            return response.json()
+
+    def _read(self, method: str, path: str, body: Json | None = None) -> Any:
+        """The response to a request, with its body."""
         response = self._sent(method, path, body)
         try:
             with self._errors():
                 response.read()
-                return response.json()
+                return response
         finally:
             response.close()
 

@@ -19,6 +19,7 @@ from polaris_cli.request.server_address import ServerAddress
 ServerKind = Literal["llama.cpp", "vLLM", "transformers", "Ollama", "unknown"]
 
 LISTED = 5  # models named in a message
+OLLAMA = "Ollama is running"  # the text at its root
 NO_LIST = (404, 405)  # HTTP statuses of a server without a list of models
 
 
@@ -130,7 +131,9 @@ def _vllm(server: Server, connection: Connection) -> Server | None:
 
 def _ollama(server: Server, connection: Connection) -> Server | None:
     version = _answer(connection, "/api/version").get("version")
-    return replace(server, kind="Ollama", version=str(version)) if version else None
+    if not version or _greeting(connection) != OLLAMA:  # KoboldCpp and llama-swap answer this too
+        return None
+    return replace(server, kind="Ollama", version=str(version))
 
 
 def _transformers(server: Server, connection: Connection) -> Server | None:
@@ -145,6 +148,13 @@ def _answer(connection: Connection, path: str, shape: Shape = dict) -> Mapping[s
         if fits(answer, shape):
             return answer
     return {}
+
+
+def _greeting(connection: Connection) -> str:
+    """The text at the root of a server; "" if there is none."""
+    with suppress(EndpointError):
+        return connection.text("/").strip()
+    return ""
 
 
 def choose_model(

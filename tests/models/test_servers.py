@@ -9,7 +9,7 @@ from polaris_cli.models.resolving import resolve
 from polaris_cli.models.servers import Server, choose_model, probe
 from polaris_cli.request.server_address import ServerAddress
 from tests.servers.faulty import Faulty
-from tests.servers.replies import HTML, STALL, Script, redirected, refused, said, sized
+from tests.servers.replies import HTML, OLLAMA, STALL, Script, redirected, refused, said, sized
 from tests.servers.vllm_replay import VllmReplay
 
 ADDRESS = ServerAddress("http://127.0.0.1:9")
@@ -25,10 +25,17 @@ def test_kinds_are_found() -> None:
     with VllmReplay("Once.") as replay:
         found = probe(ServerAddress(replay.url))
     assert found.name == "vLLM 0.32.0" and found.context_of(found.models[0])
-    with Faulty(routes={"/api/version": said({"version": "0.9"})}) as server:
+    with Faulty(routes=OLLAMA) as server:
         assert probe(ServerAddress(server.url)).name == "Ollama 0.9"
     with Faulty(routes={"/openapi.json": said({"paths": {"/load_model": {}}})}) as server:
         assert probe(ServerAddress(server.url)).kind == "transformers"
+
+
+@pytest.mark.parametrize("root", [sized(HTML, {"Content-Type": "text/html"}), refused(404)])
+@pytest.mark.parametrize("version", [{"version": "0.7.0"}, {"version": "v1", "commit": "a"}])
+def test_only_ollama_counts_as_ollama(version: dict[str, str], root: Script) -> None:
+    with Faulty(routes={"/api/version": said(version), "/": root}) as server:
+        assert probe(ServerAddress(server.url)).kind == "unknown"
 
 
 @pytest.mark.parametrize("status", [404, 405])

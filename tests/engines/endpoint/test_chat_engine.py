@@ -23,6 +23,7 @@ from tests.servers.replies import (
     DELTAS,
     GZIP,
     HTML,
+    OLLAMA,
     REFUSALS,
     RESET,
     STALL,
@@ -39,7 +40,6 @@ from tests.servers.replies import (
     redirected,
     refused,
     refusing,
-    said,
     sized,
     streamed,
     talking,
@@ -359,9 +359,6 @@ def test_a_setting_that_is_refused_is_left_out_and_named(shape: Any) -> None:
         body = server.requests[-1].json
     assert told == {"top_k": True, "min_p": True}
     assert body["repetition_penalty"] == 1.2 and "top_k" not in body
-
-
-OLLAMA = {"/api/version": said({"version": "0.9"})}
 
 
 def test_what_ollama_ignores_is_named() -> None:

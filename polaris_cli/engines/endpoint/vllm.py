@@ -17,6 +17,7 @@ from typing import Any
 
 from polaris_cli.engines.base import Deviation
 from polaris_cli.engines.endpoint.prompts import Chat
+from polaris_cli.errors import EndpointError
 from polaris_cli.events import Finish, Piece, RawEvent
 from polaris_cli.models.connection import BROKEN_OFF, Connection, stopped
 from polaris_cli.models.shapes import Shape
@@ -80,17 +81,7 @@ class Vllm:
         for event in self._connection.events("completions", body, {"choices": [CHOICE]}):
             for choice in event.get("choices") or ():
                 reason = choice.get("finish_reason") or None
-                found = choice.get("token_ids") or []
-                # The end token is not text; of several, `stop_reason` has the id.
-                at_end = reason == "stop" and not isinstance(choice.get("stop_reason"), str)
-                count = max(len(found) - at_end, 0)
-                log_probs = (choice.get("logprobs") or {}).get("token_logprobs") or ()
-                yield Piece(
-                    str(choice.get("text") or ""),
-                    count,
-                    ids=tuple(found[:count]),
-                    log_probs=tuple(log_probs[:count]),
-                )
+                yield _piece(choice)
                 if reason in BROKEN_OFF:
                     raise stopped(reason)
                 if reason:
@@ -109,6 +100,21 @@ class Vllm:
     def _ids(self, body: Mapping[str, Any]) -> list[int]:
         body = {"model": self._model, **body}
         return list(self._connection.value("/tokenize", body, "tokens", [int]))
+
+
+def _piece(choice: Mapping[str, Any]) -> Piece:
+    """The text and ids in one choice of an event. Raises EndpointError if the text has no ids."""
+    text, ids = str(choice.get("text") or ""), choice.get("token_ids")
+    if text and ids is None:
+        raise EndpointError(
+            "This vLLM does not send the token ids that polaris continues from.",
+            hint="Update it to vLLM 0.10.2 or later: pip install -U vllm",
+        )
+    # The end token is not text; of several, `stop_reason` has the id.
+    ended = choice.get("finish_reason") == "stop" and not isinstance(choice.get("stop_reason"), str)
+    count = max(len(ids or ()) - ended, 0)
+    log_probs = (choice.get("logprobs") or {}).get("token_logprobs") or ()
+    return Piece(text, count, ids=tuple(ids or ())[:count], log_probs=tuple(log_probs[:count]))
 
 
 def settings(sampling: Sampling) -> Mapping[str, Any]:

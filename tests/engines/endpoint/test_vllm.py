@@ -33,3 +33,9 @@ def test_no_end_token_is_text(stop_reason: int | None) -> None:
 def test_an_answer_that_is_given_up_is_no_whole_one() -> None:
     with pytest.raises(EndpointError, match="abort"):
         generated(finish_reason="abort", stop_reason=None)
+
+
+def test_a_vllm_that_sends_no_ids_is_refused() -> None:
+    with pytest.raises(EndpointError, match="token ids") as refused:
+        generated(text="B", token_ids=None, finish_reason="length")
+    assert "0.10.2" in refused.value.hint

@@ -9,11 +9,13 @@ import json
 import logging
 import os
 import time
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from email.utils import parsedate_to_datetime
 from functools import cache
 from io import IncrementalNewlineDecoder
+from socket import SHUT_RDWR
+from threading import Timer
 from typing import Any
 
 from polaris_cli.errors import EndpointError, UsageError
@@ -25,6 +27,7 @@ PROXIES = ("all_proxy", "https_proxy", "http_proxy")  # variables, in any case
 RETRIES = 3
 RETRIED = {408, 409, 429, *range(500, 600)} - {501}  # HTTP statuses
 MOST_WAIT = 120.0  # seconds; a server that names a longer wait is not waited for
+LAST = 3.0  # seconds; servers send the usage and [DONE] at once after the finish reason
 QUOTED = 200  # characters of a server's own words in a message
 
 DONE: dict[str, Any] = {}
@@ -155,18 +158,31 @@ class Connection:
             raise self.unreadable(answer)
         return value
 
-    def events(self, path: str, body: Json, shape: Shape) -> Generator[dict[str, Any], None, None]:
+    def events(
+        self, path: str, body: Json, shape: Shape, ends: Callable[[Json], bool] = lambda _: False
+    ) -> Generator[dict[str, Any], None, None]:
         """Yield the events of a streamed answer as JSON objects, and `DONE` for its end mark.
 
-        Each has the `shape` that is read.
+        Each has the `shape` that is read. After one that `ends` the answer, nothing is missing: no
+        error is raised, and what follows is waited for `LAST` seconds at most.
 
         Closing the generator closes the connection, which ends the work of a server that notices.
         """
         response = self._sent("POST", path, {**body, "stream": True})
         response.encoding = "utf-8-sig"  # whatever its header says; it may start with a mark
+        ended = False
         try:
             with self._errors(begun=True):
-                yield from self._parsed(lines_of(response.iter_text()), shape)
+                events = self._parsed(lines_of(response.iter_text()), shape)
+                for event in events:
+                    yield event
+                    if ended := ends(event):
+                        break
+                with _hanging_up(response):
+                    yield from events
+        except EndpointError:
+            if not ended:
+                raise
         finally:
             response.close()
 
@@ -277,6 +293,23 @@ class Connection:
             hint="Start it, or check the address: --base-url URL",
             retry_in=0,
         )
+
+
+@contextmanager
+def _hanging_up(response: Any) -> Iterator[None]:
+    """Hang up after `LAST` seconds, which ends the wait of whoever reads the response."""
+    timer = Timer(LAST, _hang_up, [response])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _hang_up(response: Any) -> None:
+    with suppress(OSError):  # it has ended by itself
+        response.extensions["network_stream"].get_extra_info("socket").shutdown(SHUT_RDWR)
 
 
 def lines_of(texts: Iterable[str]) -> Iterator[str]:

@@ -24,6 +24,7 @@ from polaris_cli.streaming.thinking import split_thinking
 AT_THE_END = {
     "stop", "eos", "eos_token", "end_turn", "stop_sequence", "complete", "completed",
 }  # fmt: skip
+ENDS = AT_THE_END | {"length"}  # with one of these an answer is complete, whatever follows
 FILTERED = {
     "content_filter", "sensitive", "refusal", "safety", "recitation", "blocklist",
     "prohibited_content", "spii",
@@ -157,7 +158,7 @@ class ChatEngine:
         while True:
             body = self._body(request)
             try:
-                yield from self._connection.events("chat/completions", body, EVENT)
+                yield from self._connection.events("chat/completions", body, EVENT, _ends)
                 return
             except EndpointError as error:
                 if error.status not in REFUSED or not self._adapts_to(error.message, body):
@@ -261,6 +262,11 @@ def _text_in(content: object, kind: str = "text") -> str:
     parts = content if isinstance(content, list) else ()
     chosen = (part for part in parts if isinstance(part, dict) and part.get("type") == kind)
     return "".join(_text_in(part.get(kind)) for part in chosen)
+
+
+def _ends(event: Mapping[str, Any]) -> bool:
+    """Whether an event has the finish reason of a complete answer."""
+    return (_first(event).get("finish_reason") or "").casefold() in ENDS
 
 
 def _first(event: Mapping[str, Any]) -> Mapping[str, Any]:

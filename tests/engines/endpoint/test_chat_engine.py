@@ -12,6 +12,7 @@ from polaris_cli.engines.base import GenerationRequest
 from polaris_cli.engines.endpoint.chat_engine import ChatEngine
 from polaris_cli.engines.endpoint.opening import connected
 from polaris_cli.events import AnswerEvent, Chunk, Finish, Reason, text_of
+from polaris_cli.models import connection
 from polaris_cli.models.reference import on_server
 from polaris_cli.models.servers import probe
 from polaris_cli.request.prompts import Message
@@ -27,7 +28,9 @@ from tests.servers.replies import (
     REFUSALS,
     RESET,
     STALL,
+    Action,
     Script,
+    Sleep,
     bytewise,
     chat,
     chunk,
@@ -268,6 +271,29 @@ def test_an_answer_that_breaks_off_keeps_its_text(script: Script) -> None:
     assert story == "Once upon" and finish.reason == "error"
     assert finish.error and finish.error.exit_code == 3 and finish.error.hint
     assert finish.error.message.endswith((".", "…"))
+
+
+AFTER_THE_END: dict[str, list[Action]] = {
+    "closed": [CLOSE],
+    "reset": [RESET],
+    "silent": [STALL],
+    "comments": [b": keep-alive\n\n", Sleep(0.1)] * 50,
+    "an error": [event(error("full"))],
+}
+
+
+@pytest.mark.parametrize("reason", ["stop", "length"])
+@pytest.mark.parametrize("after", AFTER_THE_END.values(), ids=AFTER_THE_END)
+def test_an_answer_is_complete_with_its_finish_reason(
+    after: list[Action], reason: Reason, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "LAST", 0.2)
+    told = [*chat(DELTAS, end=ended(reason), done=b""), *after]
+    with Faulty(streamed(told)) as server:
+        start = time.monotonic()
+        _, story, finish, _ = ask(server)
+    assert (story, finish.reason, finish.error) == (STORY, reason, None)
+    assert finish.prompt_tokens == 5 and time.monotonic() - start < 2
 
 
 NOTHING: dict[str, Script] = {

@@ -230,11 +230,15 @@ class Connection:
     def _parsed(self, lines: Iterator[str], shape: Shape) -> Iterator[dict[str, Any]]:
         """The objects in a stream of server-sent events, each in one line of data.
 
-        Raises EndpointError for an error among them, and for anything that is no such stream.
+        Raises EndpointError for an error among them, for anything that is no such stream, and where
+        comments are all that comes for as long as a silence may last.
         """
+        last = time.monotonic()
         for line in lines:
             field, colon, value = line.partition(":")
             if field in OTHER_FIELDS or (field == "data" and not value.strip()):
+                if time.monotonic() - last > self.address.stall_timeout:
+                    raise self._stalled("no text")
                 continue
             if field == "data" and value.strip() == "[DONE]":
                 yield DONE
@@ -245,6 +249,7 @@ class Connection:
             if not fits(event, shape):
                 raise self.unreadable(line)
             yield event
+            last = time.monotonic()
 
     def unreadable(self, answer: object) -> EndpointError:
         """The error for an answer that is not what an OpenAI-compatible server sends."""
@@ -269,10 +274,7 @@ class Connection:
             seconds = f"no answer in {self.address.connect_timeout:g} s"
             raise self._no_connection(seconds) from error
         except httpx2.TimeoutException as error:
-            raise EndpointError(
-                f"{self.address.base_url} has sent nothing for {self.address.stall_timeout:g} s.",
-                hint="Wait longer: --stall-timeout SECONDS",
-            ) from error
+            raise self._stalled("nothing") from error
         except httpx2.InvalidURL as error:  # a host that no name server can know
             raise UsageError(
                 "The base URL is not an address of a server.", hint=f"Give one: {EXAMPLE}"
@@ -281,6 +283,12 @@ class Connection:
             raise self._no_connection(error, begun=begun) from error
         except (ValueError, RecursionError) as error:  # it is not JSON, or not even UTF-8
             raise self.unreadable(getattr(error, "doc", error)) from error
+
+    def _stalled(self, what: str) -> EndpointError:
+        return EndpointError(
+            f"{self.address.base_url} has sent {what} for {self.address.stall_timeout:g} s.",
+            hint="Wait longer: --stall-timeout SECONDS",
+        )
 
     def _no_connection(self, reason: object, *, begun: bool = False) -> EndpointError:
         if begun:

@@ -431,6 +431,17 @@ def test_settings_that_no_chat_server_has_are_named() -> None:
     assert all(one.ignored for one in told)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("alive", [b": keep-alive\n\n", b"data:\n\n"])
+def test_comments_are_a_silence_too(alive: bytes) -> None:
+    comments: list[Action] = [alive, Sleep(0.1)] * 40
+    with Faulty(streamed([*chat(DELTAS)[:3], *comments])) as server:
+        start = time.monotonic()
+        _, story, finish, _ = ask(server, stall=0.5)
+    assert story == "Once upon" and time.monotonic() - start < 3
+    assert finish.error and "has sent no text for 0.5 s" in finish.error.message
+
+
 def test_an_interrupt_ends_a_silence() -> None:
     with Faulty(streamed([*chat(DELTAS)[:3], STALL])) as server:
         events = on(server, stall=60).stream(GenerationRequest(ASK, PLAIN, 50))

@@ -126,7 +126,7 @@ class Connection:
         # A proxy of the environment must not stand between two programs of one machine.
         trusting = not address.is_loopback
         self.address = address
-        self._retries = retries
+        self._key, self._retries = key, retries
         certificates = _certificates(trusting)
         with _proxy_errors():
             self._client = Client(
@@ -220,10 +220,10 @@ class Connection:
             with attempt, self._errors():
                 response = self._client.send(request, stream=True)
                 if response.request.method != method:
-                    raise _moved(response, path)
+                    raise self._moved(response, path)
                 if response.status_code >= 400:
                     response.read()
-                    raise _refusal(response)
+                    raise self._refusal(response)
                 return response
         raise AssertionError("the last attempt returns or raises")
 
@@ -245,7 +245,7 @@ class Connection:
                 return
             event = json.loads(value if field == "data" and colon else line)
             if isinstance(event, dict) and event.get("error"):
-                raise stopped(event["error"])
+                raise self.stopped(event["error"])
             if not fits(event, shape):
                 raise self.unreadable(line)
             yield event
@@ -255,7 +255,7 @@ class Connection:
         """The error for an answer that is not what an OpenAI-compatible server sends."""
         return EndpointError(
             f"{self.address.base_url} does not answer as an OpenAI-compatible server does: "
-            f"{quoted(str(answer))}",
+            f"{self._quoted(str(answer))}",
             hint="Check the address: polaris doctor --base-url URL",
         )
 
@@ -284,6 +284,43 @@ class Connection:
         except (ValueError, RecursionError) as error:  # it is not JSON, or not even UTF-8
             raise self.unreadable(getattr(error, "doc", error)) from error
 
+    def stopped(self, error: object) -> EndpointError:
+        """The error for an answer that the server ends with an error, or a reason that is one."""
+        return EndpointError(
+            f"The server stopped with an error: {self._quoted(_words_of(error))}",
+            hint="The text so far is kept; go on with: polaris resume",
+        )
+
+    def _refusal(self, response: Any) -> EndpointError:
+        status = response.status_code
+        try:
+            words = _words_of(response.json())
+        except (ValueError, RecursionError):
+            words = response.reason_phrase
+        told = self._quoted(words or "it does not say why")
+        return EndpointError(
+            f"The server refused the request ({status}): {told}",
+            hint=_what_to_do(status),
+            status=status,
+            retry_in=_named_wait(response.headers) if status in RETRIED else None,
+        )
+
+    def _moved(self, response: Any, path: str) -> EndpointError:
+        """The error for a redirect that makes a GET of a POST, without its body: 301 and 302."""
+        response.close()
+        url = str(response.url).removesuffix(path).rstrip("/")
+        return EndpointError(
+            f"The server redirects to {self._quoted(url)}",
+            hint=f"Use that address: --base-url {url}",
+        )
+
+    def _quoted(self, text: str) -> str:
+        """The text on one line, shortened, ending like a sentence, and without the key."""
+        line = " ".join(text.split())
+        line = line.replace(self._key, "…") if self._key else line
+        line = f"{line[:QUOTED]}…" if len(line) > QUOTED else line
+        return line if line.endswith((".", "!", "?", "…")) else f"{line}."
+
     def _stalled(self, what: str) -> EndpointError:
         return EndpointError(
             f"{self.address.base_url} has sent {what} for {self.address.stall_timeout:g} s.",
@@ -293,11 +330,11 @@ class Connection:
     def _no_connection(self, reason: object, *, begun: bool = False) -> EndpointError:
         if begun:
             return EndpointError(
-                f"The connection to {self.address.base_url} broke off: {quoted(str(reason))}",
+                f"The connection to {self.address.base_url} broke off: {self._quoted(str(reason))}",
                 hint="The text so far is kept; go on with: polaris resume",
             )
         return EndpointError(
-            f"No server answers at {self.address.base_url}: {quoted(str(reason))}",
+            f"No server answers at {self.address.base_url}: {self._quoted(str(reason))}",
             hint="Start it, or check the address: --base-url URL",
             retry_in=0,
         )
@@ -333,37 +370,6 @@ def lines_of(texts: Iterable[str]) -> Iterator[str]:
             yield "".join(line)
             line = [start]
     yield "".join(line)
-
-
-def _refusal(response: Any) -> EndpointError:
-    status = response.status_code
-    try:
-        words = _words_of(response.json())
-    except (ValueError, RecursionError):
-        words = response.reason_phrase
-    return EndpointError(
-        f"The server refused the request ({status}): {quoted(words or 'it does not say why')}",
-        hint=_what_to_do(status),
-        status=status,
-        retry_in=_named_wait(response.headers) if status in RETRIED else None,
-    )
-
-
-def _moved(response: Any, path: str) -> EndpointError:
-    """The error for a redirect that makes a GET of a POST, as 301 and 302 do: it has no body."""
-    response.close()
-    url = str(response.url).removesuffix(path).rstrip("/")
-    return EndpointError(
-        f"The server redirects to {quoted(url)}", hint=f"Use that address: --base-url {url}"
-    )
-
-
-def stopped(error: object) -> EndpointError:
-    """The error for an answer that the server ends with an error, or with a reason that is one."""
-    return EndpointError(
-        f"The server stopped with an error: {quoted(_words_of(error))}",
-        hint="The text so far is kept; go on with: polaris resume",
-    )
 
 
 def _wait_before_retry(error: Exception) -> bool | float:
@@ -412,10 +418,3 @@ def _words_of_item(item: object) -> str:
         place = ".".join(str(part) for part in parts if part != "body")
         return f"{place}: {item['msg']}" if place else str(item["msg"])
     return _words_of(item)
-
-
-def quoted(text: str) -> str:
-    """The text on one line, shortened, ending like a sentence."""
-    line = " ".join(text.split())
-    line = f"{line[:QUOTED]}…" if len(line) > QUOTED else line
-    return line if line.endswith((".", "!", "?", "…")) else f"{line}."

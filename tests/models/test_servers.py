@@ -9,7 +9,19 @@ from polaris_cli.models.resolving import resolve
 from polaris_cli.models.servers import Server, choose_model, probe
 from polaris_cli.request.server_address import ServerAddress
 from tests.servers.faulty import Faulty
-from tests.servers.replies import HTML, OLLAMA, STALL, Script, redirected, refused, said, sized
+from tests.servers.replies import (
+    HTML,
+    OLLAMA,
+    STALL,
+    Script,
+    error,
+    event,
+    redirected,
+    refused,
+    said,
+    sized,
+    streamed,
+)
 from tests.servers.vllm_replay import VllmReplay
 
 ADDRESS = ServerAddress("http://127.0.0.1:9")
@@ -123,6 +135,22 @@ def test_the_key_is_sent_and_never_told(monkeypatch: pytest.MonkeyPatch) -> None
         assert server.requests[0].headers["authorization"] == "Bearer sk-secret"
     told = f"{refusal.value.message} {refusal.value.hint} {refusal.value.__cause__}"
     assert "sk-secret" not in told and "POLARIS_API_KEY" in told
+
+
+SAYING_THE_KEY: dict[str, Script] = {
+    "a refusal": refused(401, "Incorrect API key provided: sk-secret"),
+    "cut in the middle": refused(401, "a" * 195 + " sk-secret"),
+    "an error": streamed([event(error("sk-secret"))]),
+    "no JSON": sized(b"no key sk-secret"),
+}
+
+
+@pytest.mark.parametrize("script", SAYING_THE_KEY.values(), ids=SAYING_THE_KEY)
+def test_a_key_that_the_server_repeats_is_not_told(script: Script) -> None:
+    with Faulty(script) as server, pytest.raises(EndpointError) as refusal:
+        [*Connection(ServerAddress(server.url), "sk-secret").events("chat/completions", {}, dict)]
+    assert "sk-" not in f"{refusal.value.message} {refusal.value.hint}"
+    assert "…" in refusal.value.message
 
 
 @pytest.mark.parametrize("space", ["\r", "\r\n", "\n", " ", "\t"])

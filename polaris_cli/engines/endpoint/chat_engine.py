@@ -12,7 +12,7 @@ from typing import Any
 from polaris_cli.engines.base import Capabilities, Deviation, GenerationRequest, ModelInfo
 from polaris_cli.errors import EndpointError
 from polaris_cli.events import AnswerEvent, Finish, Kind, Piece, RawEvent
-from polaris_cli.models.connection import BROKEN_OFF, DONE, Connection, stopped
+from polaris_cli.models.connection import BROKEN_OFF, DONE, Connection
 from polaris_cli.models.servers import Server
 from polaris_cli.models.shapes import Shape
 from polaris_cli.request.prompts import Message
@@ -146,7 +146,7 @@ class ChatEngine:
             return Finish("error", prompt_tokens, self._connection.cut_off())
         name = (reason or "stop").casefold()
         if name in BROKEN_OFF:
-            return Finish("error", prompt_tokens, stopped(reason))
+            return Finish("error", prompt_tokens, self._connection.stopped(reason))
         if name in FILTERED:
             told, hint = "The server's content filter ended the answer.", "Change the premise."
             error = EndpointError(told, hint=hint)

@@ -19,7 +19,7 @@ from polaris_cli.engines.base import Deviation
 from polaris_cli.engines.endpoint.prompts import Chat
 from polaris_cli.errors import EndpointError
 from polaris_cli.events import Finish, Piece, RawEvent
-from polaris_cli.models.connection import BROKEN_OFF, Connection, stopped
+from polaris_cli.models.connection import BROKEN_OFF, Connection
 from polaris_cli.models.shapes import Shape
 from polaris_cli.request.story_request import Sampling
 
@@ -83,7 +83,7 @@ class Vllm:
                 reason = choice.get("finish_reason") or None
                 yield _piece(choice)
                 if reason in BROKEN_OFF:
-                    raise stopped(reason)
+                    raise self._connection.stopped(reason)
                 if reason:
                     yield Finish("stop" if reason == "stop" else "length")
                     return

@@ -303,6 +303,7 @@ class Connection:
             hint=_what_to_do(status),
             status=status,
             retry_in=_named_wait(response.headers) if status in RETRIED else None,
+            words=words,
         )
 
     def _moved(self, response: Any, path: str) -> EndpointError:
@@ -401,13 +402,25 @@ def _what_to_do(status: int) -> str:
 
 
 def _words_of(body: object) -> str:
-    """What a server says about an error: OpenAI's, pydantic's and FastAPI's shapes are known."""
+    """What a server says about an error: OpenAI's, pydantic's and FastAPI's shapes are known.
+
+    OpenRouter adds what its provider says, as JSON or text.
+    """
     if isinstance(body, dict):
         inner = body.get("error") or body.get("message") or body.get("detail")
-        return _words_of(inner) if inner else json.dumps(body)
+        words = _words_of(inner) if inner else json.dumps(body)
+        raw = metadata.get("raw") if isinstance(metadata := body.get("metadata"), dict) else None
+        return f"{words.rstrip('.')}: {_words_of(_read(raw))}" if raw else words
     if isinstance(body, list):
         return "; ".join(map(_words_of_item, body))
     return str(body or "")
+
+
+def _read(text: object) -> object:
+    """The value of a text that is JSON; anything else as it is."""
+    with suppress(ValueError, RecursionError):
+        return json.loads(text) if isinstance(text, str) else text
+    return text
 
 
 def _words_of_item(item: object) -> str:

@@ -161,7 +161,7 @@ class ChatEngine:
                 yield from self._connection.events("chat/completions", body, EVENT, _ends)
                 return
             except EndpointError as error:
-                if error.status not in REFUSED or not self._adapts_to(error.message, body):
+                if error.status not in REFUSED or not self._adapts_to(error.words, body):
                     raise
 
     def _adapts_to(self, refusal: str, body: Mapping[str, Any]) -> bool:

@@ -4,6 +4,7 @@ import json
 import signal
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -43,6 +44,7 @@ from tests.servers.replies import (
     redirected,
     refused,
     refusing,
+    said,
     sized,
     streamed,
     talking,
@@ -158,6 +160,32 @@ def test_a_limit_that_is_refused_is_sent_by_its_other_name(refusal: str) -> None
         assert ask(server)[1] == STORY
         body = server.requests[-1].json
     assert body["max_completion_tokens"] == 50 and "max_tokens" not in body
+
+
+def test_a_field_that_a_long_refusal_names_late_is_left_out() -> None:
+    refusal = f"{'The request is not valid. ' * 20}Unknown field: top_k"
+    with Faulty(refused(400, refusal), talking()) as server:
+        assert ask(server, replace(PLAIN, top_k=20))[1] == STORY
+        assert "top_k" not in server.requests[-1].json
+
+
+RAW = {
+    "JSON": '{"error": {"message": "top_k is not supported"}}',
+    "text": "top_k is not supported",
+    "an object": {"message": "top_k is not supported"},
+}
+
+
+@pytest.mark.parametrize("raw", RAW.values(), ids=RAW)
+def test_what_a_provider_behind_the_server_says_is_read(raw: object) -> None:
+    told = error("Provider returned error", metadata={"raw": raw, "provider_name": "X"})
+    with Faulty(said(told, 400), talking()) as server:
+        assert ask(server, replace(PLAIN, top_k=20))[1] == STORY
+        assert "top_k" not in server.requests[-1].json
+    with Faulty(said(told, 400)) as server:
+        finish = ask(server)[2]
+    assert finish.error
+    assert "Provider returned error: top_k is not supported." in finish.error.message
 
 
 def test_no_request_goes_without_a_limit() -> None:

@@ -16,13 +16,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from polaris_cli.engines.base import Deviation
-from polaris_cli.engines.endpoint.prompts import Chat
+from polaris_cli.engines.system_role import Chat, starts_with_system, without_system
 from polaris_cli.errors import EndpointError
 from polaris_cli.events import Finish, Piece, RawEvent
 from polaris_cli.models.connection import BROKEN_OFF, Connection
 from polaris_cli.models.shapes import Shape
 from polaris_cli.request.story_request import Sampling
 
+REFUSED = 400  # HTTP status of a prompt that the chat template refuses
 HOTTEST = 2.0  # the highest temperature that it takes
 
 # What is read of an event.
@@ -47,7 +48,12 @@ class Vllm:
     def chat_ids(self, chat: Chat, *, thinking: bool) -> list[int]:
         """The token ids of that prompt."""
         body = {"messages": chat, "chat_template_kwargs": {"enable_thinking": thinking}}
-        return self._ids({**body, "add_generation_prompt": True})
+        try:
+            return self._ids({**body, "add_generation_prompt": True})
+        except EndpointError as error:
+            if error.status != REFUSED or not starts_with_system(chat):
+                raise
+        return self.chat_ids(without_system(chat), thinking=thinking)
 
     def tokenize(self, text: str, *, start: bool = False) -> list[int]:
         """The ids of a text, control tokens included; a prompt's start is in its template."""

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from email.utils import parsedate_to_datetime
 from functools import cache
 from io import IncrementalNewlineDecoder
+from itertools import chain
 from socket import SHUT_RDWR
 from threading import Timer
 from typing import Any
@@ -228,26 +229,21 @@ class Connection:
         raise AssertionError("the last attempt returns or raises")
 
     def _parsed(self, lines: Iterator[str], shape: Shape) -> Iterator[dict[str, Any]]:
-        """The objects in a stream of server-sent events, each in one line of data.
+        """The objects in a stream of server-sent events, or a whole answer.
 
         Raises EndpointError for an error among them, for anything that is no such stream, and where
         comments are all that comes for as long as a silence may last.
         """
         last = time.monotonic()
-        for line in lines:
-            field, colon, value = line.partition(":")
-            if field in OTHER_FIELDS or (field == "data" and not value.strip()):
+        for event in _values(lines):
+            if event is None:
                 if time.monotonic() - last > self.address.stall_timeout:
                     raise self._stalled("no text")
                 continue
-            if field == "data" and value.strip() == "[DONE]":
-                yield DONE
-                return
-            event = json.loads(value if field == "data" and colon else line)
-            if isinstance(event, dict) and event.get("error"):
-                raise self.stopped(event["error"])
+            if isinstance(event, dict) and (event.get("error") or event.get("object") == "error"):
+                raise self.stopped(event)
             if not fits(event, shape):
-                raise self.unreadable(line)
+                raise self.unreadable(event)
             yield event
             last = time.monotonic()
 
@@ -371,6 +367,37 @@ def lines_of(texts: Iterable[str]) -> Iterator[str]:
             yield "".join(line)
             line = [start]
     yield "".join(line)
+
+
+def _values(lines: Iterator[str]) -> Iterator[Any]:
+    """The JSON values in the lines of a stream, up to and with `DONE`; None for a line without one.
+
+    A value may have several lines of data, or of text that is no field, as in a whole answer that
+    is indented. An empty line ends it. Raises ValueError for what is no JSON.
+    """
+    held = ""
+    for line in chain(lines, [""]):
+        field, _, value = line.partition(":")
+        if field not in OTHER_FIELDS:
+            held += f"{value if field == 'data' else line}\n"
+        if not held.strip():
+            yield None
+        elif held.strip() == "[DONE]":
+            yield DONE
+            return
+        elif found := _complete(held, last=not line):
+            yield found[0]
+            held = ""
+
+
+def _complete(text: str, *, last: bool) -> tuple[Any, ...]:
+    """The JSON value of a text, () if there may be more of it; raises ValueError if not."""
+    try:
+        return (json.loads(text),)
+    except ValueError:
+        if last:
+            raise
+        return ()
 
 
 def _wait_before_retry(error: Exception) -> bool | float:

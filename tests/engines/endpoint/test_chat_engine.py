@@ -74,6 +74,14 @@ def ask(
     return thinking, "".join(map(text_of, events)), finish, events
 
 
+WHOLE = {"choices": [{"message": {"content": STORY}, "finish_reason": "stop"}], "usage": None}
+
+
+def in_lines(event: bytes) -> bytes:
+    """The event with its JSON in several lines of data."""
+    return event.replace(b', "', b',\ndata: "')
+
+
 GOOD: dict[str, Script] = {
     "plain": streamed(chat(DELTAS)),
     "a byte at a time": bytewise(streamed(chat(DELTAS))),
@@ -92,6 +100,12 @@ GOOD: dict[str, Script] = {
     "a second choice": streamed(
         [chunk({"delta": {"content": STORY}}, {"delta": {"content": "no"}}), *chat([])]
     ),
+    "several lines of data": streamed(map(in_lines, chat(DELTAS))),
+    "lines without an empty one between": streamed(
+        [part.replace(b"\n\n", b"\n") for part in chat(DELTAS)]
+    ),
+    "not streamed": said(WHOLE),
+    "not streamed and indented": sized(json.dumps(WHOLE, indent=2).encode()),
     "content null": streamed(chat([{"content": None}, *DELTAS])),
 }
 
@@ -322,6 +336,21 @@ def test_an_answer_is_complete_with_its_finish_reason(
         _, story, finish, _ = ask(server)
     assert (story, finish.reason, finish.error) == (STORY, reason, None)
     assert finish.prompt_tokens == 5 and time.monotonic() - start < 2
+
+
+ERRORS = {
+    "an error": error("the disk is full"),
+    "a text": {"error": "the disk is full"},
+    "an error object": {"object": "error", "message": "the disk is full", "code": 500},
+}
+
+
+@pytest.mark.parametrize("told", ERRORS.values(), ids=ERRORS)
+def test_an_error_in_the_stream_is_quoted(told: object) -> None:
+    with Faulty(streamed([*chat(DELTAS)[:3], event(told)])) as server:
+        _, story, finish, _ = ask(server)
+    assert story == "Once upon" and finish.error
+    assert finish.error.message == "The server stopped with an error: the disk is full."
 
 
 NOTHING: dict[str, Script] = {

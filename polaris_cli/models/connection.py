@@ -275,6 +275,11 @@ class Connection:
             raise UsageError(
                 "The base URL is not an address of a server.", hint=f"Give one: {EXAMPLE}"
             ) from error
+        except httpx2.TooManyRedirects as error:
+            raise EndpointError(
+                f"{self.address.base_url} redirects in a circle.",
+                hint="Check the address: --base-url URL",
+            ) from error
         except (httpx2.RequestError, httpx2.StreamError) as error:
             raise self._no_connection(error, begun=begun) from error
         except (ValueError, RecursionError) as error:  # it is not JSON, or not even UTF-8

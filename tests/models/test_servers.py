@@ -111,6 +111,13 @@ def test_a_redirect_is_followed() -> None:
         assert probe(ServerAddress(server.url)).models == ("moved",)
 
 
+def test_a_circle_of_redirects_is_named_and_not_tried_again() -> None:
+    with Faulty(routes={"/v1/models": redirected(307, "/v1/models")}) as server:
+        with pytest.raises(EndpointError, match="redirects in a circle") as refused:
+            Connection(ServerAddress(server.url)).get("models")
+        assert refused.value.retry_in is None and len(server.requests) < 30
+
+
 def test_the_key_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("POLARIS_API_KEY", "OPENAI_API_KEY", "MINE"):
         monkeypatch.delenv(name, raising=False)

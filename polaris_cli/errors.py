@@ -92,14 +92,21 @@ class EndpointError(ModelUnavailable):
     """A server cannot be reached, refuses a request, or broke off its answer.
 
     `status` is the HTTP status of a refusal, else 0. `retry_in` is set if the same request may
-    succeed later: the seconds to wait that the server named, else 0.
+    succeed later: the seconds to wait that the server named, else 0. `words` are all that the
+    server says in a refusal; the message has the start of them.
     """
 
     def __init__(
-        self, message: str, *, hint: str = "", status: int = 0, retry_in: float | None = None
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        status: int = 0,
+        retry_in: float | None = None,
+        words: str = "",
     ) -> None:
         super().__init__(message, hint=hint)
-        self.status, self.retry_in = status, retry_in
+        self.status, self.retry_in, self.words = status, retry_in, words
 
 
 class OutOfMemory(PolarisError):

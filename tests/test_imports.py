@@ -18,8 +18,8 @@ ORDER = [
     "demo", "batch", "evaluate", "bench", "commands", "__main__",
 ]  # fmt: skip
 ENGINES = [
-    "base", "channels", "thinking_budget", "releases", "kv_cache", "kernels", "quantize", "local",
-    "endpoint", "gguf", "scripted", "opening", "doctor",
+    "base", "channels", "system_role", "thinking_budget", "releases", "kv_cache", "kernels",
+    "quantize", "local", "endpoint", "gguf", "scripted", "opening", "doctor",
 ]  # fmt: skip
 
 MODULES = sorted(

@@ -5,6 +5,7 @@ The engines proper know no stories and no lengths; loading and `doctor` read a m
     base:            the `Engine` protocol, with an example, and `ModelInfo`
     opening:         `open_engine`, which imports an engine only when it is used
     channels:        models that write their answer in channels
+    system_role:     chat templates that refuse a system message
     thinking_budget: limits the tokens of thinking
     local:           models in this process, with transformers
     kernels:         faster forward passes

@@ -155,7 +155,7 @@ def gguf_status() -> tuple[dict[str, dict[str, Any]], list[Problem]]:
             problems.append(Problem(error.message, error.hint))
             continue
         need = memory.memory_needed(size, "none", memory.TYPICAL_TOKENS, device.kind).total
-        fits = need <= device.free_bytes
+        fits = need <= device.room_bytes
         status[f"{reference.name} {reference.gguf.name}"] = {"bytes": need, "fits": fits}
     return status, problems
 

@@ -9,11 +9,14 @@ import json
 import logging
 import os
 import time
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from email.utils import parsedate_to_datetime
 from functools import cache
 from io import IncrementalNewlineDecoder
+from itertools import chain
+from socket import SHUT_RDWR
+from threading import Timer
 from typing import Any
 
 from polaris_cli.errors import EndpointError, UsageError
@@ -25,6 +28,7 @@ PROXIES = ("all_proxy", "https_proxy", "http_proxy")  # variables, in any case
 RETRIES = 3
 RETRIED = {408, 409, 429, *range(500, 600)} - {501}  # HTTP statuses
 MOST_WAIT = 120.0  # seconds; a server that names a longer wait is not waited for
+LAST = 3.0  # seconds; servers send the usage and [DONE] at once after the finish reason
 QUOTED = 200  # characters of a server's own words in a message
 
 DONE: dict[str, Any] = {}
@@ -123,7 +127,7 @@ class Connection:
         # A proxy of the environment must not stand between two programs of one machine.
         trusting = not address.is_loopback
         self.address = address
-        self._retries = retries
+        self._key, self._retries = key, retries
         certificates = _certificates(trusting)
         with _proxy_errors():
             self._client = Client(
@@ -139,6 +143,10 @@ class Connection:
         """The JSON at a path."""
         return self._json("GET", path)
 
+    def text(self, path: str) -> str:
+        """The text at a path."""
+        return str(self._read("GET", path).text)
+
     def post(self, path: str, body: Json) -> Any:
         """The JSON that answers a JSON body."""
         return self._json("POST", path, body)
@@ -151,18 +159,31 @@ class Connection:
             raise self.unreadable(answer)
         return value
 
-    def events(self, path: str, body: Json, shape: Shape) -> Generator[dict[str, Any], None, None]:
+    def events(
+        self, path: str, body: Json, shape: Shape, ends: Callable[[Json], bool] = lambda _: False
+    ) -> Generator[dict[str, Any], None, None]:
         """Yield the events of a streamed answer as JSON objects, and `DONE` for its end mark.
 
-        Each has the `shape` that is read.
+        Each has the `shape` that is read. After one that `ends` the answer, nothing is missing: no
+        error is raised, and what follows is waited for `LAST` seconds at most.
 
         Closing the generator closes the connection, which ends the work of a server that notices.
         """
         response = self._sent("POST", path, {**body, "stream": True})
         response.encoding = "utf-8-sig"  # whatever its header says; it may start with a mark
+        ended = False
         try:
             with self._errors(begun=True):
-                yield from self._parsed(lines_of(response.iter_text()), shape)
+                events = self._parsed(lines_of(response.iter_text()), shape)
+                for event in events:
+                    yield event
+                    if ended := ends(event):
+                        break
+                with _hanging_up(response):
+                    yield from events
+        except EndpointError:
+            if not ended:
+                raise
         finally:
             response.close()
 
@@ -171,11 +192,17 @@ class Connection:
         self._client.close()
 
     def _json(self, method: str, path: str, body: Json | None = None) -> Any:
+        response = self._read(method, path, body)
+        with self._errors():
+            return response.json()
+
+    def _read(self, method: str, path: str, body: Json | None = None) -> Any:
+        """The response to a request, with its body."""
         response = self._sent(method, path, body)
         try:
             with self._errors():
                 response.read()
-                return response.json()
+                return response
         finally:
             response.close()
 
@@ -194,37 +221,37 @@ class Connection:
             with attempt, self._errors():
                 response = self._client.send(request, stream=True)
                 if response.request.method != method:
-                    raise _moved(response, path)
+                    raise self._moved(response, path)
                 if response.status_code >= 400:
                     response.read()
-                    raise _refusal(response)
+                    raise self._refusal(response)
                 return response
         raise AssertionError("the last attempt returns or raises")
 
     def _parsed(self, lines: Iterator[str], shape: Shape) -> Iterator[dict[str, Any]]:
-        """The objects in a stream of server-sent events, each in one line of data.
+        """The objects in a stream of server-sent events, or a whole answer.
 
-        Raises EndpointError for an error among them, and for anything that is no such stream.
+        Raises EndpointError for an error among them, for anything that is no such stream, and where
+        comments are all that comes for as long as a silence may last.
         """
-        for line in lines:
-            field, colon, value = line.partition(":")
-            if field in OTHER_FIELDS or (field == "data" and not value.strip()):
+        last = time.monotonic()
+        for event in _values(lines):
+            if event is None:
+                if time.monotonic() - last > self.address.stall_timeout:
+                    raise self._stalled("no text")
                 continue
-            if field == "data" and value.strip() == "[DONE]":
-                yield DONE
-                return
-            event = json.loads(value if field == "data" and colon else line)
-            if isinstance(event, dict) and event.get("error"):
-                raise stopped(event["error"])
+            if isinstance(event, dict) and (event.get("error") or event.get("object") == "error"):
+                raise self.stopped(event)
             if not fits(event, shape):
-                raise self.unreadable(line)
+                raise self.unreadable(event)
             yield event
+            last = time.monotonic()
 
     def unreadable(self, answer: object) -> EndpointError:
         """The error for an answer that is not what an OpenAI-compatible server sends."""
         return EndpointError(
             f"{self.address.base_url} does not answer as an OpenAI-compatible server does: "
-            f"{quoted(str(answer))}",
+            f"{self._quoted(str(answer))}",
             hint="Check the address: polaris doctor --base-url URL",
         )
 
@@ -243,30 +270,93 @@ class Connection:
             seconds = f"no answer in {self.address.connect_timeout:g} s"
             raise self._no_connection(seconds) from error
         except httpx2.TimeoutException as error:
-            raise EndpointError(
-                f"{self.address.base_url} has sent nothing for {self.address.stall_timeout:g} s.",
-                hint="Wait longer: --stall-timeout SECONDS",
-            ) from error
+            raise self._stalled("nothing") from error
         except httpx2.InvalidURL as error:  # a host that no name server can know
             raise UsageError(
                 "The base URL is not an address of a server.", hint=f"Give one: {EXAMPLE}"
+            ) from error
+        except httpx2.TooManyRedirects as error:
+            raise EndpointError(
+                f"{self.address.base_url} redirects in a circle.",
+                hint="Check the address: --base-url URL",
             ) from error
         except (httpx2.RequestError, httpx2.StreamError) as error:
             raise self._no_connection(error, begun=begun) from error
         except (ValueError, RecursionError) as error:  # it is not JSON, or not even UTF-8
             raise self.unreadable(getattr(error, "doc", error)) from error
 
+    def stopped(self, error: object) -> EndpointError:
+        """The error for an answer that the server ends with an error, or a reason that is one."""
+        return EndpointError(
+            f"The server stopped with an error: {self._quoted(_words_of(error))}",
+            hint="The text so far is kept; go on with: polaris resume",
+        )
+
+    def _refusal(self, response: Any) -> EndpointError:
+        status = response.status_code
+        try:
+            words = _words_of(response.json())
+        except (ValueError, RecursionError):
+            words = response.reason_phrase
+        told = self._quoted(words or "it does not say why")
+        return EndpointError(
+            f"The server refused the request ({status}): {told}",
+            hint=_what_to_do(status),
+            status=status,
+            retry_in=_named_wait(response.headers) if status in RETRIED else None,
+            words=words,
+        )
+
+    def _moved(self, response: Any, path: str) -> EndpointError:
+        """The error for a redirect that makes a GET of a POST, without its body: 301 and 302."""
+        response.close()
+        url = str(response.url).removesuffix(path).rstrip("/")
+        return EndpointError(
+            f"The server redirects to {self._quoted(url)}",
+            hint=f"Use that address: --base-url {url}",
+        )
+
+    def _quoted(self, text: str) -> str:
+        """The text on one line, shortened, ending like a sentence, and without the key."""
+        line = " ".join(text.split())
+        line = line.replace(self._key, "…") if self._key else line
+        line = f"{line[:QUOTED]}…" if len(line) > QUOTED else line
+        return line if line.endswith((".", "!", "?", "…")) else f"{line}."
+
+    def _stalled(self, what: str) -> EndpointError:
+        return EndpointError(
+            f"{self.address.base_url} has sent {what} for {self.address.stall_timeout:g} s.",
+            hint="Wait longer: --stall-timeout SECONDS",
+        )
+
     def _no_connection(self, reason: object, *, begun: bool = False) -> EndpointError:
         if begun:
             return EndpointError(
-                f"The connection to {self.address.base_url} broke off: {quoted(str(reason))}",
+                f"The connection to {self.address.base_url} broke off: {self._quoted(str(reason))}",
                 hint="The text so far is kept; go on with: polaris resume",
             )
         return EndpointError(
-            f"No server answers at {self.address.base_url}: {quoted(str(reason))}",
+            f"No server answers at {self.address.base_url}: {self._quoted(str(reason))}",
             hint="Start it, or check the address: --base-url URL",
             retry_in=0,
         )
+
+
+@contextmanager
+def _hanging_up(response: Any) -> Iterator[None]:
+    """Hang up after `LAST` seconds, which ends the wait of whoever reads the response."""
+    timer = Timer(LAST, _hang_up, [response])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _hang_up(response: Any) -> None:
+    with suppress(OSError):  # it has ended by itself
+        response.extensions["network_stream"].get_extra_info("socket").shutdown(SHUT_RDWR)
 
 
 def lines_of(texts: Iterable[str]) -> Iterator[str]:
@@ -284,35 +374,35 @@ def lines_of(texts: Iterable[str]) -> Iterator[str]:
     yield "".join(line)
 
 
-def _refusal(response: Any) -> EndpointError:
-    status = response.status_code
+def _values(lines: Iterator[str]) -> Iterator[Any]:
+    """The JSON values in the lines of a stream, up to and with `DONE`; None for a line without one.
+
+    A value may have several lines of data, or of text that is no field, as in a whole answer that
+    is indented. An empty line ends it. Raises ValueError for what is no JSON.
+    """
+    held = ""
+    for line in chain(lines, [""]):
+        field, _, value = line.partition(":")
+        if field not in OTHER_FIELDS:
+            held += f"{value if field == 'data' else line}\n"
+        if not held.strip():
+            yield None
+        elif held.strip() == "[DONE]":
+            yield DONE
+            return
+        elif found := _complete(held, last=not line):
+            yield found[0]
+            held = ""
+
+
+def _complete(text: str, *, last: bool) -> tuple[Any, ...]:
+    """The JSON value of a text, () if there may be more of it; raises ValueError if not."""
     try:
-        words = _words_of(response.json())
-    except (ValueError, RecursionError):
-        words = response.reason_phrase
-    return EndpointError(
-        f"The server refused the request ({status}): {quoted(words or 'it does not say why')}",
-        hint=_what_to_do(status),
-        status=status,
-        retry_in=_named_wait(response.headers) if status in RETRIED else None,
-    )
-
-
-def _moved(response: Any, path: str) -> EndpointError:
-    """The error for a redirect that makes a GET of a POST, as 301 and 302 do: it has no body."""
-    response.close()
-    url = str(response.url).removesuffix(path).rstrip("/")
-    return EndpointError(
-        f"The server redirects to {quoted(url)}", hint=f"Use that address: --base-url {url}"
-    )
-
-
-def stopped(error: object) -> EndpointError:
-    """The error for an answer that the server ends with an error, or with a reason that is one."""
-    return EndpointError(
-        f"The server stopped with an error: {quoted(_words_of(error))}",
-        hint="The text so far is kept; go on with: polaris resume",
-    )
+        return (json.loads(text),)
+    except ValueError:
+        if last:
+            raise
+        return ()
 
 
 def _wait_before_retry(error: Exception) -> bool | float:
@@ -344,13 +434,25 @@ def _what_to_do(status: int) -> str:
 
 
 def _words_of(body: object) -> str:
-    """What a server says about an error: OpenAI's, pydantic's and FastAPI's shapes are known."""
+    """What a server says about an error: OpenAI's, pydantic's and FastAPI's shapes are known.
+
+    OpenRouter adds what its provider says, as JSON or text.
+    """
     if isinstance(body, dict):
         inner = body.get("error") or body.get("message") or body.get("detail")
-        return _words_of(inner) if inner else json.dumps(body)
+        words = _words_of(inner) if inner else json.dumps(body)
+        raw = metadata.get("raw") if isinstance(metadata := body.get("metadata"), dict) else None
+        return f"{words.rstrip('.')}: {_words_of(_read(raw))}" if raw else words
     if isinstance(body, list):
         return "; ".join(map(_words_of_item, body))
     return str(body or "")
+
+
+def _read(text: object) -> object:
+    """The value of a text that is JSON; anything else as it is."""
+    with suppress(ValueError, RecursionError):
+        return json.loads(text) if isinstance(text, str) else text
+    return text
 
 
 def _words_of_item(item: object) -> str:
@@ -361,10 +463,3 @@ def _words_of_item(item: object) -> str:
         place = ".".join(str(part) for part in parts if part != "body")
         return f"{place}: {item['msg']}" if place else str(item["msg"])
     return _words_of(item)
-
-
-def quoted(text: str) -> str:
-    """The text on one line, shortened, ending like a sentence."""
-    line = " ".join(text.split())
-    line = f"{line[:QUOTED]}…" if len(line) > QUOTED else line
-    return line if line.endswith((".", "!", "?", "…")) else f"{line}."

@@ -8,7 +8,7 @@ import os
 import platform
 import subprocess
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
@@ -40,7 +40,8 @@ class Device:
     """A device that can run a model; memory in bytes, `free_bytes` as of now.
 
     `quick_4bit` is true where 4-bit weights are known to be faster than bf16; that is known for
-    CPUs only (see `_has_avx512_bf16`).
+    CPUs only (see `_has_avx512_bf16`). An engine that spreads a model over several `cards` has the
+    sum of their memory, and puts what does not fit there into `spare_bytes` of the CPU's.
     """
 
     kind: DeviceKind
@@ -49,15 +50,29 @@ class Device:
     total_bytes: int
     free_bytes: int
     quick_4bit: bool = False
+    cards: int = 1
+    spare_bytes: int = 0
 
     @property
     def id(self) -> str:
-        """torch's name for it: "cuda:0", "mps", "cpu"."""
-        return f"cuda:{self.index}" if self.kind == "cuda" else self.kind
+        """torch's name for it: "cuda:0", "mps", "cpu"; "cuda" for several cards."""
+        return f"cuda:{self.index}" if self.kind == "cuda" and self.cards == 1 else self.kind
+
+    @property
+    def room_bytes(self) -> int:
+        """The free memory, with that of the CPU where it can be used too."""
+        return self.free_bytes + self.spare_bytes
+
+    @property
+    def free_text(self) -> str:
+        """That as the start of a sentence: "cuda:0 has 7.0 GB free"."""
+        who = f"{self.id} and cpu together have" if self.spare_bytes else f"{self.id} has"
+        return f"{who} {size_text(self.room_bytes)} free"
 
     def __str__(self) -> str:
         free, total = size_text(self.free_bytes), size_text(self.total_bytes)
-        return f"{self.id} ({self.name}, {free} of {total} free)"
+        more = f", and {size_text(self.spare_bytes)} of the CPU's" if self.spare_bytes else ""
+        return f"{self.id} ({self.name}, {free} of {total} free{more})"
 
 
 def list_devices(*, with_torch: bool = False) -> tuple[Device, ...]:
@@ -95,7 +110,30 @@ def device_for(engine: EngineName, asked: str) -> Device:
     For `gguf` it is the CPU, unless the installed build of llama.cpp has a GPU.
     """
     devices = list_devices()
-    return devices[-1] if engine == "gguf" and not llama_cpp_has_gpu() else pick(asked, devices)
+    if engine != "gguf":
+        return pick(asked, devices)
+    return for_llama_cpp(asked, devices) if llama_cpp_has_gpu() else devices[-1]
+
+
+def for_llama_cpp(asked: str, devices: tuple[Device, ...]) -> Device:
+    """The device that llama.cpp uses where it has a GPU: all cards, or the one with that number.
+
+    The layers that do not fit there are computed on the CPU.
+    """
+    chosen, cpu = pick(asked, devices), devices[-1]
+    if chosen.kind == "cpu":
+        return cpu
+    several = chosen.kind == "cuda" and ":" not in asked
+    cards = [d for d in devices if d.kind == "cuda"] if several else [chosen]
+    free = sum(card.free_bytes for card in cards)
+    return replace(
+        chosen,
+        total_bytes=sum(card.total_bytes for card in cards),
+        free_bytes=free,
+        cards=len(cards),
+        # Apple's GPU has no memory of its own.
+        spare_bytes=cpu.free_bytes if chosen.kind == "cuda" else max(cpu.free_bytes - free, 0),
+    )
 
 
 def llama_cpp_has_gpu() -> bool:

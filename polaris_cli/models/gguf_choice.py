@@ -122,16 +122,16 @@ def largest_fitting(
 ) -> GgufFile:
     """The largest file that fits the device's free memory with a cache of `tokens` tokens.
 
+    Where none fits a GPU, as it would be fastest, it is the largest that fits the CPU's with it.
     Raises OutOfMemory, with the figures, if even the smallest does not fit.
     """
     beside = OVERHEAD + tokens * CACHE_GUESS
-    fitting = [file for file in files if file.size + beside <= device.free_bytes]
-    if fitting:
-        return fitting[-1]
+    for free in (device.free_bytes, device.room_bytes):
+        if fitting := [file for file in files if file.size + beside <= free]:
+            return fitting[-1]
     smallest = files[0]
     raise OutOfMemory(
         f"No file of {model} fits: the smallest, {smallest}, needs about "
-        f"{size_text(smallest.size + beside)} with the story's cache, and {device.id} has "
-        f"{size_text(device.free_bytes)} free.",
+        f"{size_text(smallest.size + beside)} with the story's cache, and {device.free_text}.",
         hint=f"Use a smaller model, or this one anyway: --gguf-file {smallest.quantization}",
     )

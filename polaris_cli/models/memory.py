@@ -102,7 +102,7 @@ def memory_needed(size: ModelSize, quantize: Precision, tokens: int, kind: str =
 
 def fits(size: ModelSize, quantize: Precision, tokens: int, device: Device) -> bool:
     """Whether the device has enough free memory now."""
-    return memory_needed(size, quantize, tokens, device.kind).total <= device.free_bytes
+    return memory_needed(size, quantize, tokens, device.kind).total <= device.room_bytes
 
 
 def choose_quantization(
@@ -122,7 +122,7 @@ def choose_quantization(
         )
     quantize, reason = _preferred(size, device, asked, context_tokens)
     memory = memory_needed(size, quantize, context_tokens, device.kind)
-    if memory.total > device.free_bytes:
+    if memory.total > device.room_bytes:
         hint = _smaller(size, device, quantize, context_tokens)
         raise _too_large(
             f"in {PRECISIONS[quantize]} the model", memory, device, context_tokens, hint
@@ -137,7 +137,7 @@ def most_at_once(size: ModelSize, plan: LoadPlan, tokens: int) -> int:
     in transformers they grow by that much, and llama.cpp gets that much.
     """
     each = size.state_bytes + tokens * 5 // 4 * size.cache_bytes_per_token
-    left = plan.device.free_bytes - plan.memory.weights - plan.memory.overhead
+    left = plan.device.room_bytes - plan.memory.weights - plan.memory.overhead
     return max(1, left // max(each, 1))
 
 
@@ -173,7 +173,7 @@ def check_fits(reference: ModelRef, tokens: int, device: Device) -> None:
         return
     memory = memory_needed(size, "none", tokens, device.kind)
     hint = "Use a file of a smaller quantization"
-    if memory.weights + memory.overhead < device.free_bytes:
+    if memory.weights + memory.overhead < device.room_bytes:
         hint += ", ask for fewer words"
     if reference.gguf_files:
         hint += f": --gguf-file NAME; names and sizes: polaris models show {reference.id}"
@@ -182,7 +182,7 @@ def check_fits(reference: ModelRef, tokens: int, device: Device) -> None:
 
 def _too_large(what: str, memory: Memory, device: Device, tokens: int, hint: str) -> OutOfMemory:
     return OutOfMemory(
-        f"{device.id} has {size_text(device.free_bytes)} free, but {what} needs "
+        f"{device.free_text}, but {what} needs "
         f"{size_text(memory.total)}: weights {size_text(memory.weights)}, cache for {tokens:,} "
         f"tokens {size_text(memory.cache)}, working memory {size_text(memory.overhead)}.",
         hint=hint,

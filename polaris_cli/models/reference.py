@@ -6,6 +6,7 @@ are (`cache`).
 
 import importlib.util
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from polaris_cli.models import catalogue
@@ -90,10 +91,19 @@ def of_gguf(name: str, file: Path, entry: CatalogueEntry | None = None) -> Model
 def on_server(model: str, server: Server) -> ModelRef:
     """The reference to a model on a server. Raises ModelUnavailable if it does not have it."""
     known = catalogue.find(model)
-    wanted = known.name if known else model
-    id_ = choose_model(server, wanted, _catalogue_name)
+    id_ = choose_model(server, model, _hub_names(known), partial(_is_like, known))
     entry = known or catalogue.find(_catalogue_name(id_) or "")
     return ModelRef(entry.name if entry else _short_name(id_), id_, entry=entry, server=server)
+
+
+def _hub_names(entry: CatalogueEntry | None) -> tuple[str, ...]:
+    """The hub id of a model of the catalogue, and its name there; () if it is not on the hub."""
+    hub_id = entry.hub_id if entry else ""
+    return (hub_id, hub_id.rpartition("/")[2]) if hub_id else ()
+
+
+def _is_like(entry: CatalogueEntry | None, id_: str) -> bool:
+    return entry is not None and _catalogue_name(id_) == entry.name
 
 
 def _catalogue_name(id_: str) -> str | None:

@@ -6,7 +6,7 @@ is what `engines.endpoint` does.
 
 import difflib
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -19,6 +19,7 @@ from polaris_cli.request.server_address import ServerAddress
 ServerKind = Literal["llama.cpp", "vLLM", "transformers", "Ollama", "unknown"]
 
 LISTED = 5  # models named in a message
+OLLAMA = "Ollama is running"  # the text at its root
 NO_LIST = (404, 405)  # HTTP statuses of a server without a list of models
 
 
@@ -130,7 +131,9 @@ def _vllm(server: Server, connection: Connection) -> Server | None:
 
 def _ollama(server: Server, connection: Connection) -> Server | None:
     version = _answer(connection, "/api/version").get("version")
-    return replace(server, kind="Ollama", version=str(version)) if version else None
+    if not version or _greeting(connection) != OLLAMA:  # KoboldCpp and llama-swap answer this too
+        return None
+    return replace(server, kind="Ollama", version=str(version))
 
 
 def _transformers(server: Server, connection: Connection) -> Server | None:
@@ -147,29 +150,52 @@ def _answer(connection: Connection, path: str, shape: Shape = dict) -> Mapping[s
     return {}
 
 
-def choose_model(server: Server, wanted: str, known_as: Callable[[str], str | None]) -> str:
+def _greeting(connection: Connection) -> str:
+    """The text at the root of a server; "" if there is none."""
+    with suppress(EndpointError):
+        return connection.text("/").strip()
+    return ""
+
+
+def choose_model(
+    server: Server,
+    wanted: str,
+    spellings: Sequence[str] = (),
+    is_like: Callable[[str], bool] = lambda _: False,
+) -> str:
     """The id of the model to use: the one `wanted`, or the only one for `auto`.
 
-    An id with a route, such as openai/gpt-4o:nitro, stays as it is if the server lists the part
-    before the colon. `known_as` gives the catalogue's name of an id, so that a model is also found
-    by that. Raises ModelUnavailable if there is none, with the ids that come near.
+    `spellings` are the ids of a model that polaris knows, and `is_like` says whether an id begins
+    like them; what is written the same comes first. A server that loads any model, or has no list,
+    is asked for what was wanted, or by the first spelling for a name that only polaris has. An id
+    with a route, such as openai/gpt-4o:nitro, stays as it is if the server lists the part before
+    the colon. Raises ModelUnavailable if there is none, with the ids that come near.
     """
     models = server.models
     if wanted == "auto":
         if len(models) == 1:
             return models[0]
         raise _which(server)
-    for same in (operator.eq, _equal, _equal_ending):
-        if found := next((model for model in models if same(model, wanted)), None):
-            return found
-    if found := next((model for model in models if known_as(model) == wanted), None):
+    if found := _same(models, (wanted, *spellings)) or next(filter(is_like, models), None):
         return found
     base, colon, _ = wanted.rpartition(":")
     if colon and any(_equal(model, base) for model in models):
         return wanted
     if not models or server.kind == "transformers":  # it loads what it is asked for
-        return wanted
+        return spellings[0] if spellings and "/" not in wanted else wanted
     raise _not_there(server, wanted)
+
+
+def _same(models: Sequence[str], names: Sequence[str]) -> str | None:
+    """The first model that is written like one of the names, the more exactly the better."""
+    found = (
+        model
+        for same in (operator.eq, _equal, _equal_ending)
+        for name in names
+        for model in models
+        if same(model, name)
+    )
+    return next(found, None)
 
 
 def _equal(model: str, wanted: str) -> bool:

@@ -134,9 +134,17 @@ def _tensors(path: Path) -> int:
     if path.suffix == ".safetensors":
         return sum(1 for _ in tensor_shapes(path))
     if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            return len(archive.namelist())
+        return _entries(path)
     with path.open("rb") as file:
         if file.read(1) != PICKLED:
             raise Unreadable(f"{path.name} cannot be read")
     return min(path.stat().st_size // 1000, 10_000)
+
+
+def _entries(path: Path) -> int:
+    """How many files a zip archive holds. Raises Unreadable if its list of them is damaged."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return len(archive.namelist())
+    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+        raise Unreadable(f"{path.name} cannot be read") from error

@@ -33,6 +33,26 @@ def test_pick(asked: str, there: tuple[Device, ...], chosen: Device) -> None:
     assert pick(asked, there) == chosen
 
 
+@pytest.mark.parametrize(
+    ("asked", "there", "name", "free", "room"),
+    [
+        ("auto", (SMALL, LARGE, CPU), "cuda", 86, 134),
+        ("cuda", (SMALL, LARGE, CPU), "cuda", 86, 134),
+        ("cuda:0", (SMALL, LARGE, CPU), "cuda:0", 7, 55),
+        ("auto", (SMALL, CPU), "cuda:0", 7, 55),
+        ("cpu", (SMALL, CPU), "cpu", 48, 48),
+        ("auto", (MPS, CPU), "mps", 16, 48),
+        ("auto", (CPU,), "cpu", 48, 48),
+    ],
+)
+def test_llama_cpp_also_uses_the_other_cards_and_the_cpu(
+    asked: str, there: tuple[Device, ...], name: str, free: int, room: int
+) -> None:
+    found = devices.for_llama_cpp(asked, there)
+    assert (found.id, found.free_bytes, found.room_bytes) == (name, free * GB, room * GB)
+    assert ("of the CPU's" in str(found)) == (room > free)
+
+
 @pytest.mark.parametrize("asked", ["cuda", "cuda:7", "mps", "tpu", "", "cuda:x"])
 def test_a_missing_device(asked: str) -> None:
     with pytest.raises(UsageError, match=r"only cpu \(a processor, 48\.0 GB of 64\.0 GB free\)"):

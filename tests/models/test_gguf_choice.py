@@ -101,6 +101,14 @@ def test_the_cache_of_a_long_story_counts() -> None:
     assert largest_fitting(FILES, 1_001, room, "m").quantization == "Q4_K_M"
 
 
+@pytest.mark.parametrize(("card", "quantization"), [(8, "Q4_K_M"), (2, "Q8_0")])
+def test_a_file_that_fits_the_gpu_comes_before_one_that_needs_the_cpu(
+    card: int, quantization: str
+) -> None:
+    device = Device("cuda", 0, "card", card * GB, card * GB, spare_bytes=10 * GB)
+    assert largest_fitting(FILES, 4_000, device, "m").quantization == quantization
+
+
 def test_no_file_fits() -> None:
     with pytest.raises(OutOfMemory, match=r"UD-Q2_K_XL \(3\.0 GB\), needs about 3\.4 GB") as caught:
         largest_fitting(FILES, 1_000, machine(3 * GB), "m")

@@ -245,6 +245,9 @@ def test_a_gguf_file_that_does_not_fit_is_refused_with_the_figures(tmp_path: Pat
     ) as caught:
         memory.check_fits(reference, TOKENS, processor(0.1, quick=False))
     assert caught.value.hint == "Use a file of a smaller quantization"
+    memory.check_fits(reference, TOKENS, replace(card(0.1), spare_bytes=GB))
+    with pytest.raises(OutOfMemory, match=r"cuda:0 and cpu together have 0\.2 GB free"):
+        memory.check_fits(reference, TOKENS, replace(card(0.1), spare_bytes=GB // 10))
     with pytest.raises(OutOfMemory) as caught:
         memory.check_fits(reference, 10**7, processor(1, quick=False))
     assert "fewer words" in caught.value.hint

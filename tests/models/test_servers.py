@@ -9,7 +9,19 @@ from polaris_cli.models.resolving import resolve
 from polaris_cli.models.servers import Server, choose_model, probe
 from polaris_cli.request.server_address import ServerAddress
 from tests.servers.faulty import Faulty
-from tests.servers.replies import HTML, STALL, Script, redirected, refused, said, sized
+from tests.servers.replies import (
+    HTML,
+    OLLAMA,
+    STALL,
+    Script,
+    error,
+    event,
+    redirected,
+    refused,
+    said,
+    sized,
+    streamed,
+)
 from tests.servers.vllm_replay import VllmReplay
 
 ADDRESS = ServerAddress("http://127.0.0.1:9")
@@ -25,10 +37,17 @@ def test_kinds_are_found() -> None:
     with VllmReplay("Once.") as replay:
         found = probe(ServerAddress(replay.url))
     assert found.name == "vLLM 0.32.0" and found.context_of(found.models[0])
-    with Faulty(routes={"/api/version": said({"version": "0.9"})}) as server:
+    with Faulty(routes=OLLAMA) as server:
         assert probe(ServerAddress(server.url)).name == "Ollama 0.9"
     with Faulty(routes={"/openapi.json": said({"paths": {"/load_model": {}}})}) as server:
         assert probe(ServerAddress(server.url)).kind == "transformers"
+
+
+@pytest.mark.parametrize("root", [sized(HTML, {"Content-Type": "text/html"}), refused(404)])
+@pytest.mark.parametrize("version", [{"version": "0.7.0"}, {"version": "v1", "commit": "a"}])
+def test_only_ollama_counts_as_ollama(version: dict[str, str], root: Script) -> None:
+    with Faulty(routes={"/api/version": said(version), "/": root}) as server:
+        assert probe(ServerAddress(server.url)).kind == "unknown"
 
 
 @pytest.mark.parametrize("status", [404, 405])
@@ -92,6 +111,13 @@ def test_a_redirect_is_followed() -> None:
         assert probe(ServerAddress(server.url)).models == ("moved",)
 
 
+def test_a_circle_of_redirects_is_named_and_not_tried_again() -> None:
+    with Faulty(routes={"/v1/models": redirected(307, "/v1/models")}) as server:
+        with pytest.raises(EndpointError, match="redirects in a circle") as refused:
+            Connection(ServerAddress(server.url)).get("models")
+        assert refused.value.retry_in is None and len(server.requests) < 30
+
+
 def test_the_key_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("POLARIS_API_KEY", "OPENAI_API_KEY", "MINE"):
         monkeypatch.delenv(name, raising=False)
@@ -116,6 +142,22 @@ def test_the_key_is_sent_and_never_told(monkeypatch: pytest.MonkeyPatch) -> None
         assert server.requests[0].headers["authorization"] == "Bearer sk-secret"
     told = f"{refusal.value.message} {refusal.value.hint} {refusal.value.__cause__}"
     assert "sk-secret" not in told and "POLARIS_API_KEY" in told
+
+
+SAYING_THE_KEY: dict[str, Script] = {
+    "a refusal": refused(401, "Incorrect API key provided: sk-secret"),
+    "cut in the middle": refused(401, "a" * 195 + " sk-secret"),
+    "an error": streamed([event(error("sk-secret"))]),
+    "no JSON": sized(b"no key sk-secret"),
+}
+
+
+@pytest.mark.parametrize("script", SAYING_THE_KEY.values(), ids=SAYING_THE_KEY)
+def test_a_key_that_the_server_repeats_is_not_told(script: Script) -> None:
+    with Faulty(script) as server, pytest.raises(EndpointError) as refusal:
+        [*Connection(ServerAddress(server.url), "sk-secret").events("chat/completions", {}, dict)]
+    assert "sk-" not in f"{refusal.value.message} {refusal.value.hint}"
+    assert "…" in refusal.value.message
 
 
 @pytest.mark.parametrize("space", ["\r", "\r\n", "\n", " ", "\t"])
@@ -226,12 +268,43 @@ def test_a_model_that_is_not_there_gets_a_hint(
     wanted: str, models: tuple[str, ...], told: str
 ) -> None:
     with pytest.raises(ModelUnavailable) as refused:
-        choose_model(Server(ADDRESS, models=models), wanted, lambda id_: None)
+        choose_model(Server(ADDRESS, models=models), wanted)
     assert told in refused.value.hint
 
 
-def test_a_server_that_loads_what_it_is_asked_for_gets_any_name() -> None:
-    assert choose_model(Server(ADDRESS, "transformers"), "a/b", lambda id_: None) == "a/b"
+@pytest.mark.parametrize(
+    ("wanted", "models", "found"),
+    [
+        ("Qwen/Qwen3.5-9B", ("Qwen/Qwen3.5-9B-Base", "Qwen/Qwen3.5-9B"), "Qwen/Qwen3.5-9B"),
+        ("Qwen/Qwen3.5-9B", ("qwen/qwen3.5-9b:free", "qwen/qwen3.5-9b"), "qwen/qwen3.5-9b"),
+        ("Qwen/Qwen3.5-9B", ("Qwen3.5-9B-Base", "Qwen3.5-9B"), "Qwen3.5-9B"),
+        ("base", ("Qwen/Qwen3.5-9B-Base", "other/base", "Qwen/Qwen3.5-9B"), "Qwen/Qwen3.5-9B"),
+        ("base", ("Qwen/Qwen3.5-9B", "base"), "base"),
+        ("Qwen/Qwen3.5-9B", ("llama-3", "base"), "base"),
+    ],
+)
+def test_a_known_model_is_told_from_those_that_begin_like_it(
+    wanted: str, models: tuple[str, ...], found: str
+) -> None:
+    reference = on_server(wanted, Server(ADDRESS, models=models))
+    assert (reference.id, reference.name) == (found, "base")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "asked"),
+    [
+        ("a/b", "a/b"),
+        ("qwen/qwen3.5-9b", "qwen/qwen3.5-9b"),
+        ("base", "Qwen/Qwen3.5-9B"),
+        ("demo", "demo"),
+        ("gpt-5", "gpt-5"),
+    ],
+)
+def test_a_server_that_loads_what_it_is_asked_for_is_asked_for_an_id(
+    wanted: str, asked: str
+) -> None:
+    assert on_server(wanted, Server(ADDRESS)).id == asked
+    assert on_server(wanted, Server(ADDRESS, "transformers", models=("a/c",))).id == asked
 
 
 def test_the_context_is_the_smallest_that_is_known() -> None:

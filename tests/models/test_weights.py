@@ -95,6 +95,20 @@ def test_tensors_of_an_archive(tmp_path: Path) -> None:
         tensor_count([path])
 
 
+@pytest.mark.parametrize(("place", "wrong"), [(0, 0), (6, 255), (46, 255)])
+def test_an_archive_with_a_damaged_list_is_unreadable(
+    tmp_path: Path, place: int, wrong: int
+) -> None:
+    path = tmp_path / "pytorch_model.bin"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("é", b"12")
+    data = bytearray(path.read_bytes())
+    data[data.index(b"PK\x01\x02") + place] = wrong
+    path.write_bytes(data)
+    with pytest.raises(Unreadable, match=r"pytorch_model\.bin cannot be read"):
+        tensor_count([path])
+
+
 @pytest.mark.parametrize(
     "tensor",
     [

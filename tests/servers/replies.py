@@ -137,6 +137,13 @@ def http_date(seconds: float) -> str:
     return formatdate(time() + seconds, usegmt=True)
 
 
+OLLAMA = {
+    "/api/version": said({"version": "0.9"}),
+    "/": sized(b"Ollama is running", {"Content-Type": "text/plain"}),
+}
+"""The routes by which Ollama is found."""
+
+
 # Scripts and bodies changed.
 
 

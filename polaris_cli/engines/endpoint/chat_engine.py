@@ -12,7 +12,7 @@ from typing import Any
 from polaris_cli.engines.base import Capabilities, Deviation, GenerationRequest, ModelInfo
 from polaris_cli.errors import EndpointError
 from polaris_cli.events import AnswerEvent, Finish, Kind, Piece, RawEvent
-from polaris_cli.models.connection import BROKEN_OFF, DONE, Connection, stopped
+from polaris_cli.models.connection import BROKEN_OFF, DONE, Connection
 from polaris_cli.models.servers import Server
 from polaris_cli.models.shapes import Shape
 from polaris_cli.request.prompts import Message
@@ -24,6 +24,7 @@ from polaris_cli.streaming.thinking import split_thinking
 AT_THE_END = {
     "stop", "eos", "eos_token", "end_turn", "stop_sequence", "complete", "completed",
 }  # fmt: skip
+ENDS = AT_THE_END | {"length"}  # with one of these an answer is complete, whatever follows
 FILTERED = {
     "content_filter", "sensitive", "refusal", "safety", "recitation", "blocklist",
     "prohibited_content", "spii",
@@ -145,7 +146,7 @@ class ChatEngine:
             return Finish("error", prompt_tokens, self._connection.cut_off())
         name = (reason or "stop").casefold()
         if name in BROKEN_OFF:
-            return Finish("error", prompt_tokens, stopped(reason))
+            return Finish("error", prompt_tokens, self._connection.stopped(reason))
         if name in FILTERED:
             told, hint = "The server's content filter ended the answer.", "Change the premise."
             error = EndpointError(told, hint=hint)
@@ -157,10 +158,10 @@ class ChatEngine:
         while True:
             body = self._body(request)
             try:
-                yield from self._connection.events("chat/completions", body, EVENT)
+                yield from self._connection.events("chat/completions", body, EVENT, _ends)
                 return
             except EndpointError as error:
-                if error.status not in REFUSED or not self._adapts_to(error.message, body):
+                if error.status not in REFUSED or not self._adapts_to(error.words, body):
                     raise
 
     def _adapts_to(self, refusal: str, body: Mapping[str, Any]) -> bool:
@@ -261,6 +262,11 @@ def _text_in(content: object, kind: str = "text") -> str:
     parts = content if isinstance(content, list) else ()
     chosen = (part for part in parts if isinstance(part, dict) and part.get("type") == kind)
     return "".join(_text_in(part.get(kind)) for part in chosen)
+
+
+def _ends(event: Mapping[str, Any]) -> bool:
+    """Whether an event has the finish reason of a complete answer."""
+    return (_first(event).get("finish_reason") or "").casefold() in ENDS
 
 
 def _first(event: Mapping[str, Any]) -> Mapping[str, Any]:

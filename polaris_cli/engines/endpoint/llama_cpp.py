@@ -17,7 +17,7 @@ from contextlib import closing
 from typing import Any
 
 from polaris_cli.engines.base import DRY_GROWTH, Deviation
-from polaris_cli.engines.endpoint.prompts import Chat
+from polaris_cli.engines.system_role import Chat
 from polaris_cli.events import Finish, Piece, RawEvent
 from polaris_cli.models.connection import Connection
 from polaris_cli.models.shapes import Shape

@@ -10,11 +10,10 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from polaris_cli.engines.channels import uses_channels
+from polaris_cli.engines.system_role import Chat
 from polaris_cli.events import Piece
 from polaris_cli.request.prompts import Message
 from polaris_cli.streaming.thinking import ends_inside
-
-Chat = list[dict[str, str]]
 
 BLOCK = 32  # tokens of an earlier answer that are turned into text at once
 PARTIAL = "\ufffd"  # what a server writes for the bytes of half a character

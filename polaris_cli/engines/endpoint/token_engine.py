@@ -127,7 +127,8 @@ class TokenEngine:
         """Yield the text of one request; return why it ended."""
         if answer.must_close:
             return "length"
-        room, missing = answer.limit - len(answer.ids), answer.missing
+        before, missing = len(answer.ids), answer.missing
+        room = answer.limit - before
         tokens = self._server.generate(
             [*answer.prompt, *answer.ids],
             answer.sampling,
@@ -146,7 +147,7 @@ class TokenEngine:
                 yield from answer.add(event)
                 if answer.reason or answer.must_close:
                     return "length"
-        if end == "length" and not missing:
+        if end == "length" and (not missing or len(answer.ids) == before):
             answer.reason = "length"
         return end
 

@@ -16,12 +16,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from polaris_cli.engines.base import Deviation
-from polaris_cli.engines.endpoint.prompts import Chat
+from polaris_cli.engines.system_role import Chat, starts_with_system, without_system
+from polaris_cli.errors import EndpointError
 from polaris_cli.events import Finish, Piece, RawEvent
-from polaris_cli.models.connection import BROKEN_OFF, Connection, stopped
+from polaris_cli.models.connection import BROKEN_OFF, Connection
 from polaris_cli.models.shapes import Shape
 from polaris_cli.request.story_request import Sampling
 
+REFUSED = 400  # HTTP status of a prompt that the chat template refuses
 HOTTEST = 2.0  # the highest temperature that it takes
 
 # What is read of an event.
@@ -46,7 +48,12 @@ class Vllm:
     def chat_ids(self, chat: Chat, *, thinking: bool) -> list[int]:
         """The token ids of that prompt."""
         body = {"messages": chat, "chat_template_kwargs": {"enable_thinking": thinking}}
-        return self._ids({**body, "add_generation_prompt": True})
+        try:
+            return self._ids({**body, "add_generation_prompt": True})
+        except EndpointError as error:
+            if error.status != REFUSED or not starts_with_system(chat):
+                raise
+        return self.chat_ids(without_system(chat), thinking=thinking)
 
     def tokenize(self, text: str, *, start: bool = False) -> list[int]:
         """The ids of a text, control tokens included; a prompt's start is in its template."""
@@ -80,19 +87,9 @@ class Vllm:
         for event in self._connection.events("completions", body, {"choices": [CHOICE]}):
             for choice in event.get("choices") or ():
                 reason = choice.get("finish_reason") or None
-                found = choice.get("token_ids") or []
-                # The end token is not text; of several, `stop_reason` has the id.
-                at_end = reason == "stop" and not isinstance(choice.get("stop_reason"), str)
-                count = max(len(found) - at_end, 0)
-                log_probs = (choice.get("logprobs") or {}).get("token_logprobs") or ()
-                yield Piece(
-                    str(choice.get("text") or ""),
-                    count,
-                    ids=tuple(found[:count]),
-                    log_probs=tuple(log_probs[:count]),
-                )
+                yield _piece(choice)
                 if reason in BROKEN_OFF:
-                    raise stopped(reason)
+                    raise self._connection.stopped(reason)
                 if reason:
                     yield Finish("stop" if reason == "stop" else "length")
                     return
@@ -109,6 +106,21 @@ class Vllm:
     def _ids(self, body: Mapping[str, Any]) -> list[int]:
         body = {"model": self._model, **body}
         return list(self._connection.value("/tokenize", body, "tokens", [int]))
+
+
+def _piece(choice: Mapping[str, Any]) -> Piece:
+    """The text and ids in one choice of an event. Raises EndpointError if the text has no ids."""
+    text, ids = str(choice.get("text") or ""), choice.get("token_ids")
+    if text and ids is None:
+        raise EndpointError(
+            "This vLLM does not send the token ids that polaris continues from.",
+            hint="Update it to vLLM 0.10.2 or later: pip install -U vllm",
+        )
+    # The end token is not text; of several, `stop_reason` has the id.
+    ended = choice.get("finish_reason") == "stop" and not isinstance(choice.get("stop_reason"), str)
+    count = max(len(ids or ()) - ended, 0)
+    log_probs = (choice.get("logprobs") or {}).get("token_logprobs") or ()
+    return Piece(text, count, ids=tuple(ids or ())[:count], log_probs=tuple(log_probs[:count]))
 
 
 def settings(sampling: Sampling) -> Mapping[str, Any]:

@@ -10,6 +10,8 @@ from typing import Any
 
 from polaris_cli.engines.channels import uses_channels
 from polaris_cli.engines.local.loading_errors import run_errors
+from polaris_cli.engines.system_role import Chat as ChatMessages
+from polaris_cli.engines.system_role import starts_with_system, without_system
 from polaris_cli.errors import ModelUnavailable, UsageError
 from polaris_cli.request.prompts import Message
 from polaris_cli.streaming.thinking import ends_inside
@@ -91,11 +93,21 @@ class Chat:
             return self._prefix() + "\n\n".join(places) + "\n\n"
         turns = zip(messages, places, strict=True)
         chat = [{"role": message.role, "content": place} for message, place in turns]
+        return self._by_template(chat, thinking=thinking, next_turn=next_turn)
+
+    def _by_template(self, chat: ChatMessages, *, thinking: bool, next_turn: bool) -> str:
+        """The chat by the template, without a system message if the template refuses it with one.
+
+        Raises ModelUnavailable if the template fails.
+        """
         try:
             rendered: str = self._tokenizer.apply_chat_template(
                 chat, tokenize=False, add_generation_prompt=next_turn, enable_thinking=thinking
             )
         except Exception as error:  # a template is a program, and may raise any exception
+            if starts_with_system(chat):
+                plain = without_system(chat)
+                return self._by_template(plain, thinking=thinking, next_turn=next_turn)
             raise ModelUnavailable(
                 f"The model's chat template rejects the prompt: {error}.",
                 hint="Choose another model: polaris models",

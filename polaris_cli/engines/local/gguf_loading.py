@@ -20,9 +20,15 @@ from transformers import (
 
 from polaris_cli.engines.local.loading_errors import SETTINGS, TOKENIZER, Case, library_errors
 from polaris_cli.engines.local.quiet import counted, quiet
-from polaris_cli.errors import ModelUnavailable
+from polaris_cli.errors import ModelUnavailable, OutOfMemory
+from polaris_cli.models.devices import Device, size_text
 from polaris_cli.models.gguf_choice import part_names
-from polaris_cli.models.memory import ModelSize, cache_of_config, count_parameters
+from polaris_cli.models.memory import (
+    ModelSize,
+    cache_of_config,
+    count_parameters,
+    weights_bytes,
+)
 from polaris_cli.models.reference import ModelRef
 
 MAGIC = b"GGUF"
@@ -87,6 +93,20 @@ def size_of(shapes: Any, config: Mapping[str, Any]) -> ModelSize:
     """The size of the model when its weights are plain ones."""
     parts = ((name, tuple(weight.shape)) for name, weight in shapes.named_parameters())
     return ModelSize(*count_parameters(parts), *cache_of_config(config))
+
+
+def check_room(file: Path, size: ModelSize, cpu: Device) -> None:
+    """Raise OutOfMemory if the CPU's free memory cannot hold the weights in bf16.
+
+    All of them are there for a while, whatever their precision and device in the end.
+    """
+    needed = weights_bytes(size, "none")
+    if needed > cpu.free_bytes:
+        raise OutOfMemory(
+            f"{cpu.free_text}, but transformers first makes all weights of {file.name} in bf16, "
+            f"which needs {size_text(needed)}.",
+            hint="Use llama.cpp, which needs no more than the file's size: --engine gguf",
+        )
 
 
 def tokenizer_of(reference: ModelRef, file: Path, settings: Any) -> Any:

@@ -4,6 +4,7 @@ import json
 import signal
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from polaris_cli.engines.base import GenerationRequest
 from polaris_cli.engines.endpoint.chat_engine import ChatEngine
 from polaris_cli.engines.endpoint.opening import connected
 from polaris_cli.events import AnswerEvent, Chunk, Finish, Reason, text_of
+from polaris_cli.models import connection
 from polaris_cli.models.reference import on_server
 from polaris_cli.models.servers import probe
 from polaris_cli.request.prompts import Message
@@ -23,10 +25,13 @@ from tests.servers.replies import (
     DELTAS,
     GZIP,
     HTML,
+    OLLAMA,
     REFUSALS,
     RESET,
     STALL,
+    Action,
     Script,
+    Sleep,
     bytewise,
     chat,
     chunk,
@@ -69,6 +74,14 @@ def ask(
     return thinking, "".join(map(text_of, events)), finish, events
 
 
+WHOLE = {"choices": [{"message": {"content": STORY}, "finish_reason": "stop"}], "usage": None}
+
+
+def in_lines(event: bytes) -> bytes:
+    """The event with its JSON in several lines of data."""
+    return event.replace(b', "', b',\ndata: "')
+
+
 GOOD: dict[str, Script] = {
     "plain": streamed(chat(DELTAS)),
     "a byte at a time": bytewise(streamed(chat(DELTAS))),
@@ -87,6 +100,12 @@ GOOD: dict[str, Script] = {
     "a second choice": streamed(
         [chunk({"delta": {"content": STORY}}, {"delta": {"content": "no"}}), *chat([])]
     ),
+    "several lines of data": streamed(map(in_lines, chat(DELTAS))),
+    "lines without an empty one between": streamed(
+        [part.replace(b"\n\n", b"\n") for part in chat(DELTAS)]
+    ),
+    "not streamed": said(WHOLE),
+    "not streamed and indented": sized(json.dumps(WHOLE, indent=2).encode()),
     "content null": streamed(chat([{"content": None}, *DELTAS])),
 }
 
@@ -155,6 +174,32 @@ def test_a_limit_that_is_refused_is_sent_by_its_other_name(refusal: str) -> None
         assert ask(server)[1] == STORY
         body = server.requests[-1].json
     assert body["max_completion_tokens"] == 50 and "max_tokens" not in body
+
+
+def test_a_field_that_a_long_refusal_names_late_is_left_out() -> None:
+    refusal = f"{'The request is not valid. ' * 20}Unknown field: top_k"
+    with Faulty(refused(400, refusal), talking()) as server:
+        assert ask(server, replace(PLAIN, top_k=20))[1] == STORY
+        assert "top_k" not in server.requests[-1].json
+
+
+RAW = {
+    "JSON": '{"error": {"message": "top_k is not supported"}}',
+    "text": "top_k is not supported",
+    "an object": {"message": "top_k is not supported"},
+}
+
+
+@pytest.mark.parametrize("raw", RAW.values(), ids=RAW)
+def test_what_a_provider_behind_the_server_says_is_read(raw: object) -> None:
+    told = error("Provider returned error", metadata={"raw": raw, "provider_name": "X"})
+    with Faulty(said(told, 400), talking()) as server:
+        assert ask(server, replace(PLAIN, top_k=20))[1] == STORY
+        assert "top_k" not in server.requests[-1].json
+    with Faulty(said(told, 400)) as server:
+        finish = ask(server)[2]
+    assert finish.error
+    assert "Provider returned error: top_k is not supported." in finish.error.message
 
 
 def test_no_request_goes_without_a_limit() -> None:
@@ -270,6 +315,44 @@ def test_an_answer_that_breaks_off_keeps_its_text(script: Script) -> None:
     assert finish.error.message.endswith((".", "…"))
 
 
+AFTER_THE_END: dict[str, list[Action]] = {
+    "closed": [CLOSE],
+    "reset": [RESET],
+    "silent": [STALL],
+    "comments": [b": keep-alive\n\n", Sleep(0.1)] * 50,
+    "an error": [event(error("full"))],
+}
+
+
+@pytest.mark.parametrize("reason", ["stop", "length"])
+@pytest.mark.parametrize("after", AFTER_THE_END.values(), ids=AFTER_THE_END)
+def test_an_answer_is_complete_with_its_finish_reason(
+    after: list[Action], reason: Reason, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "LAST", 0.2)
+    told = [*chat(DELTAS, end=ended(reason), done=b""), *after]
+    with Faulty(streamed(told)) as server:
+        start = time.monotonic()
+        _, story, finish, _ = ask(server)
+    assert (story, finish.reason, finish.error) == (STORY, reason, None)
+    assert finish.prompt_tokens == 5 and time.monotonic() - start < 2
+
+
+ERRORS = {
+    "an error": error("the disk is full"),
+    "a text": {"error": "the disk is full"},
+    "an error object": {"object": "error", "message": "the disk is full", "code": 500},
+}
+
+
+@pytest.mark.parametrize("told", ERRORS.values(), ids=ERRORS)
+def test_an_error_in_the_stream_is_quoted(told: object) -> None:
+    with Faulty(streamed([*chat(DELTAS)[:3], event(told)])) as server:
+        _, story, finish, _ = ask(server)
+    assert story == "Once upon" and finish.error
+    assert finish.error.message == "The server stopped with an error: the disk is full."
+
+
 NOTHING: dict[str, Script] = {
     "HTML": sized(HTML, {"Content-Type": "text/html"}),
     "an error with 200": sized(json.dumps(error("no")).encode()),
@@ -361,9 +444,6 @@ def test_a_setting_that_is_refused_is_left_out_and_named(shape: Any) -> None:
     assert body["repetition_penalty"] == 1.2 and "top_k" not in body
 
 
-OLLAMA = {"/api/version": said({"version": "0.9"})}
-
-
 def test_what_ollama_ignores_is_named() -> None:
     with Faulty(routes=OLLAMA) as server:
         told = on(server).deviations(Sampling(min_p=0.1, thinking=False))
@@ -406,6 +486,17 @@ def test_settings_that_no_chat_server_has_are_named() -> None:
         "dry_multiplier", "repetition_window", "thinking_budget",
     }  # fmt: skip
     assert all(one.ignored for one in told)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("alive", [b": keep-alive\n\n", b"data:\n\n"])
+def test_comments_are_a_silence_too(alive: bytes) -> None:
+    comments: list[Action] = [alive, Sleep(0.1)] * 40
+    with Faulty(streamed([*chat(DELTAS)[:3], *comments])) as server:
+        start = time.monotonic()
+        _, story, finish, _ = ask(server, stall=0.5)
+    assert story == "Once upon" and time.monotonic() - start < 3
+    assert finish.error and "has sent no text for 0.5 s" in finish.error.message
 
 
 def test_an_interrupt_ends_a_silence() -> None:

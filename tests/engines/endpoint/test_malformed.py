@@ -1,6 +1,7 @@
 """Servers whose events have other JSON than they should: text or an EndpointError, nothing else."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -102,6 +103,13 @@ def test_an_event_of_another_shape_ends_the_answer_in_one_sentence(
     *chunks, finish = engine_on(kind, GOOD[kind], event).stream(REQUEST)
     assert "".join(map(text_of, chunks)) == "A" and isinstance(finish, Finish)
     assert finish.error and "does not answer as an OpenAI-compatible" in finish.error.message
+
+
+@pytest.mark.parametrize("reason", ["length", "stop"])
+def test_a_server_that_adds_nothing_ends_an_answer_that_must_not_end(reason: str) -> None:
+    event = {"choices": [{"text": "", "token_ids": [], "finish_reason": reason}]}
+    *_, finish = engine_on("vLLM", event).stream(replace(REQUEST, min_new_tokens=9))
+    assert isinstance(finish, Finish) and finish.reason == reason
 
 
 def test_json_that_is_nested_too_deeply_is_no_answer() -> None:

@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 from polaris_cli.engines.endpoint.prompts import (
     BLOCK,
     CUT,
-    Chat,
     cut,
     opens_thinking,
     pieces_of,
     prompt_ids,
     text_ids,
 )
+from polaris_cli.engines.system_role import Chat
 from polaris_cli.request.prompts import Message
 from tests.servers import byte_tokens
 

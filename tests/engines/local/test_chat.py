@@ -188,6 +188,17 @@ def test_a_template_that_refuses() -> None:
         refusing.prompt_ids((Message("user", "x"),), thinking=True)
 
 
+def test_a_template_without_a_system_role_gets_its_text_from_the_user() -> None:
+    """As Gemma 2's."""
+    refusing = "{% if messages[0].role == 'system' %}{{ raise_exception('no') }}{% endif %}"
+    messages = (Message("system", "You <think> write."), Message("user", "A keeper."))
+    answered = (*messages, Message("assistant", "A light."), Message("user", "On."))
+    for asked, first in ((messages, ["A keeper."]), (answered, ["A keeper.", "A light.", "On."])):
+        ids = Chat(tokenizer(refusing + TEMPLATE)).prompt_ids(asked, thinking=True)
+        plain = (Message("user", f"You <think> write.\n\n{first[0]}"), *asked[2:])
+        assert ids == CHAT.prompt_ids(plain, thinking=True)
+
+
 def test_the_next_turn_starts_after_the_messages() -> None:
     messages = (
         Message("user", "A keeper."),

@@ -9,9 +9,11 @@ from polaris_cli.engines.base import GenerationRequest
 from polaris_cli.engines.local import gguf_loading
 from polaris_cli.engines.local.engine import load
 from polaris_cli.engines.local.gguf_loading import check
-from polaris_cli.errors import ModelUnavailable
+from polaris_cli.errors import ModelUnavailable, OutOfMemory
 from polaris_cli.events import Chunk, Finish
+from polaris_cli.models import devices, memory
 from polaris_cli.models.catalogue import SMOLLM2
+from polaris_cli.models.devices import GB, Device
 from polaris_cli.models.reference import of_entry, of_gguf
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Quantize, Sampling
@@ -75,3 +77,17 @@ def test_transformers_cannot_read_a_split_file(tmp_path: Path) -> None:
     with pytest.raises(ModelUnavailable, match="split into several files") as caught:
         check(tmp_path / "m-00001-of-00002.gguf")
     assert "--engine gguf" in caught.value.hint
+
+
+@pytest.mark.slow
+@needs_smollm2
+def test_weights_that_are_made_in_bf16_first_need_the_memory_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In 4 bits it needs 114 MB, in bf16 269 MB."""
+    cpu = Device("cpu", 0, "processor", GB, 200_000_000)
+    monkeypatch.setattr(devices, "list_devices", lambda *, with_torch: (cpu,))
+    monkeypatch.setitem(memory.OVERHEAD, "cpu", 0)
+    with pytest.raises(OutOfMemory, match=r"cpu has 0\.2 GB free, .* needs 0\.3 GB") as refused:
+        load(of_entry(SMOLLM2), quantize="4bit", context_tokens=100)
+    assert "--engine gguf" in refused.value.hint

@@ -165,7 +165,7 @@ class Connection:
         """Yield the events of a streamed answer as JSON objects, and `DONE` for its end mark.
 
         Each has the `shape` that is read. After one that `ends` the answer, nothing is missing: no
-        error is raised, and what follows is waited for `LAST` seconds at most.
+        error is raised, and each further event is waited for `LAST` seconds at most.
 
         Closing the generator closes the connection, which ends the work of a server that notices.
         """
@@ -179,8 +179,8 @@ class Connection:
                     yield event
                     if ended := ends(event):
                         break
-                with _hanging_up(response):
-                    yield from events
+                while ended and (later := _next(events, response)) is not None:
+                    yield later
         except EndpointError:
             if not ended:
                 raise
@@ -342,14 +342,13 @@ class Connection:
         )
 
 
-@contextmanager
-def _hanging_up(response: Any) -> Iterator[None]:
-    """Hang up after `LAST` seconds, which ends the wait of whoever reads the response."""
+def _next(events: Iterator[dict[str, Any]], response: Any) -> dict[str, Any] | None:
+    """The next event, None if there is none; hangs up after `LAST` seconds, which ends the wait."""
     timer = Timer(LAST, _hang_up, [response])
     timer.daemon = True
     timer.start()
     try:
-        yield
+        return next(events, None)
     finally:
         timer.cancel()
 

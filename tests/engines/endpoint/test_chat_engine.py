@@ -338,6 +338,15 @@ def test_an_answer_is_complete_with_its_finish_reason(
     assert finish.prompt_tokens == 5 and time.monotonic() - start < 2
 
 
+def test_a_finish_reason_in_each_event_cuts_nothing_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "LAST", 0.2)
+    parts = [chunk({"delta": {"content": text}, "finish_reason": "stop"}) for text in DELTAS * 9]
+    paused: list[Action] = [action for part in parts for action in (part, Sleep(0.02))]
+    with Faulty(streamed([*paused, *chat([])])) as server:
+        _, story, finish, _ = ask(server)
+    assert (story, finish.reason) == (STORY * 9, "stop")
+
+
 ERRORS = {
     "an error": error("the disk is full"),
     "a text": {"error": "the disk is full"},

@@ -238,6 +238,7 @@ def _job_for(
     The default model is that of the loaded engine.
     """
     loaded = _loaded(engine)
+    _check_text(premise.premise if isinstance(premise, StoryRequest) else premise)
     if isinstance(premise, StoryRequest):
         if settings or isinstance(engine, str):
             raise UsageError(
@@ -248,8 +249,6 @@ def _job_for(
         if loaded:
             _check_loaded(loaded, {"model": None if premise.model == "auto" else premise.model})
         return _with_cover(settle(premise)), loaded
-    if not isinstance(premise, str):
-        raise UsageError(f"The premise is {premise!r}, but must be text or a StoryRequest.")
     options = {name: _as_text(value) for name, value in settings.items()}
     check_options(options)
     if isinstance(engine, str):
@@ -275,6 +274,16 @@ def _loaded(engine: object) -> Engine | None:
 def _as_text(value: object) -> object:
     """A path as text, as the settings have it."""
     return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+def _check_text(premise: object) -> None:
+    """Raise UsageError for a premise that is no text, or has half of a surrogate pair."""
+    if not isinstance(premise, str):
+        raise UsageError(f"The premise is {premise!r}, but must be text or a StoryRequest.")
+    try:
+        premise.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(f"The premise is {premise!r}, but must be Unicode text.") from error
 
 
 def _check_request(request: StoryRequest) -> None:

@@ -177,8 +177,6 @@ class StoryRequest:
         """Raise UsageError for values that are invalid for every model."""
         if not isinstance(self.premise, str):
             raise WrongValue("premise", repr(self.premise), "be text")
-        if not _is_encodable(self.premise):
-            raise WrongValue("premise", repr(self.premise), "be Unicode text")
         if not self.premise.strip():
             raise UsageError(
                 "The premise is empty.",
@@ -234,14 +232,6 @@ def _in_range(name: str, value: float, low: float, high: float, *, above: bool =
         least, most = _shown(low), _shown(high)
         allowed = f"above {least}, at most {most}" if above else f"from {least} to {most}"
         raise WrongValue(name, _shown(value), f"be {allowed}")
-
-
-def _is_encodable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # half of a surrogate pair, as in text of another encoding
-        return False
-    return True
 
 
 def _shown(number: float) -> str:

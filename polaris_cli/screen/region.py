@@ -19,7 +19,7 @@ from rich.text import Text
 from polaris_cli.screen.capabilities import is_terminal, terminal_size
 
 FRAME_S = 0.1  # seconds between two frames
-SHOW_CURSOR = b"\x1b[?25h\r\n"
+HIDE_CURSOR, SHOW_CURSOR = b"\x1b[?25l", b"\x1b[?25h\r\n"
 
 
 def painter(stream: TextIO) -> Console:
@@ -98,9 +98,12 @@ class Region:
             os.write(self._stream.fileno(), SHOW_CURSOR)
 
     def _begin_again(self) -> None:
-        """Draw below what the shell has printed while the process was stopped."""
+        """Draw below what the shell has printed while the process was stopped.
+
+        A signal handler: the stream's buffer may be in use.
+        """
         self._drawn = []
-        self._console.show_cursor(False)
+        os.write(self._stream.fileno(), HIDE_CURSOR)
         self._due.set()
 
     def _finish(self) -> None:

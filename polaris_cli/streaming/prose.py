@@ -142,20 +142,22 @@ class Prose:
         end = len(self._recent) if self._ended else max(ends[-1], self._recent.rfind("\n") + 1)
         whole = self._recent[:end]
         first = self._title_end()
-        places = (start for start, _ in meta_talk(whole) if start >= first)
-        starts = [start for start in places if self._place(start) >= OPENING]
+        talks = [start for start, _ in meta_talk(whole) if start >= first]
+        starts = [start for start in talks if self._place(start) >= OPENING]
         pairs = zip(starts, starts[TALK - 1 :], strict=False)
         near = next((first for first, last in pairs if last - first <= NEAR), None)
-        return self._talk_at_end(starts) if near is None and self._ended else near
+        return self._talk_at_end(talks) if near is None and self._ended else near
 
     def _talk_at_end(self, starts: Sequence[int]) -> int | None:
-        """The first of these sentences that is in the last paragraph, which ends the text."""
+        """The first of these sentences that is in the last paragraph, behind another."""
         if not self._last_talk:
             return None
         if not self._before and is_talk(self._recent):  # an answer that has no story
             return 0
-        last = max(self._recent.rstrip().rfind("\n") + 1, len(self._recent) - NEAR)
-        return next((start for start in starts if start >= last), None)
+        paragraph = self._recent.rstrip().rfind("\n") + 1
+        last = max(paragraph, len(self._recent) - NEAR)
+        behind = bool(paragraph or self._place(0))
+        return next((start for start in starts if behind and start >= last), None)
 
     def _title_end(self) -> int:
         """The end of a first line such as "Title: The Fox", which is no talk about the text."""

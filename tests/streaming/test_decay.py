@@ -103,6 +103,15 @@ def test_the_last_words_count_too() -> None:
     assert finish == Finish("interrupted")
 
 
+def test_a_short_story_may_end_with_talk_but_not_be_all_of_it() -> None:
+    def end(text: str) -> Event:
+        return list(guard_decay(iter([*plain(text), STOP]), last_talk=True))[-1]
+
+    assert end("It slept.\n\n(Word count: 10)") == Finish("decay")
+    assert end("This is the story of a fox. It slept.") is STOP
+    assert end("I hope you enjoyed it.\n\nLet me know if you want more.") == Finish("decay")
+
+
 def test_a_long_paragraph_is_good_up_to_a_sentence() -> None:
     text = (PROSE * 4).replace("\n\n", " ")
     mixed = plain(text, 1.5) + plain("zrk blo " * 100, 4.0)

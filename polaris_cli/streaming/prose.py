@@ -14,7 +14,7 @@ so. The figures come from SmolLM2-135M at temperatures 0.5 to 1.4.
 - Turned to the reader or the text: the last hundred words outside speech and letters have `TURNED`
   points, two for a word that names the text or its parts, one for each "you", while the first
   `FIRST_WORDS` have at most `OWN`. A story in the second person, or about a writer, begins like
-  that.
+  that, and its people may tell tales: "story" and "tale" alone do not count.
 - No longer told: for `LASTING` words, the last hundred outside speech have `GENERAL` general words
   ("you", "should", "everyone", "story") or more, and these and verbs in the present outnumber the
   words of telling ("she", "was", "walked") by `UNTOLD`, and by `GROWN` more than in the first
@@ -83,6 +83,7 @@ _TEXT = re.compile(
     r"ending|writing|prompt|tale|article|essay|novel|text|title)(?:s|'s)?",
     re.IGNORECASE,
 )
+_TALE = re.compile(r"stor(?:y|ies)|tales?", re.IGNORECASE)
 # English words; in other languages, the criterion that needs them finds nothing.
 _GENERAL = re.compile(
     r"you(?:r|rs|'re|'ve|'ll)?|can|may|will|must|should|needs?|let(?:'s)?|this|these|or|if|every"
@@ -169,13 +170,15 @@ class Prose:
     def _turned(self) -> int | None:
         if self._place(len(self._recent)) < 2 * NEAR:  # else the hundred words may be the first
             return None
-        words = list(_WORD.finditer(narration(self._recent)))[-100:]
-        if sum(_points(word[0]) for word in words) < TURNED:
+        last = list(_WORD.finditer(narration(self._recent)))[-100:]
+        words = [word for word in last if _points(word[0])]
+        points = sum(_points(word[0]) for word in words)
+        if points < TURNED or all(_TALE.fullmatch(word[0]) for word in words):
             return None
         first = _WORD.findall(narration(self._beginning))[:FIRST_WORDS]
         if sum(map(_points, first)) > OWN:
             return None
-        return next(word.start() for word in words if _points(word[0]))
+        return words[0].start()
 
     def _general(self) -> int | None:
         words = _told_words(self._recent)

@@ -20,7 +20,7 @@ from polaris_cli.streaming.decay import guard_decay, length_before_decay
 from tests.scripts import paragraph
 
 STOP = Finish("stop")
-CAUGHT = 46  # of 61
+CAUGHT = 45  # of 61
 DATA = Path(__file__).parent / "data" / "decay.jsonl.gz"
 PROSE = (
     "The ferry left at dusk, and Marta stood at the rail until the lamps of the harbour were gone. "
@@ -195,6 +195,14 @@ def test_a_story_to_a_reader_or_about_a_writer_goes_on() -> None:
     writer = "Her chapter was late again. The story had no ending, and the novel had no title.\n\n"
     assert not decays(second * 20)
     assert not decays(writer * 20)
+
+
+def test_people_in_a_story_may_tell_tales() -> None:
+    told = (
+        "Kael had stories of the sea, a tale of the north, and tales that nobody believed. The "
+        "boy knew each story by heart. "
+    )
+    assert not decays(f"{PROSE * 5}{told}{paragraph('a', 20)} {told}")
 
 
 MORAL = (

@@ -202,7 +202,7 @@ def test_people_in_a_story_may_tell_tales() -> None:
         "Kael had stories of the sea, a tale of the north, and tales that nobody believed. The "
         "boy knew each story by heart. "
     )
-    assert not decays(f"{PROSE * 5}{told}{paragraph('a', 20)} {told}")
+    assert not decays(f"{paragraph('a', 450)}\n\n{told}{paragraph('b', 20)} {told}")
 
 
 MORAL = (

@@ -20,7 +20,7 @@ from polaris_cli.streaming.decay import guard_decay, length_before_decay
 from tests.scripts import paragraph
 
 STOP = Finish("stop")
-CAUGHT = 45  # of 61
+CAUGHT = 46  # of 61
 DATA = Path(__file__).parent / "data" / "decay.jsonl.gz"
 PROSE = (
     "The ferry left at dusk, and Marta stood at the rail until the lamps of the harbour were gone. "
@@ -199,8 +199,8 @@ def test_a_story_to_a_reader_or_about_a_writer_goes_on() -> None:
 
 def test_people_in_a_story_may_tell_tales() -> None:
     told = (
-        "Kael had stories of the sea, a tale of the north, and tales that nobody believed. The "
-        "boy knew each story by heart. "
+        "Kael had stories of the sea, tales of the north, and stories that nobody believed. The "
+        "boy knew all these stories and tales by heart. "
     )
     assert not decays(f"{paragraph('a', 450)}\n\n{told}{paragraph('b', 20)} {told}")
 

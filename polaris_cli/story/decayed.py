@@ -48,7 +48,8 @@ def without_decay(
     for attempt in range(retries + 1):
         first = beginning or beginning_of(tail.chunks)
         drawn = replace(request, sampling=request.sampling.redrawn(attempt))
-        run = _judged(write(drawn), earlier, first, narrative=narrative)
+        again = attempt < retries  # else one sentence must not end the story
+        run = _judged(write(drawn), earlier, first, narrative=narrative, any_talk=again)
         try:
             finish = yield from tail.take(run)
         except KeyboardInterrupt:
@@ -59,7 +60,9 @@ def without_decay(
         first = first or beginning_of(tail.earlier)
         only_talked = length_before_decay(tail.new, first, narrative=narrative) == tail.length
         dropped = tail.cut(
-            length_before_decay(tail.new, first, narrative=narrative, last_talk=True)
+            length_before_decay(
+                tail.new, first, narrative=narrative, last_talk=True, any_talk=again
+            )
         )
         only_talked = only_talked or is_talk(dropped.text)
         if is_word_count(dropped.text) or attempt == retries:
@@ -77,7 +80,12 @@ def without_decay(
 
 
 def _judged(
-    run: Iterator[Event], replayed: int, beginning: Sequence[Chunk], *, narrative: bool
+    run: Iterator[Event],
+    replayed: int,
+    beginning: Sequence[Chunk],
+    *,
+    narrative: bool,
+    any_talk: bool,
 ) -> Iterator[Event]:
     """The events of a run up to where it decays, behind its first `replayed` token ids."""
     earlier: list[Event] = []
@@ -87,7 +95,7 @@ def _judged(
             earlier.append(event)
             replayed -= len(event.ids) if isinstance(event, Chunk) else 0
         first = beginning or beginning_of(earlier)
-        yield from guard_decay(run, first, narrative=narrative, last_talk=True)
+        yield from guard_decay(run, first, narrative=narrative, last_talk=True, any_talk=any_talk)
 
 
 def beginning_of(events: Iterable[Event]) -> list[Chunk]:

@@ -30,16 +30,18 @@ def guard_decay(
     *,
     narrative: bool = True,
     last_talk: bool = False,
+    any_talk: bool = False,
 ) -> Iterator[Event]:
     """Yield `events` until the story decays, then end with `Finish("decay")`.
 
     All text up to there is yielded, including the decayed part. `beginning` is that of the story if
     the events are a later part of it; the text is compared with it. `narrative` says that the text
     is a story, not an essay or a podcast, `last_talk` that a single sentence of meta-talk in the
-    last paragraph is decay: for a caller that cuts it away. When the generator ends or is closed,
-    it closes `events`. Uses constant memory, and time proportional to the text.
+    last paragraph is decay, for a caller that cuts it away; `any_talk` that any is, for one that
+    writes the passage again. When the generator ends or is closed, it closes `events`. Uses
+    constant memory, and time proportional to the text.
     """
-    detector = _Detector(beginning, narrative=narrative, last_talk=last_talk)
+    detector = _Detector(beginning, narrative=narrative, last_talk=last_talk, any_talk=any_talk)
     with closing(events):
         for event in events:
             if isinstance(event, Finish):
@@ -48,7 +50,9 @@ def guard_decay(
                 return
             yield event
             if isinstance(event, Restart):
-                detector = _Detector(beginning, narrative=narrative, last_talk=last_talk)
+                detector = _Detector(
+                    beginning, narrative=narrative, last_talk=last_talk, any_talk=any_talk
+                )
             if isinstance(event, Chunk) and event.kind == "story" and detector.add(event):
                 break
         else:
@@ -62,13 +66,17 @@ def length_before_decay(
     *,
     narrative: bool = True,
     last_talk: bool = False,
+    any_talk: bool = False,
 ) -> int:
     """The number of characters of the story up to the end of the last good paragraph.
 
     In a long paragraph it is the end of the last good sentence. A story that does not decay is good
     to its end. The other arguments are those of `guard_decay`.
     """
-    detector, text = _Detector(beginning, narrative=narrative, last_talk=last_talk), ""
+    detector, text = (
+        _Detector(beginning, narrative=narrative, last_talk=last_talk, any_talk=any_talk),
+        "",
+    )
     for chunk in chunks:
         if chunk.kind != "story":
             continue
@@ -88,10 +96,12 @@ def _last_end(text: str) -> int:
 class _Detector:
     """Applies the criteria to a story; `start` is the character where the decay starts."""
 
-    def __init__(self, beginning: Sequence[Chunk], *, narrative: bool, last_talk: bool) -> None:
+    def __init__(
+        self, beginning: Sequence[Chunk], *, narrative: bool, last_talk: bool, any_talk: bool
+    ) -> None:
         text = "".join(chunk.text for chunk in beginning)
         self._surprise = Surprise([-each for chunk in beginning for each in chunk.log_probs])
-        self._prose = Prose(text, narrative=narrative, last_talk=last_talk)
+        self._prose = Prose(text, narrative=narrative, last_talk=last_talk, any_talk=any_talk)
         self.start = 0
 
     def add(self, chunk: Chunk) -> bool:

@@ -9,8 +9,8 @@ so. The figures come from SmolLM2-135M at temperatures 0.5 to 1.4.
   himself again"). Good stories reach 0.08. A text whose first hundred words have half of that is a
   litany by intention.
 - Talk: `TALK` sentences of meta-talk within `NEAR` characters. One alone may belong to the story;
-  with `last_talk`, it counts in the last paragraph of the text. Those in the first `OPENING`
-  characters introduce the story.
+  with `last_talk`, it counts in the last paragraph of the text, with `any_talk` everywhere. Those
+  in the first `OPENING` characters introduce the story.
 - Turned to the reader or the text: the last hundred words outside speech and letters have `TURNED`
   points, two for a word that names the text or its parts, one for each "you", while the first
   `FIRST_WORDS` have at most `OWN`. A story in the second person, or about a writer, begins like
@@ -101,13 +101,13 @@ _TOLD = re.compile(
 class Prose:
     """Applies the criteria that need the text alone, to its last `RECENT` characters."""
 
-    def __init__(self, beginning: str, *, narrative: bool, last_talk: bool) -> None:
+    def __init__(self, beginning: str, *, narrative: bool, last_talk: bool, any_talk: bool) -> None:
         self._beginning = beginning[:NEAR]
         self._earlier = len(beginning)  # characters before the text
         self._before = 0  # characters before the recent ones
         self._recent = ""
         self._unseen, self._ended = 0, False
-        self._last_talk = last_talk
+        self._last_talk, self._talks = last_talk, 1 if any_talk else TALK
         self._litter_signs = [_LITTER, _DIRECTION] if narrative else [_LITTER]
         self._criteria = [self._litter, self._fragments]
         if narrative:
@@ -144,7 +144,7 @@ class Prose:
         first = self._title_end()
         talks = [start for start, _ in meta_talk(whole) if start >= first]
         starts = [start for start in talks if self._place(start) >= OPENING]
-        pairs = zip(starts, starts[TALK - 1 :], strict=False)
+        pairs = zip(starts, starts[self._talks - 1 :], strict=False)
         near = next((first for first, last in pairs if last - first <= NEAR), None)
         return self._talk_at_end(talks) if near is None and self._ended else near
 

@@ -71,9 +71,11 @@ def test_a_story_ends_before_talk_that_is_always_there() -> None:
 
 @pytest.mark.parametrize("retries", [0, RETRIES])
 def test_one_sentence_about_the_text_does_not_end_a_story(retries: int) -> None:
-    engine = ScriptedEngine(script(*GOOD, TALK[0], *GOOD))
+    again = script(TALK[0], *GOOD)
+    engine = ScriptedEngine(script(*GOOD, TALK[0], *GOOD), again, again)
     events = go(engine, retries)
-    assert text_of(events) == "\n\n".join([*GOOD, TALK[0], *GOOD]) and len(engine.requests) == 1
+    assert text_of(events) == "\n\n".join([*GOOD, TALK[0], *GOOD])
+    assert times(events, "rewritten") == retries
 
 
 def test_a_last_sentence_about_the_text_is_an_aside() -> None:

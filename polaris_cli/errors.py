@@ -3,6 +3,7 @@
 Does not know about the terminal; `commands.app` prints an error.
 """
 
+import difflib
 import errno
 import os
 from collections.abc import Callable, Iterable
@@ -46,8 +47,6 @@ def did_you_mean(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
 
     `cutoff` is the least similarity, as difflib measures it (0 to 1).
     """
-    import difflib  # every command imports this module, and few need it
-
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)
     return f"Did you mean {near[0]}? " if near else ""
 

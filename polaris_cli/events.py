@@ -84,8 +84,8 @@ class Restart:
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """The story is continued after an early end ("extended"), or a decayed passage is written again
-    ("rewritten").
+    """The story is continued after an early end ("extended"), or a passage is written again, as it
+    decayed or the story became too long ("rewritten").
 
     A separate event, because a story that is interrupted or killed has no `Finish` to say so.
     """

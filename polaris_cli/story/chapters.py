@@ -42,10 +42,12 @@ from polaris_cli.story.length import (
     CLOSE_PARAGRAPH_AT,
     GO_ON_BELOW,
     MAX_FURTHER,
+    OVERRUN,
     LengthTarget,
     Pace,
     chapter_count,
     close_at,
+    words_for_ending,
 )
 from polaris_cli.story.planning import make_plan
 from polaris_cli.story.single_pass import ids_of, seed_of_call, since_restart, stream_answer
@@ -122,6 +124,9 @@ class ChapterWriter:
         self._pace = Pace(job.request.words, planned, self._profile.good_words[1])
         self._done: list[WrittenChapter] = []
         self._further_left = MAX_FURTHER  # times that it still may go on after an early end
+        # The words of an ending in place of an end that is too long; 0 if there is none, or no more.
+        self._ending = 0 if self._profile.continues else words_for_ending(job.request.words)
+        self._lacks_ending = False
         self._most = 2 * max(planned, chapter_count(job.request.words, self._profile))
 
     def write(self, earlier: list[WrittenChapter]) -> Iterator[Event]:
@@ -148,7 +153,8 @@ class ChapterWriter:
         self._plan = plan
 
     def _adjust_plan(self, *, new: bool) -> Iterator[Event]:
-        """Add chapters if more is left than the others will deliver, or after an early end.
+        """Add chapters if more is left than the others will deliver, after an early end, or to end
+        a story that became too long.
 
         `new` says that the next chapter is not one of an earlier run, which all have their place.
         """
@@ -156,10 +162,13 @@ class ChapterWriter:
         if self._profile.continues:
             return
         if done == len(before.chapters):
-            if new and (self._further_left <= 0 or not self._ended_early()):
+            early = self._further_left > 0 and self._ended_early()
+            if new and not (early or self._lacks_ending):
                 return
-            yield Again("extended")
-            self._further_left -= new or not self._finished
+            if new and not self._lacks_ending:
+                yield Again("extended")
+            self._further_left -= not self._lacks_ending and (new or not self._finished)
+            self._lacks_ending = False
             self._insert(last_beat(self._request.form, max(pace.missing, 1)), done)
         while (total := len(self._plan.chapters)) < self._most and pace.needs_another(total - done):
             self._insert(another_beat(self._request.form, self._plan), total - 1)
@@ -206,8 +215,16 @@ class ChapterWriter:
         finish = yield from self._stream_chapter(number, run, self._ask(number, requested))
         heading = self._heading(chapter, "") if self._done[-1].text else ""
         added = story_words(heading + (self._draft if number == 1 else ""))
-        self._pace.record(requested, self._done[-1].words + added)
+        self._note_length(requested, self._done[-1].words + added, finish)
         return finish
+
+    def _note_length(self, requested: int, delivered: int, finish: Finish) -> None:
+        """Count a chapter; if its end was cut away, an ending is missing."""
+        missing = self._pace.missing - delivered
+        self._lacks_ending = finish.closed and 0 < self._ending <= missing
+        if self._lacks_ending:
+            self._ending, requested = 0, round(delivered / OVERRUN)
+        self._pace.record(requested, delivered)
 
     def _generate(
         self, number: int, requested: int, share: int, so_far: WrittenChapter
@@ -237,12 +254,23 @@ class ChapterWriter:
             beginning_of(event for chapter in self._done for event in chapter.events),
             narrative=self._request.narrative,
             retries=RETRIES if self._engine.capabilities.token_ids else 0,
+            keep=self._words_before_ending(number) if is_last else 0,
         )
+
+    def _words_before_ending(self, number: int) -> int:
+        """How many words of the last chapter stay if it becomes too long; 0 for all."""
+        heading = story_words(self._heading(self._plan.chapters[number - 1], ""))
+        missing = self._request.words - self._written_before(number) - heading
+        return max(missing - self._ending, 0) if self._ending else 0
+
+    def _written_before(self, number: int) -> int:
+        """The words of the story before the text of a chapter."""
+        return story_words(self._draft) if number == 1 else self._pace.written
 
     def _target(self, number: int, share: int) -> LengthTarget:
         if number < len(self._plan.chapters):
             return LengthTarget.of_chapter(share)
-        written = story_words(self._draft) if number == 1 else self._pace.written
+        written = self._written_before(number)
         return LengthTarget.of_ending(self._request.words, self._request.band, written)
 
     def _continued(

@@ -12,11 +12,13 @@ from itertools import accumulate
 from polaris_cli.characters import SENTENCE_END
 from polaris_cli.engines.base import GenerationRequest
 from polaris_cli.events import Again, Chunk, Event, Finish, Held, Restart, closing
+from polaris_cli.story.length import place_for_ending
 from polaris_cli.story.single_pass import ids_of, without_replay
 from polaris_cli.streaming.decay import guard_decay, length_before_decay
 from polaris_cli.streaming.preamble import is_word_count
 from polaris_cli.streaming.prose import NEAR
 from polaris_cli.streaming.talk import is_talk
+from polaris_cli.words import WordCounter, story_words
 
 RETRIES = 2  # times that a passage is written again
 MOST_HELD = 2 * NEAR  # characters; in a longer paragraph, sentences are given out
@@ -32,6 +34,7 @@ def without_decay(
     *,
     narrative: bool = True,
     retries: int = RETRIES,
+    keep: int = 0,
 ) -> Iterator[Event]:
     """Stream the answer of `write`; text that decays is cut away and written again.
 
@@ -41,9 +44,11 @@ def without_decay(
     story, else with "decay". `beginning` and `narrative` are those of `guard_decay`. `retries` is 0
     for an engine that cannot continue from token ids. The text that the request continues, that of
     an earlier run, stays: only what follows it is judged.
+    With `keep`, what follows the first so many words is held back to the end, and cut away if the
+    answer is closed at its length: the caller has an ending written in its place.
     """
     earlier = len(request.after)
-    tail = _Tail(earlier)
+    tail = _Tail(earlier, keep)
     limit = request.max_new_tokens + len(request.after)
     for attempt in range(retries + 1):
         first = beginning or beginning_of(tail.chunks)
@@ -70,6 +75,9 @@ def without_decay(
         yield tail.held(dropped.tokens)
         yield Again("rewritten")
         request = replace(request, after=tail.ids, max_new_tokens=limit - len(tail.ids))
+    if keep and finish.closed and (cut := tail.cut_for_ending()):
+        yield tail.held(cut.tokens)
+        yield Again("rewritten")
     yield from tail.release()
     if finish.reason == "decay" and only_talked and any(_story_of(tail.chunks)):
         yield dropped
@@ -113,11 +121,13 @@ def _story_of(chunks: Iterable[Chunk]) -> Iterator[str]:
 class _Tail:
     """The answer so far: the chunks that are in the stream, and those held back.
 
-    The first `replayed` token ids are those of an earlier run.
+    The first `replayed` token ids are those of an earlier run. All text behind the first `keep`
+    words is held, if that is not 0.
     """
 
-    def __init__(self, replayed: int) -> None:
+    def __init__(self, replayed: int, keep: int) -> None:
         self.earlier: list[Chunk] = []
+        self._keep, self._words = keep, WordCounter()  # of the text that is not held
         self._replayed = replayed
         self._given: list[Chunk] = []
         self._held: list[Chunk] = []
@@ -164,6 +174,15 @@ class _Tail:
         text = "".join(chunk.text for chunk in dropped)
         return Chunk("aside", f"\n\n{text.strip()}", sum(chunk.tokens for chunk in dropped))
 
+    def cut_for_ending(self) -> Chunk | None:
+        """Drop the text behind the first `keep` words; None if no end of a sentence is there to
+        cut at."""
+        before = sum(map(len, _story_of(self.earlier)))
+        given = before + sum(map(len, _story_of(self._given)))
+        text = "".join(_story_of(self.chunks))
+        place = max(place_for_ending(text, self._keep), given)
+        return self.cut(place - before) if place > before else None
+
     def release(self) -> Iterator[Event]:
         """Yield the held chunks."""
         return self._give(len(self._held))
@@ -176,11 +195,13 @@ class _Tail:
         if isinstance(event, Restart):
             self._given.clear()
             self.earlier.clear()
+            self._words = WordCounter()
         if not isinstance(event, Chunk):
             yield event
         elif self._replayed > 0:
             self._replayed -= len(event.ids)
             self.earlier.append(event)
+            self._words.add(event.text if event.kind == "story" else "")
             yield event
         elif event.kind != "story":
             self._given.append(event)
@@ -196,6 +217,7 @@ class _Tail:
             yield Held(given=tuple(self._held))  # first, so that no text is in the stream twice
         for _ in range(count):
             self._given.append(self._held.pop(0))
+            self._words.add(self._given[-1].text)
             yield self._given[-1]
 
     def _settled(self) -> int:
@@ -205,7 +227,11 @@ class _Tail:
         found = _PARAGRAPH.match(text, 0, end)
         if not found and len(text) > MOST_HELD:
             found = _SENTENCE.match(text, 0, end)
-        return found.end() if found else 0
+        return found.end() if found and self._stays(found[0]) else 0
+
+    def _stays(self, text: str) -> bool:
+        """Whether the held text, up to the end of `text`, is not replaced by an ending."""
+        return not self._keep or self._words.count + story_words(text) <= self._keep
 
     def _count_within(self, length: int) -> int:
         """How many of the held chunks have their text, but for trailing space, in `length`."""

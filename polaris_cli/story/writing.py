@@ -37,8 +37,7 @@ def record_for(job: Job, engine: Engine) -> Story:
     earlier = job.earlier
     if not earlier:
         return record
-    # One text, also one in parts, goes on after the same early ends again.
-    extended = earlier.extended if job.request.length == "chapters" else 0
+    extended = 0 if _extends_within(job) else earlier.extended  # it goes on after the same ends
     return replace(record, extended=extended, rewritten=earlier.rewritten)
 
 
@@ -86,7 +85,7 @@ def _written(job: Job, engine: Engine) -> Iterator[Event]:
     """The events of the job's length mode."""
     if job.request.length == "chapters":
         return in_chapters(job, engine)
-    if job.request.length == "extend" and not job.reference.profile.continues:
+    if job.request.length == "extend" and not _extends_within(job):
         return _in_parts(job, engine)
     return _as_one_text(job, engine)
 
@@ -95,8 +94,7 @@ def _check_capabilities(job: Job, engine: Engine) -> None:
     """Raise UsageError if the job has to continue an answer, and the engine cannot."""
     request = job.request
     resumed = job.earlier and request.length != "chapters"
-    extends = request.length == "extend" and job.reference.profile.continues
-    continues = request.draft or resumed or extends
+    continues = request.draft or resumed or _extends_within(job)
     if engine.capabilities.token_ids or not continues:
         return
     what = "--continue" if request.draft else "resume" if resumed else "--length extend"
@@ -104,6 +102,11 @@ def _check_capabilities(job: Job, engine: Engine) -> None:
         f"This server takes only whole messages, so it cannot continue a text ({what}).",
         hint="Use --length chapters, or a server that takes token ids: llama.cpp or vLLM.",
     )
+
+
+def _extends_within(job: Job) -> bool:
+    """Whether a text that ends too early goes on within the same answer."""
+    return job.request.length == "extend" and job.reference.profile.continues
 
 
 def _in_parts(job: Job, engine: Engine) -> Iterator[Event]:

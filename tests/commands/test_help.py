@@ -278,7 +278,7 @@ def test_the_figures_of_an_evaluation_are_explained() -> None:
 
 def test_lengths_are_explained() -> None:
     asking = items(section("lengths", "Asking"))
-    assert len(asking) == 5
+    assert len(asking) == 4
     assert all(said == f"{parse_words(text)} words" for text, said in asking.items())
     assert {*items(section("lengths", "Reaching: --length"))} == {*LENGTHS}
     usual, small = ModelProfile().good_words[1], {m.profile.good_words[1] for m in (DEMO, SMOLLM2)}

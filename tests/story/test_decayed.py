@@ -13,6 +13,7 @@ from polaris_cli.events import AnswerEvent, Chunk, Event, Finish, Held, Inserted
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Sampling
 from polaris_cli.story.decayed import MOST_HELD, RETRIES, without_decay
+from polaris_cli.story.length import LengthTarget, close_at
 from polaris_cli.story.single_pass import ids_of, stream_answer
 from tests.scripts import finish_of, paragraph, script, text_of, times, tokens_of
 
@@ -22,10 +23,11 @@ LITTER = "#love #story #life @anna @ben #sea #hope #joy"
 GOOD = [paragraph(name, 90) for name in "abc"]
 
 
-def go(engine: ScriptedEngine, retries: int = RETRIES) -> list[Event]:
-    return list(
-        without_decay(lambda request: stream_answer(engine, request), REQUEST, retries=retries)
-    )
+def go(engine: ScriptedEngine, retries: int = RETRIES, keep: int = 0) -> list[Event]:
+    def write(request: GenerationRequest) -> Iterator[Event]:
+        return stream_answer(engine, request)
+
+    return list(without_decay(write, REQUEST, retries=retries, keep=keep))
 
 
 def rewritten(*rest: list[str]) -> ScriptedEngine:
@@ -165,6 +167,20 @@ def test_thinking_is_given_out_at_once_and_stays() -> None:
     assert chr(engine.requests[1].after[0]) == "a"
 
 
+def test_of_an_answer_closed_at_its_length_only_what_an_ending_follows_stays() -> None:
+    engine = ScriptedEngine(script(*GOOD, paragraph("d", 90)))
+
+    def write(request: GenerationRequest) -> Iterator[Event]:
+        return close_at(stream_answer(engine, request), LengthTarget(240, 250))
+
+    events = list(without_decay(write, REQUEST, keep=200))
+    assert text_of(events).rstrip() == "\n\n".join(GOOD[:2])
+    assert tokens_of(events) == len(script(*GOOD))
+    assert times(events, "rewritten") == 1 and finish_of(events).closed
+    unclosed = list(without_decay(lambda one: stream_answer(engine, one), REQUEST, keep=200))
+    assert text_of(unclosed).endswith(paragraph("d", 90)) and times(unclosed, "rewritten") == 0
+
+
 def test_a_restart_drops_the_answer_so_far() -> None:
     loop = ["well, "] * 500
     engine = ScriptedEngine(loop, ["</think>", *script(*GOOD)])
@@ -230,13 +246,13 @@ PIECES = st.lists(st.sampled_from([" word", "\n\n", ".", " One", "\n", "", " ", 
 
 
 @settings(max_examples=40)
-@given(PIECES, st.integers(1, 40))
+@given(PIECES, st.integers(1, 40), st.integers(0, 100))
 def test_a_sound_answer_is_unchanged_and_nothing_is_in_the_stream_twice(
-    pieces: list[str], repeat: int
+    pieces: list[str], repeat: int, keep: int
 ) -> None:
     given, held = "", ""
     pieces = [f"{piece}{number}" for number in range(repeat) for piece in pieces]
-    events = go(ScriptedEngine(pieces))
+    events = go(ScriptedEngine(pieces), keep=keep)
     for event in events:
         if isinstance(event, Held):
             held = text_of(list(event.chunks))

@@ -11,6 +11,8 @@ from polaris_cli.story.length import (
     Pace,
     close_at,
     closes,
+    place_for_ending,
+    words_for_ending,
 )
 from tests.scripts import text_of
 
@@ -152,3 +154,22 @@ def test_a_story_ends_within_its_band() -> None:
 def test_a_short_story_leaves_room_for_its_last_sentence() -> None:
     assert LengthTarget.of_ending(150, (0.9, 1.1)) == LengthTarget(135, 150)
     assert LengthTarget.of_ending(200, (0.5, 1.5)) == LengthTarget(270, 285)
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("One two three.\n\nFour five. Six seven eight nine ten.", "One two three."),
+        ("One two.\n\nThree four. Five six seven eight nine.", "One two.\n\nThree four."),
+        ('One two. "Three. Four five six seven eight."', "One two."),
+        ("One two. Mr. Three four five six seven.", "One two."),
+        ("One two three four five.", ""),
+        ("One.\n\nTwo.", "One.\n\nTwo."),
+    ],
+)
+def test_an_ending_follows_a_paragraph_or_a_sentence(text: str, kept: str) -> None:
+    assert text[: place_for_ending(text, 4)].rstrip() == kept
+
+
+def test_an_ending_is_a_third_of_a_story_at_most() -> None:
+    assert [words_for_ending(words) for words in (50, 100, 300, 2_000)] == [0, 35, 105, 120]

@@ -9,11 +9,13 @@ from polaris_cli.events import ChapterStart, Chunk, Event, Finish, Held, Piece, 
 from polaris_cli.models.catalogue import DEMO, ModelProfile
 from polaris_cli.models.reference import ModelRef
 from polaris_cli.request.story_request import Draft, Length, Sampling, StoryRequest
+from polaris_cli.story.arc import STORY
 from polaris_cli.story.job import Earlier, Job
+from polaris_cli.story.length import LEAST_FOR_ENDING, OVERRUN, words_for_ending
 from polaris_cli.story.prepare import settle
 from polaris_cli.story.writing import write_job
 from polaris_cli.words import count_words
-from tests.scripts import LETTERS, paragraph, script, text_of, times
+from tests.scripts import LETTERS, finish_of, paragraph, script, text_of, times
 
 SMALL = ModelProfile(good_words=(50, 150), plans="arc", recall=100)
 
@@ -30,6 +32,10 @@ def extending(words: int, draft: str = "") -> Job:
 
 def recorded(events: list[Event]) -> tuple[Event, ...]:
     return tuple(event for event in events if not isinstance(event, Held | Finish))
+
+
+def parts_of(events: list[Event]) -> int:
+    return sum(isinstance(event, ChapterStart) for event in events)
 
 
 def test_a_resumed_part_that_looped_goes_on_before_the_loop() -> None:
@@ -50,7 +56,8 @@ def test_a_story_cut_in_a_further_part_keeps_all_of_its_text(cut: int) -> None:
     kept = recorded(list(write_job(job, engine)))[:cut]
     again = ScriptedEngine(script(paragraph("d", 60)), script(paragraph("e", 60)))
     events = list(write_job(replace(job, earlier=Earlier(kept, "interrupted")), again))
-    assert text_of(events).startswith(text_of([*kept])) and times(events, "extended")
+    assert text_of(events).startswith(text_of([*kept]))
+    assert times(events, "extended") == 0  # the earlier run has counted it
     asked = again.requests[0].messages, engine.requests[cut // 62].messages
     assert asked[0] == asked[1]  # the same plan has grown again
 
@@ -78,6 +85,53 @@ def test_of_a_part_that_the_context_has_no_room_for_the_last_paragraph_is_told()
     list(write_job(extending(300), engine))
     told = [message.content for message in engine.requests[1].messages]
     assert told[-2] == "The fox slept."
+
+
+def test_a_story_that_becomes_too_long_gets_an_ending_in_place_of_its_last_words() -> None:
+    first = [paragraph(name, 30) for name in LETTERS]
+    engine = ScriptedEngine(script(*first), script(paragraph("ending", 90)))
+    events = list(write_job(extending(300), engine))
+    kept = first[: (300 - words_for_ending(300)) // 30]
+    assert text_of(events).split("\n\n") == [*kept, paragraph("ending", 90)]
+    assert finish_of(events).reason == "stop" and not finish_of(events).closed
+    assert (times(events, "rewritten"), times(events, "extended")) == (1, 0)
+    asked = [message.content for message in engine.requests[1].messages]
+    assert asked[-2] == "\n\n".join(kept)
+    assert "end the story" in asked[-1] and STORY[-1] in asked[-1]
+    assert f"{(300 - 30 * len(kept)) / OVERRUN:.0f} words" in asked[-1]
+
+
+def test_an_ending_that_is_too_long_is_closed() -> None:
+    long = script(*(paragraph(name, 30) for name in LETTERS))
+    engine = ScriptedEngine(long, long, long)
+    events = list(write_job(extending(300), engine))
+    assert len(engine.requests) == 2 and finish_of(events).closed
+    assert 0.9 <= count_words(text_of(events)) / 300 <= 1.1
+
+
+@pytest.mark.parametrize("draft", ["", " ".join([paragraph("d", 60)] * 3)])
+def test_a_story_too_short_to_divide_or_nearly_given_is_only_closed(draft: str) -> None:
+    long = script(*(paragraph(name, 15) for name in LETTERS))
+    engine = ScriptedEngine(long, long)
+    words = 200 if draft else LEAST_FOR_ENDING - 1
+    events = list(write_job(extending(words, draft), engine))
+    assert len(engine.requests) == 1 and finish_of(events).closed
+
+
+@pytest.mark.parametrize("cut", [100, 150, 215, 230, 260])
+def test_a_story_cut_before_or_in_its_ending_keeps_all_of_its_text(cut: int) -> None:
+    long = [paragraph(name, 30) for name in LETTERS]
+    engine = ScriptedEngine(script(*long), script(paragraph("ending", 90)))
+    kept = recorded(list(write_job(extending(300), engine)))[:cut]
+    rest = (
+        "\n\n".join(long)[len(text_of(list(kept))) :]
+        if parts_of(list(kept)) < 2
+        else paragraph("f", 80)
+    )
+    again = ScriptedEngine(script(rest), script(paragraph("e", 90)))
+    events = list(write_job(replace(extending(300), earlier=Earlier(kept, "interrupted")), again))
+    assert text_of(events).startswith(text_of(list(kept)))
+    assert parts_of(events) == 2 and times(events, "extended") == 0
 
 
 @pytest.mark.parametrize("size", [7, 40, 160, 100_000])

@@ -42,7 +42,6 @@ from polaris_cli.story.length import (
     CLOSE_PARAGRAPH_AT,
     GO_ON_BELOW,
     MAX_FURTHER,
-    OVERRUN,
     LengthTarget,
     Pace,
     chapter_count,
@@ -124,8 +123,8 @@ class ChapterWriter:
         self._pace = Pace(job.request.words, planned, self._profile.good_words[1])
         self._done: list[WrittenChapter] = []
         self._further_left = MAX_FURTHER  # times that it still may go on after an early end
-        # The words of an ending in place of an end that is too long; 0 if there is none, or no more.
-        self._ending = 0 if self._profile.continues else words_for_ending(job.request.words)
+        self._may_cut = not self._profile.continues  # the end of the story, once, for an ending
+        self._ending = 0  # words of an ending in place of an end of this chapter that is too long
         self._lacks_ending = False
         self._most = 2 * max(planned, chapter_count(job.request.words, self._profile))
 
@@ -168,7 +167,6 @@ class ChapterWriter:
             if new and not self._lacks_ending:
                 yield Again("extended")
             self._further_left -= not self._lacks_ending and (new or not self._finished)
-            self._lacks_ending = False
             self._insert(last_beat(self._request.form, max(pace.missing, 1)), done)
         while (total := len(self._plan.chapters)) < self._most and pace.needs_another(total - done):
             self._insert(another_beat(self._request.form, self._plan), total - 1)
@@ -206,7 +204,7 @@ class ChapterWriter:
         """Yield a chapter, or the same as in the earlier run; return how it ended."""
         chapter = self._plan.chapters[number - 1]
         share = self._pace.share(self._plan.chapters[number - 1 :])
-        requested = self._pace.words_to_request(share)
+        requested = self._pace.words_to_request(share, after_overrun=self._lacks_ending)
         if number < len(earlier) + self._finished:  # else the last of them is unfinished
             run = iter(earlier[number - 1].events)
         else:
@@ -223,7 +221,7 @@ class ChapterWriter:
         missing = self._pace.missing - delivered
         self._lacks_ending = finish.closed and 0 < self._ending <= missing
         if self._lacks_ending:
-            self._ending, requested = 0, round(delivered / OVERRUN)
+            self._may_cut, requested = False, delivered
         self._pace.record(requested, delivered)
 
     def _generate(
@@ -254,14 +252,15 @@ class ChapterWriter:
             beginning_of(event for chapter in self._done for event in chapter.events),
             narrative=self._request.narrative,
             retries=RETRIES if self._engine.capabilities.token_ids else 0,
-            keep=self._words_before_ending(number) if is_last else 0,
+            keep=self._words_before_ending(number, is_last=is_last),
         )
 
-    def _words_before_ending(self, number: int) -> int:
-        """How many words of the last chapter stay if it becomes too long; 0 for all."""
+    def _words_before_ending(self, number: int, *, is_last: bool) -> int:
+        """How many words of a chapter stay if it becomes too long; 0 for all."""
         heading = story_words(self._heading(self._plan.chapters[number - 1], ""))
         missing = self._request.words - self._written_before(number) - heading
-        return max(missing - self._ending, 0) if self._ending else 0
+        self._ending = words_for_ending(missing) if is_last and self._may_cut else 0
+        return missing - self._ending if self._ending else 0
 
     def _written_before(self, number: int) -> int:
         """The words of the story before the text of a chapter."""

@@ -38,10 +38,10 @@ CHAPTER_SENTENCE_AT = 1.3  # from here on, a chapter ends after the current sent
 MORE_CHAPTERS_AT = 1.25  # multiple of what a chapter has delivered that asks for one more
 GO_ON_BELOW = 0.85  # of the words: a story that ended earlier goes on
 MAX_FURTHER = 2  # scenes after an early end
-# The ending that is written for a story that becomes too long:
+# The ending that is written for a story whose last chapter becomes too long:
 ENDING_WORDS = 120  # at most so many words,
-ENDING_SHARE = 0.35  # and at most this share of the story
-LEAST_FOR_ENDING = 100  # words of a story that gets one
+ENDING_SHARE = 0.35  # and at most this share of what the chapter should have
+LEAST_FOR_ENDING = 100  # words of a chapter that gets one
 # A model that wrote too much does it again. With as many words asked for as were missing, 15 of 20
 # endings of smollm2 had to be closed; with 0.7 times as many, 8.
 OVERRUN = 1.3  # words written / words requested, of a story that became too long
@@ -60,9 +60,10 @@ _TAIL = 40  # characters, in which a sentence or a paragraph may have ended
 
 
 def words_for_ending(words: int) -> int:
-    """The words of an ending that is asked for when a story of `words` words becomes too long.
+    """The words of an ending that is asked for when a last chapter of `words` words becomes too
+    long.
 
-    0 for a story that is too short to be divided. Of 20 passes of smollm2 that were too long, one
+    0 for one that is too short to be divided. Of 20 passes of smollm2 that were too long, one
     was at an end where it was closed, and 11 with such an ending.
     """
     return min(round(ENDING_SHARE * words), ENDING_WORDS) if words >= LEAST_FOR_ENDING else 0
@@ -192,9 +193,13 @@ class Pace:
         usual = self._delivered / self._chapters
         return self.missing > MORE_CHAPTERS_AT * usual * chapters
 
-    def words_to_request(self, share: int) -> int:
-        """How many words to request to get a chapter of `share` words."""
+    def words_to_request(self, share: int, *, after_overrun: bool = False) -> int:
+        """How many words to request to get a chapter of `share` words.
+
+        `after_overrun`: it replaces the end of a chapter that became too long.
+        """
         rate = self._delivered / self._requested if self._delivered else 1.0
+        rate = OVERRUN if after_overrun else rate
         rate = min(max(rate, 1 / MAX_CORRECTION), MAX_CORRECTION)
         return max(min(round(share / rate), self._maximum), MIN_SCENE_WORDS)
 

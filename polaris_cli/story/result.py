@@ -94,10 +94,10 @@ class Story:
 
     `created` is an ISO 8601 time in UTC, `prompt` the last user message as the model saw it.
     `extended` is how many times the story was continued after an early end, `rewritten` how many
-    times a passage that had decayed or was too long was written again; `closed` says that the text was ended at its
-    length, before the model ended it. `aside` is what the model said about the story before and
-    after it. `plan` is the plan of a story in chapters, `place` that of a story written with
-    others; `deviations` are the settings that the engine did not apply as asked.
+    times a passage that had decayed or was too long was written again; `closed` says that the text
+    was ended at its length, before the model ended it. `aside` is what the model said about the
+    story before and after it. `plan` is the plan of a story in chapters, `place` that of a story
+    written with others; `deviations` are the settings that the engine did not apply as asked.
     """
 
     id: str

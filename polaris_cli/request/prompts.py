@@ -47,6 +47,11 @@ class Message:
     full_text: str = ""
 
 
+def has_answer(messages: Sequence[Message]) -> bool:
+    """Whether the messages go on with a conversation, such as that of a story in chapters."""
+    return any(message.role == "assistant" for message in messages)
+
+
 def messages_for(request: StoryRequest, *, full_plan: bool = False) -> tuple[Message, ...]:
     """The messages that ask for the story, or for its plan if it has chapters: one user turn.
 

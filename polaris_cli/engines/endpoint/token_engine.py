@@ -19,7 +19,7 @@ from polaris_cli.engines.endpoint.prompts import (
 from polaris_cli.engines.thinking_budget import thinking_budget
 from polaris_cli.errors import PolarisError
 from polaris_cli.events import AnswerEvent, Chunk, Finish, Piece, RawEvent, Reason, closing
-from polaris_cli.request.prompts import Message
+from polaris_cli.request.prompts import Message, has_answer
 from polaris_cli.request.story_request import Sampling
 from polaris_cli.streaming.thinking import Splitter, as_written, closing_tag
 
@@ -136,7 +136,7 @@ class TokenEngine:
             may_end=not missing,
             # A story's first request reads its whole prompt: a cache changes the last digits of
             # the logits, and the same seed must give the same story.
-            reuse=bool(answer.ids) or len(answer.request.messages) > 1,
+            reuse=bool(answer.ids) or has_answer(answer.request.messages),
         )
         end: Reason = "length"
         with closing(tokens):

@@ -29,7 +29,7 @@ from polaris_cli.engines.local.trial import rows_worth
 from polaris_cli.engines.local.vocabulary import vocabulary_of
 from polaris_cli.events import AnswerEvent
 from polaris_cli.models.reference import ModelRef
-from polaris_cli.request.prompts import Message
+from polaris_cli.request.prompts import Message, has_answer
 from polaris_cli.request.story_request import Quantize, Sampling, StoryRequest
 
 
@@ -62,7 +62,7 @@ class LocalEngine:
         """Yield the model's answer as it is generated, then one `Finish`."""
         # A cache changes the last digits of the logits, and the same seed must give the same story:
         # only later answers of a story start from it.
-        if not (request.after or _has_answer(request.messages)):
+        if not (request.after or has_answer(request.messages)):
             self._prefix_cache.clear()
         return decode(
             self._model,
@@ -96,7 +96,7 @@ class LocalEngine:
 
     def _earlier(self, messages: Sequence[Message], turn_start: int) -> int:
         """About how many tokens the turns before the last question of a conversation have."""
-        if not _has_answer(messages):
+        if not has_answer(messages):
             return 0
         return max(turn_start - len(self.encode(messages[-1].content)), 0)
 
@@ -140,11 +140,6 @@ class LockstepEngine(LocalEngine):
         if steps := vars(self).pop("_steps", None):
             steps.close()
         super().close()
-
-
-def _has_answer(messages: Sequence[Message]) -> bool:
-    """Whether the messages are a conversation, such as that of a story in chapters."""
-    return any(message.role == "assistant" for message in messages)
 
 
 def open_local(

@@ -94,6 +94,17 @@ def test_thinking_in_tags_that_are_control_tokens() -> None:
     assert asked[-1]["prompt"][-4:] == [*b"\n", CLOSED, *b"\n\n"]
 
 
+def test_only_a_conversation_with_an_answer_starts_from_the_cache() -> None:
+    system, ask = Message("system", "You write stories."), ASK[0]
+    answered = (system, ask, Message("assistant", "Once."), ask)
+    with Faulty(llama_cpp_replies.answering(["Once."]), kind="llama.cpp") as server:
+        engine = connected(on_server("auto", probe(ServerAddress(server.url))))
+        for messages in ((ask,), (system, ask), answered):
+            [*engine.stream(replace(REQUEST, messages=messages))]
+        asked = [each.json for each in server.requests if each.path.endswith("/completion")]
+    assert [each["cache_prompt"] for each in asked] == [False, False, True]
+
+
 def test_an_answer_that_must_not_end_goes_on(server: VllmReplay) -> None:
     sampling, after = Sampling(thinking=False), tuple(byte_tokens.encode("Once"))
     request = replace(

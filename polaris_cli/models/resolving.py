@@ -188,7 +188,8 @@ def _of_path(path: Path) -> ModelRef:
     if (path / "config.json").is_file():
         return ModelRef(path.resolve().name, str(path.resolve()), folder=path.resolve())
     if path.suffix == ".gguf" and path.is_file():
-        first = path.resolve().parent / part_names(path.name)[0]
+        # Not where a link leads: the hub's cache links to files that are named by their contents.
+        first = path.parent.resolve() / part_names(path.name)[0]
         return of_gguf(first.stem, first)
     if choices(gguf_sizes(path)):
         return ModelRef(path.resolve().name, str(path.resolve()), folder=path.resolve())

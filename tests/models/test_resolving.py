@@ -76,6 +76,18 @@ def test_the_file_that_a_model_is_may_be_named_by_its_quantization(tmp_path: Pat
         assert resolve(str(file), gguf_file=name).gguf == file
 
 
+def test_a_link_to_a_gguf_file_as_in_the_hubs_cache(tmp_path: Path) -> None:
+    snapshot = tmp_path / "snapshots"
+    snapshot.mkdir()
+    names = [f"m-0000{number}-of-00002.gguf" for number in (1, 2)]
+    for number, name in enumerate(("m.gguf", *names)):
+        (tmp_path / str(number)).write_bytes(b"GGUF")
+        (snapshot / name).symlink_to(tmp_path / str(number))
+    reference = resolve(str(snapshot / "m.gguf"))
+    assert reference.name == "m" and gguf_path(reference) == snapshot / "m.gguf"
+    assert gguf_path(resolve(str(snapshot / names[1]))) == snapshot / names[0]
+
+
 def test_a_folder_with_one_gguf_file(tmp_path: Path) -> None:
     file = tmp_path / "tiny-Q4_0.gguf"
     file.write_bytes(b"GGUF")

@@ -22,7 +22,7 @@ from polaris_cli.batch.results import FAILED, STORIES
 from polaris_cli.batch.running import Written, write_all
 from polaris_cli.batch.tasks import Loading, Task
 from polaris_cli.commands.interrupt import Interrupts
-from polaris_cli.commands.running import opened
+from polaris_cli.commands.running import downloaded, opened
 from polaris_cli.commands.stdio import reserved_stderr, reserved_stdio
 from polaris_cli.engines.base import Engine
 from polaris_cli.errors import (
@@ -251,6 +251,7 @@ class BatchRun:
         """The engine of a group, its model, and how many stories it writes at once."""
         job = self.batch.to_open_for(loading, group.longest).job()
         self._say_unused(job)
+        downloaded(job, quiet=self.report.quiet)  # how many fit depends on the model's size
         most = min(self.at_once or stories_at_once(job), group.count)
         engine = opened(job, self.report.note, quiet=self.report.quiet, parallel=most)
         at_once = most if self.at_once else worth_at_once(engine, most)

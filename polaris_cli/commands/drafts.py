@@ -17,7 +17,13 @@ from polaris_cli.batch.running import Written, write_all
 from polaris_cli.commands.delivery import deliver
 from polaris_cli.commands.interrupt import Interrupts
 from polaris_cli.commands.outputs import Outputs
-from polaris_cli.commands.running import check_story, notifier, opened, say_how_to_continue
+from polaris_cli.commands.running import (
+    check_story,
+    downloaded,
+    notifier,
+    opened,
+    say_how_to_continue,
+)
 from polaris_cli.commands.stdio import reserved_stdio
 from polaris_cli.engines.base import Engine
 from polaris_cli.errors import EXIT_INTERRUPTED, NoStory, PolarisError, UsageError
@@ -85,8 +91,9 @@ def _write(
     job: Job, outputs: Outputs, count: int, interrupts: Interrupts
 ) -> tuple[list[Written[DraftTask]], Engine]:
     """The drafts in their order, written as many at once as fit, and the engine, closed."""
-    at_once = min(count, stories_at_once(job))
     with interrupts.interruptible():
+        downloaded(job, quiet=outputs.quiet)  # how many fit depends on the model's size
+        at_once = min(count, stories_at_once(job))
         engine = opened(job, notifier(outputs), quiet=outputs.quiet, parallel=at_once)
     progress = BatchProgress(count, 0, sys.stderr, interrupts.stop)
 

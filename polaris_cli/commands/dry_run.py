@@ -20,7 +20,7 @@ from polaris_cli.models.memory import (
     fits,
     memory_needed,
 )
-from polaris_cli.models.sizes import size_on
+from polaris_cli.models.sizes import cache_tokens, size_on
 from polaris_cli.screen.meter import duration, per_second
 from polaris_cli.screen.printing import print_json, print_text
 from polaris_cli.screen.tables import print_table
@@ -108,7 +108,8 @@ def _memory(job: Job) -> list[dict[str, Any]]:
         return []
     size, stored = found
     precisions = PRECISIONS if size.stored_bytes is None else {"none": stored}
-    return [_need(size, job.tokens, device, *names) for names in precisions.items()]
+    tokens = cache_tokens(job.reference, job.request.engine, job.tokens)
+    return [_need(size, tokens, device, *names) for names in precisions.items()]
 
 
 def _need(size: ModelSize, tokens: int, device: Device, quantize: Any, name: str) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from polaris_cli.models.memory import (
     PRECISIONS,
     TYPICAL_TOKENS,
     ModelSize,
+    llama_cpp_memory,
     memory_needed,
     size_of_entry,
     size_of_gguf,
@@ -283,7 +284,7 @@ def gguf_file_facts(reference: ModelRef) -> dict[str, Any]:
     if not file:
         return about | {"files": {file.name: file.size for file in reference.gguf_files}}
     facts = gguf_facts(file)
-    as_stored = _need(size_of_gguf(facts, "gguf"), "none")
+    as_stored = llama_cpp_memory(facts, TYPICAL_TOKENS).total
     return about | {
         "architecture": facts.architecture,
         "quantization": facts.quantization,

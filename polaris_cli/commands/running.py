@@ -125,10 +125,15 @@ def notifier(outputs: Outputs) -> Notify:
     return lambda text: note(text, sys.stderr)
 
 
-def opened(job: Job, notify: Notify, *, quiet: bool, parallel: int = 1) -> Engine:
-    """The engine of a job, for `parallel` stories at once; its model is downloaded if necessary."""
+def downloaded(job: Job, *, quiet: bool) -> None:
+    """Download the model of a job if it is not on this machine or on a server."""
     if not job.reference.server:
         download(job.reference, quiet=quiet)
+
+
+def opened(job: Job, notify: Notify, *, quiet: bool, parallel: int = 1) -> Engine:
+    """The engine of a job, for `parallel` stories at once; its model is downloaded if necessary."""
+    downloaded(job, quiet=quiet)
     message = f"Loading {job.reference.name}"
     with terminal.loading(message, sys.stderr, quiet=quiet) as progress:
         engine = open_engine(

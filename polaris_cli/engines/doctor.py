@@ -150,11 +150,11 @@ def gguf_status() -> tuple[dict[str, dict[str, Any]], list[Problem]]:
     for reference in (*installed, *gguf_downloads()):
         assert reference.gguf
         try:
-            size = memory.size_of_gguf(gguf_facts(reference.gguf), "gguf")
+            facts = gguf_facts(reference.gguf)
         except ModelUnavailable as error:
             problems.append(Problem(error.message, error.hint))
             continue
-        need = memory.memory_needed(size, "none", memory.TYPICAL_TOKENS, device.kind).total
+        need = memory.llama_cpp_memory(facts, memory.TYPICAL_TOKENS).total
         fits = need <= device.room_bytes
         status[f"{reference.name} {reference.gguf.name}"] = {"bytes": need, "fits": fits}
     return status, problems

@@ -26,15 +26,13 @@ from polaris_cli.models.connection import Connection
 from polaris_cli.models.devices import device_for, llama_cpp_has_gpu
 from polaris_cli.models.gguf_files import gguf_facts
 from polaris_cli.models.hub_errors import corrupt
-from polaris_cli.models.memory import check_fits
+from polaris_cli.models.memory import check_fits, llama_cpp_context
 from polaris_cli.models.reference import ModelRef
 from polaris_cli.models.servers import identify
 from polaris_cli.models.threads import SlowSteps, choose_threads
 from polaris_cli.request.server_address import ServerAddress
 from polaris_cli.request.story_request import Sampling, StoryRequest
 
-SPARE_SHARE = 0.25  # of the tokens, which are an estimate
-SPARE_TOKENS = 1024
 BLOCK = 1 << 24  # bytes read at once
 WAIT = 3600.0  # seconds; a long prompt may take that long on a slow machine
 
@@ -116,10 +114,9 @@ def open_gguf(
     """
     start = time.monotonic()
     file = gguf_of(reference)
-    context = int(tokens * (1 + SPARE_SHARE)) + SPARE_TOKENS
-    context = min(context, gguf_facts(file).context or context)
+    context = llama_cpp_context(tokens, gguf_facts(file).context)
     device = device_for("gguf", request.device)
-    check_fits(reference, context * parallel, device)
+    check_fits(reference, context, device, parallel)
     read_through(file, on_progress)
     chosen = choose_threads(request.threads)
     key = secrets.token_urlsafe(32)

@@ -118,14 +118,14 @@ def named(files: tuple[GgufFile, ...], wanted: str, model: str) -> GgufFile:
 
 
 def largest_fitting(
-    files: tuple[GgufFile, ...], tokens: int, device: Device, model: str
+    files: tuple[GgufFile, ...], cache: int, device: Device, model: str
 ) -> GgufFile:
-    """The largest file that fits the device's free memory with a cache of `tokens` tokens.
+    """The largest file that fits the device's free memory with a cache of so many bytes.
 
     Where none fits a GPU, as it would be fastest, it is the largest that fits the CPU's with it.
     Raises OutOfMemory, with the figures, if even the smallest does not fit.
     """
-    beside = OVERHEAD + tokens * CACHE_GUESS
+    beside = OVERHEAD + cache
     for free in (device.free_bytes, device.room_bytes):
         if fitting := [file for file in files if file.size + beside <= free]:
             return fitting[-1]

@@ -27,6 +27,9 @@ PRECISIONS: Mapping[Precision, str] = {"none": "bf16", "8bit": "8-bit", "4bit": 
 TYPICAL_TOKENS = 8_192
 """Tokens of a 3,000-word story with its thinking."""
 
+SPARE_TOKENS = 1_024
+"""Tokens for which llama.cpp gets room beyond a story's number and a quarter of it."""
+
 # nf4 with double quantization (bitsandbytes; QLoRA, arXiv 2305.14314): 4 bits per weight, one byte
 # for each block of 64 weights, and one float32 for 256 of these bytes.
 BYTES_PER_LINEAR = {"none": 2.0, "8bit": 1.0, "4bit": 0.5 + 1 / 64 + 4 / (64 * 256)}
@@ -93,9 +96,21 @@ def weights_bytes(size: ModelSize, quantize: Precision) -> int:
     return 2 * rest + math.ceil(size.linear_parameters * BYTES_PER_LINEAR[quantize])
 
 
-def memory_needed(size: ModelSize, quantize: Precision, tokens: int, kind: str = "cuda") -> Memory:
-    """The memory for weights in this precision and a context of `tokens`, on a kind of device."""
-    cache = size.state_bytes + tokens * size.cache_bytes_per_token
+def llama_cpp_context(tokens: int, most: int = 0) -> int:
+    """The context that llama.cpp gets for a story of `tokens` tokens, which are an estimate.
+
+    It keeps a cache of that size from the start. `most` is the model's own context, 0 if unknown.
+    """
+    context = tokens * 5 // 4 + SPARE_TOKENS
+    return min(context, most or context)
+
+
+def memory_needed(
+    size: ModelSize, quantize: Precision, tokens: int, kind: str = "cuda", sequences: int = 1
+) -> Memory:
+    """The memory for weights in this precision and `sequences` contexts of `tokens`, on a kind of
+    device."""
+    cache = sequences * (size.state_bytes + tokens * size.cache_bytes_per_token)
     overhead = OVERHEAD[kind] if size.overhead_bytes is None else size.overhead_bytes
     return Memory(weights_bytes(size, quantize), cache, overhead)
 
@@ -131,12 +146,11 @@ def choose_quantization(
 
 
 def most_at_once(size: ModelSize, plan: LoadPlan, tokens: int) -> int:
-    """How many stories of `tokens` tokens fit in the memory that is free beside the weights.
+    """How many caches of `tokens` tokens fit in the memory that is free beside the weights.
 
-    `plan` is the one for a single story. The caches of several have room for a quarter more tokens:
-    in transformers they grow by that much, and llama.cpp gets that much.
+    `plan` is the one for a single story, which fits.
     """
-    each = size.state_bytes + tokens * 5 // 4 * size.cache_bytes_per_token
+    each = size.state_bytes + tokens * size.cache_bytes_per_token
     left = plan.device.room_bytes - plan.memory.weights - plan.memory.overhead
     return max(1, left // max(each, 1))
 
@@ -157,8 +171,9 @@ def _preferred(
     return "none", f"bf16 fits {device.id}"
 
 
-def check_fits(reference: ModelRef, tokens: int, device: Device) -> None:
-    """Check a GGUF file on this machine before llama.cpp loads it, with a cache of `tokens` tokens.
+def check_fits(reference: ModelRef, tokens: int, device: Device, sequences: int = 1) -> None:
+    """Check a GGUF file on this machine before llama.cpp loads it, with a cache of `tokens` tokens
+    for each of several sequences.
 
     Raises OutOfMemory, with the figures, if it needs more than the device's free memory;
     ModelUnavailable if the file is damaged or not here.
@@ -169,15 +184,15 @@ def check_fits(reference: ModelRef, tokens: int, device: Device) -> None:
             f"{reference.name} is not on this machine.", hint="See what is: polaris models"
         )
     size = size_of_gguf(gguf_facts(file), "gguf")
-    if fits(size, "none", tokens, device):
+    memory = memory_needed(size, "none", tokens, device.kind, sequences)
+    if memory.total <= device.room_bytes:
         return
-    memory = memory_needed(size, "none", tokens, device.kind)
     hint = "Use a file of a smaller quantization"
     if memory.weights + memory.overhead < device.room_bytes:
         hint += ", ask for fewer words"
     if reference.gguf_files:
         hint += f": --gguf-file NAME; names and sizes: polaris models show {reference.id}"
-    raise _too_large(file.name, memory, device, tokens, hint)
+    raise _too_large(file.name, memory, device, tokens * sequences, hint)
 
 
 def _too_large(what: str, memory: Memory, device: Device, tokens: int, hint: str) -> OutOfMemory:
@@ -218,6 +233,12 @@ def size_of_gguf(facts: GgufFacts, engine: EngineName) -> ModelSize:
         stored_bytes=facts.file_bytes if as_stored else None,
         overhead_bytes=LLAMA_CPP_OVERHEAD if as_stored else None,
     )
+
+
+def llama_cpp_memory(facts: GgufFacts, tokens: int) -> Memory:
+    """The memory that llama.cpp needs for a file and one story of about `tokens` tokens."""
+    context = llama_cpp_context(tokens, facts.context)
+    return memory_needed(size_of_gguf(facts, "gguf"), "none", context)
 
 
 def size_of_folder(folder: Path, config: Mapping[str, Any]) -> ModelSize:

@@ -6,6 +6,7 @@ it has; downloads nothing. For GGUF files, asks the hub which ones a repository 
 
 import errno
 import re
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from polaris_cli.models import catalogue
 from polaris_cli.models.cache import cached, gguf_path, gguf_sizes, offline, snapshot
 from polaris_cli.models.devices import device_for
 from polaris_cli.models.gguf_choice import (
+    CACHE_GUESS,
     GgufFile,
     choices,
     largest_fitting,
@@ -21,8 +23,10 @@ from polaris_cli.models.gguf_choice import (
     named,
     part_names,
 )
+from polaris_cli.models.gguf_files import gguf_facts
 from polaris_cli.models.hub import all_files, check_access, is_weights, logged_in
 from polaris_cli.models.hub_errors import unknown
+from polaris_cli.models.memory import llama_cpp_context, llama_cpp_memory
 from polaris_cli.models.model_files import adapter_alone, base_of_adapter
 from polaris_cli.models.reference import ModelRef, of_entry, of_gguf, on_server
 from polaris_cli.models.servers import probe
@@ -68,7 +72,8 @@ def resolve(
 def choose_file(
     reference: ModelRef, tokens: int, engine: EngineName = "gguf", device: str = "auto"
 ) -> ModelRef:
-    """The reference with its GGUF file: the largest that fits with a cache of `tokens` tokens.
+    """The reference with its GGUF file: the largest that fits with the cache of a story of
+    `tokens` tokens.
 
     Does nothing if the file is chosen already, or if the model is not in GGUF files. What counts
     is the free memory of the device that the engine uses. Raises OutOfMemory if no file fits.
@@ -76,9 +81,18 @@ def choose_file(
     files = reference.gguf_files
     if not files or reference.gguf_name:
         return reference
-    file = largest_fitting(files, tokens, device_for(engine, device), reference.name)
+    cache = _cache_bytes(reference, tokens)
+    file = largest_fitting(files, cache, device_for(engine, device), reference.name)
     note = f"{file}: the largest of {len(files)} files that fits the free memory."
     return replace(_with_file(reference, file), note=note)
+
+
+def _cache_bytes(reference: ModelRef, tokens: int) -> int:
+    """What llama.cpp keeps beside the weights; all files of a model need the same."""
+    for here in filter(None, (gguf_path(_with_file(reference, f)) for f in reference.gguf_files)):
+        with suppress(ModelUnavailable):  # loading it says what is wrong
+            return llama_cpp_memory(gguf_facts(here), tokens).cache
+    return llama_cpp_context(tokens) * CACHE_GUESS
 
 
 def _with_file(reference: ModelRef, file: GgufFile) -> ModelRef:

@@ -1,4 +1,4 @@
-"""How large a model is on a device, from the catalogue or its files: `size_on`.
+"""How large a model is on a device, from the catalogue or its files: `size_on`, `cache_tokens`.
 
 Reads configs and headers of files; loads no weights. What fits: `memory`.
 """
@@ -7,7 +7,12 @@ from polaris_cli.models.cache import cached, gguf_path
 from polaris_cli.models.devices import Device
 from polaris_cli.models.gguf_files import gguf_facts
 from polaris_cli.models.hub import ensure
-from polaris_cli.models.memory import ModelSize, size_of_entry, size_of_gguf
+from polaris_cli.models.memory import (
+    ModelSize,
+    llama_cpp_context,
+    size_of_entry,
+    size_of_gguf,
+)
 from polaris_cli.models.model_files import as_computed, measured, read_config, stored_as
 from polaris_cli.models.reference import ModelRef
 from polaris_cli.request.story_request import EngineName
@@ -31,3 +36,11 @@ def size_on(
     config = read_config(reference, folder)
     size = measured(reference, folder, config)
     return as_computed(size, config, device.kind), stored_as(config)
+
+
+def cache_tokens(reference: ModelRef, engine: EngineName, tokens: int) -> int:
+    """The tokens for which an engine keeps a cache to write a story of about `tokens` tokens."""
+    if engine != "gguf":
+        return tokens
+    file = gguf_path(reference)
+    return llama_cpp_context(tokens, gguf_facts(file).context if file else 0)

@@ -11,8 +11,9 @@ from polaris_cli.batch.tasks import Grid, Task, earlier_fingerprint, fingerprint
 from polaris_cli.errors import UsageError
 from polaris_cli.models import resolving
 from polaris_cli.models.devices import Device
-from polaris_cli.models.gguf_choice import CACHE_GUESS, OVERHEAD
-from tests.gguf_writing import write_gguf
+from polaris_cli.models.gguf_choice import OVERHEAD
+from polaris_cli.models.memory import llama_cpp_context
+from tests.gguf_writing import LLAMA, write_gguf
 from tests.servers.faulty import Faulty
 
 
@@ -150,7 +151,7 @@ def test_of_several_gguf_files_the_one_asked_for_counts(
         assert job.place
         return job.reference.gguf_name, job.place.fingerprint
 
-    room = OVERHEAD + task.job().tokens * CACHE_GUESS
+    room = OVERHEAD + llama_cpp_context(task.job().tokens, LLAMA["context_length"]) * 256
     large = chosen(task, room + sizes[1])
     small = chosen(task, room + sizes[0])
     assert (large[0], small[0]) == ("m-Q8_0.gguf", "m-Q4_0.gguf") and large[1] == small[1]

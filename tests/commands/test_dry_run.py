@@ -11,6 +11,7 @@ from polaris_cli.commands.dry_run import print_dry_run
 from polaris_cli.commands.models import reference_facts
 from polaris_cli.errors import ModelUnavailable
 from polaris_cli.library.store import Library
+from polaris_cli.models.memory import llama_cpp_context
 from polaris_cli.models.model_files import as_computed, measured
 from polaris_cli.models.reference import ModelRef
 from polaris_cli.models.resolving import resolve
@@ -18,7 +19,7 @@ from polaris_cli.request.prompts import Message
 from polaris_cli.story.prepare import prepare
 from polaris_cli.story.result import Timing
 from tests.fake_hub import CONFIG, safetensors
-from tests.gguf_writing import write_gguf
+from tests.gguf_writing import LLAMA, write_gguf
 from tests.stories import a_story
 
 BIG = {"model.layers.0.mlp.up_proj.weight": (8000, 5000)}
@@ -126,6 +127,16 @@ def test_the_memory_of_a_gguf_file_depends_on_the_engine(
     assert [need["format"] for need in needs] == ["bf16", "8-bit", "4-bit"]
 
 
+def test_the_memory_for_llama_cpp_is_what_it_keeps(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wide = {"attention.key_length": 2**20, "attention.value_length": 2**20}  # 17 MB for each token
+    file = write_gguf(tmp_path / "model.gguf", {**LLAMA, **wide})
+    tokens = prepare("a fox", {"model": str(file), "engine": "gguf", "words": 500}).tokens
+    (need,) = memory_of(str(file), capsys, engine="gguf", words="500")
+    assert need["gigabytes"] == round(0.3 + llama_cpp_context(tokens, 4096) * 2**24 / 10**9, 1)
+
+
 def test_the_details_of_a_gguf_file(tmp_path: Path) -> None:
     file = write_gguf(tmp_path / "model.gguf")
     facts = reference_facts(resolve(str(file)))
@@ -134,7 +145,7 @@ def test_the_details_of_a_gguf_file(tmp_path: Path) -> None:
         4096,
         "yes",
     )
-    assert facts["memory"]["llama.cpp"] == file.stat().st_size + 300_000_000 + 8192 * 256
+    assert facts["memory"]["llama.cpp"] == file.stat().st_size + 300_000_000 + 4096 * 256
     assert set(facts["memory"]) == {"llama.cpp", "bf16", "8-bit", "4-bit"}
     write_gguf(tmp_path / "model-Q8_0.gguf")
     assert set(reference_facts(resolve(str(tmp_path)))["files"]) == {

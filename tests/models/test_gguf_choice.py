@@ -5,7 +5,6 @@ import pytest
 from polaris_cli.errors import OutOfMemory, UsageError
 from polaris_cli.models.devices import Device
 from polaris_cli.models.gguf_choice import (
-    CACHE_GUESS,
     OVERHEAD,
     GgufFile,
     choices,
@@ -28,6 +27,7 @@ SIZES = {
     "Qwen3.5-9B.imatrix.gguf": GB,
 }
 FILES = choices(SIZES)
+STORY = 131_072_000  # bytes of its cache
 
 
 def machine(free: int) -> Device:
@@ -92,13 +92,13 @@ def test_a_quantization_of_two_models() -> None:
     ("free", "quantization"), [(30 * GB, "BF16"), (10 * GB, "Q8_0"), (8 * GB, "Q4_K_M")]
 )
 def test_the_largest_file_that_fits(free: int, quantization: str) -> None:
-    assert largest_fitting(FILES, 4_000, machine(free), "m").quantization == quantization
+    assert largest_fitting(FILES, 4 * STORY, machine(free), "m").quantization == quantization
 
 
 def test_the_cache_of_a_long_story_counts() -> None:
-    room = machine(9 * GB + OVERHEAD + 1_000 * CACHE_GUESS)
-    assert largest_fitting(FILES, 1_000, room, "m").quantization == "Q8_0"
-    assert largest_fitting(FILES, 1_001, room, "m").quantization == "Q4_K_M"
+    room = machine(9 * GB + OVERHEAD + STORY)
+    assert largest_fitting(FILES, STORY, room, "m").quantization == "Q8_0"
+    assert largest_fitting(FILES, STORY + 1, room, "m").quantization == "Q4_K_M"
 
 
 @pytest.mark.parametrize(("card", "quantization"), [(8, "Q4_K_M"), (2, "Q8_0")])
@@ -106,10 +106,10 @@ def test_a_file_that_fits_the_gpu_comes_before_one_that_needs_the_cpu(
     card: int, quantization: str
 ) -> None:
     device = Device("cuda", 0, "card", card * GB, card * GB, spare_bytes=10 * GB)
-    assert largest_fitting(FILES, 4_000, device, "m").quantization == quantization
+    assert largest_fitting(FILES, 4 * STORY, device, "m").quantization == quantization
 
 
 def test_no_file_fits() -> None:
     with pytest.raises(OutOfMemory, match=r"UD-Q2_K_XL \(3\.0 GB\), needs about 3\.4 GB") as caught:
-        largest_fitting(FILES, 1_000, machine(3 * GB), "m")
+        largest_fitting(FILES, STORY, machine(3 * GB), "m")
     assert "--gguf-file UD-Q2_K_XL" in caught.value.hint

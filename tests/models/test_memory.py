@@ -117,11 +117,11 @@ def test_a_plan_always_fits(parameters: int, share: float, tokens: int, free: in
 
 
 @pytest.mark.parametrize("free", [21, 24, 40, 80])
-def test_stories_at_once_fit_with_the_room_in_a_cache_that_grows(free: int) -> None:
+def test_stories_at_once_fit(free: int) -> None:
     plan = choose_quantization(NINE_B, card(free), "none", TOKENS)
     number = memory.most_at_once(NINE_B, plan, TOKENS)
     beside = plan.memory.weights + plan.memory.overhead
-    each = NINE_B.state_bytes + TOKENS * 5 // 4 * NINE_B.cache_bytes_per_token
+    each = NINE_B.state_bytes + TOKENS * NINE_B.cache_bytes_per_token
     assert beside + number * each <= free * GB < beside + (number + 1) * each
 
 
@@ -237,6 +237,16 @@ def test_a_gguf_file_is_as_stored_with_llama_cpp_and_dequantized_otherwise(tmp_p
     assert memory.weights_bytes(plain, "4bit") < needed.weights
 
 
+def test_llama_cpp_gets_room_beyond_the_estimate_within_the_models_context() -> None:
+    assert memory.llama_cpp_context(1_000) == 1_250 + 1_024 == memory.llama_cpp_context(1_000, 4096)
+    assert memory.llama_cpp_context(4_000, 4096) == 4096
+
+
+def test_every_sequence_has_a_cache_and_a_state_of_its_own() -> None:
+    one, three = (memory_needed(NINE_B, "none", TOKENS, sequences=n).cache for n in (1, 3))
+    assert three == 3 * one == 3 * (NINE_B.state_bytes + TOKENS * NINE_B.cache_bytes_per_token)
+
+
 def test_a_gguf_file_that_does_not_fit_is_refused_with_the_figures(tmp_path: Path) -> None:
     reference = of_gguf("m", write_gguf(tmp_path / "m.gguf"))
     memory.check_fits(reference, TOKENS, processor(1, quick=False))
@@ -251,5 +261,7 @@ def test_a_gguf_file_that_does_not_fit_is_refused_with_the_figures(tmp_path: Pat
     with pytest.raises(OutOfMemory) as caught:
         memory.check_fits(reference, 10**7, processor(1, quick=False))
     assert "fewer words" in caught.value.hint
+    with pytest.raises(OutOfMemory, match="cache for 10,000,000 tokens"):
+        memory.check_fits(reference, 10**6, processor(1, quick=False), 10)
     with pytest.raises(ModelUnavailable, match="not on this machine"):
         memory.check_fits(of_gguf("m", tmp_path / "none.gguf"), TOKENS, card(80))

@@ -5,10 +5,15 @@ from pathlib import Path
 import pytest
 
 from polaris_cli.errors import ModelUnavailable, UsageError
+from polaris_cli.models import resolving
 from polaris_cli.models.cache import cached, gguf_path, stored_bytes
 from polaris_cli.models.catalogue import BASE, DEMO, POLARIS
+from polaris_cli.models.devices import Device
+from polaris_cli.models.gguf_choice import OVERHEAD
 from polaris_cli.models.hub import ensure
+from polaris_cli.models.memory import check_fits, llama_cpp_context
 from polaris_cli.models.resolving import choose_file, resolve
+from tests.gguf_writing import LLAMA, write_gguf
 
 
 @pytest.mark.parametrize(("name", "entry"), [("polaris", POLARIS), ("Qwen/Qwen3.5-9B", BASE)])
@@ -113,6 +118,21 @@ def test_a_folder_with_several_gguf_files(several: Path) -> None:
     assert small.gguf == several / "a-Q2_K.gguf" and choose_file(small, 1_000) == small
     with pytest.raises(UsageError, match="no GGUF file 'Q4_0'"):
         resolve(str(several), gguf_file="Q4_0")
+
+
+def test_the_largest_file_has_room_for_the_cache_that_llama_cpp_keeps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wide = {**LLAMA, "attention.key_length": 2**16, "attention.value_length": 2**16}
+    for number in (4, 8):
+        write_gguf(tmp_path / f"m-Q{number}_0.gguf", wide, side=32 * number)
+    needed = (tmp_path / "m-Q8_0.gguf").stat().st_size + OVERHEAD + (1_250 + 1_024) * 2**20
+    for free, name in ((needed, "m-Q8_0.gguf"), (needed - 1, "m-Q4_0.gguf")):
+        device = Device("cpu", 0, "processor", free, free)
+        monkeypatch.setattr(resolving, "device_for", lambda *_, device=device: device)
+        chosen = choose_file(resolve(str(tmp_path), engine="gguf"), 1_000)
+        assert chosen.gguf_name == name
+        check_fits(chosen, llama_cpp_context(1_000, 4096), device)
 
 
 def test_a_folder_with_weights_for_transformers_and_a_gguf_file(several: Path) -> None:

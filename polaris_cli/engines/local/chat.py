@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from polaris_cli.engines.channels import uses_channels
+from polaris_cli.engines.local.control_tokens import control_tokens
 from polaris_cli.engines.local.loading_errors import run_errors
 from polaris_cli.engines.system_role import Chat as ChatMessages
 from polaris_cli.engines.system_role import starts_with_system, without_system
@@ -27,7 +28,9 @@ class Chat:
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
-        self._controls = _control_tokens(tokenizer)
+        found = control_tokens(tokenizer).items()
+        # A single character is ordinary text: it cannot be cut.
+        self._controls = {text: id_ for text, id_ in found if len(text) > 1}
         inner = "|".join(re.escape(text) for text in self._controls)
         self._control = re.compile(f"(?={inner})") if inner else None
 
@@ -135,12 +138,6 @@ class Chat:
         """The positions after the first character of each control token spelled out in `text`."""
         found = self._control.finditer(text) if self._control else ()
         return (match.start() + 1 for match in found)
-
-
-def _control_tokens(tokenizer: Any) -> dict[str, int]:
-    """The added tokens and their ids, without single characters, which are ordinary text."""
-    added: dict[str, int] = tokenizer.get_added_vocab()
-    return {text: id_ for text, id_ in added.items() if len(text) > 1}
 
 
 def _everywhere(text: str) -> Iterator[int]:

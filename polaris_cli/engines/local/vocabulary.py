@@ -3,17 +3,14 @@
 Knows tokenizers, and the model settings that name end tokens. Computed once per loaded model.
 """
 
-import re
 import sys
 from functools import cached_property
 from typing import Any
 
+from polaris_cli.engines.local.control_tokens import control_tokens
 from polaris_cli.streaming.thinking import TAG_TOKENS, as_written, closing_tag
 
 END_TOKENS = ("<|im_end|>", "<|endoftext|>", "<|im_start|>")
-
-# Such as "<|video_pad|>" and "</tool_response>". Other added tokens may be words or spaces.
-_CONTROL = re.compile(r"</?[|\w][^<>\s]*>|\[/?[A-Z_]+\]")
 
 
 class Vocabulary:
@@ -32,10 +29,7 @@ class Vocabulary:
         self.close_id = token_id(tokenizer, tag)
         self.closing_ids = tuple(tokenizer.encode(as_written(tag), add_special_tokens=False))
         self.control_ids = frozenset(
-            id_
-            for id_, token in tokenizer.added_tokens_decoder.items()
-            if (token.special or _CONTROL.fullmatch(token.content))
-            and token.content not in TAG_TOKENS
+            id_ for text, id_ in control_tokens(tokenizer).items() if text not in TAG_TOKENS
         )
 
     @cached_property  # a large vocabulary takes a tenth of a second, and only DRY needs it

@@ -102,7 +102,7 @@ def test_a_tokenizer_that_rewrites_text_is_no_way_in() -> None:
 def test_a_short_control_token_is_cut_wherever_it_stands(text: str) -> None:
     lowering = byte_tokenizer(tags=False)
     lowering.backend_tokenizer.normalizer = normalizers.Lowercase()
-    lowering.add_tokens([AddedToken("ab", normalized=True, special=False)])
+    lowering.add_tokens([AddedToken("ab", normalized=True, special=True)])
     ids = Chat(lowering).text_ids(text)
     assert lowering.get_vocab()["ab"] not in ids and lowering.decode(ids) == text.lower()
 
@@ -117,12 +117,24 @@ def test_a_text_within_an_answer_is_text() -> None:
 def test_a_character_that_is_a_control_token_is_refused() -> None:
     strange = byte_tokenizer(tags=False)
     strange.backend_tokenizer.normalizer = normalizers.NFKC()
-    strange.add_tokens([AddedToken("(a)", normalized=True, special=False)])
+    strange.add_tokens([AddedToken("(a)", normalized=True, special=True)])
     strange.chat_template = "{{ messages[0].content }}"
     with pytest.raises(UsageError, match="control token"):
         Chat(strange).prompt_ids((Message("user", "choose ⒜"),), thinking=True)
     with pytest.raises(UsageError, match="control token"):
         Chat(strange).text_ids("choose ⒜")
+
+
+@pytest.mark.parametrize("text", ["\n\n", "   ", "ing"])
+def test_added_words_and_spaces_are_encoded_as_the_tokenizer_does(text: str) -> None:
+    """Gemma has added tokens of several line breaks and spaces."""
+    made = tokenizer()
+    made.add_tokens([AddedToken(text, special=False)])
+    told = f"Once{text}upon"
+    assert made.get_vocab()[text] in made.encode(told)
+    assert Chat(made).text_ids(told) == tuple(made.encode(told))
+    prompt = Chat(made).prompt_ids((Message("user", told),), thinking=True)
+    assert prompt == made.encode(worded(told))
 
 
 def test_an_added_character_means_itself() -> None:

@@ -6,6 +6,7 @@ model as ordinary characters. Knows tokenizers. Does not know about models.
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 from polaris_cli.engines.channels import uses_channels
@@ -15,7 +16,7 @@ from polaris_cli.engines.system_role import Chat as ChatMessages
 from polaris_cli.engines.system_role import starts_with_system, without_system
 from polaris_cli.errors import ModelUnavailable, UsageError
 from polaris_cli.request.prompts import Message
-from polaris_cli.streaming.thinking import ends_inside
+from polaris_cli.streaming.thinking import TAG_TOKENS, ends_inside
 
 _PLACE = "\ue000{}\ue000"  # placeholder for a message's text: private-use characters
 Cut = Callable[[str], Iterator[int]]
@@ -82,6 +83,19 @@ class Chat:
     def answers_in_channels(self) -> bool:
         """Whether the model writes its answer in channels, as gpt-oss does."""
         return uses_channels(self._rendered((Message("user", "."),), thinking=True))
+
+    def end_of_answer(self) -> int | None:
+        """The id of the control token that the template writes behind an answer, if there is one.
+
+        It may also be the one that begins the user's next turn.
+        """
+        turns = [Message(role, "") for role in ("user", "assistant", "user")]
+        with suppress(ModelUnavailable):  # it takes one turn only
+            rendered = self._rendered(turns, thinking=False, next_turn=False)
+            behind = rendered.partition(_PLACE.format(1))[2].lstrip()
+            found = max(filter(behind.startswith, self._controls), key=len, default="")
+            return None if found in TAG_TOKENS else self._controls.get(found)
+        return None
 
     def _rendered(
         self, messages: Sequence[Message], *, thinking: bool, next_turn: bool = True

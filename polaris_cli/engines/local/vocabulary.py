@@ -7,6 +7,7 @@ import sys
 from functools import cached_property
 from typing import Any
 
+from polaris_cli.engines.local.chat import Chat
 from polaris_cli.engines.local.control_tokens import control_tokens
 from polaris_cli.streaming.thinking import TAG_TOKENS, as_written, closing_tag
 
@@ -50,14 +51,16 @@ def vocabulary_of(model: Any, tokenizer: Any) -> Vocabulary:
 
 
 def stop_ids(model: Any, tokenizer: Any) -> frozenset[int]:
-    """The ids of all end tokens, from the tokenizer, the model's configs and `END_TOKENS`.
+    """The ids of all end tokens: from the tokenizer, its chat template, the model's configs and
+    `END_TOKENS`.
 
     No single source is complete: the generation config may be missing, and a config may name only
     one of two end tokens. A token that starts a new turn also ends the answer.
     """
     configs = (model.config, model.config.get_text_config(), model.generation_config)
     found: list[Any] = [getattr(config, "eos_token_id", None) for config in configs]
-    found += [tokenizer.eos_token_id, *(token_id(tokenizer, token) for token in END_TOKENS)]
+    found += [tokenizer.eos_token_id, Chat(tokenizer).end_of_answer()]
+    found += (token_id(tokenizer, token) for token in END_TOKENS)
     lists = (ids if isinstance(ids, list) else [ids] for ids in found)
     # A damaged config may have any value; only valid ids are kept.
     size = getattr(model.config.get_text_config(), "vocab_size", sys.maxsize)

@@ -1,6 +1,7 @@
 """The tokens with a meaning of their own are found, in every kind of tokenizer."""
 
-from tokenizers import processors
+import pytest
+from tokenizers import AddedToken, processors
 from transformers import AutoTokenizer, GenerationConfig
 
 from polaris_cli.engines.local.vocabulary import Vocabulary, stop_ids, token_id
@@ -15,6 +16,47 @@ def test_a_model_that_begins_another_turn_has_ended_its_own() -> None:
     tokenizer.add_special_tokens({"additional_special_tokens": ["<|im_start|>"]})
     (start,) = tokenizer.encode("<|im_start|>", add_special_tokens=False)
     assert start in stop_ids(qwen(vocab_size=264), tokenizer)
+
+
+LLAMA_3 = (
+    "{% for m in messages %}<|start_header_id|>{{ m.role }}<|end_header_id|>\n\n"
+    "{{ m.content | trim }}<|eot_id|>{% endfor %}"
+)
+GEMMA = (
+    "{% for m in messages %}<start_of_turn>{{ m.role }}\n{{ m.content }}<end_of_turn>\n{% endfor %}"
+)
+PHI_3 = "{% for m in messages %}<|{{ m.role }}|>\n{{ m.content }}<|end|>\n{% endfor %}"
+GLM = "{% for m in messages %}<|{{ m.role }}|>\n{{ m.content }}{% endfor %}"
+LLAMA_2 = (
+    "{% for m in messages %}{% if m.role == 'user' %}[INST] {{ m.content }} [/INST]"
+    "{% else %} {{ m.content }} </s>{% endif %}{% endfor %}"
+)
+STRICT = "{% if messages[1:] %}{{ raise_exception('one turn') }}{% endif %}<|eot_id|>"
+PLAIN = "{% for m in messages %}{{ m.content }}\n\n{% endfor %}<|eot_id|>"
+
+
+@pytest.mark.parametrize(
+    ("template", "end"),
+    [
+        (LLAMA_3, "<|eot_id|>"),
+        (GEMMA, "<end_of_turn>"),
+        (PHI_3, "<|end|>"),
+        (GLM, "<|user|>"),
+        (LLAMA_2, "</s>"),
+        (STRICT, None),
+        (PLAIN, None),
+        ("{% for m in messages %}{{ m.content }}</think>{% endfor %}", None),
+    ],
+)
+def test_what_the_chat_template_writes_behind_an_answer_ends_it(
+    template: str, end: str | None
+) -> None:
+    tokenizer = byte_tokenizer()
+    names = ["<|eot_id|>", "<end_of_turn>", "<|end|>", "<|user|>", "<|assistant|>", "</s>"]
+    tokenizer.add_tokens([AddedToken(name, special=True) for name in names])
+    tokenizer.chat_template = template
+    found = stop_ids(qwen(vocab_size=270), tokenizer) - ENDS
+    assert found == ({token_id(tokenizer, end)} if end else set())
 
 
 def test_stop_ids_come_from_tokenizer_generation_settings_and_config() -> None:

@@ -137,7 +137,6 @@ def fetch(reference: ModelRef, on_progress: OnProgress | None = None) -> Path:
     """
     if reference.folder:
         return ensure(reference)
-    from huggingface_hub import snapshot_download
     from huggingface_hub.utils import disable_progress_bars
 
     disable_progress_bars()
@@ -150,11 +149,21 @@ def fetch(reference: ModelRef, on_progress: OnProgress | None = None) -> Path:
         here = repository_folder(reference) / "snapshots" / commit
         count = _ByteCount(_present(here, files), sum(files.values()), on_progress)
         check_disk(reference, count.missing - _unfinished(reference))
-        for name in filter(is_weights, files):
-            download(reference, name, commit, count.add)
-        snapshot_download(reference.id, revision=reference.revision, allow_patterns=list(files))
-        count.add(count.missing)
+        _download_all(reference, commit, list(files), count)
     return (here / (reference.gguf_name or CONFIG)).parent
+
+
+def _download_all(reference: ModelRef, commit: str, names: list[str], count: "_ByteCount") -> None:
+    """Download the files, the weights last: a model that has them counts as complete, and would be
+    used without its chat template."""
+    from huggingface_hub import snapshot_download
+
+    if small := [name for name in names if not is_weights(name)]:
+        snapshot_download(reference.id, revision=reference.revision, allow_patterns=small)
+    for name in filter(is_weights, names):
+        download(reference, name, commit, count.add)
+    snapshot_download(reference.id, revision=reference.revision, allow_patterns=names)
+    count.add(count.missing)
 
 
 def _check_settings(reference: ModelRef) -> None:

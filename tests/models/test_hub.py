@@ -104,6 +104,7 @@ def test_fetch_downloads_what_is_needed(
     assert again.stdout == done.stdout and not again.stderr
     downloads = [path for method, path, _ in server.seen if method == "GET" and "/resolve/" in path]
     assert len(downloads) == 3
+    assert downloads[-1].endswith("/model.safetensors")  # the last file makes a model complete
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import PurePath
 
 from polaris_cli.errors import ModelUnavailable
 from polaris_cli.models.cache import cached, gguf_path
@@ -30,7 +31,8 @@ def with_parameters(reference: ModelRef) -> ModelRef:
 
 
 def _counts(reference: ModelRef) -> Iterator[int]:
-    names = (reference.id, *(file.name for file in reference.gguf_files))
+    own = PurePath(reference.id).name  # a folder or owner above it says nothing of the model
+    names = (own, *(file.name for file in reference.gguf_files))
     for match in (match for name in names for match in _BILLIONS.finditer(name)):
         yield round(float(match[1]) * 1e9)
     if not reference.server:

@@ -25,6 +25,8 @@ from tests.gguf_writing import write_gguf
         ("owner/Mix-30B-A3B", 30_000_000_000, "full"),
         ("owner/model-v2-4bit", None, "lines"),
         ("owner/model", None, "lines"),
+        ("/models/experiments-70b/tiny", None, "lines"),
+        ("team-70b/model-0.8b", 800_000_000, "lines"),
     ],
 )
 def test_the_name_says_it(name: str, count: int | None, plans: str) -> None:

@@ -24,9 +24,10 @@ def write_gguf(
     template: bool = True,
     tokens: int = 10,
     side: int = 64,
+    layers: int = 2,
     **general: Any,
 ) -> Path:
-    """A file with two layers of one `side` x `side` matrix in f16; `settings` are the
+    """A file with layers of one `side` x `side` matrix in f16; `settings` are the
     architecture's, a list for one per layer, `general` those of the file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     writer = gguf.GGUFWriter(path, architecture)
@@ -37,7 +38,7 @@ def write_gguf(
     writer.add_token_list([f"token{number}" for number in range(tokens)])
     if template:
         writer.add_chat_template("{{ messages }}")
-    for layer in range(2):
+    for layer in range(layers):
         writer.add_tensor(f"blk.{layer}.attn_q.weight", np.zeros((side, side), dtype=np.float16))
     writer.add_tensor("token_embd.weight", np.zeros((10, side), dtype=np.float16))
     writer.write_header_to_file()

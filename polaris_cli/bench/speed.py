@@ -257,9 +257,10 @@ def bytes_per_token(model: Any, position: int) -> int:
     # A head in 8 bits has no attribute of that name; it is never tied.
     if head is not None and getattr(head, "weight", None) is not embedding.weight:
         weights.pop(id(embedding.weight))  # a step reads one row of it
-    per_token, state = cache_of_config(config.to_dict())
+    per_token, state, per_sliding, window = cache_of_config(config.to_dict())
+    cache = position * per_token + min(position, window) * per_sliding
     wide = max(1, model.dtype.itemsize // 2)  # `cache_of_config` gives bytes in bf16
-    total: int = sum(weights.values()) + 2 * state + position * per_token * wide
+    total: int = sum(weights.values()) + 2 * state + cache * wide
     return total
 
 

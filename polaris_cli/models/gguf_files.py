@@ -34,6 +34,10 @@ MOST_COUNT = 2**40
 # Files from before the key full_attention_interval exist: llama.cpp then assumes 4.
 _EVERY_FOURTH = ("qwen3next", "qwen35", "qwen35moe")
 
+# The one layer without a sliding window among so many, where the file does not say it, as seen with
+# xllamacpp 2026.10.
+_FULL_EVERY = {"gemma2": 2, "gemma3": 6, "cohere2": 4}
+
 
 @dataclass(frozen=True, slots=True)
 class GgufFacts:
@@ -41,8 +45,9 @@ class GgufFacts:
 
     `context` is in tokens, 0 if the file does not say it. `quantization` is llama.cpp's name of the
     file type ("Q4_K_M"), "" if unknown. `linear_parameters` are those in the layers' matrices. The
-    cache takes `cache_bytes_per_token` in f16 for each token, and layers of linear attention
-    `state_bytes` at any length.
+    cache takes `cache_bytes_per_token` in f16 for each token, layers with a sliding window
+    `sliding_bytes_per_token` for each of the last `sliding_window` tokens, and layers of linear
+    attention `state_bytes` at any length.
     """
 
     architecture: str
@@ -53,6 +58,8 @@ class GgufFacts:
     linear_parameters: int
     cache_bytes_per_token: int
     state_bytes: int
+    sliding_bytes_per_token: int
+    sliding_window: int
     has_chat_template: bool
 
 
@@ -226,6 +233,8 @@ def _facts(headers: list[_Header], file_bytes: int) -> GgufFacts:
         sum(math.prod(tensor.shape) for tensor in tensors if _is_linear(tensor)),
         layers.cache_bytes_per_token(),
         layers.state_bytes(),
+        layers.sliding_bytes_per_token(),
+        settings.count("attention.sliding_window"),
         isinstance(fields.get("tokenizer.chat_template"), str),
     )
 
@@ -253,6 +262,15 @@ class _Settings:
     def count(self, name: str, default: int = 0) -> int:
         """A count; the largest if there is one for each layer."""
         return max(self.counts(name, 1, default), default=default)
+
+    def flags(self, name: str, layers: int, default: int = 0) -> list[bool]:
+        """Whether each layer is of a kind: the list in the file, else all but every nth one, where
+        the file or `default` says n. No layer is if neither does."""
+        value = self._fields.get(f"{self.architecture}.{name}", default)
+        if isinstance(value, list):
+            return [bool(flag) for flag in value[:layers]] + [False] * (layers - len(value))
+        every = value if _is_count(value) else 0
+        return [bool(every and (place + 1) % every) for place in range(layers)]
 
     def counts(self, name: str, layers: int, default: int = 0) -> list[int]:
         """One count for each layer: the list in the file, or its single number repeated."""
@@ -285,13 +303,29 @@ class _Layers:
             heads if not every or (place + 1) % every == 0 else 0
             for place, heads in enumerate(per_layer[:count])
         ]
+        known = _FULL_EVERY.get(settings.architecture, 0)
+        window = settings.count("attention.sliding_window")
+        slides = settings.flags("attention.sliding_window_pattern", len(per_layer[:count]), known)
+        self._sliding = [bool(window and flag) for flag in slides]
 
     def cache_bytes_per_token(self) -> int:
-        """Bytes of keys and values in f16."""
-        width = self._settings.count("embedding_length") // max(self._heads, 1)
-        key = self._settings.count("attention.key_length") or width
-        value = self._settings.count("attention.value_length") or width
-        return sum(self._key_value_heads) * (key + value) * 2
+        """Bytes of keys and values in f16, in layers that keep those of all tokens."""
+        return self._bytes(sliding=False)
+
+    def sliding_bytes_per_token(self) -> int:
+        """The same in layers with a sliding window."""
+        return self._bytes(sliding=True)
+
+    def _bytes(self, *, sliding: bool) -> int:
+        layers = zip(self._key_value_heads, self._sliding, strict=True)
+        heads = sum(heads for heads, slides in layers if slides == sliding)
+        return heads * (self._width("key", sliding) + self._width("value", sliding)) * 2
+
+    def _width(self, kind: str, sliding: bool) -> int:
+        """The size of a head's keys or values."""
+        count, name = self._settings.count, f"attention.{kind}_length"
+        own = count(f"{name}_swa") if sliding else 0
+        return own or count(name) or count("embedding_length") // max(self._heads, 1)
 
     def state_bytes(self) -> int:
         """Bytes of the recurrent states and the last inputs of the convolutions, in float32.

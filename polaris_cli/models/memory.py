@@ -37,6 +37,14 @@ BYTES_PER_LINEAR = {"none": 2.0, "8bit": 1.0, "4bit": 0.5 + 1 / 64 + 4 / (64 * 2
 # Bytes for the libraries and the largest activations, on top of weights and KV cache.
 OVERHEAD = {"cuda": 1_500_000_000, "mps": 800_000_000, "cpu": 600_000_000}
 
+# Tokens that layers with a sliding window keep beside the window: those of a pass of the prompt.
+LAST_PASS = 2_048  # `forward.PREFILL_CHUNK`, until the first token of the answer
+LLAMA_CPP_PASS = 512 + 255  # its batch; it rounds the sum up to 256
+
+# Models whose config may leave out the kinds of their layers: the one of full attention among so
+# many, as in transformers.
+_FULL_EVERY = {"gemma2": 2, "gemma3_text": 6, "cohere2": 4}
+
 LARGE = 500_000_000
 """Parameters from which 4-bit kernels are faster than bf16, on a CPU that has them."""
 
@@ -50,8 +58,9 @@ class ModelSize:
     """The size of a model's weights and cache.
 
     Quantization shrinks `linear_parameters` only. The KV cache takes `cache_bytes_per_token` for
-    each token, and linear-attention layers `state_bytes` at any length. `stored_bytes` is set if
-    the weights are already quantized in their files; they then take that many bytes.
+    each token, layers with a sliding window `sliding_bytes_per_token` for each of the last
+    `sliding_tokens`, and linear-attention layers `state_bytes` at any length. `stored_bytes` is set
+    if the weights are already quantized in their files; they then take that many bytes.
     `overhead_bytes` is set for another engine than transformers, whose overhead does not depend on
     the device.
     """
@@ -60,8 +69,15 @@ class ModelSize:
     linear_parameters: int
     cache_bytes_per_token: int = 0
     state_bytes: int = 0
+    sliding_bytes_per_token: int = 0
+    sliding_tokens: int = 0
     stored_bytes: int | None = None
     overhead_bytes: int | None = None
+
+    def cache_bytes(self, tokens: int) -> int:
+        """Bytes of the cache and the states of one sequence of `tokens` tokens."""
+        sliding = min(tokens, self.sliding_tokens) * self.sliding_bytes_per_token
+        return self.state_bytes + tokens * self.cache_bytes_per_token + sliding
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +126,7 @@ def memory_needed(
 ) -> Memory:
     """The memory for weights in this precision and `sequences` contexts of `tokens`, on a kind of
     device."""
-    cache = sequences * (size.state_bytes + tokens * size.cache_bytes_per_token)
+    cache = sequences * size.cache_bytes(tokens)
     overhead = OVERHEAD[kind] if size.overhead_bytes is None else size.overhead_bytes
     return Memory(weights_bytes(size, quantize), cache, overhead)
 
@@ -150,9 +166,8 @@ def most_at_once(size: ModelSize, plan: LoadPlan, tokens: int) -> int:
 
     `plan` is the one for a single story, which fits.
     """
-    each = size.state_bytes + tokens * size.cache_bytes_per_token
     left = plan.device.room_bytes - plan.memory.weights - plan.memory.overhead
-    return max(1, left // max(each, 1))
+    return max(1, left // max(size.cache_bytes(tokens), 1))
 
 
 def _preferred(
@@ -230,6 +245,8 @@ def size_of_gguf(facts: GgufFacts, engine: EngineName) -> ModelSize:
         facts.linear_parameters,
         facts.cache_bytes_per_token,
         facts.state_bytes,
+        facts.sliding_bytes_per_token,
+        facts.sliding_window + (LLAMA_CPP_PASS if as_stored else LAST_PASS),
         stored_bytes=facts.file_bytes if as_stored else None,
         overhead_bytes=LLAMA_CPP_OVERHEAD if as_stored else None,
     )
@@ -247,7 +264,26 @@ def size_of_folder(folder: Path, config: Mapping[str, Any]) -> ModelSize:
     Raises Unreadable or OSError if one of them cannot be read.
     """
     stored = None if not config.get("quantization_config") else file_bytes(folder)
-    return ModelSize(*parameters_in(folder), *cache_of_config(config), stored_bytes=stored)
+    return size_of(parameters_in(folder), config, stored)
+
+
+def size_of(
+    counts: tuple[int, int], config: Mapping[str, Any], stored: int | None = None
+) -> ModelSize:
+    """The size of a model with the parameters that `count_parameters` has counted, and this config.
+
+    `stored` are the bytes of weights that are already quantized. Raises Unreadable if a setting
+    cannot be true.
+    """
+    per_token, state, per_sliding, window = cache_of_config(config)
+    kept = window + LAST_PASS if per_sliding else 0
+    return ModelSize(*counts, per_token, state, per_sliding, kept, stored)
+
+
+def size_of_model(model: Any, config: Mapping[str, Any]) -> ModelSize:
+    """The size of a model of torch, which may have no weights yet; raises as `size_of`."""
+    shapes = ((name, tuple(weight.shape)) for name, weight in model.named_parameters())
+    return size_of(count_parameters(shapes), config)
 
 
 def parameters_in(folder: Path) -> tuple[int, int]:
@@ -275,27 +311,44 @@ def count_parameters(shapes: Iterable[tuple[str, tuple[int, ...]]]) -> tuple[int
     return parameters, linear
 
 
-def cache_of_config(config: Mapping[str, Any]) -> tuple[int, int]:
-    """Bytes of the KV cache for each token, and bytes of the state at any length.
+def cache_of_config(config: Mapping[str, Any]) -> tuple[int, int, int, int]:
+    """Bytes of the KV cache for each token, bytes of the state at any length, bytes for each token
+    in a sliding window, and the tokens in that window.
 
-    Full-attention layers keep a key and a value in bf16 for each key-value head; linear-attention
-    layers keep one matrix in float32 for each value head. (0, 0) if the config has no such
-    settings. Raises Unreadable if a setting cannot be true.
+    Layers of full attention keep a key and a value in bf16 for each key-value head, those with a
+    sliding window only of the last tokens; layers of linear attention keep one matrix in float32
+    for each value head. All are 0 if the config has no such settings. Raises Unreadable if a
+    setting cannot be true.
     """
     text = text_settings(config)
-    layers = first_count(text, "num_hidden_layers", "n_layer")
+    full, sliding, linear = _layers(text)
     heads = first_count(text, "num_attention_heads", "n_head")
     width = first_count(text, "head_dim") or first_count(text, "hidden_size", "n_embd") // max(
         heads, 1
     )
+    each = 2 * (first_count(text, "num_key_value_heads") or heads) * 2
+    state = first_count(text, "linear_key_head_dim") * first_count(text, "linear_value_head_dim")
+    return (
+        full * each * (first_count(text, "global_head_dim") or width),  # Gemma 4's is twice as wide
+        linear * first_count(text, "linear_num_value_heads") * state * 4,
+        sliding * each * width,
+        first_count(text, "sliding_window") if sliding else 0,
+    )
+
+
+def _layers(text: Mapping[str, Any]) -> tuple[int, int, int]:
+    """How many layers have full attention, a sliding window, and linear attention."""
     kinds = text.get("layer_types") or []
     if not isinstance(kinds, list):
         raise Unreadable(f"layer_types is {reprlib.repr(kinds)} in config.json")
-    linear = sum(kind == "linear_attention" for kind in kinds)
-    key_value_heads = first_count(text, "num_key_value_heads") or heads
-    state = first_count(text, "linear_key_head_dim") * first_count(text, "linear_value_head_dim")
-    per_token = ((len(kinds) or layers) - linear) * 2 * key_value_heads * width * 2
-    return per_token, linear * first_count(text, "linear_num_value_heads") * state * 4
+    count = len(kinds) or first_count(text, "num_hidden_layers", "n_layer")
+    sliding, linear = (kinds.count(f"{kind}_attention") for kind in ("sliding", "linear"))
+    every = _FULL_EVERY.get(str(text.get("model_type")))
+    if every and not kinds:
+        sliding = count - count // (first_count(text, "sliding_window_pattern") or every)
+    if not text.get("sliding_window"):  # then all tokens are kept
+        sliding = 0
+    return count - sliding - linear, sliding, linear
 
 
 def text_settings(config: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -4,10 +4,12 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import DynamicCache
+from transformers import DynamicCache, Gemma3ForCausalLM, Gemma3TextConfig
 from transformers.cache_utils import DynamicLayer, LinearAttentionLayer
 
-from polaris_cli.engines.kv_cache import GrowingLayer, join_caches, keep_first
+from polaris_cli.engines.kv_cache import GrowingLayer, growing_cache, join_caches, keep_first
+from polaris_cli.engines.releases import cache_name
+from polaris_cli.models.memory import cache_of_config
 
 
 def filled(tokens: int) -> Any:
@@ -46,3 +48,20 @@ def test_a_join_that_fails_can_be_undone(tokens: int) -> None:
     step = torch.ones(1, 2, 1, 4)
     for layer, like in zip(cache.layers[::2], alone.layers[::2], strict=True):
         assert all(map(torch.equal, layer.update(step, step), like.update(step, step)))
+
+
+@torch.inference_mode()
+def test_sliding_windows_keep_what_the_memory_plan_counts() -> None:
+    config = Gemma3TextConfig(
+        num_hidden_layers=6, num_attention_heads=2, num_key_value_heads=1, head_dim=8,
+        hidden_size=16, intermediate_size=16, vocab_size=32, sliding_window=10,
+    )  # fmt: skip
+    model, cache = Gemma3ForCausalLM(config).bfloat16().eval(), growing_cache(config)
+    for tokens in (30, 1, 1):
+        model(
+            input_ids=torch.ones((1, tokens), dtype=torch.long),
+            **{cache_name(model.forward): cache},
+        )
+    kept = sum(part.nbytes for layer in cache.layers for part in (layer.keys, layer.values))
+    per_token, _, per_sliding, window = cache_of_config(config.to_dict())
+    assert kept == 32 * per_token + (window - 1) * per_sliding and per_sliding == 5 * per_token

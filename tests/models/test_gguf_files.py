@@ -81,6 +81,40 @@ def test_head_counts_for_each_layer(tmp_path: Path) -> None:
     assert facts.state_bytes == 2 * 8 * 4 * 4
 
 
+@pytest.mark.parametrize(
+    ("architecture", "more", "sliding"),
+    [
+        ("llama", {}, 0),  # unknown, so that all may keep all
+        ("llama", {"attention.sliding_window_pattern": 3}, 4),
+        ("llama", {"attention.sliding_window_pattern": [1, 1, 1, 0, 0, 0]}, 3),
+        ("llama", {"attention.sliding_window_pattern": [1, 1]}, 2),
+        ("llama", {"attention.sliding_window_pattern": "LLG"}, 0),
+        ("llama", {"attention.sliding_window_pattern": 3, "attention.sliding_window": 0}, 0),
+        ("gemma2", {}, 3),
+        ("gemma3", {}, 5),
+        ("gemma3", {"attention.sliding_window_pattern": 2}, 3),
+        ("cohere2", {}, 5),
+    ],
+)
+def test_layers_with_a_sliding_window(
+    tmp_path: Path, architecture: str, more: dict[str, Any], sliding: int
+) -> None:
+    settings = LLAMA | {"block_count": 6, "attention.sliding_window": 512} | more
+    path = write_gguf(tmp_path / "m.gguf", settings, architecture=architecture, layers=6)
+    facts, each = gguf_facts(path), 2 * (16 + 16) * 2
+    assert facts.sliding_bytes_per_token == sliding * each
+    assert facts.cache_bytes_per_token == (6 - sliding) * each
+    assert facts.sliding_window == settings["attention.sliding_window"]
+
+
+def test_a_sliding_window_may_have_heads_of_another_size(tmp_path: Path) -> None:
+    more = {"attention.key_length": 32, "attention.value_length": 32}
+    more |= {f"{name}_swa": 8 for name in more}
+    more |= {"attention.sliding_window": 512, "attention.sliding_window_pattern": 2}
+    facts = gguf_facts(write_gguf(tmp_path / "m.gguf", LLAMA | more))
+    assert facts.cache_bytes_per_token == 2 * 64 * 2 and facts.sliding_bytes_per_token == 2 * 16 * 2
+
+
 def test_layers_that_predict_more_tokens_keep_nothing(tmp_path: Path) -> None:
     path = write_gguf(tmp_path / "m.gguf", LLAMA | {"nextn_predict_layers": 1})
     assert gguf_facts(path).cache_bytes_per_token == 1 * 2 * 32 * 2

@@ -3,11 +3,14 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from transformers import Cohere2Config, Gemma2Config, Gemma3TextConfig
 
+from polaris_cli.engines.local.forward import PREFILL_CHUNK
 from polaris_cli.errors import ModelUnavailable, OutOfMemory, UsageError
 from polaris_cli.models import gguf_choice, memory
 from polaris_cli.models.catalogue import BASE_27B, DEMO, POLARIS
@@ -191,8 +194,8 @@ def test_a_nested_config() -> None:
 
 def test_an_older_config() -> None:
     config = {"n_layer": 12, "n_head": 12, "n_embd": 768}
-    assert memory.cache_of_config(config) == (12 * 2 * 768 * 2, 0)
-    assert memory.cache_of_config({}) == (0, 0)
+    assert memory.cache_of_config(config) == (12 * 2 * 768 * 2, 0, 0, 0)
+    assert memory.cache_of_config({}) == (0, 0, 0, 0)
 
 
 @pytest.mark.parametrize("entry", [POLARIS, BASE_27B])
@@ -213,7 +216,47 @@ def test_the_catalogues_cache_figures_follow_from_the_shape(entry: object) -> No
         "linear_value_head_dim": 128,
     }
     found = memory.cache_of_config(config)
-    assert found == (entry.cache_bytes_per_token, entry.state_bytes)  # type: ignore[attr-defined]
+    assert found == (entry.cache_bytes_per_token, entry.state_bytes, 0, 0)  # type: ignore[attr-defined]
+
+
+SLIDING = {
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "head_dim": 16,
+    "sliding_window": 512,
+    "layer_types": ["sliding_attention", "sliding_attention", "full_attention"],
+}
+EACH = 2 * 4 * 16 * 2  # bytes of a token in one layer
+
+
+def test_layers_with_a_sliding_window_keep_its_tokens_only() -> None:
+    assert memory.cache_of_config(SLIDING) == (EACH, 0, 2 * EACH, 512)
+    size = memory.size_of((0, 0), SLIDING)
+    kept = 512 + memory.LAST_PASS
+    assert size.cache_bytes(100) == 3 * 100 * EACH
+    assert size.cache_bytes(9_000) == 9_000 * EACH + 2 * kept * EACH
+    assert memory.LAST_PASS == PREFILL_CHUNK
+
+
+@pytest.mark.parametrize("window", [None, 0])
+def test_without_a_window_all_tokens_are_kept(window: int | None) -> None:
+    assert memory.cache_of_config(SLIDING | {"sliding_window": window}) == (3 * EACH, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "pattern"),
+    [
+        (Gemma2Config, {}),
+        (Gemma3TextConfig, {}),
+        (Cohere2Config, {}),
+        (Gemma3TextConfig, {"sliding_window_pattern": 3}),
+    ],
+)
+def test_kinds_of_layers_that_a_config_leaves_out(kind: Any, pattern: dict[str, int]) -> None:
+    whole = kind(num_hidden_layers=13, **pattern).to_dict()
+    short = {name: value for name, value in whole.items() if name != "layer_types"} | pattern
+    found = memory.cache_of_config(whole)
+    assert found[0] and found[2] and memory.cache_of_config(short) == found
 
 
 def test_the_catalogue_knows_the_demo() -> None:
@@ -231,6 +274,9 @@ def test_a_gguf_file_is_as_stored_with_llama_cpp_and_dequantized_otherwise(tmp_p
     needed = memory_needed(as_stored, "none", TOKENS)
     assert (needed.weights, needed.cache) == (file.stat().st_size, TOKENS * 256)
     assert needed.overhead == gguf_choice.OVERHEAD
+    window = replace(facts, sliding_bytes_per_token=10, sliding_window=512)
+    kept = [memory.size_of_gguf(window, e).cache_bytes(9000) for e in ("gguf", "local")]
+    assert kept == [9000 * 256 + 10 * (512 + n) for n in (767, PREFILL_CHUNK)]
     plain = memory.size_of_gguf(facts, "local")
     needed = memory_needed(plain, "none", TOKENS)
     assert needed.weights == 2 * facts.parameters and needed.overhead == memory.OVERHEAD["cuda"]

@@ -3,7 +3,7 @@
 Does not know the format of the file, which transformers reads, nor llama.cpp.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -23,12 +23,7 @@ from polaris_cli.engines.local.quiet import counted, quiet
 from polaris_cli.errors import ModelUnavailable, OutOfMemory
 from polaris_cli.models.devices import Device, size_text
 from polaris_cli.models.gguf_choice import part_names
-from polaris_cli.models.memory import (
-    ModelSize,
-    cache_of_config,
-    count_parameters,
-    weights_bytes,
-)
+from polaris_cli.models.memory import ModelSize, weights_bytes
 from polaris_cli.models.reference import ModelRef
 
 MAGIC = b"GGUF"
@@ -87,12 +82,6 @@ def meta_model_of(reference: ModelRef, config: Any) -> Any:
     """The model on torch's meta device: its shapes without weights."""
     with quiet(), library_errors(Case(reference, SETTINGS)), torch.device("meta"):
         return AutoModelForCausalLM.from_config(config, trust_remote_code=False)
-
-
-def size_of(shapes: Any, config: Mapping[str, Any]) -> ModelSize:
-    """The size of the model when its weights are plain ones."""
-    parts = ((name, tuple(weight.shape)) for name, weight in shapes.named_parameters())
-    return ModelSize(*count_parameters(parts), *cache_of_config(config))
 
 
 def check_room(file: Path, size: ModelSize, cpu: Device) -> None:

@@ -149,7 +149,7 @@ def _load_gguf(
     with gguf.read_once(on_progress):
         settings = gguf.read_settings(reference, file)
         meta = gguf.meta_model_of(reference, settings)
-        size = gguf.size_of(meta, settings.to_dict())
+        size = memory.size_of_model(meta, settings.to_dict())
         plan = _plan(size, device, quantize, tokens)
         gguf.check_room(file, size, devices.list_devices(with_torch=True)[-1])
         tokenizer = gguf.tokenizer_of(reference, file, settings)

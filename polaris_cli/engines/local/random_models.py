@@ -14,12 +14,7 @@ from polaris_cli.engines.quantize.apply import choose_method, quantize_layers
 from polaris_cli.engines.quantize.quantizers import kernel_of
 from polaris_cli.errors import OutOfMemory, UsageError
 from polaris_cli.models.devices import Device
-from polaris_cli.models.memory import (
-    ModelSize,
-    cache_of_config,
-    choose_quantization,
-    count_parameters,
-)
+from polaris_cli.models.memory import ModelSize, choose_quantization, size_of_model
 from polaris_cli.request.story_request import Quantize
 
 _COMMON = {
@@ -77,8 +72,7 @@ def size_of(config: Any) -> ModelSize:
     """The size of a model with this config; does not allocate its weights."""
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
-    shapes = ((name, tuple(weight.shape)) for name, weight in model.named_parameters())
-    return ModelSize(*count_parameters(shapes), *cache_of_config(config.to_dict()))
+    return size_of_model(model, config.to_dict())
 
 
 def random_model(

@@ -6,6 +6,7 @@ not wait for torch to import) they come from the operating system and from `nvid
 
 import os
 import platform
+import re
 import subprocess
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ from polaris_cli.request.story_request import EngineName
 DeviceKind = Literal["cuda", "mps", "cpu"]
 
 GB = 10**9
+_NAME = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 CPUINFO = Path("/proc/cpuinfo")
 
 # The files of a memory group: its limit and the bytes used, and what of those is inactive.
@@ -97,8 +99,12 @@ def pick(asked: str, devices: tuple[Device, ...]) -> Device:
         fitting = [d for d in devices if d.kind == kind and wanted in ("auto", kind, d.id)]
         if fitting:
             return max(fitting, key=lambda d: d.free_bytes)
+    raise _no_device(asked, devices)
+
+
+def _no_device(asked: str, devices: tuple[Device, ...]) -> UsageError:
     there = ", ".join(str(d) for d in devices)
-    raise UsageError(
+    return UsageError(
         f"There is no device {asked!r} on this machine, only {there}.",
         hint=f"Leave out --device, or add --device {devices[0].id}",
     )
@@ -107,12 +113,17 @@ def pick(asked: str, devices: tuple[Device, ...]) -> Device:
 def device_for(engine: EngineName, asked: str) -> Device:
     """The device that an engine uses, as `pick`; without torch.
 
-    For `gguf` it is the CPU, unless the installed build of llama.cpp has a GPU.
+    For `gguf` it is the CPU, unless the installed build of llama.cpp has a GPU. Raises UsageError
+    as `pick`, but not for a GPU that llama.cpp does not have.
     """
     devices = list_devices()
     if engine != "gguf":
         return pick(asked, devices)
-    return for_llama_cpp(asked, devices) if llama_cpp_has_gpu() else devices[-1]
+    if llama_cpp_has_gpu():
+        return for_llama_cpp(asked, devices)
+    if not _NAME.fullmatch(asked.strip().lower()):
+        raise _no_device(asked, devices)
+    return devices[-1]
 
 
 def for_llama_cpp(asked: str, devices: tuple[Device, ...]) -> Device:

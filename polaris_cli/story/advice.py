@@ -47,10 +47,20 @@ def on_length(reading: Reading, words: Setting) -> Iterator[str]:
 
 def on_unused(job: Job) -> Iterator[str]:
     """Yield a note on each option that has no effect with the job's model, engine and thinking."""
+    yield from _on_gpu(job)
     for name, why in (_unused(job) | _unused_thinking(job)).items():
         setting = job.settings.get(name)
         if setting and setting.source == "option" and setting.value not in NEUTRAL:
             yield f"{setting.name_of(name)} has no effect: {why}."
+
+
+def _on_gpu(job: Job) -> Iterator[str]:
+    """A note if llama.cpp has no GPU and one is asked for, wherever: it takes far longer so."""
+    setting, device = job.settings.get("device"), job.request.device.strip().lower()
+    here = job.request.engine == "gguf" and not job.reference.server
+    if setting and here and device not in ("auto", "cpu") and not llama_cpp_has_gpu():
+        name = setting.name_of("device")
+        yield f"{name} has no effect: the installed llama.cpp computes on the CPU only."
 
 
 def on_compile(job: Job, device: str, parallel: int = 1) -> Iterator[str]:
@@ -73,8 +83,6 @@ def _unused(job: Job) -> dict[str, str]:
     found = dict.fromkeys(OF_A_SERVER, f"{model.name} is not on a server")
     if job.request.engine == "gguf":
         found |= dict.fromkeys(("quantize", "compile"), "llama.cpp runs a GGUF file as it is")
-        if job.request.device not in ("auto", "cpu") and not llama_cpp_has_gpu():
-            found["device"] = "the installed llama.cpp computes on the CPU only"
     if model.without_revisions:
         found["revision"] = model.without_revisions
     return found

@@ -59,6 +59,23 @@ def test_a_missing_device(asked: str) -> None:
         pick(asked, (CPU,))
 
 
+@pytest.mark.parametrize("asked", ["tpu", "nonsense", "", "cuda:abc", "cuda:", "cpu:0"])
+def test_names_of_no_device_are_refused_for_llama_cpp_too(
+    asked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "llama_cpp_has_gpu", lambda: False)
+    with pytest.raises(UsageError, match=f"There is no device '{asked}'"):
+        devices.device_for("gguf", asked)
+
+
+@pytest.mark.parametrize("asked", ["auto", "cpu", " CPU", "cuda", "cuda:1", "mps"])
+def test_llama_cpp_without_a_gpu_computes_on_the_cpu(
+    asked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "llama_cpp_has_gpu", lambda: False)
+    assert devices.device_for("gguf", asked).kind == "cpu"
+
+
 def test_a_card_number_that_does_not_exist() -> None:
     with pytest.raises(UsageError, match="Large Card") as caught:
         pick("cuda:2", (SMALL, LARGE, CPU))

@@ -176,6 +176,23 @@ def test_a_device_that_llama_cpp_does_not_have_is_told(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize(
+    ("source", "name"),
+    [("environment", "POLARIS_DEVICE"), ("config.toml", "device in config.toml")],
+)
+def test_that_llama_cpp_has_no_gpu_is_told_wherever_one_is_asked_for(
+    source: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("polaris_cli.story.advice.llama_cpp_has_gpu", lambda: False)
+    job = prepare("a fox", {"model": "someone/else", "words": 50, "device": "cuda"})
+    job = replace(job, request=replace(job.request, engine="gguf"))
+    job = replace(job, settings={**job.settings, "device": Setting("cuda", source)})
+    (told,) = on_unused(job)
+    assert told.startswith(f"{name} has no effect: the installed llama.cpp computes on the CPU")
+    plain = replace(job, request=replace(job.request, device=" CPU"))
+    assert not [*on_unused(plain)]
+
+
+@pytest.mark.parametrize(
     ("compile", "device", "parallel", "told"),
     [
         (True, "cpu", 1, "CUDA graphs need an NVIDIA GPU, and this is cpu."),

@@ -95,7 +95,8 @@ class CounterBasedRandom:
     """
 
     def __init__(self, seed: int, device: torch.device) -> None:
-        self._seed, self._device = seed, device
+        # torch's generator on the CPU reads 32 bits, so the bits above them are mixed into these.
+        self._seed, self._device = seed ^ ((seed >> 32) * 0x85EBCA6B), device
         self._block, self._numbers = -1, torch.empty(0)
 
     def at(self, counter: int) -> torch.Tensor:

@@ -262,6 +262,21 @@ def test_blocks_of_draws_differ_and_repeat() -> None:
     assert len(set(numbers)) == len(numbers)
 
 
+def test_all_bits_of_a_seed_count() -> None:
+    seeds = [7, 7 + 2**32, 7 + 2**33, 7 + 2**62, 2**32 - 1, 2**63 - 1, 0, 2**32]
+    cpu = torch.device("cpu")
+    for place in (0, BLOCK):
+        assert len({float(CounterBasedRandom(seed, cpu).at(place)) for seed in seeds}) == len(seeds)
+
+
+@pytest.mark.parametrize("seed", [0, 7, 2**32 - 1])
+def test_numbers_of_small_seeds_are_those_of_torch(seed: int) -> None:
+    numbers = CounterBasedRandom(seed, torch.device("cpu"))
+    for block in (0, 1):
+        generator = torch.Generator().manual_seed(seed + block * 0x9E3779B97F4A7C15 % 2**63)
+        assert float(numbers.at(block * BLOCK)) == float(torch.rand(1, generator=generator))
+
+
 @pytest.mark.parametrize("number", [0.0, 0.5, 1.0 - 2**-24, 1.0])
 def test_a_draw_never_falls_on_a_weight_of_zero(number: float) -> None:
     weights = torch.tensor([0.0, 0.3, 0.7, 0.0])

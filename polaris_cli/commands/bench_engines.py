@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from polaris_cli.commands.bench_loading import say
+from polaris_cli.engines.base import is_file_type
 from polaris_cli.engines.doctor import package_versions
 from polaris_cli.errors import UsageError
 from polaris_cli.models.devices import list_devices
@@ -104,7 +105,8 @@ def _print(job: Job, rows: "list[Row]", repeats: int) -> None:
 
 def _cells(row: "Row") -> tuple[str, ...]:
     speed, info = row.speed, row.info
-    weights = info.dtype if info.quantization == "none" else info.quantization
+    plain = info.quantization == "none" or (info.dtype and is_file_type(info.quantization))
+    weights = info.dtype if plain else info.quantization
     return (
         row.name,
         weights,

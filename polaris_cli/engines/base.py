@@ -49,7 +49,9 @@ DRY_GROWTH = 1.3  # of the DRY penalty (see `local.dry`): factor for each furthe
 class ModelInfo:
     """The model as it ran, for the report and the records.
 
-    `device_name` is what the machine calls the device, such as "NVIDIA H200"; "" on a server.
+    `quantization` is that of the weights, or "none". Of a GGUF file it is the file's type, such as
+    "Q4_1"; where the local engine has quantized it again, "Q4_1, 4bit". `device_name` is what the
+    machine calls the device, such as "NVIDIA H200"; "" on a server.
     `kernel` is the library and number format of a quantized model's layers, such as "torch int4",
     `server` the kind and version of the server that ran it, `threads` the number of CPU threads.
     """
@@ -65,6 +67,12 @@ class ModelInfo:
     kernel: str = ""
     server: str = ""
     threads: int | None = None
+
+
+def is_file_type(quantization: str) -> bool:
+    """Whether a model's quantization is only the type of its GGUF file, which has no small letters:
+    the local engine then computes with all weights in its dtype."""
+    return quantization.isupper()
 
 
 @dataclass(frozen=True, slots=True)

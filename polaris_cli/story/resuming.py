@@ -6,7 +6,7 @@ Knows records and jobs. Does not know the library's file or how a model runs.
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from polaris_cli.engines.base import ModelInfo
+from polaris_cli.engines.base import ModelInfo, is_file_type
 from polaris_cli.errors import UsageError
 from polaris_cli.events import Chunk, Event
 from polaris_cli.models import catalogue
@@ -85,7 +85,8 @@ def differences(story: Story, model: ModelInfo) -> Iterator[str]:
 def _resolved_request(story: Story) -> StoryRequest:
     """The request with the model, revision and quantization that were used for `auto`."""
     model = story.model
-    quantize = model.quantization if model.quantization in QUANTIZE else "auto"
+    *_, ran = model.quantization.split(", ")
+    quantize = "none" if is_file_type(ran) else ran if ran in QUANTIZE else "auto"
     return replace(
         story.request,
         model=model.name if catalogue.find(model.name) else model.id,

@@ -212,7 +212,16 @@ def test_a_single_pass_stays_one_unless_it_ended_too_early_or_shall_be_longer() 
     assert resume(ended, chunks).request.length == "extend"
 
 
-@pytest.mark.parametrize(("ran", "asked"), [("4bit", "4bit"), ("none", "none"), ("fp8", "auto")])
+@pytest.mark.parametrize(
+    ("ran", "asked"),
+    [
+        ("4bit", "4bit"),
+        ("none", "none"),
+        ("fp8", "auto"),
+        ("Q4_1", "none"),
+        ("Q4_1, 4bit", "4bit"),
+    ],
+)
 def test_what_auto_stood_for_is_asked_for_again(ran: str, asked: str) -> None:
     story, _ = scripted("Once")
     found = write_again(replace(story, model=replace(story.model, quantization=ran)))

@@ -47,6 +47,7 @@ from polaris_cli.engines.quantize.quantizers import Packed, bitsandbytes, kernel
 from polaris_cli.models import devices, hub, memory
 from polaris_cli.models.cache import gguf_path
 from polaris_cli.models.devices import Device
+from polaris_cli.models.gguf_files import gguf_facts
 from polaris_cli.models.hub_errors import corrupt
 from polaris_cli.models.memory import LoadPlan, ModelSize, text_settings
 from polaris_cli.models.model_files import (
@@ -146,6 +147,7 @@ def _load_gguf(
     file = gguf_path(reference)
     assert file
     gguf.check(file)
+    file_type = gguf_facts(file).quantization
     with gguf.read_once(on_progress):
         settings = gguf.read_settings(reference, file)
         meta = gguf.meta_model_of(reference, settings)
@@ -165,9 +167,15 @@ def _load_gguf(
                 model = gguf.quantized(model, method, device.id)
             else:
                 model = model.to(device.id)
-    info = model_info(reference, reference.revision, plan.quantize, plan, kernel_of(method))
+    ran = _joined(file_type, plan.quantize)
+    info = model_info(reference, reference.revision, ran, plan, kernel_of(method))
     notes = () if tokenizer.chat_template else (NO_TEMPLATE,)
     return LoadedModel(model.eval(), tokenizer, info, notes)
+
+
+def _joined(file_type: str, again: str) -> str:
+    """The type of a GGUF file, and that to which its weights were quantized again, if they were."""
+    return ", ".join(part for part in (file_type, again) if part not in ("", "none")) or "none"
 
 
 def meta_model(reference: ModelRef, folder: Path, config: Mapping[str, Any]) -> Any:

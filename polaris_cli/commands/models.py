@@ -38,8 +38,6 @@ from polaris_cli.screen.messages import note
 from polaris_cli.screen.printing import print_json, print_text
 from polaris_cli.screen.tables import print_table
 
-"""Tokens of a 3,000-word story with its thinking; the memory figures are for this many."""
-
 LEGEND = """\
 bf16, 4-bit: memory needed for a 3,000-word story.
 quality: score by a judge model. length: words written / words asked for.

@@ -81,14 +81,11 @@ class Capabilities:
 
     `token_ids`: answers have token ids, and it continues one from them (`opening`, `after` and
     `min_new_tokens` of a request count). `thinking_budget`: it ends the thinking after a number of
-    tokens. `log_probabilities`: chunks have those of their tokens. `batch`: it generates several
-    answers at once.
+    tokens.
     """
 
     token_ids: bool = True
     thinking_budget: bool = True
-    log_probabilities: bool = False
-    batch: bool = False
 
 
 @dataclass(frozen=True, slots=True)

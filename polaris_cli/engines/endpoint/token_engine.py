@@ -52,7 +52,7 @@ class TokenServer(RemoteTokenizer, Protocol):
 class TokenEngine:
     """A model on a server; see `polaris_cli.engines.base.Engine`."""
 
-    capabilities = Capabilities(log_probabilities=True)
+    capabilities = Capabilities()
 
     def __init__(
         self,

@@ -36,7 +36,7 @@ from polaris_cli.request.story_request import Quantize, Sampling, StoryRequest
 class LocalEngine:
     """A loaded model on this machine; see `polaris_cli.engines.base.Engine`."""
 
-    capabilities = Capabilities(log_probabilities=True)
+    capabilities = Capabilities()
 
     def __init__(
         self,
@@ -120,8 +120,6 @@ class LocalEngine:
 
 class LockstepEngine(LocalEngine):
     """A loaded model that several threads use at once: each step is one token for all of them."""
-
-    capabilities = Capabilities(log_probabilities=True, batch=True)
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)

@@ -143,7 +143,6 @@ def test_the_engine_gives_the_text_of_the_local_engine() -> None:
         for one in requests
     ]
     engine = LockstepEngine(model, tokenizer(), info, 0.0)
-    assert engine.capabilities.batch
     with ThreadPoolExecutor(3) as readers:
         found = list(readers.map(lambda one: list(without_figures(engine.stream(one))), requests))
     assert found == expected

@@ -24,6 +24,7 @@ from polaris_cli.models import hub
 from polaris_cli.models.cache import gguf_path
 from polaris_cli.models.connection import Connection
 from polaris_cli.models.devices import device_for, llama_cpp_has_gpu
+from polaris_cli.models.gguf_choice import part_names
 from polaris_cli.models.gguf_files import gguf_facts
 from polaris_cli.models.hub_errors import corrupt
 from polaris_cli.models.memory import check_fits, llama_cpp_context
@@ -167,20 +168,29 @@ def gguf_of(reference: ModelRef) -> Path:
 
 
 def read_through(file: Path, on_progress: Callable[[float], None] | None) -> None:
-    """Read a file once, so that it is in the system's cache when llama.cpp maps it into memory.
+    """Read a file, or all parts of a split one, once, so that it is in the system's cache when
+    llama.cpp maps it into memory.
 
     llama.cpp reports no progress, and cannot be interrupted while it loads. Raises
     ModelUnavailable if the file cannot be read.
     """
+    parts = [file.parent / name for name in part_names(file.name)]
     try:
-        with file.open("rb", buffering=0) as opened:
-            size, done = file.stat().st_size, 0
-            while block := opened.read(BLOCK):
-                done += len(block)
-                if on_progress:
-                    on_progress(done / size)
+        size, done = sum(part.stat().st_size for part in parts), 0
+        for count in _blocks(parts):
+            done += count
+            if on_progress:
+                on_progress(done / size)
     except OSError as error:
         raise ModelUnavailable(f"{file} cannot be read: {error.strerror}.") from error
+
+
+def _blocks(files: Sequence[Path]) -> Iterator[int]:
+    """Read the files; yield the bytes of each block."""
+    for file in files:
+        with file.open("rb", buffering=0) as opened:
+            while block := opened.read(BLOCK):
+                yield len(block)
 
 
 def _server(reference: ModelRef, params: Any, key: str) -> tuple[Any, Connection]:

@@ -251,6 +251,14 @@ def test_reading_a_file_through_reports_its_share(tmp_path: Path) -> None:
     assert shares == sorted(shares) and shares[-1] == 1.0 and len(shares) == 3
 
 
+def test_all_parts_of_a_split_file_are_read_through(tmp_path: Path) -> None:
+    for number, size in ((1, 10), (2, 30)):
+        (tmp_path / f"a-0000{number}-of-00002.gguf").write_bytes(bytes(size))
+    shares: list[float] = []
+    read_through(tmp_path / "a-00001-of-00002.gguf", shares.append)
+    assert shares == [0.25, 1.0]
+
+
 class SlowAtFive(SlowSteps):
     """Says that the fifth step is too slow."""
 

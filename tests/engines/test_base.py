@@ -6,8 +6,17 @@ from dataclasses import replace
 from itertools import chain
 from typing import Any
 
+import pytest
+
 from polaris_cli.engines import base
-from polaris_cli.engines.base import Capabilities, Deviation, Engine, GenerationRequest, ModelInfo
+from polaris_cli.engines.base import (
+    Capabilities,
+    Deviation,
+    Engine,
+    GenerationRequest,
+    ModelInfo,
+    is_file_type,
+)
 from polaris_cli.events import Chunk, Finish, Piece
 from polaris_cli.models.resolving import resolve
 from polaris_cli.request.prompts import Message
@@ -43,6 +52,12 @@ def test_the_example_is_an_engine() -> None:
     assert finish == Finish("length", prompt_tokens=4)
     assert engine.deviations(Sampling())[0].ignored
     engine.close()
+
+
+@pytest.mark.parametrize("quantization", ["Q4_1", "BF16", "IQ4_NL"])
+def test_types_of_gguf_files(quantization: str) -> None:
+    assert is_file_type(quantization) and not is_file_type(f"{quantization}, 4bit")
+    assert not any(map(is_file_type, ("", "none", "4bit", "fp8")))
 
 
 def test_the_example_writes_a_story() -> None:

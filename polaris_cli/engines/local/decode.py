@@ -32,20 +32,24 @@ def decode(
     request: TokenizedRequest,
     *,
     static: bool = False,
+    room: int = 0,
     prefix_cache: PrefixCache | None = None,
 ) -> Iterator[AnswerEvent]:
     """Yield what `model` generates after the prompt, then one `Finish`.
 
     Stops at the end of the context. Thinking is closed after `sampling.thinking_budget` tokens; if
     the model would end inside its thinking, only the thinking ends. `static` runs all decode steps
-    in the same memory, on CUDA as one graph. If memory runs out or the weights are damaged, the
-    `Finish` has the error, so that the text so far is kept. Closing the generator frees the KV
-    cache, or leaves it in `prefix_cache`.
+    in the same memory, on CUDA as one graph, with room for at least `room` tokens, so that the
+    longer answers that follow in a conversation find their prefix there. If memory runs out or the
+    weights are damaged, the `Finish` has the error, so that the text so far is kept. Closing the
+    generator frees the KV cache, or leaves it in `prefix_cache`.
     """
     generation = Generation(vocabulary, request, context_length(model))
     # One more, as the next step may already be running when the last token is yielded.
     length = generation.max_tokens + 1
-    make_forward = partial(static_or_dynamic, model, length) if static else partial(Forward, model)
+    make_forward = partial(Forward, model)
+    if static:
+        make_forward = partial(static_or_dynamic, model, max(length, room))
     error: PolarisError | None = None
     try:
         # No variable refers to the generator here, so the KV cache is freed after the last token.

@@ -46,6 +46,7 @@ class LocalEngine:
         load_seconds: float,
         *,
         static: bool = False,
+        room: int = 0,
         notes: tuple[str, ...] = (),
     ) -> None:
         self.info = info
@@ -53,7 +54,7 @@ class LocalEngine:
         self.context = context_length(model)
         self.load_seconds = load_seconds
         self._model = model
-        self._static = static
+        self._static, self._room = static, room  # tokens of a whole story
         self._chat = Chat(tokenizer)
         self._vocabulary = vocabulary_of(model, tokenizer)
         self._prefix_cache = PrefixCache()
@@ -69,6 +70,7 @@ class LocalEngine:
             self._vocabulary,
             self._tokenized(request),
             static=self._static,
+            room=self._room,
             prefix_cache=self._prefix_cache,
         )
 
@@ -200,4 +202,12 @@ def load(
     static = parallel == 1 and compile and kind == "cuda" and can_capture(loaded.model)
     seconds = time.monotonic() - start
     engine = LocalEngine if parallel == 1 else LockstepEngine
-    return engine(loaded.model, loaded.tokenizer, loaded.info, seconds, static=static, notes=notes)
+    return engine(
+        loaded.model,
+        loaded.tokenizer,
+        loaded.info,
+        seconds,
+        static=static,
+        room=min(context_tokens, context_length(loaded.model)),
+        notes=notes,
+    )

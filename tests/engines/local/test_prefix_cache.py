@@ -335,7 +335,9 @@ def test_one_cache_is_kept_until_the_engine_is_closed() -> None:
         gc.enable()
 
 
-def in_turns(model: Any, prompts: Sequence[list[int]], limit: int) -> tuple[list[list[int]], int]:
+def in_turns(
+    model: Any, prompts: Sequence[list[int]], limit: int, room: int = 0
+) -> tuple[list[list[int]], int]:
     """Answers from static caches, and the tokens of the prompts that were run."""
     cache = PrefixCache()
     with counting(model) as passes:
@@ -344,6 +346,7 @@ def in_turns(model: Any, prompts: Sequence[list[int]], limit: int) -> tuple[list
                 model,
                 TokenizedRequest(prompt, GREEDY, limit, turn_start=len(prompt) - 5),
                 static=True,
+                room=room,
                 prefix_cache=cache,
             )
             for prompt in prompts
@@ -360,5 +363,7 @@ def test_a_static_cache_is_used_again_if_it_has_room(make: Callable[[], Any]) ->
     answers, run = in_turns(model, prompts, 30)
     assert answers == expected
     assert run < sum(map(len, prompts)) / 2 + 30
-    _, run = in_turns(model, [prompts[0], prompts[1] * (BLOCK // len(prompts[1]))], 30)
-    assert run > BLOCK - 100
+    longer = prompts[1] * (BLOCK // len(prompts[1]))
+    _, small = in_turns(model, [prompts[1], longer], 30)
+    _, large = in_turns(model, [prompts[1], longer], 30, room=2 * BLOCK)
+    assert (small, large < len(longer) + 10) == (len(prompts[1]) + len(longer), True)

@@ -152,6 +152,54 @@ def test_a_stream_can_be_closed_early() -> None:
     assert engine.running == 0
 
 
+class Closable(ScriptedEngine):
+    """Counts how often it is closed."""
+
+    closed = 0
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+@pytest.fixture
+def own(monkeypatch: pytest.MonkeyPatch) -> Closable:
+    """The engine that `write` and `stream` load themselves."""
+    engine = Closable(SCRIPT)
+    monkeypatch.setattr(api, "engine_for", lambda job: engine)
+    return engine
+
+
+def test_an_engine_for_one_story_is_closed_with_it(own: Closable) -> None:
+    assert write("a fox", words=4, model="demo").text == "Once upon a time."
+    assert own.closed == 1
+    list(stream("a fox", words=4, model="demo"))
+    assert own.closed == 2
+
+
+@pytest.mark.parametrize("come", [0, 1])
+def test_an_engine_for_one_story_is_closed_with_its_stream(own: Closable, come: int) -> None:
+    with closing(stream("a fox", words=4, model="demo")) as events:
+        for _ in range(come):
+            next(events)
+        assert (own.running, own.closed) == (come, 0)
+    assert (own.running, own.closed) == (0, 1)
+
+
+def test_an_engine_for_one_story_is_closed_if_the_story_cannot_start(own: Closable) -> None:
+    own.context = 3
+    for begin in (write, stream):
+        with pytest.raises(UsageError):
+            begin("a fox", words=4, model="demo")
+    assert own.closed == 2
+
+
+def test_an_engine_that_is_given_stays_open() -> None:
+    engine = Closable(SCRIPT)
+    write("a fox", engine=engine, words=4, model="demo")
+    list(stream("a fox", engine=engine, words=4, model="demo"))
+    assert not engine.closed
+
+
 @pytest.mark.parametrize("engine", [open_engine("demo"), {}, 42])
 def test_what_is_no_engine_is_refused(engine: Any) -> None:
     with pytest.raises(UsageError, match="The engine is not a loaded model") as refused:

@@ -11,6 +11,7 @@
 `write` and `stream` print nothing and record nothing. Does not know about the command line.
 """
 
+import gc
 import os
 import re
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
@@ -163,7 +164,7 @@ def open_engine(
     try:
         yield loaded
     finally:
-        loaded.close()
+        close_engine(loaded)
         _CLOSED.add(loaded)
 
 
@@ -222,6 +223,12 @@ def engine_for(job: Job, on_progress: Callable[[float], None] | None = None) -> 
     `on_progress` is called with the share of the weights loaded, 0 to 1.
     """
     return opening.open_engine(job.reference, job.request, job.tokens, on_progress)
+
+
+def close_engine(engine: Engine) -> None:
+    """Close an engine, and free at once what refers to itself, as the layers of a model do."""
+    engine.close()
+    gc.collect()
 
 
 def save(story: Story, path: str | Path, *, force: bool = False) -> None:
@@ -309,7 +316,7 @@ def _with_cover(job: Job) -> Job:
 def _loaded_within(block: ExitStack, job: Job) -> Engine:
     """The engine for a job, which is closed at the end of the block."""
     engine = engine_for(job)
-    block.callback(engine.close)
+    block.callback(close_engine, engine)
     return engine
 
 

@@ -1,8 +1,10 @@
 """The Python interface: the same settings as the command line, whole or as a stream."""
 
+import gc
 import itertools
 import subprocess
 import sys
+import weakref
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -28,9 +30,10 @@ from polaris_cli import (
     stream,
     write,
 )
-from polaris_cli.engines.base import GenerationRequest
+from polaris_cli.engines.base import Engine, GenerationRequest
 from polaris_cli.engines.scripted import ScriptedEngine
 from polaris_cli.events import AnswerEvent
+from polaris_cli.story.job import Job
 from tests.cli import ROOT
 from tests.servers.vllm_replay import VllmReplay
 
@@ -252,6 +255,31 @@ def test_a_server_writes_many_stories() -> None:
     assert {first.text, second.text, alone.text} == {"Once."} and asked == {"tales"}
     assert first.model.engine == second.request.engine == "endpoint"
     assert first.request.server and first.request.server.base_url == f"{server.url}/v1"
+
+
+@pytest.fixture
+def loaded_weights(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[weakref.ref[Any]]]:
+    """Weak references to weights of the models that are loaded; the collector does not run."""
+    found, load = list[weakref.ref[Any]](), api.engine_for
+
+    def noting(job: Job) -> Engine:
+        engine = load(job)
+        found.append(weakref.ref(next(vars(engine)["_model"].parameters())))
+        return engine
+
+    monkeypatch.setattr(api, "engine_for", noting)
+    gc.disable()
+    yield found
+    gc.enable()
+
+
+@pytest.mark.slow
+def test_a_closed_engine_has_no_weights(loaded_weights: list[weakref.ref[Any]]) -> None:
+    write("a fox", words=10, model="demo", think=False)
+    list(stream("a fox", words=10, model="demo", think=False))
+    with open_engine("demo", words=100):
+        pass
+    assert [weights() for weights in loaded_weights] == [None] * 3
 
 
 @pytest.mark.slow

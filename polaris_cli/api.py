@@ -16,7 +16,7 @@ import os
 import re
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TypedDict, Unpack, cast
@@ -110,12 +110,13 @@ def write(
     `open_engine`, which stays open, or the name of an engine that loads the model for this story
     only, and is closed when it ends. Raises UsageError for invalid settings, ModelUnavailable or
     OutOfMemory if the model cannot be loaded.
-    Errors during writing do not raise: the story's `finish` is then "error". Ctrl-C raises
-    Interrupted, a KeyboardInterrupt with the story so far.
+    Errors during writing do not raise: the story's `finish` is then "error", and its `error` says
+    why. Ctrl-C raises Interrupted, a KeyboardInterrupt with the story so far.
     """
     with _python_error_messages(), ExitStack() as opened:
         job, loaded = _job_for(premise, engine, settings)
-        return run_job(job, loaded or _loaded_within(opened, job)).story
+        story = run_job(job, loaded or _loaded_within(opened, job)).story
+        return replace(story, error=_as_arguments(story.error))
 
 
 def stream(
@@ -376,7 +377,7 @@ def _python_error_messages(lacking: Collection[str] = ()) -> Iterator[None]:
         raise
 
 
-def _as_arguments(text: str, lacking: Collection[str]) -> str:
+def _as_arguments(text: str, lacking: Collection[str] = ()) -> str:
     def argument(match: re.Match[str]) -> str:
         if not match[2]:
             return match[0]

@@ -36,6 +36,11 @@ class PolarisError(Exception):
         self.message = message
         self.hint = hint
 
+    @property
+    def whole(self) -> str:
+        """The message, and the hint if there is one."""
+        return f"{self.message} {self.hint}".strip()
+
     def reword(self, change: Callable[[str], str]) -> None:
         """Apply `change` to the message and to the hint."""
         self.message, self.hint = change(self.message), change(self.hint)

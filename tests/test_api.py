@@ -20,6 +20,7 @@ from polaris_cli import (
     Finish,
     Interrupted,
     Library,
+    ModelUnavailable,
     Plan,
     Sampling,
     StoryRequest,
@@ -31,7 +32,7 @@ from polaris_cli import (
     write,
 )
 from polaris_cli.engines.base import Engine, GenerationRequest
-from polaris_cli.engines.scripted import ScriptedEngine
+from polaris_cli.engines.scripted import Script, ScriptedEngine
 from polaris_cli.events import AnswerEvent
 from polaris_cli.story.job import Job
 from tests.cli import ROOT
@@ -216,6 +217,13 @@ def test_a_premise_that_is_no_text_is_refused(premise: Any) -> None:
         write(premise, words=4, model="demo")
     with pytest.raises(UsageError, match=r"premise is .*, but must be text\.$"):
         StoryRequest(premise, 4)
+
+
+def test_a_story_that_fails_tells_why_in_pythons_words() -> None:
+    lost = Script(["Once"], error=ModelUnavailable("It is gone.", hint="Try --words 8"))
+    story = write("a fox", engine=ScriptedEngine(lost), words=4, model="demo", think=False)
+    assert (story.finish, story.text) == ("error", "Once")
+    assert story.error == "It is gone. Try words=8"
 
 
 def test_a_path_is_as_good_as_its_text(tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ class Recorder:
                 self._save(ended=ended)
             except Exception as problem:  # whatever it is, saving is tried again
                 error = problem if isinstance(problem, LibraryError) else unexpected(problem)
-                self._problem = f"{error.message} {error.hint}".strip()
+                self._problem = error.whole
             if not ended:
                 self._wake.wait(SAVE_EVERY)
 

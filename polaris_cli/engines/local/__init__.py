@@ -14,6 +14,7 @@ Does not know about stories. `models` finds and downloads a model's files.
     prefix_cache:   the KV cache of the last answer, for the next one
     generation:     the state of one answer: next token, text, stop conditions
     vocabulary:     the special tokens of a tokenizer
+    control_tokens: the tokens that steer a model
     sampling:       penalties and sampling of the next token
     fused_sampler:  the same with Triton's kernels, for CUDA
     dry:            the DRY penalty

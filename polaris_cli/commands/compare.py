@@ -169,7 +169,7 @@ def _write(job: Job, outputs: Outputs, interrupts: Interrupts, out: TextIO) -> O
     with interrupts.interruptible():
         engine = opened(job, notify, quiet=outputs.quiet)
     try:
-        outcome = write_loaded(job, engine, outputs, out, notify, interrupts.watch)
+        outcome = write_loaded(job, engine, outputs, out, interrupts.watch)
     finally:
         engine.close()
     if not (outputs.quiet or outcome.error):

@@ -212,9 +212,9 @@ def test_a_library_that_cannot_be_written_is_told_and_costs_no_story(
 
     monkeypatch.setattr(batch_run, "write_on_cluster", written)
     (batch.home / "library.db").mkdir()
-    done = batch(*where)
+    done = batch(*where, "--quiet")
     assert done.returncode == 0 and len(batch.stories()) == 3
-    assert done.stderr.count("note: The story is not") == 1 and "Is a directory" in done.stderr
+    assert done.stderr.count("warning: The story is not") == 1 and "Is a directory" in done.stderr
 
 
 def test_files_are_made_for_stories_of_earlier_runs_too(

@@ -66,7 +66,7 @@ def compare(
     ] = None,
     words: o.Words = None,
     model: Annotated[
-        str | None, Option("--model", "-m", metavar="M,M", help="The models to compare.")
+        list[str] | None, Option("--model", "-m", metavar="M,M", help="The models to compare.")
     ] = None,
     blind: Annotated[
         bool, Option("--blind", help="Hide which model wrote which story until you choose.")

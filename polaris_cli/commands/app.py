@@ -15,6 +15,7 @@ import typer
 from typer.exceptions import TyperException
 from typer.main import get_group
 
+from polaris_cli.commands.empty_names import refuse_empty_names
 from polaris_cli.commands.quick import QuickGroup
 from polaris_cli.errors import (
     EXIT_BROKEN_PIPE,
@@ -132,19 +133,21 @@ def _load_command(name: str) -> Any:
         epilog = getattr(module, "EPILOG", None)
         parent.command(name, epilog=epilog)(getattr(module, name))
     command = get_group(parent).commands[name]
-    _name_own_options(command)
+    _prepare(command)
     return command
 
 
-def _name_own_options(command: Any) -> None:
-    """Let the hints of a command's errors, and of its subcommands', name only its own options."""
+def _prepare(command: Any) -> None:
+    """Let the hints of a command's errors, and of its subcommands', name only its own options, and
+    let it refuse empty names of files."""
     from polaris_cli.commands.option_names import own_options
 
+    refuse_empty_names(command)
     options = [name for one in command.params for name in (*one.opts, *one.secondary_opts)]
     if command.callback:
         command.callback = own_options(options)(command.callback)
     for each in getattr(command, "commands", {}).values():
-        _name_own_options(each)
+        _prepare(each)
 
 
 def _cancelled(abort: typer.Abort) -> int:

@@ -4,7 +4,7 @@ Turns options into a batch; `batch_run` runs it.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -53,17 +53,17 @@ def batch(
         Path, Option("--output", "-o", metavar="DIR", help="Folder for stories.jsonl.")
     ],
     words: Annotated[
-        str | None,
+        list[str] | None,
         Option("--words", "-w", metavar="N,N", help="Length in words, or several."),
     ] = None,
     seeds: Annotated[int, Option(metavar="N", min=1, help="Stories per premise and length.")] = 1,
     model: Annotated[
-        str | None,
+        list[str] | None,
         Option("--model", "-m", metavar="M,M", help="Model, or several, one after another."),
     ] = None,
     jobs: o.Jobs = "auto",
     each: Annotated[
-        str | None,
+        list[str] | None,
         Option(metavar="md,epub", help="Also save each story to a file in these formats."),
     ] = None,
     retry_failed: Annotated[
@@ -150,26 +150,28 @@ def _judge(
     return partial(judge_batch, run)
 
 
-def listed(option: str, value: str | None) -> tuple[str, ...]:
-    """The different parts of a list with commas, none if the option is not given.
+def listed(option: str, values: Sequence[str] | None) -> tuple[str, ...]:
+    """The different parts of lists with commas, none if the option is not given.
 
     Raises UsageError for a list that is given and has none.
     """
-    parts = [part.strip() for part in (value or "").split(",")]
-    found = tuple(dict.fromkeys(part for part in parts if part))
-    if value is not None and not found:
-        raise UsageError(
-            f"{option}: {value!r} has no value.", hint=f"Give one, or leave out {option}."
-        )
-    return found
+    found: list[str] = []
+    for value in values or ():
+        parts = [part.strip() for part in value.split(",") if part.strip()]
+        if not parts:
+            raise UsageError(
+                f"{option}: {value!r} has no value.", hint=f"Give one, or leave out {option}."
+            )
+        found += parts
+    return tuple(dict.fromkeys(found))
 
 
-def compared(value: str | None, *, on_server: bool = False) -> tuple[str, ...]:
-    """The different models in a list. Raises UsageError for two of one name.
+def compared(values: Sequence[str] | None, *, on_server: bool = False) -> tuple[str, ...]:
+    """The different models in lists. Raises UsageError for two of one name.
 
     Tables and votes have the name only, and would take them for one model.
     """
-    models, seen = listed("--model", value), set[str]()
+    models, seen = listed("--model", values), set[str]()
     for model in models:
         name = model if on_server else _name_of(model)
         if name in seen:
@@ -187,15 +189,16 @@ def _name_of(model: str) -> str:
     return Path(model).resolve().name if Path(model).exists() else model
 
 
-def lengths_in(value: str | None) -> tuple[str, ...]:
-    """The lengths in a list. Raises UsageError for "1,200", which may be one length or two."""
-    if value and re.fullmatch(r"\s*[1-9]\d{0,2}(,\d{3})+\s*", value):
-        raise UsageError(
-            f"--words: {value!r} can be one length or several.",
-            hint=f"For one: --words {value.replace(',', '')}; for several, with spaces: "
-            f'--words "{value.replace(",", ", ")}"',
-        )
-    return listed("--words", value)
+def lengths_in(values: Sequence[str] | None) -> tuple[str, ...]:
+    """The lengths in lists. Raises UsageError for "1,200", which may be one length or two."""
+    for value in values or ():
+        if re.fullmatch(r"\s*[1-9]\d{0,2}(,\d{3})+\s*", value):
+            raise UsageError(
+                f"--words: {value!r} can be one length or several.",
+                hint=f"For one: --words {value.replace(',', '')}; for several, with spaces: "
+                f'--words "{value.replace(",", ", ")}"',
+            )
+    return listed("--words", values)
 
 
 def _several(values: tuple[str, ...]) -> tuple[str, ...]:
@@ -210,7 +213,7 @@ def _check(options: dict[str, object], words: tuple[str, ...]) -> None:
         from_options({**options, "words": length})
 
 
-def _formats(each: str | None) -> tuple[str, ...]:
+def _formats(each: Sequence[str] | None) -> tuple[str, ...]:
     formats = tuple(name.lstrip(".").lower() for name in listed("--each", each))
     for name in formats:
         if name not in FORMATS:

@@ -83,7 +83,7 @@ class BatchReport:
     def say_unsaved(self, problem: str) -> None:
         """Say once that the library does not have a story; `problem` says why, "" if it has it."""
         if problem and not self.unsaved:
-            self.note(f"{problem} Such stories are in {STORIES} only.")
+            warn(f"{problem} Such stories are in {STORIES} only.", sys.stderr)
         self.unsaved = self.unsaved or bool(problem)
 
     def count_failure(self, where: str, error: PolarisError) -> None:

@@ -95,7 +95,7 @@ def _print(info: ModelInfo, written: list[Written], *, as_json: bool) -> None:
 
 def _lengths(text: str) -> list[int]:
     try:
-        return [*map(parse_words, lengths_in(text))]
+        return [*map(parse_words, lengths_in([text]))]
     except ValueError as error:
         raise UsageError(
             f"--words '{text}' is not a list of lengths.", hint="--words 600,1200"

@@ -66,7 +66,7 @@ def compare(
     ] = None,
     words: o.Words = None,
     model: Annotated[
-        str | None, Option("--model", "-m", metavar="M,M", help="The models to compare.")
+        list[str] | None, Option("--model", "-m", metavar="M,M", help="The models to compare.")
     ] = None,
     blind: Annotated[
         bool, Option("--blind", help="Hide which model wrote which story until you choose.")
@@ -169,7 +169,7 @@ def _write(job: Job, outputs: Outputs, interrupts: Interrupts, out: TextIO) -> O
     with interrupts.interruptible():
         engine = opened(job, notify, quiet=outputs.quiet)
     try:
-        outcome = write_loaded(job, engine, outputs, out, notify, interrupts.watch)
+        outcome = write_loaded(job, engine, outputs, out, interrupts.watch)
     finally:
         close_engine(engine)  # the next model needs its memory
     if not (outputs.quiet or outcome.error):

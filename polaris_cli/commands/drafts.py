@@ -69,7 +69,7 @@ def run_drafts(job: Job, outputs: Outputs, count: int, choose: Choose, *, print_
         for each in failures:
             warn(f"Draft {each.task.number} failed: {each.error}", sys.stderr)
         if unsaved := next(filter(None, (each.unsaved for each in done)), ""):
-            notify(unsaved)
+            warn(unsaved, sys.stderr)
         chosen = choose(whole or stories, interrupts)
         if not outputs.quiet:
             _print_drafts(stories, chosen)

@@ -40,7 +40,7 @@ def run(
         Path, Option("--output", "-o", metavar="DIR", help="Folder for stories.jsonl.")
     ],
     model: Annotated[
-        str | None, Option("--model", "-m", metavar="M,M", help="The models to compare.")
+        list[str] | None, Option("--model", "-m", metavar="M,M", help="The models to compare.")
     ] = None,
     suite: Annotated[
         str | None, Option(metavar="NAME", help=f"A published evaluation: {', '.join(SUITES)}.")
@@ -100,8 +100,9 @@ def run(
     printed = Printed(as_json, as_csv, as_latex)
     page = ReportFile(report, force, "--report", quiet=quiet) if report else None
     options = {name: value for name, value in locals().items() if name in SETTINGS}
-    chosen_suite = _suite(suite, model, scale, per_bucket)
-    models, at_once = compared(chosen_suite.models), at_once_in(jobs)
+    named = None if model is None else ",".join(model)
+    chosen_suite = _suite(suite, named, scale, per_bucket)
+    models, at_once = compared([chosen_suite.models]), at_once_in(jobs)
     options |= {"model": models[0] if len(models) == 1 else None}
     from_options(options)  # raises before anything is read
     check_installed()

@@ -24,7 +24,7 @@ from polaris_cli.request.adherence import in_band
 from polaris_cli.request.story_request import StoryRequest
 from polaris_cli.screen import terminal
 from polaris_cli.screen.endings import REASONS
-from polaris_cli.screen.messages import note
+from polaris_cli.screen.messages import note, warn
 from polaris_cli.screen.printing import print_text
 from polaris_cli.screen.terminal import Sink, print_report, show, sinks_for
 from polaris_cli.story.accumulator import collect
@@ -61,7 +61,7 @@ def run(job: Job, outputs: Outputs, before: Story | None = None) -> int:
             with interrupts.interruptible():
                 engine = opened(job, notify, quiet=outputs.quiet)
             _check_engine(engine, job, outputs, before, notify)
-            outcome = write_loaded(job, engine, outputs, out, notify, interrupts.watch)
+            outcome = write_loaded(job, engine, outputs, out, interrupts.watch)
             engine.close()
             if not outputs.quiet:
                 print_report(outcome.story, err=sys.stderr, saved=outcome.saved)
@@ -152,7 +152,7 @@ def write_plan(job: Job, outputs: Outputs) -> int:
         with interrupts.interruptible():
             engine = opened(job, notify, quiet=outputs.quiet)
         outcome = write_loaded(
-            job, engine, plan_only, out, notify, lambda e: _until_planned(interrupts.watch(e))
+            job, engine, plan_only, out, lambda e: _until_planned(interrupts.watch(e))
         )
     if outcome.error:
         raise outcome.error
@@ -180,16 +180,17 @@ def _until_planned(events: Iterator[Event]) -> Iterator[Event]:
                 return
 
 
-def write_loaded(
-    job: Job, engine: Engine, outputs: Outputs, out: TextIO, notify: Notify, watch: Stage
-) -> Outcome:
-    """Write a job with a loaded engine: prints the story, and saves it in the library."""
+def write_loaded(job: Job, engine: Engine, outputs: Outputs, out: TextIO, watch: Stage) -> Outcome:
+    """Write a job with a loaded engine: prints the story, and saves it in the library.
+
+    A warning says that the library does not have it, also with --quiet.
+    """
     return run_job(
         job,
         engine,
         library=Library() if outputs.save else None,
         sinks=_sinks(job.request, outputs, out),
-        warn=notify,
+        warn=lambda text: warn(text, sys.stderr),
         watch=watch,
     )
 

@@ -2,9 +2,10 @@
 
 Reads English, German, French, Spanish and Chinese, and plain requests in some other languages. A
 number of words is a length only if the sentence asks for it: either there are only words of
-requests between the start of the sentence or clause and the number, or the sentence is a request
-that ends in "in 500 words". A number in the plot ("who knows 500 words") is not a length, but is
-reported as doubtful if it is large, and so are pages that are asked for.
+requests between the start of the sentence or clause and the number, or the sentence is a request,
+or in English a mere noun, that ends in "in 500 words". A number in the plot ("who knows 500 words")
+is not a length, but is reported as doubtful if it is large or ends the premise so ("he says it in
+20 words"), and so are pages that are asked for.
 
 Knows words and their order, but neither grammar nor meaning: a clause of the plot that looks like a
 request is read as one. Does not know other settings, nor which length takes precedence.
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
+from polaris_cli.request.premise_kinds import kind_of
 from polaris_cli.request.premise_numbers import DOUBTFUL, OPPOSITE, Amount, amount_at, tokens_of
 from polaris_cli.request.premise_words import (
     AND,
@@ -38,6 +40,7 @@ from polaris_cli.request.premise_words import (
     LINKS,
     MANY_PARTS,
     NEGATIONS,
+    NOUN_STARTS,
     OF,
     ONE_PART,
     ORDINALS,
@@ -95,14 +98,16 @@ def read_length(premise: str) -> Reading:
     tokens = tokens_of(premise)
     asked: list[StatedLength] = []
     doubtful = []
-    quoted = _quoted(premise)
-    for amount, requested in _amounts([token.text for token in tokens]):
+    quoted, words = _quoted(premise), [token.text for token in tokens]
+    for amount, requested in _amounts(words):
         start, end = tokens[amount.first].start, tokens[amount.last - 1].end
         length = _length(amount, premise[start:end])
+        closes = _closes(words, amount)
+        requested = requested or (closes and _is_after_noun(words, amount, premise[:start]))
         requested = requested and not quoted(start)
         if requested and length:
             asked.append(length)
-        elif requested or (amount.of_words and amount.high >= DOUBTFUL):
+        elif requested or closes or (amount.of_words and amount.high >= DOUBTFUL):
             doubtful.append(premise[start:end])
     if all(_agree(asked[0], other) for other in asked):
         return Reading(_narrowed(asked) if asked else None, tuple(doubtful))
@@ -347,6 +352,24 @@ def _ends_request(words: list[str], amount: Amount, sentence: int, follows: str)
         return False
     ends = follows in ("end", "limit", "topic")
     return ends and _opens_request(topic) and not _of_the_plot(topic, within)
+
+
+def _closes(words: list[str], amount: Amount) -> bool:
+    """Whether the premise is one sentence that ends "in 500 words"."""
+    if amount.first > NEAR or _word(words, amount.first - 1) not in WITHIN:
+        return False
+    whole = amount.first > 1 and ENDERS.isdisjoint(words[: amount.first])
+    return whole and (CLOSERS | BREAKS).issuperset(words[amount.last :])
+
+
+def _is_after_noun(words: list[str], amount: Amount, before: str) -> bool:
+    """Whether all that stands before "in 500 words" is an English noun: "a fox [in 500 words]"."""
+    *topic, _ = words[: amount.first]
+    english = any(UNITS.get(word) == "en" for word in words[amount.first : amount.last])
+    plain = topic[0] in NOUN_STARTS and (CLAUSES | NEGATIONS).isdisjoint(topic)
+    if not (english and plain) or topic[-1].endswith(("ed", "ing")):  # "trapped in 500 words"
+        return False
+    return not _is_of_a_part(words, amount, 0) and kind_of(before.rsplit(None, 1)[0]) == "phrase"
 
 
 def _names_form(topic: list[str]) -> bool:

@@ -56,9 +56,9 @@ def _pairs(text: str) -> frozenset[tuple[str, str]]:
 
 BEFORE = _phrases(
     about="""about | around | approximately | approx | roughly | circa | ca | c | some |
-        nearly | almost | exactly | just | ~ | ≈ | ± | etwa | ungefähr | rund | zirka | genau |
-        knapp | environ | à peu près | autour de | exactement | unos | unas | aproximadamente |
-        aprox | alrededor de | cerca de | 大约 | 大概 | 约 | 約""",
+        nearly | almost | exactly | precisely | just | ~ | ≈ | ± | etwa | ungefähr | rund | zirka |
+        genau | knapp | environ | à peu près | autour de | exactement | unos | unas |
+        aproximadamente | aprox | alrededor de | cerca de | 大约 | 大概 | 约 | 約""",
     least="""at least | ≥ | minimum | minimum of | a minimum of | min | minimum : | min : |
         minimum length : | minimum word count : | more than | longer than | over | exceed |
         go over | mindestens | wenigstens | mind | mehr als | länger als | au moins |
@@ -127,6 +127,7 @@ LABELS = _words(
     longitud extensión 字数 字數 篇幅 长度"""
 )
 ARTICLES = _words("a an one ein eine einen einem einer un une una 一")
+NOUN_STARTS = _words("a an one the two three four five some")  # "two sisters in 500 words"
 LINKS = _words("in within using en of under mit de d con is s be tenga")
 WITHIN = _words("in within using en")
 REQUEST = (

@@ -51,7 +51,10 @@ class Batch:
         self.premises.write_text(text)
 
     def __call__(self, *options: str, words: str = "8") -> subprocess.CompletedProcess[str]:
-        asked = [str(self.premises), "-o", str(self.folder), "-m", "demo", "--words", words]
+        """Run the command, with the demo model and these words unless the options have others."""
+        asked = [str(self.premises), "-o", str(self.folder)]
+        asked += [] if {"-m", "--model"} & {*options} else ["-m", "demo"]
+        asked += [] if "--words" in options else ["--words", words]
         return self._call(["batch", *asked, *options])
 
     def stories(self) -> Lines:
@@ -212,9 +215,9 @@ def test_a_library_that_cannot_be_written_is_told_and_costs_no_story(
 
     monkeypatch.setattr(batch_run, "write_on_cluster", written)
     (batch.home / "library.db").mkdir()
-    done = batch(*where)
+    done = batch(*where, "--quiet")
     assert done.returncode == 0 and len(batch.stories()) == 3
-    assert done.stderr.count("note: The story is not") == 1 and "Is a directory" in done.stderr
+    assert done.stderr.count("warning: The story is not") == 1 and "Is a directory" in done.stderr
 
 
 def test_files_are_made_for_stories_of_earlier_runs_too(
@@ -312,7 +315,15 @@ def test_a_story_of_another_grid_is_taken_over_where_another_one_has_its_key(
 
 
 def test_a_list_has_each_value_once() -> None:
-    assert command.listed("--words", "8, 1200,3k,,8") == ("8", "1200", "3k")
+    assert command.listed("--words", ["8, 1200,3k,,8"]) == ("8", "1200", "3k")
+
+
+def test_a_repeated_option_adds_to_the_list(batch: Batch, engine: ScriptedEngine) -> None:
+    assert command.listed("--words", ["8", "1200,8", "3k"]) == ("8", "1200", "3k")
+    done = batch("--words", "8", "--words", "9", "-m", "demo", "--each", "md", "--each", "txt")
+    assert done.returncode == 0 and len(engine.requests) == 6
+    assert {story["words"]["requested"] for story in batch.stories()} == {8, 9}
+    assert len([*batch.folder.glob("*.md")]) == len([*batch.folder.glob("*.txt")]) == 6
 
 
 def test_models_to_compare_have_different_names(tmp_path: Path) -> None:
@@ -320,10 +331,10 @@ def test_models_to_compare_have_different_names(tmp_path: Path) -> None:
     one.mkdir(parents=True)
     two.mkdir(parents=True)
     link.symlink_to(two)
-    assert command.compared(f"demo,{one}") == ("demo", str(one))
+    assert command.compared(["demo", str(one)]) == ("demo", str(one))
     for other in (two, link):
         with pytest.raises(UsageError, match="called final"):
-            command.compared(f"{one}, {other}")
+            command.compared([f"{one}, {other}"])
 
 
 def test_bad_rows_are_named_and_cost_no_other(batch: Batch, engine: ScriptedEngine) -> None:

@@ -39,7 +39,7 @@ def run(*arguments: str, code: int = 0) -> tuple[str, str]:
 
 def test_each_model_writes_and_the_table_compares(library: Library, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
-    out, err = run("-m", "demo,smollm2", "-o", str(page))
+    out, err = run("-m", "demo", "-m", "smollm2", "-o", str(page))
     story = "Once upon a time there was a fox."
     assert out == f"# demo\n\n{story}\n\n# smollm2\n\n{story}\n"
     assert "model\tid\twords\tratio" in err and f"saved {page}" in err

@@ -265,7 +265,7 @@ def test_the_prompts_of_a_run_come_from_a_pipe(scripted: Path) -> None:
 
 
 def test_a_run_that_wrote_nothing_has_no_tables(scripted: Path) -> None:
-    asked = ["run", "-m", "nosuch,nosuch2", "--scale", "0.02", "--per-bucket", "1"]
+    asked = ["run", "-m", "nosuch", "-m", "nosuch2", "--scale", "0.02", "--per-bucket", "1"]
     out, err = run(*asked, "-o", str(scripted), code=7)
     assert out == "" and "12 failed" in err and "There is no story" not in err
 

@@ -86,6 +86,24 @@ def test_an_option_that_needs_another_says_so(
     assert f"polaris: hint: Add {needed}" in refused.stderr
 
 
+EMPTY = [
+    (["write", "x", "--continue", ""], "--continue", "Name a file, or leave out --continue."),
+    (["write", "x", "--plan", ""], "--plan", "Name a file, or leave out --plan."),
+    (["write", "x", "-o", "a.md", "-o", ""], "--output", "Name a file, or leave out --output."),
+    (["batch", "p.txt", "-o", ""], "--output", "Name a folder."),
+    (["batch", "", "-o", "out"], "PREMISES", "Name a file."),
+    (["eval", "judge", "", "--rubric", "x", "--judge-model", "m"], "STORIES", "Name a file."),
+    (["library", "backup", ""], "FILE", "Name a file."),
+]
+
+
+@pytest.mark.parametrize(("arguments", "name", "hint"), EMPTY)
+def test_an_empty_name_of_a_file_is_refused(arguments: list[str], name: str, hint: str) -> None:
+    refused = run(*arguments)
+    assert refused.exit_code == 2 and f"error: {name} is empty." in refused.stderr
+    assert f"hint: {hint}\n" in refused.stderr
+
+
 def test_whole_stories_have_no_random_weights() -> None:
     refused = run("bench", "batch", "--stories", "2", "--shape", "qwen3.5-0.8b")
     assert refused.exit_code == 2 and "--stories and --shape contradict" in refused.stderr

@@ -11,12 +11,15 @@ from typing import Any
 
 import pytest
 
+from polaris_cli.commands import running
 from polaris_cli.commands.outputs import Outputs
 from polaris_cli.commands.running import check_story
+from polaris_cli.engines.scripted import ScriptedEngine
 from polaris_cli.errors import NoStory
 from polaris_cli.story.result import Tokens
 from tests.cli import (
     PLAN,
+    TALE,
     TALE_TEXT,
     TALE_WORDS,
     environment,
@@ -84,6 +87,17 @@ def test_quiet_prints_only_the_story(tmp_path: Path) -> None:
         scripted_command("write", "a 99-word fox", "-w", "10", "-m", "demo", "-q"), tmp_path
     )
     assert (ended.stdout, ended.stderr) == (TALE_TEXT + "\n", "")
+
+
+def test_a_story_that_is_not_saved_is_told_even_with_quiet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "library.db").mkdir()
+    monkeypatch.setattr(running, "open_engine", lambda *_, **__: ScriptedEngine(PLAN + TALE))
+    ended = in_process([*ASK, "-q"], tmp_path, monkeypatch)
+    assert (ended.returncode, ended.stdout) == (0, TALE_TEXT + "\n")
+    [line] = ended.stderr.splitlines()
+    assert line.startswith("polaris: warning: The story is not being saved: ")
 
 
 def test_thinking_goes_to_stderr_and_to_its_file(tmp_path: Path) -> None:

@@ -219,6 +219,19 @@ ENGLISH_PLOT = r"""
 -? | Write a story of 1000-word chapters
 -? | A novelist writes a novel of 5000 words
 -? | A couple writes a thousand words
+-? | A man dies in 40 words
+-? | A man who speaks in 3 words
+-? | A poet learns Spanish in 500 words
+-? | a lighthouse keeper who finds a letter in 800 words
+-? | a wizard trapped in 500 words
+-? | a prophecy revealed in 20 words
+-? | she dies in 300 words
+- | the age of a fox in 20 words of Elvish
+-? | The fox, the hen and 20 years. A life in 300 words
+-? | a fox in 5 pages
+-? | Tom dies in 5 pages.
+- | a book in 300 pages of vellum
+-? | Ein Fuchs in 40 Wörtern
 """
 ENGLISH_ASKED = r"""
 500 | Write a 500-word story about a fox.
@@ -327,6 +340,17 @@ ENGLISH_ASKED = r"""
 1000 | Task: write a 1000-word story.\nCharacters: Ana (34), Tom (36).\nSetting: 1920s Lisbon,
     3 rooms.
 1000< | Don't go over 1000 words.
+40 | a fox in 40 words
+40 | A fox in 40 words.
+500 | two sisters and a violin in 500 words, please
+250 | a fox in exactly 250 words
+250 | the life of a fox in about 250 words
+300 | a fox in precisely 300 words
+300 | a fox in ~300 words
+350[300,400] | a fox in 300-400 words
+300< | a fox in under 300 words
+300< | a fox in 300 words or less
+250 | a fox told in two hundred and fifty words
 1000< | Do not exceed 1000 words.
 1000< | It should be no more than 1,000 words long.
 1000< | Up to 1000 words.

@@ -1,0 +1,37 @@
+"""`refuse_empty_names`: options and arguments that take a file or a folder refuse an empty name.
+
+An empty name mostly comes from a variable of a shell that is not set, and would count as the
+current folder. Knows typer's parameters, not what the commands do.
+"""
+
+import re
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from polaris_cli.errors import UsageError
+
+_FOLDER = re.compile(r"DIR")
+_PLACE = re.compile(r"FILE|DIR|STORIES|PREMISES")
+
+
+def refuse_empty_names(command: Any) -> None:
+    """Let a command raise UsageError if an empty file or folder is given to it."""
+    for param in command.params:
+        if _PLACE.search(_shown(param)):
+            param.consume_value = partial(_consumed, param)
+
+
+def _shown(param: Any) -> str:
+    return str(param.metavar or param.name.upper())
+
+
+def _consumed(param: Any, ctx: Any, opts: Mapping[str, Any]) -> tuple[Any, Any]:
+    """What was given for a parameter, and where it came from."""
+    value, source = type(param).consume_value(param, ctx, opts)
+    if "" in (value if isinstance(value, list | tuple) else [value]):
+        name = param.opts[0] if param.param_type_name == "option" else _shown(param)
+        what = "folder" if _FOLDER.search(_shown(param)) else "file"
+        leave_out = "" if param.required else f", or leave out {name}"
+        raise UsageError(f"{name} is empty.", hint=f"Name a {what}{leave_out}.")
+    return value, source

@@ -113,7 +113,7 @@ def elements(tokens: "list[Token]") -> str:
 def story_info(story: Story) -> Iterator[str]:
     """Premise, model, length and date, one paragraph per line."""
     yield f"<p>Premise: {escape(story.premise)}</p>"
-    length = f"{story.written:,} words of {story.requested:,} asked, {created_utc(story)[:10]}"
+    length = f"{story.counted:,} words of {story.requested:,} asked, {created_utc(story)[:10]}"
     yield f"<p>Written by {escape(story.model.name)}: {length}</p>"
 
 

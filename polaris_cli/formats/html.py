@@ -1,7 +1,8 @@
 """Writes a story as one HTML page; EPUB pages use parts of it.
 
 Knows HTML, not where the file goes. In a page, `header` and `footer` contain information about the
-story and everything else is its text: `html_reader` relies on this.
+story and everything else is its text: `html_reader` relies on this, and on `meta` with the
+generator.
 """
 
 from base64 import b64encode

@@ -85,8 +85,16 @@ class Entry:
 def library_path() -> Path:
     """The path of the library: POLARIS_LIBRARY if set, else in the user's data folder."""
     if chosen := os.environ.get("POLARIS_LIBRARY"):
-        return expanded(chosen).absolute()
-    return platformdirs.user_data_path("polaris", appauthor=False) / "library.db"
+        return _located(chosen)
+    return _located(platformdirs.user_data_path("polaris", appauthor=False) / "library.db")
+
+
+def _located(path: str | Path) -> Path:
+    """The file itself, wherever the program goes: SQLite keeps others beside it, not beside a link.
+
+    A link to itself stays.
+    """
+    return Path(os.path.realpath(expanded(path)))
 
 
 def library_files() -> list[Path]:
@@ -104,8 +112,7 @@ class Library:
 
     def __init__(self, path: str | Path | None = None) -> None:
         """`path` is the library's file; without it, the user's own library."""
-        chosen = expanded(path) if path else library_path()
-        self.path = chosen.absolute()  # the same file wherever the program goes
+        self.path = _located(path) if path else library_path()
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
         self._file: FileId | None = None  # of the connection

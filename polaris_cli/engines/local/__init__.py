@@ -6,6 +6,7 @@ Does not know about stories. `models` finds and downloads a model's files.
     loading:        loads and checks a model and its tokenizer
     gguf_loading:   a GGUF file, dequantized by transformers
     loading_errors: explains the exceptions of the libraries
+    cpu_threads:    the number of CPU threads, which is the whole process's
     quiet:          keeps the libraries off stdin, stdout and stderr
     chat:           messages to token ids, by the chat template
     decode:         the decoding loop

@@ -82,7 +82,8 @@ class UsageError(PolarisError):
 class WrongValue(UsageError):
     """A setting's value is outside its range: `setting` is its name, `example` a right value.
 
-    Whoever knows where the value came from says so in the message (`set_by`).
+    Whoever knows where the value came from says so in the message (`set_by`); `setting` is then
+    that place.
     """
 
     def __init__(self, setting: str, value: str, must: str, example: str = "NUMBER") -> None:
@@ -92,6 +93,7 @@ class WrongValue(UsageError):
     def set_by(self, place: str, option: str) -> None:
         """Name the `place` that has the value, and the option that replaces it."""
         self.message = place + self.message.removeprefix(self.setting)
+        self.setting = place
         what = "Give another value" if place == option else "Change it there, or override it"
         self.hint = f"{what}: {option} {self.example}"
         self.args = (self.message,)

@@ -97,6 +97,9 @@ def test_hints_name_what_there_is_in_python(monkeypatch: pytest.MonkeyPatch) -> 
     assert refused.value.hint == "Leave out POLARIS_GGUF_FILE."
     with pytest.raises(UsageError) as refused:
         write("a fox", model="demo")
+    assert refused.value.hint == "Leave out POLARIS_GGUF_FILE."
+    with pytest.raises(UsageError) as refused:
+        write("a fox", model="demo", gguf_file="Q4_K_M")
     assert refused.value.hint == "Leave out gguf_file."
     monkeypatch.delenv("POLARIS_GGUF_FILE")
     with pytest.raises(UsageError, match="The premise is empty") as refused:

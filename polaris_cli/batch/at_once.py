@@ -10,6 +10,7 @@ from polaris_cli.models.devices import device_for
 from polaris_cli.models.hub import ensure
 from polaris_cli.models.memory import LoadPlan, choose_quantization, most_at_once
 from polaris_cli.models.sizes import cache_tokens, size_on
+from polaris_cli.request.settings import naming_sources
 from polaris_cli.story.job import Job
 
 # A server takes turns itself; llama.cpp on a CPU gains little beyond four sequences. The others are
@@ -27,7 +28,8 @@ def stories_at_once(job: Job) -> int:
     request, most = job.request, USUAL[job.request.engine]
     if request.engine == "endpoint":
         return most
-    device = device_for(request.engine, request.device)
+    with naming_sources(job.settings):
+        device = device_for(request.engine, request.device)
     if not (found := size_on(job.reference, request.engine, device)):
         ensure(job.reference)
         found = size_on(job.reference, request.engine, device)

@@ -58,7 +58,8 @@ def resume(
     """Continue a story that was interrupted, killed, cut off or is too short.
 
     Prints the whole story, starting with the text so far, and saves it under a new id. Without ID,
-    continues the newest story that is not being written right now.
+    continues the newest story that is not being written right now. A limit of tokens that cut the
+    story off no longer counts.
     """
     options = {name: value for name, value in locals().items() if name in SETTINGS}
     outputs = Outputs(

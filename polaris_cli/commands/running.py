@@ -21,6 +21,7 @@ from polaris_cli.errors import EXIT_INTERRUPTED, NoStory, OffTarget, PolarisErro
 from polaris_cli.events import Event, Finish, Inserted, Planned, closing
 from polaris_cli.library.store import Library
 from polaris_cli.request.adherence import in_band
+from polaris_cli.request.settings import naming_sources
 from polaris_cli.request.story_request import StoryRequest
 from polaris_cli.screen import terminal
 from polaris_cli.screen.endings import REASONS
@@ -135,7 +136,8 @@ def opened(job: Job, notify: Notify, *, quiet: bool, parallel: int = 1) -> Engin
     """The engine of a job, for `parallel` stories at once; its model is downloaded if necessary."""
     downloaded(job, quiet=quiet)
     message = f"Loading {job.reference.name}"
-    with terminal.loading(message, sys.stderr, quiet=quiet) as progress:
+    shown = terminal.loading(message, sys.stderr, quiet=quiet)
+    with naming_sources(job.settings), shown as progress:
         engine = open_engine(
             job.reference, job.request, job.tokens, progress.update, parallel=parallel
         )

@@ -16,7 +16,7 @@ from typing import Any
 
 import platformdirs
 
-from polaris_cli.errors import UsageError, WrongValue, did_you_mean
+from polaris_cli.errors import PolarisError, UsageError, WrongValue, did_you_mean
 from polaris_cli.languages import is_tag
 from polaris_cli.request.book import Book
 from polaris_cli.request.conflicts import check_values
@@ -249,6 +249,7 @@ OF_THE_ENGINE = (
     "model", "revision", "quantize", "device", "compile", "engine", "gguf_file", "threads",
     "base_url", "api_key_env", "connect_timeout", "stall_timeout",
 )  # fmt: skip
+NAMES = ("model", "preset", "device")  # their values may be unknown on this machine
 WHOLE = [name for name, kind in SETTINGS.items() if kind.parse in (_integer, _chapters)]
 PRESET_KEYS = ("description", *list(SETTINGS)[: list(SETTINGS).index("model")])
 
@@ -356,7 +357,7 @@ def build_request(
     if "think" in values:
         values["thinking"] = values["think"]
     server = server_address(settings)
-    with _naming_sources(settings):
+    with naming_sources(settings):
         return StoryRequest(
             premise=premise,
             sampling=Sampling(**dict(_chosen(values, Sampling))),
@@ -374,19 +375,33 @@ def server_address(settings: Mapping[str, Setting]) -> ServerAddress | None:
     if "engine" in settings:
         check_uses_server(settings["engine"].value)
     values = {name: setting.value for name, setting in settings.items()}
-    with _naming_sources(settings):
+    with naming_sources(settings):
         return ServerAddress(**dict(_chosen(values, ServerAddress)))
 
 
 @contextmanager
-def _naming_sources(settings: Mapping[str, Setting]) -> Iterator[None]:
-    """Say in an error on a value where the user set it."""
+def naming_sources(settings: Mapping[str, Setting]) -> Iterator[None]:
+    """Say in an error on a value where the user set it, if that is not an option."""
     try:
         yield
-    except WrongValue as error:
-        if setting := settings.get(error.setting):
+    except PolarisError as error:
+        if isinstance(error, WrongValue) and (setting := settings.get(error.setting)):
             error.set_by(setting.name_of(error.setting), _option(error.setting))
+        for name, setting in settings.items():
+            if setting.source not in ("option", "built in"):
+                _name_source(error, name, setting)
         raise
+
+
+def _name_source(error: PolarisError, name: str, setting: Setting) -> None:
+    """Put where a setting was set in place of its option, unless the hint is to add the option."""
+    place = setting.name_of(name)
+    option = rf"{_option(name)}(?: {re.escape(str(setting.value))})?(?![\w-])"
+    message = re.sub(option, lambda _: place, error.message)
+    if name in NAMES and f"{setting.value!r}" in message and not message.startswith(place):
+        message = f"{place}: {message}"
+    error.message, error.args = message, (message,)
+    error.hint = re.sub(rf"(?<=eave out ){option}", lambda _: place, error.hint)
 
 
 def _chosen(values: Mapping[str, Any], target: type) -> Iterator[tuple[str, Any]]:

@@ -78,9 +78,9 @@ class Sampling:
             _in_range("max_new_tokens", self.max_new_tokens, 1, 1_000_000)
         if self.repetition_penalty != 1.0 and self.presence_penalty != 0.0:
             raise UsageError(
-                "repetition-penalty and presence-penalty are both set, but the model card allows "
-                "only one.",
-                hint="Add --repetition-penalty 1.0 to use the presence penalty alone.",
+                "--repetition-penalty and --presence-penalty are both set, but the model card "
+                "allows only one.",
+                hint="To use the presence penalty alone: --repetition-penalty 1.0",
             )
 
     @property

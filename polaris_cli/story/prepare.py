@@ -4,12 +4,11 @@ Combines settings, preset, prompt, model reference, token budget and advice, so 
 fails at once and `--dry-run` can show all of it. Loads no model and no tokenizer.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib.util import find_spec
 
-from polaris_cli.errors import PolarisError
+from polaris_cli.errors import UsageError
 from polaris_cli.events import Plan
 from polaris_cli.models.catalogue import ModelProfile, PlanKind
 from polaris_cli.models.parameters import with_parameters
@@ -25,6 +24,7 @@ from polaris_cli.request.settings import (
     build_request,
     gather,
     merge,
+    naming_sources,
     server_address,
 )
 from polaris_cli.request.story_request import Draft, EngineName, Length, StoryRequest
@@ -37,7 +37,6 @@ from polaris_cli.story.wording import wording_for
 from polaris_cli.words import story_words
 
 MODEL = ("model", "revision", "gguf_file", "engine")  # the settings that name the model
-NAMES = ("model", "preset")  # the settings whose values may be unknown here
 BUILT_IN = {"preset": "default", "words": 1_500, "length": "auto"}  # the weakest source
 
 
@@ -58,11 +57,11 @@ def prepare(
     options_given, *others = gather(options)
     sources = [options_given, *([("the plan", plan.settings)] if plan else []), *others]
     chosen = merge(sources)
-    model, revision, file, engine = (chosen[n].value if n in chosen else None for n in MODEL)
-    server = server_address(chosen)
-    with _naming_unknown(chosen):
-        reference = resolved(model or "auto", revision, server, file, engine or "auto")
+    with naming_sources(chosen):
+        reference = _found(chosen, resolved)
         settings = settings_for(premise or "", sources, reference, draft)
+        if not (reference.gguf_name or reference.gguf_files):
+            settings.pop("gguf_file", None)  # `_found` did without it
         subject = premise or (draft.about if draft else "")
         request = build_request(subject, settings, draft)
         request = replace(request, plan=plan.plan if plan else None)
@@ -71,17 +70,22 @@ def prepare(
     return replace(job, notes=(*length_notes, *on_unused(job), *job.notes))
 
 
-@contextmanager
-def _naming_unknown(chosen: Mapping[str, Setting]) -> Iterator[None]:
-    """Say in an error on an unknown name where it was set, unless it is an option."""
+def _found(chosen: Mapping[str, Setting], resolved: Callable[..., ModelRef]) -> ModelRef:
+    """The model of the settings.
+
+    A GGUF file that config.toml names counts only for a model that has such files to choose from.
+    """
+    model, revision, file, engine = (chosen[n].value if n in chosen else None for n in MODEL)
+    named = [model or "auto", revision, server_address(chosen)]
     try:
-        yield
-    except PolarisError as error:
-        for name in NAMES:
-            found = chosen.get(name)
-            if found and found.source != "option" and f"{found.value!r}" in error.message:
-                error.message = f"{found.name_of(name)}: {error.message}"
-        raise
+        return resolved(*named, file, engine or "auto")
+    except UsageError:
+        if not file or chosen["gguf_file"].source != "config.toml":
+            raise
+        reference = resolved(*named, None, engine or "auto")
+        if reference.gguf_files:
+            raise
+        return reference
 
 
 def settle(original: StoryRequest, reference: ModelRef | None = None) -> Job:

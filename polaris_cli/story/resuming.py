@@ -39,7 +39,8 @@ def write_again(story: Story) -> Job:
 def resume(story: Story, events: Sequence[Event], words: int | None = None) -> Job:
     """The job that resumes a story; `events` are those of its stream.
 
-    `words` replaces the words requested. Raises UsageError for a finished story, for one without
+    `words` replaces the words requested. With it, and for a story that was cut off, the user's
+    limit of new tokens no longer counts. Raises UsageError for a finished story, for one without
     recorded tokens, and for words that do not fit the model's context; ModelUnavailable if the
     model is no longer known.
     """
@@ -55,7 +56,13 @@ def resume(story: Story, events: Sequence[Event], words: int | None = None) -> J
         request = replace(request, length="extend")
     if silent or story.finish in ("loop", "decay"):  # the same draws would give the same text
         request = replace(request, sampling=request.sampling.redrawn(DRAWS_OF_A_RUN))
+    limit = request.sampling.max_new_tokens
+    lifted = limit and (words or story.finish == "length")  # the new run would be cut off, too
+    if lifted:
+        request = replace(request, sampling=replace(request.sampling, max_new_tokens=None))
     job = _job_with_prompt(story, request)
+    if lifted:
+        job = replace(job, notes=(f"The limit of {limit:,} new tokens no longer counts.",))
     earlier = Earlier(tuple(events), story.finish, story.extended, story.rewritten)
     return replace(job, plan=story.plan or job.plan, earlier=None if silent else earlier)
 

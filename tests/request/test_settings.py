@@ -16,9 +16,11 @@ from polaris_cli.request.settings import (
     from_environment,
     from_options,
     merge,
+    naming_sources,
     parse_band,
     parse_words,
     read_toml,
+    server_address,
 )
 
 
@@ -240,6 +242,31 @@ def test_a_value_out_of_range_is_said_to_be_where_the_user_set_it(
         build_request("a fox", settings)
     assert str(refused.value) == f"{place} is -1, but must be from 0 to 1,000,000."
     assert refused.value.hint == hint
+
+
+def test_penalties_that_contradict_are_said_to_be_where_the_user_set_them() -> None:
+    settings = {
+        "words": Setting(80, "built in"),
+        "repetition_penalty": Setting(1.1, "option"),
+        "presence_penalty": Setting(1.0, "config.toml"),
+    }
+    with pytest.raises(UsageError) as refused:
+        build_request("a fox", settings)
+    assert str(refused.value).startswith(
+        "--repetition-penalty and presence_penalty in config.toml are both set"
+    )
+    assert refused.value.hint.endswith("alone: --repetition-penalty 1.0")
+
+
+def test_a_setting_that_no_option_gave_is_not_called_one() -> None:
+    settings = {"gguf_file": Setting("Q2_K", "environment"), "device": Setting("x", "option")}
+    with pytest.raises(UsageError) as refused, naming_sources(settings):
+        raise UsageError("--gguf-file Q2_K is odd.", hint="Leave out --gguf-file or --device.")
+    assert str(refused.value) == "POLARIS_GGUF_FILE is odd."
+    assert refused.value.hint == "Leave out POLARIS_GGUF_FILE or --device."
+    url = Setting("http://127.0.0.1:1", "option")
+    with pytest.raises(UsageError, match=r"^api_key_env in config\.toml takes the name"):
+        server_address({"base_url": url, "api_key_env": Setting("a key", "config.toml")})
 
 
 def test_a_band_and_a_timeout_are_said_to_be_where_the_user_set_them() -> None:

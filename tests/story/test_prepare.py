@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from polaris_cli.errors import PolarisError
+from polaris_cli.batch.at_once import stories_at_once
+from polaris_cli.errors import PolarisError, UsageError
 from polaris_cli.events import Chapter, Plan
 from polaris_cli.models.catalogue import DEMO
 from polaris_cli.models.reference import ModelRef, of_entry
@@ -65,6 +66,32 @@ def test_an_unknown_name_is_said_to_be_where_the_user_set_it(
     with pytest.raises(PolarisError) as refused:
         prepare("a fox", options)
     assert refused.value.message.startswith(f"POLARIS_{name.upper()}: ")
+
+
+def test_a_device_that_is_not_there_is_said_to_be_where_the_user_set_it(config: Path) -> None:
+    (config / "config.toml").write_text('device = "cuda:99"\n')
+    job = prepare("a fox", {"model": "demo"})
+    with pytest.raises(UsageError, match=r"^device in config\.toml: There is no device") as refused:
+        stories_at_once(job)
+    assert refused.value.hint.startswith("Leave out device in config.toml, or add --device cpu")
+
+
+def test_a_gguf_file_of_the_config_counts_only_for_a_model_that_has_some(
+    config: Path, tmp_path: Path
+) -> None:
+    (config / "config.toml").write_text('gguf_file = "Q2_K"\n')
+    for model in ("demo", "smollm2"):
+        job = prepare("a fox", {"model": model})
+        assert job.request.gguf_file is None and "gguf_file" not in job.settings
+        with pytest.raises(UsageError, match="--gguf-file Q2_K cannot be used"):
+            prepare("a fox", {"model": model, "gguf_file": "Q2_K"})
+    for name in ("a-Q2_K.gguf", "a-Q8_0.gguf"):
+        (tmp_path / name).write_bytes(b"0" * 10)
+    options = {"model": str(tmp_path), "engine": "gguf", "words": 100}
+    assert prepare("a fox", options).request.gguf_file == "a-Q2_K.gguf"
+    (config / "config.toml").write_text('gguf_file = "Q4_K_M"\n')
+    with pytest.raises(UsageError, match="Q4_K_M"):
+        prepare("a fox", options)
 
 
 def test_a_preset_needs_no_length_of_its_own() -> None:

@@ -247,6 +247,18 @@ def test_only_a_story_that_was_cut_off_at_its_limit_gets_a_new_one(length: str) 
     assert limit_of(resume(replace(broken, finish="length"), chunks)) == whole
 
 
+def test_the_users_limit_does_not_cut_a_story_off_twice() -> None:
+    asked = {"max_new_tokens": 20, "length": "single", "think": False}
+    broken, chunks = scripted("Once upon a time", "interrupted", **asked)
+    assert limit_of(resume(broken, chunks)) == 20 - len("Once upon a time")
+    for job in (
+        resume(replace(broken, finish="length"), chunks),
+        resume(broken, chunks, words=90),
+    ):
+        assert limit_of(job) > 60 and job.request.sampling.max_new_tokens is None
+        assert job.notes == ("The limit of 20 new tokens no longer counts.",)
+
+
 def test_a_draft_is_a_part_of_the_prompt() -> None:
     engine = ScriptedEngine(info=DEMO)
     options = {**GREEDY, "think": False}

@@ -15,7 +15,6 @@ import typer
 from typer.exceptions import TyperException
 from typer.main import get_group
 
-from polaris_cli.commands.empty_names import refuse_empty_names
 from polaris_cli.commands.quick import QuickGroup
 from polaris_cli.errors import (
     EXIT_BROKEN_PIPE,
@@ -140,6 +139,7 @@ def _load_command(name: str) -> Any:
 def _prepare(command: Any) -> None:
     """Let the hints of a command's errors, and of its subcommands', name only its own options, and
     let it refuse empty names of files."""
+    from polaris_cli.commands.empty_names import refuse_empty_names
     from polaris_cli.commands.option_names import own_options
 
     refuse_empty_names(command)

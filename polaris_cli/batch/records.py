@@ -109,11 +109,16 @@ def _from_stdin(needed: Columns) -> Iterator[Record]:
 
 def _delimiter(line: str, needed: Columns) -> str:
     """What divides the names of columns in the first line of a table; "" for a line of text."""
-    for delimiter in "\t,":
+    for delimiter in ("\t", _separator(line)):
         names = [name.strip().strip('"') for name in line.split(delimiter)]
         if needed.are_in(names) and not any(" " in name for name in names):
             return delimiter
     return ""
+
+
+def _separator(header: str) -> str:
+    """What divides the columns of a CSV file; where numbers have commas, spreadsheets write ";"."""
+    return ";" if ";" in header and "," not in header else ","
 
 
 def _from_text(path: Path) -> Iterator[Record]:
@@ -217,15 +222,21 @@ def _items(text: str, name: str) -> Iterator[Record]:
             yield place, error
 
 
-def _from_table(path: Path, needed: Columns, delimiter: str) -> Iterator[Record]:
+def _from_table(path: Path, needed: Columns, delimiter: str = "") -> Iterator[Record]:
     with _reading(path), _opened(path, newline="") as file:
-        yield from _table(file, str(path), needed, delimiter)
+        header = next(filter(str.strip, _lines(file)), "")
+        file.seek(0)
+        yield from _table(file, str(path), needed, delimiter or _separator(header))
+
+
+def _lines(file: TextIO) -> Iterator[str]:
+    """The lines; one without an end is not held whole."""
+    return iter(partial(file.readline, MAX_BYTES), "")
 
 
 def _table(file: TextIO, name: str, needed: Columns, delimiter: str) -> Iterator[Record]:
     """The records of CSV text, which are strict: else an open quote would swallow the rest."""
-    lines = iter(partial(file.readline, MAX_BYTES), "")
-    rows = _table_rows(csv.reader(lines, delimiter=delimiter, strict=True))
+    rows = _table_rows(csv.reader(_lines(file), delimiter=delimiter, strict=True))
     number, header = next(rows, (0, None))
     if isinstance(header, csv.Error):
         raise _not_csv(f"{name}, line {number}", header)
@@ -342,7 +353,7 @@ _READERS: dict[str, Callable[[Path], Iterator[Record]]] = {
     ".json": _from_json,
 }
 _TABLES: dict[str, Callable[[Path, Columns], Iterator[Record]]] = {
-    ".csv": partial(_from_table, delimiter=","),
+    ".csv": _from_table,
     ".tsv": partial(_from_table, delimiter="\t"),
     ".parquet": _from_parquet,
 }

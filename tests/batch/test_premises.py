@@ -145,6 +145,8 @@ def test_a_list_of_objects(tmp_path: Path) -> None:
         ('premise,words\n"a ""red""\nfox",800\n\na crow,\n', [('a "red"\nfox', 2), ("a crow", 5)]),
         ("\ufeffPremise\r\na fox\r\na crow", [("a fox", 2), ("a crow", 3)]),
         ("words,prompt\n5,a fox\n", [("a fox", 2)]),
+        ('\ufeff\nPremise;words\r\na fox, a hen;9\r\n"a; b";9', [("a fox, a hen", 3), ("a; b", 4)]),
+        ('"premise","a;b"\na fox;,9\n', [("a fox;", 2)]),
     ],
 )
 def test_a_table_has_the_line_where_a_row_starts(
@@ -240,6 +242,7 @@ def test_a_premise_of_text_is_placed_at_its_first_line(tmp_path: Path) -> None:
         ("[]", "json"),
         ('[{"premise": "a fox"}', "json"),
         ("premise,words\na fox,5\n", "csv"),
+        ("premise;words\na fox, a hen;5\n", "csv"),
         ('Words, Prompt \r\n5,"a ""red"" fox,\na crow"\r\n\r\n6,a cat\r\n', "csv"),
         ('"premise","words"\n"a fox",5\n', "csv"),
         ("id\tprompt\n7\ta fox, a crow\n", "tsv"),

@@ -229,6 +229,27 @@ def test_text_has_a_premise_a_line_or_a_paragraph(
     assert premises(rows) == expected
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("a fox\na hen\n\na cat\na crow\n", "4 lines are read as 2 premises"),
+        ("a fox\n\na cat\n", ""),
+        ("a fox\na cat\n", ""),
+        ("\na fox\na cat\n\n", ""),
+    ],
+)
+@pytest.mark.parametrize("name", ["p.txt", "-"])
+def test_lines_that_become_one_premise_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: str, told: str
+) -> None:
+    give_stdin(monkeypatch, content.encode())
+    (tmp_path / "p.txt").write_text(content)
+    notes = list[str]()
+    source = name if name == "-" else str(tmp_path / name)
+    assert premises(read_premises(source, notes.append))
+    assert len(notes) == bool(told) and all(told in note for note in notes)
+
+
 def test_a_premise_of_text_is_placed_at_its_first_line(tmp_path: Path) -> None:
     rows = good(read(tmp_path, "\na fox\nwho waits\n\n\na crow", "p.txt"))
     assert [row.where.rpartition(" ")[2] for row in rows] == ["2", "6"]

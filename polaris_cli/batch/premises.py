@@ -12,7 +12,7 @@ from polaris_cli.batch.fields import check_once, fields_of, is_absent, misspelt
 from polaris_cli.batch.records import Notify, Record, ignore, name_of, records_of
 from polaris_cli.errors import UsageError
 from polaris_cli.request.settings import WHOLE
-from polaris_cli.request.text_files import not_utf8
+from polaris_cli.request.text_files import check_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +90,10 @@ def _row(number: int, where: str, values: dict[str, object] | UsageError) -> Row
 
 
 def _check_text(values: dict[str, object], where: str) -> None:
-    """Raise UsageError for lone surrogates: from bytes that are not UTF-8, or from "\\ud800"."""
-    try:
-        for text in chain(values, values.values()):
-            if isinstance(text, str):
-                text.encode()
-    except UnicodeEncodeError as error:
-        raise not_utf8(where, error.object) from error
+    """Raise UsageError for a key or a text with half a character."""
+    for text in chain(values, values.values()):
+        if isinstance(text, str):
+            check_whole(text, where)
 
 
 def _premise(value: object, where: str) -> str:

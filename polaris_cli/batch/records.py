@@ -20,7 +20,14 @@ from typing import Any, NoReturn, TextIO
 from polaris_cli.batch.fields import PREMISES, Columns
 from polaris_cli.errors import ModelUnavailable, PolarisError, UsageError
 from polaris_cli.models.hub_errors import causes, is_network_error
-from polaris_cli.request.text_files import MAX_BYTES, not_utf8, read_stdin, read_text, unreadable
+from polaris_cli.request.text_files import (
+    MAX_BYTES,
+    check_whole,
+    not_utf8,
+    read_stdin,
+    read_text,
+    unreadable,
+)
 
 Notify = Callable[[str], None]
 Record = tuple[str, dict[str, object] | UsageError]
@@ -200,11 +207,9 @@ def _object(value: object, where: str) -> dict[str, object]:
 
 def _parsed(text: str, where: str, hint: str) -> Any:
     """The value of a JSON text. Raises UsageError, also for NaN, which JSON does not have."""
+    check_whole(text, where)
     try:
-        text.encode()
         return json.loads(text, parse_constant=_refuse)
-    except UnicodeEncodeError as error:
-        raise not_utf8(where, text) from error
     except json.JSONDecodeError as error:
         reason = f"{error.msg.removesuffix(' at')} at character {error.pos + 1}"
     except RecursionError:

@@ -15,7 +15,8 @@ from polaris_cli.commands import running
 from polaris_cli.commands.outputs import Outputs
 from polaris_cli.commands.running import check_story
 from polaris_cli.engines.scripted import ScriptedEngine
-from polaris_cli.errors import NoStory
+from polaris_cli.errors import NoStory, OffTarget
+from polaris_cli.request.story_request import Draft, Sampling, StoryRequest
 from polaris_cli.story.result import Tokens
 from tests.cli import (
     PLAN,
@@ -256,6 +257,22 @@ def test_only_tokens_that_were_thought_are_named_as_the_reason(thinking: int, sa
     story = a_story(finish="length", tokens=Tokens(thinking=thinking))
     with pytest.raises(NoStory, match=said):
         check_story(story, Outputs())
+
+
+def test_the_hint_for_a_story_off_target_can_help() -> None:
+    limited = StoryRequest("a fox", 9, sampling=Sampling(max_new_tokens=5))
+    drafted = StoryRequest(
+        "a fox", 2, draft=Draft("Once upon a time."), sampling=Sampling(thinking=False)
+    )
+    for story, hint in (
+        (a_story(text="Once", finish="length"), "Try another --seed"),
+        (a_story(text="Once", finish="length", request=limited), "Raise --max-new-tokens"),
+        (a_story(text="Once upon a time.", words=2, finish="stop"), "Try another --seed"),
+        (a_story(text="Once upon a time.", request=drafted, finish="stop"), "--words 504"),
+    ):
+        with pytest.raises(OffTarget) as refused:
+            check_story(story, Outputs(strict=True))
+        assert hint in refused.value.hint and "leave out --strict" in refused.value.hint
 
 
 WRONG = [

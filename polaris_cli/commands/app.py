@@ -15,7 +15,6 @@ import typer
 from typer.exceptions import TyperException
 from typer.main import get_group
 
-from polaris_cli.commands.empty_names import refuse_empty_names
 from polaris_cli.commands.quick import QuickGroup
 from polaris_cli.errors import (
     EXIT_BROKEN_PIPE,
@@ -139,9 +138,11 @@ def _load_command(name: str) -> Any:
 
 def _prepare(command: Any) -> None:
     """Let the hints of a command's errors, and of its subcommands', name only its own options, and
-    let it refuse empty names of files."""
+    let it name itself in errors and refuse empty names of files."""
     from polaris_cli.commands.option_names import own_options
+    from polaris_cli.commands.parsing import name_in_errors, refuse_empty_names
 
+    name_in_errors(command)
     refuse_empty_names(command)
     options = [name for one in command.params for name in (*one.opts, *one.secondary_opts)]
     if command.callback:

@@ -1,7 +1,7 @@
-"""`refuse_empty_names`: options and arguments that take a file or a folder refuse an empty name.
+"""How a command reads its options and arguments, beyond what typer does: `name_in_errors`,
+`refuse_empty_names`.
 
-An empty name mostly comes from a variable of a shell that is not set, and would count as the
-current folder. Knows typer's parameters, not what the commands do.
+Knows typer's commands and parameters, not what the commands do.
 """
 
 import re
@@ -9,14 +9,34 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from typer.exceptions import TyperException
+
 from polaris_cli.errors import UsageError
 
 _FOLDER = re.compile(r"DIR")
 _PLACE = re.compile(r"FILE|DIR|STORIES|PREMISES")
 
 
+def name_in_errors(command: Any) -> None:
+    """Let the errors on a command's options name the command: typer forgets some."""
+    command.parse_args = partial(_parsed, command)
+
+
+def _parsed(command: Any, ctx: Any, args: list[str]) -> Any:
+    try:
+        return type(command).parse_args(command, ctx, args)
+    except TyperException as error:
+        if getattr(error, "ctx", None) is None:
+            error.ctx = ctx  # type: ignore[attr-defined]
+        raise
+
+
 def refuse_empty_names(command: Any) -> None:
-    """Let a command raise UsageError if an empty file or folder is given to it."""
+    """Let a command raise UsageError if an empty file or folder is given to it.
+
+    An empty name mostly comes from a variable of a shell that is not set, and would count as the
+    current folder.
+    """
     for param in command.params:
         if _PLACE.search(_shown(param)):
             param.consume_value = partial(_consumed, param)

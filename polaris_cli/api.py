@@ -11,11 +11,12 @@
 `write` and `stream` print nothing and record nothing. Does not know about the command line.
 """
 
+import gc
 import os
 import re
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TypedDict, Unpack, cast
@@ -24,7 +25,7 @@ from weakref import WeakKeyDictionary, WeakSet
 from polaris_cli.engines import opening
 from polaris_cli.engines.base import Engine
 from polaris_cli.errors import COMMAND, PolarisError, UsageError
-from polaris_cli.events import Event, closing, with_held
+from polaris_cli.events import Event, Held, closing, with_held
 from polaris_cli.formats.cover import read_cover
 from polaris_cli.formats.export import save as save_file
 from polaris_cli.library.recording import Recorder
@@ -106,14 +107,16 @@ def write(
     """Write a story and return it when it is finished.
 
     `premise` is what the story is about, or a whole request. `engine` is a model loaded with
-    `open_engine`, or the name of an engine that loads the model for this story only. Raises
-    UsageError for invalid settings, ModelUnavailable or OutOfMemory if the model cannot be loaded.
-    Errors during writing do not raise: the story's `finish` is then "error". Ctrl-C raises
-    Interrupted, a KeyboardInterrupt with the story so far.
+    `open_engine`, which stays open, or the name of an engine that loads the model for this story
+    only, and is closed when it ends. Raises UsageError for invalid settings, ModelUnavailable or
+    OutOfMemory if the model cannot be loaded.
+    Errors during writing do not raise: the story's `finish` is then "error", and its `error` says
+    why. Ctrl-C raises Interrupted, a KeyboardInterrupt with the story so far.
     """
-    with _python_error_messages():
+    with _python_error_messages(), ExitStack() as opened:
         job, loaded = _job_for(premise, engine, settings)
-        return run_job(job, loaded or engine_for(job)).story
+        story = run_job(job, loaded or _loaded_within(opened, job)).story
+        return replace(story, error=_as_arguments(story.error))
 
 
 def stream(
@@ -127,10 +130,12 @@ def stream(
     The last 150 words or so come as `Held`, each replacing the one before: they may still change.
     Arguments and errors are those of `write`. Closing the generator stops the model.
     """
-    with _python_error_messages():
+    with _python_error_messages(), ExitStack() as opened:
         job, loaded = _job_for(premise, engine, settings)
-        used = loaded or engine_for(job)
-        return _while_open(write_job(job, used), used)
+        used = loaded or _loaded_within(opened, job)
+        events = _while_open(write_job(job, used), used, opened.pop_all())
+        next(events)  # so that closing it has an effect even before the first event
+        return events
 
 
 @contextmanager
@@ -160,7 +165,7 @@ def open_engine(
     try:
         yield loaded
     finally:
-        loaded.close()
+        close_engine(loaded)
         _CLOSED.add(loaded)
 
 
@@ -219,6 +224,12 @@ def engine_for(job: Job, on_progress: Callable[[float], None] | None = None) -> 
     `on_progress` is called with the share of the weights loaded, 0 to 1.
     """
     return opening.open_engine(job.reference, job.request, job.tokens, on_progress)
+
+
+def close_engine(engine: Engine) -> None:
+    """Close an engine, and free at once what refers to itself, as the layers of a model do."""
+    engine.close()
+    gc.collect()
 
 
 def save(story: Story, path: str | Path, *, force: bool = False) -> None:
@@ -303,9 +314,20 @@ def _with_cover(job: Job) -> Job:
     return job
 
 
-def _while_open(events: Iterator[Event], engine: Engine) -> Generator[Event]:
-    """Yield the events. Raises UsageError once the engine is closed."""
-    with closing(events):
+def _loaded_within(block: ExitStack, job: Job) -> Engine:
+    """The engine for a job, which is closed at the end of the block."""
+    engine = engine_for(job)
+    block.callback(close_engine, engine)
+    return engine
+
+
+def _while_open(events: Iterator[Event], engine: Engine, opened: ExitStack) -> Generator[Event]:
+    """Yield nothing of use, then the events, and close what is `opened` for them.
+
+    Raises UsageError once the engine is closed.
+    """
+    with opened, closing(events):
+        yield Held()
         _check_open(engine)
         for event in events:
             yield event
@@ -355,7 +377,7 @@ def _python_error_messages(lacking: Collection[str] = ()) -> Iterator[None]:
         raise
 
 
-def _as_arguments(text: str, lacking: Collection[str]) -> str:
+def _as_arguments(text: str, lacking: Collection[str] = ()) -> str:
     def argument(match: re.Match[str]) -> str:
         if not match[2]:
             return match[0]

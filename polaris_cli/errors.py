@@ -36,10 +36,25 @@ class PolarisError(Exception):
         self.message = message
         self.hint = hint
 
+    @property
+    def whole(self) -> str:
+        """The message, and the hint if there is one."""
+        return f"{self.message} {self.hint}".strip()
+
     def reword(self, change: Callable[[str], str]) -> None:
         """Apply `change` to the message and to the hint."""
         self.message, self.hint = change(self.message), change(self.hint)
         self.args = (self.message,)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """How it is pickled, as between the machines of a cluster: as it is, without `__init__`,
+        which takes other arguments in some classes."""
+        return _again, (type(self), self.args), vars(self)
+
+
+def _again(kind: type[PolarisError], args: tuple[object, ...]) -> PolarisError:
+    """An error that was pickled, without its attributes, which come after it."""
+    return kind.__new__(kind, *args)
 
 
 def did_you_mean(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:

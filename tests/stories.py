@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterator
 
+import pytest
+
 from polaris_cli.engines.base import ModelInfo
 from polaris_cli.events import Chunk, Event, Finish, Reason
 from polaris_cli.library.recording import Recorder
@@ -29,6 +31,14 @@ def a_story(
         "versions": {"polaris": "0.1"},
     }
     return Story(**(fields | more))  # type: ignore[arg-type]
+
+
+def a_thai_story() -> Story:
+    """A story of one word for `wc -w`, and of several as ICU finds them."""
+    pytest.importorskip("icu4py", reason="needs the extra segmentation")
+    story = a_story(text="แมวบนภูเขา")
+    assert story.written == 1 < story.counted
+    return story
 
 
 def a_stream(*texts: str, reason: Reason = "stop") -> Iterator[Event]:

@@ -1,8 +1,10 @@
 """The Python interface: the same settings as the command line, whole or as a stream."""
 
+import gc
 import itertools
 import subprocess
 import sys
+import weakref
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -18,6 +20,7 @@ from polaris_cli import (
     Finish,
     Interrupted,
     Library,
+    ModelUnavailable,
     Plan,
     Sampling,
     StoryRequest,
@@ -28,9 +31,10 @@ from polaris_cli import (
     stream,
     write,
 )
-from polaris_cli.engines.base import GenerationRequest
-from polaris_cli.engines.scripted import ScriptedEngine
+from polaris_cli.engines.base import Engine, GenerationRequest
+from polaris_cli.engines.scripted import Script, ScriptedEngine
 from polaris_cli.events import AnswerEvent
+from polaris_cli.story.job import Job
 from tests.cli import ROOT
 from tests.servers.vllm_replay import VllmReplay
 
@@ -155,6 +159,54 @@ def test_a_stream_can_be_closed_early() -> None:
     assert engine.running == 0
 
 
+class Closable(ScriptedEngine):
+    """Counts how often it is closed."""
+
+    closed = 0
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+@pytest.fixture
+def own(monkeypatch: pytest.MonkeyPatch) -> Closable:
+    """The engine that `write` and `stream` load themselves."""
+    engine = Closable(SCRIPT)
+    monkeypatch.setattr(api, "engine_for", lambda job: engine)
+    return engine
+
+
+def test_an_engine_for_one_story_is_closed_with_it(own: Closable) -> None:
+    assert write("a fox", words=4, model="demo").text == "Once upon a time."
+    assert own.closed == 1
+    list(stream("a fox", words=4, model="demo"))
+    assert own.closed == 2
+
+
+@pytest.mark.parametrize("come", [0, 1])
+def test_an_engine_for_one_story_is_closed_with_its_stream(own: Closable, come: int) -> None:
+    with closing(stream("a fox", words=4, model="demo")) as events:
+        for _ in range(come):
+            next(events)
+        assert (own.running, own.closed) == (come, 0)
+    assert (own.running, own.closed) == (0, 1)
+
+
+def test_an_engine_for_one_story_is_closed_if_the_story_cannot_start(own: Closable) -> None:
+    own.context = 3
+    for begin in (write, stream):
+        with pytest.raises(UsageError):
+            begin("a fox", words=4, model="demo")
+    assert own.closed == 2
+
+
+def test_an_engine_that_is_given_stays_open() -> None:
+    engine = Closable(SCRIPT)
+    write("a fox", engine=engine, words=4, model="demo")
+    list(stream("a fox", engine=engine, words=4, model="demo"))
+    assert not engine.closed
+
+
 @pytest.mark.parametrize("engine", [open_engine("demo"), {}, 42])
 def test_what_is_no_engine_is_refused(engine: Any) -> None:
     with pytest.raises(UsageError, match="The engine is not a loaded model") as refused:
@@ -168,6 +220,13 @@ def test_a_premise_that_is_no_text_is_refused(premise: Any) -> None:
         write(premise, words=4, model="demo")
     with pytest.raises(UsageError, match=r"premise is .*, but must be text\.$"):
         StoryRequest(premise, 4)
+
+
+def test_a_story_that_fails_tells_why_in_pythons_words() -> None:
+    lost = Script(["Once"], error=ModelUnavailable("It is gone.", hint="Try --words 8"))
+    story = write("a fox", engine=ScriptedEngine(lost), words=4, model="demo", think=False)
+    assert (story.finish, story.text) == ("error", "Once")
+    assert story.error == "It is gone. Try words=8"
 
 
 def test_a_path_is_as_good_as_its_text(tmp_path: Path) -> None:
@@ -207,6 +266,31 @@ def test_a_server_writes_many_stories() -> None:
     assert {first.text, second.text, alone.text} == {"Once."} and asked == {"tales"}
     assert first.model.engine == second.request.engine == "endpoint"
     assert first.request.server and first.request.server.base_url == f"{server.url}/v1"
+
+
+@pytest.fixture
+def loaded_weights(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[weakref.ref[Any]]]:
+    """Weak references to weights of the models that are loaded; the collector does not run."""
+    found, load = list[weakref.ref[Any]](), api.engine_for
+
+    def noting(job: Job) -> Engine:
+        engine = load(job)
+        found.append(weakref.ref(next(vars(engine)["_model"].parameters())))
+        return engine
+
+    monkeypatch.setattr(api, "engine_for", noting)
+    gc.disable()
+    yield found
+    gc.enable()
+
+
+@pytest.mark.slow
+def test_a_closed_engine_has_no_weights(loaded_weights: list[weakref.ref[Any]]) -> None:
+    write("a fox", words=10, model="demo", think=False)
+    list(stream("a fox", words=10, model="demo", think=False))
+    with open_engine("demo", words=100):
+        pass
+    assert [weights() for weights in loaded_weights] == [None] * 3
 
 
 @pytest.mark.slow

@@ -93,7 +93,7 @@ def write_one(
     except Exception as problem:  # must not cost the other stories
         return Written(task, error=unexpected(problem))
     if outcome.error and stopped():  # a server that was silent, say: the user has ended it
-        return Written(task, replace(outcome.story, finish="interrupted"))
+        return Written(task, replace(outcome.story, finish="interrupted", error=""))
     return Written(task, outcome.story, outcome.error, "".join(problems))
 
 

@@ -20,7 +20,8 @@ from polaris_cli.engines.kernels.cuda_graph import capture
 from polaris_cli.engines.kernels.one_token import FORWARDS
 from polaris_cli.engines.kernels.patching import Replacements, patch_modules
 from polaris_cli.engines.kernels.timing import timed
-from polaris_cli.engines.local.loading import load_tokenizer, set_threads
+from polaris_cli.engines.local.cpu_threads import set_threads
+from polaris_cli.engines.local.loading import load_tokenizer
 from polaris_cli.engines.local.random_models import config_of, random_model
 from polaris_cli.engines.local.static_forward import StaticForward
 from polaris_cli.engines.releases import cache_name, state_tensors

@@ -45,7 +45,7 @@ class Written:
             "words": self.words,
             "premise": story.premise,
             "seed": story.request.sampling.seed,
-            "written": story.written,
+            "written": story.counted,
             "ratio": round(story.ratio, 4),
             "finish": story.finish,
             "closed": story.closed,

@@ -107,7 +107,7 @@ def _figures(done: Sequence[Written[Task]], at_once: int, seconds: float) -> Sto
         at_once,
         len(stories),
         len(done) - len(stories),
-        sum(story.written for story in stories),
+        sum(story.counted for story in stories),
         sum(map(_tokens, stories)),
         seconds,
         round(memory, 1),

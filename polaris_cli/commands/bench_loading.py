@@ -111,7 +111,8 @@ def _reference(request: StoryRequest) -> ModelRef:
 
 def _random(shape: str, request: StoryRequest, tokens: int) -> tuple[Any, Any, ModelInfo]:
     """Random weights of that shape, with the demo model's tokenizer: the text does not matter."""
-    from polaris_cli.engines.local.loading import load_tokenizer, set_threads
+    from polaris_cli.engines.local.cpu_threads import set_threads
+    from polaris_cli.engines.local.loading import load_tokenizer
     from polaris_cli.engines.local.random_models import config_of, random_model
     from polaris_cli.models.reference import of_entry
 

@@ -14,7 +14,7 @@ from typing import Annotated, TextIO
 import typer
 from typer import Argument, Exit, Option
 
-from polaris_cli.api import Outcome
+from polaris_cli.api import Outcome, close_engine
 from polaris_cli.batch.tasks import seeded
 from polaris_cli.commands import options as o
 from polaris_cli.commands.batch import compared
@@ -171,7 +171,7 @@ def _write(job: Job, outputs: Outputs, interrupts: Interrupts, out: TextIO) -> O
     try:
         outcome = write_loaded(job, engine, outputs, out, interrupts.watch)
     finally:
-        engine.close()
+        close_engine(engine)  # the next model needs its memory
     if not (outputs.quiet or outcome.error):
         print_report(outcome.story, err=sys.stderr, saved=outcome.saved)
     return outcome

@@ -35,7 +35,6 @@ WORKING_TITLE = "Working Title"  # a title that is not in the text
 AUTHOR = "Author"
 CODE_BLOCK, CODE = "macro", "Macro Text Char"  # Word's names for its monospaced styles
 
-_PROPERTY_LENGTH = 255  # characters: Word's limit
 _MARGIN, _TEXT_WIDTH, _TEXT_HEIGHT = Mm(25), Mm(160), Mm(247)  # of an A4 page
 _MAX_LIST_LEVEL = 3  # Word has no "List Bullet 4"
 _FONT = "Georgia"
@@ -227,10 +226,12 @@ def _strip_template(document: DocumentObject) -> None:
 
 def _set_properties(document: DocumentObject, story: Story, found: Structure) -> None:
     properties = document.core_properties
-    properties.title = found.title[:_PROPERTY_LENGTH]
-    author = story.request.book.author or story.model.name
-    properties.author = properties.last_modified_by = printable(author)[:_PROPERTY_LENGTH]
-    properties.comments = printable(story.premise)[:_PROPERTY_LENGTH]
+    author = printable(story.request.book.author or story.model.name)
+    # As elements, which take any text: of a property, python-docx takes 255 characters.
+    elements = properties._element
+    elements.get_or_add_title().text = found.title
+    elements.get_or_add_creator().text = elements.get_or_add_lastModifiedBy().text = author
+    elements.get_or_add_description().text = printable(story.premise)
     properties.identifier = f"polaris-{story.id}"
     properties.created = properties.modified = datetime.fromisoformat(created_utc(story)[:-1])
 

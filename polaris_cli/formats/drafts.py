@@ -137,14 +137,13 @@ def _html(path: Path) -> tuple[list[Block], Said]:
     page = HTMLReader(read_text(path))
     if not page.has_elements:
         raise ValueError("no HTML elements")
-    is_ours = page.meta.get("generator") == "polaris"
     said = {
         "premise": page.meta.get("description", ""),
         "title": page.title,
         "author": page.meta.get("author"),
         "language": page.language,
     }
-    return page.blocks, said if is_ours else {}
+    return page.blocks, said if page.is_ours else {}
 
 
 def _docx(path: Path) -> tuple[list[Block], Said]:

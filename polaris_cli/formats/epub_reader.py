@@ -30,8 +30,10 @@ def read_epub(path: Path) -> tuple[list[Block], dict[str, str]]:
         name = container.find(".//{*}rootfile").get("full-path")
         package = _xml(unpacked(archive, [name])[0])
         pages = unpacked(archive, _pages(package, posixpath.dirname(name)))
-    blocks = [block for page in pages for block in HTMLReader(page.decode("utf-8-sig")).blocks]
-    return blocks, _said(package)
+    said = _said(package)
+    texts = (page.decode("utf-8-sig") for page in pages)
+    blocks = [block for text in texts for block in HTMLReader(text, ours=bool(said)).blocks]
+    return blocks, said
 
 
 def _said(package: Any) -> dict[str, str]:

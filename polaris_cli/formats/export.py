@@ -67,7 +67,7 @@ def _markdown(story: Story) -> bytes:
         **_book(story),
         "premise": story.premise,
         "words_requested": story.requested,
-        "words_written": story.written,
+        "words_written": story.counted,
         "ratio": round(story.ratio, 2),
         "model": story.model.name,
         "date": created_utc(story),

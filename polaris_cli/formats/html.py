@@ -1,7 +1,8 @@
 """Writes a story as one HTML page; EPUB pages use parts of it.
 
 Knows HTML, not where the file goes. In a page, `header` and `footer` contain information about the
-story and everything else is its text: `html_reader` relies on this.
+story and everything else is its text: `html_reader` relies on this, and on `meta` with the
+generator.
 """
 
 from base64 import b64encode
@@ -113,7 +114,7 @@ def elements(tokens: "list[Token]") -> str:
 def story_info(story: Story) -> Iterator[str]:
     """Premise, model, length and date, one paragraph per line."""
     yield f"<p>Premise: {escape(story.premise)}</p>"
-    length = f"{story.written:,} words of {story.requested:,} asked, {created_utc(story)[:10]}"
+    length = f"{story.counted:,} words of {story.requested:,} asked, {created_utc(story)[:10]}"
     yield f"<p>Written by {escape(story.model.name)}: {length}</p>"
 
 

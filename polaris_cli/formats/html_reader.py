@@ -1,7 +1,8 @@
 """Reads HTML as blocks: headings, paragraphs, scene breaks, quotes, lists and code.
 
 Accepts elements in any order and nesting; knows nothing about files. Skips pictures and the
-elements in `SKIPPED`. Table cells become paragraphs.
+elements in `SKIPPED`, and in polaris's own pages also those in `ABOUT`. Table cells become
+paragraphs.
 """
 
 import re
@@ -15,15 +16,16 @@ from polaris_cli.formats.structure import Span, printable
 
 # fmt: off
 SKIPPED = {
-    "title", "header", "footer", "nav", "script", "style", "template", "noscript",
+    "title", "nav", "script", "style", "template", "noscript",
     "select", "button", "textarea", "svg",
 }
+ABOUT = {"header", "footer"}  # elsewhere they may have the title of a chapter
 _READINGS = {"rt", "rp"}  # how to pronounce a sign in "ruby"; they may have no end tags
 _BLOCKS = {
     "html", "body", "main", "article", "section", "div", "address", "aside", "p", "pre", "hr",
     "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "ul", "ol", "li", "dl", "dt", "dd", "menu",
     "table", "tr", "td", "th", "caption", "figure", "figcaption", "details", "summary", "form",
-    "fieldset", "legend", "center", "hgroup",
+    "fieldset", "legend", "center", "hgroup", "header", "footer",
 }
 # fmt: on
 _STYLES = {"em": "em", "i": "em", "strong": "strong", "b": "strong", "code": "code"}
@@ -51,12 +53,14 @@ class _Box:
 class HTMLReader(HTMLParser):
     """Parses a page into `blocks`, its `title` and `language`, and its `meta` elements by name.
 
+    `ours` says that polaris wrote the page, which is also known from its `meta` elements.
     `has_elements` is False if the text is not HTML. html.parser raises AssertionError for some
     such texts.
     """
 
-    def __init__(self, page: str) -> None:
+    def __init__(self, page: str, *, ours: bool = False) -> None:
         super().__init__()
+        self.is_ours = ours
         self.blocks: list[Block] = []
         self.meta: dict[str, str] = {}
         self.title = self.language = ""
@@ -79,11 +83,12 @@ class HTMLReader(HTMLParser):
         values = {name: value or "" for name, value in attrs}
         if tag == "meta":
             self.meta.setdefault(values.get("name", "").lower(), values.get("content", ""))
+            self.is_ours = self.is_ours or self.meta.get("generator") == "polaris"
         elif tag == "html":
             self.language = self.language or values.get("lang", "")
         elif tag == "body":
             self._skipping = 0  # a title may have no end tag
-        elif tag in SKIPPED:
+        elif self._skips(tag):
             self._skipping += 1
             self._in_title = tag == "title" and not self.title  # a picture may have one too
         if self._skipping:
@@ -102,7 +107,7 @@ class HTMLReader(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         """Close an element, and open elements inside it."""
-        if tag in SKIPPED:
+        if self._skips(tag):
             self._skipping = max(self._skipping - 1, 0)
             self._in_title = False
         elif self._skipping:
@@ -116,6 +121,9 @@ class HTMLReader(HTMLParser):
             self._in_reading = False
         elif self._styles[_STYLES.get(tag, "")]:
             self._styles[_STYLES[tag]] -= 1
+
+    def _skips(self, tag: str) -> bool:
+        return tag in SKIPPED or (self.is_ours and tag in ABOUT)
 
     def handle_data(self, data: str) -> None:
         """Add text to the block."""

@@ -12,6 +12,7 @@ from polaris_cli.events import ChapterStart, Chunk, Event, Inserted, Restart
 Row = tuple[str, str, int, bytes, bytes]
 
 LARGEST = 3e38  # that 32-bit floats have
+LARGEST_ID = 2**32 - 1
 
 
 def to_row(event: Event) -> Row | None:
@@ -45,12 +46,15 @@ def from_row(row: Row) -> Event:
     return Chunk("story", text, number, _ids(ids), known)
 
 
+# A server may send any number, and one that does not fit must not cost the text.
+
+
 def _bytes(ids: tuple[int, ...]) -> bytes:
-    return struct.pack(f"<{len(ids)}I", *ids)
+    fitting = [id_ for id_ in ids if 0 <= id_ <= LARGEST_ID]
+    return struct.pack(f"<{len(fitting)}I", *fitting)
 
 
 def _floats(numbers: tuple[float, ...]) -> bytes:
-    # A server may send any number, and one that does not fit must not cost the text.
     fitting = (min(max(number, -LARGEST), LARGEST) for number in numbers)
     return struct.pack(f"<{len(numbers)}f", *fitting)
 

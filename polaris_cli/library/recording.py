@@ -6,7 +6,7 @@ Decides when text is saved. Does not know how the library stores it or how event
 import threading
 from collections.abc import Callable, Iterator
 
-from polaris_cli.errors import LibraryError
+from polaris_cli.errors import LibraryError, unexpected
 from polaris_cli.events import Again, Event, Finish, Held, HeldText, Planned, closing, text_of
 from polaris_cli.library.store import Library
 from polaris_cli.story.accumulator import Accumulator
@@ -91,8 +91,9 @@ class Recorder:
             ended = self._ended  # read before saving, so that the last save has all events
             try:
                 self._save(ended=ended)
-            except LibraryError as error:
-                self._problem = f"{error.message} {error.hint}".strip()
+            except Exception as problem:  # whatever it is, saving is tried again
+                error = problem if isinstance(problem, LibraryError) else unexpected(problem)
+                self._problem = error.whole
             if not ended:
                 self._wake.wait(SAVE_EVERY)
 

@@ -32,6 +32,7 @@ from polaris_cli.library.database import (
     damaged,
     sqlite_errors,
 )
+from polaris_cli.library.moving import FileId, Taken, file_id, put_in, take_out
 from polaris_cli.library.parts import from_row, to_row
 from polaris_cli.library.votes import Vote
 from polaris_cli.request.adherence import ratio
@@ -84,8 +85,16 @@ class Entry:
 def library_path() -> Path:
     """The path of the library: POLARIS_LIBRARY if set, else in the user's data folder."""
     if chosen := os.environ.get("POLARIS_LIBRARY"):
-        return expanded(chosen).absolute()
-    return platformdirs.user_data_path("polaris", appauthor=False) / "library.db"
+        return _located(chosen)
+    return _located(platformdirs.user_data_path("polaris", appauthor=False) / "library.db")
+
+
+def _located(path: str | Path) -> Path:
+    """The file itself, wherever the program goes: SQLite keeps others beside it, not beside a link.
+
+    A link to itself stays.
+    """
+    return Path(os.path.realpath(expanded(path)))
 
 
 def library_files() -> list[Path]:
@@ -103,10 +112,11 @@ class Library:
 
     def __init__(self, path: str | Path | None = None) -> None:
         """`path` is the library's file; without it, the user's own library."""
-        chosen = expanded(path) if path else library_path()
-        self.path = chosen.absolute()  # the same file wherever the program goes
+        self.path = _located(path) if path else library_path()
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
+        self._file: FileId | None = None  # of the connection
+        self._taken: list[Taken] = []  # out of a file that was moved
 
     def start(self, story: "Story") -> None:
         """Add the record of a story that is being written. Called again when its plan is known."""
@@ -269,9 +279,7 @@ class Library:
         """One write transaction. Creates the file if necessary."""
         with self._lock, sqlite_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            if self._connection is None:
-                self._connection = connect(self.path)
-            with atomic(self._connection) as db:
+            with atomic(self._connected()) as db:
                 yield db
 
     @contextmanager
@@ -281,14 +289,29 @@ class Library:
             if not self.path.exists():
                 yield opened.enter_context(closing(connect(Path(MEMORY))))
             else:
-                yield self._connection or self._connect(opened)
+                yield self._to_read(opened)
 
-    def _connect(self, opened: ExitStack) -> sqlite3.Connection:
-        """The connection from now on; one that `opened` closes, if the file can only be read."""
+    def _to_read(self, opened: ExitStack) -> sqlite3.Connection:
+        """The connection; one that `opened` closes, if the file can only be read."""
         try:
-            self._connection = connect(self.path)
+            return self._connected()
         except sqlite3.OperationalError as problem:
             return opened.enter_context(closing(connect_read_only(self.path, problem)))
+
+    def _connected(self) -> sqlite3.Connection:
+        """The connection to the file that is at the path now.
+
+        If it was moved or deleted, the stories that this process is writing come with it.
+        """
+        if self._connection and self._file not in (None, file_id(self.path)):
+            self._taken += take_out(self._connection, WRITING)
+            self.close()
+        if not self._connection:
+            self._connection = connect(self.path)
+            self._file = file_id(self.path)
+        if self._taken:
+            put_in(self._connection, self._taken)
+            self._taken = []
         return self._connection
 
 

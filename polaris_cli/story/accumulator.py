@@ -98,6 +98,7 @@ class Accumulator:
             thinking="".join(self._texts["thinking"]).strip(),
             aside="".join(self._texts["aside"]).strip(),
             finish=self.finish.reason,
+            error=self.finish.error.whole if self.finish.error else "",
             closed=self.finish.closed,
             deviations=self._deviations(),
             tokens=Tokens(

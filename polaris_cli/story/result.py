@@ -93,6 +93,7 @@ class Story:
     """The record of one story; the text is empty until it is written.
 
     `created` is an ISO 8601 time in UTC, `prompt` the last user message as the model saw it.
+    `error` is why it failed, with what to do about it, if `finish` is "error".
     `extended` is how many times the story was continued after an early end, `rewritten` how many
     times a passage that had decayed or was too long was written again; `closed` says that the text
     was ended at its length, before the model ended it. `aside` is what the model said about the
@@ -109,6 +110,7 @@ class Story:
     thinking: str = ""
     aside: str = ""
     finish: Reason = "interrupted"
+    error: str = ""
     extended: int = 0
     rewritten: int = 0
     closed: bool = False
@@ -192,6 +194,7 @@ class Story:
             "aside": self.aside,
             "words": self._words(),
             "finish": self.finish,
+            "error": self.error or None,
             "length": {
                 "mode": request.length,
                 "headings": request.headings,
@@ -242,6 +245,7 @@ class Story:
             thinking=record["thinking"],
             aside=record.get("aside", ""),
             finish=record["finish"],
+            error=record.get("error") or "",
             extended=record["length"]["extended"],
             rewritten=record["length"].get("rewritten", 0),
             closed=record["length"].get("closed", False),

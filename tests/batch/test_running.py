@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from polaris_cli.batch.running import Written, write_all
+from polaris_cli.batch.running import Written, write_all, write_one
 from polaris_cli.batch.threads import AHEAD
 from polaris_cli.engines.base import GenerationRequest
 from polaris_cli.engines.scripted import Script, ScriptedEngine
@@ -92,6 +92,16 @@ def test_a_stop_interrupts_what_is_written_and_begins_nothing_new() -> None:
     assert 1 <= len(done) <= 3
     assert {each.story.finish for each in done if each.story} == {"interrupted"}
     assert engine.running == 0
+
+
+def test_a_failure_after_a_stop_is_no_error() -> None:
+    def stopped() -> bool:
+        return bool(engine.requests)
+
+    gone = ModelUnavailable("The server is gone.")
+    engine = ScriptedEngine(Script(["</think>"], error=gone))
+    story = write_one(Ask(1), engine, stopped=stopped).story
+    assert story and (story.finish, story.error) == ("interrupted", "")
 
 
 def test_each_story_is_in_the_library_and_watched(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -20,6 +20,7 @@ from polaris_cli.words import self_repetition
 from tests.cli import in_process
 from tests.scripts import paragraph, script
 from tests.servers.faulty import Faulty
+from tests.stories import a_thai_story
 
 
 def test_every_premise_is_written_in_every_way_at_every_length() -> None:
@@ -59,6 +60,11 @@ def test_a_story_as_json_has_its_text_and_figures(tmp_path: Path) -> None:
     record = json.loads(json.dumps(one.as_dict()))
     assert (record["premise"], record["seed"], record["ratio"]) == ("a fox", 0, 1.0)
     assert record["story"] == one.story.text
+
+
+def test_the_words_are_those_that_the_ratio_is_of() -> None:
+    record = Written("single", 8, a_thai_story(), 1.0).as_dict()
+    assert record["ratio"] == record["written"] / 8
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from polaris_cli.errors import ModelUnavailable
 from polaris_cli.events import AnswerEvent
 from tests.servers.faulty import Faulty
 from tests.servers.replies import talking
+from tests.stories import a_thai_story
 
 TALE = ["</think>", *["word "] * 20]
 OPTIONS = {"model": "demo", "words": 20}
@@ -36,6 +37,13 @@ def test_the_same_stories_are_written_and_counted() -> None:
     assert (found.stories, found.failed, found.words, found.tokens) == (5, 0, 100, 105)
     assert found.stories_per_s == 5 / found.seconds
     assert len({task.row.premise for task in tasks}) == 5
+
+
+def test_words_are_counted_as_for_the_ratio() -> None:
+    story = a_thai_story()
+    engine = ScriptedEngine(["</think>", story.text])
+    found = throughput(stories_of(OPTIONS, 2), 2, lambda job, at_once: engine)
+    assert found.words == 2 * story.counted
 
 
 def test_stories_that_fail_are_counted_apart() -> None:

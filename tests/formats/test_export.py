@@ -11,8 +11,8 @@ from polaris_cli.errors import UsageError
 from polaris_cli.formats.export import FORMATS, check_output, render, save
 from polaris_cli.request.book import Book
 from polaris_cli.story.result import Story
-from tests.books import EVERYTHING, MARKS, PREMISE, Elements, a_book, check_xml
-from tests.stories import a_story
+from tests.books import EVERYTHING, MARKS, PREMISE, Elements, a_book, check_xml, members
+from tests.stories import a_story, a_thai_story
 
 
 @pytest.fixture
@@ -82,6 +82,15 @@ def test_json_is_the_record(story: Story) -> None:
     assert Story.from_dict(json.loads(render(story, "json"))) == story
     odd = a_story(text="\ud800 é")
     assert json.loads(render(odd, "json"))["story"] == "\ud800 é"
+
+
+@pytest.mark.parametrize("format", ["md", "html", "epub"])
+def test_the_words_are_those_that_the_ratio_is_of(format: str) -> None:
+    story = a_thai_story()
+    content = render(story, format)
+    text = content.decode() if format != "epub" else "".join(members(content).values())
+    named = "words_written: {}\n" if format == "md" else "{} words of 8 asked"
+    assert named.format(story.counted) in text and named.format(story.written) not in text
 
 
 # --- All ---

@@ -42,6 +42,18 @@ def test_pages(page: str, text: str) -> None:
     assert to_markdown(HTMLReader(page).blocks) == text
 
 
+CHAPTER = "<section><header>II<h2>Fog</h2></header>It came.<footer><p>End</footer></section>"
+
+
+def test_headers_are_skipped_in_pages_by_polaris_alone() -> None:
+    assert to_markdown(HTMLReader(CHAPTER).blocks) == "II\n\n## Fog\n\nIt came.\n\nEnd"
+    ours = f'<head><meta name="generator" content="polaris"></head><body>{CHAPTER}'
+    for reader in (HTMLReader(ours), HTMLReader(CHAPTER, ours=True)):
+        assert to_markdown(reader.blocks) == "It came."
+    other = HTMLReader(ours.replace("polaris", "another program"))
+    assert "## Fog" in to_markdown(other.blocks)
+
+
 def test_a_page_has_a_title_and_a_language() -> None:
     page = HTMLReader("<html lang=fr><title>A &amp; b</title><svg lang=en><title>C</title></svg>d")
     assert (page.title, page.language) == ("A & b", "fr")

@@ -214,6 +214,20 @@ def test_a_damaged_library_is_moved_away_with_its_newest_text(
     assert Library(f"{copy.path}.damaged").get("bbbb").text == "Second."
 
 
+def test_a_damaged_library_behind_a_link_is_moved_away_with_its_newest_text(
+    library: Library, tmp_path: Path
+) -> None:
+    copy = killed(library, tmp_path / "copy.db")
+    content = copy.path.read_bytes()
+    copy.path.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
+    link = tmp_path / "links" / "link.db"
+    link.parent.mkdir()
+    link.symlink_to(copy.path)
+    with pytest.raises(LibraryError, match="damaged") as caught:
+        Library(link).search("First")
+    assert f"mv {copy.path}-wal " in caught.value.hint
+
+
 def test_a_newer_library_is_left_alone(library: Library) -> None:
     library.start(a_story())
     library.close()

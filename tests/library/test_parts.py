@@ -1,5 +1,7 @@
 """Every kind of event that a story is made of comes back from its row as it was."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,3 +39,9 @@ def test_numbers_beyond_32_bits_are_cut_down() -> None:
     found = from_row(row)
     assert isinstance(found, Chunk) and found.log_probs[2] == -0.5
     assert found.log_probs[:2] == pytest.approx((-3e38, 3e38))
+
+
+@pytest.mark.parametrize("event", [Chunk("story", "A", 3, (1, 2**32, -1)), Inserted("draft", "A")])
+def test_ids_that_do_not_fit_are_dropped(event: Chunk | Inserted) -> None:
+    row = to_row(replace(event, ids=(-1, 1, 2**32, 10**40)))
+    assert row and from_row(row) == replace(event, ids=(1,))

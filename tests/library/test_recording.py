@@ -139,6 +139,26 @@ def test_a_stream_that_nobody_closes_does_not_hold_up_the_program(library: Libra
     stream.close()  # type: ignore[attr-defined]
 
 
+@pytest.mark.usefixtures("patient")
+def test_whatever_fails_in_saving_is_told(library: Library) -> None:
+    class Failing(Library):
+        fails = True
+
+        def append(self, id: str, events: Iterable[Event], held: Iterable[Chunk] = ()) -> None:
+            if self.fails:
+                raise OverflowError("Python int too large")
+            super().append(id, events, held)
+
+    failing, warnings, accumulator = Failing(library.path), list[str](), Accumulator(a_story())
+    recorder = Recorder(failing, accumulator, warnings.append)
+    for _ in recorder.watch(accumulator.watch(a_stream("One.\n", "Two.\n"))):
+        until(lambda: recorder._problem)
+        failing.fails = False
+    assert len(warnings) == 1
+    assert "not being saved: Unexpected error: OverflowError" in warnings[0]
+    assert recorder.saved and library.get("last").text == "One.\nTwo."
+
+
 # --- A story that breaks off ---
 
 

@@ -21,7 +21,7 @@ from polaris_cli.errors import LibraryError, UsageError
 from polaris_cli.events import Chunk
 from polaris_cli.library import store as module
 from polaris_cli.library.database import connect
-from polaris_cli.library.store import Library, library_path
+from polaris_cli.library.store import Library, library_files, library_path
 from polaris_cli.story.accumulator import collect
 from polaris_cli.story.result import Place, Story, Timing
 from tests.stories import a_story, a_stream, chunks_in, no_warning, record
@@ -56,6 +56,24 @@ def test_a_library_stays_where_it_is(
     (tmp_path / "other").mkdir()
     monkeypatch.chdir("other")
     assert library.path == tmp_path / "mine.db"
+
+
+def test_a_link_stands_for_its_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite keeps its other files beside the library, not beside the link."""
+    real, link = tmp_path / "real" / "mine.db", tmp_path / "link.db"
+    link.symlink_to(real)
+    monkeypatch.setenv("POLARIS_LIBRARY", str(link))
+    with closing(Library()) as library, closing(Library(link)) as same:
+        library.start(a_story())
+        assert library.path == same.path == library_path() == real
+        assert library_files() == [real, *sorted(real.parent.glob("mine.db-*"), reverse=True)]
+
+
+def test_a_link_to_itself_is_told(tmp_path: Path) -> None:
+    link = tmp_path / "link.db"
+    link.symlink_to(link)
+    with pytest.raises(LibraryError, match=r"link\.db"):
+        Library(link).start(a_story())
 
 
 def test_looking_makes_no_file(library: Library) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from polaris_cli.engines.base import GenerationRequest, ModelInfo
 from polaris_cli.engines.scripted import ScriptedEngine
+from polaris_cli.errors import PolarisError
 from polaris_cli.events import Again, Chapter, Chunk, Event, Finish, Plan, Planned
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Draft, Sampling, StoryRequest
@@ -80,6 +81,22 @@ def test_a_record_survives_json(plan: Plan | None) -> None:
     again = Story.from_dict(json.loads(json.dumps(story.as_dict())))
     assert again == story
     assert (again.extended, again.tokens.prompt, again.plan) == (1, 9, plan)
+
+
+def test_a_story_that_failed_tells_why() -> None:
+    lost = PolarisError("The server is gone.", hint="Start it.")
+    failed = collect([Chunk("story", "One"), Finish("error", error=lost)], a_record())
+    assert failed.error == "The server is gone. Start it."
+    record = json.loads(json.dumps(failed.as_dict()))
+    assert record["error"] == failed.error and Story.from_dict(record) == failed
+    whole = collect([Chunk("story", "One"), Finish("stop")], a_record())
+    assert (whole.error, whole.as_dict()["error"]) == ("", None)
+
+
+def test_a_record_from_before_errors_were_told_is_read() -> None:
+    record = a_record().as_dict()
+    del record["error"]
+    assert Story.from_dict(record).error == ""
 
 
 def test_the_whole_request_survives_json() -> None:

@@ -4,6 +4,7 @@
 """
 
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
@@ -18,6 +19,7 @@ from polaris_cli.engines.base import (
 )
 from polaris_cli.engines.kernels.patching import patch_forwards
 from polaris_cli.engines.local.chat import Chat
+from polaris_cli.engines.local.cpu_threads import nothing
 from polaris_cli.engines.local.decode import context_length, decode
 from polaris_cli.engines.local.generation import TokenizedRequest, sampler_class
 from polaris_cli.engines.local.loading import load_model
@@ -48,6 +50,7 @@ class LocalEngine:
         static: bool = False,
         room: int = 0,
         notes: tuple[str, ...] = (),
+        on_close: Callable[[], None] = nothing,
     ) -> None:
         self.info = info
         self.notes = notes
@@ -58,6 +61,7 @@ class LocalEngine:
         self._chat = Chat(tokenizer)
         self._vocabulary = vocabulary_of(model, tokenizer)
         self._prefix_cache = PrefixCache()
+        self._on_close = weakref.finalize(self, on_close)  # at the latest when nobody has it
 
     def stream(self, request: GenerationRequest) -> Iterator[AnswerEvent]:
         """Yield the model's answer as it is generated, then one `Finish`."""
@@ -118,6 +122,7 @@ class LocalEngine:
         """Free the model's memory."""
         for name in ("_model", "_prefix_cache"):
             vars(self).pop(name, None)
+        self._on_close()
 
 
 class LockstepEngine(LocalEngine):
@@ -175,12 +180,12 @@ def load(
 ) -> LocalEngine:
     """Load a model, downloading it first if necessary.
 
-    `compile` allows CUDA graphs, `threads` is the number of CPU threads, which stays set for the
-    process (None: one for each idle core; on a GPU, torch's own number), `context_tokens` is the
-    length of the longest sequence that must fit in memory, `on_progress` is called with the share
-    of the weights loaded, 0 to 1, `parallel` is the largest number of answers at once. Raises
-    ModelUnavailable if the model cannot be downloaded or read, OutOfMemory if it does not fit on
-    the device, UsageError for an unknown device.
+    `compile` allows CUDA graphs, `threads` is the number of CPU threads, which is the process's
+    until the engine is closed (None: one for each idle core; on a GPU, torch's own number),
+    `context_tokens` is the length of the longest sequence that must fit in memory, `on_progress` is
+    called with the share of the weights loaded, 0 to 1, `parallel` is the largest number of answers
+    at once. Raises ModelUnavailable if the model cannot be downloaded or read, OutOfMemory if it
+    does not fit on the device, UsageError for an unknown device.
     """
     start = time.monotonic()
     loaded = load_model(
@@ -210,4 +215,5 @@ def load(
         static=static,
         room=min(context_tokens, context_length(loaded.model)),
         notes=notes,
+        on_close=loaded.restore_threads,
     )

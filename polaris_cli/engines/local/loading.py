@@ -6,7 +6,7 @@ runs Python code from a model's folder. Does not know what the model is used for
 
 import importlib.util
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from polaris_cli.engines.base import ModelInfo
 from polaris_cli.engines.channels import needs_server
 from polaris_cli.engines.local import gguf_loading as gguf
 from polaris_cli.engines.local.chat import Chat
+from polaris_cli.engines.local.cpu_threads import nothing, set_threads
 from polaris_cli.engines.local.forward import step_threads, takes_one_thread
 from polaris_cli.engines.local.loading_errors import (
     SETTINGS,
@@ -59,7 +60,6 @@ from polaris_cli.models.model_files import (
     stored_as,
 )
 from polaris_cli.models.reference import ModelRef
-from polaris_cli.models.threads import choose_threads
 from polaris_cli.models.weights import file_bytes, listed
 from polaris_cli.request.story_request import Quantize
 
@@ -72,12 +72,16 @@ NO_TEMPLATE = "The model has no chat template: it gets only the text of the prom
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A model as transformers loads it, its tokenizer, its `ModelInfo`, and notes for the user."""
+    """A model as transformers loads it, its tokenizer, its `ModelInfo`, and notes for the user.
+
+    `restore_threads` takes back the number of threads that was set for it.
+    """
 
     model: Any
     tokenizer: Any
     info: ModelInfo
     notes: tuple[str, ...] = ()
+    restore_threads: Callable[[], None] = nothing
 
 
 def load_model(
@@ -91,27 +95,18 @@ def load_model(
 ) -> LoadedModel:
     """Load a model without our faster forwards; arguments and errors are those of `local.load`."""
     chosen = devices.pick(device, devices.list_devices(with_torch=True))
-    notes = set_threads(threads, chosen)
+    setting = set_threads(threads, chosen)
     load = _load_gguf if reference.is_gguf else _load_folder
-    loaded = load(reference, chosen, quantize, context_tokens, on_progress)
+    with ExitStack() as failed:
+        failed.callback(setting.restore)
+        loaded = load(reference, chosen, quantize, context_tokens, on_progress)
+        failed.pop_all()
     used = step_threads(loaded.model) if threads or chosen.kind == "cpu" else None
     info = replace(loaded.info, threads=used)
-    if takes_one_thread(loaded.model):  # whatever was chosen
-        notes = ()
-    return replace(loaded, info=info, notes=(*loaded.notes, *notes))
-
-
-def set_threads(asked: int | None, device: Device) -> tuple[str, ...]:
-    """Set torch's number of CPU threads, for a GPU only if `asked`. Returns notes for the user.
-
-    Without `asked`, a smaller number set before stays, such as that of OMP_NUM_THREADS.
-    """
-    if asked is None and device.kind != "cpu":
-        return ()
-    chosen = choose_threads(asked)
-    most = chosen.number if asked else torch.get_num_threads()
-    torch.set_num_threads(min(chosen.number, most))
-    return (f"{chosen.reason}.",) if chosen.reason else ()
+    # Small models take one thread, whatever was chosen.
+    notes = () if takes_one_thread(loaded.model) else setting.notes
+    notes = (*loaded.notes, *notes)
+    return replace(loaded, info=info, notes=notes, restore_threads=setting.restore)
 
 
 def _load_folder(

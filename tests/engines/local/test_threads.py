@@ -6,8 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from polaris_cli.engines.local import cpu_threads
+from polaris_cli.engines.local.cpu_threads import ProcessThreads, set_threads
+from polaris_cli.engines.local.engine import load
 from polaris_cli.engines.local.forward import step_threads
-from polaris_cli.engines.local.loading import load_model, set_threads
+from polaris_cli.engines.local.loading import load_model
+from polaris_cli.errors import PolarisError
 from polaris_cli.models.devices import Device
 from polaris_cli.models.resolving import resolve
 from polaris_cli.models.threads import usable_cores
@@ -18,14 +22,16 @@ MORE = usable_cores() + 1
 
 
 @pytest.fixture(autouse=True)
-def one_thread_afterwards() -> Iterator[None]:
+def one_thread_afterwards(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Engines of other tests, which may still be open, do not count."""
+    monkeypatch.setattr(cpu_threads, "PROCESS", ProcessThreads())
     yield
     torch.set_num_threads(1)
 
 
 def test_one_thread_for_each_idle_core() -> None:
     torch.set_num_threads(MORE)
-    notes = set_threads(None, CPU)
+    notes = set_threads(None, CPU).notes
     assert torch.get_num_threads() <= usable_cores()
     assert bool(notes) == (torch.get_num_threads() < usable_cores())
 
@@ -37,16 +43,59 @@ def test_a_smaller_number_set_before_stays() -> None:
 
 
 def test_a_number_asked_for_is_taken_even_if_it_is_large() -> None:
-    (note,) = set_threads(MORE, CPU)
+    (note,) = set_threads(MORE, CPU).notes
     assert torch.get_num_threads() == MORE and note.startswith(f"{MORE} threads on ")
-    assert set_threads(1, CPU) == ()
+    assert set_threads(1, CPU).notes == ()
     assert torch.get_num_threads() == 1
 
 
 def test_a_gpu_keeps_torchs_number_unless_asked() -> None:
     torch.set_num_threads(MORE)
-    assert set_threads(None, CARD) == () and torch.get_num_threads() == MORE
-    assert set_threads(1, CARD) == () and torch.get_num_threads() == 1
+    assert set_threads(None, CARD).notes == () and torch.get_num_threads() == MORE
+    assert set_threads(1, CARD).notes == () and torch.get_num_threads() == 1
+
+
+def test_what_was_set_is_restored_whichever_ends_first() -> None:
+    for last in (0, 1):
+        torch.set_num_threads(MORE)
+        settings = [set_threads(number, CPU) for number in (1, 2)]
+        assert torch.get_num_threads() == 2
+        settings.pop(last).restore()
+        assert torch.get_num_threads() == (2, 1)[last]
+        for setting in settings * 2:
+            setting.restore()
+        assert torch.get_num_threads() == MORE
+
+
+def test_another_engine_chooses_anew() -> None:
+    torch.set_num_threads(MORE)
+    set_threads(1, CPU)
+    notes = set_threads(None, CPU).notes
+    assert bool(notes) == (torch.get_num_threads() < usable_cores())
+
+
+def test_a_number_that_somebody_else_sets_counts() -> None:
+    torch.set_num_threads(MORE)
+    set_threads(2, CPU)
+    torch.set_num_threads(1)
+    set_threads(None, CPU)
+    assert torch.get_num_threads() == 1
+
+
+def test_a_closed_engine_leaves_the_number_as_it_was() -> None:
+    torch.set_num_threads(MORE)
+    engine = load(resolve("demo"), device="cpu", threads=2, context_tokens=200)
+    assert torch.get_num_threads() == 2
+    engine.close()
+    assert torch.get_num_threads() == MORE
+
+
+def test_a_model_that_cannot_be_loaded_leaves_the_number_as_it_was(tmp_path: Path) -> None:
+    torch.set_num_threads(MORE)
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(PolarisError):
+        load_model(resolve(str(tmp_path)), device="cpu", threads=2, context_tokens=200)
+    assert torch.get_num_threads() == MORE
 
 
 @pytest.mark.slow

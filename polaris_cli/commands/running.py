@@ -52,6 +52,8 @@ def run(job: Job, outputs: Outputs, before: Story | None = None) -> int:
     notify = notifier(outputs)
     for text in job.notes:
         notify(text)
+    if outputs.show_thinking and not job.request.sampling.thinks:
+        notify("--show-thinking has no effect: thinking is off.")
     outcome: Outcome | None = None
     listening = Interrupts().listen()
     try:

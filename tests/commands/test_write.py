@@ -90,6 +90,21 @@ def test_quiet_prints_only_the_story(tmp_path: Path) -> None:
     assert (ended.stdout, ended.stderr) == (TALE_TEXT + "\n", "")
 
 
+def test_thinking_that_is_not_there_is_not_shown_silently(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "open_engine", lambda *_, **__: ScriptedEngine(TALE))
+    refused = in_process([*ASK, "-q", "--show-thinking"], tmp_path, monkeypatch)
+    assert refused.returncode == 2
+    assert "--show-thinking and --quiet contradict each other." in refused.stderr
+    told = "note: --show-thinking has no effect: thinking is off."
+    ended = in_process([*ASK, "--no-think", "--show-thinking"], tmp_path, monkeypatch)
+    assert ended.returncode == 0 and told in ended.stderr
+    monkeypatch.setattr(running, "open_engine", lambda *_, **__: ScriptedEngine(PLAN + TALE))
+    ended = in_process([*ASK, "--show-thinking"], tmp_path, monkeypatch)
+    assert ended.returncode == 0 and told not in ended.stderr
+
+
 def test_a_story_that_is_not_saved_is_told_even_with_quiet(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -138,12 +138,12 @@ def _load_command(name: str) -> Any:
 
 def _prepare(command: Any) -> None:
     """Let the hints of a command's errors, and of its subcommands', name only its own options, and
-    let it name itself in errors and refuse empty names of files."""
+    let it name itself in errors and read paths."""
     from polaris_cli.commands.option_names import own_options
-    from polaris_cli.commands.parsing import name_in_errors, refuse_empty_names
+    from polaris_cli.commands.parsing import name_in_errors, read_paths
 
     name_in_errors(command)
-    refuse_empty_names(command)
+    read_paths(command)
     options = [name for one in command.params for name in (*one.opts, *one.secondary_opts)]
     if command.callback:
         command.callback = own_options(options)(command.callback)

@@ -1,5 +1,5 @@
 """How a command reads its options and arguments, beyond what typer does: `name_in_errors`,
-`refuse_empty_names`.
+`read_paths`.
 
 Knows typer's commands and parameters, not what the commands do.
 """
@@ -12,6 +12,7 @@ from typing import Any
 from typer.exceptions import TyperException
 
 from polaris_cli.errors import UsageError
+from polaris_cli.request.paths import expanded
 
 _FOLDER = re.compile(r"DIR")
 _PLACE = re.compile(r"FILE|DIR|STORIES|PREMISES")
@@ -31,8 +32,9 @@ def _parsed(command: Any, ctx: Any, args: list[str]) -> Any:
         raise
 
 
-def refuse_empty_names(command: Any) -> None:
-    """Let a command raise UsageError if an empty file or folder is given to it.
+def read_paths(command: Any) -> None:
+    """Let a command put the home folder in place of ~ in files and folders, as a shell does not
+    after "--output=", and raise UsageError for empty ones.
 
     An empty name mostly comes from a variable of a shell that is not set, and would count as the
     current folder.
@@ -49,9 +51,16 @@ def _shown(param: Any) -> str:
 def _consumed(param: Any, ctx: Any, opts: Mapping[str, Any]) -> tuple[Any, Any]:
     """What was given for a parameter, and where it came from."""
     value, source = type(param).consume_value(param, ctx, opts)
-    if "" in (value if isinstance(value, list | tuple) else [value]):
+    several = isinstance(value, list | tuple)
+    given = value if several else [value]
+    if "" in given:
         name = param.opts[0] if param.param_type_name == "option" else _shown(param)
         what = "folder" if _FOLDER.search(_shown(param)) else "file"
         leave_out = "" if param.required else f", or leave out {name}"
         raise UsageError(f"{name} is empty.", hint=f"Name a {what}{leave_out}.")
-    return value, source
+    found = [_in_home(each) for each in given]
+    return (found if several else found[0]), source
+
+
+def _in_home(value: Any) -> Any:
+    return str(expanded(value)) if isinstance(value, str) and value.startswith("~") else value

@@ -1,5 +1,7 @@
 """Usage errors get a message and a hint with a suggestion."""
 
+from pathlib import Path
+
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -106,6 +108,23 @@ def test_an_empty_name_of_a_file_is_refused(arguments: list[str], name: str, hin
     refused = run(*arguments)
     assert refused.exit_code == 2 and f"error: {name} is empty." in refused.stderr
     assert f"hint: {hint}\n" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["write", "x", "-m", "demo", "--output=~/nosuch/x.md"],
+        ["write", "x", "-m", "demo", "--plan=~/nosuch/x.md"],
+        ["write", "--continue=~/nosuch/x.md"],
+        ["library", "backup", "~/nosuch/x.md"],
+    ],
+)
+def test_a_file_may_begin_with_the_home_folder(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    refused = run(*arguments)
+    assert refused.exit_code and f"{tmp_path}/nosuch" in refused.stderr
 
 
 def test_whole_stories_have_no_random_weights() -> None:

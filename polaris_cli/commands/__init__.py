@@ -4,7 +4,7 @@ Knows typer; the work itself is done elsewhere.
 
     app:              the list of commands; prints every error
     quick:            a command group that starts fast
-    empty_names:      refuses empty names of files
+    parsing:          how a command reads its options
     usage_errors:     mistyped options and commands
     options:          options that commands share
     option_names:     hints with the options that a command has

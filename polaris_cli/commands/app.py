@@ -138,11 +138,12 @@ def _load_command(name: str) -> Any:
 
 def _prepare(command: Any) -> None:
     """Let the hints of a command's errors, and of its subcommands', name only its own options, and
-    let it refuse empty names of files."""
-    from polaris_cli.commands.empty_names import refuse_empty_names
+    let it name itself in errors and read paths."""
     from polaris_cli.commands.option_names import own_options
+    from polaris_cli.commands.parsing import name_in_errors, read_paths
 
-    refuse_empty_names(command)
+    name_in_errors(command)
+    read_paths(command)
     options = [name for one in command.params for name in (*one.opts, *one.secondary_opts)]
     if command.callback:
         command.callback = own_options(options)(command.callback)

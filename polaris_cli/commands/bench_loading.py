@@ -27,8 +27,9 @@ from polaris_cli.story.prepare import prepare
 Model = Annotated[
     str | None, Option("--model", "-m", help="As for polaris write; by default demo.")
 ]
+SHAPE_NAMES = ("polaris", "no-hri", "base", "base-27b", "qwen3.5-0.8b")  # those with a config
 Shape = Annotated[
-    str | None, Option(help="Random weights of this shape: polaris, base-27b or qwen3.5-0.8b.")
+    str | None, Option(help=f"Random weights of this shape: {', '.join(SHAPE_NAMES)}.")
 ]
 
 

@@ -35,11 +35,19 @@ SCHEMA = "polaris.judged/2"
 
 def judge(
     stories: Annotated[list[str], Argument(metavar="STORIES", help="As for polaris eval score.")],
+    judge_model: Annotated[str, Option("--judge-model", metavar="NAME", help="The judge.")],
     rubric: Annotated[
         str, Option(metavar="NAME|FILE", help=f"{', '.join(rubric_names())}, or a TOML file.")
-    ],
-    judge_model: Annotated[str, Option("--judge-model", metavar="NAME", help="The judge.")],
-    base_url: o.BaseUrl = None,
+    ] = o.RUBRIC,
+    base_url: Annotated[
+        str | None,
+        Option(
+            "--judge-url",
+            "--base-url",
+            metavar="URL",
+            help="The judge's server, such as http://127.0.0.1:8000/v1.",
+        ),
+    ] = None,
     api_key_env: o.ApiKeyEnv = None,
     engine: o.EngineChoice = None,
     threads: o.Threads = None,
@@ -77,7 +85,7 @@ def judge(
 
     \b
     Examples:
-      polaris eval judge runs --rubric story-quality --judge-model qwen --base-url http://127.0.0.1:8000/v1
+      polaris eval judge runs --judge-model qwen --judge-url http://127.0.0.1:8000/v1
       polaris eval judge runs --rubric longform --judge-model smollm2 --dry-run
     """
     check_installed()

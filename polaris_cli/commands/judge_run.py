@@ -234,7 +234,7 @@ def calls_on(stories: Sequence[str], run: JudgeRun) -> dict[str, Call]:
     calls = run.calls(skipped.without(samples_of(stories, None, with_length=False)))
     skipped.report()
     if not calls:
-        raise UsageError("No usable story was found.", hint="polaris eval score --help")
+        raise UsageError("No usable story was found.", hint="polaris eval judge --help")
     return calls
 
 

@@ -12,6 +12,7 @@ from polaris_cli.errors import OutputError, UsageError
 from polaris_cli.formats.export import check_output
 from polaris_cli.formats.files import STDOUT, check_distinct, check_writable
 from polaris_cli.library.store import library_files
+from polaris_cli.request.conflicts import conflict
 
 
 def check_page(path: Path, *, force: bool, example: str, option: str = "--output") -> None:
@@ -49,10 +50,13 @@ class Outputs:
     strict: bool = False
 
     def check(self, *, plan: bool = False) -> None:
-        """Raise UsageError for files that cannot be written, before a model is loaded.
+        """Raise UsageError for files that cannot be written, before a model is loaded, and for
+        options that contradict.
 
         `plan`: the output is a plan, which is TOML whatever the file is called.
         """
+        if self.show_thinking and self.quiet:
+            raise conflict("--show-thinking", "--quiet")
         for file in self.files:
             (check_writable if plan else check_output)(file, force=self.force)
         if self.thinking:

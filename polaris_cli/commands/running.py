@@ -37,7 +37,6 @@ from polaris_cli.story.resuming import differences
 from polaris_cli.words import story_words
 
 WITHOUT_STRICT = "or leave out --strict."
-RETRY = f"Try another --seed, {WITHOUT_STRICT}"
 MORE_WORDS = 500  # added to a draft's words in a hint
 
 Notify = Callable[[str], None]
@@ -53,6 +52,8 @@ def run(job: Job, outputs: Outputs, before: Story | None = None) -> int:
     notify = notifier(outputs)
     for text in job.notes:
         notify(text)
+    if outputs.show_thinking and not job.request.sampling.thinks:
+        notify("--show-thinking has no effect: thinking is off.")
     outcome: Outcome | None = None
     listening = Interrupts().listen()
     try:
@@ -260,11 +261,21 @@ def _check_target(story: Story) -> None:
     if ignored := [one for one in story.deviations if one.ignored]:
         raise OffTarget(_not_applied(ignored), hint=f"Turn it off, {WITHOUT_STRICT}")
     if story.finish != "stop":
-        raise OffTarget(f"The story did not end by itself ({REASONS[story.finish]}).", hint=RETRY)
+        reason = REASONS[story.finish]
+        raise OffTarget(f"The story did not end by itself ({reason}).", hint=_next_try(story))
     low, high = story.request.band
     if not in_band(story.counted, story.requested, (low, high)):
         raise OffTarget(
             f"The story has {story.counted:,} of {story.requested:,} words: ratio "
             f"{story.ratio:.2f} is outside the band {low:g}-{high:g}.",
-            hint=RETRY,
+            hint=_next_try(story),
         )
+
+
+def _next_try(story: Story) -> str:
+    """A hint to what can bring a story on target."""
+    if story.finish == "length" and story.request.sampling.max_new_tokens:
+        return f"Raise --max-new-tokens, {WITHOUT_STRICT}"
+    if draft_is_long_enough(story.request):
+        return f"Ask for more: --words {story.counted + MORE_WORDS}, {WITHOUT_STRICT}"
+    return f"Try another --seed, {WITHOUT_STRICT}"

@@ -18,7 +18,7 @@ from polaris_cli.errors import UsageError
 from polaris_cli.formats.cover import read_cover
 from polaris_cli.formats.drafts import read_draft
 from polaris_cli.request.conflicts import check_needed, check_options
-from polaris_cli.request.settings import SETTINGS
+from polaris_cli.request.settings import SETTINGS, naming_sources
 from polaris_cli.request.text_files import check_whole, read_stdin
 from polaris_cli.story.plan_file import read_plan
 from polaris_cli.story.prepare import prepare
@@ -136,7 +136,8 @@ def write(
         options |= {"chapters": chapters or "auto"} if plan_only else {}
         job = prepare(read_premise(premise), options, plan=planned)
     if job.request.book.cover:
-        read_cover(Path(job.request.book.cover))  # raises before the model is loaded
+        with naming_sources(job.settings):
+            read_cover(Path(job.request.book.cover))  # raises before the model is loaded
     if dry_run:
         print_dry_run(job, drafts, as_json=as_json, plan_only=plan_only)
     elif plan_only:

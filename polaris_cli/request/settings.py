@@ -249,7 +249,7 @@ OF_THE_ENGINE = (
     "model", "revision", "quantize", "device", "compile", "engine", "gguf_file", "threads",
     "base_url", "api_key_env", "connect_timeout", "stall_timeout",
 )  # fmt: skip
-NAMES = ("model", "preset", "device")  # their values may be unknown on this machine
+NAMES = ("model", "preset", "device", "cover")  # their values may be unknown on this machine
 WHOLE = [name for name, kind in SETTINGS.items() if kind.parse in (_integer, _chapters)]
 PRESET_KEYS = ("description", *list(SETTINGS)[: list(SETTINGS).index("model")])
 
@@ -269,9 +269,18 @@ def read_toml(path: Path, allowed: tuple[str, ...]) -> dict[str, Any]:
             f"{path}: unknown key {unknown[0]!r}.",
             hint=f"{meant}Allowed keys: {', '.join(allowed)}",
         )
+    raw = {name: _beside(path, name, value) for name, value in raw.items()}
     values = {name: _parsed(name, value, f"{path}: {name}") for name, value in raw.items()}
     check_values(values, str(path))
     return values
+
+
+def _beside(file: Path, name: str, value: Any) -> Any:
+    """A value of a file; a path in it begins at the file's folder, not at the current one."""
+    if not isinstance(value, str) or not value.strip():
+        return value
+    is_path = name == "cover" or (name in NAMES and value.startswith(("./", "../")))
+    return str(file.parent / expanded(value)) if is_path else value
 
 
 def from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
@@ -396,9 +405,11 @@ def naming_sources(settings: Mapping[str, Setting]) -> Iterator[None]:
 def _name_source(error: PolarisError, name: str, setting: Setting) -> None:
     """Put where a setting was set in place of its option, unless the hint is to add the option."""
     place = setting.name_of(name)
-    option = rf"{_option(name)}(?: {re.escape(str(setting.value))})?(?![\w-])"
+    value = str(setting.value)
+    option = rf"{_option(name)}(?: {re.escape(value)})?(?![\w-])"
     message = re.sub(option, lambda _: place, error.message)
-    if name in NAMES and f"{setting.value!r}" in message and not message.startswith(place):
+    named = repr(value) in message or ("/" in value and str(expanded(value)) in message)
+    if name in NAMES and named and not message.startswith(place):
         message = f"{place}: {message}"
     error.message, error.args = message, (message,)
     error.hint = re.sub(rf"(?<=eave out ){option}", lambda _: place, error.hint)

@@ -9,7 +9,9 @@ from typer.testing import CliRunner
 from polaris_cli.bench import batch
 from polaris_cli.bench.batch import Throughput, room, throughputs
 from polaris_cli.commands.app import app
+from polaris_cli.commands.bench_loading import SHAPE_NAMES
 from polaris_cli.engines.local.generation import TokenizedRequest
+from polaris_cli.engines.local.random_models import SHAPES
 from polaris_cli.errors import OutOfMemory
 from polaris_cli.events import Chunk, Finish
 from polaris_cli.request.story_request import Sampling
@@ -79,6 +81,10 @@ def test_the_table_has_a_line_for_each_size() -> None:
     assert result.exit_code == 0, result.output
     assert "batch size" in result.stdout
     assert [line.split()[0] for line in result.stdout.splitlines()[-2:]] == ["1", "3"]
+
+
+def test_the_help_names_all_shapes() -> None:
+    assert set(SHAPE_NAMES) == set(SHAPES)  # the names alone need no torch
 
 
 @pytest.mark.parametrize(

@@ -122,11 +122,19 @@ def test_what_has_no_stories_leaves_no_file(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_the_names_and_the_rubric_are_those_of_write(stories: Path) -> None:
+    with Faulty(answering({**GOOD, **SUMS})) as server:
+        asked = ["eval", "judge", str(stories), "--judge-model", "test-model"]
+        result = CliRunner().invoke(app, [*asked, "--judge-url", f"{server.url}/v1", "-q"])
+    assert result.exit_code == 0, result.stderr
+    assert {each["rubric"] for each in records(stories)} == {"story-quality"}
+
+
 def test_a_judges_records_are_no_stories(stories: Path) -> None:
     with Faulty(answering(GOOD)) as server:
         run(server, stories)
         _, err = run(server, stories.parent / "judged.jsonl", code=2)
-    assert "it is a judge's record" in err
+    assert "it is a judge's record" in err and "hint: polaris eval judge --help" in err
 
 
 def test_the_same_command_asks_only_what_is_missing(stories: Path) -> None:

@@ -1,5 +1,7 @@
 """Usage errors get a message and a hint with a suggestion."""
 
+from pathlib import Path
+
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -29,6 +31,10 @@ CASES = [
     (["wirte", "x"], "wirte", "Did you mean write?"),
     (["--colour"], "no option --colour", "See: polaris --help"),
     (["library", "shwo"], "shwo", "Did you mean show?"),
+    (["write", "x", "--words"], "--words", "See: polaris write --help"),
+    (["write", "x", "--no-save=1"], "does not take a value", "See: polaris write --help"),
+    (["eval", "run", "-m"], "-m", "See: polaris eval run --help"),
+    (["library", "--limit"], "--limit", "See: polaris library --help"),
     (["library", "show"], "ID", "See: polaris library show --help"),
     (["models", "list"], "'list'", "To list them: polaris models. See: polaris models --help"),
     (["bench", "list"], "'list'", "See: polaris bench --help"),
@@ -102,6 +108,23 @@ def test_an_empty_name_of_a_file_is_refused(arguments: list[str], name: str, hin
     refused = run(*arguments)
     assert refused.exit_code == 2 and f"error: {name} is empty." in refused.stderr
     assert f"hint: {hint}\n" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["write", "x", "-m", "demo", "--output=~/nosuch/x.md"],
+        ["write", "x", "-m", "demo", "--plan=~/nosuch/x.md"],
+        ["write", "--continue=~/nosuch/x.md"],
+        ["library", "backup", "~/nosuch/x.md"],
+    ],
+)
+def test_a_file_may_begin_with_the_home_folder(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    refused = run(*arguments)
+    assert refused.exit_code and f"{tmp_path}/nosuch" in refused.stderr
 
 
 def test_whole_stories_have_no_random_weights() -> None:

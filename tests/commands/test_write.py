@@ -15,7 +15,8 @@ from polaris_cli.commands import running
 from polaris_cli.commands.outputs import Outputs
 from polaris_cli.commands.running import check_story
 from polaris_cli.engines.scripted import ScriptedEngine
-from polaris_cli.errors import NoStory
+from polaris_cli.errors import NoStory, OffTarget
+from polaris_cli.request.story_request import Draft, Sampling, StoryRequest
 from polaris_cli.story.result import Tokens
 from tests.cli import (
     PLAN,
@@ -87,6 +88,21 @@ def test_quiet_prints_only_the_story(tmp_path: Path) -> None:
         scripted_command("write", "a 99-word fox", "-w", "10", "-m", "demo", "-q"), tmp_path
     )
     assert (ended.stdout, ended.stderr) == (TALE_TEXT + "\n", "")
+
+
+def test_thinking_that_is_not_there_is_not_shown_silently(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "open_engine", lambda *_, **__: ScriptedEngine(TALE))
+    refused = in_process([*ASK, "-q", "--show-thinking"], tmp_path, monkeypatch)
+    assert refused.returncode == 2
+    assert "--show-thinking and --quiet contradict each other." in refused.stderr
+    told = "note: --show-thinking has no effect: thinking is off."
+    ended = in_process([*ASK, "--no-think", "--show-thinking"], tmp_path, monkeypatch)
+    assert ended.returncode == 0 and told in ended.stderr
+    monkeypatch.setattr(running, "open_engine", lambda *_, **__: ScriptedEngine(PLAN + TALE))
+    ended = in_process([*ASK, "--show-thinking"], tmp_path, monkeypatch)
+    assert ended.returncode == 0 and told not in ended.stderr
 
 
 def test_a_story_that_is_not_saved_is_told_even_with_quiet(
@@ -256,6 +272,22 @@ def test_only_tokens_that_were_thought_are_named_as_the_reason(thinking: int, sa
     story = a_story(finish="length", tokens=Tokens(thinking=thinking))
     with pytest.raises(NoStory, match=said):
         check_story(story, Outputs())
+
+
+def test_the_hint_for_a_story_off_target_can_help() -> None:
+    limited = StoryRequest("a fox", 9, sampling=Sampling(max_new_tokens=5))
+    drafted = StoryRequest(
+        "a fox", 2, draft=Draft("Once upon a time."), sampling=Sampling(thinking=False)
+    )
+    for story, hint in (
+        (a_story(text="Once", finish="length"), "Try another --seed"),
+        (a_story(text="Once", finish="length", request=limited), "Raise --max-new-tokens"),
+        (a_story(text="Once upon a time.", words=2, finish="stop"), "Try another --seed"),
+        (a_story(text="Once upon a time.", request=drafted, finish="stop"), "--words 504"),
+    ):
+        with pytest.raises(OffTarget) as refused:
+            check_story(story, Outputs(strict=True))
+        assert hint in refused.value.hint and "leave out --strict" in refused.value.hint
 
 
 WRONG = [

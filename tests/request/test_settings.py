@@ -166,6 +166,17 @@ def test_the_users_config_is_read_if_it_exists(
     assert from_config() == {"words": 2000}
 
 
+def test_a_path_in_a_file_begins_at_its_folder(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text("cover = 'a.png'\nmodel = './m.gguf'\npreset = 'long'\n")
+    found = read_toml(path, tuple(SETTINGS))
+    assert found["cover"] == str(tmp_path / "a.png") and found["preset"] == "long"
+    assert Path(found["model"]) == tmp_path / "m.gguf"
+    path.write_text("cover = ' '\n")
+    with pytest.raises(UsageError, match="cover: invalid value ' '"):
+        read_toml(path, tuple(SETTINGS))
+
+
 def test_a_file_can_start_with_a_byte_order_mark(tmp_path: Path) -> None:
     path = tmp_path / "p.toml"
     path.write_bytes("\ufefftemplate = '{premise}: {{name}}, {words}'\r\n".encode())
@@ -260,6 +271,10 @@ def test_penalties_that_contradict_are_said_to_be_where_the_user_set_them() -> N
 
 def test_a_setting_that_no_option_gave_is_not_called_one() -> None:
     settings = {"gguf_file": Setting("Q2_K", "environment"), "device": Setting("x", "option")}
+    cover = {"cover": Setting("/a/b.png", "config.toml")}
+    with pytest.raises(UsageError) as refused, naming_sources(cover):
+        raise UsageError("Cannot read /a/b.png.")
+    assert str(refused.value) == "cover in config.toml: Cannot read /a/b.png."
     with pytest.raises(UsageError) as refused, naming_sources(settings):
         raise UsageError("--gguf-file Q2_K is odd.", hint="Leave out --gguf-file or --device.")
     assert str(refused.value) == "POLARIS_GGUF_FILE is odd."

@@ -85,7 +85,7 @@ def test_hints_are_in_pythons_words() -> None:
     with pytest.raises(UsageError, match=r"^headings: invalid value 'x'"):
         write("a fox", headings="x")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match=r"^The premise is not UTF-8 text") as refused:
-        write("a \ud83d")
+        write("caf\udce9")
     assert "decode" in refused.value.hint
     with pytest.raises(UsageError, match=r"^words: invalid value 'many'"):
         write("a fox", model="demo", words="many")

@@ -32,7 +32,9 @@ def read_epub(path: Path) -> tuple[list[Block], dict[str, str]]:
         pages = unpacked(archive, _pages(package, posixpath.dirname(name)))
     said = _said(package)
     texts = (page.decode("utf-8-sig") for page in pages)
-    blocks = [block for text in texts for block in HTMLReader(text, ours=bool(said)).blocks]
+    blocks = [
+        block for text in texts for block in HTMLReader(text, ours=bool(said), in_book=True).blocks
+    ]
     return blocks, said
 
 

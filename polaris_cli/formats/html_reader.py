@@ -1,8 +1,8 @@
 """Reads HTML as blocks: headings, paragraphs, scene breaks, quotes, lists and code.
 
 Accepts elements in any order and nesting; knows nothing about files. Skips pictures and the
-elements in `SKIPPED`, and in polaris's own pages also those in `ABOUT`. Table cells become
-paragraphs.
+elements in `SKIPPED`, and those in `ABOUT` where they are about the page: its menu, its imprint, or
+in polaris's own pages the premise. Table cells become paragraphs.
 """
 
 import re
@@ -19,7 +19,8 @@ SKIPPED = {
     "title", "nav", "script", "style", "template", "noscript",
     "select", "button", "textarea", "svg",
 }
-ABOUT = {"header", "footer"}  # elsewhere they may have the title of a chapter
+ABOUT = {"header", "footer"}  # in one of these they may have the title of a chapter:
+_PARTS = {"section", "article", "aside", "blockquote"}
 _READINGS = {"rt", "rp"}  # how to pronounce a sign in "ruby"; they may have no end tags
 _BLOCKS = {
     "html", "body", "main", "article", "section", "div", "address", "aside", "p", "pre", "hr",
@@ -53,14 +54,16 @@ class _Box:
 class HTMLReader(HTMLParser):
     """Parses a page into `blocks`, its `title` and `language`, and its `meta` elements by name.
 
-    `ours` says that polaris wrote the page, which is also known from its `meta` elements.
+    `ours` says that polaris wrote the page, which is also known from its `meta` elements, `in_book`
+    that it is one of a book, where a header is that of a chapter.
     `has_elements` is False if the text is not HTML. html.parser raises AssertionError for some
     such texts.
     """
 
-    def __init__(self, page: str, *, ours: bool = False) -> None:
+    def __init__(self, page: str, *, ours: bool = False, in_book: bool = False) -> None:
         super().__init__()
-        self.is_ours = ours
+        self.is_ours, self._in_book = ours, in_book
+        self._parts: Counter[str] = Counter()  # that are open
         self.blocks: list[Block] = []
         self.meta: dict[str, str] = {}
         self.title = self.language = ""
@@ -123,7 +126,8 @@ class HTMLReader(HTMLParser):
             self._styles[_STYLES[tag]] -= 1
 
     def _skips(self, tag: str) -> bool:
-        return tag in SKIPPED or (self.is_ours and tag in ABOUT)
+        of_part = self._in_book or self._parts.total()
+        return tag in SKIPPED or (tag in ABOUT and (self.is_ours or not of_part))
 
     def handle_data(self, data: str) -> None:
         """Add text to the block."""
@@ -150,6 +154,7 @@ class HTMLReader(HTMLParser):
 
     def _begin_block(self, tag: str, number: str) -> None:
         self._block = tag
+        self._parts[tag] += tag in _PARTS
         if tag == "hr":
             self.blocks.append(Block("break", around=self._around()))
         elif tag == "blockquote":
@@ -165,6 +170,7 @@ class HTMLReader(HTMLParser):
 
     def _end_block(self, tag: str) -> None:
         self._block = ""
+        self._parts[tag] = max(self._parts[tag] - 1, 0)
         if tag == "li" and (place := self._innermost("ul", "ol")) is not None:
             del self._boxes[place + 1 :]
             self._boxes[place].container = None

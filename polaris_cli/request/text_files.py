@@ -73,6 +73,11 @@ def check_whole(text: str, name: str, *, hint: str = "") -> None:
     try:
         text.encode()
     except UnicodeEncodeError as error:
+        half = text[error.start]
+        if not "\udc80" <= half <= "\udcff":  # what Python makes of such bytes
+            raise UsageError(
+                f"{name} has half of a character: {half!r}.", hint="Write both halves, or neither."
+            ) from error
         found = not_utf8(name, text)
         found.hint = hint or found.hint
         raise found from error

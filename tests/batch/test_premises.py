@@ -104,7 +104,7 @@ def test_names_and_their_aliases(
         ('"a fox"', "is not a JSON object", "{"),
         (b'{"premise": "a f\xe9"}', "is not UTF-8 text", "iconv"),
         (b'{"premise": "a fox", "x": ["\xff"]}', "is not UTF-8 text", "iconv"),
-        ('{"premise": "\\ud800"}', "is not UTF-8 text", "iconv"),
+        ('{"premise": "\\ud800"}', "half of a character", "both halves"),
     ],
 )
 def test_a_bad_line_is_named_and_costs_no_other(

@@ -35,6 +35,9 @@ from polaris_cli.formats.markdown import to_markdown
         ("a<center>***</center>b<menu>c</menu>d", "a\n\n* * *\n\nb\n\nc\n\nd"),
         ("a <select><option>b</select><button>c</button><svg><text>d</text></svg>e", "a e"),
         ('<b style="font-weight:normal;" id="docs"><p>a <b>b</b></p></b>', "a **b**"),
+        ("<header>h</header>a<main><footer>f</footer></main></section><footer>f", "a"),
+        ("<section><header><h2>A</h2></header>b</section><header>h</header>", "## A\n\nb"),
+        ("<blockquote>a<footer>Ann</footer></blockquote><footer>f", "> a\n>\n> Ann"),
         ("caf&eacute; snake_case AT&amp;T &lt;b&gt;", "café snake_case AT&T <b>"),
     ],
 )
@@ -43,6 +46,12 @@ def test_pages(page: str, text: str) -> None:
 
 
 CHAPTER = "<section><header>II<h2>Fog</h2></header>It came.<footer><p>End</footer></section>"
+
+
+def test_in_a_book_the_header_of_a_page_is_that_of_a_chapter() -> None:
+    page = "<body><header><h1>Fog</h1></header><p>It came."
+    assert to_markdown(HTMLReader(page, in_book=True).blocks) == "# Fog\n\nIt came."
+    assert to_markdown(HTMLReader(page).blocks) == "It came."
 
 
 def test_headers_are_skipped_in_pages_by_polaris_alone() -> None:

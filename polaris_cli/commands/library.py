@@ -100,6 +100,8 @@ def search(
 ) -> None:
     """Find stories by words in the title, premise or text.
 
+    The best match is first.
+
     Example:  polaris library search lighthouse letter
     """
     entries = Library().search(words, limit + 1)

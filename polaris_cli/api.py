@@ -34,6 +34,7 @@ from polaris_cli.models import catalogue
 from polaris_cli.request.conflicts import check_options
 from polaris_cli.request.settings import OF_THE_ENGINE, SETTINGS, from_options, variable_of
 from polaris_cli.request.story_request import EngineName, Form, Length, Quantize, StoryRequest
+from polaris_cli.request.text_files import check_whole
 from polaris_cli.screen.terminal import Sink, show
 from polaris_cli.story.accumulator import Accumulator
 from polaris_cli.story.job import Job
@@ -288,13 +289,10 @@ def _as_text(value: object) -> object:
 
 
 def _check_text(premise: object) -> None:
-    """Raise UsageError for a premise that is no text, or has half of a surrogate pair."""
+    """Raise UsageError for a premise that is no text, or has half a character."""
     if not isinstance(premise, str):
         raise UsageError(f"The premise is {premise!r}, but must be text or a StoryRequest.")
-    try:
-        premise.encode()
-    except UnicodeEncodeError as error:
-        raise UsageError(f"The premise is {premise!r}, but must be Unicode text.") from error
+    check_whole(premise, "The premise", hint='Read it with encoding="utf-8", or decode it so.')
 
 
 def _check_request(request: StoryRequest) -> None:

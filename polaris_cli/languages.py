@@ -23,7 +23,12 @@ _TAGS = {
 _RIGHT_TO_LEFT = {"ar", "ckb", "dv", "fa", "he", "iw", "ps", "sd", "syr", "ug", "ur", "yi"}
 _RIGHT_TO_LEFT_SCRIPTS = {"adlm", "arab", "hebr", "nkoo", "rohg", "syrc", "thaa"}
 
-_TAG = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8})*", re.IGNORECASE)
+# A language and its extensions, a script, a region and variants.
+_TAG = re.compile(
+    r"[a-z]{2,3}(-[a-z]{3}){0,3}(-[a-z]{4})?(-([a-z]{2}|[0-9]{3}))?"
+    r"(-([a-z0-9]{5,8}|[0-9][a-z0-9]{3}))*",
+    re.IGNORECASE | re.ASCII,
+)
 _THE = re.compile(r"\bthe\b", re.IGNORECASE)
 _SHARE_OF_THE = 0.02  # English prose has 4 to 7% of it, no other language that is not quoting it
 _SHARE_OF_KANA = 0.1  # Japanese prose has half; a Chinese text may quote a name

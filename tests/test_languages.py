@@ -52,6 +52,19 @@ def test_left_to_right(tag: str) -> None:
     assert is_tag(tag) and not is_right_to_left(tag)
 
 
-@pytest.mark.parametrize("text", ["english", "en_US", "e", "en-", 'en" x="', "en US", "de-\u00fc"])
+@pytest.mark.parametrize(
+    "tag",
+    ["es-419", "zh-yue-Hant-HK", "zh-Hant-TW", "sl-rozaj-biske", "de-CH-1996", "CA-Valencia",
+     "sr-Latn-RS", "kok"],
+)  # fmt: skip
+def test_a_tag_has_script_region_and_variants(tag: str) -> None:
+    assert is_tag(tag)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["english", "en_US", "e", "en-", 'en" x="', "en US", "de-\u00fc", "en-12", "en-us-gb", "en-u",
+     "en-GB-Latn", "en-Latn-Cyrl", "en-1", "en-999999999", "en-abcdefghi", "e\u017f-US"],
+)  # fmt: skip
 def test_other_texts_are_no_tags(text: str) -> None:
     assert not is_tag(text)

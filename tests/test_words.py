@@ -20,7 +20,7 @@ from polaris_cli.words import (
 
 TEXTS = st.text(
     st.sampled_from(
-        "ab1_-“”.。、漢字かカーéßแมวລາວខ្ញុំကျ๑"
+        "ab1_-“”.。、漢字かカーｶﾞﾟéßแมวລາວខ្ញុំကျ๑"
         "😀 \n\t\u00a0\u2007\u202f\u2060\u3000\u2028\x01\x1c\x85한"
     )
     | st.characters(exclude_categories=["Cs"])
@@ -89,6 +89,8 @@ def test_control_characters_alone_are_no_word_and_do_not_separate() -> None:
         ("東京へ 行った。", 6),
         ("スーパーマーケット", 9),
         ("ガラス カ\u3099ラス", 6),
+        ("ｶﾞﾗｽ ﾎﾟｽﾄ", 6),
+        ("漢ﾞﾟ、ﾞ字", 2),
         ("𠮷野家", 3),
         ("人々と〇", 4),
         ("第3章 abc", 4),

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 from polaris_cli.batch.fields import check_once, fields_of, is_absent, misspelt, unknown_in
-from polaris_cli.batch.records import Record, name_of, records_of
+from polaris_cli.batch.records import Notify, Record, ignore, name_of, records_of
 from polaris_cli.errors import UsageError
 from polaris_cli.request.settings import WHOLE
-from polaris_cli.request.text_files import not_utf8
+from polaris_cli.request.text_files import check_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +48,15 @@ class BadRow:
     error: UsageError
 
 
-def read_premises(source: str) -> Iterator[Row | BadRow]:
+def read_premises(source: str, notify: Notify = ignore) -> Iterator[Row | BadRow]:
     """The rows of a file, of standard input ("-") or of a data set ("hub:OWNER/NAME/SPLIT").
 
-    Raises UsageError at once for an input that cannot be read, has no rows or no column of
-    premises, ModelUnavailable for a data set that is not available. Both may come later if the
-    rest of the input is damaged.
+    `notify` is that of `records_of`. Raises UsageError at once for an input that cannot be read,
+    has no rows or no column of premises, ModelUnavailable for a data set that is not available.
+    Both may come later if the rest of the input is damaged.
     """
     name = name_of(source)
-    rows = _rows(records_of(source), name)
+    rows = _rows(records_of(source, notify=notify), name)
     first = next(rows, None)
     if first is None:
         raise UsageError(f"{name} has no premises.", hint="Give one premise a line, or a row.")
@@ -92,13 +92,10 @@ def _row(number: int, where: str, values: dict[str, object] | UsageError) -> Row
 
 
 def _check_text(values: dict[str, object], where: str) -> None:
-    """Raise UsageError for lone surrogates: from bytes that are not UTF-8, or from "\\ud800"."""
-    try:
-        for text in chain(values, values.values()):
-            if isinstance(text, str):
-                text.encode()
-    except UnicodeEncodeError as error:
-        raise not_utf8(where, error.object) from error
+    """Raise UsageError for a key or a text with half a character."""
+    for text in chain(values, values.values()):
+        if isinstance(text, str):
+            check_whole(text, where)
 
 
 def _premise(value: object, where: str) -> str:

@@ -20,8 +20,16 @@ from typing import Any, NoReturn, TextIO
 from polaris_cli.batch.fields import PREMISES, Columns
 from polaris_cli.errors import ModelUnavailable, PolarisError, UsageError
 from polaris_cli.models.hub_errors import causes, is_network_error
-from polaris_cli.request.text_files import MAX_BYTES, not_utf8, read_stdin, read_text, unreadable
+from polaris_cli.request.text_files import (
+    MAX_BYTES,
+    check_whole,
+    not_utf8,
+    read_stdin,
+    read_text,
+    unreadable,
+)
 
+Notify = Callable[[str], None]
 Record = tuple[str, dict[str, object] | UsageError]
 
 STDIN = "standard input"
@@ -39,22 +47,31 @@ def name_of(source: str) -> str:
     return STDIN if source == "-" else source
 
 
-def records_of(source: str, needed: Columns = PREMISES) -> Iterator[Record]:
+def ignore(text: str) -> None:
+    """Take a note that nobody is to read."""
+
+
+def records_of(
+    source: str, needed: Columns = PREMISES, notify: Notify = ignore
+) -> Iterator[Record]:
     """The records of a file, of standard input ("-") or of a data set ("hub:OWNER/NAME/SPLIT").
 
     The suffix of a file tells its format; a file with any other suffix is text. Standard input is
-    text, JSON lines, a JSON list, or CSV with a header of single words. The first record, or the
-    end, raises UsageError for an input that cannot be read or lacks the `needed` columns,
-    ModelUnavailable for a data set that is not available.
+    text, JSON lines, a JSON list, or CSV with a header of single words. `notify` is called with a
+    sentence if lines of a text are read as one premise. The first record, or the end, raises
+    UsageError for an input that cannot be read or lacks the `needed` columns, ModelUnavailable for
+    a data set that is not available.
     """
     if source.startswith(HUB):
         return _from_hub(source, needed)
     if source == "-":
-        return _from_stdin(needed)
+        return _from_stdin(needed, notify)
     path = _regular_file(source)
     if reader := _TABLES.get(path.suffix.lower()):
         return reader(path, needed)
-    return _READERS.get(path.suffix.lower(), _from_text)(path)
+    if read := _READERS.get(path.suffix.lower()):
+        return read(path)
+    return _from_text(path, notify)
 
 
 def _regular_file(source: str) -> Path:
@@ -95,7 +112,7 @@ def _opened(path: Path, newline: str | None = None) -> TextIO:
     return path.open(encoding="utf-8-sig", errors="surrogateescape", newline=newline)
 
 
-def _from_stdin(needed: Columns) -> Iterator[Record]:
+def _from_stdin(needed: Columns, notify: Notify) -> Iterator[Record]:
     text = read_stdin(STDIN)
     lines = text.split("\n")
     if text.lstrip().startswith("{"):
@@ -104,21 +121,26 @@ def _from_stdin(needed: Columns) -> Iterator[Record]:
         return _items(text, STDIN)
     if delimiter := _delimiter(text.lstrip("\n").partition("\n")[0], needed):
         return _table(StringIO(text), STDIN, needed, delimiter)
-    return _premises(lines, apart=_has_paragraphs(_text_lines(lines, STDIN)))
+    return _premises(lines, apart=_has_paragraphs(lines, STDIN, notify))
 
 
 def _delimiter(line: str, needed: Columns) -> str:
     """What divides the names of columns in the first line of a table; "" for a line of text."""
-    for delimiter in "\t,":
+    for delimiter in ("\t", _separator(line)):
         names = [name.strip().strip('"') for name in line.split(delimiter)]
         if needed.are_in(names) and not any(" " in name for name in names):
             return delimiter
     return ""
 
 
-def _from_text(path: Path) -> Iterator[Record]:
+def _separator(header: str) -> str:
+    """What divides the columns of a CSV file; where numbers have commas, spreadsheets write ";"."""
+    return ";" if ";" in header and "," not in header else ","
+
+
+def _from_text(path: Path, notify: Notify) -> Iterator[Record]:
     with _reading(path), path.open(encoding="utf-8-sig") as file:
-        apart = _has_paragraphs(_text_lines(file, str(path)))
+        apart = _has_paragraphs(file, str(path), notify)
         file.seek(0)
         yield from _premises(file, apart=apart)
 
@@ -131,10 +153,14 @@ def _text_lines(lines: Iterable[str], name: str) -> Iterator[str]:
         yield line
 
 
-def _has_paragraphs(lines: Iterable[str]) -> bool:
+def _has_paragraphs(lines: Iterable[str], name: str, notify: Notify) -> bool:
     """Whether a blank line is between two others. Reads to the end, where errors may be."""
-    blocks = groupby(lines, lambda line: bool(line.strip()))
-    return sum(is_text for is_text, _ in blocks) > 1
+    blocks = groupby(_text_lines(lines, name), lambda line: bool(line.strip()))
+    lengths = [sum(1 for _ in block) for is_text, block in blocks if is_text]
+    if sum(lengths) > len(lengths) > 1:
+        told = f"{sum(lengths):,} lines are read as {len(lengths):,} premises"
+        notify(f"{name}: {told}, as blank lines divide them. Without these, each line is one.")
+    return len(lengths) > 1
 
 
 def _premises(lines: Iterable[str], *, apart: bool) -> Iterator[Record]:
@@ -181,11 +207,9 @@ def _object(value: object, where: str) -> dict[str, object]:
 
 def _parsed(text: str, where: str, hint: str) -> Any:
     """The value of a JSON text. Raises UsageError, also for NaN, which JSON does not have."""
+    check_whole(text, where)
     try:
-        text.encode()
         return json.loads(text, parse_constant=_refuse)
-    except UnicodeEncodeError as error:
-        raise not_utf8(where, text) from error
     except json.JSONDecodeError as error:
         reason = f"{error.msg.removesuffix(' at')} at character {error.pos + 1}"
     except RecursionError:
@@ -217,15 +241,21 @@ def _items(text: str, name: str) -> Iterator[Record]:
             yield place, error
 
 
-def _from_table(path: Path, needed: Columns, delimiter: str) -> Iterator[Record]:
+def _from_table(path: Path, needed: Columns, delimiter: str = "") -> Iterator[Record]:
     with _reading(path), _opened(path, newline="") as file:
-        yield from _table(file, str(path), needed, delimiter)
+        header = next(filter(str.strip, _lines(file)), "")
+        file.seek(0)
+        yield from _table(file, str(path), needed, delimiter or _separator(header))
+
+
+def _lines(file: TextIO) -> Iterator[str]:
+    """The lines; one without an end is not held whole."""
+    return iter(partial(file.readline, MAX_BYTES), "")
 
 
 def _table(file: TextIO, name: str, needed: Columns, delimiter: str) -> Iterator[Record]:
     """The records of CSV text, which are strict: else an open quote would swallow the rest."""
-    lines = iter(partial(file.readline, MAX_BYTES), "")
-    rows = _table_rows(csv.reader(lines, delimiter=delimiter, strict=True))
+    rows = _table_rows(csv.reader(_lines(file), delimiter=delimiter, strict=True))
     number, header = next(rows, (0, None))
     if isinstance(header, csv.Error):
         raise _not_csv(f"{name}, line {number}", header)
@@ -342,7 +372,7 @@ _READERS: dict[str, Callable[[Path], Iterator[Record]]] = {
     ".json": _from_json,
 }
 _TABLES: dict[str, Callable[[Path, Columns], Iterator[Record]]] = {
-    ".csv": partial(_from_table, delimiter=","),
+    ".csv": _from_table,
     ".tsv": partial(_from_table, delimiter="\t"),
     ".parquet": _from_parquet,
 }

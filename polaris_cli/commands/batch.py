@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,7 @@ from typer import Argument, Exit, Option
 from polaris_cli.batch.batch import Batch, Rows
 from polaris_cli.batch.cluster import cluster_of
 from polaris_cli.batch.premises import BadRow, Row, read_premises
+from polaris_cli.batch.records import Notify, ignore
 from polaris_cli.batch.results import Results
 from polaris_cli.batch.tasks import Grid
 from polaris_cli.commands import options as o
@@ -124,12 +126,11 @@ def batch(
         asked = {"--judge-model": judge_model, "--judge-url": judge_url, "--rubric": rubric}
         check_needed("--judge", "--judge", asked)
     judging = _judge(judge_model, judge_url, rubric, quiet=quiet) if judge else None
-    rows = rows_of(premises)
-    files = BatchFiles(output, formats)
+    files, report = BatchFiles(output, formats), BatchReport(output, quiet)
+    rows = rows_of(premises, report.note)
     with Results(output, is_record, files.move) as results:
         only = frozenset(results.failed) if retry_failed else None
         stories = Batch(rows, options, grid, results, only)
-        report = BatchReport(output, quiet)
         code = BatchRun(stories, report, files, at_once, not no_save, strict, where).run()
         written = len(results)
     if judging and written and code != EXIT_INTERRUPTED:
@@ -234,9 +235,10 @@ def at_once_in(jobs: str) -> int | None:
     return int(jobs)
 
 
-def rows_of(source: str) -> Rows:
-    """Reads the input; standard input is read once and kept."""
+def rows_of(source: str, notify: Notify = ignore) -> Rows:
+    """Reads the input; standard input is read once and kept. `notify` is told once, too."""
     if source != "-":
-        return partial(read_premises, source)
-    rows: list[Row | BadRow] = list(read_premises(source))
+        later = chain([notify], repeat(ignore))
+        return lambda: read_premises(source, next(later))
+    rows: list[Row | BadRow] = list(read_premises(source, notify))
     return lambda: iter(rows)

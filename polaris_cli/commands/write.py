@@ -19,7 +19,7 @@ from polaris_cli.formats.cover import read_cover
 from polaris_cli.formats.drafts import read_draft
 from polaris_cli.request.conflicts import check_needed, check_options
 from polaris_cli.request.settings import SETTINGS, naming_sources
-from polaris_cli.request.text_files import read_stdin
+from polaris_cli.request.text_files import check_whole, read_stdin
 from polaris_cli.story.plan_file import read_plan
 from polaris_cli.story.prepare import prepare
 
@@ -189,8 +189,5 @@ def read_premise(given: str | None, example: str = EXAMPLE) -> str:
         raise UsageError("There is no premise.", hint=f"Say what the story is about: {example}")
     if given is None or given == "-":
         return read_stdin("The premise")
-    try:
-        given.encode()  # an argument that is not UTF-8 contains surrogates
-    except UnicodeError as error:
-        raise UsageError("The premise is not UTF-8 text.", hint=UTF8_HINT) from error
+    check_whole(given, "The premise", hint=UTF8_HINT)
     return given

@@ -8,6 +8,7 @@ import os
 import platform
 import re
 import sqlite3
+import struct
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -192,7 +193,8 @@ class Library:
         with self._reading() as db:
             id = _find(db, ref).id
             row = db.execute("SELECT record FROM story WHERE id = ?", [id]).fetchone()
-            return list(_events(db, id, loads(row[0])))
+            with _readable(id):
+                return list(_events(db, id, loads(row[0])))
 
     def speed_of(self, model: str, engine: str) -> float | None:
         """Tokens per second of the newest story by this model and engine on this machine; None if
@@ -450,15 +452,22 @@ def _load(db: sqlite3.Connection, id: str) -> "Story":
 
     columns = "SELECT record, text, state FROM story WHERE id = ?"
     record, text, state = db.execute(columns, [id]).fetchone()
-    try:
+    with _readable(id):
         story = Story.from_dict({**loads(record), "story": text})
-    except ValueError as error:
+        return _from_parts(db, story, loads(record)) if state == WRITING else story
+
+
+@contextmanager
+def _readable(id: str) -> Iterator[None]:
+    """Turn what a damaged record or part raises in the block into a LibraryError."""
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, AttributeError, struct.error) as error:
         raise LibraryError(
             f"The record of story {id} cannot be read.",
             hint="Another version of polaris may have written it. To print the text: "
             f"polaris library show {id}",
         ) from error
-    return _from_parts(db, story, loads(record)) if state == WRITING else story
 
 
 def _text(db: sqlite3.Connection, id: str) -> str:

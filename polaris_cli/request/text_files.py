@@ -64,6 +64,20 @@ def unreadable(path: Path, error: Exception) -> UsageError:
     return UsageError(f"Cannot read {path}: {reason}.", hint="Use another file.")
 
 
+def check_whole(text: str, name: str, *, hint: str = "") -> None:
+    """Raise UsageError for a text with half a character (a lone surrogate), as from bytes that are
+    not UTF-8 or from "\\ud83d" in JSON.
+
+    `name` says where it is; `hint` stands for that of `not_utf8`, which is about files.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        found = not_utf8(name, text)
+        found.hint = hint or found.hint
+        raise found from error
+
+
 def not_utf8(name: str, found: str) -> UsageError:
     """The error for data that is not UTF-8; `name` says where it is.
 

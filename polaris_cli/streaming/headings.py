@@ -69,12 +69,17 @@ def title_in(line: str) -> str:
     line = line.strip()
     bare = line.strip(_MARKS)
     label = _LABEL.match(bare.replace("**", "").replace("__", ""))
-    bold = line.startswith("**") and line.endswith("**") and len(line) < LONGEST_BOLD
+    bold = _is_bold(line) and len(line) < LONGEST_BOLD
     if not (label or bold or _HEADING.match(line)):
         return ""
     title = _without_marks(_CLOSING_MARKS.sub("", line).lstrip("# \t"))
     title = title[label.end() :].strip(_QUOTES + " ") if label else title.strip("_ ")
     return "" if _FIRST_CHAPTER.fullmatch(title) or is_scene_break(title) else title
+
+
+def _is_bold(line: str) -> bool:
+    """Whether all of a line is bold, in one: not "**Run!** she shouted **again.**"."""
+    return line.startswith("**") and line.endswith("**") and "**" not in line.strip("*")
 
 
 def _without_marks(line: str) -> str:

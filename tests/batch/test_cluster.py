@@ -87,7 +87,7 @@ def test_sigterm_is_not_left_to_ray(while_it_starts: bool) -> None:
 
 
 def test_a_row_that_fails_is_named_and_nothing_else_is_said(tmp_path: Path) -> None:
-    (tmp_path / "rows.jsonl").write_text('{"premise": "a fox"}\n{"premise": "b", "form": "ode"}\n')
+    (tmp_path / "rows.jsonl").write_text('{"premise": "a fox"}\n{"premise": "b", "top_p": 9}\n')
     asked = ["batch", str(tmp_path / "rows.jsonl"), "-o", str(tmp_path / "out"), "-m", "demo"]
     done = run(polaris_command(*asked, "--words", "30", "--cluster", "local"), tmp_path)
     assert done.returncode == 7

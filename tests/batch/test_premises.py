@@ -145,6 +145,8 @@ def test_a_list_of_objects(tmp_path: Path) -> None:
         ('premise,words\n"a ""red""\nfox",800\n\na crow,\n', [('a "red"\nfox', 2), ("a crow", 5)]),
         ("\ufeffPremise\r\na fox\r\na crow", [("a fox", 2), ("a crow", 3)]),
         ("words,prompt\n5,a fox\n", [("a fox", 2)]),
+        ('\ufeff\nPremise;words\r\na fox, a hen;9\r\n"a; b";9', [("a fox, a hen", 3), ("a; b", 4)]),
+        ('"premise","a;b"\na fox;,9\n', [("a fox;", 2)]),
     ],
 )
 def test_a_table_has_the_line_where_a_row_starts(
@@ -227,6 +229,27 @@ def test_text_has_a_premise_a_line_or_a_paragraph(
     assert premises(rows) == expected
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("a fox\na hen\n\na cat\na crow\n", "4 lines are read as 2 premises"),
+        ("a fox\n\na cat\n", ""),
+        ("a fox\na cat\n", ""),
+        ("\na fox\na cat\n\n", ""),
+    ],
+)
+@pytest.mark.parametrize("name", ["p.txt", "-"])
+def test_lines_that_become_one_premise_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: str, told: str
+) -> None:
+    give_stdin(monkeypatch, content.encode())
+    (tmp_path / "p.txt").write_text(content)
+    notes = list[str]()
+    source = name if name == "-" else str(tmp_path / name)
+    assert premises(read_premises(source, notes.append))
+    assert len(notes) == bool(told) and all(told in note for note in notes)
+
+
 def test_a_premise_of_text_is_placed_at_its_first_line(tmp_path: Path) -> None:
     rows = good(read(tmp_path, "\na fox\nwho waits\n\n\na crow", "p.txt"))
     assert [row.where.rpartition(" ")[2] for row in rows] == ["2", "6"]
@@ -240,6 +263,7 @@ def test_a_premise_of_text_is_placed_at_its_first_line(tmp_path: Path) -> None:
         ("[]", "json"),
         ('[{"premise": "a fox"}', "json"),
         ("premise,words\na fox,5\n", "csv"),
+        ("premise;words\na fox, a hen;5\n", "csv"),
         ('Words, Prompt \r\n5,"a ""red"" fox,\na crow"\r\n\r\n6,a cat\r\n', "csv"),
         ('"premise","words"\n"a fox",5\n', "csv"),
         ("id\tprompt\n7\ta fox, a crow\n", "tsv"),

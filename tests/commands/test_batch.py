@@ -89,6 +89,16 @@ def test_every_premise_becomes_a_line_a_library_entry_and_a_file(
     assert names == [".lock", *(f"000{n}-{n}.{s}" for n in (1, 2, 3) for s in ("epub", "md"))]
 
 
+@pytest.mark.parametrize("quiet", [False, True])
+def test_lines_that_become_one_premise_are_told_once(
+    batch: Batch, engine: ScriptedEngine, quiet: bool
+) -> None:
+    batch.write("a fox\na hen\n\na cat\na crow\n")
+    done = batch(*(["--quiet"] if quiet else []))
+    assert len(batch.stories()) == 2
+    assert done.stderr.count("4 lines are read as 2 premises") == (not quiet)
+
+
 def test_the_same_command_writes_only_what_is_missing(batch: Batch, engine: ScriptedEngine) -> None:
     batch()
     before = batch.stories()

@@ -37,7 +37,7 @@ from polaris_cli.screen.endings import REASONS
 from polaris_cli.story.plan_file import CHAPTER_KEYS, KEYS, read_plan
 from polaris_cli.story.prepare import prepare
 from polaris_cli.story.quality import Quality
-from polaris_cli.story.result import Place, versions
+from polaris_cli.story.result import Place, new_id, versions
 from tests.cli import ROOT
 from tests.screens import Tty
 from tests.stories import a_story
@@ -271,6 +271,10 @@ def test_every_key_of_a_record_is_explained() -> None:
     assert record["schema"] in text_of("json").splitlines()[0]
     assert all(reason in items(text_of("json"))["finish"] for reason in REASONS)
     assert all(package in items(text_of("json"))["versions"] for package in versions())
+
+
+def test_the_length_of_an_id_is_told() -> None:
+    assert "twelve hexadecimal digits" in items(text_of("json"))["id"] and len(new_id()) == 12
 
 
 def test_the_figures_of_an_evaluation_are_explained() -> None:

@@ -388,6 +388,25 @@ def test_a_damaged_row_hides_no_other(three: Library, damage: str) -> None:
     assert len(three.entries()) == 2
 
 
+@pytest.mark.parametrize("state", ["stop", "writing"])
+@pytest.mark.parametrize("record", ["'{bad'", "'[]'", "'null'", "'{}'", "''", "x'ff'"])
+def test_a_damaged_record_is_told(three: Library, record: str, state: str) -> None:
+    three.append("aa10", [Chunk("story", "A café")])
+    sql(three.path, f"UPDATE story SET record = {record}, state = '{state}' WHERE id = 'aa10'")
+    for read in (three.get, three.events):
+        with pytest.raises(LibraryError, match="record of story aa10 cannot be read"):
+            read("aa10")
+    assert three.text("aa10") and len(three.search("fog")) == 2
+
+
+def test_damaged_parts_are_told(three: Library) -> None:
+    three.append("aa10", [Chunk("story", "A café", 1, (1,))])
+    sql(three.path, "UPDATE part SET ids = x'ff'")
+    for read in (three.get, three.events):
+        with pytest.raises(LibraryError, match="record of story aa10 cannot be read"):
+            read("aa10")
+
+
 def test_only_its_owner_may_read_a_library(tmp_path: Path) -> None:
     with closing(Library(tmp_path / "library.db")) as library:
         library.start(a_story())

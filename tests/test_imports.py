@@ -12,7 +12,7 @@ import polaris_cli
 PACKAGE = Path(polaris_cli.__file__).parent
 
 # A package may import those before it. The ground floor's modules import only each other.
-GROUND = {"errors", "events", "words", "characters", "languages", "version"}
+GROUND = {"errors", "events", "words", "characters", "languages", "quoting", "version"}
 ORDER = [
     "request", "models", "streaming", "engines", "story", "library", "formats", "screen", "api",
     "demo", "batch", "evaluate", "bench", "commands", "__main__",

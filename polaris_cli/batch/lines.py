@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from polaris_cli.errors import OutputError, UsageError
 from polaris_cli.formats.files import atomic_file
-from polaris_cli.screen.printing import json_text
+from polaris_cli.quoting import json_text
 
 STARTS = (b'{"schema": "polaris', b'{"key": "')  # of the lines of stories and failures
 ELSEWHERE = "Use another folder with -o."

@@ -21,8 +21,8 @@ from polaris_cli.engines.doctor import kernel_versions, package_versions
 from polaris_cli.errors import PolarisError, UsageError
 from polaris_cli.formats.files import check_writable, write_atomic
 from polaris_cli.models.devices import Device, list_devices, pick
+from polaris_cli.quoting import json_text
 from polaris_cli.screen.messages import note, print_error
-from polaris_cli.screen.printing import json_text
 from polaris_cli.screen.tables import print_table
 
 if TYPE_CHECKING:

@@ -4,7 +4,6 @@ Renders txt, md and json here; `html`, `epub` and `docx` render the others.
 """
 
 import json
-import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from polaris_cli.formats.files import check_no_folder, check_writable, write_ato
 from polaris_cli.formats.html import created_utc, html
 from polaris_cli.formats.structure import printable, structure
 from polaris_cli.languages import is_known, is_right_to_left
+from polaris_cli.quoting import json_text
 from polaris_cli.story.result import Story
 
 
@@ -91,11 +91,8 @@ def _book(story: Story) -> dict[str, str]:
 
 
 def _scalar(value: str | int | float) -> str:
-    """A YAML scalar: a JSON string is valid YAML if unusual line ends are escaped."""
-    if not isinstance(value, str):
-        return str(value)
-    quoted = json.dumps(printable(value), ensure_ascii=False)
-    return re.sub("[\x7f-\x9f\u2028\u2029\ufeff]", lambda found: f"\\u{ord(found[0]):04x}", quoted)
+    """A YAML scalar."""
+    return json_text(printable(value)) if isinstance(value, str) else str(value)
 
 
 def _json(story: Story) -> bytes:

@@ -5,15 +5,12 @@ from someone else) is made visible; a pipe gets the text as it is.
 """
 
 import json
-import re
 import sys
 import textwrap
 from typing import Any, TextIO
 
+from polaris_cli.quoting import json_text
 from polaris_cli.screen.capabilities import encodable, harmless, is_terminal, terminal_size
-
-# JSON may contain these as they are, but a terminal obeys some, and lone surrogates are no text.
-_UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff]")
 
 
 def print_text(
@@ -52,9 +49,3 @@ def print_json(data: Any, *, indent: int | None = None, stream: TextIO | None = 
         text = json.dumps(data, indent=indent)
     stream.write(f"{text}\n")
     stream.flush()
-
-
-def json_text(data: Any, *, indent: int | None = None) -> str:
-    """JSON that UTF-8 can encode; characters that a terminal obeys are escaped."""
-    text = json.dumps(data, ensure_ascii=False, indent=indent)
-    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

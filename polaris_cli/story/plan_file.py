@@ -13,6 +13,7 @@ from typing import Any
 
 from polaris_cli.errors import UsageError
 from polaris_cli.events import Chapter, Plan, summary_of
+from polaris_cli.quoting import json_text
 from polaris_cli.request.settings import parse_words
 from polaris_cli.request.story_request import MAX_CHAPTERS
 from polaris_cli.request.text_files import parse_toml, read_text
@@ -167,7 +168,5 @@ def _toml_lines(plan: Plan) -> Iterator[str]:
 
 
 def _quoted(text: str) -> str:
-    """A TOML basic string: quotes, backslashes and control characters escaped."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    safe = (c if c >= " " and c != "\x7f" else f"\\u{ord(c):04x}" for c in escaped)
-    return f'"{"".join(safe)}"'
+    """A TOML basic string, with "?" for half characters, which servers may send."""
+    return json_text(text.encode(errors="replace").decode())

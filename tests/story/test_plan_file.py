@@ -166,6 +166,11 @@ def test_a_fault_in_a_chapter_without_a_header_is_told_without_a_line(
     assert "line" not in refused.value.message
 
 
+def test_half_characters_do_not_reach_the_file(tmp_path: Path) -> None:
+    plan = Plan("Fog \ud83d", "", (Chapter("One", 300, "a"), Chapter("Two", 300, "b")))
+    assert read(tmp_path, as_toml(plan)).plan.title == "Fog ?"
+
+
 def test_a_file_can_be_read_by_a_person() -> None:
     text = as_toml(Plan("The Fog", 'Mara, "the keeper"', (Chapter("One day", 300, "It comes."),)))
     assert (

@@ -46,13 +46,15 @@ class Group:
 @dataclass(slots=True)
 class Survey:
     """What there is to do: numbers of stories, the rows that cannot be read, and what to write by
-    the way its engine is loaded. `extra` stories of the results are not asked for any more."""
+    the way its engine is loaded. `extra` stories of the results are not asked for any more.
+    `unused` are the names of fields of the input that mean nothing here, in their order."""
 
     total: int = 0
     done: int = 0
     changed: int = 0
     extra: int = 0
     bad: list[BadRow] = field(default_factory=list)
+    unused: dict[str, None] = field(default_factory=dict)
     groups: dict[Loading, Group] = field(default_factory=dict)
 
     def add(self, task: Task, tokens: int) -> None:
@@ -91,6 +93,7 @@ class Batch:
         self._find_done()
         for task in self._tasks(found.bad):
             found.total += 1
+            found.unused |= dict.fromkeys(task.row.unused)
             job = self._job(task)
             state = self._state(task, job)
             unasked.discard(task.key)

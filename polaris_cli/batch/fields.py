@@ -31,6 +31,12 @@ def fields_of(values: Mapping[str, object]) -> dict[str, object]:
     return aliased | own
 
 
+def unknown_in(values: Mapping[str, object]) -> tuple[str, ...]:
+    """The keys that mean nothing here and have a value."""
+    keys = (key for key, value in values.items() if not is_absent(value))
+    return tuple(key.strip() for key in keys if plain(key) not in KNOWN)
+
+
 def misspelt(values: Mapping[str, object]) -> tuple[str, str] | None:
     """The first key that is nearly the name of a setting, and that name; None if there is none."""
     near = ((key, _near(plain(key))) for key, value in values.items() if not is_absent(value))

@@ -5,10 +5,10 @@ nor whether the values of settings are valid: `prepare` says so.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 
-from polaris_cli.batch.fields import check_once, fields_of, is_absent, misspelt
+from polaris_cli.batch.fields import check_once, fields_of, is_absent, misspelt, unknown_in
 from polaris_cli.batch.records import Notify, Record, ignore, name_of, records_of
 from polaris_cli.errors import UsageError
 from polaris_cli.request.settings import WHOLE
@@ -21,7 +21,8 @@ class Row:
 
     `number` counts the rows from 1, `where` names the row's place ("premises.jsonl, line 3"). `id`
     is its own id, "" for none. `settings` are options for `prepare`, by the names of `SETTINGS`.
-    `scale` is what an evaluation has multiplied the length by.
+    `scale` is what an evaluation has multiplied the length by. `unused` are the names of its fields
+    that mean nothing here.
     """
 
     number: int
@@ -30,6 +31,7 @@ class Row:
     premise: str
     settings: dict[str, object]
     scale: float = 1.0
+    unused: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def key(self) -> str:
@@ -86,7 +88,7 @@ def _row(number: int, where: str, values: dict[str, object] | UsageError) -> Row
     premise = _premise(fields.pop("premise", ""), where)
     own_id = _id(fields.pop("id", ""), where)
     settings = {name: _setting(name, value) for name, value in fields.items()}
-    return Row(number, where, own_id, premise, settings)
+    return Row(number, where, own_id, premise, settings, unused=unknown_in(values))
 
 
 def _check_text(values: dict[str, object], where: str) -> None:

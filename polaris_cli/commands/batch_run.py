@@ -7,7 +7,7 @@ import hashlib
 import re
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -47,6 +47,7 @@ from polaris_cli.story.job import Job
 from polaris_cli.story.result import Story
 
 SHOWN_ERRORS = 5  # failed stories that are printed; all are in failed.jsonl
+SHOWN_NAMES = 10  # columns that are not used
 MOST_OF_A_NAME = 60  # characters
 
 
@@ -62,6 +63,8 @@ class BatchReport:
 
     def say_what_there_is(self, survey: Survey, damaged: int) -> None:
         """Say what an earlier run left, as far as there is something to say."""
+        if survey.unused:
+            self.note(f"Columns that are not used: {_listed([*survey.unused])}.")
         if survey.done:
             self.note(f"{survey.done} of {_stories(survey.total)} already written.")
         if survey.changed:
@@ -324,6 +327,12 @@ class BatchRun:
             self.files.save(story)
             return story
         return None
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The names, or the first of many."""
+    more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
+    return f"{', '.join(names[:SHOWN_NAMES])}{more}"
 
 
 def _stories(count: int) -> str:

@@ -29,10 +29,10 @@ from polaris_cli.errors import EXIT_INTERRUPTED, LibraryError, NoStory, UsageErr
 from polaris_cli.formats.comparison import comparison
 from polaris_cli.library.store import Library
 from polaris_cli.library.votes import Vote
-from polaris_cli.request.conflicts import check_options
+from polaris_cli.request.conflicts import check_options, conflict
 from polaris_cli.request.settings import SETTINGS
 from polaris_cli.screen.messages import note
-from polaris_cli.screen.printing import print_text
+from polaris_cli.screen.printing import print_json, print_text
 from polaris_cli.screen.story_cells import FIGURES, story_cells
 from polaris_cli.screen.tables import print_table
 from polaris_cli.screen.terminal import print_report
@@ -76,6 +76,9 @@ def compare(
         Option("--output", "-o", metavar="FILE", help="Save the stories side by side as html."),
     ] = None,
     force: o.Force = False,
+    as_json: Annotated[
+        bool, Option("--json", help="Print the full records as JSON, one per line.")
+    ] = False,
     preset: o.PresetName = None,
     form: o.Form = None,
     length: o.Length = None,
@@ -98,13 +101,15 @@ def compare(
     """Write the same premise with several models, one after the other, and compare the stories."""
     options = {name: value for name, value in locals().items() if name in SETTINGS}
     models = compared(model, on_server=bool(base_url))
+    if blind and as_json:
+        raise conflict("--blind", "--json")
     _check(models, output, blind=blind, force=force)
     check_options(options)
     about, any_seed = read_premise(premise, EXAMPLE), _random_seed()
     jobs = [seeded(prepare(about, {**options, "model": name}), any_seed) for name in models]
     if blind:
         random.shuffle(jobs)
-    outputs = Outputs(force=force, quiet=quiet or blind, save=not no_save)
+    outputs = Outputs(force=force, as_json=as_json, quiet=quiet or blind, save=not no_save)
     stories: dict[int, Story] = {}
     try:
         later = deferred_errors(files=bool(output), save=not no_save)
@@ -152,8 +157,11 @@ def _write_all(
     with listening as interrupts, reserved as out:
         for number, job in enumerate(jobs, 1):
             name = f"Story {number}" if blind else job.request.model
-            print_text(f"{'' if number == 1 else chr(10)}# {name}\n", stream=out)
+            if not outputs.as_json:
+                print_text(f"{'' if number == 1 else chr(10)}# {name}\n", stream=out)
             outcome = _write(job, outputs, interrupts, out)
+            if outputs.as_json:
+                print_json(outcome.story.as_dict(), stream=out)
             if outcome.story.text:
                 stories[number] = outcome.story
             if outcome.error:

@@ -51,7 +51,8 @@ def doctor(
     configured, problems = _configured(options)
     found = replace(found, problems=(*problems, *found.problems))
     if as_json:
-        print_json(as_data(found), indent=2)
+        url = configured.base_url if configured else None
+        print_json(as_data(found) | {"configured_server": url}, indent=2)
         return
     _print(found)
     if configured:

@@ -100,6 +100,8 @@ def search(
 ) -> None:
     """Find stories by words in the title, premise or text.
 
+    The best match is first.
+
     Example:  polaris library search lighthouse letter
     """
     entries = Library().search(words, limit + 1)
@@ -187,6 +189,8 @@ def backup(
     from polaris_cli.library.database import remove_logs
 
     check_apart([("FILE", file)])
+    if file.is_dir():
+        raise UsageError(f"{file} is a folder.", hint=f"Use a file in it: {file / 'stories.db'}")
     check_writable(file, force=force)
     with atomic_file(file, force=force) as temporary:
         Library().back_up(temporary)

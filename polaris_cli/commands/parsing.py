@@ -14,6 +14,7 @@ from typer.exceptions import TyperException
 from polaris_cli.errors import UsageError
 from polaris_cli.request.paths import expanded
 
+_GIVEN = "polaris.given"  # in the context: the parser takes arguments out of its list
 _FOLDER = re.compile(r"DIR")
 _PLACE = re.compile(r"FILE|DIR|STORIES|PREMISES")
 
@@ -23,7 +24,13 @@ def name_in_errors(command: Any) -> None:
     command.parse_args = partial(_parsed, command)
 
 
+def given_to(ctx: Any) -> list[str]:
+    """The arguments that the command of a context was called with."""
+    return [*ctx.meta.get(_GIVEN, ())]
+
+
 def _parsed(command: Any, ctx: Any, args: list[str]) -> Any:
+    ctx.meta[_GIVEN] = tuple(args)
     try:
         return type(command).parse_args(command, ctx, args)
     except TyperException as error:

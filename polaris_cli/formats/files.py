@@ -39,16 +39,21 @@ def check_writable(path: Path, *, force: bool) -> None:
     try:
         with tempfile.TemporaryFile(dir=folder, prefix=".polaris-"):
             pass
-    except (FileNotFoundError, NotADirectoryError):
-        raise UsageError(
-            f"The folder {folder} does not exist.",
-            hint="Create the folder, or use another one.",
-        ) from None
     except OSError as error:
-        raise UsageError(
-            f"Cannot write to the folder {folder}: {error.strerror}.",
-            hint="Use a file in another folder.",
-        ) from None
+        raise _unusable(folder, error) from None
+
+
+def _unusable(folder: Path, error: OSError) -> UsageError:
+    """The error for a folder in which no file can be made."""
+    missing = isinstance(error, FileNotFoundError | NotADirectoryError)
+    if missing and not folder.is_dir():
+        return UsageError(
+            f"The folder {folder} does not exist.", hint="Create the folder, or use another one."
+        )
+    reason = "it takes no new files" if missing else error.strerror  # such as /proc
+    return UsageError(
+        f"Cannot write to the folder {folder}: {reason}.", hint="Use a file in another folder."
+    )
 
 
 def check_distinct(outputs: Iterable[tuple[str, Path]]) -> None:

@@ -213,7 +213,7 @@ def _of_path(path: Path) -> ModelRef:
     missing = "is a file, not the folder of a model" if path.exists() else "does not exist"
     if path.is_dir():
         missing = "has no config.json, so it is not a model"
-    raise ModelUnavailable(
-        f"{path} {missing}.",
-        hint="Use a folder with config.json, tokenizer and weights, or see: polaris models",
-    )
+    wanted = "Use a folder with config.json, tokenizer and weights"
+    if path.suffix == ".gguf":
+        wanted = "Give the path of a GGUF file"
+    raise ModelUnavailable(f"{path} {missing}.", hint=f"{wanted}, or see: polaris models")

@@ -54,7 +54,8 @@ def read_plan(path: Path) -> PlanFile:
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise file.error("chapter", "every chapter starts with a line [[chapter]]")
     if not 2 <= len(rows) <= MAX_CHAPTERS:
-        count = f"it has {len(rows)} chapters, and a plan has from 2 to {MAX_CHAPTERS} of them"
+        number = "1 chapter" if len(rows) == 1 else f"{len(rows)} chapters"
+        count = f"it has {number}, and a plan has from 2 to {MAX_CHAPTERS} of them"
         raise file.error("", count)
     titled = any(str(row.get("title", "")).strip() for row in rows)
     chapters = [_chapter(file, number, row, titled=titled) for number, row in enumerate(rows, 1)]

@@ -392,6 +392,15 @@ def test_the_first_failures_are_named(
     assert told.count("warning: ") == 5 and ("Further failures" in told) != bool(quiet)
 
 
+def test_columns_that_are_not_used_are_told_once(batch: Batch, engine: ScriptedEngine) -> None:
+    batch.write("premise,wrods,seed,word_count,title\na fox,9,1,9,T\na hen,9,2,,T\n", "p.csv")
+    told = batch().stderr
+    assert told.count("note: Columns that are not used: wrods, word_count, title.\n") == 1
+    assert "not used" not in batch("--quiet").stderr
+    batch.write(json.dumps({"premise": "a cat"} | {f"c{n}": n for n in range(12)}), "p.jsonl")
+    assert "c8, c9 and 2 more.\n" in batch().stderr
+
+
 def test_the_help_names_the_exit_codes() -> None:
     codes = re.findall(r"(\d+) [a-z]", command.EPILOG.split("Exit codes: ")[1])
     assert codes == ["0", "2", "3", "4", "7", "8", "130"]

@@ -1,5 +1,6 @@
 """`polaris compare` as a user runs it: streams, table, page, blind votes, failures."""
 
+import json
 import os
 import pty
 import shutil
@@ -119,6 +120,14 @@ def test_a_choice_that_cannot_be_saved_costs_no_page(
     assert page.read_text().count("there was a fox") == 2
 
 
+def test_json_is_one_record_a_line(library: Library) -> None:
+    out, err = run("-m", "demo,smollm2", "--json")
+    records = [json.loads(line) for line in out.splitlines()]
+    assert [record["story"] for record in records] == ["Once upon a time there was a fox."] * 2
+    assert {record["id"] for record in records} == {entry.id for entry in library.entries()}
+    assert "model\tid\twords" in err
+
+
 def test_quiet_prints_only_the_stories(library: Library) -> None:
     assert run("-m", "demo,smollm2", "-q")[1] == ""
 
@@ -142,6 +151,7 @@ def test_a_full_standard_output_costs_no_story_and_no_page(tmp_path: Path) -> No
         (["-m", "demo"], "needs from 2 to 26 models"),
         (["-m", "demo,demo"], "needs from 2 to 26 models"),
         (["-m", "demo,smollm2", "--blind"], "not a terminal"),
+        (["-m", "demo,smollm2", "--blind", "--json"], "--blind and --json contradict"),
         (["-m", "demo,smollm2", "-o", "a.pdf"], "a.pdf is not an HTML file"),
         (["-m", "demo,smollm2", "--chapters", "2", "--length", "single"], "contradict"),
         (["-m", f"demo,{DEMO_FOLDER},{DEMO_FOLDER}/"], f"called {DEMO_FOLDER.name}"),

@@ -31,7 +31,7 @@ def test_json_and_no_network(tmp_path: Path) -> None:
     done = polaris("doctor", "--json", env=environment(tmp_path, "http://127.0.0.1:9"))
     found = json.loads(done.stdout)
     parts = {"versions", "devices", "cpu", "fits", "gguf", "hub", "cache", "kernels", "problems"}
-    assert set(found) == parts
+    assert set(found) == parts | {"configured_server"} and found["configured_server"] is None
     assert found["cpu"]["cores"] >= found["cpu"]["threads"] >= 1 and found["cpu"]["busy"] >= 0
     assert found["devices"][-1]["id"] == "cpu"
     assert found["fits"]["demo"]["none"] is True
@@ -53,6 +53,8 @@ def test_the_server_of_the_settings_is_named(
     text = 'engine = "endpoint"\nbase_url = "http://127.0.0.1:9/v1"\n'
     shown = in_config(monkeypatch, tmp_path, text)
     assert "\nTo check it: polaris doctor --base-url http://127.0.0.1:9/v1\n" in shown
+    as_json = CliRunner().invoke(app, ["doctor", "--json"]).stdout
+    assert json.loads(as_json)["configured_server"] == "http://127.0.0.1:9/v1"
 
 
 @pytest.mark.slow

@@ -186,6 +186,12 @@ def test_export_writes_a_file_once(two: Library, tmp_path: Path) -> None:
         run("export", "last", "-o", str(tmp_path))
 
 
+def test_a_backup_in_a_folder_gets_a_name_for_a_database(two: Library, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is a folder") as refused:
+        run("backup", str(tmp_path))
+    assert refused.value.hint == f"Use a file in it: {tmp_path / 'stories.db'}"
+
+
 def test_an_output_that_is_gone_costs_no_file(
     two: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -68,8 +68,10 @@ def test_invalid_paths_are_refused(tmp_path: Path, path: str, sentence: str) -> 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder nobody can write in")
 def test_a_read_only_folder_is_refused() -> None:
-    with pytest.raises(UsageError, match="folder"):
+    with pytest.raises(UsageError, match="Cannot write to the folder /proc/"):
         check_writable(Path("/proc/self/a.txt"), force=False)
+    with pytest.raises(UsageError, match="Cannot write to the folder /proc: it takes no"):
+        check_writable(Path("/proc/a.txt"), force=False)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")

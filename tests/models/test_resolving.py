@@ -51,6 +51,7 @@ def test_another_hub_id() -> None:
         ("nonsense", "'nonsense'", "polaris models"),
         ("./nowhere", "does not exist", "config.json"),
         ("a/b/c", "does not exist", "config.json"),
+        ("./nowhere.gguf", "does not exist", "Give the path of a GGUF file, or see: polaris mod"),
     ],
 )
 def test_names_that_mean_nothing(

@@ -93,6 +93,11 @@ def test_a_blank_text_counts_as_not_given(tmp_path: Path) -> None:
     assert last == Chapter("C1", 2, "C1")
 
 
+def test_a_plan_of_one_chapter_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"it has 1 chapter, and a plan has from 2 to"):
+        read(tmp_path, plan("1"))
+
+
 def test_a_plan_of_too_many_chapters_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"plan\.toml.* 201 chapters, .* from 2 to 200 of them"):
         read(tmp_path, plan(*["9"] * 201))

@@ -60,7 +60,7 @@ def _consumed(param: Any, ctx: Any, opts: Mapping[str, Any]) -> tuple[Any, Any]:
     value, source = type(param).consume_value(param, ctx, opts)
     several = isinstance(value, list | tuple)
     given = value if several else [value]
-    if "" in given:
+    if any(isinstance(each, str) and not each.strip() for each in given):
         name = param.opts[0] if param.param_type_name == "option" else _shown(param)
         what = "folder" if _FOLDER.search(_shown(param)) else "file"
         leave_out = "" if param.required else f", or leave out {name}"

@@ -101,6 +101,7 @@ EMPTY = [
     (["write", "x", "--plan", ""], "--plan", "Name a file, or leave out --plan."),
     (["write", "x", "-o", "a.md", "-o", ""], "--output", "Name a file, or leave out --output."),
     (["batch", "p.txt", "-o", ""], "--output", "Name a folder."),
+    (["batch", "p.txt", "-o", " "], "--output", "Name a folder."),
     (["batch", "", "-o", "out"], "PREMISES", "Name a file."),
     (["eval", "judge", "", "--rubric", "x", "--judge-model", "m"], "STORIES", "Name a file."),
     (["library", "backup", ""], "FILE", "Name a file."),

@@ -333,7 +333,9 @@ class ChapterWriter:
         paragraph. If even that does not fit, the oldest are left out: the plan tells of them.
         """
         context, sampling = self._engine.context, self._request.sampling
-        words = max(requested, round(CHAPTER_SENTENCE_AT * share))
+        # A short last chapter may be several times as long as asked, up to the end of the band.
+        most = max(CHAPTER_SENTENCE_AT * share, self._target(number, share).sentence)
+        words = max(requested, round(most))
         needed = usual_tokens(words, sampling, self._profile.tokens_per_word)
         least = math.ceil(words * self._profile.tokens_per_word)
         for whole, first in self._shown(number):

@@ -101,6 +101,14 @@ def test_a_story_that_becomes_too_long_gets_an_ending_in_place_of_its_last_words
     assert f"{(300 - 30 * len(kept)) / OVERRUN:.0f} words" in asked[-1]
 
 
+def test_a_short_ending_has_tokens_for_all_words_of_the_band() -> None:
+    early, long = paragraph("a", 1_680), [paragraph(name, 30) for name in LETTERS]
+    engine = ScriptedEngine(script(early), script(*long), script(paragraph("ending", 60)))
+    kept = count_words(text_of(list(write_job(extending(2_000), engine)))) - 60
+    limit = engine.requests[2].max_new_tokens
+    assert limit >= (1.1 * 2_000 - kept) * ModelProfile().tokens_per_word
+
+
 def test_an_ending_that_is_too_long_is_closed() -> None:
     long = script(*(paragraph(name, 30) for name in LETTERS))
     engine = ScriptedEngine(long, long, long)

@@ -333,9 +333,7 @@ class ChapterWriter:
         paragraph. If even that does not fit, the oldest are left out: the plan tells of them.
         """
         context, sampling = self._engine.context, self._request.sampling
-        # A short last chapter may be several times as long as asked, up to the end of the band.
-        most = max(CHAPTER_SENTENCE_AT * share, self._target(number, share).sentence)
-        words = max(requested, round(most))
+        words = max(requested, round(CHAPTER_SENTENCE_AT * share))
         needed = usual_tokens(words, sampling, self._profile.tokens_per_word)
         least = math.ceil(words * self._profile.tokens_per_word)
         for whole, first in self._shown(number):
@@ -351,7 +349,10 @@ class ChapterWriter:
             prompt_tokens=prompt_tokens,
             tokens_per_word=self._profile.tokens_per_word,
         )
-        return messages, budget.max_new_tokens
+        # A short last chapter may become several times as long as asked, to the end of the band.
+        most = math.ceil(self._target(number, share).sentence)
+        longest = usual_tokens(most, sampling, self._profile.tokens_per_word)
+        return messages, max(budget.max_new_tokens, min(longest, context - prompt_tokens))
 
     def _shown(self, number: int) -> Iterator[tuple[int, int]]:
         """What a conversation may show, less and less: how many of the latest chapters in full, and

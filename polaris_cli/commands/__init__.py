@@ -8,6 +8,7 @@ Knows typer; the work itself is done elsewhere.
     usage_errors:     mistyped options and commands
     options:          options that commands share
     option_names:     hints with the options that a command has
+    option_values:    lists and other values that several commands read
     outputs:          where a story goes
     write:            `polaris write`
     running:          runs a job: a story and an exit code

@@ -3,27 +3,22 @@
 Turns options into a batch; `batch_run` runs it.
 """
 
-import re
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import partial
-from itertools import chain, repeat
 from pathlib import Path
 from typing import Annotated
 
 from typer import Argument, Exit, Option
 
-from polaris_cli.batch.batch import Batch, Rows
+from polaris_cli.batch.batch import Batch
 from polaris_cli.batch.cluster import cluster_of
-from polaris_cli.batch.premises import BadRow, Row, read_premises
-from polaris_cli.batch.records import Notify, ignore
 from polaris_cli.batch.results import Results
 from polaris_cli.batch.tasks import Grid
 from polaris_cli.commands import options as o
 from polaris_cli.commands.batch_run import BatchFiles, BatchReport, BatchRun
-from polaris_cli.errors import EXIT_INTERRUPTED, ModelUnavailable, UsageError
+from polaris_cli.commands.option_values import at_once_in, lengths_in, listed, rows_of
+from polaris_cli.errors import EXIT_INTERRUPTED, UsageError
 from polaris_cli.formats.export import FORMATS
-from polaris_cli.models.resolving import by_name
 from polaris_cli.request.conflicts import check_needed, check_options
 from polaris_cli.request.settings import SETTINGS, from_options
 from polaris_cli.story.result import is_record
@@ -45,8 +40,6 @@ what failed and what was asked for differently.
 Exit codes: 0 done, 2 usage, 3 model unavailable, 4 out of memory, 7 some stories failed,
 8 an output could not be written, 130 interrupted.
 """
-
-MOST_AT_ONCE = 1024
 
 
 def batch(
@@ -151,57 +144,6 @@ def _judge(
     return partial(judge_batch, run)
 
 
-def listed(option: str, values: Sequence[str] | None) -> tuple[str, ...]:
-    """The different parts of lists with commas, none if the option is not given.
-
-    Raises UsageError for a list that is given and has none.
-    """
-    found: list[str] = []
-    for value in values or ():
-        parts = [part.strip() for part in value.split(",") if part.strip()]
-        if not parts:
-            raise UsageError(
-                f"{option}: {value!r} has no value.", hint=f"Give one, or leave out {option}."
-            )
-        found += parts
-    return tuple(dict.fromkeys(found))
-
-
-def compared(values: Sequence[str] | None, *, on_server: bool = False) -> tuple[str, ...]:
-    """The different models in lists. Raises UsageError for two of one name.
-
-    Tables and votes have the name only, and would take them for one model.
-    """
-    models, seen = listed("--model", values), set[str]()
-    for model in models:
-        name = model if on_server else _name_of(model)
-        if name in seen:
-            raise UsageError(
-                f"Two of the models are called {name}.", hint="Rename the file or folder of one."
-            )
-        seen.add(name)
-    return models
-
-
-def _name_of(model: str) -> str:
-    """What tables call a model; an unknown one, which is refused later, by what was typed."""
-    with suppress(ModelUnavailable):
-        return by_name(model).name
-    return Path(model).resolve().name if Path(model).exists() else model
-
-
-def lengths_in(values: Sequence[str] | None) -> tuple[str, ...]:
-    """The lengths in lists. Raises UsageError for "1,200", which may be one length or two."""
-    for value in values or ():
-        if re.fullmatch(r"\s*[1-9]\d{0,2}(,\d{3})+\s*", value):
-            raise UsageError(
-                f"--words: {value!r} can be one length or several.",
-                hint=f"For one: --words {value.replace(',', '')}; for several, with spaces: "
-                f'--words "{value.replace(",", ", ")}"',
-            )
-    return listed("--words", values)
-
-
 def _several(values: tuple[str, ...]) -> tuple[str, ...]:
     """A single value is an option like any other; only several make a grid."""
     return values if len(values) > 1 else ()
@@ -222,23 +164,3 @@ def _formats(each: Sequence[str] | None) -> tuple[str, ...]:
                 f"--each: {name!r} is not a format.", hint=f"Formats: {', '.join(FORMATS)}"
             )
     return formats
-
-
-def at_once_in(jobs: str) -> int | None:
-    """The number of stories at once, None for "auto"."""
-    if jobs == "auto":
-        return None
-    if not jobs.isascii() or not jobs.isdigit() or not 1 <= int(jobs[:9]) <= MOST_AT_ONCE:
-        raise UsageError(
-            f"--jobs: {jobs!r} is not a number from 1 to {MOST_AT_ONCE}.", hint="Try --jobs auto"
-        )
-    return int(jobs)
-
-
-def rows_of(source: str, notify: Notify = ignore) -> Rows:
-    """Reads the input; standard input is read once and kept. `notify` is told once, too."""
-    if source != "-":
-        later = chain([notify], repeat(ignore))
-        return lambda: read_premises(source, next(later))
-    rows: list[Row | BadRow] = list(read_premises(source, notify))
-    return lambda: iter(rows)

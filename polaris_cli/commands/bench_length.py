@@ -13,9 +13,9 @@ from typer import Option
 from polaris_cli.api import engine_for
 from polaris_cli.bench.length import WAYS, Row, Written, summed_up, write_all
 from polaris_cli.commands import options as o
-from polaris_cli.commands.batch import lengths_in
 from polaris_cli.commands.bench_loading import Model, model_or_demo, say
 from polaris_cli.commands.download import download
+from polaris_cli.commands.option_values import lengths_in
 from polaris_cli.demo.unseen import UNSEEN
 from polaris_cli.engines.base import ModelInfo
 from polaris_cli.errors import UsageError

@@ -17,9 +17,9 @@ from typer import Argument, Exit, Option
 from polaris_cli.api import Outcome, close_engine
 from polaris_cli.batch.tasks import seeded
 from polaris_cli.commands import options as o
-from polaris_cli.commands.batch import compared
 from polaris_cli.commands.delivery import save_files
 from polaris_cli.commands.interrupt import Interrupts
+from polaris_cli.commands.option_values import compared
 from polaris_cli.commands.outputs import Outputs, check_page, deferred_errors
 from polaris_cli.commands.running import notifier, opened, write_loaded
 from polaris_cli.commands.standard_streams import Errors

@@ -12,7 +12,6 @@ from typing import Annotated
 from typer import Argument, Exit, Option
 
 from polaris_cli.commands import options as o
-from polaris_cli.commands.batch import at_once_in
 from polaris_cli.commands.eval_score import JUDGED, Scale, judged_beside, scale_of
 from polaris_cli.commands.judge_run import (
     USUAL,
@@ -23,6 +22,7 @@ from polaris_cli.commands.judge_run import (
     print_judged,
     tables_of,
 )
+from polaris_cli.commands.option_values import at_once_in
 from polaris_cli.evaluate.groups import Groups
 from polaris_cli.evaluate.judge_file import JudgeFile, read_records
 from polaris_cli.evaluate.judging import Call, JudgeSettings, estimated_tokens

@@ -13,7 +13,6 @@ from polaris_cli.batch.records import name_of
 from polaris_cli.batch.results import Results
 from polaris_cli.batch.tasks import Grid
 from polaris_cli.commands import options as o
-from polaris_cli.commands.batch import at_once_in, compared, rows_of
 from polaris_cli.commands.batch_run import BatchFiles, BatchReport, BatchRun
 from polaris_cli.commands.eval_report import ReportFile
 from polaris_cli.commands.eval_score import (
@@ -23,6 +22,7 @@ from polaris_cli.commands.eval_score import (
     PrintLatex,
     print_score,
 )
+from polaris_cli.commands.option_values import at_once_in, compared, rows_of
 from polaris_cli.errors import EXIT_INTERRUPTED, UsageError
 from polaris_cli.evaluate.prompts import builtin_prompts, chosen, without_bucket
 from polaris_cli.evaluate.statistics import check_installed

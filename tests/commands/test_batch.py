@@ -20,7 +20,7 @@ from polaris_cli.batch.tasks import Task
 from polaris_cli.commands import batch as command
 from polaris_cli.commands import batch_run, running
 from polaris_cli.engines.scripted import Script, ScriptedEngine
-from polaris_cli.errors import EndpointError, ModelUnavailable, OutputError, UsageError
+from polaris_cli.errors import EndpointError, ModelUnavailable, OutputError
 from polaris_cli.library.store import Library
 from polaris_cli.models import resolving
 from tests.cli import environment, in_process, polaris_command, run, scripted_command
@@ -324,27 +324,11 @@ def test_a_story_of_another_grid_is_taken_over_where_another_one_has_its_key(
     assert batch("-m", "demo,smollm2").returncode == 0 and len(engine.requests) == 6
 
 
-def test_a_list_has_each_value_once() -> None:
-    assert command.listed("--words", ["8, 1200,3k,,8"]) == ("8", "1200", "3k")
-
-
 def test_a_repeated_option_adds_to_the_list(batch: Batch, engine: ScriptedEngine) -> None:
-    assert command.listed("--words", ["8", "1200,8", "3k"]) == ("8", "1200", "3k")
     done = batch("--words", "8", "--words", "9", "-m", "demo", "--each", "md", "--each", "txt")
     assert done.returncode == 0 and len(engine.requests) == 6
     assert {story["words"]["requested"] for story in batch.stories()} == {8, 9}
     assert len([*batch.folder.glob("*.md")]) == len([*batch.folder.glob("*.txt")]) == 6
-
-
-def test_models_to_compare_have_different_names(tmp_path: Path) -> None:
-    one, two, link = (tmp_path / name for name in ("a/final", "b/final", "c"))
-    one.mkdir(parents=True)
-    two.mkdir(parents=True)
-    link.symlink_to(two)
-    assert command.compared(["demo", str(one)]) == ("demo", str(one))
-    for other in (two, link):
-        with pytest.raises(UsageError, match="called final"):
-            command.compared([f"{one}, {other}"])
 
 
 def test_bad_rows_are_named_and_cost_no_other(batch: Batch, engine: ScriptedEngine) -> None:

@@ -46,10 +46,8 @@ def from_row(row: Row) -> Event:
     return Chunk("story", text, number, _ids(ids), known)
 
 
-# A server may send any number, and one that does not fit must not cost the text.
-
-
 def _bytes(ids: tuple[int, ...]) -> bytes:
+    # A server may send any number, here and below; one that does not fit must not cost the text.
     fitting = [id_ for id_ in ids if 0 <= id_ <= LARGEST_ID]
     return struct.pack(f"<{len(fitting)}I", *fitting)
 

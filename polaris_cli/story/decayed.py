@@ -18,7 +18,7 @@ from polaris_cli.streaming.decay import guard_decay, length_before_decay
 from polaris_cli.streaming.preamble import is_word_count
 from polaris_cli.streaming.prose import NEAR
 from polaris_cli.streaming.talk import is_talk
-from polaris_cli.words import WordCounter, story_words
+from polaris_cli.words import story_words
 
 RETRIES = 2  # times that a passage is written again
 MOST_HELD = 2 * NEAR  # characters; in a longer paragraph, sentences are given out
@@ -127,8 +127,7 @@ class _Tail:
 
     def __init__(self, replayed: int, keep: int) -> None:
         self.earlier: list[Chunk] = []
-        self._keep, self._words = keep, WordCounter()  # of the text that is not held
-        self._replayed = replayed
+        self._keep, self._replayed = keep, replayed
         self._given: list[Chunk] = []
         self._held: list[Chunk] = []
 
@@ -195,13 +194,11 @@ class _Tail:
         if isinstance(event, Restart):
             self._given.clear()
             self.earlier.clear()
-            self._words = WordCounter()
         if not isinstance(event, Chunk):
             yield event
         elif self._replayed > 0:
             self._replayed -= len(event.ids)
             self.earlier.append(event)
-            self._words.add(event.text if event.kind == "story" else "")
             yield event
         elif event.kind != "story":
             self._given.append(event)
@@ -217,7 +214,6 @@ class _Tail:
             yield Held(given=tuple(self._held))  # first, so that no text is in the stream twice
         for _ in range(count):
             self._given.append(self._held.pop(0))
-            self._words.add(self._given[-1].text)
             yield self._given[-1]
 
     def _settled(self) -> int:
@@ -231,7 +227,10 @@ class _Tail:
 
     def _stays(self, text: str) -> bool:
         """Whether the held text, up to the end of `text`, is not replaced by an ending."""
-        return not self._keep or self._words.count + story_words(text) <= self._keep
+        if not self._keep:
+            return True
+        before = "".join(_story_of([*self.earlier, *self._given]))
+        return story_words(before + text) <= self._keep
 
     def _count_within(self, length: int) -> int:
         """How many of the held chunks have their text, but for trailing space, in `length`."""

@@ -4,7 +4,7 @@ Knows words and model profiles. Does not know how a text is written.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -75,15 +75,16 @@ def place_for_ending(text: str, words: int) -> int:
     That is the last end of a paragraph there, or of a sentence outside quotations if it leaves much
     more of the text; 0 if there is none.
     """
+    paragraph = _last_within(text, (found.start() for found in _PARAGRAPH.finditer(text)), words)
+    if story_words(text[:paragraph]) >= PARAGRAPH_KEEPS * words:
+        return paragraph
     sentences = (found.end() for found in _SENTENCE.finditer(text))
-    outside = [end for end in sentences if not _OPEN_QUOTATION.search(text[:end])]
-    paragraph = _last_within(text, [found.start() for found in _PARAGRAPH.finditer(text)], words)
-    kept = story_words(text[:paragraph])
-    return paragraph if kept >= PARAGRAPH_KEEPS * words else _last_within(text, outside, words)
+    outside = (end for end in sentences if not _OPEN_QUOTATION.search(text[:end]))
+    return _last_within(text, outside, words)
 
 
-def _last_within(text: str, places: Sequence[int], words: int) -> int:
-    return next((end for end in reversed(places) if story_words(text[:end]) <= words), 0)
+def _last_within(text: str, places: Iterable[int], words: int) -> int:
+    return next((end for end in reversed([*places]) if story_words(text[:end]) <= words), 0)
 
 
 def chapter_count(words: int, profile: ModelProfile) -> int:

@@ -16,6 +16,7 @@ reader finds two good, both at 1.0, and nine doubtful; in 36 more, it has a pass
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 from polaris_cli.characters import SENTENCE_END
 from polaris_cli.events import Chunk, Event, Finish, Restart, closing
@@ -42,7 +43,10 @@ def guard_decay(
     writes the passage again. When the generator ends or is closed, it closes `events`. Uses
     constant memory, and time proportional to the text.
     """
-    detector = _Detector(beginning, narrative=narrative, last_talk=last_talk, any_talk=any_talk)
+    begun = partial(
+        _Detector, beginning, narrative=narrative, last_talk=last_talk, any_talk=any_talk
+    )
+    detector = begun()
     with closing(events):
         for event in events:
             if isinstance(event, Finish):
@@ -51,9 +55,7 @@ def guard_decay(
                 return
             yield event
             if isinstance(event, Restart):
-                detector = _Detector(
-                    beginning, narrative=narrative, last_talk=last_talk, any_talk=any_talk
-                )
+                detector = begun()
             if isinstance(event, Chunk) and event.kind == "story" and detector.add(event):
                 break
         else:
@@ -74,10 +76,8 @@ def length_before_decay(
     In a long paragraph it is the end of the last good sentence. A story that does not decay is good
     to its end. The other arguments are those of `guard_decay`.
     """
-    detector, text = (
-        _Detector(beginning, narrative=narrative, last_talk=last_talk, any_talk=any_talk),
-        "",
-    )
+    detector = _Detector(beginning, narrative=narrative, last_talk=last_talk, any_talk=any_talk)
+    text = ""
     for chunk in chunks:
         if chunk.kind != "story":
             continue

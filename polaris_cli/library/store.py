@@ -119,11 +119,16 @@ class Library:
         self._file: FileId | None = None  # of the connection
         self._taken: list[Taken] = []  # out of a file that was moved
 
-    def start(self, story: "Story") -> None:
-        """Add the record of a story that is being written. Called again when its plan is known."""
+    def start(self, story: "Story") -> bool:
+        """Add the record of a story that is being written; False if it replaces the one there is.
+
+        Called again when its plan is known, and after an error.
+        """
         with self._transaction() as db:
+            known = db.execute("SELECT 1 FROM story WHERE id = ?", [story.id]).fetchone()
             _upsert(db, story, WRITING)
             _heartbeat(db, story.id)
+        return not known
 
     def append(self, id: str, events: Iterable[Event], held: Iterable[Chunk] = ()) -> None:
         """Append events to a started story; without events, this is only a heartbeat.
@@ -306,8 +311,7 @@ class Library:
         If it was moved or deleted, the stories that this process is writing come with it.
         """
         if self._connection and self._file not in (None, file_id(self.path)):
-            self._taken += take_out(self._connection, WRITING)
-            self.close()
+            self._leave(self._connection)
         if not self._connection:
             self._connection = connect(self.path)
             self._file = file_id(self.path)
@@ -315,6 +319,22 @@ class Library:
             put_in(self._connection, self._taken)
             self._taken = []
         return self._connection
+
+    def _leave(self, gone: sqlite3.Connection) -> None:
+        """Take what is being written out of a file that was moved or deleted, and close it.
+
+        Raises LibraryError if it cannot be read, as on a disk that is gone; the next use opens the
+        file that is at the path now.
+        """
+        try:
+            self._taken += take_out(gone, WRITING)
+        except sqlite3.Error as error:
+            raise LibraryError(
+                f"The library {self.path} was moved or deleted, and its file cannot be read.",
+                hint="What is being written is saved again, in the file that is there now.",
+            ) from error
+        finally:
+            self.close()
 
 
 def _upsert(db: sqlite3.Connection, story: "Story", state: str) -> None:

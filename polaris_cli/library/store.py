@@ -49,6 +49,7 @@ HELD = "held"  # the kind of a part with held text, which may still be set aside
 MOST_ROWS = 2**63 - 1  # SQLite's largest number
 STALE_AFTER = 10.0  # seconds without a heartbeat until the writer counts as killed
 
+_DAMAGED = (ValueError, TypeError, KeyError, AttributeError)  # what a damaged record raises
 _PART_OF_A_WORD = re.compile(f"[{CJK}{HANGUL}{THAI_AND_SIMILAR}]")
 
 _ENTRY = (
@@ -384,12 +385,14 @@ def _to_entry(db: sqlite3.Connection, row: tuple[Any, ...]) -> Entry:
     return replace(entry, state=state)
 
 
-def _drafted(place: str | None) -> dict[str, Any]:
+def _drafted(place: object) -> dict[str, Any]:
     """What an entry tells of a draft, from the record's "batch"; nothing for other stories."""
-    found = loads(place) if place else {}
-    if not (isinstance(found, dict) and found.get("draft")):
-        return {}
-    return {name: found.get(name) for name in ("group", "draft", "chosen")}
+    with suppress(*_DAMAGED):
+        found = loads(place)  # type: ignore[arg-type]
+        named = {name: found[name] for name in ("group", "draft", "chosen")}
+        if tuple(map(type, named.values())) == (str, int, bool):
+            return named
+    return {}
 
 
 def _update_running(db: sqlite3.Connection) -> None:
@@ -400,7 +403,7 @@ def _update_running(db: sqlite3.Connection) -> None:
     with atomic(db):
         for row in db.execute(running, [WRITING]).fetchall():
             entry = _to_entry(db, row)
-            with suppress(LibraryError):
+            with suppress(LibraryError), _readable(entry.id):
                 _upsert(db, _load(db, entry.id), entry.state)
 
 
@@ -473,7 +476,7 @@ def _load(db: sqlite3.Connection, id: str) -> "Story":
     columns = "SELECT record, text, state FROM story WHERE id = ?"
     record, text, state = db.execute(columns, [id]).fetchone()
     with _readable(id):
-        story = Story.from_dict({**loads(record), "story": text})
+        story = Story.from_dict({**loads(record), "id": id, "story": text})
         return _from_parts(db, story, loads(record)) if state == WRITING else story
 
 
@@ -482,7 +485,7 @@ def _readable(id: str) -> Iterator[None]:
     """Turn what a damaged record or part raises in the block into a LibraryError."""
     try:
         yield
-    except (ValueError, TypeError, KeyError, AttributeError, struct.error) as error:
+    except (*_DAMAGED, struct.error, RecursionError) as error:
         raise LibraryError(
             f"The record of story {id} cannot be read.",
             hint="Another version of polaris may have written it. To print the text: "

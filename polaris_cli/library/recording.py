@@ -72,10 +72,17 @@ class Recorder:
             elif not isinstance(event, Held | Finish):
                 self._pending.append(event)
         if not self._thread.ident and not isinstance(event, Finish):
-            self._thread.start()
+            self._start_thread()
         if isinstance(event, Planned) or "\n" in text_of(event):
             self._wake.set()
         self._warn_once()
+
+    def _start_thread(self) -> None:
+        """Start saving; where the system allows no more threads, the next event tries again."""
+        try:
+            self._thread.start()
+        except RuntimeError as problem:
+            self._problem = unexpected(problem).whole
 
     def _close(self) -> None:
         """Save the remaining events and the complete record, and wait until that is done."""

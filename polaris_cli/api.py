@@ -177,6 +177,10 @@ class Interrupted(KeyboardInterrupt):
         super().__init__(f"{story.counted} of {story.requested} words were written")
         self.story = story
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """How it is pickled and copied: with its story, which `args` does not have."""
+        return type(self), (self.story,)
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:

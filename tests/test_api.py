@@ -2,6 +2,7 @@
 
 import gc
 import itertools
+import pickle
 import subprocess
 import sys
 import weakref
@@ -63,6 +64,8 @@ def test_an_interrupt_has_the_story_so_far() -> None:
     assert isinstance(caught.value, Interrupted)
     story = caught.value.story
     assert (story.text, story.finish) == ("Once there was", "interrupted")
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (type(again), str(again), again.story) == (Interrupted, str(caught.value), story)
 
 
 def test_bad_settings_raise() -> None:

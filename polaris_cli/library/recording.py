@@ -7,7 +7,17 @@ import threading
 from collections.abc import Callable, Iterator
 
 from polaris_cli.errors import LibraryError, unexpected
-from polaris_cli.events import Again, Event, Finish, Held, HeldText, Planned, closing, text_of
+from polaris_cli.events import (
+    Again,
+    Event,
+    Finish,
+    Held,
+    HeldText,
+    Planned,
+    closing,
+    merged,
+    text_of,
+)
 from polaris_cli.library.store import Library
 from polaris_cli.story.accumulator import Accumulator
 from polaris_cli.story.result import Story
@@ -33,6 +43,7 @@ class Recorder:
         self._library, self._accumulator, self._warn = library, accumulator, warn
         self._record = accumulator.story()
         self._pending: list[Event] = []
+        self._appended: list[Event] = []  # what the library has
         self._held = HeldText()
         self._started: Story | None = None  # the record that the library has
         self._ended = False
@@ -61,10 +72,17 @@ class Recorder:
             elif not isinstance(event, Held | Finish):
                 self._pending.append(event)
         if not self._thread.ident and not isinstance(event, Finish):
-            self._thread.start()
+            self._start_thread()
         if isinstance(event, Planned) or "\n" in text_of(event):
             self._wake.set()
         self._warn_once()
+
+    def _start_thread(self) -> None:
+        """Start saving; where the system allows no more threads, the next event tries again."""
+        try:
+            self._thread.start()
+        except RuntimeError as problem:
+            self._problem = unexpected(problem).whole
 
     def _close(self) -> None:
         """Save the remaining events and the complete record, and wait until that is done."""
@@ -76,7 +94,8 @@ class Recorder:
         self._ended = True
         self._wake.set()
         self._thread.join()
-        self._warn_once()
+        if not self.saved:
+            self._warn_once()
 
     def _warn_once(self) -> None:
         """Warn of a failed save. Called in the caller's thread, which owns the terminal."""
@@ -89,22 +108,40 @@ class Recorder:
         while not ended:
             self._wake.clear()
             ended = self._ended  # read before saving, so that the last save has all events
-            try:
-                self._save(ended=ended)
-            except Exception as problem:  # whatever it is, saving is tried again
-                error = problem if isinstance(problem, LibraryError) else unexpected(problem)
-                self._problem = error.whole
+            if not self._try_to_save(ended=ended) and ended:
+                self._try_to_save(ended=True)  # there is no later time
             if not ended:
                 self._wake.wait(SAVE_EVERY)
+
+    def _try_to_save(self, *, ended: bool) -> bool:
+        """Save what there is; False if that fails, whatever the reason."""
+        try:
+            self._save(ended=ended)
+        except Exception as problem:
+            error = problem if isinstance(problem, LibraryError) else unexpected(problem)
+            self._problem = error.whole
+            self._started = None  # another file may be the library by now
+            return False
+        return True
 
     def _save(self, *, ended: bool) -> None:
         with self._lock:  # so that the record has what the events say of it
             record, events, held = self._record, self._pending[:], [*self._held.chunks]
         if self._started is not record:
-            self._library.start(record)
+            events = [*self._start(record), *events]
             self._started = record
         self._library.append(record.id, events, held)
         del self._pending[: len(events)]
+        self._appended += merged(events)
         if ended:
             self._library.finish(self._accumulator.story())
             self.saved = True
+
+    def _start(self, record: Story) -> list[Event]:
+        """Save the record; the events to append again, if another file is the library by now."""
+        if not self._library.start(record):
+            return []
+        again, self._appended = self._appended, []
+        with self._lock:
+            self._pending[:0] = again
+        return again

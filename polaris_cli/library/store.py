@@ -49,6 +49,7 @@ HELD = "held"  # the kind of a part with held text, which may still be set aside
 MOST_ROWS = 2**63 - 1  # SQLite's largest number
 STALE_AFTER = 10.0  # seconds without a heartbeat until the writer counts as killed
 
+_DAMAGED = (ValueError, TypeError, KeyError, AttributeError)  # what a damaged record raises
 _PART_OF_A_WORD = re.compile(f"[{CJK}{HANGUL}{THAI_AND_SIMILAR}]")
 
 _ENTRY = (
@@ -119,11 +120,16 @@ class Library:
         self._file: FileId | None = None  # of the connection
         self._taken: list[Taken] = []  # out of a file that was moved
 
-    def start(self, story: "Story") -> None:
-        """Add the record of a story that is being written. Called again when its plan is known."""
+    def start(self, story: "Story") -> bool:
+        """Add the record of a story that is being written; False if it replaces the one there is.
+
+        Called again when its plan is known, and after an error.
+        """
         with self._transaction() as db:
+            known = db.execute("SELECT 1 FROM story WHERE id = ?", [story.id]).fetchone()
             _upsert(db, story, WRITING)
             _heartbeat(db, story.id)
+        return not known
 
     def append(self, id: str, events: Iterable[Event], held: Iterable[Chunk] = ()) -> None:
         """Append events to a started story; without events, this is only a heartbeat.
@@ -306,8 +312,7 @@ class Library:
         If it was moved or deleted, the stories that this process is writing come with it.
         """
         if self._connection and self._file not in (None, file_id(self.path)):
-            self._taken += take_out(self._connection, WRITING)
-            self.close()
+            self._leave(self._connection)
         if not self._connection:
             self._connection = connect(self.path)
             self._file = file_id(self.path)
@@ -315,6 +320,22 @@ class Library:
             put_in(self._connection, self._taken)
             self._taken = []
         return self._connection
+
+    def _leave(self, gone: sqlite3.Connection) -> None:
+        """Take what is being written out of a file that was moved or deleted, and close it.
+
+        Raises LibraryError if it cannot be read, as on a disk that is gone; the next use opens the
+        file that is at the path now.
+        """
+        try:
+            self._taken += take_out(gone, WRITING)
+        except sqlite3.Error as error:
+            raise LibraryError(
+                f"The library {self.path} was moved or deleted, and its file cannot be read.",
+                hint="What is being written is saved again, in the file that is there now.",
+            ) from error
+        finally:
+            self.close()
 
 
 def _upsert(db: sqlite3.Connection, story: "Story", state: str) -> None:
@@ -364,12 +385,14 @@ def _to_entry(db: sqlite3.Connection, row: tuple[Any, ...]) -> Entry:
     return replace(entry, state=state)
 
 
-def _drafted(place: str | None) -> dict[str, Any]:
+def _drafted(place: object) -> dict[str, Any]:
     """What an entry tells of a draft, from the record's "batch"; nothing for other stories."""
-    found = loads(place) if place else {}
-    if not (isinstance(found, dict) and found.get("draft")):
-        return {}
-    return {name: found.get(name) for name in ("group", "draft", "chosen")}
+    with suppress(*_DAMAGED):
+        found = loads(place)  # type: ignore[arg-type]
+        named = {name: found[name] for name in ("group", "draft", "chosen")}
+        if tuple(map(type, named.values())) == (str, int, bool):
+            return named
+    return {}
 
 
 def _update_running(db: sqlite3.Connection) -> None:
@@ -380,7 +403,7 @@ def _update_running(db: sqlite3.Connection) -> None:
     with atomic(db):
         for row in db.execute(running, [WRITING]).fetchall():
             entry = _to_entry(db, row)
-            with suppress(LibraryError):
+            with suppress(LibraryError), _readable(entry.id):
                 _upsert(db, _load(db, entry.id), entry.state)
 
 
@@ -453,7 +476,7 @@ def _load(db: sqlite3.Connection, id: str) -> "Story":
     columns = "SELECT record, text, state FROM story WHERE id = ?"
     record, text, state = db.execute(columns, [id]).fetchone()
     with _readable(id):
-        story = Story.from_dict({**loads(record), "story": text})
+        story = Story.from_dict({**loads(record), "id": id, "story": text})
         return _from_parts(db, story, loads(record)) if state == WRITING else story
 
 
@@ -462,7 +485,7 @@ def _readable(id: str) -> Iterator[None]:
     """Turn what a damaged record or part raises in the block into a LibraryError."""
     try:
         yield
-    except (ValueError, TypeError, KeyError, AttributeError, struct.error) as error:
+    except (*_DAMAGED, struct.error, RecursionError) as error:
         raise LibraryError(
             f"The record of story {id} cannot be read.",
             hint="Another version of polaris may have written it. To print the text: "

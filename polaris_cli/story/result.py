@@ -34,6 +34,7 @@ from polaris_cli.words import (
 )
 
 SCHEMA = "polaris.story/1"
+TEXTS = ("id", "created", "story", "thinking", "prompt")  # in a record
 REST_OF_REQUEST = (
     "model", "revision", "quantize", "device", "compile", "engine", "gguf_file", "threads",
     "chapters",
@@ -233,8 +234,7 @@ class Story:
 
     @classmethod
     def _of(cls, record: dict[str, Any]) -> Self:
-        if not isinstance(record["story"], str):
-            raise TypeError("the story is not a text")
+        _check_texts({name: record[name] for name in TEXTS} | record["request"].get("book", {}))
         return cls(
             id=record["id"],
             created=record["created"],
@@ -281,6 +281,13 @@ class Story:
             "paper_ratio": round(ratio(paper, self.requested), 4),
             "length_score": round(length_score(paper, self.requested), 4),
         }
+
+
+def _check_texts(values: dict[str, Any]) -> None:
+    """Raise TypeError if one of the values is not a text."""
+    for name, value in values.items():
+        if not isinstance(value, str):
+            raise TypeError(f"the {name} is not a text")
 
 
 def _quality_of(record: dict[str, Any] | None) -> Quality:

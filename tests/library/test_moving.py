@@ -10,6 +10,7 @@ import pytest
 
 from polaris_cli.errors import LibraryError
 from polaris_cli.events import Chunk, Event
+from polaris_cli.library import recording
 from polaris_cli.library.store import Library
 from tests.library.test_recording import until
 from tests.stories import a_story, chunks_in, no_warning, record
@@ -67,6 +68,44 @@ def test_a_story_that_is_recorded_is_kept(library: Library, lose: Lose) -> None:
     with closing(Library(library.path)) as again:
         assert again.get("abcd").text == "One.\nTwo."
         assert [id for chunk in chunks_in(again, "abcd") for id in chunk.ids] == [1, 2]
+
+
+def break_file(library: Library) -> None:
+    """Move the file away between two saves and overwrite it, so that nothing in it can be read."""
+    with library._lock:
+        moved = library.path.rename(library.path.with_name("moved.db"))
+        moved.write_bytes(b"\0" * moved.stat().st_size)
+        library.path.with_name(f"{library.path.name}-wal").write_bytes(b"")
+
+
+def test_a_story_whose_file_cannot_be_read_any_more_is_saved_again(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recording, "SAVE_EVERY", 0.05)
+
+    def events() -> Iterator[Event]:
+        yield Chunk("story", "One.\n", 1, (1,))
+        until(lambda: chunks_in(library, "last"))
+        break_file(library)
+        yield Chunk("story", "Two.\n", 1, (2,))
+        until(lambda: library.path.exists() and library.entries())
+        yield Chunk("story", "Three.", 1, (3,))
+
+    warnings = list[str]()
+    list(record(events(), library, a_story(), warnings.append))
+    assert len(warnings) == 1 and "moved or deleted" in warnings[0]
+    assert library.get("abcd").text == "One.\nTwo.\nThree."
+    assert [id for chunk in chunks_in(library, "abcd") for id in chunk.ids] == [1, 2, 3]
+
+
+def test_the_last_save_is_tried_twice(library: Library) -> None:
+    def events() -> Iterator[Event]:
+        yield Chunk("story", "One.\n", 1, (1,))
+        until(lambda: library.path.exists() and chunks_in(library, "last"))
+        break_file(library)
+
+    list(record(events(), library, a_story(), no_warning))
+    assert library.get("abcd").text == "One." and chunks_in(library, "abcd")[0].ids == (1,)
 
 
 def test_stories_that_are_done_stay_deleted(library: Library) -> None:

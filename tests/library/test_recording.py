@@ -159,6 +159,18 @@ def test_whatever_fails_in_saving_is_told(library: Library) -> None:
     assert recorder.saved and library.get("last").text == "One.\nTwo."
 
 
+def test_a_thread_that_does_not_start_costs_no_story(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", fail)
+    warnings = list[str]()
+    events = list(record(a_stream("One.\n"), library, a_story(), warnings.append))
+    assert len(events) == 3 and len(warnings) == 1 and "can't start new thread" in warnings[0]
+
+
 # --- A story that breaks off ---
 
 

@@ -369,6 +369,14 @@ DAMAGES = [
     "created = 'yesterday'",
     "record = '{'",
     "record = '[]'",
+    "record = json_set(record, '$.batch', 5)",
+    "record = json_set(record, '$.batch', 'a batch')",
+    """record = json_set(record, '$.batch', json('{"draft": 1, "group": [5]}'))""",
+    """record = json_set(record, '$.batch', json('{"draft": [1], "group": "g"}'))""",
+    "state = 'writing', record = json_set(record, '$.id', 5)",
+    "state = 'writing', record = json_set(record, '$.id', 'another')",
+    "state = 'writing', record = json_set(record, '$.created', 5)",
+    "state = 'writing', record = json_set(record, '$.model.name', 5)",
     "text = CAST(x'ff' AS TEXT)",
     "state = 7",
     "state = 'writing', record = '{', seen = 'x', pid = 'y'",
@@ -388,8 +396,11 @@ def test_a_damaged_row_hides_no_other(three: Library, damage: str) -> None:
     assert len(three.entries()) == 2
 
 
+DEEP = "replace(hex(zeroblob(50000)), '0', '[')"
+
+
 @pytest.mark.parametrize("state", ["stop", "writing"])
-@pytest.mark.parametrize("record", ["'{bad'", "'[]'", "'null'", "'{}'", "''", "x'ff'"])
+@pytest.mark.parametrize("record", ["'{bad'", "'[]'", "'null'", "'{}'", "''", "x'ff'", DEEP])
 def test_a_damaged_record_is_told(three: Library, record: str, state: str) -> None:
     three.append("aa10", [Chunk("story", "A café")])
     sql(three.path, f"UPDATE story SET record = {record}, state = '{state}' WHERE id = 'aa10'")

@@ -6,6 +6,7 @@
 import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from typing import Any, cast
 
 import torch
@@ -22,7 +23,7 @@ from polaris_cli.engines.local.chat import Chat
 from polaris_cli.engines.local.cpu_threads import nothing
 from polaris_cli.engines.local.decode import context_length, decode
 from polaris_cli.engines.local.generation import TokenizedRequest, sampler_class
-from polaris_cli.engines.local.loading import load_model
+from polaris_cli.engines.local.loading import LoadedModel, load_model
 from polaris_cli.engines.local.lockstep import Lockstep
 from polaris_cli.engines.local.prefix_cache import PrefixCache
 from polaris_cli.engines.local.shared_steps import SharedSteps
@@ -196,6 +197,22 @@ def load(
         context_tokens=context_tokens * parallel,
         on_progress=on_progress,
     )
+    with ExitStack() as failed:
+        failed.callback(loaded.restore_threads)
+        engine = _prepared(reference, loaded, start, compile, context_tokens, parallel)
+        failed.pop_all()
+    return engine
+
+
+def _prepared(
+    reference: ModelRef,
+    loaded: LoadedModel,
+    start: float,
+    compile: bool,
+    context_tokens: int,
+    parallel: int,
+) -> LocalEngine:
+    """The engine of a model whose loading started at `start`."""
     kind = loaded.model.device.type
     notes = loaded.notes
     if kind != "mps":

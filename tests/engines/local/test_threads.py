@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from polaris_cli.engines.local import cpu_threads
+from polaris_cli.engines.local import cpu_threads, engine
 from polaris_cli.engines.local.cpu_threads import ProcessThreads, set_threads
 from polaris_cli.engines.local.engine import load
 from polaris_cli.engines.local.forward import step_threads
@@ -84,9 +84,9 @@ def test_a_number_that_somebody_else_sets_counts() -> None:
 
 def test_a_closed_engine_leaves_the_number_as_it_was() -> None:
     torch.set_num_threads(MORE)
-    engine = load(resolve("demo"), device="cpu", threads=2, context_tokens=200)
+    loaded = load(resolve("demo"), device="cpu", threads=2, context_tokens=200)
     assert torch.get_num_threads() == 2
-    engine.close()
+    loaded.close()
     assert torch.get_num_threads() == MORE
 
 
@@ -95,6 +95,19 @@ def test_a_model_that_cannot_be_loaded_leaves_the_number_as_it_was(tmp_path: Pat
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(PolarisError):
         load_model(resolve(str(tmp_path)), device="cpu", threads=2, context_tokens=200)
+    assert torch.get_num_threads() == MORE
+
+
+def test_a_model_that_cannot_be_prepared_leaves_the_number_as_it_was(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupted(model: object) -> None:
+        raise KeyboardInterrupt
+
+    torch.set_num_threads(MORE)
+    monkeypatch.setattr(engine, "patch_forwards", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        load(resolve("demo"), device="cpu", threads=2, context_tokens=200)
     assert torch.get_num_threads() == MORE
 
 

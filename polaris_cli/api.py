@@ -32,7 +32,13 @@ from polaris_cli.library.recording import Recorder
 from polaris_cli.library.store import Library
 from polaris_cli.models import catalogue
 from polaris_cli.request.conflicts import check_options
-from polaris_cli.request.settings import OF_THE_ENGINE, SETTINGS, from_options, variable_of
+from polaris_cli.request.settings import (
+    OF_THE_ENGINE,
+    SETTINGS,
+    from_options,
+    naming_sources,
+    variable_of,
+)
 from polaris_cli.request.story_request import EngineName, Form, Length, Quantize, StoryRequest
 from polaris_cli.request.text_files import check_whole
 from polaris_cli.screen.terminal import Sink, show
@@ -223,12 +229,18 @@ def run_job(
     return Outcome(accumulator.story(), accumulator.finish.error, saved)
 
 
-def engine_for(job: Job, on_progress: Callable[[float], None] | None = None) -> Engine:
-    """Load the engine for a job, with memory for all of its story.
+def engine_for(
+    job: Job, on_progress: Callable[[float], None] | None = None, parallel: int = 1
+) -> Engine:
+    """Load the engine for a job, with memory for `parallel` stories as long as its own.
 
-    `on_progress` is called with the share of the weights loaded, 0 to 1.
+    `on_progress` is called with the share of the weights loaded, 0 to 1. Raises PolarisError as
+    `opening.open_engine`; it names the variable or the file that a wrong value comes from.
     """
-    return opening.open_engine(job.reference, job.request, job.tokens, on_progress)
+    with naming_sources(job.settings):
+        return opening.open_engine(
+            job.reference, job.request, job.tokens, on_progress, parallel=parallel
+        )
 
 
 def close_engine(engine: Engine) -> None:

@@ -105,14 +105,14 @@ def in_process(
 
 def main() -> None:
     from polaris_cli.__main__ import main as polaris
-    from polaris_cli.commands import running
+    from polaris_cli.engines import opening
     from polaris_cli.engines.base import ModelInfo
     from polaris_cli.engines.scripted import ScriptedEngine
 
     options = json.loads(sys.argv.pop(1))
     info = ModelInfo("demo", "built in", engine="scripted")
     engine = ScriptedEngine(*options.pop("scripts"), info=info, **options)
-    setattr(running, "open_engine", lambda *_, **__: engine)  # noqa: B010
+    setattr(opening, "open_engine", lambda *_, **__: engine)  # noqa: B010
     polaris()
 
 

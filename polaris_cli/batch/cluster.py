@@ -14,11 +14,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+from polaris_cli.api import engine_for
 from polaris_cli.batch.at_once import stories_at_once
 from polaris_cli.batch.cluster_room import warn_if_too_small
 from polaris_cli.batch.running import Written, write_one
 from polaris_cli.batch.tasks import Task
-from polaris_cli.engines.opening import open_engine
 from polaris_cli.errors import ModelUnavailable, PolarisError, UsageError
 from polaris_cli.request.conflicts import check_needed
 
@@ -126,7 +126,7 @@ class Worker:
 
     def __init__(self, longest: bytes, at_once: int) -> None:
         job = pickle.loads(longest).job()
-        self._engine = open_engine(job.reference, job.request, job.tokens, parallel=at_once)
+        self._engine = engine_for(job, parallel=at_once)
         self._model = job.reference
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:

@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from polaris_cli.api import engine_for
 from polaris_cli.commands.bench_loading import say
 from polaris_cli.commands.download import download
 from polaris_cli.commands.stdio import reserved_stderr
 from polaris_cli.engines.base import Engine
 from polaris_cli.engines.doctor import package_versions
-from polaris_cli.engines.opening import open_engine
 from polaris_cli.errors import UsageError
 from polaris_cli.screen import terminal
 from polaris_cli.screen.printing import print_json, print_text
@@ -53,7 +53,7 @@ def measure_stories(
     def opened(job: Job, parallel: int) -> Engine:
         if not job.reference.server:
             download(job.reference, quiet=as_json)
-        return open_engine(job.reference, job.request, job.tokens, parallel=parallel)
+        return engine_for(job, parallel=parallel)
 
     found = []
     for number in at_once:

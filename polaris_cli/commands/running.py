@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TextIO
 
-from polaris_cli.api import Outcome, run_job
+from polaris_cli.api import Outcome, engine_for, run_job
 from polaris_cli.commands.delivery import deliver, deliver_plan
 from polaris_cli.commands.download import download
 from polaris_cli.commands.interrupt import Interrupts
@@ -16,12 +16,10 @@ from polaris_cli.commands.outputs import Outputs
 from polaris_cli.commands.standard_streams import encoding_note
 from polaris_cli.commands.stdio import reserved_stdio
 from polaris_cli.engines.base import Deviation, Engine, ModelInfo
-from polaris_cli.engines.opening import open_engine
 from polaris_cli.errors import EXIT_INTERRUPTED, NoStory, OffTarget, PolarisError, UsageError
 from polaris_cli.events import Event, Finish, Inserted, Planned, closing
 from polaris_cli.library.store import Library
 from polaris_cli.request.adherence import in_band
-from polaris_cli.request.settings import naming_sources
 from polaris_cli.request.story_request import StoryRequest
 from polaris_cli.screen import terminal
 from polaris_cli.screen.endings import REASONS
@@ -138,10 +136,8 @@ def opened(job: Job, notify: Notify, *, quiet: bool, parallel: int = 1) -> Engin
     downloaded(job, quiet=quiet)
     message = f"Loading {job.reference.name}"
     shown = terminal.loading(message, sys.stderr, quiet=quiet)
-    with naming_sources(job.settings), shown as progress:
-        engine = open_engine(
-            job.reference, job.request, job.tokens, progress.update, parallel=parallel
-        )
+    with shown as progress:
+        engine = engine_for(job, progress.update, parallel)
     for text in (*engine.notes, *on_compile(job, engine.info.device, parallel)):
         notify(text)
     return engine

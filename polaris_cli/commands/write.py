@@ -135,19 +135,18 @@ def write(
     else:
         options |= {"chapters": chapters or "auto"} if plan_only else {}
         job = prepare(read_premise(premise), options, plan=planned)
-    if job.request.book.cover:
-        with naming_sources(job.settings):
+    with naming_sources(job.settings):
+        if job.request.book.cover:
             read_cover(Path(job.request.book.cover))  # raises before the model is loaded
-    if dry_run:
-        print_dry_run(job, drafts, as_json=as_json, plan_only=plan_only)
-    elif plan_only:
+        if dry_run:
+            return print_dry_run(job, drafts, as_json=as_json, plan_only=plan_only)
+    if plan_only:
         raise Exit(write_plan(job, outputs))
-    elif continued and draft_is_long_enough(job.request):
+    if continued and draft_is_long_enough(job.request):
         raise Exit(return_draft(job, outputs))
-    elif drafts > 1:
+    if drafts > 1:
         raise Exit(run_drafts(job, outputs, drafts, way, print_all=print_all))
-    else:
-        raise Exit(run(job, outputs))
+    raise Exit(run(job, outputs))
 
 
 def _check_plan_only(outputs: Outputs, drafts: int, *, dry_run: bool) -> None:

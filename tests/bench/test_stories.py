@@ -16,8 +16,8 @@ from polaris_cli.batch.premises import Row
 from polaris_cli.batch.running import write_all, write_one
 from polaris_cli.batch.tasks import Grid, tasks_of
 from polaris_cli.bench.stories import stories_of, throughput
-from polaris_cli.commands import bench_stories
 from polaris_cli.commands.app import app
+from polaris_cli.engines import opening
 from polaris_cli.engines.base import GenerationRequest
 from polaris_cli.engines.opening import open_engine
 from polaris_cli.engines.scripted import Script, ScriptedEngine
@@ -56,7 +56,7 @@ def test_stories_that_fail_are_counted_apart() -> None:
 def test_the_reason_of_a_failure_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     lost = Script(TALE, error=ModelUnavailable("The server is gone."))
     engine = ScriptedEngine(TALE, lost)
-    monkeypatch.setattr(bench_stories, "open_engine", lambda *_, **__: engine)
+    monkeypatch.setattr(opening, "open_engine", lambda *_, **__: engine)
     asked = ["bench", "batch", "--stories", "2", "--words", "20", "--sizes", "1", "-m", "demo"]
     done = CliRunner().invoke(app, asked)
     assert "Stories failed, 1 at once; the first: The server is gone." in done.stderr
@@ -72,7 +72,7 @@ def test_the_table_compares_with_the_first_size(
         opened.append(parallel)
         return ScriptedEngine(TALE)
 
-    monkeypatch.setattr(bench_stories, "open_engine", engine)
+    monkeypatch.setattr(opening, "open_engine", engine)
     asked = ["bench", "batch", "--stories", "4", "--words", "20", "--sizes", "1,3", "-m", "demo"]
     done = CliRunner().invoke(app, [*asked, *more])
     assert done.exit_code == 0 and opened == [1, 3], done.output
@@ -86,7 +86,7 @@ def test_the_table_compares_with_the_first_size(
 def test_without_a_name_the_demo_is_measured_or_the_model_of_the_server(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(bench_stories, "open_engine", lambda *_, **__: ScriptedEngine(TALE))
+    monkeypatch.setattr(opening, "open_engine", lambda *_, **__: ScriptedEngine(TALE))
     asked = ["bench", "batch", "--stories", "1", "--words", "20", "--sizes", "1", "--json"]
     with Faulty() as server:
         for more, model in [([], "demo"), (["--base-url", server.url], "test-model")]:

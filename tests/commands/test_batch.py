@@ -19,6 +19,7 @@ from polaris_cli.batch.running import Written, write_one
 from polaris_cli.batch.tasks import Task
 from polaris_cli.commands import batch as command
 from polaris_cli.commands import batch_run, running
+from polaris_cli.engines import opening
 from polaris_cli.engines.scripted import Script, ScriptedEngine
 from polaris_cli.errors import EndpointError, ModelUnavailable, OutputError
 from polaris_cli.library.store import Library
@@ -34,7 +35,7 @@ Lines = list[dict[str, Any]]
 def engine(monkeypatch: pytest.MonkeyPatch) -> ScriptedEngine:
     """The engine of `polaris batch` in this process."""
     scripted = ScriptedEngine(TALE)
-    monkeypatch.setattr(running, "open_engine", lambda *_, **__: scripted)
+    monkeypatch.setattr(opening, "open_engine", lambda *_, **__: scripted)
     return scripted
 
 
@@ -276,7 +277,7 @@ def test_no_more_room_is_planned_than_there_are_stories(
         asked.append(parallel)
         return ScriptedEngine(TALE)
 
-    monkeypatch.setattr(running, "open_engine", opened)
+    monkeypatch.setattr(opening, "open_engine", opened)
     batch("--jobs", "64")
     assert asked == [3]
 
@@ -349,7 +350,7 @@ def test_a_story_that_failed_is_written_by_the_next_run(
 ) -> None:
     lost = Script(["</think>", "Once"], error=ModelUnavailable("The server is gone."))
     engine = ScriptedEngine(lost, TALE)
-    monkeypatch.setattr(running, "open_engine", lambda *_, **__: engine)
+    monkeypatch.setattr(opening, "open_engine", lambda *_, **__: engine)
     assert batch("--jobs", "1").returncode == 7
     assert "The server is gone." in batch.failures()[0]["error"]
     assert len(batch.stories()) == 2
@@ -361,7 +362,7 @@ def test_a_story_that_failed_is_written_by_the_next_run(
 def test_a_model_that_writes_nothing_is_a_failure(
     batch: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(running, "open_engine", lambda *_, **__: ScriptedEngine(["only a plan"]))
+    monkeypatch.setattr(opening, "open_engine", lambda *_, **__: ScriptedEngine(["only a plan"]))
     done = batch()
     assert done.returncode == 7 and "without writing a story" in done.stderr
     assert batch.stories() == [] and len(batch.failures()) == 3
@@ -417,7 +418,7 @@ def test_an_engine_that_cannot_be_loaded_ends_the_run_if_there_is_no_other(
             raise ModelUnavailable("smollm2 is damaged.")
         return ScriptedEngine(TALE)
 
-    monkeypatch.setattr(running, "open_engine", opened)
+    monkeypatch.setattr(opening, "open_engine", opened)
     monkeypatch.setattr(running, "download", lambda *_, **__: None)
     done = batch("-m", "smollm2,demo")
     assert done.returncode == 7 and "smollm2 is damaged." in done.stderr

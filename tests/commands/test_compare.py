@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from polaris_cli.commands import compare, running
+from polaris_cli.commands import compare
 from polaris_cli.commands.app import app
+from polaris_cli.engines import opening
 from polaris_cli.engines.scripted import ScriptedEngine
 from polaris_cli.errors import ModelUnavailable
 from polaris_cli.library.store import Library
@@ -28,7 +29,7 @@ TALE = ["</think>", "Once upon", " a time", " there was a fox."]
 @pytest.fixture
 def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Library:
     monkeypatch.setenv("POLARIS_LIBRARY", str(tmp_path / "library.db"))
-    monkeypatch.setattr(running, "open_engine", lambda *_, **__: ScriptedEngine(TALE))
+    monkeypatch.setattr(opening, "open_engine", lambda *_, **__: ScriptedEngine(TALE))
     return Library(tmp_path / "library.db")
 
 
@@ -69,7 +70,7 @@ def test_a_model_that_cannot_be_loaded_costs_no_story(
         except StopIteration:
             raise ModelUnavailable("It is gone.") from None
 
-    monkeypatch.setattr(running, "open_engine", opened)
+    monkeypatch.setattr(opening, "open_engine", opened)
     page = tmp_path / "page.html"
     err = run("-m", "demo,smollm2", "-o", str(page), code=3)[1]
     assert "It is gone." in err and len(library.entries()) == 1
@@ -86,7 +87,7 @@ def test_ctrl_c_while_a_model_is_loaded_is_told_and_costs_no_story(
             os.kill(os.getpid(), signal.SIGINT)
         return engine
 
-    monkeypatch.setattr(running, "open_engine", opened)
+    monkeypatch.setattr(opening, "open_engine", opened)
     page = tmp_path / "page.html"
     err = run("-m", "demo,smollm2", "-o", str(page), code=130)[1]
     assert err.endswith("polaris: interrupted.\n") and "model\tid" in err
@@ -228,7 +229,7 @@ def test_help_needs_nothing(tmp_path: Path) -> None:
 
 def engines(monkeypatch: pytest.MonkeyPatch, *scripts: list[str]) -> None:
     left = iter(scripts)
-    monkeypatch.setattr(running, "open_engine", lambda *_, **__: ScriptedEngine(next(left)))
+    monkeypatch.setattr(opening, "open_engine", lambda *_, **__: ScriptedEngine(next(left)))
 
 
 def test_a_blind_vote_is_for_the_number_on_the_screen(

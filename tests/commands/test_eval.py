@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from polaris_cli.commands import eval_report, running
+from polaris_cli.commands import eval_report
 from polaris_cli.commands.app import app
+from polaris_cli.engines import opening
 from polaris_cli.engines.scripted import ScriptedEngine
 from polaris_cli.formats.export import render
 from polaris_cli.library.store import Library
@@ -215,7 +216,7 @@ def scripted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         engine.info = replace(engine.info, name=reference.name)
         return engine
 
-    monkeypatch.setattr(running, "open_engine", opened)
+    monkeypatch.setattr(opening, "open_engine", opened)
     return tmp_path / "runs"
 
 

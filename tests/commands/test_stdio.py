@@ -12,7 +12,7 @@ from tests.cli import environment
 
 NOISY = """
 import os, sys
-from polaris_cli.commands.app import app; from polaris_cli.commands import running
+from polaris_cli.commands.app import app; from polaris_cli.engines import opening
 from polaris_cli.engines.base import ModelInfo
 from polaris_cli.engines.scripted import ScriptedEngine
 
@@ -37,7 +37,7 @@ def open_engine(*_, **__):
     noise()
     return Noisy(["A", " fox", " ran."], info=ModelInfo("demo", "built in", engine="scripted"))
 
-running.open_engine = open_engine
+opening.open_engine = open_engine
 sys.argv = ["polaris", *sys.argv[1:]]
 app(prog_name="polaris")
 """

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from polaris_cli.commands import running
 from polaris_cli.commands.outputs import Outputs
 from polaris_cli.commands.running import check_story
+from polaris_cli.engines import opening
 from polaris_cli.engines.scripted import ScriptedEngine
 from polaris_cli.errors import NoStory, OffTarget
 from polaris_cli.request.story_request import Draft, Sampling, StoryRequest
@@ -93,14 +93,14 @@ def test_quiet_prints_only_the_story(tmp_path: Path) -> None:
 def test_thinking_that_is_not_there_is_not_shown_silently(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(running, "open_engine", lambda *_, **__: ScriptedEngine(TALE))
+    monkeypatch.setattr(opening, "open_engine", lambda *_, **__: ScriptedEngine(TALE))
     refused = in_process([*ASK, "-q", "--show-thinking"], tmp_path, monkeypatch)
     assert refused.returncode == 2
     assert "--show-thinking and --quiet contradict each other." in refused.stderr
     told = "note: --show-thinking has no effect: thinking is off."
     ended = in_process([*ASK, "--no-think", "--show-thinking"], tmp_path, monkeypatch)
     assert ended.returncode == 0 and told in ended.stderr
-    monkeypatch.setattr(running, "open_engine", lambda *_, **__: ScriptedEngine(PLAN + TALE))
+    monkeypatch.setattr(opening, "open_engine", lambda *_, **__: ScriptedEngine(PLAN + TALE))
     ended = in_process([*ASK, "--show-thinking"], tmp_path, monkeypatch)
     assert ended.returncode == 0 and told not in ended.stderr
 
@@ -109,7 +109,7 @@ def test_a_story_that_is_not_saved_is_told_even_with_quiet(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "library.db").mkdir()
-    monkeypatch.setattr(running, "open_engine", lambda *_, **__: ScriptedEngine(PLAN + TALE))
+    monkeypatch.setattr(opening, "open_engine", lambda *_, **__: ScriptedEngine(PLAN + TALE))
     ended = in_process([*ASK, "-q"], tmp_path, monkeypatch)
     assert (ended.returncode, ended.stdout) == (0, TALE_TEXT + "\n")
     [line] = ended.stderr.splitlines()
@@ -366,6 +366,14 @@ def test_a_dry_run_shows_the_source_of_each_value(tmp_path: Path) -> None:
     assert settings["words"] == {"value": 250, "source": "the premise"}
     assert settings["temperature"]["source"] == "model demo"
     assert settings["repetition_penalty"]["source"] == "preset default"
+
+
+def test_a_dry_run_names_the_variable_of_a_wrong_value(tmp_path: Path) -> None:
+    asked = polaris_command("write", "a fox", "-m", "demo", "--dry-run")
+    refused = run(asked, tmp_path, POLARIS_DEVICE="nonsense")
+    assert refused.returncode == 2
+    assert "POLARIS_DEVICE: There is no device 'nonsense'" in refused.stderr
+    assert "Leave out POLARIS_DEVICE" in refused.stderr
 
 
 def test_a_dry_run_as_text_loads_nothing(tmp_path: Path) -> None:

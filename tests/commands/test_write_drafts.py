@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from polaris_cli.commands import running
+from polaris_cli.engines import opening
 from polaris_cli.engines.scripted import Script, ScriptedEngine
 from polaris_cli.errors import ModelUnavailable, OutputError
 from polaris_cli.evaluate.rubric import load_rubric
@@ -28,7 +28,7 @@ ASK = ["write", "a fox", "-w", "10", "-m", "demo", "--drafts", "3", "--length", 
 def engine(monkeypatch: pytest.MonkeyPatch) -> ScriptedEngine:
     scripts = [["</think>", *(f"{word} " for word in tale.split())] for tale in TALES]
     scripted = ScriptedEngine(*scripts)
-    monkeypatch.setattr(running, "open_engine", lambda *_, **__: scripted)
+    monkeypatch.setattr(opening, "open_engine", lambda *_, **__: scripted)
     monkeypatch.setattr("polaris_cli.commands.drafts.stories_at_once", lambda job: 1)
     return scripted
 
@@ -211,7 +211,7 @@ def test_a_draft_that_failed_keeps_its_number(
 ) -> None:
     lost = Script(["</think>"], error=ModelUnavailable("The server is gone."))
     scripted = ScriptedEngine(["</think>", TALES[0]], lost, ["</think>", TALES[2]])
-    monkeypatch.setattr(running, "open_engine", lambda *_, **__: scripted)
+    monkeypatch.setattr(opening, "open_engine", lambda *_, **__: scripted)
     done = ask(tmp_path, monkeypatch, "--all")
     assert "= draft 1 of 3" in done.stdout and "= draft 3 of 3" in done.stdout
     assert done.stdout.count("===== draft ") == 2
@@ -243,7 +243,7 @@ def test_wrong_options_are_refused(
 def test_without_any_text_there_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(running, "open_engine", lambda *_, **__: ScriptedEngine(["only a plan"]))
+    monkeypatch.setattr(opening, "open_engine", lambda *_, **__: ScriptedEngine(["only a plan"]))
     done = ask(tmp_path, monkeypatch)
     assert done.returncode == 5 and "No draft has any text" in done.stderr
 
@@ -271,7 +271,7 @@ def test_the_command_that_continues_the_best_draft_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scripted = ScriptedEngine(*[Script(["</think>", "A tale of"], "length")])
-    monkeypatch.setattr(running, "open_engine", lambda *_, **__: scripted)
+    monkeypatch.setattr(opening, "open_engine", lambda *_, **__: scripted)
     done = ask(tmp_path, monkeypatch)
     best = done.stderr.split("The best is draft 1: ")[1][:8]
     assert f"Continue it: polaris resume {best}" in done.stderr
@@ -281,7 +281,7 @@ def test_the_command_that_continues_the_best_draft_is_named(
 def test_a_draft_that_failed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scripts: list[Any] = [Script(["</think>"], error=ModelUnavailable("The server is gone."))]
     scripted = ScriptedEngine(*scripts, ["</think>", "A tale."])
-    monkeypatch.setattr(running, "open_engine", lambda *_, **__: scripted)
+    monkeypatch.setattr(opening, "open_engine", lambda *_, **__: scripted)
     monkeypatch.setattr("polaris_cli.commands.drafts.stories_at_once", lambda job: 1)
     done = ask(tmp_path, monkeypatch)
     assert done.returncode == 0 and "Draft 1 failed: The server is gone." in done.stderr
@@ -296,10 +296,10 @@ def test_a_draft_that_failed_is_delivered_only_if_there_is_no_other(
     broken = Script(["</think>", "Half of a tale"], error=gone)
     monkeypatch.setattr("polaris_cli.commands.drafts.stories_at_once", lambda job: 1)
     scripted = ScriptedEngine(broken, ["</think>", "A tale."])
-    monkeypatch.setattr(running, "open_engine", lambda *_, **__: scripted)
+    monkeypatch.setattr(opening, "open_engine", lambda *_, **__: scripted)
     done = ask(tmp_path, monkeypatch, "--best", "ratio")
     assert (done.returncode, done.stdout) == (0, "A tale.\n")
-    monkeypatch.setattr(running, "open_engine", lambda *_, **__: ScriptedEngine(broken))
+    monkeypatch.setattr(opening, "open_engine", lambda *_, **__: ScriptedEngine(broken))
     done = ask(tmp_path, monkeypatch)
     assert (done.returncode, done.stdout) == (3, "Half of a tale\n")
     assert "The best is draft 1" in done.stderr

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from polaris_cli.commands import resume, running
+from polaris_cli.commands import resume
+from polaris_cli.engines import opening
 from polaris_cli.engines.scripted import ScriptedEngine
 from polaris_cli.events import text_of
 from polaris_cli.library.store import Library
@@ -213,7 +214,7 @@ def test_a_plan_is_printed_if_a_file_cannot_be_written_and_its_thinking_is_saved
         late.touch()
         return ScriptedEngine(["a den", "</think>", *PLAN])
 
-    monkeypatch.setattr(running, "open_engine", opened)
+    monkeypatch.setattr(opening, "open_engine", opened)
     files = ["-o", str(late), "-o", str(second), "--thinking-output", str(thinking)]
     asked = (*ASK[:-1], "--chapters", "2", "--plan-only", *files)
     ended = in_process(asked, tmp_path, monkeypatch)

@@ -51,10 +51,9 @@ def without_decay(
     tail = _Tail(earlier, keep)
     limit = request.max_new_tokens + len(request.after)
     for attempt in range(retries + 1):
-        first = beginning or beginning_of(tail.chunks)
         drawn = replace(request, sampling=request.sampling.redrawn(attempt))
         again = attempt < retries  # else one sentence must not end the story
-        run = _judged(write(drawn), earlier, first, narrative=narrative, any_talk=again)
+        run = _judged(write(drawn), earlier, beginning, narrative=narrative, any_talk=again)
         try:
             finish = yield from tail.take(run)
         except KeyboardInterrupt:
@@ -62,7 +61,7 @@ def without_decay(
             raise
         if finish.reason != "decay":
             break
-        first = first or beginning_of(tail.earlier)
+        first = beginning or beginning_of(tail.earlier)
         only_talked = length_before_decay(tail.new, first, narrative=narrative) == tail.length
         dropped = tail.cut(
             length_before_decay(

@@ -47,6 +47,17 @@ def test_a_decayed_passage_is_written_anew_from_its_last_good_paragraph() -> Non
     assert second.max_new_tokens == first.max_new_tokens - len(second.after)
 
 
+def test_an_opening_about_the_story_stays_when_a_later_passage_is_written_anew() -> None:
+    opening = "This story is about a fox who wanted to be a hen. The story teaches patience."
+    engine = ScriptedEngine(
+        script(opening, *GOOD, *TALK, *TALK), script(paragraph("new", 40), paragraph("more", 40))
+    )
+    events = go(engine)
+    assert text_of(events).startswith("\n\n".join([opening, *GOOD, "new"]))
+    assert finish_of(events).reason == "stop"
+    assert times(events, "rewritten") == 1
+
+
 @pytest.mark.parametrize("again", [LITTER, TALK[0]], ids=["decayed", "an aside"])
 def test_the_tokens_of_what_is_dropped_are_told(again: str) -> None:
     first, second = script(*GOOD, LITTER), script(again)

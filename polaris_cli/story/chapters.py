@@ -192,11 +192,16 @@ class ChapterWriter:
         return finish.reason == "stop"
 
     def _is_silent(self) -> bool:
-        """Whether the model wrote nothing for two chapters in a row, or for the first.
+        """Whether the model wrote nothing for two chapters in a row, for the first, or for a
+        further part of a pass.
 
-        A single empty chapter is left out; a model that goes on so would have no others.
+        A single empty chapter is left out; a model that goes on so would have no others. To a draft
+        it may add nothing at first, as to a story that has ended.
         """
-        return not self._in_one_pass and not any(draft.text.strip() for draft in self._done[-2:])
+        if self._draft and len(self._done) == 1:
+            return False
+        last = self._done[-1 if self._in_one_pass else -2 :]
+        return not any(part.text.strip() for part in last)
 
     def _write_chapter(
         self, number: int, earlier: list[WrittenChapter]

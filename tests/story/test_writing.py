@@ -78,6 +78,16 @@ def test_a_part_behind_a_draft_begins_a_paragraph_if_the_first_answer_was_empty(
     assert text_of(events).startswith(f"It was night, and the fox slept.\n\n{paragraph('b', 60)}")
 
 
+@pytest.mark.parametrize("parts", [0, 1])
+def test_a_model_that_writes_nothing_more_is_not_asked_again_and_again(parts: int) -> None:
+    written = [script(paragraph(name, 60)) for name in "abc"[:parts]]
+    engine = ScriptedEngine(*written, [])
+    assert text_of(list(write_job(extending(300), engine))).split() == [
+        word for part in "abc"[:parts] for word in paragraph(part, 60).split()
+    ]
+    assert len(engine.requests) == parts + 2  # an empty answer is tried once more
+
+
 def test_of_a_part_that_the_context_has_no_room_for_the_last_paragraph_is_told() -> None:
     engine = ScriptedEngine(
         script(paragraph("a", 150), "The fox slept."), script("b."), context=650

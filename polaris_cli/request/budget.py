@@ -36,19 +36,23 @@ def token_budget(
     prompt_tokens: int,
     tokens_per_word: float = DEFAULT_TOKENS_PER_WORD,
     drafted: int = 0,
+    chapter: int = 0,
 ) -> Budget:
     """The budget for a story of `words` in a context of `context` tokens.
 
     `drafted` is the number of words of the draft that the prompt ends with; they are not of these.
+    `chapter` is the number of words of the longest chapter, if the story has some: only a chapter
+    has to fit, as earlier ones that do not are left out of its prompt.
 
     From 8,000 words on, the limit is at least 14,336 tokens, as the model card says. It is replaced
     by `sampling.max_new_tokens` if that is set. Raises UsageError if the words do not fit.
     """
-    story = math.ceil(words * tokens_per_word)
     room = context - prompt_tokens
-    if story > room:
-        raise _does_not_fit(words, context, int(room / tokens_per_word), drafted)
-    thinking = _thinking_reserve(sampling, room - story)
+    answer = math.ceil((chapter or words) * tokens_per_word)
+    if answer > room:
+        raise _does_not_fit(words, context, int(room / tokens_per_word), drafted, chapter)
+    story = math.ceil(words * tokens_per_word)
+    thinking = _thinking_reserve(sampling, room - answer)
     wanted = sampling.max_new_tokens or _limit(words, story, thinking)
     return Budget(story, thinking, min(wanted, room))
 
@@ -80,15 +84,21 @@ def _thinking_reserve(sampling: Sampling, room: int) -> int:
     return room if sampling.thinking_budget < 0 else min(sampling.thinking_budget, room)
 
 
-def _does_not_fit(words: int, context: int, most: int, drafted: int) -> UsageError:
+def _does_not_fit(words: int, context: int, most: int, drafted: int, chapter: int) -> UsageError:
     if most < 1:
         what = "draft" if drafted else "premise"
         return UsageError(
             f"The {what} does not fit the model's context of {context:,} tokens.",
             hint=f"Shorten the {what}.",
         )
+    if chapter:
+        return UsageError(
+            f"A chapter of {chapter:,} words does not fit the model's context of {context:,} "
+            "tokens.",
+            hint=f"Ask for chapters of at most {most:,} words.",
+        )
     most += drafted
     return UsageError(
         f"{words + drafted:,} words do not fit the model's context of {context:,} tokens.",
-        hint=f"Ask for at most {most:,} words: --words {most}",
+        hint=f"Ask for at most {most:,} words, --words {most}, or for chapters: --length chapters",
     )

@@ -353,6 +353,7 @@ class ChapterWriter:
             context=context,
             prompt_tokens=prompt_tokens,
             tokens_per_word=self._profile.tokens_per_word,
+            chapter=requested,
         )
         # A short last chapter may become several times as long as asked, to the end of the band.
         most = math.ceil(self._target(number, share).sentence)

@@ -4,6 +4,7 @@ Combines settings, preset, prompt, model reference, token budget and advice, so 
 fails at once and `--dry-run` can show all of it. Loads no model and no tokenizer.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib.util import find_spec
@@ -209,14 +210,23 @@ def budget_for(
         if drafted >= request.words:  # it stays as it is, also if no model could read it
             return Budget(0, 0, 0)
         prompt_tokens = prompt_estimate(request, messages)
-    sampling = request.sampling
-    if request.length == "chapters":  # the user's limit is one of each answer
-        sampling = replace(sampling, max_new_tokens=None)
+    words, sampling, chapter = max(request.words - drafted, 1), request.sampling, 0
+    if request.length == "chapters":
+        sampling = replace(sampling, max_new_tokens=None)  # the user's is one of each answer
+        chapter = _longest_chapter(request, words)
     return token_budget(
-        max(request.words - drafted, 1),
+        words,
         sampling,
         context=context or profile.context,
         prompt_tokens=prompt_tokens,
         tokens_per_word=profile.tokens_per_word,
         drafted=drafted,
+        chapter=chapter,
     )
+
+
+def _longest_chapter(request: StoryRequest, words: int) -> int:
+    """The words of the longest chapter, of a plan or of chapters of the same length."""
+    if request.plan:
+        return max(chapter.words for chapter in request.plan.chapters)
+    return math.ceil(words / (request.chapters or 1))

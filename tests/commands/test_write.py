@@ -298,7 +298,7 @@ WRONG = [
     (("write", "a fox", "--words", "-5"), "words is -5"),
     (("write", "a fox", "--words", "many"), "--words: invalid value 'many'"),
     (("write", "a fox", "--words", "1.5"), "--words: invalid value '1.5'"),
-    (("write", "a fox", "--words", "190000", "-m", "polaris"), "do not fit the model's context"),
+    (("write", "x", "-w", "190000", "-m", "polaris", "--length", "single"), "do not fit the model"),
     (("write", "a fox", "--words", "9999999"), "words is"),
     (("write", "a fox", "--temperature", "nan"), "temperature is nan"),
     (("write", "a fox", "--top-p", "inf"), "top-p is inf"),

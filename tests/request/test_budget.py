@@ -79,9 +79,21 @@ def test_the_words_of_a_draft_are_counted_in_what_fits() -> None:
         return error.value.message, error.value.hint
 
     message, hint = refused(300)
-    assert message.startswith("1,200 words do not fit") and hint.endswith("--words 585")
+    assert message.startswith("1,200 words do not fit") and "--words 585," in hint
     message, hint = refused(700)
     assert message.startswith("The draft does not fit") and hint == "Shorten the draft."
+
+
+def test_only_a_chapter_has_to_fit_the_context() -> None:
+    def chapters(longest: int) -> Budget:
+        return token_budget(
+            5000, Sampling(thinking=False), context=1000, prompt_tokens=50, chapter=longest
+        )
+
+    assert chapters(600) == Budget(7000, 0, 950)
+    with pytest.raises(UsageError, match="A chapter of 700 words does not fit") as refused:
+        chapters(700)
+    assert "at most 678 words" in refused.value.hint
 
 
 @pytest.mark.parametrize("prompt", [999, 1000, 1001])

@@ -187,6 +187,15 @@ def test_a_draft_that_has_its_words_need_not_fit_the_context() -> None:
         prepare(None, {**options, "words": 100_001}, draft)
 
 
+def test_a_story_in_chapters_may_be_longer_than_the_context() -> None:
+    asked = {"model": "smollm2", "words": 20_000}
+    assert prepare("a fox", asked).request.length == "chapters"
+    with pytest.raises(PolarisError, match="20,000 words do not fit"):
+        prepare("a fox", {**asked, "length": "single"})
+    with pytest.raises(PolarisError, match="A chapter of 10,000 words does not fit"):
+        prepare("a fox", {**asked, "chapters": 2})
+
+
 def test_the_words_of_a_plan_win_over_all_but_an_option(monkeypatch: pytest.MonkeyPatch) -> None:
     def words(stated: int | None, **options: object) -> tuple[int, str, tuple[str, ...]]:
         chapters = (Chapter("Out", 400, "It goes"), Chapter("In", 800, "It is"))

@@ -297,7 +297,7 @@ class HeldText:
         match event:
             case Held():
                 self.chunks, self._giving = deque(event.chunks or event.given), bool(event.given)
-            case Chunk() if self._giving and self.chunks:
+            case Chunk() | Inserted() if self._giving and self.chunks:
                 self.chunks.popleft()
             case Finish():  # the held text is in the story by now, or was dropped
                 self.chunks.clear()

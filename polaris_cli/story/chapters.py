@@ -242,7 +242,8 @@ class ChapterWriter:
         is_last = number == len(self._plan.chapters)
         if is_last and self._profile.continues and self._engine.capabilities.token_ids:
             return self._continued(request, answer, attempt)
-        request = replace(request, after=ids_of(answer))
+        if self._engine.capabilities.token_ids:
+            request = replace(request, after=ids_of(answer))
         target = self._target(number, share)
         # The first part of an untitled plan may begin with the title of the story.
         title = self._plan.chapters[number - 1].title or ("" if number > 1 else None)
@@ -391,6 +392,6 @@ class ChapterWriter:
 
 def _headed(event: Held, heading: str) -> Held:
     """The text held at the start of a chapter with its heading: if all of it decays, none stays."""
-    if not event.chunks:
-        return event
-    return replace(event, chunks=(Chunk("story", heading), *event.chunks))
+    title = Chunk("story", heading)
+    chunks, given = ((title, *held) if held else () for held in (event.chunks, event.given))
+    return replace(event, chunks=chunks, given=given)

@@ -74,7 +74,8 @@ def extended(
             yield finish
             return
         text.end_round()
-        if text.closed or text.is_long_enough or not text.grew:
+        is_last = number + 1 == MAX_ROUNDS
+        if text.closed or text.is_long_enough or not text.grew or is_last:
             yield from text.ending_text()
             yield replace(finish, closed=text.closed)
             return

@@ -77,15 +77,20 @@ def _needs_restart(
 ) -> Generator[Event, None, bool]:
     """Yield an answer's events; return whether it must restart, as it ended before its story.
 
-    That is so if it ended for one of the `reasons`.
+    That is so if it ended for one of the `reasons`. White space before the story waits for its
+    first word, so that none of it stays if the answer restarts.
     """
-    started = False
+    started, waiting = False, list[Chunk]()
     with closing(run):
         for event in run:
-            if isinstance(event, Chunk):
-                started = started or (event.kind == "story" and bool(event.text.strip()))
-            elif event.reason in reasons and not started:
-                return True
+            if isinstance(event, Finish):
+                if event.reason in reasons and not started:
+                    return True
+            elif event.kind == "story" and not (started := started or bool(event.text.strip())):
+                waiting.append(event)
+                continue
+            yield from waiting
+            waiting = []
             yield event
     return False
 

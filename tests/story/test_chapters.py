@@ -17,6 +17,7 @@ from polaris_cli.events import (
     Chunk,
     Event,
     Held,
+    HeldText,
     Piece,
     Plan,
     Planned,
@@ -578,3 +579,15 @@ def test_text_held_at_the_start_of_a_chapter_is_held_with_its_heading() -> None:
             "".join(chunk.text for chunk in first.chunks).lstrip().startswith(f"## Part {number}")
         )
     assert text_of(events).count("## Part") == 2
+
+
+def test_an_interrupt_just_before_a_chapters_text_keeps_its_heading() -> None:
+    engine = ScriptedEngine(plan_script(2), *(script(paragraph(name, 150)) for name in "ab"))
+    whole = text_of(write(engine, 2))
+    run = write(ScriptedEngine(*engine._scripts), 2)
+    for count in range(1, len(run)):
+        held, given = HeldText(), ""
+        for event in run[:count]:
+            held.add(event)
+            given += event_text(event)
+        assert whole.startswith(given + "".join(chunk.text for chunk in held.chunks))

@@ -10,6 +10,7 @@ from polaris_cli.errors import PolarisError
 from polaris_cli.events import AnswerEvent, Chunk, Event, Finish, Held, Inserted, Restart
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Sampling
+from polaris_cli.story import extending
 from polaris_cli.story.extending import extended, rounds_of
 from polaris_cli.story.length import MIN_SCENE_TOKENS
 from polaris_cli.story.single_pass import since_restart
@@ -43,6 +44,14 @@ def test_an_early_ending_makes_room_for_more_and_closes_the_story() -> None:
     ]  # fmt: skip
     assert finish_of(events).reason == "stop" and times(events, "extended") == 1
     assert tokens_of(events) == sum(len(one.pieces) for one in engine._scripts) - 20  # of z
+
+
+def test_the_last_of_very_many_rounds_ends_the_story(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extending, "MAX_ROUNDS", 3)
+    engine = ScriptedEngine(*(script(paragraph(n, 30), paragraph("e", 2)) for n in "abcd"))
+    events = go(engine, words=1_000)
+    assert finish_of(events).reason == "stop" and len(engine.requests) == 3
+    assert text_of(events).endswith(paragraph("e", 2)) and times(events, "extended") == 2
 
 
 def test_an_end_near_the_target_is_taken_as_it_is() -> None:

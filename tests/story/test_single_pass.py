@@ -72,6 +72,12 @@ def test_an_answer_that_is_restarted_has_the_room_of_what_was_dropped() -> None:
     ]  # fmt: skip
 
 
+def test_the_white_space_of_an_answer_that_is_restarted_is_not_in_the_story() -> None:
+    engine = ScriptedEngine(["\n", "\n"], ["\n", "Once."])
+    events = list(stream_answer(engine, GenerationRequest(ASK, Sampling(thinking=False), 2000)))
+    assert events[0] == Restart(1) and collect(iter(events), a_record()).text == "\nOnce."
+
+
 def test_thinking_that_always_goes_round_ends_in_a_loop() -> None:
     engine = ScriptedEngine(GOES_ROUND)
     events = list(stream_answer(engine, GenerationRequest(ASK, Sampling(), 2000)))

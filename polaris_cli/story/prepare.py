@@ -133,19 +133,14 @@ def _first_messages(
 
 
 def _length(request: StoryRequest, profile: ModelProfile) -> Length:
-    """The length mode; `auto` is one pass up to the words that the model writes well.
-
-    It closes a story that becomes too long, unless the model holds back paragraphs for that.
-    """
+    """The length mode; `auto` is extending up to the words that the model writes well."""
     if request.plan:
         return "chapters"
     if request.length != "auto":
         return request.length
-    if request.draft:
+    if request.draft or request.words <= profile.good_words[1]:
         return "extend"
-    if request.words > profile.good_words[1]:
-        return "chapters"
-    return "single" if profile.continues else "extend"
+    return "chapters"
 
 
 def engine_name_for(request: StoryRequest, reference: ModelRef) -> EngineName:

@@ -52,10 +52,12 @@ class Batch:
         self.premises.write_text(text)
 
     def __call__(self, *options: str, words: str = "8") -> subprocess.CompletedProcess[str]:
-        """Run the command, with the demo model and these words unless the options have others."""
+        """Run the command: with the demo model and these words unless the options have others, and
+        one pass, as the scripts are short."""
         asked = [str(self.premises), "-o", str(self.folder)]
         asked += [] if {"-m", "--model"} & {*options} else ["-m", "demo"]
         asked += [] if "--words" in options else ["--words", words]
+        asked += [] if "--length" in options else ["--length", "single"]
         return self._call(["batch", *asked, *options])
 
     def stories(self) -> Lines:

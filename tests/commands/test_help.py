@@ -287,7 +287,7 @@ def test_lengths_are_explained() -> None:
     assert all(said == f"{parse_words(text)} words" for text, said in asking.items())
     assert {*items(section("lengths", "Reaching: --length"))} == {*LENGTHS}
     usual, small = ModelProfile().good_words[1], {m.profile.good_words[1] for m in (DEMO, SMOLLM2)}
-    told = f"({usual:,} words; {small.pop()} for smollm2 and the demo model, which gets single)"
+    told = f"({usual:,} words; {small.pop()} for smollm2 and the demo model)"
     assert not small and told in " ".join(text_of("lengths").split())
     report = section("lengths", "The report")
     assert all(ending in " ".join(report.split()) for ending in REASONS.values())
@@ -302,7 +302,7 @@ def test_the_length_mode_that_auto_gives_is_told() -> None:
             prepare("a tale", {"model": model.name, "words": words}).request.length
             for words in (most, most + 1)
         )
-        assert [*given] == ["single" if model is DEMO else "extend", "chapters"]
+        assert [*given] == ["extend", "chapters"]
 
 
 def exit_codes() -> set[int]:

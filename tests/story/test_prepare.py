@@ -127,9 +127,9 @@ def test_auto_becomes_the_name_of_the_model() -> None:
     assert settle(asked, folder).request.model == "/models/fox"
 
 
-def test_auto_is_a_single_pass_as_far_as_the_model_writes_well() -> None:
+def test_auto_extends_as_far_as_the_model_writes_well() -> None:
     most = of_entry(DEMO).profile.good_words[1]
-    assert settled(most, length="auto").request.length == "single"
+    assert settled(most, length="auto").request.length == "extend"
     assert settled(most + 1, length="auto").request.length == "chapters"
     assert settled(most + 1, length="single").request.length == "single"
 

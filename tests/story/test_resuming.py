@@ -55,7 +55,9 @@ def whole(demo: Engine) -> list[Event]:
 
 
 def prepared(**more: object) -> Job:
-    return prepare("a miller and a stolen bell", {**GREEDY, "seed": 3, **more})
+    length = "chapters" if "chapters" in more else "single"
+    asked = {**GREEDY, "seed": 3, "length": length, **more}
+    return prepare("a miller and a stolen bell", asked)
 
 
 def cut(

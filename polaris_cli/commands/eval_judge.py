@@ -17,10 +17,10 @@ from polaris_cli.commands.judge_run import (
     USUAL,
     JudgeRun,
     Prices,
-    calls_on,
     plural,
     print_judged,
     tables_of,
+    texts_in,
 )
 from polaris_cli.commands.option_values import at_once_in
 from polaris_cli.evaluate.groups import Groups
@@ -100,7 +100,8 @@ def judge(
         Prices(price_in, price_out),
         quiet,
     )
-    calls = calls_on(stories, run)  # raises before a file is made
+    samples = texts_in(stories)  # raises before a file is made
+    calls = run.calls(samples)
     path = output or judged_beside(Path(stories[0]))
     if dry_run:
         answered = {record["key"] for record in read_records(path)} if path.exists() else set()
@@ -110,8 +111,8 @@ def judge(
     with JudgeFile(path) as file:
         code = run.ask(run.missing(calls, file.records), file)
         records = run.records(calls, file)
-    groups = Groups(scale or scale_of({call.sample.scale for call in calls.values()}))
-    tables = tables_of(records, calls.values(), groups)
+    groups = Groups(scale or scale_of({sample.scale for sample in samples}))
+    tables = tables_of(records, samples, groups)
     if as_json:
         print_json({"schema": SCHEMA, "tables": [asdict(table) for table in tables]}, indent=2)
     else:

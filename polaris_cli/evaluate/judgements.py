@@ -117,7 +117,7 @@ def _judged(judge: Judge, records: Sequence[Record]) -> Judged | None:
     whole = len(scores) == first["all_criteria"]
     if not whole and all(record["scores"] for record in records):
         return None
-    totals = AGGREGATIONS[first["aggregation"]](scores) if whole else {}
+    totals = AGGREGATIONS[first["aggregation"]].totals(scores) if whole else {}
     wrong = bool(whole and mismatches(stated, totals))
     day = min(record["date"] for record in records)
     return Judged(judge, first["model"], first["asked"], first["text"], day, totals, wrong)

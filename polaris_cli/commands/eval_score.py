@@ -16,6 +16,7 @@ from typer import Argument, Option
 from polaris_cli.commands import options as o
 from polaris_cli.commands.eval_report import ReportFile
 from polaris_cli.errors import PolarisError, UsageError, WrongValue
+from polaris_cli.evaluate.groups import LEAST_SCALE, Groups
 from polaris_cli.screen.messages import note, warn
 from polaris_cli.screen.printing import print_json, print_text
 from polaris_cli.screen.tables import print_table
@@ -26,7 +27,9 @@ JUDGED = "judged.jsonl"
 
 Scale = Annotated[
     float | None,
-    Option(metavar="X", min=0.001, max=1, help="Shrink the buckets; default: as eval run did."),
+    Option(
+        metavar="X", min=LEAST_SCALE, max=1, help="Shrink the buckets; default: as eval run did."
+    ),
 ]
 PrintJson = Annotated[bool, Option("--json", help="Print all figures as one JSON object.")]
 PrintCsv = Annotated[bool, Option("--csv", help="Print all means and intervals as CSV.")]
@@ -107,7 +110,6 @@ def print_score(
     Without a `scale`, that of the stories counts. `judged` are files of a judge's records, by
     default those by the stories; records of other texts do not count.
     """
-    from polaris_cli.evaluate.groups import Groups
     from polaris_cli.evaluate.statistics import RESAMPLES
     from polaris_cli.evaluate.tables import Evaluation
 

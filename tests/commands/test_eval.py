@@ -330,6 +330,7 @@ def test_a_run_that_cannot_work_is_refused(scripted: Path, arguments: list[str],
         (["x", "--json", "--csv"], "print different things"),
         (["x", "--band", "2-3"], "band"),
         (["x", "--scale", "7"], "scale"),
+        (["x", "--scale", "0.005"], "scale"),
     ],
 )
 def test_what_cannot_be_scored_is_refused(arguments: list[str], told: str) -> None:

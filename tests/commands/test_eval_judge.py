@@ -137,6 +137,18 @@ def test_a_judges_records_are_no_stories(stories: Path) -> None:
     assert "it is a judge's record" in err and "hint: polaris eval judge --help" in err
 
 
+@pytest.mark.parametrize("content", ['{"score": 3}\n', '{"key": "a'])
+def test_a_file_of_records_that_are_none_does_not_stop_the_score(
+    stories: Path, content: str
+) -> None:
+    judged = stories.with_name("judged.jsonl")
+    judged.write_text(content)
+    result = CliRunner().invoke(app, ["eval", "score", str(stories), "--json"])
+    assert result.exit_code == 0 and f"{judged} has no records of a judge." in result.stderr
+    given = CliRunner().invoke(app, ["eval", "score", str(stories), "--judged", str(judged)])
+    assert given.exit_code == 2
+
+
 def test_the_same_command_asks_only_what_is_missing(stories: Path) -> None:
     cut_off = streamed([*chat(["{", "}"])[:2], CLOSE])
     with Faulty(answering(GOOD), cut_off, answering(GOOD)) as server:

@@ -1,4 +1,4 @@
-"""`polaris bench score`: texts of the length asked for, scored on several cores in constant memory."""
+"""`polaris bench score`: texts of the length asked for, scored in constant memory."""
 
 import json
 

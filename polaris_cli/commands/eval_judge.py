@@ -30,7 +30,7 @@ from polaris_cli.evaluate.rubric import load_rubric, rubric_names
 from polaris_cli.evaluate.statistics import check_installed
 from polaris_cli.screen.printing import print_json, print_text
 
-SCHEMA = "polaris.judged/2"
+SCHEMA, PLAN_SCHEMA = "polaris.judged/2", "polaris.judge-plan/1"
 
 
 def judge(
@@ -126,7 +126,8 @@ def _print_plan(made: int, missing: Sequence[Call], prices: Prices, *, as_json: 
     if as_json:
         calls = {"to_make": len(missing), "made": made}
         tokens = {"prompt": asked, "answer": answered}
-        print_json({"calls": calls, "tokens": tokens, "cost": prices.of(asked, answered)}, indent=2)
+        plan = {"calls": calls, "tokens": tokens, "cost": prices.of(asked, answered)}
+        print_json({"schema": PLAN_SCHEMA, **plan}, indent=2)
         return
     print_text(f"{plural(len(missing), 'call')} to make, {made} made already")
     print_text(f"about {asked:,} prompt tokens, {answered:,} answer tokens without thinking")

@@ -301,6 +301,7 @@ def test_a_dry_run_asks_and_writes_nothing(stories: Path) -> None:
         assert out.startswith("3 calls to make, 6 made already")
         out, _ = run(server, stories, "--repeat", "3", "--dry-run", "--json", "--price-in", "1000")
         plan = json.loads(out)
+        assert plan["schema"] == "polaris.judge-plan/1"
         assert plan["calls"] == {"to_make": 3, "made": 6}
         assert plan["cost"] == pytest.approx(plan["tokens"]["prompt"] / 1000)
 

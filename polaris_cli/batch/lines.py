@@ -25,17 +25,20 @@ Entry = dict[str, Any]
 class Lines:
     """Opens a file to append JSON objects; creates it if it does not exist.
 
-    `valid` says whether an object belongs in the file. `damaged` is the number of other lines,
-    which stay in the file. Only one process and one thread may write. Raises UsageError if `path`
-    is not a regular file, OutputError if it cannot be written.
+    `valid` says whether an object belongs in the file; `elsewhere` is the hint of an error.
+    `damaged` is the number of other lines, which stay in the file. Only one process and one thread
+    may write. Raises UsageError if `path` is not a regular file, OutputError if it cannot be
+    written.
     """
 
-    def __init__(self, path: Path, valid: Callable[[Entry], bool]) -> None:
+    def __init__(
+        self, path: Path, valid: Callable[[Entry], bool], elsewhere: str = ELSEWHERE
+    ) -> None:
         self.path, self.damaged = path, 0
-        self._valid = valid
-        with explained(path):
+        self._valid, self._elsewhere = valid, elsewhere
+        with explained(path, elsewhere):
             if path.exists() and not path.is_file():
-                raise UsageError(f"{path} is not a regular file.", hint=ELSEWHERE)
+                raise UsageError(f"{path} is not a regular file.", hint=elsewhere)
             self._file = path.open("ab", buffering=0)
 
     def read(self) -> Iterator[tuple[int, Entry]]:
@@ -46,7 +49,7 @@ class Lines:
         """
         position = end = 0
         line = b""
-        with explained(self.path), self.path.open("rb") as file:
+        with explained(self.path, self._elsewhere), self.path.open("rb") as file:
             for line in file:
                 entry = _parsed(line, self._valid)
                 if entry is not None:
@@ -55,10 +58,7 @@ class Lines:
                 self.damaged += entry is None and line.endswith(b"\n")
                 position += len(line)
             if position and not end and not _is_start(line):
-                raise UsageError(
-                    f"{self.path} is not a file of polaris batch.",
-                    hint="Move it, or use another folder with -o.",
-                )
+                raise UsageError(f"{self.path} is a file of another program.", hint=self._elsewhere)
             if line and not line.endswith(b"\n"):
                 if end == position:
                     self._write(b"\n")
@@ -67,7 +67,7 @@ class Lines:
 
     def at(self, position: int) -> Entry:
         """The object whose line is at a position that `read` or `append` has told."""
-        with explained(self.path), self.path.open("rb") as file:
+        with explained(self.path, self._elsewhere), self.path.open("rb") as file:
             file.seek(position)
             found: Entry = json.loads(file.readline())
             return found
@@ -79,7 +79,7 @@ class Lines:
         of the line, if writing fails.
         """
         line = encoded(entry)
-        with explained(self.path):
+        with explained(self.path, self._elsewhere):
             position = os.fstat(self._file.fileno()).st_size
             try:
                 self._write(line)
@@ -158,9 +158,9 @@ def encoded(entry: Entry) -> bytes:
 
 
 @contextmanager
-def explained(path: Path) -> Iterator[None]:
-    """Raise OutputError for an OSError in the block, which writes to `path`."""
+def explained(path: Path, elsewhere: str = ELSEWHERE) -> Iterator[None]:
+    """Raise OutputError, with this hint, for an OSError in the block, which writes to `path`."""
     try:
         yield
     except OSError as error:
-        raise OutputError.of(str(path), error, "Use another folder with -o.") from error
+        raise OutputError.of(str(path), error, elsewhere) from error

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from typer import Option
 
-from polaris_cli.engines.doctor import kernel_versions, package_versions
+from polaris_cli.engines.doctor import all_versions
 from polaris_cli.errors import PolarisError, UsageError
 from polaris_cli.formats.files import check_writable, write_atomic
 from polaris_cli.models.devices import Device, list_devices, pick
@@ -128,7 +128,7 @@ def _head(shape: str, device: Device) -> dict[str, Any]:
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "shape": shape,
         "device": asdict(device) | driver,
-        "versions": package_versions() | kernel_versions(),
+        "versions": all_versions(),
         "parts": {},
     }
 

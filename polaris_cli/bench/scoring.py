@@ -29,7 +29,7 @@ class Mark:
 
 
 def scoring_speed(texts: int, words: int) -> list[Mark]:
-    """Score made-up texts of so many words, on all cores; the state after each quarter of them."""
+    """Score made-up texts of so many words, on up to 16 cores; a mark after each quarter."""
     marks, quarters = list[Mark](), {texts * part // PARTS for part in range(1, PARTS + 1)}
     start, process = time.perf_counter(), psutil.Process()
     for number, _ in enumerate(score_all(_samples(texts, words), (0.9, 1.1)), 1):

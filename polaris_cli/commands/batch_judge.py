@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from polaris_cli.commands.eval_score import judged_beside
-from polaris_cli.commands.judge_run import JudgeRun, calls_on, print_judged, tables_of
+from polaris_cli.commands.judge_run import JudgeRun, print_judged, tables_of, texts_in
 from polaris_cli.evaluate.groups import Groups
 from polaris_cli.evaluate.judge_file import JudgeFile
 
@@ -17,10 +17,11 @@ def judge_batch(run: JudgeRun, folder: Path) -> int:
 
     Returns the exit code.
     """
-    calls = calls_on([str(folder)], run)
+    samples = texts_in([str(folder)])
+    calls = run.calls(samples)
     with JudgeFile(judged_beside(folder)) as file:
         code = run.ask(run.missing(calls, file.records), file)
         if not run.quiet:
-            tables = tables_of(run.records(calls, file), calls.values(), Groups())
+            tables = tables_of(run.records(calls, file), samples, Groups())
             print_judged(tables, sys.stderr)
     return code

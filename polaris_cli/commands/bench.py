@@ -30,7 +30,7 @@ from polaris_cli.commands.bench_loading import (
 )
 from polaris_cli.commands.bench_scoring import score
 from polaris_cli.commands.quick import runs_alone
-from polaris_cli.engines.doctor import package_versions
+from polaris_cli.engines.doctor import all_versions
 from polaris_cli.errors import UsageError
 from polaris_cli.models.devices import size_text
 from polaris_cli.request.story_request import StoryRequest
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from polaris_cli.bench.peers import Peer
     from polaris_cli.bench.speed import Comparison
 
-SCHEMA = "polaris.bench/1"
+SCHEMA, START_SCHEMA = "polaris.bench/1", "polaris.bench-start/1"
 POSITIONS = "0,2000"
 HEADERS = (
     "from token", "polaris", "range", "generate", "speedup", "of limit",
@@ -151,7 +151,7 @@ def start(
             "first_text": asdict(text) | {"ratio": text.ratio} if text else None,
             "pipeline": asdict(passage),
         }
-        print_json({"schema": SCHEMA, **figures})
+        print_json({"schema": START_SCHEMA, **figures, "versions": all_versions()})
         return
     print_table(START_HEADERS, [_start_cells(one) for one in found], sys.stdout)
     if text:
@@ -247,7 +247,7 @@ def _measure(
         "tokens": tokens,
         "repeats": repeats,
         "positions": [_with_limit(one, bandwidth) for one in found],
-        "versions": package_versions(),
+        "versions": all_versions(),
     }
 
 

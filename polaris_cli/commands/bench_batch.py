@@ -21,7 +21,7 @@ from polaris_cli.commands.bench_loading import (
     model_or_demo,
 )
 from polaris_cli.commands.bench_stories import measure_stories
-from polaris_cli.engines.doctor import package_versions
+from polaris_cli.engines.doctor import all_versions
 from polaris_cli.errors import UsageError
 from polaris_cli.request.conflicts import check_needed
 from polaris_cli.request.story_request import StoryRequest
@@ -112,7 +112,7 @@ def _measured(
         "tokens": tokens,
         "repeats": batch.REPEATS,
         "sizes": [{**asdict(one), "per_story": one.per_story} for one in found],
-        "versions": package_versions(),
+        "versions": all_versions(),
     }
 
 

@@ -6,13 +6,12 @@ Knows options and tables; `bench.engines` measures.
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from importlib.metadata import version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from polaris_cli.commands.bench_loading import say
 from polaris_cli.engines.base import is_file_type
-from polaris_cli.engines.doctor import package_versions
+from polaris_cli.engines.doctor import all_versions
 from polaris_cli.errors import UsageError
 from polaris_cli.models.devices import list_devices
 from polaris_cli.models.memory import PRECISIONS
@@ -89,12 +88,8 @@ def _report(job: Job, rows: "list[Row]", tokens: int, repeats: int) -> dict[str,
         "tokens": tokens,
         "repeats": repeats,
         "programs": [asdict(row) for row in rows],
-        "versions": package_versions() | _llama_version(),
+        "versions": all_versions(),
     }
-
-
-def _llama_version() -> dict[str, str]:
-    return {"xllamacpp": version("xllamacpp") if find_spec("xllamacpp") else "missing"}
 
 
 def _print(job: Job, rows: "list[Row]", repeats: int) -> None:

@@ -18,6 +18,7 @@ from polaris_cli.commands.download import download
 from polaris_cli.commands.option_values import lengths_in
 from polaris_cli.demo.unseen import UNSEEN
 from polaris_cli.engines.base import ModelInfo
+from polaris_cli.engines.doctor import all_versions
 from polaris_cli.errors import UsageError
 from polaris_cli.request.settings import parse_words
 from polaris_cli.request.text_files import read_text
@@ -26,7 +27,6 @@ from polaris_cli.screen.tables import print_table
 from polaris_cli.screen.terminal import loading
 from polaris_cli.story.advice import on_unused
 from polaris_cli.story.prepare import prepare
-from polaris_cli.story.result import versions
 
 SCHEMA = "polaris.bench-length/1"
 BUILT_IN = "builtin"
@@ -125,7 +125,7 @@ def _report(info: ModelInfo, written: list[Written]) -> dict[str, object]:
         "model": asdict(info),
         "rows": [asdict(row) for row in summed_up(written)],
         "stories": [one.as_dict() for one in written],
-        "versions": versions(),
+        "versions": all_versions(),
     }
 
 

@@ -10,6 +10,7 @@ from typing import Annotated
 from typer import Option
 
 from polaris_cli.bench.scoring import scoring_speed
+from polaris_cli.engines.doctor import all_versions
 from polaris_cli.screen import terminal
 from polaris_cli.screen.printing import print_json, print_text
 from polaris_cli.screen.tables import print_table
@@ -23,7 +24,7 @@ def score(
     words: Annotated[int, Option(metavar="N", min=1, help="Words of each text.")] = 4000,
     as_json: Annotated[bool, Option("--json", help="Print JSON, one object.")] = False,
 ) -> None:
-    """Measure how fast polaris eval score scores texts, on all cores.
+    """Measure how fast polaris eval score scores texts, on up to 16 cores.
 
     The texts are made up of random words while the others are scored. Memory is that of this
     process, which reads the texts.
@@ -33,7 +34,8 @@ def score(
     with terminal.loading(f"Scoring {texts} texts", sys.stderr, quiet=as_json):
         marks = scoring_speed(texts, words)
     if as_json:
-        print_json({"schema": SCHEMA, "words": words, "marks": [asdict(mark) for mark in marks]})
+        found = {"words": words, "marks": [asdict(mark) for mark in marks]}
+        print_json({"schema": SCHEMA, **found, "versions": all_versions()})
         return
     print_text(f"{words:,} words in each text\n")
     rows = [

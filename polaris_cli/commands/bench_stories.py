@@ -13,7 +13,7 @@ from polaris_cli.commands.bench_loading import say
 from polaris_cli.commands.download import download
 from polaris_cli.commands.stdio import reserved_stderr
 from polaris_cli.engines.base import Engine
-from polaris_cli.engines.doctor import package_versions
+from polaris_cli.engines.doctor import all_versions
 from polaris_cli.errors import UsageError
 from polaris_cli.screen import terminal
 from polaris_cli.screen.printing import print_json, print_text
@@ -70,7 +70,7 @@ def measure_stories(
         asked = {"model": request.model, "engine": request.engine, "words": request.words}
         asked |= {"workers": workers}
         runs = [{**asdict(one), **_speeds(one)} for one in found]
-        print_json({"schema": SCHEMA, **asked, "runs": runs, "versions": package_versions()})
+        print_json({"schema": SCHEMA, **asked, "runs": runs, "versions": all_versions()})
         return
     print_text(f"{request.model}, {request.engine}, {request.words} words per story\n")
     print_table(HEADERS, [_cells(one, found[0]) for one in found], sys.stdout)

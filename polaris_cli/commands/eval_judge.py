@@ -17,10 +17,10 @@ from polaris_cli.commands.judge_run import (
     USUAL,
     JudgeRun,
     Prices,
-    calls_on,
     plural,
     print_judged,
     tables_of,
+    texts_in,
 )
 from polaris_cli.commands.option_values import at_once_in
 from polaris_cli.evaluate.groups import Groups
@@ -30,7 +30,7 @@ from polaris_cli.evaluate.rubric import load_rubric, rubric_names
 from polaris_cli.evaluate.statistics import check_installed
 from polaris_cli.screen.printing import print_json, print_text
 
-SCHEMA = "polaris.judged/2"
+SCHEMA, PLAN_SCHEMA = "polaris.judged/2", "polaris.judge-plan/1"
 
 
 def judge(
@@ -100,7 +100,8 @@ def judge(
         Prices(price_in, price_out),
         quiet,
     )
-    calls = calls_on(stories, run)  # raises before a file is made
+    samples = texts_in(stories)  # raises before a file is made
+    calls = run.calls(samples)
     path = output or judged_beside(Path(stories[0]))
     if dry_run:
         answered = {record["key"] for record in read_records(path)} if path.exists() else set()
@@ -110,8 +111,8 @@ def judge(
     with JudgeFile(path) as file:
         code = run.ask(run.missing(calls, file.records), file)
         records = run.records(calls, file)
-    groups = Groups(scale or scale_of({call.sample.scale for call in calls.values()}))
-    tables = tables_of(records, calls.values(), groups)
+    groups = Groups(scale or scale_of({sample.scale for sample in samples}))
+    tables = tables_of(records, samples, groups)
     if as_json:
         print_json({"schema": SCHEMA, "tables": [asdict(table) for table in tables]}, indent=2)
     else:
@@ -125,7 +126,8 @@ def _print_plan(made: int, missing: Sequence[Call], prices: Prices, *, as_json: 
     if as_json:
         calls = {"to_make": len(missing), "made": made}
         tokens = {"prompt": asked, "answer": answered}
-        print_json({"calls": calls, "tokens": tokens, "cost": prices.of(asked, answered)}, indent=2)
+        plan = {"calls": calls, "tokens": tokens, "cost": prices.of(asked, answered)}
+        print_json({"schema": PLAN_SCHEMA, **plan}, indent=2)
         return
     print_text(f"{plural(len(missing), 'call')} to make, {made} made already")
     print_text(f"about {asked:,} prompt tokens, {answered:,} answer tokens without thinking")

@@ -24,6 +24,7 @@ from polaris_cli.commands.eval_score import (
 )
 from polaris_cli.commands.option_values import at_once_in, compared, rows_of
 from polaris_cli.errors import EXIT_INTERRUPTED, UsageError
+from polaris_cli.evaluate.groups import LEAST_SCALE
 from polaris_cli.evaluate.prompts import builtin_prompts, chosen, without_bucket
 from polaris_cli.evaluate.statistics import check_installed
 from polaris_cli.evaluate.suites import SUITES, Suite
@@ -55,7 +56,7 @@ def run(
     seeds: Annotated[int, Option(metavar="N", min=1, help="Stories per prompt and model.")] = 1,
     scale: Annotated[
         float | None,
-        Option(metavar="X", min=0.001, max=1, help="Shrink all lengths, for small models."),
+        Option(metavar="X", min=LEAST_SCALE, max=1, help="Shrink all lengths, for small models."),
     ] = None,
     jobs: o.Jobs = "auto",
     cluster: o.OnCluster = None,

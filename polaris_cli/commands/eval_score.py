@@ -16,6 +16,7 @@ from typer import Argument, Option
 from polaris_cli.commands import options as o
 from polaris_cli.commands.eval_report import ReportFile
 from polaris_cli.errors import PolarisError, UsageError, WrongValue
+from polaris_cli.evaluate.groups import LEAST_SCALE, Groups
 from polaris_cli.screen.messages import note, warn
 from polaris_cli.screen.printing import print_json, print_text
 from polaris_cli.screen.tables import print_table
@@ -26,7 +27,9 @@ JUDGED = "judged.jsonl"
 
 Scale = Annotated[
     float | None,
-    Option(metavar="X", min=0.001, max=1, help="Shrink the buckets; default: as eval run did."),
+    Option(
+        metavar="X", min=LEAST_SCALE, max=1, help="Shrink the buckets; default: as eval run did."
+    ),
 ]
 PrintJson = Annotated[bool, Option("--json", help="Print all figures as one JSON object.")]
 PrintCsv = Annotated[bool, Option("--csv", help="Print all means and intervals as CSV.")]
@@ -107,13 +110,12 @@ def print_score(
     Without a `scale`, that of the stories counts. `judged` are files of a judge's records, by
     default those by the stories; records of other texts do not count.
     """
-    from polaris_cli.evaluate.groups import Groups
     from polaris_cli.evaluate.statistics import RESAMPLES
     from polaris_cli.evaluate.tables import Evaluation
 
     limits = _band(band)
     found, skipped = Evaluation(), Skipped()
-    records = _records(_judged_beside(sources) if judged is None else judged)
+    records = _by_text(_records_beside(sources) if judged is None else _records_in(judged))
     _score(found, skipped.without(samples_of(sources, library)), limits, report, records)
     skipped.report()
     if not found.scored:
@@ -158,19 +160,29 @@ def scale_of(scales: Collection[float]) -> float:
     return 1.0
 
 
-def _records(files: Iterable[Path]) -> dict[str, list[dict[str, Any]]]:
-    """The records of these files by the texts that they judge, each record once."""
-    from polaris_cli.evaluate.judge_file import read_records
-
-    by_key = {record["key"]: record for file in files for record in read_records(file)}
+def _by_text(records: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """The records by the texts that they judge, each record once."""
+    by_key = {record["key"]: record for record in records}
     by_text: dict[str, list[dict[str, Any]]] = {}
     for record in by_key.values():
         by_text.setdefault(record["text"], []).append(record)
     return by_text
 
 
-def _judged_beside(stories: Iterable[str]) -> list[Path]:
-    return [path for story in stories if (path := judged_beside(Path(story))).exists()]
+def _records_in(files: Iterable[Path]) -> Iterator[dict[str, Any]]:
+    from polaris_cli.evaluate.judge_file import read_records
+
+    return chain.from_iterable(map(read_records, files))
+
+
+def _records_beside(stories: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """The records in the files beside the stories; one that has none, of another tool, is told."""
+    for path in dict.fromkeys(judged_beside(Path(story)) for story in stories):
+        if path.exists():
+            try:
+                yield from _records_in([path])
+            except UsageError as error:
+                warn(error.message, sys.stderr)
 
 
 def judged_beside(source: Path) -> Path:

@@ -20,7 +20,7 @@ from polaris_cli.engines.endpoint.opening import connected
 from polaris_cli.errors import EXIT_FAILED_ROWS, EXIT_INTERRUPTED, PolarisError, UsageError
 from polaris_cli.evaluate.groups import Groups
 from polaris_cli.evaluate.judge_file import JudgeFile
-from polaris_cli.evaluate.judgements import JudgedTable, judged, judged_tables, renamed
+from polaris_cli.evaluate.judgements import JudgedTable, judged, judged_tables
 from polaris_cli.evaluate.judging import (
     Call,
     JudgeSettings,
@@ -139,7 +139,7 @@ class JudgeRun:
             return prepare("any story", {**options, "words": 100, "length": "single"})
 
     def calls(self, samples: Iterable[Sample]) -> dict[str, Call]:
-        """All calls that the texts need, by their keys."""
+        """All calls that the texts need, by their keys; the same question is asked once."""
         calls = calls_for(samples, self.rubric, self.repeats)
         return {call.key(self.settings): call for call in calls}
 
@@ -228,28 +228,26 @@ def judge_named(
     return run
 
 
-def calls_on(stories: Sequence[str], run: JudgeRun) -> dict[str, Call]:
-    """The calls for the stories of these files and folders. Raises UsageError without any."""
+def texts_in(stories: Sequence[str]) -> list[Sample]:
+    """The stories of these files and folders. Raises UsageError without any."""
     skipped = Skipped()
-    calls = run.calls(skipped.without(samples_of(stories, None, with_length=False)))
+    samples = list(skipped.without(samples_of(stories, None, with_length=False)))
     skipped.report()
-    if not calls:
+    if not samples:
         raise UsageError("No usable story was found.", hint="polaris eval judge --help")
-    return calls
+    return samples
 
 
 def tables_of(
-    records: Iterable[Record], calls: Iterable[Call], groups: Groups
+    records: Iterable[Record], samples: Sequence[Sample], groups: Groups
 ) -> list[JudgedTable]:
-    """A table for each judge and rubric, from the answers to these calls."""
-    samples = [call.sample for call in calls]
+    """A table for each judge and rubric, from the answers on these texts."""
     shown = shown_names((sample.model, sample.model_id) for sample in samples)
     texts: dict[str, dict[Pair, list[str]]] = {}
     for sample in samples:
         name = shown[sample.model, sample.model_id]
         texts.setdefault(name, {}).setdefault(sample.pair, []).append(text_key(sample))
-    models = {text: name for name, own in texts.items() for each in own.values() for text in each}
-    return judged_tables(renamed(judged(records), models), groups, texts)
+    return judged_tables(judged(records), groups, texts)
 
 
 def print_judged(tables: Sequence[JudgedTable], out: TextIO) -> None:

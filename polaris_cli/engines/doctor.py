@@ -134,6 +134,11 @@ def kernel_versions() -> dict[str, str]:
     }
 
 
+def all_versions() -> dict[str, str]:
+    """The installed releases of all packages that a speed depends on."""
+    return package_versions() | kernel_versions()
+
+
 def fitting(entry: CatalogueEntry, device: Device) -> dict[str, bool]:
     """For each precision, whether the model fits in the device's free memory."""
     size = memory.size_of_entry(entry)

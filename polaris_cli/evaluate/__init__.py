@@ -7,7 +7,7 @@ Does not know how stories are written.
     names:      tells models of one name apart
     reading:    reads texts from files, folders and the library
     figures:    the figures of one text
-    scoring:    scores many texts, with all cores
+    scoring:    scores many texts, with up to 16 cores
     statistics: means with intervals, slopes
     groups:     length buckets and stages
     pairs:      differences of models on the same prompts

@@ -4,7 +4,9 @@ Knows the formulas of the published evaluations, not how scores are asked for. T
 each is the main one.
 """
 
+import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from statistics import fmean
 
 Scores = Mapping[str, float]
@@ -15,6 +17,10 @@ POSITIVE = (
     "well_earned_lightness_or_darkness", "faithful_to_writing_prompt",
 )  # fmt: skip
 POETRY = "forced_poetry_or_metaphor"
+NEGATIVE = (
+    "weak_dialogue", "tell_dont_show", "unsurprising_or_uncreative", "amateurish", "purple_prose",
+    POETRY,
+)  # fmt: skip
 POETRY_WEIGHT, POETRY_POWER = 5, 1.7
 SCALE = 20  # of EQ-Bench
 
@@ -62,10 +68,23 @@ def five_to_100(scores: Scores) -> Totals:
     return {"S_q": fmean((value - 1) * 25 for value in scores.values())}
 
 
-AGGREGATIONS: Mapping[str, Callable[[Scores], Totals]] = {
-    "story-quality": story_quality,
-    "longform": longform,
-    "mean": mean,
-    "mean-100": mean_of_100,
-    "five-to-100": five_to_100,
+@dataclass(frozen=True, slots=True)
+class Aggregation:
+    """A formula for scores, and what it needs of their criteria: a pattern of keys, a scale."""
+
+    totals: Callable[[Scores], Totals]
+    keys: str | None = None
+    scale: tuple[float, float] | None = None
+
+    def adds_up(self, key: str) -> bool:
+        """Whether the formula knows what to do with the score of a criterion with this key."""
+        return self.keys is None or bool(re.fullmatch(self.keys, key))
+
+
+AGGREGATIONS: Mapping[str, Aggregation] = {
+    "story-quality": Aggregation(story_quality, r"(positive|negative)_\w+|bonus|penalty"),
+    "longform": Aggregation(longform, "|".join(POSITIVE + NEGATIVE), (0, SCALE)),
+    "mean": Aggregation(mean),
+    "mean-100": Aggregation(mean_of_100, scale=(0, 20)),
+    "five-to-100": Aggregation(five_to_100, scale=(1, 5)),
 }

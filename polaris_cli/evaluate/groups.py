@@ -23,6 +23,7 @@ class Asked(Protocol):
 
 T = TypeVar("T", bound=Asked)
 ALL = "All"
+LEAST_SCALE = 0.01  # of smaller ones, the first buckets are shorter than any story asked for
 STAGE_NAMES = (*(name for _, name in STAGES), FAR)
 
 

@@ -16,6 +16,7 @@ from polaris_cli.evaluate.aggregates import AGGREGATIONS
 TEXTS = ("key", "text", "model", "rubric", "rubric_key", "aggregation", "date")
 COUNTS = ("asked", "repeat", "all_criteria")
 OBJECTS = ("judge", "scores", "stated")
+ELSEWHERE = "Use another file with -o."
 LARGEST = 1e9  # of a score that an answer can have
 
 
@@ -29,7 +30,7 @@ class JudgeFile:
     def __init__(self, path: Path) -> None:
         with ExitStack() as opened:
             _check_kind(path)
-            with explained(path):
+            with explained(path, ELSEWHERE):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 lock = locked(
                     path.with_name(f".{path.name}.lock"),
@@ -37,7 +38,7 @@ class JudgeFile:
                     "Wait until it is done, or use another file with -o.",
                 )
             opened.callback(lock.release)
-            self._lines = opened.enter_context(closing(Lines(path, _is_record)))
+            self._lines = opened.enter_context(closing(Lines(path, _is_record, ELSEWHERE)))
             self._records = {record["key"]: record for _, record in self._lines.read()}
             self._opened = opened.pop_all()
 
@@ -67,10 +68,7 @@ def _check_kind(path: Path) -> None:
     except (OSError, ValueError, RecursionError):
         return  # `Lines` says what is wrong with it
     if not (isinstance(record, dict) and _is_record(record)):
-        raise UsageError(
-            f"{path} has no records of a judge, but something else.",
-            hint="Use another file with -o.",
-        )
+        raise UsageError(f"{path} has no records of a judge, but something else.", hint=ELSEWHERE)
 
 
 def read_records(path: Path) -> Iterator[Entry]:

@@ -38,6 +38,7 @@ class Judge:
 class Judged:
     """A text judged once: its totals, and whether the judge's own sums are wrong.
 
+    `model` and `asked` are those of the record: a table goes by those that the text has now.
     `totals` is empty if an answer could not be read. `text` is the text's digest,
     `date` the day of the first answer.
     """
@@ -100,11 +101,6 @@ def judged(records: Iterable[Record]) -> list[Judged]:
     return [one for one in found if one]
 
 
-def renamed(found: Iterable[Judged], models: Mapping[str, str]) -> list[Judged]:
-    """The same with other names of models, which are known by the digests of the texts."""
-    return [replace(one, model=models.get(one.text, one.model)) for one in found]
-
-
 def _judge(record: Record) -> Judge:
     judge = record["judge"]
     settings = (f"{name} {json.dumps(judge[name])}" for name in judge if name != "judge")
@@ -121,18 +117,30 @@ def _judged(judge: Judge, records: Sequence[Record]) -> Judged | None:
     whole = len(scores) == first["all_criteria"]
     if not whole and all(record["scores"] for record in records):
         return None
-    totals = AGGREGATIONS[first["aggregation"]](scores) if whole else {}
+    totals = AGGREGATIONS[first["aggregation"]].totals(scores) if whole else {}
     wrong = bool(whole and mismatches(stated, totals))
     day = min(record["date"] for record in records)
     return Judged(judge, first["model"], first["asked"], first["text"], day, totals, wrong)
 
 
 def judged_tables(found: Iterable[Judged], groups: Groups, texts: Texts) -> list[JudgedTable]:
-    """A table for each judge and rubric. `texts` are those that models are compared by."""
+    """A table for each judge and rubric, of those judged that are among these texts."""
     by_judge: dict[Judge, list[Judged]] = {}
-    for one in found:
+    for one in _placed(found, texts):
         by_judge.setdefault(one.judge, []).append(one)
     return [_table(judge, own, groups, texts) for judge, own in by_judge.items()]
+
+
+def _placed(found: Iterable[Judged], texts: Texts) -> Iterator[Judged]:
+    """Each with the model's name and the length of its text, once for each that has the same."""
+    places: dict[str, dict[tuple[str, int], None]] = {}
+    for model, by_pair in texts.items():
+        for (_, asked, _), own in by_pair.items():
+            for text in own:
+                places.setdefault(text, {})[model, asked] = None
+    for one in found:
+        for model, asked in places.get(one.text, ()):
+            yield replace(one, model=model, asked=asked)
 
 
 def _table(judge: Judge, found: Sequence[Judged], groups: Groups, texts: Texts) -> JudgedTable:
@@ -151,7 +159,7 @@ def _differences(found: Sequence[Judged], names: Sequence[str], texts: Texts) ->
     """Each two models on the texts that could be judged, repeats of a text as one."""
     read = [one for one in found if one.totals]
     means = {
-        name: {text: fmean(values) for text, values in _by_text(read, name).items()}
+        name: {text: fmean(values) for (text, _), values in _by_text(read, name).items()}
         for name in names
     }
     known = {one.text for one in read}
@@ -182,7 +190,7 @@ def _row(model: str, group: str, found: Sequence[Judged]) -> JudgedRow:
     return JudgedRow(
         model,
         group,
-        len({one.text for one in found}),
+        len({(one.text, one.asked) for one in found}),
         totals,
         len(found) - len(read),
         sum(one.mismatched for one in found),
@@ -190,11 +198,11 @@ def _row(model: str, group: str, found: Sequence[Judged]) -> JudgedRow:
     )
 
 
-def _by_text(read: Sequence[Judged], name: str) -> dict[str, list[float]]:
-    """A total of each text, once for each repeat."""
-    by_text: dict[str, list[float]] = {}
+def _by_text(read: Sequence[Judged], name: str) -> dict[tuple[str, int], list[float]]:
+    """A total of each text and length, once for each repeat."""
+    by_text: dict[tuple[str, int], list[float]] = {}
     for one in read:
-        by_text.setdefault(one.text, []).append(one.totals[name])
+        by_text.setdefault((one.text, one.asked), []).append(one.totals[name])
     return by_text
 
 

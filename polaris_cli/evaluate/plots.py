@@ -85,7 +85,7 @@ def plots(found: Evaluation, tables: Tables, band: tuple[float, float]) -> Itera
         if any(one.figures.surprise is not None for one in found.scored):
             yield _length_and_surprise(data)
         for place, table in enumerate(tables.judged):
-            if table.totals:
+            if any(row.totals for row in table.buckets):
                 yield _judged(data, table, place)
 
 

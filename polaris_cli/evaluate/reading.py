@@ -34,7 +34,8 @@ from polaris_cli.streaming.thinking import Splitter
 # first that is there counts.
 TEXTS = ("output", "story", "response", "generation", "text")
 PROMPTS = ("input", "prompt", "writing_prompt", "premise", "query")
-LENGTHS = ("target_word_count", "words", "length", "word_count")
+LENGTHS = ("target_word_count", "words", "length")
+COUNTS = ("word_count",)  # of words asked for, or, by other tools, written
 IDS = ("uid", "id", "index", "prompt_id")
 COLUMNS = Columns(TEXTS, "text,words")
 TEXT_FILES = (".txt", ".md")
@@ -246,13 +247,16 @@ def _criterion(value: object) -> str:
 
 def _asked(row: Mapping[str, Any], prompt: str, *, needed: bool) -> int:
     """The words that were asked for: in a field, or stated in the prompt; 0 if nowhere."""
-    given = _first(row, LENGTHS)
-    if given is not None:
+    if isinstance(said := row.get("length"), str) and not any(map(str.isdigit, said)):
+        row = {**row, "length": None}  # "long", or the way in which it was reached: "single"
+    if (given := _first(row, LENGTHS)) is not None:
         asked = _words(given)
     elif length := read_length(prompt).length:
         asked = length.words
     elif stated := _STATED.findall(prompt):
         asked = _words(stated[-1])
+    elif (count := _first(row, COUNTS)) is not None:
+        asked = _words(count)
     elif not needed:
         return 0
     else:
@@ -309,9 +313,10 @@ def _is_text_file(path: Path) -> bool:
 def _from_file(path: Path, length: object = None) -> Sample:
     """A text file with this length, or the one in its front matter; `asked` is 0 without both.
 
-    Raises UsageError if it cannot be read, or the length is no number of words.
+    Those of a folder that name no model are one model's, which is called after the folder. Raises
+    UsageError if it cannot be read, or the length is no number of words.
     """
-    text = read_text(path)
+    text, folder = read_text(path), path.parent.resolve()
     said: Mapping[str, Any] = {}
     if path.suffix.lower() == ".md":
         _, said, text = front_matter(text, str(path))
@@ -319,10 +324,12 @@ def _from_file(path: Path, length: object = None) -> Sample:
         "output": text,
         "prompt": said.get("premise"),
         "words": said.get("words_requested") if length is None else length,
-        "model": said.get("model") or path.parent.name,
+        "model": said.get("model") or folder.name,
         "id": path.name,
     }
+    model_id = "" if said.get("model") else str(folder)
     try:
-        return replace(sample_of_row(row, with_length=False), story_id=str(said.get("id") or ""))
+        found = sample_of_row(row, with_length=False)
+        return replace(found, story_id=str(said.get("id") or ""), model_id=model_id)
     except ValueError as error:
         raise UsageError(f"{path}: {error}.") from error

@@ -120,7 +120,7 @@ def _rubric(name: str, values: Mapping[str, Any]) -> Rubric:
     criteria = tuple(map(_criterion, tables))
     if not criteria or len({one.key for one in criteria}) < len(criteria):
         raise ValueError("it has no criteria, or two with the same key")
-    return Rubric(
+    found = Rubric(
         name,
         values["aggregation"],
         str(values["instructions"]).strip(),
@@ -129,6 +129,22 @@ def _rubric(name: str, values: Mapping[str, Any]) -> Rubric:
         tuple(map(str, values.get("totals", ()))),
         bool(values.get("checklist", False)),
     )
+    _check_aggregation(found)
+    return found
+
+
+def _check_aggregation(rubric: Rubric) -> None:
+    """Raise ValueError for criteria of which the aggregation would make a wrong total."""
+    name, needed = rubric.aggregation, AGGREGATIONS[rubric.aggregation]
+    for one in rubric.criteria:
+        if not needed.adds_up(one.key):
+            raise ValueError(f"the criterion {one.key!r} is none that {name} adds up")
+        if needed.scale and needed.scale != (one.low, one.high):
+            scale = f"a scale from {one.low:g} to {one.high:g}"
+            what = "{} needs {:g} to {:g}".format(name, *needed.scale)
+            raise ValueError(f"the criterion {one.key!r} has {scale}, {what}")
+    if rubric.checklist and needed.keys:
+        raise ValueError(f"a checklist has criteria that {name} does not add up")
 
 
 def _criterion(values: Mapping[str, Any]) -> Criterion:

@@ -1,4 +1,4 @@
-"""Scores many texts, with all cores and a few texts in memory: `score_all`.
+"""Scores many texts, with up to 16 cores and a few texts in memory: `score_all`.
 
 Knows processes, not figures.
 """
@@ -16,6 +16,7 @@ from polaris_cli.evaluate.figures import Figures, figures_of
 from polaris_cli.evaluate.samples import Sample
 
 AT_ONCE = 64  # texts in memory, and what one process scores before others are started
+CHUNK = 4  # texts that a process gets at once
 
 
 def score_all(
@@ -31,13 +32,18 @@ def score_all(
         return
     # A new interpreter: a forked one would have the locks of this process's threads.
     spawn = get_context("spawn")
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=spawn) as pool:
+    with ProcessPoolExecutor(processes(), mp_context=spawn) as pool:
         while more:
             with _without_ctrl_c():  # it may start processes
-                scored = pool.map(score, more, chunksize=4)
+                scored = pool.map(score, more, chunksize=CHUNK)
             following = list(islice(left, AT_ONCE))  # read while the others are scored
             yield from zip(more, scored, strict=True)
             more = following
+
+
+def processes() -> int:
+    """How many processes score: one for each core, as long as there are texts in memory for it."""
+    return min(os.cpu_count() or 1, AT_ONCE // CHUNK)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from polaris_cli.errors import UsageError
 RESAMPLES = 2000
 CONFIDENCE = 0.95
 FEW = 20  # values; of fewer, a bootstrap interval covers the mean in 55% to 93% of the cases
+ROUNDING = 1e-12  # of values near 0 that are equal
 AT_ONCE = 10**7  # numbers in memory
 
 
@@ -36,7 +37,7 @@ def estimate(values: Sequence[float]) -> Estimate | None:
     mean = math.fsum(values) / count
     if count == 1:
         return Estimate(mean, None, None, 1)
-    if min(values) == max(values):
+    if math.isclose(min(values), max(values), abs_tol=ROUNDING):
         return Estimate(mean, mean, mean, count)
     return Estimate(mean, *(_t if count < FEW else _bootstrap)(values), count)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from polaris_cli.evaluate.figures import NAMES, YES_OR_NO, Figures
 from polaris_cli.evaluate.groups import ALL, STAGE_NAMES, Groups, grouped
-from polaris_cli.evaluate.judgements import Judged, JudgedTable, judged_tables, renamed
+from polaris_cli.evaluate.judgements import Judged, JudgedTable, judged_tables
 from polaris_cli.evaluate.judging import text_key
 from polaris_cli.evaluate.names import Model, shown_names
 from polaris_cli.evaluate.pairs import Difference, Values, differences
@@ -108,7 +108,6 @@ class Evaluation:
     def _rename(self, shown: Mapping[Model, str]) -> None:
         names = ((one, shown.get((one.model, one.model_id), one.model)) for one in self.scored)
         self.scored = [replace(one, model=name) for one, name in names]
-        self.judged = renamed(self.judged, {one.text: one.model for one in self.scored})
 
     def _rows(self, names: Sequence[str]) -> Iterable[Row]:
         """A row for each model and each of these groups that has texts."""

@@ -13,6 +13,8 @@ from typing import Any, TypeGuard
 from polaris_cli.evaluate.rubric import Criterion, Rubric
 
 TOLERANCE = 0.51  # of a stated total: judges round
+BLANKS = ("...", "…")  # justifications that are not filled in
+LEVELS = 2  # at which scores are in an object: {"result": {"scores": {...}}}
 _TRAILING_COMMA = re.compile(r",(\s*[}\]])")
 _FRACTION = re.compile(r"\s*(-?\d+(?:\.\d+)?)\s*(?:/\s*(\d+(?:\.\d+)?))?\s*")
 
@@ -60,7 +62,7 @@ def read_verdict(answer: str, rubric: Rubric, criteria: Sequence[Criterion]) -> 
 def _verdict(found: Mapping[str, Any], rubric: Rubric, criteria: Sequence[Criterion]) -> Verdict:
     scores = dict[str, float]()
     for one in criteria:
-        given = found.get(f"{one.key}_score", found.get(one.key))
+        given = _score_of(found, one.key)
         value, scale = _number(given), _scale(given)
         if value is None:
             return Verdict(error=f"the score {one.key} is missing or not a number")
@@ -71,6 +73,19 @@ def _verdict(found: Mapping[str, Any], rubric: Rubric, criteria: Sequence[Criter
         scores[one.key] = value
     totals = ((name, _number(found.get(name))) for name in rubric.totals)
     return Verdict(scores, {name: value for name, value in totals if value is not None})
+
+
+def _score_of(found: Mapping[str, Any], key: str) -> object:
+    """What an object gives as a score, also as {"score": 12, "justification": "..."}.
+
+    One with another number is none, as that may be the scale, nor is one that is not filled in.
+    """
+    given = found.get(f"{key}_score", found.get(key))
+    if not _is_object(given):
+        return given
+    others = [value for name, value in given.items() if name != "score"]
+    filled = all(isinstance(value, str) and value not in BLANKS for value in others)
+    return given.get("score") if filled else None
 
 
 def mismatches(stated: Mapping[str, float], totals: Mapping[str, float]) -> list[str]:
@@ -92,9 +107,16 @@ def _objects(text: str) -> Iterator[_Object]:
         except (ValueError, RecursionError):
             end = at + 1
         else:
-            for values in filter(_is_object, (*found.values(), found)):
+            for values in _nested(found, LEVELS):
                 yield _Object(values, at, end)
         at = text.find("{", end)
+
+
+def _nested(found: dict[str, Any], levels: int) -> Iterator[dict[str, Any]]:
+    """An object behind those in it, so many levels deep."""
+    for inner in filter(_is_object, found.values() if levels else ()):
+        yield from _nested(inner, levels - 1)
+    yield found
 
 
 def _outside(objects: Iterable[_Object], text: str, start: int) -> Iterator[str]:
@@ -124,7 +146,7 @@ def _has_score(found: Mapping[str, Any], criteria: Sequence[Criterion]) -> bool:
 def _is_form(found: Mapping[str, Any]) -> bool:
     """Whether an object is the form of the question, with nothing filled in."""
     given = [value for key, value in found.items() if key.endswith("_justification")]
-    return bool(given) and all(value in ("...", "…") for value in given)
+    return bool(given) and all(value in BLANKS for value in given)
 
 
 def _number(value: object) -> float | None:

@@ -289,7 +289,7 @@ def test_damaged_lines_at_the_end_stay_and_are_counted(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b'{"my": "data"}', b"a story", b"\xff\xfe", b"x" * 99])
 def test_a_line_of_another_program_is_refused_and_stays(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "stories.jsonl").write_bytes(content)
-    with pytest.raises(UsageError, match="is not a file of polaris batch"):
+    with pytest.raises(UsageError, match="is a file of another program"):
         Results(tmp_path)
     assert (tmp_path / "stories.jsonl").read_bytes() == content
 
@@ -306,7 +306,7 @@ def test_a_torn_first_line_is_cut_away(tmp_path: Path) -> None:
 def test_a_file_of_another_program_is_refused_and_stays(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text('{"text": "mine"}\n{"text"')
     for _ in range(2):
-        with pytest.raises(UsageError, match=f"{name} is not a file of polaris batch"):
+        with pytest.raises(UsageError, match=f"{name} is a file of another program"):
             Results(tmp_path)
     assert (tmp_path / name).read_text() == '{"text": "mine"}\n{"text"'
 

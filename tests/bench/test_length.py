@@ -102,4 +102,6 @@ def test_without_a_name_the_model_of_the_server_is_measured(
     asked = ("bench", "length", "--words", "60", "--ways", "single", "--stories", "1", "--json")
     with Faulty() as server:
         done = in_process((*asked, "--base-url", server.url), tmp_path, monkeypatch)
-    assert done.returncode == 0 and len(json.loads(done.stdout)["stories"]) == 2
+    report = json.loads(done.stdout)
+    assert done.returncode == 0 and len(report["stories"]) == 2
+    assert report["versions"]["python"] and "xllamacpp" in report["versions"]

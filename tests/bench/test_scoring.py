@@ -1,4 +1,4 @@
-"""`polaris bench score`: texts of the length asked for, scored on all cores in constant memory."""
+"""`polaris bench score`: texts of the length asked for, scored in constant memory."""
 
 import json
 
@@ -25,8 +25,9 @@ def test_the_table_and_json() -> None:
     asked = ["bench", "score", "--texts", "8", "--words", "30"]
     shown = CliRunner().invoke(app, asked)
     assert shown.exit_code == 0 and "texts\tseconds\ttexts/s\tmemory" in shown.stdout
-    marks = json.loads(CliRunner().invoke(app, [*asked, "--json"]).stdout)["marks"]
-    assert [mark["texts"] for mark in marks] == [2, 4, 6, 8]
+    report = json.loads(CliRunner().invoke(app, [*asked, "--json"]).stdout)
+    assert [mark["texts"] for mark in report["marks"]] == [2, 4, 6, 8]
+    assert report["schema"] == "polaris.bench-score/1" and report["versions"]["python"]
 
 
 @pytest.mark.bench

@@ -234,6 +234,14 @@ def test_starts_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     assert other.fastest <= other.seconds <= other.slowest
 
 
+def test_the_json_of_starts_says_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "starts", lambda repeats: iter(()))
+    monkeypatch.setattr(bench, "first_text", lambda repeats: None)
+    monkeypatch.setattr(bench, "pass_through", lambda: pass_through(100))
+    report = json.loads(CliRunner().invoke(app, ["bench", "start", "--json"]).stdout)
+    assert report["schema"] == "polaris.bench-start/1" and report["versions"]["polaris"]
+
+
 def test_starts_are_measured_without_the_users_settings(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

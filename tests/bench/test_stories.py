@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from statistics import median
 
+import psutil
 import pytest
 from typer.testing import CliRunner
 
@@ -37,6 +38,24 @@ def test_the_same_stories_are_written_and_counted() -> None:
     assert (found.stories, found.failed, found.words, found.tokens) == (5, 0, 100, 105)
     assert found.stories_per_s == 5 / found.seconds
     assert len({task.row.premise for task in tasks}) == 5
+
+
+class Heavy(ScriptedEngine):
+    """An engine with weights, which it frees when it is closed."""
+
+    weights = b""
+
+    def close(self) -> None:
+        self.weights = b""
+        super().close()
+
+
+def test_the_memory_is_that_with_the_model() -> None:
+    engine, size = Heavy(TALE), 200 * 10**6
+    before = psutil.Process().memory_info().rss
+    engine.weights = b"x" * size
+    found = throughput(stories_of(OPTIONS, 1), 1, lambda job, at_once: engine)
+    assert found.memory_mb * 1e6 > before + 0.9 * size
 
 
 def test_words_are_counted_as_for_the_ratio() -> None:

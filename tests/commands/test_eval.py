@@ -42,6 +42,16 @@ def run(*arguments: str, code: int = 0) -> tuple[str, str]:
     return result.stdout, result.stderr
 
 
+def test_two_folders_of_one_name_are_two_models(tmp_path: Path) -> None:
+    folders = [str(tmp_path / one / "stories") for one in "ab"]
+    for folder in folders:
+        Path(folder).mkdir(parents=True)
+        Path(folder, "lengths.toml").write_text('"1.txt" = 1500')
+        Path(folder, "1.txt").write_text("A fox.")
+    found = json.loads(run("score", *folders, "--json")[0])
+    assert {row["model"] for row in found["stages"]} == {*folders}
+
+
 def test_the_tables_of_a_file(stories: Path) -> None:
     out, err = run("score", str(stories))
     titles = [line for line in out.splitlines() if line and "\t" not in line]
@@ -320,6 +330,7 @@ def test_a_run_that_cannot_work_is_refused(scripted: Path, arguments: list[str],
         (["x", "--json", "--csv"], "print different things"),
         (["x", "--band", "2-3"], "band"),
         (["x", "--scale", "7"], "scale"),
+        (["x", "--scale", "0.005"], "scale"),
     ],
 )
 def test_what_cannot_be_scored_is_refused(arguments: list[str], told: str) -> None:

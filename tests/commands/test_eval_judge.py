@@ -137,6 +137,18 @@ def test_a_judges_records_are_no_stories(stories: Path) -> None:
     assert "it is a judge's record" in err and "hint: polaris eval judge --help" in err
 
 
+@pytest.mark.parametrize("content", ['{"score": 3}\n', '{"key": "a'])
+def test_a_file_of_records_that_are_none_does_not_stop_the_score(
+    stories: Path, content: str
+) -> None:
+    judged = stories.with_name("judged.jsonl")
+    judged.write_text(content)
+    result = CliRunner().invoke(app, ["eval", "score", str(stories), "--json"])
+    assert result.exit_code == 0 and f"{judged} has no records of a judge." in result.stderr
+    given = CliRunner().invoke(app, ["eval", "score", str(stories), "--judged", str(judged)])
+    assert given.exit_code == 2
+
+
 def test_the_same_command_asks_only_what_is_missing(stories: Path) -> None:
     cut_off = streamed([*chat(["{", "}"])[:2], CLOSE])
     with Faulty(answering(GOOD), cut_off, answering(GOOD)) as server:
@@ -237,6 +249,32 @@ def test_two_models_of_one_name_are_told_apart(stories: Path) -> None:
         assert len(found["differences"]) == 1
 
 
+def test_a_text_is_in_the_bucket_of_the_length_that_it_has_now(stories: Path) -> None:
+    with Faulty(answering(GOOD)) as server:
+        run(server, stories)
+        stories.write_text(stories.read_text().replace("1500", "9000"))
+        (table,) = json.loads(run(server, stories, "--json")[0])["tables"]
+        assert len(judging(server)) == 3
+    scored = json.loads(CliRunner().invoke(app, ["eval", "score", str(stories), "--json"]).stdout)
+    for found in (table, scored, *scored["judged"]):
+        assert [row["group"] for row in found["buckets"]] == ["8-12k"]
+
+
+def test_the_same_text_by_two_models_without_a_name_is_judged_for_both(stories: Path) -> None:
+    row = {"output": "I cannot write that.", "length": 1500, "prompt": "p"}
+    stories.write_text(json.dumps(row) + "\n")
+    other = stories.with_name("other.jsonl")
+    rows = (row, {**row, "output": "It came."})
+    other.write_text("".join(json.dumps(each) + "\n" for each in rows))
+    with Faulty(answering(GOOD)) as server:
+        (table,) = json.loads(run(server, stories, str(other), "--json")[0])["tables"]
+        assert len(judging(server)) == 2
+    told = CliRunner().invoke(app, ["eval", "score", str(stories), str(other), "--json"]).stdout
+    for found in (table, *json.loads(told)["judged"]):
+        texts = {row["model"]: row["texts"] for row in found["stages"]}
+        assert texts == {str(stories): 1, str(other): 2}
+
+
 def test_the_scale_of_a_run_is_that_of_its_stories(stories: Path) -> None:
     story = a_story(text="It came.", words=75, place=Place(scale=0.05))
     stories.write_text(json.dumps(story.as_dict()) + "\n")
@@ -263,6 +301,7 @@ def test_a_dry_run_asks_and_writes_nothing(stories: Path) -> None:
         assert out.startswith("3 calls to make, 6 made already")
         out, _ = run(server, stories, "--repeat", "3", "--dry-run", "--json", "--price-in", "1000")
         plan = json.loads(out)
+        assert plan["schema"] == "polaris.judge-plan/1"
         assert plan["calls"] == {"to_make": 3, "made": 6}
         assert plan["cost"] == pytest.approx(plan["tokens"]["prompt"] / 1000)
 

@@ -51,7 +51,9 @@ def test_what_is_installed() -> None:
     versions = doctor.package_versions()
     assert versions["python"].split(".")[0] == str(sys.version_info.major)
     assert versions["torch"][0].isdigit()
-    assert set(doctor.kernel_versions()) == set(doctor.KERNELS.values())
+    kernels = doctor.kernel_versions()
+    assert set(kernels) == set(doctor.KERNELS.values())
+    assert doctor.all_versions() == versions | kernels
 
 
 def test_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ def test_the_values_of_the_authors_code() -> None:
     scores = {one.key: 12.0 if at < 6 else 8.0 for at, one in enumerate(longform_criteria())}
     totals = longform(scores)
     assert round(totals["weighted"], 2) == 54.36 and totals["uniform"] == pytest.approx(60)
-    assert AGGREGATIONS["five-to-100"](dict.fromkeys("abcdef", 4.0)) == {"S_q": 75}
+    assert AGGREGATIONS["five-to-100"].totals(dict.fromkeys("abcdef", 4.0)) == {"S_q": 75}
 
 
 def longform_criteria() -> tuple[Criterion, ...]:
@@ -43,5 +43,5 @@ def test_the_training_reward_has_its_limits() -> None:
 def test_totals_stay_within_their_scales(name: str, share: float) -> None:
     rubric = load_rubric(name)
     scores = {one.key: one.low + share * (one.high - one.low) for one in rubric.criteria}
-    main = next(iter(AGGREGATIONS[rubric.aggregation](scores).values()))
+    main = next(iter(AGGREGATIONS[rubric.aggregation].totals(scores).values()))
     assert -166 <= main <= 100 + 1e-9

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from polaris_cli.errors import UsageError
+from polaris_cli.errors import PolarisError, UsageError
 from polaris_cli.evaluate.judge_file import JudgeFile, read_records
 from polaris_cli.evaluate.rubric import load_rubric
 from tests.evaluations import a_judgement
@@ -51,6 +51,19 @@ def test_the_file_of_another_program_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         JudgeFile(path)
     assert path.read_text() == '{"mine": 1}\n'
+
+
+@pytest.mark.parametrize("kind", ["folder", "text", "below a file"])
+def test_what_is_in_the_way_is_told_in_the_words_of_a_judge(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "judged.jsonl"
+    if kind == "folder":
+        path.mkdir()
+    else:
+        path.write_text("<html>\n")
+    with pytest.raises(PolarisError) as caught:
+        JudgeFile(path / "inner.jsonl" if kind == "below a file" else path)
+    assert "batch" not in caught.value.message
+    assert caught.value.hint == "Use another file with -o."
 
 
 @pytest.mark.parametrize(

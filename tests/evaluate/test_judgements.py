@@ -20,8 +20,17 @@ WRITING, LONGBENCH = load_rubric("writingbench"), load_rubric("longbench-write")
 
 
 def table_of(*records: dict[str, Any], scale: float = 1.0) -> JudgedTable:
-    (table,) = judged_tables(judged(records), Groups(scale), {})
+    (table,) = judged_tables(judged(records), Groups(scale), texts_of(*records))
     return table
+
+
+def texts_of(*records: dict[str, Any]) -> dict[str, dict[Pair, list[str]]]:
+    """The texts that the records judge, with the lengths in them."""
+    texts: dict[str, dict[Pair, list[str]]] = {}
+    for each in records:
+        own = texts.setdefault(each["model"], {})
+        own.setdefault(("", each["asked"], None), []).append(each["text"])
+    return texts
 
 
 def all_of(*records: dict[str, Any]) -> JudgedRow:
@@ -73,6 +82,18 @@ def test_repeats_give_a_spread_and_count_as_one_text() -> None:
     assert found and found.count == 1 and found.low is None, "repeats are no more texts"
 
 
+def test_the_same_text_for_two_lengths_counts_twice() -> None:
+    p: Pair = ("p", 1500, None)
+    texts = {"m": {p: ["t"], ("p", 9000, None): ["t"]}, "other": {p: ["t"]}}
+    (table,) = judged_tables(judged([a_judgement(LONGBENCH, 5)]), Groups(), texts)
+    assert [(row.model, row.group, row.texts) for row in table.buckets] == [
+        ("m", "1-2k", 1), ("m", "8-12k", 1), ("other", "1-2k", 1),
+    ]  # fmt: skip
+    row = next(row for row in table.stages if (row.model, row.group) == ("m", "All"))
+    assert (row.texts, row.spread) == (2, None)
+    assert table.differences[0].values["S_q"] is not None
+
+
 def test_wrong_sums_and_unreadable_answers_are_counted() -> None:
     rubric = load_rubric("story-quality")
     row = all_of(
@@ -85,19 +106,14 @@ def test_wrong_sums_and_unreadable_answers_are_counted() -> None:
 
 def test_each_judge_and_rubric_has_a_table_that_says_how_it_was_asked() -> None:
     thinking = {"judge": "qwen", "thinks": True}
-    tables = judged_tables(
-        judged(
-            [
-                a_judgement(LONGBENCH, 5),
-                a_judgement(LONGBENCH, 3, judge=thinking, date="2026-02-01"),
-                a_judgement(LONGBENCH, 3, judge=thinking, text="u"),
-                a_judgement(LONGBENCH, 1, rubric_key="edited"),
-                a_judgement(WRITING, 1),
-            ]
-        ),
-        Groups(),
-        {},
+    records = (
+        a_judgement(LONGBENCH, 5),
+        a_judgement(LONGBENCH, 3, judge=thinking, date="2026-02-01"),
+        a_judgement(LONGBENCH, 3, judge=thinking, text="u"),
+        a_judgement(LONGBENCH, 1, rubric_key="edited"),
+        a_judgement(WRITING, 1),
     )
+    tables = judged_tables(judged(records), Groups(), texts_of(*records))
     assert sorted(judged_titles(tables)) == [
         f"longbench-write, judged by qwen (thinks false; 2026-01-31; rubric {LONGBENCH.key})",
         "longbench-write, judged by qwen (thinks false; 2026-01-31; rubric edited)",

@@ -4,6 +4,7 @@ import math
 import re
 import warnings
 from collections.abc import Iterable
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
@@ -118,6 +119,11 @@ def test_the_card_is_drawn_for_its_models_at_whole_lengths() -> None:
 
     assert dashed("polaris") == 3 and dashed("base-27b") == 1
     assert dashed("mine") == dashed("polaris", 0.1) == 0
+
+
+def test_totals_of_lengths_in_no_bucket_are_not_drawn() -> None:
+    outside = [replace(one, asked=100) for one in made_up(["mine"], count=1)]
+    assert not [name for name in drawn(outside, judge=True) if name.startswith("judged")]
 
 
 def test_a_judges_totals_are_drawn_by_bucket_with_the_cards() -> None:

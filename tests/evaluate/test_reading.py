@@ -119,6 +119,21 @@ def test_the_length_of_the_text_counts_and_not_that_of_a_letter_in_it(prompt: st
     assert sample_of_row({"prompt": prompt, "output": "A."}).asked == 3000
 
 
+@pytest.mark.parametrize(
+    ("row", "asked"),
+    [
+        ({"prompt": "Write a 3000-word story.", "word_count": 2412}, 3000),
+        ({"prompt": "Write a story.", "word_count": 2412}, 2412),
+        ({"prompt": "Write a 3000-word story.", "length": "single"}, 3000),
+        ({"length": "very long", "word_count": "2k"}, 2000),
+    ],
+)
+def test_a_field_that_may_mean_something_else_is_no_length_where_there_is_one(
+    row: dict[str, Any], asked: int
+) -> None:
+    assert sample_of_row({**row, "output": "A."}).asked == asked
+
+
 def test_a_table_needs_texts_and_no_premises(tmp_path: Path) -> None:
     table = tmp_path / "stories.csv"
     table.write_text("text,words\nIt came.,3\n")
@@ -208,9 +223,10 @@ def test_a_checklist_of_another_kind_is_none(checklist: object) -> None:
         ({"output": 5, "length": 5}, "it has no text"),
         ({"output": "A."}, "it has no length"),
         ({"output": "A.", "length": 0}, "its length is 0"),
+        ({"output": "A.", "length": "long"}, "it has no length"),
         (
-            {"output": "A.", "length": "long"},
-            "its length is 'long', which is not a number of words",
+            {"output": "A.", "length": "1 km"},
+            "its length is '1 km', which is not a number of words",
         ),
         ({"output": "A.", "length": [1]}, "its length is [1], which is not a number of words"),
         ({"output": "A.", "length": True}, "its length is True, which is not a number of words"),
@@ -263,9 +279,22 @@ def test_a_folder_of_text_files_states_its_lengths(tmp_path: Path) -> None:
     (folder / "lengths.toml").write_text('"a.txt" = "1k"\n"b.md" = 500\n"c.txt" = "x"\n')
     (folder / "c.txt").write_text("C")
     found, missing, invalid = samples_in(str(folder))
-    assert found == Sample("A fox.", 1000, "mine", prompt_id="a.txt")
+    expected = Sample("A fox.", 1000, "mine", prompt_id="a.txt", model_id=str(folder))
+    assert found == expected
     assert isinstance(missing, UsageError) and "b.md" in missing.message
     assert isinstance(invalid, UsageError) and "'x', which is not a number" in invalid.message
+
+
+def test_a_folder_has_a_name_however_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "mine"
+    (folder / "inner").mkdir(parents=True)
+    (folder / "a.md").write_text("A fox.")
+    monkeypatch.chdir(folder / "inner")
+    (found,) = samples_in("..", with_length=False)
+    assert isinstance(found, Sample)
+    assert (found.model, found.model_id) == ("mine", str(folder))
 
 
 def test_an_exported_story_says_its_length_itself(tmp_path: Path) -> None:
@@ -281,7 +310,7 @@ def test_an_exported_story_says_its_length_itself(tmp_path: Path) -> None:
     assert isinstance(problem, UsageError) and problem.message.endswith("asked for: b.md.")
     (folder / "lengths.toml").write_text('"b.md" = 500\n"a.md" = 600\n')
     assert good(str(folder)) == [
-        Sample("It went.", 500, "mine", "", "b.md"),
+        Sample("It went.", 500, "mine", "", "b.md", model_id=str(folder)),
         replace(expected, asked=600),
     ]
 

@@ -110,6 +110,37 @@ def test_a_rubric_that_is_wrong_is_explained(tmp_path: Path, old: str, new: str,
         load_rubric(str(path))
 
 
+@pytest.mark.parametrize(
+    ("aggregation", "key", "scale", "told"),
+    [
+        ("story-quality", "tension", (0, 20), "'tension' is none that story-quality adds up"),
+        ("longform", "tension", (0, 20), "'tension' is none that longform adds up"),
+        ("longform", "coherent", (0, 10), "from 0 to 10, longform needs 0 to 20"),
+        ("mean-100", "tension", (1, 10), "from 1 to 10, mean-100 needs 0 to 20"),
+        ("five-to-100", "tension", (1, 10), "from 1 to 10, five-to-100 needs 1 to 5"),
+        ("story-quality", "positive_tension", (0, 30), ""),
+        ("longform", "purple_prose", (0, 20), ""),
+        ("mean-100", "tension", (0, 20), ""),
+        ("five-to-100", "tension", (1, 5), ""),
+    ],
+)
+@pytest.mark.parametrize("checklist", [False, True])
+def test_criteria_must_suit_the_aggregation(
+    tmp_path: Path, aggregation: str, key: str, scale: tuple[int, int], told: str, checklist: bool
+) -> None:
+    path = tmp_path / "mine.toml"
+    text = OWN.replace('"mean"', f'"{aggregation}"').replace("tension", key)
+    text = text.replace("low = 1\nhigh = 10", "low = {}\nhigh = {}".format(*scale))
+    path.write_text(f"checklist = {str(checklist).lower()}\n{text}")
+    if checklist and aggregation in ("story-quality", "longform"):
+        told = told or f"a checklist has criteria that {aggregation} does not add up"
+    if not told:
+        assert load_rubric(str(path)).aggregation == aggregation
+        return
+    with pytest.raises(UsageError, match=told):
+        load_rubric(str(path))
+
+
 @pytest.mark.parametrize("name", ["none", "none.toml", "", "../rubric"])
 def test_a_rubric_that_is_not_there_is_named(name: str) -> None:
     with pytest.raises(UsageError):

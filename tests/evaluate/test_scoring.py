@@ -9,9 +9,18 @@ from pathlib import Path
 
 import pytest
 
+from polaris_cli.evaluate.scoring import processes
 from tests.cli import environment, polaris_command
 
 TEXT = "the fox ran over a hill " * 2000
+
+
+@pytest.mark.parametrize(("cores", "taken"), [(None, 1), (4, 4), (200, 16)])
+def test_no_more_processes_are_started_than_have_texts(
+    monkeypatch: pytest.MonkeyPatch, cores: int | None, taken: int
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    assert processes() == taken
 
 
 def wait_for_a_child(process: "subprocess.Popen[bytes]") -> None:

@@ -144,6 +144,13 @@ def test_estimates() -> None:
     assert estimate([0.0, 1.0] * 500) == found
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("values", [[0.1 + 0.2, 0.3, 0.3], [1 / 3 - (1 - 2 / 3), 0, 0.0]])
+def test_values_that_are_equal_up_to_rounding_are_equal(values: list[float]) -> None:
+    found = estimate(values)
+    assert found and found.low == found.high == found.mean == pytest.approx(values[1])
+
+
 def test_a_share_has_a_wilson_interval() -> None:
     assert share([]) is None
     alone = share([1.0])

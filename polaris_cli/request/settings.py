@@ -165,7 +165,7 @@ def _template(value: object) -> str:
 
     Two braces stand for one, as in `str.format`. Raises ValueError.
     """
-    text = _text(value)
+    text = _name(value)
     parts = list(Formatter().parse(text))  # raises ValueError for a lone brace
     named = {name for _, name, _, _ in parts if name is not None}
     decorated = any(format or conversion for _, _, format, conversion in parts)

@@ -208,6 +208,12 @@ def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
         read_toml(path, tuple(SETTINGS))
 
 
+@pytest.mark.parametrize("name", ["template", "title", "author", "device", "api_key_env", "cover"])
+def test_a_text_that_is_not_utf8_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="invalid value"):
+        from_environment({f"POLARIS_{name.upper()}": "\udcff {premise} {words}"})
+
+
 def test_a_request_is_built_with_a_random_seed() -> None:
     settings = merge([("option", {"words": 100, "think": False, "top_k": 5})])
     first, second = (build_request("a fox", settings) for _ in range(2))

@@ -157,7 +157,7 @@ def _check(options: dict[str, object], words: tuple[str, ...]) -> None:
 
 
 def _formats(each: Sequence[str] | None) -> tuple[str, ...]:
-    formats = tuple(name.lstrip(".").lower() for name in listed("--each", each))
+    formats = tuple(dict.fromkeys(name.lstrip(".").lower() for name in listed("--each", each)))
     for name in formats:
         if name not in FORMATS:
             raise UsageError(

@@ -613,6 +613,16 @@ def test_an_input_that_is_not_found_costs_no_failure(batch: Batch, engine: Scrip
     assert [failure["key"] for failure in batch.failures()] == [" row 2"]
 
 
+@pytest.mark.parametrize("text", [None, "", "words\n8\n"])
+def test_an_input_without_premises_leaves_no_folder(
+    batch: Batch, engine: ScriptedEngine, text: str | None
+) -> None:
+    batch.premises = batch.home / "premises.csv"
+    if text is not None:
+        batch.premises.write_text(text)
+    assert batch().returncode == 2 and not batch.folder.exists()
+
+
 def test_failures_that_are_not_asked_for_any_more_are_dropped_by_a_full_run(
     batch: Batch, engine: ScriptedEngine
 ) -> None:

@@ -121,6 +121,7 @@ def batch(
     judging = _judge(judge_model, judge_url, rubric, quiet=quiet) if judge else None
     files, report = BatchFiles(output, formats), BatchReport(output, quiet)
     rows = rows_of(premises, report.note)
+    rows()  # raises for an input that cannot be read, before there is a folder
     with Results(output, is_record, files.move) as results:
         only = frozenset(results.failed) if retry_failed else None
         stories = Batch(rows, options, grid, results, only)
@@ -157,7 +158,7 @@ def _check(options: dict[str, object], words: tuple[str, ...]) -> None:
 
 
 def _formats(each: Sequence[str] | None) -> tuple[str, ...]:
-    formats = tuple(name.lstrip(".").lower() for name in listed("--each", each))
+    formats = tuple(dict.fromkeys(name.lstrip(".").lower() for name in listed("--each", each)))
     for name in formats:
         if name not in FORMATS:
             raise UsageError(

@@ -49,6 +49,7 @@ from polaris_cli.story.result import Story
 SHOWN_ERRORS = 5  # failed stories that are printed; all are in failed.jsonl
 SHOWN_NAMES = 10  # columns that are not used
 MOST_OF_A_NAME = 60  # characters
+MOST_BYTES = 200  # of them in UTF-8: file systems allow 255 for the whole name
 
 
 @dataclass
@@ -303,7 +304,8 @@ class BatchRun:
     def _progress(self, survey: Survey) -> Iterator[BatchProgress]:
         """The progress, shown inside the block."""
         before = survey.done + len(self.report.lengths)
-        progress = BatchProgress(survey.total, before, sys.stderr, self.interrupts.stop)
+        failed = self.report.failed - len(survey.bad)  # bad rows are not in the total
+        progress = BatchProgress(survey.total, before, sys.stderr, self.interrupts.stop, failed)
         with progress.shown(quiet=self.report.quiet):
             yield progress
 
@@ -345,7 +347,7 @@ def file_name(key: str, row: int) -> str:
     A key that has other characters than a name may have, or many, gets a digest too.
     """
     plain = re.sub(r"[^\w.]+", "-", key).strip("-.")
-    short = plain[:MOST_OF_A_NAME]
+    short = plain[:MOST_OF_A_NAME].encode()[:MOST_BYTES].decode(errors="ignore")
     lost = short != plain or re.search(r"[^\w., +-]", key)
     digest = f"-{hashlib.sha256(key.encode(errors='surrogatepass')).hexdigest()[:6]}"
     return f"{row:04}-{short}{digest if lost else ''}"

@@ -174,7 +174,7 @@ def _start_cells(one: Start) -> tuple[str, ...]:
 
 def _positions(text: str) -> list[int]:
     try:
-        positions = [int(part) for part in text.split(",")]
+        positions = [*dict.fromkeys(map(int, text.split(",")))]
     except ValueError:
         positions = [-1]
     if min(positions) < 0:

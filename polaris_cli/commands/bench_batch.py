@@ -119,7 +119,7 @@ def _measured(
 def numbers_of(text: str, option: str) -> list[int]:
     """The numbers of stories in an option, such as "1,8,32". Raises UsageError for any other."""
     try:
-        numbers = [int(part) for part in text.split(",")]
+        numbers = [*dict.fromkeys(map(int, text.split(",")))]
     except ValueError:
         numbers = [0]
     if min(numbers) < 1:

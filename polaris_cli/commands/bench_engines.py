@@ -69,7 +69,7 @@ def _engines(names: str, job: Job) -> list[str]:
     if names == "all":
         has_gguf = job.reference.gguf and find_spec("xllamacpp")
         return [*ENGINES] if has_gguf else ["local"]
-    engines = names.split(",")
+    engines = [*dict.fromkeys(names.split(","))]
     if not set(engines) <= set(ENGINES):
         raise UsageError(
             f"--engine: invalid value {names!r}.",

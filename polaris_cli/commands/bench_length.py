@@ -15,7 +15,7 @@ from polaris_cli.bench.length import WAYS, Row, Written, summed_up, write_all
 from polaris_cli.commands import options as o
 from polaris_cli.commands.bench_loading import Model, model_or_demo, say
 from polaris_cli.commands.download import download
-from polaris_cli.commands.option_values import lengths_in
+from polaris_cli.commands.option_values import lengths_in, listed
 from polaris_cli.demo.unseen import UNSEEN
 from polaris_cli.engines.base import ModelInfo
 from polaris_cli.engines.doctor import all_versions
@@ -102,8 +102,8 @@ def _lengths(text: str) -> list[int]:
         ) from error
 
 
-def _ways(text: str) -> list[str]:
-    chosen = [part.strip() for part in text.split(",")]
+def _ways(text: str) -> tuple[str, ...]:
+    chosen = listed("--ways", [text])
     if unknown := [way for way in chosen if way not in WAYS]:
         raise UsageError(f"--ways does not know '{unknown[0]}'.", hint="--ways extend,chapters")
     return chosen

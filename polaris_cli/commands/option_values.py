@@ -6,7 +6,7 @@ value.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import chain, repeat
 from pathlib import Path
@@ -16,24 +16,29 @@ from polaris_cli.batch.premises import BadRow, Row, read_premises
 from polaris_cli.batch.records import Notify, ignore
 from polaris_cli.errors import ModelUnavailable, UsageError
 from polaris_cli.models.resolving import by_name
+from polaris_cli.request.settings import parse_words
 
 MOST_AT_ONCE = 1024
 
 
-def listed(option: str, values: Sequence[str] | None) -> tuple[str, ...]:
-    """The different parts of lists with commas, none if the option is not given.
+def listed(
+    option: str, values: Sequence[str] | None, meaning: Callable[[str], object] = str
+) -> tuple[str, ...]:
+    """The parts of lists with commas, none if the option is not given.
 
-    Raises UsageError for a list that is given and has none.
+    Of parts of the same meaning only the first. Raises UsageError for a list that is given and has
+    no part.
     """
-    found: list[str] = []
+    found = dict[object, str]()
     for value in values or ():
         parts = [part.strip() for part in value.split(",") if part.strip()]
         if not parts:
             raise UsageError(
                 f"{option}: {value!r} has no value.", hint=f"Give one, or leave out {option}."
             )
-        found += parts
-    return tuple(dict.fromkeys(found))
+        for part in parts:
+            found.setdefault(meaning(part), part)
+    return tuple(found.values())
 
 
 def compared(values: Sequence[str] | None, *, on_server: bool = False) -> tuple[str, ...]:
@@ -68,7 +73,14 @@ def lengths_in(values: Sequence[str] | None) -> tuple[str, ...]:
                 hint=f"For one: --words {value.replace(',', '')}; for several, with spaces: "
                 f'--words "{value.replace(",", ", ")}"',
             )
-    return listed("--words", values)
+    return listed("--words", values, _length)
+
+
+def _length(text: str) -> object:
+    """The number of words; an invalid one, which is refused later, as it was typed."""
+    with suppress(ValueError):
+        return parse_words(text)
+    return text
 
 
 def at_once_in(jobs: str) -> int | None:

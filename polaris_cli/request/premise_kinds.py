@@ -6,10 +6,20 @@ prompts.
 """
 
 import re
+from collections.abc import Iterable
 from itertools import pairwise, takewhile
 from typing import Literal
 
 from polaris_cli.characters import CLOSING, FULL_STOPS, SENTENCE_END, STOPS
+from polaris_cli.request.premise_words import (
+    BOUND,
+    CLOSERS,
+    LABELS,
+    LINKS,
+    RELATIVES,
+    TOPICS,
+    WIDER,
+)
 
 PremiseKind = Literal["phrase", "sentence", "text", "request", "form"]
 """phrase: "a lighthouse keeper who finds a letter"; sentence: "A keeper finds a letter.", or a
@@ -52,14 +62,31 @@ _ABROAD = re.compile(
     r"(?:请|請)?(?:帮我|幫我|给我|給我|为我)?(?:写|寫|讲|講|创作|創作|编)",
     re.I,
 )
+
+
+def _any_of(words: Iterable[str]) -> str:
+    return "|".join(map(re.escape, sorted(words)))
+
+
 _NUMBER = r"\d[\d.,k\u2013-]*"
-_VOWEL = re.compile(r"[aei]|o(?!ne)|u(?!ni|se)", re.I)  # where "an" stands before a word
-_LINK = r"\s+(?:about|of|on|in which|where|with|set|that|for|from|told)\b"
+# Where "an" stands before a word or a number: eight, eleven, eighteen.
+_VOWEL = re.compile(r"[aei]|o(?!ne)|u(?!ni|se)|8|1[18](?:[.,]?\d{3})*(?!\d)", re.I)
+_LINK = r"\s+(?:about|of|on|in which|where|with|set|that|for|from|told|between)\b"
+_LENGTH = (  # ", about 500 words" or " of 500 words" after a form
+    rf"(?:\s*[,;:(\u2013\u2014-]\s*|\s+(?:of|in)\s+)"
+    rf"(?:(?:{_any_of(BOUND | LABELS | LINKS)})\.?:?\s+){{0,3}}?"
+    rf"(?:{_NUMBER}\s+(?:to|and)\s+)?{_NUMBER}\s+words\b"
+)
+_COUNTED = (  # "500-word horror story", which the words of a request may follow, as in `premise`
+    rf"(?:{_NUMBER}(?:-|\s+)|[a-z-]+-)words?\s+(?:[\w-]+\s+){{0,3}}?(?:{_FORMS})\b"
+    rf"(?:\s+(?:{_any_of(TOPICS | WIDER | RELATIVES | CLOSERS)})\b|(?!\s+\w))"
+)
 _FORM = re.compile(
-    rf"(?:an?|one|some)\s+(?:[\w-]+\s+){{0,4}}?(?:{_FORMS})s?{_LINK}|"
+    rf"(?:an?|one|some)\s+(?:[\w-]+\s+){{0,4}}?(?:{_FORMS})s?(?:{_LINK}|{_LENGTH})|"
+    rf"(?:an?|one)\s+{_COUNTED}|"
     r"(?P<bare>(?!(?:the|this|that|his|her|its|my|our|your|their|every|each|no|he|she|they|we|i)\b)"
-    rf"(?:(?:(?:[\w-]+(?<!s)(?<!ed)|children's)\s+){{0,2}}?(?:{_FORMS})\s+(?:about|on|in which)\b|"
-    rf"{_NUMBER}(?:-|\s+)words?\s+(?:[\w-]+\s+){{0,3}}?(?:{_FORMS})\b(?:{_LINK}|(?!\s+\w))))|"
+    rf"(?:(?:(?:[\w-]+(?<!s)(?<!ed)|children's)\s+){{0,2}}?(?:{_FORMS})"
+    rf"(?:\s+(?:about|on|in which)\b|{_LENGTH})|{_COUNTED}))|"
     rf"(?:(?:about|around|exactly|roughly)\s+)?{_NUMBER}\s+words\s+(?:about|on)\b",
     re.I,
 )
@@ -73,7 +100,9 @@ _ENDS = re.compile(
     rf"[{STOPS}][{CLOSING}]*(?=\s+[\"'“‘«(\[]*[A-ZÀ-ÞЀ-Я0-9])|[{FULL_STOPS}][{FULL_STOPS}{CLOSING}]*+(?=.)"  # noqa: RUF001
 )
 _CLOSED = re.compile(f"{SENTENCE_END}$")
-_ABBREVIATION = re.compile(r"\b(?:mr|mrs|ms|dr|st|prof|jr|sr|vs|no|[a-z])\.$", re.I)
+_ABBREVIATION = re.compile(
+    r"\b(?:mr|mrs|ms|dr|st|prof|jr|sr|vs|no|max|min|approx|ca|[a-z])\.$", re.I
+)
 
 
 def _words(text: str) -> frozenset[str]:
@@ -132,9 +161,13 @@ def kind_of(premise: str) -> PremiseKind:
 def as_request(form: str) -> str:
     """A premise of the kind "form" as a request: "short story about a fox" with its verb."""
     found = _FORM.match(form)
-    article = "a " if found and found["bare"] else ""
-    article = "an " if article and _VOWEL.match(form) else article
+    article = f"{article_of(form)} " if found and found["bare"] else ""
     return f"Write {article}{form[0].lower()}{form[1:]}"
+
+
+def article_of(noun: str) -> str:
+    """The article of what begins so: "a" for "500-word story", "an" for "800-word story"."""
+    return "an" if _VOWEL.match(noun) else "a"
 
 
 def named_form(premise: str) -> str:

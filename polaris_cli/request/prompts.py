@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from polaris_cli.request.premise import read_length
 from polaris_cli.request.premise_kinds import (
     PremiseKind,
+    article_of,
     as_request,
     is_closed,
     kind_of,
@@ -30,6 +31,7 @@ FORM_NAMES = {
 # Fills {premise} if the premise is not a phrase, and the premise follows the template. Of six such
 # wordings, the demo model, trained on none of them, follows this one best.
 PLACEHOLDER = "this premise"
+PREMISE_MARK = "\0"  # in a template while the rest is filled in
 TRAINED_ON_ARTICLE_A = "demo"  # the model whose plans were asked for with "a 800-word"
 SEPARATORS = {"sentence": " ", "text": "\n\n"}  # between "this premise:" and the premise
 
@@ -74,7 +76,7 @@ def story_prompt(request: StoryRequest) -> str:
     if kind == "request":
         return _append_length(premise, request)
     if kind == "form":
-        return _append_length(_fix_article(as_request(premise)), request)
+        return _append_length(as_request(premise), request)
     if kind == "phrase":
         return _fill_template(request, _as_topic(premise))
     asked = _fill_template(request, PLACEHOLDER)
@@ -102,7 +104,8 @@ def plan_prompt(request: StoryRequest, chapters: int, *, full: bool = False) -> 
         ask = _plan_about(_as_topic(premise), words, chapters, form)
     else:
         ask = f"{ask}. Its premise:{SEPARATORS[kind]}{premise}"
-    ask = ask if request.model == TRAINED_ON_ARTICLE_A else _fix_article(ask)
+    if request.model != TRAINED_ON_ARTICLE_A:
+        ask = ask.replace("Plan a ", f"Plan {article_of(str(words))} ", 1)
     return f"{ask}\n\n{lines}"
 
 
@@ -239,19 +242,20 @@ def _as_topic(phrase: str) -> str:
 
 
 def _fill_template(request: StoryRequest, premise: str) -> str:
+    """The template with the premise, which is not changed, and the articles that fit the rest."""
     form = FORM_NAMES[request.form]
-    text = request.template.format(premise=premise, words=request.words, form=form)
-    return _fix_article(text)
+    text = request.template.format(premise=PREMISE_MARK, words=request.words, form=form)
+    return _fix_article(text).replace(PREMISE_MARK, premise)
 
 
 def _fix_article(text: str) -> str:
-    """ "a 800-word" becomes "an 800-word", "an 500-word" "a 500-word" and "a essay" "an essay".
-
-    8, 11 and 18 start with a vowel sound.
-    """
-    vowel = r"(?:8\d*|11(?:\d{3})?|18(?:\d{3})?)[- ]word|essay\b"
-    text = re.sub(r"\b([Aa])n (?=\d+[- ]word)", r"\1 ", text)
-    return re.sub(rf"\b([Aa]) (?={vowel})", r"\1n ", text)
+    """ "a 800-word" becomes "an 800-word", "an 500-word" "a 500-word" and "a essay" "an essay"."""
+    return re.sub(
+        r"\b(a)n? (?=(\d+[- ]word|essay\b))",
+        lambda match: f"{match[1]}{article_of(match[2])[1:]} ",
+        text,
+        flags=re.I,
+    )
 
 
 def _premise(request: StoryRequest) -> str:
@@ -260,7 +264,7 @@ def _premise(request: StoryRequest) -> str:
     stated = read_length(premise).length
     if not stated or stated.words == request.words:
         return premise
-    return _fix_article(with_length(premise, request.words))
+    return with_length(premise, request.words)
 
 
 def _correction(request: StoryRequest) -> str:

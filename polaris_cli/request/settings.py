@@ -35,6 +35,7 @@ from polaris_cli.request.story_request import (
 from polaris_cli.request.text_files import parse_toml, read_text
 
 _GROUPED = re.compile(r"-?\d{1,3}([,.'’ \u00a0\u202f_])\d{3}(?:\1\d{3})*")  # noqa: RUF001
+_COMMA = re.compile(r"^(?!-?[1-9]\d*,\d{3}$)(-?\d*),(?=\d+$)")  # "0,7"; "1,500" may be 1500
 
 MAX_LINE = 500  # characters of a title or an author
 LARGEST = 2**63  # of a whole number: the library and torch store 64 bits
@@ -88,7 +89,7 @@ def parse_band(value: object) -> tuple[float, float]:
     low, dash, high = str(value).strip().partition("-")
     if not dash:
         raise ValueError(value)
-    return float(low), float(high)
+    return _number(low), _number(high)
 
 
 def _flag(value: object) -> bool:
@@ -117,7 +118,7 @@ def _chapters(value: object) -> int | None:
 def _number(value: object) -> float:
     if isinstance(value, bool):
         raise ValueError(value)
-    return float(str(value).strip())
+    return float(_COMMA.sub(r"\1.", str(value).strip()))
 
 
 def _text(value: object) -> str:
@@ -165,7 +166,7 @@ def _template(value: object) -> str:
 
     Two braces stand for one, as in `str.format`. Raises ValueError.
     """
-    text = _text(value)
+    text = _name(value)
     parts = list(Formatter().parse(text))  # raises ValueError for a lone brace
     named = {name for _, name, _, _ in parts if name is not None}
     decorated = any(format or conversion for _, _, format, conversion in parts)

@@ -7,8 +7,9 @@ import re
 from collections.abc import Collection
 
 from polaris_cli.request.premise import read_length
+from polaris_cli.request.premise_kinds import article_of
 from polaris_cli.request.premise_numbers import tokens_of
-from polaris_cli.request.premise_words import BREAKS, CLOSERS, FORM_NOUNS, LINKS, REQUEST
+from polaris_cli.request.premise_words import BREAKS, CLOSERS, FORM_NOUNS, LINKS, REQUEST, TOPICS
 
 SIGNS = (":", ",", ";", ".", ")", "\u2013", "\u2014", "-")  # after a length at the start
 QUOTES = '"”»」'  # at the end of a title
@@ -20,7 +21,8 @@ _NUMBER = re.compile(
 def without_length(phrase: str) -> str:
     """A phrase without the length at its start or end, and without what asks for it there.
 
-    "a fox, in 500 words" and "length: 500 words; a fox" become "a fox".
+    "a fox, in 500 words", "length: 500 words; a fox" and "at most 500 words about a fox" become
+    "a fox".
     """
     stated = read_length(phrase).length
     if not stated:
@@ -29,26 +31,39 @@ def without_length(phrase: str) -> str:
     rest = phrase
     if _consists_of(CLOSERS, after):
         rest = before[: _end_of_topic(before)]
-    elif _consists_of(REQUEST, before) and after.lstrip().startswith(SIGNS):
-        rest = after.lstrip(f" {''.join(SIGNS)}")
+    elif _consists_of(REQUEST, before):
+        rest = _topic_of(after) or phrase
     return phrase if _consists_of(REQUEST - FORM_NOUNS, rest) else rest
 
 
 def with_length(premise: str, words: int) -> str:
-    """A premise with `words` in place of the one number of words that it asks for.
+    """A premise with `words` in place of the one number of words that it asks for, and with the
+    article that fits.
 
     The same premise if it does not ask for exactly one number, in digits.
     """
     stated = read_length(premise).length
     if not stated or stated.band or len(_NUMBER.findall(stated.quote)) != 1:
         return premise
-    replaced = premise.replace(stated.quote, _NUMBER.sub(str(words), stated.quote), 1)
+    before, quote, after = premise.partition(stated.quote)
+    if _NUMBER.match(quote):
+        before = re.sub(r"\b(a)n?(?= $)", rf"\1{article_of(str(words))[1:]}", before, flags=re.I)
+    replaced = f"{before}{_NUMBER.sub(str(words), quote)}{after}"
     found = read_length(replaced).length
     return replaced if found and found.words == words else premise
 
 
 def _consists_of(allowed: Collection[str], text: str) -> bool:
     return all(token.text in allowed or not token.text.isalnum() for token in tokens_of(text))
+
+
+def _topic_of(after: str) -> str:
+    """The topic in the text after a length: behind a sign, "about" or both; "" if it has none."""
+    text = after.lstrip(f" {''.join(SIGNS)}") if after.lstrip().startswith(SIGNS) else after
+    first = next(iter(tokens_of(text)), None)
+    if first and first.text in TOPICS:
+        return text[first.end :].lstrip()
+    return "" if text is after else text
 
 
 def _end_of_topic(text: str) -> int:

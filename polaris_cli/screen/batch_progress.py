@@ -18,7 +18,7 @@ from polaris_cli.screen.meter import bar_line, duration, glyphs_of
 from polaris_cli.screen.region import Region
 from polaris_cli.screen.stopping import told_while_stopping
 from polaris_cli.screen.ticking import every
-from polaris_cli.words import count_words
+from polaris_cli.words import WordCounter
 
 EVERY = 30.0  # seconds between two lines where nothing can be redrawn
 _TITLE = 40  # cells of a premise
@@ -28,15 +28,21 @@ class BatchProgress:
     """What is done, what is being written, and the time left. Threads may report at once."""
 
     def __init__(
-        self, total: int, before: int, err: TextIO, stop: threading.Event | None = None
+        self,
+        total: int,
+        before: int,
+        err: TextIO,
+        stop: threading.Event | None = None,
+        failed: int = 0,
     ) -> None:
-        """`total` stories in all; `before` of them were done earlier. `stop` is set when the user
-        ends the run."""
+        """`total` stories in all; `before` of them were done earlier, and `failed` could not be.
+        `stop` is set when the user ends the run."""
         self._stop = stop or threading.Event()
         self._total, self._before = total, before
         self._err, self._glyphs = err, glyphs_of(err)
         self._began = time.monotonic()
-        self._done = self._failed = self._words = 0
+        self._done = self._words = 0
+        self._failed = self._failed_before = failed
         self._rows: dict[str, _Row] = {}
         self._lock = threading.Lock()
 
@@ -48,7 +54,7 @@ class BatchProgress:
         try:
             for event in events:
                 if isinstance(event, Chunk) and event.kind == "story":
-                    row.words += count_words(event.text)
+                    row.words.add(event.text)
                 yield event
                 if isinstance(event, Finish):
                     return
@@ -94,11 +100,12 @@ class BatchProgress:
 
     def _facts(self) -> list[str]:
         with self._lock:
-            running = sum(row.words for row in self._rows.values())
+            running = sum(row.words.count for row in self._rows.values())
             done, failed, words = self._done, self._failed, self._words + running
         seconds = time.monotonic() - self._began
-        over = done + failed
-        left = seconds / over * (self._total - self._before - over) if over else None
+        over = done + failed - self._failed_before
+        rest = self._total - self._before - done - failed
+        left = seconds / over * rest if over else None
         facts = [
             f"{self._before + done} of {self._total} done",
             f"{failed} failed" if failed else "",
@@ -116,7 +123,7 @@ class _Row:
     def __init__(self, key: str, premise: str, asked: int) -> None:
         self._key, self._asked = key, asked
         self._premise = " ".join(premise.split())[:_TITLE]
-        self.words = 0
+        self.words = WordCounter()
 
     def line(self) -> str:
-        return f"{self._key}  {self.words:,} of {self._asked:,} words  {self._premise}"
+        return f"{self._key}  {self.words.count:,} of {self._asked:,} words  {self._premise}"

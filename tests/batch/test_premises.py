@@ -156,6 +156,11 @@ def test_a_table_has_the_line_where_a_row_starts(
     assert [(row.premise, int(row.where.rpartition(" ")[2])) for row in found] == rows
 
 
+def test_a_table_of_a_spreadsheet_has_decimal_commas(tmp_path: Path) -> None:
+    (row,) = good(read(tmp_path, "premise;temperature;words\na fox;0,7;1,500\n", "p.csv"))
+    assert from_options(row.settings) == {"temperature": 0.7, "words": 1500}
+
+
 @pytest.mark.parametrize(
     ("header", "told"),
     [

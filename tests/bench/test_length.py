@@ -99,9 +99,9 @@ def test_without_a_name_the_model_of_the_server_is_measured(
 ) -> None:
     opened = ScriptedEngine(*[script(paragraph(f"n{n}", 60)) for n in range(9)])
     monkeypatch.setattr(bench_length, "engine_for", lambda *_: opened)
-    asked = ("bench", "length", "--words", "60", "--ways", "single", "--stories", "1", "--json")
+    asked = ("bench", "length", "--words", "60", "--ways", "single,single", "--stories", "1")
     with Faulty() as server:
-        done = in_process((*asked, "--base-url", server.url), tmp_path, monkeypatch)
+        done = in_process((*asked, "--json", "--base-url", server.url), tmp_path, monkeypatch)
     report = json.loads(done.stdout)
     assert done.returncode == 0 and len(report["stories"]) == 2
     assert report["versions"]["python"] and "xllamacpp" in report["versions"]

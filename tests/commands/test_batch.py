@@ -615,6 +615,16 @@ def test_an_input_that_is_not_found_costs_no_failure(batch: Batch, engine: Scrip
     assert [failure["key"] for failure in batch.failures()] == [" row 2"]
 
 
+@pytest.mark.parametrize("text", [None, "", "words\n8\n"])
+def test_an_input_without_premises_leaves_no_folder(
+    batch: Batch, engine: ScriptedEngine, text: str | None
+) -> None:
+    batch.premises = batch.home / "premises.csv"
+    if text is not None:
+        batch.premises.write_text(text)
+    assert batch().returncode == 2 and not batch.folder.exists()
+
+
 def test_failures_that_are_not_asked_for_any_more_are_dropped_by_a_full_run(
     batch: Batch, engine: ScriptedEngine
 ) -> None:
@@ -645,11 +655,12 @@ def test_a_story_that_is_there_is_no_failure(
 
 
 def test_files_of_long_and_similar_keys_do_not_meet(batch: Batch, engine: ScriptedEngine) -> None:
-    rows = [{"premise": "a fox", "id": id_} for id_ in ("x" * 70, "../a/b", "a-b")]
+    rows = [{"premise": "a fox", "id": id_} for id_ in ("x" * 70, "𠀀" * 61, "../a/b", "a-b")]
     batch.write("\n".join(map(json.dumps, rows)), "rows.jsonl")
-    done = batch("--each", "txt", words="8,9")
-    assert done.returncode == 0, done.stderr
-    assert len([*batch.folder.glob("*.txt")]) == 6
+    for _ in range(2):
+        done = batch("--each", "txt", words="8,9")
+        assert done.returncode == 0, done.stderr
+        assert len([*batch.folder.glob("*.txt")]) == 8
     assert {path.parent for path in batch.home.rglob("*.txt")} <= {batch.folder, batch.home}
 
 

@@ -23,6 +23,10 @@ def test_a_list_has_each_value_once() -> None:
         listed("--each", ["md", " , "])
 
 
+def test_equal_lengths_are_one() -> None:
+    assert lengths_in(["1k,1000", "1.0k, 2k", "many, many"]) == ("1k", "2k", "many")
+
+
 def test_a_length_with_a_comma_may_be_two() -> None:
     assert lengths_in(["200, 1200", "3k"]) == ("200", "1200", "3k")
     with pytest.raises(UsageError, match="can be one length or several") as refused:

@@ -47,6 +47,7 @@ The short story about a fox that nobody read
 500 words for rain
 scene of the crime
 *a fox*
+a mystery, a man and 500 words
 conte de fées et autres mensonges
 Give and take
 a parrot who knows 12 words of French
@@ -76,6 +77,7 @@ Dreams are taxed
 All men carry a secret
 Foxes steal the moon
 500-word story wins a prize
+a 500-word story wins a prize
 a fox steals hens at night
 Rain over the harbour.
 There is a door in the sea
@@ -154,6 +156,23 @@ Short story about a fox, 500 words
 1500-2000 word fantasy tale
 500 words about a fox
 About 500 words on silence
+a 500-word horror story
+an 800-word essay
+A 500-word bedtime story
+a 2,000-word mystery
+a 500-word story between a fox and a crow
+a 1.5k-word story about x
+a 500 word story please
+a 500-word story in French
+a thousand-word horror story
+a romance between a baker and a spy
+a short story, about 800 words, about a fox
+a story, max. 300 words
+Love story, 500 words
+horror story (500 words)
+a story, 300 to 400 words
+a poem: 200 words
+story of about 500 words
 """
 
 

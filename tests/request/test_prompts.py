@@ -90,6 +90,15 @@ def test_the_article_fits_the_form() -> None:
     assert asked("a fox", form="essay", template=template).startswith("Write an essay about a fox.")
 
 
+@pytest.mark.parametrize(
+    "premise", ["a student whose grade A essay vanishes", "A hen counts a 8 word spell."]
+)
+def test_the_articles_of_a_premise_are_not_changed(premise: str) -> None:
+    assert premise.rstrip(".") in asked(premise)
+    assert premise.rstrip(".") in planned(premise, model="qwen")
+    assert premise.rstrip(".") in asked(f"Write a tale about it: {premise}")
+
+
 def test_a_premise_of_several_lines_follows_the_template() -> None:
     assert asked("A fox.\nA hen.") == (
         "Write an 800-word story about this premise:\n\nA fox.\nA hen."
@@ -164,6 +173,9 @@ def test_a_form_without_a_verb_becomes_a_request() -> None:
         ("800-word story about a fox", "Write an 800-word story about a fox"),
         ("800 word story about a fox", "Write an 800 word story about a fox"),
         ("800 words about a fox", "Write 800 words about a fox"),
+        ("Love story, 800 words", "Write a love story, 800 words"),
+        ("an 8-word essay", "Write an 800-word essay"),
+        ("a story, about 800 words, about me", "Write a story, about 800 words, about me"),
     ],
 )
 def test_a_form_without_an_article_gets_one(premise: str, prompt: str) -> None:
@@ -183,6 +195,10 @@ def test_a_form_without_an_article_gets_one(premise: str, prompt: str) -> None:
         "a fox, length: 800 words",
         "a fox (length 800 words)",
         "a fox; keep it under 800 words",
+        "less than 800 words about a fox",
+        "Max. 800 words, a fox",
+        "total, 800 words, about a fox",
+        "800 words or less on a fox",
     ],
 )
 def test_a_length_next_to_a_phrase_is_stated_once(premise: str) -> None:

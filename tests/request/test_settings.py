@@ -54,10 +54,19 @@ def test_any_number_is_read_in_thousands(words: int) -> None:
 
 
 def test_band() -> None:
-    assert parse_band("0.9-1.1") == (0.9, 1.1)
+    assert parse_band("0.9-1.1") == parse_band("0,9-1,1") == (0.9, 1.1)
     for nonsense in ("0.9", "low-high", ""):
         with pytest.raises(ValueError):
             parse_band(nonsense)
+
+
+def test_a_comma_may_stand_for_the_point_of_a_number() -> None:
+    given = {"temperature": "0,7", "presence_penalty": "-0,125", "top_p": " ,5 ", "min_p": 0.1}
+    numbers = {"temperature": 0.7, "presence_penalty": -0.125, "top_p": 0.5, "min_p": 0.1}
+    assert from_options(given) == numbers
+    for several in ("1,500", "0,7,1", "1.000,5", "0,7e", "0, 7"):  # 1,500 may be 1.5 or 1500
+        with pytest.raises(UsageError, match="invalid value"):
+            from_options({"stall_timeout": several})
 
 
 SOURCES = ["option", "environment", "config.toml", "preset p"]
@@ -206,6 +215,12 @@ def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UsageError, match="not UTF-8"):
         read_toml(path, tuple(SETTINGS))
+
+
+@pytest.mark.parametrize("name", ["template", "title", "author", "device", "api_key_env", "cover"])
+def test_a_text_that_is_not_utf8_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="invalid value"):
+        from_environment({f"POLARIS_{name.upper()}": "\udcff {premise} {words}"})
 
 
 def test_a_request_is_built_with_a_random_seed() -> None:

@@ -27,7 +27,8 @@ def test_a_replaced_length_is_read_again(premise: str, words: int) -> None:
 @pytest.mark.parametrize(
     ("premise", "replaced"),
     [
-        ("Write a 2 thousand word story", "Write a 800 word story"),
+        ("Write a 2 thousand word story", "Write an 800 word story"),
+        ("Write a 500-word story on a grade A essay", "Write an 800-word story on a grade A essay"),
         ("a fox (max 500 words)", "a fox (max 500 words)"),
         ("Escribe un cuento de 1.500 palabras", "Escribe un cuento de 800 palabras"),
         ("Two. About 500 words. In all, 500 words.", "Two. About 500 words. In all, 500 words."),

@@ -38,6 +38,24 @@ def test_each_story_has_a_line_while_it_is_written(tty: Tty) -> None:
     assert "3 of 9 done" in bar and "1 failed" in bar and "left" in bar
 
 
+def test_a_word_in_two_parts_is_one_word(tty: Tty) -> None:
+    progress = BatchProgress(1, 0, tty.stream)
+    parts = (Chunk("story", part) for part in ("light", "house ke", "eper", "s"))
+    run = progress.watch("1", "a fox", 9, parts)
+    for _ in range(4):
+        next(run)
+    assert lines(progress)[0].startswith("1  2 of 9 words")
+
+
+def test_stories_that_failed_earlier_are_over_too(tty: Tty) -> None:
+    progress = BatchProgress(4, 1, tty.stream, failed=2)
+    (bar,) = lines(progress)
+    assert "1 of 4 done" in bar and "2 failed" in bar and "left" not in bar
+    progress.add(9)
+    (bar,) = lines(progress)
+    assert "2 of 4 done" in bar and "2 failed" in bar and "left" not in bar
+
+
 def test_there_are_no_more_lines_than_the_terminal_has(tty: Tty) -> None:
     tty.resize(40, 6)
     progress = BatchProgress(90, 0, tty.stream)

@@ -104,7 +104,8 @@ def run(
     named = None if model is None else ",".join(model)
     chosen_suite = _suite(suite, named, scale, per_bucket)
     models, at_once = compared([chosen_suite.models]), at_once_in(jobs)
-    options |= {"model": models[0] if len(models) == 1 else None}
+    options["model"] = models[0] if len(models) == 1 else None
+    options["length"] = length or chosen_suite.length
     from_options(options)  # raises before anything is read
     check_installed()
     if page:

@@ -308,6 +308,18 @@ def test_a_run_compares_models_on_own_prompts(scripted: Path, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
+    ("more", "length"), [([], "single"), (["--length", "extend"], "extend")], ids=["", "option"]
+)
+def test_the_models_of_the_card_write_as_the_card_measured_them(
+    scripted: Path, more: list[str], length: str
+) -> None:
+    asked = ["-m", "demo", "--scale", "0.02", "--per-bucket", "1", "-o", str(scripted)]
+    run("run", "--suite", "card", *asked, *more)
+    lines = (scripted / "stories.jsonl").read_text().splitlines()
+    assert {json.loads(line)["length"]["mode"] for line in lines} == {length}
+
+
+@pytest.mark.parametrize(
     ("arguments", "told"),
     [
         ([], "There is no model"),

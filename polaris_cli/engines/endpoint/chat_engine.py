@@ -7,11 +7,12 @@ not the servers, but for what some of them ignore silently and how they word a r
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 from polaris_cli.engines.base import Capabilities, Deviation, GenerationRequest, ModelInfo
 from polaris_cli.errors import EndpointError
-from polaris_cli.events import AnswerEvent, Finish, Kind, Piece, RawEvent
+from polaris_cli.events import AnswerEvent, Chunk, Finish, Kind, Piece, RawEvent, closing
 from polaris_cli.models.connection import BROKEN_OFF, DONE, Connection
 from polaris_cli.models.servers import Server
 from polaris_cli.models.shapes import Shape
@@ -79,12 +80,21 @@ class ChatEngine:
         self.notes: tuple[str, ...] = ()
         self._refused: set[str] = set()
         self._largest_limit = context
+        self._marks_none = False  # whether a whole answer had no mark of thinking
 
     def stream(self, request: GenerationRequest) -> Iterator[AnswerEvent]:
         """Yield the model's answer as it is generated, then one `Finish`."""
-        labels = self._server.kind in LABELLING
-        opened = None if request.sampling.thinks and not labels else False
-        return split_thinking(self._answer(request), opened=opened)
+        answer = self._answer(request)
+        with closing(answer):
+            first = next(answer)  # by then, it is known what the server refuses
+            opened = self._opened(request.sampling)
+            thought = False
+            for event in split_thinking(chain([first], answer), opened=opened):
+                if isinstance(event, Chunk):
+                    thought = thought or event.kind == "thinking"
+                elif event.reason == "stop" and opened is None:
+                    self._marks_none = not thought
+                yield event
 
     def encode(self, text: str) -> tuple[int, ...]:
         """Nothing: a chat server takes no token ids."""
@@ -115,6 +125,11 @@ class ChatEngine:
     def close(self) -> None:
         """Close the connection to the server."""
         self._connection.close()
+
+    def _opened(self, sampling: Sampling) -> bool | None:
+        """Whether the prompt opens the thinking; None where unmarked text may be thinking."""
+        known = self._server.kind in LABELLING or self._marks_none
+        return None if sampling.thinks and not known else False
 
     def _answer(self, request: GenerationRequest) -> Iterator[RawEvent]:
         try:

@@ -292,6 +292,38 @@ def test_a_story_without_thinking_streams_at_once() -> None:
         events.close()  # type: ignore[attr-defined]
 
 
+def first_text(engine: ChatEngine, sampling: Sampling) -> str:
+    """The first text of an answer, which is closed then."""
+    events = engine.stream(GenerationRequest(ASK, sampling, 50))
+    first = text_of(next(events))
+    events.close()  # type: ignore[attr-defined]
+    return first
+
+
+def test_text_is_not_held_once_an_answer_has_come_without_a_mark_of_thinking() -> None:
+    with Faulty(streamed(chat(DELTAS)), streamed([*chat(DELTAS)[:3], STALL])) as server:
+        engine = on(server)
+        [*_] = engine.stream(GenerationRequest(ASK, Sampling(), 50))
+        assert first_text(engine, Sampling()) == DELTAS[0]
+
+
+UNFINISHED = {
+    "thinking in tags": chat(["A plan.", "</think>\n\n", *DELTAS]),
+    "thinking in a field": chat([{"reasoning_content": "A plan."}, *DELTAS]),
+    "cut off": chat(DELTAS, end=ended("length")),
+}
+
+
+@pytest.mark.parametrize("first", UNFINISHED.values(), ids=UNFINISHED)
+def test_text_is_held_while_it_may_still_be_thinking(first: list[bytes]) -> None:
+    orphan = streamed(chat(["A plan.", "</think>\n\n", *DELTAS]))
+    with Faulty(streamed(first), orphan) as server:
+        engine = on(server)
+        [*_] = engine.stream(GenerationRequest(ASK, Sampling(), 50))
+        events = [*engine.stream(GenerationRequest(ASK, Sampling(), 50))]
+    assert "".join(map(text_of, events)) == STORY
+
+
 CUT: dict[str, Script] = {
     "closed": streamed([*chat(DELTAS)[:3], CLOSE]),
     "reset": streamed([*chat(DELTAS)[:3], RESET]),

@@ -187,6 +187,18 @@ class Connection:
         finally:
             response.close()
 
+    @contextmanager
+    def waiting(self, seconds: float) -> Iterator[None]:
+        """Inside `with`, wait for each part of an answer no longer than this."""
+        from httpx2 import Timeout
+
+        usual, connect = self._client.timeout, self.address.connect_timeout
+        self._client.timeout = Timeout(min(seconds, self.address.stall_timeout), connect=connect)
+        try:
+            yield
+        finally:
+            self._client.timeout = usual
+
     def close(self) -> None:
         """Close all connections to the server."""
         self._client.close()

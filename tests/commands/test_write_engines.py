@@ -192,7 +192,7 @@ def test_doctor_shows_a_server(tmp_path: Path) -> None:
         done = run(polaris_command("doctor", "--base-url", server_.url, "--json"), tmp_path)
     found = json.loads(done.stdout)
     assert found["settings"]["top_k"] == "the server refuses it"
-    assert found["settings"]["temperature"] == "applied" and not found["capabilities"]["token_ids"]
+    assert found["settings"]["temperature"] == "accepted" and not found["capabilities"]["token_ids"]
 
 
 @pytest.mark.slow

@@ -447,11 +447,13 @@ def _what_to_do(status: int) -> str:
 def _words_of(body: object) -> str:
     """What a server says about an error: OpenAI's, pydantic's and FastAPI's shapes are known.
 
-    OpenRouter adds what its provider says, as JSON or text.
+    OpenAI may name the field apart, and OpenRouter adds what its provider says, as JSON or text.
     """
     if isinstance(body, dict):
         inner = body.get("error") or body.get("message") or body.get("detail")
         words = _words_of(inner) if inner else json.dumps(body)
+        if isinstance(name := body.get("param"), str) and name not in words:
+            words = f"{words.rstrip('.')}: {name}"
         raw = metadata.get("raw") if isinstance(metadata := body.get("metadata"), dict) else None
         return f"{words.rstrip('.')}: {_words_of(_read(raw))}" if raw else words
     if isinstance(body, list):

@@ -11,6 +11,7 @@ from itertools import chain
 from typing import Any
 
 from polaris_cli.engines.base import Capabilities, Deviation, GenerationRequest, ModelInfo
+from polaris_cli.engines.system_role import starts_with_system, without_system
 from polaris_cli.errors import EndpointError
 from polaris_cli.events import AnswerEvent, Chunk, Finish, Kind, Piece, RawEvent, closing
 from polaris_cli.models.connection import BROKEN_OFF, DONE, Connection
@@ -32,10 +33,15 @@ FILTERED = {
 }  # fmt: skip
 REFUSED = {400, 422}  # HTTP statuses for a request with a wrong field
 SEEDS = 2**31 - 1  # some servers take no larger seed
+SWITCHES = {"chat_template_kwargs", "reasoning_effort"}  # the fields that turn the thinking off
 LIMITS = {"max_tokens", "max_completion_tokens"}  # the names of the limit of new tokens
 # The largest limit, as the refusals of several servers say it: "at most 16384 completion tokens",
-# "a value <= 12288", "less than or equal to `8192`", "200000 > 64000", "the range is [1, 8192]".
-LARGEST = re.compile(r"(?:at most|<=|or equal to|>|\[\d+,)\s*`?(\d+)")
+# "a value <= 12288", "less than or equal to `8192`", "200000 > 64000", "the range is [1, 8192]",
+# "9000 > 4096 - 30", which is the context without the prompt.
+LARGEST = re.compile(r"(?:at most|<=|or equal to|>|\[\d+,)\s*`?(\d+)(?: - (\d+))?")
+# "maximum context length is 4096", "context length of only 4096", "context size (4096 tokens)".
+CONTEXT = re.compile(r"context (?:length|size|window)(?: is| of| only)* \(?(\d[\d,]*)")
+ABOUT_LENGTH = re.compile(r"context|max_(?:completion_)?tokens", re.IGNORECASE)
 
 # For an estimate of a prompt's length that is rarely too small: a token of English has about 4
 # bytes, one of Chinese 3 or more, and a chat template adds some tokens to each message.
@@ -80,19 +86,20 @@ class ChatEngine:
         self.notes: tuple[str, ...] = ()
         self._refused: set[str] = set()
         self._largest_limit = context
+        self._takes_system = True
         self._marks_none = False  # whether a whole answer had no mark of thinking
 
     def stream(self, request: GenerationRequest) -> Iterator[AnswerEvent]:
         """Yield the model's answer as it is generated, then one `Finish`."""
-        answer = self._answer(request)
+        answer, labels = self._answer(request), self._server.kind in LABELLING
         with closing(answer):
             first = next(answer)  # by then, it is known what the server refuses
-            opened = self._opened(request.sampling)
+            held = self._may_think(request.sampling) and not (labels or self._marks_none)
             thought = False
-            for event in split_thinking(chain([first], answer), opened=opened):
+            for event in split_thinking(chain([first], answer), opened=None if held else False):
                 if isinstance(event, Chunk):
                     thought = thought or event.kind == "thinking"
-                elif event.reason == "stop" and opened is None:
+                elif event.reason == "stop" and self._may_think(request.sampling):
                     self._marks_none = not thought
                 yield event
 
@@ -114,7 +121,7 @@ class ChatEngine:
         found |= dict.fromkeys(sorted(wanted & self._refused), "the server refuses it")
         if sampling.thinks and sampling.thinking_budget >= 0:
             found["thinking_budget"] = "a chat server cannot limit the thinking"
-        if "reasoning_effort" in self._refused and not sampling.thinks:
+        if self._may_think(sampling) and not (sampling.thinks or self._marks_none):
             found["thinking"] = "the server cannot turn it off"
         ignoring = (Deviation(name, text, ignored=True) for name, text in found.items())
         doubtful = dict(DOUBTFUL.get(self._server.kind, {}) if sampling.temperature else {})
@@ -126,10 +133,9 @@ class ChatEngine:
         """Close the connection to the server."""
         self._connection.close()
 
-    def _opened(self, sampling: Sampling) -> bool | None:
-        """Whether the prompt opens the thinking; None where unmarked text may be thinking."""
-        known = self._server.kind in LABELLING or self._marks_none
-        return None if sampling.thinks and not known else False
+    def _may_think(self, sampling: Sampling) -> bool:
+        """Whether the answer may have thinking, asked for or not."""
+        return sampling.thinks or bool(self._refused & SWITCHES)
 
     def _answer(self, request: GenerationRequest) -> Iterator[RawEvent]:
         try:
@@ -177,16 +183,23 @@ class ChatEngine:
                 return
             except EndpointError as error:
                 if error.status not in REFUSED or not self._adapts_to(error.words, body):
+                    if ABOUT_LENGTH.search(error.words):
+                        error.hint = "Ask for a shorter answer: --max-new-tokens NUMBER"
                     raise
 
     def _adapts_to(self, refusal: str, body: Mapping[str, Any]) -> bool:
         """Whether a refusal says what to change in the request; if so, later requests have it."""
-        if largest := _allowed_limit(refusal, body):
+        if context := _smaller_context(refusal, self.context):
+            self.context = context
+        elif largest := _allowed_limit(refusal, body):
             self._largest_limit = largest
-            return True
-        named = _named(refusal, body)
-        self._refused |= named
-        return bool(named)
+        elif named := _named(refusal, body):
+            self._refused |= named
+        elif starts_with_system(body["messages"]) and not ABOUT_LENGTH.search(refusal):
+            self._takes_system = False  # which a refusal says in many ways
+        else:
+            return False
+        return True
 
     def _body(self, request: GenerationRequest) -> dict[str, Any]:
         sampling = request.sampling
@@ -199,8 +212,10 @@ class ChatEngine:
             **_format(request),
         }
         kept = {name: value for name, value in fields.items() if name not in self._refused}
-        messages = [{"role": each.role, "content": each.content} for each in request.messages]
-        return {"model": self.info.id, "messages": messages, **kept}
+        chat = [{"role": each.role, "content": each.content} for each in request.messages]
+        if not self._takes_system and starts_with_system(chat):
+            chat = without_system(chat)
+        return {"model": self.info.id, "messages": chat, **kept}
 
     def _most_new_tokens(self, request: GenerationRequest) -> int:
         room = self.context - self.count_tokens(request.messages, request.sampling) - 1
@@ -214,12 +229,18 @@ class ChatEngine:
         return fields
 
 
+def _smaller_context(refusal: str, known: int) -> int:
+    """The context that a refusal states, smaller than the one that is known; 0 if none."""
+    stated = (int(number.replace(",", "")) for number in CONTEXT.findall(refusal))
+    return next((number for number in stated if 0 < number < known), 0)
+
+
 def _allowed_limit(refusal: str, body: Mapping[str, Any]) -> int:
     """The limit of new tokens that a refusal allows, smaller than the one asked for; 0 if none."""
-    words = set(re.findall(r"\w+", refusal))
     asked = next(body[name] for name in LIMITS if name in body)
-    allowed = map(int, LARGEST.findall(refusal) if words & LIMITS else ())
-    return max((number for number in allowed if number < asked), default=0)
+    found = LARGEST.findall(refusal) if _words(refusal) & LIMITS else ()
+    allowed = (int(most) - int(prompt or 0) for most, prompt in found)
+    return max((number for number in allowed if 0 < number < asked), default=0)
 
 
 def _named(refusal: str, body: Mapping[str, Any]) -> set[str]:
@@ -227,11 +248,16 @@ def _named(refusal: str, body: Mapping[str, Any]) -> set[str]:
 
     The limit of new tokens changes its name, but is never left out.
     """
-    words = set(re.findall(r"\w+", refusal))
+    words = _words(refusal)
     if "reasoning" in words:  # what Ollama calls the field
         words.add("reasoning_effort")
     named = words & set(body) - {"model", "messages", "max_completion_tokens"}
     return named or (set() if words & LIMITS else {"response_format"} & set(body))
+
+
+def _words(refusal: str) -> set[str]:
+    """The words of a refusal; names in camelCase, such as xAI's, as the API writes them."""
+    return set(re.findall(r"\w+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", refusal).lower()))
 
 
 def _format(request: GenerationRequest) -> dict[str, Any]:

@@ -41,6 +41,7 @@ LIMITS = {"max_tokens", "max_completion_tokens"}  # the names of the limit of ne
 LARGEST = re.compile(r"(?:at most|<=|or equal to|>|\[\d+,)\s*`?(\d+)(?: - (\d+))?")
 # "maximum context length is 4096", "context length of only 4096", "context size (4096 tokens)".
 CONTEXT = re.compile(r"context (?:length|size|window)(?: is| of| only)* \(?(\d[\d,]*)")
+PROMPT = re.compile(r"(\d+) (?:in the messages|of text input)")  # its length, beside the context
 ABOUT_LENGTH = re.compile(r"context|max_(?:completion_)?tokens", re.IGNORECASE)
 
 # For an estimate of a prompt's length that is rarely too small: a token of English has about 4
@@ -189,7 +190,7 @@ class ChatEngine:
 
     def _adapts_to(self, refusal: str, body: Mapping[str, Any]) -> bool:
         """Whether a refusal says what to change in the request; if so, later requests have it."""
-        if context := _smaller_context(refusal, self.context):
+        if 0 < (context := _stated_context(refusal)) < self.context:
             self.context = context
         elif largest := _allowed_limit(refusal, body):
             self._largest_limit = largest
@@ -229,16 +230,17 @@ class ChatEngine:
         return fields
 
 
-def _smaller_context(refusal: str, known: int) -> int:
-    """The context that a refusal states, smaller than the one that is known; 0 if none."""
-    stated = (int(number.replace(",", "")) for number in CONTEXT.findall(refusal))
-    return next((number for number in stated if 0 < number < known), 0)
+def _stated_context(refusal: str) -> int:
+    """The context that a refusal states; 0 if none."""
+    found = CONTEXT.search(refusal)
+    return int(found[1].replace(",", "")) if found else 0
 
 
 def _allowed_limit(refusal: str, body: Mapping[str, Any]) -> int:
     """The limit of new tokens that a refusal allows, smaller than the one asked for; 0 if none."""
     asked = next(body[name] for name in LIMITS if name in body)
-    found = LARGEST.findall(refusal) if _words(refusal) & LIMITS else ()
+    found = LARGEST.findall(refusal) if _words(refusal) & LIMITS else []
+    found += [(_stated_context(refusal), prompt) for prompt in PROMPT.findall(refusal)]
     allowed = (int(most) - int(prompt or 0) for most, prompt in found)
     return max((number for number in allowed if 0 < number < asked), default=0)
 

@@ -261,9 +261,11 @@ def test_the_context_that_a_refusal_states_is_kept_to(refusal: str) -> None:
     assert not engine.deviations(PLAIN)
 
 
-def test_what_a_prompt_leaves_of_the_context_is_the_largest_limit() -> None:
+@pytest.mark.parametrize("name", ["vLLM", "OpenAI", "OpenRouter"])
+def test_what_a_prompt_leaves_of_the_context_is_the_largest_limit(name: str) -> None:
     """Where the estimate of the prompt's length is too small."""
-    with Faulty(refused(400, CONTEXTS["vLLM"].replace("- 30", "- 90")), talking()) as server:
+    refusal = CONTEXTS[name].replace(" 30)", " 90)").replace("(30 ", "(90 ")
+    with Faulty(refused(400, refusal), talking()) as server:
         engine = on(server)
         engine.context = 4096
         [*_] = engine.stream(GenerationRequest(ASK, PLAIN, 9000))

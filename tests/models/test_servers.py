@@ -1,6 +1,8 @@
 """What a server is: found by its own paths; which of its models is meant; its key stays secret."""
 
+import json
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -215,6 +217,18 @@ def test_a_key_that_the_server_repeats_is_not_told(script: Script) -> None:
         [*Connection(ServerAddress(server.url), "sk-secret").events("chat/completions", {}, dict)]
     assert "sk-" not in f"{refusal.value.message} {refusal.value.hint}"
     assert "…" in refusal.value.message
+
+
+@pytest.mark.parametrize("form", [str, repr, json.dumps, lambda key: repr([json.dumps(key)])])
+@pytest.mark.parametrize("key", ["sk-'secret", 'sk-"sec\\ret', "sk-  sec ret", "sk-'\"secret"])
+def test_a_key_is_told_in_no_form(key: str, form: Callable[[str], str]) -> None:
+    for script in (refused(401, f"Key {form(key)} is wrong"), said([{"auth": key}], 401)):
+        with (
+            Faulty(routes={"/v1/models": script}) as server,
+            pytest.raises(EndpointError) as refusal,
+        ):
+            Connection(ServerAddress(server.url), key).get("models")
+        assert "sk-" not in refusal.value.message and "ret" not in refusal.value.message
 
 
 @pytest.mark.parametrize("space", ["\r", "\r\n", "\n", " ", "\t"])

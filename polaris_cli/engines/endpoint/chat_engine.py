@@ -6,7 +6,9 @@ not the servers, but for what some of them ignore silently and how they word a r
 """
 
 import re
+from codecs import getincrementaldecoder
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
@@ -16,7 +18,7 @@ from polaris_cli.errors import EndpointError
 from polaris_cli.events import AnswerEvent, Chunk, Finish, Kind, Piece, RawEvent, closing
 from polaris_cli.models.connection import BROKEN_OFF, DONE, Connection
 from polaris_cli.models.servers import Server
-from polaris_cli.models.shapes import Shape
+from polaris_cli.models.shapes import Shape, fits
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Sampling
 from polaris_cli.streaming.thinking import split_thinking
@@ -24,9 +26,9 @@ from polaris_cli.streaming.thinking import split_thinking
 # Finish reasons, without regard to case. Any other one, such as those for a limit (`length`,
 # `max_tokens`, `model_length`), says that the model was not at its end.
 AT_THE_END = {
-    "stop", "eos", "eos_token", "end_turn", "stop_sequence", "complete", "completed",
+    "stop", "eos", "eos_token", "end_turn", "stop_sequence", "complete", "completed", "tool_calls",
+    "function_call",
 }  # fmt: skip
-ENDS = AT_THE_END | {"length"}  # with one of these an answer is complete, whatever follows
 FILTERED = {
     "content_filter", "sensitive", "refusal", "safety", "recitation", "blocklist",
     "prohibited_content", "spii",
@@ -51,8 +53,8 @@ BYTES_PER_TOKEN, TOKENS_PER_MESSAGE = 3, 16
 # What is read of an event.
 EVENT: Shape = {
     "choices": [{"delta": dict, "message": dict, "finish_reason": str}],
-    "usage": {"prompt_tokens": int, "completion_tokens": int},
 }
+USAGE: Shape = {"prompt_tokens": int, "completion_tokens": int}
 # What no server of the API has.
 MISSING = {
     "dry_multiplier": "a chat server has no DRY penalty",
@@ -148,18 +150,22 @@ class ChatEngine:
         prompt_tokens = self.count_tokens(request.messages, request.sampling)
         counted, reason, labelled, done = 0, None, False, False
         usage: Mapping[str, int] = {}
+        characters = getincrementaldecoder("utf-16-le")("replace")
         for event in self._events(request):
             done = event is DONE
-            usage = event.get("usage") or usage
+            if fits(told := event.get("usage") or {}, USAGE):
+                usage = told or usage
             choice = _first(event)
             for piece in pieces_of(choice, labelled=labelled):
                 labelled = labelled or piece.kind == "thinking"
                 counted += 1
-                yield piece
+                # An emoji may come as two halves of UTF-16, each in an event of its own.
+                halves = piece.text.encode("utf-16-le", "surrogatepass")
+                yield replace(piece, text=characters.decode(halves))
             reason = choice.get("finish_reason") or reason
         prompt_tokens = usage.get("prompt_tokens") or prompt_tokens
         if counted and (written := usage.get("completion_tokens")):
-            yield Piece("", written - counted)  # a delta may hold several tokens
+            yield Piece("", max(written - counted, 0))  # a delta may hold several tokens
         yield self._finish(reason, prompt_tokens, done=done)
 
     def _finish(self, reason: str | None, prompt_tokens: int, *, done: bool) -> Finish:
@@ -287,7 +293,8 @@ def pieces_of(choice: Mapping[str, Any], *, labelled: bool) -> Iterator[Piece]:
 
     `labelled`: thinking has come in a field of its own, so the rest is story.
     """
-    delta = choice.get("delta") or choice.get("message") or {}
+    # Some servers repeat the whole text in a message beside the last delta.
+    delta = choice.get("delta", choice.get("message")) or {}
     content = delta.get("content")
     thinking = delta.get("reasoning_content") or delta.get("reasoning")
     if thinking := _text_in(thinking) or _text_in(content, "thinking"):
@@ -308,8 +315,9 @@ def _text_in(content: object, kind: str = "text") -> str:
 
 
 def _ends(event: Mapping[str, Any]) -> bool:
-    """Whether an event has the finish reason of a complete answer."""
-    return (_first(event).get("finish_reason") or "").casefold() in ENDS
+    """Whether an event has the finish reason of a complete answer, whatever follows."""
+    reason = (_first(event).get("finish_reason") or "").casefold()
+    return bool(reason) and reason not in BROKEN_OFF | FILTERED
 
 
 def _first(event: Mapping[str, Any]) -> Mapping[str, Any]:

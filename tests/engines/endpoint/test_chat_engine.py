@@ -75,7 +75,10 @@ def ask(
     return thinking, "".join(map(text_of, events)), finish, events
 
 
-WHOLE = {"choices": [{"message": {"content": STORY}, "finish_reason": "stop"}], "usage": None}
+WHOLE: dict[str, Any] = {
+    "choices": [{"message": {"content": STORY}, "finish_reason": "stop"}],
+    "usage": None,
+}
 
 
 def in_lines(event: bytes) -> bytes:
@@ -107,6 +110,13 @@ GOOD: dict[str, Script] = {
     ),
     "not streamed": said(WHOLE),
     "not streamed and indented": sized(json.dumps(WHOLE, indent=2).encode()),
+    "the whole text again at its end": streamed(
+        chat(
+            DELTAS, end=chunk({"delta": {}, "message": {"content": STORY}, "finish_reason": "stop"})
+        )
+    ),
+    "a usage of another shape": streamed(chat(DELTAS, usage=chunk(usage={"prompt_tokens": 12.5}))),
+    "usage that is no object": streamed(chat(DELTAS, usage=chunk(usage="many"))),
     "content null": streamed(chat([{"content": None}, *DELTAS])),
 }
 
@@ -318,11 +328,38 @@ def test_tokens_are_those_of_the_usage() -> None:
     assert finish.prompt_tokens == 5
 
 
+def test_a_usage_smaller_than_what_was_counted_takes_nothing_away() -> None:
+    usage = chunk(usage={"prompt_tokens": 5, "completion_tokens": 2})
+    with Faulty(streamed(chat(DELTAS, usage=usage))) as server:
+        events = ask(server)[3]
+    tokens = [event.tokens for event in events if isinstance(event, Chunk)]
+    assert sum(tokens) == len(DELTAS) and min(tokens) == 0
+
+
+def in_ascii(delta: str) -> bytes:
+    """An event with half a character, which JSON may escape, and UTF-8 cannot have."""
+    return f"data: {json.dumps({'choices': [{'delta': {'content': delta}}]})}\n\n".encode()
+
+
+HALVES = {
+    "in two deltas": (["smile \ud83d", "\ude00 end"], "smile 😀 end"),
+    "apart": (["\ud83d", "", "\ude00"], "😀"),
+    "alone": (["a \ud83d b", " \ude00 c"], "a \ufffd b \ufffd c"),
+    "at the end": (["Once \ud83d"], "Once "),
+}
+
+
+@pytest.mark.parametrize(("deltas", "story"), HALVES.values(), ids=HALVES)
+def test_characters_are_whole(deltas: list[str], story: str) -> None:
+    with Faulty(streamed([*map(in_ascii, deltas), ended("stop")])) as server:
+        assert ask(server)[1] == story
+
+
 REASONS: dict[str, Reason] = {
     "stop": "stop", "STOP": "stop", "eos": "stop", "end_turn": "stop", "COMPLETE": "stop",
     "length": "length", "max_tokens": "length", "MAX_TOKENS": "length", "model_length": "length",
     "max_output_tokens": "length", "model_context_window_exceeded": "length",
-    "tool_calls": "length", "because": "length",
+    "tool_calls": "stop", "function_call": "stop", "because": "length",
     "content_filter": "error", "sensitive": "error", "refusal": "error", "SAFETY": "error",
     "RECITATION": "error", "abort": "error", "ERROR": "error",
 }  # fmt: skip
@@ -428,17 +465,17 @@ AFTER_THE_END: dict[str, list[Action]] = {
 }
 
 
-@pytest.mark.parametrize("reason", ["stop", "length"])
+@pytest.mark.parametrize("told_reason", ["stop", "length", "max_tokens"])
 @pytest.mark.parametrize("after", AFTER_THE_END.values(), ids=AFTER_THE_END)
 def test_an_answer_is_complete_with_its_finish_reason(
-    after: list[Action], reason: Reason, monkeypatch: pytest.MonkeyPatch
+    after: list[Action], told_reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "LAST", 0.2)
-    told = [*chat(DELTAS, end=ended(reason), done=b""), *after]
+    told = [*chat(DELTAS, end=ended(told_reason), done=b""), *after]
     with Faulty(streamed(told)) as server:
         start = time.monotonic()
         _, story, finish, _ = ask(server)
-    assert (story, finish.reason, finish.error) == (STORY, reason, None)
+    assert (story, finish.reason, finish.error) == (STORY, REASONS[told_reason], None)
     assert finish.prompt_tokens == 5 and time.monotonic() - start < 2
 
 

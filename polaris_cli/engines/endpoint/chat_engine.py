@@ -7,6 +7,7 @@ not the servers, but for what some of them ignore silently and how they word a r
 
 import re
 from codecs import getincrementaldecoder
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import chain
@@ -98,12 +99,14 @@ class ChatEngine:
         with closing(answer):
             first = next(answer)  # by then, it is known what the server refuses
             held = self._may_think(request.sampling) and not (labels or self._marks_none)
-            thought = False
+            told = Counter[Kind]()
             for event in split_thinking(chain([first], answer), opened=None if held else False):
                 if isinstance(event, Chunk):
-                    thought = thought or event.kind == "thinking"
+                    tokens = max(event.tokens, -told[event.kind])  # no kind has fewer than 0
+                    told[event.kind] += tokens
+                    event = replace(event, tokens=tokens)
                 elif event.reason == "stop" and self._may_think(request.sampling):
-                    self._marks_none = not thought
+                    self._marks_none = "thinking" not in told
                 yield event
 
     def encode(self, text: str) -> tuple[int, ...]:
@@ -165,7 +168,7 @@ class ChatEngine:
             reason = choice.get("finish_reason") or reason
         prompt_tokens = usage.get("prompt_tokens") or prompt_tokens
         if counted and (written := usage.get("completion_tokens")):
-            yield Piece("", max(written - counted, 0))  # a delta may hold several tokens
+            yield Piece("", written - counted)  # a delta may hold several tokens, or a part of one
         yield self._finish(reason, prompt_tokens, done=done)
 
     def _finish(self, reason: str | None, prompt_tokens: int, *, done: bool) -> Finish:

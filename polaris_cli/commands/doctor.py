@@ -24,13 +24,16 @@ from polaris_cli.screen.tables import print_table
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     base_url: BaseUrl = None,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="The server's model to ask (the first).")
+    ] = None,
     api_key_env: ApiKeyEnv = None,
     connect_timeout: ConnectTimeout = None,
     stall_timeout: StallTimeout = None,
 ) -> None:
     """Check devices, memory, hub access, disk and packages, and suggest fixes.
 
-    With --base-url, checks a server: its kind, models, context, and the settings it applies.
+    With --base-url, checks a server: its kind, models, context, and the settings it takes.
 
     \b
     Examples:
@@ -40,10 +43,10 @@ def doctor(
     options = {name: value for name, value in locals().items() if name in SETTINGS}
     if address := _address(options):
         with terminal.loading(f"Asking {address.base_url}", sys.stderr, quiet=as_json):
-            server = check_server(address)
+            server = check_server(address, model)
         print_json(asdict(server), indent=2) if as_json else _print_server(server)
         return
-    names = ("api_key_env", "connect_timeout", "stall_timeout")
+    names = ("model", "api_key_env", "connect_timeout", "stall_timeout")
     given = {f"--{name.replace('_', '-')}": options[name] for name in names}
     check_needed("a server", "--base-url URL", given)
     with terminal.loading("Checking this machine", sys.stderr, quiet=as_json):
@@ -85,10 +88,12 @@ def _print_server(found: CheckedServer) -> None:
     rows = [(model, f"{size:,}" if size else "unknown") for model, size in contexts]
     _table(("model", "context in tokens"), rows)
     if not can:
-        print_text("It lists no models; name one: polaris write ... --model ID")
+        print_text("It lists no models; name one: --model ID")
         return
     if found.problem:
         print_text(f"Problem: {found.model} gives no answer. {found.problem}", wrap=True)
+        if len(server.models) > 1:
+            print_text("    Fix: Ask another one: --model ID")
         return
     yes = {True: "yes", False: "no"}
     _table(

@@ -226,9 +226,13 @@ def check_story(story: Story, outputs: Outputs) -> int:
 
 def _no_story(story: Story) -> NoStory:
     if story.finish == "length" and story.tokens.thinking:
+        ignored = {one.setting for one in story.deviations if one.ignored}
+        more = "Limit the thinking with --thinking-budget 1000"
+        if "thinking_budget" in ignored:
+            more = "Leave room for the story with --max-new-tokens NUMBER"
         return NoStory(
             f"The model used all {story.tokens.thinking:,} tokens for thinking.",
-            hint="Limit the thinking with --thinking-budget 1000, or turn it off with --no-think.",
+            hint=f"{more}, or turn it off with --no-think.",
         )
     if story.finish == "loop":
         return NoStory(

@@ -7,7 +7,9 @@ built on it, would take half a second more, and hides how a stream has ended.
 
 import json
 import logging
+import math
 import os
+import re
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -29,6 +31,7 @@ RETRIES = 3
 RETRIED = {408, 409, 429, *range(500, 600)} - {501}  # HTTP statuses
 MOST_WAIT = 120.0  # seconds; a server that names a longer wait is not waited for
 LAST = 3.0  # seconds; servers send the usage and [DONE] at once after the finish reason
+LATER = "Try again later."
 QUOTED = 200  # characters of a server's own words in a message
 
 DONE: dict[str, Any] = {}
@@ -89,12 +92,16 @@ def _certificates(trust_environment: bool) -> Any:
         ) from error
 
 
+def _proxy_variables() -> list[str]:
+    return [name for name, value in os.environ.items() if value and name.casefold() in PROXIES]
+
+
 @contextmanager
 def _proxy_errors() -> Iterator[None]:
     """Turn the exceptions for a proxy of the environment into UsageError, without its password."""
     from httpx2 import InvalidURL
 
-    names = [name for name, value in os.environ.items() if value and name.casefold() in PROXIES]
+    names = _proxy_variables()
     proxy, unset = f"proxy in {' or '.join(names)}", f"unset {' '.join(names)}"
     try:
         yield
@@ -186,6 +193,18 @@ class Connection:
                 raise
         finally:
             response.close()
+
+    @contextmanager
+    def waiting(self, seconds: float) -> Iterator[None]:
+        """Inside `with`, wait for each part of an answer no longer than this."""
+        from httpx2 import Timeout
+
+        usual, connect = self._client.timeout, self.address.connect_timeout
+        self._client.timeout = Timeout(min(seconds, self.address.stall_timeout), connect=connect)
+        try:
+            yield
+        finally:
+            self._client.timeout = usual
 
     def close(self) -> None:
         """Close all connections to the server."""
@@ -289,7 +308,7 @@ class Connection:
         """The error for an answer that the server ends with an error, or a reason that is one."""
         return EndpointError(
             f"The server stopped with an error: {self._quoted(_words_of(error))}",
-            hint="The text so far is kept; go on with: polaris resume",
+            hint=LATER,
         )
 
     def _refusal(self, response: Any) -> EndpointError:
@@ -299,18 +318,20 @@ class Connection:
         except (ValueError, RecursionError):
             words = response.reason_phrase
         told = self._quoted(words or "it does not say why")
+        wait = _named_wait(response.headers) if status in RETRIED else None
         return EndpointError(
             f"The server refused the request ({status}): {told}",
-            hint=_what_to_do(status),
+            hint=_what_to_do(status, wait or 0.0),
             status=status,
-            retry_in=_named_wait(response.headers) if status in RETRIED else None,
+            retry_in=wait,
             words=words,
         )
 
     def _moved(self, response: Any, path: str) -> EndpointError:
         """The error for a redirect that makes a GET of a POST, without its body: 301 and 302."""
         response.close()
-        url = str(response.url).removesuffix(path).rstrip("/")
+        api = self.address.base_url.removeprefix(self.address.root) if path[0] == "/" else ""
+        url = str(response.url).removesuffix(path).rstrip("/") + api
         return EndpointError(
             f"The server redirects to {self._quoted(url)}",
             hint=f"Use that address: --base-url {url}",
@@ -318,10 +339,14 @@ class Connection:
 
     def _quoted(self, text: str) -> str:
         """The text on one line, shortened, ending like a sentence, and without the key."""
-        line = " ".join(text.split())
-        line = line.replace(self._key, "…") if self._key else line
+        line = " ".join(self._without_key(text).split())
         line = f"{line[:QUOTED]}…" if len(line) > QUOTED else line
         return line if line.endswith((".", "!", "?", "…")) else f"{line}."
+
+    def _without_key(self, text: str) -> str:
+        """The text without the key, also where it is escaped or its white space is another."""
+        letters = re.findall(r"[^\\\s]", self._key or "")
+        return re.sub(r"[\\\s]*".join(map(re.escape, letters)), "…", text) if letters else text
 
     def _stalled(self, what: str) -> EndpointError:
         return EndpointError(
@@ -333,11 +358,13 @@ class Connection:
         if begun:
             return EndpointError(
                 f"The connection to {self.address.base_url} broke off: {self._quoted(str(reason))}",
-                hint="The text so far is kept; go on with: polaris resume",
+                hint=LATER,
             )
+        names = [] if self.address.is_loopback else _proxy_variables()
+        proxy = f", or the proxy in {' or '.join(names)}" if names else ""
         return EndpointError(
             f"No server answers at {self.address.base_url}: {self._quoted(str(reason))}",
-            hint="Start it, or check the address: --base-url URL",
+            hint=f"Start it, or check the address: --base-url URL{proxy}",
             retry_in=0,
         )
 
@@ -377,11 +404,13 @@ def _values(lines: Iterator[str]) -> Iterator[Any]:
     """The JSON values in the lines of a stream, up to and with `DONE`; None for a line without one.
 
     A value may have several lines of data, or of text that is no field, as in a whole answer that
-    is indented. An empty line ends it. Raises ValueError for what is no JSON.
+    is indented. An empty line ends it. One of an event with the name "error" comes as an `error`.
+    Raises ValueError for what is no JSON.
     """
-    held = ""
+    held, failed = "", False
     for line in chain(lines, [""]):
         field, _, value = line.partition(":")
+        failed = failed or (field == "event" and value.strip() == "error")
         if field not in OTHER_FIELDS:
             held += f"{value if field == 'data' else line}\n"
         if not held.strip():
@@ -390,8 +419,8 @@ def _values(lines: Iterator[str]) -> Iterator[Any]:
             yield DONE
             return
         elif found := _complete(held, last=not line):
-            yield found[0]
-            held = ""
+            yield {"error": found[0]} if failed else found[0]
+            held, failed = "", False
 
 
 def _complete(text: str, *, last: bool) -> tuple[Any, ...]:
@@ -422,24 +451,27 @@ def _named_wait(headers: Mapping[str, str]) -> float:
     return seconds if seconds > 0 else 0.0  # nan is not
 
 
-def _what_to_do(status: int) -> str:
+def _what_to_do(status: int, wait: float) -> str:
+    """A hint to a refusal; `wait` is the number of seconds that the server named, 0 if none."""
     if status in (401, 403):
         return "Put the server's key into POLARIS_API_KEY, or name its variable: --api-key-env NAME"
     if status == 404:
         return "Check the address and the model: polaris doctor --base-url URL"
     if status == 429 or status >= 500:
-        return "Try again later; the text so far is kept: polaris resume"
+        return f"Try again in {wait:,.0f} s." if 1 <= wait < math.inf else LATER
     return "See what the server can do: polaris doctor --base-url URL"
 
 
 def _words_of(body: object) -> str:
     """What a server says about an error: OpenAI's, pydantic's and FastAPI's shapes are known.
 
-    OpenRouter adds what its provider says, as JSON or text.
+    OpenAI may name the field apart, and OpenRouter adds what its provider says, as JSON or text.
     """
     if isinstance(body, dict):
         inner = body.get("error") or body.get("message") or body.get("detail")
         words = _words_of(inner) if inner else json.dumps(body)
+        if isinstance(name := body.get("param"), str) and name not in words:
+            words = f"{words.rstrip('.')}: {name}"
         raw = metadata.get("raw") if isinstance(metadata := body.get("metadata"), dict) else None
         return f"{words.rstrip('.')}: {_words_of(_read(raw))}" if raw else words
     if isinstance(body, list):

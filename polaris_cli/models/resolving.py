@@ -29,7 +29,7 @@ from polaris_cli.models.hub_errors import unknown
 from polaris_cli.models.memory import llama_cpp_context, llama_cpp_memory
 from polaris_cli.models.model_files import adapter_alone, base_of_adapter
 from polaris_cli.models.reference import ModelRef, of_entry, of_gguf, on_server
-from polaris_cli.models.servers import probe
+from polaris_cli.models.servers import asked_about, probe
 from polaris_cli.models.weights import weight_files
 from polaris_cli.request.paths import expanded
 from polaris_cli.request.server_address import ServerAddress
@@ -54,7 +54,9 @@ def resolve(
     EndpointError if the server does not answer.
     """
     if server:
-        return on_server(model, probe(server, named=model != "auto"))
+        found = probe(server, named=model != "auto")
+        reference = on_server(model, found)
+        return replace(reference, server=asked_about(found, reference.id))
     reference = by_name(model, revision)
     wanted = bool(gguf_file) or engine == "gguf"
     if reference.gguf:

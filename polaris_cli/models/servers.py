@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Literal
+from urllib.parse import quote
 
 from polaris_cli.errors import EndpointError, ModelUnavailable
 from polaris_cli.models.connection import Connection, key_of
@@ -21,6 +22,10 @@ ServerKind = Literal["llama.cpp", "vLLM", "transformers", "Ollama", "unknown"]
 LISTED = 5  # models named in a message
 OLLAMA = "Ollama is running"  # the text at its root
 NO_LIST = (404, 405)  # HTTP statuses of a server without a list of models
+PROBE_TIMEOUT = 10.0  # seconds; some servers never answer on a path that they do not have
+# What a list of models calls their context: vLLM, OpenRouter, Groq, Mistral.
+CONTEXT_NAMES = ("max_model_len", "context_length", "context_window", "max_context_length")
+PROPS: Shape = {"default_generation_settings": {"n_ctx": int}}  # of llama.cpp
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,20 +70,37 @@ def probe(address: ServerAddress, *, named: bool = False) -> Server:
         connection.close()
 
 
+def asked_about(server: Server, model: str) -> Server:
+    """The server with the context of a model, if it says that only to who names the model.
+
+    llama.cpp's router does, which has no context itself; it may load the model for the answer.
+    """
+    if server.kind != "llama.cpp" or server.context:
+        return server
+    connection = Connection(server.address, key_of(server.address), retries=0)
+    try:
+        props = _answer(connection, f"/props?model={quote(model, safe='')}", PROPS)
+    finally:
+        connection.close()
+    size = (props.get("default_generation_settings") or {}).get("n_ctx")
+    return replace(server, contexts={**(server.contexts or {}), model: size}) if size else server
+
+
 def identify(connection: Connection, *, named: bool = False) -> Server:
     """The server at the other end of a connection; `named` and errors are those of `probe`."""
     server = _with_models(Server(connection.address), connection, named=named)
-    for look in (_llama_cpp, _vllm, _ollama, _transformers):
-        found = look(server, connection)
-        if found:
-            return found
-    return server
+    with connection.waiting(PROBE_TIMEOUT):
+        looks = (look(server, connection) for look in (_llama_cpp, _vllm, _ollama, _transformers))
+        return next(filter(None, looks), server)
 
 
 def _with_models(server: Server, connection: Connection, *, named: bool) -> Server:
     """The server with its list of models; an address that has no such list may still be right."""
     models = [item for item in _listed(connection, named=named) if item.get("id")]
-    contexts = {str(item["id"]): _context(item) for item in models}
+    own = {str(item["id"]): _context(item) for item in models}
+    # An adapter (LoRA) on vLLM has the context of its model.
+    of_parent = {str(item["id"]): own.get(str(item.get("parent"))) for item in models}
+    contexts = {model: size or of_parent[model] for model, size in own.items()}
     return replace(
         server,
         models=tuple(contexts),
@@ -96,21 +118,21 @@ def _listed(connection: Connection, *, named: bool) -> list[dict[str, Any]]:
         raise
     if fits(answer, [dict]):
         return list(answer)
-    data = answer.get("data") if isinstance(answer, dict) else None
-    if not isinstance(data, list):
+    data = answer.get("data", "") if isinstance(answer, dict) else ""
+    if not isinstance(data, list | None):
         raise connection.unreadable(answer)
-    return [item for item in data if isinstance(item, dict)]
+    return [item for item in data or () if isinstance(item, dict)]  # Ollama's is null if empty
 
 
 def _context(model: Mapping[str, Any]) -> object:
-    """The context of a model in the list, as vLLM or llama.cpp names it."""
+    """The context of a model in the list; llama.cpp says with how long a one it was trained."""
     meta = model.get("meta")
     trained = meta.get("n_ctx_train") if isinstance(meta, dict) else None
-    return model.get("max_model_len") or trained
+    return next(filter(None, map(model.get, CONTEXT_NAMES)), trained)
 
 
 def _llama_cpp(server: Server, connection: Connection) -> Server | None:
-    props = _answer(connection, "/props", {"default_generation_settings": {"n_ctx": int}})
+    props = _answer(connection, "/props", PROPS)
     settings = props.get("default_generation_settings")
     if not isinstance(settings, dict) or "build_info" not in props:
         return None

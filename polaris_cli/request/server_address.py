@@ -69,6 +69,7 @@ def _checked(url: str) -> str:
     try:
         parts = urlsplit(url)
         valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        (parts.hostname or "").encode("idna")  # UnicodeError for what no name server can know
     except ValueError:
         valid = False
     if not valid or re.search(r"\s", url):

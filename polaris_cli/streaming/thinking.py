@@ -76,9 +76,9 @@ def split_thinking(events: Iterator[RawEvent], *, opened: bool | None) -> Iterat
     """Label the text of `events` as thinking or story; the `Finish` is the last event.
 
     `opened` says whether the prompt has opened the thinking; with None (unknown), unlabelled text
-    is held back until a tag or the end. Held text is yielded at the end, and before an exception
-    from `events` is raised. The number and order of tokens and ids do not change. When the
-    generator ends or is closed, it closes `events`.
+    is held back until a tag or the end. Held text is yielded piece by piece, at the end and before
+    an exception from `events` is raised. The number and order of tokens and ids do not change. When
+    the generator ends or is closed, it closes `events`.
     """
     splitter = Splitter(opened)
     finish: Finish | None = None
@@ -173,12 +173,12 @@ class Splitter:
             yield from self._block.add(text)
             self._block.end()
             return
-        if text or at_end or self._state == "unknown":
-            text = "".join(self._held) + text
-        self._held.clear()
-        if text:
+        held, self._held = self._held, []
+        if not (text or at_end or self._state == "unknown"):
+            held = []
+        for part in filter(None, (*held, text)):
             self._story_started = True
-            yield "story", text
+            yield "story", part
 
     def _read(self, text: str) -> _Labelled:
         text, self._tail = self._tail + text, ""

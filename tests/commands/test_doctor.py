@@ -11,6 +11,7 @@ from polaris_cli.models.catalogue import CATALOGUE
 from polaris_cli.request.settings import config_folder
 from tests.fake_hub import environment, fake_hub, polaris
 from tests.servers.faulty import Faulty
+from tests.servers.replies import refused, talking
 
 
 @pytest.mark.slow
@@ -77,3 +78,14 @@ def test_a_server_gets_the_key_and_the_timeouts_of_the_environment(
     assert result.exit_code == 0 and keys == {"Bearer sk-secret"}
     address = json.loads(result.stdout)["server"]["address"]
     assert (address["connect_timeout"], address["stall_timeout"]) == (5, 7)
+
+
+def test_a_model_is_chosen_on_a_server_alone() -> None:
+    with Faulty(refused(404, "no chat"), talking(), models=("first", "second")) as server:
+        asked = ["doctor", "--base-url", server.url]
+        shown = CliRunner().invoke(app, asked).stdout
+        assert "first gives no answer" in shown and "--model ID" in shown
+        found = CliRunner().invoke(app, [*asked, "--model", "second", "--json"]).stdout
+    assert json.loads(found)["model"] == "second"
+    refusal = CliRunner().invoke(app, ["doctor", "--model", "second"])
+    assert refusal.exit_code == 2

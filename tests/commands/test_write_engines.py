@@ -13,7 +13,7 @@ import pytest
 from polaris_cli.commands.help import text_of
 from tests.cli import environment, polaris_command, run, wait_for_text
 from tests.servers.faulty import Faulty
-from tests.servers.replies import DELTAS, RESET, STALL, chat, refused, refusing, streamed
+from tests.servers.replies import DELTAS, RESET, STALL, chat, ended, refused, refusing, streamed
 from tests.servers.vllm_replay import VllmReplay
 
 WRITE = ("write", "a fox", "--words", "30", "--seed", "1", "--length", "single")
@@ -96,6 +96,14 @@ def test_a_chat_server_cut_off_is_an_error_with_its_text(tmp_path: Path) -> None
         assert "broke off" in done.stderr and record(tmp_path)["finish"] == "error"
         resumed = run(polaris_command("resume"), tmp_path)
     assert resumed.returncode == 2 and "polaris rerun" in resumed.stderr
+
+
+@pytest.mark.slow
+def test_a_chat_server_that_only_thinks_gets_a_hint_that_it_can_follow(tmp_path: Path) -> None:
+    with Faulty(streamed(chat([{"reasoning": "A plan."}], end=ended("length")))) as server:
+        done = run(polaris_command(*WRITE, "--base-url", server.url), tmp_path)
+    assert done.returncode == 5 and "for thinking" in done.stderr
+    assert "--max-new-tokens" in done.stderr and "--thinking-budget" not in done.stderr
 
 
 @pytest.mark.slow
@@ -192,7 +200,7 @@ def test_doctor_shows_a_server(tmp_path: Path) -> None:
         done = run(polaris_command("doctor", "--base-url", server_.url, "--json"), tmp_path)
     found = json.loads(done.stdout)
     assert found["settings"]["top_k"] == "the server refuses it"
-    assert found["settings"]["temperature"] == "applied" and not found["capabilities"]["token_ids"]
+    assert found["settings"]["temperature"] == "accepted" and not found["capabilities"]["token_ids"]
 
 
 @pytest.mark.slow

@@ -17,7 +17,19 @@ from polaris_cli.models.connection import (
 )
 from polaris_cli.request.server_address import ServerAddress
 from tests.servers.faulty import Faulty
-from tests.servers.replies import STALL, delta, http_date, streamed
+from tests.servers.replies import (
+    CLOSE,
+    STALL,
+    Script,
+    delta,
+    error,
+    event,
+    http_date,
+    redirected,
+    refused,
+    said,
+    streamed,
+)
 
 
 def waited(named: str) -> float:
@@ -65,6 +77,49 @@ def test_any_number_of_answers_comes_at_once() -> None:
         connection.close()
 
 
+@pytest.mark.parametrize(
+    ("named", "hint"), [("600", "in 600 s"), ("inf", "later"), ("0.1", "later"), ("", "later")]
+)
+def test_a_wait_that_the_server_names_is_told(named: str, hint: str) -> None:
+    with Faulty(refused(429, headers={"Retry-After": named})) as server:
+        connection = Connection(ServerAddress(server.url), retries=0)
+        with pytest.raises(EndpointError) as error:
+            connection.post("chat/completions", {})
+    assert error.value.hint == f"Try again {hint}."
+
+
+BROKEN: dict[str, Script] = {
+    "refused": refused(500),
+    "cut off": streamed([delta("Once"), CLOSE])[:-1],
+    "an error": streamed([event(error("full"))]),
+}
+
+
+@pytest.mark.parametrize("script", BROKEN.values(), ids=BROKEN)
+def test_a_connection_knows_of_no_story_that_could_go_on(script: Script) -> None:
+    with Faulty(script) as server, pytest.raises(EndpointError) as broken:
+        connection = Connection(ServerAddress(server.url), retries=0)
+        [*connection.events("chat/completions", {}, dict)]
+    assert broken.value.hint == "Try again later."
+
+
+@pytest.mark.parametrize("told", [{"message": "full"}, {"error": {"message": "full"}}, "full"])
+def test_an_event_named_error_is_one(told: object) -> None:
+    script = streamed([delta("Once"), b"event: error\n" + event(told)])
+    with Faulty(script) as server, pytest.raises(EndpointError, match=r"an error: full\."):
+        [*Connection(ServerAddress(server.url)).events("chat/completions", {}, dict)]
+
+
+@pytest.mark.parametrize("path", ["/tokenize", "chat/completions"])
+def test_a_redirect_is_told_with_the_path_of_the_api(path: str) -> None:
+    moved = f"/new/{path.strip('/')}" if path[0] == "/" else f"/new/v1/{path}"
+    asked = path if path[0] == "/" else f"/v1/{path}"
+    with Faulty(routes={asked: redirected(301, moved), moved: said({})}) as server:
+        with pytest.raises(EndpointError) as told:
+            Connection(ServerAddress(server.url)).post(path, {})
+        assert told.value.hint == f"Use that address: --base-url {server.url}/new/v1"
+
+
 AWAY = ServerAddress("https://example.org/v1")
 
 
@@ -99,6 +154,14 @@ def test_a_socks_proxy_without_its_package(plain: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match="ALL_PROXY needs the package socksio") as refused:
         Connection(AWAY)
     assert "pip install socksio" in refused.value.hint
+
+
+def test_the_hint_names_a_proxy_that_may_be_the_reason(plain: pytest.MonkeyPatch) -> None:
+    plain.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    connection = Connection(ServerAddress("http://example.org/v1"), retries=0)
+    with pytest.raises(EndpointError) as gone:
+        connection.get("models")
+    assert gone.value.hint.endswith("or the proxy in HTTP_PROXY")
 
 
 @pytest.mark.parametrize("content", [None, "", "no certificate"])

@@ -1,8 +1,13 @@
 """What a server is: found by its own paths; which of its models is meant; its key stays secret."""
 
+import json
+import time
+from collections.abc import Callable
+
 import pytest
 
 from polaris_cli.errors import EndpointError, ModelUnavailable, UsageError
+from polaris_cli.models import servers
 from polaris_cli.models.connection import Connection, key_of
 from polaris_cli.models.reference import on_server
 from polaris_cli.models.resolving import resolve
@@ -13,6 +18,7 @@ from tests.servers.replies import (
     HTML,
     OLLAMA,
     STALL,
+    Request,
     Script,
     error,
     event,
@@ -64,11 +70,63 @@ def test_a_model_that_is_named_needs_no_list(status: int) -> None:
             resolve("auto", server=ServerAddress(server.url))
 
 
+def test_a_list_of_models_that_is_null_is_empty() -> None:
+    routes = {**OLLAMA, "/v1/models": said({"object": "list", "data": None})}
+    with Faulty(routes=routes) as server:
+        found = probe(ServerAddress(server.url))
+    assert (found.kind, found.models) == ("Ollama", ())
+
+
 def test_a_list_of_models_may_be_bare() -> None:
     models = [{"id": "a"}, {"id": "b", "max_model_len": 9}, {}]
     with Faulty(routes={"/v1/models": said(models)}) as server:
         found = probe(ServerAddress(server.url))
     assert found.models == ("a", "b") and found.context_of("b") == 9
+
+
+@pytest.mark.parametrize(
+    "name", ["max_model_len", "context_length", "context_window", "max_context_length"]
+)
+def test_a_list_of_models_may_say_their_context(name: str) -> None:
+    with Faulty(routes={"/v1/models": said([{"id": "a", name: 3000}])}) as server:
+        assert probe(ServerAddress(server.url)).context_of("a") == 3000
+
+
+def test_an_adapter_has_the_context_of_its_model() -> None:
+    models = [
+        {"id": "base", "max_model_len": 4096, "parent": None},
+        {"id": "adapter", "max_model_len": None, "parent": "base"},
+    ]
+    with Faulty(routes={"/v1/models": said(models)}) as server:
+        assert probe(ServerAddress(server.url)).context_of("adapter") == 4096
+
+
+def props(request: Request) -> Script:
+    """What llama.cpp's router says: of itself no context, that of a model if it is named."""
+    size = 4096 if request.path.endswith("?model=owner%2Ftest") else 0
+    return said({"default_generation_settings": {"n_ctx": size}, "build_info": "b1-a"})
+
+
+def test_a_router_is_asked_for_the_context_of_the_chosen_model() -> None:
+    models = ("other", "owner/test")
+    with Faulty(kind="llama.cpp", models=models, routes={"/props": props}) as server:
+        reference = resolve("owner/test", server=ServerAddress(server.url))
+        assert reference.profile.context == 4096
+        other = resolve("other", server=ServerAddress(server.url))
+        assert other.server and other.server.context_of("other") is None
+    with Faulty(kind="llama.cpp") as server:
+        resolve("auto", server=ServerAddress(server.url))
+        assert not [request for request in server.requests if "model=" in request.path]
+
+
+def test_a_server_that_is_silent_on_a_path_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(servers, "PROBE_TIMEOUT", 0.1)
+    with Faulty(routes={"/props": [STALL], "/api/version": [STALL]}) as server:
+        start = time.monotonic()
+        assert probe(ServerAddress(server.url)).kind == "unknown"
+    assert time.monotonic() - start < 3
 
 
 def test_a_server_whose_context_is_no_number_is_of_no_known_kind() -> None:
@@ -82,6 +140,7 @@ STRANGE: dict[str, Script] = {
     "HTML": sized(HTML, {"Content-Type": "text/html"}),
     "a list": said([1, 2]),
     "no data": said({"object": "list"}),
+    "data that is no list": said({"object": "list", "data": "none"}),
     "no JSON": sized(b"{oops"),
     "not UTF-8": sized(b'{"data": "\xff"}'),
     "401": refused(401),
@@ -158,6 +217,18 @@ def test_a_key_that_the_server_repeats_is_not_told(script: Script) -> None:
         [*Connection(ServerAddress(server.url), "sk-secret").events("chat/completions", {}, dict)]
     assert "sk-" not in f"{refusal.value.message} {refusal.value.hint}"
     assert "…" in refusal.value.message
+
+
+@pytest.mark.parametrize("form", [str, repr, json.dumps, lambda key: repr([json.dumps(key)])])
+@pytest.mark.parametrize("key", ["sk-'secret", 'sk-"sec\\ret', "sk-  sec ret", "sk-'\"secret"])
+def test_a_key_is_told_in_no_form(key: str, form: Callable[[str], str]) -> None:
+    for script in (refused(401, f"Key {form(key)} is wrong"), said([{"auth": key}], 401)):
+        with (
+            Faulty(routes={"/v1/models": script}) as server,
+            pytest.raises(EndpointError) as refusal,
+        ):
+            Connection(ServerAddress(server.url), key).get("models")
+        assert "sk-" not in refusal.value.message and "ret" not in refusal.value.message
 
 
 @pytest.mark.parametrize("space", ["\r", "\r\n", "\n", " ", "\t"])

@@ -31,6 +31,7 @@ def test_an_address_is_completed(given: str, base_url: str, root: str) -> None:
     [
         "", "http://", "ftp://host", "http://host:99999", "http://host:0", "http://ho st",
         "http://user:secret@host", "http://secret@host", "http://host?key=secret", "http://host#a",
+        "http://a..b/v1",
     ],
 )  # fmt: skip
 def test_anything_else_is_refused_without_repeating_it(url: str) -> None:

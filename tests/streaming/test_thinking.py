@@ -310,6 +310,12 @@ def test_the_story_streams_at_once_where_nothing_is_unknown() -> None:
     ]
 
 
+def test_text_held_to_the_end_comes_piece_by_piece() -> None:
+    *chunks, _ = run([Piece(" "), Piece("Once"), Piece(" upon"), Piece(" </th"), STOP], opened=None)
+    said = [(chunk.text, chunk.tokens) for chunk in chunks if isinstance(chunk, Chunk)]
+    assert said == [(" ", 4), ("Once", 0), (" upon", 0), (" ", 0), ("</th", 0)]
+
+
 def test_thinking_streams_at_once_but_for_what_may_be_its_tag() -> None:
     pieces = [Piece("a < b"), Piece(" <"), Piece("c </th"), Piece("e</think>")]
     said = [chunk.text for chunk in run(pieces, opened=True) if isinstance(chunk, Chunk)]
@@ -346,7 +352,7 @@ def test_each_token_inside_thinking_shows_at_once_even_without_text() -> None:
 
 
 def test_a_source_without_finish_gets_none_and_its_held_back_text_is_given_out() -> None:
-    assert run([Piece("Once </th")], opened=None) == [Chunk("story", "Once </th", 1)]
+    assert texts(run([Piece("Once </th")], opened=None)) == ("", "Once </th")
     assert run([], opened=True) == []
 
 

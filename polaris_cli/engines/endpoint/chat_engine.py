@@ -6,15 +6,20 @@ not the servers, but for what some of them ignore silently and how they word a r
 """
 
 import re
+from codecs import getincrementaldecoder
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 from polaris_cli.engines.base import Capabilities, Deviation, GenerationRequest, ModelInfo
+from polaris_cli.engines.system_role import starts_with_system, without_system
 from polaris_cli.errors import EndpointError
-from polaris_cli.events import AnswerEvent, Finish, Kind, Piece, RawEvent
+from polaris_cli.events import AnswerEvent, Chunk, Finish, Kind, Piece, RawEvent, closing
 from polaris_cli.models.connection import BROKEN_OFF, DONE, Connection
 from polaris_cli.models.servers import Server
-from polaris_cli.models.shapes import Shape
+from polaris_cli.models.shapes import Shape, fits
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Sampling
 from polaris_cli.streaming.thinking import split_thinking
@@ -22,19 +27,25 @@ from polaris_cli.streaming.thinking import split_thinking
 # Finish reasons, without regard to case. Any other one, such as those for a limit (`length`,
 # `max_tokens`, `model_length`), says that the model was not at its end.
 AT_THE_END = {
-    "stop", "eos", "eos_token", "end_turn", "stop_sequence", "complete", "completed",
+    "stop", "eos", "eos_token", "end_turn", "stop_sequence", "complete", "completed", "tool_calls",
+    "function_call",
 }  # fmt: skip
-ENDS = AT_THE_END | {"length"}  # with one of these an answer is complete, whatever follows
 FILTERED = {
     "content_filter", "sensitive", "refusal", "safety", "recitation", "blocklist",
     "prohibited_content", "spii",
 }  # fmt: skip
 REFUSED = {400, 422}  # HTTP statuses for a request with a wrong field
 SEEDS = 2**31 - 1  # some servers take no larger seed
+SWITCHES = {"chat_template_kwargs", "reasoning_effort"}  # the fields that turn the thinking off
 LIMITS = {"max_tokens", "max_completion_tokens"}  # the names of the limit of new tokens
 # The largest limit, as the refusals of several servers say it: "at most 16384 completion tokens",
-# "a value <= 12288", "less than or equal to `8192`", "200000 > 64000", "the range is [1, 8192]".
-LARGEST = re.compile(r"(?:at most|<=|or equal to|>|\[\d+,)\s*`?(\d+)")
+# "a value <= 12288", "less than or equal to `8192`", "200000 > 64000", "the range is [1, 8192]",
+# "9000 > 4096 - 30", which is the context without the prompt.
+LARGEST = re.compile(r"(?:at most|<=|or equal to|>|\[\d+,)\s*`?(\d+)(?: - (\d+))?")
+# "maximum context length is 4096", "context length of only 4096", "context size (4096 tokens)".
+CONTEXT = re.compile(r"context (?:length|size|window)(?: is| of| only)* \(?(\d[\d,]*)")
+PROMPT = re.compile(r"(\d+) (?:in the messages|of text input)")  # its length, beside the context
+ABOUT_LENGTH = re.compile(r"context|max_(?:completion_)?tokens", re.IGNORECASE)
 
 # For an estimate of a prompt's length that is rarely too small: a token of English has about 4
 # bytes, one of Chinese 3 or more, and a chat template adds some tokens to each message.
@@ -43,8 +54,8 @@ BYTES_PER_TOKEN, TOKENS_PER_MESSAGE = 3, 16
 # What is read of an event.
 EVENT: Shape = {
     "choices": [{"delta": dict, "message": dict, "finish_reason": str}],
-    "usage": {"prompt_tokens": int, "completion_tokens": int},
 }
+USAGE: Shape = {"prompt_tokens": int, "completion_tokens": int}
 # What no server of the API has.
 MISSING = {
     "dry_multiplier": "a chat server has no DRY penalty",
@@ -79,12 +90,24 @@ class ChatEngine:
         self.notes: tuple[str, ...] = ()
         self._refused: set[str] = set()
         self._largest_limit = context
+        self._takes_system = True
+        self._marks_none = False  # whether a whole answer had no mark of thinking
 
     def stream(self, request: GenerationRequest) -> Iterator[AnswerEvent]:
         """Yield the model's answer as it is generated, then one `Finish`."""
-        labels = self._server.kind in LABELLING
-        opened = None if request.sampling.thinks and not labels else False
-        return split_thinking(self._answer(request), opened=opened)
+        answer, labels = self._answer(request), self._server.kind in LABELLING
+        with closing(answer):
+            first = next(answer)  # by then, it is known what the server refuses
+            held = self._may_think(request.sampling) and not (labels or self._marks_none)
+            told = Counter[Kind]()
+            for event in split_thinking(chain([first], answer), opened=None if held else False):
+                if isinstance(event, Chunk):
+                    tokens = max(event.tokens, -told[event.kind])  # no kind has fewer than 0
+                    told[event.kind] += tokens
+                    event = replace(event, tokens=tokens)
+                elif event.reason == "stop" and self._may_think(request.sampling):
+                    self._marks_none = "thinking" not in told
+                yield event
 
     def encode(self, text: str) -> tuple[int, ...]:
         """Nothing: a chat server takes no token ids."""
@@ -104,7 +127,7 @@ class ChatEngine:
         found |= dict.fromkeys(sorted(wanted & self._refused), "the server refuses it")
         if sampling.thinks and sampling.thinking_budget >= 0:
             found["thinking_budget"] = "a chat server cannot limit the thinking"
-        if "reasoning_effort" in self._refused and not sampling.thinks:
+        if self._may_think(sampling) and not (sampling.thinks or self._marks_none):
             found["thinking"] = "the server cannot turn it off"
         ignoring = (Deviation(name, text, ignored=True) for name, text in found.items())
         doubtful = dict(DOUBTFUL.get(self._server.kind, {}) if sampling.temperature else {})
@@ -116,6 +139,10 @@ class ChatEngine:
         """Close the connection to the server."""
         self._connection.close()
 
+    def _may_think(self, sampling: Sampling) -> bool:
+        """Whether the answer may have thinking, asked for or not."""
+        return sampling.thinks or bool(self._refused & SWITCHES)
+
     def _answer(self, request: GenerationRequest) -> Iterator[RawEvent]:
         try:
             yield from self._pieces(request)
@@ -126,18 +153,22 @@ class ChatEngine:
         prompt_tokens = self.count_tokens(request.messages, request.sampling)
         counted, reason, labelled, done = 0, None, False, False
         usage: Mapping[str, int] = {}
+        characters = getincrementaldecoder("utf-16-le")("replace")
         for event in self._events(request):
             done = event is DONE
-            usage = event.get("usage") or usage
+            if fits(told := event.get("usage") or {}, USAGE):
+                usage = told or usage
             choice = _first(event)
             for piece in pieces_of(choice, labelled=labelled):
                 labelled = labelled or piece.kind == "thinking"
                 counted += 1
-                yield piece
+                # An emoji may come as two halves of UTF-16, each in an event of its own.
+                halves = piece.text.encode("utf-16-le", "surrogatepass")
+                yield replace(piece, text=characters.decode(halves))
             reason = choice.get("finish_reason") or reason
         prompt_tokens = usage.get("prompt_tokens") or prompt_tokens
         if counted and (written := usage.get("completion_tokens")):
-            yield Piece("", written - counted)  # a delta may hold several tokens
+            yield Piece("", written - counted)  # a delta may hold several tokens, or a part of one
         yield self._finish(reason, prompt_tokens, done=done)
 
     def _finish(self, reason: str | None, prompt_tokens: int, *, done: bool) -> Finish:
@@ -162,16 +193,23 @@ class ChatEngine:
                 return
             except EndpointError as error:
                 if error.status not in REFUSED or not self._adapts_to(error.words, body):
+                    if ABOUT_LENGTH.search(error.words):
+                        error.hint = "Ask for a shorter answer: --max-new-tokens NUMBER"
                     raise
 
     def _adapts_to(self, refusal: str, body: Mapping[str, Any]) -> bool:
         """Whether a refusal says what to change in the request; if so, later requests have it."""
-        if largest := _allowed_limit(refusal, body):
+        if 0 < (context := _stated_context(refusal)) < self.context:
+            self.context = context
+        elif largest := _allowed_limit(refusal, body):
             self._largest_limit = largest
-            return True
-        named = _named(refusal, body)
-        self._refused |= named
-        return bool(named)
+        elif named := _named(refusal, body):
+            self._refused |= named
+        elif starts_with_system(body["messages"]) and not ABOUT_LENGTH.search(refusal):
+            self._takes_system = False  # which a refusal says in many ways
+        else:
+            return False
+        return True
 
     def _body(self, request: GenerationRequest) -> dict[str, Any]:
         sampling = request.sampling
@@ -184,8 +222,10 @@ class ChatEngine:
             **_format(request),
         }
         kept = {name: value for name, value in fields.items() if name not in self._refused}
-        messages = [{"role": each.role, "content": each.content} for each in request.messages]
-        return {"model": self.info.id, "messages": messages, **kept}
+        chat = [{"role": each.role, "content": each.content} for each in request.messages]
+        if not self._takes_system and starts_with_system(chat):
+            chat = without_system(chat)
+        return {"model": self.info.id, "messages": chat, **kept}
 
     def _most_new_tokens(self, request: GenerationRequest) -> int:
         room = self.context - self.count_tokens(request.messages, request.sampling) - 1
@@ -199,12 +239,19 @@ class ChatEngine:
         return fields
 
 
+def _stated_context(refusal: str) -> int:
+    """The context that a refusal states; 0 if none."""
+    found = CONTEXT.search(refusal)
+    return int(found[1].replace(",", "")) if found else 0
+
+
 def _allowed_limit(refusal: str, body: Mapping[str, Any]) -> int:
     """The limit of new tokens that a refusal allows, smaller than the one asked for; 0 if none."""
-    words = set(re.findall(r"\w+", refusal))
     asked = next(body[name] for name in LIMITS if name in body)
-    allowed = map(int, LARGEST.findall(refusal) if words & LIMITS else ())
-    return max((number for number in allowed if number < asked), default=0)
+    found = LARGEST.findall(refusal) if _words(refusal) & LIMITS else []
+    found += [(_stated_context(refusal), prompt) for prompt in PROMPT.findall(refusal)]
+    allowed = (int(most) - int(prompt or 0) for most, prompt in found)
+    return max((number for number in allowed if 0 < number < asked), default=0)
 
 
 def _named(refusal: str, body: Mapping[str, Any]) -> set[str]:
@@ -212,11 +259,16 @@ def _named(refusal: str, body: Mapping[str, Any]) -> set[str]:
 
     The limit of new tokens changes its name, but is never left out.
     """
-    words = set(re.findall(r"\w+", refusal))
+    words = _words(refusal)
     if "reasoning" in words:  # what Ollama calls the field
         words.add("reasoning_effort")
     named = words & set(body) - {"model", "messages", "max_completion_tokens"}
     return named or (set() if words & LIMITS else {"response_format"} & set(body))
+
+
+def _words(refusal: str) -> set[str]:
+    """The words of a refusal; names in camelCase, such as xAI's, as the API writes them."""
+    return set(re.findall(r"\w+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", refusal).lower()))
 
 
 def _format(request: GenerationRequest) -> dict[str, Any]:
@@ -244,7 +296,8 @@ def pieces_of(choice: Mapping[str, Any], *, labelled: bool) -> Iterator[Piece]:
 
     `labelled`: thinking has come in a field of its own, so the rest is story.
     """
-    delta = choice.get("delta") or choice.get("message") or {}
+    # Some servers repeat the whole text in a message beside the last delta.
+    delta = choice.get("delta", choice.get("message")) or {}
     content = delta.get("content")
     thinking = delta.get("reasoning_content") or delta.get("reasoning")
     if thinking := _text_in(thinking) or _text_in(content, "thinking"):
@@ -265,8 +318,9 @@ def _text_in(content: object, kind: str = "text") -> str:
 
 
 def _ends(event: Mapping[str, Any]) -> bool:
-    """Whether an event has the finish reason of a complete answer."""
-    return (_first(event).get("finish_reason") or "").casefold() in ENDS
+    """Whether an event has the finish reason of a complete answer, whatever follows."""
+    reason = (_first(event).get("finish_reason") or "").casefold()
+    return bool(reason) and reason not in BROKEN_OFF | FILTERED
 
 
 def _first(event: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -10,7 +10,7 @@ from polaris_cli.engines.base import Capabilities, GenerationRequest
 from polaris_cli.engines.endpoint.opening import connected
 from polaris_cli.events import AnswerEvent, Finish
 from polaris_cli.models.reference import on_server
-from polaris_cli.models.servers import Server, probe
+from polaris_cli.models.servers import Server, asked_about, probe
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.server_address import ServerAddress
 from polaris_cli.request.story_request import Sampling
@@ -27,13 +27,17 @@ SETTINGS = (
     "presence_penalty", "dry_multiplier", "seed", "thinking_budget",
 )  # fmt: skip
 
+TOKENS = 16  # some models of OpenAI refuse less
+
 
 @dataclass(frozen=True, slots=True)
 class CheckedServer:
-    """A server, what it can do, and for each setting "applied" or what it does instead.
+    """A server, what it can do, and for each setting what it does with it.
 
-    `model` is the model that was asked; None, without settings, if the server lists none. If it
-    gave no answer, `problem` says why, and there are no settings either.
+    That is "applied", or "accepted" where the server takes it and nobody knows whether it does
+    anything, or what it does instead. `model` is the model that was asked; None, without settings,
+    if the server lists none. If it gave no answer, `problem` says why, and there are no settings
+    either.
     """
 
     server: Server
@@ -43,25 +47,29 @@ class CheckedServer:
     problem: str = ""
 
 
-def check_server(address: ServerAddress) -> CheckedServer:
-    """Ask a server what it is, and its first model for one token with every setting.
+def check_server(address: ServerAddress, model: str | None = None) -> CheckedServer:
+    """Ask a server what it is, and a model, or its first one, for some tokens with every setting.
 
-    Raises EndpointError if it does not answer or refuses the key.
+    Raises EndpointError if it does not answer or refuses the key, ModelUnavailable if it does not
+    have the model.
     """
-    server = probe(address)
-    if not server.models:
+    server = probe(address, named=model is not None)
+    if not (model or server.models):
         return CheckedServer(server, None, None, {})
-    engine = connected(on_server(server.models[0], server))
+    reference = on_server(model or server.models[0], server)
+    server = asked_about(server, reference.id)
+    engine = connected(reference)
     # The presence penalty goes alone, as a request may have only one of the two penalties.
     alone = Sampling(repetition_penalty=1.0, presence_penalty=0.5, thinking_budget=16)
     told, problem = dict[str, str](), ""
     for sampling in (EVERYTHING, alone):
-        answer = engine.stream(GenerationRequest((Message("user", "Hello"),), sampling, 1))
+        answer = engine.stream(GenerationRequest((Message("user", "Hello"),), sampling, TOKENS))
         problem = problem or _problem(answer)
         told |= {one.setting: one.text for one in engine.deviations(sampling)}
     engine.close()
-    settings = {} if problem else {name: told.get(name, "applied") for name in SETTINGS}
-    return CheckedServer(server, server.models[0], engine.capabilities, settings, problem)
+    known = "applied" if engine.capabilities.token_ids else "accepted"
+    settings = {} if problem else {name: told.get(name, known) for name in SETTINGS}
+    return CheckedServer(server, reference.id, engine.capabilities, settings, problem)
 
 
 def _problem(answer: Iterator[AnswerEvent]) -> str:

@@ -12,6 +12,7 @@ from polaris_cli.engines.endpoint.llama_cpp import LlamaCpp
 from polaris_cli.engines.endpoint.prompts import answers_in_channels
 from polaris_cli.engines.endpoint.token_engine import TokenEngine, TokenServer
 from polaris_cli.engines.endpoint.vllm import Vllm
+from polaris_cli.errors import EndpointError
 from polaris_cli.models.connection import Connection, key_of
 from polaris_cli.models.reference import ModelRef
 from polaris_cli.request.story_request import StoryRequest
@@ -20,6 +21,8 @@ TOKEN_SERVERS: Mapping[str, Callable[[Connection, str], TokenServer]] = {
     "llama.cpp": LlamaCpp,
     "vLLM": Vllm,
 }
+
+NO_PATH = (404, 405)  # HTTP statuses
 
 
 def open_endpoint(
@@ -52,6 +55,19 @@ def connected(reference: ModelRef, *, chat: bool = False) -> Engine:
     context = reference.profile.context
     if not chat and server.kind in TOKEN_SERVERS:
         there = TOKEN_SERVERS[server.kind](connection, reference.id)
-        if not answers_in_channels(there):
+        if _takes_ids(there):
             return TokenEngine(there, info, context, time.monotonic() - start)
     return ChatEngine(connection, server, info, context)
+
+
+def _takes_ids(server: TokenServer) -> bool:
+    """Whether a server continues the model's answers from token ids.
+
+    A gateway that looks like one of these servers may not have all its paths.
+    """
+    try:
+        return not answers_in_channels(server)
+    except EndpointError as error:
+        if error.status not in NO_PATH:
+            raise
+        return False

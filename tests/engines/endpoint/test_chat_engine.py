@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from polaris_cli.engines.base import GenerationRequest
-from polaris_cli.engines.endpoint.chat_engine import ChatEngine
+from polaris_cli.engines.endpoint.chat_engine import REFUSED, ChatEngine
 from polaris_cli.engines.endpoint.opening import connected
 from polaris_cli.events import AnswerEvent, Chunk, Finish, Reason, text_of
 from polaris_cli.models import connection
@@ -30,6 +30,7 @@ from tests.servers.replies import (
     RESET,
     STALL,
     Action,
+    Request,
     Script,
     Sleep,
     bytewise,
@@ -74,7 +75,10 @@ def ask(
     return thinking, "".join(map(text_of, events)), finish, events
 
 
-WHOLE = {"choices": [{"message": {"content": STORY}, "finish_reason": "stop"}], "usage": None}
+WHOLE: dict[str, Any] = {
+    "choices": [{"message": {"content": STORY}, "finish_reason": "stop"}],
+    "usage": None,
+}
 
 
 def in_lines(event: bytes) -> bytes:
@@ -106,6 +110,13 @@ GOOD: dict[str, Script] = {
     ),
     "not streamed": said(WHOLE),
     "not streamed and indented": sized(json.dumps(WHOLE, indent=2).encode()),
+    "the whole text again at its end": streamed(
+        chat(
+            DELTAS, end=chunk({"delta": {}, "message": {"content": STORY}, "finish_reason": "stop"})
+        )
+    ),
+    "a usage of another shape": streamed(chat(DELTAS, usage=chunk(usage={"prompt_tokens": 12.5}))),
+    "usage that is no object": streamed(chat(DELTAS, usage=chunk(usage="many"))),
     "content null": streamed(chat([{"content": None}, *DELTAS])),
 }
 
@@ -238,6 +249,77 @@ def test_the_largest_limit_that_a_server_names_is_used(refusal: str) -> None:
     assert told["max_new_tokens"] == "the server allows at most 40"
 
 
+CONTEXTS = {
+    "vLLM": "'max_tokens' or 'max_completion_tokens' is too large: 9000. This model's maximum "
+    "context length is 4096 tokens and your request has 30 input tokens (9000 > 4096 - 30).",
+    "OpenAI": "This model's maximum context length is 4096 tokens. However, you requested 9030 "
+    "tokens (30 in the messages, 9000 in the completion). Please reduce the length.",
+    "OpenRouter": "This endpoint's maximum context length is 4,096 tokens. However, you requested "
+    "about 9030 tokens (30 of text input, 9000 in the output).",
+    "llama.cpp": "request (9030 tokens) exceeds the available context size (4096 tokens)",
+}
+
+
+@pytest.mark.parametrize("refusal", CONTEXTS.values(), ids=CONTEXTS)
+def test_the_context_that_a_refusal_states_is_kept_to(refusal: str) -> None:
+    with Faulty(refused(400, refusal), talking()) as server:
+        engine = on(server)
+        *_, finish = engine.stream(GenerationRequest(ASK, PLAIN, 9000))
+        assert isinstance(finish, Finish) and finish.reason == "stop"
+        sent = server.requests[-1].json["max_tokens"]
+    assert engine.context == 4096 and 4000 < sent <= 4096 - 30
+    assert not engine.deviations(PLAIN)
+
+
+@pytest.mark.parametrize("name", ["vLLM", "OpenAI", "OpenRouter"])
+def test_what_a_prompt_leaves_of_the_context_is_the_largest_limit(name: str) -> None:
+    """Where the estimate of the prompt's length is too small."""
+    refusal = CONTEXTS[name].replace(" 30)", " 90)").replace("(30 ", "(90 ")
+    with Faulty(refused(400, refusal), talking()) as server:
+        engine = on(server)
+        engine.context = 4096
+        [*_] = engine.stream(GenerationRequest(ASK, PLAIN, 9000))
+        assert server.requests[-1].json["max_tokens"] == 4006
+
+
+@pytest.mark.parametrize("refusal", ["Context window exceeded", "max_tokens is too large"])
+def test_a_refusal_of_the_length_names_the_option(refusal: str) -> None:
+    with Faulty(refused(400, refusal)) as server:
+        finish = ask(server)[2]
+    assert finish.error and "--max-new-tokens" in finish.error.hint
+
+
+OTHERWISE_NAMED = {
+    "camelCase": error("Model grok-4 does not support parameter topK."),
+    "param": error("Unsupported parameter.", param="top_k"),
+}
+
+
+@pytest.mark.parametrize("told", OTHERWISE_NAMED.values(), ids=OTHERWISE_NAMED)
+def test_a_field_that_is_named_in_another_way_is_left_out(told: object) -> None:
+    with Faulty(said(told, 400), talking()) as server:
+        assert ask(server, replace(PLAIN, top_k=20))[1] == STORY
+        assert "top_k" not in server.requests[-1].json
+        assert server.requests[-1].json["messages"][0]["role"] == "system"
+
+
+@pytest.mark.parametrize("status", [400, 422])
+def test_a_server_that_refuses_system_messages_gets_their_text_from_the_user(status: int) -> None:
+    def answer(request: Request) -> Script:
+        if request.json["messages"][0]["role"] == "system":
+            return refused(status, "Developer instruction is not enabled for models/gemma")
+        return talking()(request)
+
+    with Faulty(answer) as server:
+        engine = on(server)
+        for _ in range(2):
+            events = [*engine.stream(GenerationRequest(ASK, PLAIN, 50))]
+            assert "".join(map(text_of, events)) == STORY
+        asked = [r.json["messages"] for r in server.requests if r.path.endswith("completions")]
+    assert len(asked) == 3
+    assert asked[-1] == [{"role": "user", "content": "You write.\n\nA fox."}]
+
+
 def test_tokens_are_those_of_the_usage() -> None:
     usage = chunk(usage={"prompt_tokens": 5, "completion_tokens": 11})
     with Faulty(streamed(chat(DELTAS, usage=usage))) as server:
@@ -246,11 +328,43 @@ def test_tokens_are_those_of_the_usage() -> None:
     assert finish.prompt_tokens == 5
 
 
+@pytest.mark.parametrize(("written", "story"), [(5, 3), (1, 0)])
+def test_a_usage_may_be_smaller_than_what_came(written: int, story: int) -> None:
+    usage = chunk(usage={"prompt_tokens": 5, "completion_tokens": written})
+    deltas: list[Any] = [{"reasoning": "A "}, {"reasoning": "plan."}, *DELTAS]
+    with Faulty(streamed(chat(deltas, usage=usage))) as server:
+        events = ask(server, Sampling())[3]
+    counted = {"thinking": 0, "story": 0}
+    for one in events:
+        if isinstance(one, Chunk):
+            counted[one.kind] += one.tokens
+    assert counted == {"thinking": 2, "story": story}
+
+
+def in_ascii(delta: str) -> bytes:
+    """An event with half a character, which JSON may escape, and UTF-8 cannot have."""
+    return f"data: {json.dumps({'choices': [{'delta': {'content': delta}}]})}\n\n".encode()
+
+
+HALVES = {
+    "in two deltas": (["smile \ud83d", "\ude00 end"], "smile 😀 end"),
+    "apart": (["\ud83d", "", "\ude00"], "😀"),
+    "alone": (["a \ud83d b", " \ude00 c"], "a \ufffd b \ufffd c"),
+    "at the end": (["Once \ud83d"], "Once "),
+}
+
+
+@pytest.mark.parametrize(("deltas", "story"), HALVES.values(), ids=HALVES)
+def test_characters_are_whole(deltas: list[str], story: str) -> None:
+    with Faulty(streamed([*map(in_ascii, deltas), ended("stop")])) as server:
+        assert ask(server)[1] == story
+
+
 REASONS: dict[str, Reason] = {
     "stop": "stop", "STOP": "stop", "eos": "stop", "end_turn": "stop", "COMPLETE": "stop",
     "length": "length", "max_tokens": "length", "MAX_TOKENS": "length", "model_length": "length",
     "max_output_tokens": "length", "model_context_window_exceeded": "length",
-    "tool_calls": "length", "because": "length",
+    "tool_calls": "stop", "function_call": "stop", "because": "length",
     "content_filter": "error", "sensitive": "error", "refusal": "error", "SAFETY": "error",
     "RECITATION": "error", "abort": "error", "ERROR": "error",
 }  # fmt: skip
@@ -292,6 +406,38 @@ def test_a_story_without_thinking_streams_at_once() -> None:
         events.close()  # type: ignore[attr-defined]
 
 
+def first_text(engine: ChatEngine, sampling: Sampling) -> str:
+    """The first text of an answer, which is closed then."""
+    events = engine.stream(GenerationRequest(ASK, sampling, 50))
+    first = text_of(next(events))
+    events.close()  # type: ignore[attr-defined]
+    return first
+
+
+def test_text_is_not_held_once_an_answer_has_come_without_a_mark_of_thinking() -> None:
+    with Faulty(streamed(chat(DELTAS)), streamed([*chat(DELTAS)[:3], STALL])) as server:
+        engine = on(server)
+        [*_] = engine.stream(GenerationRequest(ASK, Sampling(), 50))
+        assert first_text(engine, Sampling()) == DELTAS[0]
+
+
+UNFINISHED = {
+    "thinking in tags": chat(["A plan.", "</think>\n\n", *DELTAS]),
+    "thinking in a field": chat([{"reasoning_content": "A plan."}, *DELTAS]),
+    "cut off": chat(DELTAS, end=ended("length")),
+}
+
+
+@pytest.mark.parametrize("first", UNFINISHED.values(), ids=UNFINISHED)
+def test_text_is_held_while_it_may_still_be_thinking(first: list[bytes]) -> None:
+    orphan = streamed(chat(["A plan.", "</think>\n\n", *DELTAS]))
+    with Faulty(streamed(first), orphan) as server:
+        engine = on(server)
+        [*_] = engine.stream(GenerationRequest(ASK, Sampling(), 50))
+        events = [*engine.stream(GenerationRequest(ASK, Sampling(), 50))]
+    assert "".join(map(text_of, events)) == STORY
+
+
 CUT: dict[str, Script] = {
     "closed": streamed([*chat(DELTAS)[:3], CLOSE]),
     "reset": streamed([*chat(DELTAS)[:3], RESET]),
@@ -324,17 +470,17 @@ AFTER_THE_END: dict[str, list[Action]] = {
 }
 
 
-@pytest.mark.parametrize("reason", ["stop", "length"])
+@pytest.mark.parametrize("told_reason", ["stop", "length", "max_tokens"])
 @pytest.mark.parametrize("after", AFTER_THE_END.values(), ids=AFTER_THE_END)
 def test_an_answer_is_complete_with_its_finish_reason(
-    after: list[Action], reason: Reason, monkeypatch: pytest.MonkeyPatch
+    after: list[Action], told_reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "LAST", 0.2)
-    told = [*chat(DELTAS, end=ended(reason), done=b""), *after]
+    told = [*chat(DELTAS, end=ended(told_reason), done=b""), *after]
     with Faulty(streamed(told)) as server:
         start = time.monotonic()
         _, story, finish, _ = ask(server)
-    assert (story, finish.reason, finish.error) == (STORY, reason, None)
+    assert (story, finish.reason, finish.error) == (STORY, REASONS[told_reason], None)
     assert finish.prompt_tokens == 5 and time.monotonic() - start < 2
 
 
@@ -400,7 +546,7 @@ def test_a_refusal_that_stays_is_worded(status: int) -> None:
         finish = ask(server)[2]
         asked = [request for request in server.requests if request.path.endswith("completions")]
     assert finish.error and str(status) in finish.error.message and finish.error.hint
-    assert len(asked) == 1
+    assert len(asked) == (2 if status in REFUSED else 1)  # the system message may be the reason
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -479,13 +625,40 @@ ALWAYS_THINKING = {
 
 @pytest.mark.parametrize("refusal", ALWAYS_THINKING.values(), ids=ALWAYS_THINKING)
 def test_thinking_that_ollama_cannot_turn_off_is_reported(refusal: str) -> None:
-    with Faulty(refused(400, refusal), talking(), routes=OLLAMA) as server:
+    thinking = streamed(chat([{"reasoning": "A plan."}, *DELTAS]))
+    with Faulty(refused(400, refusal), thinking, routes=OLLAMA) as server:
         engine = on(server)
         events = [*engine.stream(GenerationRequest(ASK, PLAIN, 50))]
         assert "".join(map(text_of, events)) == STORY
         assert "reasoning_effort" not in server.requests[-1].json
         named = {one.setting: one.text for one in engine.deviations(PLAIN)}
     assert named["thinking"] == "the server cannot turn it off"
+
+
+REFUSES_TEMPLATES = refused(400, "Unrecognized request argument supplied: chat_template_kwargs")
+STILL_THINKING: dict[str, Sequence[Any]] = {
+    "in a field": [{"reasoning_content": "A plan."}, *DELTAS],
+    "in the text": ["A plan.", "</think>\n\n", *DELTAS],
+}
+
+
+@pytest.mark.parametrize("deltas", STILL_THINKING.values(), ids=STILL_THINKING)
+def test_thinking_that_cannot_be_turned_off_is_reported_and_no_story(deltas: Sequence[Any]) -> None:
+    with Faulty(REFUSES_TEMPLATES, streamed(chat(deltas))) as server:
+        engine = on(server)
+        events = [*engine.stream(GenerationRequest(ASK, PLAIN, 50))]
+        named = {one.setting: one.text for one in engine.deviations(PLAIN)}
+    assert "".join(map(text_of, events)) == STORY
+    assert named["thinking"] == "the server cannot turn it off"
+
+
+def test_a_server_without_thinking_need_not_turn_it_off() -> None:
+    then = streamed([*chat(DELTAS)[:3], STALL])
+    with Faulty(REFUSES_TEMPLATES, streamed(chat(DELTAS)), then) as server:
+        engine = on(server)
+        [*_] = engine.stream(GenerationRequest(ASK, PLAIN, 50))
+        assert not engine.deviations(PLAIN)
+        assert first_text(engine, PLAIN) == DELTAS[0]
 
 
 def test_settings_that_no_chat_server_has_are_named() -> None:

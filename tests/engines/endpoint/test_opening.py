@@ -6,6 +6,7 @@ from polaris_cli.engines.base import Engine, GenerationRequest
 from polaris_cli.engines.endpoint.chat_engine import ChatEngine
 from polaris_cli.engines.endpoint.opening import connected
 from polaris_cli.engines.endpoint.token_engine import TokenEngine
+from polaris_cli.errors import EndpointError
 from polaris_cli.events import text_of
 from polaris_cli.models.reference import on_server
 from polaris_cli.models.servers import probe
@@ -13,7 +14,7 @@ from polaris_cli.request.prompts import Message
 from polaris_cli.request.server_address import ServerAddress
 from polaris_cli.request.story_request import Sampling
 from tests.servers.faulty import Faulty
-from tests.servers.replies import Answer, Script, chat, said, streamed
+from tests.servers.replies import Answer, Script, chat, refused, said, streamed
 
 PROMPT = "<|start|>user<|message|>.<|end|><|start|>assistant"
 ANSWER = streamed(chat([{"reasoning_content": "A plan."}, "Once"]))
@@ -53,3 +54,13 @@ def test_a_model_that_answers_in_channels_is_asked_by_chat(server: Faulty) -> No
 def test_any_other_model_is_asked_by_token_ids() -> None:
     with Faulty(kind="llama.cpp") as server:
         assert isinstance(on(server), TokenEngine)
+
+
+def test_a_server_without_the_paths_of_its_kind_is_asked_by_chat() -> None:
+    with Faulty(routes={**VLLM, "/tokenize": refused(404)}) as server:
+        assert isinstance(on(server), ChatEngine)
+    with (
+        Faulty(routes={**VLLM, "/tokenize": refused(400)}) as server,
+        pytest.raises(EndpointError),
+    ):
+        on(server)

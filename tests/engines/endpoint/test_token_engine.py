@@ -133,7 +133,7 @@ def test_a_connection_that_breaks_off_keeps_the_text() -> None:
     rest = [*events]
     finish = rest[-1]
     assert isinstance(finish, Finish) and finish.reason == "error"
-    assert finish.error and "broke off" in finish.error.message and "resume" in finish.error.hint
+    assert finish.error and "broke off" in finish.error.message and "later" in finish.error.hint
     assert "".join(map(text_of, [*first, *rest])).startswith("Onc")
 
 

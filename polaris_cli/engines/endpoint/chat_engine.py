@@ -95,19 +95,14 @@ class ChatEngine:
 
     def stream(self, request: GenerationRequest) -> Iterator[AnswerEvent]:
         """Yield the model's answer as it is generated, then one `Finish`."""
-        answer, labels = self._answer(request), self._server.kind in LABELLING
+        answer = self._answer(request)
         with closing(answer):
             first = next(answer)  # by then, it is known what the server refuses
-            held = self._may_think(request.sampling) and not (labels or self._marks_none)
-            told = Counter[Kind]()
-            for event in split_thinking(chain([first], answer), opened=None if held else False):
-                if isinstance(event, Chunk):
-                    tokens = max(event.tokens, -told[event.kind])  # no kind has fewer than 0
-                    told[event.kind] += tokens
-                    event = replace(event, tokens=tokens)
-                elif event.reason == "stop" and self._may_think(request.sampling):
-                    self._marks_none = "thinking" not in told
-                yield event
+            may_think = self._may_think(request.sampling)
+            labels = self._server.kind in LABELLING or self._marks_none
+            opened = None if may_think and not labels else False
+            events = split_thinking(chain([first], answer), opened=opened)
+            yield from _counted(self._noting_marks(events) if may_think else events)
 
     def encode(self, text: str) -> tuple[int, ...]:
         """Nothing: a chat server takes no token ids."""
@@ -142,6 +137,16 @@ class ChatEngine:
     def _may_think(self, sampling: Sampling) -> bool:
         """Whether the answer may have thinking, asked for or not."""
         return sampling.thinks or bool(self._refused & SWITCHES)
+
+    def _noting_marks(self, events: Iterator[AnswerEvent]) -> Iterator[AnswerEvent]:
+        """The events of an answer that may think; notes whether a whole one marks no thinking."""
+        thought = False
+        for event in events:
+            if isinstance(event, Chunk):
+                thought = thought or event.kind == "thinking"
+            elif event.reason == "stop":
+                self._marks_none = not thought
+            yield event
 
     def _answer(self, request: GenerationRequest) -> Iterator[RawEvent]:
         try:
@@ -237,6 +242,16 @@ class ChatEngine:
         if self._server.kind == "Ollama" and not sampling.thinks:
             fields["reasoning_effort"] = "none"
         return fields
+
+
+def _counted(events: Iterator[AnswerEvent]) -> Iterator[AnswerEvent]:
+    """The events; the server's correction of the count leaves no kind with fewer than 0 tokens."""
+    told = Counter[Kind]()
+    for event in events:
+        if isinstance(event, Chunk):
+            event = replace(event, tokens=max(event.tokens, -told[event.kind]))
+            told[event.kind] += event.tokens
+        yield event
 
 
 def _stated_context(refusal: str) -> int:

@@ -33,6 +33,7 @@ from tests.cli import (
 from tests.stories import a_story
 
 ASK = ("write", "a fox", "--words", "10", "--model", "demo")
+SINGLE = ("--length", "single")
 
 
 def library(home: Path) -> list[dict[str, object]]:
@@ -211,7 +212,8 @@ def test_a_closed_pipe_costs_no_file(tmp_path: Path) -> None:
     slept = (f"It slept {number} times. " for number in range(120))
     pieces = [*PLAN, "Once upon a time.\n\n", *slept]
     file = tmp_path / "story.txt"
-    command = scripted_command(*ASK, "-o", str(file), "--no-save", scripts=[pieces], delay=0.02)
+    options = ("-o", str(file), "--no-save", *SINGLE)
+    command = scripted_command(*ASK, *options, scripts=[pieces], delay=0.02)
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(tmp_path)
     ) as process:
@@ -247,13 +249,13 @@ SLOW = partial(pytest.param, marks=pytest.mark.slow)
         ({"scripts": [["only a plan"]]}, (), 5, "without writing a story"),
         SLOW({"scripts": [["a plan"] * 5], "finish": "length"}, (), 5, "--thinking-budget"),
         ({"finish": "length"}, ("--strict",), 6, "did not end by itself"),
-        SLOW({}, ("--strict", "--words", "100"), 6, "outside the band"),
+        SLOW({}, ("--strict", "--words", "100", *SINGLE), 6, "outside the band"),
         SLOW({}, ("--strict",), 0, "1.00"),
         SLOW({"finish": "length"}, (), 0, "cut off at the token limit"),
         ({"finish": "error"}, (), 1, "ends in an error"),
         SLOW(
             {"scripts": [["</think>", *(["the same again. "] * 500)]]},
-            (),
+            SINGLE,
             0,
             "looped and was stopped",
         ),
@@ -418,7 +420,7 @@ def test_what_a_model_says_around_the_story_is_left_out(tmp_path: Path) -> None:
         "\n\n---\n\n(Word",
         " count: 10)",
     ]
-    options = ["-w", "10", "-m", "demo", "--no-think"]
+    options = ["-w", "10", "-m", "demo", "--no-think", *SINGLE]
     ended = run(scripted_command("write", "a fox", *options, scripts=[around]), tmp_path)
     assert ended.stdout == TALE_TEXT + "\n"
     assert "ended by itself, 10 words of headings or comments left out" in ended.stderr

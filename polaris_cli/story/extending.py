@@ -70,7 +70,7 @@ def extended(
             yield from text.release()
             raise
         if finish.reason != "stop":
-            yield from text.release()
+            yield from text.release() if text.grew else text.ending_text()
             yield finish
             return
         text.end_round()
@@ -80,7 +80,6 @@ def extended(
             yield replace(finish, closed=text.closed)
             return
         yield from text.start_scene(engine.encode)
-        yield Again("extended")
 
 
 def _round(
@@ -157,6 +156,7 @@ class _Text:
         self._released = WordCounter()
         self._held: list[Chunk] = []
         self._ready: deque[Chunk] = deque()
+        self._break: Inserted | None = None  # between scenes, until the next one has text
         self._ending = ""
         self._rounds = 0
         self._at_start = 0  # words at the start of the round
@@ -204,6 +204,8 @@ class _Text:
         if event.kind != "story":
             yield event
             return
+        if event.text.strip():
+            yield from self._begin_scene()
         if event.text.strip() and PARAGRAPH_END.search(self._held_text()):
             self._release_held()
             self.closed = self._fits_now()
@@ -249,11 +251,14 @@ class _Text:
             yield self._ready.popleft()
 
     def ending_text(self) -> Iterator[Event]:
-        """Yield the held paragraph, then the ending set aside unless the model wrote one here."""
-        gap = "\n\n" if self._held else ""
-        own_ending = bool(self._held) and not self.closed
+        """Yield the held paragraph, then the ending set aside unless the model wrote one here.
+
+        Where it wrote nothing after a scene, there is no scene break either.
+        """
+        last = self._held_text().strip()
+        gap = self._break.text.removesuffix(SCENE_BREAK) if self._break else "\n\n" if last else ""
         yield from self.release()
-        if self._ending and not own_ending:
+        if self._ending and (self.closed or not last):
             yield Inserted("ending", gap + self._ending)
 
     def start_scene(self, encode: Callable[[str], tuple[int, ...]]) -> Iterator[Event]:
@@ -273,8 +278,15 @@ class _Text:
             lead = "\n\n"
         scene = encode(lead + SCENE_BREAK)
         self.ids += scene
-        self._released.add(lead + SCENE_BREAK)
-        yield Inserted("scene break", lead + SCENE_BREAK, scene)
+        self._break = Inserted("scene break", lead + SCENE_BREAK, scene)
+
+    def _begin_scene(self) -> Iterator[Event]:
+        """Yield the scene break, if the text before this was another scene."""
+        if self._break:
+            self._released.add(self._break.text)
+            yield self._break
+            yield Again("extended")
+        self._break = None
 
     def _excess(self) -> float:
         """The words that are too many; from 0 on, the story must close within this paragraph."""

@@ -64,8 +64,19 @@ def test_an_end_near_the_target_is_taken_as_it_is() -> None:
 
 def test_the_ending_comes_back_when_the_model_has_nothing_more_to_say() -> None:
     engine = ScriptedEngine(script(paragraph("a", 30), paragraph("ending", 5)), [])
-    parts = [paragraph("a", 30), "* * *", paragraph("ending", 5)]
-    assert text_of(go(engine)).split("\n\n") == parts
+    events = go(engine)
+    assert text_of(events).split("\n\n") == [paragraph("a", 30), paragraph("ending", 5)]
+    assert times(events, "extended") == 0
+
+
+@pytest.mark.parametrize(
+    "script_of_scene", [Script([], finish="length"), Script([], error=PolarisError("gone"))]
+)
+def test_a_scene_that_never_begins_leaves_the_ending_and_no_break(script_of_scene: Script) -> None:
+    engine = ScriptedEngine(script(paragraph("a", 30), paragraph("ending", 5)), script_of_scene)
+    events = go(engine)
+    assert text_of(events).split("\n\n") == [paragraph("a", 30), paragraph("ending", 5)]
+    assert finish_of(events).reason in ("length", "error")
 
 
 def test_a_paragraph_that_runs_on_closes_so_that_the_ending_still_fits() -> None:

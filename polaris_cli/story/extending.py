@@ -4,6 +4,7 @@ Calls an engine several times and yields one stream of events. Does not know how
 (`engines`), or about chapters.
 """
 
+import math
 import re
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -17,6 +18,7 @@ from polaris_cli.story.length import (
     CLOSE_SENTENCE_AT,
     MAX_ROUNDS,
     MIN_SCENE_TOKENS,
+    MIN_SCENE_WORDS,
     PARAGRAPH_END,
     SCENE_BREAK,
     closes,
@@ -52,14 +54,17 @@ def extended(
     ending stays in the middle and the text loops; without a scene break in place of the ending, the
     model at once writes an ending again.
 
-    From `minimum` words on, the model may end the story (default: `ACCEPT_END_AT` of `words`).
+    From `minimum` words on, the model may end the story (default: `ACCEPT_END_AT` of `words`, or
+    where less is missing than half of the shortest scene, which would make it too long).
     `draft` is the user's own text that the story continues (the request's `opening` is its tokens):
     its words count, and it is never set aside. `rounds` are the token ids of an earlier run, split
     at scene breaks (see `rounds_of`); each round ends where it ended then, so that the same ending
     is set aside. `attempt` is the number of restarts in that run. `max_new_tokens` of the request
     limits all tokens, including those of the earlier run.
     """
-    text = _Text(words, ACCEPT_END_AT * words if minimum is None else minimum, draft)
+    if minimum is None:
+        minimum = math.ceil(min(ACCEPT_END_AT * words, words - MIN_SCENE_WORDS / 2))
+    text = _Text(words, minimum, draft)
     for number in range(MAX_ROUNDS):
         earlier = rounds[number] if number < len(rounds) else ()
         run = _round(engine, request, text, earlier, attempt)
@@ -148,7 +153,7 @@ class _Text:
     `draft` is the text before it: its words and paragraphs count, its tokens are not in `ids`.
     """
 
-    def __init__(self, words: int, minimum: float, draft: str) -> None:
+    def __init__(self, words: int, minimum: int, draft: str) -> None:
         self.ids: list[int] = []
         self.generated = 0  # tokens, including those of the endings that were set aside
         self.closed = False

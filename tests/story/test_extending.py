@@ -46,6 +46,15 @@ def test_an_early_ending_makes_room_for_more_and_closes_the_story() -> None:
     assert tokens_of(events) == sum(len(one.pieces) for one in engine._scripts) - 20  # of z
 
 
+@pytest.mark.parametrize(("written", "rounds"), [(40, 1), (38, 2)])
+def test_a_scene_that_would_make_a_short_story_too_long_is_not_begun(
+    written: int, rounds: int
+) -> None:
+    engine = ScriptedEngine(script(paragraph("a", written)), script(paragraph("b", 60)))
+    go(engine, words=60)
+    assert len(engine.requests) == rounds
+
+
 def test_the_last_of_very_many_rounds_ends_the_story(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(extending, "MAX_ROUNDS", 3)
     engine = ScriptedEngine(*(script(paragraph(n, 30), paragraph("e", 2)) for n in "abcd"))

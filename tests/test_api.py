@@ -180,6 +180,7 @@ def own(monkeypatch: pytest.MonkeyPatch) -> Closable:
     return engine
 
 
+@pytest.mark.slow
 def test_an_engine_for_one_story_is_closed_with_it(own: Closable) -> None:
     assert write("a fox", words=4, model="demo").text == "Once upon a time."
     assert own.closed == 1

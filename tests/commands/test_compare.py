@@ -50,6 +50,7 @@ def test_each_model_writes_and_the_table_compares(library: Library, tmp_path: Pa
     assert len(library.entries()) == 2 and len(seeds) == 1
 
 
+@pytest.mark.slow
 def test_a_seed_of_the_environment_counts(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -101,6 +102,7 @@ def asked(library: Library, monkeypatch: pytest.MonkeyPatch) -> Library:
     return library
 
 
+@pytest.mark.slow
 def test_without_an_answer_no_choice_is_saved_and_the_page_is(
     asked: Library, tmp_path: Path
 ) -> None:
@@ -110,6 +112,7 @@ def test_without_an_answer_no_choice_is_saved_and_the_page_is(
     assert page.read_text().count("there was a fox") == 2 and not asked.votes()
 
 
+@pytest.mark.slow
 def test_a_choice_that_cannot_be_saved_costs_no_page(
     asked: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -129,6 +132,7 @@ def test_json_is_one_record_a_line(library: Library) -> None:
     assert "model\tid\twords" in err
 
 
+@pytest.mark.slow
 def test_quiet_prints_only_the_stories(library: Library) -> None:
     assert run("-m", "demo,smollm2", "-q")[1] == ""
 
@@ -232,6 +236,7 @@ def engines(monkeypatch: pytest.MonkeyPatch, *scripts: list[str]) -> None:
     monkeypatch.setattr(opening, "open_engine", lambda *_, **__: ScriptedEngine(next(left)))
 
 
+@pytest.mark.slow
 def test_a_blind_vote_is_for_the_number_on_the_screen(
     asked: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -251,6 +256,7 @@ def test_a_blind_vote_is_for_the_number_on_the_screen(
     assert asked.get(chosen.id).text == "Once upon a time there was a fox."
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [[], ["--blind"]])
 def test_models_that_write_no_story_end_with_the_code_of_no_story(
     asked: Library, monkeypatch: pytest.MonkeyPatch, more: list[str]

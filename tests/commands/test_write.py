@@ -370,6 +370,7 @@ def test_a_dry_run_shows_the_source_of_each_value(tmp_path: Path) -> None:
     assert settings["repetition_penalty"]["source"] == "preset default"
 
 
+@pytest.mark.slow
 def test_a_dry_run_names_the_variable_of_a_wrong_value(tmp_path: Path) -> None:
     asked = polaris_command("write", "a fox", "-m", "demo", "--dry-run")
     refused = run(asked, tmp_path, POLARIS_DEVICE="nonsense")
@@ -378,6 +379,7 @@ def test_a_dry_run_names_the_variable_of_a_wrong_value(tmp_path: Path) -> None:
     assert "Leave out POLARIS_DEVICE" in refused.stderr
 
 
+@pytest.mark.slow
 def test_a_dry_run_as_text_loads_nothing(tmp_path: Path) -> None:
     dry = run(
         polaris_command(

@@ -73,7 +73,7 @@ def test_a_plan_without_a_file_is_printed(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_auto_uses_chapters_above_the_length_the_model_is_good_at(tmp_path: Path) -> None:
-    for words, mode in (("400", "single"), ("401", "chapters")):
+    for words, mode in (("400", "extend"), ("401", "chapters")):
         asked = ("write", "a fox", "-w", words, "-m", "demo", "--length", "auto", "--no-think")
         command = scripted_command(*asked, "--json", scripts=CHAPTERS)
         assert json.loads(run(command, tmp_path).stdout)["length"]["mode"] == mode
@@ -81,8 +81,9 @@ def test_auto_uses_chapters_above_the_length_the_model_is_good_at(tmp_path: Path
 
 @pytest.mark.slow
 def test_extending_is_in_the_report_and_the_record(tmp_path: Path) -> None:
-    scripts = [["One two three.", "\n\n", "The end."], ["Four five six seven eight nine ten."]]
-    ended = run(scripted_command(*ASK, "--length", "extend", scripts=scripts), tmp_path)
+    scripts = [["One two three.", "\n\n", "The end."], ["Four five six seven eight nine. "] * 12]
+    asked = (*ASK, "--length", "extend", "--words", "60")
+    ended = run(scripted_command(*asked, scripts=scripts), tmp_path)
     assert ended.stdout.startswith("One two three.\n\n* * *\n\nFour")
     assert "extended once" in ended.stderr
     record = json.loads(run(polaris_command("library", "show", "last", "--json"), tmp_path).stdout)

@@ -29,9 +29,9 @@ from polaris_cli.commands.bench_loading import (
     say,
 )
 from polaris_cli.commands.bench_scoring import score
+from polaris_cli.commands.option_values import numbers_in
 from polaris_cli.commands.quick import runs_alone
 from polaris_cli.engines.doctor import all_versions
-from polaris_cli.errors import UsageError
 from polaris_cli.models.devices import size_text
 from polaris_cli.request.story_request import StoryRequest
 from polaris_cli.screen import terminal
@@ -173,15 +173,7 @@ def _start_cells(one: Start) -> tuple[str, ...]:
 
 
 def _positions(text: str) -> list[int]:
-    try:
-        positions = [*dict.fromkeys(map(int, text.split(",")))]
-    except ValueError:
-        positions = [-1]
-    if min(positions) < 0:
-        raise UsageError(
-            f"--at: invalid value {text!r}.", hint="Give positions in tokens: --at 0,2000,8000"
-        )
-    return positions
+    return numbers_in("--at", text, 0, "Give positions in tokens: --at 0,2000,8000")
 
 
 def _check_peer(peer: str | None, shape: str | None) -> None:

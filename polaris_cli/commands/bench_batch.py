@@ -21,8 +21,8 @@ from polaris_cli.commands.bench_loading import (
     model_or_demo,
 )
 from polaris_cli.commands.bench_stories import measure_stories
+from polaris_cli.commands.option_values import numbers_in
 from polaris_cli.engines.doctor import all_versions
-from polaris_cli.errors import UsageError
 from polaris_cli.request.conflicts import check_needed
 from polaris_cli.request.story_request import StoryRequest
 from polaris_cli.screen import terminal
@@ -78,13 +78,13 @@ def batch(
             "engine": engine, "base_url": base_url, "quantize": quantize, "device": device,
             "threads": threads,
         }  # fmt: skip
-        measure_stories(options, stories, numbers_of(sizes, "--sizes"), workers, as_json=as_json)
+        measure_stories(options, stories, _sizes(sizes), workers, as_json=as_json)
         return
     whole = {"--workers": workers, "--words": words, "--engine": engine, "--base-url": base_url}
     check_needed("--stories", "--stories 16", whole)
     tokens = tokens or TOKENS
     request = bench_job(model, shape, quantize=quantize, device=device, threads=threads).request
-    numbers = numbers_of(sizes, "--sizes")
+    numbers = _sizes(sizes)
     report = _measured(request, shape, numbers, tokens, quiet=as_json)
     if as_json:
         print_json(report)
@@ -116,17 +116,8 @@ def _measured(
     }
 
 
-def numbers_of(text: str, option: str) -> list[int]:
-    """The numbers of stories in an option, such as "1,8,32". Raises UsageError for any other."""
-    try:
-        numbers = [*dict.fromkeys(map(int, text.split(",")))]
-    except ValueError:
-        numbers = [0]
-    if min(numbers) < 1:
-        raise UsageError(
-            f"{option}: invalid value {text!r}.", hint=f"Give numbers of stories: {option} 1,8,32"
-        )
-    return numbers
+def _sizes(text: str) -> list[int]:
+    return numbers_in("--sizes", text, 1, "Give numbers of stories: --sizes 1,8,32")
 
 
 def _print(report: dict[str, Any]) -> None:

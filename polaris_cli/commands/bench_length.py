@@ -14,8 +14,8 @@ from polaris_cli.api import engine_for
 from polaris_cli.bench.length import WAYS, Row, Written, summed_up, write_all
 from polaris_cli.commands import options as o
 from polaris_cli.commands.bench_loading import Model, model_or_demo, say
-from polaris_cli.commands.download import download
 from polaris_cli.commands.option_values import lengths_in, listed
+from polaris_cli.commands.running import downloaded
 from polaris_cli.demo.unseen import UNSEEN
 from polaris_cli.engines.base import ModelInfo
 from polaris_cli.engines.doctor import all_versions
@@ -69,8 +69,7 @@ def length(
     }  # fmt: skip
     prepared = prepare(told[0], {**options, "words": max(lengths)})
     say(*on_unused(prepared))
-    if not prepared.reference.server:
-        download(prepared.reference)
+    downloaded(prepared, quiet=False)
     with loading(f"Loading {prepared.reference.name}", sys.stderr) as progress:
         loaded = engine_for(prepared, progress.update)
     baseline = round(GOOD_SHARE * prepared.reference.profile.good_words[1])

@@ -10,7 +10,7 @@ from typing import Any
 
 from polaris_cli.api import engine_for
 from polaris_cli.commands.bench_loading import say
-from polaris_cli.commands.download import download
+from polaris_cli.commands.running import downloaded
 from polaris_cli.commands.stdio import reserved_stderr
 from polaris_cli.engines.base import Engine
 from polaris_cli.engines.doctor import all_versions
@@ -51,8 +51,7 @@ def measure_stories(
     say(*on_unused(job))
 
     def opened(job: Job, parallel: int) -> Engine:
-        if not job.reference.server:
-            download(job.reference, quiet=as_json)
+        downloaded(job, quiet=as_json)
         return engine_for(job, parallel=parallel)
 
     found = []

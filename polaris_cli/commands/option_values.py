@@ -83,6 +83,20 @@ def _length(text: str) -> object:
     return text
 
 
+def numbers_in(option: str, text: str, least: int, hint: str) -> list[int]:
+    """The different whole numbers in a list such as "1,8,32".
+
+    Raises UsageError with the hint for any other text, and for a number below `least`.
+    """
+    try:
+        numbers = [*dict.fromkeys(map(int, text.split(",")))]
+    except ValueError:
+        numbers = []
+    if not numbers or min(numbers) < least:
+        raise UsageError(f"{option}: invalid value {text!r}.", hint=hint)
+    return numbers
+
+
 def at_once_in(jobs: str) -> int | None:
     """The number of stories at once, None for "auto"."""
     if jobs == "auto":

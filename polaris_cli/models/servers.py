@@ -21,7 +21,7 @@ ServerKind = Literal["llama.cpp", "vLLM", "transformers", "Ollama", "unknown"]
 
 LISTED = 5  # models named in a message
 OLLAMA = "Ollama is running"  # the text at its root
-NO_LIST = (404, 405)  # HTTP statuses of a server without a list of models
+NO_PATH = (404, 405)  # HTTP statuses of a server without a path, such as a list of models
 PROBE_TIMEOUT = 10.0  # seconds; some servers never answer on a path that they do not have
 # What a list of models calls their context: vLLM, OpenRouter, Groq, Mistral.
 CONTEXT_NAMES = ("max_model_len", "context_length", "context_window", "max_context_length")
@@ -113,7 +113,7 @@ def _listed(connection: Connection, *, named: bool) -> list[dict[str, Any]]:
     try:
         answer = connection.get("models")
     except EndpointError as error:
-        if error.status in NO_LIST or (named and error.status == 403):
+        if error.status in NO_PATH or (named and error.status == 403):
             return []
         raise
     if fits(answer, [dict]):

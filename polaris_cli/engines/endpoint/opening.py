@@ -15,14 +15,13 @@ from polaris_cli.engines.endpoint.vllm import Vllm
 from polaris_cli.errors import EndpointError
 from polaris_cli.models.connection import Connection, key_of
 from polaris_cli.models.reference import ModelRef
+from polaris_cli.models.servers import NO_PATH
 from polaris_cli.request.story_request import StoryRequest
 
 TOKEN_SERVERS: Mapping[str, Callable[[Connection, str], TokenServer]] = {
     "llama.cpp": LlamaCpp,
     "vLLM": Vllm,
 }
-
-NO_PATH = (404, 405)  # HTTP statuses
 
 
 def open_endpoint(

@@ -25,26 +25,24 @@ from polaris_cli.events import (
     text_of,
 )
 from polaris_cli.request.budget import token_budget, usual_tokens
-from polaris_cli.request.prompts import Message, part_prompt, sentence
-from polaris_cli.story.arc import another_beat, last_beat
+from polaris_cli.request.prompts import Message, part_prompt
 from polaris_cli.story.chapter_drafts import (
     WrittenChapter,
     earlier_chapters,
     ends_finished,
     planning_of,
 )
+from polaris_cli.story.conversation import Conversation
 from polaris_cli.story.decayed import RETRIES, beginning_of, without_decay
 from polaris_cli.story.extending import extended, rounds_of
+from polaris_cli.story.growing_plan import GrowingPlan
 from polaris_cli.story.job import Job
 from polaris_cli.story.length import (
     ACCEPT_END_AT,
     CHAPTER_SENTENCE_AT,
     CLOSE_PARAGRAPH_AT,
-    GO_ON_BELOW,
-    MAX_FURTHER,
     LengthTarget,
     Pace,
-    chapter_count,
     close_at,
     words_for_ending,
 )
@@ -112,21 +110,22 @@ class ChapterWriter:
         in_one_pass: bool = False,
     ) -> None:
         self._engine, self._request, self._profile = engine, job.request, job.reference.profile
-        self._recorded, self._plan = plan, plan.after(0)
-        self._wording, self._opening = wording, opening
+        self._opening = opening
         self._draft = job.request.draft.text if job.request.draft else ""
         # The user wants more of an earlier run that ended by itself: the model goes on within its
         # last chapter if it can, else that one stays and others follow.
         self._finished = ends_finished(job, engine)
         self._in_one_pass = in_one_pass
-        planned = len(self._plan.chapters)
+        planned = len(plan.after(0).chapters)
         self._pace = Pace(job.request.words, planned, self._profile.good_words[1])
+        self._plan = GrowingPlan(
+            plan, job, self._pace, finished=self._finished, shown=not in_one_pass
+        )
+        self._conversation = Conversation(job, engine, wording, opening, tells_plan=not in_one_pass)
         self._done: list[WrittenChapter] = []
-        self._further_left = MAX_FURTHER  # times that it still may go on after an early end
         self._may_cut = not self._profile.continues  # the end of the story, once, for an ending
         self._ending = 0  # words of an ending in place of an end of this chapter that is too long
         self._lacks_ending = False
-        self._most = 2 * max(planned, chapter_count(job.request.words, self._profile))
 
     def write(self, earlier: list[WrittenChapter]) -> Iterator[Event]:
         """Replay the earlier chapters, continue the last, write the rest; yield one `Finish`."""
@@ -134,53 +133,17 @@ class ChapterWriter:
         for number in count(1):
             new = number > len(earlier)
             if number <= len(earlier) + 1 and not self._in_one_pass:
-                self._recall_plan(number - 1)
+                self._plan.recall(number - 1)
             if new or self._in_one_pass:  # a pass records no plan: it grows as before
-                yield from self._adjust_plan(new=new)
+                yield from self._plan.grow(
+                    len(self._done), new=new, lacks_ending=self._lacks_ending
+                )
             if number > len(self._plan.chapters):
                 break
             finish = yield from self._write_chapter(number, earlier)
             if not self._goes_on(finish) or (new and self._is_silent()):
                 break
         yield finish
-
-    def _recall_plan(self, done: int) -> None:
-        """Add the chapters that the earlier run added after `done` chapters."""
-        plan = self._recorded.after(done)
-        appended = len(self._plan.chapters) == done < len(plan.chapters)
-        self._further_left -= appended and not self._finished
-        self._plan = plan
-
-    def _adjust_plan(self, *, new: bool) -> Iterator[Event]:
-        """Add chapters if more is left than the others will deliver, after an early end, or to end
-        a story that became too long.
-
-        `new` says that the next chapter is not one of an earlier run, which all have their place.
-        """
-        before, done, pace = self._plan, len(self._done), self._pace
-        if self._profile.continues:
-            return
-        if done == len(before.chapters):
-            early = self._further_left > 0 and self._ended_early()
-            if new and not (early or self._lacks_ending):
-                return
-            if new and not self._lacks_ending:
-                yield Again("extended")
-            self._further_left -= not self._lacks_ending and (new or not self._finished)
-            self._insert(last_beat(self._request.form, max(pace.missing, 1)), done)
-        while (total := len(self._plan.chapters)) < self._most and pace.needs_another(total - done):
-            self._insert(another_beat(self._request.form, self._plan), total - 1)
-        if self._plan is not before and not self._in_one_pass:
-            yield Planned(self._plan)
-
-    def _insert(self, beat: Chapter, place: int) -> None:
-        chapters = self._plan.chapters
-        added = replace(beat, added_after=len(self._done))
-        self._plan = replace(self._plan, chapters=(*chapters[:place], added, *chapters[place:]))
-
-    def _ended_early(self) -> bool:
-        enough = ACCEPT_END_AT if self._finished else GO_ON_BELOW
-        return self._pace.missing > (1 - enough) * self._request.words
 
     def _goes_on(self, finish: Finish) -> bool:
         """Whether the story goes on after a chapter that ended so.
@@ -215,7 +178,8 @@ class ChapterWriter:
         else:
             so_far = earlier[number - 1] if number == len(earlier) else WrittenChapter()
             run = self._generate(number, requested, share, so_far)
-        finish = yield from self._stream_chapter(number, run, self._ask(number, requested))
+        prompt = self._conversation.prompt(self._plan.current, number, requested)
+        finish = yield from self._stream_chapter(number, run, prompt)
         heading = self._heading(chapter, "") if self._done[-1].text else ""
         added = story_words(heading + (self._draft if number == 1 else ""))
         self._note_length(requested, self._done[-1].words + added, finish)
@@ -233,7 +197,8 @@ class ChapterWriter:
         self, number: int, requested: int, share: int, so_far: WrittenChapter
     ) -> Iterator[Event]:
         """Write one chapter, continuing the text `so_far`."""
-        messages, limit = self._messages_and_limit(number, requested, share)
+        target = self._target(number, share)
+        messages, limit = self._messages_and_limit(requested, share, target)
         sampling = self._request.sampling
         sampling = replace(sampling, seed=seed_of_call(sampling, number))
         attempt, answer = since_restart(so_far.events)
@@ -244,7 +209,6 @@ class ChapterWriter:
             return self._continued(request, answer, attempt)
         if self._engine.capabilities.token_ids:
             request = replace(request, after=ids_of(answer))
-        target = self._target(number, share)
         # The first part of an untitled plan may begin with the title of the story.
         title = self._plan.chapters[number - 1].title or ("" if number > 1 else None)
 
@@ -330,64 +294,30 @@ class ChapterWriter:
         return f"{gap}## {chapter.title}\n\n" if has_heading else gap
 
     def _messages_and_limit(
-        self, number: int, requested: int, share: int
+        self, requested: int, share: int, target: LengthTarget
     ) -> tuple[tuple[Message, ...], int]:
-        """The conversation that asks for a chapter, and the limit of new tokens.
-
-        As many of the latest chapters as the context has room for are in it in full, up to
-        `recall` of the model's profile; of the others only the summary, or without a plan the last
-        paragraph. If even that does not fit, the oldest are left out: the plan tells of them.
-        """
+        """The conversation that asks for the next chapter, and the limit of new tokens."""
         context, sampling = self._engine.context, self._request.sampling
+        per_word = self._profile.tokens_per_word
         words = max(requested, round(CHAPTER_SENTENCE_AT * share))
-        needed = usual_tokens(words, sampling, self._profile.tokens_per_word)
-        least = math.ceil(words * self._profile.tokens_per_word)
-        for whole, first in self._shown(number):
-            messages = tuple(self._conversation(number, requested, whole, first))
-            prompt_tokens = self._engine.count_tokens(messages, sampling)
-            prompt_tokens += len(self._opening) if number == 1 else 0
-            if prompt_tokens + (needed if whole else least) <= context:
-                break
+        messages, prompt_tokens = self._conversation.messages(
+            self._plan.current,
+            self._done,
+            requested,
+            usual=usual_tokens(words, sampling, per_word),
+            least=math.ceil(words * per_word),
+        )
         budget = token_budget(
             words,
             sampling,
             context=context,
             prompt_tokens=prompt_tokens,
-            tokens_per_word=self._profile.tokens_per_word,
+            tokens_per_word=per_word,
             chapter=requested,
         )
         # A short last chapter may become several times as long as asked, to the end of the band.
-        most = math.ceil(self._target(number, share).sentence)
-        longest = usual_tokens(most, sampling, self._profile.tokens_per_word)
+        longest = usual_tokens(math.ceil(target.sentence), sampling, per_word)
         return messages, max(budget.max_new_tokens, min(longest, context - prompt_tokens))
-
-    def _shown(self, number: int) -> Iterator[tuple[int, int]]:
-        """What a conversation may show, less and less: how many of the latest chapters in full, and
-        the first chapter of all."""
-        yield from ((whole, 1) for whole in range(min(number - 1, self._profile.recall), -1, -1))
-        yield from ((0, first) for first in range(2, number + 1))
-
-    def _conversation(
-        self, number: int, requested: int, whole: int, first: int
-    ) -> Iterator[Message]:
-        """The one with the chapters from `first` on, the latest `whole` of them in full."""
-        yield from self._wording.preface
-        for earlier, written in enumerate(self._done, 1):
-            text = ((self._draft if earlier == 1 else "") + written.text).strip()
-            if not text or earlier < first:
-                continue
-            yield Message("user", written.prompt)
-            if earlier >= number - whole:
-                yield Message("assistant", text)
-            else:
-                summary = self._plan.chapters[earlier - 1].summary
-                short = text.rpartition("\n\n")[2] if self._in_one_pass else sentence(summary)
-                yield Message("assistant", short, full_text=text)
-        yield Message("user", self._ask(number, requested))
-
-    def _ask(self, number: int, words: int) -> str:
-        chapters = self._plan.chapters
-        return self._wording.ask(number, len(chapters), chapters[number - 1], words)
 
 
 def _headed(event: Held, heading: str) -> Held:

@@ -13,7 +13,8 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from polaris_cli.errors import EndpointError, ModelUnavailable
-from polaris_cli.models.connection import Connection, key_of
+from polaris_cli.models.connection import Connection
+from polaris_cli.models.server_environment import key_of
 from polaris_cli.models.shapes import Shape, fits
 from polaris_cli.request.server_address import ServerAddress
 

@@ -1,20 +1,14 @@
-"""How long a refusal is waited for, how many answers come at once, and a wrong environment."""
+"""How many answers come at once, what a server names, and a wrong environment."""
 
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from polaris_cli.errors import EndpointError, UsageError
-from polaris_cli.models.connection import (
-    Connection,
-    _certificates,
-    _named_wait,
-    _wait_before_retry,
-)
+from polaris_cli.models.connection import Connection
+from polaris_cli.models.server_environment import certificates
 from polaris_cli.request.server_address import ServerAddress
 from tests.servers.faulty import Faulty
 from tests.servers.replies import (
@@ -24,49 +18,11 @@ from tests.servers.replies import (
     delta,
     error,
     event,
-    http_date,
     redirected,
     refused,
     said,
     streamed,
 )
-
-
-def waited(named: str) -> float:
-    return _named_wait({"retry-after": named})
-
-
-@pytest.mark.parametrize(
-    "named",
-    [
-        "",
-        "soon",
-        "-5",
-        "-inf",
-        "nan",
-        "Fri, 31 Dec 99999 23:59:59 GMT",
-        "Thu, 01 Jan 1970 00:00:00 GMT",
-        f"Fri, 31 Dec 2026 10:00:00 +{10**20}",
-        "Mon, 01 Jan 0001 00:00:00 +2359",
-    ],
-)
-def test_what_names_no_time_to_come_is_0(named: str) -> None:
-    assert waited(named) == 0
-
-
-def test_a_wait_is_a_number_or_a_date() -> None:
-    assert waited("1.5") == 1.5 and 50 < waited(http_date(60)) <= 61
-
-
-@pytest.mark.parametrize("named", ["inf", "1e400", "Fri, 31 Dec 9999 23:59:59 GMT"])
-def test_nobody_waits_for_ever(named: str) -> None:
-    assert _wait_before_retry(EndpointError("no", retry_in=waited(named))) is False
-
-
-@settings(max_examples=50)
-@given(st.text() | st.from_regex(r"\w{3}, \d+ Dec \d+ \d+:\d+:\d+ [+-]\d+", fullmatch=True))
-def test_no_header_raises(named: str) -> None:
-    assert waited(named) >= 0
 
 
 def test_any_number_of_answers_comes_at_once() -> None:
@@ -126,12 +82,12 @@ AWAY = ServerAddress("https://example.org/v1")
 @pytest.fixture
 def plain(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     """An environment without a proxy and certificates of its own."""
-    _certificates.cache_clear()
+    certificates.cache_clear()
     for name in ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
     yield monkeypatch
-    _certificates.cache_clear()
+    certificates.cache_clear()
 
 
 @pytest.mark.parametrize("name", ["ALL_PROXY", "https_proxy"])
@@ -165,7 +121,7 @@ def test_the_hint_names_a_proxy_that_may_be_the_reason(plain: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("content", [None, "", "no certificate"])
-def test_certificates_that_cannot_be_read(
+def testcertificates_that_cannot_be_read(
     content: str | None, plain: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     file = tmp_path / "certificates.pem"

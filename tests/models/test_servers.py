@@ -8,9 +8,10 @@ import pytest
 
 from polaris_cli.errors import EndpointError, ModelUnavailable, UsageError
 from polaris_cli.models import servers
-from polaris_cli.models.connection import Connection, key_of
+from polaris_cli.models.connection import Connection
 from polaris_cli.models.reference import on_server
 from polaris_cli.models.resolving import resolve
+from polaris_cli.models.server_environment import key_of
 from polaris_cli.models.servers import Server, choose_model, probe
 from polaris_cli.request.server_address import ServerAddress
 from tests.servers.faulty import Faulty

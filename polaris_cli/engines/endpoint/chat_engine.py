@@ -17,7 +17,8 @@ from polaris_cli.engines.base import Capabilities, Deviation, GenerationRequest,
 from polaris_cli.engines.system_role import starts_with_system, without_system
 from polaris_cli.errors import EndpointError
 from polaris_cli.events import AnswerEvent, Chunk, Finish, Kind, Piece, RawEvent, closing
-from polaris_cli.models.connection import BROKEN_OFF, DONE, Connection
+from polaris_cli.models.connection import Connection
+from polaris_cli.models.server_events import BROKEN_OFF, DONE
 from polaris_cli.models.servers import Server
 from polaris_cli.models.shapes import Shape, fits
 from polaris_cli.request.prompts import Message

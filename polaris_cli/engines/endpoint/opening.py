@@ -13,8 +13,9 @@ from polaris_cli.engines.endpoint.prompts import answers_in_channels
 from polaris_cli.engines.endpoint.token_engine import TokenEngine, TokenServer
 from polaris_cli.engines.endpoint.vllm import Vllm
 from polaris_cli.errors import EndpointError
-from polaris_cli.models.connection import Connection, key_of
+from polaris_cli.models.connection import Connection
 from polaris_cli.models.reference import ModelRef
+from polaris_cli.models.server_environment import key_of
 from polaris_cli.models.servers import NO_PATH
 from polaris_cli.request.story_request import StoryRequest
 

@@ -19,7 +19,8 @@ from polaris_cli.engines.base import Deviation
 from polaris_cli.engines.system_role import Chat, starts_with_system, without_system
 from polaris_cli.errors import EndpointError
 from polaris_cli.events import Finish, Piece, RawEvent
-from polaris_cli.models.connection import BROKEN_OFF, Connection
+from polaris_cli.models.connection import Connection
+from polaris_cli.models.server_events import BROKEN_OFF
 from polaris_cli.models.shapes import Shape
 from polaris_cli.request.story_request import Sampling
 

@@ -56,20 +56,14 @@ def run_drafts(job: Job, outputs: Outputs, count: int, choose: Choose, *, print_
     listening = Interrupts().listen()
     with listening as interrupts, reserved_stdio(later=outputs.deferred_errors) as out:
         done, engine = _write(job, outputs, count, interrupts)
-        texts = [(each.story, each.error) for each in done if each.story and each.story.text]
-        stories, whole = (
-            [story for story, _ in texts],
-            [story for story, error in texts if not error],
-        )
-        failures = [each for each in done if each.error]
-        if interrupts.seen and not stories:
+        errors = {each.story.id: each.error for each in done if each.story}
+        stories = [each.story for each in done if each.story and each.story.text]
+        if not stories and interrupts.seen:
             return EXIT_INTERRUPTED
         if not stories:
-            raise next((each.error for each in failures), None) or _nothing()
-        for each in failures:
-            warn(f"Draft {each.task.number} failed: {each.error}", sys.stderr)
-        if unsaved := next(filter(None, (each.unsaved for each in done)), ""):
-            warn(unsaved, sys.stderr)
+            raise next((each.error for each in done if each.error), None) or _nothing()
+        unsaved = _warn_of(done)
+        whole = [story for story in stories if not errors[story.id]]
         chosen = choose(whole or stories, interrupts)
         if not outputs.quiet:
             _print_drafts(stories, chosen)
@@ -78,9 +72,20 @@ def run_drafts(job: Job, outputs: Outputs, count: int, choose: Choose, *, print_
         _deliver(stories, chosen, outputs, out, print_of=count if print_all else None)
     if interrupts.seen:
         return EXIT_INTERRUPTED
-    if not whole:
-        raise next(each.error for each in failures if each.story is chosen and each.error)
+    if error := errors[chosen.id]:
+        raise error
     return check_story(chosen, outputs)
+
+
+def _warn_of(done: Sequence[Written[DraftTask]]) -> bool:
+    """Warn of drafts that failed or are not saved; return whether one is not."""
+    for each in done:
+        if each.error:
+            warn(f"Draft {each.task.number} failed: {each.error}", sys.stderr)
+    unsaved = next(filter(None, (each.unsaved for each in done)), "")
+    if unsaved:
+        warn(unsaved, sys.stderr)
+    return bool(unsaved)
 
 
 def _nothing() -> NoStory:

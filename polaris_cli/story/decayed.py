@@ -6,7 +6,8 @@ the answer is a part of.
 
 import re
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import accumulate
 
 from polaris_cli.characters import SENTENCE_END
@@ -47,62 +48,82 @@ def without_decay(
     With `keep`, what follows the first so many words is held back to the end, and cut away if the
     answer is closed at its length: the caller has an ending written in its place.
     """
-    earlier = len(request.after)
-    tail = _Tail(earlier, keep)
-    limit = request.max_new_tokens + len(request.after)
-    for attempt in range(retries + 1):
-        drawn = replace(request, sampling=request.sampling.redrawn(attempt))
-        again = attempt < retries  # else one sentence must not end the story
-        run = _judged(write(drawn), earlier, beginning, narrative=narrative, any_talk=again)
-        try:
-            finish = yield from tail.take(run)
-        except KeyboardInterrupt:
-            yield from tail.release()
-            raise
-        if finish.reason != "decay":
-            break
-        first = beginning or beginning_of(tail.earlier)
-        only_talked = length_before_decay(tail.new, first, narrative=narrative) == tail.length
-        dropped = tail.cut(
-            length_before_decay(
-                tail.new, first, narrative=narrative, last_talk=True, any_talk=again
-            )
-        )
-        only_talked = only_talked or is_talk(dropped.text)
-        if is_word_count(dropped.text) or attempt == retries:
-            break
-        yield tail.held(dropped.tokens)
-        yield Again("rewritten")
-        request = replace(request, after=tail.ids, max_new_tokens=limit - len(tail.ids))
-    if keep and finish.closed and (cut := tail.cut_for_ending()):
-        yield tail.held(cut.tokens)
-        yield Again("rewritten")
+    tail = _Tail(len(request.after), keep)
+    judge = _Judge(len(request.after), beginning, narrative)
+    finish, cut = yield from _attempts(write, request, tail, judge, retries)
+    if keep and finish.closed and (replaced := tail.cut_for_ending()):
+        yield from tail.told(replaced)
     yield from tail.release()
-    if finish.reason == "decay" and only_talked and any(_story_of(tail.chunks)):
-        yield dropped
+    if cut and cut.is_talk and any(_story_of(tail.chunks)):
+        yield cut.dropped
         finish = replace(finish, reason="stop")
-    elif finish.reason == "decay":
-        yield tail.held(dropped.tokens)
+    elif cut:
+        yield tail.held(cut.dropped.tokens)
     yield finish
 
 
-def _judged(
-    run: Iterator[Event],
-    replayed: int,
-    beginning: Sequence[Chunk],
-    *,
-    narrative: bool,
-    any_talk: bool,
-) -> Iterator[Event]:
-    """The events of a run up to where it decays, behind its first `replayed` token ids."""
-    earlier: list[Event] = []
-    with closing(run):
-        while replayed > 0 and (event := next(run, None)):
-            yield event
-            earlier.append(event)
-            replayed -= len(event.ids) if isinstance(event, Chunk) else 0
-        first = beginning or beginning_of(earlier)
-        yield from guard_decay(run, first, narrative=narrative, last_talk=True, any_talk=any_talk)
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """Decayed text that was cut away, and whether all that was wrong is a sentence of talk."""
+
+    dropped: Chunk
+    is_talk: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Judge:
+    """Where an answer decays, behind its first `replayed` token ids."""
+
+    replayed: int
+    beginning: Sequence[Chunk]
+    narrative: bool
+
+    def guard(self, run: Iterator[Event], *, any_talk: bool) -> Iterator[Event]:
+        """The events of a run up to where it decays."""
+        earlier, left = list[Event](), self.replayed
+        with closing(run):
+            while left > 0 and (event := next(run, None)):
+                yield event
+                earlier.append(event)
+                left -= len(event.ids) if isinstance(event, Chunk) else 0
+            first = self.beginning or beginning_of(earlier)
+            yield from guard_decay(
+                run, first, narrative=self.narrative, last_talk=True, any_talk=any_talk
+            )
+
+    def cut(self, tail: "_Tail", *, any_talk: bool) -> _Cut:
+        """Cut the decayed text away."""
+        first = self.beginning or beginning_of(tail.earlier)
+        sound = partial(length_before_decay, tail.new, first, narrative=self.narrative)
+        only_talked = sound() == tail.length
+        dropped = tail.cut(sound(last_talk=True, any_talk=any_talk))
+        return _Cut(dropped, only_talked or is_talk(dropped.text))
+
+
+def _attempts(
+    write: Callable[[GenerationRequest], Iterator[Event]],
+    request: GenerationRequest,
+    tail: "_Tail",
+    judge: _Judge,
+    retries: int,
+) -> Generator[Event, None, tuple[Finish, _Cut | None]]:
+    """Write an answer, and what decayed again; return how it ended, and what decayed at last."""
+    limit = request.max_new_tokens + len(request.after)
+    attempt = 0
+    while True:
+        is_last = attempt == retries
+        drawn = replace(request, sampling=request.sampling.redrawn(attempt))
+        # One sentence of talk has a passage written again, but must not end the story.
+        run = judge.guard(write(drawn), any_talk=not is_last)
+        finish = yield from tail.take(run)
+        if finish.reason != "decay":
+            return finish, None
+        cut = judge.cut(tail, any_talk=not is_last)
+        if is_last or is_word_count(cut.dropped.text):
+            return finish, cut
+        yield from tail.told(cut.dropped)
+        request = replace(request, after=tail.ids, max_new_tokens=limit - len(tail.ids))
+        attempt += 1
 
 
 def beginning_of(events: Iterable[Event]) -> list[Chunk]:
@@ -151,13 +172,20 @@ class _Tail:
         return ids_of(self.chunks)
 
     def take(self, run: Iterator[Event]) -> Generator[Event, None, Finish]:
-        """Yield the events of a run, but for the end of the story; return how it finished."""
+        """Yield the events of a run, but for the end of the story; return how it finished.
+
+        After Ctrl-C, all of its text is yielded.
+        """
         new = without_replay(run, len(self.ids))  # else what was kept of an earlier attempt
-        with closing(new):
-            for event in new:
-                if isinstance(event, Finish):
-                    return event
-                yield from self._add(event)
+        try:
+            with closing(new):
+                for event in new:
+                    if isinstance(event, Finish):
+                        return event
+                    yield from self._add(event)
+        except KeyboardInterrupt:
+            yield from self.release()
+            raise
         return Finish("interrupted")
 
     def cut(self, length: int) -> Chunk:
@@ -188,6 +216,11 @@ class _Tail:
     def held(self, dropped: int = 0) -> Held:
         """The event for the held chunks, after so many tokens were dropped."""
         return Held(tuple(self._held), dropped=dropped)
+
+    def told(self, dropped: Chunk) -> Iterator[Event]:
+        """Yield what tells of a passage that was cut away and is written again."""
+        yield self.held(dropped.tokens)
+        yield Again("rewritten")
 
     def _add(self, event: Event) -> Iterator[Event]:
         if isinstance(event, Restart):

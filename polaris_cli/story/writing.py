@@ -115,35 +115,36 @@ def _in_parts(job: Job, engine: Engine) -> Iterator[Event]:
 
 
 def _as_one_text(job: Job, engine: Engine) -> Iterator[Event]:
-    request, draft, opening = job.request, job.request.draft, _opening(job, engine)
+    """The events of a single pass, or of a text that goes on within the same answer."""
+    opening = _opening(job, engine)
     limit = _limit(job, engine, opening)
-    generation = GenerationRequest(job.messages, request.sampling, limit, opening)
-    attempt, rounds = 0, Rounds()
-    if job.earlier:
-        attempt, answer = since_restart(job.earlier.events)
-        rounds = _earlier_rounds(engine, generation, job.earlier.finish, answer)
-    earlier = tuple(id_ for ids in rounds for id_ in ids)
+    request = GenerationRequest(job.messages, job.request.sampling, limit, opening)
+    attempt, rounds = _earlier_answer(job, engine, request)
     # A run cut off by the limit gets the limit again; any other shares it with the earlier run.
     if job.earlier and job.earlier.finish == "length":
-        limit += len(earlier)
-    if request.length == "extend":
-        run = extended(
-            engine,
-            replace(generation, max_new_tokens=limit),
-            words=request.words,
-            draft=draft.text if draft else "",
-            rounds=rounds,
-            attempt=attempt,
-        )
-    else:
-        generation = replace(generation, max_new_tokens=limit - len(earlier), after=earlier)
-        run = without_decay(
-            lambda generation: stream_answer(engine, generation, attempt=attempt),
-            generation,
-            narrative=request.narrative,
-            retries=RETRIES if engine.capabilities.token_ids else 0,
-        )
-    return with_draft(draft, run)
+        request = replace(request, max_new_tokens=limit + sum(map(len, rounds)))
+    write = _extended if job.request.length == "extend" else _in_one_pass
+    return with_draft(job.request.draft, write(job, engine, request, attempt, rounds))
+
+
+def _extended(
+    job: Job, engine: Engine, request: GenerationRequest, attempt: int, rounds: Rounds
+) -> Iterator[Event]:
+    draft = job.request.draft.text if job.request.draft else ""
+    words = job.request.words
+    return extended(engine, request, words=words, draft=draft, rounds=rounds, attempt=attempt)
+
+
+def _in_one_pass(
+    job: Job, engine: Engine, request: GenerationRequest, attempt: int, rounds: Rounds
+) -> Iterator[Event]:
+    after = tuple(id_ for ids in rounds for id_ in ids)
+    return without_decay(
+        lambda request: stream_answer(engine, request, attempt=attempt),
+        replace(request, max_new_tokens=request.max_new_tokens - len(after), after=after),
+        narrative=job.request.narrative,
+        retries=RETRIES if engine.capabilities.token_ids else 0,
+    )
 
 
 def _opening(job: Job, engine: Engine) -> tuple[int, ...]:
@@ -168,10 +169,14 @@ def _prompt_tokens(job: Job, engine: Engine, opening: tuple[int, ...]) -> int:
     return engine.count_tokens(job.messages, job.request.sampling) + len(opening)
 
 
-def _earlier_rounds(
-    engine: Engine, request: GenerationRequest, finish: Reason, answer: list[Event]
-) -> Rounds:
-    """The token ids of an earlier run by rounds; without the loop if it ended in one."""
-    if finish != "loop":
-        return rounds_of(answer)
-    return [before_loop(engine, request, ids_of(answer))]
+def _earlier_answer(job: Job, engine: Engine, request: GenerationRequest) -> tuple[int, Rounds]:
+    """How many times an earlier run had restarted, and its token ids by rounds.
+
+    Without the loop if it ended in one.
+    """
+    if not job.earlier:
+        return 0, []
+    attempt, answer = since_restart(job.earlier.events)
+    if job.earlier.finish != "loop":
+        return attempt, rounds_of(answer)
+    return attempt, [before_loop(engine, request, ids_of(answer))]

@@ -50,7 +50,7 @@ MOST_ROWS = 2**63 - 1  # SQLite's largest number
 STALE_AFTER = 10.0  # seconds without a heartbeat until the writer counts as killed
 
 _DAMAGED = (ValueError, TypeError, KeyError, AttributeError)  # what a damaged record raises
-_PART_OF_A_WORD = re.compile(f"[{CJK}{HANGUL}{THAI_AND_SIMILAR}]")
+_PART_OF_A_WORD = f"[{CJK}{HANGUL}{THAI_AND_SIMILAR}]"
 
 _ENTRY = (
     "id, created, title, premise, model, requested, written, state, host, pid, seen, "
@@ -551,7 +551,7 @@ def _search(words: Sequence[str], limit: int | None) -> tuple[str, list[object]]
     its particle: there, a term is found anywhere in the text.
     """
     terms = [_storable(term) for term in " ".join(words).replace("\0", " ").split()]
-    parts = [term for term in terms if _PART_OF_A_WORD.search(term)]
+    parts = [term for term in terms if re.search(_PART_OF_A_WORD, term)]
     rest = " ".join('"{}"'.format(term.replace('"', '""')) for term in terms if term not in parts)
     query, where = f"SELECT {_ENTRY} FROM story", ["n" if parts or rest else "0"]
     if rest:

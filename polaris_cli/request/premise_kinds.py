@@ -42,25 +42,23 @@ _OBJECT = (
     r"(?:me|us|a|an|the|one|two|three|some|something|about|this|that|my|our|your|his|her|its|it|in|"
     r"how|what|from|up|\d+)\b|[\"“'‘]"  # noqa: RUF001
 )
-_REQUEST = re.compile(
-    rf"{_POLITE}(?:(?:{_VERBS_OF_WRITING}|craft|draft|produce|pen|make|give|describe|retell|"
+# Compiled when first used: that takes longer than the rest of this module's import.
+_REQUEST = (
+    rf"(?i){_POLITE}(?:(?:{_VERBS_OF_WRITING}|craft|draft|produce|pen|make|give|describe|retell|"
     rf"rewrite|continue)\s+(?:{_OBJECT})|"
-    rf"(?:{_VERBS_OF_WRITING})\s+(?:[\w,.-]+\s+){{0,5}}?(?:(?:{_FORMS})s?|stories|words)\b)",
-    re.I,
+    rf"(?:{_VERBS_OF_WRITING})\s+(?:[\w,.-]+\s+){{0,5}}?(?:(?:{_FORMS})s?|stories|words)\b)"
 )
-_WISH = re.compile(
-    rf"i(?: want| need|'d like| would like|’d like)\s+(?:to (?:read|have|hear)\s+)?"  # noqa: RUF001
-    rf"(?:a|an|some|one)\s[^.!?\n]*?\b(?:{_FORMS})\b",
-    re.I,
+_WISH = (
+    rf"(?i)i(?: want| need|'d like| would like|’d like)\s+(?:to (?:read|have|hear)\s+)?"  # noqa: RUF001
+    rf"(?:a|an|some|one)\s[^.!?\n]*?\b(?:{_FORMS})\b"
 )
-_ABROAD = re.compile(
-    r"(?:bitte\s+)?(?:schreib|erzähl|verfass|dichte)(?:e|en sie|t)?\s|"
+_ABROAD = (
+    r"(?i)(?:bitte\s+)?(?:schreib|erzähl|verfass|dichte)(?:e|en sie|t)?\s|"
     r"(?:s'il (?:te|vous) plaît,?\s+)?(?:[ée]cri(?:s|vez)|racont(?:e|ez)|rédige[z]?|invente[z]?)\b|"
     r"(?:por favor,?\s+)?(?:escr[ií]be(?:me)?|cu[eé]nta(?:me)?|redacta|narra|inventa)\b|"
     r"(?:crea|haz|conte)\s+(?:una?|uma?)\s|(?:scrivi|racconta)(?:mi)?\b|escreva\b|"
     r"(?:schrijf|vertel)\s|napisz\s|напиши(?:те)?\s|"
-    r"(?:请|請)?(?:帮我|幫我|给我|給我|为我)?(?:写|寫|讲|講|创作|創作|编)",
-    re.I,
+    r"(?:请|請)?(?:帮我|幫我|给我|給我|为我)?(?:写|寫|讲|講|创作|創作|编)"
 )
 
 
@@ -81,14 +79,13 @@ _COUNTED = (  # "500-word horror story", which the words of a request may follow
     rf"(?:{_NUMBER}(?:-|\s+)|[a-z-]+-)words?\s+(?:[\w-]+\s+){{0,3}}?(?:{_FORMS})\b"
     rf"(?:\s+(?:{_any_of(TOPICS | WIDER | RELATIVES | CLOSERS)})\b|(?!\s+\w))"
 )
-_FORM = re.compile(
-    rf"(?:an?|one|some)\s+(?:[\w-]+\s+){{0,4}}?(?:{_FORMS})s?(?:{_LINK}|{_LENGTH})|"
+_FORM = (
+    rf"(?i)(?:an?|one|some)\s+(?:[\w-]+\s+){{0,4}}?(?:{_FORMS})s?(?:{_LINK}|{_LENGTH})|"
     rf"(?:an?|one)\s+{_COUNTED}|"
     r"(?P<bare>(?!(?:the|this|that|his|her|its|my|our|your|their|every|each|no|he|she|they|we|i)\b)"
     rf"(?:(?:(?:[\w-]+(?<!s)(?<!ed)|children's)\s+){{0,2}}?(?:{_FORMS})"
     rf"(?:\s+(?:about|on|in which)\b|{_LENGTH})|{_COUNTED}))|"
-    rf"(?:(?:about|around|exactly|roughly)\s+)?{_NUMBER}\s+words\s+(?:about|on)\b",
-    re.I,
+    rf"(?:(?:about|around|exactly|roughly)\s+)?{_NUMBER}\s+words\s+(?:about|on)\b"
 )
 _SUPPOSE = re.compile(
     r"(?:imagine|suppose|picture|consider|think of|pretend|assume|start|begin|open|set|use)\s+"
@@ -147,12 +144,12 @@ _NOUN_ENDINGS = ("ss", "us", "is", "ics", "'s", "’s", "less", "ous")  # noqa: 
 def kind_of(premise: str) -> PremiseKind:
     """The kind of a premise, ignoring white space around it."""
     text = premise.strip()
-    marked = _MARKUP.match(text)
-    if any(one.match(text, marked.end() if marked else 0) for one in (_REQUEST, _WISH, _ABROAD)):
+    plain = _MARKUP.sub("", text, count=1)
+    if any(re.match(one, plain) for one in (_REQUEST, _WISH, _ABROAD)):
         return "request"
     if "\n" in text or _has_inner_end(text):
         return "text"
-    form = _FORM.match(text)
+    form = re.match(_FORM, text)
     if form and not _goes_on(text[form.end() :]):
         return "form"
     return "sentence" if _is_sentence(text) else "phrase"
@@ -160,7 +157,7 @@ def kind_of(premise: str) -> PremiseKind:
 
 def as_request(form: str) -> str:
     """A premise of the kind "form" as a request: "short story about a fox" with its verb."""
-    found = _FORM.match(form)
+    found = re.match(_FORM, form)
     article = f"{article_of(form)} " if found and found["bare"] else ""
     return f"Write {article}{form[0].lower()}{form[1:]}"
 

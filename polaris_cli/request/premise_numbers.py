@@ -49,7 +49,7 @@ HUGE = 12  # digits; no length has so many
 
 _NUMERALS = "".join([*DIGITS, *PLACES, "万"])
 _PAIR = re.compile(rf"([{''.join(DIGITS)}])[{''.join(DIGITS)}](?=[{''.join(PLACES)}万])")
-_TOKEN = re.compile(
+_TOKEN = (
     r"(?P<number>(?<!\d[.,])(?:"
     r"\d{1,3}(?P<gap>[.,'\u2019\uff0c \u00a0\u2009\u202f])\d{3}(?:(?P=gap)\d{3})*(?!\d)"
     r"|\d+(?:[.,]\d+)?))"
@@ -94,7 +94,9 @@ class Amount(NamedTuple):
 
 def tokens_of(premise: str) -> list[Token]:
     """The words, numbers and signs of a text; numbers in plain digits, "#" for odd ones."""
-    return [Token(_plain(match), match.start(), match.end()) for match in _TOKEN.finditer(premise)]
+    return [
+        Token(_plain(match), match.start(), match.end()) for match in re.finditer(_TOKEN, premise)
+    ]
 
 
 def _plain(match: re.Match[str]) -> str:

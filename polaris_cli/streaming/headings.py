@@ -29,19 +29,17 @@ _EAST_ASIAN_NUMBERED = (
 _EAST_ASIAN_FIRST = rf"(?:{_EAST_ASIAN_NUMBERED}|序章|序幕|プロローグ|프롤로그)"
 _EAST_ASIAN = rf"(?:{_EAST_ASIAN_FIRST}|終章|终章|尾声|尾聲|エピローグ|에필로그)"
 _EAST_ASIAN_NAME = r"(?:(?:\s*[:：.–—-]|\s|(?=[「『《【“]))[^。\n]{0,60})?"  # noqa: RUF001
-_CHAPTER = re.compile(
-    rf"(?:{_NUMBERED}|{_NUMBER} (?:chapter|part|act)|prolog(?:ue)?|epilog(?:ue)?|interlude|coda)"
-    rf"{_NAME}|{_NAMED}|{_EAST_ASIAN}{_EAST_ASIAN_NAME}",
-    re.IGNORECASE,
+# Compiled when first used: that takes longer than the rest of this module's import.
+_CHAPTER = (
+    rf"(?i)(?:{_NUMBERED}|{_NUMBER} (?:chapter|part|act)|prolog(?:ue)?|epilog(?:ue)?|interlude|"
+    rf"coda){_NAME}|{_NAMED}|{_EAST_ASIAN}{_EAST_ASIAN_NAME}"
 )
-_FIRST_CHAPTER = re.compile(  # what heads the first part of a story, and no whole one
-    rf"(?:{_NUMBERED}|prolog(?:ue)?){_NAME}|{_NAMED}|{_EAST_ASIAN_FIRST}{_EAST_ASIAN_NAME}",
-    re.IGNORECASE,
+_FIRST_CHAPTER = (  # what heads the first part of a story, and no whole one
+    rf"(?i)(?:{_NUMBERED}|prolog(?:ue)?){_NAME}|{_NAMED}|{_EAST_ASIAN_FIRST}{_EAST_ASIAN_NAME}"
 )
-_BARE_CHAPTER = re.compile(
-    rf"{WORD_FOR_CHAPTER} {_NUMBER}(?:\s*[:–—-] ?.{{0,60}})?"  # noqa: RUF001
-    rf"|{_EAST_ASIAN}{_EAST_ASIAN_NAME}",
-    re.IGNORECASE,
+_BARE_CHAPTER = (
+    rf"(?i){WORD_FOR_CHAPTER} {_NUMBER}(?:\s*[:–—-] ?.{{0,60}})?"  # noqa: RUF001
+    rf"|{_EAST_ASIAN}{_EAST_ASIAN_NAME}"
 )
 _FIRST_WORDS = ("title", "story title", *_CHAPTER_WORDS)
 _HEADING = re.compile(r"#{1,6}(?:\s|$)")
@@ -74,7 +72,7 @@ def title_in(line: str) -> str:
         return ""
     title = _without_marks(_CLOSING_MARKS.sub("", line).lstrip("# \t"))
     title = title[label.end() :].strip(_QUOTES + " ") if label else title.strip("_ ")
-    return "" if _FIRST_CHAPTER.fullmatch(title) or is_scene_break(title) else title
+    return "" if re.fullmatch(_FIRST_CHAPTER, title) or is_scene_break(title) else title
 
 
 def _is_bold(line: str) -> bool:
@@ -91,12 +89,14 @@ def _without_marks(line: str) -> str:
 
 def is_chapter_heading(text: str) -> bool:
     """Whether a line that is marked as a heading or bold is that of a chapter."""
-    return bool(_CHAPTER.fullmatch(text.strip(_MARKS)))
+    return bool(re.fullmatch(_CHAPTER, text.strip(_MARKS)))
 
 
 def is_bare_chapter_heading(text: str) -> bool:
     """Whether a line without any marks is a chapter's heading: "Chapter 2: Fog", "第二章 雾"."""
-    return bool(_BARE_CHAPTER.fullmatch(text.strip())) and not text.rstrip().endswith((".", "!"))
+    return bool(re.fullmatch(_BARE_CHAPTER, text.strip())) and not text.rstrip().endswith(
+        (".", "!")
+    )
 
 
 def heads_chapter(line: str, title: str) -> bool:

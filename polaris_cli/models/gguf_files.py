@@ -10,6 +10,7 @@ import mmap
 import reprlib
 import struct
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,17 @@ class _Tensor:
 class _Header:
     fields: Mapping[str, Any]
     tensors: tuple[_Tensor, ...]
+
+
+def is_gguf_file(path: Path) -> bool:
+    """Whether a file is one by its name, or by its first bytes, as Ollama names no kind of file."""
+    if not path.is_file():
+        return False
+    if path.suffix == ".gguf":
+        return True
+    with suppress(OSError), path.open("rb") as file:
+        return file.read(len(MAGIC)) == MAGIC
+    return False
 
 
 def gguf_facts(path: Path) -> GgufFacts:

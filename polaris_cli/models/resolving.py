@@ -23,7 +23,7 @@ from polaris_cli.models.gguf_choice import (
     named,
     part_names,
 )
-from polaris_cli.models.gguf_files import gguf_facts
+from polaris_cli.models.gguf_files import gguf_facts, is_gguf_file
 from polaris_cli.models.hub import all_files, check_access, is_weights, logged_in
 from polaris_cli.models.hub_errors import unknown
 from polaris_cli.models.memory import llama_cpp_context, llama_cpp_memory
@@ -203,7 +203,7 @@ def _looks_like_path(model: str) -> bool:
 def _of_path(path: Path) -> ModelRef:
     if (path / "config.json").is_file():
         return ModelRef(path.resolve().name, str(path.resolve()), folder=path.resolve())
-    if path.suffix == ".gguf" and path.is_file():
+    if is_gguf_file(path):
         # Not where a link leads: the hub's cache links to files that are named by their contents.
         first = path.parent.resolve() / part_names(path.name)[0]
         return of_gguf(first.stem, first)
@@ -212,7 +212,9 @@ def _of_path(path: Path) -> ModelRef:
     base = base_of_adapter(path)
     if base is not None:
         raise adapter_alone(str(path), base)
-    missing = "is a file, not the folder of a model" if path.exists() else "does not exist"
+    missing = (
+        "is neither a GGUF file nor the folder of a model" if path.exists() else "does not exist"
+    )
     if path.is_dir():
         missing = "has no config.json, so it is not a model"
     wanted = "Use a folder with config.json, tokenizer and weights"

@@ -76,6 +76,11 @@ def _as_file(name: str) -> Path:
     path = expanded(name)
     if path.suffix == ".toml" and path.is_file():
         return path
+    if path.is_file():
+        raise UsageError(
+            f"{path} is not a preset: its name does not end in .toml.",
+            hint=f"Rename it: {path.stem}.toml",
+        )
     known = preset_paths()
     guess = did_you_mean(path.name.removesuffix(".toml").lower(), known)
     raise UsageError(

@@ -157,6 +157,13 @@ def test_any_part_of_a_split_file_means_all_of_them(tmp_path: Path) -> None:
         ensure(reference)
 
 
+def test_a_gguf_file_is_known_by_its_first_bytes_too(tmp_path: Path) -> None:
+    """As Ollama's files, which are named by a digest."""
+    blob = tmp_path / "sha256-1f2e"
+    write_gguf(blob, LLAMA)
+    assert resolve(str(blob)).gguf == blob
+
+
 def test_llama_cpp_needs_a_gguf_file(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     for model, name in (("no-hri", "no-hri"), (str(tmp_path), tmp_path.name)):
@@ -171,5 +178,5 @@ def test_llama_cpp_needs_a_gguf_file(tmp_path: Path) -> None:
 def test_a_single_file_is_not_a_model(tmp_path: Path) -> None:
     weights = tmp_path / "model.safetensors"
     weights.touch()
-    with pytest.raises(ModelUnavailable, match="is a file, not the folder of a model"):
+    with pytest.raises(ModelUnavailable, match="is neither a GGUF file nor the folder"):
         resolve(str(weights))

@@ -80,9 +80,11 @@ def test_an_unknown_preset_gets_a_suggestion(name: str) -> None:
 def test_a_file_that_is_not_toml_is_not_a_preset(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text('template = "{premise}, {words} words"\n')
-    for name in (path, tmp_path / "missing.toml"):
-        with pytest.raises(UsageError, match="There is no preset"):
-            load_preset(str(name))
+    with pytest.raises(UsageError, match=r"notes\.txt is not a preset") as refused:
+        load_preset(str(path))
+    assert refused.value.hint == "Rename it: notes.toml"
+    with pytest.raises(UsageError, match="There is no preset"):
+        load_preset(str(tmp_path / "missing.toml"))
 
 
 @pytest.mark.parametrize(

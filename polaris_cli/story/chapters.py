@@ -223,6 +223,7 @@ class ChapterWriter:
             narrative=self._request.narrative,
             retries=RETRIES if self._engine.capabilities.token_ids else 0,
             keep=self._words_before_ending(number, is_last=is_last),
+            target=target,
         )
 
     def _words_before_ending(self, number: int, *, is_last: bool) -> int:

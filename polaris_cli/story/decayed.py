@@ -13,7 +13,7 @@ from itertools import accumulate
 from polaris_cli.characters import SENTENCE_END
 from polaris_cli.engines.base import GenerationRequest
 from polaris_cli.events import Again, Chunk, Event, Finish, Held, Restart, closing
-from polaris_cli.story.length import place_for_ending
+from polaris_cli.story.length import LengthTarget, place_for_ending, place_nearer
 from polaris_cli.story.single_pass import ids_of, without_replay
 from polaris_cli.streaming.decay import guard_decay, length_before_decay
 from polaris_cli.streaming.preamble import is_word_count
@@ -36,6 +36,7 @@ def without_decay(
     narrative: bool = True,
     retries: int = RETRIES,
     keep: int = 0,
+    target: LengthTarget | None = None,
 ) -> Iterator[Event]:
     """Stream the answer of `write`; text that decays is cut away and written again.
 
@@ -46,13 +47,16 @@ def without_decay(
     for an engine that cannot continue from token ids. The text that the request continues, that of
     an earlier run, stays: only what follows it is judged.
     With `keep`, what follows the first so many words is held back to the end, and cut away if the
-    answer is closed at its length: the caller has an ending written in its place.
+    answer is closed at its length: the caller has an ending written in its place. Else a last
+    sentence is left out with which the answer is farther from the words of `target`.
     """
     tail = _Tail(len(request.after), keep)
     judge = _Judge(len(request.after), beginning, narrative)
     finish, cut = yield from _attempts(write, request, tail, judge, retries)
     if keep and finish.closed and (replaced := tail.cut_for_ending()):
         yield from tail.told(replaced)
+    elif target and finish.closed and (overrun := tail.cut_overrun(target)):
+        yield tail.held(overrun.tokens)
     yield from tail.release()
     if cut and cut.is_talk and any(_story_of(tail.chunks)):
         yield cut.dropped
@@ -205,9 +209,19 @@ class _Tail:
         cut at."""
         before = sum(map(len, _story_of(self.earlier)))
         given = before + sum(map(len, _story_of(self._given)))
-        text = "".join(_story_of(self.chunks))
-        place = max(place_for_ending(text, self._keep), given)
+        place = max(place_for_ending(self._text(), self._keep), given)
         return self.cut(place - before) if place > before else None
+
+    def cut_overrun(self, target: LengthTarget) -> Chunk | None:
+        """Drop a last sentence with which the text is farther from its words; None if it is not."""
+        before = sum(map(len, _story_of(self.earlier)))
+        given = before + sum(map(len, _story_of(self._given)))
+        place = place_nearer(self._text(), target)
+        return self.cut(place - before) if place > given else None
+
+    def _text(self) -> str:
+        """The text of the answer."""
+        return "".join(_story_of(self.chunks))
 
     def release(self) -> Iterator[Event]:
         """Yield the held chunks."""

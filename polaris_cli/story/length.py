@@ -3,6 +3,7 @@
 Knows words and model profiles. Does not know how a text is written.
 """
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -78,9 +79,24 @@ def place_for_ending(text: str, words: int) -> int:
     paragraph = _last_within(text, (found.start() for found in _PARAGRAPH.finditer(text)), words)
     if story_words(text[:paragraph]) >= PARAGRAPH_KEEPS * words:
         return paragraph
-    sentences = (found.end() for found in _SENTENCE.finditer(text))
-    outside = (end for end in sentences if not _OPEN_QUOTATION.search(text[:end]))
-    return _last_within(text, outside, words)
+    return _last_within(text, _sentence_ends(text), words)
+
+
+def place_nearer(text: str, target: "LengthTarget") -> int:
+    """Where a text that was closed comes nearer to its words: before its last sentence.
+
+    In characters; 0 if it does not, or if it would have too few words.
+    """
+    text = text.rstrip()
+    place = max((end for end in _sentence_ends(text) if end < len(text)), default=0)
+    before, excess = story_words(text[:place]), story_words(text) - target.words
+    return place if before >= target.least and abs(before - target.words) < excess else 0
+
+
+def _sentence_ends(text: str) -> Iterator[int]:
+    """Where sentences outside quotations end."""
+    ends = (found.end() for found in _SENTENCE.finditer(text))
+    return (end for end in ends if not _OPEN_QUOTATION.search(text[:end]))
 
 
 def _last_within(text: str, places: Iterable[int], words: int) -> int:
@@ -96,10 +112,15 @@ def chapter_count(words: int, profile: ModelProfile) -> int:
 @dataclass(frozen=True, slots=True)
 class LengthTarget:
     """Where a text closes: after the paragraph that reaches `paragraph` words, or after the
-    sentence that reaches `sentence` words."""
+    sentence that reaches `sentence` words.
+
+    That sentence is left out if the text is then nearer to `words` words, and has `least`.
+    """
 
     paragraph: float
     sentence: float
+    words: float = math.inf
+    least: float = 0.0
 
     @classmethod
     def of_chapter(cls, share: int) -> Self:
@@ -115,7 +136,7 @@ class LengthTarget:
         low, high = min(band[0], 1.0) * words, max(band[1], 1.0) * words
         paragraph = max(high - max(PARAGRAPH_MARGIN * words, PARAGRAPH_WORDS), low)
         sentence = max(high - max(SENTENCE_MARGIN * words, SENTENCE_WORDS), words)
-        return cls(paragraph - written, sentence - written)
+        return cls(paragraph - written, sentence - written, words - written, low - written)
 
 
 def close_at(run: Iterator[Event], target: LengthTarget) -> Iterator[Event]:

@@ -12,6 +12,7 @@ from polaris_cli.story.length import (
     close_at,
     closes,
     place_for_ending,
+    place_nearer,
     words_for_ending,
 )
 from tests.scripts import text_of
@@ -152,8 +153,8 @@ def test_a_story_ends_within_its_band() -> None:
 
 
 def test_a_short_story_leaves_room_for_its_last_sentence() -> None:
-    assert LengthTarget.of_ending(150, (0.9, 1.1)) == LengthTarget(135, 150)
-    assert LengthTarget.of_ending(200, (0.5, 1.5)) == LengthTarget(270, 285)
+    assert LengthTarget.of_ending(150, (0.9, 1.1)) == LengthTarget(135, 150, 150, 135)
+    assert LengthTarget.of_ending(200, (0.5, 1.5)) == LengthTarget(270, 285, 200, 100)
 
 
 @pytest.mark.parametrize(
@@ -169,6 +170,28 @@ def test_a_short_story_leaves_room_for_its_last_sentence() -> None:
 )
 def test_an_ending_follows_a_paragraph_or_a_sentence(text: str, kept: str) -> None:
     assert text[: place_for_ending(text, 4)].rstrip() == kept
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "kept"),
+    [
+        ("One two three four. Five six seven eight.", 5, "One two three four."),
+        ("One two three four. Five six seven eight.", 6, ""),  # as near: the text stays
+        ("One two three four. Five six seven eight.", 9, ""),  # too short already
+        ("One two. Three four five six seven eight.", 5, ""),  # too few words would be left
+        ('One two three. "Four. Five." Six seven eight nine.', 4, 'One two three. "Four. Five."'),
+        ('One two three four. "Five six. Seven eight nine."', 5, "One two three four."),
+        ("One two three four. Five six seven eight", 5, "One two three four."),
+        ("One two three four.", 2, ""),
+        ("", 2, ""),
+    ],
+)
+def test_the_last_sentence_is_left_out_if_the_text_is_then_nearer(
+    text: str, words: int, kept: str
+) -> None:
+    for end in ("", "\n\n"):
+        found = place_nearer(text + end, LengthTarget(0, 0, words, least=3))
+        assert text[:found].rstrip() == kept
 
 
 def test_an_ending_is_a_third_of_a_story_at_most() -> None:

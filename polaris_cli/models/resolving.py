@@ -4,7 +4,6 @@ Reads the disk, asks the hub whether a gated model may be downloaded, and asks a
 it has; downloads nothing. For GGUF files, asks the hub which ones a repository has.
 """
 
-import errno
 import re
 from contextlib import suppress
 from dataclasses import replace
@@ -31,7 +30,7 @@ from polaris_cli.models.model_files import adapter_alone, base_of_adapter
 from polaris_cli.models.reference import ModelRef, of_entry, of_gguf, on_server
 from polaris_cli.models.servers import asked_about, probe
 from polaris_cli.models.weights import weight_files
-from polaris_cli.request.paths import expanded
+from polaris_cli.request.paths import exists, expanded
 from polaris_cli.request.server_address import ServerAddress
 from polaris_cli.request.story_request import EngineName
 
@@ -156,7 +155,7 @@ def by_name(model: str, revision: str | None = None) -> ModelRef:
     if entry:
         return of_entry(entry, revision)
     path = expanded(model)
-    if _looks_like_path(model) or _exists(path):
+    if _looks_like_path(model) or exists(path):
         return _of_path(path)
     if HUB_ID.fullmatch(model):
         return ModelRef(model, model, revision)
@@ -185,15 +184,6 @@ def _auto(revision: str | None) -> ModelRef:
 
 def _with_note(reference: ModelRef, reason: str) -> ModelRef:
     return replace(reference, note=f"Model: {reference.name} ({reason}).")
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError as error:
-        if error.errno == errno.ENAMETOOLONG:  # a premise, perhaps, but no path
-            return False
-        raise
 
 
 def _looks_like_path(model: str) -> bool:

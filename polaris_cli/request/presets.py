@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from polaris_cli.errors import UsageError, did_you_mean
-from polaris_cli.request.paths import expanded
+from polaris_cli.request.paths import exists, expanded
 from polaris_cli.request.settings import PRESET_KEYS, config_folder, read_toml
 
 
@@ -74,9 +74,10 @@ def all_presets(warn: Callable[[str], None]) -> Iterator[Preset]:
 
 def _as_file(name: str) -> Path:
     path = expanded(name)
-    if path.suffix == ".toml" and path.is_file():
+    is_file = exists(path) and path.is_file()
+    if is_file and path.suffix == ".toml":
         return path
-    if path.is_file():
+    if is_file:
         raise UsageError(
             f"{path} is not a preset: its name does not end in .toml.",
             hint=f"Rename it: {path.stem}.toml",

@@ -76,10 +76,11 @@ def place_for_ending(text: str, words: int) -> int:
     That is the last end of a paragraph there, or of a sentence outside quotations if it leaves much
     more of the text; 0 if there is none.
     """
-    paragraph = _last_within(text, (found.start() for found in _PARAGRAPH.finditer(text)), words)
+    paragraphs = reversed([found.start() for found in _PARAGRAPH.finditer(text)])
+    paragraph = _first_within(text, paragraphs, words)
     if story_words(text[:paragraph]) >= PARAGRAPH_KEEPS * words:
         return paragraph
-    return _last_within(text, _sentence_ends(text), words)
+    return _first_within(text, _sentence_ends(text), words)
 
 
 def place_nearer(text: str, target: "LengthTarget") -> int:
@@ -88,19 +89,19 @@ def place_nearer(text: str, target: "LengthTarget") -> int:
     In characters; 0 if it does not, or if it would have too few words.
     """
     text = text.rstrip()
-    place = max((end for end in _sentence_ends(text) if end < len(text)), default=0)
+    place = next((end for end in _sentence_ends(text) if end < len(text)), 0)
     before, excess = story_words(text[:place]), story_words(text) - target.words
     return place if before >= target.least and abs(before - target.words) < excess else 0
 
 
 def _sentence_ends(text: str) -> Iterator[int]:
-    """Where sentences outside quotations end."""
-    ends = (found.end() for found in _SENTENCE.finditer(text))
+    """Where sentences outside quotations end, the last one first."""
+    ends = reversed([found.end() for found in _SENTENCE.finditer(text)])
     return (end for end in ends if not _OPEN_QUOTATION.search(text[:end]))
 
 
-def _last_within(text: str, places: Iterable[int], words: int) -> int:
-    return next((end for end in reversed([*places]) if story_words(text[:end]) <= words), 0)
+def _first_within(text: str, places: Iterable[int], words: int) -> int:
+    return next((end for end in places if story_words(text[:end]) <= words), 0)
 
 
 def chapter_count(words: int, profile: ModelProfile) -> int:

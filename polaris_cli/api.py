@@ -32,6 +32,8 @@ from polaris_cli.library.recording import Recorder
 from polaris_cli.library.store import Library
 from polaris_cli.models import catalogue
 from polaris_cli.request.conflicts import check_options
+from polaris_cli.request.paths import expanded
+from polaris_cli.request.server_address import ServerAddress
 from polaris_cli.request.settings import (
     OF_THE_ENGINE,
     SETTINGS,
@@ -255,7 +257,7 @@ def save(story: Story, path: str | Path, *, force: bool = False) -> None:
     Raises UsageError for any other suffix, and for an existing file unless `force` is set.
     """
     with _python_error_messages():
-        save_file(story, Path(path), force=force)
+        save_file(story, expanded(path), force=force)
 
 
 def _job_for(
@@ -276,6 +278,7 @@ def _job_for(
         _check_request(premise)
         if loaded:
             _check_loaded(loaded, {"model": None if premise.model == "auto" else premise.model})
+            premise = _by_engine(premise, loaded)
         return _with_cover(settle(premise)), loaded
     options = {name: _as_text(value) for name, value in settings.items()}
     check_options(options)
@@ -285,6 +288,21 @@ def _job_for(
         _check_loaded(loaded, options)
         options = _OPENED.get(loaded, _named_by(loaded)) | options
     return _with_cover(prepare(premise, options)), loaded
+
+
+def _by_engine(request: StoryRequest, engine: Engine) -> StoryRequest:
+    """The request; if it names no model, with that of the engine."""
+    named = _OPENED.get(engine, _named_by(engine))
+    if request.model != "auto" or not named:
+        return request
+    url = named.get("base_url")
+    return replace(
+        request,
+        model=cast(str, named["model"]),
+        revision=cast(str | None, named.get("revision")),
+        engine=cast(EngineName, named.get("engine", "auto")),
+        server=ServerAddress(cast(str, url)) if url else request.server,
+    )
 
 
 def _loaded(engine: object) -> Engine | None:

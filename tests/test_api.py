@@ -129,7 +129,8 @@ def test_a_loaded_engine_writes_with_no_other_model(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(api, "engine_for", lambda job: ScriptedEngine(SCRIPT))
     with open_engine("demo", device="cpu") as engine:
         assert write("a fox", engine=engine, words=4, model="demo", device="cpu").finish == "stop"
-        assert write(StoryRequest("a fox", 4), engine=engine).finish == "stop"
+        whole = write(StoryRequest("a fox", 4), engine=engine)
+        assert (whole.finish, whole.request.model) == ("stop", "demo")
         other = r"loaded with model='demo', not 'smollm2'\.$"
         with pytest.raises(UsageError, match=other):
             write("a fox", engine=engine, words=4, model="smollm2")

@@ -182,6 +182,13 @@ class _Containers:
         self._quote = self._quote or Container(QUOTE, QUOTE)
         return (self._quote,)
 
+    def next_number(self, depth: int) -> int:
+        """The number of the next item in a numbered list."""
+        before = (
+            re.match(r"\d+", self._items[depth - 1].first) if depth <= len(self._items) else None
+        )
+        return int(before[0]) + 1 if before else 1
+
     def item(self, depth: int, first: str) -> tuple[Container, ...]:
         """The containers of a paragraph in a list; a new item starts if `first` is not empty."""
         self._quote = None
@@ -194,8 +201,10 @@ def _block(style: str, spans: list[Span], containers: _Containers) -> Block:
     if style in ("Quote", "Intense Quote"):
         return Block("paragraph", spans, around=containers.quote())
     if found := _LIST.fullmatch(style):
-        first = _marker(found[1], spans)
-        around = containers.item(int(found[2] or 1), first)
+        depth = int(found[2] or 1)
+        numbered = found[1] == "Number"
+        first = f"{containers.next_number(depth)}. " if numbered else _marker(found[1], spans)
+        around = containers.item(depth, first)
         return Block("paragraph", spans, around=around, tight=bool(first))
     containers.close()
     if style in (CODE_BLOCK, SCENE_BREAK):
@@ -214,7 +223,7 @@ def _marker(kind: str | None, spans: list[Span]) -> str:
     if kind is None and (number := _NUMBER.match(spans[0].text)):
         spans[0] = Span(spans[0].text[number.end() :], spans[0].marks)
         return f"{number[1]} "
-    return "1. " if kind == "Number" else "+ "  # no hyphen: speech may stand behind one
+    return "+ "  # no hyphen: speech may stand behind one
 
 
 def _spans(paragraph: Paragraph, marked: dict[str, dict[str, bool]]) -> Iterator[Span]:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
@@ -30,7 +30,7 @@ Said = Mapping[str, Any]
 
 UNREAD_FORMATS = {
     ".doc", ".docm", ".odt", ".fodt", ".rtf", ".pdf", ".pages", ".fb2", ".mobi", ".azw3", ".mht",
-    ".mhtml",
+    ".mhtml", ".jsonl",
 }  # fmt: skip
 OPENING_FENCE, CLOSING_FENCES = "---", ("---", "...")
 _MATTER_KEY = re.compile(r"[\w-]+:(\s|$)")
@@ -80,7 +80,9 @@ def _from_markdown(text: str, what: str) -> Draft:
         matter,
         printable(premise) if isinstance(premise, str) else "",
         _length(int(words)) if _DIGITS.fullmatch(words) else None,
-        **_book({**values, "language": values.get("lang")}),
+        **_book(
+            {**values, "author": _joined(values.get("author")), "language": values.get("lang")}
+        ),
     )
 
 
@@ -122,6 +124,12 @@ def _from_blocks(path: Path) -> Draft:
         ) from error
     text = to_markdown(blocks).replace(_SOFT_HYPHEN, "")
     return Draft(text, premise=printable(said.get("premise", "")), **_book(said))
+
+
+def _joined(authors: object) -> object:
+    """A list of authors, as pandoc has it, in one text."""
+    several = isinstance(authors, list) and all(isinstance(author, str) for author in authors)
+    return ", ".join(cast(list[str], authors)) if several else authors
 
 
 def _book(said: Said) -> dict[str, Any]:

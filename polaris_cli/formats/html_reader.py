@@ -17,7 +17,7 @@ from polaris_cli.formats.structure import Span, printable
 # fmt: off
 SKIPPED = {
     "title", "nav", "script", "style", "template", "noscript",
-    "select", "button", "textarea", "svg",
+    "select", "button", "textarea", "svg", "del",
 }
 ABOUT = {"header", "footer"}  # in one of these they may have the title of a chapter:
 _PARTS = {"section", "article", "aside", "blockquote"}
@@ -103,6 +103,8 @@ class HTMLReader(HTMLParser):
             self._break_line()
         elif tag == "a":
             self._address = values.get("href", "")
+        elif tag == "q":
+            self.handle_data("“")
         elif tag in _READINGS:
             self._in_reading = True
         elif tag in _STYLES and "font-weight:normal" not in values.get("style", ""):
@@ -120,6 +122,8 @@ class HTMLReader(HTMLParser):
             self._end_block(tag)
         elif tag == "a":
             self._address = ""
+        elif tag == "q":
+            self.handle_data("”")
         elif tag in {*_READINGS, "ruby"}:
             self._in_reading = False
         elif self._styles[_STYLES.get(tag, "")]:

@@ -45,6 +45,8 @@ _OFF = [
 ]
 _BLOCKS = ("paragraph_open", "heading_open")
 _INTERRUPTS = ["paragraph", "reference", "blockquote"]  # blocks that a new one can interrupt
+_LINE_END = re.compile(r"\r\n?|\n")
+_INDENT = re.compile("[\u00a0\u2000-\u200a\u202f\u3000]+")
 _LONE_MARKER = r"([-+*]|[0-9]+[.)])[ \t]*$"  # a section number: "2."
 _EAST_ASIAN = re.compile(f"[{CJK}{HANGUL}{WIDE_SIGNS}]")
 _FENCE = re.compile(r"(`{3,})[ \t]*[^\s`]*[ \t]*")  # with the name of a language at most
@@ -96,12 +98,23 @@ def parse(text: str) -> "list[Token]":
     If a text has speech behind hyphens, all that is behind them is paragraphs and no list item.
     List items keep their numbers: a paragraph that starts with "1990." must not become "2.".
     """
-    tokens = [*_with_breaks(parser().parse(printable(without_fence(text))))]
+    source = printable(without_fence(text))
+    tokens = [*_with_breaks(_with_indents(parser().parse(source), _LINE_END.split(source)))]
     if any(map(is_hyphen_speech, _hyphen_items(tokens))):
         tokens = [*_with_speech(tokens)]
     for token in tokens:
         if token.type == "list_item_open" and token.info:
             token.attrSet("value", str(int(token.info)))
+    return tokens
+
+
+def _with_indents(tokens: "list[Token]", lines: list[str]) -> "list[Token]":
+    """The tokens, with the wide spaces at the start of a paragraph, as in Japanese prose, which the
+    parser strips as if they were ASCII."""
+    for at, token in enumerate(tokens):
+        if token.type == "paragraph_open" and not token.level and token.map:
+            indent = _INDENT.match(lines[token.map[0]])
+            tokens[at + 1] = _prefixed(tokens[at + 1], indent[0] if indent else "")
     return tokens
 
 
@@ -148,6 +161,8 @@ def _with_speech(tokens: "list[Token]") -> "Iterator[Token]":
 def _prefixed(inline: "Token", text: str) -> "Token":
     from markdown_it.token import Token
 
+    if not text:
+        return inline
     children = [Token("text", "", 0, content=text), *(inline.children or [])]
     return replace(inline, content=text + inline.content, children=children)
 
@@ -155,11 +170,17 @@ def _prefixed(inline: "Token", text: str) -> "Token":
 def structure(story: Story) -> Structure:
     """The structure of a story; the top level of headings in its body becomes `h2`."""
     tokens = parse(story.text)
-    own = _take_title(tokens, story.own_title)
+    own = "" if _first_chapter_has_title(story) else _take_title(tokens, story.own_title)
     _mark_chapters(tokens)
     set_levels(tokens, 2)
     title = story.request.book.title or own or story.title
     return Structure(printable(title).strip() or "Untitled", bool(own), tokens)
+
+
+def _first_chapter_has_title(story: Story) -> bool:
+    """Whether the first chapter is named as its book, so that its heading is not the title."""
+    plan = story.plan
+    return bool(plan and story.request.headings and plan.chapters[0].title == story.own_title)
 
 
 def set_levels(tokens: "list[Token]", highest: int) -> None:

@@ -474,8 +474,8 @@ def _load(db: sqlite3.Connection, id: str) -> "Story":
     from polaris_cli.story.result import Story
 
     columns = "SELECT record, text, state FROM story WHERE id = ?"
-    record, text, state = db.execute(columns, [id]).fetchone()
     with _readable(id):
+        record, text, state = db.execute(columns, [id]).fetchone()
         story = Story.from_dict({**loads(record), "id": id, "story": text})
         return _from_parts(db, story, loads(record)) if state == WRITING else story
 
@@ -495,7 +495,8 @@ def _readable(id: str) -> Iterator[None]:
 
 def _text(db: sqlite3.Connection, id: str) -> str:
     """The text of a story without its record: from its row, or from its parts."""
-    text, state = db.execute("SELECT text, state FROM story WHERE id = ?", [id]).fetchone()
+    with _readable(id):
+        text, state = db.execute("SELECT text, state FROM story WHERE id = ?", [id]).fetchone()
     if state != WRITING:
         return str(text)
     rows = db.execute(

@@ -164,4 +164,16 @@ def test_a_list_has_bullets_or_numbers(tmp_path: Path) -> None:
         )
     document.save(str(tmp_path / "a.docx"))
     text = to_markdown(read_docx(tmp_path / "a.docx")[0])
-    assert text == "1. Salt\n1. Bread\n+ Fog\n\nNobody spoke."
+    assert text == "1. Salt\n2. Bread\n+ Fog\n\nNobody spoke."
+
+
+def test_numbered_items_are_counted_in_each_list(tmp_path: Path) -> None:
+    document = Document()
+    for text, style in (
+        ("a", "List Number"), ("b", "List Number 2"), ("c", "List Number 2"), ("d", "List Number"),
+        ("e", "List Number 2"), ("Nobody spoke.", "Normal"), ("f", "List Number"),
+    ):  # fmt: skip
+        document.add_paragraph(text, style)
+    document.save(str(tmp_path / "a.docx"))
+    text = to_markdown(read_docx(tmp_path / "a.docx")[0])
+    assert text == "1. a\n\n   1. b\n   2. c\n2. d\n\n   1. e\n\nNobody spoke.\n\n1. f"

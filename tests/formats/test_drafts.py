@@ -112,6 +112,9 @@ def test_a_scene_break_is_not_front_matter(tmp_path: Path, text: str) -> None:
         ("date: 2026-02-30", Draft("It ran.", "date: 2026-02-30")),
         ("done: !!bool a", Draft("It ran.", "done: !!bool a")),
         ("author: ~", Draft("It ran.", "author: ~")),
+        ("author: [Jo, Al]", Draft("It ran.", "author: [Jo, Al]", author="Jo, Al")),
+        ("author: [1, Al]", Draft("It ran.", "author: [1, Al]", author="1, Al")),
+        ("author: {a: b}", Draft("It ran.", "author: {a: b}")),
     ],
 )
 def test_values_of_front_matter_are_text(tmp_path: Path, line: str, found: Draft) -> None:

@@ -1,11 +1,13 @@
 """What counts as a heading, a scene break, a paragraph, a style; what the title is."""
 
 import time
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from polaris_cli.events import Chapter, Plan
 from polaris_cli.formats.structure import (
     MAX_LEVEL,
     chapters,
@@ -15,6 +17,7 @@ from polaris_cli.formats.structure import (
     spans,
     structure,
 )
+from polaris_cli.request.story_request import StoryRequest
 from tests.books import MARKS, a_book, plain_texts
 from tests.stories import a_story
 
@@ -255,6 +258,25 @@ def test_a_title_and_the_first_chapters_heading_are_told_apart() -> None:
     found = structure(a_story(text="Title: The Fox\n\nChapter 1\n\nIt ran.\n\nChapter 2\n\nHa."))
     assert (found.title, found.in_text) == ("The Fox", True)
     assert [name for name, _ in chapters(found)] == ["Chapter 1", "Chapter 2"]
+
+
+def test_a_first_chapter_that_is_named_as_its_book_keeps_its_heading() -> None:
+    plan = Plan("The Fox", "", (Chapter("The Fox", 40, ""), Chapter("Home", 40, "")))
+    request = StoryRequest("a fox", 80, length="chapters", headings=True)
+    text = "## The Fox\n\nIt ran.\n\n## Home\n\nHa."
+    found = structure(replace(a_story(text=text), plan=plan, request=request))
+    assert (found.title, found.in_text) == ("The Fox", False)
+    assert [name for name, _ in chapters(found)] == ["The Fox", "Home"]
+
+
+@pytest.mark.parametrize("indent", ["\u3000", "\u00a0\u00a0", "\u2003"])
+def test_wide_spaces_at_the_start_of_a_paragraph_stay(indent: str) -> None:
+    text = f"{indent}霧が出た。\n\n「はい」\n\n\n{indent}それから。\n{indent}次\n\n    * * *"
+    assert elements(text)[:3] == [
+        ("p", f"{indent}霧が出た。"),
+        ("p", "「はい」"),
+        ("p", f"{indent}それから。\n{indent}次"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -418,6 +418,17 @@ def test_damaged_parts_are_told(three: Library) -> None:
             read("aa10")
 
 
+def test_a_story_that_is_removed_while_it_is_read_is_told(
+    three: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = three.entry("aa10")
+    three.remove("aa10")
+    monkeypatch.setattr(module, "_find", lambda db, ref: entry)
+    for read in (three.get, three.events, three.text):
+        with pytest.raises(LibraryError, match="record of story aa10 cannot be read"):
+            read("aa10")
+
+
 def test_only_its_owner_may_read_a_library(tmp_path: Path) -> None:
     with closing(Library(tmp_path / "library.db")) as library:
         library.start(a_story())

@@ -11,7 +11,7 @@ from itertools import groupby, takewhile
 from typing import Literal
 
 from polaris_cli.formats.structure import ADDRESS, Span, merge_spans, parse, spans
-from polaris_cli.streaming.headings import is_scene_break
+from polaris_cli.streaming.headings import is_hyphen_speech, is_scene_break
 
 SCENE_BREAK = "* * *"
 QUOTE = "> "
@@ -48,9 +48,26 @@ class Block:
 
 def to_markdown(blocks: Iterable[Block]) -> str:
     """The blocks as Markdown, which `structure.parse` parses into the same blocks."""
+    blocks = [*blocks]
+    if any(map(is_hyphen_speech, _lines(blocks))):  # then no line behind a hyphen is a list item
+        text = _written(blocks, speech=True)
+        if not any(token.type == "list_item_open" and token.markup == "-" for token in parse(text)):
+            return text
+    return _written(blocks, speech=False)
+
+
+def _lines(blocks: Iterable[Block]) -> Iterator[str]:
+    """The lines of the paragraphs."""
+    for block in blocks:
+        if block.kind == "paragraph":
+            yield from "".join(span.text for span in block.spans).split("\n")
+
+
+def _written(blocks: Iterable[Block], *, speech: bool) -> str:
+    """The blocks as Markdown; `speech` says whether lines behind hyphens are speech."""
     lines, opened, before = list[str](), set[Container](), None
     for block in blocks:
-        content = _content(block)
+        content = _content(block, speech=speech)
         if not content:
             continue
         around = block.around[:MAX_NESTING]
@@ -75,7 +92,7 @@ def _follows(
     return tight and len(around) <= len(before) and around[-1] not in opened
 
 
-def _content(block: Block) -> str:
+def _content(block: Block, *, speech: bool) -> str:
     """The block as Markdown without its containers, "" if it is empty."""
     text = "".join(span.text for span in block.spans)
     if block.kind == "code":
@@ -83,13 +100,13 @@ def _content(block: Block) -> str:
         return f"{fence}\n{text}\n{fence}"
     if block.kind == "heading":
         one_line = [replace(span, text=span.text.replace("\n", " ")) for span in block.spans]
-        return _checked(_move_spaces(one_line), "#" * min(block.level, 6) + " ")
+        return _checked(_move_spaces(one_line), "#" * min(block.level, 6) + " ", speech=speech)
     if block.kind == "break" or is_scene_break(text):
         return SCENE_BREAK
-    return _checked(_move_spaces(block.spans))
+    return _checked(_move_spaces(block.spans), speech=speech)
 
 
-def _checked(found: list[Span], before: str = "") -> str:
+def _checked(found: list[Span], before: str = "", *, speech: bool) -> str:
     """Markdown that parses back to these spans; the plain text if there is none."""
     if not found:
         return ""
@@ -97,7 +114,7 @@ def _checked(found: list[Span], before: str = "") -> str:
     for escaped in (False, True):
         for delimiter in "*_":
             text = before + _inline(found, delimiter, escaped)
-            tokens = parse(text)
+            tokens = parse(text, speech=speech)
             if [len(tokens), tokens[0].type] == [3, kind] and _move_spaces(
                 spans(tokens[1])
             ) == found:

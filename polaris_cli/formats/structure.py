@@ -92,15 +92,16 @@ def parser() -> "MarkdownIt":
     return markdown
 
 
-def parse(text: str) -> "list[Token]":
+def parse(text: str, *, speech: bool = False) -> "list[Token]":
     """The blocks of a text as markdown-it tokens. Accepts any text.
 
-    If a text has speech behind hyphens, all that is behind them is paragraphs and no list item.
+    If a text has speech behind hyphens, all that is behind them is paragraphs and no list item;
+    `speech` says that the whole has some of which this is a part.
     List items keep their numbers: a paragraph that starts with "1990." must not become "2.".
     """
     source = printable(without_fence(text))
     tokens = [*_with_breaks(_with_indents(parser().parse(source), _LINE_END.split(source)))]
-    if any(map(is_hyphen_speech, _hyphen_items(tokens))):
+    if speech or any(map(is_hyphen_speech, _hyphen_items(tokens))):
         tokens = [*_with_speech(tokens)]
     for token in tokens:
         if token.type == "list_item_open" and token.info:

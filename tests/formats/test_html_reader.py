@@ -38,6 +38,8 @@ from polaris_cli.formats.markdown import to_markdown
         ("<header>h</header>a<main><footer>f</footer></main></section><footer>f", "a"),
         ("<section><header><h2>A</h2></header>b</section><header>h</header>", "## A\n\nb"),
         ("<blockquote>a<footer>Ann</footer></blockquote><footer>f", "> a\n>\n> Ann"),
+        ("<p>- Ha! - he said.<p>- No.<p>- <i>So</i>.", "- Ha! - he said.\n\n- No.\n\n- *So*."),
+        ("<p>- Bread<p>- Salt", "\\- Bread\n\n\\- Salt"),
         ("He <del>ran</del><ins>walked</ins>, said <q>well</q>.", "He walked, said “well”."),
         ("caf&eacute; snake_case AT&amp;T &lt;b&gt;", "café snake_case AT&T <b>"),
     ],

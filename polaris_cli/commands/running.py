@@ -146,6 +146,8 @@ def opened(job: Job, notify: Notify, *, quiet: bool, parallel: int = 1) -> Engin
 def write_plan(job: Job, outputs: Outputs) -> int:
     """Let the model write only the plan; save it as TOML or print it. Returns the exit code."""
     notify = notifier(outputs)
+    for text in job.notes:
+        notify(text)
     plan_only = replace(outputs, save=False, as_json=True)
     with Interrupts().listen() as interrupts, reserved_stdio() as out:
         with interrupts.interruptible():

@@ -83,7 +83,7 @@ def snapshot(reference: ModelRef) -> Path:
     folder = repository_folder(reference)
     revision = reference.revision or "main"
     branch = folder / "refs" / revision
-    commit = branch.read_text().strip() if branch.is_file() else revision
+    commit = branch.read_text("utf-8", "replace").strip() if branch.is_file() else revision
     return folder / "snapshots" / commit
 
 

@@ -181,6 +181,16 @@ def corrupt(reference: ModelRef, detail: str = "") -> ModelUnavailable:
     return ModelUnavailable(f"The files of {reference.name} are damaged{more}.", hint=hint)
 
 
+def unreadable(reference: ModelRef, what: str, error: BaseException) -> ModelUnavailable:
+    """A file that may not be read, which another download would not change, or a damaged one."""
+    if not isinstance(error, PermissionError):
+        return corrupt(reference, f"{what} cannot be read")
+    return ModelUnavailable(
+        f"A file of {reference.name} may not be read ({what}): {error.strerror}.",
+        hint=f"Change the permissions of {error.filename or 'its files'}.",
+    )
+
+
 def wrong_checksum(reference: ModelRef) -> ModelUnavailable:
     """A file was damaged on its way, and is removed; the others stay."""
     return ModelUnavailable(

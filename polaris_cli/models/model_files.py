@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from polaris_cli.errors import ModelUnavailable
-from polaris_cli.models.hub_errors import corrupt, not_for_text
+from polaris_cli.models.hub_errors import corrupt, not_for_text, unreadable
 from polaris_cli.models.memory import ModelSize, first_count, size_of_folder, text_settings
 from polaris_cli.models.reference import ModelRef
 from polaris_cli.models.weights import CONFIG, Unreadable, tensor_count, weight_files
@@ -44,7 +44,7 @@ def read_config(reference: ModelRef, folder: Path) -> dict[str, Any]:
     try:
         config = json.loads((folder / CONFIG).read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise corrupt(reference, f"{CONFIG} cannot be read") from error
+        raise unreadable(reference, CONFIG, error) from error
     if not isinstance(config, dict):
         raise corrupt(reference, f"{CONFIG} holds no settings")
     check_config(reference, config)
@@ -61,7 +61,7 @@ def check_others(reference: ModelRef, folder: Path) -> None:
             text = path.read_text("utf-8") if path.is_file() else "{}"
             whole = path.suffix != ".json" or isinstance(json.loads(text), dict)
         except (OSError, ValueError, RecursionError) as error:
-            raise corrupt(reference, f"{path.name} cannot be read") from error
+            raise unreadable(reference, path.name, error) from error
         if not whole:
             raise corrupt(reference, f"{path.name} holds no settings")
 
@@ -85,7 +85,7 @@ def measured(reference: ModelRef, folder: Path, config: Mapping[str, Any]) -> Mo
     except Unreadable as error:
         raise corrupt(reference, str(error)) from error
     except OSError as error:
-        raise corrupt(reference, "a weight file cannot be read") from error
+        raise unreadable(reference, "a weight file", error) from error
 
 
 def _check_counts(config: Mapping[str, Any], tensors: int) -> None:

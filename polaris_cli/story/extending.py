@@ -4,7 +4,6 @@ Calls an engine several times and yields one stream of events. Does not know how
 (`engines`), or about chapters.
 """
 
-import math
 import re
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -13,15 +12,14 @@ from dataclasses import replace
 from polaris_cli.engines.base import Engine, GenerationRequest
 from polaris_cli.events import Again, Chunk, Event, Finish, Held, Inserted, Restart, closing
 from polaris_cli.story.length import (
-    ACCEPT_END_AT,
     CLOSE_PARAGRAPH_AT,
     CLOSE_SENTENCE_AT,
     MAX_ROUNDS,
     MIN_SCENE_TOKENS,
-    MIN_SCENE_WORDS,
     PARAGRAPH_END,
     SCENE_BREAK,
     closes,
+    least_to_end,
 )
 from polaris_cli.story.single_pass import TRIES, stream_answer, without_replay
 from polaris_cli.streaming.loops import length_before_loop
@@ -54,8 +52,7 @@ def extended(
     ending stays in the middle and the text loops; without a scene break in place of the ending, the
     model at once writes an ending again.
 
-    From `minimum` words on, the model may end the story (default: `ACCEPT_END_AT` of `words`, or
-    where less is missing than half of the shortest scene, which would make it too long).
+    From `minimum` words on, the model may end the story (default: `least_to_end`).
     `draft` is the user's own text that the story continues (the request's `opening` is its tokens):
     its words count, and it is never set aside. `rounds` are the token ids of an earlier run, split
     at scene breaks (see `rounds_of`); each round ends where it ended then, so that the same ending
@@ -63,7 +60,7 @@ def extended(
     limits all tokens, including those of the earlier run.
     """
     if minimum is None:
-        minimum = math.ceil(min(ACCEPT_END_AT * words, words - MIN_SCENE_WORDS / 2))
+        minimum = least_to_end(words)
     text = _Text(words, minimum, draft)
     for number in range(MAX_ROUNDS):
         earlier = rounds[number] if number < len(rounds) else ()

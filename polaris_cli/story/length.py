@@ -60,6 +60,14 @@ _PARAGRAPH = re.compile(r"(?<=\S)[^\S\n]*\n[^\S\n]*\n")
 _TAIL = 40  # characters, in which a sentence or a paragraph may have ended
 
 
+def least_to_end(words: int) -> int:
+    """From how many words on a story that goes on within its answer may end.
+
+    Also where less is missing than half of the shortest scene, which would make it too long.
+    """
+    return math.ceil(min(ACCEPT_END_AT * words, words - MIN_SCENE_WORDS / 2))
+
+
 def words_for_ending(words: int) -> int:
     """The words of an ending that is asked for when a last chapter of `words` words becomes too
     long.

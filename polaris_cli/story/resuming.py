@@ -13,7 +13,7 @@ from polaris_cli.models import catalogue
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import QUANTIZE, StoryRequest
 from polaris_cli.story.job import Earlier, Job
-from polaris_cli.story.length import ACCEPT_END_AT
+from polaris_cli.story.length import ACCEPT_END_AT, least_to_end
 from polaris_cli.story.prepare import settle
 from polaris_cli.story.result import Story, versions
 
@@ -110,7 +110,10 @@ def _job_with_prompt(story: Story, request: StoryRequest) -> Job:
 
 
 def _check_unfinished(story: Story, requested: int) -> None:
-    if story.finish == "stop" and story.counted >= ACCEPT_END_AT * requested:
+    entry = catalogue.find(story.model.name)
+    within = story.request.length == "extend" and entry and entry.profile.continues
+    least = least_to_end(requested) if within else ACCEPT_END_AT * requested
+    if story.finish == "stop" and story.counted >= least:
         more = max(story.counted * 2, requested + 500)
         raise UsageError(
             f"Story {story.id} is finished: {story.counted:,} of {requested:,} words.",

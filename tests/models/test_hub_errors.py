@@ -7,7 +7,7 @@ import pytest
 from huggingface_hub import errors
 
 from polaris_cli.errors import ModelUnavailable, UsageError
-from polaris_cli.models.hub_errors import corrupt, explain, hub_errors
+from polaris_cli.models.hub_errors import corrupt, explain, hub_errors, unreadable
 from polaris_cli.models.reference import ModelRef
 
 TINY = ModelRef("tiny", "owner/tiny", "v9")
@@ -106,3 +106,12 @@ def test_other_errors_are_not_explained() -> None:
 
 def test_corrupt_files_lead_to_a_new_download() -> None:
     assert "polaris models rm tiny --yes && polaris models fetch tiny" in corrupt(TINY).hint
+
+
+def test_a_file_that_may_not_be_read_is_not_damaged() -> None:
+    """Its model must not be removed and downloaded again."""
+    denied = PermissionError(13, "Permission denied", "/models/config.json")
+    refused = unreadable(TINY, "config.json", denied)
+    assert refused.message == "A file of tiny may not be read (config.json): Permission denied."
+    assert refused.hint == "Change the permissions of /models/config.json."
+    assert "damaged" in unreadable(TINY, "config.json", OSError(5, "Input/output error")).message

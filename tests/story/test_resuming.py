@@ -188,6 +188,18 @@ def test_a_finished_story_has_nothing_to_go_on_with() -> None:
     resume(replace(story, finish="interrupted"), chunks)
 
 
+def test_a_short_story_that_could_grow_by_no_scene_is_finished() -> None:
+    story, chunks = scripted("word " * 55, "stop")
+    extended = replace(story, request=replace(story.request, words=60, length="extend"))
+    for model, finished in (("demo", True), ("smollm2", False)):
+        written = replace(extended, model=replace(story.model, name=model))
+        if finished:
+            with pytest.raises(UsageError, match="is finished: 55 of 60 words"):
+                resume(written, chunks)
+        else:
+            assert resume(written, chunks).request.words == 60
+
+
 @pytest.mark.parametrize("times", [1, 10])
 def test_the_hint_for_a_finished_story_can_be_followed(times: int) -> None:
     story, chunks = scripted("word " * 60 * times, "stop")

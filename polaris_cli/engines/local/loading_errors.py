@@ -17,6 +17,7 @@ from jinja2 import TemplateError
 from safetensors import SafetensorError
 
 from polaris_cli.errors import DEBUG_HINT, ModelUnavailable, OutOfMemory, PolarisError
+from polaris_cli.models import hub_errors
 from polaris_cli.models.devices import size_text
 from polaris_cli.models.hub_errors import causes, corrupt, not_for_text
 from polaris_cli.models.memory import LoadPlan, Precision
@@ -181,8 +182,8 @@ def damaged(detail: str) -> Explanation:
 
 
 def unreadable(error: BaseException, case: Case) -> ModelUnavailable:
-    """The part that was being read is damaged."""
-    return corrupt(case.reference, f"{case.part} cannot be read")
+    """The part that was being read is damaged, or may not be read."""
+    return hub_errors.unreadable(case.reference, case.part, error)
 
 
 def wrong_setting(error: BaseException, case: Case) -> ModelUnavailable:

@@ -286,13 +286,13 @@ def _job_for(
         options["engine"] = engine
     elif loaded:
         _check_loaded(loaded, options)
-        options = _OPENED.get(loaded, _named_by(loaded)) | options
+        options = _options_of(loaded) | options
     return _with_cover(prepare(premise, options)), loaded
 
 
 def _by_engine(request: StoryRequest, engine: Engine) -> StoryRequest:
     """The request; if it names no model, with that of the engine."""
-    named = _OPENED.get(engine, _named_by(engine))
+    named = _options_of(engine)
     if request.model != "auto" or not named:
         return request
     url = named.get("base_url")
@@ -391,9 +391,11 @@ def _known_as(value: object) -> object:
     return entry.name if entry else value
 
 
-def _named_by(engine: Engine) -> dict[str, object]:
-    """The model of an engine that was not opened here, if the catalogue knows it."""
-    return {"model": engine.info.name} if catalogue.find(engine.info.name) else {}
+def _options_of(engine: Engine) -> dict[str, object]:
+    """The options that an engine was opened with; of one that was not opened here the model, if the
+    catalogue knows it."""
+    known: dict[str, object] = {"model": engine.info.name}
+    return _OPENED.get(engine, known if catalogue.find(engine.info.name) else {})
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from polaris_cli.commands.delivery import save_files
 from polaris_cli.commands.interrupt import Interrupts
 from polaris_cli.commands.option_values import compared
 from polaris_cli.commands.outputs import Outputs, check_page, deferred_errors
-from polaris_cli.commands.running import notifier, opened, write_loaded
+from polaris_cli.commands.running import opened, print_notes, write_loaded
 from polaris_cli.commands.standard_streams import Errors
 from polaris_cli.commands.stdio import reserved_stdio
 from polaris_cli.commands.write import read_premise
@@ -171,9 +171,7 @@ def _write_all(
 
 
 def _write(job: Job, outputs: Outputs, interrupts: Interrupts, out: TextIO) -> Outcome:
-    notify = notifier(outputs)
-    for text in job.notes:
-        notify(text)
+    notify = print_notes(job, outputs)
     with interrupts.interruptible():
         engine = opened(job, notify, quiet=outputs.quiet)
     try:

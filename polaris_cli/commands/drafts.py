@@ -22,6 +22,7 @@ from polaris_cli.commands.running import (
     downloaded,
     notifier,
     opened,
+    print_notes,
     say_how_to_continue,
 )
 from polaris_cli.commands.stdio import reserved_stdio
@@ -50,9 +51,7 @@ def run_drafts(job: Job, outputs: Outputs, count: int, choose: Choose, *, print_
 
     Raises PolarisError if the model cannot be loaded, or if no draft has any text.
     """
-    notify = notifier(outputs)
-    for text in job.notes:
-        notify(text)
+    print_notes(job, outputs)
     listening = Interrupts().listen()
     with listening as interrupts, reserved_stdio(later=outputs.deferred_errors) as out:
         done, engine = _write(job, outputs, count, interrupts)

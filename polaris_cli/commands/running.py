@@ -47,9 +47,7 @@ def run(job: Job, outputs: Outputs, before: Story | None = None) -> int:
     `before` is the story that is continued or written again: notes say what has changed since.
     Raises PolarisError if the model cannot be loaded or the story cannot be saved.
     """
-    notify = notifier(outputs)
-    for text in job.notes:
-        notify(text)
+    notify = print_notes(job, outputs)
     if outputs.show_thinking and not job.request.sampling.thinks:
         notify("--show-thinking has no effect: thinking is off.")
     outcome: Outcome | None = None
@@ -125,6 +123,14 @@ def notifier(outputs: Outputs) -> Notify:
     return lambda text: note(text, sys.stderr)
 
 
+def print_notes(job: Job, outputs: Outputs) -> Notify:
+    """Print the notes on a job; return what prints further ones."""
+    notify = notifier(outputs)
+    for text in job.notes:
+        notify(text)
+    return notify
+
+
 def downloaded(job: Job, *, quiet: bool) -> None:
     """Download the model of a job if it is not on this machine or on a server."""
     if not job.reference.server:
@@ -145,9 +151,7 @@ def opened(job: Job, notify: Notify, *, quiet: bool, parallel: int = 1) -> Engin
 
 def write_plan(job: Job, outputs: Outputs) -> int:
     """Let the model write only the plan; save it as TOML or print it. Returns the exit code."""
-    notify = notifier(outputs)
-    for text in job.notes:
-        notify(text)
+    notify = print_notes(job, outputs)
     plan_only = replace(outputs, save=False, as_json=True)
     with Interrupts().listen() as interrupts, reserved_stdio() as out:
         with interrupts.interruptible():

@@ -184,10 +184,9 @@ class _Containers:
 
     def next_number(self, depth: int) -> int:
         """The number of the next item in a numbered list."""
-        before = (
-            re.match(r"\d+", self._items[depth - 1].first) if depth <= len(self._items) else None
-        )
-        return int(before[0]) + 1 if before else 1
+        last = self._items[depth - 1 : depth]
+        number = re.match(r"\d+", last[0].first) if last else None
+        return int(number[0]) + 1 if number else 1
 
     def item(self, depth: int, first: str) -> tuple[Container, ...]:
         """The containers of a paragraph in a list; a new item starts if `first` is not empty."""
@@ -202,8 +201,7 @@ def _block(style: str, spans: list[Span], containers: _Containers) -> Block:
         return Block("paragraph", spans, around=containers.quote())
     if found := _LIST.fullmatch(style):
         depth = int(found[2] or 1)
-        numbered = found[1] == "Number"
-        first = f"{containers.next_number(depth)}. " if numbered else _marker(found[1], spans)
+        first = _marker(found[1], spans, containers.next_number(depth))
         around = containers.item(depth, first)
         return Block("paragraph", spans, around=around, tight=bool(first))
     containers.close()
@@ -216,14 +214,15 @@ def _block(style: str, spans: list[Span], containers: _Containers) -> Block:
     return Block("paragraph", spans)
 
 
-def _marker(kind: str | None, spans: list[Span]) -> str:
-    """The marker of a list item; a number in the text is removed from the spans."""
+def _marker(kind: str | None, spans: list[Span], number: int) -> str:
+    """The marker of a list item, the `number`th of its list; a number in the text is removed from
+    the spans."""
     if kind == "Continue":
         return ""
-    if kind is None and (number := _NUMBER.match(spans[0].text)):
-        spans[0] = Span(spans[0].text[number.end() :], spans[0].marks)
-        return f"{number[1]} "
-    return "+ "  # no hyphen: speech may stand behind one
+    if kind is None and (typed := _NUMBER.match(spans[0].text)):
+        spans[0] = Span(spans[0].text[typed.end() :], spans[0].marks)
+        return f"{typed[1]} "
+    return f"{number}. " if kind == "Number" else "+ "  # no hyphen: speech may stand behind one
 
 
 def _spans(paragraph: Paragraph, marked: dict[str, dict[str, bool]]) -> Iterator[Span]:

@@ -197,7 +197,7 @@ class _Tail:
 
         Returns their text as an aside. It has no ids: what continues the story must not read it.
         """
-        count = self._count_within(length - sum(map(len, _story_of(self._given))))
+        count = self._count_within(length - self._given_length())
         while count and not self._held[count - 1].text:  # the first bytes of a character cut away
             count -= 1
         dropped, self._held = self._held[count:], self._held[:count]
@@ -207,17 +207,27 @@ class _Tail:
     def cut_for_ending(self) -> Chunk | None:
         """Drop the text behind the first `keep` words; None if no end of a sentence is there to
         cut at."""
-        before = sum(map(len, _story_of(self.earlier)))
-        given = before + sum(map(len, _story_of(self._given)))
-        place = max(place_for_ending(self._text(), self._keep), given)
-        return self.cut(place - before) if place > before else None
+        given = self._earlier_length() + self._given_length()
+        return self._cut_at(max(place_for_ending(self._text(), self._keep), given))
 
     def cut_overrun(self, target: LengthTarget) -> Chunk | None:
         """Drop a last sentence with which the text is farther from its words; None if it is not."""
-        before = sum(map(len, _story_of(self.earlier)))
-        given = before + sum(map(len, _story_of(self._given)))
         place = place_nearer(self._text(), target)
-        return self.cut(place - before) if place > given else None
+        given = self._earlier_length() + self._given_length()
+        return self._cut_at(place) if place > given else None
+
+    def _cut_at(self, place: int) -> Chunk | None:
+        """Drop what is behind a place in the answer's text; None if that is of an earlier run."""
+        new = place - self._earlier_length()
+        return self.cut(new) if new > 0 else None
+
+    def _earlier_length(self) -> int:
+        """The number of the story's characters that are of an earlier run."""
+        return sum(map(len, _story_of(self.earlier)))
+
+    def _given_length(self) -> int:
+        """The number of the story's new characters that are in the stream."""
+        return sum(map(len, _story_of(self._given)))
 
     def _text(self) -> str:
         """The text of the answer."""

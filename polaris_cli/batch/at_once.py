@@ -29,7 +29,8 @@ def stories_at_once(job: Job) -> int:
     if request.engine == "endpoint":
         return most
     with naming_sources(job.settings):
-        device = device_for(request.engine, request.device)
+        local = request.engine == "local"  # it imports torch in any case
+        device = device_for(request.engine, request.device, with_torch=local)
     if not (found := size_on(job.reference, request.engine, device)):
         ensure(job.reference)
         found = size_on(job.reference, request.engine, device)

@@ -21,7 +21,7 @@ from polaris_cli.commands.delivery import save_files
 from polaris_cli.commands.interrupt import Interrupts
 from polaris_cli.commands.option_values import compared
 from polaris_cli.commands.outputs import Outputs, check_page, deferred_errors
-from polaris_cli.commands.running import opened, print_notes, write_loaded
+from polaris_cli.commands.running import downloaded, opened, print_notes, write_loaded
 from polaris_cli.commands.standard_streams import Errors
 from polaris_cli.commands.stdio import reserved_stdio
 from polaris_cli.commands.write import read_premise
@@ -107,6 +107,8 @@ def compare(
     check_options(options)
     about, any_seed = read_premise(premise, EXAMPLE), _random_seed()
     jobs = [seeded(prepare(about, {**options, "model": name}), any_seed) for name in models]
+    for job in jobs:  # before there is a story that an error would leave alone
+        downloaded(job, quiet=quiet)
     if blind:
         random.shuffle(jobs)
     outputs = Outputs(force=force, as_json=as_json, quiet=quiet or blind, save=not no_save)
@@ -157,9 +159,8 @@ def _write_all(
     with listening as interrupts, reserved as out:
         for number, job in enumerate(jobs, 1):
             name = f"Story {number}" if blind else job.request.model
-            if not outputs.as_json:
-                print_text(f"{'' if number == 1 else chr(10)}# {name}\n", stream=out)
-            outcome = _write(job, outputs, interrupts, out)
+            heading = f"{'' if number == 1 else chr(10)}# {name}\n"
+            outcome = _write(job, heading, outputs, interrupts, out)
             if outputs.as_json:
                 print_json(outcome.story.as_dict(), stream=out)
             if outcome.story.text:
@@ -170,11 +171,15 @@ def _write_all(
                 raise Exit(EXIT_INTERRUPTED)
 
 
-def _write(job: Job, outputs: Outputs, interrupts: Interrupts, out: TextIO) -> Outcome:
+def _write(
+    job: Job, heading: str, outputs: Outputs, interrupts: Interrupts, out: TextIO
+) -> Outcome:
     notify = print_notes(job, outputs)
     with interrupts.interruptible():
         engine = opened(job, notify, quiet=outputs.quiet)
     try:
+        if not outputs.as_json:
+            print_text(heading, stream=out)
         outcome = write_loaded(job, engine, outputs, out, interrupts.watch)
     finally:
         close_engine(engine)  # the next model needs its memory

@@ -46,22 +46,27 @@ def compared(values: Sequence[str] | None, *, on_server: bool = False) -> tuple[
 
     Tables and votes have the name only, and would take them for one model.
     """
-    models, seen = listed("--model", values), set[str]()
+    models, seen = listed("--model", values), dict[str, str]()
     for model in models:
-        name = model if on_server else _name_of(model)
+        name, id_ = (model, model) if on_server else _name_and_id(model)
         if name in seen:
+            same = seen[name] == id_
             raise UsageError(
-                f"Two of the models are called {name}.", hint="Rename the file or folder of one."
+                f"Two of the models are called {name}.",
+                hint="Leave one of them out." if same else "Rename the file or folder of one.",
             )
-        seen.add(name)
+        seen[name] = id_
     return models
 
 
-def _name_of(model: str) -> str:
-    """What tables call a model; an unknown one, which is refused later, by what was typed."""
+def _name_and_id(model: str) -> tuple[str, str]:
+    """What tables call a model, and what it is; an unknown one, which is refused later, is what was
+    typed."""
     with suppress(ModelUnavailable):
-        return by_name(model).name
-    return Path(model).resolve().name if Path(model).exists() else model
+        reference = by_name(model)
+        return reference.name, reference.id
+    path = Path(model).resolve()
+    return (path.name if path.exists() else model), str(path)
 
 
 def lengths_in(values: Sequence[str] | None) -> tuple[str, ...]:

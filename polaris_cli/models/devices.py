@@ -110,15 +110,22 @@ def _no_device(asked: str, devices: tuple[Device, ...]) -> UsageError:
     )
 
 
-def device_for(engine: EngineName, asked: str) -> Device:
-    """The device that an engine uses, as `pick`; without torch.
+def device_for(engine: EngineName, asked: str, *, with_torch: bool = False) -> Device:
+    """The device that an engine uses, as `pick`; torch is asked if `with_torch`, or if no other
+    source knows the GPU asked for, such as one of AMD's.
 
     For `gguf` it is the CPU, unless the installed build of llama.cpp has a GPU. Raises UsageError
     as `pick`, but not for a GPU that llama.cpp does not have.
     """
-    devices = list_devices()
-    if engine != "gguf":
-        return pick(asked, devices)
+    devices = list_devices(with_torch=with_torch)
+    if engine == "gguf":
+        return _for_gguf(asked, devices)
+    if asked.strip().lower().startswith("cuda") and devices[0].kind != "cuda":
+        devices = list_devices(with_torch=True)
+    return pick(asked, devices)
+
+
+def _for_gguf(asked: str, devices: tuple[Device, ...]) -> Device:
     if llama_cpp_has_gpu():
         return for_llama_cpp(asked, devices)
     if not _NAME.fullmatch(asked.strip().lower()):

@@ -36,7 +36,7 @@ def job(tmp_path: Path) -> Job:
 def with_free(free: float, monkeypatch: pytest.MonkeyPatch) -> None:
     device = Device("cpu", 0, "processor", 200 * GB, int(free * GB))
     for module in (at_once, gguf):
-        monkeypatch.setattr(module, "device_for", lambda engine, asked: device)
+        monkeypatch.setattr(module, "device_for", lambda *_, **__: device)
 
 
 def load(job: Job, number: int) -> None:

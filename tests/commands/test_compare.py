@@ -73,7 +73,8 @@ def test_a_model_that_cannot_be_loaded_costs_no_story(
 
     monkeypatch.setattr(opening, "open_engine", opened)
     page = tmp_path / "page.html"
-    err = run("-m", "demo,smollm2", "-o", str(page), code=3)[1]
+    out, err = run("-m", "demo,smollm2", "-o", str(page), code=3)
+    assert "# demo" in out and "# smollm2" not in out
     assert "It is gone." in err and len(library.entries()) == 1
     assert "model\tid" in err and page.read_text().count("there was a fox") == 1
 
@@ -271,5 +272,19 @@ def test_a_file_and_a_folder_of_one_name_are_refused(library: Library, tmp_path:
     (tmp_path / "mine.gguf").touch()
     models = f"{tmp_path / 'mine'},{tmp_path / 'mine.gguf'}"
     assert "Two of the models are called mine" in run("-m", models, code=2)[1]
-    twice = "smollm2,HuggingFaceTB/SmolLM2-135M-Instruct"
-    assert "Two of the models are called smollm2" in run("-m", twice, code=2)[1]
+    assert "Rename the file or folder of one." in run("-m", models, code=2)[1]
+
+
+@pytest.mark.parametrize("twice", ["smollm2,HuggingFaceTB/SmolLM2-135M-Instruct", "demo,DEMO"])
+def test_one_model_by_two_names_is_refused(library: Library, twice: str) -> None:
+    err = run("-m", twice, code=2)[1]
+    assert "Two of the models are called" in err and "Leave one of them out." in err
+
+
+def test_a_model_that_cannot_be_downloaded_is_told_before_a_story_is_written(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    out, err = run("-m", "demo,nosuch/model", code=3)
+    assert not out and "nosuch/model is not on this machine" in err
+    assert not library.entries()

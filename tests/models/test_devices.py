@@ -76,6 +76,30 @@ def test_llama_cpp_without_a_gpu_computes_on_the_cpu(
     assert devices.device_for("gguf", asked).kind == "cpu"
 
 
+def without_nvidia_smi(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A card that only torch knows, such as one of AMD's."""
+    known = lambda *, with_torch=False: (SMALL, CPU) if with_torch else (CPU,)  # noqa: E731
+    monkeypatch.setattr(devices, "list_devices", known)
+
+
+@pytest.mark.parametrize("asked", ["cuda", "cuda:0", " CUDA"])
+def test_a_card_that_only_torch_knows_can_be_asked_for(
+    asked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_nvidia_smi(monkeypatch)
+    assert devices.device_for("local", asked) is SMALL
+
+
+def test_torch_is_not_asked_unless_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    without_nvidia_smi(monkeypatch)
+    assert devices.device_for("local", "auto") is CPU
+    assert devices.device_for("local", "auto", with_torch=True) is SMALL
+    with pytest.raises(UsageError, match="only cpu"):
+        devices.device_for("local", "tpu")
+    with pytest.raises(UsageError, match="only cuda:0"):
+        devices.device_for("local", "cuda:5")
+
+
 def test_a_card_number_that_does_not_exist() -> None:
     with pytest.raises(UsageError, match="Large Card") as caught:
         pick("cuda:2", (SMALL, LARGE, CPU))

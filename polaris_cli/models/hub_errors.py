@@ -9,7 +9,8 @@ from contextlib import contextmanager
 
 from polaris_cli.errors import ModelUnavailable, PolarisError
 from polaris_cli.models import catalogue
-from polaris_cli.models.cache import cached, offline, repository_folder, snapshot
+from polaris_cli.models.cache import cached, gguf_sizes, offline, repository_folder, snapshot
+from polaris_cli.models.gguf_choice import choices
 from polaris_cli.models.reference import ModelRef
 from polaris_cli.models.weights import missing_file_in
 
@@ -133,6 +134,9 @@ def _what_is_here(reference: ModelRef) -> str:
     """The start of the sentence in `unreachable`: what this machine has of the model."""
     if cached(reference):
         return f"{reference.name} cannot be updated:"
+    if here := choices(gguf_sizes(snapshot(reference))):
+        files = ", ".join(file.quantization for file in here)
+        return f"This machine has only {files} of {reference.name}, and"
     if snapshot(reference).is_dir() and not reference.is_gguf:
         return f"{reference.name} is incomplete ({missing_file_in(snapshot(reference))}), and"
     if reference.revision and repository_folder(reference).is_dir():
@@ -199,8 +203,9 @@ def wrong_checksum(reference: ModelRef) -> ModelUnavailable:
     )
 
 
-def unknown(model: str) -> ModelUnavailable:
+def unknown(model: str, hint: str = "") -> ModelUnavailable:
     """The name is not in the catalogue, and is neither a folder nor a hub id."""
-    close = catalogue.near(model)
-    hint = f"Did you mean {close}?" if close else "See: polaris models"
+    if not hint:
+        close = catalogue.near(model)
+        hint = f"Did you mean {close}?" if close else "See: polaris models"
     return ModelUnavailable(f"No model is called {model!r}.", hint=hint)

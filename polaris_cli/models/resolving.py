@@ -35,6 +35,11 @@ from polaris_cli.request.server_address import ServerAddress
 from polaris_cli.request.story_request import EngineName
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+# A page of the hub, or the name of a file as llama.cpp and Ollama take it: "OWNER/NAME:Q4_K_M".
+_PAGE_OR_FILE = re.compile(
+    r"(?:(?:https?://)?(?:huggingface\.co|hf\.co)/)?(?P<id>\w[\w.-]*/[\w.-]+)"
+    r"(?:/?|/(?:blob|resolve|tree)/.*?(?P<file>[^/]+\.gguf)?|:(?P<quantization>\w+))(?:\?.*)?"
+)
 
 
 def resolve(
@@ -155,11 +160,20 @@ def by_name(model: str, revision: str | None = None) -> ModelRef:
     if entry:
         return of_entry(entry, revision)
     path = expanded(model)
-    if _looks_like_path(model) or exists(path):
+    meant = _PAGE_OR_FILE.fullmatch(model)
+    if "://" in model and not meant:
+        raise unknown(model, f"If it is a server, add --base-url {model}")
+    if exists(path) or (_looks_like_path(model) and not meant):
         return _of_path(path)
     if HUB_ID.fullmatch(model):
         return ModelRef(model, model, revision)
-    raise unknown(model)
+    raise unknown(model, _as_options(**meant.groupdict()) if meant else "")
+
+
+def _as_options(id: str, file: str | None, quantization: str | None) -> str:
+    """A hint on how to name a model of the hub, and one of its files if one is meant."""
+    chosen = file or quantization
+    return f"Its name here is {id}" + (f", with --gguf-file {chosen}" if chosen else "")
 
 
 def _auto(revision: str | None) -> ModelRef:

@@ -59,6 +59,10 @@ def test_a_file_by_its_quantization_is_fetched_shown_and_removed(
     assert Path(facts["on_this_machine"]).read_bytes() == FILES["tiny-Q8_0.gguf"]
     assert facts["file_bytes"] == len(FILES["tiny-Q8_0.gguf"])
 
+    other = ("write", "a fox", "-m", "owner/tiny-GGUF", "--gguf-file", "Q2_K")
+    refused = polaris(*other, env=offline)
+    assert "This machine has only Q8_0 of owner/tiny-GGUF, and HF_HUB_OFFLINE" in refused.stderr
+
     removed = polaris("models", "rm", "owner/tiny-GGUF", "--yes", env=offline)
     assert removed.stdout == "0.3 MB freed.\n" and not downloaded(tmp_path)
 

@@ -52,6 +52,18 @@ def test_another_hub_id() -> None:
         ("./nowhere", "does not exist", "config.json"),
         ("a/b/c", "does not exist", "config.json"),
         ("./nowhere.gguf", "does not exist", "Give the path of a GGUF file, or see: polaris mod"),
+        ("../nowhere", "does not exist", "config.json"),
+        ("./a/b:c", "does not exist", "config.json"),
+        ("https://huggingface.co/a/b-c.d", "No model is called", "Its name here is a/b-c.d"),
+        ("http://127.0.0.1:8000/v1", "No model is called", "add --base-url http://127.0.0.1:8000"),
+        ("hf.co/a/b/", "No model is called", "Its name here is a/b"),
+        ("huggingface.co/a/b/tree/main", "No model is called", "Its name here is a/b"),
+        ("a/b:Q4_K_M", "No model is called", "Its name here is a/b, with --gguf-file Q4_K_M"),
+        (
+            "https://huggingface.co/a/b/resolve/main/x/y-Q8_0.gguf?download=true",
+            "No model is called",
+            "Its name here is a/b, with --gguf-file y-Q8_0.gguf",
+        ),
     ],
 )
 def test_names_that_mean_nothing(

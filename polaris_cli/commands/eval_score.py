@@ -9,13 +9,13 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from typer import Argument, Option
 
 from polaris_cli.commands import options as o
 from polaris_cli.commands.eval_report import ReportFile
-from polaris_cli.errors import PolarisError, UsageError, WrongValue
+from polaris_cli.errors import PolarisError, UsageError
 from polaris_cli.evaluate.groups import LEAST_SCALE, Groups
 from polaris_cli.screen.messages import note, warn
 from polaris_cli.screen.printing import print_json, print_text
@@ -206,16 +206,13 @@ def _sources(stories: Sequence[str], library: str | None) -> list[str]:
 
 
 def _band(given: str | None) -> tuple[float, float]:
-    from polaris_cli.request.settings import from_options
+    if given is None:
+        return 0.9, 1.1
+
+    from polaris_cli.commands.option_values import checked
     from polaris_cli.request.story_request import check_band
 
-    band: tuple[float, float] = from_options({"band": given}).get("band", (0.9, 1.1))
-    try:
-        check_band(band)
-    except WrongValue as error:
-        error.set_by("--band", "--band")
-        raise
-    return band
+    return cast(tuple[float, float], checked("--band", given, check_band))
 
 
 def samples_of(

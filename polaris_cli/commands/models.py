@@ -4,7 +4,7 @@ Knows how figures are shown; the catalogue has the figures, `memory` the sizes.
 """
 
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -90,17 +90,10 @@ def _length(words: str | None) -> int | None:
     if words is None:
         return None
 
-    from polaris_cli.request.settings import SETTINGS, parse_words
+    from polaris_cli.commands.option_values import checked
+    from polaris_cli.request.story_request import check_words
 
-    try:
-        length = parse_words(words)
-    except ValueError:
-        length = 0
-    if length < 1:
-        raise UsageError(
-            f"--words: invalid value {words!r}.", hint=f"Give {SETTINGS['words'].allowed}."
-        )
-    return length
+    return cast(int, checked("--words", words, check_words))
 
 
 def _print_all() -> None:

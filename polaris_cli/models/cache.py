@@ -100,7 +100,8 @@ def stored_bytes(reference: ModelRef) -> int:
 def remove(reference: ModelRef) -> int:
     """Delete every downloaded revision of the model; return the bytes freed.
 
-    Raises ModelUnavailable when there is nothing to delete or the model was not downloaded.
+    Raises ModelUnavailable when there is nothing to delete, the model was not downloaded, or it
+    cannot be deleted, such as behind a link.
     """
     if reference.folder:
         raise ModelUnavailable(
@@ -113,7 +114,13 @@ def remove(reference: ModelRef) -> int:
         raise ModelUnavailable(
             f"{reference.name} is not on this machine.", hint="See what is: polaris models"
         )
-    shutil.rmtree(folder)
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        raise ModelUnavailable(
+            f"{reference.name} cannot be removed: {error.strerror or error}.",
+            hint=f"Delete this folder yourself: {folder}",
+        ) from error
     shutil.rmtree(folder.parent / ".locks" / folder.name, ignore_errors=True)
     return size
 

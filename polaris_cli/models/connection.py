@@ -186,9 +186,10 @@ class Connection:
 
     def unreadable(self, answer: object) -> EndpointError:
         """The error for an answer that is not what an OpenAI-compatible server sends."""
+        told = str(answer).strip() or "the answer is empty"
         return EndpointError(
             f"{self.address.base_url} does not answer as an OpenAI-compatible server does: "
-            f"{self._quoted(str(answer))}",
+            f"{self._quoted(told)}",
             hint="Check the address: polaris doctor --base-url URL",
         )
 

@@ -182,7 +182,7 @@ class StoryRequest:
                 "The premise is empty.",
                 hint='Say what the story is about: polaris write "a lighthouse keeper" --words 800',
             )
-        _in_range("words", self.words, 1, MAX_WORDS)
+        check_words(self.words)
         _one_of("form", self.form, FORMS)
         _one_of("quantize", self.quantize, QUANTIZE)
         _one_of("engine", self.engine, ENGINES)
@@ -192,7 +192,8 @@ class StoryRequest:
         if self.draft and (self.length == "chapters" or self.sampling.thinks):
             raise UsageError(
                 "A draft cannot be continued in chapters or with thinking.",
-                hint="Leave out --chapters, --length chapters and --think.",
+                hint="Leave out --chapters and --length chapters, and add --no-think; in Python, "
+                "set the thinking of the request's Sampling to False.",
             )
         check_band(self.band)
         if self.threads is not None:
@@ -205,11 +206,20 @@ class StoryRequest:
             )
 
 
+def check_words(words: int) -> None:
+    """Raise UsageError for a length that no story can have."""
+    _in_range("words", words, 1, MAX_WORDS)
+
+
 def check_band(band: tuple[float, float]) -> None:
-    """Raise UsageError for two ratios that are not a band around 1."""
-    low, high = band
-    if not 0 < low <= 1 <= high or not math.isfinite(high):
-        raise WrongValue("band", f"{low:g}-{high:g}", "contain the ratio 1", "0.9-1.1")
+    """Raise UsageError for what is not two ratios, and for ratios that are not a band around 1."""
+    try:
+        low, high = band
+        shown, fits = f"{low:g}-{high:g}", 0 < low <= 1 <= high < math.inf
+    except (TypeError, ValueError):
+        raise WrongValue("band", repr(band), "be two ratios", "0.9-1.1") from None
+    if not fits:
+        raise WrongValue("band", shown, "contain the ratio 1", "0.9-1.1")
 
 
 def check_uses_server(engine: str) -> None:

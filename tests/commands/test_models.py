@@ -76,9 +76,9 @@ def test_the_recommendation() -> None:
     assert "no-hri is close" in run("--words", "2k").stdout.splitlines()[-1]
 
 
-@pytest.mark.parametrize("words", ["0", "-5", "many", "1.5"])
+@pytest.mark.parametrize("words", ["0", "-5", "many", "1.5", "200001", "9" * 30])
 def test_an_invalid_length_is_refused(words: str) -> None:
-    with pytest.raises(UsageError, match="--words: invalid value"):
+    with pytest.raises(UsageError, match=r"^--words(: invalid value| is)"):
         run("--words", words)
 
 

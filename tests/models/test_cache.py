@@ -108,6 +108,16 @@ def test_remove_takes_every_revision(home: Path) -> None:
         cache.remove(TINY)
 
 
+def test_a_folder_that_cannot_be_removed_is_named(home: Path, tmp_path: Path) -> None:
+    put(home, *WHOLE)
+    folder = cache.repository_folder(TINY)
+    folder.rename(tmp_path / "elsewhere")
+    folder.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ModelUnavailable, match="cannot be removed: ") as refused:
+        cache.remove(TINY)
+    assert refused.value.hint.endswith(str(folder)) and (tmp_path / "elsewhere").is_dir()
+
+
 def test_remove_leaves_what_was_not_downloaded(tmp_path: Path) -> None:
     for reference in (of_entry(DEMO), ModelRef("mine", "mine", folder=tmp_path)):
         with pytest.raises(ModelUnavailable, match="not downloaded"):

@@ -104,6 +104,12 @@ def test_an_event_of_another_shape_ends_the_answer_in_one_sentence(
     assert finish.error and "does not answer as an OpenAI-compatible" in finish.error.message
 
 
+@pytest.mark.parametrize("answer", ["", " \n"])
+def test_an_empty_answer_is_called_so(answer: str) -> None:
+    error = Saying().unreadable(answer)
+    assert error.message.endswith("as an OpenAI-compatible server does: the answer is empty.")
+
+
 @pytest.mark.parametrize("reason", ["length", "stop"])
 def test_a_server_that_adds_nothing_ends_an_answer_that_must_not_end(reason: str) -> None:
     event = {"choices": [{"text": "", "token_ids": [], "finish_reason": reason}]}

@@ -11,7 +11,9 @@ Knows engines only by their protocol. Does not know about the terminal or the li
     accumulator:    builds a `Story` from a stream of events
     old_records:    records of earlier versions
     single_pass:    one answer of the model
+    answer_tail:    the end of one answer, which is held back
     decayed:        cuts away decayed text and rewrites the passage
+    last_sentence:  rewrites a last sentence that is too long
     extending:      continues a story within the same answer, with a model trained for it
     chapters:       a story in parts: chapters, or one pass and what it lacks
     growing_plan:   the plan while its chapters are written

@@ -96,10 +96,25 @@ def place_nearer(text: str, target: "LengthTarget") -> int:
 
     In characters; 0 if it does not, or if it would have too few words.
     """
-    text = text.rstrip()
-    place = next((end for end in _sentence_ends(text) if end < len(text)), 0)
+    place = _last_sentence(text)
     before, excess = story_words(text[:place]), story_words(text) - target.words
     return place if before >= target.least and abs(before - target.words) < excess else 0
+
+
+def place_of_overrun(text: str, target: "LengthTarget") -> int:
+    """Where the last sentence of a text begins, if it takes the text beyond its band.
+
+    In characters; 0 if it does not.
+    """
+    place = _last_sentence(text)
+    is_over = story_words(text) > target.most
+    return place if is_over and story_words(text[:place]) <= target.words else 0
+
+
+def _last_sentence(text: str) -> int:
+    """Where the last sentence of a text begins, in characters; 0 for a text of one sentence."""
+    text = text.rstrip()
+    return next((end for end in _sentence_ends(text) if end < len(text)), 0)
 
 
 def _sentence_ends(text: str) -> Iterator[int]:
@@ -123,13 +138,19 @@ class LengthTarget:
     """Where a text closes: after the paragraph that reaches `paragraph` words, or after the
     sentence that reaches `sentence` words.
 
-    That sentence is left out if the text is then nearer to `words` words, and has `least`.
+    That sentence is left out if the text is then nearer to `words` words, and has `least`. The band
+    of the text is from `least` to `most`.
     """
 
     paragraph: float
     sentence: float
     words: float = math.inf
     least: float = 0.0
+    most: float = math.inf
+
+    def distance(self, words: int) -> float:
+        """How far a text of so many words is from the target; 0 within its band."""
+        return 0.0 if self.least <= words <= self.most else abs(words - self.words)
 
     @classmethod
     def of_chapter(cls, share: int) -> Self:
@@ -145,7 +166,8 @@ class LengthTarget:
         low, high = min(band[0], 1.0) * words, max(band[1], 1.0) * words
         paragraph = max(high - max(PARAGRAPH_MARGIN * words, PARAGRAPH_WORDS), low)
         sentence = max(high - max(SENTENCE_MARGIN * words, SENTENCE_WORDS), words)
-        return cls(paragraph - written, sentence - written, words - written, low - written)
+        limits = (paragraph, sentence, words, low, high)
+        return cls(*(limit - written for limit in limits))
 
 
 def close_at(run: Iterator[Event], target: LengthTarget) -> Iterator[Event]:

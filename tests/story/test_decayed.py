@@ -1,6 +1,5 @@
 """Decayed text is cut away and written anew, without taking back what is in the stream."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -13,7 +12,8 @@ from polaris_cli.engines.scripted import Script, ScriptedEngine
 from polaris_cli.events import AnswerEvent, Chunk, Event, Finish, Held, Inserted, Restart
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Sampling
-from polaris_cli.story.decayed import MOST_HELD, RETRIES, without_decay
+from polaris_cli.story.answer_tail import MOST_HELD
+from polaris_cli.story.decayed import RETRIES, without_decay
 from polaris_cli.story.length import LengthTarget, close_at
 from polaris_cli.story.single_pass import ids_of, stream_answer
 from tests.scripts import finish_of, paragraph, script, text_of, times, tokens_of
@@ -191,25 +191,6 @@ def test_of_an_answer_closed_at_its_length_only_what_an_ending_follows_stays() -
     assert times(events, "rewritten") == 1 and finish_of(events).closed
     unclosed = list(without_decay(lambda one: stream_answer(engine, one), REQUEST, keep=200))
     assert text_of(unclosed).endswith(paragraph("d", 90)) and times(unclosed, "rewritten") == 0
-
-
-def test_a_last_sentence_that_is_too_much_is_left_out() -> None:
-    sentences = [paragraph(name, 30) for name in "abcde"]
-
-    def text(words: int, least: int) -> str:
-        target = LengthTarget(math.inf, 61, words, least)
-        engine = ScriptedEngine(script(" ".join(sentences)))
-        run = without_decay(
-            lambda request: close_at(stream_answer(engine, request), target), REQUEST, target=target
-        )
-        events = list(run)
-        dropped = sum(event.dropped for event in events if isinstance(event, Held))
-        assert finish_of(events).closed and times(events, "rewritten") == 0
-        assert (dropped > 0) == (words < 75)
-        return text_of(events).rstrip()
-
-    assert text(80, least=50) == " ".join(sentences[:3])
-    assert text(70, least=50) == " ".join(sentences[:2])
 
 
 def test_a_restart_drops_the_answer_so_far() -> None:

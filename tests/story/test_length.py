@@ -13,6 +13,7 @@ from polaris_cli.story.length import (
     closes,
     place_for_ending,
     place_nearer,
+    place_of_overrun,
     words_for_ending,
 )
 from tests.scripts import text_of
@@ -153,8 +154,8 @@ def test_a_story_ends_within_its_band() -> None:
 
 
 def test_a_short_story_leaves_room_for_its_last_sentence() -> None:
-    assert LengthTarget.of_ending(150, (0.9, 1.1)) == LengthTarget(135, 150, 150, 135)
-    assert LengthTarget.of_ending(200, (0.5, 1.5)) == LengthTarget(270, 285, 200, 100)
+    assert LengthTarget.of_ending(150, (0.9, 1.1)) == LengthTarget(135, 150, 150, 135, 165)
+    assert LengthTarget.of_ending(200, (0.5, 1.5)) == LengthTarget(270, 285, 200, 100, 300)
 
 
 @pytest.mark.parametrize(
@@ -192,6 +193,24 @@ def test_the_last_sentence_is_left_out_if_the_text_is_then_nearer(
     for end in ("", "\n\n"):
         found = place_nearer(text + end, LengthTarget(0, 0, words, least=3))
         assert text[:found].rstrip() == kept
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("One two three. Four five six seven.", "One two three."),
+        ("One two three. Four five six.", ""),  # within the band
+        ("One two three four five. Six seven.", "One two three four five."),
+        ("One two. Three. Four five six seven eight.", "One two. Three."),
+        ("One two three four five six. Seven.", ""),  # it is too long without it
+        ("One two three four five six seven", ""),
+        ("", ""),
+    ],
+)
+def test_a_last_sentence_takes_a_text_beyond_its_band(text: str, kept: str) -> None:
+    target = LengthTarget(5, 5, 5, least=4, most=6)
+    for end in ("", "\n\n"):
+        assert text[: place_of_overrun(text + end, target)].rstrip() == kept
 
 
 def test_an_ending_is_a_third_of_a_story_at_most() -> None:

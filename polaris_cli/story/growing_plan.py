@@ -9,7 +9,13 @@ from dataclasses import replace
 from polaris_cli.events import Again, Chapter, Event, Plan, Planned
 from polaris_cli.story.arc import another_beat, last_beat
 from polaris_cli.story.job import Job
-from polaris_cli.story.length import ACCEPT_END_AT, GO_ON_BELOW, MAX_FURTHER, Pace, chapter_count
+from polaris_cli.story.length import (
+    ACCEPT_END_AT,
+    MAX_FURTHER,
+    Pace,
+    chapter_count,
+    most_missing,
+)
 
 
 class GrowingPlan:
@@ -72,5 +78,6 @@ class GrowingPlan:
         self.current = replace(self.current, chapters=chapters)
 
     def _ended_early(self) -> bool:
-        enough = ACCEPT_END_AT if self._finished else GO_ON_BELOW
-        return self._pace.missing > (1 - enough) * self._request.words
+        if self._finished:
+            return self._pace.missing > (1 - ACCEPT_END_AT) * self._request.words
+        return self._pace.missing > most_missing(self._request.words, self._request.band)

@@ -37,7 +37,7 @@ MAX_CORRECTION = 1.6  # factor by which a request may differ from the words want
 CHAPTER_PARAGRAPH_AT = 1.1  # from here on, a chapter ends after the current paragraph
 CHAPTER_SENTENCE_AT = 1.3  # from here on, a chapter ends after the current sentence
 MORE_CHAPTERS_AT = 1.25  # multiple of what a chapter has delivered that asks for one more
-GO_ON_BELOW = 0.85  # of the words: a story that ended earlier goes on
+GO_ON_BELOW = 0.85  # of the words: a story that ended earlier goes on, however short it is
 MAX_FURTHER = 2  # scenes after an early end
 # The ending that is written for a story whose last chapter becomes too long:
 ENDING_WORDS = 120  # at most so many words,
@@ -66,6 +66,15 @@ def least_to_end(words: int) -> int:
     Also where less is missing than half of the shortest scene, which would make it too long.
     """
     return math.ceil(min(ACCEPT_END_AT * words, words - MIN_SCENE_WORDS / 2))
+
+
+def most_missing(words: int, band: tuple[float, float]) -> float:
+    """How many words a story may lack at its end before it goes on.
+
+    What keeps it within its band; of a short story, more than that is not worth a further scene.
+    """
+    below_band = max(words - min(band[0], 1.0) * words, MIN_SCENE_WORDS / 2)
+    return min(below_band, (1 - GO_ON_BELOW) * words)
 
 
 def words_for_ending(words: int) -> int:

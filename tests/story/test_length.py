@@ -11,6 +11,7 @@ from polaris_cli.story.length import (
     Pace,
     close_at,
     closes,
+    most_missing,
     place_for_ending,
     place_nearer,
     place_of_overrun,
@@ -211,6 +212,23 @@ def test_a_last_sentence_takes_a_text_beyond_its_band(text: str, kept: str) -> N
     target = LengthTarget(5, 5, 5, least=4, most=6)
     for end in ("", "\n\n"):
         assert text[: place_of_overrun(text + end, target)].rstrip() == kept
+
+
+@pytest.mark.parametrize(
+    ("words", "band", "missing"),
+    [
+        (1000, (0.9, 1.1), 100),
+        (1000, (0.98, 1.1), 20),  # half of the shortest scene
+        (1000, (0.5, 2.0), 150),
+        (1000, (1.0, 1.2), 20),
+        (200, (0.9, 1.1), 20),
+        (60, (0.9, 1.1), 9),
+    ],
+)
+def test_a_story_may_lack_what_keeps_it_in_its_band(
+    words: int, band: tuple[float, float], missing: int
+) -> None:
+    assert round(most_missing(words, band), 6) == missing
 
 
 def test_an_ending_is_a_third_of_a_story_at_most() -> None:

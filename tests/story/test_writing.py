@@ -64,12 +64,20 @@ def test_a_story_cut_in_a_further_part_keeps_all_of_its_text(cut: int) -> None:
 
 def test_what_was_added_to_a_finished_story_stays_too() -> None:
     job = extending(200)
-    whole = recorded(list(write_job(job, ScriptedEngine(script(paragraph("a", 176))))))
+    whole = recorded(list(write_job(job, ScriptedEngine(script(paragraph("a", 182))))))
     longer = replace(job, earlier=Earlier(whole, "stop"))
     kept = recorded(list(write_job(longer, ScriptedEngine(script(paragraph("b", 60))))))[:200]
     again = replace(job, earlier=Earlier(kept, "interrupted"))
     events = list(write_job(again, ScriptedEngine(script(paragraph("c", 60)))))
     assert len(kept) > len(whole) and text_of(events).startswith(text_of([*kept]))
+
+
+@pytest.mark.parametrize(("written", "goes_on"), [(270, False), (269, True)])
+def test_a_story_below_its_band_goes_on(written: int, goes_on: bool) -> None:
+    engine = ScriptedEngine(script(paragraph("a", written)), script(paragraph("b", 40)))
+    events = list(write_job(extending(300), engine))
+    assert times(events, "extended") == goes_on
+    assert count_words(text_of(events)) == written + 40 * goes_on
 
 
 def test_a_part_behind_a_draft_begins_a_paragraph_if_the_first_answer_was_empty() -> None:

@@ -73,7 +73,13 @@ def compare(
     ] = False,
     output: Annotated[
         Path | None,
-        Option("--output", "-o", metavar="FILE", help="Save the stories side by side as html."),
+        Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Save the stories side by side as html.",
+            readable=False,
+        ),
     ] = None,
     force: o.Force = False,
     as_json: Annotated[

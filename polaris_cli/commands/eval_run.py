@@ -80,7 +80,8 @@ def run(
     no_save: o.NoSave = False,
     quiet: o.QuietRun = False,
     report: Annotated[
-        Path | None, Option("--report", metavar="FILE", help="Save plots and stories as html.")
+        Path | None,
+        Option("--report", metavar="FILE", help="Save plots and stories as html.", readable=False),
     ] = None,
     force: o.Force = False,
     as_json: PrintJson = False,

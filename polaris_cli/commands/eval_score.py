@@ -54,7 +54,13 @@ def score(
     band: o.Band = None,
     output: Annotated[
         Path | None,
-        Option("--output", "-o", metavar="FILE", help="Save plots, tables and stories as html."),
+        Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Save plots, tables and stories as html.",
+            readable=False,
+        ),
     ] = None,
     force: o.Force = False,
     as_json: PrintJson = False,

@@ -115,7 +115,13 @@ def export(
     id: Ref,
     output: Annotated[
         list[Path],
-        typer.Option("--output", "-o", metavar="FILE", help="txt, md, html, epub, docx or json."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="txt, md, html, epub, docx or json.",
+            readable=False,
+        ),
     ],
     force: Annotated[bool, typer.Option("--force", help="Overwrite existing files.")] = False,
     title: o.Title = None,

@@ -228,10 +228,14 @@ StoryFiles = Annotated[
         "-o",
         metavar="FILE",
         help="Save as txt, md, html, epub, docx or json; give it again for more files.",
+        readable=False,  # with --force, it is replaced
     ),
 ]
 ThinkingFile = Annotated[
-    Path | None, Option("--thinking-output", metavar="FILE", help="Save the thinking to a file.")
+    Path | None,
+    Option(
+        "--thinking-output", metavar="FILE", help="Save the thinking to a file.", readable=False
+    ),
 ]
 Force = Annotated[bool, Option("--force", help="Overwrite existing files.")]
 AsJson = Annotated[

@@ -109,6 +109,16 @@ def test_several_files_and_standard_output_get_the_story(tmp_path: Path) -> None
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "geteuid") or not os.geteuid(), reason="root reads all files")
+def test_a_file_that_may_not_be_read_can_be_replaced(tmp_path: Path) -> None:
+    file = tmp_path / "fox.txt"
+    file.touch(mode=0)
+    command = scripted_command("write", "a fox", "-w", "10", "-m", "demo", "-o", str(file))
+    assert "already exists" in run(command, tmp_path).stderr
+    assert run([*command, "--force"], tmp_path).returncode == 0
+
+
+@pytest.mark.slow
 def test_files_say_what_was_given_and_a_later_export_too(tmp_path: Path) -> None:
     image, page, later = png(tmp_path), tmp_path / "fox.html", tmp_path / "later.html"
     said = ("--title", "The Fog", "--author", "Jane", "--cover", image)

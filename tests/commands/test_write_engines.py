@@ -11,9 +11,20 @@ from typing import Any
 import pytest
 
 from polaris_cli.commands.help import text_of
+from polaris_cli.engines.endpoint.thinking_marks import QUESTION
 from tests.cli import environment, polaris_command, run, wait_for_text
 from tests.servers.faulty import Faulty
-from tests.servers.replies import DELTAS, RESET, STALL, chat, ended, refused, refusing, streamed
+from tests.servers.replies import (
+    DELTAS,
+    RESET,
+    STALL,
+    YES,
+    chat,
+    ended,
+    refused,
+    refusing,
+    streamed,
+)
 from tests.servers.vllm_replay import VllmReplay
 
 WRITE = ("write", "a fox", "--words", "30", "--seed", "1", "--length", "single")
@@ -90,7 +101,7 @@ def test_a_broken_connection_keeps_the_text_and_resume_goes_on(tmp_path: Path) -
 
 @pytest.mark.slow
 def test_a_chat_server_cut_off_is_an_error_with_its_text(tmp_path: Path) -> None:
-    with Faulty(streamed([*chat(DELTAS)[:3], RESET])) as server:
+    with Faulty(YES, streamed([*chat(DELTAS)[:3], RESET])) as server:
         done = run(polaris_command(*WRITE, "--no-think", "--base-url", server.url), tmp_path)
         assert (done.returncode, done.stdout) == (3, "Once upon\n")
         assert "broke off" in done.stderr and record(tmp_path)["finish"] == "error"
@@ -108,7 +119,7 @@ def test_a_chat_server_that_only_thinks_gets_a_hint_that_it_can_follow(tmp_path:
 
 @pytest.mark.slow
 def test_a_stalled_server_is_left_by_ctrl_c(tmp_path: Path) -> None:
-    with Faulty(streamed([*chat(DELTAS)[:3], STALL])) as server:
+    with Faulty(YES, streamed([*chat(DELTAS)[:3], STALL])) as server:
         command = polaris_command(*WRITE, "--no-think", "--base-url", server.url)
         code, out, _ = interrupted(command, tmp_path, "upon")
     assert code == 130 and out.strip() == "Once upon"
@@ -120,7 +131,8 @@ def test_what_a_chat_server_cannot_do_is_said_before_anything_is_written(tmp_pat
     options = ("--continue", str(tmp_path / "draft.txt"))
     with Faulty() as server:
         done = run(polaris_command(*WRITE, *options, "--base-url", server.url), tmp_path)
-        assert not any(request.path.endswith("completions") for request in server.requests)
+        asked = [one.json for one in server.requests if one.path.endswith("completions")]
+    assert [one["messages"][0]["content"] for one in asked] == [QUESTION.content]
     assert done.returncode == 2 and not done.stdout
     assert "--continue" in done.stderr and "llama.cpp or vLLM" in done.stderr
 
@@ -128,7 +140,9 @@ def test_what_a_chat_server_cannot_do_is_said_before_anything_is_written(tmp_pat
 @pytest.mark.slow
 def test_a_chat_server_writes_chapters(tmp_path: Path) -> None:
     plan = "1. Fog | 5 words | fog comes\n2. Sun | 5 words | it goes\n"
-    with Faulty(*[streamed(chat([text])) for text in (plan, "It came.", "It went.")]) as server:
+    with Faulty(
+        YES, *[streamed(chat([text])) for text in (plan, "It came.", "It went.")]
+    ) as server:
         command = [*WRITE[:2], "--words", "9", "--chapters", "2", "--no-think", "--base-url"]
         done = run(polaris_command(*command, server.url), tmp_path)
     assert done.returncode == 0 and done.stdout == "## Fog\n\nIt came.\n\n## Sun\n\nIt went.\n"
@@ -145,7 +159,7 @@ def test_refused_settings_are_named_once_and_refused_when_strict(tmp_path: Path)
     assert found["deviations"] == [
         {"setting": "top_k", "text": "the server refuses it", "ignored": True}
     ]
-    assert strict.returncode == 6 and "top_k" in strict.stderr
+    assert strict.returncode == 2 and "top_k" in strict.stderr and not strict.stdout
 
 
 @pytest.mark.slow
@@ -230,7 +244,7 @@ def test_the_local_engine_is_one_option_away(tmp_path: Path) -> None:
 def test_a_chat_server_extends_a_story_as_the_help_says(tmp_path: Path) -> None:
     parts = (STORY, "At night it woke, and went to the river to count the stars in it.")
     asked = ("write", "a fox", "--words", "27", "--length", "extend", "--no-think", "--quiet")
-    with Faulty(*(streamed(chat([text])) for text in parts)) as server:
+    with Faulty(YES, *(streamed(chat([text])) for text in parts)) as server:
         done = run(polaris_command(*asked, "--base-url", server.url), tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert all(text in done.stdout for text in parts)

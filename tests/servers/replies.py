@@ -222,6 +222,10 @@ def chat(
     return [part for part in (first, *map(delta, deltas), end, usage, done) if part]
 
 
+YES = streamed(chat(["Yes."]))
+"""An answer to the trial (`thinking_marks`), after which an engine streams text at once."""
+
+
 def talking(deltas: Sequence[str] = DELTAS) -> Answer:
     """A good answer, streamed or whole as the request asks."""
 

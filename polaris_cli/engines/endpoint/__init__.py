@@ -9,4 +9,5 @@ Does not know how a server is found (`models.servers`).
     prompts:      a prompt's token ids, in which the user's text is never a control token
     llama_cpp:    the requests of llama.cpp's server
     vllm:         the requests of vLLM
+    thinking_marks: whether a chat server marks the thinking in its answers
 """

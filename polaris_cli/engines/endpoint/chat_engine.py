@@ -10,10 +10,10 @@ from codecs import getincrementaldecoder
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from itertools import chain
 from typing import Any
 
 from polaris_cli.engines.base import Capabilities, Deviation, GenerationRequest, ModelInfo
+from polaris_cli.engines.endpoint.thinking_marks import ThinkingMarks, trial
 from polaris_cli.engines.system_role import starts_with_system, without_system
 from polaris_cli.errors import EndpointError
 from polaris_cli.events import AnswerEvent, Chunk, Finish, Kind, Piece, RawEvent, closing
@@ -92,18 +92,22 @@ class ChatEngine:
         self._refused: set[str] = set()
         self._largest_limit = context
         self._takes_system = True
-        self._marks_none = False  # whether a whole answer had no mark of thinking
+        self._marks = ThinkingMarks(labelled=server.kind in LABELLING)
+
+    def try_out(self, sampling: Sampling) -> None:
+        """Let the model answer with a word, to know whether a story can stream at once.
+
+        Raises EndpointError if the server gives no answer.
+        """
+        if self._marks.opened(sampling) is None:
+            self._marks.learn(self._answer(trial(sampling)), sampling)
 
     def stream(self, request: GenerationRequest) -> Iterator[AnswerEvent]:
         """Yield the model's answer as it is generated, then one `Finish`."""
-        answer = self._answer(request)
+        answer, sampling = self._answer(request), request.sampling
         with closing(answer):
-            first = next(answer)  # by then, it is known what the server refuses
-            may_think = self._may_think(request.sampling)
-            labels = self._server.kind in LABELLING or self._marks_none
-            opened = None if may_think and not labels else False
-            events = split_thinking(chain([first], answer), opened=opened)
-            yield from _counted(self._noting_marks(events) if may_think else events)
+            events = split_thinking(answer, opened=self._marks.opened(sampling))
+            yield from _counted(self._marks.noting(events, sampling))
 
     def encode(self, text: str) -> tuple[int, ...]:
         """Nothing: a chat server takes no token ids."""
@@ -123,7 +127,7 @@ class ChatEngine:
         found |= dict.fromkeys(sorted(wanted & self._refused), "the server refuses it")
         if sampling.thinks and sampling.thinking_budget >= 0:
             found["thinking_budget"] = "a chat server cannot limit the thinking"
-        if self._may_think(sampling) and not (sampling.thinks or self._marks_none):
+        if not sampling.thinks and self._may_think(sampling):
             found["thinking"] = "the server cannot turn it off"
         ignoring = (Deviation(name, text, ignored=True) for name, text in found.items())
         doubtful = dict(DOUBTFUL.get(self._server.kind, {}) if sampling.temperature else {})
@@ -136,18 +140,9 @@ class ChatEngine:
         self._connection.close()
 
     def _may_think(self, sampling: Sampling) -> bool:
-        """Whether the answer may have thinking, asked for or not."""
-        return sampling.thinks or bool(self._refused & SWITCHES)
-
-    def _noting_marks(self, events: Iterator[AnswerEvent]) -> Iterator[AnswerEvent]:
-        """The events of an answer that may think; notes whether a whole one marks no thinking."""
-        thought = False
-        for event in events:
-            if isinstance(event, Chunk):
-                thought = thought or event.kind == "thinking"
-            elif event.reason == "stop":
-                self._marks_none = not thought
-            yield event
+        """Whether the model thinks with these settings, or may as the switch was refused."""
+        unknown = self._marks.opened(sampling) is None
+        return self._marks.thought(sampling) or bool(unknown and self._refused & SWITCHES)
 
     def _answer(self, request: GenerationRequest) -> Iterator[RawEvent]:
         try:

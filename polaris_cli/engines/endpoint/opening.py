@@ -34,9 +34,12 @@ def open_endpoint(
 ) -> Engine:
     """The engine for a job with a model on a server; nothing is loaded.
 
-    It takes any number of requests at once.
+    It takes any number of requests at once. Raises EndpointError if a chat server does not answer.
     """
-    return connected(reference)
+    engine = connected(reference)
+    if isinstance(engine, ChatEngine):
+        engine.try_out(request.sampling)
+    return engine
 
 
 def connected(reference: ModelRef, *, chat: bool = False) -> Engine:

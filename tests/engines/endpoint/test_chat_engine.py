@@ -29,6 +29,7 @@ from tests.servers.replies import (
     REFUSALS,
     RESET,
     STALL,
+    YES,
     Action,
     Request,
     Script,
@@ -62,6 +63,13 @@ def on(server: Faulty, stall: float = 5.0) -> ChatEngine:
     address = ServerAddress(server.url, stall_timeout=stall)
     engine = connected(on_server("auto", probe(address)))
     assert isinstance(engine, ChatEngine)
+    return engine
+
+
+def tried(server: Faulty, stall: float = 5.0) -> ChatEngine:
+    """An engine whose server has answered the trial."""
+    engine = on(server, stall)
+    engine.try_out(PLAIN)
     return engine
 
 
@@ -400,8 +408,8 @@ def test_thinking_is_never_in_the_story(deltas: Sequence[Any]) -> None:
 
 
 def test_a_story_without_thinking_streams_at_once() -> None:
-    with Faulty(streamed([*chat(DELTAS)[:3], STALL])) as server:
-        events = on(server).stream(GenerationRequest(ASK, PLAIN, 50))
+    with Faulty(YES, streamed([*chat(DELTAS)[:3], STALL])) as server:
+        events = tried(server).stream(GenerationRequest(ASK, PLAIN, 50))
         assert text_of(next(events)) == DELTAS[0]
         events.close()  # type: ignore[attr-defined]
 
@@ -419,6 +427,23 @@ def test_text_is_not_held_once_an_answer_has_come_without_a_mark_of_thinking() -
         engine = on(server)
         [*_] = engine.stream(GenerationRequest(ASK, Sampling(), 50))
         assert first_text(engine, Sampling()) == DELTAS[0]
+
+
+UNMARKED = [*chat(["Okay, a story. I plan.", "</think>\n\n", *DELTAS])]
+
+
+@pytest.mark.parametrize("thinking", [True, False])
+def test_thinking_that_only_a_closing_tag_ends_is_in_no_story(thinking: bool) -> None:
+    """Also of a server that ignores the wish for none."""
+    sampling = Sampling(thinking=thinking)
+    for trial in (streamed(UNMARKED), streamed([*chat(["hm " * 30])[:2], STALL]), refused(403)):
+        with Faulty(trial, streamed(UNMARKED)) as server:
+            engine = on(server, stall=0.5)
+            engine.try_out(sampling)
+            events = [*engine.stream(GenerationRequest(ASK, sampling, 50))]
+        assert "".join(map(text_of, events)) == STORY
+        told = [one.setting for one in engine.deviations(sampling)]
+        assert ("thinking" in told) == (not thinking)
 
 
 UNFINISHED = {
@@ -682,8 +707,8 @@ def test_comments_are_a_silence_too(alive: bytes) -> None:
 
 
 def test_an_interrupt_ends_a_silence() -> None:
-    with Faulty(streamed([*chat(DELTAS)[:3], STALL])) as server:
-        events = on(server, stall=60).stream(GenerationRequest(ASK, PLAIN, 50))
+    with Faulty(YES, streamed([*chat(DELTAS)[:3], STALL])) as server:
+        events = tried(server, stall=60).stream(GenerationRequest(ASK, PLAIN, 50))
         next(events), next(events)
         signal.setitimer(signal.ITIMER_REAL, 0.2)
         before = signal.signal(signal.SIGALRM, signal.default_int_handler)

@@ -17,7 +17,7 @@ from polaris_cli.streaming.thinking import CLOSING_TAGS, TAGS
 
 QUESTION = Message("user", "Answer with one word: yes.")
 MOST_TOKENS = 512  # a model may think before it answers even that, in a field or unseen
-ANSWER = 40  # characters; longer text may be thinking
+ANSWER = 400  # characters; the end of longer text is not waited for
 
 
 def trial(sampling: Sampling) -> GenerationRequest:

@@ -436,7 +436,7 @@ UNMARKED = [*chat(["Okay, a story. I plan.", "</think>\n\n", *DELTAS])]
 def test_thinking_that_only_a_closing_tag_ends_is_in_no_story(thinking: bool) -> None:
     """Also of a server that ignores the wish for none."""
     sampling = Sampling(thinking=thinking)
-    for trial in (streamed(UNMARKED), streamed([*chat(["hm " * 30])[:2], STALL]), refused(403)):
+    for trial in (streamed(UNMARKED), streamed([*chat(["hm " * 200])[:2], STALL]), refused(403)):
         with Faulty(trial, streamed(UNMARKED)) as server:
             engine = on(server, stall=0.5)
             engine.try_out(sampling)

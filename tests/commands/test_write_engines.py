@@ -118,9 +118,10 @@ def test_a_chat_server_that_only_thinks_gets_a_hint_that_it_can_follow(tmp_path:
 
 
 @pytest.mark.slow
-def test_a_stalled_server_is_left_by_ctrl_c(tmp_path: Path) -> None:
+@pytest.mark.parametrize("switch", ["--think", "--no-think"])
+def test_a_stalled_server_is_left_by_ctrl_c(tmp_path: Path, switch: str) -> None:
     with Faulty(YES, streamed([*chat(DELTAS)[:3], STALL])) as server:
-        command = polaris_command(*WRITE, "--no-think", "--base-url", server.url)
+        command = polaris_command(*WRITE, switch, "--base-url", server.url)
         code, out, _ = interrupted(command, tmp_path, "upon")
     assert code == 130 and out.strip() == "Once upon"
 

@@ -8,7 +8,7 @@ import pytest
 from polaris_cli.engines.base import GenerationRequest
 from polaris_cli.engines.scripted import Script, ScriptedEngine
 from polaris_cli.errors import EndpointError
-from polaris_cli.events import Event, Held
+from polaris_cli.events import Event, Finish, Held, with_held
 from polaris_cli.request.prompts import Message
 from polaris_cli.request.story_request import Sampling
 from polaris_cli.story.decayed import RETRIES, without_decay
@@ -84,6 +84,15 @@ def test_all_tokens_are_counted() -> None:
     events, _ = go(*ends)
     shared = len(script(KEPT + " "))
     assert tokens_of(events) == shared + sum(len(script(end)) for end in ends)
+
+
+def test_an_interrupt_keeps_one_end_or_a_part_of_it() -> None:
+    ends = sentences(40, 39, 41, 38, 45)
+    events, _ = go(*ends)
+    for number in range(len(events)):
+        cut = [*events[:number], Finish("interrupted")]
+        text = " ".join(words_of([*with_held(iter(cut))]))
+        assert any(f"{KEPT} {end}".startswith(text) for end in ends)
 
 
 @pytest.mark.parametrize("reason", ["error", "decays", "length"])

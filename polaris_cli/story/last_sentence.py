@@ -55,7 +55,6 @@ def _nearest(
     ends, written = [_end(tail, finish, target)], _tokens(tail.end)
     for number in range(1, TRIES + 1):
         tail.cut_at(place)
-        yield tail.held()
         written -= _tokens(tail.end)
         finish = yield from tail.take(go_on(number))
         written += _tokens(tail.end)

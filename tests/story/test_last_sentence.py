@@ -86,6 +86,23 @@ def test_all_tokens_are_counted() -> None:
     assert tokens_of(events) == shared + sum(len(script(end)) for end in ends)
 
 
+def test_of_a_new_end_too_a_last_sentence_may_be_left_out() -> None:
+    long, short, longer = sentences(40, 10, 50)
+    events, engine = go(long, f"{short} {longer}")
+    assert words_of(events) == f"{KEPT} {short}".split() and len(engine.requests) == 2
+
+
+def test_text_before_a_long_end_that_is_not_chosen_is_in_the_stream_once() -> None:
+    """Without `hold_all`, the first paragraph would be given out while that end is written."""
+    first, (long, longest) = paragraph("a", 200), sentences(45, 300)
+    target = LengthTarget(math.inf, 210, 210, least=205, most=230)
+    engine = ScriptedEngine(script(first, f"{long} {NEXT}"), script(f"{longest} {NEXT}"))
+    run = without_decay(
+        lambda request: close_at(stream_answer(engine, request), target), REQUEST, target=target
+    )
+    assert words_of(list(run)) == f"{first} {long}".split()
+
+
 def test_an_interrupt_keeps_one_end_or_a_part_of_it() -> None:
     ends = sentences(40, 39, 41, 38, 45)
     events, _ = go(*ends)

@@ -43,7 +43,7 @@ def bucket_of(words: int, edges: Iterable[int] = BUCKETS) -> tuple[int, int] | N
     The lowest edge itself belongs to the first bucket.
     """
     spans = list(pairwise(edges))
-    place = max(0, bisect_left([high for _, high in spans], words))
+    place = bisect_left([high for _, high in spans], words)
     if place == len(spans) or words < spans[0][0]:
         return None
     return spans[place]

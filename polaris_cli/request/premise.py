@@ -287,7 +287,8 @@ def _is_request(words: list[str], amount: Amount, at: int, follows: str) -> bool
         return False
     if follows == "form":
         return _asks_for_form(words, prefix, amount.last)
-    if not REQUEST.issuperset(prefix) or prefix == ["the"]:
+    is_title = prefix[:1] == prefix[-1:] == ["the"]  # "The legend of the three words"
+    if is_title or not REQUEST.issuperset(prefix):
         return False
     if words[at - 1 : at] == [","] and (RELATIVES & set(prefix[:1]) or _aside(words, amount)):
         return False

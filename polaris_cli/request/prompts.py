@@ -121,12 +121,12 @@ def _ask_on_premise(ask: str, premise: str, kind: PremiseKind) -> str:
     return f'{ask}, based on this premise: "{premise}"'
 
 
-def phrase_plan_prompt(premise: str, words: int, chapters: int, form: str = "story") -> str:
+def phrase_plan_prompt(premise: str, words: int, chapters: int) -> str:
     """The prompt for a plan if the premise is a phrase.
 
     The demo model is trained on exactly this wording; larger models follow it, too.
     """
-    ask = _plan_about(premise.strip().rstrip(". "), words, chapters, form)
+    ask = _plan_about(premise.strip().rstrip(". "), words, chapters, "story")
     return f"{ask}\n\n{_plan_lines(words, chapters)}"
 
 

@@ -129,10 +129,12 @@ def _on_chapters(request: StoryRequest) -> Iterator[str]:
     count = request.chapters or 1
     least, most = count * MIN_SCENE_WORDS, request.words // MIN_SCENE_WORDS
     if request.length == "chapters" and request.words < least:
-        instead = f"at most {most} chapters" if most > 1 else "--length single"
+        instead = f"use at most {most} chapters" if most > 1 else "use --length single"
+        if request.plan:
+            instead = f"use a shorter plan, or --words {least}"
         yield (
             f"{count} chapters have at least {least:,} words, more than the {request.words:,} "
-            f"asked for: use {instead}."
+            f"asked for: {instead}."
         )
 
 

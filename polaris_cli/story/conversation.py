@@ -50,8 +50,9 @@ class Conversation:
         of. If there is no room for `least` tokens even then, the oldest are left out.
         """
         number = len(done) + 1
+        ask = Message("user", self.prompt(plan, number, words))
         for whole, first in self._shown(number):
-            messages = (*self._earlier(plan, done, whole, first), self._ask(plan, number, words))
+            messages = (*self._earlier(plan, done, whole, first), ask)
             tokens = self._engine.count_tokens(messages, self._sampling)
             tokens += len(self._opening) if number == 1 else 0
             if tokens + (usual if whole else least) <= self._engine.context:
@@ -80,6 +81,3 @@ class Conversation:
             summary = sentence(plan.chapters[number - 1].summary)
             short = summary if self._tells_plan else text.rpartition("\n\n")[2]
             yield Message("assistant", short, full_text=text)
-
-    def _ask(self, plan: Plan, number: int, words: int) -> Message:
-        return Message("user", self.prompt(plan, number, words))

@@ -249,10 +249,13 @@ class Pace:
         return max(round(share), MIN_SCENE_WORDS)
 
     def needs_another(self, chapters: int) -> bool:
-        """Whether more is missing than this number of chapters will probably deliver."""
-        if not self._chapters:
+        """Whether more is missing than this number of chapters will probably deliver.
+
+        And enough for one more: after a first answer of a few words, many would be far too much.
+        """
+        if not self._chapters or self.missing < MIN_SCENE_WORDS * (chapters + 1):
             return False
-        usual = self._delivered / self._chapters
+        usual = max(self._delivered / self._chapters, MIN_SCENE_WORDS)
         return self.missing > MORE_CHAPTERS_AT * usual * chapters
 
     def words_to_request(self, share: int, *, after_overrun: bool = False) -> int:

@@ -25,13 +25,9 @@ def upgrade_record(record: dict[str, Any]) -> dict[str, Any]:
     Before 0.2, a record did not have the request's own values, only the resulting ones: the model
     and quantization used, and the chapters of the plan. Raises KeyError if it is not a record.
     """
+    record = {"deviations": [], "quality": None, **record}
     if not is_older(record):
-        return {
-            "deviations": [],
-            "quality": None,
-            **record,
-            "request": {**ADDED, **record["request"]},
-        }
+        return {**record, "request": {**ADDED, **record["request"]}}
     model, plan = record["model"], record["outline"]
     used = model["quantization"]
     request = {
@@ -46,13 +42,7 @@ def upgrade_record(record: dict[str, Any]) -> dict[str, Any]:
         "band": [0.90, 1.10],
         "plan": None,
     }
-    lacking: dict[str, Any] = {
-        "template": PLAIN_TEMPLATE,
-        "draft": None,
-        "deviations": [],
-        "quality": None,
-    }
-    return {**lacking, **record, "request": request}
+    return {"template": PLAIN_TEMPLATE, "draft": None, **record, "request": request}
 
 
 def upgrade_events(events: Iterable[Event], record: dict[str, Any]) -> Iterator[Event]:

@@ -25,13 +25,14 @@ _LABEL = re.compile(r"^\W*([^\W\d_](?:[^\W\d_]|[ ,'&/-]){1,30}?)\W*[:：]\s*(.*)
 _ITEM = re.compile(r"^\s*(?:[-*•–]|\(?\d{1,2}[.)]|\(?[a-z]\))\s+(.+)$")  # noqa: RUF001
 _UNIT = f"(?:{'|'.join(map(re.escape, sorted(UNITS, key=len, reverse=True)))})"
 _WORDS = re.compile(
-    rf"^[~约約]?\(?\s*(?:(?:about|approximately|etwa|environ|circa)\s+)?(\d[\d,.]*)"
+    rf"^[~约約]?\(?\s*(?:(?:about|approx\.?|approximately|etwa|environ|circa)\s+)?(\d[\d,.]*)"
     rf"(?:\s*[–-]\s*\d[\d,.]*)?\s*{_UNIT}?\s*\)?$",  # noqa: RUF001
     re.I,
 )
 _BARS = re.compile(r"\s*[|｜]\s*")  # noqa: RUF001
 _DASHES = re.compile(r"\s+[–—-]\s+")  # noqa: RUF001
-_IN_BRACKETS = re.compile(r"\s*[(\[](~?[a-z ]*\d[\d,]* words)[)\]]", re.I)
+_IN_BRACKETS = re.compile(r"\s*[(\[](~?[a-z. ]*\d[\d,.]* words)[)\]][:.]?\s*", re.I)
+_NOT_WHOLE = re.compile(r"[.,]\d{1,2}(?!\d)|[.,]")  # a fraction, or what separates thousands
 
 _NAMES = {
     "title": "title,titel,titre,título,titolo,标题,題名",
@@ -82,14 +83,14 @@ class _Row:
 
     def chapter(self) -> Chapter | None:
         """The chapter of "Title | 300 words | summary"; None if it has no title."""
-        text = _IN_BRACKETS.sub(r" | \1", self.text)
+        text = _IN_BRACKETS.sub(r" | \1 | ", self.text)
         text = text if _BARS.search(self.text) else _DASHES.sub(" | ", text)
         columns = [_clean(column) for column in _BARS.split(text) if column.strip()]
         if not columns or not columns[0]:
             return None
         words = next(filter(None, map(_WORDS.match, columns[1:])), None)
         rest = [column for column in columns[1:] if not _WORDS.match(column)]
-        number = int(re.sub("[.,]", "", words[1])) if words else 0
+        number = int(_NOT_WHOLE.sub("", words[1])) if words else 0
         summary = " - ".join(rest) or summary_of(columns[0], self.events)
         return Chapter(columns[0], number, summary, tuple(self.events))
 

@@ -132,7 +132,8 @@ class _Planning:
                     answer = ""
                 elif isinstance(event, Chunk) and event.kind == "plan":
                     answer += event.text
-                    if "\n" in event.text and self._is_complete(answer):
+                    full = self._kind == "full"
+                    if "\n" in event.text and is_complete(answer, self._count, full=full):
                         break
         self._messages = (*self._messages, Message("assistant", answer.strip()))
         return answer
@@ -145,9 +146,6 @@ class _Planning:
                 yield replace(event, kind="plan")
             elif not isinstance(event, Finish) or event.reason in ("interrupted", "error"):
                 yield event
-
-    def _is_complete(self, answer: str) -> bool:
-        return is_complete(answer, self._count, full=self._kind == "full")
 
 
 def _line_of(number: int, text: str) -> Chapter | None:

@@ -24,6 +24,9 @@ ENGLISH_PLOT = r"""
 - | Twelve words that changed the world
 -? | 500 words later she stopped
 - | her last 40 words
+- | The legend of the three words
+- | The mystery of the 11 words
+- | the romance of the two words
 - | 2.5 words
 - | v1.200 words
 -? | Write a 500-word story about a fox. It should be 800 words long.

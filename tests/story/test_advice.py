@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from polaris_cli.events import Chapter, Plan
 from polaris_cli.models.catalogue import DEMO, ByStage, ModelProfile
 from polaris_cli.models.reference import ModelRef
 from polaris_cli.models.resolving import resolve
@@ -49,6 +50,14 @@ def test_the_cards_expected_ratio() -> None:
 def test_more_chapters_than_the_words_can_fill(words: int, count: int, instead: str) -> None:
     told = prepare("a fox", {"words": words, "chapters": count, "model": "demo"}).notes
     assert any(f"more than the {words} asked for: use {instead}" in note for note in told)
+
+
+def test_the_chapters_of_a_plan_need_a_shorter_plan_or_more_words() -> None:
+    plan = Plan("", "", (Chapter("A", 9, "a"), Chapter("B", 8, "b")))
+    request = StoryRequest("a fox", 17, model="demo", length="chapters", chapters=2, plan=plan)
+    budget = token_budget(17, request.sampling, context=2_000, prompt_tokens=20)
+    told = " ".join(advice(request, resolve("demo"), budget))
+    assert "use a shorter plan, or --words 80." in told
 
 
 def test_chapters_of_forty_words_need_no_advice() -> None:

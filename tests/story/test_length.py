@@ -214,6 +214,16 @@ def test_a_last_sentence_takes_a_text_beyond_its_band(text: str, kept: str) -> N
         assert text[: place_of_overrun(text + end, target)].rstrip() == kept
 
 
+def test_parts_are_added_only_as_long_as_each_can_have_a_scene() -> None:
+    def needed(words: int, first: int) -> int:
+        pace = Pace(words, 1, 1000)
+        pace.record(words, first)
+        return next(count for count in range(1, 100) if not pace.needs_another(count))
+
+    assert [needed(80, 20), needed(50, 10), needed(100, 15), needed(130, 5)] == [1, 1, 2, 3]
+    assert needed(600, 200) == 2 and needed(600, 5) == 12
+
+
 @pytest.mark.parametrize(
     ("words", "band", "missing"),
     [

@@ -37,6 +37,9 @@ def test_the_lines_asked_for_are_read_and_written_alike() -> None:
         "# Title: X\nChapter 1: One | a\nChapter 2: Two | b",
         "1. One | about 1,000 words | a\n2. Two | b",
         '1. "One" | (100 words) | a\n2. “Two” | 100 | b',
+        "1. One | 100.0 words | a\n2. Two | 100.5 words | b",
+        "1. **One** (100 words): a\n2. **Two** (100 words) - b",
+        "1. One (approx. 100 words): a\n2. Two [about 100 words] | b",
     ],
 )
 def test_plans_that_are_badly_written_are_mended(answer: str) -> None:

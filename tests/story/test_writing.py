@@ -72,6 +72,15 @@ def test_what_was_added_to_a_finished_story_stays_too() -> None:
     assert len(kept) > len(whole) and text_of(events).startswith(text_of([*kept]))
 
 
+@pytest.mark.parametrize("words", [50, 60, 80, 100, 150, 300])
+@pytest.mark.parametrize("first", [3, 10, 20])
+def test_a_first_answer_of_a_few_words_makes_no_story_too_long(words: int, first: int) -> None:
+    more = " ".join(paragraph(name, 9) for name in LETTERS)
+    engine = ScriptedEngine(script(paragraph("a", first)), *[script(more)] * 8)
+    written = count_words(text_of(list(write_job(extending(words), engine))))
+    assert 0.8 <= written / words <= 1.1
+
+
 @pytest.mark.parametrize(("written", "goes_on"), [(270, False), (269, True)])
 def test_a_story_below_its_band_goes_on(written: int, goes_on: bool) -> None:
     engine = ScriptedEngine(script(paragraph("a", written)), script(paragraph("b", 40)))

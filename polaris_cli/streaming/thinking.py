@@ -22,7 +22,8 @@ The rule does not depend on how the text is cut into pieces:
   of the story.
 
 Tokens are counted with the first chunk from their piece. A piece without text gives an empty chunk,
-which is thinking until the story starts.
+which is thinking until the story starts, and so does one that is held back, so that its reader can
+stop between two pieces.
 """
 
 from collections.abc import Callable, Generator, Iterator
@@ -131,7 +132,9 @@ class Splitter:
             for kind, text in chain(self._follow_label(piece.kind), self._read(piece.text)):
                 no_text = False
                 yield self._chunk(kind, text)
-        if no_text and self._state not in ("start", "unknown"):
+        if no_text and self._state == "unknown":
+            yield Chunk("thinking", "", 0)
+        elif no_text and self._state != "start":
             yield self._chunk("story" if self._story_started else "thinking", "")
 
     def flush(self) -> Iterator[Chunk]:

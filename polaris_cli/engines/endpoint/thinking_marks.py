@@ -49,7 +49,7 @@ class ThinkingMarks:
         thought = False
         for event in events:
             if isinstance(event, Chunk):
-                thought = thought or event.kind == "thinking"
+                thought = thought or (event.kind == "thinking" and bool(event.text))
             elif thought or event.reason == "stop":
                 self._note(sampling.thinks, thought=thought)
             yield event

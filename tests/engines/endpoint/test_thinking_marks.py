@@ -63,6 +63,7 @@ def test_later_answers_are_noted() -> None:
 
     assert note(Chunk("story", "Once.", 1), Finish("length")) is None
     assert note(Chunk("story", "Once.", 1), STOP) is False and not marks.thought(PLAIN)
+    assert note(Chunk("thinking", "", 0), Chunk("story", "Once.", 1), STOP) is False
     assert note(Chunk("thinking", "Hm.", 1), STOP) is None and marks.thought(PLAIN)
     assert note(Chunk("story", "Once.", 1), STOP) is False and not marks.thought(PLAIN)
 

@@ -72,7 +72,7 @@ class BatchReport:
             self.note(f"{_stories(survey.changed)} to write again: what is asked for has changed.")
         if survey.extra > 0:
             kept = _stories(survey.extra)
-            self.note(f"{STORIES} has {kept} that this command does not ask for; they stay in it.")
+            self.note(f"{STORIES} keeps {kept} that this command does not ask for.")
         if not (survey.total or survey.bad):  # only with --retry-failed
             self.note(f"Nothing to retry: {FAILED} has no story that this command asks for.")
         if damaged:

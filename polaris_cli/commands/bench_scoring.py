@@ -24,10 +24,10 @@ def score(
     words: Annotated[int, Option(metavar="N", min=1, help="Words of each text.")] = 4000,
     as_json: Annotated[bool, Option("--json", help="Print JSON, one object.")] = False,
 ) -> None:
-    """Measure how fast polaris eval score scores texts, on up to 16 cores.
+    """Measure how fast polaris eval score scores texts.
 
-    The texts are made up of random words while the others are scored. Memory is that of this
-    process, which reads the texts.
+    It uses up to 16 cores. The texts are made up of random words while the others are scored.
+    Memory is that of this process, which reads the texts.
 
     Example:  polaris bench score --texts 10000
     """

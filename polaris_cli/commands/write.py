@@ -3,6 +3,7 @@
 Knows the options and reads the premise; `prepare` checks the request and `running` writes it.
 """
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -182,11 +183,16 @@ def _draft_judge(model: str | None, url: str | None, rubric: str | None, *, quie
 def read_premise(given: str | None, example: str = EXAMPLE) -> str:
     """The premise from the command line, or from stdin if it is "-" or not given.
 
-    Raises UsageError if there is none or if it is not UTF-8.
+    Raises UsageError if there is none, if it is not UTF-8, or if it is the name of a file.
     """
     if given is None and sys.stdin.isatty():
         raise UsageError("There is no premise.", hint=f"Say what the story is about: {example}")
     if given is None or given == "-":
         return read_stdin("The premise")
     check_whole(given, "The premise", hint=UTF8_HINT)
+    if Path(given).suffix and os.path.isfile(given):  # noqa: PTH113  (Path.is_file may raise)
+        raise UsageError(
+            f"The premise is the name of a file: {given}.",
+            hint=f"To take the premise from the file, use < {given}; to continue it, --continue.",
+        )
     return given

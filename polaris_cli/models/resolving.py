@@ -201,7 +201,8 @@ def _with_note(reference: ModelRef, reason: str) -> ModelRef:
 
 
 def _looks_like_path(model: str) -> bool:
-    return model.startswith((".", "/", "~")) or "\\" in model or model.count("/") > 1
+    parts = model.startswith((".", "/", "~")) or "\\" in model or model.count("/") > 1
+    return parts or model.endswith(".gguf")
 
 
 def _of_path(path: Path) -> ModelRef:

@@ -181,7 +181,7 @@ def test_other_premises_leave_the_stories_of_earlier_ones(
     (batch.folder / "0001-1.md").write_text("mine")
     batch.write("a wolf\nan owl\n", "others.txt")
     done = batch("--each", "md")
-    assert "stories.jsonl has 3 stories that this command does not ask for" in done.stderr
+    assert "stories.jsonl keeps 3 stories that this command does not ask for" in done.stderr
     assert len(batch.stories()) == 5 and before < {story["id"] for story in batch.stories()}
     assert len(files_of(batch)) == 5 and "mine" in files_of(batch).values()
     batch.write("a fox\na hen\na cat\n")
@@ -265,7 +265,7 @@ def test_stories_that_are_not_asked_for_any_more_are_told(
     batch()
     batch.write("a fox\na wolf\n")
     done = batch()
-    assert "stories.jsonl has 2 stories that this command does not ask for" in done.stderr
+    assert "stories.jsonl keeps 2 stories that this command does not ask for" in done.stderr
     assert len(batch.stories()) == 4
     assert "does not ask for" not in batch("--retry-failed").stderr
 

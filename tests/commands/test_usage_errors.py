@@ -150,3 +150,12 @@ def test_help_and_version_are_not_errors(arguments: list[str]) -> None:
 def test_no_arguments_show_the_help() -> None:
     shown = run()
     assert shown.exit_code == 2 and "Commands:\n" in shown.stderr
+
+
+def test_a_file_is_no_premise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("premise.txt").write_text("a fox")
+    for command, models in (("write", "demo"), ("compare", "demo,smollm2")):
+        refused = run(command, "premise.txt", "-w", "9", "-m", models)
+        assert refused.exit_code == 2 and "The premise is the name of a file" in refused.stderr
+        assert "use < premise.txt" in refused.stderr

@@ -53,6 +53,7 @@ def test_another_hub_id() -> None:
         ("a/b/c", "does not exist", "config.json"),
         ("./nowhere.gguf", "does not exist", "Give the path of a GGUF file, or see: polaris mod"),
         ("../nowhere", "does not exist", "config.json"),
+        ("nowhere.gguf", "nowhere.gguf does not exist", "Give the path of a GGUF file"),
         ("./a/b:c", "does not exist", "config.json"),
         ("https://huggingface.co/a/b-c.d", "No model is called", "Its name here is a/b-c.d"),
         ("http://127.0.0.1:8000/v1", "No model is called", "add --base-url http://127.0.0.1:8000"),

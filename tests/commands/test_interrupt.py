@@ -112,10 +112,10 @@ def test_ctrl_c_between_any_two_events_keeps_the_held_text(length: Length, conti
 
 
 def test_an_interrupted_story_has_its_counts() -> None:
-    """Its first part ended early, before the interrupt."""
+    """Its first parts ended early, before the interrupt."""
     answers = [script(paragraph(name, 20)) for name in "abc"]
     story = written_until(100, "extend", *answers, continues=False)
-    assert (story.finish, story.extended) == ("interrupted", 1)
+    assert (story.finish, story.extended) == ("interrupted", 2)
 
 
 def test_without_a_signal_all_events_pass_and_the_handlers_are_restored() -> None:

@@ -73,13 +73,7 @@ def compare(
     ] = False,
     output: Annotated[
         Path | None,
-        Option(
-            "--output",
-            "-o",
-            metavar="FILE",
-            help="Save the stories side by side as html.",
-            readable=False,
-        ),
+        o.written_file("--output", "-o", help="Save the stories side by side as html."),
     ] = None,
     force: o.Force = False,
     as_json: Annotated[

@@ -80,8 +80,7 @@ def run(
     no_save: o.NoSave = False,
     quiet: o.QuietRun = False,
     report: Annotated[
-        Path | None,
-        Option("--report", metavar="FILE", help="Save plots and stories as html.", readable=False),
+        Path | None, o.written_file("--report", help="Save plots and stories as html.")
     ] = None,
     force: o.Force = False,
     as_json: PrintJson = False,

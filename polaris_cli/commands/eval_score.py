@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 from typer import Argument, Option
 
@@ -54,13 +54,7 @@ def score(
     band: o.Band = None,
     output: Annotated[
         Path | None,
-        Option(
-            "--output",
-            "-o",
-            metavar="FILE",
-            help="Save plots, tables and stories as html.",
-            readable=False,
-        ),
+        o.written_file("--output", "-o", help="Save plots, tables and stories as html."),
     ] = None,
     force: o.Force = False,
     as_json: PrintJson = False,
@@ -215,10 +209,10 @@ def _band(given: str | None) -> tuple[float, float]:
     if given is None:
         return 0.9, 1.1
 
-    from polaris_cli.commands.option_values import checked
+    from polaris_cli.request.settings import checked_option
     from polaris_cli.request.story_request import check_band
 
-    return cast(tuple[float, float], checked("--band", given, check_band))
+    return checked_option("band", given, check_band)
 
 
 def samples_of(

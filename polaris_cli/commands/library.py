@@ -115,13 +115,7 @@ def export(
     id: Ref,
     output: Annotated[
         list[Path],
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FILE",
-            help="txt, md, html, epub, docx or json.",
-            readable=False,
-        ),
+        o.written_file("--output", "-o", help="txt, md, html, epub, docx or json."),
     ],
     force: Annotated[bool, typer.Option("--force", help="Overwrite existing files.")] = False,
     title: o.Title = None,

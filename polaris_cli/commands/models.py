@@ -4,7 +4,7 @@ Knows how figures are shown; the catalogue has the figures, `memory` the sizes.
 """
 
 import sys
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import typer
 
@@ -90,10 +90,10 @@ def _length(words: str | None) -> int | None:
     if words is None:
         return None
 
-    from polaris_cli.commands.option_values import checked
+    from polaris_cli.request.settings import checked_option
     from polaris_cli.request.story_request import check_words
 
-    return cast(int, checked("--words", words, check_words))
+    return checked_option("words", words, check_words)
 
 
 def _print_all() -> None:

@@ -10,14 +10,13 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import chain, repeat
 from pathlib import Path
-from typing import Any
 
 from polaris_cli.batch.batch import Rows
 from polaris_cli.batch.premises import BadRow, Row, read_premises
 from polaris_cli.batch.records import Notify, ignore
-from polaris_cli.errors import ModelUnavailable, UsageError, WrongValue
+from polaris_cli.errors import ModelUnavailable, UsageError
 from polaris_cli.models.resolving import by_name
-from polaris_cli.request.settings import from_options, parse_words
+from polaris_cli.request.settings import parse_words
 
 MOST_AT_ONCE = 1024
 
@@ -68,21 +67,6 @@ def _name_and_id(model: str) -> tuple[str, str]:
         return reference.name, reference.id
     path = Path(model).resolve()
     return (path.name if path.exists() else model), str(path)
-
-
-def checked(option: str, value: str, check: Callable[[Any], None]) -> Any:
-    """The value of an option that is named like a setting, parsed as that.
-
-    Raises UsageError for an invalid one, and for one that `check` refuses.
-    """
-    name = option.removeprefix("--").replace("-", "_")
-    parsed = from_options({name: value})[name]
-    try:
-        check(parsed)
-    except WrongValue as error:
-        error.set_by(option, option)
-        raise
-    return parsed
 
 
 def lengths_in(values: Sequence[str] | None) -> tuple[str, ...]:

@@ -4,9 +4,15 @@ Knows names and help texts; `request.settings` reads and checks the values.
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from typer import Option
+
+
+def written_file(*names: str, help: str) -> Any:
+    """An option for a file to write: with --force, also one that may not be read is replaced."""
+    return Option(*names, metavar="FILE", help=help, readable=False)
+
 
 # What to write, and how.
 Words = Annotated[
@@ -223,19 +229,14 @@ CoverImage = Annotated[
 # Where the story goes.
 StoryFiles = Annotated[
     list[Path] | None,
-    Option(
+    written_file(
         "--output",
         "-o",
-        metavar="FILE",
         help="Save as txt, md, html, epub, docx or json; give it again for more files.",
-        readable=False,  # with --force, it is replaced
     ),
 ]
 ThinkingFile = Annotated[
-    Path | None,
-    Option(
-        "--thinking-output", metavar="FILE", help="Save the thinking to a file.", readable=False
-    ),
+    Path | None, written_file("--thinking-output", help="Save the thinking to a file.")
 ]
 Force = Annotated[bool, Option("--force", help="Overwrite existing files.")]
 AsJson = Annotated[

@@ -120,7 +120,8 @@ def device_for(engine: EngineName, asked: str, *, with_torch: bool = False) -> D
     devices = list_devices(with_torch=with_torch)
     if engine == "gguf":
         return _for_gguf(asked, devices)
-    if asked.strip().lower().startswith("cuda") and devices[0].kind != "cuda":
+    unknown = asked.strip().lower().startswith("cuda") and devices[0].kind != "cuda"
+    if unknown and not with_torch:
         devices = list_devices(with_torch=True)
     return pick(asked, devices)
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from string import Formatter
-from typing import Any
+from typing import Any, TypeVar
 
 import platformdirs
 
@@ -56,6 +56,7 @@ class Setting:
         return names.get(self.source, f"{setting} in {self.source}")
 
 
+T = TypeVar("T")
 Source = tuple[str, dict[str, Any]]
 """The name of a source, and its settings."""
 
@@ -310,6 +311,17 @@ def from_options(options: Mapping[str, object]) -> dict[str, Any]:
         for name, value in options.items()
         if value is not None
     }
+
+
+def checked_option(name: str, value: object, check: Callable[[T], None]) -> T:
+    """The value of a setting's option, for a command that takes it alone.
+
+    Raises UsageError for an invalid value, and for one that `check` refuses.
+    """
+    parsed: T = from_options({name: value})[name]
+    with naming_sources({name: Setting(parsed, "option")}):
+        check(parsed)
+    return parsed
 
 
 def from_config() -> dict[str, Any]:

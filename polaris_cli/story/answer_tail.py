@@ -109,8 +109,8 @@ class AnswerTail:
     def cut_for_ending(self) -> Chunk | None:
         """Drop the text behind the first `keep` words; None if no end of a sentence is there to
         cut at."""
-        given = self._earlier_length() + self._given_length()
-        return self.cut_at(max(place_for_ending(self.text, self._keep), given))
+        place = place_for_ending(self.text, self._keep)
+        return self.cut_at(max(place, self._streamed_length()))
 
     def cut_overrun(self, target: LengthTarget) -> Chunk | None:
         """Drop a last sentence with which the text is farther from its words; None if it is not."""
@@ -124,12 +124,16 @@ class AnswerTail:
 
     def _if_held(self, place: int) -> int:
         """A place in the answer's text; 0 if what is behind it is in the stream already."""
-        return place if place > self._earlier_length() + self._given_length() else 0
+        return place if place > self._streamed_length() else 0
 
     def cut_at(self, place: int) -> Chunk | None:
         """Drop what is behind a place in the answer's text; None if that is of an earlier run."""
         new = place - self._earlier_length()
         return self.cut(new) if new > 0 else None
+
+    def _streamed_length(self) -> int:
+        """The number of the text's characters that are in the stream."""
+        return self._earlier_length() + self._given_length()
 
     def _earlier_length(self) -> int:
         """The number of the story's characters that are of an earlier run."""

@@ -122,7 +122,7 @@ class _Planning:
     def _stream(self, sampling: Sampling, limit: int) -> Generator[Event, None, str | None]:
         """Yield an answer as a plan, add it to the conversation, and return it."""
         run = stream_answer(self._engine, GenerationRequest(self._messages, sampling, limit))
-        answer = ""
+        answer, full = "", self._kind == "full"
         with closing(run):
             for event in self._as_plan(run):
                 yield event
@@ -132,7 +132,6 @@ class _Planning:
                     answer = ""
                 elif isinstance(event, Chunk) and event.kind == "plan":
                     answer += event.text
-                    full = self._kind == "full"
                     if "\n" in event.text and is_complete(answer, self._count, full=full):
                         break
         self._messages = (*self._messages, Message("assistant", answer.strip()))

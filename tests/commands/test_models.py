@@ -76,9 +76,15 @@ def test_the_recommendation() -> None:
     assert "no-hri is close" in run("--words", "2k").stdout.splitlines()[-1]
 
 
-@pytest.mark.parametrize("words", ["0", "-5", "many", "1.5", "200001", "9" * 30])
+@pytest.mark.parametrize("words", ["many", "1.5"])
 def test_an_invalid_length_is_refused(words: str) -> None:
-    with pytest.raises(UsageError, match=r"^--words(: invalid value| is)"):
+    with pytest.raises(UsageError, match="--words: invalid value"):
+        run("--words", words)
+
+
+@pytest.mark.parametrize("words", ["0", "-5", "200001", "9" * 30])
+def test_a_length_that_no_story_has_is_refused(words: str) -> None:
+    with pytest.raises(UsageError, match=r"^--words is -?[\d,]+, but must be from 1 to 200,000\.$"):
         run("--words", words)
 
 

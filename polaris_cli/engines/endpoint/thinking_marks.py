@@ -33,16 +33,16 @@ class ThinkingMarks:
 
     def __init__(self, *, labelled: bool) -> None:
         self._labelled = labelled
-        self._plain = set[bool]()  # with these, a whole answer had no thinking
-        self._thought = set[bool]()  # with these, an answer had some
+        self._thought = dict[bool, bool]()  # whether the last whole answer did, if asked to or not
 
     def opened(self, sampling: Sampling) -> bool | None:
         """What `split_thinking` is to know of the prompt: None while text may be thinking."""
-        return False if self._labelled or sampling.thinks in self._plain else None
+        plain = self._thought.get(sampling.thinks) is False
+        return False if self._labelled or plain else None
 
     def thought(self, sampling: Sampling) -> bool:
         """Whether the last whole answer with thinking on, or off, as in `sampling` had some."""
-        return sampling.thinks in self._thought
+        return self._thought.get(sampling.thinks, False)
 
     def noting(self, events: Iterator[AnswerEvent], sampling: Sampling) -> Iterator[AnswerEvent]:
         """The events of an answer; notes whether there is thinking in it."""
@@ -51,7 +51,7 @@ class ThinkingMarks:
             if isinstance(event, Chunk):
                 thought = thought or (event.kind == "thinking" and bool(event.text))
             elif thought or event.reason == "stop":
-                self._note(sampling.thinks, thought=thought)
+                self._thought[sampling.thinks] = thought
             yield event
 
     def learn(self, answer: Iterator[RawEvent], sampling: Sampling) -> None:
@@ -65,16 +65,11 @@ class ThinkingMarks:
                 if isinstance(event, Finish):
                     _raise_broken(event)
                     if said.strip() and event.reason == "stop" and not _has_tag(said):
-                        self._note(sampling.thinks, thought=False)
+                        self._thought[sampling.thinks] = False
                     return
                 said += event.text
                 if event.kind == "thinking" or len(said) > ANSWER:
                     return
-
-    def _note(self, thinks: bool, *, thought: bool) -> None:
-        known, other = (self._thought, self._plain) if thought else (self._plain, self._thought)
-        known.add(thinks)
-        other.discard(thinks)
 
 
 def _has_tag(text: str) -> bool:
